@@ -1,0 +1,3 @@
+"""rlaudio: post-training of large audio language models where listening matters."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""Rollout workers: engines that complete prompts with the policy's current weights."""

@@ -1,0 +1,27 @@
+"""What every rollout worker can do, whichever engine is behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+import torch
+
+from rlaudio.types import Group, Prompt, Sampling
+
+SeedKey = tuple[int | str, ...]  # (run seed, stage, step); the worker adds item and sample
+
+
+class RolloutWorker(Protocol):
+    """Completes prompts. The same key, item and sample number always draw the same random numbers."""
+
+    weights_version: int
+
+    def generate(self, prompts: Sequence[Prompt], sampling: Sampling, key: SeedKey) -> list[Group]:
+        """One group of `sampling.group_size` completions per prompt, in the order of the prompts."""
+
+    def load_weights(self, weights: Iterable[tuple[str, torch.Tensor]], version: int) -> None:
+        """Take the named tensors over; completions from now on carry `version`."""
+
+    def close(self) -> None:
+        """Give memory and processes back."""
