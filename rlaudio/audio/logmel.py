@@ -1,0 +1,104 @@
+"""Log-mel features, bit for bit those of the model's own extractor, without its padding to 300 seconds.
+
+The extractor is asked for the clip plus just enough zeros that every frame which contains audio is computed
+as it would be in the padded clip: frames beyond the audio take part in the extractor's maximum, and the
+clip's last frames must not see its own reflection.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import OrderedDict
+from typing import Any
+
+import numpy as np
+
+from rlaudio.types import Clip
+
+
+class LogMel:
+    """Features `[mels, frames]` float32 of a clip, kept by digest up to `cache_mb` of memory.
+
+    `feature_extractor` is a transformers `WhisperFeatureExtractor`; frames are 100 a second.
+    Raises ValueError for a clip at another rate or longer than the extractor's window.
+    """
+
+    def __init__(self, feature_extractor: Any, *, cache_mb: float = 256.0) -> None:
+        if feature_extractor.dither != 0.0:
+            raise ValueError(
+                f"the feature extractor has dither = {feature_extractor.dither}: its features are random and "
+                "could not be the same in rollout and training; set dither to 0.0 in preprocessor_config.json"
+            )
+        self._extractor = feature_extractor
+        self._cache: OrderedDict[str, np.ndarray] = OrderedDict()
+        self._cache_bytes = 0
+        self._cache_limit = int(cache_mb * 2**20)
+
+    def __call__(self, clip: Clip) -> np.ndarray:
+        """The features of `clip`; treat them as read-only, later calls return the same array."""
+        if clip.digest in self._cache:
+            self._cache.move_to_end(clip.digest)
+            return self._cache[clip.digest]
+        features = self.extract(clip)
+        self._cache[clip.digest] = features
+        self._cache_bytes += features.nbytes
+        while self._cache_bytes > self._cache_limit:
+            _, oldest = self._cache.popitem(last=False)
+            self._cache_bytes -= oldest.nbytes
+        return features
+
+    def extract(self, clip: Clip) -> np.ndarray:
+        """The features of `clip` [mels, frames], computed anew; frames = ceil(samples / hop)."""
+        extractor = self._extractor
+        count = len(clip.samples)
+        if clip.sample_rate_hz != extractor.sampling_rate:
+            raise ValueError(
+                f"clip at {clip.sample_rate_hz} Hz; the features are for {extractor.sampling_rate} Hz"
+            )
+        if not 0 < count <= extractor.n_samples:
+            raise ValueError(
+                f"clip of {clip.seconds:g} s; the feature extractor takes more than 0 and at most "
+                f"{extractor.chunk_length} s; lower audio.max_seconds"
+            )
+        hop = extractor.hop_length
+        frames = math.ceil(count / hop)
+        frames_that_hear_the_end = math.ceil(extractor.n_fft / 2 / hop)
+        length = min((frames + frames_that_hear_the_end) * hop, extractor.n_samples)
+        padded = np.zeros(length, dtype=np.float32)
+        padded[:count] = clip.samples
+        features = extractor(
+            padded,
+            sampling_rate=extractor.sampling_rate,
+            padding="longest",
+            truncation=False,
+            return_tensors="np",
+        )["input_features"][0]  # [mels, frames + 2]
+        return np.ascontiguousarray(features[:, :frames])
+
+
+def reference(feature_extractor: Any, clip: Clip) -> np.ndarray:
+    """Features `[mels, frames]` the slow way, as the processor of Qwen2.5-Omni asks for them; the oracle."""
+    output = feature_extractor(
+        clip.samples,
+        sampling_rate=clip.sample_rate_hz,
+        padding="max_length",
+        return_attention_mask=True,
+        return_tensors="np",
+    )
+    return output["input_features"][0][:, output["attention_mask"][0].astype(bool)]
+
+
+def measure(feature_extractor: Any, clip: Clip, *, repeats: int = 5) -> dict[str, float]:
+    """Best milliseconds for one clip by shortcut and by reference, taken in turns, and their ratio."""
+    shortcut = LogMel(feature_extractor)
+    best = {"shortcut_ms": math.inf, "reference_ms": math.inf}
+    for _ in range(repeats):
+        for name, run in (
+            ("shortcut_ms", shortcut.extract),
+            ("reference_ms", lambda c: reference(feature_extractor, c)),
+        ):
+            start = time.perf_counter()
+            run(clip)
+            best[name] = min(best[name], 1000 * (time.perf_counter() - start))
+    return {**best, "ratio": best["reference_ms"] / best["shortcut_ms"]}
