@@ -1,0 +1,253 @@
+"""The folder of one run and its writers: whatever a run leaves behind goes through here.
+
+    recipe.yaml            the resolved recipe, itself a valid recipe
+    versions.json          what the run was made with
+    metrics.jsonl          one row per logged step: {"stage", "step", "group/name": value, ...}
+    timings.jsonl          the same for wall-clock metrics, which two equal runs do not share
+    tensorboard/<stage>/   the same curves, and a few completions with their audio
+    rollouts/<stage>-<step>.jsonl   one row per completion
+    samples/               the latest few groups with their audio, for the page
+    labels/table.json, evaluation/base.json, evaluation/final.json, summary.json, report.html
+    checkpoints/           written by rlaudio.training
+
+A stage's name is unique within its run.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+import numpy as np
+import soundfile
+
+from rlaudio.metrics import split_wall_clock
+from rlaudio.report.files import append_row, read_rows, write_json, write_rows, write_text
+from rlaudio.report.versions import versions
+from rlaudio.types import Clip, Question, ScoredGroup
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
+
+LOCK = "run.lock"
+
+
+class RunFolder:
+    """A run's folder, held by one process from `create` or `reopen` until `close` (or the end of `with`)."""
+
+    def __init__(self, path: Path, lock: TextIO):
+        self.path = path
+        self._lock = lock
+        self._writers: dict[str, SummaryWriter] = {}
+        self._purge_from: dict[str, int] = {}  # stage -> first step that TensorBoard must forget
+
+    @classmethod
+    def create(cls, path: Path, recipe_yaml: str) -> RunFolder:
+        """A new run in `path`, which must not exist or be empty; writes recipe.yaml and versions.json.
+
+        Raises FileExistsError for a folder with something in it, BlockingIOError while another run holds it.
+        """
+        path = Path(path)
+        path.mkdir(parents=True, exist_ok=True)
+        found = sorted(entry.name for entry in path.iterdir() if entry.name != LOCK)
+        if found:
+            some = ", ".join(found[:4]) + (", ..." if len(found) > 4 else "")
+            raise FileExistsError(
+                f"{path}: the folder holds {some}; a new run needs an empty one; "
+                "continue the run in it with --resume, or choose another with --out"
+            )
+        folder = cls(path, _take_lock(path))
+        write_text(path / "recipe.yaml", recipe_yaml)  # first: from here on the run can be resumed
+        folder.write_json("versions.json", versions())
+        return folder
+
+    @classmethod
+    def reopen(cls, path: Path) -> RunFolder:
+        """The run that `path` already holds, to continue it.
+
+        Raises FileNotFoundError if there is none, BlockingIOError while another process holds it.
+        """
+        path = Path(path)
+        if not (path / "recipe.yaml").exists():
+            raise FileNotFoundError(
+                f"{path}: found no recipe.yaml, so there is no run to resume; start one without --resume"
+            )
+        return cls(path, _take_lock(path))
+
+    def __enter__(self) -> RunFolder:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close TensorBoard's files and let go of the folder."""
+        for writer in self._writers.values():
+            writer.close()
+        self._writers.clear()
+        self._lock.close()
+
+    def write_json(self, name: str, value: Any) -> Path:
+        """Write `value` to the file `name` of this folder, all or nothing; numbers not finite become null."""
+        write_json(self.path / name, value)
+        return self.path / name
+
+    def log_metrics(self, stage: str, step: int, values: Mapping[str, float]) -> None:
+        """Add the values to metrics.jsonl (those of the clock to timings.jsonl) and to TensorBoard.
+
+        Raises ValueError for a name that rlaudio/metrics.py does not declare.
+        """
+        reproducible, wall_clock = split_wall_clock(values)
+        for file, names in (("metrics.jsonl", reproducible), ("timings.jsonl", wall_clock)):
+            if names:
+                row = {"stage": stage, "step": step, **{name: float(values[name]) for name in names}}
+                append_row(self.path / file, row)
+        writer = self._writer(stage)
+        for name, value in values.items():
+            writer.add_scalar(name, float(value), step)
+        writer.flush()
+
+    def truncate_metrics(self, stage: str, step: int) -> None:
+        """Forget all that was logged after `step` of `stage`, so that a resumed run has every step once.
+
+        Rows up to there stay byte for byte; what comes after in the file, later stages too, goes, and so
+        does a last line that a killed run left half written. Step 0 is the start of the stage.
+        """
+        metrics = self.path / "metrics.jsonl"
+        rows = read_rows(metrics)
+        kept = _rows_until(rows, stage, step)
+        write_rows(metrics, kept)
+        timings = self.path / "timings.jsonl"
+        write_rows(timings, _rows_until(read_rows(timings), stage, step))
+        for gone in {row["stage"] for row in rows} - {row["stage"] for row in kept}:
+            shutil.rmtree(self.path / "tensorboard" / gone, ignore_errors=True)
+        self._purge_from = {stage: step + 1}
+
+    def write_rollouts(self, stage: str, step: int, scored_groups: Iterable[ScoredGroup]) -> Path:
+        """Write every completion of a step, with rewards, log-probs and weights version, one row each."""
+        path = self.path / "rollouts" / f"{stage}-{step}.jsonl"
+        write_rows(path, (row for scored in scored_groups for row in _rollout_rows(scored)))
+        return path
+
+    def write_samples(
+        self, stage: str, step: int, scored_groups: Sequence[ScoredGroup], clips: Sequence[Clip]
+    ) -> None:
+        """Keep these few groups, each with the clip that was heard, for the page and for TensorBoard.
+
+        Takes the place of the samples before; TensorBoard shows the first completion of each group.
+        """
+        folder = self.path / "samples"
+        folder.mkdir(exist_ok=True)
+        samples = []
+        for scored, clip in zip(scored_groups, clips, strict=True):
+            audio = f"{clip.digest}.flac"
+            soundfile.write(folder / audio, clip.samples, clip.sample_rate_hz, subtype="PCM_16")
+            samples.append({**_sample(scored), "audio": audio})
+        self.write_json("samples/samples.json", {"stage": stage, "step": step, "samples": samples})
+        for path in folder.glob("*.flac"):
+            if path.name not in {sample["audio"] for sample in samples}:
+                path.unlink()
+        writer = self._writer(stage)
+        for number, (scored, clip) in enumerate(zip(scored_groups, clips, strict=True)):
+            tag = f"completion/{number}"
+            writer.add_audio(tag, clip.samples[None], step, sample_rate=clip.sample_rate_hz)
+            writer.add_text(tag, _as_markdown(scored), step)
+        writer.flush()
+
+    def _writer(self, stage: str) -> SummaryWriter:
+        if stage not in self._writers:
+            from torch.utils.tensorboard import (
+                SummaryWriter,
+            )  # two seconds, spent only when something is logged
+
+            self._writers[stage] = SummaryWriter(
+                str(self.path / "tensorboard" / stage), purge_step=self._purge_from.pop(stage, None)
+            )
+        return self._writers[stage]
+
+
+def _take_lock(path: Path) -> TextIO:
+    """The open lock file of `path`. The lock is the kernel's: it ends with its process, however that dies."""
+    file = (path / LOCK).open("a+", encoding="utf-8")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        file.seek(0)
+        holder = file.read().strip() or "another process"
+        file.close()
+        raise BlockingIOError(
+            f"{path}: {holder} is writing to this folder; wait for it to end, or choose another with --out"
+        ) from error
+    file.truncate(0)
+    file.write(f"process {os.getpid()} on {os.uname().nodename}\n")
+    file.flush()
+    return file
+
+
+def _rows_until(rows: Sequence[dict[str, Any]], stage: str, step: int) -> Sequence[dict[str, Any]]:
+    """The rows before the first one that was logged after `step` of `stage`; rows stand in order of time."""
+    of_stage = [index for index, row in enumerate(rows) if row["stage"] == stage]
+    until_step = [index for index in of_stage if rows[index]["step"] <= step]
+    if until_step:
+        return rows[: until_step[-1] + 1]
+    return rows[: of_stage[0]] if of_stage else rows
+
+
+def _rollout_rows(scored: ScoredGroup) -> Iterable[dict[str, Any]]:
+    for sample, completion in enumerate(scored.group.completions):
+        yield {
+            "question_id": scored.group.prompt.question.id,
+            "sample": sample,
+            "text": completion.text,
+            "stop_reason": completion.stop_reason,
+            "rewards": {name: values[sample] for name, values in scored.rewards.items()},
+            "total": scored.total[sample],
+            "weights_version": completion.weights_version,
+            "token_ids": completion.token_ids,
+            "logprobs": _shortest_decimals(completion.logprobs),
+        }
+
+
+def _shortest_decimals(values: np.ndarray) -> list[float]:
+    """The fewest digits that still give the same float32 back: half the size of a float64's digits."""
+    return [float(str(value)) for value in values.astype(np.float32)]
+
+
+def _sample(scored: ScoredGroup) -> dict[str, Any]:
+    question = scored.group.prompt.question
+    return {
+        "question_id": question.id,
+        "question": question.question,
+        "choices": question.choices,
+        "answer": question.answer,
+        "category": question.category,
+        "source": question.source,
+        "contribution": question.contribution,
+        "completions": [
+            {
+                "text": completion.text,
+                "stop_reason": completion.stop_reason,
+                "tokens": len(completion.token_ids),
+                "rewards": {name: values[number] for name, values in scored.rewards.items()},
+                "total": scored.total[number],
+            }
+            for number, completion in enumerate(scored.group.completions)
+        ],
+    }
+
+
+def _as_markdown(scored: ScoredGroup) -> str:
+    """Question, choices and first completion; indented, because Markdown leaves indented text as it is."""
+    question: Question = scored.group.prompt.question
+    lines = [question.question, *(_choice(choice, question) for choice in question.choices), ""]
+    lines += scored.group.completions[0].text.splitlines()
+    lines += ["", f"total reward {scored.total[0]:g}"]
+    return "\n".join("    " + line for line in lines)
+
+
+def _choice(choice: str, question: Question) -> str:
+    return ("* " if choice == question.answer else "- ") + choice

@@ -1,0 +1,47 @@
+"""What a run was made with: versions, machine and commit, so that its numbers can be made again."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import rlaudio
+
+PACKAGES = ("torch", "transformers", "numpy", "safetensors", "soundfile", "soxr")
+
+
+def versions() -> dict[str, Any]:
+    """rlaudio's version and commit, Python, the packages that decide numbers, platform, devices, threads."""
+    return {
+        "rlaudio": rlaudio.__version__,
+        "commit": _commit(Path(rlaudio.__file__).parents[1]),
+        "python": platform.python_version(),
+        **{package: importlib.metadata.version(package) for package in PACKAGES},
+        "platform": platform.platform(),
+        "cpu_cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "gpus": [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())],
+    }
+
+
+def _commit(root: Path) -> str | None:
+    """The commit of the clone in `root`, with "+" behind it when files were changed; None outside a clone."""
+    if not (root / ".git").exists():
+        return None
+    try:
+        commit = _git(root, "rev-parse", "HEAD")
+        changed = _git(root, "status", "--porcelain", "--untracked-files=no")
+    except (FileNotFoundError, subprocess.CalledProcessError):  # no git here, or a clone without a commit
+        return None
+    return commit + ("+" if changed else "")
+
+
+def _git(root: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(root), *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
