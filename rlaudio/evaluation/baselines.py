@@ -1,0 +1,49 @@
+"""What a scorer of question sets must beat: guessing, and habits that need neither audio nor text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from rlaudio.types import Question
+
+
+@dataclass(frozen=True)
+class Baselines:
+    """Accuracies, as fractions, that a set gives away."""
+
+    chance: float  # uniform guessing
+    always_first: float
+    longest_option: float
+    gold_positions: tuple[int, ...]  # how many items have their gold answer at each position
+
+
+def baselines(questions: Sequence[Question]) -> Baselines:
+    """The baselines of a set of questions. Raises ValueError for an empty one."""
+    if not questions:
+        raise ValueError("baselines need at least one question; found none")
+    return Baselines(
+        chance=chance(questions),
+        always_first=float(np.mean([question.answer_index == 0 for question in questions])),
+        longest_option=float(np.mean([_longest_option_gain(question) for question in questions])),
+        gold_positions=position_histogram([question.answer_index for question in questions]),
+    )
+
+
+def chance(questions: Sequence[Question]) -> float:
+    """Expected accuracy of uniform guessing: the mean of 1 / number of options."""
+    return float(np.mean([1.0 / len(question.choices) for question in questions]))
+
+
+def position_histogram(positions: Sequence[int]) -> tuple[int, ...]:
+    """How often each position 0, 1, ... up to the largest one occurs."""
+    return tuple(int(count) for count in np.bincount(np.asarray(positions, dtype=np.int64)))
+
+
+def _longest_option_gain(question: Question) -> float:
+    """Probability to be right by taking the longest option, at random among equally long ones."""
+    longest = max(len(choice) for choice in question.choices)
+    tied = [choice for choice in question.choices if len(choice) == longest]
+    return tied.count(question.answer) / len(tied)
