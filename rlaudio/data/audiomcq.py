@@ -1,0 +1,195 @@
+"""Questions from files in the format of AudioMCQ, its StrongAC subset and DCASE 2026 Task 5; and back again.
+
+Fields: arXiv:2509.21060 and the data cards. Every file that rlaudio makes itself (the synthetic world,
+questions about recordings) is in this format too, so that all data comes in by the same door.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, cast, get_args
+
+from rlaudio.data.rows import Row, read_rows
+from rlaudio.types import Contribution, Question
+
+logger = logging.getLogger(__name__)
+
+LABELS_FILE = "labels.jsonl"  # measured contribution beside the data: rows {id, contribution, score, votes}
+
+# Chains of thought are recognised by our own names for the fields, or by the tags inside them.
+_COT_KEYS = {"structured_cot": "structured", "simple_cot": "simple", "gemini_cot": "gemini"}
+_COT_TAGS = {"<stage1>": "structured", "<simple analysis>": "simple"}
+
+_READ = {
+    *("id", "question", "question_text", "choices", "multi_choice", "answer", "audio_path"),
+    *("question_type", "source_dataset", "audio-contribution", "contribution_score"),
+    *("text_answerable", "mechanism"),
+}
+
+
+def audiomcq(
+    *,
+    path: Path,
+    audio_root: Path | None = None,
+    limit: int | None = None,
+    question_type: str | None = None,
+    cot_structured_key: str | None = None,
+    cot_simple_key: str | None = None,
+) -> list[Question]:
+    """The questions of a .jsonl or .json file, or of a dataset folder, in the order of the files.
+
+    A folder is read as AudioMCQ publishes it: everything under `datasets/`, or else `data.jsonl`.
+    `audio_path` fields are relative to `audio_root` (by default the folder of the data). Of the questions of
+    `question_type` (all types by default) the first `limit` come back. The names of the chain-of-thought
+    fields differ between releases: without `cot_structured_key` and `cot_simple_key` they are recognised by
+    their tags. A `labels.jsonl` beside a data file is merged and goes before the file's own labels.
+
+    Raises FileNotFoundError, and ValueError with file and line for a row that is not in the format.
+    Rows that are well-formed and still useless (answer not among the choices) are for `rlaudio.data.audit`.
+    """
+    path = Path(path)
+    root = Path(audio_root) if audio_root else (path if path.is_dir() else path.parent)
+    named = ((cot_structured_key, "structured"), (cot_simple_key, "simple"))
+    cot_keys = {key: kind for key, kind in named if key}
+    questions: list[Question] = []
+    types_seen: set[str] = set()
+    for file in _data_files(path):
+        labels = _read_labels(file.parent / LABELS_FILE)
+        for row in read_rows(file):
+            question = _question(row, root, cot_keys, labels)
+            types_seen.add(question.category)
+            if question_type in (None, question.category):
+                questions.append(question)
+            if len(questions) == limit:
+                return questions
+    if not questions:
+        wanted = f"no questions of question_type {question_type!r}" if question_type else "no questions"
+        found = f"the types there are: {', '.join(sorted(types_seen))}" if types_seen else "the data is empty"
+        raise ValueError(f"{path}: {wanted}; {found}")
+    return questions
+
+
+def write_audiomcq(questions: Iterable[Question], path: Path | str) -> None:
+    """Write a .jsonl file that `audiomcq` reads back; audio below its folder gets a relative path."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".tmp")
+    with temporary.open("w", encoding="utf-8") as file:
+        for question in questions:
+            file.write(json.dumps(_fields(question, path.parent), ensure_ascii=False) + "\n")
+    temporary.replace(path)
+
+
+def _data_files(path: Path) -> list[Path]:
+    if path.is_file():
+        if path.suffix not in (".jsonl", ".json"):
+            raise ValueError(f'{path}: ends in "{path.suffix}"; expected .jsonl, .json or a folder of them')
+        return [path]
+    if not path.is_dir():
+        raise FileNotFoundError(f"{path}: no such file or folder; expected questions as .jsonl or .json")
+    published = [
+        file
+        for file in sorted((path / "datasets").rglob("*"))
+        if file.suffix in (".jsonl", ".json") and file.name != LABELS_FILE
+    ]
+    if published:
+        return published
+    if (path / "data.jsonl").is_file():
+        return [path / "data.jsonl"]
+    here = ", ".join(sorted(file.name for file in path.glob("*.json*"))[:8]) or "no .jsonl or .json at all"
+    raise FileNotFoundError(
+        f"{path}: neither data files under datasets/ nor a data.jsonl; name one file (here: {here})"
+    )
+
+
+def _question(row: Row, root: Path, cot_keys: Mapping[str, str], labels: Mapping[str, Row]) -> Question:
+    identity = row.text("id")
+    label = labels.get(identity)
+    contribution = _contribution(row, "audio-contribution")
+    score = row.number("contribution_score")
+    cot = _chains_of_thought(row.fields, cot_keys)
+    extra = {key: value for key, value in row.fields.items() if key not in _READ and key not in cot}
+    if label is not None:
+        contribution = _contribution(label, "contribution") or contribution
+        score = label.number("score") if "score" in label.fields else score
+        extra["votes"] = label.fields.get("votes", {})
+    return Question(
+        id=identity,
+        question=row.text("question", "question_text"),
+        choices=row.texts("choices", "multi_choice"),
+        answer=row.text("answer"),
+        audio_path=root / row.text("audio_path"),
+        category=row.text("question_type", default="unknown"),
+        source=row.text("source_dataset", default="unknown"),
+        contribution=contribution,
+        contribution_score=score,
+        text_answerable=row.flag("text_answerable"),
+        mechanism=row.fields.get("mechanism"),
+        cot=dict(cot.values()),
+        extra=extra,
+    )
+
+
+def _contribution(row: Row, name: str) -> Contribution | None:
+    value = row.fields.get(name)
+    if value in (None, ""):
+        return None
+    if value not in get_args(Contribution):
+        raise ValueError(f'{row.where}: "{name}" is {value!r}; expected "weak", "strong" or nothing')
+    return cast(Contribution, value)
+
+
+def _chains_of_thought(fields: Mapping[str, Any], named: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    """Field -> (kind, text), at most one field of each kind: structured, simple, gemini."""
+    found: dict[str, tuple[str, str]] = {}
+    for key, value in fields.items():
+        if key in _READ or not isinstance(value, str):
+            continue
+        by_tag = (kind for tag, kind in _COT_TAGS.items() if tag in value and kind not in named.values())
+        kind = named.get(key) or _COT_KEYS.get(key) or next(by_tag, None)
+        if kind and all(kind != other for other, _ in found.values()):
+            found[key] = (kind, _close_tags(value))
+    return found
+
+
+def _close_tags(text: str) -> str:
+    """The paper's figure closes `<stage1>` by a second `<stage1>`; a Question always has `</stage1>`."""
+    unclosed = r"<(stage\d|simple analysis)>((?:(?!</?\1>).)*)<\1>"
+    return re.sub(unclosed, r"<\1>\2</\1>", text, flags=re.DOTALL)
+
+
+def _read_labels(path: Path) -> dict[str, Row]:
+    """Measured labels by question id; the last row of an id counts."""
+    if not path.is_file():
+        return {}
+    labels = {row.text("id"): row for row in read_rows(path)}
+    logger.info("%s: audio contribution of %d questions", path, len(labels))
+    return labels
+
+
+def _fields(question: Question, folder: Path) -> dict[str, Any]:
+    fields = {
+        "source_dataset": question.source,
+        "id": question.id,
+        "question_type": question.category,
+        "audio_path": _relative(question.audio_path, folder),
+        "question": question.question,
+        "answer": question.answer,
+        "choices": list(question.choices),
+        "audio-contribution": question.contribution,
+        "contribution_score": question.contribution_score,
+        "text_answerable": question.text_answerable,
+        "mechanism": question.mechanism,
+    }
+    cot = {key: question.cot[kind] for key, kind in _COT_KEYS.items() if kind in question.cot}
+    return {key: value for key, value in fields.items() if value is not None} | cot | dict(question.extra)
+
+
+def _relative(audio_path: Path, folder: Path) -> str:
+    absolute = audio_path.absolute()
+    below = absolute.is_relative_to(folder.absolute())
+    return (absolute.relative_to(folder.absolute()) if below else absolute).as_posix()
