@@ -1,0 +1,105 @@
+"""Where a text thinks and answers, how chains of thought are annotated, and what SFT teaches."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from rlaudio.types import Question
+
+THINK_TAG = re.compile(r"</?think>", re.IGNORECASE)
+ANSWER_OPENS = re.compile(r"<answer>", re.IGNORECASE)
+ANSWER_BLOCK = re.compile(r"<answer>((?:(?!<answer>).)*?)</answer>", re.DOTALL | re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Span:
+    """`text[start:end]` lies between two tags, which are outside."""
+
+    start: int
+    end: int
+    closed: bool = True  # False: no closing tag, the span runs to the end of the text
+
+
+def think_spans(text: str) -> list[Span]:
+    """Where the text thinks: between `<think>` and `</think>`, tags in any case.
+
+    Without a closing tag all that follows is thought (`closed=False`). A first closing tag without an opening
+    one ends a thought that began with the text, since some chat templates open it in the prompt.
+    """
+    spans: list[Span] = []
+    start = None
+    for tag in THINK_TAG.finditer(text):
+        opens = not tag.group().startswith("</")
+        if opens and start is None:
+            start = tag.end()
+        elif not opens and start is not None:
+            spans.append(Span(start, tag.start()))
+            start = None
+        elif not opens and not spans:
+            spans.append(Span(0, tag.start()))
+    if start is not None:
+        spans.append(Span(start, len(text), closed=False))
+    return spans
+
+
+def answer_spans(text: str) -> list[Span]:
+    """Where the text answers: in each closed `<answer>` block outside thoughts; of nested ones, the inner."""
+    return [Span(*block.span(1)) for block in ANSWER_BLOCK.finditer(blank_thoughts(text))]
+
+
+def blank_thoughts(text: str) -> str:
+    """`text` with every thought and its tags overwritten by spaces, so that offsets stay as they are."""
+    for span in think_spans(text):
+        text = text[: span.start] + " " * (span.end - span.start) + text[span.end :]
+    return THINK_TAG.sub(lambda tag: " " * len(tag.group()), text)
+
+
+def sft_target(question: Question, kind: Literal["answer", "structured", "simple"] = "answer") -> str:
+    """The completion that SFT teaches: the gold answer in its tags, behind a chain of thought if asked for.
+
+    `structured` and `simple` put the question's annotation of that name into `<think>`.
+    Raises ValueError for a question without it.
+    """
+    answer = f"<answer>{question.answer}</answer>"
+    if kind == "answer":
+        return answer
+    if kind not in question.cot:
+        raise ValueError(
+            f"question {question.id}: no {kind!r} chain of thought among {sorted(question.cot)}; "
+            "train on data that has it, or on the answer alone"
+        )
+    if kind == "simple":
+        thought = simple_analysis(question.cot[kind])
+    else:
+        stages = structured_stages(question.cot[kind])
+        thought = "\n".join(f"<stage{n}>{stage}</stage{n}>" for n, stage in enumerate(stages, start=1))
+    return f"<think>{thought}</think>\n{answer}"
+
+
+def structured_stages(text: str) -> list[str]:
+    """The three stages of AudioMCQ's structured chain of thought, without tags.
+
+    A stage ends with `</stageN>` or, as the paper's figure prints it, with a second `<stageN>`.
+    Raises ValueError if one is missing.
+    """
+    stages = []
+    for n in (1, 2, 3):
+        stage = re.search(rf"<stage{n}>(.*?)</?stage{n}>", text, re.DOTALL | re.IGNORECASE)
+        if stage is None:
+            raise ValueError(
+                f"no stage {n} in the structured chain of thought {text[:80]!r}; "
+                f"expected <stage{n}>...</stage{n}>"
+            )
+        stages.append(stage.group(1).strip())
+    return stages
+
+
+def simple_analysis(text: str) -> str:
+    """AudioMCQ's unstructured chain of thought: the inside of `<simple analysis>`, or the text if untagged.
+
+    As with stages, a second opening tag is accepted for the closing one.
+    """
+    analysis = re.search(r"<simple analysis>(.*?)</?simple analysis>", text, re.DOTALL | re.IGNORECASE)
+    return (analysis.group(1) if analysis else text).strip()
