@@ -8,7 +8,7 @@ tags.py          where does a text think and answer; what SFT teaches
 
 from rlaudio.answers.matching import Mode, exact_match, extract_answer, matches, read_answer
 from rlaudio.answers.normalising import normalise
-from rlaudio.answers.parsing import Parsed, parse
+from rlaudio.answers.parsing import Parsed, Status, parse
 from rlaudio.answers.tags import (
     Span,
     answer_spans,
@@ -22,6 +22,7 @@ __all__ = [
     "Mode",
     "Parsed",
     "Span",
+    "Status",
     "answer_spans",
     "exact_match",
     "extract_answer",
