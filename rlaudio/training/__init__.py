@@ -1,0 +1,1 @@
+"""Training: packing groups into batches, log-probs of the policy, the optimizer step, checkpoints."""

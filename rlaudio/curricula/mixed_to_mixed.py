@@ -1,0 +1,23 @@
+"""SFT on a random mixture, then RL on the rest of it: the paper's control (arXiv:2509.21060)."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from rlaudio.curricula.stage import Stage, random_split, with_contribution
+from rlaudio.types import Question
+
+
+def mixed_to_mixed(
+    questions: Sequence[Question],
+    rng: np.random.Generator,
+    *,
+    sft_epochs: float = 2.0,
+    sft_steps: int | None = None,
+    sft_questions: int | None = None,
+    rl_steps: int = 1000,
+) -> list[Stage]:
+    """SFT on `sft_questions` drawn at random (default: as many as there are weak ones), RL on the rest."""
+    size = len(with_contribution(questions, "weak")) if sft_questions is None else sft_questions
+    mixed, rest = random_split(questions, size, rng)
+    return [Stage("sft", mixed, epochs=sft_epochs, steps=sft_steps), Stage("rl", rest, steps=rl_steps)]

@@ -1,0 +1,29 @@
+"""SFT on a random mixture, then RL where the audio matters (arXiv:2509.21060)."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from rlaudio.curricula.stage import Stage, random_split, with_contribution
+from rlaudio.types import Question
+
+
+def mixed_to_strong(
+    questions: Sequence[Question],
+    rng: np.random.Generator,
+    *,
+    sft_epochs: float = 2.0,
+    sft_steps: int | None = None,
+    sft_questions: int | None = None,
+    rl_steps: int = 1000,
+) -> list[Stage]:
+    """SFT on `sft_questions` drawn at random, RL on the strong ones among the rest.
+
+    By default the SFT set is as large as the set of weak questions, which is the paper's fixed SFT size.
+    """
+    size = len(with_contribution(questions, "weak")) if sft_questions is None else sft_questions
+    mixed, rest = random_split(questions, size, rng)
+    return [
+        Stage("sft", mixed, epochs=sft_epochs, steps=sft_steps),
+        Stage("rl", with_contribution(rest, "strong"), steps=rl_steps),
+    ]

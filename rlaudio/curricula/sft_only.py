@@ -1,0 +1,19 @@
+"""SFT on everything, the paper's all-data SFT (arXiv:2509.21060)."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from rlaudio.curricula.stage import Stage
+from rlaudio.types import Question
+
+
+def sft_only(
+    questions: Sequence[Question],
+    rng: np.random.Generator,
+    *,
+    sft_epochs: float = 2.0,
+    sft_steps: int | None = None,
+) -> list[Stage]:
+    """One stage of SFT on all questions; labels are not needed."""
+    return [Stage("sft", tuple(questions), epochs=sft_epochs, steps=sft_steps)]

@@ -1,0 +1,23 @@
+"""SFT where text gives the answer away, then RL where the audio matters (arXiv:2509.21060)."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from rlaudio.curricula.stage import Stage, with_contribution
+from rlaudio.types import Question
+
+
+def weak_to_strong(
+    questions: Sequence[Question],
+    rng: np.random.Generator,
+    *,
+    sft_epochs: float = 2.0,
+    sft_steps: int | None = None,
+    rl_steps: int = 1000,
+) -> list[Stage]:
+    """SFT on all weak questions, RL on all strong ones. `sft_steps` overrules `sft_epochs`."""
+    return [
+        Stage("sft", with_contribution(questions, "weak"), epochs=sft_epochs, steps=sft_steps),
+        Stage("rl", with_contribution(questions, "strong"), steps=rl_steps),
+    ]

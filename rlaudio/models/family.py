@@ -1,0 +1,89 @@
+"""What rlaudio asks of a model family. A new family is one file with one class that offers this."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+from rlaudio.types import Clip, Prompt, Question
+
+TINY_FOLDER = Path(__file__).parent / "tiny"
+
+
+class ModelFamily(Protocol):
+    """A tokenizer, an audio front end and a model that belong together.
+
+    Prompts are made here and nowhere else: training and every rollout engine consume the same token
+    ids and the same features.
+    """
+
+    path: str
+    tokenizer: Any
+    feature_extractor: Any
+    forbidden_token_ids: tuple[int, ...]  # media placeholders: never sampled, never in the normaliser
+    stop_token_ids: tuple[int, ...]
+
+    @property
+    def model(self) -> torch.nn.Module:
+        """The weights, loaded on first use."""
+
+    def encode_prompt(self, question: Question, system_text: str, user_text: str, clip: Clip) -> Prompt:
+        """The prompt of one question about one clip."""
+
+    def encode_completion(self, text: str) -> np.ndarray:
+        """Token ids [C] of an answer, the stop token at the end."""
+
+    def decode(self, token_ids: Sequence[int] | np.ndarray) -> str:
+        """Text of a completion, special tokens left out."""
+
+    def token_texts(self, token_ids: Sequence[int] | np.ndarray) -> tuple[str, ...]:
+        """The piece of text behind each token, empty for special tokens."""
+
+    def embed(self, token_ids: torch.Tensor, prompts: Sequence[Prompt] = ()) -> torch.Tensor:
+        """Input embeddings [B, T, d] of token ids [B, T], the audio of `prompts` (one a row) in place."""
+
+    def hidden(
+        self, embeddings: torch.Tensor, positions: torch.Tensor, mask: torch.Tensor, cache: Any = None
+    ) -> torch.Tensor:
+        """Last hidden states [B, T, d] under an additive mask [B, 1, T, S]; a given cache is extended."""
+
+    def new_cache(self) -> Any:
+        """An empty key-value cache for `hidden`."""
+
+    @property
+    def head(self) -> torch.nn.Module:
+        """The output projection, hidden states [..., d] to logits [..., V]."""
+
+    def save(self, folder: Path) -> None:
+        """Write an ordinary Hugging Face folder that loads without rlaudio."""
+
+    def named_weights(self) -> Iterable[tuple[str, torch.Tensor]]:
+        """The tensors that training may change, by their names in the model."""
+
+
+def resolve_model_path(path: str | Path) -> str:
+    """Turn `tiny/NAME` into the folder of a checkpoint that ships; leave everything else as it is.
+
+    Raises FileNotFoundError for a tiny checkpoint that does not exist.
+    """
+    text = str(path)
+    if not text.startswith("tiny/"):
+        return text
+    folder = TINY_FOLDER / text.removeprefix("tiny/")
+    if not folder.is_dir():
+        shipped = sorted(f"tiny/{p.name}" for p in TINY_FOLDER.iterdir() if (p / "config.json").is_file())
+        raise FileNotFoundError(f"no shipped model {text!r}; there are: {', '.join(shipped) or 'none'}")
+    return str(folder)
+
+
+def additive_mask(allowed: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """Float mask of a bool one: 0 where True, the dtype's minimum elsewhere.
+
+    Eager attention adds the mask to its scores, so a bool mask would be wrong there without an error.
+    """
+    mask = torch.zeros(allowed.shape, dtype=dtype, device=allowed.device)
+    return mask.masked_fill_(~allowed, torch.finfo(dtype).min)

@@ -1,0 +1,243 @@
+"""Rollouts with the model itself, on any device that torch runs on.
+
+Every prompt is computed once. The G completions of a question grow side by side in one cache row, laid
+out like the training batch: at step t the row holds `[prompt | t tokens of each of the G completions]`,
+G new tokens attend to the prompt and to their own completion, and nothing is ever copied G times.
+Prompts that share their audio and the text before it (a whole labelling run in silence) share that
+prefix too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import torch
+
+from rlaudio.models.family import ModelFamily, additive_mask
+from rlaudio.randomness import generator
+from rlaudio.rollout.sampling import Drawn, draw
+from rlaudio.rollout.worker import SeedKey
+from rlaudio.types import Completion, Group, Prompt, Sampling
+
+
+class Transformers:
+    """A rollout worker on the family's own model, in this process.
+
+    It samples from the very tensors that training updates, so `load_weights` has nothing to copy then.
+    `batch_tokens` bounds the cache: questions of a batch x (prompt + group size x new tokens).
+    """
+
+    def __init__(self, family: ModelFamily, *, batch_tokens: int = 65_536):
+        self.family = family
+        self.batch_tokens = batch_tokens
+        self.weights_version = 0
+
+    @torch.no_grad()
+    def generate(self, prompts: Sequence[Prompt], sampling: Sampling, key: SeedKey) -> list[Group]:
+        """One group of completions per prompt, in the order of the prompts."""
+        groups: dict[int, Group] = {}
+        by_length = sorted(range(len(prompts)), key=lambda i: len(prompts[i].token_ids))
+        for indices in self._batches(by_length, prompts, sampling):
+            batch = [prompts[i] for i in indices]
+            for i, completions in zip(indices, self._complete(batch, sampling, key), strict=True):
+                groups[i] = Group(prompts[i], completions)
+        return [groups[i] for i in range(len(prompts))]
+
+    def load_weights(self, weights: Iterable[tuple[str, torch.Tensor]], version: int) -> None:
+        """Take the tensors over; completions from now on carry `version`."""
+        self.family.load_weights(weights)
+        self.weights_version = version
+
+    def close(self) -> None:
+        """Nothing to give back: the model belongs to the family."""
+
+    # --- one batch -----------------------------------------------------------------------------
+
+    def _batches(
+        self, order: Sequence[int], prompts: Sequence[Prompt], sampling: Sampling
+    ) -> Iterable[list[int]]:
+        """Consecutive questions whose cache stays within `batch_tokens`; a longer one goes alone."""
+        batch: list[int] = []
+        for i in order:
+            row = len(prompts[i].token_ids) + sampling.group_size * sampling.max_new_tokens
+            if batch and row * (len(batch) + 1) > self.batch_tokens:
+                yield batch
+                batch = []
+            batch.append(i)
+        if batch:
+            yield batch
+
+    def _complete(
+        self, prompts: Sequence[Prompt], sampling: Sampling, key: SeedKey
+    ) -> list[tuple[Completion, ...]]:
+        device = self.family.model.device
+        lengths = torch.tensor([len(p.token_ids) for p in prompts], device=device)  # [B]
+        rows = _Rows(lengths, int(lengths.max()), sampling.group_size)
+        cache, logits = self._prefill(prompts, rows)  # logits of the first token [B, V]
+        logits = logits.repeat_interleave(sampling.group_size, dim=0)  # [B*G, V]
+        uniforms = torch.from_numpy(_uniforms(prompts, sampling, key)).to(device)  # [B, G, max new tokens]
+        drafts = _Drafts(len(prompts), sampling, self.family.stop_token_ids)
+        live = np.arange(len(prompts))  # questions still in the cache
+        for step in range(sampling.max_new_tokens):
+            drawn = draw(self._without_forbidden(logits), sampling, uniforms[live, :, step].flatten())
+            drafts.add(live, drawn)
+            keep = np.flatnonzero(~drafts.finished[live].all(axis=1))
+            if len(keep) == 0 or step + 1 == sampling.max_new_tokens:
+                break
+            tokens = drawn.tokens.view(len(live), -1)  # [B, G]
+            if len(keep) <= len(live) // 2:  # drop finished questions once they are half of the cache
+                live, tokens, rows = live[keep], tokens[keep], rows.select(keep)
+                cache.batch_select_indices(torch.from_numpy(keep).to(device))
+            hidden = self.family.hidden(
+                self.family.embed(tokens), rows.positions(step), self._mask(rows.visible(step)), cache
+            )
+            logits = self.family.head(hidden).flatten(0, 1)  # [B*G, V]
+        return [self._completions(drafts, question) for question in range(len(prompts))]
+
+    def _prefill(self, prompts: Sequence[Prompt], rows: _Rows) -> tuple:
+        """A cache that holds every prompt, and the logits [B, V] of the first new token."""
+        cache = self.family.new_cache()
+        device = rows.lengths.device
+        token_ids = torch.zeros(len(prompts), rows.width, dtype=torch.long, device=device)
+        for row, prompt in enumerate(prompts):
+            token_ids[row, : len(prompt.token_ids)] = torch.from_numpy(prompt.token_ids)
+        positions = torch.arange(rows.width, device=device).expand(len(prompts), -1)
+        shared = _shared_prefix(prompts)
+        if shared:
+            first = self.family.embed(token_ids[:1, :shared], prompts[:1])
+            self.family.hidden(first, positions[:1, :shared], self._mask(_causal(1, shared, device)), cache)
+            cache.batch_repeat_interleave(len(prompts))
+            embeddings = self.family.embed(token_ids[:, shared:])
+        else:
+            embeddings = self.family.embed(token_ids, prompts)
+        allowed = _causal(len(prompts), rows.width, device)[:, :, shared:]
+        hidden = self.family.hidden(embeddings, positions[:, shared:], self._mask(allowed), cache)
+        last = hidden[torch.arange(len(prompts), device=device), rows.lengths - 1 - shared]
+        return cache, self.family.head(last)
+
+    def _mask(self, allowed: torch.Tensor) -> torch.Tensor:
+        return additive_mask(allowed, self.family.model.dtype)
+
+    def _without_forbidden(self, logits: torch.Tensor) -> torch.Tensor:
+        logits = logits.float()
+        logits[:, list(self.family.forbidden_token_ids)] = float("-inf")
+        return logits
+
+    def _completions(self, drafts: _Drafts, question: int) -> tuple[Completion, ...]:
+        completions = []
+        for sample in range(drafts.lengths.shape[1]):
+            ids, logprobs, support = drafts.cut(question, sample)
+            completions.append(
+                Completion(
+                    token_ids=ids,
+                    logprobs=logprobs,
+                    text=self.family.decode(ids),
+                    token_texts=self.family.token_texts(ids),
+                    stop_reason="stop" if drafts.finished[question, sample] else "length",
+                    weights_version=self.weights_version,
+                    support=support,
+                )
+            )
+        return tuple(completions)
+
+
+class _Rows:
+    """Where the tokens of a batch stand: `width` prompt slots, then G slots for every step."""
+
+    def __init__(self, lengths: torch.Tensor, width: int, group_size: int):
+        self.lengths = lengths  # [B] prompt tokens of each row; the slots up to `width` are padding
+        self.width = width
+        self.group_size = group_size
+
+    def select(self, keep: np.ndarray) -> _Rows:
+        return _Rows(self.lengths[keep], self.width, self.group_size)
+
+    def positions(self, step: int) -> torch.Tensor:
+        """Positions [B, G] of the tokens drawn at `step`."""
+        return (self.lengths + step).unsqueeze(1).expand(-1, self.group_size)
+
+    def visible(self, step: int) -> torch.Tensor:
+        """Which slots [B, 1, G, width + (step + 1) G] the tokens drawn at `step` attend to."""
+        device = self.lengths.device
+        prompt = torch.arange(self.width, device=device) < self.lengths.unsqueeze(1)  # [B, width]
+        own = torch.eye(self.group_size, dtype=torch.bool, device=device).repeat(
+            1, step + 1
+        )  # [G, (step+1) G]
+        return torch.cat(
+            [
+                prompt[:, None, None, :].expand(-1, 1, self.group_size, -1),
+                own[None, None].expand(len(self.lengths), -1, -1, -1),
+            ],
+            dim=-1,
+        )
+
+
+class _Drafts:
+    """The completions of a batch while they grow."""
+
+    def __init__(self, questions: int, sampling: Sampling, stop_token_ids: Sequence[int]):
+        shape = (questions, sampling.group_size)
+        self.stop_token_ids = np.array(stop_token_ids)
+        self.finished = np.zeros(shape, dtype=bool)
+        self.lengths = np.zeros(shape, dtype=np.int64)
+        self.tokens: list[np.ndarray] = []  # of each step: [Q, G]
+        self.logprobs: list[np.ndarray] = []
+        self.support: list[np.ndarray] = []  # of each step: [Q, G, K], K differs between steps
+
+    def add(self, live: np.ndarray, drawn: Drawn) -> None:
+        """Append one step's tokens to the completions of the `live` questions."""
+        shape = (len(live), self.lengths.shape[1])
+        tokens = drawn.tokens.cpu().numpy().reshape(shape)
+        self.tokens.append(self._scatter(live, tokens))
+        self.logprobs.append(self._scatter(live, drawn.logprobs.cpu().numpy().reshape(shape)))
+        if drawn.support is not None:
+            self.support.append(self._scatter(live, drawn.support.cpu().numpy().reshape(*shape, -1)))
+        self.lengths[live] += ~self.finished[live]
+        self.finished[live] |= np.isin(tokens, self.stop_token_ids)
+
+    def cut(self, question: int, sample: int) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        """Token ids [C], log-probs [C] and support [C, K] of one completion."""
+        steps = range(self.lengths[question, sample])
+        ids = np.array([self.tokens[t][question, sample] for t in steps], dtype=np.int64)
+        logprobs = np.array([self.logprobs[t][question, sample] for t in steps], dtype=np.float32)
+        if not self.support:
+            return ids, logprobs, None
+        support = np.full((len(ids), max(s.shape[-1] for s in self.support)), -1, dtype=np.int64)
+        for t in steps:
+            row = self.support[t][question, sample]
+            support[t, : len(row)] = row
+        return ids, logprobs, support
+
+    def _scatter(self, live: np.ndarray, values: np.ndarray) -> np.ndarray:
+        full = np.zeros((len(self.lengths), *values.shape[1:]), dtype=values.dtype)
+        full[live] = values
+        return full
+
+
+def _uniforms(prompts: Sequence[Prompt], sampling: Sampling, key: SeedKey) -> np.ndarray:
+    """Uniform numbers [B, G, max new tokens], each completion's own by (key, item, sample)."""
+    if sampling.temperature == 0.0:
+        return np.zeros((len(prompts), sampling.group_size, sampling.max_new_tokens))
+    return np.stack(
+        [
+            [generator(*key, p.question.id, sample).random(sampling.max_new_tokens)
+             for sample in range(sampling.group_size)]
+            for p in prompts
+        ]
+    )  # fmt: skip
+
+
+def _causal(rows: int, width: int, device: torch.device) -> torch.Tensor:
+    """Every token sees itself and what stands before it: bool [rows, 1, width, width]."""
+    return torch.ones(width, width, dtype=torch.bool, device=device).tril().expand(rows, 1, -1, -1)
+
+
+def _shared_prefix(prompts: Sequence[Prompt]) -> int:
+    """Tokens that all prompts begin with, 0 unless they share their audio; one token at least stays own."""
+    if len(prompts) < 2 or len({p.audio_digest for p in prompts}) > 1:
+        return 0
+    shortest = min(len(p.token_ids) for p in prompts)
+    heads = np.stack([p.token_ids[:shortest] for p in prompts])  # [B, shortest]
+    differs = np.flatnonzero((heads != heads[0]).any(axis=0))
+    return int(min(differs[0] if len(differs) else shortest, shortest - 1))

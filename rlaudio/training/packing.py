@@ -1,0 +1,168 @@
+"""Groups to batches in which every prompt stands once.
+
+A row is `[prompt | completion 1 | ... | completion G]`: each completion is a branch whose positions go on
+where the prompt ends and whose tokens attend to the prompt and to themselves. Logits and gradients are
+those of G separate rows `[prompt | completion]`, at a fraction of the tokens; `repeated` makes those
+separate rows, the oracle of the tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from rlaudio.types import Prompt, ScoredGroup
+
+PROMPT, PADDING = 0, -1  # branch ids; completions count from 1
+
+
+@dataclass(frozen=True, eq=False)
+class Branch:
+    """One completion as training sees it."""
+
+    token_ids: np.ndarray  # [C]
+    logprobs: np.ndarray  # [C] behaviour log-probs
+    advantage: float
+    weight: float  # of each of its tokens in the step's loss
+    support: np.ndarray | None = None  # [C, K]
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """A prompt and the completions that branch off it."""
+
+    prompt: Prompt
+    branches: tuple[Branch, ...]
+
+    @property
+    def length(self) -> int:
+        """Tokens of the packed row."""
+        return len(self.prompt.token_ids) + sum(len(b.token_ids) for b in self.branches)
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Packed rows, padded to the longest, and their target tokens. B rows, T tokens, N targets."""
+
+    prompts: tuple[Prompt, ...]  # one a row
+    token_ids: torch.Tensor  # [B, T] int64
+    positions: torch.Tensor  # [B, T] int64
+    branches: torch.Tensor  # [B, T] int64: PROMPT, a completion's number from 1, or PADDING
+    predictor: torch.Tensor  # [N] int64, flat index into [B, T] of the token whose output predicts
+    targets: torch.Tensor  # [N] int64
+    behaviour_logprobs: torch.Tensor  # [N]
+    advantages: torch.Tensor  # [N]
+    weights: torch.Tensor  # [N]
+    support: torch.Tensor | None  # [N, K] int64, -1 pads
+
+    @property
+    def tokens(self) -> int:
+        """Tokens without padding."""
+        return int((self.branches != PADDING).sum())
+
+    def visible(self) -> torch.Tensor:
+        """Which tokens each token attends to, bool [B, 1, T, T]; padding sees itself, so no row is empty."""
+        query, key = self.branches.unsqueeze(2), self.branches.unsqueeze(1)
+        earlier = torch.ones(query.shape[1], query.shape[1], dtype=torch.bool, device=query.device).tril()
+        own = torch.eye(query.shape[1], dtype=torch.bool, device=query.device)
+        return ((((key == PROMPT) | (key == query)) & earlier & (key != PADDING)) | own).unsqueeze(1)
+
+    def to(self, device: torch.device) -> Batch:
+        """The same batch with its tensors on `device`."""
+        moved = {k: v.to(device) if isinstance(v, torch.Tensor) else v for k, v in vars(self).items()}
+        return Batch(**moved)
+
+
+def make_rows(scored: Sequence[ScoredGroup], advantages: np.ndarray, weights: np.ndarray) -> list[Row]:
+    """One row per group. Advantages [Q, G] and token weights [Q, G]; NaN advantages (dropped) stay out."""
+    rows = []
+    for q, one in enumerate(scored):
+        branches = tuple(
+            Branch(c.token_ids, c.logprobs, float(advantages[q, g]), float(weights[q, g]), c.support)
+            for g, c in enumerate(one.group.completions)
+            if not np.isnan(advantages[q, g])
+        )
+        if branches:
+            rows.append(Row(one.group.prompt, branches))
+    return rows
+
+
+def repeated(rows: Sequence[Row]) -> list[Row]:
+    """Every completion with a prompt of its own: slow, and the truth that packing is tested against."""
+    return [Row(row.prompt, (branch,)) for row in rows for branch in row.branches]
+
+
+def micro_batches(rows: Sequence[Row], max_tokens: int) -> Iterator[Batch]:
+    """Batches of rows of similar length whose padded size stays within `max_tokens`.
+
+    A row longer than that goes alone. Weights sum over all batches to what they sum to over the rows,
+    so gradients do not depend on `max_tokens`.
+    """
+    chosen: list[Row] = []
+    for row in sorted(rows, key=lambda r: r.length):
+        if chosen and row.length * (len(chosen) + 1) > max_tokens:
+            yield pack(chosen)
+            chosen = []
+        chosen.append(row)
+    if chosen:
+        yield pack(chosen)
+
+
+def pack(rows: Sequence[Row]) -> Batch:
+    """One batch of the given rows."""
+    length = max(row.length for row in rows)
+    token_ids = np.zeros((len(rows), length), dtype=np.int64)
+    positions = np.zeros_like(token_ids)
+    branches = np.full_like(token_ids, PADDING)
+    predictor = []
+    for r, row in enumerate(rows):
+        prompt = len(row.prompt.token_ids)
+        token_ids[r, :prompt] = row.prompt.token_ids
+        positions[r, :prompt] = row.prompt.positions
+        branches[r, :prompt] = PROMPT
+        start = prompt
+        for number, branch in enumerate(row.branches, start=1):
+            count = len(branch.token_ids)
+            token_ids[r, start : start + count] = branch.token_ids
+            positions[r, start : start + count] = row.prompt.positions[-1] + 1 + np.arange(count)
+            branches[r, start : start + count] = number
+            # the prompt's last token predicts the first of every branch, each token then the next
+            predictor.append(r * length + np.array([prompt - 1, *range(start, start + count - 1)]))
+            start += count
+    flat = [branch for row in rows for branch in row.branches]
+    _check_support(flat)
+    lengths = [len(b.token_ids) for b in flat]
+    return Batch(
+        prompts=tuple(row.prompt for row in rows),
+        token_ids=torch.from_numpy(token_ids),
+        positions=torch.from_numpy(positions),
+        branches=torch.from_numpy(branches),
+        predictor=torch.from_numpy(np.concatenate(predictor)),
+        targets=torch.from_numpy(np.concatenate([b.token_ids for b in flat])),
+        behaviour_logprobs=torch.from_numpy(np.concatenate([b.logprobs for b in flat])),
+        advantages=torch.tensor(np.repeat([b.advantage for b in flat], lengths), dtype=torch.float32),
+        weights=torch.tensor(np.repeat([b.weight for b in flat], lengths), dtype=torch.float32),
+        support=_stack_support(flat),
+    )
+
+
+def _check_support(branches: Sequence[Branch]) -> None:
+    """Refuse a token outside its own sampling support: its log-prob would be a neighbour's."""
+    for branch in branches:
+        if branch.support is not None and not (branch.support == branch.token_ids[:, None]).any(1).all():
+            raise ValueError("a completion holds a token outside its recorded sampling support")
+
+
+def _stack_support(branches: Sequence[Branch]) -> torch.Tensor | None:
+    """Supports [N, K] padded to the widest; None where tokens were drawn from the whole vocabulary."""
+    given = [b.support for b in branches if b.support is not None]
+    if not given:
+        return None
+    if len(given) < len(branches):
+        raise ValueError("some completions carry a sampling support and some do not; expected all or none")
+    width = max(s.shape[1] for s in given)
+    padded = [np.pad(s, ((0, 0), (0, width - s.shape[1])), constant_values=-1) for s in given]
+    return torch.from_numpy(np.concatenate(padded))

@@ -1,0 +1,43 @@
+"""Fixtures that several test files share."""
+
+import os
+
+import numpy as np
+import pytest
+import torch
+
+from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
+from rlaudio.types import Clip, Prompt, Question
+
+TINY = os.environ.get("RLAUDIO_TEST_MODEL", "tiny/base")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread():
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def family() -> Qwen2_5Omni:
+    """A fresh copy of the shipped base model, so that a test may train it."""
+    return Qwen2_5Omni(path=TINY, device="cpu")
+
+
+@pytest.fixture(scope="session")
+def shared_family() -> Qwen2_5Omni:
+    """The shipped base model, for tests that only read it."""
+    return Qwen2_5Omni(path=TINY, device="cpu")
+
+
+def tone(seconds: float, seed: int) -> Clip:
+    """A seeded noisy tone."""
+    rng = np.random.default_rng(seed)
+    t = np.arange(int(seconds * 16_000)) / 16_000
+    samples = 0.4 * np.sin(2 * np.pi * (200 + 100 * seed) * t) + 0.05 * rng.standard_normal(len(t))
+    return Clip(samples.astype(np.float32), digest=f"tone-{seed}-{seconds}")
+
+
+def make_prompt(family: Qwen2_5Omni, seed: int, seconds: float = 0.7, words: int = 3) -> Prompt:
+    """A prompt about a tone; prompts of different `words` differ in length."""
+    question = Question(f"q{seed}", "What " + "sound " * words + "is it?", ("a", "b"), "a", audio_path=None)
+    return family.encode_prompt(question, "You listen.", question.question, tone(seconds, seed))

@@ -1,0 +1,107 @@
+"""The packed form against the repeated one: same log-probs, same gradients, whatever the batching."""
+
+import numpy as np
+import pytest
+import torch
+
+from rlaudio.training.packing import Branch, Row, micro_batches, pack, repeated
+from rlaudio.training.policy import token_logprobs
+from tests.conftest import make_prompt
+
+
+def make_rows(family, support_width=0):
+    """Three rows with prompts and completions of different lengths, random tokens."""
+    rng = np.random.default_rng(0)
+    allowed = [t for t in range(100, 300) if t not in family.forbidden_token_ids]
+    rows = []
+    for seed, (seconds, lengths) in enumerate([(0.5, (3, 1, 7)), (1.1, (2,)), (2.6, (5, 4))]):
+        branches = []
+        for length in lengths:
+            ids = rng.choice(allowed, length, replace=False)
+            support = None
+            if support_width:
+                others = [rng.choice(allowed, support_width, replace=False) for _ in ids]
+                support = np.stack([[t, *(o for o in other if o != t)][:support_width]
+                                    for t, other in zip(ids, others, strict=True)])  # fmt: skip
+            branches.append(
+                Branch(ids, rng.normal(size=length).astype(np.float32), rng.normal(), 1 / length, support)
+            )
+        rows.append(Row(make_prompt(family, seed, seconds, words=1 + seed), tuple(branches)))
+    return rows
+
+
+def forward_backward(family, batches, **options):
+    """Log-probs by (prompt, token) order and gradients of a weighted sum of them."""
+    family.model.zero_grad()
+    logprobs = []
+    for batch in batches:
+        result = token_logprobs(family, batch, **options)
+        (result.logprobs * batch.weights * batch.advantages).sum().backward()
+        logprobs.append(result.logprobs.detach())
+    gradients = {n: p.grad.clone() for n, p in family.model.named_parameters() if p.grad is not None}
+    return torch.cat(logprobs), gradients
+
+
+def assert_same_gradients(first, second, tolerance):
+    assert first.keys() == second.keys()
+    for name, gradient in first.items():
+        scale = gradient.abs().max().clamp(min=1e-6)
+        assert ((gradient - second[name]).abs().max() / scale) < tolerance, name
+
+
+@pytest.mark.parametrize("support_width", [0, 4])
+def test_packed_rows_give_the_logprobs_and_gradients_of_repeated_prompts(family, support_width):
+    rows = make_rows(family, support_width)
+    packed, packed_gradients = forward_backward(family, [pack(rows)], temperature=1.5)
+    plain, plain_gradients = forward_backward(family, [pack([r]) for r in repeated(rows)], temperature=1.5)
+    torch.testing.assert_close(packed, plain, atol=2e-5, rtol=0)
+    assert_same_gradients(packed_gradients, plain_gradients, 1e-5)
+
+
+def test_gradients_reach_the_audio_tower_and_the_language_model(family):
+    _, gradients = forward_backward(family, [pack(make_rows(family))])
+    assert any("audio_tower.layers" in name for name in gradients)
+    assert any("model.layers" in name for name in gradients)
+
+
+def test_gradients_do_not_depend_on_the_micro_batch_size(family):
+    rows = make_rows(family)
+    one, one_gradients = forward_backward(family, list(micro_batches(rows, 10**6)))
+    many, many_gradients = forward_backward(family, list(micro_batches(rows, 1)))
+    assert len(list(micro_batches(rows, 10**6))) == 1 and len(list(micro_batches(rows, 1))) == 3
+    torch.testing.assert_close(one, many, atol=2e-5, rtol=0)
+    assert_same_gradients(one_gradients, many_gradients, 1e-5)
+
+
+def test_chunked_logprobs_equal_those_in_one_piece(family):
+    rows = make_rows(family)
+    whole, whole_gradients = forward_backward(family, [pack(rows)], chunk=10**6)
+    chunked, chunked_gradients = forward_backward(family, [pack(rows)], chunk=5)
+    torch.testing.assert_close(whole, chunked, atol=1e-6, rtol=0)
+    assert_same_gradients(whole_gradients, chunked_gradients, 1e-5)
+
+
+def test_a_narrow_support_gives_the_renormalised_full_distribution(family):
+    rows = make_rows(family, support_width=4)
+    narrow = token_logprobs(family, pack(rows), temperature=0.7).logprobs
+    batch = pack(rows)
+    hidden_vocabulary = torch.zeros(len(batch.targets), family.head.weight.shape[0], dtype=torch.bool)
+    hidden_vocabulary.scatter_(1, batch.support, True)
+    wide = torch.nonzero(hidden_vocabulary)
+    assert len(wide) == 4 * len(batch.targets)
+    bare = [Row(r.prompt, tuple(Branch(b.token_ids, b.logprobs, 1, 1) for b in r.branches)) for r in rows]
+    for k in range(4):  # full log-probs of every supported token in the place of the target
+        full = token_logprobs(family, _with_targets(pack(bare), batch.support[:, k]), temperature=0.7)
+        column = full.logprobs if k == 0 else torch.logaddexp(column, full.logprobs)
+    target = token_logprobs(family, pack(bare), temperature=0.7).logprobs
+    torch.testing.assert_close(narrow, target - column, atol=1e-5, rtol=0)
+
+
+def test_a_token_outside_its_support_is_refused(family):
+    branch = Branch(np.array([120]), np.zeros(1, np.float32), 1.0, 1.0, np.array([[121, 122]]))
+    with pytest.raises(ValueError, match="outside its recorded sampling support"):
+        pack([Row(make_prompt(family, 0), (branch,))])
+
+
+def _with_targets(batch, targets):
+    return type(batch)(**{**vars(batch), "targets": targets})
