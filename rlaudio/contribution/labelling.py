@@ -1,0 +1,172 @@
+"""Measure audio contribution: voters answer on silence, their vote is the label, kept beside the data."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rlaudio.answers import Mode, matches
+from rlaudio.contribution.asking import Silence, Voter, ask_in_silence, journal_path, orders_of
+from rlaudio.contribution.voting import Votes, is_weak
+from rlaudio.data.audiomcq import LABELS_FILE
+from rlaudio.types import GREEDY_ANSWER_TOKENS, Question
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How answers on silence become labels. The defaults are the paper's, arXiv:2509.21060."""
+
+    threshold: int = 2  # weak if at least so many voters are right
+    silence: Silence = 30.0
+    orders: int = 1  # cyclic orders of the options; a voter is right if it is right under most of them
+    matcher: Mode = "robust"  # as in the evaluation; the paper does not say which
+
+    def describe(self, voters: int) -> str:
+        """The rule in words."""
+        silence = (
+            "silence as long as the clip" if self.silence == "clip" else f"{self.silence:g} s of silence"
+        )
+        orders = "" if self.orders == 1 else f" under most of {self.orders} option orders"
+        return f"weak if at least {self.threshold} of {voters} voters are right on {silence}{orders}"
+
+
+@dataclass(frozen=True, eq=False)
+class Labels:
+    """The measured audio contribution of every question."""
+
+    asked: tuple[Question, ...]  # with the labels they had before
+    answers: Mapping[str, Sequence[tuple[str, ...]]]  # voter -> question -> text under each option order
+    votes: Votes
+    rule: Rule
+
+    @property
+    def weak(self) -> np.ndarray:
+        """[Q] bool."""
+        return is_weak(self.votes.right, self.rule.threshold)
+
+    @property
+    def questions(self) -> list[Question]:
+        """The questions with the measured label and score."""
+        return [
+            replace(question, contribution="weak" if weak else "strong", contribution_score=float(score))
+            for question, weak, score in zip(
+                self.asked, self.weak, self.votes.contribution_score, strict=True
+            )
+        ]
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The lines of `labels.jsonl`: id, contribution, score, the rule and every voter's answers."""
+        rule = self.rule.describe(len(self.votes.voters))
+        return [
+            {
+                "id": question.id,
+                "contribution": question.contribution,
+                "score": question.contribution_score,
+                "rule": rule,
+                "votes": {
+                    name: {
+                        "success": float(self.votes.success[voter, number]),
+                        "answers": list(self.answers[name][number]),
+                    }
+                    for voter, name in enumerate(self.votes.voters)
+                },
+            }
+            for number, question in enumerate(self.questions)
+        ]
+
+
+def label(
+    questions: Sequence[Question],
+    voters: Mapping[str, Voter],
+    *,
+    folder: Path,
+    rule: Rule = Rule(),
+    batch_questions: int = 64,
+    max_new_tokens: int = GREEDY_ANSWER_TOKENS,
+) -> Labels:
+    """Ask the voters one after the other, take the vote and write `labels.jsonl` into `folder`.
+
+    `folder` is where the data file stands. Each voter's answers are kept there as they come, so that a
+    labelling that was killed asks only what is missing. Labels of other questions in the file stay.
+
+    Raises ValueError for no questions, an id that stands twice, no orders or a threshold outside
+    1..voters, and what `PromptBuilder.prompt` raises.
+    """
+    _check(questions, voters, rule)
+    answers = {
+        name: ask_in_silence(
+            voter,
+            questions,
+            journal=journal_path(folder, name, voter),
+            silence=rule.silence,
+            orders=rule.orders,
+            batch_questions=batch_questions,
+            max_new_tokens=max_new_tokens,
+            label=f"label: {name}",
+        )
+        for name, voter in voters.items()
+    }
+    labels = Labels(tuple(questions), answers, _count(questions, answers, rule.matcher), rule)
+    _merge(labels.rows(), folder / LABELS_FILE)
+    return labels
+
+
+def _check(questions: Sequence[Question], voters: Mapping[str, Voter], rule: Rule) -> None:
+    if not questions:
+        raise ValueError("found no questions to label; expected at least one")
+    twice = [name for name, count in Counter(question.id for question in questions).items() if count > 1]
+    if twice:
+        raise ValueError(
+            f"{len(twice)} ids stand twice ({', '.join(twice[:3])}); labels are kept by id: make ids unique"
+        )
+    if not 1 <= rule.threshold <= len(voters):
+        raise ValueError(
+            f"threshold {rule.threshold} with {len(voters)} voters; expected 1 to the number of voters: "
+            "name more voters or lower the threshold"
+        )
+    if rule.orders < 1:
+        raise ValueError(f"orders is {rule.orders}; expected 1 (the order of the data) or more")
+
+
+def _count(
+    questions: Sequence[Question], answers: Mapping[str, Sequence[tuple[str, ...]]], matcher: Mode
+) -> Votes:
+    """Read every answer by the matcher, each under the option order in which it was given."""
+    right = [
+        [
+            [
+                matches(text, variant, matcher)
+                for text, variant in zip(texts, orders_of(question, len(texts)), strict=True)
+            ]
+            for question, texts in zip(questions, of_voter, strict=True)
+        ]
+        for of_voter in answers.values()
+    ]
+    return Votes(
+        voters=tuple(answers),
+        success=np.array([[np.mean(trials) for trials in of_voter] for of_voter in right]),
+        first_order=np.array([[trials[0] for trials in of_voter] for of_voter in right]),
+    )
+
+
+def _merge(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """Replace the labels of these ids in the file, keep those of all others; atomic."""
+    fresh = {row["id"] for row in rows}
+    kept = []
+    if path.exists():
+        with path.open(encoding="utf-8") as lines:
+            kept = [line for line in lines if line.strip() and str(json.loads(line)["id"]) not in fresh]
+    temporary = path.with_name(f"{path.name}.tmp")
+    with temporary.open("w", encoding="utf-8") as file:
+        file.writelines(kept)
+        file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)

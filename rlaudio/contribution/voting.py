@@ -1,0 +1,222 @@
+"""The vote on audio contribution, and how far it can be trusted. Pure functions of who was right in silence.
+
+An item is weak if at least k of n voters answer it right although they hear only silence, else strong
+(arXiv:2509.21060: k = 2 of n = 3). V voters, Q questions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil, comb
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class Votes:
+    """Who was right on silence. An item is tried under one or more orders of its options."""
+
+    voters: tuple[str, ...]  # [V] names
+    success: np.ndarray  # [V, Q] float64, share of the option orders under which the voter was right
+    first_order: np.ndarray  # [V, Q] bool, right under the options' order in the data
+
+    @property
+    def right(self) -> np.ndarray:
+        """[V, Q] bool: right under more than half of the option orders."""
+        return self.success > 0.5
+
+    @property
+    def contribution_score(self) -> np.ndarray:
+        """[Q] float64 in [0, 1]: one minus the share of (voter, order) trials that were right on silence.
+
+        1: nobody answers without the audio; 0: everybody does, whatever the order of the options.
+        """
+        return 1.0 - self.success.mean(axis=0)
+
+    def of(self, questions: np.ndarray) -> Votes:
+        """The votes on some of the questions, by bool mask or index."""
+        return Votes(self.voters, self.success[:, questions], self.first_order[:, questions])
+
+
+def is_weak(right: np.ndarray, threshold: int) -> np.ndarray:
+    """[Q] bool: at least `threshold` of the voters of `right` [V, Q] were right.
+
+    Raises ValueError for a threshold that no or every vote would reach.
+    """
+    voters = len(right)
+    if not 1 <= threshold <= voters:
+        raise ValueError(f"threshold {threshold} of {voters} voters; expected 1 to {voters}")
+    return right.sum(axis=0) >= threshold
+
+
+# --- what luck does ---------------------------------------------------------------------------------
+
+
+def chance_floor(choices: Sequence[int], *, voters: int, threshold: int, orders: int = 1) -> float:
+    """Probability that an item is called weak although every voter guesses, mean over items.
+
+    `choices` [Q] is the number of options of each item. The guesses are taken to be uniform and
+    independent over voters and orders, so this is a floor: voters that share a habit ("the longest one")
+    agree more often, and a guess that follows an option's wording through all its places gains nothing
+    from more orders. 4 options, 2 of 3 voters: 0.156.
+    """
+    counts, items = np.unique(np.asarray(choices), return_counts=True)
+    floors = [_luck(int(count), voters, threshold, orders) for count in counts]
+    return float(np.average(floors, weights=items))
+
+
+def luck_ceiling(weak_share: float, floor: float) -> float:
+    """Highest F1 of "weak" that voting reaches while luck labels `floor` of the strong items weak.
+
+    With every weak item found, TP = w, FP = (1 - w) * floor and FN = 0, so
+    F1 = 2w / (2w + (1 - w) * floor). At w = 0.5 and 2 of 3 voters over 4 options: 0.928.
+    """
+    if weak_share == 0.0:
+        return 0.0
+    return 2 * weak_share / (2 * weak_share + (1 - weak_share) * floor)
+
+
+def _luck(choices: int, voters: int, threshold: int, orders: int) -> float:
+    tried = min(orders, choices)
+    one_voter = _at_least(tried // 2 + 1, tried, 1.0 / choices)
+    return _at_least(threshold, voters, one_voter)
+
+
+def _at_least(hits: int, trials: int, probability: float) -> float:
+    """Upper tail of the binomial distribution."""
+    return sum(
+        comb(trials, k) * probability**k * (1.0 - probability) ** (trials - k)
+        for k in range(hits, trials + 1)
+    )
+
+
+# --- against the known truth ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Quality:
+    """How well "weak" finds the questions that text answers; None where there is nothing to divide by."""
+
+    precision: float | None
+    recall: float | None
+    f1: float | None
+
+
+def quality(weak: np.ndarray, text_answerable: np.ndarray) -> Quality:
+    """Precision, recall and F1 of `weak` [Q] bool against the truth [Q] bool."""
+    hits = int((weak & text_answerable).sum())
+    labelled, true = int(weak.sum()), int(text_answerable.sum())
+    return Quality(
+        precision=_ratio(hits, labelled),
+        recall=_ratio(hits, true),
+        f1=_ratio(2 * hits, labelled + true),
+    )
+
+
+# --- do the voters agree, and does the split depend on them ------------------------------------------
+
+
+def cohen_kappa(one: np.ndarray, other: np.ndarray) -> float | None:
+    """Agreement of two voters [Q] bool beyond chance (Cohen 1960); None if neither ever varies."""
+    observed = float((one == other).mean())
+    p, q = float(one.mean()), float(other.mean())
+    expected = p * q + (1 - p) * (1 - q)
+    return None if expected == 1.0 else (observed - expected) / (1.0 - expected)
+
+
+def fleiss_kappa(right: np.ndarray) -> float | None:
+    """Agreement of all voters [V, Q] bool beyond chance (Fleiss 1971); None for one voter or no variation."""
+    voters = len(right)
+    share = float(right.mean())
+    expected = share**2 + (1 - share) ** 2
+    if voters < 2 or expected == 1.0:
+        return None
+    hits = right.sum(axis=0)  # [Q]
+    pairs = hits * (hits - 1) + (voters - hits) * (voters - hits - 1)
+    observed = float(pairs.mean()) / (voters * (voters - 1))
+    return (observed - expected) / (1.0 - expected)
+
+
+def flip_rate(one: np.ndarray, other: np.ndarray) -> float:
+    """Share of the items whose label differs between two splits [Q] bool."""
+    return float((one != other).mean())
+
+
+@dataclass(frozen=True)
+class Variant:
+    """Another way to split the same votes."""
+
+    voters: tuple[str, ...]
+    threshold: int
+    weak: float  # share of the items
+    flip_rate: float  # against the split that was used
+
+
+def threshold_variants(votes: Votes, threshold: int) -> list[Variant]:
+    """The split under every threshold 1..n, against the one that was used."""
+    used = is_weak(votes.right, threshold)
+    return [_variant(votes.voters, votes.right, other, used) for other in range(1, len(votes.voters) + 1)]
+
+
+def leave_one_out_variants(votes: Votes, threshold: int) -> list[Variant]:
+    """The split without each of the voters in turn, the threshold's share of the voters kept (rounded up)."""
+    used = is_weak(votes.right, threshold)
+    count = len(votes.voters)
+    if count == 1:
+        return []
+    fewer = ceil(threshold * (count - 1) / count)
+    return [
+        _variant(
+            tuple(name for name in votes.voters if name != left_out),
+            np.delete(votes.right, number, axis=0),
+            fewer,
+            used,
+        )
+        for number, left_out in enumerate(votes.voters)
+    ]
+
+
+def pairwise_kappa(votes: Votes) -> Mapping[tuple[str, str], float | None]:
+    """Cohen's kappa of every pair of voters."""
+    return {
+        (one, other): cohen_kappa(votes.right[i], votes.right[j])
+        for i, one in enumerate(votes.voters)
+        for j, other in enumerate(votes.voters)
+        if i < j
+    }
+
+
+def _variant(voters: tuple[str, ...], right: np.ndarray, threshold: int, used: np.ndarray) -> Variant:
+    weak = is_weak(right, threshold)
+    return Variant(voters, threshold, float(weak.mean()), flip_rate(weak, used))
+
+
+# --- what more option orders gain --------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class OrderGain:
+    """F1 of "weak" from one option order and from the majority over several."""
+
+    plain: float | None
+    debiased: float | None
+
+    @property
+    def gain(self) -> float | None:
+        """F1 of the debiased vote minus that of the plain one."""
+        if self.plain is None or self.debiased is None:
+            return None
+        return self.debiased - self.plain
+
+
+def order_gain(votes: Votes, threshold: int, text_answerable: np.ndarray) -> OrderGain:
+    """What asking under several option orders gains in F1 against the truth [Q] bool."""
+    return OrderGain(
+        plain=quality(is_weak(votes.first_order, threshold), text_answerable).f1,
+        debiased=quality(is_weak(votes.right, threshold), text_answerable).f1,
+    )
+
+
+def _ratio(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
