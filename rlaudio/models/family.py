@@ -22,6 +22,8 @@ class ModelFamily(Protocol):
     """
 
     path: str
+    device: torch.device
+    dtype: torch.dtype
     tokenizer: Any
     feature_extractor: Any
     forbidden_token_ids: tuple[int, ...]  # media placeholders: never sampled, never in the normaliser
@@ -55,8 +57,14 @@ class ModelFamily(Protocol):
         """An empty key-value cache for `hidden`."""
 
     @property
-    def head(self) -> torch.nn.Module:
+    def head(self) -> torch.nn.Linear:
         """The output projection, hidden states [..., d] to logits [..., V]."""
+
+    def load_weights(self, weights: Iterable[tuple[str, torch.Tensor]]) -> None:
+        """Copy named tensors into the model; tensors that are the model's own are left as they are."""
+
+    def frozen_copy(self) -> ModelFamily:
+        """The same model with weights of its own that do not change: a reference policy."""
 
     def save(self, folder: Path) -> None:
         """Write an ordinary Hugging Face folder that loads without rlaudio."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
 from collections import OrderedDict
@@ -123,7 +124,7 @@ class Qwen2_5Omni:
     # --- prompts to hidden states --------------------------------------------------------------
 
     @cached_property
-    def model(self) -> torch.nn.Module:
+    def model(self) -> Any:
         """The thinker, loaded on first use, in eval mode (no dropout), frozen as asked."""
         model = Thinker.from_pretrained(self.path, dtype=self.dtype, attn_implementation=self.attention)
         model.to(self.device).eval()
@@ -166,7 +167,7 @@ class Qwen2_5Omni:
         return DynamicCache()
 
     @property
-    def head(self) -> torch.nn.Module:
+    def head(self) -> torch.nn.Linear:
         """The output projection, hidden states [..., d] to logits [..., V]."""
         return self.model.get_output_embeddings()
 
@@ -183,6 +184,13 @@ class Qwen2_5Omni:
             for name, tensor in weights:
                 if own[name].data_ptr() != tensor.data_ptr():
                     own[name].copy_(tensor)
+
+    def frozen_copy(self) -> Qwen2_5Omni:
+        """The same model with weights of its own that do not change: a reference policy."""
+        twin = copy.copy(self)
+        twin.model = copy.deepcopy(self.model).requires_grad_(False)
+        twin._audio_cache = _AudioCache(self._audio_cache.limit)
+        return twin
 
     def save(self, folder: Path) -> None:
         """Write config, tokenizer, processor and weights in the official layout of Qwen2.5-Omni.

@@ -71,7 +71,7 @@ class Transformers:
     def _complete(
         self, prompts: Sequence[Prompt], sampling: Sampling, key: SeedKey
     ) -> list[tuple[Completion, ...]]:
-        device = self.family.model.device
+        device = self.family.device
         lengths = torch.tensor([len(p.token_ids) for p in prompts], device=device)  # [B]
         rows = _Rows(lengths, int(lengths.max()), sampling.group_size)
         cache, logits = self._prefill(prompts, rows)  # logits of the first token [B, V]
@@ -117,7 +117,7 @@ class Transformers:
         return cache, self.family.head(last)
 
     def _mask(self, allowed: torch.Tensor) -> torch.Tensor:
-        return additive_mask(allowed, self.family.model.dtype)
+        return additive_mask(allowed, self.family.dtype)
 
     def _without_forbidden(self, logits: torch.Tensor) -> torch.Tensor:
         logits = logits.float()

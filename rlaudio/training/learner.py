@@ -83,7 +83,7 @@ class Learner:
         totals = _Totals()
         self.optimizer.zero_grad(set_to_none=True)
         for batch in micro_batches(rows if self.prompt_once else repeated(rows), self.micro_batch_tokens):
-            self._accumulate(batch.to(self.family.model.device), totals)
+            self._accumulate(batch.to(self.family.device), totals)
         norm = torch.nn.utils.clip_grad_norm_(self.parameters, self.settings.max_grad_norm) if rows else 0.0
         metrics = totals.means() | {
             "optimizer/lr": self.settings.lr_at(number),

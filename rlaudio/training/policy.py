@@ -29,11 +29,11 @@ def token_logprobs(
     Media placeholders are left out of the normaliser as they are in sampling. Logits exist for `chunk`
     target tokens at a time, in the forward and again in the backward pass, never for the prompt.
     """
-    batch = batch.to(family.model.device)
+    batch = batch.to(family.device)
     hidden = family.hidden(
         family.embed(batch.token_ids, batch.prompts),
         batch.positions,
-        additive_mask(batch.visible(), family.model.dtype),
+        additive_mask(batch.visible(), family.dtype),
     )
     predicting = hidden.flatten(0, 1)[batch.predictor]  # [N, d]
     pieces = []
