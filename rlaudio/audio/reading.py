@@ -65,9 +65,9 @@ def clip_of(samples: np.ndarray, *, truncated: bool = False) -> Clip:
     return Clip(samples=samples, digest=digest, truncated=truncated)
 
 
-def check_header(path: Path) -> float:
+def clip_seconds(path: Path | str) -> float:
     """Seconds of audio in a file by its header alone; raises as `read_clip` does for what a header shows."""
-    with _open(path, str(path)) as file:
+    with _open(Path(path), str(path)) as file:
         if file.frames == 0:
             raise ValueError(_no_frames(str(path)))
         return file.frames / file.samplerate
@@ -78,7 +78,7 @@ def _decode(path: Path, name: str, max_seconds: float) -> tuple[np.ndarray, int,
     with _open(path, name) as file:
         rate_hz = file.samplerate
         wanted = math.ceil(max_seconds * rate_hz)
-        promised = min(file.frames, wanted + 1)
+        promised = min(file.frames, wanted + 1) if _knows_its_length(path, file.format) else 1
         try:
             samples = file.read(wanted + 1, dtype="float32", always_2d=True)
         except soundfile.LibsndfileError as error:
@@ -88,8 +88,20 @@ def _decode(path: Path, name: str, max_seconds: float) -> tuple[np.ndarray, int,
     if len(samples) == 0:
         raise ValueError(_no_frames(name))
     if len(samples) < promised:
-        raise ValueError(f"{name}: {len(samples)} frames decoded, {promised} expected; the file is cut off")
+        raise ValueError(
+            f"{name}: {len(samples)} frames decoded, {promised} or more promised by its header; the file is "
+            "cut off; fetch it again or remove the row"
+        )
     return samples[:wanted], rate_hz, len(samples) > wanted
+
+
+def _knows_its_length(path: Path, file_format: str) -> bool:
+    """False for an mp3 without a Xing or Info header, whose length libsndfile estimates, often badly."""
+    if file_format != "MP3":
+        return True
+    with path.open("rb") as file:
+        head = file.read(2**14)
+    return b"Xing" in head or b"Info" in head
 
 
 def _open(path: Path, name: str) -> soundfile.SoundFile:
@@ -100,8 +112,11 @@ def _open(path: Path, name: str) -> soundfile.SoundFile:
     if size == 0:
         raise ValueError(f"{name}: 0 bytes; expected audio; fetch the file again or remove the row")
     missing = _bytes_missing_from_wav(path, size)
-    if missing > 0:
-        raise ValueError(f"{name}: {missing} bytes short of what its header promises; the file is cut off")
+    if missing > 1:  # one byte may be the padding of an odd chunk, which some writers leave out
+        raise ValueError(
+            f"{name}: {size} bytes, {size + missing} promised by its header; the file is cut off; fetch it "
+            "again or remove the row"
+        )
     try:
         return soundfile.SoundFile(path)
     except soundfile.LibsndfileError as error:

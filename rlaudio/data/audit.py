@@ -1,0 +1,163 @@
+"""A look at data before anything is trained on it: what is there, and which rows cannot be used."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rlaudio.audio.reading import TooLong, clip_seconds, read_clip
+from rlaudio.types import Question
+
+_EXAMPLES = 5
+
+
+@dataclass(frozen=True)
+class BadRow:
+    """One question that cannot be used, and why."""
+
+    index: int  # position among the audited questions
+    id: str
+    kind: str  # "answer not among the choices", "missing audio", ...
+    reason: str
+
+
+@dataclass(frozen=True)
+class Audit:
+    """Counts over a set of questions, and its bad rows."""
+
+    questions: int
+    clips: int
+    seconds: float  # of readable audio, each clip once
+    longer_than_limit: int  # clips that the length policy cuts (or refuses)
+    by_category: Mapping[str, int]
+    by_source: Mapping[str, int]
+    by_contribution: Mapping[str, int]  # weak, strong, unlabelled
+    gold_positions: tuple[int, ...]  # how often the gold answer is option 1, 2, ...
+    bad_rows: tuple[BadRow, ...]
+
+    @property
+    def usable(self) -> bool:
+        return not self.bad_rows
+
+    def without_bad_rows(self, questions: Sequence[Question]) -> list[Question]:
+        """Of the audited questions those that can be used."""
+        bad = {row.index for row in self.bad_rows}
+        return [question for index, question in enumerate(questions) if index not in bad]
+
+    def raise_if_unusable(self, name: str = "data") -> None:
+        """Raise ValueError with the number of bad rows of each kind and a few examples, if there are any."""
+        if self.usable:
+            return
+        kinds = Counter(row.kind for row in self.bad_rows)
+        counted = ", ".join(f"{count} x {kind}" for kind, count in kinds.most_common())
+        examples = "".join(f"\n  {row.id}: {row.reason}" for row in self.bad_rows[:_EXAMPLES])
+        more = f"\n  and {len(self.bad_rows) - _EXAMPLES} more" if len(self.bad_rows) > _EXAMPLES else ""
+        raise ValueError(
+            f"{name}: {len(self.bad_rows)} problems in {self.questions} questions ({counted}); mend or "
+            f"remove these rows:{examples}{more}"
+        )
+
+    def lines(self) -> list[str]:
+        """The audit as a few lines of text."""
+        gold = " ".join(f"{position}:{count}" for position, count in enumerate(self.gold_positions, start=1))
+        return [
+            f"{self.questions} questions over {self.clips} clips, {self.seconds / 3600:.2f} h of audio",
+            f"longer than the limit: {self.longer_than_limit} clips",
+            *(
+                f"{name}: " + ", ".join(f"{key} {count}" for key, count in counts.items())
+                for name, counts in (
+                    ("type", self.by_category),
+                    ("source", self.by_source),
+                    ("audio contribution", self.by_contribution),
+                )
+            ),
+            f"position of the gold answer: {gold}",
+            *(f"bad row {row.id}: {row.reason}" for row in self.bad_rows),
+        ]
+
+
+def audit(
+    questions: Sequence[Question],
+    *,
+    max_seconds: float = 30.0,
+    too_long: TooLong = "truncate",
+    decode: bool = False,
+) -> Audit:
+    """Count a set of questions and find the rows that cannot be used.
+
+    Of the audio only headers are read, each clip once; `decode` decodes up to `max_seconds` of each, which
+    also finds damaged data and NaN. A clip above `max_seconds` is a bad row where `too_long` is "refuse".
+    """
+    clips = {path: _inspect(path, max_seconds, too_long, decode) for path in _paths(questions)}
+    first_of_id: dict[str, int] = {}
+    bad_rows = []
+    for index, question in enumerate(questions):
+        first = first_of_id.setdefault(question.id, index)
+        if first != index:
+            reason = f"this id stands at rows {first + 1} and {index + 1}; expected different ids"
+            bad_rows.append(BadRow(index, question.id, "duplicate id", reason))
+        found = [*_problems(question), clips[question.audio_path].problem]
+        bad_rows += [BadRow(index, question.id, *problem) for problem in found if problem]
+    return Audit(
+        questions=len(questions),
+        clips=len(clips),
+        seconds=sum(clip.seconds for clip in clips.values()),
+        longer_than_limit=sum(clip.seconds > max_seconds for clip in clips.values()),
+        by_category=_counted(question.category for question in questions),
+        by_source=_counted(question.source for question in questions),
+        by_contribution=_counted(question.contribution or "unlabelled" for question in questions),
+        gold_positions=_gold_positions(questions),
+        bad_rows=tuple(bad_rows),
+    )
+
+
+@dataclass(frozen=True)
+class _Inspected:
+    seconds: float
+    problem: tuple[str, str] | None = None  # kind, reason
+
+
+def _inspect(path: Path, max_seconds: float, too_long: TooLong, decode: bool) -> _Inspected:
+    try:
+        seconds = clip_seconds(path)
+        if decode or (seconds > max_seconds and too_long == "refuse"):
+            read_clip(path, max_seconds=max_seconds, too_long=too_long)
+    except FileNotFoundError as error:
+        return _Inspected(0.0, ("missing audio", str(error)))
+    except ValueError as error:
+        return _Inspected(0.0, ("unusable audio", str(error)))
+    return _Inspected(seconds)
+
+
+def _problems(question: Question) -> list[tuple[str, str]]:
+    """Kind and reason of everything that is wrong with the text of a question."""
+    problems = []
+    choices = list(question.choices)
+    if question.answer not in choices:
+        reason = f"answer {question.answer!r} is none of {choices}; expected the text of a choice"
+        problems.append(("answer not among the choices", reason))
+    if len(choices) < 2:
+        problems.append(("too few choices", f"the choices are {choices}; expected at least two"))
+    # The reward ignores case, so choices that differ in nothing else are the same answer to it.
+    counts = Counter(choice.strip().lower() for choice in choices)
+    twice = [choice for choice, count in counts.items() if count > 1]
+    if twice:
+        problems.append(("duplicate choices", f"{twice[0]!r} stands more than once in {choices}"))
+    if not question.question.strip() or not all(counts):
+        problems.append(("empty text", f"question {question.question!r} with choices {choices}"))
+    return problems
+
+
+def _paths(questions: Sequence[Question]) -> list[Path]:
+    return list(dict.fromkeys(question.audio_path for question in questions))
+
+
+def _counted(values: Iterable[str]) -> dict[str, int]:
+    return dict(Counter(values).most_common())
+
+
+def _gold_positions(questions: Sequence[Question]) -> tuple[int, ...]:
+    positions = [question.answer_index for question in questions if question.answer in question.choices]
+    return tuple(positions.count(position) for position in range(max(positions, default=-1) + 1))
