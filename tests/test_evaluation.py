@@ -1,0 +1,209 @@
+"""Evaluation: who is asked what under which control, what counts as right, and what the tables say."""
+
+import json
+
+import pytest
+
+from rlaudio.audio.controls import silence
+from rlaudio.audio.reading import read_clip
+from rlaudio.evaluation.accuracy import compare, evaluate
+from rlaudio.evaluation.baselines import baselines, position_histogram
+from rlaudio.rollout.scripted import Scripted
+from tests.factories import make_question
+from tests.word_family import questions_on_disk, word_prompts
+
+
+def listener(questions, *, knows=()):
+    """Answers right when it hears the question's own clip or knows the question, and wrong otherwise."""
+    own = {question.id: read_clip(question.audio_path).digest for question in questions}
+
+    def answer(prompt, sample):
+        question = prompt.question
+        right = prompt.audio_digest == own[question.id] or question.id in knows
+        return f"<answer>{question.answer if right else 'a fish'}</answer>"
+
+    return Scripted(answer)
+
+
+@pytest.fixture
+def questions(tmp_path):
+    return questions_on_disk(
+        tmp_path,
+        8,
+        category=["sound"] * 6 + ["speech"] * 2,
+        contribution=["weak", "strong"] * 4,
+        text_answerable=[True, False, None, None] * 2,
+    )
+
+
+def test_a_listener_is_right_with_its_own_audio_only(questions):
+    evaluation = evaluate(questions, word_prompts(), listener(questions))
+    assert evaluation.accuracy("audio") == 1.0
+    assert evaluation.accuracy("silence") == 0.0
+    assert evaluation.accuracy("mismatch") == 0.0
+
+
+def test_a_reader_of_the_text_is_right_under_every_control(questions):
+    worker = Scripted(lambda prompt, sample: prompt.question.answer)
+    evaluation = evaluate(questions, word_prompts(), worker)
+    assert evaluation.accuracy_by_contribution()["all"] == {"audio": 1.0, "silence": 1.0, "mismatch": 1.0}
+
+
+def test_silence_is_as_long_as_the_clip(questions):
+    heard = []
+    worker = Scripted(lambda prompt, sample: heard.append(prompt.audio_digest) or "")
+    evaluate(questions, word_prompts(), worker, controls=["silence"])
+    assert heard == [silence(read_clip(question.audio_path).seconds).digest for question in questions]
+
+
+def test_mismatched_audio_is_the_clip_of_another_question(questions):
+    heard = []
+    worker = Scripted(lambda prompt, sample: heard.append(prompt.audio_digest) or "")
+    evaluation = evaluate(questions, word_prompts(), worker, controls=["mismatch"])
+    clips = {question.id: read_clip(question.audio_path).digest for question in questions}
+    assert heard == [clips[row.heard] for row in evaluation.rows]
+    assert all(row.heard != row.question.id for row in evaluation.rows)
+
+
+def test_questions_are_asked_greedily_in_batches_of_one_control(questions):
+    worker = listener(questions)
+    evaluate(questions, word_prompts(), worker, controls=["audio", "silence"], batch_questions=5, seed=3)
+    assert [(count, key) for count, _, key in worker.calls] == [
+        (5, (3, "evaluate", "audio")),
+        (3, (3, "evaluate", "audio")),
+        (5, (3, "evaluate", "silence")),
+        (3, (3, "evaluate", "silence")),
+    ]
+    assert {(sampling.group_size, sampling.temperature) for _, sampling, _ in worker.calls} == {(1, 0.0)}
+
+
+def test_what_is_right_follows_the_matcher(questions):
+    worker = Scripted(lambda prompt, sample: f"The answer is {prompt.question.answer}.")
+    robust = evaluate(questions, word_prompts(), worker, controls=["audio"], matcher="robust")
+    exact = evaluate(questions, word_prompts(), worker, controls=["audio"], matcher="exact")
+    assert (robust.accuracy("audio"), exact.accuracy("audio")) == (1.0, 0.0)
+
+
+def test_unparsed_answers_are_wrong_and_their_rate_is_shown(questions):
+    unsure = {"q0", "q1"}
+    worker = Scripted(lambda p, sample: "hm" if p.question.id in unsure else p.question.answer)
+    evaluation = evaluate(questions, word_prompts(), worker, controls=["audio"])
+    score = evaluation.groups()[0].scores["audio"]
+    assert (score.accuracy, score.unparsed) == (0.75, 0.25)
+    assert "Unparsed: audio 25.0." in evaluation.table()
+
+
+def test_truncated_completions_are_counted(questions):
+    worker = Scripted(lambda prompt, sample: "word " * (9 if prompt.question.id == "q0" else 2))
+    evaluation = evaluate(questions, word_prompts(), worker, controls=["audio"], max_new_tokens=5)
+    assert evaluation.groups()[0].scores["audio"].truncated == 1 / 8
+
+
+def test_groups_hold_the_questions_of_each_category_label_and_known_truth(questions):
+    evaluation = evaluate(questions, word_prompts(), listener(questions))
+    assert {(g.grouping, g.name): g.questions for g in evaluation.groups()} == {
+        ("all", "all"): 8,
+        ("category", "sound"): 6,
+        ("category", "speech"): 2,
+        ("source", "unknown"): 8,
+        ("contribution", "strong"): 4,
+        ("contribution", "weak"): 4,
+        ("truth", "audio-only"): 2,
+        ("truth", "text-answerable"): 2,
+    }
+
+
+def test_accuracy_by_contribution_separates_weak_from_strong(questions):
+    worker = Scripted(lambda p, s: p.question.answer if p.question.contribution == "weak" else "a fish")
+    evaluation = evaluate(questions, word_prompts(), worker, controls=["audio"])
+    assert evaluation.accuracy_by_contribution() == {
+        "strong": {"audio": 0.0},
+        "weak": {"audio": 1.0},
+        "all": {"audio": 0.5},
+    }
+
+
+def test_the_accuracy_of_a_group_without_questions_is_none(tmp_path):
+    questions = questions_on_disk(tmp_path, 2)
+    evaluation = evaluate(questions, word_prompts(), listener(questions), controls=["audio"])
+    assert evaluation.accuracy("audio", "contribution", "weak") is None
+
+
+def test_the_gain_over_silence_is_paired_over_the_questions(questions):
+    worker = listener(questions, knows={"q0", "q1", "q2", "q3"})
+    gain = evaluate(questions, word_prompts(), worker).groups()[0].gains["silence"]
+    assert gain.difference == 0.5
+    assert 0.0 < gain.low < 0.5 < gain.high < 1.0
+    assert gain.p_value == 2 / 2**4  # four items gained, none lost
+
+
+def test_comparing_two_evaluations_shows_what_training_changed(questions):
+    before = evaluate(questions, word_prompts(), Scripted(lambda p, s: "a dog"), controls=["audio"])
+    after = evaluate(questions, word_prompts(), listener(questions), controls=["audio"])
+    change = compare(before, after)["all"]["all"]
+    assert change.difference == 0.75
+    assert change.p_value == 2 / 2**6
+
+
+def test_comparing_evaluations_of_different_questions_is_refused(questions):
+    one = evaluate(questions[:4], word_prompts(), listener(questions), controls=["audio"])
+    other = evaluate(questions[4:], word_prompts(), listener(questions), controls=["audio"])
+    with pytest.raises(ValueError, match="different questions"):
+        compare(one, other)
+
+
+def test_answered_positions_show_a_habit(questions):
+    worker = Scripted(lambda prompt, sample: prompt.question.choices[2])
+    evaluation = evaluate(questions, word_prompts(), worker, controls=["audio"])
+    assert evaluation.predicted_positions("audio") == (0, 0, 8)
+
+
+def test_evaluation_and_rows_are_json(questions):
+    evaluation = evaluate(questions, word_prompts(), listener(questions))
+    assert json.loads(json.dumps(evaluation.to_dict()))["tables"]["all"]["all"]["questions"] == 8
+    row = json.loads(json.dumps(evaluation.rows[0].to_dict()))
+    assert (row["id"], row["text"], row["right"]) == ("q0", "<answer>a dog</answer>", True)
+
+
+def test_the_same_seed_gives_the_same_evaluation(questions):
+    one, other = (evaluate(questions, word_prompts(), listener(questions), seed=5) for _ in range(2))
+    assert one.to_dict() == other.to_dict()
+    assert one.rows == other.rows
+
+
+def test_the_table_has_a_line_for_every_group(questions):
+    table = evaluate(questions, word_prompts(), listener(questions)).table()
+    assert "contribution: strong" in table
+    assert "100.0 [100.0, 100.0]" in table
+
+
+@pytest.mark.parametrize(("count", "controls"), [(0, ["audio"]), (8, [])])
+def test_an_evaluation_of_nothing_is_refused(questions, count, controls):
+    with pytest.raises(ValueError, match="at least one of each"):
+        evaluate(questions[:count], word_prompts(), listener(questions), controls=controls)
+
+
+# --- baselines --------------------------------------------------------------------------------------
+
+
+def test_baselines_match_hand_numbers():
+    found = baselines(
+        [
+            make_question(choices=("yes", "no"), answer="yes"),
+            make_question(choices=("a", "bb", "ccc", "dddd"), answer="dddd"),
+            make_question(choices=("aa", "bb", "c", "d"), answer="bb"),  # one of two longest
+        ]
+    )
+    assert found.chance == pytest.approx((1 / 2 + 1 / 4 + 1 / 4) / 3)
+    assert found.always_first == pytest.approx(1 / 3)
+    assert found.longest_option == pytest.approx((1 + 1 + 1 / 2) / 3)
+    assert found.gold_positions == (1, 1, 0, 1)
+
+
+def test_baselines_of_no_questions_are_refused():
+    with pytest.raises(ValueError, match="at least one question"):
+        baselines([])
+
+
+def test_the_position_histogram_of_nothing_is_empty():
+    assert position_histogram([]) == ()

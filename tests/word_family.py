@@ -1,0 +1,53 @@
+"""A model family of words for tests: prompts from question and clip without any model, and clips on disk."""
+
+from __future__ import annotations
+
+import zlib
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from rlaudio.prompts import PromptBuilder
+from rlaudio.types import Clip, Prompt, Question
+from tests.factories import make_question
+
+
+class WordFamily:
+    """Every word of a prompt is one token; features are zeros of the clip's length."""
+
+    def encode_prompt(self, question: Question, system_text: str, user_text: str, clip: Clip) -> Prompt:
+        words = f"{system_text} {user_text}".split()
+        return Prompt(
+            question=question,
+            token_ids=np.array([zlib.crc32(word.encode()) for word in words], dtype=np.int64),
+            features=np.zeros((2, round(100 * clip.seconds)), dtype=np.float32),
+            audio_digest=clip.digest,
+            positions=np.arange(len(words)),
+        )
+
+
+def word_prompts(**options) -> PromptBuilder:
+    return PromptBuilder(WordFamily(), **options)
+
+
+def questions_on_disk(folder: Path, count: int, **fields) -> list[Question]:
+    """Questions q0, q1, ... with clips of 0.1 s, 0.2 s, ...; the gold answer moves through the options."""
+    choices = ("a dog", "a cat", "a cow", "a bird")
+    questions = []
+    for number in range(count):
+        path = folder / f"q{number}.wav"
+        noise = np.random.default_rng(number).normal(scale=0.1, size=1600 * (number + 1))
+        soundfile.write(path, noise.astype(np.float32), 16_000)
+        own = {name: values[number] for name, values in fields.items()}
+        questions.append(
+            make_question(
+                id=f"q{number}",
+                question=f"Who calls {number}?",
+                choices=choices,
+                answer=choices[number % 4],
+                audio_path=path,
+                **own,
+            )
+        )
+    return questions
