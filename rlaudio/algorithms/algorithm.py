@@ -30,7 +30,9 @@ class Loss:
 class Algorithm(Protocol):
     """An algorithm is a frozen dataclass: its fields are its options in the recipe."""
 
-    needs_reference: bool
+    @property
+    def needs_reference(self) -> bool:
+        """Whether the loss reads the log-probs of a frozen reference policy."""
 
     def advantages(self, rewards: torch.Tensor) -> torch.Tensor:
         """Advantages [Q, G] of rewards [Q, G]; NaN marks dropped samples and stays NaN."""

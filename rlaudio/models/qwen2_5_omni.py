@@ -126,7 +126,7 @@ class Qwen2_5Omni:
     @cached_property
     def model(self) -> Any:
         """The thinker, loaded on first use, in eval mode (no dropout), frozen as asked."""
-        model = Thinker.from_pretrained(self.path, dtype=self.dtype, attn_implementation=self.attention)
+        model: Any = Thinker.from_pretrained(self.path, dtype=self.dtype, attn_implementation=self.attention)
         model.to(self.device).eval()
         model.requires_grad_(True)
         unused = (model.visual, model.audio_tower.audio_bos_eos_token)  # audio-only input never reaches them

@@ -71,7 +71,7 @@ def _head_logprobs(
     return logprobs.gather(-1, chosen).squeeze(-1), entropy
 
 
-def _support_logits(head: torch.nn.Module, hidden: torch.Tensor, support: torch.Tensor) -> torch.Tensor:
+def _support_logits(head: torch.nn.Linear, hidden: torch.Tensor, support: torch.Tensor) -> torch.Tensor:
     """Logits [n, K] of the supported tokens alone: K rows of the projection instead of the vocabulary."""
     rows = support.clamp(min=0)
     if support.shape[1] > NARROW_SUPPORT:

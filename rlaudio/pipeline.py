@@ -1,0 +1,335 @@
+"""A whole run, phase by phase: data, labels, evaluation, training, evaluation, page.
+
+Every phase leaves its result in the run folder and is skipped when a resumed run finds it there; training
+goes on from its latest checkpoint. So a run that was killed anywhere ends with the numbers it would have had.
+"""
+
+from __future__ import annotations
+
+import logging
+import resource
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from rlaudio.contribution.asking import Voter, folder_digest
+from rlaudio.contribution.labelling import Rule, label
+from rlaudio.contribution.summary import summarise
+from rlaudio.curricula.stage import Stage, check_stages
+from rlaudio.data.audit import audit
+from rlaudio.data.splits import check_disjoint
+from rlaudio.evaluation.accuracy import Evaluation, evaluate
+from rlaudio.models.family import ModelFamily, resolve_model_path
+from rlaudio.prompts import PromptBuilder
+from rlaudio.randomness import generator
+from rlaudio.recipe import Recipe, load_recipe
+from rlaudio.report.files import read_json, read_rows, write_rows
+from rlaudio.report.page import write_report
+from rlaudio.report.run_folder import RunFolder
+from rlaudio.report.summary import build_summary
+from rlaudio.rollout.transformers import Transformers
+from rlaudio.rollout.worker import RolloutWorker
+from rlaudio.training.checkpoint import Cursor, latest_checkpoint, save_checkpoint
+from rlaudio.training.courses import rl_course, sft_course
+from rlaudio.training.interrupt import stop_request
+from rlaudio.training.learner import Learner
+from rlaudio.training.loop import Course, train
+from rlaudio.types import Question
+
+logger = logging.getLogger(__name__)
+
+CHECKPOINTS = "checkpoints"
+FINAL = "final"  # the trained model, an ordinary Hugging Face folder
+
+
+@dataclass(frozen=True)
+class Data:
+    """The questions of a run, audited."""
+
+    train: list[Question]
+    held_out: Mapping[str, list[Question]]
+
+
+def run(recipe: Recipe, out: Path, *, resume: bool = False) -> Path:
+    """Do everything a recipe says and write it into the folder `out`; returns the report's path.
+
+    Raises FileExistsError where `out` holds a run and `resume` is not given, ValueError where the data or
+    the recipe cannot be used, StopRequested after Ctrl-C (saved, to be resumed).
+    """
+    with RunFolder.reopen(out) if resume else RunFolder.create(out, recipe.to_yaml()) as folder:
+        if resume:
+            recipe = load_recipe(out / "recipe.yaml")
+        if recipe.threads:
+            torch.set_num_threads(recipe.threads)
+        with _clock(folder, "data"):
+            data = load_data(recipe)
+        with _clock(folder, "label"):
+            data = _labelled(recipe, data, folder)
+        stages = recipe.curriculum(data.train, generator(recipe.seed, "curriculum"))
+        check_stages(stages)
+        with _clock(folder, "evaluate_base"):
+            _evaluate_once(recipe, data, folder, "base", recipe.model.options["path"])
+        if not (folder.path / FINAL).is_dir():
+            with _clock(folder, "train"):
+                _train(recipe, stages, data, folder)
+        with _clock(folder, "evaluate_final"):
+            _evaluate_once(recipe, data, folder, "final", str(folder.path / FINAL))
+        folder.write_json("summary.json", build_summary_of(folder))
+        return write_report(folder.path)
+
+
+def load_data(recipe: Recipe) -> Data:
+    """The recipe's questions. Raises ValueError for rows that cannot be used and for leaking clips."""
+    limits: Any = recipe.audio.model_dump()
+    train_set = recipe.data.train()
+    audit(train_set, **limits).raise_if_unusable("data.train")
+    held_out = {name: _with_known_truth(load()) for name, load in recipe.data.evaluate.items()}
+    for name, questions in held_out.items():
+        audit(questions, **limits).raise_if_unusable(f"data.evaluate.{name}")
+        if recipe.data.clips_disjoint:
+            check_disjoint(
+                train_set, questions, names=("data.train", name), max_seconds=recipe.audio.max_seconds
+            )
+    return Data(train_set, held_out)
+
+
+def prompts_for(recipe: Recipe, family: ModelFamily) -> PromptBuilder:
+    """The recipe's way of asking, for one model."""
+    return PromptBuilder(
+        family,
+        style=recipe.prompt.style,
+        system=recipe.prompt.system,
+        max_seconds=recipe.audio.max_seconds,
+        too_long=recipe.audio.too_long,
+    )
+
+
+def open_voters(recipe: Recipe) -> dict[str, Voter]:
+    """The recipe's voters by name; weights are loaded when the first answer is asked for."""
+    voters = {}
+    for path in recipe.contribution.voters:
+        family = recipe.model(path=path, freeze=())
+        voters[path] = Voter(
+            prompts=prompts_for(recipe, family),
+            open_worker=partial(Transformers, family),
+            digest=folder_digest(Path(resolve_model_path(path))),
+        )
+    return voters
+
+
+def evaluate_model(
+    recipe: Recipe, family: ModelFamily, worker: RolloutWorker, questions: Sequence[Question], name: str
+) -> Evaluation:
+    """Greedy accuracy of a model on one held-out set, as the recipe's evaluation section says."""
+    return evaluate(
+        questions,
+        prompts_for(recipe, family),
+        worker,
+        controls=recipe.evaluation.controls,
+        matcher=recipe.evaluation.matcher,
+        batch_questions=recipe.evaluation.batch_questions,
+        seed=recipe.seed,
+        max_new_tokens=recipe.sampling.max_new_tokens,
+        resamples=recipe.evaluation.bootstrap,
+        label=name,
+    )
+
+
+def build_summary_of(folder: RunFolder) -> dict[str, Any]:
+    """The run's summary from the files of its folder."""
+    metrics = read_rows(folder.path / "metrics.jsonl")
+    timings = read_rows(folder.path / "timings.jsonl")
+    seconds: dict[str, float] = {}
+    for row in timings:
+        if row["stage"] == "run":
+            for name, value in row.items():
+                if name.startswith("time/"):
+                    phase = name.removeprefix("time/")
+                    seconds[phase] = seconds.get(phase, 0.0) + value
+    return build_summary(
+        base=_headline(folder, "base"),
+        final=_headline(folder, "final"),
+        labels=(read_json(folder.path / "labels.json") or {}).get("train"),
+        seconds=seconds,
+        peak_memory_gb=_peak_memory_gb(),
+        rollouts=int(sum(row.get("rollout/completions", 0) for row in metrics if row["stage"] != "sft")),
+        optimizer_tokens=int(sum(row.get("optimizer/tokens", 0) for row in metrics)),
+    )
+
+
+# --- phases --------------------------------------------------------------------------------------
+
+
+def _labelled(recipe: Recipe, data: Data, folder: RunFolder) -> Data:
+    """The data with every audio-contribution label that voters can give."""
+    if not recipe.contribution.voters:
+        return data
+    voters = open_voters(recipe)
+    summaries = {}
+
+    def vote(name: str, questions: list[Question]) -> list[Question]:
+        relabel = recipe.contribution.on_labelled == "relabel" and name == "train"
+        unlabelled = [q for q in questions if relabel or q.contribution is None]
+        if not unlabelled:
+            return questions
+        place = folder.path / "labels" / name
+        place.mkdir(parents=True, exist_ok=True)
+        labels = label(
+            unlabelled,
+            voters,
+            folder=place,
+            rule=Rule(threshold=recipe.contribution.threshold, silence=recipe.contribution.silence),
+            batch_questions=recipe.contribution.batch_questions,
+            max_new_tokens=recipe.sampling.max_new_tokens,
+        )
+        summaries[name] = summarise(labels).to_dict()
+        measured = {question.id: question for question in labels.questions}
+        return [measured.get(question.id, question) for question in questions]
+
+    voted = Data(vote("train", data.train), {name: vote(name, qs) for name, qs in data.held_out.items()})
+    folder.write_json("labels.json", summaries)
+    return voted
+
+
+def _evaluate_once(recipe: Recipe, data: Data, folder: RunFolder, when: str, path: str) -> None:
+    """Write evaluation/WHEN.json and the single answers, unless they are there."""
+    if not data.held_out or (folder.path / "evaluation" / f"{when}.json").exists():
+        return
+    family = recipe.model(path=path)
+    worker = recipe.rollout(family)
+    results = {}
+    for name, questions in data.held_out.items():
+        result = evaluate_model(recipe, family, worker, questions, f"evaluate {when}: {name}")
+        rows = folder.path / "evaluation" / when / f"{name}.jsonl"
+        rows.parent.mkdir(parents=True, exist_ok=True)
+        write_rows(rows, [row.to_dict() for row in result.rows])
+        results[name] = result.to_dict()
+    worker.close()
+    folder.write_json(f"evaluation/{when}.json", results)
+
+
+def _train(recipe: Recipe, stages: Sequence[Stage], data: Data, folder: RunFolder) -> None:
+    """Train all stages from the latest checkpoint on and write the final model."""
+    checkpoints = folder.path / CHECKPOINTS
+    resumed = latest_checkpoint(checkpoints)
+    cursor = resumed.cursor if resumed else Cursor()
+    family = recipe.model(path=str(resumed.model)) if resumed else recipe.model()
+    prompts = prompts_for(recipe, family)
+    names = _names(stages)
+    if cursor.stage < len(stages):
+        folder.truncate_metrics(names[cursor.stage], cursor.step)
+
+    def save(at: Cursor, learner: Learner | None) -> None:
+        optimizer = learner.optimizer if learner else None
+        save_checkpoint(checkpoints, at, family, optimizer, recipe.training.keep)
+
+    with stop_request() as request:
+        for number in range(cursor.stage, len(stages)):
+            course = _open_course(recipe, names[number], stages[number], family, cursor, folder)
+            if resumed and cursor.step and (state := resumed.optimizer_state()):
+                course.learner.optimizer.load_state_dict(state)
+            cursor = train(
+                course,
+                family,
+                prompts,
+                folder,
+                start=cursor,
+                seed=recipe.seed,
+                save=save,
+                save_every=recipe.training.save_every,
+                evaluate=lambda: _measure(recipe, family, data),
+                evaluate_every=recipe.evaluation.every,
+                stop_requested=lambda: request.made,
+            )
+            course.worker.close()
+            cursor = Cursor(number + 1, 0, cursor.weights_version)
+            save(cursor, None)
+    building = folder.path / f".building-{FINAL}"
+    family.save(building)
+    building.rename(folder.path / FINAL)
+
+
+def _open_course(
+    recipe: Recipe, name: str, stage: Stage, family: ModelFamily, cursor: Cursor, folder: RunFolder
+) -> Course:
+    if stage.kind == "sft":
+        return sft_course(name, stage, recipe, family)
+    reference = None
+    if recipe.algorithm().needs_reference:
+        reference = _reference(recipe, family, folder.path / "reference" / name)
+    return rl_course(name, stage, recipe, family, recipe.rollout(family), reference)
+
+
+def _reference(recipe: Recipe, family: ModelFamily, kept: Path) -> ModelFamily:
+    """The policy as it was when the stage began; a resumed run finds it in the folder `kept`."""
+    if kept.is_dir():
+        reference = recipe.model(path=str(kept))
+        reference.model.requires_grad_(False)
+        return reference
+    building = kept.with_name(f".building-{kept.name}")
+    family.save(building)
+    building.rename(kept)
+    return family.frozen_copy()
+
+
+def _measure(recipe: Recipe, family: ModelFamily, data: Data) -> dict[str, float]:
+    """Held-out accuracy in the midst of training, by metric name."""
+    worker = Transformers(family)
+    name, questions = next(iter(data.held_out.items()))
+    accuracy = evaluate_model(
+        recipe, family, worker, questions, f"evaluate: {name}"
+    ).accuracy_by_contribution()
+    return {
+        f"eval/{contribution}_{control}": value
+        for contribution, of_control in accuracy.items()
+        for control, value in of_control.items()
+        if value is not None
+    }
+
+
+# --- helpers -------------------------------------------------------------------------------------
+
+
+def _with_known_truth(questions: Sequence[Question]) -> list[Question]:
+    """Held-out questions labelled by the truth where it is known: weak if text alone suffices."""
+    return [
+        q if q.text_answerable is None else replace(q, contribution="weak" if q.text_answerable else "strong")
+        for q in questions
+    ]
+
+
+def _names(stages: Sequence[Stage]) -> list[str]:
+    """A name for every stage, unique in its run: its kind, numbered where a kind comes twice."""
+    kinds = [stage.kind for stage in stages]
+    return [
+        kind if kinds.count(kind) == 1 else f"{kind}-{kinds[: number + 1].count(kind)}"
+        for number, kind in enumerate(kinds)
+    ]
+
+
+def _headline(folder: RunFolder, when: str) -> dict[str, Any] | None:
+    """The evaluation of the first held-out set, which the summary reports."""
+    results = read_json(folder.path / "evaluation" / f"{when}.json") or {}
+    return next(iter(results.values()), None)
+
+
+@contextmanager
+def _clock(folder: RunFolder, phase: str) -> Iterator[None]:
+    """Log how long a phase took; a phase that is interrupted logs what it took so far."""
+    start = time.perf_counter()
+    try:
+        yield
+    finally:
+        folder.log_metrics("run", 0, {f"time/{phase}": time.perf_counter() - start})
+
+
+def _peak_memory_gb() -> float:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**30 if sys.platform == "darwin" else 2**20)

@@ -1,0 +1,117 @@
+"""Checkpoints: complete or absent, and checked when they are read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from rlaudio.models.family import ModelFamily
+
+MANIFEST = "manifest.json"  # written last; a folder without it is not a checkpoint
+
+
+@dataclass(frozen=True, order=True)
+class Cursor:
+    """How far a run has come: `step` steps of stage number `stage` are done."""
+
+    stage: int = 0
+    step: int = 0
+    weights_version: int = 0  # optimizer steps since the run began
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint on disk whose files have been found whole."""
+
+    path: Path
+    cursor: Cursor
+
+    @property
+    def model(self) -> Path:
+        """The Hugging Face folder of its weights."""
+        return self.path / "model"
+
+    def optimizer_state(self) -> dict[str, Any] | None:
+        """State of the stage's optimizer, None at the start of a stage."""
+        file = self.path / "optimizer.pt"
+        return torch.load(file, weights_only=True) if file.exists() else None
+
+
+def save_checkpoint(
+    folder: Path, cursor: Cursor, family: ModelFamily, optimizer: torch.optim.Optimizer | None, keep: int
+) -> Path:
+    """Write a checkpoint into `folder` and delete all but the newest `keep`.
+
+    It is built under a temporary name and renamed, so a kill or a full disk leaves the older ones whole.
+    Raises OSError that says so.
+    """
+    final = folder / f"{cursor.stage}-{cursor.step:06d}"
+    building = folder / f".building-{final.name}"
+    shutil.rmtree(building, ignore_errors=True)
+    try:
+        family.save(building / "model")
+        if optimizer is not None:
+            torch.save(optimizer.state_dict(), building / "optimizer.pt")
+        manifest = {"cursor": asdict(cursor), "sha256": {n: _sha256(building / n) for n in _files(building)}}
+        (building / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+    except OSError as error:
+        shutil.rmtree(building, ignore_errors=True)
+        raise OSError(
+            f"could not write the checkpoint {final}: {error}; earlier checkpoints are whole; "
+            "make room and continue with --resume"
+        ) from error
+    _sync(building)
+    shutil.rmtree(final, ignore_errors=True)  # left by a run that was resumed from an older one
+    building.rename(final)
+    for old in _folders(folder)[:-keep]:
+        shutil.rmtree(old)
+    return final
+
+
+def latest_checkpoint(folder: Path) -> Checkpoint | None:
+    """The newest checkpoint in `folder`, None if there is none.
+
+    Raises ValueError if one of its files is missing or is not what was written.
+    """
+    found = _folders(folder)
+    if not found:
+        return None
+    manifest = json.loads((found[-1] / MANIFEST).read_text(encoding="utf-8"))
+    for name, digest in manifest["sha256"].items():
+        file = found[-1] / name
+        if not file.is_file() or _sha256(file) != digest:
+            raise ValueError(
+                f"checkpoint {found[-1]}: {name} is {'damaged' if file.is_file() else 'missing'}; expected "
+                "what was written; delete this checkpoint's folder to resume from the one before"
+            )
+    return Checkpoint(found[-1], Cursor(**manifest["cursor"]))
+
+
+def _folders(folder: Path) -> list[Path]:
+    """Complete checkpoints, oldest first."""
+    found = [path.parent for path in folder.glob(f"*/{MANIFEST}") if not path.parent.name.startswith(".")]
+    return sorted(found, key=lambda path: tuple(int(part) for part in path.name.split("-")))
+
+
+def _files(folder: Path) -> Iterator[str]:
+    return (str(p.relative_to(folder)) for p in sorted(folder.rglob("*")) if p.is_file())
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def _sync(folder: Path) -> None:
+    """Have the system write the files out before the rename makes them count."""
+    for name in _files(folder):
+        with (folder / name).open("rb") as file:
+            os.fsync(file.fileno())

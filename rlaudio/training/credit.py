@@ -1,0 +1,52 @@
+"""From scored groups to rows: each completion's advantage and the weight of each of its tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from rlaudio.algorithms.algorithm import Algorithm
+from rlaudio.training.packing import Row, make_rows
+from rlaudio.types import ScoredGroup
+
+
+def assign_credit(scored: Sequence[ScoredGroup], algorithm: Algorithm) -> list[Row]:
+    """One row per group with the algorithm's advantages and token weights; dropped samples stay out."""
+    rewards = torch.from_numpy(np.stack([one.total for one in scored]))  # [Q, G]
+    advantages = algorithm.advantages(rewards)
+    lengths = torch.tensor([[len(c.token_ids) for c in one.group.completions] for one in scored])
+    kept = ~advantages.isnan()
+    weights = torch.zeros(lengths.shape, dtype=torch.float64)
+    if kept.any():
+        weights[kept] = algorithm.weights(lengths[kept])
+    return make_rows(scored, advantages.numpy(), weights.numpy())
+
+
+def describe(scored: Sequence[ScoredGroup]) -> dict[str, float]:
+    """Metrics of a step's groups: rewards, spread, lengths, how completions ended."""
+    totals = np.stack([one.total for one in scored])  # [Q, G]
+    completions = [c for one in scored for c in one.group.completions]
+    lengths = np.array([len(c.token_ids) for c in completions])
+    names = scored[0].rewards
+    questions = [one.group.prompt.question for one in scored]
+    spread = np.array([np.std(row[~np.isnan(row)]) if not np.isnan(row).all() else 0.0 for row in totals])
+    metrics = {
+        "data/questions": float(len(scored)),
+        "rollout/completions": float(len(completions)),
+        "rollout/tokens": float(lengths.sum()),
+        "rollout/length": float(lengths.mean()),
+        "rollout/stop_rate": float(np.mean([c.stop_reason == "stop" for c in completions])),
+        "reward/failures": float(sum(len(one.failures) for one in scored)),
+        "group/no_spread": float(np.mean(spread == 0.0)),
+        "group/spread": float(spread.mean()),
+    }
+    if any(q.contribution for q in questions):
+        metrics["data/weak_share"] = float(np.mean([q.contribution == "weak" for q in questions]))
+    if names:
+        metrics["reward/total"] = float(np.nanmean(totals)) if not np.isnan(totals).all() else 0.0
+    for name in names:
+        values = np.concatenate([np.asarray(one.rewards[name]) for one in scored])
+        metrics[f"reward/{name}"] = float(np.nanmean(values)) if not np.isnan(values).all() else 0.0
+    return metrics
