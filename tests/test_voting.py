@@ -373,6 +373,13 @@ def test_the_summary_is_json_and_text(tmp_path, questions, ballot):
     assert "weak if at least 2 of 3 voters are right on 30 s of silence" in summary.table()
 
 
+def test_the_summary_counts_answers_that_name_no_option(tmp_path, questions, ballot):
+    voter = ballot.voter(answer=lambda p, s: "a cat" if p.question.id == "q3" else "hm")
+    summary = summarise(label(questions, {"a": voter}, folder=tmp_path, rule=Rule(threshold=1)))
+    assert summary.unparsed == {"a": 0.75}
+    assert "Unparsed: a 75.0." in summary.table()
+
+
 def test_without_known_truth_nothing_is_said_about_it(tmp_path, ballot):
     labels = label(questions_on_disk(tmp_path, 3), three_voters(ballot), folder=tmp_path)
     summary = summarise(labels)

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from rlaudio.answers import read_answer
+from rlaudio.contribution.asking import orders_of
 from rlaudio.contribution.labelling import Labels
 from rlaudio.contribution.voting import (
     OrderGain,
@@ -53,6 +55,7 @@ class LabelSummary:
 
     rule: str
     groups: tuple[GroupLabels, ...]  # the first one: all questions
+    unparsed: Mapping[str, float]  # by voter: share of the answers that name no option and count as wrong
     fleiss_kappa: float | None
     cohen_kappa: Mapping[tuple[str, str], float | None]
     thresholds: tuple[Variant, ...]
@@ -73,6 +76,7 @@ class LabelSummary:
         return {
             "rule": self.rule,
             "tables": tables,
+            "unparsed": dict(self.unparsed),
             "agreement": {
                 "fleiss_kappa": self.fleiss_kappa,
                 "cohen_kappa": [{"voters": pair, "kappa": kappa} for pair, kappa in self.cohen_kappa.items()],
@@ -87,6 +91,7 @@ class LabelSummary:
         sections = [
             f"Audio contribution, in percent: {self.rule}.",
             self._groups_table(),
+            f"Unparsed: {', '.join(f'{name} {percent(share)}' for name, share in self.unparsed.items())}.",
             *self._truth_notes(),
             self._variants_table(),
             self._agreement_note(),
@@ -109,7 +114,7 @@ class LabelSummary:
                 shares += [found.precision, found.recall, found.f1, group.luck_ceiling]
             rows.append([title, str(group.questions), *map(percent, shares)])
         return text_table(header, rows) + (
-            "\nby luck: what guessing voters would call weak; score: mean share of trials wrong in silence; "
+            "\nby luck: what guessing voters would call weak, each order guessed anew; score: mean share of trials wrong in silence; "
             f"{', '.join(voters)}: right in silence."
         )
 
@@ -117,7 +122,7 @@ class LabelSummary:
         notes = []
         if self.quality is not None:
             notes.append(
-                "F1 ceiling: a share w is truly weak and all found; luck adds the share l of the others: "
+                "F1 ceiling, expected: the truly weak share w is found, luck adds the share l of the others: "
                 "2w / (2w + (1 - w) l)."
             )
         if self.order_gain is not None:
@@ -153,6 +158,7 @@ def summarise(labels: Labels) -> LabelSummary:
         groups=tuple(
             _group(labels, grouping, name, items) for grouping, name, items in _groups(labels.asked)
         ),
+        unparsed={name: _unparsed(labels, name) for name in votes.voters},
         fleiss_kappa=fleiss_kappa(votes.right),
         cohen_kappa=pairwise_kappa(votes),
         thresholds=tuple(threshold_variants(votes, rule.threshold)),
@@ -204,6 +210,15 @@ def _floor(labels: Labels, questions: Sequence[Question]) -> float:
         threshold=labels.rule.threshold,
         orders=labels.rule.orders,
     )
+
+
+def _unparsed(labels: Labels, voter: str) -> float:
+    readings = [
+        read_answer(text, variant, labels.rule.matcher)
+        for question, texts in zip(labels.asked, labels.answers[voter], strict=True)
+        for text, variant in zip(texts, orders_of(question, len(texts)), strict=True)
+    ]
+    return float(np.mean([reading.index is None for reading in readings]))
 
 
 def _truth(questions: Sequence[Question]) -> tuple[np.ndarray, np.ndarray]:

@@ -67,10 +67,11 @@ def chance_floor(choices: Sequence[int], *, voters: int, threshold: int, orders:
 
 
 def luck_ceiling(weak_share: float, floor: float) -> float:
-    """Highest F1 of "weak" that voting reaches while luck labels `floor` of the strong items weak.
+    """Expected F1 of "weak" at its best, while luck labels `floor` of the strong items weak.
 
-    With every weak item found, TP = w, FP = (1 - w) * floor and FN = 0, so
-    F1 = 2w / (2w + (1 - w) * floor). At w = 0.5 and 2 of 3 voters over 4 options: 0.928.
+    With a share w truly weak and all of it found, TP = w, FP = (1 - w) * floor and FN = 0, so
+    F1 = 2w / (2w + (1 - w) * floor). At w = 0.5 and 2 of 3 voters over 4 options: 0.928. It bounds the
+    expectation; a small set may be luckier.
     """
     if weak_share == 0.0:
         return 0.0
