@@ -113,9 +113,12 @@ class LabelSummary:
                 found = group.quality or Quality(None, None, None)
                 shares += [found.precision, found.recall, found.f1, group.luck_ceiling]
             rows.append([title, str(group.questions), *map(percent, shares)])
-        return text_table(header, rows) + (
-            "\nby luck: what guessing voters would call weak, each order guessed anew; score: mean share of trials wrong in silence; "
-            f"{', '.join(voters)}: right in silence."
+        return "\n".join(
+            [
+                text_table(header, rows),
+                "by luck: what voters that guess anew under every order would call weak; "
+                "score: mean share of trials wrong in silence; by voter: right in silence.",
+            ]
         )
 
     def _truth_notes(self) -> list[str]:
