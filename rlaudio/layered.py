@@ -42,13 +42,13 @@ class Layer:
         return Layer({k: v for k, v in self.values.items() if k != key}, self.origins)
 
 
-def read_layer(path: Path) -> Layer:
-    """The map in a YAML file. Raises ValueError with file and line, FileNotFoundError."""
+def read_layer(path: Path, folder: Path) -> Layer:
+    """The map in a YAML file whose relative paths are relative to `folder`. Raises ValueError with file and line, FileNotFoundError."""
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: not UTF-8 text; expected YAML") from error
-    return _parse(text, str(path), path.parent, lines=True)
+    return _parse(text, str(path), folder, lines=True)
 
 
 def read_override(text: str, folder: Path) -> Layer:

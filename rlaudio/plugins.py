@@ -68,7 +68,7 @@ class Bound:
     options: Mapping[str, Any]
 
     @property
-    def function(self) -> Callable[..., Any]:
+    def function(self) -> functools.partial[Any]:
         """The plug-in with its options filled in; what is left to give are its positional parameters.
 
         Raises ImportError if a package is missing, ValueError if an option has the wrong type.

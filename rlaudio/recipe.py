@@ -4,8 +4,8 @@
     curriculum: {use: weak_to_strong}        # `use` names a plug-in, every other key is its option
     rewards: {format: {weight: 0.5}}         # in maps of plug-ins the key is the default of `use`
 
-`-o key.key=value` comes last. Relative paths are relative to the file that names them, on the command
-line to the working folder.
+`-o key.key=value` comes last. Relative paths are relative to the file that names them; on the command line,
+and in a recipe that ships and was asked for by name, to the working folder.
 """
 
 from __future__ import annotations
@@ -231,7 +231,7 @@ def load_recipe(path_or_name: str | Path, overrides: Sequence[str] = ()) -> Reci
     """
     path = find_recipe(path_or_name)
     defaults = Layer({"name": path.stem, **_DEFAULTS}, {(): Origin(str(path), path.parent)})
-    layer = lay_over(defaults, _read_with_parents(path, ()), _removes)
+    layer = lay_over(defaults, _read_with_parents(path, _folder_of_paths(path_or_name, path), ()), _removes)
     for text in sorted(overrides, key=_override_order):
         layer = lay_over(layer, _with_explicit_plugins(read_override(text, Path.cwd())), _removes)
     try:
@@ -289,11 +289,11 @@ def _removes(keys: Keys) -> bool:
     return keys in _PLUGIN_MAPS
 
 
-def _read_with_parents(path: Path, children: tuple[Path, ...]) -> Layer:
+def _read_with_parents(path: Path, folder: Path, children: tuple[Path, ...]) -> Layer:
     if path in children:
         circle = " -> ".join(str(p) for p in (*children[children.index(path) :], path))
         raise ValueError(f"{children[-1]}: extends goes in a circle: {circle}")
-    whole = _with_explicit_plugins(read_layer(path))
+    whole = _with_explicit_plugins(read_layer(path, folder))
     layer = whole.without("extends")
     parent = whole.values.get("extends")
     if parent is None:
@@ -305,8 +305,13 @@ def _read_with_parents(path: Path, children: tuple[Path, ...]) -> Layer:
         parent_path = find_recipe(parent, path.parent)
     except FileNotFoundError as error:
         raise ValueError(f"{where}: extends: {error}") from error
-    below = _read_with_parents(parent_path, (*children, path))
+    below = _read_with_parents(parent_path, _folder_of_paths(parent, parent_path), (*children, path))
     return lay_over(below.without("name"), layer, _removes)  # a name belongs to one file
+
+
+def _folder_of_paths(path_or_name: str | Path, path: Path) -> Path:
+    """What relative paths in a recipe are relative to: data is not looked for inside an installed package."""
+    return path.parent if is_path(str(path_or_name)) else Path.cwd()
 
 
 def _override_order(text: str) -> tuple[int, bool]:

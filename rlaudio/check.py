@@ -1,0 +1,40 @@
+"""Everything about a recipe that can be known without training: plug-ins, model folders, data, leakage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rlaudio.data.audit import audit
+from rlaudio.data.splits import check_disjoint
+from rlaudio.recipe import Recipe
+
+
+def check(recipe: Recipe, *, decode: bool = False) -> Iterator[str]:
+    """Lines of a report as the checks go on; the first thing that would stop a run raises its own error.
+
+    Plug-ins are imported, tokenizers and audio front ends of model and voters loaded, weights not. `decode`
+    reads every clip whole instead of its header.
+    """
+    rewards = [spec.reward for spec in recipe.rewards.values()]
+    for plugin in (recipe.algorithm, recipe.curriculum, recipe.rollout, *rewards):
+        yield f"{plugin.kind} {plugin.use}: {plugin.function.func.__name__} in {plugin.path}"
+    yield f"model {recipe.model().path}"
+    for voter in recipe.contribution.voters:
+        yield f"voter {recipe.model(path=voter).path}"
+    yield from _check_data(recipe, decode)
+
+
+def _check_data(recipe: Recipe, decode: bool) -> Iterator[str]:
+    sets = {"train": recipe.data.train(), **{name: data() for name, data in recipe.data.evaluate.items()}}
+    for name, questions in sets.items():
+        found = audit(
+            questions, max_seconds=recipe.audio.max_seconds, too_long=recipe.audio.too_long, decode=decode
+        )
+        yield from (f"data {name}: {line}" for line in found.lines())
+        found.raise_if_unusable(f"data {name}")
+    if recipe.data.clips_disjoint:
+        for name in recipe.data.evaluate:
+            check_disjoint(
+                sets["train"], sets[name], names=("train", name), max_seconds=recipe.audio.max_seconds
+            )
+            yield f"data {name}: no clip of train"

@@ -1,0 +1,213 @@
+"""The command line. Every command reads its arguments, calls one function of the library, prints.
+
+Heavy libraries are imported by the commands that need them: `show` and `list` answer at once.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import logging
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from rlaudio import __version__
+from rlaudio.plugins import FOLDERS, available
+from rlaudio.recipe import Recipe, field_table, load_recipe, shipped_recipes
+
+_USER_ERRORS = (ValueError, OSError, ImportError)  # of what was typed or read; all else is ours
+
+
+class _Commands(click.Group):
+    """Commands whose errors about the user's input are one message; `--debug` shows where they arose."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except _USER_ERRORS as error:
+            if ctx.params["debug"] or isinstance(error, BrokenPipeError):
+                raise
+            raise click.ClickException(str(error)) from error
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+@click.option("--debug", is_flag=True, help="Log more, and show the traceback of an error.")
+def main(debug: bool) -> None:
+    """Post-training of large audio language models where listening matters."""
+    logging.basicConfig(format="%(message)s", stream=sys.stderr, level=logging.WARNING)
+    logging.getLogger("rlaudio").setLevel(logging.DEBUG if debug else logging.INFO)
+
+
+def _overrides(command: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option(
+        "-o",
+        "overrides",
+        metavar="KEY=VALUE",
+        multiple=True,
+        help="Change a key: optimizer.lr=2e-6",
+    )(command)
+
+
+_path = functools.partial(click.Path, path_type=Path)
+
+
+@main.command()
+@click.argument("recipe")
+@_overrides
+@click.option("--out", type=_path(file_okay=False), help="Folder of the run.  [default: runs/NAME]")
+@click.option("--resume", is_flag=True, help="Continue the run in that folder where it stopped.")
+def run(recipe: str, overrides: Sequence[str], out: Path | None, resume: bool) -> None:
+    """Run RECIPE from labels to report: a YAML file, or the name of one that ships."""
+    from rlaudio import pipeline
+
+    resolved = load_recipe(recipe, overrides)
+    pipeline.run(resolved, out or Path("runs") / resolved.name, resume=resume)
+
+
+@main.command()
+@click.argument("recipe", required=False)
+@_overrides
+@click.option("--fields", is_flag=True, help="List every key of a recipe: type, default, meaning.")
+def show(recipe: str | None, overrides: Sequence[str], fields: bool) -> None:
+    """Print RECIPE resolved: parents and overrides merged, defaults filled in, everything checked."""
+    if fields:
+        for key, kind, default, meaning in field_table():
+            click.echo(f"{key:30} {meaning}  [{kind}{f' = {default}' if default else ''}]")
+    elif recipe is None:
+        raise click.UsageError("name a RECIPE, or ask for --fields")
+    else:
+        click.echo(load_recipe(recipe, overrides).to_yaml(), nl=False)
+
+
+@main.command()
+@click.argument("recipe")
+@_overrides
+@click.option("--decode", is_flag=True, help="Decode every clip, which finds damaged audio.")
+def check(recipe: str, overrides: Sequence[str], decode: bool) -> None:
+    """Check all of RECIPE that can be known before training: plug-ins, models, data, leakage."""
+    from rlaudio.check import check
+
+    for line in check(load_recipe(recipe, overrides), decode=decode):
+        click.echo(line)
+    click.echo("nothing found that would stop a run")
+
+
+@main.command()
+@click.argument("data", type=_path(exists=True))
+@click.option("--voter", "voters", multiple=True, required=True, metavar="MODEL", help="One or more.")
+@click.option("--threshold", type=int, help="Voters right in silence that make it weak.  [default: 2]")
+@click.option("--silence", help="Seconds of silence, or clip for the clip's length.  [default: 30]")
+@click.option("--out", type=_path(file_okay=False), help="Folder of the labels.  [default: beside DATA]")
+@_overrides
+def label(
+    data: Path,
+    voters: Sequence[str],
+    threshold: int | None,
+    silence: str | None,
+    out: Path | None,
+    overrides: Sequence[str],
+) -> None:
+    """Measure the audio contribution of DATA: voters answer without audio; what they know is weak."""
+    from rlaudio import pipeline
+
+    settings = {"voters": list(voters), "threshold": threshold, "silence": silence}
+    given = [
+        f"contribution.{key}={json.dumps(value)}" for key, value in settings.items() if value is not None
+    ]
+    recipe = _bare_recipe(voters[0], train=data, overrides=[*given, *overrides])
+    pipeline.label_data(recipe, out or (data if data.is_dir() else data.parent))
+
+
+@main.command()
+@click.argument("target", metavar="RECIPE|MODEL")
+@click.option("--data", type=_path(exists=True), help="Questions for a MODEL; a RECIPE names its own.")
+@click.option("--out", type=_path(file_okay=False), help="Folder of the tables.  [default: print only]")
+@_overrides
+def evaluate(target: str, data: Path | None, out: Path | None, overrides: Sequence[str]) -> None:
+    """Accuracy with audio, in silence and with other audio, of a RECIPE's model or of a MODEL on --data."""
+    from rlaudio import pipeline
+
+    if target in shipped_recipes() or target.endswith((".yaml", ".yml")):
+        if data is not None:
+            raise click.UsageError("--data goes with a MODEL; a RECIPE has data.evaluate")
+        recipe = load_recipe(target, overrides)
+    elif data is None:
+        raise click.UsageError(f"{target} is no recipe; to evaluate a model add --data FILE")
+    else:
+        recipe = _bare_recipe(target, evaluate=data, overrides=overrides)
+    pipeline.evaluate_recipe(recipe, out)
+
+
+@main.command()
+@click.argument("run", type=_path(exists=True, file_okay=False))
+def report(run: Path) -> None:
+    """Write report.html of the finished or unfinished RUN folder."""
+    from rlaudio.report.page import write_report
+
+    click.echo(write_report(run))
+
+
+@main.group()
+def data() -> None:
+    """Make data."""
+
+
+@data.command()
+@click.option("--clips", type=_path(exists=True, file_okay=False), required=True, help="The recordings.")
+@click.option("--labels", required=True, help="How files are named, such as {label}_{speaker}_{take}.wav.")
+@click.option("--out", type=_path(file_okay=False), required=True, help="Folder of questions and audio.")
+@click.option("--seed", type=int, default=0, show_default=True)
+def questions(clips: Path, labels: str, out: Path, seed: int) -> None:
+    """Turn a folder of labelled recordings into multiple-choice questions."""
+    from rlaudio.data.recordings import write_questions
+
+    for path in write_questions(clips, labels, out, seed=seed):
+        click.echo(path)
+
+
+@main.command("list")
+def list_() -> None:
+    """List what ships: recipes, every kind of plug-in with its options, small checkpoints."""
+    click.echo("recipes")
+    for name, path in shipped_recipes().items():
+        click.echo(f"  {name:40} {_first_comment(path)}")
+    for kind, folder in FOLDERS.items():
+        click.echo(f"\n{folder.name}")
+        for name, signature in available(kind).items():
+            click.echo(f"  {name:20} {signature.summary}")
+            for option in signature.options:
+                click.echo(f"    {option}")
+    click.echo("\ncheckpoints")
+    for name, megabytes in _tiny_checkpoints():
+        click.echo(f"  {name:20} {megabytes:.1f} MB")
+
+
+def _bare_recipe(
+    model: str, *, overrides: Sequence[str], train: Path | None = None, evaluate: Path | None = None
+) -> Recipe:
+    """The recipe for work that trains nothing, on a model and a file of questions."""
+    data = str(train or evaluate)
+    given = [f"model.path={json.dumps(model)}", f"data.train.path={json.dumps(data)}"]
+    if evaluate is not None:
+        given.append(f"data.evaluate={json.dumps({evaluate.stem: {'use': 'audiomcq', 'path': data}})}")
+    return load_recipe("base/no_training", [*given, *overrides])
+
+
+def _first_comment(path: Path) -> str:
+    first = path.read_text(encoding="utf-8").partition("\n")[0]
+    return first.removeprefix("#").strip() if first.startswith("#") else ""
+
+
+def _tiny_checkpoints() -> Iterator[tuple[str, float]]:
+    for config in sorted((FOLDERS["model"] / "tiny").glob("*/config.json")):
+        size = sum(path.stat().st_size for path in config.parent.iterdir())
+        yield f"tiny/{config.parent.name}", size / 1e6
+
+
+if __name__ == "__main__":
+    main()
