@@ -44,10 +44,20 @@ def _unwrap(text: str) -> str:
     """One wrapping less, or without final stops; the text itself where nothing would be left."""
     for opening, closing in WRAPPINGS:
         inside = text[len(opening) : -len(closing)].strip()
-        nested = opening != closing and (opening in inside or closing in inside)  # "(a) cat (b)"
-        if text.startswith(opening) and text.endswith(closing) and inside and not nested:
+        wrapped = text.startswith(opening) and text.endswith(closing) and inside
+        if wrapped and (opening == closing or _balanced(inside, opening[-1], closing[-1])):
             return inside
     return text.rstrip(".,;: ") or text
+
+
+def _balanced(inside: str, opening: str, closing: str) -> bool:
+    """Whether the brackets around `inside` belong to each other, unlike those of "(a) cat (b)"."""
+    depth = 0
+    for character in inside:
+        depth += (character == opening) - (character == closing)
+        if depth < 0:
+            return False
+    return depth == 0
 
 
 NUMBER_WORDS = [

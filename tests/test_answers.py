@@ -1,0 +1,468 @@
+"""The reading of answers: the paper's rule bit for bit, and the robust matcher trap by trap."""
+
+import re
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from rlaudio.answers import (
+    Parsed,
+    Span,
+    answer_spans,
+    exact_match,
+    extract_answer,
+    matches,
+    normalise,
+    parse,
+    read_answer,
+    sft_target,
+    simple_analysis,
+    structured_stages,
+    think_spans,
+)
+from rlaudio.answers.normalising import canonical_numbers
+from tests.factories import make_question
+
+ANIMALS = ("a dog", "a cat", "a cow", "a bird")
+# Text made of what answers are made of, so that random strings hit tags, options and their neighbourhood.
+PIECES = [
+    "<answer>",
+    "</answer>",
+    "<ANSWER>",
+    "</Answer>",
+    "<think>",
+    "</think>",
+    "a dog",
+    "A Cat",
+    "cat",
+    "(B) ",
+]
+TEXTS = st.lists(st.sampled_from([*PIECES, " ", "\n", ".", "not ", "'", "İ", "ß"]) | st.text(max_size=3)).map(
+    "".join
+)
+
+
+def paper_rule(completion: str, solution: str) -> bool:
+    """A second writing of the authors' accuracy rule, by string search instead of a regular expression."""
+
+    def answer(text: str) -> str:
+        opening = re.search("<answer>", text, re.IGNORECASE)
+        closing = opening and re.compile("</answer>", re.IGNORECASE).search(text, opening.end())
+        if opening and closing:
+            return text[opening.end() : closing.start()].strip()
+        return text.strip()
+
+    return answer(completion).lower() == answer(solution).lower()
+
+
+# --- the paper's rule ---
+
+
+@given(TEXTS, st.sampled_from([*ANIMALS, "<answer>a dog</answer>", "İ", ""]) | TEXTS)
+@example("a dog", "a dog")
+@example("<answer>x</answer><answer>a dog</answer>", "a dog")
+def test_exact_match_agrees_with_a_second_writing_of_the_papers_rule(completion, solution):
+    assert exact_match(completion, solution) == paper_rule(completion, solution)
+
+
+@pytest.mark.parametrize(
+    ("completion", "right"),
+    [
+        ("<answer>a dog</answer>", True),
+        ("a dog", True),  # no tags are needed
+        ("  A DOG\n", True),
+        ("<ANSWER> a dog </Answer>", True),
+        ("<answer>\na dog\n</answer> and more", True),
+        ("<answer>a dog</answer><answer>a cat</answer>", True),  # the first block wins
+        ("<answer>a cat</answer><answer>a dog</answer>", False),
+        ("<think><answer>a dog</answer></think><answer>a cat</answer>", True),  # even inside a thought
+        ("<think>hm</think>a dog", False),
+        ("<answer>a dog", False),
+        ("<answer>a  dog</answer>", False),  # spaces inside count
+        ("<answer>a dog.</answer>", False),
+        ("<answer>'a dog'</answer>", False),
+        ("<answer></answer>", False),
+        ("", False),
+    ],
+)
+def test_exact_match_keeps_the_odd_cases_of_the_papers_rule(completion, right):
+    assert exact_match(completion, "a dog") is right
+
+
+def test_exact_match_takes_a_gold_answer_in_tags():
+    assert exact_match("a dog", "<answer>a dog</answer>")
+
+
+def test_extract_answer_can_take_the_last_block():
+    text = "<answer>a cat</answer> or <answer> a dog </answer>"
+    assert (extract_answer(text), extract_answer(text, "last")) == ("a cat", "a dog")
+
+
+def test_mode_exact_scores_by_the_papers_rule_and_names_the_option():
+    question = make_question(choices=ANIMALS, answer="a cat")
+    assert matches("A cat", question)
+    assert read_answer("A cat", question) == Parsed("exact", 1)
+    assert read_answer("the cat", question) == Parsed("none")
+
+
+@given(TEXTS)
+def test_mode_exact_is_right_only_when_it_names_the_gold_option(text):
+    question = make_question(choices=ANIMALS, answer="a cat")
+    assert matches(text, question) == (read_answer(text, question).index == 1)
+
+
+@given(TEXTS)
+def test_mode_robust_is_right_only_when_it_names_the_gold_option(text):
+    question = make_question(choices=ANIMALS, answer="a cat")
+    assert matches(text, question, "robust") == (read_answer(text, question, "robust").index == 1)
+
+
+def test_an_unknown_mode_is_refused_with_the_known_ones():
+    with pytest.raises(ValueError, match=r"'fuzzy'; expected 'exact' or 'robust'"):
+        matches("a dog", make_question(), "fuzzy")
+
+
+def test_mode_exact_refuses_layers():
+    with pytest.raises(ValueError, match="no layers"):
+        matches("B", make_question(), "exact", letters=True)
+
+
+# --- the traps of robust matching, numbered as in the design notes ---
+
+
+@pytest.mark.parametrize("letters", [False, True])
+def test_trap_1_the_article_a_is_not_the_letter_a(letters):
+    assert parse("A dog barks", ("a cat meows", "a dog barks"), letters=letters) == Parsed("exact", 1)
+    assert parse("A dog", ("cat", "dog"), letters=letters) == Parsed("none")
+
+
+def test_trap_1_a_letter_counts_only_if_the_prompt_labels_its_options():
+    assert parse("B", ANIMALS) == Parsed("none")
+    assert parse("B", ANIMALS, letters=True) == Parsed("letter", 1)
+
+
+@pytest.mark.parametrize(
+    "text", ["B", "b", "(B)", "B)", "B.", "Option B", "The answer is B.", "**B**", r"\text{B}"]
+)
+def test_trap_1_letters_are_read_in_their_usual_dress(text):
+    assert parse(f"<answer>{text}</answer>", ANIMALS, letters=True) == Parsed("letter", 1)
+
+
+def test_trap_1_a_letter_before_other_words_needs_a_delimiter():
+    assert parse("B) the one that meows", ANIMALS, letters=True) == Parsed("letter", 1)
+    assert parse("B the one that meows", ANIMALS, letters=True) == Parsed("none")
+
+
+def test_trap_1_a_letter_beyond_the_options_names_none():
+    assert parse("E", ANIMALS, letters=True) == Parsed("none")
+
+
+def test_trap_2_the_text_of_a_one_character_option_beats_the_letter():
+    pitches = ("G", "A", "D", "C")
+    assert parse("D", pitches, letters=True) == Parsed("exact", 2)
+    assert parse("(A)", pitches, letters=True) == Parsed("normalised", 1)
+    assert parse("3", ("1", "3", "2"), letters=True) == Parsed("exact", 1)
+
+
+def test_trap_2_a_one_letter_option_is_never_found_inside_a_sentence():
+    assert parse("it is a loud tone", ("A", "B"), contains=True) == Parsed("none")
+
+
+@pytest.mark.parametrize(
+    ("text", "choices", "index"),
+    [
+        ("happy and calm", ("happy", "happy and calm"), 1),
+        ("happy", ("happy and calm", "happy"), 1),
+        ("a dog, then a cat", ("a cat, then a dog", "a dog, then a cat"), 1),
+        ("1.5", ("15", "1.5"), 1),
+        ("-5", ("5", "-5"), 1),
+        ("C#", ("C", "C#"), 1),
+    ],
+)
+def test_trap_3_options_that_contain_each_other_are_told_apart(text, choices, index):
+    assert parse(text, choices, numbers=True, contains=True).index == index
+
+
+@pytest.mark.parametrize("text", ["happy and", "happy and calm and sad", "calm and happy"])
+def test_trap_3_no_credit_for_beginnings_extensions_or_reorderings(text):
+    assert parse(text, ("happy", "happy and calm")) == Parsed("none")
+
+
+def test_trap_3_the_longest_mention_wins():
+    assert parse("they sound happy and calm", ("happy", "happy and calm"), contains=True) == Parsed(
+        "unique_contains", 1
+    )
+
+
+def test_trap_4_every_duplicate_of_the_gold_option_is_right():
+    question = make_question(choices=("A dog.", "a cat", "a  dog"), answer="A dog.")
+    assert matches("a  dog", question, "robust")
+    assert not matches("a cat", question, "robust")
+
+
+@pytest.mark.parametrize("text", ["21.2s", "21.2 s", "21.2 sec", "21.20 seconds"])
+def test_trap_5_units_are_read_in_every_spelling_if_asked_for(text):
+    choices = ("24.4s", "21.2s", "21s", "2.12s")
+    assert parse(text, choices, numbers=True).index == 1
+
+
+def test_trap_5_number_words_are_digits_only_if_asked_for():
+    assert parse("three", ("2", "3")) == Parsed("none")
+    assert parse("three", ("2", "3"), numbers=True) == Parsed("normalised", 1)
+    assert parse("3 claps", ("two claps", "three claps"), numbers=True) == Parsed("normalised", 1)
+
+
+def test_trap_5_numbers_never_merge_options_that_differ():
+    assert parse("3", ("three", "3.0"), numbers=True) == Parsed("ambiguous")
+
+
+def test_trap_6_of_several_answer_blocks_the_policy_decides():
+    text = "<answer>a cat</answer> no, <answer>a dog</answer>"
+    assert parse(text, ANIMALS) == Parsed("exact", 0)
+    assert parse(text, ANIMALS, which="first") == Parsed("exact", 1)
+    assert parse(text, ANIMALS, which="reject") == Parsed("ambiguous")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<answer>a dog, a cat, a cow, a bird</answer>",  # lists all options
+        "<answer>['a dog', 'a cat', 'a cow', 'a bird']</answer>",
+        "<answer>a dog or maybe a cat</answer>",  # hedges
+        "<think>so <answer>a dog</answer></think>",  # answers inside the thought
+        "<think>so <answer>a dog</answer>",  # the thought never ends
+        "<answer>a dog",  # the tag never ends
+        "<answer></answer>",
+        "<answer>  </answer>",
+        "",
+        "Please choose the answer from the following options: ['a dog', 'a cat', 'a cow', 'a bird']. "
+        "Output the final answer in <answer> </answer>.",  # echoes the prompt
+        "<answer>(B) a dog</answer>",  # letter and text disagree
+        "<answer>(E) a dog</answer>",
+        "<answer>a dog</answer></think>",  # all of it was thought
+    ],
+)
+@pytest.mark.parametrize("letters", [False, True])
+def test_trap_6_no_credit_for_hacks(text, letters):
+    assert not parse(text, ANIMALS, letters=letters).parsed
+
+
+def test_trap_6_a_letter_that_disagrees_with_the_text_is_ambiguous():
+    assert parse("(A) a cat", ANIMALS) == Parsed("ambiguous")
+    assert parse("(A) surely a cat", ANIMALS, letters=True) == Parsed("ambiguous")
+
+
+@pytest.mark.parametrize(
+    "text", ["(B) a cat", "B. a cat", "b) A cat.", "(B)a cat", "B: a cat", "The answer is (B) a cat."]
+)
+def test_trap_6_a_letter_that_agrees_with_the_text_is_read_in_any_prompt(text):
+    assert parse(text, ANIMALS) == Parsed("letter", 1)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a cat.",
+        "'a cat'",
+        '"a cat"',
+        "\u2018a cat\u2019",
+        "\u201ca cat\u201d.",
+        "['a cat']",
+        "**a cat**",
+        r"\text{a cat}",
+        r"$\boxed{\text{a cat}}$",
+        "a\u00a0 cat",
+        "a\u200b cat",
+        "\uff41 \uff43\uff41\uff54",
+        "The answer is a cat.",
+        "Answer: a cat",
+        "The correct answer is: 'a cat'",
+    ],
+)
+def test_trap_6_dress_is_taken_off(text):
+    assert parse(f"<answer>{text}</answer>", ANIMALS) == Parsed("normalised", 1)
+
+
+def test_trap_6_typographic_apostrophes_are_apostrophes():
+    assert parse("the dog\u2019s bark", ("the cat's cry", "the dog's bark")) == Parsed("normalised", 1)
+
+
+def test_trap_6_brackets_that_do_not_belong_together_stay():
+    assert normalise("(a) cat (b)") == "(a) cat (b)"
+
+
+def test_trap_6_of_nested_blocks_the_inner_one_counts():
+    assert parse("<answer><answer>a cat</answer></answer>", ANIMALS) == Parsed("exact", 1)
+
+
+def test_trap_7_a_near_number_gets_no_partial_credit():
+    assert parse("4", ("3", "5"), numbers=True) == Parsed("none")
+
+
+@given(TEXTS)
+def test_trap_8_an_unparsed_answer_is_never_mapped_to_an_option(text):
+    parsed = parse(text, ANIMALS, letters=True, numbers=True, contains=True)
+    assert parsed.parsed == (parsed.status not in ("ambiguous", "none"))
+
+
+@pytest.mark.parametrize("answer", ANIMALS)
+def test_trap_8_an_unparsed_answer_is_wrong_whatever_the_gold(answer):
+    assert not matches("I cannot tell", make_question(choices=ANIMALS, answer=answer), "robust")
+
+
+@pytest.mark.parametrize(
+    "text", ["not a dog but a cat", "It isn't a cat.", "I hear no reason for a cat", "a dog or a cat"]
+)
+def test_trap_9_negations_and_second_mentions_are_ambiguous(text):
+    assert parse(text, ANIMALS, contains=True) == Parsed("ambiguous")
+
+
+def test_trap_9_a_negation_inside_the_option_is_its_own():
+    choices = ("singing without music", "music without singing")
+    assert parse("this is music without singing, I think", choices, contains=True).index == 1
+
+
+def test_trap_9_a_mention_never_counts_for_reward_and_accuracy():
+    assert not matches("I hear a cat", make_question(choices=ANIMALS, answer="a cat"), "robust")
+
+
+def test_a_mention_is_read_where_it_is_asked_for():
+    assert parse("I hear 'a cat'.", ANIMALS, contains=True) == Parsed("unique_contains", 1)
+
+
+@pytest.mark.parametrize("text", ["a catalogue", "a cat's tail", "a cat-like cry", "extra cat"])
+def test_a_mention_is_of_whole_words(text):
+    assert parse(text, ANIMALS, contains=True) == Parsed("none")
+
+
+def test_text_outside_the_thought_is_the_answer_where_there_is_no_block():
+    assert parse("<think>a dog?</think> a cat", ANIMALS) == Parsed("exact", 1)
+
+
+@given(st.sampled_from(ANIMALS), st.booleans(), st.booleans(), st.booleans())
+def test_every_option_names_itself_under_all_layers(option, letters, numbers, contains):
+    parsed = parse(f"<answer>{option}</answer>", ANIMALS, letters=letters, numbers=numbers, contains=contains)
+    assert parsed == Parsed("exact", ANIMALS.index(option))
+
+
+OPTIONS = st.text(st.characters(exclude_characters="<"), min_size=1).filter(str.strip)
+
+
+@given(st.lists(OPTIONS, min_size=1, max_size=5, unique_by=normalise), st.data())
+def test_any_option_names_itself(choices, data):
+    option = data.draw(st.sampled_from(choices))
+    assert parse(f"<answer>{option}</answer>", choices).index == choices.index(option)
+
+
+@given(st.text() | TEXTS)
+def test_normalising_twice_changes_nothing_more(text):
+    assert normalise(normalise(text)) == normalise(text)
+
+
+@given(st.text(min_size=1).filter(str.strip))
+def test_normalising_ignores_case_of_ascii_and_outer_spaces(text):
+    assert normalise(f"  {text}\n") == normalise(text)
+
+
+def test_numbers_lose_idle_zeros_and_keep_signs():
+    assert canonical_numbers("007 Secs") == "7 s"
+    assert canonical_numbers("-1.50") == "-1.5"
+    assert canonical_numbers("100") == "100"
+    assert canonical_numbers("MP3") == "mp3"
+
+
+# --- spans ---
+
+
+def inside(text, spans):
+    return [text[span.start : span.end] for span in spans]
+
+
+def test_think_spans_have_offsets_into_the_text():
+    text = "x<think>ab</think>y<THINK>c</THINK>"
+    assert think_spans(text) == [Span(8, 10), Span(26, 27)]
+
+
+def test_a_thought_that_never_ends_runs_to_the_end():
+    assert think_spans("<think>ab") == [Span(7, 9, closed=False)]
+
+
+def test_a_thought_that_the_prompt_opened_starts_with_the_text():
+    assert think_spans("ab</think>c") == [Span(0, 2)]
+
+
+def test_an_empty_thought_is_an_empty_span():
+    assert think_spans("<think></think>") == [Span(7, 7)]
+
+
+def test_an_opening_tag_inside_a_thought_is_part_of_it():
+    text = "<think>a<think>b</think>c</think>"
+    assert inside(text, think_spans(text)) == ["a<think>b"]
+
+
+def test_answer_spans_leave_out_thoughts_and_open_blocks():
+    text = "<think><answer>a</answer></think><answer>bc</answer><answer>d"
+    assert inside(text, answer_spans(text)) == ["bc"]
+
+
+@given(TEXTS)
+def test_spans_lie_in_the_text_and_do_not_overlap(text):
+    for spans in (think_spans(text), answer_spans(text)):
+        edges = [edge for span in spans for edge in (span.start, span.end)]
+        assert edges == sorted(edges)
+        assert all(0 <= edge <= len(text) for edge in edges)
+
+
+# --- SFT targets ---
+
+
+def test_the_sft_target_is_the_gold_answer_in_tags():
+    assert sft_target(make_question(answer="a cat")) == "<answer>a cat</answer>"
+
+
+def test_the_structured_target_puts_the_stages_into_the_thought():
+    cot = {"structured": "<stage1>one<stage1><stage2>two<stage2>\n<stage3> three <stage3>"}
+    assert sft_target(make_question(cot=cot), "structured") == (
+        "<think><stage1>one</stage1>\n<stage2>two</stage2>\n<stage3>three</stage3></think>\n"
+        "<answer>a dog</answer>"
+    )
+
+
+def test_the_simple_target_puts_the_analysis_into_the_thought():
+    cot = {"simple": "<simple analysis>It barks.</simple analysis>"}
+    assert sft_target(make_question(cot=cot), "simple") == "<think>It barks.</think>\n<answer>a dog</answer>"
+
+
+def test_a_missing_chain_of_thought_is_named_with_its_question():
+    with pytest.raises(ValueError, match=r"question q7: no 'simple' chain of thought among \['structured'\]"):
+        sft_target(make_question(id="q7", cot={"structured": "..."}), "simple")
+
+
+@pytest.mark.parametrize("slash", ["/", ""])
+def test_stages_are_read_in_both_spellings(slash):
+    text = "".join(f"<stage{n}> s{n}\n<{slash}stage{n}>" for n in (1, 2, 3))
+    assert structured_stages(text) == ["s1", "s2", "s3"]
+
+
+def test_a_missing_stage_is_named():
+    with pytest.raises(ValueError, match="no stage 2"):
+        structured_stages("<stage1>a</stage1><stage3>c</stage3>")
+
+
+@pytest.mark.parametrize(
+    "text", ["<simple analysis>x</simple analysis>", "<simple analysis> x <simple analysis>", " x "]
+)
+def test_the_simple_analysis_is_read_in_both_spellings_and_untagged(text):
+    assert simple_analysis(text) == "x"
+
+
+@pytest.mark.parametrize("kind", ["answer", "structured", "simple"])
+@pytest.mark.parametrize("answer", [*ANIMALS, "3", "the dog's bark", "A"])
+@pytest.mark.parametrize("mode", ["exact", "robust"])
+def test_every_sft_target_is_right_under_both_modes(kind, answer, mode):
+    stages = "".join(f"<stage{n}>the answer may be a cow</stage{n}>" for n in (1, 2, 3))
+    question = make_question(
+        choices=("a cow", answer, "x"), answer=answer, cot={"simple": "perhaps a cow", "structured": stages}
+    )
+    assert matches(sft_target(question, kind), question, mode)
