@@ -7,7 +7,10 @@
     tensorboard/<stage>/   the same curves, and a few completions with their audio
     rollouts/<stage>-<step>.jsonl   one row per completion
     samples/               the latest few groups with their audio, for the page
-    labels/table.json, evaluation/base.json, evaluation/final.json, summary.json, report.html
+    labels.json            what the voters found, by data set
+    evaluation/base.json, evaluation/final.json     tables before and after the run, by held-out set
+    evaluation/base/<set>.jsonl, ...                every single answer behind them
+    summary.json, report.html
     checkpoints/           written by rlaudio.training
 
 A stage's name is unique within its run.
@@ -20,11 +23,13 @@ import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 import numpy as np
 import soundfile
 
+from rlaudio.contribution.summary import LabelSummary
+from rlaudio.evaluation.accuracy import Evaluation
 from rlaudio.metrics import split_wall_clock
 from rlaudio.report.files import append_row, read_rows, write_json, write_rows, write_text
 from rlaudio.report.versions import versions
@@ -132,6 +137,21 @@ class RunFolder:
         path = self.path / "rollouts" / f"{stage}-{step}.jsonl"
         write_rows(path, (row for scored in scored_groups for row in _rollout_rows(scored)))
         return path
+
+    def write_labels(self, summaries: Mapping[str, LabelSummary]) -> Path:
+        """Write what the voters found, by data set, the training set first."""
+        return self.write_json("labels.json", {name: found.to_dict() for name, found in summaries.items()})
+
+    def write_evaluation(self, when: Literal["base", "final"], evaluations: Mapping[str, Evaluation]) -> Path:
+        """Write the tables and every answer of an evaluation before or after training, by held-out set.
+
+        The first set makes the headline of page and summary.
+        """
+        for name, evaluation in evaluations.items():
+            path = self.path / "evaluation" / when / f"{name}.jsonl"
+            write_rows(path, (row.to_dict() for row in evaluation.rows))
+        tables = {name: evaluation.to_dict() for name, evaluation in evaluations.items()}
+        return self.write_json(f"evaluation/{when}.json", tables)
 
     def write_samples(
         self, stage: str, step: int, scored_groups: Sequence[ScoredGroup], clips: Sequence[Clip]

@@ -1,0 +1,71 @@
+"""How the page writes numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+NO_VALUE = "\N{EN DASH}"
+TIMES = "\N{MULTIPLICATION SIGN}"
+
+
+def percent(fraction: float | None) -> str:
+    """`0.3849` -> `38.5`; a dash where there is none."""
+    return NO_VALUE if fraction is None else _minus(f"{100 * fraction:.1f}")
+
+
+def signed(fraction: float | None) -> str:
+    """`0.3849` -> `+38.5`."""
+    return NO_VALUE if fraction is None else _minus(f"{100 * fraction:+.1f}")
+
+
+def percent_mark(fraction: float) -> str:
+    """`0.38` -> `38 %`."""
+    return f"{100 * fraction:.3g} %"
+
+
+def short_number(value: float | None) -> str:
+    """Three digits that matter, without a needless exponent."""
+    if value is None:
+        return NO_VALUE
+    text = thousands(round(value)) if 1000 <= abs(value) < 1e6 else f"{value:.3g}".replace("e-0", "e-")
+    return _minus(text)
+
+
+def duration(seconds: float) -> str:
+    """`143.2` -> `2 min 23 s`."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def p_value(value: float | None) -> str:
+    """`0.0312` -> `0.031`, and nothing below a thousandth."""
+    if value is None:
+        return NO_VALUE
+    return "< 0.001" if value < 0.001 else f"{value:.3f}" if value < 0.1 else f"{value:.2f}"
+
+
+def thousands(count: int) -> str:
+    """`571118` -> `571 118`."""
+    return f"{count:,}".replace(",", "\u202f")
+
+
+def group_title(grouping: str, name: str) -> str:
+    """The name of a group of questions as a reader meets it."""
+    return "All questions" if grouping == "all" else name[:1].upper() + name[1:]
+
+
+def _minus(text: str) -> str:
+    return text.replace("-", "\u2212")
+
+
+FILTERS: Mapping[str, Callable[..., str]] = {
+    "percent": percent,
+    "signed": signed,
+    "short": short_number,
+    "duration": duration,
+    "p_value": p_value,
+    "thousands": thousands,
+}

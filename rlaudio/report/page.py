@@ -1,0 +1,53 @@
+"""The page of a run: one self-contained HTML file, made only from the files of the run folder.
+
+It asks nothing of the network, runs no script, follows light and dark, and escapes whatever a model wrote.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from rlaudio.report.files import write_text
+from rlaudio.report.numbers import FILTERS
+from rlaudio.report.run_data import read_run
+from rlaudio.report.sections.accuracy import CONTROLS, held_out
+from rlaudio.report.sections.completions import samples
+from rlaudio.report.sections.curves import curves
+from rlaudio.report.sections.labels import labelled
+from rlaudio.report.sections.provenance import facts, phases, versions
+
+COMPLETIONS = 10
+
+
+def write_report(run_folder: Path) -> Path:
+    """Write `report.html` into the run folder and return its path; an unfinished run says what is missing.
+
+    Raises FileNotFoundError for a folder without a run, ValueError for a damaged file in it.
+    """
+    run = read_run(Path(run_folder))
+    most = (run.recipe.get("report") or {}).get("completions", COMPLETIONS)
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(FILTERS)
+    page = environment.get_template("page.html.j2").render(
+        run=run,
+        title=run.recipe.get("name", run.path.name),
+        facts=facts(run),
+        controls=CONTROLS,
+        held_out=held_out(run),
+        labelled=labelled(run),
+        stages=curves(run),
+        samples=samples(run, most),
+        phases=phases(run),
+        versions=versions(run),
+    )
+    path = run.path / "report.html"
+    write_text(path, page)
+    return path
