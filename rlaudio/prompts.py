@@ -30,10 +30,14 @@ def render_user_text(question: Question, style: Style = "answer_only") -> str:
 
     Quotes are Python's own: an option with an apostrophe stands between double quotes.
     """
-    if style not in _ENDINGS:
-        raise ValueError(f"prompt.style is {style!r}; expected one of {', '.join(_ENDINGS)}")
+    _check_style(style)
     request = f"Please choose the answer from the following options: {list(question.choices)!r}."
     return f"{question.question} {request} {_ENDINGS[style]}"
+
+
+def _check_style(style: str) -> None:
+    if style not in _ENDINGS:
+        raise ValueError(f"prompt.style is {style!r}; expected one of {', '.join(_ENDINGS)}")
 
 
 class ModelFamily(Protocol):
@@ -55,6 +59,7 @@ class PromptBuilder:
         max_seconds: float = 30.0,
         too_long: TooLong = "truncate",
     ) -> None:
+        _check_style(style)
         self.family = family
         self.style = style
         self.system = system
