@@ -125,7 +125,7 @@ def test_cut_clips_are_counted_once_each(questions):
 
 
 def test_a_clip_that_cannot_be_read_is_named_with_its_question():
-    with pytest.raises(FileNotFoundError, match="question q9: gone.wav"):
+    with pytest.raises(FileNotFoundError, match=r"question q9: gone\.wav"):
         PromptBuilder(Echo()).prompt(make_question(id="q9", audio_path="gone.wav"))
 
 
