@@ -19,7 +19,8 @@ from rlaudio import __version__
 from rlaudio.plugins import FOLDERS, available
 from rlaudio.recipe import Recipe, field_table, load_recipe, shipped_recipes
 
-_USER_ERRORS = (ValueError, OSError, ImportError)  # of what was typed or read; all else is ours
+_USER_ERRORS = (ValueError, OSError, ImportError, FloatingPointError)  # whatever else is raised is a bug
+_INTERRUPTED = 130  # the shell's exit status for Ctrl-C
 
 
 class _Commands(click.Group):
@@ -64,9 +65,16 @@ _path = functools.partial(click.Path, path_type=Path)
 def run(recipe: str, overrides: Sequence[str], out: Path | None, resume: bool) -> None:
     """Run RECIPE from labels to report: a YAML file, or the name of one that ships."""
     from rlaudio import pipeline
+    from rlaudio.training.loop import StopRequested
 
     resolved = load_recipe(recipe, overrides)
-    pipeline.run(resolved, out or Path("runs") / resolved.name, resume=resume)
+    folder = out or Path("runs") / resolved.name
+    try:
+        click.echo(pipeline.run(resolved, folder, resume=resume))
+    except StopRequested as stop:
+        again = f"rlaudio run {folder / 'recipe.yaml'} --out {folder} --resume"
+        click.echo(f"{stop}, all of it saved; continue with: {again}", err=True)
+        raise SystemExit(_INTERRUPTED) from stop
 
 
 @main.command()

@@ -43,7 +43,10 @@ class Layer:
 
 
 def read_layer(path: Path, folder: Path) -> Layer:
-    """The map in a YAML file whose relative paths are relative to `folder`. Raises ValueError with file and line, FileNotFoundError."""
+    """The map in a YAML file whose relative paths are relative to `folder`.
+
+    Raises ValueError with file and line, FileNotFoundError.
+    """
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:

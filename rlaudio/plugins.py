@@ -105,10 +105,10 @@ def bind(kind: str, spec: str | Mapping[str, Any] | Bound, relative_to: Path | N
     """
     if isinstance(spec, Bound):
         return spec
-    options = {"use": spec} if isinstance(spec, str) else dict(spec)
+    options = {"use": spec} if isinstance(spec, str) else dict(spec) if isinstance(spec, Mapping) else {}
     use = options.pop("use", None)
     if not isinstance(use, str):
-        raise ValueError(f"expected the name of a {kind} or {{use: NAME, options ...}}, found {spec!r}")
+        raise ValueError(f"expected a {kind} plug-in as NAME or {{use: NAME, options ...}}, found {spec!r}")
     path = find(kind, use, relative_to)
     signature = _signature(kind, path)
     known = {o.name: o for o in signature.options}
