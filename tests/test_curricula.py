@@ -1,0 +1,85 @@
+"""Which questions go where, and in which order they are drawn."""
+
+import numpy as np
+import pytest
+
+from rlaudio.curricula.mixed_to_mixed import mixed_to_mixed
+from rlaudio.curricula.mixed_to_strong import mixed_to_strong
+from rlaudio.curricula.rl_only import rl_only
+from rlaudio.curricula.sft_only import sft_only
+from rlaudio.curricula.stage import Stage, check_stages
+from rlaudio.curricula.weak_to_strong import weak_to_strong
+from tests.factories import make_question
+
+
+def questions(weak=6, strong=10):
+    labels = ["weak"] * weak + ["strong"] * strong
+    return [make_question(id=f"q{n}", contribution=label) for n, label in enumerate(labels)]
+
+
+def rng():
+    return np.random.default_rng(0)
+
+
+def labels(stage):
+    return {q.contribution for q in stage.questions}
+
+
+def test_weak_to_strong_tunes_on_the_weak_and_reinforces_on_the_strong():
+    sft, rl = weak_to_strong(questions(), rng())
+    assert (sft.kind, labels(sft), len(sft.questions)) == ("sft", {"weak"}, 6)
+    assert (rl.kind, labels(rl), len(rl.questions)) == ("rl", {"strong"}, 10)
+
+
+def test_mixed_to_strong_tunes_on_as_many_as_there_are_weak_and_keeps_them_out_of_rl():
+    sft, rl = mixed_to_strong(questions(), rng())
+    assert len(sft.questions) == 6 and labels(sft) == {"weak", "strong"} and labels(rl) == {"strong"}
+    check_stages([sft, rl])
+
+
+def test_mixed_to_mixed_uses_every_question_once():
+    sft, rl = mixed_to_mixed(questions(), rng(), sft_questions=5)
+    assert sorted(q.id for s in (sft, rl) for q in s.questions) == sorted(q.id for q in questions())
+
+
+def test_rl_only_and_sft_only_need_no_labels():
+    bare = [make_question(id="a", contribution=None)]
+    assert rl_only(bare, rng())[0].questions == sft_only(bare, rng())[0].questions == tuple(bare)
+
+
+def test_a_question_without_a_label_is_named_where_labels_are_needed():
+    with pytest.raises(ValueError, match=r"1 of 1 questions carry no .*first: a.*rlaudio label"):
+        weak_to_strong([make_question(id="a", contribution=None)], rng())
+
+
+def test_stages_that_share_a_question_are_refused():
+    one = questions()[:1]
+    with pytest.raises(ValueError, match="question q0 is in stage 0 and in stage 1"):
+        check_stages([Stage("sft", tuple(one), steps=1), Stage("rl", tuple(one), steps=1)])
+
+
+def test_an_empty_stage_is_refused():
+    with pytest.raises(ValueError, match=r"stage 1 \(rl\) has no questions"):
+        check_stages(weak_to_strong(questions(strong=0), rng()))
+
+
+def test_an_epoch_draws_every_question_once_and_epochs_differ_in_order():
+    stage = Stage("rl", tuple(questions()), steps=100)
+    drawn = [q.id for step in range(8) for q in stage.draw(step, 4, 0, "rl")]
+    assert sorted(drawn[:16]) == sorted(drawn[16:]) == sorted(q.id for q in questions())
+    assert drawn[:16] != drawn[16:]
+
+
+def test_a_draw_depends_on_its_step_and_key_alone():
+    stage = Stage("rl", tuple(questions()), steps=100)
+    assert stage.draw(5, 4, 0, "rl") == stage.draw(5, 4, 0, "rl") != stage.draw(5, 4, 1, "rl")
+
+
+def test_a_batch_larger_than_the_stage_runs_into_the_next_epoch():
+    stage = Stage("rl", tuple(questions(weak=1, strong=2)), steps=1)
+    assert len(stage.draw(0, 7, 0)) == 7
+
+
+def test_steps_follow_from_epochs_rounded_up():
+    assert Stage("sft", tuple(questions()), epochs=2.0).total_steps(5) == 7
+    assert Stage("sft", tuple(questions()), epochs=2.0, steps=3).total_steps(5) == 3
