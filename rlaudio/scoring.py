@@ -13,6 +13,7 @@ import inspect
 import logging
 import math
 import numbers
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -208,13 +209,14 @@ def _read(call: _Call, result: Any) -> list[float | _NoValue]:
         return [_NoValue(f"raised {type(result).__name__}: {result}", cause)] * len(call.samples)
     if not call.reward.per_group:
         return [_number(result)]
-    if not isinstance(result, Sequence | np.ndarray) or len(result) != len(call.samples):
+    values = result.tolist() if isinstance(result, np.ndarray) else result
+    if not isinstance(values, Sequence) or len(values) != len(call.samples):
         expected = f"expected {len(call.samples)} numbers, one per completion of the group"
         return [_NoValue(f"returned {result!r}; {expected}")] * len(call.samples)
-    return [_number(value) for value in result]
+    return [_number(value) for value in values]
 
 
 def _number(value: Any) -> float | _NoValue:
-    if isinstance(value, numbers.Real | np.bool_) and math.isfinite(value):
+    if isinstance(value, numbers.Real | np.bool_) and abs(value) <= sys.float_info.max:  # False for NaN
         return float(value)
     return _NoValue(f"returned {value!r}; expected a finite number")
