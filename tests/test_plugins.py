@@ -151,7 +151,7 @@ def test_binding_imports_nothing(write):
 
 def test_an_unknown_option_suggests_the_closest_and_lists_all():
     with pytest.raises(
-        OptionError, match=r"grpo: unknown option 'klx'; did you mean 'kl'\? Known: aggregate, clip, "
+        OptionError, match=r"unknown option 'klx'; did you mean 'kl'\? Known: aggregate, clip, "
     ):
         bind("algorithm", {"use": "grpo", "klx": 0.1})
 
