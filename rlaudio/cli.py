@@ -128,7 +128,8 @@ def label(
         f"contribution.{key}={json.dumps(value)}" for key, value in settings.items() if value is not None
     ]
     recipe = _bare_recipe(voters[0], train=data, overrides=[*given, *overrides])
-    pipeline.label_data(recipe, out or (data if data.is_dir() else data.parent))
+    summary = pipeline.label_data(recipe, out or (data if data.is_dir() else data.parent))
+    click.echo(summary.table())
 
 
 @main.command()
@@ -148,7 +149,8 @@ def evaluate(target: str, data: Path | None, out: Path | None, overrides: Sequen
         raise click.UsageError(f"{target} is no recipe; to evaluate a model add --data FILE")
     else:
         recipe = _bare_recipe(target, evaluate=data, overrides=overrides)
-    pipeline.evaluate_recipe(recipe, out)
+    for name, result in pipeline.evaluate_recipe(recipe, out).items():
+        click.echo(f"{name}\n{result.table()}")
 
 
 @main.command()

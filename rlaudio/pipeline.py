@@ -11,7 +11,7 @@ import resource
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -20,8 +20,8 @@ from typing import Any
 import torch
 
 from rlaudio.contribution.asking import Voter, folder_digest
-from rlaudio.contribution.labelling import Rule, label
-from rlaudio.contribution.summary import summarise
+from rlaudio.contribution.labelling import Labels, Rule, label
+from rlaudio.contribution.summary import LabelSummary, summarise
 from rlaudio.curricula.stage import Stage, check_stages
 from rlaudio.data.audit import audit
 from rlaudio.data.splits import check_disjoint
@@ -30,7 +30,7 @@ from rlaudio.models.family import ModelFamily, resolve_model_path
 from rlaudio.prompts import PromptBuilder
 from rlaudio.randomness import generator
 from rlaudio.recipe import Recipe, load_recipe
-from rlaudio.report.files import read_json, read_rows, write_rows
+from rlaudio.report.files import read_json, read_rows, write_json, write_rows
 from rlaudio.report.page import write_report
 from rlaudio.report.run_folder import RunFolder
 from rlaudio.report.summary import build_summary
@@ -124,7 +124,7 @@ def open_voters(recipe: Recipe) -> dict[str, Voter]:
     return voters
 
 
-def evaluate_model(
+def evaluate_set(
     recipe: Recipe, family: ModelFamily, worker: RolloutWorker, questions: Sequence[Question], name: str
 ) -> Evaluation:
     """Greedy accuracy of a model on one held-out set, as the recipe's evaluation section says."""
@@ -140,6 +140,27 @@ def evaluate_model(
         resamples=recipe.evaluation.bootstrap,
         label=name,
     )
+
+
+def label_data(recipe: Recipe, out: Path) -> LabelSummary:
+    """Label the recipe's training questions by its voters; `labels.jsonl` and the answers go into `out`."""
+    questions = recipe.data.train()
+    audit(questions, **recipe.audio.model_dump()).raise_if_unusable("data")
+    out.mkdir(parents=True, exist_ok=True)
+    return summarise(_vote(recipe, open_voters(recipe), questions, out))
+
+
+def evaluate_recipe(recipe: Recipe, out: Path | None = None) -> dict[str, Evaluation]:
+    """Evaluate the recipe's model on each of its held-out sets; tables and single answers go into `out`."""
+    held_out = load_data(recipe).held_out
+    if not held_out:
+        raise ValueError(
+            "the recipe names nothing to evaluate on; expected at least one set in data.evaluate"
+        )
+    results = _evaluate_model(recipe, held_out, recipe.model(), "evaluate")
+    if out:
+        _write_evaluations(results, out)
+    return results
 
 
 def build_summary_of(folder: RunFolder) -> dict[str, Any]:
@@ -181,14 +202,7 @@ def _labelled(recipe: Recipe, data: Data, folder: RunFolder) -> Data:
             return questions
         place = folder.path / "labels" / name
         place.mkdir(parents=True, exist_ok=True)
-        labels = label(
-            unlabelled,
-            voters,
-            folder=place,
-            rule=Rule(threshold=recipe.contribution.threshold, silence=recipe.contribution.silence),
-            batch_questions=recipe.contribution.batch_questions,
-            max_new_tokens=recipe.sampling.max_new_tokens,
-        )
+        labels = _vote(recipe, voters, unlabelled, place)
         summaries[name] = summarise(labels).to_dict()
         measured = {question.id: question for question in labels.questions}
         return [measured.get(question.id, question) for question in questions]
@@ -198,21 +212,42 @@ def _labelled(recipe: Recipe, data: Data, folder: RunFolder) -> Data:
     return voted
 
 
+def _vote(recipe: Recipe, voters: Mapping[str, Voter], questions: Sequence[Question], place: Path) -> Labels:
+    settings = recipe.contribution
+    return label(
+        questions,
+        voters,
+        folder=place,
+        rule=Rule(settings.threshold, settings.silence, settings.orders, recipe.evaluation.matcher),
+        batch_questions=settings.batch_questions,
+        max_new_tokens=recipe.sampling.max_new_tokens,
+    )
+
+
 def _evaluate_once(recipe: Recipe, data: Data, folder: RunFolder, when: str, path: str) -> None:
     """Write evaluation/WHEN.json and the single answers, unless they are there."""
     if not data.held_out or (folder.path / "evaluation" / f"{when}.json").exists():
         return
-    family = recipe.model(path=path)
-    worker = recipe.rollout(family)
-    results = {}
-    for name, questions in data.held_out.items():
-        result = evaluate_model(recipe, family, worker, questions, f"evaluate {when}: {name}")
-        rows = folder.path / "evaluation" / when / f"{name}.jsonl"
-        rows.parent.mkdir(parents=True, exist_ok=True)
-        write_rows(rows, [row.to_dict() for row in result.rows])
-        results[name] = result.to_dict()
-    worker.close()
-    folder.write_json(f"evaluation/{when}.json", results)
+    results = _evaluate_model(recipe, data.held_out, recipe.model(path=path), f"evaluate {when}")
+    _write_evaluations(results, folder.path / "evaluation", when)
+
+
+def _evaluate_model(
+    recipe: Recipe, held_out: Mapping[str, list[Question]], family: ModelFamily, label: str
+) -> dict[str, Evaluation]:
+    with closing(recipe.rollout(family)) as worker:
+        return {
+            name: evaluate_set(recipe, family, worker, questions, f"{label}: {name}")
+            for name, questions in held_out.items()
+        }
+
+
+def _write_evaluations(results: Mapping[str, Evaluation], folder: Path, name: str = "evaluation") -> None:
+    """Single answers to NAME/SET.jsonl, then the tables to NAME.json, so that tables mean all is there."""
+    (folder / name).mkdir(parents=True, exist_ok=True)
+    for held_out, result in results.items():
+        write_rows(folder / name / f"{held_out}.jsonl", [row.to_dict() for row in result.rows])
+    write_json(folder / f"{name}.json", {held_out: result.to_dict() for held_out, result in results.items()})
 
 
 def _train(recipe: Recipe, stages: Sequence[Stage], data: Data, folder: RunFolder) -> None:
@@ -283,9 +318,7 @@ def _measure(recipe: Recipe, family: ModelFamily, data: Data) -> dict[str, float
     """Held-out accuracy in the midst of training, by metric name."""
     worker = Transformers(family)
     name, questions = next(iter(data.held_out.items()))
-    accuracy = evaluate_model(
-        recipe, family, worker, questions, f"evaluate: {name}"
-    ).accuracy_by_contribution()
+    accuracy = evaluate_set(recipe, family, worker, questions, f"evaluate: {name}").accuracy_by_contribution()
     return {
         f"eval/{contribution}_{control}": value
         for contribution, of_control in accuracy.items()

@@ -64,6 +64,7 @@ Reward = Annotated[InstanceOf[Bound], BeforeValidator(partial(_bind, "reward")),
 Rollout = Annotated[InstanceOf[Bound], BeforeValidator(partial(_bind, "rollout")), _AS_YAML]
 
 Count = Annotated[int, Field(ge=1)]
+Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -81,7 +82,7 @@ class PromptSection(Section):
 
 
 class AudioSection(Section):
-    max_seconds: float = Field(default=30.0, gt=0, description="longest clip that a prompt may hold")
+    max_seconds: Positive = Field(default=30.0, description="longest clip that a prompt may hold")
     too_long: Literal["truncate", "refuse"] = Field(
         default="truncate", description="what happens to longer clips; truncated ones are counted"
     )
@@ -96,8 +97,11 @@ class DataSection(Section):
 class ContributionSection(Section):
     voters: list[str] = Field(default=[], description="models asked in silence; none: the data's labels")
     threshold: Count = Field(default=2, description="voters right on silence that make a question weak")
-    silence: Annotated[float, Field(gt=0)] | Literal["clip"] = Field(
+    silence: Positive | Literal["clip"] = Field(
         default=30.0, description="seconds of silence, or clip for each clip's own length"
+    )
+    orders: Count = Field(
+        default=1, description="option orders each voter answers under; right means right under most"
     )
     batch_questions: Count = Field(default=64, description="questions answered at a time")
     on_labelled: Literal["keep", "relabel"] = Field(
@@ -145,24 +149,24 @@ class RewardSpec(Section):
 class SamplingSection(Section):
     questions: Count = Field(default=32, description="questions per step")
     group_size: Count = Field(default=8, description="completions per question")
-    temperature: float = Field(default=1.0, gt=0, description="divides the logits")
+    temperature: Positive = Field(default=1.0, description="divides the logits")
     top_k: int = Field(default=0, ge=0, description="likeliest tokens to sample from; 0: all")
     top_p: float = Field(default=1.0, gt=0, le=1, description="probability mass to sample from")
     max_new_tokens: Count = Field(default=128, description="longest completion")
 
 
 class OptimizerSection(Section):
-    lr: float = Field(default=1e-6, gt=0, description="peak learning rate of AdamW")
+    lr: Positive = Field(default=1e-6, description="peak learning rate of AdamW")
     warmup: Share = Field(default=0.01, description="fraction of the stage's steps")
     schedule: Literal["cosine", "constant", "linear"] = Field(default="cosine", description="after warm-up")
     weight_decay: float = Field(default=0.0, ge=0, description="decoupled")
     betas: tuple[Share, Share] = Field(default=(0.9, 0.999), description="AdamW's averages")
-    max_grad_norm: float = Field(default=1.0, gt=0, description="gradients are clipped to this norm")
+    max_grad_norm: Positive = Field(default=1.0, description="gradients are clipped to this norm")
 
 
 class SFTSection(Section):
     questions: Count = Field(default=32, description="questions per step")
-    lr: Annotated[float, Field(gt=0)] | None = Field(default=None, description="none: optimizer.lr")
+    lr: Positive | None = Field(default=None, description="none: optimizer.lr")
     warmup: Share = Field(default=0.05, description="fraction of the stage's steps")
     target: Literal["answer", "structured", "simple"] = Field(
         default="answer", description="the answer alone, or after one of the annotated chains of thought"
@@ -423,8 +427,4 @@ def _field_rows(section: type[BaseModel], prefix: str) -> Iterator[tuple[str, st
             yield from _field_rows(annotation, f"{prefix}{name}.")
         else:
             default = "" if field.is_required() else str(field.default)
-            yield f"{prefix}{name}", _type_name(annotation), default, field.description or ""
-
-
-def _type_name(annotation: Any) -> str:
-    return annotation.__name__ if isinstance(annotation, type) else str(annotation).replace("typing.", "")
+            yield f"{prefix}{name}", section.__annotations__[name], default, field.description or ""
