@@ -86,11 +86,13 @@ def made_up_labels(questions: list[Question], rng: np.random.Generator) -> Label
 
 
 def made_up_group(question: Question, skill: float, rng: np.random.Generator, group_size=8) -> ScoredGroup:
-    """A group of short answers, the first one with markup that a page must not obey."""
-    texts = [HOSTILE]
-    for _ in range(group_size - 1):
+    """A group of short answers; the first one to q0 has markup that a page must not obey."""
+    texts = []
+    for _ in range(group_size):
         named = question.answer if rng.random() < skill else question.choices[rng.integers(4)]
         texts.append(f"<answer>{named}</answer>" if rng.random() < 0.9 else named)
+    if question.id == "q0":
+        texts[0] = HOSTILE
     prompt = Prompt(question, np.arange(3), np.zeros((4, 5), np.float32), question.id, np.arange(3))
     completions = tuple(
         Completion(
@@ -108,7 +110,9 @@ def made_up_clip(question: Question, rng: np.random.Generator, seconds: float = 
     """Three decaying tones, so that there is something to hear."""
     time = np.arange(int(16_000 * seconds)) / 16_000
     tone = sum(
-        np.sin(2 * np.pi * rng.uniform(200, 1200) * time) * np.exp(-6 * np.abs(time - start)) * (time >= start)
+        np.sin(2 * np.pi * rng.uniform(200, 1200) * time)
+        * np.exp(-6 * np.abs(time - start))
+        * (time >= start)
         for start in (0.1, 0.6, 1.1)
     )
     return Clip((0.3 * tone).astype(np.float32), digest=f"{question.id:0>32}")
@@ -129,6 +133,8 @@ def made_up_run(path: Path, *, sft_steps: int = 40, rl_steps: int = 100, finishe
             folder.log_metrics("sft", step, _sft_metrics(step / sft_steps, rng))
         for step in range(1, rl_steps + 1):
             folder.log_metrics("rl", step, _rl_metrics(step / rl_steps, rng))
+            if step % 10 == 0:
+                folder.log_metrics("rl", step, _held_out_metrics(step / rl_steps, rng))
         groups = [made_up_group(question, 0.8, rng) for question in train[:10]]
         folder.write_rollouts("rl", rl_steps, groups)
         clips = [made_up_clip(group.group.prompt.question, rng) for group in groups]
@@ -160,6 +166,17 @@ def _sft_metrics(progress: float, rng: np.random.Generator) -> dict[str, float]:
         "optimizer/grad_norm": 3 * loss + 0.3 * abs(rng.normal()),
         "optimizer/tokens": 200.0,
         "time/update": 0.8,
+    }
+
+
+def _held_out_metrics(progress: float, rng: np.random.Generator) -> dict[str, float]:
+    strong, weak, silence = 0.4 + 0.45 * progress, 0.55 + 0.35 * progress, 0.25 + 0.03 * rng.normal()
+    return {
+        "eval/strong_audio": strong,
+        "eval/weak_audio": weak,
+        "eval/all_audio": (strong + weak) / 2,
+        "eval/strong_silence": silence,
+        "eval/unparsed": 0.01,
     }
 
 

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -111,6 +112,7 @@ def test_a_resumed_run_leaves_the_same_rows_and_curves_as_an_uninterrupted_one(t
         log(broken, "grpo", range(1, 3))
     with (tmp_path / "broken" / "metrics.jsonl").open("a") as file:
         file.write('{"stage": "grpo", "st')  # killed while writing
+    time.sleep(1.1)  # TensorBoard puts event files in order by the second in which they were begun
     with RunFolder.reopen(tmp_path / "broken") as broken:
         broken.truncate_metrics("sft", 2)
         log(broken, "sft", range(3, 5))

@@ -46,10 +46,13 @@ class RunData:
 
     @property
     def missing(self) -> list[str]:
-        """The parts that a finished run has and this one has not, in words."""
+        """What an unfinished run still lacks, in words; nothing once there is a summary."""
+        if self.summary:
+            return []
+        voters = (self.recipe.get("contribution") or {}).get("voters")
         parts: Mapping[str, object] = {
+            "the audio-contribution labels": self.labels or not voters,
             "the evaluation before training": self.base,
-            "the audio-contribution labels": self.labels,
             "metrics of training": self.metrics,
             "completions with audio": self.samples,
             "the evaluation after training": self.final,
