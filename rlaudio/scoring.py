@@ -13,7 +13,6 @@ import inspect
 import logging
 import math
 import numbers
-import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -217,6 +216,6 @@ def _read(call: _Call, result: Any) -> list[float | _NoValue]:
 
 
 def _number(value: Any) -> float | _NoValue:
-    if isinstance(value, numbers.Real | np.bool_) and abs(value) <= sys.float_info.max:  # False for NaN
+    if isinstance(value, numbers.Real | np.bool_) and math.isfinite(value):
         return float(value)
     return _NoValue(f"returned {value!r}; expected a finite number")
