@@ -17,7 +17,8 @@ import click
 
 from rlaudio import __version__
 from rlaudio.plugins import FOLDERS, available
-from rlaudio.recipe import Recipe, field_table, load_recipe, shipped_recipes
+from rlaudio.recipe import Recipe, load_recipe, shipped_recipes
+from rlaudio.schema import field_table
 
 _USER_ERRORS = (ValueError, OSError, ImportError, FloatingPointError)  # whatever else is raised is a bug
 _INTERRUPTED = 130  # the shell's exit status for Ctrl-C

@@ -6,7 +6,8 @@ import pytest
 import yaml
 
 from rlaudio.prompts import SYSTEM
-from rlaudio.recipe import SYSTEM_PROMPT, field_table, load_recipe, shipped_recipes
+from rlaudio.recipe import load_recipe, shipped_recipes
+from rlaudio.schema import SYSTEM_PROMPT, field_table
 
 PARENT = """
 model: {use: qwen2_5_omni, path: tiny/base}

@@ -1,0 +1,228 @@
+"""The schema of a recipe: every key, its type, its default and what it means."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    InstanceOf,
+    PlainSerializer,
+    model_serializer,
+    model_validator,
+)
+
+from rlaudio import plugins
+from rlaudio.plugins import Bound
+
+SYSTEM_PROMPT = (
+    "You are an audio understanding model that answers multiple choice questions based on audio content."
+)
+
+
+def _bind(kind: str, spec: Any) -> Bound:
+    try:
+        return plugins.bind(kind, spec)
+    except FileNotFoundError as error:  # pydantic gathers ValueErrors only
+        raise ValueError(str(error)) from error
+
+
+_AS_YAML = PlainSerializer(Bound.spec)
+Algorithm = Annotated[InstanceOf[Bound], BeforeValidator(partial(_bind, "algorithm")), _AS_YAML]
+Curriculum = Annotated[InstanceOf[Bound], BeforeValidator(partial(_bind, "curriculum")), _AS_YAML]
+Data = Annotated[InstanceOf[Bound], BeforeValidator(partial(_bind, "data")), _AS_YAML]
+Model = Annotated[InstanceOf[Bound], BeforeValidator(partial(_bind, "model")), _AS_YAML]
+Reward = Annotated[InstanceOf[Bound], BeforeValidator(partial(_bind, "reward")), _AS_YAML]
+Rollout = Annotated[InstanceOf[Bound], BeforeValidator(partial(_bind, "rollout")), _AS_YAML]
+
+Count = Annotated[int, Field(ge=1)]
+Positive = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Section(BaseModel):
+    """A part of a recipe: typed, frozen, no unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class PromptSection(Section):
+    style: Literal["answer_only", "thinking"] = Field(
+        default="answer_only", description="ask for the answer alone, or for <think> and <answer>"
+    )
+    system: str = Field(default=SYSTEM_PROMPT, description="system prompt; the default is the paper's")
+
+
+class AudioSection(Section):
+    max_seconds: Positive = Field(default=30.0, description="longest clip that a prompt may hold")
+    too_long: Literal["truncate", "refuse"] = Field(
+        default="truncate", description="what happens to longer clips; truncated ones are counted"
+    )
+
+
+class DataSection(Section):
+    train: Data = Field(description="questions to train on")
+    evaluate: dict[str, Data] = Field(default={}, description="held-out sets by name")
+    clips_disjoint: bool = Field(default=True, description="refuse clips that are in train and held out")
+
+
+class ContributionSection(Section):
+    voters: list[str] = Field(default=[], description="models asked in silence; none: the data's labels")
+    threshold: Count = Field(default=2, description="voters right on silence that make a question weak")
+    silence: Positive | Literal["clip"] = Field(
+        default=30.0, description="seconds of silence, or clip for each clip's own length"
+    )
+    orders: Count = Field(
+        default=1, description="option orders each voter answers under; right means right under most"
+    )
+    batch_questions: Count = Field(default=64, description="questions answered at a time")
+    on_labelled: Literal["keep", "relabel"] = Field(
+        default="keep", description="what happens to questions that have a label"
+    )
+
+    @model_validator(mode="after")
+    def _voters_can_reach_the_threshold(self) -> ContributionSection:
+        if self.voters and self.threshold > len(self.voters):
+            raise ValueError(
+                f"threshold {self.threshold} is out of reach of {len(self.voters)} voters; lower it"
+            )
+        return self
+
+
+class RewardSpec(Section):
+    """A reward plug-in and its weight; `{use, weight, **options}` in YAML."""
+
+    reward: Reward
+    weight: float = Field(default=1.0, description="factor in the sum of rewards")
+
+    @property
+    def use(self) -> str:
+        """The plug-in's name or file."""
+        return self.reward.use
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """The plug-in's options."""
+        return self.reward.options
+
+    @model_validator(mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        if not isinstance(value, Mapping) or "reward" in value:
+            return value
+        weight = {"weight": value["weight"]} if "weight" in value else {}
+        return {"reward": {k: v for k, v in value.items() if k != "weight"}, **weight}
+
+    @model_serializer
+    def _flat(self) -> dict[str, Any]:
+        return {"use": self.use, "weight": self.weight, **self.options}
+
+
+class SamplingSection(Section):
+    questions: Count = Field(default=32, description="questions per step")
+    group_size: Count = Field(default=8, description="completions per question")
+    temperature: Positive = Field(default=1.0, description="divides the logits")
+    top_k: int = Field(default=0, ge=0, description="likeliest tokens to sample from; 0: all")
+    top_p: float = Field(default=1.0, gt=0, le=1, description="probability mass to sample from")
+    max_new_tokens: Count = Field(default=128, description="longest completion")
+
+
+class OptimizerSection(Section):
+    lr: Positive = Field(default=1e-6, description="peak learning rate of AdamW")
+    warmup: Share = Field(default=0.01, description="fraction of the stage's steps")
+    schedule: Literal["cosine", "constant", "linear"] = Field(default="cosine", description="after warm-up")
+    weight_decay: float = Field(default=0.0, ge=0, description="decoupled")
+    betas: tuple[Share, Share] = Field(default=(0.9, 0.999), description="AdamW's averages")
+    max_grad_norm: Positive = Field(default=1.0, description="gradients are clipped to this norm")
+
+
+class SFTSection(Section):
+    questions: Count = Field(default=32, description="questions per step")
+    lr: Positive | None = Field(default=None, description="none: optimizer.lr")
+    warmup: Share = Field(default=0.05, description="fraction of the stage's steps")
+    target: Literal["answer", "structured", "simple"] = Field(
+        default="answer", description="the answer alone, or after one of the annotated chains of thought"
+    )
+
+
+class TrainingSection(Section):
+    micro_batch_tokens: Count = Field(default=16384, description="packed tokens in one forward pass")
+    save_every: Count = Field(default=50, description="steps between checkpoints")
+    keep: Count = Field(default=2, description="checkpoints kept")
+    logprob_chunk: Count = Field(default=1024, description="target tokens whose logits exist at a time")
+    prompt_once: bool = Field(
+        default=True, description="compute a group's prompt once; false: repeat it (the slow oracle)"
+    )
+
+
+class EvaluationSection(Section):
+    matcher: Literal["exact", "robust"] = Field(default="robust", description="how an answer is read")
+    controls: list[Literal["audio", "silence", "mismatch"]] = Field(
+        default=["audio", "silence", "mismatch"], min_length=1, description="what the model hears"
+    )
+    batch_questions: Count = Field(default=64, description="questions answered at a time")
+    bootstrap: int = Field(default=1000, ge=0, description="resamples behind the confidence intervals")
+    every: int = Field(default=0, ge=0, description="steps between evaluations; 0: before and after only")
+
+
+class ReportSection(Section):
+    completions: int = Field(default=10, ge=0, description="completions shown with their audio")
+
+
+class Recipe(Section):
+    """Everything about a run."""
+
+    name: str = Field(description="the file's name if not given")
+    seed: int = Field(default=0, ge=0, description="every random number follows from it")
+    threads: Count | None = Field(default=None, description="CPU threads; none: torch's choice")
+    model: Model = Field(description="model family and its weights")
+    prompt: PromptSection = PromptSection()
+    audio: AudioSection = AudioSection()
+    data: DataSection
+    contribution: ContributionSection = ContributionSection()
+    curriculum: Curriculum = Field(description="stages, and which questions each may use")
+    algorithm: Algorithm = Field(description="advantages and loss of the RL stage")
+    rewards: dict[str, RewardSpec] = Field(default={}, description="weighted sum of rewards, by name")
+    reward_failures: Share = Field(
+        default=0.0, description="share of a step's rewards that may fail; those are dropped"
+    )
+    rollout: Rollout = Field(description="engine that samples completions")
+    sampling: SamplingSection = SamplingSection()
+    optimizer: OptimizerSection = OptimizerSection()
+    sft: SFTSection = SFTSection()
+    training: TrainingSection = TrainingSection()
+    evaluation: EvaluationSection = EvaluationSection()
+    report: ReportSection = ReportSection()
+
+    def to_yaml(self) -> str:
+        """The recipe with every default filled in; itself a recipe that loads to an equal one."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=110)
+
+
+def field_table() -> list[tuple[str, str, str, str]]:
+    """Key, type, default and meaning of every field of a recipe, in its order."""
+    return list(_field_rows(Recipe, ""))
+
+
+def section_at(keys: Sequence[Hashable]) -> type[BaseModel]:
+    """The section of a recipe that these keys lead to."""
+    section: Any = Recipe
+    for key in keys:
+        section = section.model_fields[str(key)].annotation
+    return section
+
+
+def _field_rows(section: type[BaseModel], prefix: str) -> Iterator[tuple[str, str, str, str]]:
+    for name, field in section.model_fields.items():
+        annotation = field.annotation
+        if isinstance(annotation, type) and issubclass(annotation, Section):
+            yield from _field_rows(annotation, f"{prefix}{name}.")
+        else:
+            default = "" if field.is_required() else str(field.default)
+            yield f"{prefix}{name}", section.__annotations__[name], default, field.description or ""
