@@ -19,6 +19,7 @@ from typing import Any
 
 import torch
 
+from rlaudio.audio.reading import read_clip
 from rlaudio.contribution.asking import Voter, folder_digest
 from rlaudio.contribution.labelling import Labels, Rule, label
 from rlaudio.contribution.summary import LabelSummary, summarise
@@ -79,6 +80,7 @@ def run(recipe: Recipe, out: Path, *, resume: bool = False) -> Path:
         if not (folder.path / FINAL).is_dir():
             with _clock(folder, "train"):
                 _train(recipe, stages, data, folder)
+        _keep_samples(recipe, stages, data, folder)
         with _clock(folder, "evaluate_final"):
             _evaluate_once(recipe, data, folder, "final", str(folder.path / FINAL))
         folder.write_json("summary.json", build_summary_of(folder))
@@ -289,6 +291,20 @@ def _train(recipe: Recipe, stages: Sequence[Stage], data: Data, folder: RunFolde
     building = folder.path / f".building-{FINAL}"
     family.save(building)
     building.rename(folder.path / FINAL)
+
+
+def _keep_samples(recipe: Recipe, stages: Sequence[Stage], data: Data, folder: RunFolder) -> None:
+    """Keep a few groups of the last RL step with their audio, for the page."""
+    if stages[-1].kind != "rl":
+        return
+    limits: Any = recipe.audio.model_dump()
+    folder.write_samples(
+        _names(stages)[-1],
+        stages[-1].total_steps(recipe.sampling.questions),
+        data.train,
+        lambda question: read_clip(question.audio_path, **limits),
+        recipe.report.completions,
+    )
 
 
 def _open_course(

@@ -11,6 +11,7 @@ from rlaudio.contribution.labelling import Labels, Rule
 from rlaudio.contribution.summary import summarise
 from rlaudio.contribution.voting import Votes
 from rlaudio.evaluation.accuracy import CONTROLS, Evaluation, Row
+from rlaudio.report.files import write_rows
 from rlaudio.report.run_folder import RunFolder
 from rlaudio.report.summary import build_summary
 from rlaudio.types import Clip, Completion, Group, Prompt, Question, ScoredGroup
@@ -126,9 +127,9 @@ def made_up_run(path: Path, *, sft_steps: int = 40, rl_steps: int = 100, finishe
     sets = {"test": test, "new_speakers": speakers}
     with RunFolder.create(path, RECIPE) as folder:
         labels = summarise(made_up_labels(train, rng))
-        folder.write_labels({"train": labels})
+        folder.write_json("labels.json", {"train": labels.to_dict()})
         base = {name: made_up_evaluation(questions, 0.2, rng) for name, questions in sets.items()}
-        folder.write_evaluation("base", base)
+        _write_evaluations(folder, "base", base)
         for step in range(1, sft_steps + 1):
             folder.log_metrics("sft", step, _sft_metrics(step / sft_steps, rng))
         for step in range(1, rl_steps + 1):
@@ -137,11 +138,10 @@ def made_up_run(path: Path, *, sft_steps: int = 40, rl_steps: int = 100, finishe
                 folder.log_metrics("rl", step, _held_out_metrics(step / rl_steps, rng))
         groups = [made_up_group(question, 0.8, rng) for question in train[:10]]
         folder.write_rollouts("rl", rl_steps, groups)
-        clips = [made_up_clip(group.group.prompt.question, rng) for group in groups]
-        folder.write_samples("rl", rl_steps, groups, clips)
+        folder.write_samples("rl", rl_steps, train, lambda question: made_up_clip(question, rng), 10)
         if finished:
             final = {name: made_up_evaluation(questions, 0.85, rng) for name, questions in sets.items()}
-            folder.write_evaluation("final", final)
+            _write_evaluations(folder, "final", final)
             folder.write_json(
                 "summary.json",
                 build_summary(
@@ -155,6 +155,14 @@ def made_up_run(path: Path, *, sft_steps: int = 40, rl_steps: int = 100, finishe
                 ),
             )
     return path
+
+
+def _write_evaluations(folder: RunFolder, when: str, evaluations: dict[str, Evaluation]) -> None:
+    for name, evaluation in evaluations.items():
+        rows = [row.to_dict() for row in evaluation.rows]
+        write_rows(folder.path / "evaluation" / when / f"{name}.jsonl", rows)
+    tables = {name: evaluation.to_dict() for name, evaluation in evaluations.items()}
+    folder.write_json(f"evaluation/{when}.json", tables)
 
 
 def _sft_metrics(progress: float, rng: np.random.Generator) -> dict[str, float]:

@@ -17,6 +17,7 @@ from rlaudio.report.numbers import duration, p_value, percent, short_number, sig
 from rlaudio.report.page import write_report
 from rlaudio.report.run_data import read_run
 from rlaudio.report.sections.accuracy import held_out
+from rlaudio.report.sections.curves import curves
 from rlaudio.report.summary import build_summary
 from tests.made_up_run import HOSTILE, RECIPE, made_up_evaluation, made_up_questions, made_up_run
 
@@ -165,6 +166,28 @@ def test_a_group_that_the_run_made_worse_is_marked(copy):
     worse = [line.name for line in held_out(read_run(copy))[0].types if line.became_worse]
     assert worse == ["speech"]
     assert write_report(copy).read_text().count('class="worse"') == 1
+
+
+def test_the_truth_is_not_shown_twice_where_the_labels_are_the_truth(copy):
+    for when in ("base", "final"):
+        path = copy / "evaluation" / f"{when}.json"
+        sets = json.loads(path.read_text())
+        tables = sets["test"]["tables"]
+        tables["contribution"] = {
+            "strong": tables["truth"]["audio-only"],
+            "weak": tables["truth"]["text-answerable"],
+        }
+        path.write_text(json.dumps(sets))
+    test, speakers = held_out(read_run(copy))
+    assert test.truth == [] and test.truth_is_label
+    assert len(speakers.truth) == 2 and not speakers.truth_is_label
+
+
+def test_stages_that_sample_nothing_show_no_curves_of_completions(copy):
+    rows = [{"stage": "sft", "step": step, "loss/total": 1.0, "rollout/length": 7.0} for step in (1, 2)]
+    write_rows(copy / "metrics.jsonl", rows)
+    [stage] = curves(read_run(copy))
+    assert [chart.title for chart in stage.charts] == ["Loss"]
 
 
 def test_the_change_of_all_questions_is_the_difference_of_the_accuracies(finished):

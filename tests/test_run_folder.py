@@ -131,6 +131,15 @@ def test_truncation_to_the_start_of_a_stage_keeps_what_came_before(folder):
     assert [row["stage"] for row in read_rows(folder.path / "metrics.jsonl")] == ["base"]
 
 
+def test_the_time_of_whole_phases_outlives_a_truncation(folder):
+    folder.log_metrics("sft", 1, {"time/update": 1.0})
+    folder.log_metrics("sft", 2, {"time/update": 1.0})
+    folder.log_metrics("run", 0, {"time/train": 2.0})
+    folder.truncate_metrics("sft", 1)
+    rows = read_rows(folder.path / "timings.jsonl")
+    assert [(row["stage"], row["step"]) for row in rows] == [("sft", 1), ("run", 0)]
+
+
 def test_rollout_rows_hold_what_was_sampled_and_what_it_earned(folder):
     path = folder.write_rollouts("grpo", 12, [scored_group()])
     assert path == folder.path / "rollouts" / "grpo-12.jsonl"
@@ -157,12 +166,19 @@ def test_log_probs_survive_the_file_bit_for_bit(folder):
     np.testing.assert_array_equal(np.array(row["logprobs"], np.float32), logprobs)
 
 
+def write_samples(folder, step, heard):
+    group = scored_group()
+    folder.write_rollouts("grpo", step, [group])
+    folder.write_samples("grpo", step, [group.group.prompt.question], lambda _: heard, most=10)
+
+
 def test_samples_keep_the_audio_that_was_heard_and_replace_the_ones_before(folder):
-    folder.write_samples("grpo", 1, [scored_group()], [Clip(clip().samples, digest="e" * 32)])
-    folder.write_samples("grpo", 2, [scored_group()], [clip()])
+    write_samples(folder, 1, Clip(clip().samples, digest="e" * 32))
+    write_samples(folder, 2, clip())
     written = read_json(folder.path / "samples" / "samples.json")
     [sample] = written["samples"]
-    assert (written["step"], sample["answer"], sample["completions"][0]["total"]) == (2, "dog", 2.0)
+    assert (written["step"], sample["answer"]) == (2, "dog")
+    assert [completion["total"] for completion in sample["completions"]] == [2.0, 0.0]
     assert [path.name for path in (folder.path / "samples").glob("*.flac")] == [sample["audio"]]
     samples, rate = soundfile.read(folder.path / "samples" / sample["audio"], dtype="float32")
     assert rate == 16_000
@@ -170,7 +186,7 @@ def test_samples_keep_the_audio_that_was_heard_and_replace_the_ones_before(folde
 
 
 def test_tensorboard_plays_the_samples(folder):
-    folder.write_samples("grpo", 2, [scored_group()], [clip()])
+    write_samples(folder, 2, clip())
     events = EventAccumulator(str(folder.path / "tensorboard" / "grpo")).Reload()
     assert events.Tags()["audio"] == ["completion/0"]
     assert events.Audio("completion/0")[0].step == 2

@@ -21,15 +21,14 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
 import soundfile
 
-from rlaudio.contribution.summary import LabelSummary
-from rlaudio.evaluation.accuracy import Evaluation
 from rlaudio.metrics import split_wall_clock
 from rlaudio.report.files import append_row, read_rows, write_json, write_rows, write_text
 from rlaudio.report.versions import versions
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
 LOCK = "run.lock"
+Json = dict[str, Any]
 
 
 class RunFolder:
@@ -120,63 +120,62 @@ class RunFolder:
         """Forget all that was logged after `step` of `stage`, so that a resumed run has every step once.
 
         Rows up to there stay byte for byte; what comes after in the file, later stages too, goes, and so
-        does a last line that a killed run left half written. Step 0 is the start of the stage.
+        does a last line that a killed run left half written. Step 0 is the start of the stage. The time
+        that whole phases took (timings at step 0) was spent, so it stays.
         """
         metrics = self.path / "metrics.jsonl"
         rows = read_rows(metrics)
         kept = _rows_until(rows, stage, step)
         write_rows(metrics, kept)
         timings = self.path / "timings.jsonl"
-        write_rows(timings, _rows_until(read_rows(timings), stage, step))
+        write_rows(timings, _timings_until(read_rows(timings), stage, step))
         for gone in {row["stage"] for row in rows} - {row["stage"] for row in kept}:
             shutil.rmtree(self.path / "tensorboard" / gone, ignore_errors=True)
         self._purge_from = {stage: step + 1}
 
     def write_rollouts(self, stage: str, step: int, scored_groups: Iterable[ScoredGroup]) -> Path:
         """Write every completion of a step, with rewards, log-probs and weights version, one row each."""
-        path = self.path / "rollouts" / f"{stage}-{step}.jsonl"
+        path = self._rollouts(stage, step)
         write_rows(path, (row for scored in scored_groups for row in _rollout_rows(scored)))
         return path
 
-    def write_labels(self, summaries: Mapping[str, LabelSummary]) -> Path:
-        """Write what the voters found, by data set, the training set first."""
-        return self.write_json("labels.json", {name: found.to_dict() for name, found in summaries.items()})
-
-    def write_evaluation(self, when: Literal["base", "final"], evaluations: Mapping[str, Evaluation]) -> Path:
-        """Write the tables and every answer of an evaluation before or after training, by held-out set.
-
-        The first set makes the headline of page and summary.
-        """
-        for name, evaluation in evaluations.items():
-            path = self.path / "evaluation" / when / f"{name}.jsonl"
-            write_rows(path, (row.to_dict() for row in evaluation.rows))
-        tables = {name: evaluation.to_dict() for name, evaluation in evaluations.items()}
-        return self.write_json(f"evaluation/{when}.json", tables)
-
     def write_samples(
-        self, stage: str, step: int, scored_groups: Sequence[ScoredGroup], clips: Sequence[Clip]
+        self,
+        stage: str,
+        step: int,
+        questions: Iterable[Question],
+        read: Callable[[Question], Clip],
+        most: int,
     ) -> None:
-        """Keep these few groups, each with the clip that was heard, for the page and for TensorBoard.
+        """Keep the first `most` groups of a step's rollouts with their audio, for the page and TensorBoard.
 
-        Takes the place of the samples before; TensorBoard shows the first completion of each group.
+        `read` gives the clip that was heard. Takes the place of the samples before; TensorBoard shows the
+        first completion of each group.
         """
+        known = {question.id: question for question in questions}
+        groups = _by_question(read_rows(self._rollouts(stage, step)))
         folder = self.path / "samples"
         folder.mkdir(exist_ok=True)
+        writer = self._writer(stage)
         samples = []
-        for scored, clip in zip(scored_groups, clips, strict=True):
+        for number, (question_id, rows) in enumerate(islice(groups.items(), most)):
+            question = known[question_id]
+            clip = read(question)
             audio = f"{clip.digest}.flac"
             soundfile.write(folder / audio, clip.samples, clip.sample_rate_hz, subtype="PCM_16")
-            samples.append({**_sample(scored), "audio": audio})
+            samples.append(_sample(question, rows) | {"audio": audio})
+            writer.add_audio(
+                f"completion/{number}", clip.samples[None], step, sample_rate=clip.sample_rate_hz
+            )
+            writer.add_text(f"completion/{number}", _as_markdown(question, rows[0]), step)
+        writer.flush()
         self.write_json("samples/samples.json", {"stage": stage, "step": step, "samples": samples})
         for path in folder.glob("*.flac"):
             if path.name not in {sample["audio"] for sample in samples}:
                 path.unlink()
-        writer = self._writer(stage)
-        for number, (scored, clip) in enumerate(zip(scored_groups, clips, strict=True)):
-            tag = f"completion/{number}"
-            writer.add_audio(tag, clip.samples[None], step, sample_rate=clip.sample_rate_hz)
-            writer.add_text(tag, _as_markdown(scored), step)
-        writer.flush()
+
+    def _rollouts(self, stage: str, step: int) -> Path:
+        return self.path / "rollouts" / f"{stage}-{step}.jsonl"
 
     def _writer(self, stage: str) -> SummaryWriter:
         if stage not in self._writers:
@@ -208,7 +207,7 @@ def _take_lock(path: Path) -> TextIO:
     return file
 
 
-def _rows_until(rows: Sequence[dict[str, Any]], stage: str, step: int) -> Sequence[dict[str, Any]]:
+def _rows_until(rows: Sequence[Json], stage: str, step: int) -> Sequence[Json]:
     """The rows before the first one that was logged after `step` of `stage`; rows stand in order of time."""
     of_stage = [index for index, row in enumerate(rows) if row["stage"] == stage]
     until_step = [index for index in of_stage if rows[index]["step"] <= step]
@@ -217,7 +216,13 @@ def _rows_until(rows: Sequence[dict[str, Any]], stage: str, step: int) -> Sequen
     return rows[: of_stage[0]] if of_stage else rows
 
 
-def _rollout_rows(scored: ScoredGroup) -> Iterable[dict[str, Any]]:
+def _timings_until(rows: Sequence[Json], stage: str, step: int) -> list[Json]:
+    """The same, and the rows of whole phases wherever they stand."""
+    kept = len(_rows_until(rows, stage, step))
+    return [row for number, row in enumerate(rows) if number < kept or row["step"] == 0]
+
+
+def _rollout_rows(scored: ScoredGroup) -> Iterable[Json]:
     for sample, completion in enumerate(scored.group.completions):
         yield {
             "question_id": scored.group.prompt.question.id,
@@ -237,8 +242,14 @@ def _shortest_decimals(values: np.ndarray) -> list[float]:
     return [float(str(value)) for value in values.astype(np.float32)]
 
 
-def _sample(scored: ScoredGroup) -> dict[str, Any]:
-    question = scored.group.prompt.question
+def _by_question(rows: Iterable[Json]) -> dict[str, list[Json]]:
+    groups: dict[str, list[Json]] = {}
+    for row in rows:
+        groups.setdefault(row["question_id"], []).append(row)
+    return groups
+
+
+def _sample(question: Question, rows: Sequence[Json]) -> Json:
     return {
         "question_id": question.id,
         "question": question.question,
@@ -248,26 +259,16 @@ def _sample(scored: ScoredGroup) -> dict[str, Any]:
         "source": question.source,
         "contribution": question.contribution,
         "completions": [
-            {
-                "text": completion.text,
-                "stop_reason": completion.stop_reason,
-                "tokens": len(completion.token_ids),
-                "rewards": {name: values[number] for name, values in scored.rewards.items()},
-                "total": scored.total[number],
-            }
-            for number, completion in enumerate(scored.group.completions)
+            {name: row[name] for name in ("text", "stop_reason", "rewards", "total")}
+            | {"tokens": len(row["token_ids"])}
+            for row in rows
         ],
     }
 
 
-def _as_markdown(scored: ScoredGroup) -> str:
-    """Question, choices and first completion; indented, because Markdown leaves indented text as it is."""
-    question: Question = scored.group.prompt.question
-    lines = [question.question, *(_choice(choice, question) for choice in question.choices), ""]
-    lines += scored.group.completions[0].text.splitlines()
-    lines += ["", f"total reward {scored.total[0]:g}"]
+def _as_markdown(question: Question, row: Json) -> str:
+    """Question, choices and completion; indented, because Markdown leaves indented text as it is."""
+    choices = [("* " if choice == question.answer else "- ") + choice for choice in question.choices]
+    total = "none" if row["total"] is None else f"{row['total']:g}"
+    lines = [question.question, *choices, "", *row["text"].splitlines(), "", f"total reward {total}"]
     return "\n".join("    " + line for line in lines)
-
-
-def _choice(choice: str, question: Question) -> str:
-    return ("* " if choice == question.answer else "- ") + choice

@@ -17,6 +17,7 @@ from rlaudio.report.run_data import Json, RunData
 
 CONTROLS = ("audio", "silence", "mismatch")
 HEADLINE = (("contribution", "strong"), ("contribution", "weak"), ("all", "all"))
+TRUTHS = ("audio-only", "text-answerable")  # what strong and weak would be if labels were never wrong
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,8 @@ class HeldOut:
 
     name: str
     headline: list[Line]  # strong, weak, all
-    truth: list[Line]  # audio-only, text-answerable, where that is known
+    truth: list[Line]  # audio-only, text-answerable, where that is known and not what the labels say
+    truth_is_label: bool  # strong and weak are the known truth
     types: list[Line]  # categories, then sources
     baselines: Json
     positions: list[Positions]
@@ -132,10 +134,15 @@ def _held_out(run: RunData, name: str) -> HeldOut:
     def lines(grouping: str) -> list[Line]:
         return [found for group in latest["tables"].get(grouping, {}) if (found := line(grouping, group))]
 
+    tables = latest["tables"]
+    truth_is_label = bool(tables["truth"]) and [tables["truth"].get(name) for name in TRUTHS] == [
+        tables["contribution"].get(name) for name in ("strong", "weak")
+    ]
     return HeldOut(
         name=name,
         headline=[found for grouping, group in HEADLINE if (found := line(grouping, group))],
-        truth=lines("truth"),
+        truth=[] if truth_is_label else lines("truth"),
+        truth_is_label=truth_is_label,
         types=lines("category") + lines("source"),
         baselines=latest["baselines"],
         positions=_positions(latest),

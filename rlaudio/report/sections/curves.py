@@ -58,7 +58,7 @@ def curves(run: RunData) -> list[StageCharts]:
     """For each stage of training the charts that have at least two points."""
     stages = []
     for stage in run.stages:
-        names = list(dict.fromkeys(name for row in run.metrics if row["stage"] == stage for name in row))
+        names = _logged(run, stage)
         charts = [
             chart
             for title, metrics in CHARTS
@@ -68,6 +68,14 @@ def curves(run: RunData) -> list[StageCharts]:
             last = max(row["step"] for row in run.metrics if row["stage"] == stage)
             stages.append(StageCharts(stage, last, charts))
     return stages
+
+
+def _logged(run: RunData, stage: str) -> list[str]:
+    """Names of the stage's metrics; in SFT without those of completions, which are then a teacher's."""
+    rows = [row for row in run.metrics if row["stage"] == stage]
+    names = dict.fromkeys(name for row in rows for name in row)
+    sampled = "reward/total" in names
+    return [name for name in names if sampled or not name.startswith(("rollout/", "group/"))]
 
 
 def _is_one_of(name: str, metrics: Iterable[str]) -> bool:
