@@ -175,10 +175,11 @@ def data() -> None:
 @click.option("--seed", type=int, default=0, show_default=True)
 def questions(clips: Path, labels: str, out: Path, seed: int) -> None:
     """Turn a folder of labelled recordings into multiple-choice questions."""
-    from rlaudio.data.recordings import write_questions
+    from rlaudio.data.recordings import make_questions
 
-    for path in write_questions(clips, labels, out, seed=seed):
-        click.echo(path)
+    made = make_questions(clips, labels, out, seed=seed)
+    for split, count in made.questions.items():
+        click.echo(f"{made.folder / split}.jsonl: {count} questions on {made.recordings[split]} recordings")
 
 
 @main.command("list")
