@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import shutil
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from functools import cached_property
@@ -13,7 +12,8 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from huggingface_hub import save_torch_state_dict
+from huggingface_hub import save_torch_state_dict, snapshot_download
+from huggingface_hub.errors import HFValidationError
 from transformers import AutoTokenizer, DynamicCache, WhisperFeatureExtractor
 from transformers import Qwen2_5OmniThinkerForConditionalGeneration as Thinker
 from transformers.core_model_loading import revert_weight_conversion
@@ -63,7 +63,8 @@ class Qwen2_5Omni:
         gradient_checkpointing: bool = False,
         audio_cache_mb: int = 512,
     ):
-        self.path = resolve_model_path(path)
+        self.path = _local_folder(resolve_model_path(path))
+        self._other_files = _read_other_files(Path(self.path))
         self.dtype = getattr(torch, dtype)
         self.device = torch.device(_pick_device(device))
         self.attention = attention
@@ -198,13 +199,9 @@ class Qwen2_5Omni:
         The talker is not kept: the folder loads as a thinker in transformers and in vLLM.
         """
         folder.mkdir(parents=True, exist_ok=True)
-        source = Path(self.path)
-        weights = {f for pattern in WEIGHT_FILES for f in source.glob(pattern)}
-        for file in source.iterdir():
-            if file.is_file() and file not in weights:
-                shutil.copyfile(file, folder / file.name)
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        config["enable_audio_output"] = False
+        for name, content in self._other_files.items():
+            (folder / name).write_bytes(content)
+        config = json.loads(self._other_files["config.json"]) | {"enable_audio_output": False}
         (folder / "config.json").write_text(json.dumps(config, indent=2), encoding="utf-8")
         state = revert_weight_conversion(self.model, self.model.state_dict())
         save_torch_state_dict({f"thinker.{name}": tensor for name, tensor in state.items()}, folder)
@@ -293,9 +290,26 @@ def _pick_device(device: str) -> str:
     return ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
 
 
+def _local_folder(path: str) -> str:
+    """The folder itself, or that of a model of the hub, downloaded once. Raises FileNotFoundError."""
+    if Path(path).is_dir():
+        return path
+    try:
+        return snapshot_download(path)
+    except (HFValidationError, OSError) as error:
+        raise FileNotFoundError(
+            f"model {path}: no such folder, and the hub gave nothing under that name ({error}); "
+            "expected a Hugging Face model folder, a name on the hub or tiny/NAME"
+        ) from error
+
+
+def _read_other_files(folder: Path) -> dict[str, bytes]:
+    """Everything in a model's folder but weights: a saved model keeps it, even when the folder is gone."""
+    weights = {file for pattern in WEIGHT_FILES for file in folder.glob(pattern)}
+    return {f.name: f.read_bytes() for f in sorted(folder.iterdir()) if f.is_file() and f not in weights}
+
+
 def _load_part(loader: Any, path: str, what: str) -> Any:
-    if Path(path).exists() and not Path(path).is_dir():
-        raise ValueError(f"model {path} is a file; expected a Hugging Face model folder")
     try:
         return loader.from_pretrained(path)
     except OSError as error:

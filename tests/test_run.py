@@ -1,0 +1,167 @@
+"""Whole runs on the shipped model, small: what is left behind, and that a broken run ends as if unbroken."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from rlaudio import pipeline
+from rlaudio.recipe import load_recipe
+from rlaudio.training.loop import StopRequested, check_versions
+from tests.conftest import TINY
+from tests.factories import make_group
+
+RECIPE = """
+threads: 1
+model: {{use: qwen2_5_omni, path: {model}, device: cpu}}
+data:
+  train: {{use: synthetic, split: train, count: 60, folder: {folder}}}
+  evaluate: {{held_out: {{use: synthetic, split: test, count: 16, folder: {folder}}}}}
+contribution: {{voters: [{model}], threshold: 1, silence: 2.0}}
+curriculum: {{use: mixed_to_mixed, sft_questions: 20, sft_steps: 3, rl_steps: 4}}
+algorithm: {{use: grpo, kl: 0.01}}
+rewards: {{answer_correctness: {{weight: 2.0}}, format: {{weight: 0.5}}}}
+sampling: {{questions: 3, group_size: 4, temperature: 1.2, top_k: 8, max_new_tokens: 6}}
+optimizer: {{lr: 1.0e-3}}
+sft: {{questions: 4}}
+training: {{save_every: 2}}
+evaluation: {{bootstrap: 50}}
+"""
+
+
+@pytest.fixture(scope="module")
+def recipe_file(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("recipe")
+    file = folder / "small.yaml"
+    file.write_text(RECIPE.format(model=TINY, folder=folder / "data"), encoding="utf-8")
+    return file
+
+
+@pytest.fixture(scope="module")
+def unbroken(recipe_file, tmp_path_factory) -> Path:
+    torch.set_num_threads(1)
+    out = tmp_path_factory.mktemp("runs") / "unbroken"
+    pipeline.run(load_recipe(recipe_file), out)
+    return out
+
+
+def run_command(recipe_file, out, *more) -> list[str]:
+    return [sys.executable, "-m", "rlaudio.cli", "run", str(recipe_file), "--out", str(out), *more]
+
+
+def assert_same_numbers(first: Path, second: Path) -> None:
+    assert (first / "metrics.jsonl").read_bytes() == (second / "metrics.jsonl").read_bytes()
+    for rollouts in sorted((first / "rollouts").iterdir()):
+        assert rollouts.read_bytes() == (second / "rollouts" / rollouts.name).read_bytes(), rollouts.name
+    one, other = (load_file(f / "final" / "model.safetensors") for f in (first, second))
+    assert all(torch.equal(tensor, other[name]) for name, tensor in one.items())
+    assert (first / "evaluation" / "final.json").read_text() == (
+        second / "evaluation" / "final.json"
+    ).read_text()
+
+
+def wait_for(condition, process, seconds=120.0):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < end, "the run did not come that far"
+        time.sleep(0.02)
+
+
+def test_a_run_leaves_its_whole_folder(unbroken):
+    for name in ("recipe.yaml", "versions.json", "labels.json", "summary.json", "report.html", "metrics.jsonl",
+                 "labels/train/labels.jsonl", "evaluation/base.json", "evaluation/final/held_out.jsonl",
+                 "final/config.json", "final/tokenizer.json", "rollouts/rl-4.jsonl"):  # fmt: skip
+        assert (unbroken / name).stat().st_size > 0, name
+    rows = [json.loads(line) for line in (unbroken / "metrics.jsonl").read_text().splitlines()]
+    assert [(r["stage"], r["step"]) for r in rows] == [("sft", s) for s in (1, 2, 3)] + [
+        ("rl", s) for s in (1, 2, 3, 4)
+    ]
+
+
+def test_the_summary_has_the_promised_keys(unbroken):
+    summary = json.loads((unbroken / "summary.json").read_text())
+    for when in ("base", "final"):
+        for contribution in ("strong", "weak", "all"):
+            for control in ("audio", "silence", "mismatch"):
+                assert 0.0 <= summary["accuracy"][when][contribution][control] <= 1.0
+    assert set(summary["labels"]) == {"precision", "recall", "f1"}
+    assert {"label", "evaluate_base", "train", "evaluate_final"} <= set(summary["seconds"])
+    assert summary["rollouts"] == 4 * 3 * 4 and summary["optimizer_tokens"] > 0
+    assert summary["peak_memory_gb"] > 0
+
+
+def test_the_recipe_in_the_run_folder_is_the_recipe_that_ran(unbroken, recipe_file):
+    copy = load_recipe(unbroken / "recipe.yaml")
+    assert copy.to_yaml() == load_recipe(recipe_file).to_yaml()
+
+
+def test_sft_and_rl_never_share_a_question(unbroken):
+    asked = {"sft": set(), "rl": set()}
+    for file in (unbroken / "rollouts").iterdir():
+        stage = file.name.split("-")[0]
+        asked[stage] |= {json.loads(line)["question_id"] for line in file.read_text().splitlines()}
+    assert asked["sft"] and asked["rl"] and not asked["sft"] & asked["rl"]
+
+
+def test_completions_carry_the_version_of_the_weights_that_sampled_them(unbroken):
+    rows = [json.loads(line) for line in (unbroken / "rollouts" / "rl-4.jsonl").read_text().splitlines()]
+    assert {row["weights_version"] for row in rows} == {3 + 3}  # three steps of SFT, three of RL before
+
+
+@pytest.mark.parametrize(
+    "killed_after", ["evaluation/base.json", "rollouts/sft-3.jsonl", "rollouts/rl-3.jsonl"]
+)
+def test_a_run_killed_anywhere_resumes_to_the_same_numbers(unbroken, recipe_file, tmp_path, killed_after):
+    out = tmp_path / "killed"
+    process = subprocess.Popen(run_command(recipe_file, out), stderr=subprocess.PIPE, text=True)
+    wait_for((out / killed_after).exists, process)
+    process.kill()
+    process.wait()
+    assert not (out / "report.html").exists()
+    pipeline.run(load_recipe(recipe_file), out, resume=True)
+    assert_same_numbers(unbroken, out)
+
+
+def test_ctrl_c_finishes_the_step_saves_and_says_how_to_go_on(unbroken, recipe_file, tmp_path):
+    out = tmp_path / "interrupted"
+    process = subprocess.Popen(run_command(recipe_file, out), stderr=subprocess.PIPE, text=True)
+    wait_for((out / "rollouts" / "sft-1.jsonl").exists, process)
+    os.kill(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 130 and "--resume" in said
+    assert any((out / "checkpoints").iterdir())
+    pipeline.run(load_recipe(recipe_file), out, resume=True)
+    assert_same_numbers(unbroken, out)
+
+
+def test_a_folder_that_holds_a_run_is_not_written_over(unbroken, recipe_file):
+    with pytest.raises(FileExistsError, match=r"--resume"):
+        pipeline.run(load_recipe(recipe_file), unbroken)
+
+
+def test_clips_that_are_heard_in_training_are_refused_in_a_held_out_set(recipe_file):
+    leaking = load_recipe(recipe_file, ["data.evaluate.held_out.split=train"])
+    with pytest.raises(ValueError, match=r"16 clips of held_out are in data.train"):
+        pipeline.load_data(leaking)
+
+
+def test_completions_of_other_weights_are_refused():
+    group = make_group("<answer>a dog</answer>")
+    found = group.completions[0].weights_version
+    check_versions([group], found)
+    with pytest.raises(ValueError, match=r"did not take over the last update"):
+        check_versions([group], found + 1)
+
+
+def test_a_stop_names_where_it_stopped():
+    from rlaudio.training.checkpoint import Cursor
+
+    assert "after step 5 of stage 2" in str(StopRequested(Cursor(1, 5, 9)))
