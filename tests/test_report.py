@@ -265,6 +265,7 @@ def test_thinning_keeps_the_mean_and_the_last_step():
         (percent(0.3849), "38.5"),
         (percent(None), "\N{EN DASH}"),
         (signed(-0.016), "\N{MINUS SIGN}1.6"),
+        (signed(-0.0001), "0.0"),
         (short_number(12_800), "12\N{NARROW NO-BREAK SPACE}800"),
         (short_number(2.5e-5), "2.5e\N{MINUS SIGN}5"),
         (p_value(0.0004), "< 0.001"),

@@ -14,8 +14,11 @@ def percent(fraction: float | None) -> str:
 
 
 def signed(fraction: float | None) -> str:
-    """`0.3849` -> `+38.5`."""
-    return NO_VALUE if fraction is None else _minus(f"{100 * fraction:+.1f}")
+    """`0.3849` -> `+38.5`; what rounds to zero has no sign."""
+    if fraction is None:
+        return NO_VALUE
+    text = f"{100 * fraction:+.1f}"
+    return "0.0" if text in {"+0.0", "-0.0"} else _minus(text)
 
 
 def percent_mark(fraction: float) -> str:
