@@ -7,8 +7,6 @@ heard in `test.jsonl` or `new_speakers.jsonl` is in no training clip, alone or a
 from __future__ import annotations
 
 import json
-import logging
-import re
 import shutil
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,12 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import soundfile
 
 from rlaudio.audio.reading import SAMPLE_RATE_HZ, read_clip
+from rlaudio.audio.writing import write_wav
 from rlaudio.data.audiomcq import write_audiomcq
-from rlaudio.data.recording_lessons import clue_lessons, composition, facts, question_lesson, transcript
-from rlaudio.data.recording_questions import (
+from rlaudio.data.recordings.folder import SPLITS, find_recordings, split_recordings, without_copies
+from rlaudio.data.recordings.lessons import clue_lessons, composition, facts, question_lesson, transcript
+from rlaudio.data.recordings.questions import (
     CATEGORIES,
     KINDS,
     NUMBER_KINDS,
@@ -32,16 +31,12 @@ from rlaudio.data.recording_questions import (
     Pool,
     Recording,
     Rng,
-    number_word,
     value_of,
 )
-from rlaudio.data.splits import clip_digests
+from rlaudio.progress import progress
 from rlaudio.types import Question
 
-logger = logging.getLogger(__name__)
-
 _GAP_SECONDS = (0.1, 0.3)  # between the recordings of a composed clip
-_SPLITS = ("train", "test", "new_speakers")
 
 
 @dataclass(frozen=True)
@@ -75,9 +70,9 @@ def make_questions(
 
     `labels_pattern` says how files are named below the folder: `{label}_{speaker}_{take}.wav`; only
     `{label}` is needed, and without `{speaker}` there are no new speakers. Labels that are numbers are
-    written in words. Of the questions a `text_share` can be answered without the audio, and say so. Kinds default to
-    identify, order and count, and for numbers sum and compare. `lessons` counts the composed clips of
-    `pretrain.jsonl`, which are made of training recordings only; each of those also stands there alone.
+    written in words. Of the questions a `text_share` can be answered without the audio, and say so. Kinds
+    default to identify, order and count, and for numbers sum and compare. `lessons` counts the composed clips
+    of `pretrain.jsonl`, which are made of training recordings only; each of those also stands there alone.
 
     The result is the same for the same folder and seed. Raises FileNotFoundError and FileExistsError,
     ValueError for a pattern that fits no file, and for too few words, takes or speakers.
@@ -85,7 +80,7 @@ def make_questions(
     out_folder = Path(out_folder)
     if out_folder.exists() and any(out_folder.iterdir()):
         raise FileExistsError(f"{out_folder}: exists and is not empty; name a new folder or remove this one")
-    recordings = _without_copies(find_recordings(Path(clips_folder), labels_pattern))
+    recordings = without_copies(find_recordings(Path(clips_folder), labels_pattern))
     rng = np.random.default_rng(seed)
     splits, held_out = split_recordings(
         recordings, rng, test_share=test_share, held_out_speakers=held_out_speakers
@@ -97,20 +92,22 @@ def make_questions(
     unfinished = out_folder.with_name(out_folder.name + ".unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     made_questions = {}
-    for split, amount in zip(_SPLITS, (train, test, new_speakers), strict=True):
+    for split, amount in zip(SPLITS, (train, test, new_speakers), strict=True):
         if splits[split]:
             studio = _Studio(unfinished, split, rng)
-            questions = list(_questions(_pool(splits[split]), kinds, amount, text_share, studio, rng))
+            asked = _questions(_pool(splits[split]), kinds, amount, text_share, studio, rng)
+            questions = list(progress(asked, amount, f"questions of {split}", "question"))
             write_audiomcq(questions, unfinished / f"{split}.jsonl")
             made_questions[split] = len(questions)
     studio = _Studio(unfinished, "pretrain", rng)
-    rows = list(_lessons(_pool(splits["train"]), splits["train"], kinds, lessons, studio, rng))
+    taught = _lessons(_pool(splits["train"]), splits["train"], kinds, lessons, studio, rng)
+    rows = list(progress(taught, None, "lessons", "lesson"))
     _write_rows(rows, unfinished / "pretrain.jsonl")
     made = Made(
         folder=out_folder,
         words=words,
         held_out_speakers=held_out,
-        recordings={split: len(splits[split]) for split in _SPLITS},
+        recordings={split: len(splits[split]) for split in SPLITS},
         questions=made_questions,
         lessons=len(rows),
     )
@@ -119,94 +116,6 @@ def make_questions(
         out_folder.rmdir()
     unfinished.replace(out_folder)
     return made
-
-
-def find_recordings(folder: Path, pattern: str) -> list[Recording]:
-    """The files below `folder` that `pattern` fits, in the order of their names."""
-    if not folder.is_dir():
-        raise FileNotFoundError(f"{folder}: no such folder; expected recordings named like {pattern}")
-    expression = _expression(pattern)
-    files = sorted(file for file in folder.rglob(f"*{Path(pattern).suffix}") if file.is_file())
-    recordings = []
-    for file in files:
-        match = expression.fullmatch(file.relative_to(folder).as_posix())
-        if match:
-            named = match.groupdict()
-            recordings.append(Recording(file, _word(named["label"]), named.get("speaker", "")))
-    if not recordings:
-        example = files[0].relative_to(folder).as_posix() if files else f"no {Path(pattern).suffix} file"
-        raise ValueError(
-            f"{folder}: no file is named like {pattern} (there is: {example}); change the pattern"
-        )
-    if len(recordings) < len(files):
-        logger.warning("%s: %d files are not named like %s", folder, len(files) - len(recordings), pattern)
-    return recordings
-
-
-def split_recordings(
-    recordings: Sequence[Recording], rng: Rng, *, test_share: float, held_out_speakers: int
-) -> tuple[dict[str, list[Recording]], tuple[str, ...]]:
-    """Recordings by split, and the speakers of `new_speakers`.
-
-    All recordings of a held-out speaker go to `new_speakers`; of every word of every other speaker a
-    `test_share`, at least one where there are two or more, goes to `test`.
-    """
-    speakers = sorted({recording.speaker for recording in recordings} - {""})
-    if speakers and not 0 <= held_out_speakers < len(speakers):
-        raise ValueError(
-            f"held_out_speakers is {held_out_speakers}, the recordings have {len(speakers)} speakers "
-            f"({', '.join(speakers[:8])}); expected at least one speaker to be left for training"
-        )
-    held_out = tuple(sorted(str(name) for name in rng.permutation(speakers)[:held_out_speakers]))
-    splits: dict[str, list[Recording]] = {split: [] for split in _SPLITS}
-    takes: dict[tuple[str, str], list[Recording]] = defaultdict(list)
-    for recording in recordings:
-        if recording.speaker in held_out:
-            splits["new_speakers"].append(recording)
-        else:
-            takes[recording.word, recording.speaker].append(recording)
-    for same in takes.values():
-        shuffled = [same[index] for index in rng.permutation(len(same))]
-        tested = max(1, round(test_share * len(same))) if len(same) > 1 else 0
-        splits["test"] += shuffled[:tested]
-        splits["train"] += shuffled[tested:]
-    for split, found in splits.items():
-        missing = {recording.word for recording in recordings} - {recording.word for recording in found}
-        if missing and found:
-            raise ValueError(
-                f"the split {split} has no recording of {', '.join(sorted(missing)[:8])}; expected every word "
-                "in every split; add takes, hold out fewer speakers or remove these words"
-            )
-    return splits, held_out
-
-
-def _expression(pattern: str) -> re.Pattern[str]:
-    names = re.findall(r"\{(\w+)\}", pattern)
-    if "label" not in names or len(names) != len(set(names)):
-        raise ValueError(
-            f"labels pattern {pattern!r} names {names}; expected {{label}} once, and if the files have them "
-            "{speaker} and {take}: {label}_{speaker}_{take}.wav"
-        )
-    parts = re.split(r"\{(\w+)\}", pattern)
-    return re.compile(
-        "".join(f"(?P<{part}>[^/]+?)" if number % 2 else re.escape(part) for number, part in enumerate(parts))
-    )
-
-
-def _word(label: str) -> str:
-    value = value_of(label)
-    return label.replace("_", " ") if value is None else number_word(value)
-
-
-def _without_copies(recordings: Sequence[Recording]) -> list[Recording]:
-    """One recording of each audio: a copy under another name could otherwise stand in train and in test."""
-    digests = clip_digests(recording.path for recording in recordings)
-    first: dict[str, Recording] = {}
-    for recording in recordings:
-        original = first.setdefault(digests[recording.path], recording)
-        if original is not recording:
-            logger.warning("%s: the same audio as %s; left out", recording.path, original.path)
-    return list(first.values())
 
 
 def _kinds_for(words: Sequence[str]) -> tuple[str, ...]:
@@ -247,7 +156,7 @@ class _Studio:
         if key not in self.written:
             path = self.folder / "clips" / self.split / f"{len(self.written):05d}.wav"
             path.parent.mkdir(parents=True, exist_ok=True)
-            soundfile.write(path, self._compose(spoken), SAMPLE_RATE_HZ, subtype="PCM_16")
+            write_wav(path, self._compose(spoken))
             self.written[key] = path
         return self.written[key]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from rlaudio.data.recording_questions import (
+from rlaudio.data.recordings.questions import (
     AMOUNTS,
     KINDS,
     Draft,
