@@ -123,6 +123,16 @@ def test_a_resumed_run_leaves_the_same_rows_and_curves_as_an_uninterrupted_one(t
         assert scalars(broken, stage, "loss/total") == scalars(whole, stage, "loss/total")
 
 
+def test_nothing_is_written_behind_a_line_that_a_killed_run_left_half_written(tmp_path):
+    with RunFolder.create(tmp_path / "run", RECIPE) as folder:
+        folder.log_metrics("rl", 1, {"time/update": 1.0})
+    with (folder.path / "timings.jsonl").open("a") as file:
+        file.write('{"stage": "rl", "st')
+    with RunFolder.reopen(folder.path) as folder:
+        folder.log_metrics("rl", 2, {"time/update": 2.0})
+    assert [row["step"] for row in read_rows(folder.path / "timings.jsonl")] == [1, 2]
+
+
 def test_truncation_to_the_start_of_a_stage_keeps_what_came_before(folder):
     folder.log_metrics("base", 0, {"eval/all_audio": 0.4})
     folder.log_metrics("sft", 1, {"loss/total": 1.0})

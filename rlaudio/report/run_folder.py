@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
 LOCK = "run.lock"
+METRICS = "metrics.jsonl"
+TIMINGS = "timings.jsonl"
 Json = dict[str, Any]
 
 
@@ -81,7 +83,13 @@ class RunFolder:
             raise FileNotFoundError(
                 f"{path}: found no recipe.yaml, so there is no run to resume; start one without --resume"
             )
-        return cls(path, _take_lock(path))
+        folder = cls(path, _take_lock(path))
+        for rows in (path / METRICS, path / TIMINGS):
+            if (
+                rows.exists()
+            ):  # a killed run may have left its last line half written; nothing may follow that
+                write_rows(rows, read_rows(rows))
+        return folder
 
     def __enter__(self) -> RunFolder:
         return self
@@ -107,7 +115,7 @@ class RunFolder:
         Raises ValueError for a name that rlaudio/metrics.py does not declare.
         """
         reproducible, wall_clock = split_wall_clock(values)
-        for file, names in (("metrics.jsonl", reproducible), ("timings.jsonl", wall_clock)):
+        for file, names in ((METRICS, reproducible), (TIMINGS, wall_clock)):
             if names:
                 row = {"stage": stage, "step": step, **{name: float(values[name]) for name in names}}
                 append_row(self.path / file, row)
@@ -119,15 +127,14 @@ class RunFolder:
     def truncate_metrics(self, stage: str, step: int) -> None:
         """Forget all that was logged after `step` of `stage`, so that a resumed run has every step once.
 
-        Rows up to there stay byte for byte; what comes after in the file, later stages too, goes, and so
-        does a last line that a killed run left half written. Step 0 is the start of the stage. The time
+        Rows up to there stay byte for byte; what comes after in the file, later stages too, goes. Step 0 is the start of the stage. The time
         that whole phases took (timings at step 0) was spent, so it stays.
         """
-        metrics = self.path / "metrics.jsonl"
+        metrics = self.path / METRICS
         rows = read_rows(metrics)
         kept = _rows_until(rows, stage, step)
         write_rows(metrics, kept)
-        timings = self.path / "timings.jsonl"
+        timings = self.path / TIMINGS
         write_rows(timings, _timings_until(read_rows(timings), stage, step))
         for gone in {row["stage"] for row in rows} - {row["stage"] for row in kept}:
             shutil.rmtree(self.path / "tensorboard" / gone, ignore_errors=True)
