@@ -127,8 +127,8 @@ class RunFolder:
     def truncate_metrics(self, stage: str, step: int) -> None:
         """Forget all that was logged after `step` of `stage`, so that a resumed run has every step once.
 
-        Rows up to there stay byte for byte; what comes after in the file, later stages too, goes. Step 0 is the start of the stage. The time
-        that whole phases took (timings at step 0) was spent, so it stays.
+        Rows up to there stay byte for byte; what comes after in the file, later stages too, goes. Step 0 is
+        the start of the stage. The time that whole phases took (timings at step 0) was spent, so it stays.
         """
         metrics = self.path / METRICS
         rows = read_rows(metrics)
