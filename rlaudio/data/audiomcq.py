@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any, cast, get_args
 
@@ -51,25 +52,25 @@ def audiomcq(
     Raises FileNotFoundError, and ValueError with file and line for a row that is not in the format.
     Rows that are well-formed and still useless (answer not among the choices) are for `rlaudio.data.audit`.
     """
+    if limit is not None and limit < 1:
+        raise ValueError(f"limit is {limit}; expected at least 1, or nothing for all questions")
     path = Path(path)
     root = Path(audio_root) if audio_root else (path if path.is_dir() else path.parent)
     named = ((cot_structured_key, "structured"), (cot_simple_key, "simple"))
     cot_keys = {key: kind for key, kind in named if key}
-    questions: list[Question] = []
-    types_seen: set[str] = set()
-    for file in _data_files(path):
-        labels = _read_labels(file.parent / LABELS_FILE)
-        for row in read_rows(file):
-            question = _question(row, root, cot_keys, labels)
-            types_seen.add(question.category)
-            if question_type in (None, question.category):
-                questions.append(question)
-            if len(questions) == limit:
-                return questions
+    of_type = (
+        question
+        for question in _questions(path, root, cot_keys)
+        if question_type in (None, question.category)
+    )
+    questions = list(islice(of_type, limit))
     if not questions:
+        types = sorted({question.category for question in _questions(path, root, cot_keys)})
         wanted = f"no questions of question_type {question_type!r}" if question_type else "no questions"
-        found = f"the types there are: {', '.join(sorted(types_seen))}" if types_seen else "the data is empty"
-        raise ValueError(f"{path}: {wanted}; {found}")
+        raise ValueError(f"{path}: {wanted}; the types there are: {', '.join(types) or 'none, it is empty'}")
+    for key, kind in cot_keys.items():
+        if not any(kind in question.cot for question in questions):
+            raise ValueError(f"{path}: no row has a text in the field {key!r}; expected chains of thought")
     return questions
 
 
@@ -104,6 +105,13 @@ def _data_files(path: Path) -> list[Path]:
     raise FileNotFoundError(
         f"{path}: neither data files under datasets/ nor a data.jsonl; name one file (here: {here})"
     )
+
+
+def _questions(path: Path, root: Path, cot_keys: Mapping[str, str]) -> Iterator[Question]:
+    for file in _data_files(path):
+        labels = _read_labels(file.parent / LABELS_FILE)
+        for row in read_rows(file):
+            yield _question(row, root, cot_keys, labels)
 
 
 def _question(row: Row, root: Path, cot_keys: Mapping[str, str], labels: Mapping[str, Row]) -> Question:

@@ -1,0 +1,257 @@
+"""The AudioMCQ format: every field name, what is tolerated, and what is said about rows that are wrong."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rlaudio.data.audiomcq import audiomcq, write_audiomcq
+from rlaudio.types import Question
+from tests.factories import make_question
+
+ROW = {
+    "source_dataset": "Clotho",
+    "id": 17,
+    "question_type": "sound",
+    "audio_path": "clotho/17.wav",
+    "question": "What is heard?",
+    "answer": "Rain",
+    "choices": ["Wind", "Rain", "A dog", "A car"],
+    "audio-contribution": "strong",
+}
+
+
+def write_rows(path: Path, *rows: dict) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def load_one(folder: Path, **changes) -> Question:
+    """The question of `ROW` with changes; a field set to None is left out."""
+    row = {key: value for key, value in (ROW | changes).items() if value is not None}
+    return audiomcq(path=write_rows(folder / "train.jsonl", row))[0]
+
+
+def test_every_field_of_the_dataset_card_is_read(tmp_path):
+    assert load_one(tmp_path) == Question(
+        id="17",
+        question="What is heard?",
+        choices=("Wind", "Rain", "A dog", "A car"),
+        answer="Rain",
+        audio_path=tmp_path / "clotho" / "17.wav",
+        category="sound",
+        source="Clotho",
+        contribution="strong",
+    )
+
+
+def test_the_field_names_of_dcase_are_read(tmp_path):
+    row = {
+        "id": "dev_0001",
+        "audio_path": "dev_audios/dev_0001.wav",
+        "question_text": "How many knocks?",
+        "multi_choice": ["One", "Two", "Three", "Four"],
+        "answer": "Two",
+    }
+    question = audiomcq(path=write_rows(tmp_path / "dev.jsonl", row))[0]
+    assert (question.question, question.choices) == ("How many knocks?", ("One", "Two", "Three", "Four"))
+    assert (question.category, question.source, question.contribution) == ("unknown", "unknown", None)
+
+
+def test_fields_that_nobody_uses_are_kept(tmp_path):
+    assert load_one(tmp_path, caption="It rains.").extra == {"caption": "It rains."}
+
+
+def test_the_truth_of_generated_worlds_is_read(tmp_path):
+    question = load_one(tmp_path, text_answerable=True, mechanism="logic", contribution_score=0.25)
+    assert (question.text_answerable, question.mechanism) == (True, "logic")
+    assert question.contribution_score == 0.25
+
+
+def test_audio_is_looked_for_below_audio_root(tmp_path):
+    path = write_rows(tmp_path / "train.jsonl", ROW)
+    assert audiomcq(path=path, audio_root=Path("/audio"))[0].audio_path == Path("/audio/clotho/17.wav")
+
+
+STAGES = "<stage1>The type is sound.</stage1><stage2>It rains.</stage2><stage3>So: Rain.</stage3>"
+
+
+@pytest.mark.parametrize(
+    "written",
+    [STAGES, "<stage1>The type is sound.<stage1><stage2>It rains.<stage2><stage3>So: Rain.<stage3>"],
+)
+def test_structured_reasoning_is_recognised_in_both_spellings_and_comes_out_in_one(tmp_path, written):
+    question = load_one(tmp_path, any_name=written)
+    assert question.cot == {"structured": STAGES}
+    assert question.extra == {}
+
+
+def test_a_mixture_of_both_spellings_is_closed_stage_by_stage(tmp_path):
+    mixed = "<stage1>a<stage1> <stage2>b</stage2> <stage3>c<stage3>"
+    assert load_one(tmp_path, x=mixed).cot["structured"] == (
+        "<stage1>a</stage1> <stage2>b</stage2> <stage3>c</stage3>"
+    )
+
+
+def test_simple_and_gemini_reasoning_are_recognised(tmp_path):
+    simple = "<simple analysis>It rains.</simple analysis>"
+    assert load_one(tmp_path, s=simple, gemini_cot="Rain.").cot == {"simple": simple, "gemini": "Rain."}
+
+
+def test_named_fields_go_before_recognised_ones(tmp_path):
+    row = ROW | {"one": STAGES, "two": "Rain, since it drips.", "three": "It drips."}
+    path = write_rows(tmp_path / "train.jsonl", row)
+    question = audiomcq(path=path, cot_structured_key="two", cot_simple_key="three")[0]
+    assert question.cot == {"structured": "Rain, since it drips.", "simple": "It drips."}
+    assert question.extra == {"one": STAGES}
+
+
+def test_a_named_field_that_no_row_has_is_an_error(tmp_path):
+    path = write_rows(tmp_path / "train.jsonl", ROW)
+    with pytest.raises(ValueError, match="no row has a text in the field 'cot'"):
+        audiomcq(path=path, cot_structured_key="cot")
+
+
+def test_measured_labels_beside_the_data_go_before_the_files_own(tmp_path):
+    votes = {"voter_a": {"success": 1.0}}
+    write_rows(
+        tmp_path / "labels.jsonl",
+        {"id": "17", "contribution": "strong", "score": 1.0},
+        {"id": "17", "contribution": "weak", "score": 0.5, "votes": votes},
+        {"id": "other", "contribution": "strong", "score": 1.0},
+    )
+    question = load_one(tmp_path)
+    assert (question.contribution, question.contribution_score) == ("weak", 0.5)
+    assert question.extra["votes"] == votes
+
+
+def test_a_folder_is_read_as_published(tmp_path):
+    write_rows(tmp_path / "datasets" / "b" / "2.jsonl", ROW | {"id": "second"})
+    write_rows(tmp_path / "datasets" / "a.jsonl", ROW | {"id": "first"})
+    (tmp_path / "datasets" / "c.json").write_text(json.dumps([ROW | {"id": "third"}]))
+    write_rows(tmp_path / "benchmarks" / "mmau.jsonl", ROW | {"id": "not training data"})
+    questions = audiomcq(path=tmp_path)
+    assert [question.id for question in questions] == ["first", "second", "third"]
+    assert questions[1].audio_path == tmp_path / "clotho" / "17.wav"
+
+
+def test_a_folder_with_data_jsonl_is_read(tmp_path):
+    write_rows(tmp_path / "data.jsonl", ROW)
+    assert len(audiomcq(path=tmp_path)) == 1
+
+
+def test_a_folder_of_several_sets_wants_one_to_be_named(tmp_path):
+    write_rows(tmp_path / "train.jsonl", ROW)
+    write_rows(tmp_path / "test.jsonl", ROW)
+    with pytest.raises(FileNotFoundError, match=r"name one file \(here: test\.jsonl, train\.jsonl\)"):
+        audiomcq(path=tmp_path)
+
+
+def test_limit_counts_after_the_question_type(tmp_path):
+    rows = [ROW | {"id": str(i), "question_type": "music" if i % 2 else "sound"} for i in range(10)]
+    path = write_rows(tmp_path / "train.jsonl", *rows)
+    questions = audiomcq(path=path, question_type="music", limit=3)
+    assert [question.id for question in questions] == ["1", "3", "5"]
+
+
+def test_a_question_type_that_does_not_occur_is_an_error_that_lists_those_that_do(tmp_path):
+    path = write_rows(tmp_path / "train.jsonl", ROW)
+    with pytest.raises(ValueError, match="'noise'; the types there are: sound"):
+        audiomcq(path=path, question_type="noise")
+
+
+@pytest.mark.parametrize("limit", [0, -1])
+def test_a_limit_below_one_is_an_error(tmp_path, limit):
+    with pytest.raises(ValueError, match="limit is"):
+        audiomcq(path=write_rows(tmp_path / "train.jsonl", ROW), limit=limit)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"answer": None}, r'train\.jsonl:1: no field "answer"; found: .*choices'),
+        ({"question": None}, 'no field "question"'),
+        ({"choices": None}, 'no field "choices"'),
+        ({"id": None}, 'no field "id"'),
+        ({"audio_path": ""}, "\"audio_path\" is ''; expected text"),
+        ({"choices": "Wind, Rain"}, "\"choices\" is 'Wind, Rain'; expected a list of texts"),
+        ({"choices": []}, r'"choices" is \[\]'),
+        ({"choices": ["a", {"b": 1}]}, '"choices" is'),
+        ({"answer": ["Rain"]}, r"\"answer\" is \['Rain'\]; expected text"),
+        ({"audio-contribution": "medium"}, '\'medium\'; expected "weak", "strong" or nothing'),
+        ({"text_answerable": "yes"}, "'yes'; expected true or false"),
+        ({"contribution_score": "high"}, "'high'; expected a number"),
+    ],
+)
+def test_a_row_out_of_format_is_named_by_file_and_line(tmp_path, changes, message):
+    with pytest.raises(ValueError, match=message):
+        load_one(tmp_path, **changes)
+
+
+def test_a_line_that_is_not_json_is_named(tmp_path):
+    path = write_rows(tmp_path / "train.jsonl", ROW)
+    path.write_text(path.read_text() + '\n{"id": ')
+    with pytest.raises(ValueError, match=r"train\.jsonl:3: not JSON"):
+        audiomcq(path=path)
+
+
+def test_a_wrong_row_of_a_json_list_is_named_by_its_number(tmp_path):
+    (tmp_path / "train.json").write_text(json.dumps([ROW, "row"]))
+    with pytest.raises(ValueError, match=r"train\.json: item 2: holds a str; expected an object"):
+        audiomcq(path=tmp_path / "train.json")
+
+
+def test_json_that_is_no_list_is_an_error(tmp_path):
+    (tmp_path / "train.json").write_text(json.dumps(ROW))
+    with pytest.raises(ValueError, match="holds a dict; expected a list"):
+        audiomcq(path=tmp_path / "train.json")
+
+
+def test_missing_and_strange_files_are_errors(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"gone\.jsonl: no such file or folder"):
+        audiomcq(path=tmp_path / "gone.jsonl")
+    (tmp_path / "train.parquet").touch()
+    with pytest.raises(ValueError, match=r'ends in "\.parquet"; expected \.jsonl, \.json'):
+        audiomcq(path=tmp_path / "train.parquet")
+    (tmp_path / "empty.jsonl").touch()
+    with pytest.raises(ValueError, match="no questions; .*it is empty"):
+        audiomcq(path=tmp_path / "empty.jsonl")
+
+
+texts = st.text(min_size=1, max_size=20)
+
+
+@given(
+    question=st.builds(
+        make_question,
+        id=texts,
+        question=texts,
+        choices=st.lists(texts, min_size=1, max_size=5).map(tuple),
+        category=texts,
+        source=texts,
+        contribution=st.sampled_from([None, "weak", "strong"]),
+        contribution_score=st.none() | st.floats(-1, 1),
+        text_answerable=st.none() | st.booleans(),
+        mechanism=st.sampled_from([None, "knowledge", "logic"]),
+        cot=st.dictionaries(st.sampled_from(["structured", "simple", "gemini"]), texts),
+        extra=st.dictionaries(texts.map("x-{}".format), st.integers() | st.lists(st.integers())),
+    )
+)
+def test_what_is_written_is_read_back(tmp_path_factory, question):
+    folder = tmp_path_factory.mktemp("data")
+    question = make_question(**{**vars(question), "audio_path": folder / "clips" / "1.wav"})
+    write_audiomcq([question], folder / "train.jsonl")
+    assert audiomcq(path=folder / "train.jsonl") == [question]
+
+
+def test_audio_is_written_relative_where_it_lies_beside_the_data(tmp_path):
+    inside = make_question(audio_path=tmp_path / "data" / "clips" / "1.wav")
+    outside = make_question(audio_path=tmp_path / "elsewhere" / "2.wav")
+    write_audiomcq([inside, outside], tmp_path / "data" / "train.jsonl")
+    rows = [json.loads(line) for line in (tmp_path / "data" / "train.jsonl").read_text().splitlines()]
+    assert [row["audio_path"] for row in rows] == ["clips/1.wav", str(tmp_path / "elsewhere" / "2.wav")]
