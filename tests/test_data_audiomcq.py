@@ -219,7 +219,7 @@ def test_missing_and_strange_files_are_errors(tmp_path):
     with pytest.raises(ValueError, match=r'ends in "\.parquet"; expected \.jsonl, \.json'):
         audiomcq(path=tmp_path / "train.parquet")
     (tmp_path / "empty.jsonl").touch()
-    with pytest.raises(ValueError, match="no questions; .*it is empty"):
+    with pytest.raises(ValueError, match=r"no questions; .*it is empty"):
         audiomcq(path=tmp_path / "empty.jsonl")
 
 
