@@ -10,6 +10,7 @@ import soundfile
 import soxr
 
 from rlaudio.audio.reading import clip_of, clip_seconds, read_clip
+from rlaudio.audio.writing import write_wav
 
 
 def write(path: Path, samples: np.ndarray, rate_hz: int = 16_000, **options) -> Path:
@@ -170,3 +171,10 @@ def test_one_frame_at_a_high_rate_is_an_error_or_a_sample_but_never_an_empty_cli
 
 def test_the_length_comes_from_the_header(tmp_path):
     assert clip_seconds(write(tmp_path / "a.wav", tone(1.5, 8_000), 8_000)) == 1.5
+
+
+def test_what_is_written_is_read_back_to_16_bits(tmp_path):
+    samples = np.array([0.0, 0.25, -1.0, 2.0, -2.0])
+    write_wav(tmp_path / "a.wav", samples)
+    clip = read_clip(tmp_path / "a.wav")
+    np.testing.assert_allclose(clip.samples, np.clip(samples, -1, 1), atol=2**-15)
