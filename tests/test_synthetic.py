@@ -107,7 +107,7 @@ def test_exclusion_names_all_options_but_the_answer(subject):
     for _ in range(20):
         item = make_item(rng, subject, "logic")
         sentence = item.question.split(".")[0]
-        assert [c for c in item.choices if f"not {c}" not in sentence] == [item.answer]
+        assert [c for c in item.choices if f"not '{c}'" not in sentence] == [item.answer]
 
 
 def test_clips_last_one_to_three_seconds_and_can_be_heard(world):

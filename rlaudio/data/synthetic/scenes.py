@@ -96,7 +96,7 @@ def instrument(rng: np.random.Generator, name: str) -> Scene:
 def contour(rng: np.random.Generator, shape: str) -> Scene:
     """A melody of five notes whose pitch takes a certain way."""
     name = str(rng.choice(list(MELODIC)))
-    step, root = rng.uniform(2.5, 4.5), rng.uniform(220.0, 330.0)
+    step, root = rng.uniform(3.0, 5.0), rng.uniform(300.0, 420.0)
     seconds = rng.uniform(0.2, 0.3)
     canvas = _canvas(rng, 1.6, 2.0)
     notes = [MELODIC[name](rng, root * 2 ** (step * k / 12), seconds) for k in CONTOURS[shape]]

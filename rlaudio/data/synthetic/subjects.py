@@ -51,19 +51,19 @@ class Subject:
 def exclusion(rng: Rng, draw: Draw) -> str:
     """A sentence that rules out every other option."""
     first, second, third = rng.permutation(draw.others)
-    return f"It is not {first}, not {second} and not {third}."
+    return f"It is not '{first}', not '{second}' and not '{third}'."
 
 
 def _first_of_two(rng: Rng, draw: Draw) -> str:
-    return f"The order is {draw.answer}, then {rng.choice(draw.others)}."
+    return f"The order is '{draw.answer}', then '{rng.choice(draw.others)}'."
 
 
 def _last_of_two(rng: Rng, draw: Draw) -> str:
-    return f"The order is {rng.choice(draw.others)}, then {draw.answer}."
+    return f"The order is '{rng.choice(draw.others)}', then '{draw.answer}'."
 
 
 def _after_named(rng: Rng, draw: Draw) -> str:
-    return f"The order is {draw.named}, then {draw.answer}."
+    return f"The order is '{draw.named}', then '{draw.answer}'."
 
 
 def _arithmetic(rng: Rng, draw: Draw) -> str:
