@@ -7,8 +7,6 @@ goes on from its latest checkpoint. So a run that was killed anywhere ends with 
 from __future__ import annotations
 
 import logging
-import resource
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -27,6 +25,7 @@ from rlaudio.curricula.stage import Stage, check_stages
 from rlaudio.data.audit import audit
 from rlaudio.data.splits import check_disjoint
 from rlaudio.evaluation.accuracy import Evaluation, evaluate
+from rlaudio.memory import peak_memory_gb
 from rlaudio.models.family import ModelFamily, resolve_model_path
 from rlaudio.prompts import PromptBuilder
 from rlaudio.randomness import generator
@@ -144,12 +143,16 @@ def evaluate_set(
     )
 
 
+def ask_voters(recipe: Recipe, questions: Sequence[Question], place: Path) -> Labels:
+    """The recipe's voters' answers and votes; `labels.jsonl` and the answers go into the folder `place`."""
+    return _vote(recipe, open_voters(recipe), questions, place)
+
+
 def label_data(recipe: Recipe, out: Path) -> LabelSummary:
     """Label the recipe's training questions by its voters; `labels.jsonl` and the answers go into `out`."""
     questions = recipe.data.train()
     audit(questions, **recipe.audio.model_dump()).raise_if_unusable("data")
-    out.mkdir(parents=True, exist_ok=True)
-    return summarise(_vote(recipe, open_voters(recipe), questions, out))
+    return summarise(ask_voters(recipe, questions, out))
 
 
 def evaluate_recipe(recipe: Recipe, out: Path | None = None) -> dict[str, Evaluation]:
@@ -181,7 +184,7 @@ def build_summary_of(folder: RunFolder) -> dict[str, Any]:
         final=_headline(folder, "final"),
         labels=(read_json(folder.path / "labels.json") or {}).get("train"),
         seconds=seconds,
-        peak_memory_gb=_peak_memory_gb(),
+        peak_memory_gb=peak_memory_gb(),
         rollouts=int(sum(row.get("rollout/completions", 0) for row in metrics if row["stage"] != "sft")),
         optimizer_tokens=int(sum(row.get("optimizer/tokens", 0) for row in metrics)),
     )
@@ -203,7 +206,6 @@ def _labelled(recipe: Recipe, data: Data, folder: RunFolder) -> Data:
         if not unlabelled:
             return questions
         place = folder.path / "labels" / name
-        place.mkdir(parents=True, exist_ok=True)
         labels = _vote(recipe, voters, unlabelled, place)
         summaries[name] = summarise(labels).to_dict()
         measured = {question.id: question for question in labels.questions}
@@ -215,6 +217,7 @@ def _labelled(recipe: Recipe, data: Data, folder: RunFolder) -> Data:
 
 
 def _vote(recipe: Recipe, voters: Mapping[str, Voter], questions: Sequence[Question], place: Path) -> Labels:
+    place.mkdir(parents=True, exist_ok=True)
     settings = recipe.contribution
     return label(
         questions,
@@ -377,8 +380,3 @@ def _clock(folder: RunFolder, phase: str) -> Iterator[None]:
         yield
     finally:
         folder.log_metrics("run", 0, {f"time/{phase}": time.perf_counter() - start})
-
-
-def _peak_memory_gb() -> float:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (2**30 if sys.platform == "darwin" else 2**20)
