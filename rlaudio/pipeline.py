@@ -63,11 +63,11 @@ def run(recipe: Recipe, out: Path, *, resume: bool = False) -> Path:
     Raises FileExistsError where `out` holds a run and `resume` is not given, ValueError where the data or
     the recipe cannot be used, StopRequested after Ctrl-C (saved, to be resumed).
     """
+    if resume and (out / "recipe.yaml").exists():
+        recipe = _recipe_to_resume(recipe, out / "recipe.yaml")
+    if recipe.threads:
+        torch.set_num_threads(recipe.threads)
     with RunFolder.reopen(out) if resume else RunFolder.create(out, recipe.to_yaml()) as folder:
-        if resume:
-            recipe = load_recipe(out / "recipe.yaml")
-        if recipe.threads:
-            torch.set_num_threads(recipe.threads)
         with _clock(folder, "data"):
             data = load_data(recipe)
         with _clock(folder, "label"):
@@ -347,6 +347,22 @@ def _measure(recipe: Recipe, family: ModelFamily, data: Data) -> dict[str, float
 
 
 # --- helpers -------------------------------------------------------------------------------------
+
+
+def _recipe_to_resume(given: Recipe, copy: Path) -> Recipe:
+    """The recipe that the run began with. Raises ValueError where the given one says something else."""
+    begun = load_recipe(copy)
+    differing = [
+        name
+        for name, value in begun.model_dump(mode="json").items()
+        if name not in ("name", "threads") and given.model_dump(mode="json")[name] != value
+    ]
+    if differing:
+        raise ValueError(
+            f"{copy.parent}: the run began with another recipe; it differs in {', '.join(differing)}; resume with "
+            f"the recipe in the folder ({copy}), or start a new run with another --out"
+        )
+    return begun
 
 
 def _with_known_truth(questions: Sequence[Question]) -> list[Question]:

@@ -45,6 +45,7 @@ def load_recipe(path_or_name: str | Path, overrides: Sequence[str] = ()) -> Reci
     layer = lay_over(defaults, _read_with_parents(path, _folder_of_paths(path_or_name, path), ()), _removes)
     for text in sorted(overrides, key=_override_order):
         layer = lay_over(layer, _with_explicit_plugins(read_override(text, Path.cwd())), _removes)
+    layer = _with_common_data(layer)
     try:
         return Recipe.model_validate(_resolved(layer))
     except ValidationError as error:
@@ -82,6 +83,7 @@ def shipped_recipes() -> dict[str, Path]:
 
 _PLUGINS: dict[Keys, str] = {
     ("model",): "model",
+    ("data", "common"): "data",
     ("data", "train"): "data",
     ("curriculum",): "curriculum",
     ("algorithm",): "algorithm",
@@ -136,6 +138,25 @@ def _with_explicit_plugins(layer: Layer) -> Layer:
         if isinstance(spec, dict) and isinstance(spec.get("use"), str) and is_path(spec["use"]):
             spec["use"] = str(absolute(spec["use"], layer.origin((*keys, "use")).folder))
     return Layer(values, layer.origins)
+
+
+def _with_common_data(layer: Layer) -> Layer:
+    """The layer with `data.common` laid under every set of questions; a set's own `use` leaves it out."""
+    data = layer.values.get("data")
+    if not isinstance(data, dict) or not isinstance(data.get("common"), dict):
+        return layer
+    held_out = data.get("evaluate") if isinstance(data.get("evaluate"), dict) else {}
+    places = [("data", "train"), *(("data", "evaluate", name) for name in held_out)]
+    common = {
+        (*place, *keys[2:]): origin
+        for keys, origin in layer.origins.items()
+        for place in places
+        if keys[:2] == ("data", "common")
+    }
+    sets = {"train": data["common"], "evaluate": dict.fromkeys(held_out, data["common"])}
+    below = Layer({"data": copy.deepcopy(sets)}, {(): layer.origin(()), **common})
+    own = {**layer.values, "data": {key: value for key, value in data.items() if key != "common"}}
+    return lay_over(below, Layer(own, layer.origins), lambda keys: False)
 
 
 def _resolved(layer: Layer) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -44,6 +45,15 @@ Rollout = Annotated[InstanceOf[Bound], BeforeValidator(partial(_bind, "rollout")
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
+
+
+def _refuse_taken(name: str) -> str:
+    if name in ("total", "failures"):
+        raise ValueError(f"a reward cannot be named {name!r}: the metric reward/{name} exists; rename it")
+    return name
+
+
+RewardName = Annotated[str, AfterValidator(_refuse_taken)]
 
 
 class Section(BaseModel):
@@ -188,9 +198,9 @@ class Recipe(Section):
     contribution: ContributionSection = ContributionSection()
     curriculum: Curriculum = Field(description="stages, and which questions each may use")
     algorithm: Algorithm = Field(description="advantages and loss of the RL stage")
-    rewards: dict[str, RewardSpec] = Field(default={}, description="weighted sum of rewards, by name")
+    rewards: dict[RewardName, RewardSpec] = Field(default={}, description="weighted sum of rewards, by name")
     reward_failures: Share = Field(
-        default=0.0, description="share of a step's rewards that may fail; those are dropped"
+        default=0.0, description="share of a step's samples that may get no reward; they are dropped"
     )
     rollout: Rollout = Field(description="engine that samples completions")
     sampling: SamplingSection = SamplingSection()

@@ -26,7 +26,7 @@ from rlaudio.types import Group, RewardFailure, ScoredGroup
 logger = logging.getLogger(__name__)
 
 
-class RewardError(RuntimeError):
+class RewardError(ValueError):
     """More samples of a step failed than allowed; names the first one and chains its exception."""
 
 

@@ -263,3 +263,23 @@ def test_fewer_voters_than_the_threshold_are_refused(parent):
 
 def test_a_resolved_recipe_is_plain_yaml(parent):
     assert isinstance(yaml.safe_load(load_recipe(parent).to_yaml()), dict)
+
+
+def test_options_common_to_all_data_are_written_once(write, tmp_path):
+    recipe = write(
+        "shared.yaml",
+        """
+        extends: base/tiny
+        curriculum: sft_only
+        data:
+          common: {use: synthetic, folder: made, seed: 7}
+          train: {split: train, count: 10}
+          evaluate: {test: {split: test, seed: 8}}
+        """,
+    )
+    loaded = load_recipe(recipe, ["data.common.text_answerable_share=0.25"])
+    train, test = loaded.data.train.options, loaded.data.evaluate["test"].options
+    assert train["folder"] == test["folder"] == tmp_path / "made"
+    assert (train["seed"], test["seed"]) == (7, 8)
+    assert train["text_answerable_share"] == test["text_answerable_share"] == 0.25
+    assert "common:" not in loaded.to_yaml()

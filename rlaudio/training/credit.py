@@ -31,7 +31,7 @@ def describe(scored: Sequence[ScoredGroup]) -> dict[str, float]:
     lengths = np.array([len(c.token_ids) for c in completions])
     names = scored[0].rewards
     questions = [one.group.prompt.question for one in scored]
-    spread = np.array([np.std(row[~np.isnan(row)]) if not np.isnan(row).all() else 0.0 for row in totals])
+    spread = np.array([np.std(row[~np.isnan(row)]) if (~np.isnan(row)).any() else 0.0 for row in totals])
     metrics = {
         "data/questions": float(len(scored)),
         "rollout/completions": float(len(completions)),
@@ -45,8 +45,13 @@ def describe(scored: Sequence[ScoredGroup]) -> dict[str, float]:
     if any(q.contribution for q in questions):
         metrics["data/weak_share"] = float(np.mean([q.contribution == "weak" for q in questions]))
     if names:
-        metrics["reward/total"] = float(np.nanmean(totals)) if not np.isnan(totals).all() else 0.0
+        metrics["reward/total"] = _mean(totals)
     for name in names:
-        values = np.concatenate([np.asarray(one.rewards[name]) for one in scored])
-        metrics[f"reward/{name}"] = float(np.nanmean(values)) if not np.isnan(values).all() else 0.0
+        metrics[f"reward/{name}"] = _mean(np.stack([one.rewards[name] for one in scored]))
     return metrics
+
+
+def _mean(values: np.ndarray) -> float:
+    """Mean of the samples that have a value; NaN where none has."""
+    present = values[~np.isnan(values)]
+    return float(present.mean()) if len(present) else float("nan")
