@@ -11,6 +11,7 @@ import logging
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import click
@@ -65,7 +66,7 @@ _path = functools.partial(click.Path, path_type=Path)
 @click.option("--resume", is_flag=True, help="Continue the run in that folder where it stopped.")
 def run(recipe: str, overrides: Sequence[str], out: Path | None, resume: bool) -> None:
     """Run RECIPE from labels to report: a YAML file, or the name of one that ships."""
-    from rlaudio import pipeline
+    pipeline = _pipeline()
     from rlaudio.training.loop import StopRequested
 
     resolved = load_recipe(recipe, overrides)
@@ -122,7 +123,7 @@ def label(
     overrides: Sequence[str],
 ) -> None:
     """Measure the audio contribution of DATA: voters answer without audio; what they know is weak."""
-    from rlaudio import pipeline
+    pipeline = _pipeline()
 
     settings = {"voters": list(voters), "threshold": threshold, "silence": silence}
     given = [
@@ -140,7 +141,7 @@ def label(
 @_overrides
 def evaluate(target: str, data: Path | None, out: Path | None, overrides: Sequence[str]) -> None:
     """Accuracy with audio, in silence and with other audio, of a RECIPE's model or of a MODEL on --data."""
-    from rlaudio import pipeline
+    pipeline = _pipeline()
 
     if target in shipped_recipes() or target.endswith((".yaml", ".yml")):
         if data is not None:
@@ -197,6 +198,17 @@ def list_() -> None:
     click.echo("\ncheckpoints")
     for name, megabytes in _tiny_checkpoints():
         click.echo(f"  {name:20} {megabytes:.1f} MB")
+
+
+def _pipeline() -> ModuleType:
+    """The pipeline, imported late; transformers' own bars and warnings about configs are left out."""
+    from transformers.utils import logging as transformers_logging
+
+    from rlaudio import pipeline
+
+    transformers_logging.disable_progress_bar()
+    transformers_logging.set_verbosity_error()
+    return pipeline
 
 
 def _bare_recipe(

@@ -359,8 +359,8 @@ def _recipe_to_resume(given: Recipe, copy: Path) -> Recipe:
     ]
     if differing:
         raise ValueError(
-            f"{copy.parent}: the run began with another recipe; it differs in {', '.join(differing)}; resume with "
-            f"the recipe in the folder ({copy}), or start a new run with another --out"
+            f"{copy.parent}: the run began with another recipe; it differs in {', '.join(differing)}; "
+            f"resume with the recipe in the folder ({copy}), or start a new run with another --out"
         )
     return begun
 

@@ -145,7 +145,8 @@ def _with_common_data(layer: Layer) -> Layer:
     data = layer.values.get("data")
     if not isinstance(data, dict) or not isinstance(data.get("common"), dict):
         return layer
-    held_out = data.get("evaluate") if isinstance(data.get("evaluate"), dict) else {}
+    evaluate = data.get("evaluate")
+    held_out = list(evaluate) if isinstance(evaluate, dict) else []
     places = [("data", "train"), *(("data", "evaluate", name) for name in held_out)]
     common = {
         (*place, *keys[2:]): origin
