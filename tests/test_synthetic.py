@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import collections
+import re
 
 import numpy as np
 import pytest
 
 from rlaudio.data.synthetic import synthetic
 from rlaudio.data.synthetic.generate import items
+from rlaudio.data.synthetic.scenes import NUMBERS
 from rlaudio.data.synthetic.signal import SAMPLE_RATE_HZ
 from rlaudio.data.synthetic.sources import SOURCES
 from rlaudio.data.synthetic.subjects import CATEGORIES, SUBJECTS, make_item
@@ -102,12 +104,28 @@ def test_knowledge_names_one_option_only(subject):
 
 
 @pytest.mark.parametrize("subject", [s for s in SUBJECTS if not s.logic], ids=lambda s: s.name)
-def test_exclusion_names_all_options_but_the_answer(subject):
+def test_logic_leaves_one_option(subject):
+    """Either all other options are ruled out, or one of two alternatives is no option."""
     rng = np.random.default_rng(5)
     for _ in range(20):
         item = make_item(rng, subject, "logic")
         sentence = item.question.split(".")[0]
-        assert [c for c in item.choices if f"not '{c}'" not in sentence] == [item.answer]
+        named = {c for c in item.choices if f"'{c}'" in sentence}
+        assert named == (set(item.choices) - {item.answer} if "not" in sentence else {item.answer})
+
+
+@pytest.mark.parametrize("subject", [s for s in SUBJECTS if s.logic], ids=lambda s: s.name)
+def test_small_sums_come_out_right(subject):
+    rng = np.random.default_rng(5)
+    seen = 0
+    for _ in range(40):
+        item = make_item(rng, subject, "logic")
+        match = re.match(r"It is (\w+) (and|less) (\w+)", item.question)
+        if match:
+            a, b = (NUMBERS.index(match[k]) + 1 for k in (1, 3))
+            assert NUMBERS[a + b - 1 if match[2] == "and" else a - b - 1] == item.answer
+            seen += 1
+    assert seen >= 10
 
 
 def test_clips_last_one_to_three_seconds_and_can_be_heard(world):

@@ -9,7 +9,7 @@ question behind a sentence that gives the answer away: by world knowledge, or by
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -26,11 +26,12 @@ Rng = np.random.Generator
 
 @dataclass(frozen=True)
 class Draw:
-    """An answer, the three other options, and a sound that the question names besides (or "")."""
+    """An answer, the other three options, values that are no options, and a sound that the question names."""
 
     answer: str
     others: tuple[str, ...]
-    named: str = ""
+    outsiders: tuple[str, ...]
+    named: str
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Subject:
     clue: str  # a sentence around a piece of world knowledge, at {}
     clues: Mapping[str, Sequence[str]]  # value -> pieces of knowledge that name it
     named: tuple[str, ...] = ()  # from what {named} is drawn
-    logic: tuple[Callable[[Rng, Draw], str], ...] = field(default=())  # beside exclusion
+    logic: tuple[Callable[[Rng, Draw], str], ...] = ()  # beside exclusion or alternative
 
 
 def exclusion(rng: Rng, draw: Draw) -> str:
@@ -54,16 +55,10 @@ def exclusion(rng: Rng, draw: Draw) -> str:
     return f"It is not '{first}', not '{second}' and not '{third}'."
 
 
-def _first_of_two(rng: Rng, draw: Draw) -> str:
-    return f"The order is '{draw.answer}', then '{rng.choice(draw.others)}'."
-
-
-def _last_of_two(rng: Rng, draw: Draw) -> str:
-    return f"The order is '{rng.choice(draw.others)}', then '{draw.answer}'."
-
-
-def _after_named(rng: Rng, draw: Draw) -> str:
-    return f"The order is '{draw.named}', then '{draw.answer}'."
+def alternative(rng: Rng, draw: Draw) -> str:
+    """A sentence that leaves the answer and something that is no option."""
+    first, second = rng.permutation([draw.answer, str(rng.choice(draw.outsiders))])
+    return f"It is either '{first}' or '{second}'."
 
 
 def _arithmetic(rng: Rng, draw: Draw) -> str:
@@ -222,7 +217,6 @@ SUBJECTS: tuple[Subject, ...] = (
         compose=_last_vowel,
         clue="At the end comes the vowel of {}.",
         clues=VOWEL_CLUES,
-        logic=(_last_of_two,),
     ),
     Subject(
         name="voice",
@@ -277,7 +271,6 @@ SUBJECTS: tuple[Subject, ...] = (
         compose=lambda rng, draw: _row_with(rng, draw, last=False),
         clue="What comes first {}.",
         clues=SOURCE_CLUES,
-        logic=(_first_of_two,),
     ),
     Subject(
         name="last",
@@ -287,7 +280,6 @@ SUBJECTS: tuple[Subject, ...] = (
         compose=lambda rng, draw: _row_with(rng, draw, last=True),
         clue="What comes last {}.",
         clues=SOURCE_CLUES,
-        logic=(_last_of_two,),
     ),
     Subject(
         name="after",
@@ -298,7 +290,6 @@ SUBJECTS: tuple[Subject, ...] = (
         clue="What follows {}.",
         clues=SOURCE_CLUES,
         named=SHORT_SOUNDS,
-        logic=(_after_named,),
     ),
     Subject(
         name="duration",
@@ -342,7 +333,8 @@ def make_item(rng: Rng, subject: Subject, mechanism: Mechanism | None) -> Item:
     values = [value for value in subject.values if value != named]
     choices = tuple(str(value) for value in rng.choice(values, 4, replace=False))
     answer = choices[int(rng.integers(4))]
-    draw = Draw(answer, tuple(choice for choice in choices if choice != answer), named)
+    others = tuple(choice for choice in choices if choice != answer)
+    draw = Draw(answer, others, tuple(value for value in values if value not in choices), named)
     question = str(rng.choice(subject.asks)).format(named=named)
     if mechanism is not None:
         question = f"{_giveaway(rng, subject, draw, mechanism)} {question}"
@@ -352,5 +344,5 @@ def make_item(rng: Rng, subject: Subject, mechanism: Mechanism | None) -> Item:
 def _giveaway(rng: Rng, subject: Subject, draw: Draw, mechanism: Mechanism) -> str:
     if mechanism == "knowledge":
         return subject.clue.format(rng.choice(list(subject.clues[draw.answer])))
-    ways = (exclusion, *subject.logic)
+    ways = (alternative if draw.outsiders else exclusion, *subject.logic)
     return ways[int(rng.integers(len(ways)))](rng, draw)
