@@ -165,9 +165,10 @@ def _thinker_config(tokenizer: PreTrainedTokenizerFast, size: Size) -> Qwen2_5Om
 def _write_config(
     folder: Path, thinker: Qwen2_5OmniThinkerConfig, tokenizer: PreTrainedTokenizerFast
 ) -> None:
+    thinker.dtype = "float32"  # what weights are loaded as, whatever they are stored in
     config = Qwen2_5OmniConfig(thinker_config=thinker.to_dict(), enable_audio_output=False)
     config.architectures = ["Qwen2_5OmniForConditionalGeneration"]
-    config.dtype = thinker.dtype = "float32"  # what weights are loaded as, whatever they are stored in
+    config.dtype = thinker.dtype
     config.save_pretrained(folder)
     generation = {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id}
     (folder / "generation_config.json").write_text(json.dumps(generation, indent=2), encoding="utf-8")
