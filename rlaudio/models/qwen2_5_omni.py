@@ -36,6 +36,11 @@ PLACEHOLDERS = (
     "<|vision_eos|>",
     "<|vision_pad|>",
 )
+PARTS = {
+    "config": ("config.json",),
+    "tokenizer": ("tokenizer.json", "vocab.json"),
+    "audio feature extractor": ("preprocessor_config.json", "processor_config.json"),
+}
 WEIGHT_FILES = ("*.safetensors", "*.bin", "*.safetensors.index.json", "spk_dict.pt")
 
 
@@ -65,13 +70,14 @@ class Qwen2_5Omni:
     ):
         self.path = _local_folder(resolve_model_path(path))
         self._other_files = _read_other_files(Path(self.path))
+        _check_complete(self.path, self._other_files)
         self.dtype = getattr(torch, dtype)
         self.device = torch.device(_pick_device(device))
         self.attention = attention
         self.freeze = tuple(freeze)
         self.gradient_checkpointing = gradient_checkpointing
-        self.tokenizer = _load_part(AutoTokenizer, self.path, "tokenizer")
-        self.feature_extractor = _load_part(WhisperFeatureExtractor, self.path, "audio feature extractor")
+        self.tokenizer = AutoTokenizer.from_pretrained(self.path)
+        self.feature_extractor = WhisperFeatureExtractor.from_pretrained(self.path)
         self.log_mel = LogMel(self.feature_extractor, cache_mb=audio_cache_mb)
         self.forbidden_token_ids = self._ids(PLACEHOLDERS)
         self.stop_token_ids = self._ids(STOP)
@@ -309,11 +315,11 @@ def _read_other_files(folder: Path) -> dict[str, bytes]:
     return {f.name: f.read_bytes() for f in sorted(folder.iterdir()) if f.is_file() and f not in weights}
 
 
-def _load_part(loader: Any, path: str, what: str) -> Any:
-    try:
-        return loader.from_pretrained(path)
-    except OSError as error:
-        raise FileNotFoundError(
-            f"model {path} has no {what}; expected a complete Hugging Face folder (config, weights, "
-            "tokenizer, preprocessor_config.json); save the processor beside the weights"
-        ) from error
+def _check_complete(folder: str, files: Iterable[str]) -> None:
+    """Refuse a folder without a part: transformers would make an empty tokenizer without a word."""
+    for part, names in PARTS.items():
+        if not set(names) & set(files):
+            raise FileNotFoundError(
+                f"model {folder} has no {part}; expected a complete Hugging Face folder, with "
+                f"{' or '.join(names)}; save the processor beside the weights"
+            )
