@@ -18,7 +18,8 @@ def check(recipe: Recipe, *, decode: bool = False) -> Iterator[str]:
     rewards = [spec.reward for spec in recipe.rewards.values()]
     for plugin in (recipe.algorithm, recipe.curriculum, recipe.rollout, *rewards):
         yield f"{plugin.kind} {plugin.use}: {plugin.function.func.__name__} in {plugin.path}"
-    yield f"model {recipe.model().path}"
+    if recipe.pretrain is None:
+        yield f"model {recipe.model().path}"
     for voter in recipe.contribution.voters:
         yield f"voter {recipe.model(path=voter).path}"
     yield from _check_data(recipe, decode)

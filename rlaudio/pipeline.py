@@ -27,6 +27,7 @@ from rlaudio.data.splits import check_disjoint
 from rlaudio.evaluation.accuracy import Evaluation, evaluate
 from rlaudio.memory import peak_memory_gb
 from rlaudio.models.family import ModelFamily, resolve_model_path
+from rlaudio.pretraining.from_recipe import with_built_models
 from rlaudio.prompts import PromptBuilder
 from rlaudio.randomness import generator
 from rlaudio.recipe import Recipe, load_recipe
@@ -70,6 +71,8 @@ def run(recipe: Recipe, out: Path, *, resume: bool = False) -> Path:
     with RunFolder.reopen(out) if resume else RunFolder.create(out, recipe.to_yaml()) as folder:
         with _clock(folder, "data"):
             data = load_data(recipe)
+        with _clock(folder, "pretrain"):
+            recipe = with_built_models(recipe, folder.path / "models")
         with _clock(folder, "label"):
             data = _labelled(recipe, data, folder)
         stages = recipe.curriculum(data.train, generator(recipe.seed, "curriculum"))

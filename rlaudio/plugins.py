@@ -39,6 +39,7 @@ FOLDERS: Mapping[str, Path] = {
     "model": _PACKAGE / "models",
     "rollout": _PACKAGE / "rollout",
     "data": _PACKAGE / "data",
+    "lessons": _PACKAGE / "lessons",
 }
 _GIVEN: Mapping[str, tuple[tuple[str, ...], ...]] = {  # positional parameters: what rlaudio hands over
     "reward": (("question", "completion"), ("group",)),
@@ -47,6 +48,7 @@ _GIVEN: Mapping[str, tuple[tuple[str, ...], ...]] = {  # positional parameters: 
     "model": ((),),
     "rollout": (("family",),),
     "data": ((),),
+    "lessons": (("pupil",),),
 }
 
 

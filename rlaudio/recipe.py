@@ -85,6 +85,7 @@ _PLUGINS: dict[Keys, str] = {
     ("model",): "model",
     ("data", "common"): "data",
     ("data", "train"): "data",
+    ("data", "lessons"): "lessons",
     ("curriculum",): "curriculum",
     ("algorithm",): "algorithm",
     ("rollout",): "rollout",
@@ -141,20 +142,21 @@ def _with_explicit_plugins(layer: Layer) -> Layer:
 
 
 def _with_common_data(layer: Layer) -> Layer:
-    """The layer with `data.common` laid under every set of questions; a set's own `use` leaves it out."""
+    """The layer with `data.common` laid under every set; a set with another `use` takes nothing of it."""
     data = layer.values.get("data")
     if not isinstance(data, dict) or not isinstance(data.get("common"), dict):
         return layer
     evaluate = data.get("evaluate")
     held_out = list(evaluate) if isinstance(evaluate, dict) else []
-    places = [("data", "train"), *(("data", "evaluate", name) for name in held_out)]
+    alone = [name for name in ("train", "lessons") if name in data]
+    places = [*(("data", name) for name in alone), *(("data", "evaluate", name) for name in held_out)]
     common = {
         (*place, *keys[2:]): origin
         for keys, origin in layer.origins.items()
         for place in places
         if keys[:2] == ("data", "common")
     }
-    sets = {"train": data["common"], "evaluate": dict.fromkeys(held_out, data["common"])}
+    sets = dict.fromkeys(alone, data["common"]) | {"evaluate": dict.fromkeys(held_out, data["common"])}
     below = Layer({"data": copy.deepcopy(sets)}, {(): layer.origin(()), **common})
     own = {**layer.values, "data": {key: value for key, value in data.items() if key != "common"}}
     return lay_over(below, Layer(own, layer.origins), lambda keys: False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
 from pydantic import (
@@ -38,6 +38,7 @@ _AS_YAML = PlainSerializer(Bound.spec)
 Algorithm = Annotated[InstanceOf[Bound], BeforeValidator(partial(_bind, "algorithm")), _AS_YAML]
 Curriculum = Annotated[InstanceOf[Bound], BeforeValidator(partial(_bind, "curriculum")), _AS_YAML]
 Data = Annotated[InstanceOf[Bound], BeforeValidator(partial(_bind, "data")), _AS_YAML]
+Lessons = Annotated[InstanceOf[Bound], BeforeValidator(partial(_bind, "lessons")), _AS_YAML]
 Model = Annotated[InstanceOf[Bound], BeforeValidator(partial(_bind, "model")), _AS_YAML]
 Reward = Annotated[InstanceOf[Bound], BeforeValidator(partial(_bind, "reward")), _AS_YAML]
 Rollout = Annotated[InstanceOf[Bound], BeforeValidator(partial(_bind, "rollout")), _AS_YAML]
@@ -79,7 +80,21 @@ class AudioSection(Section):
 class DataSection(Section):
     train: Data = Field(description="questions to train on")
     evaluate: dict[str, Data] = Field(default={}, description="held-out sets by name")
+    lessons: Lessons | None = Field(default=None, description="what models made from nothing are taught")
     clips_disjoint: bool = Field(default=True, description="refuse clips that are in train and held out")
+
+
+class PretrainSection(Section):
+    """Small models made from nothing on `data.lessons`, before all else: the base and its voters."""
+
+    vocabulary: Count = Field(default=512, description="tokens of the tokenizer, trained on the lessons")
+    hidden: Count = Field(default=128, description="width of the language model, a multiple of 32")
+    layers: Count = Field(default=4, description="layers of the language model")
+    tokens: Count = Field(default=2400, description="packed tokens in one step")
+    lr: Positive = Field(default=1e-3, description="peak learning rate")
+    steps: Count = Field(default=1000, description="steps of the base")
+    voters: int = Field(default=3, ge=0, description="voters, each with a seed of its own")
+    voter_steps: Count = Field(default=400, description="steps of each voter")
 
 
 class ContributionSection(Section):
@@ -195,6 +210,7 @@ class Recipe(Section):
     prompt: PromptSection = PromptSection()
     audio: AudioSection = AudioSection()
     data: DataSection
+    pretrain: PretrainSection | None = Field(default=None, description="build the model and its voters first")
     contribution: ContributionSection = ContributionSection()
     curriculum: Curriculum = Field(description="stages, and which questions each may use")
     algorithm: Algorithm = Field(description="advantages and loss of the RL stage")
@@ -222,17 +238,23 @@ def field_table() -> list[tuple[str, str, str, str]]:
 
 def section_at(keys: Sequence[Hashable]) -> type[BaseModel]:
     """The section of a recipe that these keys lead to."""
-    section: Any = Recipe
+    section: type[BaseModel] = Recipe
     for key in keys:
-        section = section.model_fields[str(key)].annotation
+        section = _section_in(section.model_fields[str(key)].annotation) or section
     return section
+
+
+def _section_in(annotation: Any) -> type[Section] | None:
+    """The section that a field holds, or may hold; None for other fields."""
+    options = (annotation, *get_args(annotation))
+    return next((o for o in options if isinstance(o, type) and issubclass(o, Section)), None)
 
 
 def _field_rows(section: type[BaseModel], prefix: str) -> Iterator[tuple[str, str, str, str]]:
     for name, field in section.model_fields.items():
-        annotation = field.annotation
-        if isinstance(annotation, type) and issubclass(annotation, Section):
-            yield from _field_rows(annotation, f"{prefix}{name}.")
+        inner = _section_in(field.annotation)
+        if inner:
+            yield from _field_rows(inner, f"{prefix}{name}.")
         else:
             default = "" if field.is_required() else str(field.default)
             yield f"{prefix}{name}", section.__annotations__[name], default, field.description or ""

@@ -1,7 +1,8 @@
 """What a small model is taught before it is anybody's base: transcripts, facts and a few plain questions.
 
-Lessons are rows `{"audio_path", "instruction", "response", "kind"}`; facts and questions behind a clue are
-text alone (`audio_path` null). None of them is in the prompt format of the questions that are asked later.
+Lessons are rows `{"audio_path", "instruction", "response", "kind"}`, with `question` and `choices` where one
+is asked; facts and questions behind a clue are text alone (`audio_path` null). None of them is in the prompt
+format of the questions that are asked later.
 """
 
 from __future__ import annotations
@@ -39,11 +40,13 @@ def composition(rng: Rng, pool: Pool) -> tuple[Recording, ...]:
 
 def question_lesson(draft: Draft, rng: Rng) -> dict[str, Any]:
     """A question with its options in any order, answered by the bare text of one."""
-    options = "; ".join(str(option) for option in rng.permutation([draft.answer, *draft.others]))
+    choices = [str(option) for option in rng.permutation([draft.answer, *draft.others])]
     return {
-        "instruction": f"{draft.question} Options: {options}.",
+        "instruction": f"{draft.question} Options: {'; '.join(choices)}.",
         "response": draft.answer,
         "kind": "question",
+        "question": draft.question,
+        "choices": choices,
     }
 
 

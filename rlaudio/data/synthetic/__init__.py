@@ -7,10 +7,10 @@ and duration, in AudioMCQ's four types. Every item records whether its text give
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from rlaudio.data.audiomcq import audiomcq
+from rlaudio.data.cache import cache_folder
 from rlaudio.data.synthetic.generate import write_split
 from rlaudio.types import Question
 
@@ -33,10 +33,5 @@ def synthetic(
         raise ValueError(f"count is {count}; expected at least 1 question")
     if not 0.0 <= text_answerable_share <= 1.0:
         raise ValueError(f"text_answerable_share is {text_answerable_share}; expected 0 to 1")
-    made = write_split(Path(folder or cache_folder()), split, count, seed, text_answerable_share)
+    made = write_split(Path(folder or cache_folder("synthetic")), split, count, seed, text_answerable_share)
     return audiomcq(path=made)
-
-
-def cache_folder() -> Path:
-    """Where generated clips are kept: `$XDG_CACHE_HOME/rlaudio/synthetic`, by default below `~/.cache`."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rlaudio" / "synthetic"

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import soundfile
 
+from rlaudio.audio.writing import write_wav
 from rlaudio.data.audiomcq import write_audiomcq
-from rlaudio.data.synthetic.signal import SAMPLE_RATE_HZ
+from rlaudio.data.cache import source_digest
 from rlaudio.data.synthetic.subjects import CATEGORIES, SUBJECTS, Item, Mechanism, make_item
 from rlaudio.types import Question
 
@@ -39,7 +39,7 @@ def write_split(folder: Path, split: str, count: int, seed: int, text_answerable
     The folder is complete or not there: it is written under another name and then renamed. It carries a
     digest of this package's source, so that clips of an older world are never taken for today's.
     """
-    name = f"{split}-{count}-seed{seed}-text{text_answerable_share:g}-{_source_digest()}"
+    name = f"{split}-{count}-seed{seed}-text{text_answerable_share:g}-{source_digest(Path(__file__).parent)}"
     final = folder / name
     if final.is_dir():
         return final
@@ -48,7 +48,7 @@ def write_split(folder: Path, split: str, count: int, seed: int, text_answerable
     questions = []
     for index, item in enumerate(items(split, count, seed, text_answerable_share)):
         question = _question(item, f"{split}-{seed}-{index:06d}", temporary)
-        soundfile.write(question.audio_path, item.scene.samples, SAMPLE_RATE_HZ, subtype="PCM_16")
+        write_wav(question.audio_path, item.scene.samples)
         questions.append(question)
     write_audiomcq(questions, temporary / "data.jsonl")
     try:
@@ -72,10 +72,3 @@ def _question(item: Item, identity: str, folder: Path) -> Question:
         mechanism=item.mechanism,
         extra={"subject": item.subject.name, "caption": item.scene.caption},
     )
-
-
-def _source_digest() -> str:
-    digest = hashlib.blake2b(digest_size=4)
-    for file in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(file.read_bytes())
-    return digest.hexdigest()
