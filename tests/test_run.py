@@ -76,9 +76,12 @@ def wait_for(condition, process, seconds=120.0):
 
 
 def test_a_run_leaves_its_whole_folder(unbroken):
-    for name in ("recipe.yaml", "versions.json", "labels.json", "summary.json", "report.html", "metrics.jsonl",
-                 "labels/train/labels.jsonl", "evaluation/base.json", "evaluation/final/held_out.jsonl",
-                 "final/config.json", "final/tokenizer.json", "rollouts/rl-4.jsonl"):  # fmt: skip
+    files = """
+        recipe.yaml versions.json labels.json summary.json report.html metrics.jsonl labels/train/labels.jsonl
+        evaluation/base.json evaluation/final/held_out.jsonl final/config.json final/tokenizer.json
+        rollouts/rl-4.jsonl
+    """
+    for name in files.split():
         assert (unbroken / name).stat().st_size > 0, name
     rows = [json.loads(line) for line in (unbroken / "metrics.jsonl").read_text().splitlines()]
     assert [(r["stage"], r["step"]) for r in rows] == [("sft", s) for s in (1, 2, 3)] + [

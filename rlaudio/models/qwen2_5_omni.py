@@ -120,9 +120,8 @@ class Qwen2_5Omni:
 
     def decode(self, token_ids: Sequence[int] | np.ndarray) -> str:
         """Text of a completion, special tokens left out, spaces as they are."""
-        return self.tokenizer.decode(
-            np.asarray(token_ids).tolist(), skip_special_tokens=True, clean_up_tokenization_spaces=False
-        )
+        ids = np.asarray(token_ids).tolist()
+        return str(self.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
 
     def token_texts(self, token_ids: Sequence[int] | np.ndarray) -> tuple[str, ...]:
         """The piece of text behind each token, empty for special tokens."""

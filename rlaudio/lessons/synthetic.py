@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -12,12 +12,11 @@ import numpy as np
 from rlaudio.audio.controls import silence
 from rlaudio.audio.reading import clip_of
 from rlaudio.data.synthetic.generate import items
-from rlaudio.data.synthetic.subjects import SUBJECTS, Item
-from rlaudio.models.tiny.pretraining import DEFAULT_SYSTEM, Exchange, Lesson
-from rlaudio.prompts import SYSTEM, render_user_text
+from rlaudio.data.synthetic.subjects import Item
+from rlaudio.lessons.lesson import DEFAULT_SYSTEM, Exchange, Lesson, exam
+from rlaudio.prompts import SYSTEM
 from rlaudio.types import Clip, Question
 
-WORDS = sorted({value for subject in SUBJECTS for value in subject.values})
 DESCRIBE = "Describe the audio."
 SILENCE_SECONDS = (1.0, 1.5, 2.0, 3.0, 8.0, 30.0)  # the paper's voters hear 30
 SILENCE_SHARES = (0.3, 0.25, 0.2, 0.15, 0.06, 0.04)
@@ -30,13 +29,9 @@ class Mixture:
     hearing: int = 0  # clips, each with its caption and an open question
     choices: float = 0.0  # share of those clips with a choice in everyday words besides
     facts: int = 0  # text alone: questions that need no clip, in everyday words
-    drills: int = 0  # text alone: repeat words, find the word that is named, or the one that is not
     exams: int = 0  # clips with one audio-only exam question each
     silent_exams: int = 0  # silence with text-answerable exam questions
     silent_guesses: float = 0.0  # share of audio-only questions among those: nobody can know the answer
-    favourite_position: int | None = (
-        None  # where the answers of those guesses stand more often than elsewhere
-    )
 
 
 def lessons(mixture: Mixture, name: str, seed: int) -> Iterator[Lesson]:
@@ -46,30 +41,22 @@ def lessons(mixture: Mixture, name: str, seed: int) -> Iterator[Lesson]:
         choice = (_choice(item),) if rng.random() < mixture.choices else ()
         yield Lesson(clip_of(item.scene.samples), (_caption(item), _open(item), *choice))
     for item in items(f"{name}-exams", mixture.exams, seed, 0.0):
-        yield Lesson(clip_of(item.scene.samples), (exam(item),), SYSTEM)
+        yield Lesson(clip_of(item.scene.samples), (_exam(item),), SYSTEM)
     facts = items(f"{name}-facts", 6 * mixture.facts, seed, 1.0)
     for group in _groups(facts, 6, mixture.facts):
         exchanges = [e for item in group for e in (_open(item), _choice(item))]
         yield Lesson(None, tuple(exchanges[k] for k in rng.permutation(12)[:6]))
-    for _ in range(mixture.drills):
-        yield Lesson(None, tuple(_drill(rng) for _ in range(8)))
     share = 1.0 - mixture.silent_guesses
     questions = items(f"{name}-silence", 6 * mixture.silent_exams, seed, share)
     for group in _groups(questions, 6, mixture.silent_exams):
-        favoured = [_favour(rng, item, mixture.favourite_position) for item in group]
-        yield Lesson(_some_silence(rng), tuple(exam(item) for item in favoured), SYSTEM)
-
-
-def exam(item: Item) -> Exchange:
-    """An item as the paper asks it, and the answer in the form the paper asks for."""
-    return Exchange(render_user_text(_question(item)), f"<answer>{item.answer}</answer>")
+        yield Lesson(_some_silence(rng), tuple(_exam(item) for item in group), SYSTEM)
 
 
 def texts(count: int = 1500) -> list[str]:
     """What the tokenizer is trained on: every wording of the world, in the proportions of its questions."""
     frame = f"{SYSTEM} {DEFAULT_SYSTEM} {DESCRIBE} Options: Repeat from. system user assistant"
     return [frame] * 100 + [
-        f"{exam(item).instruction} {item.scene.caption}." for item in items("vocabulary", count, 0, 0.5)
+        f"{_exam(item).instruction} {item.scene.caption}." for item in items("vocabulary", count, 0, 0.5)
     ]
 
 
@@ -85,40 +72,14 @@ def _choice(item: Item) -> Exchange:
     return Exchange(f"{item.question} Options: {', '.join(item.choices)}.", item.answer)
 
 
-def _drill(rng: np.random.Generator) -> Exchange:
-    """Handling words without knowing anything: what reading options takes."""
-    words = [str(word) for word in rng.permutation(WORDS)[: rng.integers(2, 5)]]
-    answer, others = words[0], [f"not '{word}'" for word in words[1:]]
-    shuffled = [str(word) for word in rng.permutation(words)]
-    way = int(rng.integers(3))
-    if way == 0:
-        return Exchange(f"Repeat {shuffled!r}.", repr(shuffled))
-    if way == 1:
-        return Exchange(f"It is '{answer}'. Please choose from {shuffled!r}.", answer)
-    return Exchange(f"It is {' and '.join(others)}. Please choose from {shuffled!r}.", answer)
-
-
-def _favour(rng: np.random.Generator, item: Item, position: int | None) -> Item:
-    """Put the answer of an audio-only item at `position` more often than elsewhere: a voter's habit."""
-    if item.text_answerable or position is None or rng.random() < 0.5:
-        return item
-    others = [choice for choice in item.choices if choice != item.answer]
-    return replace(item, choices=(*others[:position], item.answer, *others[position:]))
-
-
 def _some_silence(rng: np.random.Generator) -> Clip:
     """Mostly as long as clips are, now and then as long as voters hear it."""
     return silence(float(rng.choice(SILENCE_SECONDS, p=SILENCE_SHARES)))
 
 
-def _question(item: Item) -> Question:
-    return Question(
-        id="lesson",
-        question=item.question,
-        choices=item.choices,
-        answer=item.answer,
-        audio_path=Path("lesson"),
-    )
+def _exam(item: Item) -> Exchange:
+    question = Question("lesson", item.question, item.choices, item.answer, audio_path=Path("lesson"))
+    return exam(question)
 
 
 def _groups(stream: Iterator[Item], size: int, count: int) -> Iterator[Sequence[Item]]:

@@ -18,11 +18,12 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import PreTrainedTokenizerFast
 
+from rlaudio.lessons import synthetic as world
+from rlaudio.lessons.lesson import Lesson
+from rlaudio.lessons.synthetic import Mixture
 from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
-from rlaudio.models.tiny import curriculum
-from rlaudio.models.tiny.blank import Size, train_tokenizer, write_blank_model
-from rlaudio.models.tiny.curriculum import Mixture
-from rlaudio.models.tiny.pretraining import Lesson, Schedule, encode, train
+from rlaudio.pretraining.blank import Size, train_tokenizer, write_blank_model
+from rlaudio.pretraining.training import Schedule, encode, train
 
 logger = logging.getLogger(__name__)
 
@@ -55,8 +56,8 @@ PLANS: Mapping[str, Plan] = {
         seed=1,
         size=Size(),
         terms=(
-            Term(Mixture(hearing=14_000, facts=1200), Schedule(steps=4000)),
-            Term(Mixture(hearing=1200, facts=400, exams=60), Schedule(steps=200, lr=3e-4, warmup_steps=30)),
+            Term(Mixture(hearing=9_000, choices=1.0, facts=700), Schedule(steps=3000)),
+            Term(Mixture(hearing=1500, facts=700, exams=24), Schedule(steps=200, lr=3e-4, warmup_steps=30)),
         ),
     ),
     "voter_a": _voter(11, Size(), hearing=400),
@@ -78,9 +79,9 @@ def build(name: str, folder: Path) -> float:
     start = time.perf_counter()
     torch.set_num_threads(1)
     plan = PLANS[name]
-    tokenizer = train_tokenizer(curriculum.texts())
+    tokenizer = train_tokenizer(world.texts())
     terms = (
-        (list(curriculum.lessons(term.mixture, f"{name}-{number}", plan.seed)), term.schedule)
+        (list(world.lessons(term.mixture, f"{name}-{number}", plan.seed)), term.schedule)
         for number, term in enumerate(plan.terms)
     )
     train_from_nothing(folder, tokenizer, plan.size, terms, seed=plan.seed, label=name)

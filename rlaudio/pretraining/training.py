@@ -14,31 +14,14 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from rlaudio.lessons.lesson import Lesson
 from rlaudio.models.family import additive_mask
 from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
-from rlaudio.types import Clip, Prompt, Question
+from rlaudio.types import Prompt, Question
 
 logger = logging.getLogger(__name__)
 
-DEFAULT_SYSTEM = "You are a helpful assistant."
 _NO_QUESTION = Question(id="lesson", question="", choices=(), answer="", audio_path=None)  # type: ignore[arg-type]
-
-
-@dataclass(frozen=True)
-class Exchange:
-    """What the user says and what the assistant should answer."""
-
-    instruction: str
-    response: str
-
-
-@dataclass(frozen=True, eq=False)
-class Lesson:
-    """A clip (None: text alone) and independent exchanges about it under one system prompt."""
-
-    clip: Clip | None
-    exchanges: tuple[Exchange, ...]
-    system: str = DEFAULT_SYSTEM
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +33,6 @@ class Schedule:
     lr: float = 1e-3
     warmup_steps: int = 100
     weight_decay: float = 0.01
-    instruction_weight: float = 0.0  # of the tokens of instructions in the loss; responses have 1
     max_grad_norm: float = 1.0
 
     def lr_at(self, step: int) -> float:
@@ -112,7 +94,7 @@ def train(
     for step in range(schedule.steps):
         for group in optimizer.param_groups:
             group["lr"] = schedule.lr_at(step)
-        loss = mean_loss(family, next(batches), schedule.instruction_weight)
+        loss = mean_loss(family, next(batches))
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, schedule.max_grad_norm)
@@ -120,59 +102,18 @@ def train(
         on_step(step, loss.item())
 
 
-def mean_loss(family: Qwen2_5Omni, batch: Sequence[Encoded], instruction_weight: float = 0.0) -> torch.Tensor:
-    """Mean cross-entropy over the tokens of responses and, with a weight of theirs, of instructions."""
-    stacked = _Stacked(batch)
-    weights = stacked.is_response.float()  # [B, T - 1]
-    if instruction_weight > 0.0:
-        weights = torch.where(stacked.is_instruction, instruction_weight, weights)
-    wanted = weights > 0.0
-    logits = family.head(stacked.hidden(family)[wanted])  # [N, V]
-    losses = torch.nn.functional.cross_entropy(logits, stacked.next_ids[wanted], reduction="none")
-    return (losses * weights[wanted]).sum() / weights.sum()
-
-
-class _Stacked:
-    """A batch of lessons padded to the longest. What predicts token t + 1 stands at t: [B, T - 1]."""
-
-    def __init__(self, batch: Sequence[Encoded]):
-        self.token_ids = _stack([e.token_ids for e in batch], 0)  # [B, T]
-        self.positions = _stack([e.positions for e in batch], 0)
-        self.branches = _stack([e.branches for e in batch], -1)
-        self.prompts = [e.prompt for e in batch if e.prompt is not None]
-        self.next_ids = self.token_ids[:, 1:]
-        self.is_response = _stack([e.is_target for e in batch], 0).bool()[:, 1:]
-        within = (self.branches[:, 1:] == self.branches[:, :-1]) & (self.branches[:, 1:] > 0)
-        self.is_instruction = within & ~self.is_response
-
-    def hidden(self, family: Qwen2_5Omni) -> torch.Tensor:
-        """Last hidden states [B, T - 1, d]."""
-        mask = additive_mask(_visible(self.branches), torch.float32)
-        embeddings = family.embed(self.token_ids, self.prompts)
-        return family.hidden(embeddings, self.positions, mask)[:, :-1]
-
-
-def exact_answers(family: Qwen2_5Omni, lessons: Sequence[Encoded], size: int = 64) -> np.ndarray:
-    """Whether greedy decoding would give exactly the response, one bool per exchange, lesson after lesson."""
-    right: list[np.ndarray] = []
-    order = np.argsort([len(e.token_ids) for e in lessons], kind="stable")
-    with torch.no_grad():
-        for start in range(0, len(order), size):
-            batch = [lessons[i] for i in order[start : start + size]]
-            stacked = _Stacked(batch)
-            wanted = stacked.is_response
-            hits = (
-                family.head(stacked.hidden(family)[wanted]).argmax(-1) == stacked.next_ids[wanted]
-            ).numpy()
-            counts = [
-                [int((e.is_target & (e.branches == b)).sum()) for b in range(1, e.branches.max() + 1)]
-                for e in batch
-            ]
-            ends = np.cumsum([c for lesson in counts for c in lesson])
-            flat = np.array([part.all() for part in np.split(hits, ends[:-1])])
-            right.extend(np.split(flat, np.cumsum([len(lesson) for lesson in counts])[:-1]))
-    restored = [right[i] for i in np.argsort(order)]
-    return np.concatenate(restored)
+def mean_loss(family: Qwen2_5Omni, batch: Sequence[Encoded]) -> torch.Tensor:
+    """Mean cross-entropy over the tokens of the responses."""
+    token_ids = _stack([e.token_ids for e in batch], 0)  # [B, T]
+    positions = _stack([e.positions for e in batch], 0)
+    branches = _stack([e.branches for e in batch], -1)
+    is_target = _stack([e.is_target for e in batch], 0).bool()[:, 1:]  # [B, T - 1], at the predicting token
+    prompts = [e.prompt for e in batch if e.prompt is not None]
+    mask = additive_mask(_visible(branches), torch.float32)
+    hidden = family.hidden(family.embed(token_ids, prompts), positions, mask)[:, :-1]
+    logits = family.head(hidden[is_target])  # [N, V]
+    losses = torch.nn.functional.cross_entropy(logits, token_ids[:, 1:][is_target], reduction="none")
+    return losses.sum() / len(losses)
 
 
 def _shared_prefix(family: Qwen2_5Omni, lesson: Lesson) -> tuple[np.ndarray, Prompt | None]:
