@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from functools import partial
+from types import UnionType
 from typing import Annotated, Any, Literal, get_args
 
 import yaml
@@ -246,7 +247,7 @@ def section_at(keys: Sequence[Hashable]) -> type[BaseModel]:
 
 def _section_in(annotation: Any) -> type[Section] | None:
     """The section that a field holds, or may hold; None for other fields."""
-    options = (annotation, *get_args(annotation))
+    options = get_args(annotation) if isinstance(annotation, UnionType) else (annotation,)
     return next((o for o in options if isinstance(o, type) and issubclass(o, Section)), None)
 
 

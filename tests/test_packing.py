@@ -79,7 +79,7 @@ def test_chunked_logprobs_equal_those_in_one_piece(family):
     rows = make_rows(family)
     whole, whole_gradients = forward_backward(family, [pack(rows)], chunk=10**6)
     chunked, chunked_gradients = forward_backward(family, [pack(rows)], chunk=5)
-    torch.testing.assert_close(whole, chunked, atol=1e-6, rtol=0)
+    torch.testing.assert_close(whole, chunked, atol=1e-6, rtol=1e-6)  # float32 holds 7 digits
     assert_same_gradients(whole_gradients, chunked_gradients, 1e-5)
 
 
