@@ -340,13 +340,15 @@ def _measure(recipe: Recipe, family: ModelFamily, data: Data) -> dict[str, float
     """Held-out accuracy in the midst of training, by metric name."""
     worker = Transformers(family)
     name, questions = next(iter(data.held_out.items()))
-    accuracy = evaluate_set(recipe, family, worker, questions, f"evaluate: {name}").accuracy_by_contribution()
-    return {
+    result = evaluate_set(recipe, family, worker, questions, f"evaluate: {name}")
+    heard = [row for row in result.rows if row.control == "audio"]
+    accuracies = {
         f"eval/{contribution}_{control}": value
-        for contribution, of_control in accuracy.items()
+        for contribution, of_control in result.accuracy_by_contribution().items()
         for control, value in of_control.items()
         if value is not None
     }
+    return accuracies | {"eval/unparsed": sum(row.unparsed for row in heard) / max(1, len(heard))}
 
 
 # --- helpers -------------------------------------------------------------------------------------

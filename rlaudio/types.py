@@ -64,6 +64,7 @@ class Prompt:
     features: np.ndarray  # [mels, frames] float32
     audio_digest: str  # digest of the clip behind the features
     positions: np.ndarray  # [P] int64
+    truncated: bool = False  # the length policy cut the clip
 
 
 @dataclass(frozen=True, eq=False)

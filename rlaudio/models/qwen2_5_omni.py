@@ -112,6 +112,7 @@ class Qwen2_5Omni:
             features=features,
             audio_digest=clip.digest,
             positions=np.arange(len(token_ids)),  # audio and text alone: M-RoPE's three axes coincide
+            truncated=clip.truncated,
         )
 
     def encode_completion(self, text: str) -> np.ndarray:

@@ -34,6 +34,7 @@ def describe(scored: Sequence[ScoredGroup]) -> dict[str, float]:
     spread = np.array([np.std(row[~np.isnan(row)]) if (~np.isnan(row)).any() else 0.0 for row in totals])
     metrics = {
         "data/questions": float(len(scored)),
+        "data/truncated_clips": float(sum(one.group.prompt.truncated for one in scored)),
         "rollout/completions": float(len(completions)),
         "rollout/tokens": float(lengths.sum()),
         "rollout/length": float(lengths.mean()),

@@ -89,7 +89,8 @@ def train(
         course.worker.load_weights(family.named_weights(), cursor.weights_version)
 
         recorder.write_rollouts(course.name, step + 1, scored)
-        recorder.log_metrics(course.name, step + 1, describe(scored) | metrics)
+        epoch = (step + 1) * course.questions / len(course.stage.questions)
+        recorder.log_metrics(course.name, step + 1, describe(scored) | metrics | {"data/epoch": epoch})
         if evaluate_every and (step + 1) % evaluate_every == 0:
             recorder.log_metrics(course.name, step + 1, evaluate())
         if stop_requested():
