@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from rlaudio.data.audit import audit
 from rlaudio.data.splits import check_disjoint
 from rlaudio.recipe import Recipe
+from rlaudio.training.courses import check_stages_can_train
 
 
 def check(recipe: Recipe, *, decode: bool = False) -> Iterator[str]:
@@ -33,6 +34,8 @@ def _check_data(recipe: Recipe, decode: bool) -> Iterator[str]:
         )
         yield from (f"data {name}: {line}" for line in found.lines())
         found.raise_if_unusable(f"data {name}")
+    check_stages_can_train(recipe, sets["train"])
+    yield "stages: rewards, algorithm and targets can be used"
     if recipe.data.clips_disjoint:
         for name in recipe.data.evaluate:
             check_disjoint(

@@ -71,12 +71,15 @@ def run(recipe: str, overrides: Sequence[str], out: Path | None, resume: bool) -
 
     resolved = load_recipe(recipe, overrides)
     folder = out or Path("runs") / resolved.name
+    again = f"rlaudio run {folder / 'recipe.yaml'} --out {folder} --resume"
     try:
         click.echo(pipeline.run(resolved, folder, resume=resume))
     except StopRequested as stop:
-        again = f"rlaudio run {folder / 'recipe.yaml'} --out {folder} --resume"
         click.echo(f"{stop}, all of it saved; continue with: {again}", err=True)
         raise SystemExit(_INTERRUPTED) from stop
+    except KeyboardInterrupt:
+        click.echo(f"interrupted; what is done is kept; continue with: {again}", err=True)
+        raise SystemExit(_INTERRUPTED) from None
 
 
 @main.command()

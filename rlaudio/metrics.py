@@ -56,7 +56,7 @@ METRICS: tuple[Metric, ...] = (
     ),
     Metric("rollout/mismatch_max", "The largest such difference in this step.", "nats"),
     Metric("loss/total", "What the optimizer minimised: all terms with their weights.", "nats"),
-    Metric("loss/policy", "The policy-gradient term; in SFT the cross-entropy of the targets.", "nats"),
+    Metric("loss/policy", "The policy-gradient term alone.", "nats"),
     Metric("loss/kl", "Mean k3 estimate of KL(policy || reference) per token, before its weight.", "nats"),
     Metric("loss/entropy", "Mean entropy of the policy's next-token distribution.", "nats"),
     Metric("loss/clip_fraction", "Share of tokens whose gradient the ratio clipping removed.", "fraction"),
@@ -71,7 +71,7 @@ METRICS: tuple[Metric, ...] = (
         "fraction",
     ),
     Metric("eval/unparsed", "Share of held-out answers with real audio that name no choice.", "fraction"),
-    Metric("time/<phase>", "Wall-clock time of one phase of a step, or of a phase of the run.", "s", True),
+    Metric("time/<phase>", "Wall-clock time of a phase of the run.", "s", True),
 )
 
 

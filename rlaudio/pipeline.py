@@ -37,8 +37,8 @@ from rlaudio.report.run_folder import RunFolder
 from rlaudio.report.summary import build_summary
 from rlaudio.rollout.transformers import Transformers
 from rlaudio.rollout.worker import RolloutWorker
-from rlaudio.training.checkpoint import Cursor, latest_checkpoint, save_checkpoint
-from rlaudio.training.courses import rl_course, sft_course
+from rlaudio.training.checkpoint import Cursor, latest_checkpoint, save_checkpoint, save_model
+from rlaudio.training.courses import check_stages_can_train, rl_course, sft_course
 from rlaudio.training.interrupt import stop_request
 from rlaudio.training.learner import Learner
 from rlaudio.training.loop import Course, train
@@ -71,6 +71,7 @@ def run(recipe: Recipe, out: Path, *, resume: bool = False) -> Path:
     with RunFolder.reopen(out) if resume else RunFolder.create(out, recipe.to_yaml()) as folder:
         with _clock(folder, "data"):
             data = load_data(recipe)
+        check_stages_can_train(recipe, data.train)
         with _clock(folder, "pretrain"):
             recipe = with_built_models(recipe, folder.path / "models")
         with _clock(folder, "label"):
@@ -92,11 +93,21 @@ def run(recipe: Recipe, out: Path, *, resume: bool = False) -> Path:
 def load_data(recipe: Recipe) -> Data:
     """The recipe's questions. Raises ValueError for rows that cannot be used and for leaking clips."""
     limits: Any = recipe.audio.model_dump()
-    train_set = recipe.data.train()
-    audit(train_set, **limits).raise_if_unusable("data.train")
-    held_out = {name: _with_known_truth(load()) for name, load in recipe.data.evaluate.items()}
+
+    def usable(name: str, questions: list[Question]) -> list[Question]:
+        found = audit(questions, **limits)
+        if recipe.data.bad_rows == "refuse":
+            found.raise_if_unusable(name)
+        elif found.bad_rows:
+            logger.warning("%s: %d of %d rows left out", name, len(found.bad_rows), found.questions)
+        return found.without_bad_rows(questions)
+
+    train_set = usable("data.train", recipe.data.train())
+    held_out = {
+        name: _with_known_truth(usable(f"data.evaluate.{name}", load()))
+        for name, load in recipe.data.evaluate.items()
+    }
     for name, questions in held_out.items():
-        audit(questions, **limits).raise_if_unusable(f"data.evaluate.{name}")
         if recipe.data.clips_disjoint:
             check_disjoint(
                 train_set, questions, names=("data.train", name), max_seconds=recipe.audio.max_seconds
@@ -118,9 +129,11 @@ def prompts_for(recipe: Recipe, family: ModelFamily) -> PromptBuilder:
 def open_voters(recipe: Recipe) -> dict[str, Voter]:
     """The recipe's voters by name; weights are loaded when the first answer is asked for."""
     voters = {}
-    for path in recipe.contribution.voters:
-        family = recipe.model(path=path, freeze=())
-        voters[path] = Voter(
+    paths = recipe.contribution.voters
+    names = [Path(path).name for path in paths]
+    for name, path in zip(names if len(set(names)) == len(names) else paths, paths, strict=True):
+        family = recipe.model(path=path)
+        voters[name] = Voter(
             prompts=prompts_for(recipe, family),
             open_worker=partial(Transformers, family),
             digest=folder_digest(Path(resolve_model_path(path))),
@@ -160,6 +173,11 @@ def label_data(recipe: Recipe, out: Path) -> LabelSummary:
 
 def evaluate_recipe(recipe: Recipe, out: Path | None = None) -> dict[str, Evaluation]:
     """Evaluate the recipe's model on each of its held-out sets; tables and single answers go into `out`."""
+    if recipe.pretrain is not None:
+        raise ValueError(
+            f"{recipe.name} builds its base in a run, so there is nothing to evaluate yet; run it, or "
+            "evaluate the folder 'models/base' or 'final' of a run with --data"
+        )
     held_out = load_data(recipe).held_out
     if not held_out:
         raise ValueError(
@@ -188,7 +206,7 @@ def build_summary_of(folder: RunFolder) -> dict[str, Any]:
         labels=(read_json(folder.path / "labels.json") or {}).get("train"),
         seconds=seconds,
         peak_memory_gb=peak_memory_gb(),
-        rollouts=int(sum(row.get("rollout/completions", 0) for row in metrics if row["stage"] != "sft")),
+        rollouts=int(sum(row.get("rollout/completions", 0) for row in metrics)),
         optimizer_tokens=int(sum(row.get("optimizer/tokens", 0) for row in metrics)),
     )
 
@@ -278,25 +296,23 @@ def _train(recipe: Recipe, stages: Sequence[Stage], data: Data, folder: RunFolde
             course = _open_course(recipe, names[number], stages[number], family, cursor, folder)
             if resumed and cursor.step and (state := resumed.optimizer_state()):
                 course.learner.optimizer.load_state_dict(state)
-            cursor = train(
-                course,
-                family,
-                prompts,
-                folder,
-                start=cursor,
-                seed=recipe.seed,
-                save=save,
-                save_every=recipe.training.save_every,
-                evaluate=lambda: _measure(recipe, family, data),
-                evaluate_every=recipe.evaluation.every,
-                stop_requested=lambda: request.made,
-            )
-            course.worker.close()
+            with closing(course.worker):
+                cursor = train(
+                    course,
+                    family,
+                    prompts,
+                    folder,
+                    start=cursor,
+                    seed=recipe.seed,
+                    save=save,
+                    save_every=recipe.training.save_every,
+                    evaluate=lambda: _measure(recipe, family, data),
+                    evaluate_every=recipe.evaluation.every,
+                    stop_requested=lambda: request.made,
+                )
             cursor = Cursor(number + 1, 0, cursor.weights_version)
             save(cursor, None)
-    building = folder.path / f".building-{FINAL}"
-    family.save(building)
-    building.rename(folder.path / FINAL)
+    save_model(folder.path / FINAL, family)
 
 
 def _keep_samples(recipe: Recipe, stages: Sequence[Stage], data: Data, folder: RunFolder) -> None:
@@ -330,9 +346,7 @@ def _reference(recipe: Recipe, family: ModelFamily, kept: Path) -> ModelFamily:
         reference = recipe.model(path=str(kept))
         reference.model.requires_grad_(False)
         return reference
-    building = kept.with_name(f".building-{kept.name}")
-    family.save(building)
-    building.rename(kept)
+    save_model(kept, family)
     return family.frozen_copy()
 
 

@@ -176,6 +176,9 @@ def _resolved(layer: Layer) -> dict[str, Any]:
         for name, option in _options(kind, spec.get("use")).items():
             if name in spec:
                 spec[name] = absolute_option(kind, option, spec[name], layer.origin((*keys, name)).folder)
+    rewards = values.get("rewards")
+    if isinstance(rewards, dict):  # a reward given by its file alone is named like the file
+        values["rewards"] = {Path(key).stem if is_path(str(key)) else key: v for key, v in rewards.items()}
     contribution = values.get("contribution")
     if isinstance(contribution, dict) and isinstance(contribution.get("voters"), list):
         contribution["voters"] = [

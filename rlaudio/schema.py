@@ -82,6 +82,9 @@ class DataSection(Section):
     train: Data = Field(description="questions to train on")
     evaluate: dict[str, Data] = Field(default={}, description="held-out sets by name")
     lessons: Lessons | None = Field(default=None, description="what models made from nothing are taught")
+    bad_rows: Literal["refuse", "drop"] = Field(
+        default="refuse", description="what happens to rows that cannot be used; dropped ones are counted"
+    )
     clips_disjoint: bool = Field(default=True, description="refuse clips that are in train and held out")
 
 
@@ -89,7 +92,7 @@ class PretrainSection(Section):
     """Small models made from nothing on `data.lessons`, before all else: the base and its voters."""
 
     vocabulary: Count = Field(default=512, description="tokens of the tokenizer, trained on the lessons")
-    hidden: Count = Field(default=128, description="width of the language model, a multiple of 32")
+    hidden: int = Field(default=128, ge=32, multiple_of=32, description="width of the language model")
     layers: Count = Field(default=4, description="layers of the language model")
     tokens: Count = Field(default=2400, description="packed tokens in one step")
     lr: Positive = Field(default=1e-3, description="peak learning rate")
@@ -114,6 +117,8 @@ class ContributionSection(Section):
 
     @model_validator(mode="after")
     def _voters_can_reach_the_threshold(self) -> ContributionSection:
+        if len(set(self.voters)) < len(self.voters):
+            raise ValueError("a voter is named twice; it would vote twice: name different models")
         if self.voters and self.threshold > len(self.voters):
             raise ValueError(
                 f"threshold {self.threshold} is out of reach of {len(self.voters)} voters; lower it"
@@ -226,6 +231,14 @@ class Recipe(Section):
     training: TrainingSection = TrainingSection()
     evaluation: EvaluationSection = EvaluationSection()
     report: ReportSection = ReportSection()
+
+    @model_validator(mode="after")
+    def _evaluates_on_something(self) -> Recipe:
+        if self.evaluation.every and not self.data.evaluate:
+            raise ValueError(
+                "evaluation.every needs a held-out set; name one in data.evaluate or set it to 0"
+            )
+        return self
 
     def to_yaml(self) -> str:
         """The recipe with every default filled in; itself a recipe that loads to an equal one."""

@@ -1,6 +1,8 @@
 """Checkpoints are whole or absent, and a damaged one is noticed."""
 
 import json
+import resource
+import signal
 
 import pytest
 import torch
@@ -60,17 +62,17 @@ def test_a_half_written_checkpoint_does_not_count(tmp_path, family):
     assert latest_checkpoint(tmp_path).cursor.step == 1
 
 
-def test_a_full_disk_leaves_the_earlier_checkpoint_whole(tmp_path, family, monkeypatch):
+def test_a_full_disk_leaves_the_earlier_checkpoint_whole(tmp_path, family):
     save(tmp_path, family, 0, 1)
-
-    def full(folder):
-        folder.mkdir(parents=True)
-        (folder / "config.json").write_text("{}")
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(family, "save", full)
-    with pytest.raises(OSError, match=r"No space left.*earlier checkpoints are whole.*--resume"):
-        save(tmp_path, family, 0, 2)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))  # stands for a disk with no room
+    try:
+        with pytest.raises(OSError, match=r"earlier checkpoints are whole.*--resume"):
+            save(tmp_path, family, 0, 2)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
     assert latest_checkpoint(tmp_path).cursor.step == 1
     assert [p.name for p in tmp_path.iterdir()] == ["0-000001"]
 

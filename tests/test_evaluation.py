@@ -110,6 +110,8 @@ def test_groups_hold_the_questions_of_each_category_label_and_known_truth(questi
         ("contribution", "weak"): 4,
         ("truth", "audio-only"): 2,
         ("truth", "text-answerable"): 2,
+        ("source_truth", "unknown, audio-only"): 2,
+        ("source_truth", "unknown, text-answerable"): 2,
     }
 
 

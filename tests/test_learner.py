@@ -8,12 +8,13 @@ import torch
 
 from rlaudio.algorithms.grpo import GRPO
 from rlaudio.algorithms.sft import SFT
+from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
 from rlaudio.rollout.targets import Targets
 from rlaudio.rollout.transformers import Transformers
 from rlaudio.training.credit import assign_credit, describe
 from rlaudio.training.learner import Learner, OptimizerSettings
 from rlaudio.types import RewardFailure, Sampling, ScoredGroup
-from tests.conftest import make_prompt
+from tests.conftest import TINY, make_prompt
 
 SETTINGS = OptimizerSettings(lr=3e-3, steps=20, schedule="constant")
 
@@ -89,6 +90,16 @@ def test_the_update_does_not_depend_on_how_rows_are_batched(family, options):
     assert plain["loss/entropy"] == pytest.approx(other["loss/entropy"], rel=1e-4)
 
 
+def test_gradient_checkpointing_changes_no_gradient(family):
+    checkpointed = Qwen2_5Omni(path=TINY, device="cpu", gradient_checkpointing=True)
+    rows = assign_credit(sampled(family), GRPO())
+    norms = [
+        Learner(f, GRPO(kl=0.0), SETTINGS).step(rows, 0)["optimizer/grad_norm"]
+        for f in (family, checkpointed)
+    ]
+    assert norms[0] == pytest.approx(norms[1], rel=1e-5)
+
+
 def test_groups_without_spread_are_not_computed_and_change_nothing(family):
     scored = sampled(family, reward=lambda completion: 1.0)
     assert describe(scored)["group/no_spread"] == 1.0
@@ -120,9 +131,6 @@ def test_an_update_that_would_not_be_finite_is_not_made(family):
 
 
 def test_frozen_parts_do_not_move_and_the_rest_does():
-    from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
-    from tests.conftest import TINY
-
     family = Qwen2_5Omni(path=TINY, device="cpu", freeze=("audio_tower", "projector"))
     tower = torch.cat([p.flatten() for p in family.model.audio_tower.parameters()]).clone()
     before = weights_of(family)

@@ -283,3 +283,25 @@ def test_options_common_to_all_data_are_written_once(write, tmp_path):
     assert (train["seed"], test["seed"]) == (7, 8)
     assert train["text_answerable_share"] == test["text_answerable_share"] == 0.25
     assert "common:" not in loaded.to_yaml()
+
+
+def test_a_reward_given_by_its_file_alone_is_named_like_the_file(write):
+    write("shout.py", "def shout(question, completion, *, bonus: float = 1.0):\n    return bonus\n")
+    text = "extends: base/tiny\ncurriculum: sft_only\nrewards: {./shout.py: {weight: 0.5}}\n"
+    rewards = load_recipe(write("mine.yaml", text)).rewards
+    assert rewards["shout"].weight == 0.5
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("contribution.voters=[tiny/voter_a, tiny/voter_a]", "named twice"),
+        ("pretrain={hidden: 100}", "multiple of 32"),
+        ("rewards.total={use: format}", "metric reward/total exists"),
+        ("evaluation={every: 5}", "needs a held-out set"),
+    ],
+)
+def test_values_that_would_fail_later_are_refused_at_once(write, override, said):
+    text = "extends: base/tiny\ncurriculum: sft_only\ndata: {evaluate: {test: null}}\n"
+    with pytest.raises(ValueError, match=said):
+        load_recipe(write("mine.yaml", text), [override])

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import torch
 
+from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
 from rlaudio.rollout.sampling import draw
 from rlaudio.rollout.transformers import Transformers
 from rlaudio.training.packing import Branch, Row, pack
 from rlaudio.training.policy import token_logprobs
 from rlaudio.types import Sampling, greedy
-from tests.conftest import make_prompt
+from tests.conftest import TINY, make_prompt
 
 KEY = (0, "test", 0)
 
@@ -96,6 +97,15 @@ def test_prompts_that_share_their_audio_share_its_computation_and_nothing_else(s
     assert seen[0] == 1  # the audio went through the model once
     for prompt, group in zip(questions, shared, strict=True):
         assert group.completions[0].token_ids.tolist() == plain_greedy(shared_family, prompt, 5)
+
+
+def test_gradient_checkpointing_leaves_sampling_as_it_is(shared_family, prompts):
+    family = Qwen2_5Omni(path=TINY, device="cpu", gradient_checkpointing=True)
+    sampling = Sampling(3, temperature=1.0, max_new_tokens=6)
+    plain, checkpointed = (Transformers(f).generate(prompts, sampling, KEY) for f in (shared_family, family))
+    for one, other in zip(plain, checkpointed, strict=True):
+        for x, y in zip(one.completions, other.completions, strict=True):
+            assert x.token_ids.tolist() == y.token_ids.tolist()
 
 
 def test_placeholders_are_never_sampled(shared_family, prompts):

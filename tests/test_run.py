@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ import torch
 from safetensors.torch import load_file
 
 from rlaudio import pipeline
+from rlaudio.data.audiomcq import write_audiomcq
 from rlaudio.recipe import load_recipe
 from rlaudio.training.loop import StopRequested, check_versions
 from tests.conftest import TINY
@@ -154,6 +156,30 @@ def test_clips_that_are_heard_in_training_are_refused_in_a_held_out_set(recipe_f
     leaking = load_recipe(recipe_file, ["data.evaluate.held_out.split=train"])
     with pytest.raises(ValueError, match=r"16 clips of held_out are in data.train"):
         pipeline.load_data(leaking)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["rewards.answer_correctness=null", "rewards.format=null"], "an RL stage and the recipe no rewards"),
+        (["sft.target=structured"], "structured"),
+    ],
+)
+def test_what_would_stop_a_later_stage_stops_the_run_before_it_begins(recipe_file, tmp_path, overrides, said):
+    with pytest.raises(ValueError, match=said):
+        pipeline.run(load_recipe(recipe_file, overrides), tmp_path / "out")
+    assert not (tmp_path / "out" / "labels").exists()
+
+
+def test_bad_rows_are_dropped_and_counted_only_where_the_recipe_says_so(recipe_file, tmp_path, caplog):
+    questions = load_recipe(recipe_file).data.train()
+    bad = replace(questions[0], choices=("one",), answer="one")
+    write_audiomcq([bad, *questions[1:10]], tmp_path / "data.jsonl")
+    given = f"data.train={{use: audiomcq, path: {tmp_path / 'data.jsonl'}}}"
+    with pytest.raises(ValueError, match=r"1 problems in 10 questions"):
+        pipeline.load_data(load_recipe(recipe_file, [given]))
+    data = pipeline.load_data(load_recipe(recipe_file, [given, "data.bad_rows=drop"]))
+    assert len(data.train) == 9 and "1 of 10 rows left out" in caplog.text
 
 
 def test_completions_of_other_weights_are_refused():

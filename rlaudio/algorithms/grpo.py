@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 
@@ -27,7 +27,6 @@ class GRPO:
     kl: float = 0.001
     scale: Literal["group", "none"] = "group"
     aggregate: Literal["sequence", "token"] = "sequence"
-    name: ClassVar[str] = "grpo"
 
     @property
     def needs_reference(self) -> bool:
@@ -43,6 +42,8 @@ class GRPO:
         present = ~rewards.isnan()
         count = present.sum(-1, keepdim=True)  # [Q, 1]
         gap = rewards - rewards.nansum(-1, keepdim=True) / count.clamp(min=1)
+        equal = rewards.nan_to_num(float("-inf")).amax(-1) == rewards.nan_to_num(float("inf")).amin(-1)
+        gap = torch.where(equal.unsqueeze(-1) & present, 0.0, gap)  # exactly, whatever the mean rounds to
         if self.scale == "none":
             return gap
         variance = gap.nan_to_num().square().sum(-1, keepdim=True) / (count - 1).clamp(min=1)

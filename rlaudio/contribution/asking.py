@@ -174,8 +174,3 @@ def journal_path(folder: Path, name: str, voter: Voter) -> Path:
     """Where the answers of a voter stand: one file for each version of its weights."""
     plain = "".join(c if c.isalnum() or c in "-_." else "_" for c in name)
     return folder / f"labels.{plain}.{voter.digest[:12]}.journal"
-
-
-def describe(silence: Silence) -> str:
-    """The silence in words."""
-    return "silence as long as the clip" if silence == "clip" else f"{silence:g} s of silence"

@@ -36,6 +36,7 @@ GROUPINGS: Mapping[str, Callable[[Question], str | None]] = {
     "source": lambda question: question.source,
     "contribution": lambda question: question.contribution,
     "truth": lambda question: _truth(question.text_answerable),
+    "source_truth": lambda question: _source_truth(question),
 }
 
 
@@ -330,6 +331,11 @@ def _difference(after: Sequence[Row], before: Sequence[Row], resamples: int, see
 
 def _right(rows: Sequence[Row]) -> np.ndarray:
     return np.array([row.right for row in rows], dtype=bool)  # [N]
+
+
+def _source_truth(question: Question) -> str | None:
+    truth = _truth(question.text_answerable)
+    return truth and f"{question.source}, {truth}"
 
 
 def _truth(text_answerable: bool | None) -> str | None:

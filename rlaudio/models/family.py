@@ -15,7 +15,7 @@ TINY_FOLDER = Path(__file__).parent / "tiny"
 
 
 class ModelFamily(Protocol):
-    """A tokenizer, an audio front end and a model that belong together.
+    """A tokenizer, an audio front end and a model that belong together; its option `path` names a folder.
 
     Prompts are made here and nowhere else: training and every rollout engine consume the same token
     ids and the same features.

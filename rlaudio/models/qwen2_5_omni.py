@@ -17,6 +17,7 @@ from huggingface_hub.errors import HFValidationError
 from transformers import AutoTokenizer, DynamicCache, WhisperFeatureExtractor
 from transformers import Qwen2_5OmniThinkerForConditionalGeneration as Thinker
 from transformers.core_model_loading import revert_weight_conversion
+from transformers.models.qwen2_5_omni.configuration_qwen2_5_omni import Qwen2_5OmniThinkerConfig
 
 from rlaudio.audio.logmel import LogMel
 from rlaudio.models.family import resolve_model_path
@@ -41,7 +42,8 @@ PARTS = {
     "tokenizer": ("tokenizer.json", "vocab.json"),
     "audio feature extractor": ("preprocessor_config.json", "processor_config.json"),
 }
-WEIGHT_FILES = ("*.safetensors", "*.bin", "*.safetensors.index.json", "spk_dict.pt")
+KEPT = (".json", ".jinja", ".txt", ".model")  # kinds of files that describe a model
+WEIGHT_INDEX = ".index.json"
 
 
 def audio_tokens(frames: int) -> int:
@@ -79,7 +81,7 @@ class Qwen2_5Omni:
         self.tokenizer = AutoTokenizer.from_pretrained(self.path)
         self.feature_extractor = WhisperFeatureExtractor.from_pretrained(self.path)
         self.log_mel = LogMel(self.feature_extractor, cache_mb=audio_cache_mb)
-        self.forbidden_token_ids = self._ids(PLACEHOLDERS)
+        self.forbidden_token_ids = (*self._ids(PLACEHOLDERS), *self._padding_ids())
         self.stop_token_ids = self._ids(STOP)
         self.audio_token_id = self._ids([AUDIO])[0]
         self._special_ids = frozenset(self.tokenizer.all_special_ids)
@@ -141,7 +143,6 @@ class Qwen2_5Omni:
             module.requires_grad_(False)
         if self.gradient_checkpointing:
             model.gradient_checkpointing_enable()
-            model.train()  # transformers checkpoints in training mode only; the family has no dropout
         return model
 
     def embed(self, token_ids: torch.Tensor, prompts: Sequence[Prompt] = ()) -> torch.Tensor:
@@ -159,14 +160,14 @@ class Qwen2_5Omni:
         self, embeddings: torch.Tensor, positions: torch.Tensor, mask: torch.Tensor, cache: Any = None
     ) -> torch.Tensor:
         """Last hidden states [B, T, d]; `mask` [B, 1, T, S] is additive; a given cache is extended."""
-        return (
-            self.model.get_decoder()(
-                inputs_embeds=embeddings,
-                position_ids=positions,
-                attention_mask=mask,
-                past_key_values=cache,
-                use_cache=cache is not None,
-            )
+        decoder = self.model.get_decoder()
+        self._set_checkpointing(decoder, cache is None)
+        return decoder(
+            inputs_embeds=embeddings,
+            position_ids=positions,
+            attention_mask=mask,
+            past_key_values=cache,
+            use_cache=cache is not None,
         ).last_hidden_state
 
     def new_cache(self) -> DynamicCache:
@@ -218,6 +219,11 @@ class Qwen2_5Omni:
         vocabulary = self.tokenizer.get_vocab()
         return tuple(vocabulary[token] for token in tokens if token in vocabulary)
 
+    def _padding_ids(self) -> range:
+        """Rows of the embedding behind the last token: they round the vocabulary up and mean nothing."""
+        config: Any = Qwen2_5OmniThinkerConfig.from_pretrained(self.path)
+        return range(len(self.tokenizer), config.text_config.vocab_size)
+
     def _encode(self, text: str) -> np.ndarray:
         return np.array(self.tokenizer.encode(text, add_special_tokens=False), dtype=np.int64)
 
@@ -258,10 +264,16 @@ class Qwen2_5Omni:
         self._audio_cache.trim()
         return audio
 
+    def _set_checkpointing(self, module: Any, possible: bool) -> None:
+        """Training mode is what makes transformers checkpoint, and drop a cache; there is no dropout here."""
+        if self.gradient_checkpointing:
+            module.train(possible and torch.is_grad_enabled())
+
     def _run_tower(self, prompts: Sequence[Prompt]) -> torch.Tensor:
         lengths = torch.tensor([p.features.shape[1] for p in prompts], device=self.device)
         features = torch.from_numpy(np.concatenate([p.features for p in prompts], axis=1))
         tower = self.model.audio_tower
+        self._set_checkpointing(tower, True)
         return tower(
             features.to(self.device, self.dtype),  # [mels, frames of all clips]
             feature_lens=lengths,
@@ -310,9 +322,13 @@ def _local_folder(path: str) -> str:
 
 
 def _read_other_files(folder: Path) -> dict[str, bytes]:
-    """Everything in a model's folder but weights: a saved model keeps it, even when the folder is gone."""
-    weights = {file for pattern in WEIGHT_FILES for file in folder.glob(pattern)}
-    return {f.name: f.read_bytes() for f in sorted(folder.iterdir()) if f.is_file() and f not in weights}
+    """What describes a model beside its weights: a saved model keeps it, even when the folder is gone."""
+    files = sorted(file for file in folder.iterdir() if file.is_file())
+    return {
+        file.name: file.read_bytes()
+        for file in files
+        if file.suffix in KEPT and not file.name.endswith(WEIGHT_INDEX)
+    }
 
 
 def _check_complete(folder: str, files: Iterable[str]) -> None:

@@ -69,7 +69,7 @@ PLANS: Mapping[str, Plan] = {
 def build_all(folder: Path, names: Iterable[str] = tuple(PLANS), *, processes: int = 2) -> dict[str, float]:
     """Build the named models below `folder`, one thread and process each; gives the seconds each one took."""
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, mp_context=context, initializer=_show_progress) as pool:
+    with ProcessPoolExecutor(processes, mp_context=context, initializer=show_progress) as pool:
         waiting = {name: pool.submit(build, name, folder / name) for name in names}
         return {name: result.result() for name, result in waiting.items()}
 
@@ -113,8 +113,8 @@ def train_from_nothing(
     _halve(folder / "model.safetensors")
 
 
-def _show_progress() -> None:
-    """In a process of its own nobody else has set logging up."""
+def show_progress() -> None:
+    """Log to stderr: in a process of its own nobody else has set logging up."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
 
 

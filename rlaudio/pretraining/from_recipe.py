@@ -16,7 +16,7 @@ import torch
 
 from rlaudio.lessons.lesson import Lesson
 from rlaudio.pretraining.blank import Size, train_tokenizer
-from rlaudio.pretraining.build import train_from_nothing
+from rlaudio.pretraining.build import show_progress, train_from_nothing
 from rlaudio.pretraining.training import Schedule
 from rlaudio.randomness import generator
 from rlaudio.recipe import Recipe, load_recipe
@@ -42,7 +42,8 @@ def with_built_models(recipe: Recipe, folder: Path) -> Recipe:
         folder.mkdir(parents=True, exist_ok=True)
         next(iter(recipe.data.lessons("base")))  # what is made once is made here, not in two processes
         context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(min(len(missing), os.cpu_count() or 1), mp_context=context) as pool:
+        processes = min(len(missing), os.cpu_count() or 1)
+        with ProcessPoolExecutor(processes, mp_context=context, initializer=show_progress) as pool:
             build = partial(_build, recipe.to_yaml(), folder)
             list(pool.map(build, missing, [pupils[name] for name in missing]))
     built = {name: str(folder / name) for name in pupils}

@@ -7,11 +7,13 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 
 from rlaudio.models.family import ModelFamily
 
@@ -55,25 +57,27 @@ def save_checkpoint(
     """
     final = folder / f"{cursor.stage}-{cursor.step:06d}"
     building = folder / f".building-{final.name}"
-    shutil.rmtree(building, ignore_errors=True)
-    try:
+    with _complete_or_absent(building):
         family.save(building / "model")
         if optimizer is not None:
             torch.save(optimizer.state_dict(), building / "optimizer.pt")
         manifest = {"cursor": asdict(cursor), "sha256": {n: _sha256(building / n) for n in _files(building)}}
         (building / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
-    except OSError as error:
-        shutil.rmtree(building, ignore_errors=True)
-        raise OSError(
-            f"could not write the checkpoint {final}: {error}; earlier checkpoints are whole; "
-            "make room and continue with --resume"
-        ) from error
-    _sync(building)
+        _sync(building)
     shutil.rmtree(final, ignore_errors=True)  # left by a run that was resumed from an older one
     building.rename(final)
     for old in _folders(folder)[:-keep]:
         shutil.rmtree(old)
     return final
+
+
+def save_model(folder: Path, family: ModelFamily) -> None:
+    """Write a model into `folder`, complete or not at all. Raises OSError that says how to go on."""
+    building = folder.with_name(f".building-{folder.name}")
+    with _complete_or_absent(building):
+        family.save(building)
+        _sync(building)
+    building.rename(folder)
 
 
 def latest_checkpoint(folder: Path) -> Checkpoint | None:
@@ -93,6 +97,24 @@ def latest_checkpoint(folder: Path) -> Checkpoint | None:
                 "what was written; delete this checkpoint's folder to resume from the one before"
             )
     return Checkpoint(found[-1], Cursor(**manifest["cursor"]))
+
+
+@contextmanager
+def _complete_or_absent(building: Path) -> Iterator[None]:
+    """Empty the folder before the block, and take it away if the block could not write all of it."""
+    shutil.rmtree(building, ignore_errors=True)
+    try:
+        yield
+    except (
+        OSError,
+        RuntimeError,
+        SafetensorError,
+    ) as error:  # what torch and safetensors make of a full disk
+        shutil.rmtree(building, ignore_errors=True)
+        raise OSError(
+            f"could not write {building}: {error}; earlier checkpoints are whole; make room and continue "
+            "with --resume"
+        ) from error
 
 
 def _folders(folder: Path) -> list[Path]:

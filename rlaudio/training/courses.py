@@ -3,20 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from rlaudio.algorithms.sft import SFT
+from rlaudio.answers import sft_target
 from rlaudio.curricula.stage import Stage
 from rlaudio.models.family import ModelFamily
+from rlaudio.randomness import generator
 from rlaudio.recipe import Recipe
 from rlaudio.rollout.targets import Targets
 from rlaudio.rollout.worker import RolloutWorker
 from rlaudio.scoring import Scorer
 from rlaudio.training.learner import Learner, OptimizerSettings
 from rlaudio.training.loop import Course
-from rlaudio.types import Group, Sampling, ScoredGroup
+from rlaudio.types import Contribution, Group, Question, Sampling, ScoredGroup
+
+
+def check_stages_can_train(recipe: Recipe, questions: Sequence[Question]) -> None:
+    """Refuse now what would stop a stage later: no rewards or wrong ones for RL, no target for SFT.
+
+    The curriculum is tried on the questions with stand-in labels where they have none yet.
+    Raises ValueError.
+    """
+    stand_ins: tuple[Contribution, ...] = ("weak", "strong")
+    labelled = [
+        q if q.contribution else replace(q, contribution=stand_ins[n % 2]) for n, q in enumerate(questions)
+    ]
+    for stage in recipe.curriculum(labelled, generator(recipe.seed, "curriculum")):
+        if stage.kind == "sft":
+            for question in stage.questions:
+                sft_target(question, recipe.sft.target)
+        elif not recipe.rewards:
+            raise ValueError("the curriculum has an RL stage and the recipe no rewards; name at least one")
+        else:
+            recipe.algorithm()
+            _scorer(recipe)
 
 
 def sft_course(name: str, stage: Stage, recipe: Recipe, family: ModelFamily) -> Course:
@@ -55,10 +79,7 @@ def rl_course(
         steps=settings.steps,
         worker=worker,
         sampling=Sampling(**recipe.sampling.model_dump(exclude={"questions"})),
-        scorer=Scorer(
-            {name: (spec.reward, spec.weight) for name, spec in recipe.rewards.items()},
-            recipe.reward_failures,
-        ),
+        scorer=_scorer(recipe),
         algorithm=algorithm,
         learner=Learner(
             family,
@@ -69,6 +90,11 @@ def rl_course(
             **_batching(recipe),
         ),
     )
+
+
+def _scorer(recipe: Recipe) -> Scorer:
+    rewards = {name: (spec.reward, spec.weight) for name, spec in recipe.rewards.items()}
+    return Scorer(rewards, recipe.reward_failures)
 
 
 class _Unscored:

@@ -25,31 +25,43 @@ def assign_credit(scored: Sequence[ScoredGroup], algorithm: Algorithm) -> list[R
 
 
 def describe(scored: Sequence[ScoredGroup]) -> dict[str, float]:
-    """Metrics of a step's groups: rewards, spread, lengths, how completions ended."""
-    totals = np.stack([one.total for one in scored])  # [Q, G]
-    completions = [c for one in scored for c in one.group.completions]
-    lengths = np.array([len(c.token_ids) for c in completions])
-    names = scored[0].rewards
+    """Metrics of a step's groups: rewards, spread, lengths, how completions ended.
+
+    A teacher's completions, which carry no rewards, are not described: nobody sampled them.
+    """
     questions = [one.group.prompt.question for one in scored]
-    spread = np.array([np.std(row[~np.isnan(row)]) if (~np.isnan(row)).any() else 0.0 for row in totals])
     metrics = {
         "data/questions": float(len(scored)),
         "data/truncated_clips": float(sum(one.group.prompt.truncated for one in scored)),
+    }
+    if any(q.contribution for q in questions):
+        metrics["data/weak_share"] = float(np.mean([q.contribution == "weak" for q in questions]))
+    names = scored[0].rewards
+    if not names:
+        return metrics
+    totals = np.stack([one.total for one in scored])  # [Q, G]
+    spreads = np.array([_spread(row) for row in totals])
+    completions = [c for one in scored for c in one.group.completions]
+    lengths = np.array([len(c.token_ids) for c in completions])
+    metrics |= {
         "rollout/completions": float(len(completions)),
         "rollout/tokens": float(lengths.sum()),
         "rollout/length": float(lengths.mean()),
         "rollout/stop_rate": float(np.mean([c.stop_reason == "stop" for c in completions])),
+        "group/no_spread": float(np.mean(spreads == 0.0)),
+        "group/spread": float(spreads.mean()),
         "reward/failures": float(sum(len(one.failures) for one in scored)),
-        "group/no_spread": float(np.mean(spread == 0.0)),
-        "group/spread": float(spread.mean()),
+        "reward/total": _mean(totals),
     }
-    if any(q.contribution for q in questions):
-        metrics["data/weak_share"] = float(np.mean([q.contribution == "weak" for q in questions]))
-    if names:
-        metrics["reward/total"] = _mean(totals)
     for name in names:
         metrics[f"reward/{name}"] = _mean(np.stack([one.rewards[name] for one in scored]))
     return metrics
+
+
+def _spread(totals: np.ndarray) -> float:
+    """Standard deviation of the samples that have a value; exactly 0 where these are equal."""
+    present = totals[~np.isnan(totals)]
+    return float(present.std()) if len(present) and present.min() < present.max() else 0.0
 
 
 def _mean(values: np.ndarray) -> float:

@@ -13,6 +13,7 @@ from rlaudio.audio.writing import write_wav
 from rlaudio.data.audiomcq import write_audiomcq
 from rlaudio.data.cache import source_digest
 from rlaudio.data.synthetic.subjects import CATEGORIES, SUBJECTS, Item, Mechanism, make_item
+from rlaudio.progress import progress
 from rlaudio.types import Question
 
 KNOWLEDGE_SHARE = 0.6  # of text-answerable items; the paper finds 68.9 % of weak items of this kind
@@ -46,7 +47,8 @@ def write_split(folder: Path, split: str, count: int, seed: int, text_answerable
     temporary = folder / f".{name}.{os.getpid()}"
     (temporary / "clips").mkdir(parents=True, exist_ok=True)
     questions = []
-    for index, item in enumerate(items(split, count, seed, text_answerable_share)):
+    made = items(split, count, seed, text_answerable_share)
+    for index, item in enumerate(progress(made, count, f"clips of {split}", "clip")):
         question = _question(item, f"{split}-{seed}-{index:06d}", temporary)
         write_wav(question.audio_path, item.scene.samples)
         questions.append(question)
