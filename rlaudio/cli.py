@@ -105,6 +105,7 @@ def check(recipe: str, overrides: Sequence[str], decode: bool) -> None:
     """Check all of RECIPE that can be known before training: plug-ins, models, data, leakage."""
     from rlaudio.check import check
 
+    _quiet_transformers()
     for line in check(load_recipe(recipe, overrides), decode=decode):
         click.echo(line)
     click.echo("nothing found that would stop a run")
@@ -204,14 +205,19 @@ def list_() -> None:
 
 
 def _pipeline() -> ModuleType:
-    """The pipeline, imported late; transformers' own bars and warnings about configs are left out."""
-    from transformers.utils import logging as transformers_logging
-
+    """The pipeline, imported late."""
+    _quiet_transformers()
     from rlaudio import pipeline
+
+    return pipeline
+
+
+def _quiet_transformers() -> None:
+    """Leave out transformers' own bars, and its warnings about parts of Qwen2.5-Omni that are not used."""
+    from transformers.utils import logging as transformers_logging
 
     transformers_logging.disable_progress_bar()
     transformers_logging.set_verbosity_error()
-    return pipeline
 
 
 def _bare_recipe(
