@@ -10,6 +10,7 @@ import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -21,7 +22,7 @@ from rlaudio.types import Prompt, Question
 
 logger = logging.getLogger(__name__)
 
-_NO_QUESTION = Question(id="lesson", question="", choices=(), answer="", audio_path=None)  # type: ignore[arg-type]
+_NO_QUESTION = Question("lesson", question="", choices=(), answer="", audio_path=Path("lesson"))
 
 
 @dataclass(frozen=True, kw_only=True)
