@@ -1,22 +1,54 @@
-"""What every algorithm offers, and the record its loss reads. Algorithms see tensors only."""
+"""What every algorithm offers, and the records that it reads. Algorithms see tensors only.
+
+Shape letters: Q groups of a step, G completions of a group, C tokens of the longest completion, N target
+tokens of a micro-batch, S completions of a mini-batch.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
 
 import torch
+
+# What an algorithm may ask for beyond rewards and log-probs:
+#   reference         log-probs under the frozen reference policy, in `Tokens.signals`
+#   silence           log-probs of the same tokens when the clip is replaced by silence, without gradient
+#   silence_gradient  the same, with the gradient through the policy in silence
+#   values            what the critic says, in both records; then it is an `ActorCritic`
+#   contribution      how much the audio contributes on each question, in `Samples.signals`
+#   equal_groups      groups whose advantages are all 0: the loss has a term that learns from them too
+Need = Literal["reference", "silence", "silence_gradient", "values", "contribution", "equal_groups"]
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """The completions of a step as far as advantages go. NaN in `rewards` marks dropped samples."""
+
+    rewards: torch.Tensor  # [Q, G] float64, weighted sum of the parts
+    parts: Mapping[str, torch.Tensor] = field(default_factory=dict)  # each reward by name [Q, G], unweighted
+    part_weights: Mapping[str, float] = field(default_factory=dict)
+    lengths: torch.Tensor = field(default_factory=lambda: torch.zeros(0))  # [Q, G] int64, tokens
+    truncated: torch.Tensor = field(default_factory=lambda: torch.zeros(0))  # [Q, G] bool, hit the token limit
+    signals: Mapping[str, torch.Tensor] = field(default_factory=dict)  # contribution [Q], values [Q, G, C]
+
+    @property
+    def mask(self) -> torch.Tensor:
+        """Which tokens exist: bool [Q, G, C]."""
+        return torch.arange(int(self.lengths.max())) < self.lengths.unsqueeze(-1)
 
 
 @dataclass(frozen=True, eq=False)
 class Tokens:
-    """The target tokens of a micro-batch, one entry each. N: target tokens."""
+    """The target tokens of a micro-batch, one entry each. A completion is never cut in two."""
 
     logprobs: torch.Tensor  # [N] under the policy that is trained; carries the gradient
-    behaviour_logprobs: torch.Tensor  # [N] under the policy that sampled them
-    reference_logprobs: torch.Tensor | None  # [N] under the frozen reference; None where nothing needs it
+    old_logprobs: torch.Tensor  # [N] under the policy that the ratio is taken to
     advantages: torch.Tensor  # [N]
-    weights: torch.Tensor  # [N] sum to 1 over the whole step, not over the micro-batch
+    weights: torch.Tensor  # [N] sum to 1 over the whole update, not over the micro-batch
+    completions: torch.Tensor  # [N] int64, number of the completion that the token belongs to, from 0
+    signals: Mapping[str, torch.Tensor] = field(default_factory=dict)  # what `needs` names, each [N]
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,17 +63,31 @@ class Algorithm(Protocol):
     """An algorithm is a frozen dataclass: its fields are its options in the recipe."""
 
     @property
-    def needs_reference(self) -> bool:
-        """Whether the loss reads the log-probs of a frozen reference policy."""
+    def needs(self) -> frozenset[Need]:
+        """What must be measured for it."""
 
-    def advantages(self, rewards: torch.Tensor) -> torch.Tensor:
-        """Advantages [Q, G] of rewards [Q, G]; NaN marks dropped samples and stays NaN."""
+    def advantages(self, samples: Samples) -> torch.Tensor:
+        """Advantages [Q, G], or [Q, G, C] where tokens differ. NaN leaves a sample out of the update."""
 
     def weights(self, lengths: torch.Tensor) -> torch.Tensor:
-        """Weight [S] of every token of each of S completions, given their lengths [S] in tokens."""
+        """Weight [S] of every token of each completion of an update, given their lengths [S] in tokens."""
 
     def loss(self, tokens: Tokens) -> Loss:
-        """The loss of a micro-batch; summed over the micro-batches of a step it is the step's loss."""
+        """The loss of a micro-batch; summed over the micro-batches of an update it is the update's loss."""
+
+
+class ActorCritic(Algorithm, Protocol):
+    """An algorithm that needs `values`: a linear head on the policy's hidden states learns them.
+
+    Its loss finds `values` (with gradient), `old_values` and `returns` in `Tokens.signals`.
+    """
+
+    @property
+    def value_lr(self) -> float:
+        """Peak learning rate of the value head; it follows the schedule of the policy's."""
+
+    def returns(self, samples: Samples) -> torch.Tensor:
+        """What the critic should have said, [Q, G, C]."""
 
 
 def sequence_mean(lengths: torch.Tensor) -> torch.Tensor:
@@ -50,5 +96,18 @@ def sequence_mean(lengths: torch.Tensor) -> torch.Tensor:
 
 
 def token_mean(lengths: torch.Tensor) -> torch.Tensor:
-    """Mean over all tokens of the step: long completions count more."""
+    """Mean over all tokens of the update: long completions count more."""
     return torch.ones_like(lengths, dtype=torch.float64) / lengths.sum()
+
+
+def constant_mean(lengths: torch.Tensor, tokens: int) -> torch.Tensor:
+    """Sum over a completion's tokens over a constant, then mean over completions: no bias by length."""
+    return torch.ones_like(lengths, dtype=torch.float64) / (tokens * len(lengths))
+
+
+def completion_mean(values: torch.Tensor, completions: torch.Tensor) -> torch.Tensor:
+    """Mean of `values` [N] over the tokens of each completion, given back to every token [N]."""
+    size = int(completions.max()) + 1 if len(completions) else 0
+    sums = values.new_zeros(size).index_add(0, completions, values)
+    counts = values.new_zeros(size).index_add(0, completions, torch.ones_like(values))
+    return (sums / counts.clamp(min=1))[completions]

@@ -7,21 +7,21 @@ from typing import ClassVar
 
 import torch
 
-from rlaudio.algorithms.algorithm import Loss, Tokens, token_mean
+from rlaudio.algorithms.algorithm import Loss, Need, Samples, Tokens, token_mean
 
 
 @dataclass(frozen=True, kw_only=True)
 class SFT:
-    """Cross-entropy of the target tokens, averaged over all tokens of the step."""
+    """Cross-entropy of the target tokens, averaged over all tokens of the update."""
 
-    needs_reference: ClassVar[bool] = False
+    needs: ClassVar[frozenset[Need]] = frozenset()
 
-    def advantages(self, rewards: torch.Tensor) -> torch.Tensor:
-        """Every target counts alike: ones in the shape of `rewards` [Q, G]."""
-        return torch.ones_like(rewards)
+    def advantages(self, samples: Samples) -> torch.Tensor:
+        """Every target counts alike: ones [Q, G]."""
+        return torch.ones_like(samples.rewards)
 
     def weights(self, lengths: torch.Tensor) -> torch.Tensor:
-        """Equal weight for every token of the step."""
+        """Equal weight for every token of the update."""
         return token_mean(lengths)
 
     def loss(self, tokens: Tokens) -> Loss:

@@ -1,50 +1,54 @@
-"""The optimizer step: rows in, gradients accumulated over micro-batches, one update out."""
+"""One step of training: rows in, what the loss needs measured, gradients accumulated, updates out."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
+import numpy as np
 import torch
 
 from rlaudio.algorithms.algorithm import Algorithm, Tokens
 from rlaudio.models.family import ModelFamily
-from rlaudio.training.packing import Batch, Row, micro_batches, repeated
-from rlaudio.training.policy import token_logprobs
+from rlaudio.processes import ALONE, Processes
+from rlaudio.strategies.plain import Plain
+from rlaudio.strategies.strategy import OptimizerSettings, Strategy
+from rlaudio.training.packing import Batch, Row, micro_batches, pack, repeated
+from rlaudio.training.policy import Distribution, Policy, PolicyOutput, token_logprobs
+from rlaudio.training.totals import Totals
+from rlaudio.types import Prompt
+
+OpenStrategy = Callable[[torch.nn.Module, OptimizerSettings, Processes], Strategy]
 
 
 @dataclass(frozen=True, kw_only=True)
-class OptimizerSettings:
-    """AdamW with warm-up, then a schedule down to 0 over the steps of a stage."""
+class Batching:
+    """How a step's rows reach the model. Gradients depend on `epochs` and `mini_batches` alone."""
 
-    lr: float
-    steps: int
-    warmup: float = 0.0  # share of the steps
-    schedule: Literal["cosine", "linear", "constant"] = "cosine"
-    weight_decay: float = 0.0
-    betas: tuple[float, float] = (0.9, 0.999)
-    max_grad_norm: float = 1.0
+    micro_batch_tokens: int = 16_384
+    logprob_chunk: int = 1024
+    prompt_once: bool = True
+    epochs: int = 1  # times that a step's rows are learned from
+    mini_batches: int = 1  # updates in an epoch
 
-    def lr_at(self, step: int) -> float:
-        """Learning rate of a step, counted from 0."""
-        warmup = math.ceil(self.warmup * self.steps)
-        if step < warmup:
-            return self.lr * (step + 1) / warmup
-        done = (step - warmup) / max(1, self.steps - warmup)
-        return (
-            self.lr
-            * {
-                "constant": 1.0,
-                "linear": 1.0 - done,
-                "cosine": 0.5 * (1.0 + math.cos(math.pi * done)),
-            }[self.schedule]
-        )
+
+@dataclass(frozen=True, kw_only=True)
+class Correction:
+    """Truncated importance sampling where the sampler's log-probs are not quite the trainer's.
+
+    `none`: the ratio is taken to the sampler's log-probs. `token`, `sequence`: it is taken to the trainer's
+    own at the start of the step, and every token counts min(cap, trainer / sampler) times, the quotient of
+    the token or of its whole completion. Source: F. Yao et al., Your Efficient RL Framework Secretly
+    Brings You Off-Policy RL Training, 2025. `off` takes the ratio to the trainer's own and corrects nothing.
+    """
+
+    by: Literal["none", "token", "sequence", "off"] = "none"
+    cap: float = 2.0
 
 
 class Learner:
-    """Owns the optimizer of one stage and, where the algorithm needs one, the frozen reference."""
+    """Trains one stage: owns its policy and, through the strategy, the optimizer."""
 
     def __init__(
         self,
@@ -53,111 +57,168 @@ class Learner:
         settings: OptimizerSettings,
         *,
         reference: ModelFamily | None = None,
-        temperature: float = 1.0,
-        micro_batch_tokens: int = 16_384,
-        logprob_chunk: int = 1024,
-        prompt_once: bool = True,
+        silent_prompt: Callable[[Prompt], Prompt] | None = None,
+        distribution: Distribution = Distribution(),
+        correction: Correction = Correction(),
+        batching: Batching = Batching(),
+        strategy: OpenStrategy = Plain,
+        processes: Processes = ALONE,
     ):
-        if algorithm.needs_reference and reference is None:
+        if "reference" in algorithm.needs and reference is None:
             raise ValueError("this algorithm compares with a reference policy; expected one, found none")
+        if {"silence", "silence_gradient"} & algorithm.needs and silent_prompt is None:
+            raise ValueError("this algorithm asks in silence; expected a way to make silent prompts")
         self.family = family
         self.algorithm = algorithm
         self.settings = settings
         self.reference = reference
-        self.temperature = temperature
-        self.micro_batch_tokens = micro_batch_tokens
-        self.logprob_chunk = logprob_chunk
-        self.prompt_once = prompt_once
-        self.parameters = [p for p in family.model.parameters() if p.requires_grad]
-        self.optimizer = torch.optim.AdamW(
-            self.parameters, lr=settings.lr, betas=settings.betas, weight_decay=settings.weight_decay
+        self.silent_prompt = silent_prompt
+        self.correction = correction
+        self.batching = batching
+        self.policy = Policy(
+            family, distribution, chunk=batching.logprob_chunk, value_head="values" in algorithm.needs
         )
+        self.strategy = strategy(self.policy, settings, processes)
 
     def step(self, rows: Sequence[Row], number: int) -> dict[str, float]:
-        """Update the policy once on `rows`; returns the metrics of the step.
+        """Learn from the rows of a step; returns its metrics, over all processes.
 
-        Rows whose advantages are all 0 change nothing and are not computed, unless the algorithm also
-        holds the policy to a reference. Raises FloatingPointError on a loss or gradient that is not finite.
+        Rows whose advantages are all 0 are not computed, unless the algorithm learns from them too.
+        Raises FloatingPointError on a loss, log-prob or gradient that is not finite.
         """
-        rows = [r for r in rows if self.algorithm.needs_reference or any(b.advantage for b in r.branches)]
-        totals = _Totals()
-        self.optimizer.zero_grad(set_to_none=True)
-        for batch in micro_batches(rows if self.prompt_once else repeated(rows), self.micro_batch_tokens):
-            self._accumulate(batch.to(self.family.device), totals)
-        norm = torch.nn.utils.clip_grad_norm_(self.parameters, self.settings.max_grad_norm) if rows else 0.0
-        metrics = totals.means() | {
+        learned = [row for row in rows if self._teaches(row)]
+        learned = self.measure(learned, self._signals_before_updates(), spare=rows)
+        totals, norms = Totals(), []
+        for epoch in range(self.batching.epochs):
+            for mini_batch in range(self.batching.mini_batches):
+                part = [row for row in learned if row.mini_batch == mini_batch]
+                micro = self._in_step_with_others(self._micro_batches(part), rows)
+                if micro:
+                    self._accumulate(micro, totals, unmoved=not norms)
+                    norms.append(self.strategy.update(self.settings.factor_at(number)))
+        return totals.means(len(norms)) | {
             "optimizer/lr": self.settings.lr_at(number),
-            "optimizer/grad_norm": float(norm),
+            "optimizer/grad_norm": float(np.mean(norms)) if norms else 0.0,
+            "optimizer/updates": float(len(norms)),
         }
-        _refuse_nonfinite(metrics)
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.settings.lr_at(number)
-        if rows:
-            self.optimizer.step()
-        return metrics
 
-    def _accumulate(self, batch: Batch, totals: _Totals) -> None:
-        """Add one micro-batch's gradients and metrics."""
-        policy = token_logprobs(self.family, batch, temperature=self.temperature, chunk=self.logprob_chunk)
-        loss = self.algorithm.loss(
-            Tokens(
-                logprobs=policy.logprobs,
-                behaviour_logprobs=batch.behaviour_logprobs,
-                reference_logprobs=self._reference_logprobs(batch),
-                advantages=batch.advantages,
-                weights=batch.weights,
-            )
-        )
-        loss.total.backward()
-        totals.add(batch, loss.total.detach(), loss.parts | {"loss/entropy": policy.entropy})
-        if batch.behaviour_logprobs.any():
-            totals.add_mismatch((policy.logprobs.detach() - batch.behaviour_logprobs).abs())
+    @torch.no_grad()
+    def measure(self, rows: Sequence[Row], names: Sequence[str], spare: Sequence[Row] = ()) -> list[Row]:
+        """The rows, each branch with the named signals added: old, values, silence, reference.
 
-    def _reference_logprobs(self, batch: Batch) -> torch.Tensor | None:
-        if not self.algorithm.needs_reference or self.reference is None:
-            return None
-        with torch.no_grad():
-            return token_logprobs(
-                self.reference, batch, temperature=self.temperature, chunk=self.logprob_chunk
+        A process with nothing to measure computes the first of the `spare` rows while others measure.
+        """
+        if not names:
+            return list(rows)
+        measured: dict[int, Row] = {}
+        micro = micro_batches(rows, self.batching.micro_batch_tokens)
+        for some in self._in_step_with_others(micro, spare or rows):
+            found = self._signals(some, names)
+            measured |= {id(row): with_signals(row, found) for row in some}
+        return [measured[id(row)] for row in rows]
+
+    # --- one update ----------------------------------------------------------------------------
+
+    def _accumulate(self, micro: Sequence[list[Row]], totals: Totals, unmoved: bool) -> None:
+        """Gradients of one update, and its metrics; `unmoved`: the weights are still the sampler's."""
+        own = Totals()
+        for number, rows in enumerate(micro, start=1):
+            batch = pack(rows).to(self.family.device)
+            policy: PolicyOutput = self.strategy.forward(batch)
+            loss = self.algorithm.loss(self._tokens(rows, batch, policy))
+            self.strategy.backward(loss.total, last=number == len(micro))
+            own.count(loss.total, loss.parts | {"loss/entropy": policy.entropy}, batch.weights)
+            if unmoved:
+                own.count_mismatch(policy.logprobs, batch.behaviour_logprobs)
+        totals.add(self.strategy.processes.gather(own))
+        totals.refuse_nonfinite()
+
+    def _tokens(self, rows: Sequence[Row], batch: Batch, policy: PolicyOutput) -> Tokens:
+        """What the loss reads."""
+        signals = dict(batch.signals)
+        if policy.values is not None:
+            signals["values"] = policy.values
+        if "silence_gradient" in self.algorithm.needs:
+            signals["silence"] = self.strategy.forward(self._silent(rows)).logprobs
+        old, weights = self._old(policy, batch)
+        return Tokens(policy.logprobs, old, batch.advantages, weights, batch.completions, signals)
+
+    def _old(self, policy: PolicyOutput, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        """Log-probs [N] that the ratio is taken to, and the weight [N] of every token."""
+        if self.correction.by == "none":
+            return batch.behaviour_logprobs, batch.weights
+        old = batch.signals["old"] if "old" in batch.signals else policy.logprobs.detach()
+        if self.correction.by == "off":
+            return old, batch.weights
+        gap = old - batch.behaviour_logprobs  # [N]
+        if self.correction.by == "sequence":
+            sums = torch.zeros_like(gap).index_add(0, batch.completions, gap)
+            gap = sums[batch.completions]
+        return old, batch.weights * gap.exp().clamp(max=self.correction.cap)
+
+    def _micro_batches(self, rows: Sequence[Row]) -> Iterator[list[Row]]:
+        rows = rows if self.batching.prompt_once else repeated(rows)
+        return micro_batches(rows, self.batching.micro_batch_tokens)
+
+    def _in_step_with_others(self, micro: Iterable[list[Row]], spare: Sequence[Row]) -> list[list[Row]]:
+        """As many micro-batches as the process with the most: sharded parameters are gathered together.
+
+        What is added weighs nothing.
+        """
+        own = list(micro)
+        most = max(self.strategy.processes.gather(len(own)))
+        return own + [[_weightless(spare[0])]] * (most - len(own))
+
+    def _teaches(self, row: Row) -> bool:
+        return "equal_groups" in self.algorithm.needs or any(b.advantages.any() for b in row.branches)
+
+    # --- signals -------------------------------------------------------------------------------
+
+    def _signals_before_updates(self) -> list[str]:
+        """What must be known of the policy as it is when the step begins."""
+        wanted = [name for name in ("reference", "silence") if name in self.algorithm.needs]
+        moves = self.batching.epochs * self.batching.mini_batches > 1
+        return [*wanted, "old"] if moves and self.correction.by != "none" else wanted
+
+    def _signals(self, rows: Sequence[Row], names: Sequence[str]) -> dict[str, Iterator[np.ndarray]]:
+        """Every named signal, completion by completion in the order of the rows, each [C]."""
+        batch = pack(rows).to(self.family.device)
+        found: dict[str, torch.Tensor | None] = {}
+        if {"old", "values"} & set(names):
+            policy: PolicyOutput = self.strategy.forward(batch)
+            found |= {"old": policy.logprobs, "values": policy.values}
+        if "silence" in names:
+            found["silence"] = self.strategy.forward(self._silent(rows)).logprobs
+        if "reference" in names:
+            assert self.reference is not None
+            found["reference"] = token_logprobs(
+                self.reference, batch, self.policy.distribution, chunk=self.batching.logprob_chunk
             ).logprobs
+        lengths = [len(b.token_ids) for row in rows for b in row.branches]
+        return {
+            name: (piece.numpy() for piece in tensor.cpu().split(lengths))
+            for name in names
+            if (tensor := found[name]) is not None
+        }
+
+    def _silent(self, rows: Sequence[Row]) -> Batch:
+        """The same completions after the same questions, about silence."""
+        assert self.silent_prompt is not None
+        silent = [replace(row, prompt=self.silent_prompt(row.prompt)) for row in rows]
+        return pack(silent).to(self.family.device)
 
 
-class _Totals:
-    """Sums over micro-batches from which a step's metrics come."""
-
-    def __init__(self) -> None:
-        self.loss = 0.0
-        self.targets = 0
-        self.weight = 0.0
-        self.sums: dict[str, float] = {}
-        self.gap_sum = 0.0
-        self.gap_max = 0.0
-
-    def add(self, batch: Batch, loss: torch.Tensor, parts: dict[str, torch.Tensor]) -> None:
-        self.loss += float(loss)
-        self.targets += len(batch.targets)
-        self.weight += float(batch.weights.sum())
-        for name, values in parts.items():
-            self.sums[name] = self.sums.get(name, 0.0) + float((values * batch.weights).sum())
-
-    def add_mismatch(self, gap: torch.Tensor) -> None:
-        self.gap_sum += float(gap.sum())
-        self.gap_max = max(self.gap_max, float(gap.max()))
-
-    def means(self) -> dict[str, float]:
-        means = {name: total / self.weight for name, total in self.sums.items() if self.weight}
-        if self.gap_max:
-            means |= {
-                "rollout/mismatch_mean": self.gap_sum / self.targets,
-                "rollout/mismatch_max": self.gap_max,
-            }
-        return means | {"loss/total": self.loss, "optimizer/tokens": float(self.targets)}
+def with_signals(row: Row, signals: Mapping[str, Iterator[np.ndarray]]) -> Row:
+    """The row, its branches taking the next piece of every signal."""
+    return replace(
+        row,
+        branches=tuple(
+            replace(branch, signals={**branch.signals, **{n: next(pieces) for n, pieces in signals.items()}})
+            for branch in row.branches
+        ),
+    )
 
 
-def _refuse_nonfinite(metrics: dict[str, float]) -> None:
-    bad = sorted(name for name, value in metrics.items() if not math.isfinite(value))
-    if bad:
-        raise FloatingPointError(
-            f"{', '.join(bad)} came out as NaN or infinite; the update was not made; "
-            "lower the learning rate or look at the step's rollouts"
-        )
+def _weightless(row: Row) -> Row:
+    """The row as it is computed where a process only keeps the others company."""
+    return replace(row, branches=tuple(replace(branch, weight=0.0) for branch in row.branches))

@@ -8,14 +8,14 @@ separate rows, the oracle of the tests.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import torch
 
-from rlaudio.types import Prompt, ScoredGroup
+from rlaudio.types import Prompt
 
 PROMPT, PADDING = 0, -1  # branch ids; completions count from 1
 
@@ -26,9 +26,10 @@ class Branch:
 
     token_ids: np.ndarray  # [C]
     logprobs: np.ndarray  # [C] behaviour log-probs
-    advantage: float
-    weight: float  # of each of its tokens in the step's loss
+    advantages: np.ndarray  # [C]
+    weight: float  # of each of its tokens in the update's loss
     support: np.ndarray | None = None  # [C, K]
+    signals: Mapping[str, np.ndarray] = field(default_factory=dict)  # measured before the update, each [C]
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +38,7 @@ class Row:
 
     prompt: Prompt
     branches: tuple[Branch, ...]
+    mini_batch: int = 0  # which update of the step learns from it
 
     @property
     def length(self) -> int:
@@ -57,7 +59,9 @@ class Batch:
     behaviour_logprobs: torch.Tensor  # [N]
     advantages: torch.Tensor  # [N]
     weights: torch.Tensor  # [N]
+    completions: torch.Tensor  # [N] int64, number of the completion that the token belongs to, from 0
     support: torch.Tensor | None  # [N, K] int64, -1 pads
+    signals: Mapping[str, torch.Tensor]  # each [N]
 
     @property
     def tokens(self) -> int:
@@ -76,30 +80,16 @@ class Batch:
         tensors: dict[str, Any] = {
             k: v.to(device) for k, v in vars(self).items() if isinstance(v, torch.Tensor)
         }
-        return replace(self, **tensors)
-
-
-def make_rows(scored: Sequence[ScoredGroup], advantages: np.ndarray, weights: np.ndarray) -> list[Row]:
-    """One row per group. Advantages [Q, G] and token weights [Q, G]; NaN advantages (dropped) stay out."""
-    rows = []
-    for q, one in enumerate(scored):
-        branches = tuple(
-            Branch(c.token_ids, c.logprobs, float(advantages[q, g]), float(weights[q, g]), c.support)
-            for g, c in enumerate(one.group.completions)
-            if not np.isnan(advantages[q, g])
-        )
-        if branches:
-            rows.append(Row(one.group.prompt, branches))
-    return rows
+        return replace(self, **tensors, signals={k: v.to(device) for k, v in self.signals.items()})
 
 
 def repeated(rows: Sequence[Row]) -> list[Row]:
     """Every completion with a prompt of its own: slow, and the truth that packing is tested against."""
-    return [Row(row.prompt, (branch,)) for row in rows for branch in row.branches]
+    return [replace(row, branches=(branch,)) for row in rows for branch in row.branches]
 
 
-def micro_batches(rows: Sequence[Row], max_tokens: int) -> Iterator[Batch]:
-    """Batches of rows of similar length whose padded size stays within `max_tokens`.
+def micro_batches(rows: Sequence[Row], max_tokens: int) -> Iterator[list[Row]]:
+    """Lists of rows of similar length whose padded size stays within `max_tokens`.
 
     A row longer than that goes alone. Weights sum over all batches to what they sum to over the rows,
     so gradients do not depend on `max_tokens`.
@@ -107,11 +97,11 @@ def micro_batches(rows: Sequence[Row], max_tokens: int) -> Iterator[Batch]:
     chosen: list[Row] = []
     for row in sorted(rows, key=lambda r: r.length):
         if chosen and row.length * (len(chosen) + 1) > max_tokens:
-            yield pack(chosen)
+            yield chosen
             chosen = []
         chosen.append(row)
     if chosen:
-        yield pack(chosen)
+        yield chosen
 
 
 def pack(rows: Sequence[Row]) -> Batch:
@@ -146,9 +136,14 @@ def pack(rows: Sequence[Row]) -> Batch:
         predictor=torch.from_numpy(np.concatenate(predictor)),
         targets=torch.from_numpy(np.concatenate([b.token_ids for b in flat])),
         behaviour_logprobs=torch.from_numpy(np.concatenate([b.logprobs for b in flat])),
-        advantages=torch.tensor(np.repeat([b.advantage for b in flat], lengths), dtype=torch.float32),
+        advantages=torch.from_numpy(np.concatenate([b.advantages for b in flat])).float(),
         weights=torch.tensor(np.repeat([b.weight for b in flat], lengths), dtype=torch.float32),
+        completions=torch.from_numpy(np.repeat(np.arange(len(flat)), lengths)),
         support=_stack_support(flat),
+        signals={
+            name: torch.from_numpy(np.concatenate([b.signals[name] for b in flat])).float()
+            for name in flat[0].signals
+        },
     )
 
 

@@ -1,4 +1,4 @@
-"""Log-probs of target tokens under a model, as the rollout defined them."""
+"""Log-probs of target tokens under a model, as the rollout defined them; and what a critic expects."""
 
 from __future__ import annotations
 
@@ -19,12 +19,59 @@ class TokenLogprobs:
 
     logprobs: torch.Tensor  # [N] float32
     entropy: torch.Tensor  # [N] float32, no gradient
+    states: torch.Tensor  # [N, d] hidden states that predicted the tokens
+
+
+@dataclass(frozen=True, eq=False)
+class PolicyOutput:
+    """What the trained module says about the target tokens of a batch."""
+
+    logprobs: torch.Tensor  # [N] float32
+    entropy: torch.Tensor  # [N] float32, no gradient
+    values: torch.Tensor | None  # [N] float32, what the critic expects before each token
+
+
+@dataclass(frozen=True, kw_only=True)
+class Distribution:
+    """The distribution whose log-probs training computes.
+
+    Rollouts draw at `temperature` from what top-k and top-p left; on the recorded support the log-probs
+    are those of just that. `on_support=False` ignores the support, as the framework of arXiv:2509.21060
+    does: it then trains another distribution than it samples from.
+    """
+
+    temperature: float = 1.0
+    on_support: bool = True
+
+
+class Policy(torch.nn.Module):
+    """The trained module: the family's model and, for a critic, a linear head on its hidden states."""
+
+    def __init__(self, family: ModelFamily, distribution: Distribution, *, chunk: int, value_head: bool):
+        super().__init__()
+        self.family = family
+        self.model = family.model
+        self.distribution = distribution
+        self.chunk = chunk
+        width = family.head.in_features
+        self.value_head = _value_head(width, family.device) if value_head else None
+
+    def forward(self, batch: Batch) -> PolicyOutput:
+        """Log-probs and entropies of the batch's targets, and what the critic expects.
+
+        The critic reads the hidden states and passes no gradient on to the model.
+        """
+        found = token_logprobs(self.family, batch, self.distribution, chunk=self.chunk)
+        values = None
+        if self.value_head is not None:
+            values = self.value_head(found.states.detach().float()).squeeze(-1)
+        return PolicyOutput(found.logprobs, found.entropy, values)
 
 
 def token_logprobs(
-    family: ModelFamily, batch: Batch, *, temperature: float = 1.0, chunk: int = 1024
+    family: ModelFamily, batch: Batch, distribution: Distribution = Distribution(), *, chunk: int = 1024
 ) -> TokenLogprobs:
-    """Log-probs and entropies of the batch's targets at `temperature`, on the recorded support if any.
+    """Log-probs and entropies of the batch's targets under `distribution`.
 
     Media placeholders are left out of the normaliser as they are in sampling. Logits exist for `chunk`
     target tokens at a time, in the forward and again in the backward pass, never for the prompt.
@@ -36,17 +83,26 @@ def token_logprobs(
         additive_mask(batch.visible(), family.dtype),
     )
     predicting = hidden.flatten(0, 1)[batch.predictor]  # [N, d]
+    all_support = batch.support if distribution.on_support else None
     pieces = []
     for start in range(0, len(predicting), chunk):
         part = slice(start, start + chunk)
-        support = None if batch.support is None else batch.support[part]
-        arguments = (family, predicting[part], batch.targets[part], support, temperature)
+        support = None if all_support is None else all_support[part]
+        arguments = (family, predicting[part], batch.targets[part], support, distribution.temperature)
         if len(predicting) > chunk and torch.is_grad_enabled():
             pieces.append(checkpoint(_head_logprobs, *arguments, use_reentrant=False))
         else:
             pieces.append(_head_logprobs(*arguments))
     logprobs, entropy = zip(*pieces, strict=True)
-    return TokenLogprobs(torch.cat(logprobs), torch.cat(entropy))
+    return TokenLogprobs(torch.cat(logprobs), torch.cat(entropy), predicting)
+
+
+def _value_head(width: int, device: torch.device) -> torch.nn.Linear:
+    """A float32 head that expects 0 everywhere until it has learned."""
+    head = torch.nn.Linear(width, 1, device=device)
+    torch.nn.init.zeros_(head.weight)
+    torch.nn.init.zeros_(head.bias)
+    return head
 
 
 def _head_logprobs(
@@ -71,9 +127,10 @@ def _head_logprobs(
     return logprobs.gather(-1, chosen).squeeze(-1), entropy
 
 
-def _support_logits(head: torch.nn.Linear, hidden: torch.Tensor, support: torch.Tensor) -> torch.Tensor:
+def _support_logits(head: torch.nn.Module, hidden: torch.Tensor, support: torch.Tensor) -> torch.Tensor:
     """Logits [n, K] of the supported tokens alone: K rows of the projection instead of the vocabulary."""
     rows = support.clamp(min=0)
-    if support.shape[1] > NARROW_SUPPORT:
-        return head(hidden).gather(-1, rows)
-    return torch.einsum("nd,nkd->nk", hidden, head.weight[rows])
+    weight = getattr(head, "weight", None)
+    if support.shape[1] > NARROW_SUPPORT or not isinstance(weight, torch.Tensor) or not weight.numel():
+        return head(hidden).gather(-1, rows)  # also where the projection is sharded or carries an adapter
+    return torch.einsum("nd,nkd->nk", hidden, weight[rows])
