@@ -288,18 +288,17 @@ def _train(recipe: Recipe, stages: Sequence[Stage], data: Data, folder: RunFolde
         folder.truncate_metrics(names[cursor.stage], cursor.step)
 
     def save(at: Cursor, learner: Learner | None) -> None:
-        optimizer = learner.optimizer if learner else None
-        save_checkpoint(checkpoints, at, family, optimizer, recipe.training.keep)
+        state = learner.strategy.state_dict() if learner else None
+        save_checkpoint(checkpoints, at, family, state, recipe.training.keep)
 
     with stop_request() as request:
         for number in range(cursor.stage, len(stages)):
-            course = _open_course(recipe, names[number], stages[number], family, cursor, folder)
-            if resumed and cursor.step and (state := resumed.optimizer_state()):
-                course.learner.optimizer.load_state_dict(state)
+            course = _open_course(recipe, names[number], stages[number], family, prompts, folder)
+            if resumed and cursor.step and (state := resumed.learner_state()):
+                course.learner.strategy.load_state_dict(state)
             with closing(course.worker):
                 cursor = train(
                     course,
-                    family,
                     prompts,
                     folder,
                     start=cursor,
@@ -310,7 +309,7 @@ def _train(recipe: Recipe, stages: Sequence[Stage], data: Data, folder: RunFolde
                     evaluate_every=recipe.evaluation.every,
                     stop_requested=lambda: request.made,
                 )
-            cursor = Cursor(number + 1, 0, cursor.weights_version)
+            cursor = Cursor(number + 1, weights_version=cursor.weights_version)
             save(cursor, None)
     save_model(folder.path / FINAL, family)
 
@@ -330,14 +329,14 @@ def _keep_samples(recipe: Recipe, stages: Sequence[Stage], data: Data, folder: R
 
 
 def _open_course(
-    recipe: Recipe, name: str, stage: Stage, family: ModelFamily, cursor: Cursor, folder: RunFolder
+    recipe: Recipe, name: str, stage: Stage, family: ModelFamily, prompts: PromptBuilder, folder: RunFolder
 ) -> Course:
     if stage.kind == "sft":
         return sft_course(name, stage, recipe, family)
     reference = None
-    if recipe.algorithm().needs_reference:
+    if "reference" in recipe.algorithm().needs:
         reference = _reference(recipe, family, folder.path / "reference" / name)
-    return rl_course(name, stage, recipe, family, recipe.rollout(family), reference)
+    return rl_course(name, stage, recipe, family, recipe.rollout(family), reference, prompts)
 
 
 def _reference(recipe: Recipe, family: ModelFamily, kept: Path) -> ModelFamily:

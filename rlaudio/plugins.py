@@ -40,6 +40,7 @@ FOLDERS: Mapping[str, Path] = {
     "rollout": _PACKAGE / "rollout",
     "data": _PACKAGE / "data",
     "lessons": _PACKAGE / "lessons",
+    "strategy": _PACKAGE / "strategies",
 }
 _GIVEN: Mapping[str, tuple[tuple[str, ...], ...]] = {  # positional parameters: what rlaudio hands over
     "reward": (("question", "completion"), ("group",)),
@@ -49,6 +50,7 @@ _GIVEN: Mapping[str, tuple[tuple[str, ...], ...]] = {  # positional parameters: 
     "rollout": (("family",),),
     "data": ((),),
     "lessons": (("pupil",),),
+    "strategy": (("module", "settings", "processes"),),
 }
 
 

@@ -89,6 +89,10 @@ class PromptBuilder:
         clip = self._clip(question, control, partner, silence_seconds)
         return self.family.encode_prompt(question, self.system, user_text, clip)
 
+    def silent(self, prompt: Prompt) -> Prompt:
+        """The same question about silence as long as the clip that its prompt holds."""
+        return self.prompt(prompt.question, "silence")
+
     def _clip(
         self, question: Question, control: Control, partner: Question | None, silence_seconds: float | None
     ) -> Clip:

@@ -43,6 +43,7 @@ Lessons = Annotated[InstanceOf[Bound], BeforeValidator(partial(_bind, "lessons")
 Model = Annotated[InstanceOf[Bound], BeforeValidator(partial(_bind, "model")), _AS_YAML]
 Reward = Annotated[InstanceOf[Bound], BeforeValidator(partial(_bind, "reward")), _AS_YAML]
 Rollout = Annotated[InstanceOf[Bound], BeforeValidator(partial(_bind, "rollout")), _AS_YAML]
+Strategy = Annotated[InstanceOf[Bound], BeforeValidator(partial(_bind, "strategy")), _AS_YAML]
 
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -115,6 +116,16 @@ class ContributionSection(Section):
         default="keep", description="what happens to questions that have a label"
     )
 
+    on_policy: Literal["rollouts", "options"] = Field(
+        default="rollouts",
+        description="how algorithms that weigh by it measure it while they train: success of completions, "
+        "or probability of the gold option, with audio minus in silence",
+    )
+    silent_samples: Count = Field(default=4, description="completions in silence per question, for rollouts")
+    success: str = Field(
+        default="answer_correctness", description="the reward that is positive where a completion succeeds"
+    )
+
     @model_validator(mode="after")
     def _voters_can_reach_the_threshold(self) -> ContributionSection:
         if len(set(self.voters)) < len(self.voters):
@@ -162,6 +173,9 @@ class SamplingSection(Section):
     top_k: int = Field(default=0, ge=0, description="likeliest tokens to sample from; 0: all")
     top_p: float = Field(default=1.0, gt=0, le=1, description="probability mass to sample from")
     max_new_tokens: Count = Field(default=128, description="longest completion")
+    rounds: Count = Field(
+        default=1, description="times that questions are drawn until groups with spread fill the step (DAPO)"
+    )
 
 
 class OptimizerSection(Section):
@@ -171,6 +185,19 @@ class OptimizerSection(Section):
     weight_decay: float = Field(default=0.0, ge=0, description="decoupled")
     betas: tuple[Share, Share] = Field(default=(0.9, 0.999), description="AdamW's averages")
     max_grad_norm: Positive = Field(default=1.0, description="gradients are clipped to this norm")
+
+
+class MismatchSection(Section):
+    logprobs: Literal["sampled", "paper"] = Field(
+        default="sampled",
+        description="sampled: of the distribution that completions were drawn from, its top-k/top-p support "
+        "included; paper: of the whole vocabulary, ratio to the trainer's own, as ms-swift does",
+    )
+    correct: Literal["none", "token", "sequence"] = Field(
+        default="none", description="truncated importance sampling from sampler to trainer"
+    )
+    cap: Positive = Field(default=2.0, description="largest importance weight")
+    alarm: Positive = Field(default=0.05, description="mean gap in nats above which a run warns")
 
 
 class SFTSection(Section):
@@ -187,6 +214,10 @@ class TrainingSection(Section):
     save_every: Count = Field(default=50, description="steps between checkpoints")
     keep: Count = Field(default=2, description="checkpoints kept")
     logprob_chunk: Count = Field(default=1024, description="target tokens whose logits exist at a time")
+    epochs: Count = Field(default=1, description="times that RL learns from a step's completions")
+    mini_batches: Count = Field(default=1, description="RL updates in each of those")
+    max_rollouts: Count | None = Field(default=None, description="completions after which RL ends")
+    max_tokens: Count | None = Field(default=None, description="optimizer tokens after which RL ends")
     prompt_once: bool = Field(
         default=True, description="compute a group's prompt once; false: repeat it (the slow oracle)"
     )
@@ -228,6 +259,10 @@ class Recipe(Section):
     sampling: SamplingSection = SamplingSection()
     optimizer: OptimizerSection = OptimizerSection()
     sft: SFTSection = SFTSection()
+    mismatch: MismatchSection = MismatchSection()
+    strategy: Strategy = Field(
+        default=plugins.bind("strategy", "plain"), description="where weights and optimizer state live"
+    )
     training: TrainingSection = TrainingSection()
     evaluation: EvaluationSection = EvaluationSection()
     report: ReportSection = ReportSection()

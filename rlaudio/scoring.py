@@ -91,7 +91,8 @@ class Scorer:
             (r.weight * values[r.name] for r in self._rewards), np.zeros(len(group.completions))
         )  # [G]
         failures = tuple(f.record() for f in failed if f.call.group_index == index)
-        return ScoredGroup(group=group, rewards=values, total=total, failures=failures)
+        weights = {r.name: r.weight for r in self._rewards}
+        return ScoredGroup(group=group, rewards=values, total=total, weights=weights, failures=failures)
 
 
 @dataclass(frozen=True)

@@ -112,6 +112,7 @@ class ScoredGroup:
     rewards: Mapping[str, np.ndarray]  # name -> [G] float64, unweighted
     total: np.ndarray  # [G] float64, weighted sum
     failures: tuple[RewardFailure, ...] = ()
+    weights: Mapping[str, float] = field(default_factory=dict)  # of each reward in that sum
 
 
 @dataclass(frozen=True)

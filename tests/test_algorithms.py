@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from rlaudio.algorithms.algorithm import Tokens, sequence_mean, token_mean
-from rlaudio.algorithms.grpo import GRPO, k3
+from rlaudio.algorithms.algorithm import Samples, Tokens, sequence_mean, token_mean
+from rlaudio.algorithms.grpo import GRPO
+from rlaudio.algorithms.kl import kl_estimate as k3
 from rlaudio.algorithms.sft import SFT
 
 rewards = arrays(np.float64, (3, 5), elements=st.integers(-20, 20).map(lambda n: n / 4))
@@ -22,58 +23,59 @@ def tokens(logprobs, behaviour, advantages, weights, reference=None):
 
     return Tokens(
         logprobs=as_tensor(logprobs).requires_grad_(),
-        behaviour_logprobs=as_tensor(behaviour),
-        reference_logprobs=None if reference is None else as_tensor(reference),
+        old_logprobs=as_tensor(behaviour),
         advantages=as_tensor(advantages),
         weights=as_tensor(weights),
+        completions=torch.zeros(len(logprobs), dtype=torch.int64),
+        signals={} if reference is None else {"reference": as_tensor(reference)},
     )
 
 
 def test_advantages_are_rewards_minus_the_mean_over_the_sample_deviation():
-    found = GRPO().advantages(torch.tensor([[1.0, 0.0, 0.0, 0.0]]))
+    found = GRPO().advantages(Samples(torch.tensor([[1.0, 0.0, 0.0, 0.0]])))
     deviation = 0.5  # sqrt((0.75^2 + 3 * 0.25^2) / 3)
     expected = torch.tensor([[0.75, -0.25, -0.25, -0.25]]) / (deviation + 1e-4)
     torch.testing.assert_close(found, expected)
 
 
 def test_without_scaling_advantages_are_the_gap_to_the_mean():
-    found = GRPO(scale="none").advantages(torch.tensor([[2.5, 0.5]]))
+    found = GRPO(scale="none").advantages(Samples(torch.tensor([[2.5, 0.5]])))
     torch.testing.assert_close(found, torch.tensor([[1.0, -1.0]]))
 
 
 @given(rewards, st.floats(-5, 5))
 def test_advantages_ignore_a_constant_added_to_the_rewards(values, shift):
-    first = GRPO().advantages(torch.from_numpy(values))
-    second = GRPO().advantages(torch.from_numpy(values) + shift)
+    first = GRPO().advantages(Samples(torch.from_numpy(values)))
+    second = GRPO().advantages(Samples(torch.from_numpy(values) + shift))
     torch.testing.assert_close(first, second, atol=1e-6, rtol=1e-6)
 
 
 @given(rewards)
 def test_advantages_of_a_group_sum_to_zero_and_follow_its_order(values):
-    found = GRPO().advantages(torch.from_numpy(values))
+    found = GRPO().advantages(Samples(torch.from_numpy(values)))
     torch.testing.assert_close(found.sum(-1), torch.zeros(3, dtype=torch.float64), atol=1e-9, rtol=0)
-    permuted = GRPO().advantages(torch.from_numpy(values[:, ::-1].copy()))
+    permuted = GRPO().advantages(Samples(torch.from_numpy(values[:, ::-1].copy())))
     torch.testing.assert_close(permuted.flip(-1), found)
 
 
 def test_a_group_with_equal_rewards_has_no_advantage():
-    assert GRPO().advantages(torch.full((1, 4), 2.5)).tolist() == [[0.0] * 4]
+    assert GRPO().advantages(Samples(torch.full((1, 4), 2.5))).tolist() == [[0.0] * 4]
 
 
 def test_equal_rewards_whose_mean_is_rounded_have_no_advantage_either():
     rewards = torch.full((1, 7), 1.1, dtype=torch.float64)
     rewards[0, 3] = float("nan")
-    found = GRPO().advantages(rewards)
+    found = GRPO().advantages(Samples(rewards))
     assert found.nan_to_num(9.0).tolist() == [[0.0, 0.0, 0.0, 9.0, 0.0, 0.0, 0.0]]
 
 
 def test_a_dropped_sample_counts_in_no_mean_and_stays_nan():
-    found = GRPO(scale="none").advantages(torch.tensor([[1.0, float("nan"), 0.0]]))
+    found = GRPO(scale="none").advantages(Samples(torch.tensor([[1.0, float("nan"), 0.0]])))
     assert found[0, 0] == 0.5 and found[0, 2] == -0.5 and found[0, 1].isnan()
 
 
 def test_a_group_of_one_has_no_advantage():
-    assert GRPO().advantages(torch.tensor([[2.0]])).tolist() == [[0.0]]
+    assert GRPO().advantages(Samples(torch.tensor([[2.0]]))).tolist() == [[0.0]]
 
 
 def test_at_ratio_one_the_loss_is_minus_the_mean_advantage_and_its_gradient_the_policy_gradient():
@@ -158,4 +160,4 @@ def test_sft_is_the_weighted_cross_entropy():
 
 
 def test_grpo_needs_a_reference_only_for_its_kl_term():
-    assert GRPO(kl=0.01).needs_reference and not GRPO(kl=0.0).needs_reference
+    assert "reference" in GRPO(kl=0.01).needs and not GRPO(kl=0.0).needs

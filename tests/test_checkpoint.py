@@ -34,8 +34,8 @@ def test_the_optimizer_comes_back_as_it_was(tmp_path, family):
     optimizer = torch.optim.AdamW([p for p in family.model.parameters() if p.requires_grad])
     sum(w.square().sum() for w in family.model.parameters() if w.requires_grad).backward()
     optimizer.step()
-    save_checkpoint(tmp_path, Cursor(0, 1, 1), family, optimizer, keep=1)
-    state = latest_checkpoint(tmp_path).optimizer_state()
+    save_checkpoint(tmp_path, Cursor(0, 1, 1), family, optimizer.state_dict(), keep=1)
+    state = latest_checkpoint(tmp_path).learner_state()
     for number, moments in optimizer.state_dict()["state"].items():
         assert torch.equal(moments["exp_avg"], state["state"][number]["exp_avg"])
 

@@ -11,8 +11,9 @@ from rlaudio.algorithms.sft import SFT
 from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
 from rlaudio.rollout.targets import Targets
 from rlaudio.rollout.transformers import Transformers
+from rlaudio.strategies.strategy import OptimizerSettings
 from rlaudio.training.credit import assign_credit, describe
-from rlaudio.training.learner import Learner, OptimizerSettings
+from rlaudio.training.learner import Batching, Learner
 from rlaudio.types import RewardFailure, Sampling, ScoredGroup
 from tests.conftest import TINY, make_prompt
 
@@ -77,13 +78,14 @@ def test_the_reference_does_not_move_with_the_policy(family):
     assert torch.equal(before, torch.cat([p.flatten() for p in reference.model.parameters()]))
 
 
-@pytest.mark.parametrize("options", [{"micro_batch_tokens": 1}, {"prompt_once": False}])
-def test_the_update_does_not_depend_on_how_rows_are_batched(family, options):
+@pytest.mark.parametrize("batching", [Batching(micro_batch_tokens=1), Batching(prompt_once=False)])
+def test_the_update_does_not_depend_on_how_rows_are_batched(family, batching):
     twin = family.frozen_copy()
     twin.model.requires_grad_(True)
     rows = assign_credit(sampled(family), GRPO())
     plain, other = (
-        Learner(f, GRPO(kl=0.0), SETTINGS, **o).step(rows, 0) for f, o in ((family, {}), (twin, options))
+        Learner(f, GRPO(kl=0.0), SETTINGS, batching=b).step(rows, 0)
+        for f, b in ((family, Batching()), (twin, batching))
     )
     assert plain["optimizer/grad_norm"] == pytest.approx(other["optimizer/grad_norm"], rel=1e-4)
     assert plain["loss/total"] == pytest.approx(other["loss/total"], abs=1e-6)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from rlaudio.training.packing import Branch, Row, micro_batches, pack, repeated
-from rlaudio.training.policy import token_logprobs
+from rlaudio.training.policy import Distribution, token_logprobs
 from tests.conftest import make_prompt
 
 
@@ -26,18 +26,24 @@ def make_rows(family, support_width=0):
                 support = np.stack([[t, *(o for o in other if o != t)][:support_width]
                                     for t, other in zip(ids, others, strict=True)])  # fmt: skip
             branches.append(
-                Branch(ids, rng.normal(size=length).astype(np.float32), rng.normal(), 1 / length, support)
+                Branch(
+                    ids,
+                    rng.normal(size=length).astype(np.float32),
+                    np.full(length, rng.normal()),
+                    1 / length,
+                    support,
+                )
             )
         rows.append(Row(make_prompt(family, seed, seconds, words=1 + seed), tuple(branches)))
     return rows
 
 
-def forward_backward(family, batches, **options):
+def forward_backward(family, batches, temperature=1.0, **options):
     """Log-probs by (prompt, token) order and gradients of a weighted sum of them."""
     family.model.zero_grad()
     logprobs = []
     for batch in batches:
-        result = token_logprobs(family, batch, **options)
+        result = token_logprobs(family, batch, Distribution(temperature=temperature), **options)
         (result.logprobs * batch.weights * batch.advantages).sum().backward()
         logprobs.append(result.logprobs.detach())
     gradients = {n: p.grad.clone() for n, p in family.model.named_parameters() if p.grad is not None}
@@ -68,8 +74,8 @@ def test_gradients_reach_the_audio_tower_and_the_language_model(family):
 
 def test_gradients_do_not_depend_on_the_micro_batch_size(family):
     rows = make_rows(family)
-    one, one_gradients = forward_backward(family, list(micro_batches(rows, 10**6)))
-    many, many_gradients = forward_backward(family, list(micro_batches(rows, 1)))
+    one, one_gradients = forward_backward(family, map(pack, micro_batches(rows, 10**6)))
+    many, many_gradients = forward_backward(family, map(pack, micro_batches(rows, 1)))
     assert len(list(micro_batches(rows, 10**6))) == 1 and len(list(micro_batches(rows, 1))) == 3
     torch.testing.assert_close(one, many, atol=2e-5, rtol=0)
     assert_same_gradients(one_gradients, many_gradients, 1e-5)
@@ -85,19 +91,19 @@ def test_chunked_logprobs_equal_those_in_one_piece(family):
 
 def test_a_narrow_support_gives_the_renormalised_full_distribution(family):
     rows = make_rows(family, support_width=4)
-    batch = pack(rows)
-    narrow = token_logprobs(family, batch, temperature=0.7).logprobs
+    batch, tempered = pack(rows), Distribution(temperature=0.7)
+    narrow = token_logprobs(family, batch, tempered).logprobs
     without = dataclasses.replace(batch, support=None)
     in_support = [  # full log-probs of each supported token in the place of the target
-        token_logprobs(family, dataclasses.replace(without, targets=tokens), temperature=0.7).logprobs
+        token_logprobs(family, dataclasses.replace(without, targets=tokens), tempered).logprobs
         for tokens in batch.support.unbind(1)
     ]
-    target = token_logprobs(family, without, temperature=0.7).logprobs
+    target = token_logprobs(family, without, tempered).logprobs
     expected = target - torch.stack(in_support).logsumexp(0)
     torch.testing.assert_close(narrow, expected, atol=1e-5, rtol=0)
 
 
 def test_a_token_outside_its_support_is_refused(family):
-    branch = Branch(np.array([120]), np.zeros(1, np.float32), 1.0, 1.0, np.array([[121, 122]]))
+    branch = Branch(np.array([120]), np.zeros(1, np.float32), np.ones(1), 1.0, np.array([[121, 122]]))
     with pytest.raises(ValueError, match="outside its recorded sampling support"):
         pack([Row(make_prompt(family, 0), (branch,))])

@@ -16,7 +16,8 @@ from safetensors.torch import load_file
 from rlaudio import pipeline
 from rlaudio.data.audiomcq import write_audiomcq
 from rlaudio.recipe import load_recipe
-from rlaudio.training.loop import StopRequested, check_versions
+from rlaudio.training.loop import StopRequested
+from rlaudio.training.sampling import check_versions
 from tests.conftest import TINY
 from tests.factories import make_group
 

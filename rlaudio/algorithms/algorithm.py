@@ -30,7 +30,7 @@ class Samples:
     parts: Mapping[str, torch.Tensor] = field(default_factory=dict)  # each reward by name [Q, G], unweighted
     part_weights: Mapping[str, float] = field(default_factory=dict)
     lengths: torch.Tensor = field(default_factory=lambda: torch.zeros(0))  # [Q, G] int64, tokens
-    truncated: torch.Tensor = field(default_factory=lambda: torch.zeros(0))  # [Q, G] bool, hit the token limit
+    truncated: torch.Tensor = field(default_factory=lambda: torch.zeros(0))  # [Q, G] bool, cut short
     signals: Mapping[str, torch.Tensor] = field(default_factory=dict)  # contribution [Q], values [Q, G, C]
 
     @property

@@ -28,9 +28,8 @@ class Stage:
             return self.steps
         return math.ceil((self.epochs or 0.0) * len(self.questions) / questions_per_step)
 
-    def draw(self, step: int, count: int, *key: int | str) -> list[Question]:
-        """The `count` questions of a step: every epoch a new order, a pure function of key and step."""
-        first = step * count
+    def draw(self, first: int, count: int, *key: int | str) -> list[Question]:
+        """`count` questions from the `first` on: every epoch a new order, a pure function of the key."""
         orders: dict[int, np.ndarray] = {}
         drawn = []
         for position in range(first, first + count):

@@ -26,7 +26,10 @@ class Cursor:
 
     stage: int = 0
     step: int = 0
-    weights_version: int = 0  # optimizer steps since the run began
+    weights_version: int = 0  # training steps since the run began
+    drawn: int = 0  # questions of this stage that were drawn
+    rollouts: int = 0  # completions sampled in this stage
+    tokens: int = 0  # target tokens that this stage's optimizer saw
 
 
 @dataclass(frozen=True)
@@ -41,14 +44,14 @@ class Checkpoint:
         """The Hugging Face folder of its weights."""
         return self.path / "model"
 
-    def optimizer_state(self) -> dict[str, Any] | None:
-        """State of the stage's optimizer, None at the start of a stage."""
-        file = self.path / "optimizer.pt"
+    def learner_state(self) -> dict[str, Any] | None:
+        """State of the stage's optimizer and value head, None at the start of a stage."""
+        file = self.path / "learner.pt"
         return torch.load(file, weights_only=True) if file.exists() else None
 
 
 def save_checkpoint(
-    folder: Path, cursor: Cursor, family: ModelFamily, optimizer: torch.optim.Optimizer | None, keep: int
+    folder: Path, cursor: Cursor, family: ModelFamily, learner_state: dict[str, Any] | None, keep: int
 ) -> Path:
     """Write a checkpoint into `folder` and delete all but the newest `keep`.
 
@@ -59,8 +62,8 @@ def save_checkpoint(
     building = folder / f".building-{final.name}"
     with _complete_or_absent(building):
         family.save(building / "model")
-        if optimizer is not None:
-            torch.save(optimizer.state_dict(), building / "optimizer.pt")
+        if learner_state is not None:
+            torch.save(learner_state, building / "learner.pt")
         manifest = {"cursor": asdict(cursor), "sha256": {n: _sha256(building / n) for n in _files(building)}}
         (building / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
         _sync(building)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -12,13 +12,18 @@ from rlaudio.algorithms.sft import SFT
 from rlaudio.answers import sft_target
 from rlaudio.curricula.stage import Stage
 from rlaudio.models.family import ModelFamily
+from rlaudio.processes import ALONE, Processes
+from rlaudio.prompts import PromptBuilder
 from rlaudio.randomness import generator
 from rlaudio.recipe import Recipe
 from rlaudio.rollout.targets import Targets
 from rlaudio.rollout.worker import RolloutWorker
 from rlaudio.scoring import Scorer
-from rlaudio.training.learner import Learner, OptimizerSettings
+from rlaudio.strategies.strategy import OptimizerSettings
+from rlaudio.training.learner import Batching, Correction, Learner
 from rlaudio.training.loop import Course
+from rlaudio.training.policy import Distribution
+from rlaudio.training.signals import Listening, OptionProbabilities, SilentRollouts
 from rlaudio.types import Contribution, Group, Question, Sampling, ScoredGroup
 
 
@@ -43,9 +48,11 @@ def check_stages_can_train(recipe: Recipe, questions: Sequence[Question]) -> Non
             _scorer(recipe)
 
 
-def sft_course(name: str, stage: Stage, recipe: Recipe, family: ModelFamily) -> Course:
+def sft_course(
+    name: str, stage: Stage, recipe: Recipe, family: ModelFamily, processes: Processes = ALONE
+) -> Course:
     """Cross-entropy on the questions' targets."""
-    questions = recipe.sft.questions
+    questions = _shared_out("sft.questions", recipe.sft.questions, processes)
     settings = _optimizer(recipe, stage.total_steps(questions), recipe.sft.lr, recipe.sft.warmup)
     return Course(
         name=name,
@@ -56,7 +63,9 @@ def sft_course(name: str, stage: Stage, recipe: Recipe, family: ModelFamily) -> 
         sampling=Sampling(group_size=1),
         scorer=_Unscored(),
         algorithm=SFT(),
-        learner=Learner(family, SFT(), settings, **_batching(recipe)),
+        learner=Learner(
+            family, SFT(), settings, batching=_batching(recipe), strategy=recipe.strategy, processes=processes
+        ),
     )
 
 
@@ -67,29 +76,81 @@ def rl_course(
     family: ModelFamily,
     worker: RolloutWorker,
     reference: ModelFamily | None,
+    prompts: PromptBuilder,
+    processes: Processes = ALONE,
 ) -> Course:
     """The recipe's algorithm on completions that `worker` samples and the recipe's rewards score."""
-    questions = recipe.sampling.questions
+    questions = _shared_out("sampling.questions", recipe.sampling.questions, processes)
     settings = _optimizer(recipe, stage.total_steps(questions), None, None)
     algorithm = recipe.algorithm()
+    sampling = Sampling(**recipe.sampling.model_dump(exclude={"questions", "rounds"}))
+    scorer = _scorer(recipe)
+    paper = recipe.mismatch.logprobs == "paper"
+    learner = Learner(
+        family,
+        algorithm,
+        replace(settings, value_lr=algorithm.value_lr) if "values" in algorithm.needs else settings,
+        reference=reference,
+        silent_prompt=prompts.silent,
+        distribution=Distribution(temperature=sampling.temperature, on_support=not paper),
+        correction=Correction(by="off" if paper else recipe.mismatch.correct, cap=recipe.mismatch.cap),
+        batching=_batching(recipe, recipe.training.epochs, recipe.training.mini_batches),
+        strategy=recipe.strategy,
+        processes=processes,
+    )
     return Course(
         name=name,
         stage=stage,
         questions=questions,
         steps=settings.steps,
         worker=worker,
-        sampling=Sampling(**recipe.sampling.model_dump(exclude={"questions"})),
-        scorer=_scorer(recipe),
+        sampling=sampling,
+        scorer=scorer,
         algorithm=algorithm,
-        learner=Learner(
-            family,
-            algorithm,
-            settings,
-            reference=reference,
-            temperature=recipe.sampling.temperature,
-            **_batching(recipe),
-        ),
+        learner=learner,
+        rounds=recipe.sampling.rounds,
+        listening=_listening(recipe, learner, worker, scorer, prompts, sampling),
+        max_rollouts=recipe.training.max_rollouts or math.inf,
+        max_tokens=recipe.training.max_tokens or math.inf,
+        mismatch_alarm=recipe.mismatch.alarm,
     )
+
+
+def _listening(
+    recipe: Recipe,
+    learner: Learner,
+    worker: RolloutWorker,
+    scorer: Scorer,
+    prompts: PromptBuilder,
+    sampling: Sampling,
+) -> Listening | None:
+    """How the audio's contribution is measured on policy, where the algorithm asks for it."""
+    if "contribution" not in learner.algorithm.needs:
+        return None
+    settings = recipe.contribution
+    if settings.on_policy == "options":
+        return OptionProbabilities(learner, prompts.silent, _spelled)
+    if settings.success not in recipe.rewards:
+        raise ValueError(
+            f"contribution.success names the reward {settings.success!r}, which the recipe has not; "
+            f"expected one of {', '.join(recipe.rewards)}"
+        )
+    return SilentRollouts(worker, scorer, prompts.silent, sampling, settings.silent_samples, settings.success)
+
+
+def _spelled(question: Question, choice: str) -> str:
+    """An option as a completion that answers with it."""
+    return sft_target(replace(question, answer=choice))
+
+
+def _shared_out(key: str, questions: int, processes: Processes) -> int:
+    """`questions`, if every process gets as many. Raises ValueError."""
+    if questions % processes.size:
+        raise ValueError(
+            f"{key} is {questions} and there are {processes.size} processes; expected a multiple of "
+            f"{processes.size}, such as {questions - questions % processes.size + processes.size}"
+        )
+    return questions
 
 
 def _scorer(recipe: Recipe) -> Scorer:
@@ -111,9 +172,11 @@ def _optimizer(recipe: Recipe, steps: int, lr: float | None, warmup: float | Non
     )
 
 
-def _batching(recipe: Recipe) -> dict[str, Any]:
-    return {
-        "micro_batch_tokens": recipe.training.micro_batch_tokens,
-        "logprob_chunk": recipe.training.logprob_chunk,
-        "prompt_once": recipe.training.prompt_once,
-    }
+def _batching(recipe: Recipe, epochs: int = 1, mini_batches: int = 1) -> Batching:
+    return Batching(
+        micro_batch_tokens=recipe.training.micro_batch_tokens,
+        logprob_chunk=recipe.training.logprob_chunk,
+        prompt_once=recipe.training.prompt_once,
+        epochs=epochs,
+        mini_batches=mini_batches,
+    )

@@ -1,27 +1,80 @@
-"""From scored groups to rows: each completion's advantage and the weight of each of its tokens."""
+"""From scored groups to rows: each completion's advantages, and the weight of each of its tokens."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
 
-from rlaudio.algorithms.algorithm import Algorithm
-from rlaudio.training.packing import Row, make_rows
+from rlaudio.algorithms.algorithm import Algorithm, Samples
+from rlaudio.training.packing import Branch, Row
 from rlaudio.types import ScoredGroup
 
 
-def assign_credit(scored: Sequence[ScoredGroup], algorithm: Algorithm) -> list[Row]:
-    """One row per group with the algorithm's advantages and token weights; dropped samples stay out."""
-    rewards = torch.from_numpy(np.stack([one.total for one in scored]))  # [Q, G]
-    advantages = algorithm.advantages(rewards)
-    lengths = torch.tensor([[len(c.token_ids) for c in one.group.completions] for one in scored])
-    kept = ~advantages.isnan()
-    weights = torch.zeros(lengths.shape, dtype=torch.float64)
-    if kept.any():
-        weights[kept] = algorithm.weights(lengths[kept])
-    return make_rows(scored, advantages.numpy(), weights.numpy())
+def samples_of(scored: Sequence[ScoredGroup], signals: Mapping[str, torch.Tensor] | None = None) -> Samples:
+    """The groups of a step as an algorithm's advantages read them."""
+    completions = [one.group.completions for one in scored]
+    return Samples(
+        rewards=torch.from_numpy(np.stack([one.total for one in scored])),  # [Q, G]
+        parts={
+            name: torch.from_numpy(np.stack([one.rewards[name] for one in scored]))
+            for name in scored[0].rewards
+        },
+        part_weights=scored[0].weights,
+        lengths=torch.tensor([[len(c.token_ids) for c in group] for group in completions]),
+        truncated=torch.tensor([[c.stop_reason == "length" for c in group] for group in completions]),
+        signals=signals or {},
+    )
+
+
+def assign_credit(
+    scored: Sequence[ScoredGroup],
+    algorithm: Algorithm,
+    *,
+    signals: Mapping[str, torch.Tensor] | None = None,
+    mini_batches: int = 1,
+) -> list[Row]:
+    """One row per group with the algorithm's advantages and token weights; dropped samples stay out.
+
+    `scored` are all groups of the step, whichever process holds them, because means, weights and
+    normalisations go over all of them. They are dealt to `mini_batches` updates in their order.
+    """
+    samples = samples_of(scored, signals)
+    advantages = algorithm.advantages(samples)  # [Q, G] or [Q, G, C]
+    by_token = advantages if advantages.dim() == 3 else advantages.unsqueeze(-1).expand(*samples.mask.shape)
+    kept = ~by_token[..., 0].isnan() & ~samples.rewards.isnan()  # [Q, G]
+    returns = algorithm.returns(samples) if "values" in algorithm.needs else None  # type: ignore[attr-defined]
+    parts = np.concatenate(
+        [np.full(len(p), n) for n, p in enumerate(np.array_split(np.arange(len(scored)), mini_batches))]
+    )  # [Q]
+    weights = torch.zeros(samples.lengths.shape, dtype=torch.float64)
+    for part in range(mini_batches):
+        chosen = kept & torch.from_numpy(parts == part).unsqueeze(-1)
+        if chosen.any():
+            weights[chosen] = algorithm.weights(samples.lengths[chosen])
+
+    def branch(q: int, g: int) -> Branch:
+        completion = scored[q].group.completions[g]
+        own = slice(len(completion.token_ids))
+        return Branch(
+            token_ids=completion.token_ids,
+            logprobs=completion.logprobs,
+            advantages=by_token[q, g, own].numpy(),
+            weight=float(weights[q, g]),
+            support=completion.support,
+            signals={}
+            if returns is None
+            else {
+                "old_values": samples.signals["values"][q, g, own].numpy(),
+                "returns": returns[q, g, own].numpy(),
+            },
+        )
+
+    return [
+        Row(one.group.prompt, tuple(branch(q, int(g)) for g in np.flatnonzero(kept[q])), int(parts[q]))
+        for q, one in enumerate(scored)
+    ]
 
 
 def describe(scored: Sequence[ScoredGroup]) -> dict[str, float]:

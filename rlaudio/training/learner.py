@@ -88,8 +88,9 @@ class Learner:
         """
         learned = [row for row in rows if self._teaches(row)]
         learned = self.measure(learned, self._signals_before_updates(), spare=rows)
-        totals, norms = Totals(), []
-        for epoch in range(self.batching.epochs):
+        totals = Totals()
+        norms: list[float] = []
+        for _ in range(self.batching.epochs):
             for mini_batch in range(self.batching.mini_batches):
                 part = [row for row in learned if row.mini_batch == mini_batch]
                 micro = self._in_step_with_others(self._micro_batches(part), rows)
@@ -176,7 +177,7 @@ class Learner:
 
     def _signals_before_updates(self) -> list[str]:
         """What must be known of the policy as it is when the step begins."""
-        wanted = [name for name in ("reference", "silence") if name in self.algorithm.needs]
+        wanted: list[str] = sorted({"reference", "silence"} & self.algorithm.needs)
         moves = self.batching.epochs * self.batching.mini_batches > 1
         return [*wanted, "old"] if moves and self.correction.by != "none" else wanted
 

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from rlaudio.algorithms.algorithm import Algorithm
 from rlaudio.curricula.stage import Stage
-from rlaudio.models.family import ModelFamily
 from rlaudio.progress import progress
 from rlaudio.prompts import PromptBuilder
 from rlaudio.rollout.worker import RolloutWorker
+from rlaudio.training.alarms import Alarms
 from rlaudio.training.checkpoint import Cursor
 from rlaudio.training.credit import assign_credit, describe
 from rlaudio.training.learner import Learner
-from rlaudio.types import Group, Sampling, ScoredGroup
+from rlaudio.training.sampling import Sampled, Scores, sample_step
+from rlaudio.training.signals import Listening, describe_signals, observe
+from rlaudio.types import Sampling, ScoredGroup
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,19 +26,18 @@ class Course:
 
     name: str
     stage: Stage
-    questions: int  # per step
+    questions: int  # per step, over all processes
     steps: int
     worker: RolloutWorker
     sampling: Sampling
     scorer: Scores
     algorithm: Algorithm
     learner: Learner
-
-
-class Scores(Protocol):
-    """Who says how good completions are; rlaudio.scoring.Scorer in RL."""
-
-    def score(self, groups: Sequence[Group]) -> list[ScoredGroup]: ...
+    rounds: int = 1  # of drawing until groups with spread fill the step
+    listening: Listening | None = None
+    max_rollouts: float = float("inf")  # the stage ends with the step that reaches either of these
+    max_tokens: float = float("inf")
+    mismatch_alarm: float = float("inf")
 
 
 class Recorder(Protocol):
@@ -57,7 +58,6 @@ class StopRequested(Exception):
 
 def train(
     course: Course,
-    family: ModelFamily,
     prompts: PromptBuilder,
     recorder: Recorder,
     *,
@@ -72,40 +72,66 @@ def train(
     """Train one stage from `start` to its end; returns the cursor there.
 
     All that is random follows from (seed, stage, step, item, sample), so a stage that goes on from a
-    checkpoint does what it would have done without the break.
+    checkpoint does what it would have done without the break, in however many processes.
     Raises StopRequested after saving, FloatingPointError before an update that would not be finite.
     """
-    cursor = start
-    course.worker.load_weights(family.named_weights(), cursor.weights_version)
+    cursor, learner = start, course.learner
+    alarms = Alarms(mismatch=course.mismatch_alarm)
+    course.worker.load_weights(learner.strategy.weights(), cursor.weights_version)
     for step in progress(range(start.step, course.steps), course.steps - start.step, course.name, "step"):
-        questions = course.stage.draw(step, course.questions, seed, course.name)
-        asked = [prompts.prompt(question) for question in questions]
-        groups = course.worker.generate(asked, course.sampling, (seed, course.name, step))
-        check_versions(groups, cursor.weights_version)
-        scored = course.scorer.score(groups)
-        rows = assign_credit(scored, course.algorithm)
-        metrics = course.learner.step(rows, step)
-        cursor = replace(cursor, step=step + 1, weights_version=cursor.weights_version + 1)
-        course.worker.load_weights(family.named_weights(), cursor.weights_version)
+        if cursor.rollouts >= course.max_rollouts or cursor.tokens >= course.max_tokens:
+            break
+        key = (seed, course.name, step)
+        sampled = sample(course, prompts, cursor, key)
+        signals = observe(sampled, learner, course.listening, key)
+        rows = assign_credit(
+            sampled.learned, course.algorithm, signals=signals, mini_batches=learner.batching.mini_batches
+        )
+        metrics = describe(sampled.groups) | describe_signals(signals, course.listening)
+        metrics |= learner.step(sampled.own_rows(rows), step)
+        cursor = advance(cursor, sampled, metrics)
+        course.worker.load_weights(learner.strategy.weights(), cursor.weights_version)
 
-        recorder.write_rollouts(course.name, step + 1, scored)
-        epoch = (step + 1) * course.questions / len(course.stage.questions)
-        recorder.log_metrics(course.name, step + 1, describe(scored) | metrics | {"data/epoch": epoch})
-        if evaluate_every and (step + 1) % evaluate_every == 0:
-            recorder.log_metrics(course.name, step + 1, evaluate())
+        recorder.write_rollouts(course.name, cursor.step, sampled.groups)
+        epoch = cursor.drawn / len(course.stage.questions)
+        recorder.log_metrics(course.name, cursor.step, metrics | {"data/epoch": epoch})
+        alarms.see(metrics)
+        if evaluate_every and cursor.step % evaluate_every == 0:
+            recorder.log_metrics(course.name, cursor.step, evaluate())
         if stop_requested():
-            save(cursor, course.learner)
+            save(cursor, learner)
             raise StopRequested(cursor)
-        if (step + 1) % save_every == 0:
-            save(cursor, course.learner)
+        if cursor.step % save_every == 0:
+            save(cursor, learner)
     return cursor
 
 
-def check_versions(groups: Sequence[Group], expected: int) -> None:
-    """Refuse completions that other weights sampled. Raises ValueError."""
-    found = {c.weights_version for group in groups for c in group.completions} - {expected}
-    if found:
-        raise ValueError(
-            f"completions of weights version {sorted(found)} in a step of version {expected}; expected the "
-            "current weights; the rollout worker did not take over the last update"
-        )
+def sample(course: Course, prompts: PromptBuilder, cursor: Cursor, key: tuple[int | str, ...]) -> Sampled:
+    """The step's completions, scored."""
+    return sample_step(
+        course.stage,
+        course.worker,
+        course.scorer,
+        prompts,
+        first=cursor.drawn,
+        questions=course.questions,
+        rounds=course.rounds,
+        sampling=course.sampling,
+        key=key,
+        draw_key=key[:2],
+        weights_version=cursor.weights_version,
+        processes=course.learner.strategy.processes,
+    )
+
+
+def advance(cursor: Cursor, sampled: Sampled, metrics: Mapping[str, float]) -> Cursor:
+    """The cursor after one more step."""
+    completions = metrics.get("rollout/completions", 0.0) + metrics.get("rollout/silent_completions", 0.0)
+    return replace(
+        cursor,
+        step=cursor.step + 1,
+        weights_version=cursor.weights_version + 1,
+        drawn=cursor.drawn + sampled.drawn,
+        rollouts=cursor.rollouts + int(completions),
+        tokens=cursor.tokens + int(metrics["optimizer/tokens"]),
+    )

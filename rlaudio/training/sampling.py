@@ -1,0 +1,117 @@
+"""The completions of one step: draw questions, ask, score; again where groups without spread are refilled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+
+from rlaudio.curricula.stage import Stage
+from rlaudio.processes import Processes
+from rlaudio.prompts import PromptBuilder
+from rlaudio.rollout.worker import RolloutWorker, SeedKey
+from rlaudio.training.packing import Row
+from rlaudio.types import Group, Prompt, Sampling, ScoredGroup
+
+
+class Scores(Protocol):
+    """Who says how good completions are; rlaudio.scoring.Scorer in RL."""
+
+    def score(self, groups: Sequence[Group]) -> list[ScoredGroup]: ...
+
+
+@dataclass(frozen=True, eq=False)
+class Sampled:
+    """What one step sampled, over all processes; only the process's own prompts carry features."""
+
+    groups: list[ScoredGroup]  # all that were sampled, in the order in which their questions were drawn
+    chosen: list[int]  # the groups that the step learns from
+    own: Mapping[int, ScoredGroup]  # this process's groups with their features, by place in `groups`
+    drawn: int  # questions
+
+    @property
+    def learned(self) -> list[ScoredGroup]:
+        """The groups that the step learns from."""
+        return [self.groups[i] for i in self.chosen]
+
+    @property
+    def own_learned(self) -> dict[int, ScoredGroup]:
+        """This process's groups among those, by place in `learned`."""
+        return {place: self.own[i] for place, i in enumerate(self.chosen) if i in self.own}
+
+    def own_rows(self, rows: Sequence[Row]) -> list[Row]:
+        """Of the rows of all learned groups those of this process, with their features; none empty."""
+        own = self.own_learned.items()
+        return [replace(rows[place], prompt=one.group.prompt) for place, one in own if rows[place].branches]
+
+
+def sample_step(
+    stage: Stage,
+    worker: RolloutWorker,
+    scorer: Scores,
+    prompts: PromptBuilder,
+    *,
+    first: int,
+    questions: int,
+    rounds: int,
+    sampling: Sampling,
+    key: SeedKey,
+    draw_key: tuple[int | str, ...],
+    weights_version: int,
+    processes: Processes,
+) -> Sampled:
+    """Completions for `questions` questions of the stage, from number `first` on.
+
+    With more than one round further questions are drawn until as many groups have spread in their rewards
+    (DAPO's dynamic sampling, eq. 11 of arXiv:2503.14476); after the last round groups without fill up.
+    Raises ValueError for completions that other weights sampled.
+    """
+    groups: list[ScoredGroup] = []
+    own: dict[int, ScoredGroup] = {}
+    for _ in range(rounds):
+        drawn = stage.draw(first + len(groups), questions, *draw_key)
+        asked = [prompts.prompt(question) for question in processes.share(drawn)]
+        answered = worker.generate(asked, sampling, key)
+        check_versions(answered, weights_version)
+        scored = scorer.score(answered)
+        own |= {len(groups) + processes.rank + i * processes.size: one for i, one in enumerate(scored)}
+        groups += _in_order(processes.gather([_without_features(one) for one in scored]), questions)
+        with_spread = [i for i, one in enumerate(groups) if has_spread(one)]
+        if len(with_spread) >= questions:
+            break
+    if rounds == 1:
+        chosen = list(range(questions))
+    else:
+        without = [i for i in range(len(groups)) if i not in set(with_spread)]
+        chosen = sorted((with_spread + without)[:questions])
+    return Sampled(groups, chosen, own, drawn=len(groups))
+
+
+def has_spread(one: ScoredGroup) -> bool:
+    """Whether two completions of the group have different rewards."""
+    present = one.total[~np.isnan(one.total)]
+    return bool(len(present)) and bool(present.min() < present.max())
+
+
+def check_versions(groups: Sequence[Group], expected: int) -> None:
+    """Refuse completions that other weights sampled. Raises ValueError."""
+    found = {c.weights_version for group in groups for c in group.completions} - {expected}
+    if found:
+        raise ValueError(
+            f"completions of weights version {sorted(found)} in a step of version {expected}; expected the "
+            "current weights; the rollout worker did not take over the last update"
+        )
+
+
+def _in_order(shares: Sequence[Sequence[ScoredGroup]], count: int) -> list[ScoredGroup]:
+    """What the processes hold, each every so-manieth item, as one list."""
+    return [shares[i % len(shares)][i // len(shares)] for i in range(count)]
+
+
+def _without_features(one: ScoredGroup) -> ScoredGroup:
+    """The group as the other processes need it: they never compute with its features, which are large."""
+    prompt: Prompt = one.group.prompt
+    light = replace(prompt, features=prompt.features[:, :0])
+    return replace(one, group=replace(one.group, prompt=light))

@@ -1,0 +1,154 @@
+"""What some algorithms' advantages need beyond rewards: a critic's values, the audio's contribution."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+import torch
+
+from rlaudio.processes import Processes
+from rlaudio.rollout.worker import RolloutWorker, SeedKey
+from rlaudio.training.learner import Learner
+from rlaudio.training.packing import Branch, Row
+from rlaudio.training.sampling import Sampled, Scores
+from rlaudio.types import Prompt, Question, Sampling, ScoredGroup
+
+
+class Listening(Protocol):
+    """A way to measure how much the audio contributes on questions, with the policy as it is."""
+
+    @property
+    def completions(self) -> int:
+        """Sampled in silence for each question."""
+
+    def __call__(self, scored: Sequence[ScoredGroup], key: SeedKey) -> list[float]:
+        """One number for each group, from -1 to 1."""
+
+
+def observe(
+    sampled: Sampled, learner: Learner, contribution: Listening | None, key: SeedKey
+) -> dict[str, torch.Tensor]:
+    """The signals that the learner's algorithm asks for: `values` [Q, G, C], `contribution` [Q]."""
+    processes = learner.strategy.processes
+    signals = {}
+    if "values" in learner.algorithm.needs:
+        signals["values"] = _by_place(_values(sampled.own_learned, learner), processes)
+    if "contribution" in learner.algorithm.needs:
+        assert contribution is not None
+        own = sampled.own_learned
+        measured = dict(zip(own, contribution(list(own.values()), key), strict=True))
+        everywhere = _merged(processes.gather(measured))
+        signals["contribution"] = torch.tensor([everywhere[place] for place in range(len(everywhere))])
+    return signals
+
+
+def describe_signals(signals: Mapping[str, torch.Tensor], contribution: Listening | None) -> dict[str, float]:
+    """Metrics of a step's signals."""
+    if contribution is None or "contribution" not in signals:
+        return {}
+    measured = signals["contribution"]
+    return {
+        "data/contribution": float(measured.mean()),
+        "rollout/silent_completions": float(contribution.completions * len(measured)),
+    }
+
+
+@dataclass(frozen=True, eq=False)
+class SilentRollouts:
+    """Success rate with audio minus that of a few completions in silence.
+
+    A completion succeeds where the reward named `success` is positive.
+    """
+
+    worker: RolloutWorker
+    scorer: Scores
+    silent_prompt: Callable[[Prompt], Prompt]
+    sampling: Sampling
+    completions: int
+    success: str
+
+    def __call__(self, scored: Sequence[ScoredGroup], key: SeedKey) -> list[float]:
+        """One difference for each group."""
+        silent = [self.silent_prompt(one.group.prompt) for one in scored]
+        sampling = replace(self.sampling, group_size=self.completions)
+        in_silence = self.scorer.score(self.worker.generate(silent, sampling, (*key, "silence")))
+        return [
+            _success_rate(heard, self.success) - _success_rate(unheard, self.success)
+            for heard, unheard in zip(scored, in_silence, strict=True)
+        ]
+
+
+@dataclass(frozen=True, eq=False)
+class OptionProbabilities:
+    """The gold option's share of the options' probability, with audio minus in silence.
+
+    Every option is spelled out by `spell(question, option)`; its probability is that of its tokens.
+    """
+
+    learner: Learner
+    silent_prompt: Callable[[Prompt], Prompt]
+    spell: Callable[[Question, str], str]
+    completions: ClassVar[int] = 0
+
+    def __call__(self, scored: Sequence[ScoredGroup], key: SeedKey) -> list[float]:
+        """One difference for each group."""
+        heard = [self._options(one.group.prompt) for one in scored]
+        unheard = [replace(row, prompt=self.silent_prompt(row.prompt)) for row in heard]
+        shares = [_gold_share(row) for row in self.learner.measure([*heard, *unheard], ["old"])]
+        return [a - b for a, b in zip(shares[: len(heard)], shares[len(heard) :], strict=True)]
+
+    def _options(self, prompt: Prompt) -> Row:
+        encode = self.learner.family.encode_completion
+        texts = [self.spell(prompt.question, choice) for choice in prompt.question.choices]
+        return Row(prompt, tuple(_unlearned(encode(text)) for text in texts))
+
+
+# --- helpers -------------------------------------------------------------------------------------
+
+
+def _success_rate(one: ScoredGroup, reward: str) -> float:
+    values = one.rewards[reward]
+    present = values[~np.isnan(values)]
+    return float((present > 0).mean()) if len(present) else 0.0
+
+
+def _gold_share(row: Row) -> float:
+    """Probability of the gold option among the options, by the log-probs of their tokens."""
+    logprobs = np.array([branch.signals["old"].astype(np.float64).sum() for branch in row.branches])
+    shares = np.exp(logprobs - logprobs.max())
+    return float(shares[row.prompt.question.answer_index] / shares.sum())
+
+
+def _values(own: Mapping[int, ScoredGroup], learner: Learner) -> dict[int, list[np.ndarray]]:
+    """The critic's values of every completion, [C] each, by the group's place."""
+    rows = [
+        Row(one.group.prompt, tuple(_unlearned(c.token_ids, c.support) for c in one.group.completions))
+        for one in own.values()
+    ]
+    measured = learner.measure(rows, ["values"])
+    return {
+        place: [branch.signals["values"] for branch in row.branches]
+        for place, row in zip(own, measured, strict=True)
+    }
+
+
+def _unlearned(token_ids: np.ndarray, support: np.ndarray | None = None) -> Branch:
+    """A completion that is only looked at."""
+    nothing = np.zeros(len(token_ids), dtype=np.float32)
+    return Branch(token_ids, nothing, nothing, weight=0.0, support=support)
+
+
+def _by_place(own: dict[int, list[np.ndarray]], processes: Processes) -> torch.Tensor:
+    """Every process's values in the order of the groups, padded with 0: [Q, G, C]."""
+    everywhere = _merged(processes.gather(own))
+    groups = [everywhere[place] for place in range(len(everywhere))]
+    longest = max(len(values) for group in groups for values in group)
+    padded = [[np.pad(values, (0, longest - len(values))) for values in group] for group in groups]
+    return torch.from_numpy(np.array(padded, dtype=np.float64))
+
+
+def _merged(shares: Sequence[dict[int, Any]]) -> dict[int, Any]:
+    return {place: value for share in shares for place, value in share.items()}
