@@ -1,0 +1,104 @@
+"""The completions of a step: refilled where groups have no spread, alike for any number of processes."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from rlaudio.curricula.stage import Stage
+from rlaudio.processes import ALONE, Processes
+from rlaudio.rollout.scripted import Scripted
+from rlaudio.scoring import Scorer
+from rlaudio.training.sampling import sample_step
+from rlaudio.types import Sampling
+from tests.word_family import questions_on_disk, word_prompts
+
+
+def says_yes_now_and_then(prompt, sample):
+    """Questions whose number is a multiple of 3 are answered alike by all samples."""
+    number = int(prompt.question.id.removeprefix("q"))
+    return "yes" if number % 3 == 0 or sample % 2 else "no"
+
+
+def yes(question, completion):
+    return float(completion.text == "yes")
+
+
+def step(questions, processes=ALONE, **options):
+    settings = {"first": 0, "questions": 4, "rounds": 1, "weights_version": 0} | options
+    return sample_step(
+        Stage("rl", tuple(questions), steps=9),
+        Scripted(says_yes_now_and_then),
+        Scorer({"yes": (yes, 1.0)}),
+        word_prompts(),
+        sampling=Sampling(group_size=2, max_new_tokens=4),
+        key=(0, "rl", 0),
+        draw_key=(0, "rl"),
+        processes=processes,
+        **settings,
+    )
+
+
+def ids(groups):
+    return [one.group.prompt.question.id for one in groups]
+
+
+@pytest.fixture
+def questions(tmp_path):
+    return questions_on_disk(tmp_path, 12)
+
+
+def test_one_round_learns_from_every_group_that_was_drawn(questions):
+    sampled = step(questions)
+    assert sampled.drawn == 4 and sampled.chosen == [0, 1, 2, 3]
+    assert ids(sampled.learned) == [q.id for q in Stage("rl", tuple(questions)).draw(0, 4, 0, "rl")]
+
+
+def test_more_rounds_fill_the_step_with_groups_that_have_spread(questions):
+    sampled = step(questions, rounds=3)
+    drawn = [q.id for q in Stage("rl", tuple(questions)).draw(0, sampled.drawn, 0, "rl")]
+    assert ids(sampled.groups) == drawn and sampled.drawn in (8, 12)
+    assert ids(sampled.learned) == [id for id in drawn if int(id[1:]) % 3][:4]
+
+
+def test_the_last_round_fills_up_with_groups_without_spread(questions):
+    alike = [q for q in questions if int(q.id[1:]) % 3 == 0]
+    sampled = step(alike, rounds=2)
+    assert sampled.drawn == 8 and sampled.chosen == [0, 1, 2, 3]
+
+
+def test_the_next_step_goes_on_where_the_last_one_stopped_drawing(questions):
+    first = step(questions)
+    second = step(questions, first=first.drawn)
+    assert not set(ids(first.groups)) & set(ids(second.groups))
+
+
+class Two(Processes):
+    """One of two processes whose partner's share is at hand."""
+
+    partner: list
+
+    def gather(self, value):
+        shares = [value, self.partner.pop(0)]
+        return shares if self.rank == 0 else shares[::-1]
+
+
+def test_two_processes_together_sample_what_one_samples(questions):
+    alone = step(questions, rounds=3)
+    light = [replace(one) for one in alone.groups]
+    for rank in (0, 1):
+        process = Two(rank, 2)
+        rounds = [light[i : i + 4] for i in range(0, len(light), 4)]
+        object.__setattr__(process, "partner", [r[1 - rank :: 2] for r in rounds])
+        sampled = step(questions, process, rounds=3)
+        assert ids(sampled.groups) == ids(alone.groups) and sampled.chosen == alone.chosen
+        assert sorted(sampled.own) == list(range(rank, len(light), 2))
+        for place, one in sampled.own.items():
+            assert ids([one]) == ids([alone.groups[place]])
+            assert np.array_equal(one.total, alone.groups[place].total)
+
+
+def test_only_a_process_s_own_groups_carry_features(questions):
+    sampled = step(questions)
+    assert all(one.group.prompt.features.size == 0 for one in sampled.groups)
+    assert all(one.group.prompt.features.size > 0 for one in sampled.own.values())
