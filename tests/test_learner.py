@@ -1,6 +1,8 @@
 """The optimizer step: what it learns, what it refuses, and that batching changes nothing."""
 
 import math
+from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -13,7 +15,9 @@ from rlaudio.rollout.targets import Targets
 from rlaudio.rollout.transformers import Transformers
 from rlaudio.strategies.strategy import OptimizerSettings
 from rlaudio.training.credit import assign_credit, describe
-from rlaudio.training.learner import Batching, Learner
+from rlaudio.training.learner import Batching, Correction, Learner
+from rlaudio.training.packing import pack
+from rlaudio.training.policy import Distribution, token_logprobs
 from rlaudio.types import RewardFailure, Sampling, ScoredGroup
 from tests.conftest import TINY, make_prompt
 
@@ -80,8 +84,7 @@ def test_the_reference_does_not_move_with_the_policy(family):
 
 @pytest.mark.parametrize("batching", [Batching(micro_batch_tokens=1), Batching(prompt_once=False)])
 def test_the_update_does_not_depend_on_how_rows_are_batched(family, batching):
-    twin = family.frozen_copy()
-    twin.model.requires_grad_(True)
+    twin = fresh()
     rows = assign_credit(sampled(family), GRPO())
     plain, other = (
         Learner(f, GRPO(kl=0.0), SETTINGS, batching=b).step(rows, 0)
@@ -152,3 +155,116 @@ def test_the_learning_rate_warms_up_and_follows_the_cosine_to_zero():
     assert rates[:3] == [0.5, 1.0, 1.0]
     assert rates[6] == pytest.approx(0.5) and rates[10] == pytest.approx(0.0)
     assert rates[4] == pytest.approx(0.5 * (1 + math.cos(math.pi / 4)))
+
+
+def fresh():
+    """The model that `family` was before it learned."""
+    return Qwen2_5Omni(path=TINY, device="cpu")
+
+
+def test_mini_batches_are_updates_one_after_the_other(family):
+    twin = fresh()
+    scored = sampled(family, count=4)
+    learner = Learner(family, GRPO(kl=0.0), SETTINGS, batching=Batching(mini_batches=2))
+    metrics = learner.step(assign_credit(scored, GRPO(kl=0.0), mini_batches=2), 0)
+    assert metrics["optimizer/updates"] == 2.0
+    one_by_one = Learner(twin, GRPO(kl=0.0), SETTINGS)
+    for half in (scored[:2], scored[2:]):
+        one_by_one.step(assign_credit(half, GRPO(kl=0.0)), 0)
+    torch.testing.assert_close(weights_of(family), weights_of(twin), atol=1e-6, rtol=0)
+
+
+def test_the_second_epoch_learns_from_the_same_rows_with_a_moved_policy(family):
+    twin = fresh()
+    rows = assign_credit(sampled(family), GRPO(kl=0.0))
+    Learner(family, GRPO(kl=0.0), SETTINGS, batching=Batching(epochs=2)).step(rows, 0)
+    twice = Learner(twin, GRPO(kl=0.0), SETTINGS)
+    first, second = twice.step(rows, 0), twice.step(rows, 0)
+    assert first["loss/ratio_mean"] == pytest.approx(1.0, abs=1e-4) != second["loss/ratio_mean"]
+    torch.testing.assert_close(weights_of(family), weights_of(twin), atol=1e-6, rtol=0)
+
+
+def shifted(rows, by):
+    """The rows as a sampler would have reported them that is off by `by` nats on every token."""
+    return [
+        replace(row, branches=tuple(replace(b, logprobs=b.logprobs + np.float32(by)) for b in row.branches))
+        for row in rows
+    ]
+
+
+class Seen(GRPO):
+    """GRPO that keeps what its loss was given."""
+
+    tokens: ClassVar[list] = []
+
+    def loss(self, tokens):
+        self.tokens.append(tokens)
+        return super().loss(tokens)
+
+
+@pytest.mark.parametrize(
+    ("by", "factor"),
+    [
+        ("none", lambda length: 1.0),
+        ("off", lambda length: 1.0),
+        ("token", lambda length: math.exp(0.3)),
+        ("sequence", lambda length: min(2.0, math.exp(0.3 * length))),
+    ],
+)
+def test_importance_correction_weighs_tokens_by_trainer_over_sampler(family, by, factor):
+    rows = assign_credit(sampled(family, count=1), GRPO())
+    Seen.tokens.clear()
+    learner = Learner(family, Seen(kl=0.0), SETTINGS, correction=Correction(by=by, cap=2.0))
+    metrics = learner.step(shifted(rows, -0.3), 0)
+    assert metrics["rollout/mismatch_mean"] == pytest.approx(0.3, abs=1e-4)
+    (tokens,) = Seen.tokens
+    expected = [b.weight * factor(len(b.token_ids)) for b in rows[0].branches for _ in b.token_ids]
+    assert tokens.weights.tolist() == pytest.approx(expected, rel=1e-3)
+    ratio = (tokens.logprobs - tokens.old_logprobs).exp().detach()
+    assert ratio.tolist() == pytest.approx([math.exp(0.3) if by == "none" else 1.0] * len(ratio), rel=1e-3)
+
+
+def test_with_several_updates_the_ratio_is_taken_to_the_policy_at_the_start_of_the_step(family):
+    rows = assign_credit(sampled(family, count=1), GRPO())
+    with torch.no_grad():
+        start = token_logprobs(family, pack(rows)).logprobs
+    Seen.tokens.clear()
+    learner = Learner(
+        family, Seen(kl=0.0), SETTINGS, correction=Correction(by="token"), batching=Batching(epochs=2)
+    )
+    learner.step(shifted(rows, -0.3), 0)
+    for tokens in Seen.tokens:
+        torch.testing.assert_close(tokens.old_logprobs, start, atol=1e-5, rtol=0)
+    assert not torch.equal(Seen.tokens[0].logprobs, Seen.tokens[1].logprobs)
+
+
+def test_the_papers_log_probs_ignore_the_sampling_support(family):
+    prompts = [make_prompt(family, 1)]
+    sampling = Sampling(6, temperature=1.5, top_k=4, max_new_tokens=5)
+    rows = assign_credit(score(Transformers(family).generate(prompts, sampling, (0,)), even_tokens), GRPO())
+    gaps = {}
+    for on_support in (True, False):
+        distribution = Distribution(temperature=1.5, on_support=on_support)
+        learner = Learner(fresh(), GRPO(kl=0.0), SETTINGS, distribution=distribution)
+        gaps[on_support] = learner.step(rows, 0)["rollout/mismatch_mean"]
+    assert gaps[True] < 1e-4 and gaps[False] > 0.05
+
+
+def test_the_correlation_of_sampler_and_trainer_is_pearsons(family):
+    rows = assign_credit(sampled(family), GRPO())
+    rng = np.random.default_rng(0)
+    noisy = [
+        replace(
+            row,
+            branches=tuple(
+                replace(b, logprobs=b.logprobs + rng.normal(size=len(b.logprobs)).astype(np.float32))
+                for b in row.branches
+            ),
+        )
+        for row in rows
+    ]
+    with torch.no_grad():
+        trainer = torch.cat([token_logprobs(family, pack([row])).logprobs for row in noisy]).numpy()
+    sampler = np.concatenate([b.logprobs for row in noisy for b in row.branches])
+    found = Learner(family, GRPO(kl=0.0), SETTINGS).step(noisy, 0)["rollout/mismatch_pearson"]
+    assert found == pytest.approx(np.corrcoef(trainer, sampler)[0, 1], abs=1e-4)
