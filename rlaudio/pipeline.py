@@ -13,7 +13,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -48,6 +48,7 @@ logger = logging.getLogger(__name__)
 
 CHECKPOINTS = "checkpoints"
 FINAL = "final"  # the trained model, an ordinary Hugging Face folder
+Part = Literal["labels", "base", "sft"]  # how far a run may be taken: labels, base evaluation, all before RL
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,10 @@ class Data:
     held_out: Mapping[str, list[Question]]
 
 
-def run(recipe: Recipe, out: Path, *, resume: bool = False) -> Path:
+def run(recipe: Recipe, out: Path, *, resume: bool = False, until: Part | None = None) -> Path:
     """Do everything a recipe says and write it into the folder `out`; returns the report's path.
+
+    With `until` the run ends after that part, to be resumed; then the folder is returned.
 
     Raises FileExistsError where `out` holds a run and `resume` is not given, ValueError where the data or
     the recipe cannot be used, StopRequested after Ctrl-C (saved, to be resumed).
@@ -76,13 +79,19 @@ def run(recipe: Recipe, out: Path, *, resume: bool = False) -> Path:
             recipe = with_built_models(recipe, folder.path / "models")
         with _clock(folder, "label"):
             data = _labelled(recipe, data, folder)
+        if until == "labels":
+            return folder.path
         stages = recipe.curriculum(data.train, generator(recipe.seed, "curriculum"))
         check_stages(stages)
         with _clock(folder, "evaluate_base"):
             _evaluate_once(recipe, data, folder, "base", recipe.model.options["path"])
+        if until == "base":
+            return folder.path
         if not (folder.path / FINAL).is_dir():
             with _clock(folder, "train"):
-                _train(recipe, stages, data, folder)
+                _train(recipe, stages, data, folder, only_sft=until == "sft")
+        if until == "sft":
+            return folder.path
         _keep_samples(recipe, stages, data, folder)
         with _clock(folder, "evaluate_final"):
             _evaluate_once(recipe, data, folder, "final", str(folder.path / FINAL))
@@ -276,8 +285,10 @@ def _write_evaluations(results: Mapping[str, Evaluation], folder: Path, name: st
     write_json(folder / f"{name}.json", {held_out: result.to_dict() for held_out, result in results.items()})
 
 
-def _train(recipe: Recipe, stages: Sequence[Stage], data: Data, folder: RunFolder) -> None:
-    """Train all stages from the latest checkpoint on and write the final model."""
+def _train(
+    recipe: Recipe, stages: Sequence[Stage], data: Data, folder: RunFolder, *, only_sft: bool = False
+) -> None:
+    """Train all stages from the latest checkpoint on and write the final model; or those before RL alone."""
     checkpoints = folder.path / CHECKPOINTS
     resumed = latest_checkpoint(checkpoints)
     cursor = resumed.cursor if resumed else Cursor()
@@ -293,6 +304,8 @@ def _train(recipe: Recipe, stages: Sequence[Stage], data: Data, folder: RunFolde
 
     with stop_request() as request:
         for number in range(cursor.stage, len(stages)):
+            if only_sft and stages[number].kind == "rl":
+                return
             course = _open_course(recipe, names[number], stages[number], family, prompts, folder)
             if resumed and cursor.step and (state := resumed.learner_state()):
                 course.learner.strategy.load_state_dict(state)
