@@ -74,8 +74,9 @@ def test_a_dropped_sample_counts_in_no_mean_and_stays_nan():
     assert found[0, 0] == 0.5 and found[0, 2] == -0.5 and found[0, 1].isnan()
 
 
-def test_a_group_of_one_has_no_advantage():
-    assert GRPO().advantages(Samples(torch.tensor([[2.0]]))).tolist() == [[0.0]]
+def test_groups_of_one_are_refused_with_a_way_out():
+    with pytest.raises(ValueError, match=r"found 1; expected 2 or more; raise sampling.group_size, or use"):
+        GRPO().advantages(Samples(torch.tensor([[2.0]])))
 
 
 def test_at_ratio_one_the_loss_is_minus_the_mean_advantage_and_its_gradient_the_policy_gradient():

@@ -107,7 +107,10 @@ def constant_mean(lengths: torch.Tensor, tokens: int) -> torch.Tensor:
 
 def completion_mean(values: torch.Tensor, completions: torch.Tensor) -> torch.Tensor:
     """Mean of `values` [N] over the tokens of each completion, given back to every token [N]."""
+    return completion_sum(values, completions) / completion_sum(torch.ones_like(values), completions)
+
+
+def completion_sum(values: torch.Tensor, completions: torch.Tensor) -> torch.Tensor:
+    """Sum of `values` [N] over the tokens of each completion, given back to every token [N]."""
     size = int(completions.max()) + 1 if len(completions) else 0
-    sums = values.new_zeros(size).index_add(0, completions, values)
-    counts = values.new_zeros(size).index_add(0, completions, torch.ones_like(values))
-    return (sums / counts.clamp(min=1))[completions]
+    return values.new_zeros(size).index_add(0, completions, values)[completions]

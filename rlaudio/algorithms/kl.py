@@ -6,8 +6,11 @@ from typing import Literal
 
 import torch
 
+from rlaudio.algorithms.algorithm import Need
+
 KL = Literal["k1", "k2", "k3"]
 KL_LIMIT = 10.0  # the framework of arXiv:2509.21060 clamps k3 to [-10, 10]
+GAP_LIMIT = 20.0  # k3 is far above its limit there; e^gap would overflow and its gradient be NaN further out
 
 
 def kl_estimate(logprobs: torch.Tensor, reference_logprobs: torch.Tensor, kind: KL = "k3") -> torch.Tensor:
@@ -22,4 +25,10 @@ def kl_estimate(logprobs: torch.Tensor, reference_logprobs: torch.Tensor, kind: 
         return -gap
     if kind == "k2":
         return 0.5 * gap.square()
+    gap = gap.clamp(-GAP_LIMIT, GAP_LIMIT)
     return (gap.exp() - gap - 1.0).clamp(-KL_LIMIT, KL_LIMIT)
+
+
+def kl_needs(weight: float) -> frozenset[Need]:
+    """What a KL term needs: the reference, and groups without advantage. Nothing at weight 0."""
+    return frozenset({"reference", "equal_groups"} if weight else ())

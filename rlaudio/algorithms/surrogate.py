@@ -1,18 +1,38 @@
-"""The clipped surrogate of PPO (eq. 7, arXiv:1707.06347), which most algorithms here share."""
+"""The clipped surrogate of PPO that most algorithms share, ratios for it, and the KL term beside it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import torch
+
+from rlaudio.algorithms.algorithm import Loss, Tokens, completion_mean
+from rlaudio.algorithms.kl import KL, kl_estimate
+
+Parts = dict[str, torch.Tensor]
+
+
+def token_ratio(tokens: Tokens) -> torch.Tensor:
+    """New over old probability of every token [N]."""
+    return (tokens.logprobs - tokens.old_logprobs).exp()
+
+
+def sequence_ratio(tokens: Tokens) -> torch.Tensor:
+    """New over old probability of a token's completion [N], to the power of 1 / its length.
+
+    The value is the completion's, the gradient that of the token's own log-prob: GSPO-token, eq. 13 and 14
+    of arXiv:2507.18071. Averaged over a completion's tokens both are those of GSPO (eq. 7).
+    """
+    gap = tokens.logprobs - tokens.old_logprobs
+    own = gap - gap.detach()  # 0, with the token's gradient
+    return (completion_mean(gap.detach(), tokens.completions) + own).exp()
 
 
 def clipped_surrogate(
     ratio: torch.Tensor, advantages: torch.Tensor, low: float, high: float
-) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+) -> tuple[torch.Tensor, Parts]:
     """What to minimise per token [N], and what to log of it, for ratios and advantages [N].
 
-    The ratio is clipped to [1 - low, 1 + high] where that makes the objective smaller.
+    The ratio is clipped to [1 - low, 1 + high] where that makes the objective smaller (eq. 7,
+    arXiv:1707.06347).
     """
     clipped = ratio.clamp(1.0 - low, 1.0 + high)
     policy = -torch.minimum(ratio * advantages, clipped * advantages)
@@ -23,6 +43,11 @@ def clipped_surrogate(
     }
 
 
-def logged(parts: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The same tensors without gradient."""
-    return {name: values.detach() for name, values in parts.items()}
+def with_kl(tokens: Tokens, terms: torch.Tensor, parts: Parts, weight: float, kind: KL) -> Loss:
+    """The loss of terms [N] plus `weight` times the KL to the reference; `parts` [N] are logged with it."""
+    if weight:
+        kl = kl_estimate(tokens.logprobs, tokens.signals["reference"], kind)
+        terms, parts = terms + weight * kl, {**parts, "loss/kl": kl}
+    return Loss(
+        total=(tokens.weights * terms).sum(), parts={name: value.detach() for name, value in parts.items()}
+    )

@@ -9,7 +9,7 @@ import torch
 import torch.distributed as dist
 
 from rlaudio.processes import Processes
-from rlaudio.strategies.strategy import OptimizerSettings, refuse_nonfinite_norm
+from rlaudio.strategies.strategy import OptimizerSettings, is_head, refuse_nonfinite_norm
 
 
 class Plain:
@@ -23,7 +23,7 @@ class Plain:
         self._masters = {name: _master(p) for name, p in trained}
         self._parameters = dict(trained)
         groups = [
-            {"params": [m for name, m in self._masters.items() if _is_head(name) == head], "peak": peak}
+            {"params": [m for name, m in self._masters.items() if is_head(name) == head], "peak": peak}
             for head, peak in ((False, settings.lr), (True, settings.value_lr))
         ]
         self.optimizer = torch.optim.AdamW(
@@ -56,7 +56,7 @@ class Plain:
                 dist.all_reduce(master.grad)
         norm = float(torch.nn.utils.clip_grad_norm_(masters, self.settings.max_grad_norm))
         try:
-            refuse_nonfinite_norm(norm, "the update was not made; lower the learning rate or replay the step")
+            refuse_nonfinite_norm(norm, "the update was not made")
             for group in self.optimizer.param_groups:
                 group["lr"] = group["peak"] * factor
             self.optimizer.step()
@@ -73,7 +73,7 @@ class Plain:
         return (
             (name.removeprefix("model."), p.detach())
             for name, p in self._parameters.items()
-            if not _is_head(name)
+            if not is_head(name)
         )
 
     def state_dict(self) -> dict[str, Any]:
@@ -81,7 +81,7 @@ class Plain:
         return {
             "optimizer": self.optimizer.state_dict(),
             "masters": {n: m for n, m in self._masters.items() if m is not self._parameters[n]},
-            "value_head": {n: p.detach() for n, p in self._parameters.items() if _is_head(n)},
+            "value_head": {n: p.detach() for n, p in self._parameters.items() if is_head(n)},
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -91,13 +91,12 @@ class Plain:
             for name, tensor in (state["masters"] | state["value_head"]).items():
                 self._masters[name].copy_(tensor)
 
+    def close(self) -> None:
+        """Nothing to give back."""
+
 
 def _master(parameter: torch.nn.Parameter) -> torch.Tensor:
     """The parameter itself, or a float32 copy of one in half precision."""
     if parameter.dtype == torch.float32:
         return parameter
     return parameter.detach().float().requires_grad_()
-
-
-def _is_head(name: str) -> bool:
-    return name.startswith("value_head.")

@@ -71,7 +71,15 @@ class Strategy(Protocol):
         """What this process must keep to go on: optimizer state, master weights, value head."""
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from the state that this process kept."""
+        """Go on from the state that this process kept; all processes must call."""
+
+    def close(self) -> None:
+        """Let go of the module: after this another strategy may train it."""
+
+
+def is_head(name: str) -> bool:
+    """Whether a parameter of the trained module belongs to the value head."""
+    return name.startswith("value_head.")
 
 
 def refuse_nonfinite_norm(norm: float, outcome: str) -> float:

@@ -1,0 +1,79 @@
+"""Contribution-weighted GRPO: questions and tokens count as much as the audio matters for them. Ours.
+
+Subtracting a question's success rate in silence from its rewards would do nothing, since what is constant
+in a group cancels in its mean. So the advantages are multiplied instead:
+
+    A[q, g, t] = max(floor, contribution[q]) * A_GRPO[q, g] * u[t]
+
+`contribution` is the success rate with audio minus that in silence (or the gold option's probability), of
+the policy as it is. u[t] is |log-prob with audio - log-prob in silence| over its mean in the completion.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from rlaudio.algorithms.algorithm import Loss, Need, Samples, Tokens, completion_mean, sequence_mean
+from rlaudio.algorithms.groups import group_advantages
+from rlaudio.algorithms.kl import kl_needs
+from rlaudio.algorithms.options import check_range
+from rlaudio.algorithms.surrogate import clipped_surrogate, token_ratio, with_kl
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContributionWeighted:
+    """GRPO weighted by what the audio contributes, to questions and, with `by_token`, to tokens.
+
+    The gap's absolute value counts: a token that the audio spoke against is as much the ear's business as
+    one that it called for, and blame belongs there. `token_floor` is the share that all tokens get alike,
+    or the words around the answer, which silence predicts just as well, would never be taught.
+    """
+
+    floor: float = 0.1  # no question falls out; one answered better in silence is not turned round
+    by_token: bool = True
+    token_floor: float = 0.1
+    clip: float = 0.2
+    clip_high: float | None = None
+    kl: float = 0.001
+    kl_estimate: Literal["k1", "k2", "k3"] = "k3"
+
+    def __post_init__(self) -> None:
+        for option in ("floor", "token_floor", "clip"):
+            check_range(option, getattr(self, option), 0.0, 1.0)
+        check_range("clip_high", self.clip_high, 0.0)
+        check_range("kl", self.kl, 0.0)
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        """How much the audio contributes, and log-probs in silence for the weights of tokens."""
+        own: set[Need] = {"contribution", "silence"} if self.by_token else {"contribution"}
+        return kl_needs(self.kl) | own
+
+    def advantages(self, samples: Samples) -> torch.Tensor:
+        """Advantages [Q, G] as in GRPO times the question's contribution, at least `floor`."""
+        contribution = samples.signals["contribution"].to(samples.rewards)  # [Q]
+        return group_advantages(samples.rewards) * contribution.clamp(min=self.floor).unsqueeze(-1)
+
+    def weights(self, lengths: torch.Tensor) -> torch.Tensor:
+        """Mean over a completion's tokens, then over completions."""
+        return sequence_mean(lengths)
+
+    def loss(self, tokens: Tokens) -> Loss:
+        """Clipped surrogate of the tokens' weighted advantages, plus KL, weighted over tokens."""
+        advantages = tokens.advantages * self._token_weights(tokens) if self.by_token else tokens.advantages
+        high = self.clip if self.clip_high is None else self.clip_high
+        policy, parts = clipped_surrogate(token_ratio(tokens), advantages, self.clip, high)
+        return with_kl(tokens, policy, parts, self.kl, self.kl_estimate)
+
+    def _token_weights(self, tokens: Tokens) -> torch.Tensor:
+        """Weights [N] of mean 1 in every completion; 1 where silence changes nothing.
+
+        Both log-probs are those of the policy that sampled, so inner epochs do not change the weights.
+        """
+        gap = (tokens.old_logprobs - tokens.signals["silence"]).abs().detach()
+        mean = completion_mean(gap, tokens.completions)
+        share = torch.where(mean > 0.0, gap / mean, 1.0)
+        return self.token_floor + (1.0 - self.token_floor) * share

@@ -1,0 +1,58 @@
+"""DAPO: GRPO that clips less above, averages over tokens and leaves truncated samples out (arXiv:2503.14476).
+
+Its four changes: clip-higher and the token mean (eq. 8) and overlong filtering (section 3.4) are here.
+Dynamic sampling (eq. 11) is the recipe's `sampling.rounds`, at 2 or more; the soft overlong punishment
+(eq. 13) is the reward `cot_length` with `shape: soft_overlong`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from rlaudio.algorithms.algorithm import Loss, Need, Samples, Tokens, token_mean
+from rlaudio.algorithms.groups import group_advantages
+from rlaudio.algorithms.kl import kl_needs
+from rlaudio.algorithms.options import check_range
+from rlaudio.algorithms.surrogate import clipped_surrogate, token_ratio, with_kl
+
+
+@dataclass(frozen=True, kw_only=True)
+class DAPO:
+    """Decoupled clip and dynamic sampling policy optimisation, without a KL term.
+
+    The ratio is clipped to [1 - clip, 1 + clip_high]. `filter_truncated` leaves completions that were cut
+    at the token limit out of the loss; in the group's mean and deviation they still count, as in TRL.
+    """
+
+    clip: float = 0.2
+    clip_high: float = 0.28
+    filter_truncated: bool = True
+    kl: float = 0.0  # section 2.3: a policy that thinks long may leave its start far behind
+    kl_estimate: Literal["k1", "k2", "k3"] = "k3"
+
+    def __post_init__(self) -> None:
+        check_range("clip", self.clip, 0.0, 1.0)
+        check_range("clip_high", self.clip_high, 0.0)
+        check_range("kl", self.kl, 0.0)
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        """Nothing without a KL term."""
+        return kl_needs(self.kl)
+
+    def advantages(self, samples: Samples) -> torch.Tensor:
+        """Advantages [Q, G] as in GRPO (eq. 9), NaN for truncated samples if these are filtered."""
+        left_out = samples.truncated & self.filter_truncated
+        return group_advantages(samples.rewards).masked_fill(left_out, float("nan"))
+
+    def weights(self, lengths: torch.Tensor) -> torch.Tensor:
+        """Equal weight for every token of the update."""
+        return token_mean(lengths)
+
+    def loss(self, tokens: Tokens) -> Loss:
+        """Clipped surrogate (eq. 8), weighted over tokens."""
+        policy, parts = clipped_surrogate(token_ratio(tokens), tokens.advantages, self.clip, self.clip_high)
+        return with_kl(tokens, policy, parts, self.kl, self.kl_estimate)

@@ -1,0 +1,58 @@
+"""GDPO: every reward is normalised in its group before the rewards are summed (arXiv:2601.05242)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from rlaudio.algorithms.algorithm import Loss, Need, Samples, Tokens, sequence_mean, token_mean
+from rlaudio.algorithms.groups import batch_scaled, group_advantages
+from rlaudio.algorithms.kl import kl_needs
+from rlaudio.algorithms.options import check_range
+from rlaudio.algorithms.surrogate import clipped_surrogate, token_ratio, with_kl
+
+
+@dataclass(frozen=True, kw_only=True)
+class GDPO:
+    """GRPO with decoupled rewards: answers that differ in one reward alone get different advantages.
+
+    With rewards summed first, (right, bad format) and (wrong, good format) may fall together. Here each
+    reward becomes a group advantage of its own, the recipe's weights add them up, and the sum is divided by
+    its standard deviation over the step, so that its size does not grow with the number of rewards.
+    """
+
+    clip: float = 0.2
+    clip_high: float | None = None
+    kl: float = 0.001
+    kl_estimate: Literal["k1", "k2", "k3"] = "k3"
+    aggregate: Literal["sequence", "token"] = "sequence"  # as GRPO, which it is compared with
+
+    def __post_init__(self) -> None:
+        check_range("clip", self.clip, 0.0, 1.0)
+        check_range("clip_high", self.clip_high, 0.0)
+        check_range("kl", self.kl, 0.0)
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        """The reference, and groups without advantage, for the KL term alone."""
+        return kl_needs(self.kl)
+
+    def advantages(self, samples: Samples) -> torch.Tensor:
+        """Advantages [Q, G]: those of each reward (eq. 4), summed (eq. 7), over the step's spread (eq. 6)."""
+        total = torch.zeros_like(samples.rewards).masked_fill(samples.rewards.isnan(), float("nan"))
+        for name, weight in samples.part_weights.items():
+            part = samples.parts[name].masked_fill(samples.rewards.isnan(), float("nan"))
+            total = total + weight * group_advantages(part)
+        return batch_scaled(total)
+
+    def weights(self, lengths: torch.Tensor) -> torch.Tensor:
+        """Weight [S] of every token of each completion, by `aggregate`."""
+        return sequence_mean(lengths) if self.aggregate == "sequence" else token_mean(lengths)
+
+    def loss(self, tokens: Tokens) -> Loss:
+        """Clipped surrogate plus `kl` times the KL estimate, weighted over tokens."""
+        high = self.clip if self.clip_high is None else self.clip_high
+        policy, parts = clipped_surrogate(token_ratio(tokens), tokens.advantages, self.clip, high)
+        return with_kl(tokens, policy, parts, self.kl, self.kl_estimate)

@@ -1,0 +1,82 @@
+"""PPO: every token against what a learned critic expected (arXiv:1707.06347), by GAE (arXiv:1506.02438)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from rlaudio.algorithms.algorithm import Loss, Need, Samples, Tokens, token_mean
+from rlaudio.algorithms.groups import batch_normalised
+from rlaudio.algorithms.kl import kl_needs
+from rlaudio.algorithms.options import check_range
+from rlaudio.algorithms.surrogate import clipped_surrogate, token_ratio, with_kl
+
+
+@dataclass(frozen=True, kw_only=True)
+class PPO:
+    """Proximal policy optimisation with a value head; one completion a question is enough.
+
+    The reward comes with the last token, also of a truncated completion. Advantages are normalised over the
+    tokens of the step. Deviations: the KL is a term of the loss, not part of the reward, so that algorithms
+    compared here differ in one thing; no entropy bonus (c2 = 0 in eq. 9), as usual for language models.
+    """
+
+    gamma: float = 1.0  # an answer is short: nothing to discount
+    lam: float = 0.95  # lambda of Table 3
+    clip: float = 0.2
+    value_clip: float | None = 0.2  # the critic moves no further in one step, as in OpenAI's baselines
+    value_weight: float = 1.0  # c1 in eq. 9; the head has a rate of its own, this shapes the joint norm only
+    value_lr: float = 1e-4  # a linear head that starts at 0 learns faster than the policy
+    kl: float = 0.001
+    kl_estimate: Literal["k1", "k2", "k3"] = "k3"
+
+    def __post_init__(self) -> None:
+        for option in ("gamma", "lam", "clip"):
+            check_range(option, getattr(self, option), 0.0, 1.0)
+        for option in ("value_clip", "value_weight", "value_lr", "kl"):
+            check_range(option, getattr(self, option), 0.0)
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        """The critic's values, of all groups: it learns where completions are equally good too."""
+        return kl_needs(self.kl) | {"values", "equal_groups"}
+
+    def advantages(self, samples: Samples) -> torch.Tensor:
+        """Advantages [Q, G, C] by GAE, normalised over the step's tokens; NaN where there is no token."""
+        return batch_normalised(self._gae(samples))
+
+    def returns(self, samples: Samples) -> torch.Tensor:
+        """Advantages before normalisation plus values [Q, G, C]; NaN where there is no token."""
+        return self._gae(samples) + samples.signals["values"]
+
+    def weights(self, lengths: torch.Tensor) -> torch.Tensor:
+        """Equal weight for every token of the update."""
+        return token_mean(lengths)
+
+    def loss(self, tokens: Tokens) -> Loss:
+        """Clipped surrogate plus the critic's clipped squared error (eq. 9), weighted over tokens."""
+        policy, parts = clipped_surrogate(token_ratio(tokens), tokens.advantages, self.clip, self.clip)
+        values, old, returns = (tokens.signals[name] for name in ("values", "old_values", "returns"))
+        plain = 0.5 * (values - returns).square()
+        limit = float("inf") if self.value_clip is None else self.value_clip
+        held = 0.5 * (old + (values - old).clamp(-limit, limit) - returns).square()
+        error = torch.maximum(plain, held)
+        parts |= {"loss/value": error, "loss/value_clip_fraction": (held > plain).float()}
+        return with_kl(tokens, policy + self.value_weight * error, parts, self.kl, self.kl_estimate)
+
+    def _gae(self, samples: Samples) -> torch.Tensor:
+        """Generalised advantage estimates [Q, G, C] (eq. 11 and 12 of PPO); NaN where there is no token."""
+        exists = samples.mask  # [Q, G, C]
+        values = torch.where(exists, samples.signals["values"], 0.0)
+        last = torch.arange(exists.shape[-1]) == samples.lengths.unsqueeze(-1) - 1
+        rewards = torch.where(last, samples.rewards.unsqueeze(-1), 0.0)
+        after = torch.zeros_like(values[..., 0])  # value, then advantage, of the next token; 0 past the end
+        advantages, ahead = torch.zeros_like(values), torch.zeros_like(values[..., 0])
+        for t in reversed(range(values.shape[-1])):
+            delta = rewards[..., t] + self.gamma * after - values[..., t]
+            ahead = delta + self.gamma * self.lam * ahead
+            advantages[..., t], after = ahead, values[..., t]
+        kept = exists & ~samples.rewards.isnan().unsqueeze(-1)
+        return advantages.masked_fill(~kept, float("nan"))
