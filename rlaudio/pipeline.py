@@ -77,6 +77,7 @@ def run(recipe: Recipe, out: Path, *, resume: bool = False, until: Part | None =
         check_stages_can_train(recipe, data.train)
         with _clock(folder, "pretrain"):
             recipe = with_built_models(recipe, folder.path / "models")
+            recipe.model()  # what is wrong with its folder or options stops the run here
         with _clock(folder, "label"):
             data = _labelled(recipe, data, folder)
         if until == "labels":
@@ -141,7 +142,7 @@ def open_voters(recipe: Recipe) -> dict[str, Voter]:
     paths = recipe.contribution.voters
     names = [Path(path).name for path in paths]
     for name, path in zip(names if len(set(names)) == len(names) else paths, paths, strict=True):
-        family = recipe.model(path=path)
+        family = _to_ask(recipe, path)
         voters[name] = Voter(
             prompts=prompts_for(recipe, family),
             open_worker=partial(Transformers, family),
@@ -192,7 +193,7 @@ def evaluate_recipe(recipe: Recipe, out: Path | None = None) -> dict[str, Evalua
         raise ValueError(
             "the recipe names nothing to evaluate on; expected at least one set in data.evaluate"
         )
-    results = _evaluate_model(recipe, held_out, recipe.model(), "evaluate")
+    results = _evaluate_model(recipe, held_out, _to_ask(recipe, recipe.model.options["path"]), "evaluate")
     if out:
         _write_evaluations(results, out)
     return results
@@ -263,7 +264,7 @@ def _evaluate_once(recipe: Recipe, data: Data, folder: RunFolder, when: str, pat
     """Write evaluation/WHEN.json and the single answers, unless they are there."""
     if not data.held_out or (folder.path / "evaluation" / f"{when}.json").exists():
         return
-    results = _evaluate_model(recipe, data.held_out, recipe.model(path=path), f"evaluate {when}")
+    results = _evaluate_model(recipe, data.held_out, _to_ask(recipe, path), f"evaluate {when}")
     _write_evaluations(results, folder.path / "evaluation", when)
 
 
@@ -324,7 +325,7 @@ def _train(
                 )
             cursor = Cursor(number + 1, weights_version=cursor.weights_version)
             save(cursor, None)
-    save_model(folder.path / FINAL, family)
+    save_model(folder.path / FINAL, family.export)
 
 
 def _keep_samples(recipe: Recipe, stages: Sequence[Stage], data: Data, folder: RunFolder) -> None:
@@ -348,17 +349,19 @@ def _open_course(
         return sft_course(name, stage, recipe, family)
     reference = None
     if "reference" in recipe.algorithm().needs:
-        reference = _reference(recipe, family, folder.path / "reference" / name)
+        reference = _reference(family, folder.path / "reference" / name)
     return rl_course(name, stage, recipe, family, recipe.rollout(family), reference, prompts)
 
 
-def _reference(recipe: Recipe, family: ModelFamily, kept: Path) -> ModelFamily:
-    """The policy as it was when the stage began; a resumed run finds it in the folder `kept`."""
+def _reference(family: ModelFamily, kept: Path) -> ModelFamily:
+    """The policy as it was when the stage began; a resumed run finds it in the folder `kept`.
+
+    With an adapter that is the base and the adapter as SFT left it, not the base alone: KL to the base
+    would pull the policy back behind its warm start.
+    """
     if kept.is_dir():
-        reference = recipe.model(path=str(kept))
-        reference.model.requires_grad_(False)
-        return reference
-    save_model(kept, family)
+        return family.frozen_copy(kept)
+    save_model(kept, family.save)
     return family.frozen_copy()
 
 
@@ -394,6 +397,11 @@ def _recipe_to_resume(given: Recipe, copy: Path) -> Recipe:
             f"resume with the recipe in the folder ({copy}), or start a new run with another --out"
         )
     return begun
+
+
+def _to_ask(recipe: Recipe, path: str) -> ModelFamily:
+    """A model that answers and does not train: without the new adapter that would change nothing but time."""
+    return recipe.model(path=path, **({"lora_rank": 0} if "lora_rank" in recipe.model.options else {}))
 
 
 def _with_known_truth(questions: Sequence[Question]) -> list[Question]:

@@ -65,7 +65,7 @@ def test_a_frozen_audio_tower_encodes_each_clip_once(monkeypatch):
 def test_freezing_the_tower_alone_still_trains_the_projector():
     family = Qwen2_5Omni(path=TINY, device="cpu", freeze=("audio_tower",))
     prompt = make_prompt(family, 0)
-    branch = Branch(np.array([200, 201]), np.zeros(2, np.float32), 1.0, 0.5)
+    branch = Branch(np.array([200, 201]), np.zeros(2, np.float32), np.ones(2), 0.5)
     token_logprobs(family, pack([Row(prompt, (branch,))])).logprobs.sum().backward()
     tower = family.model.audio_tower
     assert tower.proj.weight.grad is not None

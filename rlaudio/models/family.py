@@ -17,6 +17,8 @@ TINY_FOLDER = Path(__file__).parent / "tiny"
 class ModelFamily(Protocol):
     """A tokenizer, an audio front end and a model that belong together; its option `path` names a folder.
 
+    The model's weights train, or those of an adapter on it; which of the two is the family's own affair.
+
     Prompts are made here and nowhere else: training and every rollout engine consume the same token
     ids and the same features.
     """
@@ -58,16 +60,22 @@ class ModelFamily(Protocol):
 
     @property
     def head(self) -> torch.nn.Linear:
-        """The output projection, hidden states [..., d] to logits [..., V]."""
+        """The output projection, hidden states [..., d] to logits [..., V]; it may carry an adapter."""
 
     def load_weights(self, weights: Iterable[tuple[str, torch.Tensor]]) -> None:
         """Copy named tensors into the model; tensors that are the model's own are left as they are."""
 
-    def frozen_copy(self) -> ModelFamily:
-        """The same model with weights of its own that do not change: a reference policy."""
+    def frozen_copy(self, folder: Path | None = None) -> ModelFamily:
+        """The model as it is now, or as `save` wrote it into `folder`, with weights that do not change.
+
+        A reference policy; weights that do not train may be shared with it.
+        """
 
     def save(self, folder: Path) -> None:
-        """Write an ordinary Hugging Face folder that loads without rlaudio."""
+        """Write what `path` opens to the same model: all of it, or an adapter and the name of its base."""
+
+    def export(self, folder: Path) -> None:
+        """Write an ordinary Hugging Face folder that loads without rlaudio and peft, adapters merged."""
 
     def named_weights(self) -> Iterable[tuple[str, torch.Tensor]]:
         """The tensors that training may change, by their names in the model."""

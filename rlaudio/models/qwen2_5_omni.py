@@ -12,15 +12,16 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from huggingface_hub import save_torch_state_dict, snapshot_download
-from huggingface_hub.errors import HFValidationError
+from huggingface_hub import save_torch_state_dict
 from transformers import AutoTokenizer, DynamicCache, WhisperFeatureExtractor
 from transformers import Qwen2_5OmniThinkerForConditionalGeneration as Thinker
 from transformers.core_model_loading import revert_weight_conversion
 from transformers.models.qwen2_5_omni.configuration_qwen2_5_omni import Qwen2_5OmniThinkerConfig
 
 from rlaudio.audio.logmel import LogMel
+from rlaudio.models import lora
 from rlaudio.models.family import resolve_model_path
+from rlaudio.models.folders import check_complete, local_folder, read_other_files
 from rlaudio.types import Clip, Prompt, Question
 
 Part = Literal["audio_tower", "projector", "language_model"]
@@ -37,13 +38,6 @@ PLACEHOLDERS = (
     "<|vision_eos|>",
     "<|vision_pad|>",
 )
-PARTS = {
-    "config": ("config.json",),
-    "tokenizer": ("tokenizer.json", "vocab.json"),
-    "audio feature extractor": ("preprocessor_config.json", "processor_config.json"),
-}
-KEPT = (".json", ".jinja", ".txt", ".model")  # kinds of files that describe a model
-WEIGHT_INDEX = ".index.json"
 
 
 def audio_tokens(frames: int) -> int:
@@ -54,8 +48,15 @@ def audio_tokens(frames: int) -> int:
 class Qwen2_5Omni:
     """The thinker of Qwen2.5-Omni with its tokenizer and audio front end.
 
-    `freeze` names the parts that training leaves as they are. With audio tower and projector frozen each
-    clip is encoded once and its embeddings are kept (`audio_cache_mb`).
+    `path` is a model's folder, or that of an adapter, which names its base. `freeze` names the parts that
+    training leaves as they are. Where nothing trains in audio tower and projector each clip is encoded once
+    and its embeddings are kept (`audio_cache_mb`).
+
+    With `lora_rank` above 0 only an adapter of that rank trains, on the linear layers that `lora_targets`
+    names: `q_proj` is the language model's, `audio_tower.q_proj` the audio tower's. All other weights stay
+    as they are, so a part is named in `freeze` or has targets, not both. Unless given, `lora_alpha` is twice
+    the rank, as in SEAR and RT-OPD (arXiv:2609.28778), and the targets are all linear layers of the language
+    model's blocks (arXiv:2305.14314, section 4).
     Source: Qwen2.5-Omni Technical Report, arXiv:2503.20215.
     """
 
@@ -69,14 +70,29 @@ class Qwen2_5Omni:
         freeze: Sequence[Part] = (),
         gradient_checkpointing: bool = False,
         audio_cache_mb: int = 512,
+        lora_rank: int = 0,
+        lora_alpha: float | None = None,
+        lora_targets: tuple[str, ...] = (
+            "q_proj",
+            "k_proj",
+            "v_proj",
+            "o_proj",
+            "gate_proj",
+            "up_proj",
+            "down_proj",
+        ),
     ):
-        self.path = _local_folder(resolve_model_path(path))
-        self._other_files = _read_other_files(Path(self.path))
-        _check_complete(self.path, self._other_files)
+        given = Path(local_folder(resolve_model_path(path)))
+        self.adapter_folder = given if lora.is_adapter(given) else None
+        self.base = lora.base_of(given) if self.adapter_folder else _findable(path)
+        self.path = local_folder(resolve_model_path(self.base)) if self.adapter_folder else str(given)
+        self._other_files = read_other_files(Path(self.path))
+        check_complete(self.path, self._other_files)
         self.dtype = getattr(torch, dtype)
         self.device = torch.device(_pick_device(device))
         self.attention = attention
         self.freeze = tuple(freeze)
+        self.adapter = self._adapter(lora_rank, lora_alpha, lora_targets)
         self.gradient_checkpointing = gradient_checkpointing
         self.tokenizer = AutoTokenizer.from_pretrained(self.path)
         self.feature_extractor = WhisperFeatureExtractor.from_pretrained(self.path)
@@ -136,14 +152,14 @@ class Qwen2_5Omni:
     def model(self) -> Any:
         """The thinker, loaded on first use, in eval mode (no dropout), frozen as asked."""
         model: Any = Thinker.from_pretrained(self.path, dtype=self.dtype, attn_implementation=self.attention)
-        model.to(self.device).eval()
         model.requires_grad_(True)
         unused = (model.visual, model.audio_tower.audio_bos_eos_token)  # audio-only input never reaches them
         for module in (*unused, *(m for part in self.freeze for m in _parts(model)[part])):
             module.requires_grad_(False)
-        if self.gradient_checkpointing:
-            model.gradient_checkpointing_enable()
-        return model
+        self._put_adapter(model)
+        if self.gradient_checkpointing:  # not reentrant: that would want a gradient for the layers' input
+            model.gradient_checkpointing_enable({"use_reentrant": False})
+        return model.to(self.device).eval()
 
     def embed(self, token_ids: torch.Tensor, prompts: Sequence[Prompt] = ()) -> torch.Tensor:
         """Input embeddings [B, T, d] of token ids [B, T], the audio of `prompts` (one a row) in place."""
@@ -176,7 +192,7 @@ class Qwen2_5Omni:
 
     @property
     def head(self) -> torch.nn.Linear:
-        """The output projection, hidden states [..., d] to logits [..., V]."""
+        """The output projection, hidden states [..., d] to logits [..., V]; it may carry an adapter."""
         return self.model.get_output_embeddings()
 
     # --- weights -------------------------------------------------------------------------------
@@ -193,24 +209,45 @@ class Qwen2_5Omni:
                 if own[name].data_ptr() != tensor.data_ptr():
                     own[name].copy_(tensor)
 
-    def frozen_copy(self) -> Qwen2_5Omni:
-        """The same model with weights of its own that do not change: a reference policy."""
+    def frozen_copy(self, folder: Path | None = None) -> Qwen2_5Omni:
+        """The model as it is now, or as `save` wrote it into `folder`, with weights that do not change.
+
+        What training leaves as it is is shared with the policy: beside an adapter, that is the whole base.
+        """
         twin = copy.copy(self)
-        twin.model = copy.deepcopy(self.model).requires_grad_(False)
         twin._audio_cache = _AudioCache(self._audio_cache.limit)
+        if folder and not lora.is_adapter(folder):
+            twin.path = str(folder)
+            del twin.model  # loaded from there on first use
+            twin.model.requires_grad_(False)
+            return twin
+        twin.model = lora.frozen_copy(self.model)
+        if twin.model.audio_tower is self.model.audio_tower:
+            twin._audio_cache = self._audio_cache
+        if folder:
+            lora.read_weights(twin.model, folder)
+        lora.switch_off_zeros(twin.model)
         return twin
 
     def save(self, folder: Path) -> None:
+        """Write what `path` opens again: an adapter in peft's format, or else a whole model."""
+        if self._has_adapter:
+            lora.save_adapter(self.model, folder)
+        else:
+            self.export(folder)
+
+    def export(self, folder: Path) -> None:
         """Write config, tokenizer, processor and weights in the official layout of Qwen2.5-Omni.
 
-        The talker is not kept: the folder loads as a thinker in transformers and in vLLM.
+        An adapter is merged into its base. The talker is not kept: the folder loads as a thinker in
+        transformers and in vLLM.
         """
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in self._other_files.items():
             (folder / name).write_bytes(content)
         config = json.loads(self._other_files["config.json"]) | {"enable_audio_output": False}
         (folder / "config.json").write_text(json.dumps(config, indent=2), encoding="utf-8")
-        state = revert_weight_conversion(self.model, self.model.state_dict())
+        state = revert_weight_conversion(self.model, lora.merged_state(self.model))
         save_torch_state_dict({f"thinker.{name}": tensor for name, tensor in state.items()}, folder)
 
     # --- helpers -------------------------------------------------------------------------------
@@ -246,12 +283,34 @@ class Qwen2_5Omni:
             )
 
     @property
-    def _audio_is_frozen(self) -> bool:
-        return {"audio_tower", "projector"} <= set(self.freeze)
+    def _has_adapter(self) -> bool:
+        return bool(self.adapter or self.adapter_folder)
+
+    def _adapter(self, rank: int, alpha: float | None, targets: Sequence[str]) -> lora.Adapter | None:
+        """The recipe's adapter, if it has one. Raises ValueError."""
+        if rank < 0:
+            raise ValueError(f"lora_rank is {rank}; expected the rank of an adapter, or 0 for none")
+        if not rank:
+            return None
+        with torch.device("meta"):
+            blank: Any = Thinker(Qwen2_5OmniThinkerConfig.from_pretrained(self.path))
+        lora.check_targets(targets, _linear_layers(blank), self.freeze)
+        return lora.Adapter(rank=rank, alpha=2.0 * rank if alpha is None else alpha, targets=tuple(targets))
+
+    def _put_adapter(self, model: Any) -> None:
+        """Put the adapter, from its folder or a new one, on a model that has just been loaded."""
+        layers = _linear_layers(model)
+        names = [name for target in self.adapter.targets for name in layers[target]] if self.adapter else []
+        if self.adapter_folder:
+            lora.open_adapter(model, self.adapter_folder, self.base)
+            if self.adapter:
+                lora.check_same(model, self.adapter, names, self.adapter_folder)
+        elif self.adapter:
+            lora.add_adapter(model, self.adapter, names, self.base)
 
     def _encode_audio(self, prompts: Sequence[Prompt]) -> torch.Tensor:
         """Audio embeddings [audio tokens of all prompts, d] in the order of the prompts."""
-        if not self._audio_is_frozen:
+        if lora.trains(self.model.audio_tower):
             return self._run_tower(prompts)
         new = {p.audio_digest: p for p in prompts if p.audio_digest not in self._audio_cache}
         if new:
@@ -308,34 +367,10 @@ def _pick_device(device: str) -> str:
     return ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
 
 
-def _local_folder(path: str) -> str:
-    """The folder itself, or that of a model of the hub, downloaded once. Raises FileNotFoundError."""
-    if Path(path).is_dir():
-        return path
-    try:
-        return snapshot_download(path)
-    except (HFValidationError, OSError) as error:
-        raise FileNotFoundError(
-            f"model {path}: no such folder, and the hub gave nothing under that name ({error}); "
-            "expected a Hugging Face model folder, a name on the hub or tiny/NAME"
-        ) from error
+def _linear_layers(model: Any) -> dict[str, list[str]]:
+    return lora.linear_layers(model, _parts(model), main="language_model")
 
 
-def _read_other_files(folder: Path) -> dict[str, bytes]:
-    """What describes a model beside its weights: a saved model keeps it, even when the folder is gone."""
-    files = sorted(file for file in folder.iterdir() if file.is_file())
-    return {
-        file.name: file.read_bytes()
-        for file in files
-        if file.suffix in KEPT and not file.name.endswith(WEIGHT_INDEX)
-    }
-
-
-def _check_complete(folder: str, files: Iterable[str]) -> None:
-    """Refuse a folder without a part: transformers would make an empty tokenizer without a word."""
-    for part, names in PARTS.items():
-        if not set(names) & set(files):
-            raise FileNotFoundError(
-                f"model {folder} has no {part}; expected a complete Hugging Face folder, with "
-                f"{' or '.join(names)}; save the processor beside the weights"
-            )
+def _findable(path: str) -> str:
+    """A model's path as an adapter names it: that of a folder is absolute."""
+    return str(Path(path).resolve()) if Path(path).is_dir() else path

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -41,7 +41,7 @@ class Checkpoint:
 
     @property
     def model(self) -> Path:
-        """The Hugging Face folder of its weights."""
+        """The folder of its weights: a whole model, or an adapter that names its base."""
         return self.path / "model"
 
     def learner_state(self) -> dict[str, Any] | None:
@@ -74,11 +74,11 @@ def save_checkpoint(
     return final
 
 
-def save_model(folder: Path, family: ModelFamily) -> None:
-    """Write a model into `folder`, complete or not at all. Raises OSError that says how to go on."""
+def save_model(folder: Path, write: Callable[[Path], None]) -> None:
+    """Have `write` fill the folder, complete or not at all. Raises OSError that says how to go on."""
     building = folder.with_name(f".building-{folder.name}")
     with _complete_or_absent(building):
-        family.save(building)
+        write(building)
         _sync(building)
     building.rename(folder)
 

@@ -130,7 +130,8 @@ def _head_logprobs(
 def _support_logits(head: torch.nn.Module, hidden: torch.Tensor, support: torch.Tensor) -> torch.Tensor:
     """Logits [n, K] of the supported tokens alone: K rows of the projection instead of the vocabulary."""
     rows = support.clamp(min=0)
-    weight = getattr(head, "weight", None)
-    if support.shape[1] > NARROW_SUPPORT or not isinstance(weight, torch.Tensor) or not weight.numel():
-        return head(hidden).gather(-1, rows)  # also where the projection is sharded or carries an adapter
-    return torch.einsum("nd,nkd->nk", hidden, weight[rows])
+    if type(head) is not torch.nn.Linear:  # it may carry an adapter, which its `weight` leaves out
+        return head(hidden).gather(-1, rows)
+    if support.shape[1] > NARROW_SUPPORT or head.bias is not None or not head.weight.numel():  # sharded
+        return head(hidden).gather(-1, rows)
+    return torch.einsum("nd,nkd->nk", hidden, head.weight[rows])

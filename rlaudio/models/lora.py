@@ -1,0 +1,206 @@
+"""Low-rank adapters by peft: put into a model, written and read as peft does, merged, and frozen copies.
+
+A linear layer of weight W computes (W + alpha / rank * B A) x, and only A and B train
+(arXiv:2106.09685). B begins at 0, so the model begins as its base. Adapters are kept in float32 whatever
+the base is in: they are small, and steps of a fine-tuning learning rate are lost in bfloat16.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig, inject_adapter_in_model
+from peft.tuners.lora import LoraLayer
+from peft.tuners.tuners_utils import cast_adapter_dtype
+from peft.utils import get_peft_model_state_dict, set_peft_model_state_dict
+from safetensors.torch import load_file, save_file
+
+CONFIG = "adapter_config.json"
+WEIGHTS = "adapter_model.safetensors"
+PREFIX = "base_model.model."  # of the names in peft's files
+SEED = 0  # of A, in every run and every process
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adapter:
+    """What a recipe says of an adapter."""
+
+    rank: int
+    alpha: float
+    targets: tuple[str, ...]  # names as `linear_layers` gives them
+
+
+def linear_layers(
+    model: torch.nn.Module, parts: Mapping[str, Sequence[torch.nn.Module]], main: str
+) -> dict[str, list[str]]:
+    """Full names of a model's linear layers by what a recipe calls them.
+
+    `q_proj` are those of that name in the part `main`, `audio_tower.q_proj` those in the part audio_tower.
+    A projection that shares its weight with the embedding is none of them: it could not be merged.
+    """
+    embedding: Any = model.get_input_embeddings()  # type: ignore[operator]
+    part_of = {id(m): part for part, tops in parts.items() for top in tops for m in top.modules()}
+    found: dict[str, list[str]] = {}
+    for name, module in model.named_modules():
+        part = part_of.get(id(module))
+        if part and isinstance(module, torch.nn.Linear) and module.weight is not embedding.weight:
+            leaf = name.rpartition(".")[-1]
+            found.setdefault(leaf if part == main else f"{part}.{leaf}", []).append(name)
+    return dict(sorted(found.items()))
+
+
+def check_targets(targets: Collection[str], layers: Collection[str], untouched: Collection[str]) -> None:
+    """Refuse targets that the model has not, and those in the `untouched` parts. Raises ValueError."""
+    unknown = [name for name in targets if name not in layers]
+    if unknown or not targets:
+        named = ", ".join(map(repr, unknown)) or "nothing"
+        raise ValueError(f"lora_targets names {named}; this model has {', '.join(layers)}")
+    for name in targets:
+        part = name.rpartition(".")[0] or "language_model"
+        if part in untouched:
+            raise ValueError(
+                f"lora_targets names {name!r} and freeze names {part}; expected a part in one of them: with "
+                "an adapter everything else is frozen already"
+            )
+
+
+def add_adapter(model: torch.nn.Module, adapter: Adapter, names: Iterable[str], base: str) -> None:
+    """Put a new adapter on the named layers; from now on nothing else in the model trains.
+
+    `base` is where the model's own weights are found when the adapter is opened again.
+    """
+    patterns = sorted({re.sub(r"\\\.\d+\\\.", r"\\.\\d+\\.", re.escape(name)) for name in names})
+    config = LoraConfig(
+        r=adapter.rank,
+        lora_alpha=adapter.alpha,  # type: ignore[arg-type]
+        target_modules="|".join(patterns),  # one expression: a list comes back in another order
+        base_model_name_or_path=base,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(SEED)
+        _inject(model, config)
+
+
+def is_adapter(folder: Path) -> bool:
+    """Whether a folder holds an adapter rather than a model."""
+    return (folder / CONFIG).is_file()
+
+
+def base_of(folder: Path) -> str:
+    """Where the model lies that the adapter in `folder` belongs to. Raises ValueError."""
+    config = LoraConfig.from_pretrained(str(folder))
+    if (
+        not isinstance(config, LoraConfig)
+        or config.use_dora
+        or config.modules_to_save
+        or config.bias != "none"
+    ):
+        raise ValueError(
+            f"{folder}: expected a LoRA adapter of low-rank matrices alone; found another kind of peft "
+            "adapter; merge it into its base with peft and name the merged folder"
+        )
+    if not config.base_model_name_or_path:
+        raise ValueError(
+            f"{folder / CONFIG} does not say which model the adapter belongs to; expected "
+            "base_model_name_or_path; write it there"
+        )
+    return str(config.base_model_name_or_path)
+
+
+def open_adapter(model: torch.nn.Module, folder: Path, base: str) -> None:
+    """Put the adapter that `save_adapter` or peft wrote on the model; from now on nothing else trains.
+
+    Its dropout is not taken over: log-probs of training would not be those of sampling.
+    """
+    config = LoraConfig.from_pretrained(str(folder))
+    config.base_model_name_or_path, config.inference_mode, config.lora_dropout = base, False, 0.0
+    _inject(model, config)
+    read_weights(model, folder)
+
+
+def check_same(model: torch.nn.Module, adapter: Adapter, names: Iterable[str], folder: Path) -> None:
+    """Refuse an opened adapter that is not as the recipe says. Raises ValueError."""
+    config = _config(model)
+    given = {"lora_rank": adapter.rank, "lora_alpha": adapter.alpha, "lora_targets": sorted(names)}
+    found = {"lora_rank": config.r, "lora_alpha": config.lora_alpha, "lora_targets": sorted(_layers(model))}
+    differing = [key for key, value in given.items() if found[key] != value]
+    if differing:
+        raise ValueError(
+            f"{folder}: the adapter there differs from the recipe in {', '.join(differing)} (its rank is "
+            f"{config.r}, its alpha {config.lora_alpha:g}); leave the lora options out to take it as it is"
+        )
+
+
+def read_weights(model: torch.nn.Module, folder: Path) -> None:
+    """Take over the weights of an adapter in `folder`. Raises ValueError where they do not fit the model."""
+    given = load_file(folder / WEIGHTS)
+    result: Any = set_peft_model_state_dict(model, given)
+    missing = [name for name in result.missing_keys if ".lora_" in name]
+    if missing or result.unexpected_keys:
+        raise ValueError(
+            f"{folder / WEIGHTS} does not fit the model: missing {missing[:3]}, unknown "
+            f"{result.unexpected_keys[:3]}; expected an adapter of this model family"
+        )
+
+
+def save_adapter(model: torch.nn.Module, folder: Path) -> None:
+    """Write the adapter in peft's own format: its config, which names the base, and its weights."""
+    folder.mkdir(parents=True, exist_ok=True)
+    _config(model).save_pretrained(str(folder))
+    state = get_peft_model_state_dict(model, save_embedding_layers=False)
+    save_file({f"{PREFIX}{name}": tensor.contiguous() for name, tensor in state.items()}, folder / WEIGHTS)
+
+
+def merged_state(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """The model's tensors under the names that they have without an adapter, the adapter added in float32."""
+    state = {
+        name.replace(".base_layer.", "."): tensor
+        for name, tensor in model.state_dict().items()
+        if ".lora_" not in name
+    }
+    with torch.no_grad():
+        for name, layer in _layers(model).items():
+            weight: torch.Tensor = layer.get_base_layer().weight
+            delta = layer.get_delta_weight("default")
+            state[f"{name}.weight"] = (weight.float() + delta.float()).to(weight.dtype).cpu()
+    return state
+
+
+def frozen_copy(model: torch.nn.Module) -> torch.nn.Module:
+    """A copy whose weights do not change: what trains is copied, modules that training leaves are shared."""
+    shared: dict[int, Any] = {id(module): module for module in model.modules() if not trains(module)}
+    return copy.deepcopy(model, shared).requires_grad_(False)
+
+
+def switch_off_zeros(model: torch.nn.Module) -> None:
+    """Have layers whose adapter is 0, as it is before training, compute as their base alone."""
+    for layer in _layers(model).values():
+        if not layer.lora_B["default"].weight.any():
+            layer.enable_adapters(False)
+
+
+def trains(module: torch.nn.Module) -> bool:
+    """Whether a parameter in the module trains."""
+    return any(p.requires_grad for p in module.parameters())
+
+
+# --- helpers -------------------------------------------------------------------------------------
+
+
+def _inject(model: torch.nn.Module, config: LoraConfig) -> None:
+    inject_adapter_in_model(config, model)
+    cast_adapter_dtype(model, "default")
+
+
+def _config(model: Any) -> LoraConfig:
+    return model.peft_config["default"]
+
+
+def _layers(model: torch.nn.Module) -> dict[str, Any]:
+    return {name: module for name, module in model.named_modules() if isinstance(module, LoraLayer)}
