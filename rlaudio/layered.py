@@ -37,6 +37,24 @@ class Layer:
             keys = keys[:-1]
         return self.origins[keys]
 
+    def at(self, *keys: Hashable) -> Layer:
+        """The map that stands at these keys as a layer of its own; empty where null stands."""
+        values: Any = self.values
+        for key in keys:
+            values = values[key]
+        depth = len(keys)
+        inside = {found[depth:]: origin for found, origin in self.origins.items() if found[:depth] == keys}
+        return Layer(values or {}, {(): self.origin(keys), **inside})
+
+    def below(self, *keys: Hashable) -> Layer:
+        """The layer as the value of a nested map's keys."""
+        values, origins = self.values, {(*keys, *found): origin for found, origin in self.origins.items()}
+        for depth in range(len(keys)):
+            origins[keys[:depth]] = self.origin(())
+        for key in reversed(keys):
+            values = {key: values}
+        return Layer(values, origins)
+
     def without(self, key: str) -> Layer:
         """The layer less one entry of the outermost map."""
         return Layer({k: v for k, v in self.values.items() if k != key}, self.origins)

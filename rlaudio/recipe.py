@@ -13,7 +13,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -28,28 +28,52 @@ from rlaudio.plugins import (
     shipped_folder,
     unknown,
 )
-from rlaudio.schema import Recipe, section_at
+from rlaudio.schema import Recipe, Section, section_at
 from rlaudio.signatures import Option
 
-__all__ = ["Recipe", "find_recipe", "load_recipe", "shipped_recipes"]
+__all__ = [
+    "Recipe",
+    "find_recipe",
+    "folder_of_paths",
+    "load_recipe",
+    "shipped_comparisons",
+    "shipped_recipes",
+    "validate",
+]
+
+S = TypeVar("S", bound=Section)
 
 
-def load_recipe(path_or_name: str | Path, overrides: Sequence[str] = ()) -> Recipe:
+def load_recipe(
+    path_or_name: str | Path, overrides: Sequence[str] = (), *, layers: Sequence[Layer] = ()
+) -> Recipe:
     """The recipe in a YAML file or of a shipped name (`tiny_weak_to_strong`), `KEY=VALUE` overrides applied.
 
-    Raises FileNotFoundError if there is no such file, and ValueError that names file, line and key of
-    every problem in it.
+    `layers` are laid over the file in their order, before the overrides. Raises FileNotFoundError if there
+    is no such file, and ValueError that names file, line and key of every problem in it.
     """
     path = find_recipe(path_or_name)
     defaults = Layer({"name": path.stem, **_DEFAULTS}, {(): Origin(str(path), path.parent)})
-    layer = lay_over(defaults, _read_with_parents(path, _folder_of_paths(path_or_name, path), ()), _removes)
+    layer = lay_over(defaults, _read_with_parents(path, folder_of_paths(path_or_name, path), ()), _removes)
+    if "arms" in layer.values or "grid" in layer.values:
+        raise ValueError(f"{path}: this is a comparison, not a recipe; run it with 'rlaudio compare'")
+    for above in layers:
+        layer = lay_over(layer, _with_explicit_plugins(above), _removes)
     for text in sorted(overrides, key=_override_order):
         layer = lay_over(layer, _with_explicit_plugins(read_override(text, Path.cwd())), _removes)
     layer = _with_common_data(layer)
+    return validate(Recipe, _resolved(layer), layer)
+
+
+def validate(section: type[S], values: dict[str, Any], layer: Layer) -> S:
+    """The section with these values; `layer` knows where each was written.
+
+    Raises ValueError that names file, line and key of every problem.
+    """
     try:
-        return Recipe.model_validate(_resolved(layer))
+        return section.model_validate(values)
     except ValidationError as error:
-        raise ValueError("\n".join(_problems(error, layer))) from error
+        raise ValueError("\n".join(_problems(error, layer, section))) from error
 
 
 def find_recipe(path_or_name: str | Path, relative_to: Path | None = None) -> Path:
@@ -71,12 +95,19 @@ def find_recipe(path_or_name: str | Path, relative_to: Path | None = None) -> Pa
     return path
 
 
+def folder_of_paths(path_or_name: str | Path, path: Path) -> Path:
+    """What relative paths in a recipe are relative to: data is not looked for inside an installed package."""
+    return path.parent if is_path(str(path_or_name)) else Path.cwd()
+
+
 def shipped_recipes() -> dict[str, Path]:
     """Every recipe that ships by name; those in base/ are only for others to extend."""
-    folder = shipped_folder("recipes")
-    return {
-        path.relative_to(folder).with_suffix("").as_posix(): path for path in sorted(folder.rglob("*.yaml"))
-    }
+    return {name: path for name, path in _shipped_files() if not name.startswith(_COMPARE)}
+
+
+def shipped_comparisons() -> dict[str, Path]:
+    """Every comparison that ships by name: `compare_*.yaml` beside the recipes."""
+    return {name: path for name, path in _shipped_files() if name.startswith(_COMPARE)}
 
 
 # --- layers to values ----------------------------------------------------------------------------
@@ -92,6 +123,7 @@ _PLUGINS: dict[Keys, str] = {
 }
 _PLUGIN_MAPS: dict[Keys, str] = {("data", "evaluate"): "data", ("rewards",): "reward"}
 _DEFAULTS = {"algorithm": {"use": "grpo"}, "rollout": {"use": "transformers"}}
+_COMPARE = "compare_"  # begins the names of comparisons that ship
 
 
 def _removes(keys: Keys) -> bool:
@@ -114,13 +146,8 @@ def _read_with_parents(path: Path, folder: Path, children: tuple[Path, ...]) -> 
         parent_path = find_recipe(parent, path.parent)
     except FileNotFoundError as error:
         raise ValueError(f"{where}: extends: {error}") from error
-    below = _read_with_parents(parent_path, _folder_of_paths(parent, parent_path), (*children, path))
+    below = _read_with_parents(parent_path, folder_of_paths(parent, parent_path), (*children, path))
     return lay_over(below.without("name"), layer, _removes)  # a name belongs to one file
-
-
-def _folder_of_paths(path_or_name: str | Path, path: Path) -> Path:
-    """What relative paths in a recipe are relative to: data is not looked for inside an installed package."""
-    return path.parent if is_path(str(path_or_name)) else Path.cwd()
 
 
 def _override_order(text: str) -> tuple[int, bool]:
@@ -211,10 +238,16 @@ def _options(kind: str, use: Any) -> dict[str, Option]:
         return {}  # binding it will say the same with its place
 
 
+def _shipped_files() -> Iterator[tuple[str, Path]]:
+    folder = shipped_folder("recipes")
+    for path in sorted(folder.rglob("*.yaml")):
+        yield path.relative_to(folder).with_suffix("").as_posix(), path
+
+
 # --- messages ------------------------------------------------------------------------------------
 
 
-def _problems(error: ValidationError, layer: Layer) -> Iterator[str]:
+def _problems(error: ValidationError, layer: Layer, root: type[Section]) -> Iterator[str]:
     """One line per problem: file and line, key, what is wrong."""
     messages: dict[Keys, list[str]] = {}
     for problem in error.errors():
@@ -224,17 +257,17 @@ def _problems(error: ValidationError, layer: Layer) -> Iterator[str]:
         raised = problem.get("ctx", {}).get("error")
         if isinstance(raised, OptionError) and (*keys, raised.option) in layer.origins:
             keys = (*keys, raised.option)
-        messages.setdefault(keys, []).append(_message(problem, keys))
+        messages.setdefault(keys, []).append(_message(problem, keys, root))
     for keys, texts in messages.items():
         dotted = "".join(f"{key}: " for key in (".".join(map(str, keys)),) if key)
         yield f"{layer.origin(keys).where}: {dotted}{' or '.join(dict.fromkeys(texts))}"
 
 
-def _message(problem: Any, keys: Keys) -> str:
+def _message(problem: Any, keys: Keys, root: type[Section]) -> str:
     if problem["type"] == "extra_forbidden":
-        return unknown("key", str(keys[-1]), section_at(keys[:-1]).model_fields)
+        return unknown("key", str(keys[-1]), section_at(keys[:-1], root).model_fields)
     if problem["type"] == "missing":
-        return f"is missing; expected: {section_at(keys[:-1]).model_fields[str(keys[-1])].description}"
+        return f"is missing; expected: {section_at(keys[:-1], root).model_fields[str(keys[-1])].description}"
     if problem["type"] == "value_error":
         return str(problem["ctx"]["error"])
     if problem["type"] == "model_type":

@@ -285,9 +285,9 @@ def field_table() -> list[tuple[str, str, str, str]]:
     return list(_field_rows(Recipe, ""))
 
 
-def section_at(keys: Sequence[Hashable]) -> type[BaseModel]:
-    """The section of a recipe that these keys lead to."""
-    section: type[BaseModel] = Recipe
+def section_at(keys: Sequence[Hashable], root: type[BaseModel] | None = None) -> type[BaseModel]:
+    """The section of a recipe, or of another `root`, that these keys lead to."""
+    section: type[BaseModel] = root or Recipe
     for key in keys:
         section = _section_in(section.model_fields[str(key)].annotation) or section
     return section
