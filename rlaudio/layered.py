@@ -48,7 +48,8 @@ class Layer:
 
     def below(self, *keys: Hashable) -> Layer:
         """The layer as the value of a nested map's keys."""
-        values, origins = self.values, {(*keys, *found): origin for found, origin in self.origins.items()}
+        values: Any = self.values
+        origins = {(*keys, *found): origin for found, origin in self.origins.items()}
         for depth in range(len(keys)):
             origins[keys[:depth]] = self.origin(())
         for key in reversed(keys):

@@ -1,13 +1,18 @@
 """Which questions go where, and in which order they are drawn."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 
 from rlaudio.curricula.mixed_to_mixed import mixed_to_mixed
 from rlaudio.curricula.mixed_to_strong import mixed_to_strong
+from rlaudio.curricula.random_split import random_split
 from rlaudio.curricula.rl_only import rl_only
 from rlaudio.curricula.sft_only import sft_only
 from rlaudio.curricula.stage import Stage, check_stages
+from rlaudio.curricula.strong_to_weak import strong_to_weak
+from rlaudio.curricula.weak_only import weak_only
 from rlaudio.curricula.weak_to_strong import weak_to_strong
 from tests.factories import make_question
 
@@ -83,3 +88,51 @@ def test_a_batch_larger_than_the_stage_runs_into_the_next_epoch():
 def test_steps_follow_from_epochs_rounded_up():
     assert Stage("sft", tuple(questions()), epochs=2.0).total_steps(5) == 7
     assert Stage("sft", tuple(questions()), epochs=2.0, steps=3).total_steps(5) == 3
+
+
+def test_strong_to_weak_is_weak_to_strong_turned_around():
+    sft, rl = strong_to_weak(questions(), rng())
+    assert (sft.kind, labels(sft), len(sft.questions)) == ("sft", {"strong"}, 10)
+    assert (rl.kind, labels(rl), len(rl.questions)) == ("rl", {"weak"}, 6)
+
+
+def test_weak_only_shares_the_weak_ones_out():
+    sft, rl = weak_only(questions(), rng())
+    assert (len(sft.questions), len(rl.questions)) == (3, 3)
+    assert labels(sft) == labels(rl) == {"weak"}
+    check_stages([sft, rl])
+    assert [len(stage.questions) for stage in weak_only(questions(), rng(), sft_questions=5)] == [5, 1]
+
+
+def of_types(*counts):
+    """Questions of types with (weak, strong) of each."""
+    return [
+        make_question(id=f"{kind}{label}{n}", category=kind, contribution=label)
+        for kind, (weak, strong) in zip(("sound", "music"), counts, strict=True)
+        for label, count in (("weak", weak), ("strong", strong))
+        for n in range(count)
+    ]
+
+
+def test_a_random_split_has_the_sizes_and_the_types_of_weak_to_strong():
+    asked = of_types((30, 10), (5, 25))
+    split, model = random_split(asked, rng()), weak_to_strong(asked, rng())
+    for stage, other in zip(split, model, strict=True):
+        kinds = [Counter(q.category for q in s.questions) for s in (stage, other)]
+        assert stage.kind == other.kind and kinds[0] == kinds[1]
+        assert labels(stage) == {"weak", "strong"}
+    assert sorted(q.id for s in split for q in s.questions) == sorted(q.id for q in asked)
+
+
+def test_a_random_split_of_all_keeps_the_sizes_alone():
+    asked = of_types((30, 0), (0, 30))
+    kept = random_split(asked, rng())
+    assert {q.category for q in kept[0].questions} == {"sound"}
+    mixed = random_split(asked, rng(), within="all")
+    assert len(mixed[0].questions) == 30 and {q.category for q in mixed[0].questions} == {"sound", "music"}
+
+
+def test_a_random_split_follows_its_generator():
+    asked = of_types((30, 10), (5, 25))
+    other = random_split(asked, np.random.default_rng(1))
+    assert random_split(asked, rng()) == random_split(asked, rng()) != other

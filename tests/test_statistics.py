@@ -1,11 +1,22 @@
 """Intervals and tests of accuracies, against hand numbers and a second way to compute them."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlaudio.evaluation.statistics import bootstrap_interval, mcnemar_p_value, paired_bootstrap_interval
+from rlaudio.evaluation.statistics import (
+    bootstrap_interval,
+    crossed_bootstrap_interval,
+    holm,
+    mcnemar_p_value,
+    paired_bootstrap_interval,
+    seed_noise,
+    sign_flip_p_value,
+    t_quantile,
+)
 
 answers = st.lists(st.booleans(), min_size=1, max_size=60)
 
@@ -123,3 +134,78 @@ def test_mcnemar_of_thousands_of_differing_items_does_not_overflow():
 def test_mcnemar_refuses_scores_that_are_not_right_or_wrong():
     with pytest.raises(ValueError, match="bool"):
         mcnemar_p_value([0.5, 1.0], [0.0, 1.0])
+
+
+# --- several seeds ------------------------------------------------------------------------------------
+
+
+def test_one_seed_crossed_is_the_plain_bootstrap():
+    right = np.arange(400) % 4 == 0
+    crossed = crossed_bootstrap_interval(right[None], resamples=4000, rng=np.random.default_rng(0))
+    plain = bootstrap_interval(right, resamples=4000, rng=np.random.default_rng(1))
+    assert crossed == pytest.approx(plain, abs=0.006)
+
+
+def test_seeds_that_differ_make_the_crossed_interval_wider():
+    rng = np.random.default_rng(0)
+    alike = np.tile(rng.random(300) < 0.5, (4, 1))
+    apart = np.stack([rng.random(300) < p for p in (0.2, 0.4, 0.6, 0.8)])
+    widths = [
+        high - low
+        for low, high in (crossed_bootstrap_interval(v, rng=np.random.default_rng(1)) for v in (alike, apart))
+    ]
+    # of the seeds alone: std (0.2, .4, .6, .8) / sqrt(4) = 0.11, so 0.44 from end to end
+    assert widths[0] < 0.14 and 0.35 < widths[1] < 0.55
+
+
+def test_a_crossed_bootstrap_wants_seeds_by_questions():
+    with pytest.raises(ValueError, match=r"\[seeds, questions\]; found shape \(3,\)"):
+        crossed_bootstrap_interval([1.0, 0.0, 1.0], rng=np.random.default_rng(0))
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=40))
+def test_sign_flips_of_one_answer_each_are_mcnemars_test(pairs):
+    after, before = (np.array(column) for column in zip(*pairs, strict=True))
+    expected = mcnemar_p_value(after, before)
+    assert sign_flip_p_value(after.astype(int) - before.astype(int)) == pytest.approx(expected)
+
+
+@given(st.lists(st.integers(-3, 3), min_size=1, max_size=9))
+def test_sign_flips_are_counted_one_by_one(differences):
+    flips = list(itertools.product((-1, 1), repeat=len(differences)))
+    sums = [sum(s * d for s, d in zip(signs, differences, strict=True)) for signs in flips]
+    expected = np.mean([abs(s) >= abs(sum(differences)) for s in sums])
+    assert sign_flip_p_value(np.array(differences)) == pytest.approx(expected)
+
+
+def test_answers_counted_for_several_seeds_do_not_count_as_several_questions():
+    differences = np.array([1] * 8 + [-1] * 2)
+    assert sign_flip_p_value(3 * differences) == pytest.approx(sign_flip_p_value(differences))
+
+
+def test_holm_multiplies_the_smallest_by_their_number_and_never_falls():
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([0.5, 0.9]) == [1.0, 1.0]
+    assert holm([]) == []
+
+
+@pytest.mark.parametrize(
+    ("degrees", "expected"), [(1, 12.706), (2, 4.303), (10, 2.228), (30, 2.042), (10_000, 1.960)]
+)
+def test_t_quantiles_are_those_of_the_textbook(degrees, expected):
+    assert t_quantile(0.975, degrees) == pytest.approx(expected, abs=6e-4)
+
+
+def test_what_a_seed_does_to_all_arms_alike_is_no_noise():
+    arms, seeds = np.array([[0.5], [0.6], [0.7]]), np.array([0.0, 0.1, -0.2])
+    assert seed_noise(arms + seeds) == pytest.approx(0.0, abs=1e-12)
+
+
+def test_the_noise_of_seeds_by_hand():
+    # residuals +-0.01, sum of squares 4e-4, one degree of freedom, t = 12.706, times sqrt(2 / 2)
+    assert seed_noise([[0.50, 0.54], [0.62, 0.62]]) == pytest.approx(12.706 * 0.02, rel=1e-4)
+
+
+@pytest.mark.parametrize("accuracies", [[[0.5, 0.6]], [[0.5], [0.6]]])
+def test_one_arm_or_one_seed_says_nothing_about_the_noise(accuracies):
+    assert seed_noise(accuracies) is None
