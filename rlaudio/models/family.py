@@ -71,6 +71,9 @@ class ModelFamily(Protocol):
         A reference policy; weights that do not train may be shared with it.
         """
 
+    def trained_copy(self) -> ModelFamily:
+        """The same model with weights of its own that train as these do, and may be taken apart (ZeRO-3)."""
+
     def save(self, folder: Path) -> None:
         """Write what `path` opens to the same model: all of it, or an adapter and the name of its base."""
 

@@ -229,6 +229,17 @@ class Qwen2_5Omni:
         lora.switch_off_zeros(twin.model)
         return twin
 
+    def trained_copy(self) -> Qwen2_5Omni:
+        """The same model with weights of its own that train as these do, and may be taken apart.
+
+        Audio that does not train is still encoded by the whole model: processes need not do it in step.
+        """
+        twin = copy.copy(self)
+        twin.model = copy.deepcopy(self.model)
+        if not lora.trains(self.model.audio_tower):
+            twin._encode_audio = self._encode_audio  # type: ignore[method-assign]
+        return twin
+
     def save(self, folder: Path) -> None:
         """Write what `path` opens again: an adapter in peft's format, or else a whole model."""
         if self._has_adapter:
