@@ -1,0 +1,1 @@
+"""Algorithms against numbers worked out by hand, properties, a second implementation and TRL."""
