@@ -226,7 +226,7 @@ def test_an_adapter_that_peft_wrote_is_opened_without_its_dropout(tmp_path):
         for name, p in model.named_parameters():
             if "lora_B" in name:
                 p.fill_(0.01)
-    model.peft_config["default"].base_model_name_or_path = TINY
+    model.peft_config["default"].base_model_name_or_path = adapted().path
     model.save_pretrained(tmp_path)
     family = Qwen2_5Omni(path=str(tmp_path), device="cpu")
     family.model.train()
