@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,6 +13,14 @@ import torch
 from rlaudio.types import Clip, Prompt, Question
 
 TINY_FOLDER = Path(__file__).parent / "tiny"
+
+
+@dataclass(frozen=True, eq=False)
+class EnginePrompt:
+    """A prompt for an engine that puts audio placeholders in itself and takes features."""
+
+    token_ids: list[int]  # one placeholder a clip
+    audio: Mapping[str, torch.Tensor]  # the prompt's features under vLLM's names for them; empty: text alone
 
 
 class ModelFamily(Protocol):
@@ -35,8 +44,15 @@ class ModelFamily(Protocol):
     def model(self) -> torch.nn.Module:
         """The weights, loaded on first use."""
 
+    @property
+    def has_adapter(self) -> bool:
+        """Whether an adapter comes on top of what lies in `path`."""
+
     def encode_prompt(self, question: Question, system_text: str, user_text: str, clip: Clip) -> Prompt:
         """The prompt of one question about one clip."""
+
+    def engine_prompt(self, prompt: Prompt) -> EnginePrompt:
+        """The same prompt for vLLM; a family that vLLM has not need not offer it."""
 
     def encode_completion(self, text: str) -> np.ndarray:
         """Token ids [C] of an answer, the stop token at the end."""
@@ -82,6 +98,9 @@ class ModelFamily(Protocol):
 
     def named_weights(self) -> Iterable[tuple[str, torch.Tensor]]:
         """The tensors that training may change, by their names in the model."""
+
+    def checkpoint_weights(self) -> Iterable[tuple[str, torch.Tensor]]:
+        """What training may have changed, adapters merged, under the names of an official checkpoint."""
 
 
 def resolve_model_path(path: str | Path) -> str:

@@ -164,12 +164,15 @@ def merged_state(model: torch.nn.Module) -> dict[str, torch.Tensor]:
         for name, tensor in model.state_dict().items()
         if ".lora_" not in name
     }
-    with torch.no_grad():
-        for name, layer in _layers(model).items():
-            weight: torch.Tensor = layer.get_base_layer().weight
-            delta = layer.get_delta_weight("default")
-            state[f"{name}.weight"] = (weight.float() + delta.float()).to(weight.dtype).cpu()
-    return state
+    return state | {f"{name}.weight": _merged(layer).cpu() for name, layer in _layers(model).items()}
+
+
+def merged_trained(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """What training may have changed, named and merged as in `merged_state`: with an adapter its layers."""
+    layers = _layers(model)
+    if layers:
+        return {f"{name}.weight": _merged(layer) for name, layer in layers.items()}
+    return {name: p.detach() for name, p in model.named_parameters() if p.requires_grad}
 
 
 def frozen_copy(model: torch.nn.Module) -> torch.nn.Module:
@@ -196,6 +199,14 @@ def trains(module: torch.nn.Module) -> bool:
 def _inject(model: torch.nn.Module, config: LoraConfig) -> None:
     inject_adapter_in_model(config, model)
     cast_adapter_dtype(model, "default")
+
+
+@torch.no_grad()
+def _merged(layer: Any) -> torch.Tensor:
+    """The weight of a layer and its adapter together."""
+    weight: torch.Tensor = layer.get_base_layer().weight
+    delta: torch.Tensor = layer.get_delta_weight("default")
+    return (weight.float() + delta.float()).to(weight.dtype)
 
 
 def _config(model: Any) -> LoraConfig:

