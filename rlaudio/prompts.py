@@ -40,8 +40,8 @@ def _check_style(style: str) -> None:
         raise ValueError(f"prompt.style is {style!r}; expected one of {', '.join(_ENDINGS)}")
 
 
-class ModelFamily(Protocol):
-    """What prompts need from a model family."""
+class PromptMaker(Protocol):
+    """The part of a model family that makes prompts; `models.family.ModelFamily` is the whole."""
 
     def encode_prompt(self, question: Question, system_text: str, user_text: str, clip: Clip) -> Prompt:
         """Token ids with expanded audio placeholders, and the features of `clip`."""
@@ -52,7 +52,7 @@ class PromptBuilder:
 
     def __init__(
         self,
-        family: ModelFamily,
+        family: PromptMaker,
         *,
         style: Style = "answer_only",
         system: str = SYSTEM,
