@@ -238,7 +238,7 @@ class Qwen2_5Omni:
         twin._audio_cache = _AudioCache(self._audio_cache.limit)
         if folder and not lora.is_adapter(folder):
             twin.path = str(folder)
-            del twin.model  # loaded from there on first use
+            twin.__dict__.pop("model", None)  # loaded from there on first use
             twin.model.requires_grad_(False)
             return twin
         twin.model = lora.frozen_copy(self.model)
@@ -347,12 +347,8 @@ class Qwen2_5Omni:
         if lora.trains(self.model.audio_tower):
             return self._run_tower(prompts)
         new = {p.audio_digest: p for p in prompts if p.audio_digest not in self._audio_cache}
-        if new:
-            with torch.no_grad():
-                encoded = self._run_tower(list(new.values()))
-            counts = [audio_tokens(p.features.shape[1]) for p in new.values()]
-            for digest, part in zip(new, encoded.split(counts), strict=True):
-                self._audio_cache[digest] = part.clone()
+        with torch.no_grad():  # one by one: in company the last bits change, and a resumed run would differ
+            self._audio_cache.update({digest: self._run_tower([p]) for digest, p in new.items()})
         audio = torch.cat([self._audio_cache[p.audio_digest] for p in prompts])
         self._audio_cache.trim()
         return audio
