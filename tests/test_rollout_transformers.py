@@ -10,7 +10,7 @@ from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
 from rlaudio.rollout.sampling import draw
 from rlaudio.rollout.transformers import Transformers
 from rlaudio.training.packing import Branch, Row, pack
-from rlaudio.training.policy import token_logprobs
+from rlaudio.training.policy import Distribution, token_logprobs
 from rlaudio.types import Sampling, greedy
 from tests.conftest import TINY, make_prompt
 
@@ -60,12 +60,20 @@ def test_greedy_tokens_are_those_of_the_plain_model(shared_family, prompts):
 def test_training_computes_the_logprobs_that_sampling_reported(shared_family, prompts, sampling):
     groups = Transformers(shared_family).generate(prompts, sampling, KEY)
     rows = [
-        Row(g.prompt, tuple(Branch(c.token_ids, c.logprobs, 1.0, 1.0, c.support) for c in g.completions))
+        Row(
+            g.prompt,
+            tuple(
+                Branch(c.token_ids, c.logprobs, np.ones(len(c.token_ids)), 1.0, c.support)
+                for c in g.completions
+            ),
+        )
         for g in groups
     ]
     batch = pack(rows)
     with torch.no_grad():
-        trained = token_logprobs(shared_family, batch, temperature=sampling.temperature).logprobs
+        trained = token_logprobs(
+            shared_family, batch, Distribution(temperature=sampling.temperature)
+        ).logprobs
     torch.testing.assert_close(trained, batch.behaviour_logprobs, atol=2e-5, rtol=0)
 
 

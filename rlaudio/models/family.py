@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
+from rlaudio.models.branching import Branching
 from rlaudio.types import Clip, Prompt, Question
 
 TINY_FOLDER = Path(__file__).parent / "tiny"
@@ -64,12 +65,20 @@ class ModelFamily(Protocol):
         """The piece of text behind each token, empty for special tokens."""
 
     def embed(self, token_ids: torch.Tensor, prompts: Sequence[Prompt] = ()) -> torch.Tensor:
-        """Input embeddings [B, T, d] of token ids [B, T], the audio of `prompts` (one a row) in place."""
+        """Input embeddings [B, T, d] of token ids [B, T], the audio of `prompts` in place, in their order."""
 
     def hidden(
-        self, embeddings: torch.Tensor, positions: torch.Tensor, mask: torch.Tensor, cache: Any = None
+        self,
+        embeddings: torch.Tensor,
+        positions: torch.Tensor,
+        mask: torch.Tensor | Branching,
+        cache: Any = None,
     ) -> torch.Tensor:
-        """Last hidden states [B, T, d] under an additive mask [B, 1, T, S]; a given cache is extended."""
+        """Last hidden states [B, T, d]; a given cache is extended.
+
+        What a token attends to is said by an additive mask [B, 1, T, S], or for training by a `Branching`,
+        whose `visible` is such a mask for families that know nothing better; B is then 1.
+        """
 
     def new_cache(self) -> Any:
         """An empty key-value cache for `hidden`."""

@@ -16,11 +16,15 @@ from huggingface_hub import save_torch_state_dict
 from transformers import AutoTokenizer, DynamicCache, WhisperFeatureExtractor
 from transformers import Qwen2_5OmniThinkerForConditionalGeneration as Thinker
 from transformers.core_model_loading import revert_weight_conversion
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, sdpa_mask
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from transformers.models.qwen2_5_omni.configuration_qwen2_5_omni import Qwen2_5OmniThinkerConfig
 
 from rlaudio.audio.logmel import LogMel
 from rlaudio.models import lora
-from rlaudio.models.family import EnginePrompt, resolve_model_path
+from rlaudio.models.branching import Branching, attend
+from rlaudio.models.family import EnginePrompt, additive_mask, resolve_model_path
 from rlaudio.models.folders import check_complete, local_folder, read_other_files
 from rlaudio.types import Clip, Prompt, Question
 
@@ -38,6 +42,7 @@ PLACEHOLDERS = (
     "<|vision_eos|>",
     "<|vision_pad|>",
 )
+BRANCHING = "branching"  # transformers' name for attention that takes a `Branching` or else a mask
 
 
 def audio_tokens(frames: int) -> int:
@@ -167,6 +172,8 @@ class Qwen2_5Omni:
     def model(self) -> Any:
         """The thinker, loaded on first use, in eval mode (no dropout), frozen as asked."""
         model: Any = Thinker.from_pretrained(self.path, dtype=self.dtype, attn_implementation=self.attention)
+        if self.attention == "sdpa":
+            model.get_decoder().set_attn_implementation(BRANCHING)
         model.requires_grad_(True)
         unused = (model.visual, model.audio_tower.audio_bos_eos_token)  # audio-only input never reaches them
         for module in (*unused, *(m for part in self.freeze for m in _parts(model)[part])):
@@ -177,7 +184,7 @@ class Qwen2_5Omni:
         return model.to(self.device).eval()
 
     def embed(self, token_ids: torch.Tensor, prompts: Sequence[Prompt] = ()) -> torch.Tensor:
-        """Input embeddings [B, T, d] of token ids [B, T], the audio of `prompts` (one a row) in place."""
+        """Input embeddings [B, T, d] of token ids [B, T], the audio of `prompts` in place, in their order."""
         embeddings = self.model.get_input_embeddings()(token_ids)
         prompts = [prompt for prompt in prompts if prompt.features.size]  # the others are text alone
         if not prompts:
@@ -189,15 +196,19 @@ class Qwen2_5Omni:
         return embeddings.masked_scatter(where, audio.to(embeddings.dtype))
 
     def hidden(
-        self, embeddings: torch.Tensor, positions: torch.Tensor, mask: torch.Tensor, cache: Any = None
+        self,
+        embeddings: torch.Tensor,
+        positions: torch.Tensor,
+        mask: torch.Tensor | Branching,
+        cache: Any = None,
     ) -> torch.Tensor:
-        """Last hidden states [B, T, d]; `mask` [B, 1, T, S] is additive; a given cache is extended."""
+        """Last hidden states [B, T, d]; a mask [B, 1, T, S] is additive; a given cache is extended."""
         decoder = self.model.get_decoder()
         self._set_checkpointing(decoder, cache is None)
         return decoder(
             inputs_embeds=embeddings,
             position_ids=positions,
-            attention_mask=mask,
+            attention_mask=self._masks(mask),
             past_key_values=cache,
             use_cache=cache is not None,
         ).last_hidden_state
@@ -353,6 +364,14 @@ class Qwen2_5Omni:
         self._audio_cache.trim()
         return audio
 
+    def _masks(self, mask: torch.Tensor | Branching) -> Any:
+        """The mask as the decoder takes it."""
+        if isinstance(mask, torch.Tensor):
+            return mask
+        if self.attention == "eager":
+            return additive_mask(mask.visible(self.device), self.dtype)
+        return dict.fromkeys(self.model.get_decoder().config.layer_types, mask)  # handed on as it is
+
     def _set_checkpointing(self, module: Any, possible: bool) -> None:
         """Training mode is what makes transformers checkpoint, and drop a cache; there is no dropout here."""
         if self.gradient_checkpointing:
@@ -381,6 +400,19 @@ class _AudioCache(OrderedDict[str, torch.Tensor]):
         held = sum(tensor.nbytes for tensor in self.values())
         while held > self.limit:
             held -= self.popitem(last=False)[1].nbytes
+
+
+def _branching_attention(
+    module: Any, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: Any, **options: Any
+) -> tuple[torch.Tensor, None]:
+    """An attention function of transformers, [B, T, heads, width]."""
+    if isinstance(mask, Branching):
+        return attend(query, key, value, mask, options["scaling"]), None
+    return sdpa_attention_forward(module, query, key, value, mask, **options)
+
+
+ALL_ATTENTION_FUNCTIONS.register(BRANCHING, _branching_attention)
+ALL_MASK_ATTENTION_FUNCTIONS.register(BRANCHING, sdpa_mask)
 
 
 def _parts(model: Any) -> dict[str, list[torch.nn.Module]]:

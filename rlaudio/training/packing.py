@@ -4,6 +4,8 @@ A row is `[prompt | completion 1 | ... | completion G]`: each completion is a br
 where the prompt ends and whose tokens attend to the prompt and to themselves. Logits and gradients are
 those of G separate rows `[prompt | completion]`, at a fraction of the tokens; `repeated` makes those
 separate rows, the oracle of the tests.
+
+The rows of a batch stand one after another in one sequence, without padding.
 """
 
 from __future__ import annotations
@@ -15,9 +17,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from rlaudio.models.branching import Branching
 from rlaudio.types import Prompt
-
-PROMPT, PADDING = 0, -1  # branch ids; completions count from 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,13 +49,13 @@ class Row:
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Packed rows, padded to the longest, and their target tokens. B rows, T tokens, N targets."""
+    """Packed rows, one after another, and their target tokens. T tokens, N targets."""
 
     prompts: tuple[Prompt, ...]  # one a row
-    token_ids: torch.Tensor  # [B, T] int64
-    positions: torch.Tensor  # [B, T] int64
-    branches: torch.Tensor  # [B, T] int64: PROMPT, a completion's number from 1, or PADDING
-    predictor: torch.Tensor  # [N] int64, flat index into [B, T] of the token whose output predicts
+    token_ids: torch.Tensor  # [1, T] int64
+    positions: torch.Tensor  # [1, T] int64
+    branching: Branching  # which token belongs to which prompt and completion
+    predictor: torch.Tensor  # [N] int64, index into T of the token whose output predicts
     targets: torch.Tensor  # [N] int64
     behaviour_logprobs: torch.Tensor  # [N]
     advantages: torch.Tensor  # [N]
@@ -65,15 +66,8 @@ class Batch:
 
     @property
     def tokens(self) -> int:
-        """Tokens without padding."""
-        return int((self.branches != PADDING).sum())
-
-    def visible(self) -> torch.Tensor:
-        """Which tokens each token attends to, bool [B, 1, T, T]; padding sees itself, so no row is empty."""
-        query, key = self.branches.unsqueeze(2), self.branches.unsqueeze(1)
-        earlier = torch.ones(query.shape[1], query.shape[1], dtype=torch.bool, device=query.device).tril()
-        own = torch.eye(query.shape[1], dtype=torch.bool, device=query.device)
-        return ((((key == PROMPT) | (key == query)) & earlier & (key != PADDING)) | own).unsqueeze(1)
+        """Tokens of all rows."""
+        return self.branching.tokens
 
     def to(self, device: torch.device) -> Batch:
         """The same batch with its tensors on `device`."""
@@ -89,50 +83,49 @@ def repeated(rows: Sequence[Row]) -> list[Row]:
 
 
 def micro_batches(rows: Sequence[Row], max_tokens: int) -> Iterator[list[Row]]:
-    """Lists of rows of similar length whose padded size stays within `max_tokens`.
+    """Lists of rows of similar length that together have at most `max_tokens` tokens.
 
     A row longer than that goes alone. Weights sum over all batches to what they sum to over the rows,
     so gradients do not depend on `max_tokens`.
     """
     chosen: list[Row] = []
+    tokens = 0
     for row in sorted(rows, key=lambda r: r.length):
-        if chosen and row.length * (len(chosen) + 1) > max_tokens:
+        if chosen and tokens + row.length > max_tokens:
             yield chosen
-            chosen = []
+            chosen, tokens = [], 0
         chosen.append(row)
+        tokens += row.length
     if chosen:
         yield chosen
 
 
 def pack(rows: Sequence[Row]) -> Batch:
     """One batch of the given rows."""
-    length = max(row.length for row in rows)
-    token_ids = np.zeros((len(rows), length), dtype=np.int64)
-    positions = np.zeros_like(token_ids)
-    branches = np.full_like(token_ids, PADDING)
-    predictor = []
-    for r, row in enumerate(rows):
-        prompt = len(row.prompt.token_ids)
-        token_ids[r, :prompt] = row.prompt.token_ids
-        positions[r, :prompt] = row.prompt.positions
-        branches[r, :prompt] = PROMPT
-        start = prompt
-        for number, branch in enumerate(row.branches, start=1):
+    token_ids, positions, predictor = [], [], []
+    start = 0  # of the prompt or branch that comes next
+    for row in rows:
+        token_ids.append(row.prompt.token_ids)
+        positions.append(row.prompt.positions)
+        start += len(row.prompt.token_ids)
+        fork = start - 1  # the prompt's last token
+        for branch in row.branches:
             count = len(branch.token_ids)
-            token_ids[r, start : start + count] = branch.token_ids
-            positions[r, start : start + count] = row.prompt.positions[-1] + 1 + np.arange(count)
-            branches[r, start : start + count] = number
+            token_ids.append(branch.token_ids)
+            positions.append(row.prompt.positions[-1] + 1 + np.arange(count))
             # the prompt's last token predicts the first of every branch, each token then the next
-            predictor.append(r * length + np.array([prompt - 1, *range(start, start + count - 1)]))
+            predictor.append(np.array([fork, *range(start, start + count - 1)]))
             start += count
     flat = [branch for row in rows for branch in row.branches]
     _check_support(flat)
     lengths = [len(b.token_ids) for b in flat]
     return Batch(
         prompts=tuple(row.prompt for row in rows),
-        token_ids=torch.from_numpy(token_ids),
-        positions=torch.from_numpy(positions),
-        branches=torch.from_numpy(branches),
+        token_ids=torch.from_numpy(np.concatenate(token_ids))[None],
+        positions=torch.from_numpy(np.concatenate(positions))[None],
+        branching=Branching(
+            tuple((len(r.prompt.token_ids), tuple(len(b.token_ids) for b in r.branches)) for r in rows)
+        ),
         predictor=torch.from_numpy(np.concatenate(predictor)),
         targets=torch.from_numpy(np.concatenate([b.token_ids for b in flat])),
         behaviour_logprobs=torch.from_numpy(np.concatenate([b.logprobs for b in flat])),
