@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch.utils.checkpoint import checkpoint
 
-from rlaudio.models.family import ModelFamily, additive_mask
+from rlaudio.models.family import ModelFamily
 from rlaudio.training.packing import Batch
 
 NARROW_SUPPORT = 64  # up to this width only the support's rows of the output projection are computed
@@ -78,11 +78,9 @@ def token_logprobs(
     """
     batch = batch.to(family.device)
     hidden = family.hidden(
-        family.embed(batch.token_ids, batch.prompts),
-        batch.positions,
-        additive_mask(batch.visible(), family.dtype),
-    )
-    predicting = hidden.flatten(0, 1)[batch.predictor]  # [N, d]
+        family.embed(batch.token_ids, batch.prompts), batch.positions, batch.branching
+    )  # [1, T, d]
+    predicting = hidden[0, batch.predictor]  # [N, d]
     all_support = batch.support if distribution.on_support else None
     pieces = []
     for start in range(0, len(predicting), chunk):
