@@ -168,6 +168,29 @@ def report(run: Path) -> None:
     click.echo(write_report(run))
 
 
+@main.command()
+@click.argument("step", type=_path(exists=True, file_okay=False), metavar="RUN/replay/STEP")
+@click.option("--json", "json_file", type=_path(dir_okay=False), help="Write all that is found to this file.")
+@_overrides
+def replay(step: Path, json_file: Path | None, overrides: Sequence[str]) -> None:
+    """Compute a step again that stopped a run with NaN or infinity: what is wrong, and where it began.
+
+    Overrides try the step under another recipe; advantages stay as they were kept. Exit status 1 if it is
+    still broken.
+    """
+    _quiet_transformers()
+    from rlaudio.training.replay import replay
+
+    kept, found = replay(step, overrides)
+    click.echo(kept.where)
+    for line in found.lines():
+        click.echo(line)
+    if json_file is not None:
+        json_file.write_text(json.dumps(found.to_dict(), indent=2, ensure_ascii=False), encoding="utf-8")
+        click.echo(f"all of it in {json_file}")
+    raise SystemExit(0 if found.fine else 1)
+
+
 @main.group()
 def data() -> None:
     """Make data."""

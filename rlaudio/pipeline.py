@@ -30,18 +30,21 @@ from rlaudio.models.family import ModelFamily, resolve_model_path
 from rlaudio.pretraining.from_recipe import with_built_models
 from rlaudio.prompts import PromptBuilder
 from rlaudio.randomness import generator
-from rlaudio.recipe import Recipe, load_recipe
+from rlaudio.recipe import Recipe
 from rlaudio.report.files import read_json, read_rows, write_json, write_rows
 from rlaudio.report.page import write_report
 from rlaudio.report.run_folder import RunFolder
 from rlaudio.report.summary import build_summary
+from rlaudio.resuming import check_data, check_world, recipe_to_resume
 from rlaudio.rollout.transformers import Transformers
 from rlaudio.rollout.worker import RolloutWorker
 from rlaudio.training.checkpoint import Cursor, latest_checkpoint, save_checkpoint, save_model
 from rlaudio.training.courses import check_stages_can_train, rl_course, sft_course
 from rlaudio.training.interrupt import stop_request
+from rlaudio.training.kept_step import keep_step
 from rlaudio.training.learner import Learner
 from rlaudio.training.loop import Course, train
+from rlaudio.training.nonfinite import BrokenStep
 from rlaudio.types import Question
 
 logger = logging.getLogger(__name__)
@@ -68,12 +71,15 @@ def run(recipe: Recipe, out: Path, *, resume: bool = False, until: Part | None =
     the recipe cannot be used, StopRequested after Ctrl-C (saved, to be resumed).
     """
     if resume and (out / "recipe.yaml").exists():
-        recipe = _recipe_to_resume(recipe, out / "recipe.yaml")
+        recipe = recipe_to_resume(recipe, out)
     if recipe.threads:
         torch.set_num_threads(recipe.threads)
     with RunFolder.reopen(out) if resume else RunFolder.create(out, recipe.to_yaml()) as folder:
+        if resume:
+            check_world(folder)
         with _clock(folder, "data"):
             data = load_data(recipe)
+            check_data(folder, {"train": data.train, **data.held_out})
         check_stages_can_train(recipe, data.train)
         with _clock(folder, "pretrain"):
             recipe = with_built_models(recipe, folder.path / "models")
@@ -319,6 +325,7 @@ def _train(
                     seed=recipe.seed,
                     save=save,
                     save_every=recipe.training.save_every,
+                    keep_broken=partial(_keep_broken, recipe, folder, course),
                     evaluate=lambda: _measure(recipe, family, data),
                     evaluate_every=recipe.evaluation.every,
                     stop_requested=lambda: request.made,
@@ -326,6 +333,30 @@ def _train(
             cursor = Cursor(number + 1, weights_version=cursor.weights_version)
             save(cursor, None)
     save_model(folder.path / FINAL, family.export)
+
+
+def _keep_broken(
+    recipe: Recipe, folder: RunFolder, course: Course, broken: BrokenStep, at: Cursor, learner: Learner
+) -> str:
+    """Keep the step that came upon NaN or infinity, and say how to look at it and how to go on."""
+    try:
+        step, kept = keep_step(
+            broken,
+            learner,
+            recipe,
+            folder.path / "replay",
+            stage=course.name,
+            kind=course.stage.kind,
+            step=at.step + 1,
+        )
+    except OSError as error:
+        return f"step {at.step + 1} of stage {course.name}: {broken}; the step could not be kept: {error}"
+    return (
+        f"{step.where}: {broken}; the step is kept in {kept}: see what is wrong with it by 'rlaudio replay "
+        f"{kept}'. Once the cause is mended continue with --resume from the latest checkpoint; it computes "
+        "the same numbers again, so for other settings begin a new run from that checkpoint's weights: "
+        f"another --out and -o model.path={folder.path / CHECKPOINTS}/STAGE-STEP/model"
+    )
 
 
 def _keep_samples(recipe: Recipe, stages: Sequence[Stage], data: Data, folder: RunFolder) -> None:
@@ -381,22 +412,6 @@ def _measure(recipe: Recipe, family: ModelFamily, data: Data) -> dict[str, float
 
 
 # --- helpers -------------------------------------------------------------------------------------
-
-
-def _recipe_to_resume(given: Recipe, copy: Path) -> Recipe:
-    """The recipe that the run began with. Raises ValueError where the given one says something else."""
-    begun = load_recipe(copy)
-    differing = [
-        name
-        for name, value in begun.model_dump(mode="json").items()
-        if name not in ("name", "threads") and given.model_dump(mode="json")[name] != value
-    ]
-    if differing:
-        raise ValueError(
-            f"{copy.parent}: the run began with another recipe; it differs in {', '.join(differing)}; "
-            f"resume with the recipe in the folder ({copy}), or start a new run with another --out"
-        )
-    return begun
 
 
 def _to_ask(recipe: Recipe, path: str) -> ModelFamily:

@@ -17,7 +17,7 @@ PACKAGES = ("torch", "transformers", "numpy", "safetensors", "soundfile", "soxr"
 
 
 def versions() -> dict[str, Any]:
-    """rlaudio's version and commit, Python, the packages that decide numbers, platform, devices, threads."""
+    """What decides numbers: rlaudio and its commit, Python, packages, machine, processes, threads."""
     return {
         "rlaudio": rlaudio.__version__,
         "commit": _commit(Path(rlaudio.__file__).parents[1]),
@@ -25,6 +25,7 @@ def versions() -> dict[str, Any]:
         **{package: importlib.metadata.version(package) for package in PACKAGES},
         "platform": platform.platform(),
         "cpu_cores": os.cpu_count(),
+        "processes": int(os.environ.get("WORLD_SIZE", "1")),
         "threads": torch.get_num_threads(),
         "gpus": [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())],
     }

@@ -50,6 +50,7 @@ class Strategy(Protocol):
     is called `module`: a torch module with parameters `model.*` and perhaps `value_head.*`.
     """
 
+    module: torch.nn.Module
     processes: Processes
 
     def forward(self, batch: Any) -> Any:

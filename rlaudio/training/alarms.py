@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from rlaudio.types import ScoredGroup
 
 logger = logging.getLogger(__name__)
 
+STEPS_WITHOUT_SPREAD = 20  # half an hour of a large run, and at 8 completions a group hardly ever chance
+
 
 class Alarms:
-    """Watches the metrics of a stage's steps and warns once of each trouble."""
+    """Watches the steps of a stage and warns once of each trouble.
 
-    def __init__(self, *, mismatch: float, steps_without_spread: int = 20):
+    `steps` is the stage's length: one shorter than STEPS_WITHOUT_SPREAD is told at its end. `mismatch` is
+    the mean gap in nats above which sampler and trainer are too far apart.
+    """
+
+    def __init__(self, *, mismatch: float, steps: int = STEPS_WITHOUT_SPREAD):
         self._mismatch = mismatch
-        self._patience = steps_without_spread
-        self._flat_steps = 0
+        self._patience = max(1, min(steps, STEPS_WITHOUT_SPREAD))
+        self._flat_steps: dict[str, int] = {}  # reward, or "" for their sum -> steps in a row without spread
+        self._taught: set[str] = set()  # rewards that told two completions of a group apart at some time
         self._said: set[str] = set()
 
-    def see(self, metrics: Mapping[str, float]) -> None:
-        """Take note of one step."""
-        self._flat_steps = self._flat_steps + 1 if metrics.get("group/no_spread") == 1.0 else 0
-        if self._flat_steps >= self._patience:
-            self._say(
-                "spread",
-                f"in the last {self._flat_steps} steps all completions of every group had the same reward: "
-                "nothing was learned; look at the rollouts, raise the temperature or change the rewards",
-            )
+    def see(self, metrics: Mapping[str, float], groups: Sequence[ScoredGroup] = ()) -> None:
+        """Take note of one step: its metrics and all groups that were sampled in it."""
+        self._see_rewards(groups)
         mismatch = metrics.get("rollout/mismatch_mean", 0.0)
         if mismatch > self._mismatch:
             self._say(
@@ -35,7 +40,46 @@ class Alarms:
                 "mismatch.correct",
             )
 
+    def _see_rewards(self, groups: Sequence[ScoredGroup]) -> None:
+        """Count for the sum of rewards and for each of them the steps in which it told nothing apart.
+
+        The sum may lose its spread at any time; a single reward, such as one for the format, rightly does
+        when its lesson is learned, so it is only reported where it never taught anything.
+        """
+        if not groups or not groups[0].rewards:  # a teacher's completions have no rewards
+            return
+        if self._flat("", [one.total for one in groups]):
+            self._say(
+                "spread",
+                f"in the last {self._flat_steps['']} steps all completions of every group had the same "
+                "reward: nothing was learned from them; look at the rollouts, raise the temperature or "
+                "change the rewards",
+            )
+        for name, weight in groups[0].weights.items():
+            flat = self._flat(name, [one.rewards[name] for one in groups])
+            if flat and weight and name not in self._taught and "" in self._taught:
+                self._say(
+                    f"reward {name}",
+                    f"reward {name} gave all completions of a group the same value in each of the first "
+                    f"{self._flat_steps[name]} steps: it teaches nothing; look at its values in the "
+                    "rollouts, change its options or leave it out",
+                )
+
+    def _flat(self, name: str, values: Sequence[np.ndarray]) -> bool:
+        """Count a step's groups of values [G]; whether there has been no spread for too long."""
+        if any(_has_spread(of_group) for of_group in values):
+            self._taught.add(name)
+            self._flat_steps[name] = 0
+        else:
+            self._flat_steps[name] = self._flat_steps.get(name, 0) + 1
+        return self._flat_steps[name] >= self._patience
+
     def _say(self, what: str, message: str) -> None:
         if what not in self._said:
             self._said.add(what)
             logger.warning("%s", message)
+
+
+def _has_spread(values: np.ndarray) -> bool:
+    present = values[~np.isnan(values)]
+    return bool(len(present)) and bool(present.min() < present.max())

@@ -14,6 +14,7 @@ from rlaudio.models.family import ModelFamily
 from rlaudio.processes import ALONE, Processes
 from rlaudio.strategies.plain import Plain
 from rlaudio.strategies.strategy import OptimizerSettings, Strategy
+from rlaudio.training.nonfinite import BrokenStep
 from rlaudio.training.packing import Batch, Row, micro_batches, pack, repeated
 from rlaudio.training.policy import Distribution, Policy, PolicyOutput, token_logprobs
 from rlaudio.training.totals import Totals
@@ -84,19 +85,24 @@ class Learner:
         """Learn from the rows of a step; returns its metrics, over all processes.
 
         Rows whose advantages are all 0 are not computed, unless the algorithm learns from them too.
-        Raises FloatingPointError on a loss, log-prob or gradient that is not finite.
+        Raises BrokenStep (a FloatingPointError) on a loss, log-prob or gradient that is not finite.
         """
         learned = [row for row in rows if self._teaches(row)]
         learned = self.measure(learned, self._signals_before_updates(), spare=rows)
         totals = Totals()
         norms: list[float] = []
-        for _ in range(self.batching.epochs):
+        for epoch in range(self.batching.epochs):
             for mini_batch in range(self.batching.mini_batches):
-                part = [row for row in learned if row.mini_batch == mini_batch]
-                micro = self._in_step_with_others(self._micro_batches(part), rows)
-                if micro:
+                micro = self._in_step_with_others(self.micro_batches(learned, mini_batch), rows)
+                if not micro:
+                    continue
+                try:
                     self._accumulate(micro, totals, unmoved=not norms)
                     norms.append(self.strategy.update(self.settings.factor_at(number)))
+                except FloatingPointError as error:
+                    raise BrokenStep(
+                        str(error), learned, "update", epoch=epoch, mini_batch=mini_batch
+                    ) from error
         return totals.means(len(norms)) | {
             "optimizer/lr": self.settings.lr_at(number),
             "optimizer/grad_norm": float(np.mean(norms)) if norms else 0.0,
@@ -126,16 +132,18 @@ class Learner:
         for number, rows in enumerate(micro, start=1):
             batch = pack(rows).to(self.family.device)
             policy: PolicyOutput = self.strategy.forward(batch)
-            loss = self.algorithm.loss(self._tokens(rows, batch, policy))
+            tokens = self.tokens(rows, batch, policy)
+            loss = self.algorithm.loss(tokens)
             self.strategy.backward(loss.total, last=number == len(micro))
             own.count(loss.total, loss.parts | {"loss/entropy": policy.entropy}, batch.weights)
+            own.watch({"log-probs": tokens.logprobs, **tokens.signals})
             if unmoved:
                 own.count_mismatch(policy.logprobs, batch.behaviour_logprobs)
         totals.add(self.strategy.processes.gather(own))
         totals.refuse_nonfinite()
 
-    def _tokens(self, rows: Sequence[Row], batch: Batch, policy: PolicyOutput) -> Tokens:
-        """What the loss reads."""
+    def tokens(self, rows: Sequence[Row], batch: Batch, policy: PolicyOutput) -> Tokens:
+        """What the loss reads of a micro-batch: `batch` is `rows` packed, `policy` what it says of them."""
         signals = dict(batch.signals)
         if policy.values is not None:
             signals["values"] = policy.values
@@ -157,9 +165,11 @@ class Learner:
             gap = sums[batch.completions]
         return old, batch.weights * gap.exp().clamp(max=self.correction.cap)
 
-    def _micro_batches(self, rows: Sequence[Row]) -> Iterator[list[Row]]:
-        rows = rows if self.batching.prompt_once else repeated(rows)
-        return micro_batches(rows, self.batching.micro_batch_tokens)
+    def micro_batches(self, rows: Sequence[Row], mini_batch: int) -> Iterator[list[Row]]:
+        """The micro-batches of one update: of the rows those that are dealt to that mini-batch."""
+        part = [row for row in rows if row.mini_batch == mini_batch]
+        part = part if self.batching.prompt_once else repeated(part)
+        return micro_batches(part, self.batching.micro_batch_tokens)
 
     def _in_step_with_others(self, micro: Iterable[list[Row]], spare: Sequence[Row]) -> list[list[Row]]:
         """As many micro-batches as the process with the most: sharded parameters are gathered together.

@@ -15,6 +15,11 @@ from rlaudio.training.alarms import Alarms
 from rlaudio.training.checkpoint import Cursor
 from rlaudio.training.credit import assign_credit, describe
 from rlaudio.training.learner import Learner
+from rlaudio.training.nonfinite import (
+    BrokenStep,
+    refuse_nonfinite_rollouts,
+    refuse_nonfinite_signals,
+)
 from rlaudio.training.sampling import Sampled, Scores, sample_step
 from rlaudio.training.signals import Listening, describe_signals, observe
 from rlaudio.types import Sampling, ScoredGroup
@@ -65,6 +70,7 @@ def train(
     seed: int,
     save: Callable[[Cursor, Learner], None],
     save_every: int,
+    keep_broken: Callable[[BrokenStep, Cursor, Learner], str] = lambda broken, cursor, learner: str(broken),
     evaluate: Callable[[], Mapping[str, float]] = dict,
     evaluate_every: int = 0,
     stop_requested: Callable[[], bool] = lambda: False,
@@ -73,29 +79,28 @@ def train(
 
     All that is random follows from (seed, stage, step, item, sample), so a stage that goes on from a
     checkpoint does what it would have done without the break, in however many processes.
-    Raises StopRequested after saving, FloatingPointError before an update that would not be finite.
+    Raises StopRequested after saving, and FloatingPointError with what `keep_broken` says of the step in
+    which a number was not finite; it is called in every process, with the weights as they were then.
     """
     cursor, learner = start, course.learner
-    alarms = Alarms(mismatch=course.mismatch_alarm)
+    alarms = Alarms(mismatch=course.mismatch_alarm, steps=course.steps)
     course.worker.load_weights(learner.strategy.weights(), cursor.weights_version)
     for step in progress(range(start.step, course.steps), course.steps - start.step, course.name, "step"):
         if cursor.rollouts >= course.max_rollouts or cursor.tokens >= course.max_tokens:
             break
         key = (seed, course.name, step)
         sampled = sample(course, prompts, cursor, key)
-        signals = observe(sampled, learner, course.listening, key)
-        rows = assign_credit(
-            sampled.learned, course.algorithm, signals=signals, mini_batches=learner.batching.mini_batches
-        )
-        metrics = describe(sampled.groups) | describe_signals(signals, course.listening)
-        metrics |= learner.step(sampled.own_rows(rows), step)
+        try:
+            metrics = learn(course, sampled, key, step)
+        except BrokenStep as broken:
+            raise FloatingPointError(keep_broken(broken, cursor, learner)) from broken
         cursor = advance(cursor, sampled, metrics)
         course.worker.load_weights(learner.strategy.weights(), cursor.weights_version)
 
         recorder.write_rollouts(course.name, cursor.step, sampled.groups)
         epoch = cursor.drawn / len(course.stage.questions)
         recorder.log_metrics(course.name, cursor.step, metrics | {"data/epoch": epoch})
-        alarms.see(metrics)
+        alarms.see(metrics, sampled.groups)
         if evaluate_every and cursor.step % evaluate_every == 0:
             recorder.log_metrics(course.name, cursor.step, evaluate())
         if stop_requested():
@@ -122,6 +127,19 @@ def sample(course: Course, prompts: PromptBuilder, cursor: Cursor, key: tuple[in
         weights_version=cursor.weights_version,
         processes=course.learner.strategy.processes,
     )
+
+
+def learn(course: Course, sampled: Sampled, key: tuple[int | str, ...], step: int) -> dict[str, float]:
+    """Take one step on what was sampled; returns its metrics. Raises BrokenStep."""
+    learner = course.learner
+    refuse_nonfinite_rollouts(list(sampled.own.values()), learner.strategy.processes)
+    signals = observe(sampled, learner, course.listening, key)
+    refuse_nonfinite_signals(signals, list(sampled.own_learned.values()))
+    rows = assign_credit(
+        sampled.learned, course.algorithm, signals=signals, mini_batches=learner.batching.mini_batches
+    )
+    metrics = describe(sampled.groups) | describe_signals(signals, course.listening)
+    return metrics | learner.step(sampled.own_rows(rows), step)
 
 
 def advance(cursor: Cursor, sampled: Sampled, metrics: Mapping[str, float]) -> Cursor:

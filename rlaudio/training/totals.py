@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 import torch
 
+_MOMENTS = frozenset({"gap", "t", "s", "tt", "ss", "ts"})  # of the mismatch
+
 
 @dataclass
 class Totals:
@@ -38,6 +40,11 @@ class Totals:
             self._add(name, values.sum())
         self.mismatch_max = max(self.mismatch_max, float(gap.max()))
 
+    def watch(self, values: Mapping[str, torch.Tensor]) -> None:
+        """Tensors that must be finite: what an infinite one leaves of a loss may be finite after a clamp."""
+        for name, tensor in values.items():
+            self._add(f"watched {name}", tensor.detach().double().sum())
+
     def add(self, others: Iterable[Totals]) -> None:
         """Take in what other micro-batches, updates or processes counted."""
         for other in others:
@@ -47,11 +54,12 @@ class Totals:
 
     def refuse_nonfinite(self) -> None:
         """Raise FloatingPointError if a loss or log-prob is NaN or infinite."""
-        bad = sorted(name.removeprefix("part ") for name, v in self.sums.items() if not math.isfinite(v))
+        bad = [name for name, value in self.sums.items() if not math.isfinite(value)]
         if bad:
+            named = [name.removeprefix("part ").removeprefix("watched ") for name in bad]
+            shown = sorted({name for name in named if name not in _MOMENTS}) or ["the mismatch"]
             raise FloatingPointError(
-                f"{', '.join(bad)} came out as NaN or infinite; the update was not made; "
-                "lower the learning rate or replay the step"
+                f"{', '.join(shown)} came out as NaN or infinite; the update was not made"
             )
 
     def means(self, updates: int) -> dict[str, float]:
