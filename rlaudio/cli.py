@@ -18,7 +18,7 @@ import click
 
 from rlaudio import __version__
 from rlaudio.plugins import FOLDERS, available
-from rlaudio.recipe import Recipe, load_recipe, shipped_recipes
+from rlaudio.recipe import Recipe, load_recipe, shipped_comparisons, shipped_recipes
 from rlaudio.schema import field_table
 
 _USER_ERRORS = (ValueError, OSError, ImportError, FloatingPointError)  # whatever else is raised is a bug
@@ -80,6 +80,46 @@ def run(recipe: str, overrides: Sequence[str], out: Path | None, resume: bool) -
     except KeyboardInterrupt:
         click.echo(f"interrupted; what is done is kept; continue with: {again}", err=True)
         raise SystemExit(_INTERRUPTED) from None
+
+
+@main.command()
+@click.argument("comparison")
+@_overrides
+@click.option("--out", type=_path(file_okay=False), help="Folder of all runs.  [default: runs/NAME]")
+@click.option("--resume", is_flag=True, help="Continue the comparison in that folder where it stopped.")
+@click.option(
+    "--devices",
+    metavar="0,1",
+    help="One run at a time on each, in processes of their own (CUDA_VISIBLE_DEVICES).",
+)
+def compare(
+    comparison: str, overrides: Sequence[str], out: Path | None, resume: bool, devices: str | None
+) -> None:
+    """Run every arm of COMPARISON with every seed and write one page about them."""
+    _quiet_transformers()
+    from rlaudio.comparison.compare import compare
+    from rlaudio.comparison.grid import read_comparison
+    from rlaudio.comparison.running import Interrupted
+    from rlaudio.comparison.table import markdown_table
+
+    resolved = read_comparison(comparison, overrides)
+    folder = out or Path("runs") / resolved.name
+    places = [device.strip() for device in devices.split(",")] if devices else []
+    try:
+        done = compare(resolved, folder, resume=resume, devices=places)
+    except Interrupted as stop:
+        same = " ".join(["rlaudio compare", comparison, *(f"-o '{text}'" for text in overrides)])
+        again = f"{same} --out {folder} --resume{f' --devices {devices}' if devices else ''}"
+        click.echo(f"{stop}, all of it saved; continue with: {again}", err=True)
+        raise SystemExit(_INTERRUPTED) from stop
+    click.echo(markdown_table(done.results))
+    for warning in done.results.warnings:
+        click.echo(warning)
+    click.echo(done.page)
+    for failure in done.failures:
+        click.echo(f"{failure.place} failed: {failure.reason} ({failure.log})", err=True)
+    if done.failures:
+        raise SystemExit(1)
 
 
 @main.command()
@@ -212,7 +252,7 @@ def questions(clips: Path, labels: str, out: Path, seed: int) -> None:
 
 @main.command("list")
 def list_() -> None:
-    """List what ships: recipes, every kind of plug-in with its options, small checkpoints."""
+    """List what ships: recipes, comparisons, every kind of plug-in with its options, small checkpoints."""
     click.echo("recipes")
     for name, path in shipped_recipes().items():
         click.echo(f"  {name:40} {_first_comment(path)}")
@@ -249,6 +289,9 @@ def _bare_recipe(
     """The recipe for work that trains nothing, on a model and a file of questions."""
     data = str(train or evaluate)
     given = [f"model.path={json.dumps(model)}", f"data.train.path={json.dumps(data)}"]
+    click.echo("\ncomparisons")
+    for name, path in shipped_comparisons().items():
+        click.echo(f"  {name:40} {_first_comment(path)}")
     if evaluate is not None:
         given.append(f"data.evaluate={json.dumps({evaluate.stem: {'use': 'audiomcq', 'path': data}})}")
     return load_recipe("base/no_training", [*given, *overrides])

@@ -87,6 +87,47 @@ def line_chart(
 
 
 @dataclass(frozen=True)
+class Area:
+    """A curve with its range: (x, mean, low, high) in the order of x; `kind` is a CSS class."""
+
+    kind: str
+    points: Sequence[tuple[float, float, float, float]]
+
+
+def band_chart(
+    areas: Sequence[Area],
+    *,
+    label: str,
+    bounds: tuple[float, float],
+    last: float,
+    number: Callable[[float], str] = lambda value: f"{value:.3g}",
+) -> Markup:
+    """Curves within their ranges, from 0 to `last` across, as an SVG element; the last one lies on top.
+
+    `bounds` are the ends of the vertical axis, so that charts beside each other can be compared.
+    """
+    low, high = bounds
+
+    def place(x: float, y: float) -> tuple[float, float]:
+        up = (min(max(y, low), high) - low) / (high - low)
+        across = LEFT + (x / last) * (WIDTH - LEFT - RIGHT)
+        return across, HEIGHT - BOTTOM - up * (HEIGHT - TOP - BOTTOM)
+
+    ticks = [tick for tick in nice_ticks(low, high) if low <= tick <= high]
+    parts = [_grid_line(place(0, tick)[1], number(tick)) for tick in ticks]
+    parts += [_step_label(place(x, low)[0], x) for x in (0.0, last)]
+    for area in areas:
+        edge = [(x, top) for x, _, _, top in area.points] + [(x, low) for x, _, low, _ in area.points[::-1]]
+        outline = " ".join(f"{x:.1f},{y:.1f}" for x, y in (place(*point) for point in edge))
+        parts.append(Markup('<polygon class="band {}" points="{}"/>').format(area.kind, outline))
+        means: list[Point] = [(x, mean) for x, mean, _, _ in area.points]
+        parts += [_path(means, area.kind, place), *_end_dot(means, area.kind, place)]
+    return Markup('<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
+        WIDTH, HEIGHT, label, Markup("").join(parts)
+    )
+
+
+@dataclass(frozen=True)
 class Mark:
     """A value with its interval, on the line of a `range_chart`."""
 
@@ -98,11 +139,17 @@ class Mark:
     title: str  # shown when pointed at
 
 
-def range_chart(marks: Sequence[Mark], *, bounds: tuple[float, float], reference: float | None) -> Markup:
+def range_chart(
+    marks: Sequence[Mark],
+    *,
+    bounds: tuple[float, float],
+    reference: float | None,
+    shade: tuple[float, float] | None = None,
+) -> Markup:
     """One line of a scale: each mark with its interval, an arrow from every hollow mark to its filled one.
 
     Drawn in percent of the width it is given, so it neither shrinks its strokes nor overflows.
-    `reference` (chance, or zero) is a dashed line across.
+    `reference` (chance, or zero) is a dashed line across, `shade` a part of the scale with a tinted ground.
     """
     low, high = bounds
 
@@ -112,6 +159,13 @@ def range_chart(marks: Sequence[Mark], *, bounds: tuple[float, float], reference
     kinds = list(dict.fromkeys(mark.kind for mark in marks))
     height = 12 + 18 * len(kinds)
     parts = []
+    if shade is not None:
+        left, right = (100 * min(1.0, max(0.0, (end - low) / (high - low))) for end in shade)
+        parts.append(
+            Markup('<rect class="shade" x="{:.2f}%" width="{:.2f}%" y="0" height="{}"/>').format(
+                left, right - left, height
+            )
+        )
     if reference is not None:
         parts.append(
             Markup('<line class="reference" x1="{0}" x2="{0}" y1="0" y2="{1}"/>').format(

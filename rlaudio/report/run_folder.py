@@ -67,7 +67,7 @@ class RunFolder:
                 f"{path}: the folder holds {some}; a new run needs an empty one; "
                 "continue the run in it with --resume, or choose another with --out"
             )
-        folder = cls(path, _take_lock(path))
+        folder = cls(path, take_lock(path))
         write_text(path / "recipe.yaml", recipe_yaml)  # first: from here on the run can be resumed
         folder.write_json("versions.json", versions())
         return folder
@@ -83,7 +83,7 @@ class RunFolder:
             raise FileNotFoundError(
                 f"{path}: found no recipe.yaml, so there is no run to resume; start one without --resume"
             )
-        folder = cls(path, _take_lock(path))
+        folder = cls(path, take_lock(path))
         for rows in (path / METRICS, path / TIMINGS):
             if (
                 rows.exists()
@@ -196,7 +196,7 @@ class RunFolder:
         return self._writers[stage]
 
 
-def _take_lock(path: Path) -> TextIO:
+def take_lock(path: Path) -> TextIO:
     """The open lock file of `path`. The lock is the kernel's: it ends with its process, however that dies."""
     file = (path / LOCK).open("a+", encoding="utf-8")
     try:
