@@ -152,6 +152,39 @@ def check(recipe: str, overrides: Sequence[str], decode: bool) -> None:
 
 
 @main.command()
+@click.argument("recipe")
+@click.option("--hardware", default="h100", show_default=True, help="A device by name; cpu is measured.")
+@click.option("--devices", type=int, default=1, show_default=True, help="How many, one process each.")
+@click.option("--seconds", type=float, help="Mean length of a clip.  [default: audio.max_seconds]")
+@click.option("--completion", type=int, help="Tokens of a completion.  [default: sampling.max_new_tokens]")
+@click.option(
+    "--text", type=int, help="Tokens of a prompt beside its audio.  [default: a typical question's]"
+)
+@click.option("--utilisation", type=float, default=0.4, show_default=True, help="Share of peak FLOPS.")
+@click.option("--json", "rows", type=_path(dir_okay=False), help="Write the numbers to this file.")
+@_overrides
+def explain(recipe: str, overrides: Sequence[str], hardware: str, rows: Path | None, **assumed: Any) -> None:
+    """Parameters, tokens, FLOPs, memory and time of RECIPE, before anything is loaded; no weights needed."""
+    _quiet_transformers()
+    from rlaudio.planning.hardware import find_hardware
+    from rlaudio.planning.plan import Assumptions, plan, savings
+    from rlaudio.planning.tables import changes_table, lines
+    from rlaudio.planning.tables import rows as plan_rows
+
+    resolved = load_recipe(recipe, overrides)
+    dtype = str(resolved.model.options.get("dtype", "float32"))
+    device = find_hardware(hardware, dtype, resolved.threads)
+    planned = plan(resolved, device, Assumptions(**assumed))
+    for line in lines(planned):
+        click.echo(line)
+    if not planned.fits:
+        changes = savings(overrides, lambda given: load_recipe(recipe, given), planned)
+        click.echo(f"\n{changes_table(changes)}")
+    if rows:
+        rows.write_text(json.dumps(plan_rows(planned), indent=2), encoding="utf-8")
+
+
+@main.command()
 @click.argument("data", type=_path(exists=True))
 @click.option("--voter", "voters", multiple=True, required=True, metavar="MODEL", help="One or more.")
 @click.option("--threshold", type=int, help="Voters right in silence that make it weak.  [default: 2]")

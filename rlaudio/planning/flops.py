@@ -1,0 +1,167 @@
+"""Floating-point operations of passes through a model: two for each multiplication in a matrix product.
+
+T tokens, N target tokens, L layers, d width, q and k widths of queries and of keys, f of the feed-forward
+layer, V vocabulary, K tokens of a sampling support; P prompt tokens, G completions of C tokens:
+
+    layers     2 T L (d q + 2 d k + q d + 3 d f)
+    attention  4 L q for each pair of query and key that is computed, visible or not: tokens.py counts them.
+               While sampling a mask is dense: P^2 pairs at first, then P + t G for each of G tokens at step t
+    head       2 N d V, or 2 N d K where log-probs are taken on a narrow support
+    tower      the same for its blocks, whose attention spans chunks, and its two convolutions
+    backward   once more for what carries a gradient, once more for weights that train; attention 2.5 times
+               in fused kernels, which compute the scores again (arXiv:2205.14135), 2 times in eager
+    recompute  with gradient checkpointing the layers once more, without each layer's last product, which
+               the backward pass does not need unless an adapter adds to it
+Normalisation, activations, embeddings, sampling and the optimizer are left out: they are not matrix products.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rlaudio.models.sizes import Decoder, ModelSize, Tower
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pass:
+    """Tokens going through a model."""
+
+    tokens: int
+    pairs: int  # of query and key
+    targets: int
+    clips: int
+    frames: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """Operations of a pass by where they are spent."""
+
+    tower: float = 0.0
+    layers: float = 0.0
+    attention: float = 0.0
+    head: float = 0.0
+
+    @property
+    def total(self) -> float:
+        """All of it."""
+        return self.tower + self.layers + self.attention + self.head
+
+    def __add__(self, other: Work) -> Work:
+        return Work(**{name: value + getattr(other, name) for name, value in vars(self).items()})
+
+    def __mul__(self, times: float) -> Work:
+        return Work(**{name: value * times for name, value in vars(self).items()})
+
+
+def forward(model: ModelSize, given: Pass, head_rows: int) -> Work:
+    """A pass without gradients; `head_rows` of the output projection are computed for every target."""
+    d, tokens = model.decoder, given.tokens
+    return Work(
+        tower=given.clips * _tower(model, given.frames).total,
+        layers=2.0 * tokens * (d.layers * _layer(d) + model.decoder_adapter),
+        attention=4.0 * given.pairs * d.layers * d.query_width,
+        head=2.0 * given.targets * d.width * head_rows,
+    )
+
+
+def update(
+    model: ModelSize, given: Pass, head_rows: int, *, checkpointing: bool, eager: bool, head_twice: bool
+) -> Work:
+    """Forward and backward; `head_twice` where the backward pass computes the logits again."""
+    d, tokens = model.decoder, given.tokens
+    once = forward(model, given, head_rows)
+    weights = 1.0 if model.decoder_trains else 0.0
+    layers = 2.0 * tokens * d.layers * _layer(d)
+    last = 0.0 if model.decoder_adapter else 2.0 * tokens * d.layers * d.width * d.feed_forward
+    again = 1.0 if checkpointing else 0.0
+    adapter = 2.0 * tokens * model.decoder_adapter
+    return Work(
+        tower=given.clips * _tower_update(model, given.frames, checkpointing, eager),
+        layers=layers * (2.0 + weights) + (layers - last) * again + adapter * (3.0 + again),
+        attention=once.attention * (1.0 + (2.0 if eager else 2.5) + again),
+        head=once.head * (2.0 + weights + head_twice),
+    )
+
+
+def prefill(model: ModelSize, prompts: int, length: int, frames: int) -> Work:
+    """Prompts going into the cache, and the logits of each one's first new token."""
+    tokens, pairs = prompts * length, prompts * length**2
+    given = Pass(tokens=tokens, pairs=pairs, targets=prompts, clips=prompts, frames=frames)
+    return forward(model, given, model.decoder.vocabulary)
+
+
+def decode(model: ModelSize, questions: int, group_size: int, prompt: int, completion: int) -> Work:
+    """Completions growing side by side: at step t a group's G tokens attend to P + t G slots of its row."""
+    d, steps = model.decoder, completion - 1  # the first token is the prefill's
+    tokens = questions * group_size * steps
+    slots = steps * prompt + group_size * steps * (steps + 1) / 2  # over all steps
+    return Work(
+        layers=2.0 * tokens * (d.layers * _layer(d) + model.decoder_adapter),
+        attention=4.0 * questions * group_size * slots * d.layers * d.query_width,
+        head=2.0 * tokens * d.width * d.vocabulary,
+    )
+
+
+# --- one token, one clip -------------------------------------------------------------------------
+
+
+def _layer(d: Decoder) -> int:
+    """Weights in the matrix products of one block."""
+    return 2 * d.width * (d.query_width + d.kv_width) + 3 * d.width * d.feed_forward
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Clip:
+    """A clip going forward through the tower, by what the backward pass does with it."""
+
+    first: float  # its convolution needs no gradient for its input
+    second: float
+    blocks: float
+    last_product: float  # of the blocks
+    attention: float
+    projector: float
+    adapter: float
+
+    @property
+    def total(self) -> float:
+        return (
+            self.first + self.second + self.blocks + self.attention + self.projector + self.adapter
+        )  # last_product is in blocks
+
+
+def _tower(model: ModelSize, frames: int) -> _Clip:
+    t: Tower = model.tower
+    chunks = t.positions(frames)
+    positions = sum(chunks)
+    widest = min(frames, t.chunk_frames)  # the convolutions pad all chunks to the widest
+    return _Clip(
+        first=2.0 * len(chunks) * widest * t.mels * t.width * 3,
+        second=2.0 * len(chunks) * max(chunks) * t.width * t.width * 3,
+        blocks=2.0 * positions * t.layers * (4 * t.width**2 + 2 * t.width * t.feed_forward),
+        last_product=2.0 * positions * t.layers * t.width * t.feed_forward,
+        attention=4.0 * sum(n * n for n in chunks) * t.layers * t.width,
+        projector=2.0 * t.tokens(frames) * t.width * t.output,
+        adapter=2.0 * positions * model.tower_adapter,
+    )
+
+
+def _tower_update(model: ModelSize, frames: int, checkpointing: bool, eager: bool) -> float:
+    """Forward and backward of a clip; nothing where its embeddings are kept from the rollout."""
+    if not model.audio_trains:
+        return 0.0
+    clip = _tower(model, frames)
+    through = model.tower_trains or bool(model.tower_adapter)  # a gradient passes through the blocks
+    if not through:
+        return clip.total + clip.projector * model.projector_trains
+    weights = float(model.tower_trains)
+    again = 1.0 if checkpointing else 0.0
+    return (
+        clip.first * (1.0 + weights)
+        + clip.second * (1.0 + 2.0 * weights)
+        + clip.blocks * (2.0 + weights)
+        + (clip.blocks - clip.last_product) * again
+        + clip.attention * (1.0 + (2.0 if eager else 2.5) + again)
+        + clip.projector * (2.0 + model.projector_trains)
+        + clip.adapter * (3.0 + again)
+    )

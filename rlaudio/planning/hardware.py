@@ -1,0 +1,102 @@
+"""What devices can do. Figures are the makers'; a CPU is measured on the spot."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hardware:
+    """A device: peak rates that no program reaches."""
+
+    name: str
+    memory_bytes: float
+    flops: Mapping[str, float]  # a second, dense matrix products by dtype, accumulated in float32
+    bandwidth: float  # of its memory, bytes a second
+    interconnect: float  # to other devices, bytes a second in each direction
+    host_link: float  # to the host's memory, bytes a second in each direction
+    reserved_bytes: float = 1e9  # of the runtime and its libraries; an assumption
+    measured: bool = False
+
+
+def _gpu(
+    name: str, gigabytes: float, half: float, single: float, memory: float, link: float, host: float
+) -> Hardware:
+    """A GPU from GB, TFLOPS and GB/s. float32 is that of CUDA cores: torch uses no TF32 unless asked."""
+    rates = {"bfloat16": half * 1e12, "float16": half * 1e12, "float32": single * 1e12}
+    return Hardware(
+        name=name,
+        memory_bytes=gigabytes * 1e9,
+        flops=rates,
+        bandwidth=memory * 1e9,
+        interconnect=link * 1e9,
+        host_link=host * 1e9,
+    )
+
+
+# NVIDIA's data sheets and white papers; tensor rates "with sparsity" halved, links halved to one direction.
+#   h100, h200   H100 and H200 Tensor Core GPU data sheets, SXM; NVLink 4, PCIe 5
+#   a100         A100 Tensor Core GPU data sheet, SXM; NVLink 3, PCIe 4
+#   l40s         L40S data sheet; no NVLink, PCIe 4
+#   rtx_4090     Ada GPU Architecture white paper, appendix A, bf16 with float32 accumulation; PCIe 4
+GPUS: Mapping[str, Hardware] = {
+    gpu.name: gpu
+    for gpu in (
+        #               GB   bf16  fp32   GB/s  link host
+        _gpu("h100", 80, 989.4, 66.9, 3350, 450, 64),
+        _gpu("h200", 141, 989.4, 66.9, 4800, 450, 64),
+        _gpu("a100_80gb", 80, 312, 19.5, 2039, 300, 32),
+        _gpu("a100_40gb", 40, 312, 19.5, 1555, 300, 32),
+        _gpu("l40s", 48, 362.05, 91.6, 864, 32, 32),
+        _gpu("rtx_4090", 24, 165.2, 82.6, 1008, 32, 32),
+    )
+}
+NAMES = (*GPUS, "cpu")
+
+
+def find_hardware(name: str, dtype: str, threads: int | None = None) -> Hardware:
+    """The device of that name; a CPU is measured in `dtype`. Raises ValueError for an unknown one."""
+    if name == "cpu":
+        return probe_cpu(dtype, threads)
+    if name not in GPUS:
+        raise ValueError(f"unknown hardware {name!r}; expected one of {', '.join(NAMES)}")
+    return GPUS[name]
+
+
+def probe_cpu(dtype: str, threads: int | None = None) -> Hardware:
+    """This machine's CPU: its rate in products of 1024 x 1024 matrices, its bandwidth in copies of 128 MB."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads or before)
+    try:
+        left = torch.ones(1024, 1024, dtype=getattr(torch, dtype))
+        block = torch.ones(32 * 2**20, dtype=torch.float32)
+        target = torch.empty_like(block)
+        product = _best_seconds(lambda: left @ left)
+        copied = _best_seconds(lambda: target.copy_(block))
+    finally:
+        torch.set_num_threads(before)
+    bandwidth = 2 * block.nbytes / copied  # read and written
+    return Hardware(
+        name="cpu",
+        memory_bytes=float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")),
+        flops={dtype: 2 * 1024**3 / product},
+        bandwidth=bandwidth,
+        interconnect=bandwidth,
+        host_link=bandwidth,
+        reserved_bytes=0.5e9,  # Python, torch and transformers
+        measured=True,
+    )
+
+
+def _best_seconds(work: Callable[[], object], repeats: int = 5) -> float:
+    seconds = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        work()
+        seconds.append(time.perf_counter() - start)
+    return min(seconds)

@@ -1,0 +1,455 @@
+"""The plan of a recipe: its stages' tokens, operations, memory and time, from sizes and assumptions alone.
+
+No weights and no data are opened. The curriculum is asked with stand-in questions, the algorithm for what it
+needs; both are plug-ins, imported as a run would.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from tokenizers import Tokenizer
+
+from rlaudio.answers import sft_target
+from rlaudio.curricula.stage import Stage
+from rlaudio.models.sizes import ModelSize, Part, describe
+from rlaudio.planning import flops, memory, seconds
+from rlaudio.planning.flops import Pass, Work
+from rlaudio.planning.hardware import Hardware
+from rlaudio.planning.memory import MemoryRow, Running, Sampling, Sharing
+from rlaudio.planning.seconds import Phase
+from rlaudio.planning.tokens import Attention, StepTokens
+from rlaudio.prompts import render_user_text
+from rlaudio.randomness import generator
+from rlaudio.recipe import Recipe
+from rlaudio.training.policy import NARROW_SUPPORT
+from rlaudio.types import Question
+
+CHARACTERS_PER_TOKEN = 4  # of English, where there is no tokenizer to ask
+FRAMES_PER_SECOND = 100
+ROLLOUT_BATCH_TOKENS = 65_536  # default of the transformers worker's batch_tokens
+VLLM_CPU_CACHE_GB = 1.0  # default of the vLLM worker's kv_cache_gb on a CPU
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assumptions:
+    """What a plan takes for granted; None: see `assume`."""
+
+    devices: int = 1
+    seconds: float | None = None  # of a clip; None: audio.max_seconds
+    completion: int | None = None  # tokens; None: sampling.max_new_tokens
+    text: int | None = None  # tokens of a prompt beside its audio; None: those of a stand-in question
+    utilisation: float = 0.4  # of the device's peak in matrix products
+
+    def __post_init__(self) -> None:
+        if self.devices < 1:
+            raise ValueError(f"{self.devices} devices; expected at least one")
+        if not 0 < self.utilisation <= 1:
+            raise ValueError(f"a utilisation of {self.utilisation:g}; expected more than 0 and at most 1")
+        if self.seconds is not None and self.seconds < 0.04:
+            raise ValueError(
+                f"clips of {self.seconds:g} s; expected at least 0.04 s, which is one audio token"
+            )
+        for name, value in (("completion", self.completion), ("text", self.text)):
+            if value is not None and value < 1:
+                raise ValueError(f"{name} of {value} tokens; expected at least 1")
+
+
+@dataclass(frozen=True)
+class StagePlan:
+    """One step of a stage on one device, and how many steps there are."""
+
+    kind: Literal["sft", "rl"]
+    steps: int | None  # None: the curriculum says epochs, and the data was not opened
+    epochs: float | None
+    tokens: StepTokens
+    updates: int  # optimizer steps in a step
+    phases: tuple[Phase, ...]
+
+    @property
+    def flops(self) -> float:
+        """Of a step on one device."""
+        return math.fsum(phase.flops for phase in self.phases)
+
+    @property
+    def seconds(self) -> float:
+        """Of a step."""
+        return math.fsum(phase.seconds for phase in self.phases)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that is expected of a recipe on stated hardware."""
+
+    name: str
+    model: ModelSize
+    hardware: Hardware
+    sharing: Sharing
+    assumed: Assumptions
+    stages: tuple[StagePlan, ...]
+    memory: tuple[MemoryRow, ...]
+    host_bytes: float
+    dtype: str
+    notes: tuple[str, ...]
+
+    @property
+    def peak_bytes(self) -> float:
+        """On one device, in the phase that takes most."""
+        return max(memory.totals(list(self.memory)).values())
+
+    @property
+    def fits(self) -> bool:
+        """Whether that is within the device's memory."""
+        return self.peak_bytes <= self.hardware.memory_bytes
+
+
+def plan(recipe: Recipe, hardware: Hardware, assumed: Assumptions) -> Plan:
+    """What `recipe` will take. Raises ValueError and FileNotFoundError where that cannot be known."""
+    if recipe.pretrain is not None and recipe.model.options["path"] == "built":
+        raise ValueError(
+            f"{recipe.name} builds its base in a run, so there is no model to plan for; name one of the same "
+            "shape: -o model.path=RUN/models/base, or tiny/base"
+        )
+    return _Planner(recipe, hardware, assumed).plan()
+
+
+def savings(
+    overrides: Sequence[str], load: Callable[[Sequence[str]], Recipe], given: Plan
+) -> Iterator[tuple[tuple[str, ...], Plan]]:
+    """Changes of the recipe that need less memory, mildest first, and their plans.
+
+    `load` reads the recipe with overrides. Changes that it cannot take are passed over.
+    """
+    for change in _changes(max(stage.tokens.row for stage in given.stages)):
+        try:
+            changed = plan(load([*overrides, *change]), given.hardware, given.assumed)
+        except (ValueError, FileNotFoundError):
+            continue
+        if changed.peak_bytes < 0.98 * given.peak_bytes:
+            yield change, changed
+
+
+def _changes(row: int) -> tuple[tuple[str, ...], ...]:
+    one_row = f"training.micro_batch_tokens={row}"
+    checkpointing = "model.gradient_checkpointing=true"
+    frozen_audio = "model.freeze=[audio_tower, projector]"
+    zero_1, zero_2 = "strategy={use: zero, stage: 1}", "strategy={use: zero, stage: 2}"
+    offload = "strategy={use: zero, stage: 2, offload: cpu}"
+    return (
+        (one_row,),
+        (checkpointing,),
+        (zero_1,),
+        (zero_2,),
+        (zero_2, one_row),
+        (zero_2, one_row, checkpointing),
+        (zero_2, frozen_audio),
+        (offload,),
+        (offload, one_row, checkpointing),
+        ("model.lora_rank=64",),
+        ("model.lora_rank=64", one_row, checkpointing),
+    )
+
+
+class _Planner:
+    """One recipe's plan; what is asked for in several places is found once."""
+
+    def __init__(self, recipe: Recipe, hardware: Hardware, assumed: Assumptions):
+        self.recipe = recipe
+        self.hardware = hardware
+        self.options: Mapping[str, Any] = recipe.model.options
+        self.dtype = str(self.options.get("dtype", "float32"))
+        self.attention: Attention = "cpu" if hardware.name == "cpu" else "gpu"
+        if self.options.get("attention") == "eager":
+            self.attention = "eager"
+        self.checkpointing = bool(self.options.get("gradient_checkpointing", False))
+        self.model = describe(recipe.model.use, self.options)
+        self.assumed = self._assume(assumed)
+        self.frames = math.ceil(FRAMES_PER_SECOND * (self.assumed.seconds or 0.0))
+        self.sharing = self._sharing()
+        self.notes: list[str] = []
+
+    def plan(self) -> Plan:
+        stages = [self._stage(stage) for stage in self._stages()]
+        if any(stage.kind == "rl" for stage in stages) and "values" in self.needs:
+            head = Part("value head", self.model.decoder.width + 1, True, 4)
+            self.model = replace(self.model, parts=(*self.model.parts, head))
+        return Plan(
+            name=self.recipe.name,
+            model=self.model,
+            hardware=self.hardware,
+            sharing=self.sharing,
+            assumed=self.assumed,
+            stages=tuple(stages),
+            memory=tuple(self._memory(stages)),
+            host_bytes=memory.host_bytes(self.model, self.sharing, self._audio_cache_mb),
+            dtype=self.dtype,
+            notes=tuple(self.notes),
+        )
+
+    # --- what is given and assumed -----------------------------------------------------------------
+
+    def _assume(self, assumed: Assumptions) -> Assumptions:
+        recipe, question = self.recipe, _STAND_INS[0]
+        user = render_user_text(question, recipe.prompt.style)
+        text = self.model.prompt_text.format(system=recipe.prompt.system, user=user)
+        return replace(
+            assumed,
+            seconds=recipe.audio.max_seconds if assumed.seconds is None else assumed.seconds,
+            completion=assumed.completion or recipe.sampling.max_new_tokens,
+            text=assumed.text or self._count(text),
+        )
+
+    def _count(self, text: str) -> int:
+        """Tokens of a text, by the model's tokenizer or by the length of what is not a special token."""
+        if self.model.tokenizer:
+            tokenizer: Any = Tokenizer.from_file(str(self.model.tokenizer))
+            return len(tokenizer.encode(text, add_special_tokens=False).ids)
+        plain, special = re.subn(r"<\|\w+\|>", "", text)
+        return special + math.ceil(len(plain) / CHARACTERS_PER_TOKEN)
+
+    def _sharing(self) -> Sharing:
+        strategy, on_gpu = self.recipe.strategy, self.hardware.name != "cpu"
+        devices = self.assumed.devices
+        if strategy.use == "plain":
+            return Sharing(devices=devices, on_gpu=on_gpu)
+        if strategy.use == "zero":
+            stage, offload = int(strategy.options["stage"]), strategy.options["offload"] == "cpu"
+            return Sharing(stage=stage, offload=offload, devices=devices, on_gpu=on_gpu)
+        raise ValueError(f"the strategy {strategy.use} cannot be planned; expected plain or zero")
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """What the RL algorithm asks to be measured."""
+        return frozenset(self.recipe.algorithm().needs)
+
+    @property
+    def _audio_cache_mb(self) -> int:
+        return int(self.options.get("audio_cache_mb", 0))
+
+    def _stages(self) -> list[Stage]:
+        """The curriculum's stages on stand-in questions, half of them weak and half strong."""
+        return self.recipe.curriculum(list(_STAND_INS), generator(self.recipe.seed, "curriculum"))
+
+    # --- stages --------------------------------------------------------------------------------------
+
+    def _stage(self, stage: Stage) -> StagePlan:
+        tokens = self._tokens(stage.kind)
+        updates = self.recipe.training.epochs * self.recipe.training.mini_batches if stage.kind == "rl" else 1
+        phases = [*self._rollout(tokens), *self._signals(tokens)] if stage.kind == "rl" else []
+        passes = self.recipe.training.epochs if stage.kind == "rl" else 1
+        phases += self._update(stage.kind, tokens, passes, updates)
+        return StagePlan(
+            kind=stage.kind,
+            steps=stage.steps,
+            epochs=None if stage.steps is not None else stage.epochs,
+            tokens=tokens,
+            updates=updates,
+            phases=tuple(phases),
+        )
+
+    def _tokens(self, kind: str) -> StepTokens:
+        recipe, devices = self.recipe, self.assumed.devices
+        key, questions = (
+            ("sft.questions", recipe.sft.questions)
+            if kind == "sft"
+            else ("sampling.questions", recipe.sampling.questions)
+        )
+        if questions % devices:
+            raise ValueError(
+                f"{key} is {questions} and there are {devices} devices; expected a multiple of {devices}, "
+                f"such as {questions - questions % devices + devices}"
+            )
+        audio = self.model.tower.tokens(self.frames)
+        return StepTokens(
+            questions=questions // devices,
+            group_size=1 if kind == "sft" else recipe.sampling.group_size,
+            prompt=(self.assumed.text or 0) + audio,
+            audio=audio,
+            frames=self.frames,
+            completion=self._target() if kind == "sft" else self.assumed.completion or 0,
+            packed=recipe.training.prompt_once,
+            budget=recipe.training.micro_batch_tokens,
+        )
+
+    def _target(self) -> int:
+        """Tokens of what SFT teaches; chains of thought are taken to be as long as a completion may be."""
+        if self.recipe.sft.target == "answer":
+            return self._answer()
+        return self.assumed.completion or 0
+
+    def _answer(self) -> int:
+        return self._count(sft_target(_STAND_INS[0])) + 1
+
+    def _rollout(self, tokens: StepTokens) -> Iterator[Phase]:
+        sampling, need = self.recipe.sampling, self.needs
+        if self.recipe.rollout.use not in ("transformers", "vllm"):
+            self._note(
+                f"rollouts are planned as those of the transformers worker, not {self.recipe.rollout.use}"
+            )
+        if sampling.rounds > 1:
+            self._note(f"rollouts are those of one round of drawing; there may be {sampling.rounds}")
+        yield from self._sampled(tokens, sampling.group_size, "")
+        if "contribution" in need and self.recipe.contribution.on_policy == "rollouts":
+            yield from self._sampled(tokens, self.recipe.contribution.silent_samples, " in silence")
+        elif "contribution" in need:
+            options = tokens.completed(len(_STAND_INS[0].choices), self._answer())
+            work = self._forward(options, self.model.decoder.vocabulary)
+            yield self._compute("options, with audio and in silence", work * 2.0)
+
+    def _sampled(self, tokens: StepTokens, group_size: int, where: str) -> Iterator[Phase]:
+        prefill = flops.prefill(self.model, tokens.questions, tokens.prompt, tokens.frames)
+        yield self._compute(f"rollout: prefill{where}", prefill)
+        if tokens.completion > 1:
+            shape = (tokens.questions, group_size, tokens.prompt, tokens.completion)
+            yield seconds.decoding(
+                f"rollout: decode{where}",
+                flops.decode(self.model, *shape),
+                self.model,
+                self.hardware,
+                self.dtype,
+                self.assumed.utilisation,
+                batches=math.ceil(tokens.questions / self._together(tokens)),
+                questions=tokens.questions,
+                group_size=group_size,
+                prompt=tokens.prompt,
+                completion=tokens.completion,
+            )
+
+    def _together(self, tokens: StepTokens) -> int:
+        """Questions whose completions are sampled side by side; vLLM schedules its own, all of them here."""
+        if self.recipe.rollout.use == "vllm":
+            return tokens.questions
+        budget = int(self.recipe.rollout.options.get("batch_tokens", ROLLOUT_BATCH_TOKENS))
+        row = tokens.prompt + tokens.group_size * self.recipe.sampling.max_new_tokens
+        return min(tokens.questions, max(1, budget // row))
+
+    def _signals(self, tokens: StepTokens) -> Iterator[Phase]:
+        """Passes without gradient that the loss or the advantages ask for."""
+        training = self.recipe.training
+        work = self._forward(tokens, self._head_rows())
+        names = {"values": "critic's values", "reference": "reference", "silence": "policy in silence"}
+        for need, name in names.items():
+            if need in self.needs:
+                yield self._compute(name, work)
+        corrected = self.recipe.mismatch.logprobs == "paper" or self.recipe.mismatch.correct != "none"
+        if training.epochs * training.mini_batches > 1 and corrected:
+            yield self._compute("log-probs before the step", work)
+
+    def _update(self, kind: str, tokens: StepTokens, passes: int, updates: int) -> Iterator[Phase]:
+        head_rows = self._head_rows() if kind == "rl" else self.model.decoder.vocabulary
+        targets = tokens.rows_together * tokens.targets // tokens.rows
+        twice = kind == "rl" and "silence_gradient" in self.needs
+        work = flops.update(
+            self.model,
+            self._pass(tokens, clips=tokens.rows),
+            head_rows,
+            checkpointing=self.checkpointing,
+            eager=self.attention == "eager",
+            head_twice=targets > self.recipe.training.logprob_chunk,
+        )
+        if kind == "sft" and not self.model.audio_trains:
+            once = Pass(tokens=0, pairs=0, targets=0, clips=tokens.questions, frames=tokens.frames)
+            yield self._compute("audio, encoded once a clip", flops.forward(self.model, once, 0))
+        yield self._compute("update: forward and backward", work * (passes * (2.0 if twice else 1.0)))
+        yield seconds.stepping(self.model, self.sharing, self.hardware, updates)
+        micro_batches = passes * tokens.micro_batches
+        exchange = seconds.exchanging(self.model, self.sharing, self.hardware, updates, micro_batches)
+        if exchange:
+            yield exchange
+
+    def _forward(self, tokens: StepTokens, head_rows: int) -> Work:
+        return flops.forward(
+            self.model, self._pass(tokens, clips=tokens.rows if self.model.audio_trains else 0), head_rows
+        )
+
+    def _pass(self, tokens: StepTokens, clips: int) -> Pass:
+        return Pass(
+            tokens=tokens.computed,
+            pairs=tokens.pairs(self.attention),
+            targets=tokens.targets,
+            clips=clips,
+            frames=tokens.frames,
+        )
+
+    def _head_rows(self) -> int:
+        """Rows of the output projection computed for a target: those of a narrow sampling support, or all."""
+        top_k = self.recipe.sampling.top_k
+        narrow = 0 < top_k <= NARROW_SUPPORT and self.recipe.mismatch.logprobs == "sampled"
+        return top_k if narrow and self.sharing.stage != 3 else self.model.decoder.vocabulary
+
+    def _compute(self, name: str, work: Work) -> Phase:
+        return seconds.computing(name, work, self.hardware, self.dtype, self.assumed.utilisation)
+
+    def _note(self, text: str) -> None:
+        if text not in self.notes:
+            self.notes.append(text)
+
+    # --- memory --------------------------------------------------------------------------------------
+
+    def _memory(self, stages: Sequence[StagePlan]) -> list[MemoryRow]:
+        model, sharing = self.model, self.sharing
+        sft = next((s.tokens for s in stages if s.kind == "sft"), None)
+        rl = next((s.tokens for s in stages if s.kind == "rl"), None)
+        reference = rl is not None and "reference" in self.needs
+        phases = {"SFT update": False} if sft else {}
+        phases |= {"rollout": reference, "RL update": reference} if rl else {}
+        rows = memory.persistent_rows(
+            model,
+            sharing,
+            stages=phases | {"AdamW step": reference},
+            reserved=self.hardware.reserved_bytes,
+            audio_cache_mb=self._audio_cache_mb,
+        )
+        if sft:
+            rows += memory.update_rows(
+                model, sharing, self._running(sft, model.decoder.vocabulary), "SFT update"
+            )
+        if rl:
+            rows += self._rollout_memory(rl)
+            rows += memory.update_rows(model, sharing, self._running(rl, self._head_rows()), "RL update")
+        return memory.merged([*rows, *memory.step_rows(model, sharing, "AdamW step")])
+
+    def _rollout_memory(self, tokens: StepTokens) -> list[MemoryRow]:
+        rollout = self.recipe.rollout
+        if rollout.use == "vllm" and self.sharing.on_gpu:
+            taken = rollout.options["memory_share"] * self.hardware.memory_bytes
+            return memory.vllm_rows(taken, sleeps=rollout.options["sleep"])
+        if rollout.use == "vllm":
+            cache = 1e9 * (rollout.options.get("kv_cache_gb") or VLLM_CPU_CACHE_GB)
+            return memory.vllm_rows(self.model.weight_bytes + cache, sleeps=False)
+        together = Sampling(
+            questions=self._together(tokens),
+            group_size=tokens.group_size,
+            prompt=tokens.prompt,
+            completion=self.recipe.sampling.max_new_tokens,
+        )
+        return memory.rollout_rows(self.model, together, "rollout")
+
+    def _running(self, tokens: StepTokens, head_rows: int) -> Running:
+        return Running(
+            tokens=tokens,
+            head_rows=head_rows,
+            chunk=self.recipe.training.logprob_chunk,
+            checkpointing=self.checkpointing,
+            attention=self.attention,
+        )
+
+
+# An ordinary item of AudioMCQ's kind, as often as a curriculum may want to part them.
+_STAND_INS = tuple(
+    Question(
+        id=f"stand-in-{number}",
+        question="Which sound follows right after the door is closed in the recording?",
+        choices=("A dog barking twice", "Footsteps on gravel", "A car engine starting", "Someone laughing"),
+        answer="Footsteps on gravel",
+        audio_path=Path(f"stand-in-{number}.wav"),
+        contribution=("weak", "strong")[number % 2],
+        cot={"structured": "<stage1>a</stage1><stage2>b</stage2><stage3>c</stage3>", "simple": "a"},
+    )
+    for number in range(64)
+)

@@ -1,0 +1,94 @@
+"""Time of a step's phases: what the slowest of compute, memory and links allows.
+
+Matrix products run at `utilisation` of the device's peak, reading and writing at its memory's bandwidth,
+exchange between devices at the link's, one after another. What Python, kernel launches, audio decoding,
+rewards, saving and evaluation take is left out; sampling by short steps, one kernel after another, can take a
+multiple of what the bandwidth allows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rlaudio.models.sizes import ModelSize
+from rlaudio.planning.flops import Work
+from rlaudio.planning.hardware import Hardware
+from rlaudio.planning.memory import Sharing, cache_bytes
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A part of a step: its operations, its time, and what bounds it."""
+
+    name: str
+    flops: float
+    seconds: float
+    bound: str
+
+
+def computing(name: str, work: Work, device: Hardware, dtype: str, utilisation: float) -> Phase:
+    """A phase of large matrix products."""
+    return Phase(name, work.total, work.total / (device.flops[dtype] * utilisation), "compute")
+
+
+def decoding(
+    name: str,
+    work: Work,
+    model: ModelSize,
+    device: Hardware,
+    dtype: str,
+    utilisation: float,
+    *,
+    batches: int,
+    questions: int,
+    group_size: int,
+    prompt: int,
+    completion: int,
+) -> Phase:
+    """Sampling: every step reads the language model's weights, and what the cache holds by then."""
+    steps = completion - 1
+    read = model.parameters_of("language model", "output head") * model.precision * batches * steps
+    slots = steps * prompt + group_size * steps * (steps + 1) / 2
+    moved = read + cache_bytes(model, questions, 1) * slots
+    compute = work.total / (device.flops[dtype] * utilisation)
+    memory = moved / device.bandwidth
+    bound = "compute" if compute > memory else "memory bandwidth"
+    return Phase(name, work.total, max(compute, memory), bound)
+
+
+def stepping(model: ModelSize, sharing: Sharing, device: Hardware, updates: int) -> Phase:
+    """AdamW: gradient, master weight and averages are read, all but the first written; then the weight."""
+    if sharing.offload:
+        moved = (4.0 * model.trained + model.trained_bytes) / sharing.shares
+        return Phase(
+            "optimizer (the host's work left out)", 0.0, updates * moved / device.host_link, "host link"
+        )
+    moved = (16.0 + 12.0) * model.trained / sharing.shares + model.trained_bytes
+    return Phase("optimizer", 0.0, updates * moved / device.bandwidth, "memory bandwidth")
+
+
+def exchanging(
+    model: ModelSize, sharing: Sharing, device: Hardware, updates: int, micro_batches: int
+) -> Phase | None:
+    """Gradients and parameters between devices, of `updates` updates with so many micro-batches in all.
+
+    Volumes of arXiv:1910.02054, section 7: all-reduce twice a parameter's bytes, reduce-scatter and
+    all-gather once; stages 2 and 3 reduce every micro-batch, stage 3 gathers all parameters forward and
+    backward.
+    """
+    if sharing.devices == 1:
+        return None
+    share = (sharing.devices - 1) / sharing.devices
+    own, whole = float(model.trained_bytes), float(model.weight_bytes)
+    match sharing.stage:
+        case None:
+            moved = updates * 2 * 4.0 * model.trained
+        case 0:
+            moved = updates * 2 * own
+        case 1:
+            moved = updates * (4.0 * model.trained + own)
+        case 2:
+            moved = micro_batches * own + updates * own
+        case _:
+            moved = micro_batches * (2 * whole + own) + updates * own  # the last: to the model that samples
+    return Phase("exchange between devices", 0.0, share * moved / device.interconnect, "link")

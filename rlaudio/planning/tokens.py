@@ -1,0 +1,84 @@
+"""Tokens of one step of a stage, in one process."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Literal
+
+Attention = Literal["eager", "cpu", "gpu"]  # how rlaudio/models/branching.py computes it on a device
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepTokens:
+    """What one process computes in a step, all prompts and all completions of the assumed length."""
+
+    questions: int
+    group_size: int
+    prompt: int  # audio included
+    audio: int
+    frames: int  # of each clip
+    completion: int
+    packed: bool  # a group's prompt is computed once
+    budget: int  # tokens of a micro-batch
+
+    @property
+    def completions(self) -> int:
+        """Of all questions."""
+        return self.questions * self.group_size
+
+    @property
+    def targets(self) -> int:
+        """Completion tokens, which the loss is over."""
+        return self.completions * self.completion
+
+    @property
+    def rows(self) -> int:
+        """Rows that go through the model, each with its clip."""
+        return self.questions if self.packed else self.completions
+
+    @property
+    def row(self) -> int:
+        """Tokens of a row."""
+        return self.prompt + (self.group_size if self.packed else 1) * self.completion
+
+    @property
+    def computed(self) -> int:
+        """Tokens that go through the model in one pass over the step."""
+        return self.rows * self.row
+
+    @property
+    def repeated(self) -> int:
+        """Tokens that would, if every completion stood behind a prompt of its own."""
+        return self.completions * (self.prompt + self.completion)
+
+    @property
+    def rows_together(self) -> int:
+        """Rows of the largest micro-batch; a row longer than the budget goes alone."""
+        return min(self.rows, max(1, self.budget // self.row))
+
+    @property
+    def micro_batches(self) -> int:
+        """Forward passes in one pass over the step."""
+        return math.ceil(self.rows / self.rows_together)
+
+    def pairs(self, attention: Attention) -> int:
+        """Pairs of query and key that are computed in one pass over the step, visible or not.
+
+        A prompt attends to itself causally. On a CPU a completion's tokens meet the prompt and, causally,
+        their own; on a GPU a group's tokens meet the whole row under a mask. Eager attention computes the
+        square of a micro-batch.
+        """
+        if attention == "eager":
+            return self.computed * self.rows_together * self.row
+        group = self.group_size if self.packed else 1
+        branches = group * self.completion
+        causal = self.prompt * (self.prompt + 1) // 2
+        if attention == "gpu":
+            return self.rows * (causal + branches * self.row)
+        own = group * (self.completion * (self.completion + 1) // 2)
+        return self.rows * (causal + branches * self.prompt + own)
+
+    def completed(self, group_size: int, completion: int) -> StepTokens:
+        """The same questions with other completions."""
+        return replace(self, group_size=group_size, completion=completion)
