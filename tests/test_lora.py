@@ -180,7 +180,7 @@ def test_completions_are_sampled_from_what_training_computes():
 
 
 def test_a_clip_is_encoded_once_unless_the_adapter_reaches_the_tower(monkeypatch):
-    for targets, runs in [(("q_proj",), [2]), (("audio_tower.q_proj",), [3, 3])]:
+    for targets, runs in [(("q_proj",), [1, 1]), (("audio_tower.q_proj",), [3, 3])]:
         family = adapted(lora_targets=targets)
         prompts = [make_prompt(family, seed) for seed in (0, 1, 0)]
         seen = []
@@ -289,11 +289,12 @@ def test_merging_leaves_the_policy_as_it_is(tmp_path):
 # --- the reference ---------------------------------------------------------------------------------
 
 
-def test_before_training_the_reference_is_the_model_with_the_adapter_switched_off(shared_family):
+def test_before_training_the_reference_is_the_model_with_the_adapter_switched_off():
     family = adapted(lora_targets=EVERYWHERE)
     reference = family.frozen_copy()
     rows = make_rows(family)
-    assert torch.equal(logprobs(reference, rows), logprobs(shared_family, rows))
+    base = adapted(lora_rank=0, freeze=("audio_tower", "projector"))
+    assert torch.equal(logprobs(reference, rows), logprobs(base, rows))
     layers = [m for m in reference.model.modules() if hasattr(m, "lora_A")]
     assert layers and all(layer.disable_adapters for layer in layers)
 
