@@ -31,6 +31,7 @@ class Plain:
             lr=settings.lr,
             betas=settings.betas,
             weight_decay=settings.weight_decay,
+            fused=True,  # one pass over memory; elementwise, so its bits do not depend on threads
         )
 
     def forward(self, batch: Any) -> Any:
