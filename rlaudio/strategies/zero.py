@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any, Literal
 
 import deepspeed
@@ -58,7 +58,7 @@ class Zero:
         _join_deepspeed(processes)
         config = _config(settings, stage, offload, whole_below, dtype)
         self.engine, *_ = deepspeed.initialize(
-            model=self.module, optimizer=_adamw(self.module, settings, fused=offload == "cpu"), config=config
+            model=self.module, optimizer=_adamw(self.module, settings), config=config
         )
         self._clips = stage == 0 and dtype == torch.float32  # there DeepSpeed would not tell the norm
 
@@ -137,7 +137,7 @@ class Zero:
         return ((name, p) for name, p in self.module.named_parameters() if p.requires_grad)
 
 
-OUTCOME = "the update was not made; lower the learning rate or replay the step"
+OUTCOME = "the update was not made"
 
 
 def _trained_dtype(module: torch.nn.Module) -> torch.dtype:
@@ -166,10 +166,10 @@ def _refuse_shared_storage(module: torch.nn.Module) -> None:
             )
 
 
-def _adamw(module: torch.nn.Module, settings: OptimizerSettings, fused: bool) -> torch.optim.AdamW:
+def _adamw(module: torch.nn.Module, settings: OptimizerSettings) -> torch.optim.AdamW:
     """AdamW with the value head's own learning rate.
 
-    Fused, it updates in the host's memory as fast as DeepSpeed's own, which needs a compiler.
+    Fused it also serves for what is offloaded, where DeepSpeed's own would need a compiler.
     """
     trained = [(name, p) for name, p in module.named_parameters() if p.requires_grad]
     groups = [
@@ -181,7 +181,7 @@ def _adamw(module: torch.nn.Module, settings: OptimizerSettings, fused: bool) ->
         lr=settings.lr,
         betas=settings.betas,
         weight_decay=settings.weight_decay,
-        fused=fused or None,
+        fused=True,
     )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import torch
 from torch.utils.checkpoint import checkpoint
@@ -22,9 +24,8 @@ class TokenLogprobs:
     states: torch.Tensor  # [N, d] hidden states that predicted the tokens
 
 
-@dataclass(frozen=True, eq=False)
-class PolicyOutput:
-    """What the trained module says about the target tokens of a batch."""
+class PolicyOutput(NamedTuple):
+    """What the trained module says about a batch's target tokens: a tuple, where DeepSpeed finds tensors."""
 
     logprobs: torch.Tensor  # [N] float32
     entropy: torch.Tensor  # [N] float32, no gradient
@@ -55,26 +56,43 @@ class Policy(torch.nn.Module):
         self.chunk = chunk
         width = family.head.in_features
         self.value_head = _value_head(width, family.device) if value_head else None
+        self.whole = True  # whether parameters can be read beside the forward of their own layer
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Policy:
+        """The same policy on weights of its own, which may be taken apart: those of the family stay whole."""
+        twin = Policy(self.family.trained_copy(), self.distribution, chunk=self.chunk, value_head=False)
+        twin.value_head = copy.deepcopy(self.value_head, memo)
+        twin.whole = False
+        return twin
 
     def forward(self, batch: Batch) -> PolicyOutput:
         """Log-probs and entropies of the batch's targets, and what the critic expects.
 
         The critic reads the hidden states and passes no gradient on to the model.
         """
-        found = token_logprobs(self.family, batch, self.distribution, chunk=self.chunk)
+        found = token_logprobs(
+            self.family, batch, self.distribution, chunk=self.chunk, head_is_whole=self.whole
+        )
         values = None
         if self.value_head is not None:
-            values = self.value_head(found.states.detach().float()).squeeze(-1)
+            states = found.states.detach().to(self.value_head.weight.dtype)
+            values = self.value_head(states).squeeze(-1).float()
         return PolicyOutput(found.logprobs, found.entropy, values)
 
 
 def token_logprobs(
-    family: ModelFamily, batch: Batch, distribution: Distribution = Distribution(), *, chunk: int = 1024
+    family: ModelFamily,
+    batch: Batch,
+    distribution: Distribution = Distribution(),
+    *,
+    chunk: int = 1024,
+    head_is_whole: bool = True,
 ) -> TokenLogprobs:
     """Log-probs and entropies of the batch's targets under `distribution`.
 
     Media placeholders are left out of the normaliser as they are in sampling. Logits exist for `chunk`
-    target tokens at a time, in the forward and again in the backward pass, never for the prompt.
+    target tokens at a time, in the forward and again in the backward pass, never for the prompt. Of a head
+    that is whole only the rows of a narrow support are computed.
     """
     batch = batch.to(family.device)
     hidden = family.hidden(
@@ -86,7 +104,14 @@ def token_logprobs(
     for start in range(0, len(predicting), chunk):
         part = slice(start, start + chunk)
         support = None if all_support is None else all_support[part]
-        arguments = (family, predicting[part], batch.targets[part], support, distribution.temperature)
+        arguments = (
+            family,
+            predicting[part],
+            batch.targets[part],
+            support,
+            distribution.temperature,
+            head_is_whole,
+        )
         if len(predicting) > chunk and torch.is_grad_enabled():
             pieces.append(checkpoint(_head_logprobs, *arguments, use_reentrant=False))
         else:
@@ -109,6 +134,7 @@ def _head_logprobs(
     targets: torch.Tensor,
     support: torch.Tensor | None,
     temperature: float,
+    head_is_whole: bool,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Log-probs and entropies [n] of `targets` [n] predicted from `hidden` [n, d]."""
     if support is None:
@@ -117,7 +143,11 @@ def _head_logprobs(
         logprobs = logits.index_fill(-1, forbidden, float("-inf")).log_softmax(-1)
         chosen = targets.unsqueeze(-1)
     else:
-        logits = _support_logits(family.head, hidden, support).float() / temperature  # [n, K]
+        if head_is_whole:
+            logits = _support_logits(family.head, hidden, support)  # [n, K]
+        else:
+            logits = family.head(hidden).gather(-1, support.clamp(min=0))
+        logits = logits.float() / temperature
         logprobs = logits.masked_fill(support < 0, float("-inf")).log_softmax(-1)
         chosen = (support == targets.unsqueeze(-1)).int().argmax(-1, keepdim=True)
     with torch.no_grad():
