@@ -15,16 +15,21 @@ import numpy as np
 def write_text(path: Path, text: str) -> None:
     """Put `text` in `path` completely or not at all: on an error, a full disk too, the old file stays."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.unfinished")
+    building = unfinished(path)
     try:
-        with unfinished.open("w", encoding="utf-8", newline="\n") as file:
+        with building.open("w", encoding="utf-8", newline="\n") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        unfinished.replace(path)
+        building.replace(path)
     except OSError:
-        unfinished.unlink(missing_ok=True)
+        building.unlink(missing_ok=True)
         raise
+
+
+def unfinished(path: Path) -> Path:
+    """What `write_text` writes before it takes the place of `path`; a kill may leave it behind."""
+    return path.with_name(f".{path.name}.unfinished")
 
 
 def write_json(path: Path, value: Any) -> None:

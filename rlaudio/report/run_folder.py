@@ -30,7 +30,7 @@ import numpy as np
 import soundfile
 
 from rlaudio.metrics import split_wall_clock
-from rlaudio.report.files import append_row, read_rows, write_json, write_rows, write_text
+from rlaudio.report.files import append_row, read_rows, unfinished, write_json, write_rows, write_text
 from rlaudio.report.versions import versions
 from rlaudio.types import Clip, Question, ScoredGroup
 
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
 LOCK = "run.lock"
+RECIPE = "recipe.yaml"
 METRICS = "metrics.jsonl"
 TIMINGS = "timings.jsonl"
 Json = dict[str, Any]
@@ -60,7 +61,7 @@ class RunFolder:
         """
         path = Path(path)
         path.mkdir(parents=True, exist_ok=True)
-        found = sorted(entry.name for entry in path.iterdir() if entry.name != LOCK)
+        found = sorted(e.name for e in path.iterdir() if e.name not in (LOCK, unfinished(path / RECIPE).name))
         if found:
             some = ", ".join(found[:4]) + (", ..." if len(found) > 4 else "")
             raise FileExistsError(
@@ -68,7 +69,7 @@ class RunFolder:
                 "continue the run in it with --resume, or choose another with --out"
             )
         folder = cls(path, take_lock(path))
-        write_text(path / "recipe.yaml", recipe_yaml)  # first: from here on the run can be resumed
+        write_text(path / RECIPE, recipe_yaml)  # first: from here on the run can be resumed
         folder.write_json("versions.json", versions())
         return folder
 

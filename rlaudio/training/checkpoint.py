@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -60,17 +60,22 @@ def save_checkpoint(
     """
     final = folder / f"{cursor.stage}-{cursor.step:06d}"
     building = folder / f".building-{final.name}"
+    for left in folder.glob(".*"):  # by a run that was killed while it wrote or deleted one
+        shutil.rmtree(left)
     with _complete_or_absent(building):
         family.save(building / "model")
         if learner_state is not None:
             torch.save(learner_state, building / "learner.pt")
-        manifest = {"cursor": asdict(cursor), "sha256": {n: _sha256(building / n) for n in _files(building)}}
+        digests = {name: _sha256(building / name) for name in _files(building)}
+        manifest: dict[str, Any] = {"cursor": asdict(cursor), "sha256": digests}
+        manifest["digest"] = _digest(manifest)
         (building / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
         _sync(building)
-    shutil.rmtree(final, ignore_errors=True)  # left by a run that was resumed from an older one
+    if final.exists():  # left by a run that was resumed from an older one
+        _remove(final)
     building.rename(final)
     for old in _folders(folder)[:-keep]:
-        shutil.rmtree(old)
+        _remove(old)
     return final
 
 
@@ -86,20 +91,21 @@ def save_model(folder: Path, write: Callable[[Path], None]) -> None:
 def latest_checkpoint(folder: Path) -> Checkpoint | None:
     """The newest checkpoint in `folder`, None if there is none.
 
-    Raises ValueError if one of its files is missing or is not what was written.
+    Raises ValueError if one of its files is missing or is not what was written; it names the one before.
     """
     found = _folders(folder)
     if not found:
         return None
-    manifest = json.loads((found[-1] / MANIFEST).read_text(encoding="utf-8"))
-    for name, digest in manifest["sha256"].items():
-        file = found[-1] / name
-        if not file.is_file() or _sha256(file) != digest:
-            raise ValueError(
-                f"checkpoint {found[-1]}: {name} is {'damaged' if file.is_file() else 'missing'}; expected "
-                "what was written; delete this checkpoint's folder to resume from the one before"
-            )
-    return Checkpoint(found[-1], Cursor(**manifest["cursor"]))
+    newest = found[-1]
+    manifest = _read_manifest(newest / MANIFEST)
+    wrong = [f"{MANIFEST} is damaged"] if manifest is None else list(_wrong_files(newest, manifest["sha256"]))
+    if manifest is None or wrong:
+        before = f"resume from {found[-2]}" if len(found) > 1 else "begin again: there is no older one"
+        raise ValueError(
+            f"checkpoint {newest}: {', '.join(wrong)}; expected what was written; delete this checkpoint's "
+            f"folder to {before}"
+        )
+    return Checkpoint(newest, Cursor(**manifest["cursor"]))
 
 
 @contextmanager
@@ -118,6 +124,36 @@ def _complete_or_absent(building: Path) -> Iterator[None]:
             f"could not write {building}: {error}; earlier checkpoints are whole; make room and continue "
             "with --resume"
         ) from error
+
+
+def _remove(checkpoint: Path) -> None:
+    """Delete a checkpoint; killed in between it leaves nothing that looks like one."""
+    going = checkpoint.with_name(f".removing-{checkpoint.name}")
+    shutil.rmtree(going, ignore_errors=True)
+    checkpoint.rename(going)
+    shutil.rmtree(going)
+
+
+def _read_manifest(file: Path) -> dict[str, Any] | None:
+    """The manifest, None if it is not what was written."""
+    try:
+        manifest = json.loads(file.read_text(encoding="utf-8"))
+        digest = manifest.pop("digest")
+    except (ValueError, KeyError, AttributeError):
+        return None
+    return manifest if digest == _digest(manifest) else None
+
+
+def _wrong_files(checkpoint: Path, digests: Mapping[str, str]) -> Iterator[str]:
+    """Which files are damaged or missing."""
+    for name, digest in digests.items():
+        file = checkpoint / name
+        if not file.is_file() or _sha256(file) != digest:
+            yield f"{name} is {'damaged' if file.is_file() else 'missing'}"
+
+
+def _digest(manifest: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
 
 
 def _folders(folder: Path) -> list[Path]:
