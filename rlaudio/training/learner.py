@@ -88,16 +88,17 @@ class Learner:
         Raises BrokenStep (a FloatingPointError) on a loss, log-prob or gradient that is not finite.
         """
         learned = [row for row in rows if self._teaches(row)]
-        learned = self.measure(learned, self._signals_before_updates(), spare=rows)
+        learned = self.measure(learned, self._signals_before_updates())
         totals = Totals()
         norms: list[float] = []
         for epoch in range(self.batching.epochs):
             for mini_batch in range(self.batching.mini_batches):
-                micro = self._in_step_with_others(self.micro_batches(learned, mini_batch), rows)
-                if not micro:
+                micro = list(self.micro_batches(learned, mini_batch))
+                company = self._company(len(micro), learned)
+                if not micro and not company:
                     continue
                 try:
-                    self._accumulate(micro, totals, unmoved=not norms)
+                    self._accumulate(micro, company, totals, unmoved=not norms)
                     norms.append(self.strategy.update(self.settings.factor_at(number)))
                 except FloatingPointError as error:
                     raise BrokenStep(
@@ -110,31 +111,44 @@ class Learner:
         }
 
     @torch.no_grad()
-    def measure(self, rows: Sequence[Row], names: Sequence[str], spare: Sequence[Row] = ()) -> list[Row]:
+    def measure(self, rows: Sequence[Row], names: Sequence[str]) -> list[Row]:
         """The rows, each branch with the named signals added: old, values, silence, reference.
 
-        A process with nothing to measure computes the first of the `spare` rows while others measure.
+        All processes must call, one without rows too.
         """
         if not names:
             return list(rows)
         measured: dict[int, Row] = {}
-        micro = micro_batches(rows, self.batching.micro_batch_tokens)
-        for some in self._in_step_with_others(micro, spare or rows):
+        micro = list(micro_batches(rows, self.batching.micro_batch_tokens))
+        for some in [*micro, *self._company(len(micro), rows)]:
             found = self._signals(some, names)
             measured |= {id(row): with_signals(row, found) for row in some}
         return [measured[id(row)] for row in rows]
 
+    def weights(self) -> Iterable[tuple[str, torch.Tensor]]:
+        """The policy's trained tensors, whole; the family's model has them too from here on.
+
+        All processes must call: a strategy may train a copy, and hold it in parts.
+        """
+        self.family.load_weights(self.strategy.weights())
+        return self.family.named_weights()
+
     # --- one update ----------------------------------------------------------------------------
 
-    def _accumulate(self, micro: Sequence[list[Row]], totals: Totals, unmoved: bool) -> None:
+    def _accumulate(
+        self, micro: Sequence[list[Row]], company: Sequence[list[Row]], totals: Totals, unmoved: bool
+    ) -> None:
         """Gradients of one update, and its metrics; `unmoved`: the weights are still the sampler's."""
         own = Totals()
-        for number, rows in enumerate(micro, start=1):
+        together = [*micro, *company]
+        for number, rows in enumerate(together, start=1):
             batch = pack(rows).to(self.family.device)
             policy: PolicyOutput = self.strategy.forward(batch)
             tokens = self.tokens(rows, batch, policy)
             loss = self.algorithm.loss(tokens)
-            self.strategy.backward(loss.total, last=number == len(micro))
+            self.strategy.backward(loss.total, last=number == len(together))
+            if number > len(micro):
+                continue
             own.count(loss.total, loss.parts | {"loss/entropy": policy.entropy}, batch.weights)
             own.watch({"log-probs": tokens.logprobs, **tokens.signals})
             if unmoved:
@@ -171,14 +185,20 @@ class Learner:
         part = part if self.batching.prompt_once else repeated(part)
         return micro_batches(part, self.batching.micro_batch_tokens)
 
-    def _in_step_with_others(self, micro: Iterable[list[Row]], spare: Sequence[Row]) -> list[list[Row]]:
-        """As many micro-batches as the process with the most: sharded parameters are gathered together.
+    def _company(self, own: int, rows: Sequence[Row]) -> list[list[Row]]:
+        """Micro-batches of no weight for a process that has fewer of its `own` than another.
 
-        What is added weighs nothing.
+        Sharded parameters are gathered by all processes together, so all compute as often. What they compute
+        is the shortest of their rows, or another process's where they have none.
         """
-        own = list(micro)
-        most = max(self.strategy.processes.gather(len(own)))
-        return own + [[_weightless(spare[0])]] * (most - len(own))
+        gather = self.strategy.processes.gather
+        shares = gather((own, len(rows)))
+        most = max(count for count, _ in shares)
+        spare = sorted(rows, key=lambda row: row.length)[:1]
+        if most and not all(count for _, count in shares):
+            offered = gather(spare)
+            spare = spare or next(filter(None, offered))
+        return [[_weightless(row)] for row in spare] * (most - own)
 
     def _teaches(self, row: Row) -> bool:
         return "equal_groups" in self.algorithm.needs or any(b.advantages.any() for b in row.branches)

@@ -84,7 +84,7 @@ def train(
     """
     cursor, learner = start, course.learner
     alarms = Alarms(mismatch=course.mismatch_alarm, steps=course.steps)
-    course.worker.load_weights(learner.strategy.weights(), cursor.weights_version)
+    course.worker.load_weights(learner.weights(), cursor.weights_version)
     for step in progress(range(start.step, course.steps), course.steps - start.step, course.name, "step"):
         if cursor.rollouts >= course.max_rollouts or cursor.tokens >= course.max_tokens:
             break
@@ -95,7 +95,7 @@ def train(
         except BrokenStep as broken:
             raise FloatingPointError(keep_broken(broken, cursor, learner)) from broken
         cursor = advance(cursor, sampled, metrics)
-        course.worker.load_weights(learner.strategy.weights(), cursor.weights_version)
+        course.worker.load_weights(learner.weights(), cursor.weights_version)
 
         recorder.write_rollouts(course.name, cursor.step, sampled.groups)
         epoch = cursor.drawn / len(course.stage.questions)
