@@ -38,7 +38,13 @@ from rlaudio.report.summary import build_summary
 from rlaudio.resuming import check_data, check_world, recipe_to_resume
 from rlaudio.rollout.transformers import Transformers
 from rlaudio.rollout.worker import RolloutWorker
-from rlaudio.training.checkpoint import Cursor, latest_checkpoint, save_checkpoint, save_model
+from rlaudio.training.checkpoint import (
+    Cursor,
+    clear_leftovers,
+    latest_checkpoint,
+    save_checkpoint,
+    save_model,
+)
 from rlaudio.training.courses import check_stages_can_train, rl_course, sft_course
 from rlaudio.training.interrupt import stop_request
 from rlaudio.training.kept_step import keep_step
@@ -297,6 +303,7 @@ def _train(
 ) -> None:
     """Train all stages from the latest checkpoint on and write the final model; or those before RL alone."""
     checkpoints = folder.path / CHECKPOINTS
+    clear_leftovers(checkpoints)
     resumed = latest_checkpoint(checkpoints)
     cursor = resumed.cursor if resumed else Cursor()
     family = recipe.model(path=str(resumed.model)) if resumed else recipe.model()
@@ -361,12 +368,14 @@ def _keep_broken(
 
 def _keep_samples(recipe: Recipe, stages: Sequence[Stage], data: Data, folder: RunFolder) -> None:
     """Keep a few groups of the last RL step with their audio, for the page."""
-    if stages[-1].kind != "rl":
+    name = _names(stages)[-1]
+    steps = [row["step"] for row in read_rows(folder.path / "metrics.jsonl") if row["stage"] == name]
+    if stages[-1].kind != "rl" or not steps or (folder.path / "samples" / "samples.json").exists():
         return
     limits: Any = recipe.audio.model_dump()
     folder.write_samples(
-        _names(stages)[-1],
-        stages[-1].total_steps(recipe.sampling.questions),
+        name,
+        steps[-1],  # a budget may have ended the stage early
         data.train,
         lambda question: read_clip(question.audio_path, **limits),
         recipe.report.completions,

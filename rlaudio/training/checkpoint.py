@@ -60,8 +60,7 @@ def save_checkpoint(
     """
     final = folder / f"{cursor.stage}-{cursor.step:06d}"
     building = folder / f".building-{final.name}"
-    for left in folder.glob(".*"):  # by a run that was killed while it wrote or deleted one
-        shutil.rmtree(left)
+    clear_leftovers(folder)
     with _complete_or_absent(building):
         family.save(building / "model")
         if learner_state is not None:
@@ -77,6 +76,12 @@ def save_checkpoint(
     for old in _folders(folder)[:-keep]:
         _remove(old)
     return final
+
+
+def clear_leftovers(folder: Path) -> None:
+    """Delete what a run left that was killed while it wrote or deleted a checkpoint."""
+    for left in folder.glob(".*"):
+        shutil.rmtree(left)
 
 
 def save_model(folder: Path, write: Callable[[Path], None]) -> None:
