@@ -50,6 +50,9 @@ class Scripted:
             pass
         self.weights_version = version
 
+    def sleep(self) -> None:
+        """There is nothing to give back."""
+
     def close(self) -> None:
         """Refuse to generate from now on."""
         self.closed = True

@@ -30,6 +30,9 @@ class Targets:
         """A teacher does not learn; only the version moves on."""
         self.weights_version = version
 
+    def sleep(self) -> None:
+        """There is nothing to give back."""
+
     def close(self) -> None:
         """Nothing to give back."""
 

@@ -32,10 +32,13 @@ class Transformers:
         self.family = family
         self.batch_tokens = batch_tokens
         self.weights_version = 0
+        self._closed = False
 
     @torch.no_grad()
     def generate(self, prompts: Sequence[Prompt], sampling: Sampling, key: SeedKey) -> list[Group]:
         """One group of completions per prompt, in the order of the prompts."""
+        if self._closed:
+            raise RuntimeError("the worker is closed; make a new one")
         groups: dict[int, Group] = {}
         by_length = sorted(range(len(prompts)), key=lambda i: len(prompts[i].token_ids))
         for indices in self._batches(by_length, prompts, sampling):
@@ -49,8 +52,12 @@ class Transformers:
         self.family.load_weights(weights)
         self.weights_version = version
 
+    def sleep(self) -> None:
+        """There is nothing to give back: the model belongs to the family."""
+
     def close(self) -> None:
-        """Nothing to give back: the model belongs to the family."""
+        """Refuse to generate from now on."""
+        self._closed = True
 
     # --- one batch -----------------------------------------------------------------------------
 

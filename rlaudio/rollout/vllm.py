@@ -36,7 +36,7 @@ from rlaudio.types import Group, Prompt, Sampling
 logger = logging.getLogger(__name__)
 
 VERSION = "0.32.0"  # what was tested; weight transfer and audio input change between versions
-LOWEST_TEMPERATURE = 0.01  # vLLM samples at this one when asked for a lower one
+TEMPERATURES = (0.01, 2.0)  # vLLM takes lower ones for this and refuses higher ones
 CPU_CACHE_GB = 1.0
 CPU_BLOCK = 32  # vLLM's own 128 would leave short prompts out of the prefix cache
 
@@ -122,10 +122,11 @@ class Vllm:
             raise RuntimeError("the worker is closed; make a new one")
         if self._engine is None:
             return self._transformers.generate(prompts, sampling, key)
-        if 0.0 < sampling.temperature < LOWEST_TEMPERATURE:
+        low, high = TEMPERATURES
+        if sampling.temperature and not low <= sampling.temperature <= high:
             raise ValueError(
-                f"temperature is {sampling.temperature:g}; vLLM samples at {LOWEST_TEMPERATURE} or above, "
-                "or takes the likeliest token at 0"
+                f"temperature is {sampling.temperature:g}; vLLM samples at {low} to {high}, or takes the "
+                "likeliest token at 0"
             )
         fits = [len(p.token_ids) + sampling.max_new_tokens <= self._max_model_len for p in prompts]
         self._count_too_long([p for p, fit in zip(prompts, fits, strict=True) if not fit], sampling)
@@ -154,6 +155,11 @@ class Vllm:
         if self._engine is not None and not self._closed:
             self._engine.close()
         self._closed = True
+
+    @property
+    def prompt_tokens(self) -> tuple[int, int]:
+        """Prompt tokens that the engine was given so far, and how many of them its prefix cache held."""
+        return (self._engine.prompt_tokens, self._engine.cached_tokens) if self._engine else (0, 0)
 
     # --- weights -------------------------------------------------------------------------------
 
@@ -206,11 +212,15 @@ class Vllm:
 class _Engine:
     """One vLLM engine that serves one model family."""
 
+    inside = 0  # engines in this process, which share vLLM's process groups
+
     def __init__(self, family: ModelFamily, *, beside: bool, sleep: bool, arguments: Mapping[str, Any]):
         self.family = family
         self.awake = True
+        self.prompt_tokens = self.cached_tokens = 0  # of requests so far, and what of it no one computed anew
         self._lost = ""  # why the engine cannot be used any more
         self._sleeps = sleep
+        self._beside = beside
         self._bias = dict.fromkeys(family.forbidden_token_ids, float("-inf"))  # exact: adds to the logits
         self._sender: Any = None
         self._source: Any = None
@@ -242,6 +252,7 @@ class _Engine:
                     f"vLLM does not open {family.path}: {error}; where memory is short, lower "
                     "rollout.memory_share, kv_cache_gb or max_model_len"
                 ) from error
+        _Engine.inside += not beside
         self.vocabulary: int = self._llm.llm_engine.model_config.get_vocab_size()
         if beside:
             self._source, self._sender = _ipc(self._llm)
@@ -276,6 +287,8 @@ class _Engine:
         outputs = self._llm.generate([self._request(prompt) for prompt in prompts], asked, use_tqdm=False)
         for prompt, output in zip(prompts, outputs, strict=True):
             _check_same_prompt(prompt, output.prompt_token_ids)
+            self.prompt_tokens += len(output.prompt_token_ids)
+            self.cached_tokens += output.num_cached_tokens or 0
         groups = [[_tokens(one) for one in sorted(o.outputs, key=lambda one: one.index)] for o in outputs]
         return [group * sampling.group_size for group in groups] if greedy else groups
 
@@ -305,14 +318,17 @@ class _Engine:
             self.awake = False
 
     def close(self) -> None:
-        """Shut down and free what the engine holds; a process group of the run is left alone."""
+        """Shut down and free what the engine holds."""
         from vllm.distributed import destroy_model_parallel
 
         self._lost = "the engine is closed"
-        self._llm.llm_engine.engine_core.shutdown()
-        del self._llm
-        gc.collect()
-        destroy_model_parallel()
+        with _process_groups_kept():
+            self._llm.llm_engine.engine_core.shutdown()
+            del self._llm
+            gc.collect()
+        _Engine.inside -= not self._beside
+        if not _Engine.inside:
+            destroy_model_parallel()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
@@ -409,6 +425,19 @@ def _threads_kept() -> Iterator[None]:
     finally:
         torch.set_num_threads = set_num_threads
         torch.set_num_threads(threads)
+
+
+@contextmanager
+def _process_groups_kept() -> Iterator[None]:
+    """An engine that shuts down would take the process groups of training and of other engines with it."""
+    from vllm.v1.engine import core
+
+    destroy = core.cleanup_dist_env_and_memory
+    core.cleanup_dist_env_and_memory = lambda: None
+    try:
+        yield
+    finally:
+        core.cleanup_dist_env_and_memory = destroy
 
 
 def _check_same_prompt(prompt: Prompt, token_ids: Sequence[int]) -> None:

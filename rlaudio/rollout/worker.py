@@ -23,5 +23,8 @@ class RolloutWorker(Protocol):
     def load_weights(self, weights: Iterable[tuple[str, torch.Tensor]], version: int) -> None:
         """Take the named tensors over; completions from now on carry `version`."""
 
+    def sleep(self) -> None:
+        """Give memory back, where that is possible, until the next call of one of the others."""
+
     def close(self) -> None:
-        """Give memory and processes back."""
+        """Give memory and processes back, and refuse to generate from now on."""

@@ -1,0 +1,107 @@
+"""Workers under test, and the policy behind those that have one.
+
+tools/test sets RLAUDIO_TEST_VLLM=1: then tests of vLLM fail, where they would be skipped, if it is missing.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+
+from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
+from rlaudio.rollout.canary import text_prompt
+from rlaudio.rollout.scripted import Scripted
+from rlaudio.rollout.transformers import Transformers
+from rlaudio.rollout.vllm import Vllm, check_vllm
+from rlaudio.types import Prompt, Question
+from tests.conftest import TINY, make_prompt
+
+KEY = (0, "test", 0)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A worker and what its answers can be compared with."""
+
+    worker: Scripted | Transformers | Vllm
+    open_another: Callable[[], Scripted | Transformers | Vllm]
+    family: Qwen2_5Omni  # makes the prompts; the policy of all workers but the scripted one
+    stop_token_ids: tuple[int, ...]
+
+
+@pytest.fixture(scope="session")
+def policy() -> Qwen2_5Omni:
+    """The policy that every engine here samples from; a test that changes it asks for `changeable`."""
+    return Qwen2_5Omni(path=TINY, device="cpu")
+
+
+@pytest.fixture(scope="session")
+def needs_vllm() -> None:
+    """Skips where vLLM is missing, unless RLAUDIO_TEST_VLLM says that it must be there."""
+    try:
+        check_vllm(on_gpu=False)
+    except ImportError as error:
+        if os.environ.get("RLAUDIO_TEST_VLLM") == "1":
+            raise
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def vllm_worker(needs_vllm, policy) -> Iterator[Vllm]:
+    worker = Vllm(policy)
+    yield worker
+    worker.close()
+
+
+@pytest.fixture(params=["transformers", "vllm"])
+def sampler(request, policy) -> Transformers | Vllm:
+    """A worker that samples from a model."""
+    if request.param == "vllm":
+        return request.getfixturevalue("vllm_worker")
+    return Transformers(policy)
+
+
+@pytest.fixture(params=["scripted", "transformers", "vllm"])
+def case(request, policy) -> Case:
+    """Any worker."""
+    if request.param == "scripted":
+        worker = Scripted(_words)
+        return Case(worker, lambda: Scripted(_words), policy, (0,))
+    if request.param == "transformers":
+        worker = Transformers(policy)
+        return Case(worker, lambda: Transformers(policy), policy, policy.stop_token_ids)
+    worker = request.getfixturevalue("vllm_worker")
+    return Case(worker, lambda: Vllm(policy), policy, policy.stop_token_ids)
+
+
+@pytest.fixture
+def changeable(request, policy) -> Iterator[Qwen2_5Omni]:
+    """The policy for a test that changes its weights, and vLLM's: afterwards both are what they were."""
+    kept = {name: tensor.clone() for name, tensor in policy.named_weights()}
+    yield policy
+    policy.load_weights(kept.items())
+    if "vllm_worker" in request.fixturenames or "vllm" in request.node.name:
+        request.getfixturevalue("vllm_worker").load_weights(policy.named_weights(), version=0)
+
+
+def nudge(family: Qwen2_5Omni, seed: int = 1, size: float = 0.05) -> list[tuple[str, torch.Tensor]]:
+    """Weights a little off those of the family, which are left as they are."""
+    generator = torch.Generator().manual_seed(seed)
+    return [
+        (name, tensor + size * torch.randn(tensor.shape, generator=generator))
+        for name, tensor in family.named_weights()
+    ]
+
+
+def prompts_of(family: Qwen2_5Omni) -> list[Prompt]:
+    """Four prompts about clips of different lengths, and one without audio."""
+    heard = [make_prompt(family, seed, seconds=0.4 + 0.5 * seed, words=1 + 2 * seed) for seed in range(4)]
+    question = Question("text", "Which animal barks?", ("a dog", "a cat"), "a dog", audio_path=Path("none"))
+    return [*heard, text_prompt(question, family.encode_completion(question.question)[:-1])]
+
+
+def _words(prompt: Prompt, sample: int) -> str:
+    return " ".join([f"word{prompt.question.id}"] * (1 + sample))
