@@ -78,9 +78,7 @@ def test_a_second_question_about_the_same_audio_reads_the_prefix_cache(policy, v
 
 def test_prompts_that_do_not_fit_are_refused_by_name(policy, vllm_worker):
     long = make_prompt(policy, 1, words=4080)
-    with pytest.raises(
-        ValueError, match=r"1 prompts do not fit: question q1 .* max_model_len is 4096; raise"
-    ):
+    with pytest.raises(ValueError, match=r"1 prompts do not fit: question q1 .*max_model_len is 4096; raise"):
         vllm_worker.generate([long, make_prompt(policy, 2)], WARM, KEY)
 
 
@@ -95,7 +93,7 @@ def test_prompts_that_do_not_fit_are_answered_by_the_model_itself_and_counted(ne
 
 @pytest.mark.parametrize("temperature", [0.001, 2.5])
 def test_temperatures_that_vllm_would_change_are_refused(policy, vllm_worker, temperature):
-    with pytest.raises(ValueError, match="vLLM samples at 0.01 to 2"):
+    with pytest.raises(ValueError, match=r"vLLM samples at 0\.01 to 2"):
         vllm_worker.generate([make_prompt(policy, 1)], Sampling(2, temperature), KEY)
 
 
@@ -104,7 +102,7 @@ def test_temperatures_that_vllm_would_change_are_refused(policy, vllm_worker, te
 
 def test_the_canary_sees_an_update_that_vllm_did_not_take(changeable, vllm_worker, tamper):
     tamper(collective_rpc=lambda method, kwargs: None)
-    with pytest.raises(CanaryError, match="after sending weights version 5: .* other weights"):
+    with pytest.raises(CanaryError, match=r"after sending weights version 5: .* other weights"):
         vllm_worker.load_weights(nudge(changeable), version=5)
 
 
@@ -164,9 +162,9 @@ def test_the_canary_sees_logprobs_of_another_temperature(changeable, vllm_worker
 def test_an_update_that_fails_half_way_leaves_a_worker_that_says_so(policy, monkeypatch, needs_vllm):
     worker = Vllm(policy)
     monkeypatch.setattr(policy, "checkpoint_weights", lambda: [("thinker.no.such.weight", torch.zeros(2))])
-    with pytest.raises(ValueError, match="no.such"):
+    with pytest.raises(ValueError, match="no module or parameter"):
         worker.load_weights(policy.named_weights(), version=1)
-    with pytest.raises(RuntimeError, match="lost its weights .*; make a new worker"):
+    with pytest.raises(RuntimeError, match=r"lost its weights .*; make a new worker"):
         worker.generate(prompts_of(policy), WARM, KEY)
     worker.close()
 

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import torch
 
 from rlaudio.rollout.scripted import STOP_TOKEN_ID, Scripted
 from rlaudio.types import Sampling, greedy
@@ -53,17 +52,3 @@ def test_equal_words_have_equal_token_ids_in_one_worker():
     worker = Scripted(lambda prompt, sample: " dog dog cat")
     (group,) = worker.generate(PROMPTS[:1], greedy(), (0,))
     np.testing.assert_array_equal(group.completions[0].token_ids, [1, 1, 2, STOP_TOKEN_ID])
-
-
-def test_completions_carry_the_version_of_the_weights():
-    worker = Scripted(lambda prompt, sample: "dog")
-    worker.load_weights([("head.weight", torch.zeros(2))], version=7)
-    (group,) = worker.generate(PROMPTS[:1], greedy(), (0,))
-    assert group.completions[0].weights_version == 7
-
-
-def test_a_closed_worker_refuses_to_generate():
-    worker = Scripted(lambda prompt, sample: "dog")
-    worker.close()
-    with pytest.raises(RuntimeError, match="closed"):
-        worker.generate(PROMPTS, greedy(), (0,))
