@@ -28,23 +28,18 @@ from rlaudio.evaluation.accuracy import Evaluation, evaluate
 from rlaudio.memory import peak_memory_gb
 from rlaudio.models.family import ModelFamily, resolve_model_path
 from rlaudio.pretraining.from_recipe import with_built_models
+from rlaudio.processes import ALONE, Processes, join
 from rlaudio.prompts import PromptBuilder
 from rlaudio.randomness import generator
 from rlaudio.recipe import Recipe
 from rlaudio.report.files import read_json, read_rows, write_json, write_rows
 from rlaudio.report.page import write_report
-from rlaudio.report.run_folder import RunFolder
+from rlaudio.report.run_folder import FollowedFolder, RunFolder
 from rlaudio.report.summary import build_summary
 from rlaudio.resuming import check_data, check_world, recipe_to_resume
 from rlaudio.rollout.transformers import Transformers
 from rlaudio.rollout.worker import RolloutWorker
-from rlaudio.training.checkpoint import (
-    Cursor,
-    clear_leftovers,
-    latest_checkpoint,
-    save_checkpoint,
-    save_model,
-)
+from rlaudio.training.checkpoint import Cursor, latest_checkpoint, save_checkpoint, save_model, tidy
 from rlaudio.training.courses import check_stages_can_train, rl_course, sft_course
 from rlaudio.training.interrupt import stop_request
 from rlaudio.training.kept_step import keep_step
@@ -72,6 +67,7 @@ def run(recipe: Recipe, out: Path, *, resume: bool = False, until: Part | None =
     """Do everything a recipe says and write it into the folder `out`; returns the report's path.
 
     With `until` the run ends after that part, to be resumed; then the folder is returned.
+    Started by `torchrun` or `deepspeed` its processes share the work, and the first alone writes the folder.
 
     Raises FileExistsError where `out` holds a run and `resume` is not given, ValueError where the data or
     the recipe cannot be used, StopRequested after Ctrl-C (saved, to be resumed).
@@ -80,36 +76,36 @@ def run(recipe: Recipe, out: Path, *, resume: bool = False, until: Part | None =
         recipe = recipe_to_resume(recipe, out)
     if recipe.threads:
         torch.set_num_threads(recipe.threads)
-    with RunFolder.reopen(out) if resume else RunFolder.create(out, recipe.to_yaml()) as folder:
+    processes = join()
+    with processes.in_turn(partial(_open_folder, recipe, out, resume, processes)) as folder:
         if resume:
-            check_world(folder)
+            processes.from_first(partial(check_world, folder))
         with _clock(folder, "data"):
-            data = load_data(recipe)
-            check_data(folder, {"train": data.train, **data.held_out})
+            data = processes.in_turn(partial(load_data, recipe))
+            processes.from_first(partial(check_data, folder, {"train": data.train, **data.held_out}))
         check_stages_can_train(recipe, data.train)
         with _clock(folder, "pretrain"):
-            recipe = with_built_models(recipe, folder.path / "models")
+            recipe = processes.in_turn(partial(with_built_models, recipe, folder.path / "models"))
             recipe.model()  # what is wrong with its folder or options stops the run here
         with _clock(folder, "label"):
-            data = _labelled(recipe, data, folder)
+            data = processes.from_first(partial(_labelled, recipe, data, folder))
         if until == "labels":
             return folder.path
         stages = recipe.curriculum(data.train, generator(recipe.seed, "curriculum"))
         check_stages(stages)
         with _clock(folder, "evaluate_base"):
-            _evaluate_once(recipe, data, folder, "base", recipe.model.options["path"])
+            _evaluate_once(recipe, data, folder, "base", recipe.model.options["path"], processes)
         if until == "base":
             return folder.path
-        if not (folder.path / FINAL).is_dir():
+        if not processes.from_first((folder.path / FINAL).is_dir):
             with _clock(folder, "train"):
-                _train(recipe, stages, data, folder, only_sft=until == "sft")
+                _train(recipe, stages, data, folder, processes, only_sft=until == "sft")
         if until == "sft":
             return folder.path
         _keep_samples(recipe, stages, data, folder)
         with _clock(folder, "evaluate_final"):
-            _evaluate_once(recipe, data, folder, "final", str(folder.path / FINAL))
-        folder.write_json("summary.json", build_summary_of(folder))
-        return write_report(folder.path)
+            _evaluate_once(recipe, data, folder, "final", str(folder.path / FINAL), processes)
+        return processes.from_first(partial(_report, folder))
 
 
 def load_data(recipe: Recipe) -> Data:
@@ -164,7 +160,12 @@ def open_voters(recipe: Recipe) -> dict[str, Voter]:
 
 
 def evaluate_set(
-    recipe: Recipe, family: ModelFamily, worker: RolloutWorker, questions: Sequence[Question], name: str
+    recipe: Recipe,
+    family: ModelFamily,
+    worker: RolloutWorker,
+    questions: Sequence[Question],
+    name: str,
+    processes: Processes = ALONE,
 ) -> Evaluation:
     """Greedy accuracy of a model on one held-out set, as the recipe's evaluation section says."""
     return evaluate(
@@ -178,6 +179,7 @@ def evaluate_set(
         max_new_tokens=recipe.sampling.max_new_tokens,
         resamples=recipe.evaluation.bootstrap,
         label=name,
+        processes=processes,
     )
 
 
@@ -236,6 +238,13 @@ def build_summary_of(folder: RunFolder) -> dict[str, Any]:
 # --- phases --------------------------------------------------------------------------------------
 
 
+def _open_folder(recipe: Recipe, out: Path, resume: bool, processes: Processes) -> RunFolder:
+    """The run's folder, which the first process holds and the others follow."""
+    if not processes.first:
+        return FollowedFolder(out)
+    return RunFolder.reopen(out) if resume else RunFolder.create(out, recipe.to_yaml())
+
+
 def _labelled(recipe: Recipe, data: Data, folder: RunFolder) -> Data:
     """The data with every audio-contribution label that voters can give."""
     if not recipe.contribution.voters:
@@ -272,20 +281,27 @@ def _vote(recipe: Recipe, voters: Mapping[str, Voter], questions: Sequence[Quest
     )
 
 
-def _evaluate_once(recipe: Recipe, data: Data, folder: RunFolder, when: str, path: str) -> None:
+def _evaluate_once(
+    recipe: Recipe, data: Data, folder: RunFolder, when: str, path: str, processes: Processes
+) -> None:
     """Write evaluation/WHEN.json and the single answers, unless they are there."""
-    if not data.held_out or (folder.path / "evaluation" / f"{when}.json").exists():
+    if not data.held_out or processes.from_first((folder.path / "evaluation" / f"{when}.json").exists):
         return
-    results = _evaluate_model(recipe, data.held_out, _to_ask(recipe, path), f"evaluate {when}")
-    _write_evaluations(results, folder.path / "evaluation", when)
+    results = _evaluate_model(recipe, data.held_out, _to_ask(recipe, path), f"evaluate {when}", processes)
+    if processes.first:
+        _write_evaluations(results, folder.path / "evaluation", when)
 
 
 def _evaluate_model(
-    recipe: Recipe, held_out: Mapping[str, list[Question]], family: ModelFamily, label: str
+    recipe: Recipe,
+    held_out: Mapping[str, list[Question]],
+    family: ModelFamily,
+    label: str,
+    processes: Processes = ALONE,
 ) -> dict[str, Evaluation]:
     with closing(recipe.rollout(family)) as worker:
         return {
-            name: evaluate_set(recipe, family, worker, questions, f"{label}: {name}")
+            name: evaluate_set(recipe, family, worker, questions, f"{label}: {name}", processes)
             for name, questions in held_out.items()
         }
 
@@ -299,12 +315,18 @@ def _write_evaluations(results: Mapping[str, Evaluation], folder: Path, name: st
 
 
 def _train(
-    recipe: Recipe, stages: Sequence[Stage], data: Data, folder: RunFolder, *, only_sft: bool = False
+    recipe: Recipe,
+    stages: Sequence[Stage],
+    data: Data,
+    folder: RunFolder,
+    processes: Processes,
+    *,
+    only_sft: bool = False,
 ) -> None:
     """Train all stages from the latest checkpoint on and write the final model; or those before RL alone."""
     checkpoints = folder.path / CHECKPOINTS
-    clear_leftovers(checkpoints)
-    resumed = latest_checkpoint(checkpoints)
+    resumed = processes.from_first(partial(latest_checkpoint, checkpoints))
+    processes.from_first(partial(tidy, checkpoints, recipe.training.keep))
     cursor = resumed.cursor if resumed else Cursor()
     family = recipe.model(path=str(resumed.model)) if resumed else recipe.model()
     prompts = prompts_for(recipe, family)
@@ -314,16 +336,16 @@ def _train(
 
     def save(at: Cursor, learner: Learner | None) -> None:
         state = learner.strategy.state_dict() if learner else None
-        save_checkpoint(checkpoints, at, family, state, recipe.training.keep)
+        save_checkpoint(checkpoints, at, family, state, recipe.training.keep, processes)
 
     with stop_request() as request:
         for number in range(cursor.stage, len(stages)):
             if only_sft and stages[number].kind == "rl":
                 return
-            course = _open_course(recipe, names[number], stages[number], family, prompts, folder)
-            if resumed and cursor.step and (state := resumed.learner_state()):
+            course = _open_course(recipe, names[number], stages[number], family, prompts, folder, processes)
+            if resumed and cursor.step and (state := resumed.learner_state(processes.rank)):
                 course.learner.strategy.load_state_dict(state)
-            with closing(course.worker):
+            with closing(course.worker), closing(course.learner.strategy):
                 cursor = train(
                     course,
                     prompts,
@@ -333,13 +355,13 @@ def _train(
                     save=save,
                     save_every=recipe.training.save_every,
                     keep_broken=partial(_keep_broken, recipe, folder, course),
-                    evaluate=lambda: _measure(recipe, family, data),
+                    evaluate=lambda: _measure(recipe, family, data, processes),
                     evaluate_every=recipe.evaluation.every,
-                    stop_requested=lambda: request.made,
+                    stop_requested=lambda: any(processes.gather(request.made)),
                 )
             cursor = Cursor(number + 1, weights_version=cursor.weights_version)
             save(cursor, None)
-    save_model(folder.path / FINAL, family.export)
+    processes.from_first(partial(save_model, folder.path / FINAL, family.export))
 
 
 def _keep_broken(
@@ -383,33 +405,44 @@ def _keep_samples(recipe: Recipe, stages: Sequence[Stage], data: Data, folder: R
 
 
 def _open_course(
-    recipe: Recipe, name: str, stage: Stage, family: ModelFamily, prompts: PromptBuilder, folder: RunFolder
+    recipe: Recipe,
+    name: str,
+    stage: Stage,
+    family: ModelFamily,
+    prompts: PromptBuilder,
+    folder: RunFolder,
+    processes: Processes,
 ) -> Course:
     if stage.kind == "sft":
-        return sft_course(name, stage, recipe, family)
+        return sft_course(name, stage, recipe, family, processes)
     reference = None
     if "reference" in recipe.algorithm().needs:
-        reference = _reference(family, folder.path / "reference" / name)
-    return rl_course(name, stage, recipe, family, recipe.rollout(family), reference, prompts)
+        reference = _reference(family, folder.path / "reference" / name, processes)
+    return rl_course(name, stage, recipe, family, recipe.rollout(family), reference, prompts, processes)
 
 
-def _reference(family: ModelFamily, kept: Path) -> ModelFamily:
+def _reference(family: ModelFamily, kept: Path, processes: Processes) -> ModelFamily:
     """The policy as it was when the stage began; a resumed run finds it in the folder `kept`.
 
     With an adapter that is the base and the adapter as SFT left it, not the base alone: KL to the base
     would pull the policy back behind its warm start.
     """
-    if kept.is_dir():
+    if processes.from_first(kept.is_dir):
         return family.frozen_copy(kept)
-    save_model(kept, family.save)
+    processes.from_first(partial(save_model, kept, family.save))
     return family.frozen_copy()
 
 
-def _measure(recipe: Recipe, family: ModelFamily, data: Data) -> dict[str, float]:
+def _report(folder: RunFolder) -> Path:
+    folder.write_json("summary.json", build_summary_of(folder))
+    return write_report(folder.path)
+
+
+def _measure(recipe: Recipe, family: ModelFamily, data: Data, processes: Processes) -> dict[str, float]:
     """Held-out accuracy in the midst of training, by metric name."""
     worker = Transformers(family)
     name, questions = next(iter(data.held_out.items()))
-    result = evaluate_set(recipe, family, worker, questions, f"evaluate: {name}")
+    result = evaluate_set(recipe, family, worker, questions, f"evaluate: {name}", processes)
     heard = [row for row in result.rows if row.control == "audio"]
     accuracies = {
         f"eval/{contribution}_{control}": value

@@ -16,8 +16,10 @@ import torch
 from safetensors import SafetensorError
 
 from rlaudio.models.family import ModelFamily
+from rlaudio.processes import ALONE, Processes
 
 MANIFEST = "manifest.json"  # written last; a folder without it is not a checkpoint
+LEARNER = "learner-{rank}.pt"
 
 
 @dataclass(frozen=True, order=True)
@@ -44,42 +46,58 @@ class Checkpoint:
         """The folder of its weights: a whole model, or an adapter that names its base."""
         return self.path / "model"
 
-    def learner_state(self) -> dict[str, Any] | None:
-        """State of the stage's optimizer and value head, None at the start of a stage."""
-        file = self.path / "learner.pt"
-        return torch.load(file, weights_only=True) if file.exists() else None
+    def learner_state(self, rank: int = 0) -> dict[str, Any] | None:
+        """What a process keeps of the stage's optimizer and value head, None at the start of a stage."""
+        file = self.path / LEARNER.format(rank=rank)
+        return torch.load(file, map_location="cpu", weights_only=True) if file.exists() else None
 
 
 def save_checkpoint(
-    folder: Path, cursor: Cursor, family: ModelFamily, learner_state: dict[str, Any] | None, keep: int
+    folder: Path,
+    cursor: Cursor,
+    family: ModelFamily,
+    learner_state: dict[str, Any] | None,
+    keep: int,
+    processes: Processes = ALONE,
 ) -> Path:
-    """Write a checkpoint into `folder` and delete all but the newest `keep`.
+    """Write a checkpoint into `folder` and delete all but the newest `keep`; all processes must call.
 
-    It is built under a temporary name and renamed, so a kill or a full disk leaves the older ones whole.
+    The first process writes the model, each its own part of the learner's state. The checkpoint is built
+    under a temporary name and renamed, so a kill or a full disk leaves the older ones whole.
     Raises OSError that says so.
     """
     final = folder / f"{cursor.stage}-{cursor.step:06d}"
     building = folder / f".building-{final.name}"
-    clear_leftovers(folder)
-    with _complete_or_absent(building):
-        family.save(building / "model")
-        if learner_state is not None:
-            torch.save(learner_state, building / "learner.pt")
-        digests = {name: _sha256(building / name) for name in _files(building)}
-        manifest: dict[str, Any] = {"cursor": asdict(cursor), "sha256": digests}
-        manifest["digest"] = _digest(manifest)
-        (building / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
-        _sync(building)
-    if final.exists():  # left by a run that was resumed from an older one
-        _remove(final)
-    building.rename(final)
-    for old in _folders(folder)[:-keep]:
-        _remove(old)
+
+    def begin() -> None:
+        with _complete_or_absent(building):
+            family.save(building / "model")
+
+    def complete() -> None:
+        with _or_absent(building):
+            digests = {name: _sha256(building / name) for name in _files(building)}
+            manifest: dict[str, Any] = {"cursor": asdict(cursor), "sha256": digests}
+            manifest["digest"] = _digest(manifest)
+            (building / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+            _sync(building)
+        if final.exists():  # left by a run that was resumed from an older one
+            _remove(final)
+        building.rename(final)
+        tidy(folder, keep)
+
+    processes.from_first(begin)
+    if learner_state is not None:
+        with _or_absent(building):
+            torch.save(learner_state, building / LEARNER.format(rank=processes.rank))
+    processes.wait()
+    processes.from_first(complete)
     return final
 
 
-def clear_leftovers(folder: Path) -> None:
-    """Delete what a run left that was killed while it wrote or deleted a checkpoint."""
+def tidy(folder: Path, keep: int) -> None:
+    """Delete all but the newest `keep` checkpoints, and what a run left that was killed in writing one."""
+    for old in _folders(folder)[:-keep]:
+        _remove(old)
     for left in folder.glob(".*"):
         shutil.rmtree(left)
 
@@ -117,6 +135,13 @@ def latest_checkpoint(folder: Path) -> Checkpoint | None:
 def _complete_or_absent(building: Path) -> Iterator[None]:
     """Empty the folder before the block, and take it away if the block could not write all of it."""
     shutil.rmtree(building, ignore_errors=True)
+    with _or_absent(building):
+        yield
+
+
+@contextmanager
+def _or_absent(building: Path) -> Iterator[None]:
+    """Take the folder away if the block could not write what belongs into it."""
     try:
         yield
     except (
