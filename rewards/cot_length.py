@@ -1,6 +1,7 @@
 """A reward for the length of the chain of thought, counted in the policy's own tokens inside `<think>`.
 
-No `<think>` counts 0 tokens; one that is never closed counts to the end of the completion. The shapes:
+No `<think>` counts 0 tokens; one that is never closed counts to the end of the completion. With
+`count: completion` all tokens count, as DAPO's overlong punishment wants it. The shapes:
 
 - `window`: 1 from `low` to `high` tokens, else 0. As in entries to DCASE 2026 Task 5.
 - `cosine`, arXiv:2502.03373: right answers from `right[0]` when short down to `right[1]` near `max_tokens`,
@@ -28,6 +29,7 @@ def cot_length(
     *,
     shape: Literal["window", "cosine", "soft_overlong", "kimi", "lcpo_exact", "lcpo_max"] = "window",
     mode: Literal["exact", "robust"] = "exact",  # what counts as right
+    count: Literal["thought", "completion"] = "thought",
     low: int = 20,
     high: int = 120,
     max_tokens: int = 128,
@@ -39,7 +41,8 @@ def cot_length(
     alpha: float = 0.0003,
     delta: float = 0.5,
 ) -> list[float]:
-    lengths = [count_thought(completion) for completion in group.completions]
+    count_tokens = count_thought if count == "thought" else count_completion
+    lengths = [count_tokens(completion) for completion in group.completions]
     correct = [matches(completion.text, group.prompt.question, mode) for completion in group.completions]
     pairs = list(zip(lengths, correct, strict=True))
     match shape:
@@ -60,6 +63,11 @@ def cot_length(
 def count_thought(completion: Completion) -> int:
     """Tokens of the policy between `<think>` and `</think>`."""
     return sum(completion.count_tokens(span.start, span.end) for span in think_spans(completion.text))
+
+
+def count_completion(completion: Completion) -> int:
+    """All tokens of the policy, the stop token included."""
+    return len(completion.token_ids)
 
 
 def window(n: int, low: int, high: int) -> float:

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from rlaudio.prompts import SYSTEM
-from rlaudio.recipe import load_recipe, shipped_recipes
+from rlaudio.recipe import load_recipe, shipped_comparisons, shipped_recipes
 from rlaudio.schema import SYSTEM_PROMPT, field_table
 
 PARENT = """
@@ -52,6 +52,13 @@ def test_a_resolved_recipe_is_a_recipe_that_resolves_to_itself(name, write):
     again = load_recipe(write("elsewhere/recipe.yaml", recipe.to_yaml()))
     assert again == recipe
     assert again.to_yaml() == recipe.to_yaml()
+
+
+def test_a_comparison_is_no_recipe():
+    names = shipped_comparisons()
+    assert "compare_strong" in names and not set(names) & set(shipped_recipes())
+    with pytest.raises(ValueError, match="this is a comparison, not a recipe; run it with 'rlaudio compare'"):
+        load_recipe("compare_strong")
 
 
 def test_the_default_system_prompt_is_the_one_of_the_prompts():

@@ -220,6 +220,13 @@ def test_soft_overlong_without_a_buffer_is_a_step():
     assert lengths_scored(*texts, shape="soft_overlong", max_tokens=10, buffer=0) == [0.0, -1.0]
 
 
+def test_all_tokens_of_a_completion_count_if_asked_for():
+    text = "a dog barks"  # three words and the stop token
+    options = {"shape": "soft_overlong", "max_tokens": 6, "buffer": 4}
+    assert lengths_scored(text, **options) == [0.0]
+    assert lengths_scored(text, count="completion", **options) == [-0.5]
+
+
 def test_kimi_ranks_the_group_and_never_praises_a_wrong_answer():
     texts = [
         thinking(2),

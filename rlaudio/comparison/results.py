@@ -305,8 +305,7 @@ def _before(
     for run in (run for of_arm in runs.values() for run in of_arm.values()):
         tables = run.base.get(name, {}).get("tables", {})
         for group in groups:
-            line = tables.get("all" if group == "all" else "contribution", {}).get(group)
-            for control, score in (line or {"scores": {}})["scores"].items():
+            for control, score in _scores(tables, group).items():
                 found[group].setdefault(control, []).append(score["accuracy"])
     return {group: {c: float(np.mean(v)) for c, v in controls.items()} for group, controls in found.items()}
 
@@ -316,10 +315,9 @@ def _before(
 
 def _arm(arm: Arm, runs: Mapping[int, RunData]) -> ArmResult:
     steps = {seed: _rl_rows(run) for seed, run in runs.items()}
-    names = dict.fromkeys(
-        name for rows in steps.values() for row in rows for name in row if name not in ("stage", "step")
-    )
-    curves = {name: band for name in names if (band := _band(name, list(steps.values())))}
+    drawn = [_drawn_rows(run, steps[seed]) for seed, run in runs.items() if steps[seed]]
+    names = dict.fromkeys(name for rows in drawn for row in rows for name in row if "/" in name)
+    curves = {name: band for name in names if (band := _band(name, drawn))}
     return ArmResult(
         name=arm.name,
         says=dict(arm.says),
@@ -336,6 +334,27 @@ def _rl_rows(run: RunData) -> list[Json]:
     for row in run.metrics:
         merged.setdefault((row["stage"], row["step"]), {}).update(row)
     return [row for row in merged.values() if "rollout/completions" in row]
+
+
+def _drawn_rows(run: RunData, rl_rows: Sequence[Json]) -> list[Json]:
+    """The RL steps with the held-out accuracy that they began with, if SFT ended with it, and ended with."""
+    first = run.metrics.index(next(row for row in run.metrics if "rollout/completions" in row))
+    before = [row for row in run.metrics[:first] if row["step"] == run.metrics[first - 1]["step"]]
+    start = {n: value for row in before[-2:] for n, value in row.items() if n.startswith("eval/")}
+    tables: Json = next(iter(run.final.values()))["tables"] if run.final else {}
+    end = {
+        f"eval/{group}_{control}": score["accuracy"]
+        for group in GROUPS
+        for control, score in _scores(tables, group).items()
+    }
+    midway = any("eval/all_audio" in row for row in rl_rows)
+    last = end | rl_rows[-1] if start or midway else rl_rows[-1]
+    return [*([start | {"rollout/completions": 0.0}] if start else []), *rl_rows[:-1], last]
+
+
+def _scores(tables: Json, group: str) -> Json:
+    line = tables.get("all" if group == "all" else "contribution", {}).get(group)
+    return line["scores"] if line else {}
 
 
 def _sampled(row: Json) -> float:
@@ -425,7 +444,7 @@ def _noise_warnings(results: Results) -> list[str]:
         inside = [a for a, tests in held_out.tests.items() if group in tests and tests[group].inside_noise]
         if noise is not None and inside:
             found.append(
-                f"Inside the noise of seeds: on {_questions(group)} {_listed(inside)} "
+                f"Inside the noise of seeds on {_questions(group)}: {_listed(inside)} "
                 f"{'differs' if len(inside) == 1 else 'differ'} from {results.baseline} by no more than the "
                 f"{100 * noise:.1f} points that two arms can be apart by their seeds alone."
             )
@@ -451,7 +470,7 @@ def _budget_warnings(results: Results) -> list[str]:
         if not reference:
             continue
         apart = [
-            f"{name} {100 * (value / reference - 1):+.0f} %"
+            f"{name} {100 * (value / reference - 1):+.0f} %".replace("-", "\u2212")
             for name, value in used.items()
             if abs(value / reference - 1) > UNEQUAL
         ]

@@ -28,7 +28,7 @@ PAGE = "comparison.html"
 CURVES = (
     ("Right answers while training", "reward/answer_correctness"),
     ("Held-out accuracy, strong", "eval/strong_audio"),
-    ("Held-out accuracy, all", "eval/all_audio"),
+    ("Held-out accuracy, weak", "eval/weak_audio"),
     ("Total reward", "reward/total"),
     ("Completion length", "rollout/length"),
     ("Entropy", "loss/entropy"),
@@ -123,12 +123,16 @@ class SetView:
     axis: Markup
     differences: list[tuple[str, Markup]]
     difference_axis: Markup
+    best: str | None  # arm with the highest mean, where several can be compared
+    beside: list[str]  # arms that are lower by no more than the noise of seeds
 
 
 def _set(held_out: HeldOut, baseline: str) -> SetView:
     group = next(iter(held_out.questions))
     bounds = _difference_bounds(held_out, group)
     noise = held_out.seed_noise[group]
+    means = {arm: of[group]["audio"].value for arm, of in held_out.accuracy.items() if "audio" in of[group]}
+    best = max(means, key=lambda arm: means[arm]) if len(means) > 1 else None
     return SetView(
         held_out=held_out,
         group=group,
@@ -155,6 +159,10 @@ def _set(held_out: HeldOut, baseline: str) -> SetView:
             if group in tests
         ],
         difference_axis=range_axis(bounds, number=lambda value: signed(value).removesuffix(".0")),
+        best=best,
+        beside=[
+            arm for arm in means if best not in (None, arm) and means[best] - means[arm] <= (noise or 0.0)
+        ],
     )
 
 
@@ -200,7 +208,9 @@ class CurveRow:
 
 
 def _curve_rows(results: Results) -> Iterator[CurveRow]:
-    for title, metric in CURVES:
+    known = [metric for _, metric in CURVES]
+    parts = [(_title(name), name) for name in _reward_parts(results) if name not in known]
+    for title, metric in (*CURVES, *parts):
         arms = [arm for arm in results.arms if metric in arm.curves]
         if not arms:
             continue
@@ -219,6 +229,11 @@ def _curve_rows(results: Results) -> Iterator[CurveRow]:
             svg = band_chart(areas, label=f"{title}: {arm.name}", bounds=bounds, last=last, number=number)
             charts.append((arm.name, number(arm.curves[metric].mean[-1]), svg))
         yield CurveRow(title, describe(metric).meaning, charts)
+
+
+def _title(metric: str) -> str:
+    """`reward/cot_length` -> `Reward: cot length`."""
+    return f"Reward: {metric.partition('/')[2].replace('_', ' ')}"
 
 
 def _area(arm: ArmResult, metric: str, kind: str) -> Area:
