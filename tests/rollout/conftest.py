@@ -16,10 +16,11 @@ from rlaudio.rollout.canary import text_prompt
 from rlaudio.rollout.scripted import Scripted
 from rlaudio.rollout.transformers import Transformers
 from rlaudio.rollout.vllm import Vllm, check_vllm
-from rlaudio.types import Prompt, Question
+from rlaudio.types import Prompt, Question, Sampling
 from tests.conftest import TINY, make_prompt
 
 KEY = (0, "test", 0)
+WARM = Sampling(3, temperature=1.3, max_new_tokens=6)
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,8 @@ from rlaudio.rollout.transformers import Transformers
 from rlaudio.training.packing import Branch, Row, pack
 from rlaudio.training.policy import Distribution, token_logprobs
 from rlaudio.types import Group, Sampling, greedy
-from tests.rollout.conftest import KEY, nudge, prompts_of
+from tests.rollout.conftest import KEY, WARM, nudge, prompts_of
 
-WARM = Sampling(3, temperature=1.3, max_new_tokens=6)
 DISTRIBUTIONS = [
     Sampling(3, temperature=1.0, max_new_tokens=6),
     Sampling(3, temperature=1.5, top_k=4, max_new_tokens=6),

@@ -4,6 +4,8 @@ import dataclasses
 import json
 import os
 import shutil
+import subprocess
+import sys
 from importlib import metadata
 from pathlib import Path
 
@@ -19,8 +21,8 @@ from rlaudio.rollout.transformers import Transformers
 from rlaudio.rollout.vllm import Vllm, check_vllm
 from rlaudio.types import Sampling, greedy
 from tests.conftest import TINY, make_prompt
-from tests.rollout.conftest import KEY, nudge, prompts_of
-from tests.rollout.test_contract import WARM, largest_gap, tokens
+from tests.rollout.conftest import KEY, WARM, nudge, prompts_of
+from tests.rollout.test_contract import largest_gap, tokens
 
 
 class Tampered:
@@ -240,6 +242,21 @@ def test_more_memory_than_there_is_is_refused_with_what_to_lower(needs_vllm, pol
 def test_an_engine_beside_the_process_needs_a_gpu(policy):
     with pytest.raises(ValueError, match="model is on a CPU; expected 'inside'"):
         Vllm(policy, engine="beside")
+
+
+@pytest.mark.slow
+def test_two_processes_with_an_engine_each_draw_what_one_draws(changeable, vllm_worker, tmp_path):
+    vllm_worker.load_weights(nudge(changeable), version=1)
+    together = tokens(vllm_worker.generate(prompts_of(changeable), WARM, KEY))
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
+    subprocess.run(
+        [*command, "-m", "tests.rollout.two_processes", str(tmp_path / "drawn.json")],
+        check=True,
+        capture_output=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+    shares = json.loads((tmp_path / "drawn.json").read_text())
+    assert [shares[i % 2][i // 2] for i in range(len(together))] == together
 
 
 # --- set-up --------------------------------------------------------------------------------------

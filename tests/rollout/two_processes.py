@@ -1,0 +1,25 @@
+"""Run by torchrun: each process samples its share in an engine of its own; the first writes what all drew."""
+
+import json
+import sys
+from pathlib import Path
+
+import torch
+
+from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
+from rlaudio.processes import join
+from rlaudio.rollout.vllm import Vllm
+from tests.conftest import TINY
+from tests.rollout.conftest import KEY, WARM, nudge, prompts_of
+
+torch.set_num_threads(1)
+processes = join()
+family = Qwen2_5Omni(path=TINY, device="cpu")
+worker = Vllm(family)
+worker.load_weights(nudge(family), version=1)
+groups = worker.generate(processes.share(prompts_of(family)), WARM, KEY)
+worker.close()
+tokens = [[c.token_ids.tolist() for c in group.completions] for group in groups]
+shares = processes.gather(tokens)  # the processes still reach each other after vLLM has shut down
+if processes.first:
+    Path(sys.argv[1]).write_text(json.dumps(shares))
