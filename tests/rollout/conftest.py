@@ -41,7 +41,9 @@ def policy() -> Qwen2_5Omni:
 
 @pytest.fixture(scope="session")
 def needs_vllm() -> None:
-    """Skips where vLLM is missing, unless RLAUDIO_TEST_VLLM says that it must be there."""
+    """Skips where vLLM's CPU build is missing, unless RLAUDIO_TEST_VLLM says that it must be there."""
+    if torch.cuda.is_available():
+        pytest.skip("these are tests of vLLM's CPU build; those of the other are marked gpu")
     try:
         check_vllm(on_gpu=False)
     except ImportError as error:

