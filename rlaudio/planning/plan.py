@@ -401,18 +401,18 @@ class _Planner:
         rows = memory.persistent_rows(
             model,
             sharing,
-            stages=phases | {"AdamW step": reference},
+            stages=phases | {memory.ENDING: reference},
             reserved=self.hardware.reserved_bytes,
             audio_cache_mb=self._audio_cache_mb,
         )
         if sft:
-            rows += memory.update_rows(
-                model, sharing, self._running(sft, model.decoder.vocabulary), "SFT update"
-            )
+            running = self._running(sft, model.decoder.vocabulary)
+            rows += memory.update_rows(model, sharing, running, "SFT update", memory.ENDING)
         if rl:
             rows += self._rollout_memory(rl)
-            rows += memory.update_rows(model, sharing, self._running(rl, self._head_rows()), "RL update")
-        return memory.merged([*rows, *memory.step_rows(model, sharing, "AdamW step")])
+            running = self._running(rl, self._head_rows())
+            rows += memory.update_rows(model, sharing, running, "RL update", memory.ENDING)
+        return memory.merged(rows)
 
     def _rollout_memory(self, tokens: StepTokens) -> list[MemoryRow]:
         rollout = self.recipe.rollout
