@@ -16,7 +16,7 @@ from typing import Any
 
 import click
 
-from rlaudio import __version__
+from rlaudio import __version__, launcher
 from rlaudio.plugins import FOLDERS, available
 from rlaudio.recipe import Recipe, load_recipe, shipped_comparisons, shipped_recipes
 from rlaudio.schema import field_table
@@ -34,16 +34,20 @@ class _Commands(click.Group):
         except _USER_ERRORS as error:
             if ctx.params["debug"] or isinstance(error, BrokenPipeError):
                 raise
-            raise click.ClickException(str(error)) from error
+            where = f"process {launcher.rank()}: " if launcher.rank() else ""
+            raise click.ClickException(f"{where}{error}") from error
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
 @click.option("--debug", is_flag=True, help="Log more, and show the traceback of an error.")
-def main(debug: bool) -> None:
+@click.option("--local_rank", type=int, hidden=True, help="Added by deepspeed; LOCAL_RANK says the same.")
+def main(debug: bool, local_rank: int | None) -> None:
     """Post-training of large audio language models where listening matters."""
+    keep_freed_memory()
     logging.basicConfig(format="%(message)s", stream=sys.stderr, level=logging.WARNING)
-    logging.getLogger("rlaudio").setLevel(logging.DEBUG if debug else logging.INFO)
+    quiet = logging.ERROR if launcher.rank() else logging.INFO  # several processes would say the same
+    logging.getLogger("rlaudio").setLevel(logging.DEBUG if debug else quiet)
 
 
 def _overrides(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -65,20 +69,25 @@ _path = functools.partial(click.Path, path_type=Path)
 @click.option("--out", type=_path(file_okay=False), help="Folder of the run.  [default: runs/NAME]")
 @click.option("--resume", is_flag=True, help="Continue the run in that folder where it stopped.")
 def run(recipe: str, overrides: Sequence[str], out: Path | None, resume: bool) -> None:
-    """Run RECIPE from labels to report: a YAML file, or the name of one that ships."""
+    """Run RECIPE from labels to report: a YAML file, or the name of one that ships.
+
+    In several processes: torchrun --nproc_per_node 8 -m rlaudio run RECIPE.
+    """
     pipeline = _pipeline()
+    from rlaudio.processes import leave
     from rlaudio.training.loop import StopRequested
 
     resolved = load_recipe(recipe, overrides)
     folder = out or Path("runs") / resolved.name
     again = f"rlaudio run {folder / 'recipe.yaml'} --out {folder} --resume"
     try:
-        click.echo(pipeline.run(resolved, folder, resume=resume))
+        _say(pipeline.run(resolved, folder, resume=resume))
+        leave()
     except StopRequested as stop:
-        click.echo(f"{stop}, all of it saved; continue with: {again}", err=True)
+        _say(f"{stop}, all of it saved; continue with: {again}", err=True)
         raise SystemExit(_INTERRUPTED) from stop
     except KeyboardInterrupt:
-        click.echo(f"interrupted; what is done is kept; continue with: {again}", err=True)
+        _say(f"interrupted; what is done is kept; continue with: {again}", err=True)
         raise SystemExit(_INTERRUPTED) from None
 
 
@@ -289,6 +298,9 @@ def list_() -> None:
     click.echo("recipes")
     for name, path in shipped_recipes().items():
         click.echo(f"  {name:40} {_first_comment(path)}")
+    click.echo("\ncomparisons")
+    for name, path in shipped_comparisons().items():
+        click.echo(f"  {name:40} {_first_comment(path)}")
     for kind, folder in FOLDERS.items():
         click.echo(f"\n{folder.name}")
         for name, signature in available(kind).items():
@@ -298,6 +310,12 @@ def list_() -> None:
     click.echo("\ncheckpoints")
     for name, megabytes in _tiny_checkpoints():
         click.echo(f"  {name:20} {megabytes:.1f} MB")
+
+
+def _say(text: object, *, err: bool = False) -> None:
+    """Print it once, however many processes the run has."""
+    if launcher.rank() == 0:
+        click.echo(text, err=err)
 
 
 def _pipeline() -> ModuleType:
@@ -322,9 +340,6 @@ def _bare_recipe(
     """The recipe for work that trains nothing, on a model and a file of questions."""
     data = str(train or evaluate)
     given = [f"model.path={json.dumps(model)}", f"data.train.path={json.dumps(data)}"]
-    click.echo("\ncomparisons")
-    for name, path in shipped_comparisons().items():
-        click.echo(f"  {name:40} {_first_comment(path)}")
     if evaluate is not None:
         given.append(f"data.evaluate={json.dumps({evaluate.stem: {'use': 'audiomcq', 'path': data}})}")
     return load_recipe("base/no_training", [*given, *overrides])

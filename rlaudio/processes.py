@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -11,8 +10,19 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 
+from rlaudio import launcher
+
 T = TypeVar("T")
-PATIENCE = timedelta(hours=12)  # the others wait while the first process labels and evaluates
+PATIENCE = timedelta(hours=12)  # the others wait while the first process labels
+
+
+class PeerFailed(ConnectionError):
+    """This process cannot go on, because another one could not."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "another process of this run ended; what it said above, or in its log, is the reason"
+        )
 
 
 @dataclass(frozen=True)
@@ -32,29 +42,80 @@ class Processes:
         return items[self.rank :: self.size]
 
     def gather(self, value: T) -> list[T]:
-        """Every process's value, by rank; all must call."""
+        """Every process's value, by rank; all must call. Raises PeerFailed where one has ended."""
         if self.size == 1:
             return [value]
         values: list[Any] = [None] * self.size
-        dist.all_gather_object(values, value, group=_objects_group())
+        try:
+            dist.all_gather_object(values, value, group=_objects_group())
+        except RuntimeError as error:  # what torch makes of a connection that is gone
+            raise PeerFailed from error
         return values
 
     def wait(self) -> None:
         """Go on when all processes have come here."""
         self.gather(None)
 
+    def from_first(self, work: Callable[[], T]) -> T:
+        """What `work` gives in the first process, in every one; all must call.
+
+        Raises in the first what `work` raises, PeerFailed in the others.
+        """
+        done: list[T] = []
+        try:
+            if self.first:
+                done.append(work())
+        finally:  # also after an error: nobody shall wait in vain
+            result = self.gather(done)[0]
+        if not result:
+            raise PeerFailed
+        return result[0]
+
+    def in_turn(self, work: Callable[[], T]) -> T:
+        """What `work` gives in this process: the first does it first, and the others find what it made."""
+        own: list[T] = []
+        self.from_first(lambda: own.append(work()))
+        return own[0] if self.first else work()
+
 
 ALONE = Processes()
 
 
 def join() -> Processes:
-    """The processes that the launcher started, from its environment; one process without a launcher."""
-    size = int(os.environ.get("WORLD_SIZE", "1"))
-    if size == 1:
+    """The processes that the launcher started, from its environment; one process without a launcher.
+
+    On a machine with GPUs each process takes the one that the launcher gave it.
+    """
+    if launcher.size() == 1:
         return ALONE
     if not dist.is_initialized():
-        dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo", timeout=PATIENCE)
-    return Processes(int(os.environ["RANK"]), size)
+        if torch.cuda.is_available():
+            torch.cuda.set_device(_own_gpu())
+        dist.init_process_group(backend(), timeout=PATIENCE)
+    return Processes(launcher.rank(), launcher.size())
+
+
+def leave() -> None:
+    """Part from the other processes, at the end of a run."""
+    if dist.is_initialized():
+        _groups.clear()
+        dist.destroy_process_group()
+
+
+def backend() -> str:
+    """How tensors travel: on GPUs by NCCL, on the CPU by gloo."""
+    return "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+
+
+def _own_gpu() -> int:
+    """Number of this process's GPU. Raises ValueError where the machine has too few."""
+    number, found = launcher.local_rank(), torch.cuda.device_count()
+    if number >= found:
+        raise ValueError(
+            f"this is process {number + 1} on a machine with {found} GPUs; expected a GPU for each; start at "
+            f"most {found} here (torchrun --nproc_per_node {found}), or hide the GPUs: CUDA_VISIBLE_DEVICES="
+        )
+    return number
 
 
 _groups: dict[str, Any] = {}

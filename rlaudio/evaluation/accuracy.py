@@ -21,6 +21,7 @@ from rlaudio.evaluation.statistics import (
     mcnemar_p_value,
     paired_bootstrap_interval,
 )
+from rlaudio.processes import ALONE, Processes
 from rlaudio.progress import progress
 from rlaudio.prompts import Control, PromptBuilder
 from rlaudio.rollout.worker import RolloutWorker
@@ -242,8 +243,9 @@ def evaluate(
     max_new_tokens: int = GREEDY_ANSWER_TOKENS,
     resamples: int = 1000,
     label: str = "evaluate",
+    processes: Processes = ALONE,
 ) -> Evaluation:
-    """Ask every question greedily under every control.
+    """Ask every question greedily under every control; each process asks its share, and all get the whole.
 
     `seed` draws the mismatched clips and the bootstrap; `label` stands before the progress bar.
     Raises ValueError for no questions or no controls, and what `PromptBuilder.prompt` raises.
@@ -252,9 +254,13 @@ def evaluate(
         raise ValueError(
             f"found {len(questions)} questions and controls {list(controls)}; expected at least one of each"
         )
-    answered = _answers(questions, prompts, worker, controls, matcher, batch_questions, seed, max_new_tokens)
-    rows = progress(answered, total=len(questions) * len(controls), label=label, unit="question")
-    return Evaluation(tuple(rows), matcher, resamples, seed)
+    answered = _answers(
+        questions, prompts, worker, controls, matcher, batch_questions, seed, max_new_tokens, processes
+    )
+    total = len(processes.share(questions)) * len(controls)
+    own = list(progress(answered, total=total, label=label, unit="question"))
+    rows = _in_order(processes.gather(own), len(questions), len(controls))
+    return Evaluation(rows, matcher, resamples, seed)
 
 
 def compare(
@@ -285,13 +291,16 @@ def _answers(
     batch_questions: int,
     seed: int,
     max_new_tokens: int,
+    processes: Processes,
 ) -> Iterator[Row]:
+    own = processes.share(questions)
     for control in controls:
         partners = list(questions)
         if control == "mismatch":
             partners = [questions[index] for index in mismatch(questions, seed)]
-        for start in range(0, len(questions), batch_questions):
-            asked = questions[start : start + batch_questions]
+        partners = list(processes.share(partners))
+        for start in range(0, len(own), batch_questions):
+            asked = own[start : start + batch_questions]
             heard = partners[start : start + batch_questions]
             batch = [prompts.prompt(q, control, partner=p) for q, p in zip(asked, heard, strict=True)]
             groups = worker.generate(batch, greedy(max_new_tokens), (seed, "evaluate", control))
@@ -308,6 +317,12 @@ def _answers(
                     right=matches(completion.text, question, matcher),
                     truncated=completion.stop_reason == "length",
                 )
+
+
+def _in_order(shares: Sequence[Sequence[Row]], questions: int, controls: int) -> tuple[Row, ...]:
+    """The rows of all processes, each holding those of every so-manieth question, as one would give them."""
+    rows = [iter(share) for share in shares]
+    return tuple(next(rows[number % len(rows)]) for _ in range(controls) for number in range(questions))
 
 
 def _grouped(rows: Sequence[Row]) -> Iterator[tuple[str, str, dict[Control, list[Row]]]]:

@@ -197,6 +197,40 @@ class RunFolder:
         return self._writers[stage]
 
 
+class FollowedFolder(RunFolder):
+    """A run's folder in a process that leaves all writing to the first one; it reads what that wrote."""
+
+    def __init__(self, path: Path):
+        self.path = Path(path)
+
+    def close(self) -> None:
+        """There is nothing to let go of."""
+
+    def write_json(self, name: str, value: Any) -> Path:
+        """Where the first process writes it."""
+        return self.path / name
+
+    def log_metrics(self, stage: str, step: int, values: Mapping[str, float]) -> None:
+        """The first process does."""
+
+    def truncate_metrics(self, stage: str, step: int) -> None:
+        """The first process does."""
+
+    def write_rollouts(self, stage: str, step: int, scored_groups: Iterable[ScoredGroup]) -> Path:
+        """Where the first process writes them."""
+        return self._rollouts(stage, step)
+
+    def write_samples(
+        self,
+        stage: str,
+        step: int,
+        questions: Iterable[Question],
+        read: Callable[[Question], Clip],
+        most: int,
+    ) -> None:
+        """The first process does."""
+
+
 def take_lock(path: Path) -> TextIO:
     """The open lock file of `path`. The lock is the kernel's: it ends with its process, however that dies."""
     file = (path / LOCK).open("a+", encoding="utf-8")

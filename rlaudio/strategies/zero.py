@@ -12,7 +12,7 @@ import deepspeed
 import torch
 import torch.distributed as dist
 
-from rlaudio.processes import Processes
+from rlaudio.processes import Processes, backend
 from rlaudio.strategies.strategy import OptimizerSettings, is_head, refuse_nonfinite_norm
 
 # What of a DeepSpeed optimizer's state an update depends on: AdamW's averages and the master weights.
@@ -55,7 +55,7 @@ class Zero:
         self.module = copy.deepcopy(module) if stage == 3 else module
         dtype = _trained_dtype(self.module)
         _refuse_shared_storage(self.module)
-        _join_deepspeed(processes)
+        _join_deepspeed()
         config = _config(settings, stage, offload, whole_below, dtype)
         self.engine, *_ = deepspeed.initialize(
             model=self.module, optimizer=_adamw(self.module, settings), config=config
@@ -206,13 +206,12 @@ def _config(
     }
 
 
-def _join_deepspeed(processes: Processes) -> None:
+def _join_deepspeed() -> None:
     """Have DeepSpeed use the run's process group, or one of this process alone."""
     logging.getLogger("DeepSpeed").setLevel(logging.WARNING)
     os.environ.setdefault("LOCAL_RANK", "0")
     if not dist.is_initialized():
-        backend = "nccl" if torch.cuda.is_available() else "gloo"
-        dist.init_process_group(backend, store=dist.HashStore(), rank=0, world_size=1)
+        dist.init_process_group(backend(), store=dist.HashStore(), rank=0, world_size=1)
     # Of use on a CPU alone, and compiled for 25 s at the first call; gloo does the same.
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
     deepspeed.init_distributed(dist_init_required=False)
