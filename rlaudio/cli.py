@@ -17,6 +17,7 @@ from typing import Any
 import click
 
 from rlaudio import __version__, launcher
+from rlaudio.memory import keep_freed_memory
 from rlaudio.plugins import FOLDERS, available
 from rlaudio.recipe import Recipe, load_recipe, shipped_comparisons, shipped_recipes
 from rlaudio.schema import field_table
