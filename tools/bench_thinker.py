@@ -1,0 +1,77 @@
+"""Random thinkers and random work for them: what the benchmarks of training measure on."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rlaudio.algorithms.grpo import GRPO
+from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
+from rlaudio.pretraining.blank import Size, train_tokenizer, write_blank_model
+from rlaudio.strategies.strategy import OptimizerSettings
+from rlaudio.training.learner import Batching, Learner
+from rlaudio.training.packing import Branch, Row
+from rlaudio.types import Clip, Question
+
+# About 8, 10 and 55 million parameters.
+SMALL = Size(hidden=320, layers=5, feed_forward=896, audio_hidden=192, audio_layers=3, mels=128)
+MIDDLE = Size(hidden=320, layers=6, feed_forward=1024, audio_hidden=224, audio_layers=3, mels=128)
+LARGE = Size(hidden=640, layers=9, feed_forward=2048, audio_hidden=384, audio_layers=4, mels=128)
+GROUP, SECONDS = 8, 30.0
+LR = 1e-6  # small: a policy that learned would sample groups without spread, which rlaudio does not compute
+
+
+def write_thinker(folder: Path, size: Size) -> None:
+    """Write an untrained thinker and its tokenizer."""
+    tokenizer = train_tokenizer(["What is heard? Please choose the answer."] * 10)
+    write_blank_model(folder, tokenizer, size, seed=0)
+
+
+def thinker(size: Size, **options: Any) -> Qwen2_5Omni:
+    """An untrained thinker on the CPU."""
+    with tempfile.TemporaryDirectory() as temporary:
+        write_thinker(Path(temporary), size)
+        family = Qwen2_5Omni(path=temporary, device="cpu", **options)
+        _ = family.model  # read the weights while the folder is there
+    return family
+
+
+def noise(seconds: float, seed: int) -> np.ndarray:
+    """Samples of faint noise at 16 kHz."""
+    rng = np.random.default_rng(seed)
+    return 0.1 * rng.standard_normal(int(seconds * 16_000)).astype(np.float32)
+
+
+def rows_of_noise(family: Qwen2_5Omni, numbers: Iterable[int], new_tokens: int) -> list[Row]:
+    """For each number a question on 30 s of noise of its own, with 8 random completions."""
+    plain = [t for t in range(100) if t not in family.forbidden_token_ids]
+    rows = []
+    for number in numbers:
+        rng = np.random.default_rng(number)
+        question = Question(f"noise-{number}", "What is heard?", ("a", "b"), "a", Path("noise.wav"))
+        clip = Clip(noise(SECONDS, number), f"noise-{number}")
+        branches = tuple(
+            Branch(
+                rng.choice(plain, new_tokens),
+                np.full(new_tokens, -4.0, dtype=np.float32),
+                np.full(new_tokens, rng.normal()),
+                1.0 / (GROUP * new_tokens),
+            )
+            for _ in range(GROUP)
+        )
+        rows.append(Row(family.encode_prompt(question, "You listen.", question.question, clip), branches))
+    return rows
+
+
+def learner(family: Qwen2_5Omni, *, prompt_once: bool = True, micro_batch_tokens: int = 16_384) -> Learner:
+    """GRPO with AdamW on all that is not frozen."""
+    return Learner(
+        family,
+        GRPO(kl=0.0),
+        OptimizerSettings(lr=LR, steps=1000, schedule="constant"),
+        batching=Batching(prompt_once=prompt_once, micro_batch_tokens=micro_batch_tokens),
+    )
