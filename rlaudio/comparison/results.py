@@ -117,10 +117,6 @@ class Results:
         """All of it as JSON."""
         return asdict(self)
 
-    def arm(self, name: str) -> ArmResult:
-        """One arm's."""
-        return next(arm for arm in self.arms if arm.name == name)
-
 
 def read_results(
     comparison: Comparison, folder: Path, failures: Sequence[Failure] = (), *, resamples: int = 2000
@@ -307,7 +303,7 @@ def _before(
         for group in groups:
             for control, score in _scores(tables, group).items():
                 found[group].setdefault(control, []).append(score["accuracy"])
-    return {group: {c: float(np.mean(v)) for c, v in controls.items()} for group, controls in found.items()}
+    return {group: {c: float(np.mean(v)) for c, v in of.items()} for group, of in found.items() if of}
 
 
 # --- training ------------------------------------------------------------------------------------

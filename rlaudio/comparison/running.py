@@ -45,8 +45,10 @@ def run_jobs(jobs: Sequence[Job], folder: Path, devices: Sequence[str] = ()) -> 
     """Do every job that is not done yet; returns those that failed, which do not stop the others.
 
     `devices` are values of CUDA_VISIBLE_DEVICES: each takes one job at a time, in a process of its own.
-    Raises Interrupted after Ctrl-C, when the step under way is saved.
+    Raises Interrupted after Ctrl-C, when the step under way is saved, ValueError under a launcher.
     """
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise ValueError("a comparison starts its runs itself; start it without a launcher, with --devices")
     todo = [job for job in jobs if not job.done(folder)]
     logger.info("%d of %d parts are done", len(jobs) - len(todo), len(jobs))
     return _side_by_side(todo, folder, devices) if devices else _one_by_one(todo, folder)
@@ -134,8 +136,8 @@ def _side_by_side(jobs: Sequence[Job], folder: Path, devices: Sequence[str]) -> 
                         del running[device]
                         if one.process.returncode == 0:
                             unfinished.discard(one.job.place)
-                        elif one.process.returncode == STOPPED:
-                            stopped = True
+                        elif stopped or one.process.returncode == STOPPED:
+                            stopped = True  # also one that was told before it could listen
                         else:
                             failures[one.job.place] = Failure(one.job.place, _last_line(one.log), one.log)
                 if stopped and not running:

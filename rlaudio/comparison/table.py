@@ -19,7 +19,7 @@ def markdown_table(results: Results) -> str:
     header += ["tokens a completion", "completions", "optimizer tokens", "training"]
     rows = []
     if held_out and held_out.base:
-        before = [percent(held_out.base[g].get(c)) for g, c in columns]
+        before = [percent(held_out.base.get(g, {}).get(c)) for g, c in columns]
         rows.append(["base", *before, *[""] * (len(header) - 1 - len(before))])
     for arm in results.arms:
         cells = [f"`{arm.name}`"]
