@@ -88,7 +88,7 @@ def run(recipe: Recipe, out: Path, *, resume: bool = False, until: Part | None =
             recipe = processes.in_turn(partial(with_built_models, recipe, folder.path / "models"))
             recipe.model()  # what is wrong with its folder or options stops the run here
         with _clock(folder, "label"):
-            data = processes.from_first(partial(_labelled, recipe, data, folder))
+            data = processes.from_first(partial(_labelled, recipe, data, folder, processes))
         if until == "labels":
             return folder.path
         stages = recipe.curriculum(data.train, generator(recipe.seed, "curriculum"))
@@ -144,16 +144,21 @@ def prompts_for(recipe: Recipe, family: ModelFamily) -> PromptBuilder:
     )
 
 
-def open_voters(recipe: Recipe) -> dict[str, Voter]:
-    """The recipe's voters by name; weights are loaded when the first answer is asked for."""
+def open_voters(recipe: Recipe, processes: Processes = ALONE) -> dict[str, Voter]:
+    """The recipe's voters by name; weights are loaded when the first answer is asked for.
+
+    They answer through the recipe's rollout worker. In a run of several processes only the first asks, and
+    an engine may need them all to open; so there the model itself answers.
+    """
     voters = {}
+    engine = recipe.rollout if processes.size == 1 else Transformers
     paths = recipe.contribution.voters
     names = [Path(path).name for path in paths]
     for name, path in zip(names if len(set(names)) == len(names) else paths, paths, strict=True):
         family = _to_ask(recipe, path)
         voters[name] = Voter(
             prompts=prompts_for(recipe, family),
-            open_worker=partial(Transformers, family),
+            open_worker=partial(engine, family),
             digest=folder_digest(Path(resolve_model_path(path))),
         )
     return voters
@@ -245,11 +250,11 @@ def _open_folder(recipe: Recipe, out: Path, resume: bool, processes: Processes) 
     return RunFolder.reopen(out) if resume else RunFolder.create(out, recipe.to_yaml())
 
 
-def _labelled(recipe: Recipe, data: Data, folder: RunFolder) -> Data:
+def _labelled(recipe: Recipe, data: Data, folder: RunFolder, processes: Processes) -> Data:
     """The data with every audio-contribution label that voters can give."""
     if not recipe.contribution.voters:
         return data
-    voters = open_voters(recipe)
+    voters = open_voters(recipe, processes)
     summaries = {}
 
     def vote(name: str, questions: list[Question]) -> list[Question]:
@@ -355,7 +360,7 @@ def _train(
                     save=save,
                     save_every=recipe.training.save_every,
                     keep_broken=partial(_keep_broken, recipe, folder, course),
-                    evaluate=lambda: _measure(recipe, family, data, processes),
+                    evaluate=partial(_measure, recipe, family, data, processes, course),
                     evaluate_every=recipe.evaluation.every,
                     stop_requested=lambda: any(processes.gather(request.made)),
                 )
@@ -438,9 +443,11 @@ def _report(folder: RunFolder) -> Path:
     return write_report(folder.path)
 
 
-def _measure(recipe: Recipe, family: ModelFamily, data: Data, processes: Processes) -> dict[str, float]:
+def _measure(
+    recipe: Recipe, family: ModelFamily, data: Data, processes: Processes, course: Course
+) -> dict[str, float]:
     """Held-out accuracy in the midst of training, by metric name."""
-    worker = Transformers(family)
+    worker = Transformers(family) if course.stage.kind == "sft" else course.worker
     name, questions = next(iter(data.held_out.items()))
     result = evaluate_set(recipe, family, worker, questions, f"evaluate: {name}", processes)
     heard = [row for row in result.rows if row.control == "audio"]

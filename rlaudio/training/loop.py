@@ -134,6 +134,7 @@ def learn(course: Course, sampled: Sampled, key: tuple[int | str, ...], step: in
     learner = course.learner
     refuse_nonfinite_rollouts(list(sampled.own.values()), learner.strategy.processes)
     signals = observe(sampled, learner, course.listening, key)
+    course.worker.sleep()  # until weights come: what it held is free for the update
     refuse_nonfinite_signals(signals, list(sampled.own_learned.values()))
     rows = assign_credit(
         sampled.learned, course.algorithm, signals=signals, mini_batches=learner.batching.mini_batches
