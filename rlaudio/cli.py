@@ -252,6 +252,27 @@ def report(run: Path) -> None:
 
 
 @main.command()
+@click.option("--quick", is_flag=True, help="Leave DeepSpeed and vLLM out, which take a minute.")
+def doctor(quick: bool) -> None:
+    """Try what is installed: what works here, what is missing, and the command that mends it.
+
+    Exit status 0 if the base works, whatever else is missing or broken.
+    """
+    from rlaudio.doctor import examine, works
+
+    findings = []
+    for finding in examine(engines=not quick):
+        click.echo(f"{finding.state:8}{finding.name:14}{finding.said}")
+        if finding.mend:
+            click.echo(f"{'':8}{'':14}mend it: {finding.mend}")
+        findings.append(finding)
+    if not works(findings):
+        click.echo("rlaudio does not work here; begin with the first that is broken or absent")
+        raise SystemExit(1)
+    click.echo("rlaudio works here")
+
+
+@main.command()
 @click.argument("step", type=_path(exists=True, file_okay=False), metavar="RUN/replay/STEP")
 @click.option("--json", "json_file", type=_path(dir_okay=False), help="Write all that is found to this file.")
 @_overrides
