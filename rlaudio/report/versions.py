@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 import rlaudio
+from rlaudio import launcher
 
 PACKAGES = ("torch", "transformers", "numpy", "safetensors", "soundfile", "soxr")
 
@@ -25,7 +26,7 @@ def versions() -> dict[str, Any]:
         **{package: importlib.metadata.version(package) for package in PACKAGES},
         "platform": platform.platform(),
         "cpu_cores": os.cpu_count(),
-        "processes": int(os.environ.get("WORLD_SIZE", "1")),
+        "processes": launcher.size(),
         "threads": torch.get_num_threads(),
         "gpus": [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())],
     }

@@ -28,5 +28,5 @@ def stop_request() -> Iterator[Request]:
     try:
         yield request
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, handler in before.items():  # None: it was set by something else than Python
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)

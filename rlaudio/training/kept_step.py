@@ -26,14 +26,14 @@ from safetensors.numpy import load_file, save_file
 from safetensors.torch import save_file as save_tensors
 
 from rlaudio.recipe import Recipe
-from rlaudio.training.checkpoint import save_model
+from rlaudio.training.checkpoint import LEARNER, save_model
 from rlaudio.training.learner import Learner
 from rlaudio.training.nonfinite import BrokenStep, During
 from rlaudio.training.packing import Branch, Row
 from rlaudio.types import Prompt, Question
 
 STEP, ROWS, RECIPE, MODEL = "step.json", "rows.safetensors", "recipe.yaml", "model"
-HEAD, LEARNER = "value_head.safetensors", "learner-{rank}.pt"
+HEAD = "value_head.safetensors"
 _PROMPT = ("token_ids", "positions", "features")
 
 
@@ -90,16 +90,14 @@ def keep_step(
     learner.family.load_weights(learner.strategy.weights())  # where updates are made on a copy
     kept = _gathered(broken, learner, stage=stage, kind=kind, step=step)
     folder = replays / kept.name
-    problem = None
-    if processes.first:
+
+    def write() -> None:
         shutil.rmtree(folder, ignore_errors=True)
-        try:
-            save_model(folder, partial(_write, kept, learner, recipe))
-        except OSError as error:
-            problem = str(error)
-    if problem := next(filter(None, processes.gather(problem)), None):  # no process may wait for others
-        raise OSError(problem)
+        save_model(folder, partial(_write, kept, learner, recipe))
+
+    processes.from_first(write)
     torch.save(learner.strategy.state_dict(), folder / LEARNER.format(rank=processes.rank))
+    processes.wait()  # what ends first ends the others
     return kept, folder
 
 
