@@ -110,19 +110,9 @@ def run(recipe: Recipe, out: Path, *, resume: bool = False, until: Part | None =
 
 def load_data(recipe: Recipe) -> Data:
     """The recipe's questions. Raises ValueError for rows that cannot be used and for leaking clips."""
-    limits: Any = recipe.audio.model_dump()
-
-    def usable(name: str, questions: list[Question]) -> list[Question]:
-        found = audit(questions, **limits)
-        if recipe.data.bad_rows == "refuse":
-            found.raise_if_unusable(name)
-        elif found.bad_rows:
-            logger.warning("%s: %d of %d rows left out", name, len(found.bad_rows), found.questions)
-        return found.without_bad_rows(questions)
-
-    train_set = usable("data.train", recipe.data.train())
+    train_set = _usable(recipe, "data.train", recipe.data.train())
     held_out = {
-        name: _with_known_truth(usable(f"data.evaluate.{name}", load()))
+        name: _with_known_truth(_usable(recipe, f"data.evaluate.{name}", load()))
         for name, load in recipe.data.evaluate.items()
     }
     for name, questions in held_out.items():
@@ -194,10 +184,11 @@ def ask_voters(recipe: Recipe, questions: Sequence[Question], place: Path) -> La
 
 
 def label_data(recipe: Recipe, out: Path) -> LabelSummary:
-    """Label the recipe's training questions by its voters; `labels.jsonl` and the answers go into `out`."""
-    questions = recipe.data.train()
-    audit(questions, **recipe.audio.model_dump()).raise_if_unusable("data")
-    return summarise(ask_voters(recipe, questions, out))
+    """Label the recipe's training questions by its voters; `labels.jsonl` and the answers go into `out`.
+
+    Raises ValueError for rows that cannot be used, unless the recipe drops them.
+    """
+    return summarise(ask_voters(recipe, _usable(recipe, "data", recipe.data.train()), out))
 
 
 def evaluate_recipe(recipe: Recipe, out: Path | None = None) -> dict[str, Evaluation]:
@@ -461,6 +452,16 @@ def _measure(
 
 
 # --- helpers -------------------------------------------------------------------------------------
+
+
+def _usable(recipe: Recipe, name: str, questions: list[Question]) -> list[Question]:
+    """The questions without the rows that cannot be used, which are refused or dropped with their number."""
+    found = audit(questions, **recipe.audio.model_dump())
+    if recipe.data.bad_rows == "refuse":
+        found.raise_if_unusable(name)
+    elif found.bad_rows:
+        logger.warning("%s: %d of %d rows left out", name, len(found.bad_rows), found.questions)
+    return found.without_bad_rows(questions)
 
 
 def _to_ask(recipe: Recipe, path: str) -> ModelFamily:

@@ -68,7 +68,8 @@ def test_wrong_usage_has_exit_status_2(arguments):
 
 
 @pytest.mark.parametrize(
-    "command", ["run", "show", "check", "explain", "label", "evaluate", "report", "list", "data questions"]
+    "command",
+    ["run", "show", "check", "explain", "label", "evaluate", "report", "doctor", "list", "data questions"],
 )
 def test_every_command_explains_itself(command):
     done = rlaudio(*command.split(), "--help")

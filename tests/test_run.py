@@ -183,6 +183,18 @@ def test_bad_rows_are_dropped_and_counted_only_where_the_recipe_says_so(recipe_f
     assert len(data.train) == 9 and "1 of 10 rows left out" in caplog.text
 
 
+def test_labelling_refuses_or_drops_bad_rows_as_the_recipe_says(recipe_file, tmp_path, caplog):
+    questions = load_recipe(recipe_file).data.train()
+    bad = replace(questions[0], choices=("one",), answer="one")
+    write_audiomcq([bad, *questions[1:4]], tmp_path / "data.jsonl")
+    given = f"data.train={{use: audiomcq, path: {tmp_path / 'data.jsonl'}}}"
+    with pytest.raises(ValueError, match=r"1 problems in 4 questions"):
+        pipeline.label_data(load_recipe(recipe_file, [given]), tmp_path)
+    pipeline.label_data(load_recipe(recipe_file, [given, "data.bad_rows=drop"]), tmp_path)
+    labelled = [json.loads(line)["id"] for line in (tmp_path / "labels.jsonl").read_text().splitlines()]
+    assert labelled == [q.id for q in questions[1:4]] and "1 of 4 rows left out" in caplog.text
+
+
 def test_completions_of_other_weights_are_refused():
     group = make_group("<answer>a dog</answer>")
     found = group.completions[0].weights_version
