@@ -104,6 +104,25 @@ def test_a_narrow_support_gives_the_renormalised_full_distribution(family):
 
 
 def test_a_token_outside_its_support_is_refused(family):
-    branch = Branch(np.array([120]), np.zeros(1, np.float32), np.ones(1), 1.0, np.array([[121, 122]]))
+    support = np.array([[121, 122], [121, 122]])
+    branch = Branch(np.array([121, 120]), np.zeros(2, np.float32), np.ones(2), 1.0, support)
     with pytest.raises(ValueError, match="outside its recorded sampling support"):
         pack([Row(make_prompt(family, 0), (branch,))])
+
+
+def test_every_token_is_predicted_by_the_one_before_it_and_stands_at_the_position_after_it(family):
+    rows = make_rows(family)
+    batch = pack(rows)
+    token_ids, positions = batch.token_ids[0].tolist(), batch.positions[0].tolist()
+    predictor, targets = iter(batch.predictor.tolist()), iter(batch.targets.tolist())
+    place = 0
+    for row in rows:
+        place += len(row.prompt.token_ids)
+        end_of_prompt = place - 1
+        for branch in row.branches:
+            before = end_of_prompt
+            for token in branch.token_ids:
+                assert next(predictor) == before and next(targets) == token_ids[place] == token
+                assert positions[place] == positions[before] + 1
+                before, place = place, place + 1
+    assert place == len(token_ids) and next(predictor, None) is None
