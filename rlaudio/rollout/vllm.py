@@ -50,7 +50,8 @@ class Vllm:
     asked beside them or by how many workers, up to the rounding of batched arithmetic.
 
     `memory_share` of the GPU may be taken, less than half because training needs the rest; `sleep` gives it
-    back while the policy learns. `kv_cache_gb` is 1 on a CPU. A longer prompt than `max_model_len` leaves
+    back while the policy learns. On a CPU `kv_cache_gb` is 1, and `threads` samples with fewer threads than
+    training has: a small model is faster with one. A longer prompt than `max_model_len` leaves
     room for is refused or answered by the transformers worker, and counted; 4096 tokens hold 30 s of audio
     (750) and 3,000 of reasoning. Where top-p alone limits sampling, up to `support_tokens` tokens are
     recorded. `without_vllm` says what happens where vLLM has no such model family. `canary_tolerance` is what
@@ -67,6 +68,7 @@ class Vllm:
         memory_share: float = 0.4,
         kv_cache_gb: float | None = None,
         block_size: int | None = None,
+        threads: int | None = None,
         sleep: bool = True,
         support_tokens: int = 1024,
         too_long: Literal["refuse", "transformers"] = "refuse",
@@ -103,6 +105,7 @@ class Vllm:
             family,
             beside=engine == "beside",
             sleep=sleep and on_gpu,
+            threads=threads,
             arguments={
                 "max_model_len": max_model_len,
                 "max_num_seqs": max_sequences,
@@ -214,8 +217,17 @@ class _Engine:
 
     inside = 0  # engines in this process, which share vLLM's process groups
 
-    def __init__(self, family: ModelFamily, *, beside: bool, sleep: bool, arguments: Mapping[str, Any]):
+    def __init__(
+        self,
+        family: ModelFamily,
+        *,
+        beside: bool,
+        sleep: bool,
+        threads: int | None,
+        arguments: Mapping[str, Any],
+    ):
         self.family = family
+        self._threads = threads
         self.awake = True
         self.prompt_tokens = self.cached_tokens = 0  # of requests so far, and what of it no one computed anew
         self._lost = ""  # why the engine cannot be used any more
@@ -226,7 +238,7 @@ class _Engine:
         self._source: Any = None
         on_gpu = family.device.type == "cuda"
         _set_environment(on_gpu, beside)
-        with _threads_kept():
+        with _threads_kept(threads):
             from vllm import LLM
 
             try:
@@ -284,7 +296,9 @@ class _Engine:
             )
             for seed in seeds
         ]
-        outputs = self._llm.generate([self._request(prompt) for prompt in prompts], asked, use_tqdm=False)
+        requests = [self._request(prompt) for prompt in prompts]
+        with _threads_kept(self._threads):
+            outputs = self._llm.generate(requests, asked, use_tqdm=False)
         for prompt, output in zip(prompts, outputs, strict=True):
             _check_same_prompt(prompt, output.prompt_token_ids)
             self.prompt_tokens += len(output.prompt_token_ids)
@@ -299,7 +313,8 @@ class _Engine:
         self._lost = "the engine lost its weights in an update that failed"
         self._wake("weights")
         if self._sender is None:
-            self._llm.collective_rpc("reload_weights", kwargs={"weights_iterator": iter(weights)})
+            with _threads_kept(self._threads):
+                self._llm.collective_rpc("reload_weights", kwargs={"weights_iterator": iter(weights)})
         else:
             self._source.weights = list(weights)
             self._sender.send_weights()
@@ -418,14 +433,18 @@ def _executor(beside: bool) -> str | None:
 
 
 @contextmanager
-def _threads_kept() -> Iterator[None]:
-    """vLLM's CPU build replaces `torch.set_num_threads` for the whole process; training goes on using it."""
-    set_num_threads, threads = torch.set_num_threads, torch.get_num_threads()
+def _threads_kept(threads: int | None) -> Iterator[None]:
+    """Compute with so many threads for a while, then as before.
+
+    vLLM's CPU build replaces `torch.set_num_threads` when it opens; training goes on using it.
+    """
+    set_num_threads, before = torch.set_num_threads, torch.get_num_threads()
+    set_num_threads(threads or before)
     try:
         yield
     finally:
         torch.set_num_threads = set_num_threads
-        torch.set_num_threads(threads)
+        set_num_threads(before)
 
 
 @contextmanager

@@ -174,11 +174,16 @@ def test_an_update_that_fails_half_way_leaves_a_worker_that_says_so(policy, monk
 # --- opening -------------------------------------------------------------------------------------
 
 
-def test_opening_leaves_the_threads_of_the_process_as_they_were(vllm_worker):
-    before = torch.get_num_threads()
-    torch.set_num_threads(before + 1)
-    assert torch.get_num_threads() == before + 1
-    torch.set_num_threads(before)
+def test_threads_of_the_process_are_after_opening_and_sampling_what_they_were(policy, vllm_worker, tamper):
+    during = []
+    generate = vllm_worker._engine._llm.generate
+    tamper(generate=lambda *a, **k: during.append(torch.get_num_threads()) or generate(*a, **k))
+    torch.set_num_threads(2)  # takes effect, though vLLM has replaced it once
+    vllm_worker._engine._threads = 1
+    vllm_worker.generate(prompts_of(policy), WARM, KEY)
+    assert (during, torch.get_num_threads()) == ([1], 2)
+    torch.set_num_threads(1)
+    vllm_worker._engine._threads = None
 
 
 def test_an_adapter_is_sent_merged_when_the_engine_opens_and_after_updates(needs_vllm, tmp_path):
