@@ -117,10 +117,10 @@ def compare(
     places = [device.strip() for device in devices.split(",")] if devices else []
     try:
         done = compare(resolved, folder, resume=resume, devices=places)
-    except Interrupted as stop:
+    except (Interrupted, KeyboardInterrupt) as stop:
         same = " ".join(["rlaudio compare", comparison, *(f"-o '{text}'" for text in overrides)])
         again = f"{same} --out {folder} --resume{f' --devices {devices}' if devices else ''}"
-        click.echo(f"{stop}, all of it saved; continue with: {again}", err=True)
+        click.echo(f"{stop or 'interrupted'}; what is done is kept; continue with: {again}", err=True)
         raise SystemExit(_INTERRUPTED) from stop
     click.echo(markdown_table(done.results))
     for warning in done.results.warnings:

@@ -125,6 +125,7 @@ class SetView:
     difference_axis: Markup
     best: str | None  # arm with the highest mean, where several can be compared
     beside: list[str]  # arms that are lower by no more than the noise of seeds
+    controls: list[str]  # that were run
 
 
 def _set(held_out: HeldOut, baseline: str) -> SetView:
@@ -160,8 +161,13 @@ def _set(held_out: HeldOut, baseline: str) -> SetView:
         ],
         difference_axis=range_axis(bounds, number=lambda value: signed(value).removesuffix(".0")),
         best=best,
-        beside=[
-            arm for arm in means if best not in (None, arm) and means[best] - means[arm] <= (noise or 0.0)
+        beside=[]
+        if best is None or noise is None
+        else [arm for arm in means if arm != best and means[best] - means[arm] <= noise],
+        controls=[
+            control
+            for control in ("audio", "silence", "mismatch")
+            if any(control in of_group for of in held_out.accuracy.values() for of_group in of.values())
         ],
     )
 
