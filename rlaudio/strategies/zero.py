@@ -194,6 +194,7 @@ def _config(
         zero["offload_optimizer"] = {"device": "cpu", "pin_memory": torch.cuda.is_available()}
     if stage == 3:
         zero["stage3_param_persistence_threshold"] = whole_below
+        zero["memory_efficient_linear"] = False  # it would change torch for all other models too
     return {
         "train_micro_batch_size_per_gpu": 1,  # unused: the learner makes the batches
         "gradient_accumulation_steps": 1,  # the same: it says which micro-batch is the last
@@ -202,6 +203,7 @@ def _config(
         "zero_allow_untested_optimizer": True,
         "zero_force_ds_cpu_optimizer": False,
         "bf16": {"enabled": half, "check_grad_overflow": half},
+        "communication_data_type": "fp32",
         **({"data_types": {"grad_accum_dtype": "fp32"}} if half and stage else {}),
     }
 
