@@ -208,13 +208,13 @@ class Seen(GRPO):
         ("none", lambda length: 1.0),
         ("off", lambda length: 1.0),
         ("token", lambda length: math.exp(0.3)),
-        ("sequence", lambda length: min(2.0, math.exp(0.3 * length))),
+        ("sequence", lambda length: min(1.5, math.exp(0.3 * length))),
     ],
 )
 def test_importance_correction_weighs_tokens_by_trainer_over_sampler(family, by, factor):
     rows = assign_credit(sampled(family, count=1), GRPO())
     Seen.tokens.clear()
-    learner = Learner(family, Seen(kl=0.0), SETTINGS, correction=Correction(by=by, cap=2.0))
+    learner = Learner(family, Seen(kl=0.0), SETTINGS, correction=Correction(by=by, cap=1.5))
     metrics = learner.step(shifted(rows, -0.3), 0)
     assert metrics["rollout/mismatch_mean"] == pytest.approx(0.3, abs=1e-4)
     (tokens,) = Seen.tokens
