@@ -57,6 +57,11 @@ METRICS: tuple[Metric, ...] = (
     Metric("rollout/mismatch_max", "The largest such difference in this step.", "nats"),
     Metric("rollout/mismatch_pearson", "Correlation of those two log-probs over the step's tokens.", "1"),
     Metric(
+        "rollout/lag",
+        "Mean age of the weights that sampled, counted from those that the step trains.",
+        "steps",
+    ),
+    Metric(
         "rollout/silent_completions",
         "Completions sampled in silence to see how much the audio contributes.",
         "completions",

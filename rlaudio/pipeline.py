@@ -37,6 +37,7 @@ from rlaudio.report.page import write_report
 from rlaudio.report.run_folder import FollowedFolder, RunFolder
 from rlaudio.report.summary import build_summary
 from rlaudio.resuming import check_data, check_world, recipe_to_resume
+from rlaudio.rollout.one_step_off import OneStepOff
 from rlaudio.rollout.transformers import Transformers
 from rlaudio.rollout.worker import RolloutWorker
 from rlaudio.training.checkpoint import Cursor, latest_checkpoint, save_checkpoint, save_model, tidy
@@ -330,9 +331,10 @@ def _train(
     if cursor.stage < len(stages):
         folder.truncate_metrics(names[cursor.stage], cursor.step)
 
-    def save(at: Cursor, learner: Learner | None) -> None:
+    def save(at: Cursor, learner: Learner | None, ahead: OneStepOff | None = None) -> None:
         state = learner.strategy.state_dict() if learner else None
-        save_checkpoint(checkpoints, at, family, state, recipe.training.keep, processes)
+        waiting = ahead.state_dict() if ahead else None
+        save_checkpoint(checkpoints, at, family, state, recipe.training.keep, processes, waiting)
 
     with stop_request() as request:
         for number in range(cursor.stage, len(stages)):
@@ -341,6 +343,8 @@ def _train(
             course = _open_course(recipe, names[number], stages[number], family, prompts, folder, processes)
             if resumed and cursor.step and (state := resumed.learner_state(processes.rank)):
                 course.learner.strategy.load_state_dict(state)
+                if course.ahead and (waiting := resumed.sampled_ahead(processes.rank)):
+                    course.ahead.load_state_dict(waiting)
             with closing(course.worker), closing(course.learner.strategy):
                 cursor = train(
                     course,
@@ -348,7 +352,7 @@ def _train(
                     folder,
                     start=cursor,
                     seed=recipe.seed,
-                    save=save,
+                    save=partial(save, ahead=course.ahead),
                     save_every=recipe.training.save_every,
                     keep_broken=partial(_keep_broken, recipe, folder, course),
                     evaluate=partial(_measure, recipe, family, data, processes, course),
@@ -414,7 +418,14 @@ def _open_course(
     reference = None
     if "reference" in recipe.algorithm().needs:
         reference = _reference(family, folder.path / "reference" / name, processes)
-    return rl_course(name, stage, recipe, family, recipe.rollout(family), reference, prompts, processes)
+    return rl_course(name, stage, recipe, family, _open_worker(recipe, family), reference, prompts, processes)
+
+
+def _open_worker(recipe: Recipe, family: ModelFamily) -> RolloutWorker:
+    """The worker that samples for training; one that samples ahead has a model of its own."""
+    if recipe.sampling.max_lag:
+        return OneStepOff(recipe.rollout(recipe.model()))
+    return recipe.rollout(family)
 
 
 def _reference(family: ModelFamily, kept: Path, processes: Processes) -> ModelFamily:

@@ -176,6 +176,13 @@ class SamplingSection(Section):
     rounds: Count = Field(
         default=1, description="times that questions are drawn until groups with spread fill the step (DAPO)"
     )
+    max_lag: int = Field(
+        default=0,
+        ge=0,
+        le=1,
+        description="steps by which weights that sample may be older than those they train; 1: a step is "
+        "sampled while the one before trains, by a copy of the model; needs mismatch.correct",
+    )
 
 
 class OptimizerSection(Section):
@@ -272,6 +279,16 @@ class Recipe(Section):
         if self.evaluation.every and not self.data.evaluate:
             raise ValueError(
                 "evaluation.every needs a held-out set; name one in data.evaluate or set it to 0"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _corrects_for_old_samples(self) -> Recipe:
+        corrects = self.mismatch.logprobs == "sampled" and self.mismatch.correct != "none"
+        if self.sampling.max_lag and not corrects:
+            raise ValueError(
+                f"sampling.max_lag is {self.sampling.max_lag}: completions of older weights need importance "
+                "correction; set mismatch.correct to token or sequence, and mismatch.logprobs to sampled"
             )
         return self
 

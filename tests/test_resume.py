@@ -79,6 +79,17 @@ CASES = {
         ),
         shows={"data/questions": 2.0},
     ),
+    # every step sampled while the one before trains
+    "ahead": Case(
+        (
+            "curriculum={use: mixed_to_mixed, sft_questions: 4, sft_steps: 2, rl_steps: 5}",
+            "sampling={max_lag: 1, rounds: 2}",
+            "mismatch.correct=token",
+            "training.save_every=2",
+            "model.freeze=[audio_tower, projector]",
+        ),
+        shows={"rollout/lag": 0.5},
+    ),
     # an adapter, signals from silence
     "adapter": Case(
         (

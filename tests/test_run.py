@@ -203,6 +203,28 @@ def test_completions_of_other_weights_are_refused():
         check_versions([group], found + 1)
 
 
+def test_completions_older_than_the_recipe_allows_are_refused_and_so_are_those_of_the_future():
+    group = make_group("<answer>a dog</answer>")
+    found = group.completions[0].weights_version
+    check_versions([group], found + 1, max_lag=1)
+    with pytest.raises(ValueError, match=r"expected 1 older at most \(sampling.max_lag\)"):
+        check_versions([group], found + 2, max_lag=1)
+    with pytest.raises(ValueError, match=rf"version \[{found}\] in a step of version {found - 1}"):
+        check_versions([group], found - 1, max_lag=1)
+
+
+def test_completions_sampled_ahead_lag_by_one_step_from_the_second_on(recipe_file, tmp_path):
+    pipeline.run(
+        load_recipe(recipe_file, ["sampling.max_lag=1", "mismatch.correct=token", "evaluation.every=2"]),
+        tmp_path / "out",
+    )
+    for step, version in ((1, 3), (2, 3), (3, 4), (4, 5)):  # after three steps of SFT; plain: 3, 4, 5, 6
+        rows = (tmp_path / "out" / "rollouts" / f"rl-{step}.jsonl").read_text().splitlines()
+        assert {json.loads(line)["weights_version"] for line in rows} == {version}
+    rows = map(json.loads, (tmp_path / "out" / "metrics.jsonl").read_text().splitlines())
+    assert [r["rollout/lag"] for r in rows if "rollout/lag" in r] == [0.0, 1.0, 1.0, 1.0]
+
+
 def test_a_stop_names_where_it_stopped():
     from rlaudio.training.checkpoint import Cursor
 

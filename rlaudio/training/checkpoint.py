@@ -20,6 +20,7 @@ from rlaudio.processes import ALONE, Processes
 
 MANIFEST = "manifest.json"  # written last; a folder without it is not a checkpoint
 LEARNER = "learner-{rank}.pt"
+AHEAD = "ahead-{rank}.pt"
 
 
 @dataclass(frozen=True, order=True)
@@ -48,7 +49,14 @@ class Checkpoint:
 
     def learner_state(self, rank: int = 0) -> dict[str, Any] | None:
         """What a process keeps of the stage's optimizer and value head, None at the start of a stage."""
-        file = self.path / LEARNER.format(rank=rank)
+        return self._read(LEARNER.format(rank=rank))
+
+    def sampled_ahead(self, rank: int = 0) -> dict[str, Any] | None:
+        """The completions that a process had sampled for the next step; None if it had none."""
+        return self._read(AHEAD.format(rank=rank))
+
+    def _read(self, name: str) -> dict[str, Any] | None:
+        file = self.path / name
         return torch.load(file, map_location="cpu", weights_only=True) if file.exists() else None
 
 
@@ -59,10 +67,12 @@ def save_checkpoint(
     learner_state: dict[str, Any] | None,
     keep: int,
     processes: Processes = ALONE,
+    sampled_ahead: dict[str, Any] | None = None,
 ) -> Path:
     """Write a checkpoint into `folder` and delete all but the newest `keep`; all processes must call.
 
-    The first process writes the model, each its own part of the learner's state. The checkpoint is built
+    The first process writes the model, each its own part of the learner's state and what it has sampled for
+    the next step by weights that will be gone. The checkpoint is built
     under a temporary name and renamed, so a kill or a full disk leaves the older ones whole.
     Raises OSError that says so.
     """
@@ -86,9 +96,10 @@ def save_checkpoint(
         tidy(folder, keep)
 
     processes.from_first(begin)
-    if learner_state is not None:
-        with _or_absent(building):
-            torch.save(learner_state, building / LEARNER.format(rank=processes.rank))
+    for name, state in ((LEARNER, learner_state), (AHEAD, sampled_ahead)):
+        if state is not None:
+            with _or_absent(building):
+                torch.save(state, building / name.format(rank=processes.rank))
     processes.wait()
     processes.from_first(complete)
     return final

@@ -16,6 +16,7 @@ from rlaudio.processes import ALONE, Processes
 from rlaudio.prompts import PromptBuilder
 from rlaudio.randomness import generator
 from rlaudio.recipe import Recipe
+from rlaudio.rollout.one_step_off import OneStepOff
 from rlaudio.rollout.targets import Targets
 from rlaudio.rollout.worker import RolloutWorker
 from rlaudio.scoring import Scorer
@@ -83,7 +84,7 @@ def rl_course(
     questions = _shared_out("sampling.questions", recipe.sampling.questions, processes)
     settings = _optimizer(recipe, stage.total_steps(questions), None, None)
     algorithm = recipe.algorithm()
-    sampling = Sampling(**recipe.sampling.model_dump(exclude={"questions", "rounds"}))
+    sampling = Sampling(**recipe.sampling.model_dump(exclude={"questions", "rounds", "max_lag"}))
     scorer = _scorer(recipe)
     paper = recipe.mismatch.logprobs == "paper"
     learner = Learner(
@@ -109,6 +110,7 @@ def rl_course(
         algorithm=algorithm,
         learner=learner,
         rounds=recipe.sampling.rounds,
+        ahead=worker if isinstance(worker, OneStepOff) else None,
         listening=_listening(recipe, learner, worker, scorer, prompts, sampling),
         max_rollouts=recipe.training.max_rollouts or math.inf,
         max_tokens=recipe.training.max_tokens or math.inf,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol
 
 from rlaudio.algorithms.algorithm import Algorithm
 from rlaudio.curricula.stage import Stage
 from rlaudio.progress import progress
 from rlaudio.prompts import PromptBuilder
+from rlaudio.rollout.one_step_off import OneStepOff
 from rlaudio.rollout.worker import RolloutWorker
 from rlaudio.training.alarms import Alarms
 from rlaudio.training.checkpoint import Cursor
@@ -20,7 +22,7 @@ from rlaudio.training.nonfinite import (
     refuse_nonfinite_rollouts,
     refuse_nonfinite_signals,
 )
-from rlaudio.training.sampling import Sampled, Scores, sample_step
+from rlaudio.training.sampling import Sampled, Scores, mean_lag, prompts_of_round, sample_step
 from rlaudio.training.signals import Listening, describe_signals, observe
 from rlaudio.types import Sampling, ScoredGroup
 
@@ -39,6 +41,7 @@ class Course:
     algorithm: Algorithm
     learner: Learner
     rounds: int = 1  # of drawing until groups with spread fill the step
+    ahead: OneStepOff | None = None  # the worker, where it samples a step while the one before trains
     listening: Listening | None = None
     max_rollouts: float = float("inf")  # the stage ends with the step that reaches either of these
     max_tokens: float = float("inf")
@@ -91,9 +94,12 @@ def train(
         key = (seed, course.name, step)
         sampled = sample(course, prompts, cursor, key)
         try:
-            metrics = learn(course, sampled, key, step)
+            meanwhile = partial(sample_ahead, course, prompts, cursor, sampled, key)
+            metrics = learn(course, sampled, key, step, meanwhile)
         except BrokenStep as broken:
             raise FloatingPointError(keep_broken(broken, cursor, learner)) from broken
+        if course.ahead:
+            metrics["rollout/lag"] = mean_lag(sampled.groups, cursor.weights_version)
         cursor = advance(cursor, sampled, metrics)
         course.worker.load_weights(learner.weights(), cursor.weights_version)
 
@@ -125,16 +131,44 @@ def sample(course: Course, prompts: PromptBuilder, cursor: Cursor, key: tuple[in
         key=key,
         draw_key=key[:2],
         weights_version=cursor.weights_version,
+        max_lag=1 if course.ahead else 0,
         processes=course.learner.strategy.processes,
     )
 
 
-def learn(course: Course, sampled: Sampled, key: tuple[int | str, ...], step: int) -> dict[str, float]:
-    """Take one step on what was sampled; returns its metrics. Raises BrokenStep."""
+def sample_ahead(
+    course: Course, prompts: PromptBuilder, cursor: Cursor, sampled: Sampled, key: tuple[int | str, ...]
+) -> None:
+    """Begin the next step's completions while this one trains, or give what sampling holds free for that."""
+    if course.ahead is None or cursor.step + 1 >= course.steps:
+        course.worker.sleep()
+        return
+    asked = prompts_of_round(
+        course.stage,
+        prompts,
+        cursor.drawn + sampled.drawn,
+        course.questions,
+        key[:2],
+        course.learner.strategy.processes,
+    )
+    course.ahead.begin(asked, course.sampling, (*key[:2], cursor.step + 1))
+
+
+def learn(
+    course: Course,
+    sampled: Sampled,
+    key: tuple[int | str, ...],
+    step: int,
+    meanwhile: Callable[[], None] = lambda: None,
+) -> dict[str, float]:
+    """Take one step on what was sampled; returns its metrics. Raises BrokenStep.
+
+    `meanwhile` is called when nothing more is asked of the worker before the weights change.
+    """
     learner = course.learner
     refuse_nonfinite_rollouts(list(sampled.own.values()), learner.strategy.processes)
     signals = observe(sampled, learner, course.listening, key)
-    course.worker.sleep()  # until weights come: what it held is free for the update
+    meanwhile()
     refuse_nonfinite_signals(signals, list(sampled.own_learned.values()))
     rows = assign_credit(
         sampled.learned, course.algorithm, signals=signals, mini_batches=learner.batching.mini_batches

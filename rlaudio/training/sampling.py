@@ -60,21 +60,22 @@ def sample_step(
     key: SeedKey,
     draw_key: tuple[int | str, ...],
     weights_version: int,
+    max_lag: int = 0,
     processes: Processes,
 ) -> Sampled:
     """Completions for `questions` questions of the stage, from number `first` on.
 
     With more than one round further questions are drawn until as many groups have spread in their rewards
     (DAPO's dynamic sampling, eq. 11 of arXiv:2503.14476); after the last round groups without fill up.
-    Raises ValueError for completions that other weights sampled.
+    Completions may be sampled by weights that are up to `max_lag` steps older than `weights_version`.
+    Raises ValueError for others.
     """
     groups: list[ScoredGroup] = []
     own: dict[int, ScoredGroup] = {}
     for _ in range(rounds):
-        drawn = stage.draw(first + len(groups), questions, *draw_key)
-        asked = [prompts.prompt(question) for question in processes.share(drawn)]
+        asked = prompts_of_round(stage, prompts, first + len(groups), questions, draw_key, processes)
         answered = worker.generate(asked, sampling, key)
-        check_versions(answered, weights_version)
+        check_versions(answered, weights_version, max_lag)
         scored = scorer.score(answered)
         own |= {len(groups) + processes.rank + i * processes.size: one for i, one in enumerate(scored)}
         groups += _in_order(processes.gather([_without_features(one) for one in scored]), questions)
@@ -89,20 +90,40 @@ def sample_step(
     return Sampled(groups, chosen, own, drawn=len(groups))
 
 
+def prompts_of_round(
+    stage: Stage,
+    prompts: PromptBuilder,
+    first: int,
+    questions: int,
+    draw_key: tuple[int | str, ...],
+    processes: Processes,
+) -> list[Prompt]:
+    """What this process asks when `questions` questions are drawn from number `first` on."""
+    drawn = stage.draw(first, questions, *draw_key)
+    return [prompts.prompt(question) for question in processes.share(drawn)]
+
+
 def has_spread(one: ScoredGroup) -> bool:
     """Whether two completions of the group have different rewards."""
     present = one.total[~np.isnan(one.total)]
     return bool(len(present)) and bool(present.min() < present.max())
 
 
-def check_versions(groups: Sequence[Group], expected: int) -> None:
-    """Refuse completions that other weights sampled. Raises ValueError."""
-    found = {c.weights_version for group in groups for c in group.completions} - {expected}
-    if found:
+def check_versions(groups: Sequence[Group], current: int, max_lag: int = 0) -> None:
+    """Refuse completions of weights more than `max_lag` steps older than the current. Raises ValueError."""
+    found = {c.weights_version for group in groups for c in group.completions}
+    wrong = sorted(version for version in found if not current - max_lag <= version <= current)
+    if wrong:
+        allowed = f"{max_lag} older at most (sampling.max_lag)" if max_lag else "the current weights"
         raise ValueError(
-            f"completions of weights version {sorted(found)} in a step of version {expected}; expected the "
-            "current weights; the rollout worker did not take over the last update"
+            f"completions of weights version {wrong} in a step of version {current}; expected {allowed}; "
+            "the rollout worker did not take over the last update"
         )
+
+
+def mean_lag(groups: Sequence[ScoredGroup], current: int) -> float:
+    """By how many steps the weights that sampled are older than the current ones, on average."""
+    return float(np.mean([current - c.weights_version for one in groups for c in one.group.completions]))
 
 
 def _in_order(shares: Sequence[Sequence[ScoredGroup]], count: int) -> list[ScoredGroup]:

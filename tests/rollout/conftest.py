@@ -13,6 +13,7 @@ import torch
 
 from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
 from rlaudio.rollout.canary import text_prompt
+from rlaudio.rollout.one_step_off import OneStepOff
 from rlaudio.rollout.scripted import Scripted
 from rlaudio.rollout.transformers import Transformers
 from rlaudio.rollout.vllm import Vllm, check_vllm
@@ -27,8 +28,8 @@ WARM = Sampling(3, temperature=1.3, max_new_tokens=6)
 class Case:
     """A worker and what its answers can be compared with."""
 
-    worker: Scripted | Transformers | Vllm
-    open_another: Callable[[], Scripted | Transformers | Vllm]
+    worker: Scripted | Transformers | OneStepOff | Vllm
+    open_another: Callable[[], Scripted | Transformers | OneStepOff | Vllm]
     family: Qwen2_5Omni  # makes the prompts; the policy of all workers but the scripted one
     stop_token_ids: tuple[int, ...]
 
@@ -67,7 +68,7 @@ def sampler(request, policy) -> Transformers | Vllm:
     return Transformers(policy)
 
 
-@pytest.fixture(params=["scripted", "transformers", "vllm"])
+@pytest.fixture(params=["scripted", "transformers", "one_step_off", "vllm"])
 def case(request, policy) -> Case:
     """Any worker."""
     if request.param == "scripted":
@@ -76,6 +77,9 @@ def case(request, policy) -> Case:
     if request.param == "transformers":
         worker = Transformers(policy)
         return Case(worker, lambda: Transformers(policy), policy, policy.stop_token_ids)
+    if request.param == "one_step_off":
+        worker = OneStepOff(Transformers(policy))
+        return Case(worker, lambda: OneStepOff(Transformers(policy)), policy, policy.stop_token_ids)
     worker = request.getfixturevalue("vllm_worker")
     return Case(worker, lambda: Vllm(policy), policy, policy.stop_token_ids)
 

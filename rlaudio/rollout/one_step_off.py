@@ -1,0 +1,120 @@
+"""Rollouts one step ahead: while a step trains, the next one's completions are sampled with its old weights.
+
+The time of a step is then that of the slower of the two instead of their sum. What is sampled ahead is one
+update older than the weights it trains, which the recipe allows by `sampling.max_lag` and the loss corrects
+(`mismatch.correct`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from rlaudio.rollout.worker import RolloutWorker, SeedKey
+from rlaudio.types import Completion, Group, Prompt, Sampling
+
+Completions = list[tuple[Completion, ...]]  # of every prompt
+
+
+@dataclass(frozen=True)
+class _Request:
+    """What was asked for: equal requests of equal weights have equal answers."""
+
+    key: SeedKey
+    sampling: Sampling
+    questions: tuple[str, ...]
+
+
+class OneStepOff:
+    """A rollout worker around another one, which must sample from weights of its own: training moves its.
+
+    `begin` has a thread sample; the `generate` that asks for the same takes what came of it. Everything else
+    waits for the thread, so that completions carry the version of the weights that sampled them.
+    """
+
+    def __init__(self, worker: RolloutWorker):
+        self.weights_version = worker.weights_version
+        self._worker = worker
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="rollouts")
+        self._ahead: tuple[_Request, Future[Completions]] | None = None
+
+    def begin(self, prompts: Sequence[Prompt], sampling: Sampling, key: SeedKey) -> None:
+        """Sample in the background what the next step will ask for."""
+        self._wait()
+        future = self._thread.submit(self._sample, list(prompts), sampling, key)
+        self._ahead = _request(prompts, sampling, key), future
+
+    def generate(self, prompts: Sequence[Prompt], sampling: Sampling, key: SeedKey) -> list[Group]:
+        """One group per prompt: what was begun, if it is this, else sampled now. Raises as sampling did."""
+        if self._ahead is not None and self._ahead[0] == _request(prompts, sampling, key):
+            completions = self._ahead[1].result()
+            self._ahead = None
+            return [Group(prompt, some) for prompt, some in zip(prompts, completions, strict=True)]
+        self._wait()
+        return self._worker.generate(prompts, sampling, key)
+
+    def load_weights(self, weights: Iterable[tuple[str, torch.Tensor]], version: int) -> None:
+        """Take the tensors over once the thread has done; completions from then on carry `version`."""
+        self._wait()
+        self._worker.load_weights(weights, version)
+        self.weights_version = version
+
+    def sleep(self) -> None:
+        """Give memory back, unless something is being sampled."""
+        if self._ahead is None or self._ahead[1].done():
+            self._worker.sleep()
+
+    def close(self) -> None:
+        """Wait for the thread and close the worker."""
+        self._thread.shutdown()
+        self._worker.close()
+
+    def state_dict(self) -> dict[str, Any] | None:
+        """What was sampled ahead, as a checkpoint holds it; None if nothing was."""
+        if self._ahead is None:
+            return None
+        request, future = self._ahead
+        return {
+            "key": list(request.key),
+            "sampling": asdict(request.sampling),
+            "questions": list(request.questions),
+            "completions": [[_to_state(one) for one in some] for some in future.result()],
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Have at hand what was sampled ahead before a break: its weights are gone, it cannot be sampled."""
+        sampling = Sampling(**state["sampling"])
+        future: Future[Completions] = Future()
+        future.set_result([tuple(_from_state(one) for one in some) for some in state["completions"]])
+        self._ahead = _Request(tuple(state["key"]), sampling, tuple(state["questions"])), future
+
+    def _sample(self, prompts: Sequence[Prompt], sampling: Sampling, key: SeedKey) -> Completions:
+        return [group.completions for group in self._worker.generate(prompts, sampling, key)]
+
+    def _wait(self) -> None:
+        if self._ahead is not None:
+            self._ahead[1].result()
+
+
+def _request(prompts: Sequence[Prompt], sampling: Sampling, key: SeedKey) -> _Request:
+    return _Request(key, sampling, tuple(prompt.question.id for prompt in prompts))
+
+
+def _to_state(one: Completion) -> dict[str, Any]:
+    """The completion in types that torch loads without running code."""
+    return {
+        name: torch.from_numpy(value) if isinstance(value, np.ndarray) else value
+        for name, value in vars(one).items()
+    }
+
+
+def _from_state(state: Mapping[str, Any]) -> Completion:
+    fields: dict[str, Any] = {
+        name: value.numpy() if isinstance(value, torch.Tensor) else value for name, value in state.items()
+    }
+    return Completion(**fields)
