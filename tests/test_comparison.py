@@ -452,6 +452,27 @@ def test_a_comparison_that_changed_says_what_differs(place, tmp_path):
     assert yaml.safe_load((tmp_path / "out" / "comparison.yaml").read_text())["seeds"] == [0, 1, 2]
 
 
+def test_a_comparison_from_before_a_key_existed_goes_on_with_its_default(place, tmp_path):
+    comparison = read_comparison(place / "two.yaml")
+    with open_folder(tmp_path / "out", comparison, resume=False):
+        pass
+    file = tmp_path / "out" / "comparison.yaml"
+    begun = yaml.safe_load(file.read_text())
+    for arm in begun["arms"].values():
+        del arm["training"]["keep"]
+    file.write_text(yaml.safe_dump(begun))
+    plain = tuple(arm for arm in comparison.arms if arm.name == "grpo")
+    with (
+        pytest.raises(ValueError, match=r"otherwise: arm other: training\.keep was 2, is 1;"),
+        open_folder(tmp_path / "out", comparison, resume=True),
+    ):
+        pass
+    del begun["arms"]["other"]
+    file.write_text(yaml.safe_dump(begun))
+    with open_folder(tmp_path / "out", replace(comparison, arms=plain), resume=True):
+        pass
+
+
 def test_one_folder_is_held_by_one_comparison(place, tmp_path):
     comparison = read_comparison(place / "two.yaml")
     with (
@@ -484,7 +505,7 @@ def made_up_arm(folder: Path, right: np.ndarray, *, steps=4, completions=10.0, t
         write_rows(run / "evaluation" / "final" / "test.jsonl", rows)
         write_json(run / "evaluation" / "final.json", {"test": {"tables": {}}})
         append_row(run / "metrics.jsonl", {"stage": "sft", "step": 1, "optimizer/tokens": 50.0})
-        for step in range(1, steps + 1):
+        for step in range(1, (steps if isinstance(steps, int) else steps[seed]) + 1):
             row = {"rollout/completions": completions, "optimizer/tokens": tokens, "rollout/length": 7.0}
             row["reward/answer_correctness"] = 0.1 * step + 0.2 * seed
             append_row(run / "metrics.jsonl", {"stage": "rl", "step": step, **row})
@@ -573,6 +594,13 @@ def test_curves_are_bands_over_seeds_at_the_completions_sampled(made_up):
     assert band.low == pytest.approx((0.1, 0.2, 0.3, 0.4))
     assert band.mean == pytest.approx((0.2, 0.3, 0.4, 0.5))
     assert band.high == pytest.approx((0.3, 0.4, 0.5, 0.6))
+
+
+def test_a_curve_ends_where_each_seed_ended(made_up):
+    found = made_up(a=([RIGHT, RIGHT], {"steps": (3, 5)}))
+    band = arm_of(found, "a").curves["reward/answer_correctness"]
+    assert band.rollouts == (10.0, 20.0, (30.0 + 50.0) / 2)
+    assert (band.low[-1], band.high[-1]) == pytest.approx((0.3, 0.7))
 
 
 def test_held_out_curves_go_from_the_end_of_sft_to_the_end_of_rl(finished):

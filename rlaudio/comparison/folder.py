@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import ValidationError
 
 from rlaudio.comparison.grid import Comparison
 from rlaudio.report.files import write_text
 from rlaudio.report.run_folder import LOCK, take_lock
+from rlaudio.schema import Recipe
 
 FILE = "comparison.yaml"
 
@@ -60,10 +62,20 @@ def _description(comparison: Comparison) -> dict[str, Any]:
         "note": comparison.note,
         "baseline": comparison.baseline,
         "seeds": list(comparison.seeds),
-        "arms": {
-            arm.name: arm.recipe.model_dump(mode="json", exclude={"name", "seed"}) for arm in comparison.arms
-        },
+        "arms": {arm.name: _dump(arm.recipe) for arm in comparison.arms},
     }
+
+
+def _dump(recipe: Recipe) -> dict[str, Any]:
+    return recipe.model_dump(mode="json", exclude={"name", "seed"})
+
+
+def _with_new_keys(arm: Mapping[str, Any]) -> Mapping[str, Any]:
+    """An arm as it was written, with the defaults of keys that recipes did not have then."""
+    try:
+        return _dump(Recipe.model_validate({"name": "", **arm}))
+    except ValidationError:  # a key of then is gone; the differences will name it
+        return arm
 
 
 def _read(path: Path) -> dict[str, Any] | None:
@@ -77,7 +89,7 @@ def _differences(begun: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[s
         if name not in now["arms"]:
             yield f"arm {name} is gone"
             continue
-        was, is_now = (dict(_leaves(side["arms"][name])) for side in (begun, now))
+        was, is_now = (dict(_leaves(arm)) for arm in (_with_new_keys(begun["arms"][name]), now["arms"][name]))
         for key in dict.fromkeys([*was, *is_now]):
             if was.get(key) != is_now.get(key) and key != "threads":
                 yield f"arm {name}: {key} was {was.get(key)}, is {is_now.get(key)}"

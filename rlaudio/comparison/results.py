@@ -358,23 +358,26 @@ def _sampled(row: Json) -> float:
 
 
 def _band(name: str, seeds: Sequence[Sequence[Json]]) -> Band | None:
-    """One metric over the steps that all seeds made; None for fewer than two points."""
-    points: list[tuple[float, list[float]]] = []
-    sampled = np.zeros(len(seeds))
-    for rows in zip(*seeds, strict=False):
-        sampled = sampled + np.array([_sampled(row) for row in rows])
-        values = [row.get(name) for row in rows]
-        present = [float(value) for value in values if value is not None]
-        if len(present) == len(rows):
-            points.append((float(sampled.mean()), present))
-    if len(points) < 2:
+    """One metric at the steps that all seeds made and at each one's last; None for fewer than two points."""
+    curves = [_points(name, rows) for rows in seeds]
+    shared = min((len(curve) for curve in curves), default=0)
+    if shared < 2:
         return None
+    points = [[curve[at] for curve in curves] for at in (*range(shared - 1), -1)]  # of every seed
+    values = [[value for _, value in point] for point in points]
     return Band(
-        rollouts=tuple(x for x, _ in points),
-        mean=tuple(float(np.mean(v)) for _, v in points),
-        low=tuple(min(v) for _, v in points),
-        high=tuple(max(v) for _, v in points),
+        rollouts=tuple(float(np.mean([x for x, _ in point])) for point in points),
+        mean=tuple(float(np.mean(v)) for v in values),
+        low=tuple(min(v) for v in values),
+        high=tuple(max(v) for v in values),
     )
+
+
+def _points(name: str, rows: Sequence[Json]) -> list[tuple[float, float]]:
+    """(completions sampled so far, value) wherever the metric has one."""
+    sampled = np.cumsum([_sampled(row) for row in rows])
+    found = zip(sampled.tolist(), (row.get(name) for row in rows), strict=True)
+    return [(x, float(value)) for x, value in found if value is not None]
 
 
 def _last(name: str, seeds: Sequence[Sequence[Json]]) -> float | None:
