@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from typing import Literal
 
 import numpy as np
@@ -93,12 +95,11 @@ class Learner:
         norms: list[float] = []
         for epoch in range(self.batching.epochs):
             for mini_batch in range(self.batching.mini_batches):
-                micro = list(self.micro_batches(learned, mini_batch))
-                company = self._company(len(micro), learned)
-                if not micro and not company:
+                micro = self._in_step(self.micro_batches(learned, mini_batch), learned)
+                if not micro:
                     continue
                 try:
-                    self._accumulate(micro, company, totals, unmoved=not norms)
+                    self._accumulate(micro, totals, unmoved=not norms)
                     norms.append(self.strategy.update(self.settings.factor_at(number)))
                 except FloatingPointError as error:
                     raise BrokenStep(
@@ -119,10 +120,9 @@ class Learner:
         if not names:
             return list(rows)
         measured: dict[int, Row] = {}
-        micro = list(micro_batches(rows, self.batching.micro_batch_tokens))
-        for some in [*micro, *self._company(len(micro), rows)]:
-            found = self._signals(some, names)
-            measured |= {id(row): with_signals(row, found) for row in some}
+        for micro in self._in_step(micro_batches(rows, self.batching.micro_batch_tokens), rows):
+            found = self._signals(micro, names)
+            measured |= {id(row): with_signals(row, found) for row in micro.rows}
         return [measured[id(row)] for row in rows]
 
     def weights(self) -> Iterable[tuple[str, torch.Tensor]]:
@@ -135,19 +135,16 @@ class Learner:
 
     # --- one update ----------------------------------------------------------------------------
 
-    def _accumulate(
-        self, micro: Sequence[list[Row]], company: Sequence[list[Row]], totals: Totals, unmoved: bool
-    ) -> None:
+    def _accumulate(self, every: Sequence[_Micro], totals: Totals, unmoved: bool) -> None:
         """Gradients of one update, and its metrics; `unmoved`: the weights are still the sampler's."""
         own = Totals()
-        together = [*micro, *company]
-        for number, rows in enumerate(together, start=1):
-            batch = pack(rows).to(self.family.device)
+        for number, micro in enumerate(every, start=1):
+            batch = self._pack(micro.rows, micro.parts)
             policy: PolicyOutput = self.strategy.forward(batch)
-            tokens = self.tokens(rows, batch, policy)
+            tokens = self.tokens(micro.rows, batch, policy)
             loss = self.algorithm.loss(tokens)
-            self.strategy.backward(loss.total, last=number == len(together))
-            if number > len(micro):
+            self.strategy.backward(loss.total, last=number == len(every))
+            if micro.company:
                 continue
             own.count(loss.total, loss.parts | {"loss/entropy": policy.entropy}, batch.weights)
             own.watch({"log-probs": tokens.logprobs, **tokens.signals})
@@ -162,7 +159,7 @@ class Learner:
         if policy.values is not None:
             signals["values"] = policy.values
         if "silence_gradient" in self.algorithm.needs:
-            signals["silence"] = self.strategy.forward(self._silent(rows)).logprobs
+            signals["silence"] = self.strategy.forward(self._silent(rows, batch.parts)).logprobs
         old, weights = self._old(policy, batch)
         return Tokens(policy.logprobs, old, batch.advantages, weights, batch.completions, signals)
 
@@ -185,20 +182,29 @@ class Learner:
         part = part if self.batching.prompt_once else repeated(part)
         return micro_batches(part, self.batching.micro_batch_tokens)
 
-    def _company(self, own: int, rows: Sequence[Row]) -> list[list[Row]]:
-        """Micro-batches of no weight for a process that has fewer of its `own` than another.
+    def _in_step(self, own: Iterable[list[Row]], rows: Sequence[Row]) -> list[_Micro]:
+        """This process's own micro-batches, then others of no weight: as many as the process with the most.
 
-        Sharded parameters are gathered by all processes together, so all compute as often. What they compute
-        is the shortest of their rows, or another process's where they have none.
+        Sharded parameters are gathered by all processes together, so all compute the same layers as often. A
+        process computes the shortest of its rows for company, or another's where it has none.
         """
-        gather = self.strategy.processes.gather
-        shares = gather((own, len(rows)))
-        most = max(count for count, _ in shares)
+        gather, micro = self.strategy.processes.gather, list(own)
+        shares = gather(([self._parts(some) for some in micro], len(rows)))
+        parts = [max(some) for some in zip_longest(*(counts for counts, _ in shares), fillvalue=1)]
         spare = sorted(rows, key=lambda row: row.length)[:1]
-        if most and not all(count for _, count in shares):
+        if parts and not all(count for _, count in shares):
             offered = gather(spare)
             spare = spare or next(filter(None, offered))
-        return [[_weightless(row)] for row in spare] * (most - own)
+        company = [[_weightless(row)] for row in spare] * (len(parts) - len(micro))
+        return [
+            _Micro(some, count, company=number >= len(micro))
+            for number, (some, count) in enumerate(zip([*micro, *company], parts, strict=True))
+        ]
+
+    def _parts(self, rows: Sequence[Row]) -> int:
+        """Chunks in which the log-probs of a micro-batch are computed."""
+        tokens = sum(len(branch.token_ids) for row in rows for branch in row.branches)
+        return math.ceil(tokens / self.batching.logprob_chunk)
 
     def _teaches(self, row: Row) -> bool:
         return "equal_groups" in self.algorithm.needs or any(b.advantages.any() for b in row.branches)
@@ -211,32 +217,34 @@ class Learner:
         moves = self.batching.epochs * self.batching.mini_batches > 1
         return [*wanted, "old"] if moves and self.correction.by != "none" else wanted
 
-    def _signals(self, rows: Sequence[Row], names: Sequence[str]) -> dict[str, Iterator[np.ndarray]]:
+    def _signals(self, micro: _Micro, names: Sequence[str]) -> dict[str, Iterator[np.ndarray]]:
         """Every named signal, completion by completion in the order of the rows, each [C]."""
-        batch = pack(rows).to(self.family.device)
+        batch = self._pack(micro.rows, micro.parts)
         found: dict[str, torch.Tensor | None] = {}
         if {"old", "values"} & set(names):
             policy: PolicyOutput = self.strategy.forward(batch)
             found |= {"old": policy.logprobs, "values": policy.values}
         if "silence" in names:
-            found["silence"] = self.strategy.forward(self._silent(rows)).logprobs
+            found["silence"] = self.strategy.forward(self._silent(micro.rows, micro.parts)).logprobs
         if "reference" in names:
             assert self.reference is not None
             found["reference"] = token_logprobs(
                 self.reference, batch, self.policy.distribution, chunk=self.batching.logprob_chunk
             ).logprobs
-        lengths = [len(b.token_ids) for row in rows for b in row.branches]
+        lengths = [len(b.token_ids) for row in micro.rows for b in row.branches]
         return {
             name: (piece.numpy() for piece in tensor.cpu().split(lengths))
             for name in names
             if (tensor := found[name]) is not None
         }
 
-    def _silent(self, rows: Sequence[Row]) -> Batch:
+    def _silent(self, rows: Sequence[Row], parts: int) -> Batch:
         """The same completions after the same questions, about silence."""
         assert self.silent_prompt is not None
-        silent = [replace(row, prompt=self.silent_prompt(row.prompt)) for row in rows]
-        return pack(silent).to(self.family.device)
+        return self._pack([replace(row, prompt=self.silent_prompt(row.prompt)) for row in rows], parts)
+
+    def _pack(self, rows: Sequence[Row], parts: int) -> Batch:
+        return replace(pack(rows), parts=parts).to(self.family.device)
 
 
 def with_signals(row: Row, signals: Mapping[str, Iterator[np.ndarray]]) -> Row:
@@ -248,6 +256,15 @@ def with_signals(row: Row, signals: Mapping[str, Iterator[np.ndarray]]) -> Row:
             for branch in row.branches
         ),
     )
+
+
+@dataclass(frozen=True)
+class _Micro:
+    """A micro-batch as this process computes it."""
+
+    rows: list[Row]
+    parts: int  # chunks of its log-probs, as many as in the process with the most
+    company: bool  # it weighs nothing
 
 
 def _weightless(row: Row) -> Row:
