@@ -5,11 +5,14 @@ import multiprocessing
 import os
 import signal
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rlaudio import pipeline
 from rlaudio.recipe import load_recipe
+from rlaudio.report.run_folder import RunFolder
 
 WRITING = os.O_WRONLY | os.O_RDWR
 _context = multiprocessing.get_context("forkserver")
@@ -43,6 +46,21 @@ def run(
     assert process.exitcode == wanted, f"{out}: exit code {process.exitcode}, wanted {wanted} {dies or ''}"
     rows = [line.split("\t") for line in seen.read_text().splitlines()]
     return [Moment(event, path) for event, path in rows]
+
+
+def hold(path: Path) -> multiprocessing.process.BaseProcess:
+    """A process that holds a new run's folder until it is killed."""
+    ready = _context.Event()
+    process = _context.Process(target=_hold, args=(path, ready))
+    process.start()
+    assert ready.wait(300), "the process did not come that far"
+    return process
+
+
+def _hold(path: Path, ready: Any) -> None:
+    with RunFolder.create(path, "name: first\n"):
+        ready.set()
+        time.sleep(3600)
 
 
 def _run(recipe_file: Path, out: Path, dies: Moment | None, overrides: tuple[str, ...], seen: Path) -> None:
