@@ -6,6 +6,7 @@ import ctypes
 import resource
 import sys
 from pathlib import Path
+from typing import Any
 
 _STATUS = Path("/proc/self/status")
 # Options of glibc's mallopt by their numbers in malloc.h.
@@ -30,7 +31,7 @@ def keep_freed_memory() -> bool:
     glibc returns large blocks to the system, which has to clear every page that it hands out again: 3 to
     12 % of the time of an update on a CPU. The most memory held at once stays the same.
     """
-    library = ctypes.CDLL(None) if sys.platform == "linux" else None
+    library: Any = ctypes.CDLL(None) if sys.platform == "linux" else None
     if not hasattr(library, "mallopt"):
         return False
     return all(library.mallopt(option, value) == 1 for option, value in _KEEPING.items())

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 
-from rlaudio.models.branching import Branching, _in_two_passes, attend
+from rlaudio.models.branching import Branching, _in_two_passes, attend, attend_without_gradient
 
 HEADS, KEY_HEADS, WIDTH = 4, 2, 32
 SCALE = 1 / WIDTH**0.5
@@ -71,3 +71,20 @@ def test_scores_far_apart_stay_finite():
     inputs = [(100 * x).detach().requires_grad_() for x in random_inputs(branching, torch.float32)]
     attend(*inputs, branching, SCALE).sum().backward()
     assert all(x.grad.isfinite().all() for x in inputs)
+
+
+def test_without_a_gradient_fewer_key_heads_are_as_good_as_repeated_ones():
+    query, key, value = (x.detach() for x in random_inputs(Branching(((9, (3, 4)),)), torch.float32))
+    mask = torch.zeros(1, 1, 5, 16).masked_fill_(
+        torch.rand(1, 1, 5, 16) < 0.3, torch.finfo(torch.float32).min
+    )
+    repeated = [x.repeat_interleave(HEADS // KEY_HEADS, dim=1) for x in (key, value)]
+    last = query[:, :, -5:]
+    expected = scaled_dot_product_attention(last, *repeated, attn_mask=mask, scale=SCALE)
+    torch.testing.assert_close(
+        attend_without_gradient(last, key, value, mask, SCALE), expected.transpose(1, 2), atol=1e-6, rtol=0
+    )
+    expected = scaled_dot_product_attention(query, *repeated, is_causal=True, scale=SCALE)
+    torch.testing.assert_close(
+        attend_without_gradient(query, key, value, None, SCALE), expected.transpose(1, 2), atol=1e-6, rtol=0
+    )

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
 from rlaudio.training.packing import Branch, Row, micro_batches, pack, repeated
 from rlaudio.training.policy import Distribution, token_logprobs
-from tests.conftest import make_prompt
+from tests.conftest import TINY, make_prompt
 
 
 def make_rows(family, support_width=0):
@@ -126,3 +127,12 @@ def test_every_token_is_predicted_by_the_one_before_it_and_stands_at_the_positio
                 assert positions[place] == positions[before] + 1
                 before, place = place, place + 1
     assert place == len(token_ids) and next(predictor, None) is None
+
+
+def test_eager_attention_gives_the_same_logprobs_and_gradients(family):
+    rows = make_rows(family)
+    packed, packed_gradients = forward_backward(family, [pack(rows)])
+    eager = Qwen2_5Omni(path=TINY, device="cpu", attention="eager")
+    masked, masked_gradients = forward_backward(eager, [pack(rows)])
+    torch.testing.assert_close(packed, masked, atol=2e-5, rtol=0)
+    assert_same_gradients(packed_gradients, masked_gradients, 1e-5)

@@ -95,6 +95,16 @@ def attend(
     return _in_two_passes(query, key, value, branching, scale)
 
 
+def attend_without_gradient(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None, scale: float
+) -> torch.Tensor:
+    """What queries gather on a CPU under an additive mask, or causally, [B, T, heads, width].
+
+    As scaled_dot_product_attention, which would first repeat keys and values for every head of a query.
+    """
+    return _flash(query, key, value, 0.0, mask is None, attn_mask=mask, scale=scale)[0].transpose(1, 2)
+
+
 # --- any device: the branches by a mask of a row -------------------------------------------------
 
 

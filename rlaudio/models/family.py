@@ -71,13 +71,14 @@ class ModelFamily(Protocol):
         self,
         embeddings: torch.Tensor,
         positions: torch.Tensor,
-        mask: torch.Tensor | Branching,
+        mask: torch.Tensor | Branching | None,
         cache: Any = None,
     ) -> torch.Tensor:
         """Last hidden states [B, T, d]; a given cache is extended.
 
         What a token attends to is said by an additive mask [B, 1, T, S], or for training by a `Branching`,
-        whose `visible` is such a mask for families that know nothing better; B is then 1.
+        whose `visible` is such a mask for families that know nothing better; B is then 1. Without either it
+        attends to itself and to what stands before it, and the cache is empty.
         """
 
     def new_cache(self) -> Any:

@@ -13,8 +13,9 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from huggingface_hub import save_torch_state_dict
-from transformers import AutoTokenizer, DynamicCache, WhisperFeatureExtractor
+from transformers import AutoTokenizer, WhisperFeatureExtractor
 from transformers import Qwen2_5OmniThinkerForConditionalGeneration as Thinker
+from transformers.cache_utils import Cache
 from transformers.core_model_loading import revert_weight_conversion
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, sdpa_mask
@@ -23,9 +24,10 @@ from transformers.models.qwen2_5_omni.configuration_qwen2_5_omni import Qwen2_5O
 
 from rlaudio.audio.logmel import LogMel
 from rlaudio.models import lora
-from rlaudio.models.branching import Branching, attend
+from rlaudio.models.branching import Branching, attend, attend_without_gradient
 from rlaudio.models.family import EnginePrompt, additive_mask, resolve_model_path
 from rlaudio.models.folders import check_complete, local_folder, read_other_files
+from rlaudio.models.growing_cache import growing_cache
 from rlaudio.types import Clip, Prompt, Question
 
 Part = Literal["audio_tower", "projector", "language_model"]
@@ -199,23 +201,26 @@ class Qwen2_5Omni:
         self,
         embeddings: torch.Tensor,
         positions: torch.Tensor,
-        mask: torch.Tensor | Branching,
+        mask: torch.Tensor | Branching | None,
         cache: Any = None,
     ) -> torch.Tensor:
-        """Last hidden states [B, T, d]; a mask [B, 1, T, S] is additive; a given cache is extended."""
+        """Last hidden states [B, T, d]; a mask [B, 1, T, S] is additive; a given cache is extended.
+
+        Without a mask every token attends to itself and to what stands before it; the cache is then empty.
+        """
         decoder = self.model.get_decoder()
         self._set_checkpointing(decoder, cache is None)
         return decoder(
             inputs_embeds=embeddings,
             position_ids=positions,
-            attention_mask=self._masks(mask),
+            attention_mask=self._masks(mask, embeddings.shape[1]),
             past_key_values=cache,
             use_cache=cache is not None,
         ).last_hidden_state
 
-    def new_cache(self) -> DynamicCache:
+    def new_cache(self) -> Cache:
         """An empty key-value cache for `hidden`."""
-        return DynamicCache()
+        return growing_cache()
 
     @property
     def head(self) -> torch.nn.Linear:
@@ -364,12 +369,13 @@ class Qwen2_5Omni:
         self._audio_cache.trim()
         return audio
 
-    def _masks(self, mask: torch.Tensor | Branching) -> Any:
+    def _masks(self, mask: torch.Tensor | Branching | None, tokens: int) -> Any:
         """The mask as the decoder takes it."""
         if isinstance(mask, torch.Tensor):
             return mask
         if self.attention == "eager":
-            return additive_mask(mask.visible(self.device), self.dtype)
+            meant = Branching(((tokens, ()),)) if mask is None else mask
+            return additive_mask(meant.visible(self.device), self.dtype)
         return dict.fromkeys(self.model.get_decoder().config.layer_types, mask)  # handed on as it is
 
     def _set_checkpointing(self, module: Any, possible: bool) -> None:
@@ -408,6 +414,8 @@ def _branching_attention(
     """An attention function of transformers, [B, T, heads, width]."""
     if isinstance(mask, Branching):
         return attend(query, key, value, mask, options["scaling"]), None
+    if query.device.type == "cpu" and not torch.is_grad_enabled():
+        return attend_without_gradient(query, key, value, mask, options["scaling"]), None
     return sdpa_attention_forward(module, query, key, value, mask, **options)
 
 

@@ -113,13 +113,14 @@ class Transformers:
         shared = _shared_prefix(prompts)
         if shared:
             first = self.family.embed(token_ids[:1, :shared], prompts[:1])
-            self.family.hidden(first, positions[:1, :shared], self._mask(_causal(1, shared, device)), cache)
+            self.family.hidden(first, positions[:1, :shared], None, cache)
             cache.batch_repeat_interleave(len(prompts))
             embeddings = self.family.embed(token_ids[:, shared:])
+            mask = self._mask(_causal(rows.width, device)[:, :, shared:])
         else:
             embeddings = self.family.embed(token_ids, prompts)
-        allowed = _causal(len(prompts), rows.width, device)[:, :, shared:]
-        hidden = self.family.hidden(embeddings, positions[:, shared:], self._mask(allowed), cache)
+            mask = None  # nothing attends to the padding behind a prompt
+        hidden = self.family.hidden(embeddings, positions[:, shared:], mask, cache)
         last = hidden[torch.arange(len(prompts), device=device), rows.lengths - 1 - shared]
         return cache, self.family.head(last)
 
@@ -235,9 +236,9 @@ def _uniforms(prompts: Sequence[Prompt], sampling: Sampling, key: SeedKey) -> np
     )  # fmt: skip
 
 
-def _causal(rows: int, width: int, device: torch.device) -> torch.Tensor:
-    """Every token sees itself and what stands before it: bool [rows, 1, width, width]."""
-    return torch.ones(width, width, dtype=torch.bool, device=device).tril().expand(rows, 1, -1, -1)
+def _causal(width: int, device: torch.device) -> torch.Tensor:
+    """Every token sees itself and what stands before it: bool [1, 1, width, width]."""
+    return torch.ones(width, width, dtype=torch.bool, device=device).tril()[None, None]
 
 
 def _shared_prefix(prompts: Sequence[Prompt]) -> int:

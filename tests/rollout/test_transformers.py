@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
 import torch
 
@@ -91,3 +92,14 @@ def test_group_and_completion_records_are_frozen(shared_family, prompts):
     group = Transformers(shared_family).generate(prompts[:1], greedy(2), KEY)[0]
     with pytest.raises(dataclasses.FrozenInstanceError):
         group.completions[0].text = "other"
+
+
+def test_eager_attention_samples_the_same(shared_family, prompts):
+    eager = Qwen2_5Omni(path=TINY, device="cpu", attention="eager")
+    sampling = Sampling(3, temperature=1.0, max_new_tokens=6)
+    for one, other in zip(
+        *(Transformers(f).generate(prompts, sampling, KEY) for f in (shared_family, eager)), strict=True
+    ):
+        for x, y in zip(one.completions, other.completions, strict=True):
+            assert x.token_ids.tolist() == y.token_ids.tolist()
+            np.testing.assert_allclose(x.logprobs, y.logprobs, atol=2e-5)
