@@ -2,6 +2,7 @@
 
     recipe.yaml            the resolved recipe, itself a valid recipe
     versions.json          what the run was made with
+    data.json              digests of the questions and audio files that the run began with
     metrics.jsonl          one row per logged step: {"stage", "step", "group/name": value, ...}
     timings.jsonl          the same for wall-clock metrics, which two equal runs do not share
     tensorboard/<stage>/   the same curves, and a few completions with their audio
@@ -12,6 +13,7 @@
     evaluation/base/<set>.jsonl, ...                every single answer behind them
     summary.json, report.html
     checkpoints/           written by rlaudio.training
+    replay/<stage>-<step>/  a step that came upon NaN or infinity, written by rlaudio.training.kept_step
 
 A stage's name is unique within its run.
 """

@@ -152,6 +152,7 @@ def _learn(rows: Sequence[Row], learner: Learner, found: Inspection) -> dict[str
         tokens, loss, parts = _compute(rows, learner)
     _note_module(watch, found)
     operation = backward_and_find(loss)
+    loss = loss.detach()
     found.operation = found.operation or operation
     found.loss += float(loss)
     ratios = (tokens.logprobs - tokens.old_logprobs).detach()
@@ -182,7 +183,7 @@ def _one_by_one(rows: Sequence[Row], learner: Learner) -> Iterator[Finding]:
             loss = _compute([alone], learner)[1]
             loss.backward()
             norm = _norm(_gradients(learner).values())
-            for what, value in (("loss", float(loss)), ("gradient norm", norm)):
+            for what, value in (("loss", float(loss.detach())), ("gradient norm", norm)):
                 if not math.isfinite(value):
                     yield Finding(what, value, row.prompt.question.id, number)
 

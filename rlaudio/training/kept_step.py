@@ -25,6 +25,7 @@ import torch
 from safetensors.numpy import load_file, save_file
 from safetensors.torch import save_file as save_tensors
 
+from rlaudio.models.family import ModelFamily
 from rlaudio.recipe import Recipe
 from rlaudio.training.checkpoint import LEARNER, save_model
 from rlaudio.training.learner import Learner
@@ -139,7 +140,9 @@ def _write(step: KeptStep, learner: Learner, recipe: Recipe, folder: Path) -> No
     """Write all of a step but the learner's state into `folder`."""
     folder.mkdir(parents=True)
     (folder / RECIPE).write_text(recipe.to_yaml(), encoding="utf-8")
-    facts = {f.name: getattr(step, f.name) for f in fields(step)} | {"rows": [_facts(r) for r in step.rows]}
+    facts = {f.name: getattr(step, f.name) for f in fields(step)} | {
+        "rows": [_facts(row, learner.family) for row in step.rows]
+    }
     text = json.dumps(facts, indent=1, ensure_ascii=False, default=str)
     (folder / STEP).write_text(text, encoding="utf-8")
     arrays = {k: v for number, row in enumerate(step.rows) for k, v in _arrays(row, str(number))}
@@ -153,8 +156,8 @@ def _write(step: KeptStep, learner: Learner, recipe: Recipe, folder: Path) -> No
 # --- rows to JSON and arrays, and back -----------------------------------------------------------
 
 
-def _facts(kept: KeptRow) -> dict[str, Any]:
-    """What JSON holds of a row: the question, and how many arrays belong to it."""
+def _facts(kept: KeptRow, family: ModelFamily) -> dict[str, Any]:
+    """What JSON holds of a row: the question, what was answered, and which arrays belong to it."""
     prompt = kept.row.prompt
     return {
         "process": kept.process,
@@ -164,7 +167,12 @@ def _facts(kept: KeptRow) -> dict[str, Any]:
         "silent_digest": kept.silent.audio_digest if kept.silent else None,
         "truncated": prompt.truncated,
         "branches": [
-            {"weight": b.weight, "support": b.support is not None, "signals": list(b.signals)}
+            {
+                "text": family.decode(b.token_ids),
+                "weight": b.weight,
+                "support": b.support is not None,
+                "signals": list(b.signals),
+            }
             for b in kept.row.branches
         ],
     }
