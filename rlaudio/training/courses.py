@@ -99,6 +99,7 @@ def rl_course(
         strategy=recipe.strategy,
         processes=processes,
     )
+    ahead = worker if isinstance(worker, OneStepOff) else None
     return Course(
         name=name,
         stage=stage,
@@ -110,11 +111,11 @@ def rl_course(
         algorithm=algorithm,
         learner=learner,
         rounds=recipe.sampling.rounds,
-        ahead=worker if isinstance(worker, OneStepOff) else None,
+        ahead=ahead,
         listening=_listening(recipe, learner, worker, scorer, prompts, sampling),
         max_rollouts=recipe.training.max_rollouts or math.inf,
         max_tokens=recipe.training.max_tokens or math.inf,
-        mismatch_alarm=recipe.mismatch.alarm,
+        mismatch_alarm=math.inf if ahead else recipe.mismatch.alarm,  # an update lies between: that differs
     )
 
 
