@@ -38,6 +38,7 @@ logger = logging.getLogger(__name__)
 VERSION = "0.32.0"  # what was tested; weight transfer and audio input change between versions
 TEMPERATURES = (0.01, 2.0)  # vLLM takes lower ones for this and refuses higher ones
 CPU_CACHE_GB = 1.0
+CPU_PROMPTS = 16  # of the greatest length that one step of the engine must take whole, see `_together`
 CPU_BLOCK = 32  # vLLM's own 128 would leave short prompts out of the prefix cache
 
 
@@ -91,6 +92,7 @@ class Vllm:
                 "expected 'inside'"
             )
         check_vllm(on_gpu)
+        _set_environment(on_gpu, beside=engine == "beside")
         missing = _unsupported(family)
         if missing and without_vllm == "refuse":
             raise ValueError(
@@ -109,6 +111,7 @@ class Vllm:
             arguments={
                 "max_model_len": max_model_len,
                 "max_num_seqs": max_sequences,
+                "max_num_batched_tokens": None if on_gpu else CPU_PROMPTS * max_model_len,
                 "block_size": block_size or (None if on_gpu else CPU_BLOCK),
                 **_memory(memory_share, kv_cache_gb, on_gpu),
             },
@@ -131,12 +134,14 @@ class Vllm:
                 f"temperature is {sampling.temperature:g}; vLLM samples at {low} to {high}, or takes the "
                 "likeliest token at 0"
             )
-        fits = [len(p.token_ids) + sampling.max_new_tokens <= self._max_model_len for p in prompts]
-        self._count_too_long([p for p, fit in zip(prompts, fits, strict=True) if not fit], sampling)
-        answered = iter(self._sample([p for p, fit in zip(prompts, fits, strict=True) if fit], sampling, key))
-        long = [p for p, fit in zip(prompts, fits, strict=True) if not fit]
-        others = iter(self._transformers.generate(long, sampling, key) if long else ())
-        return [next(answered) if fit else next(others) for fit in fits]
+        long = [p for p in prompts if len(p.token_ids) + sampling.max_new_tokens > self._max_model_len]
+        groups: list[Group] = []
+        if long:
+            self._count_too_long(long, sampling)
+            groups += self._transformers.generate(long, sampling, key)
+        groups += self._sample([p for p in prompts if p not in long], sampling, key)
+        by_prompt = {id(group.prompt): group for group in groups}
+        return [by_prompt[id(prompt)] for prompt in prompts]
 
     def load_weights(self, weights: Iterable[tuple[str, torch.Tensor]], version: int) -> None:
         """Take the tensors over, into the family's model and the engine; completions now carry `version`.
@@ -233,11 +238,15 @@ class _Engine:
         self._lost = ""  # why the engine cannot be used any more
         self._sleeps = sleep
         self._beside = beside
+        self._step_tokens = arguments["max_num_batched_tokens"]
         self._bias = dict.fromkeys(family.forbidden_token_ids, float("-inf"))  # exact: adds to the logits
         self._sender: Any = None
         self._source: Any = None
-        on_gpu = family.device.type == "cuda"
-        _set_environment(on_gpu, beside)
+        if not beside and os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] == "1":
+            raise ValueError(
+                "VLLM_ENABLE_V1_MULTIPROCESSING=1 puts vLLM into a process of its own, where weights do not "
+                "reach it; unset it"
+            )
         with _threads_kept(threads):
             from vllm import LLM
 
@@ -246,7 +255,7 @@ class _Engine:
                     family.path,
                     dtype=str(family.dtype).removeprefix("torch."),
                     seed=0,  # every request has its own
-                    enforce_eager=not on_gpu,
+                    enforce_eager=family.device.type == "cpu",
                     generation_config="vllm",  # no sampling defaults from the checkpoint
                     logprobs_mode="processed_logprobs",
                     max_logprobs=-1,
@@ -296,14 +305,19 @@ class _Engine:
             )
             for seed in seeds
         ]
-        requests = [self._request(prompt) for prompt in prompts]
+        outputs = []
         with _threads_kept(self._threads):
-            outputs = self._llm.generate(requests, asked, use_tqdm=False)
+            for part in self._together(prompts, sampling.group_size):
+                requests = [self._request(prompt) for prompt in prompts[part]]
+                outputs += self._llm.generate(requests, asked[part], use_tqdm=False)
         for prompt, output in zip(prompts, outputs, strict=True):
             _check_same_prompt(prompt, output.prompt_token_ids)
             self.prompt_tokens += len(output.prompt_token_ids)
             self.cached_tokens += output.num_cached_tokens or 0
-        groups = [[_tokens(one) for one in sorted(o.outputs, key=lambda one: one.index)] for o in outputs]
+        groups = [
+            [_tokens(one, report) for one in sorted(output.outputs, key=lambda one: one.index)]
+            for output in outputs
+        ]
         return [group * sampling.group_size for group in groups] if greedy else groups
 
     def update(self, weights: Iterable[tuple[str, torch.Tensor]]) -> None:
@@ -359,6 +373,22 @@ class _Engine:
         if not self._llm.reset_prefix_cache():
             raise RuntimeError("vLLM kept its prefix cache: requests were still running")
 
+    def _together(self, prompts: Sequence[Prompt], group_size: int) -> Iterator[slice]:
+        """Parts of the prompts that vLLM's CPU build takes whole in one step; on a GPU all at once.
+
+        Where it takes a prompt in pieces it turns back the random numbers of the request's seed, and random
+        numbers on a CPU cannot be turned back: `CPU Generator does not use offset`.
+        """
+        start = tokens = 0
+        for end, prompt in enumerate(prompts):
+            needed = group_size * len(prompt.token_ids)
+            if self._step_tokens and tokens + needed > self._step_tokens and end > start:
+                yield slice(start, end)
+                start, tokens = end, 0
+            tokens += needed
+        if start < len(prompts):
+            yield slice(start, len(prompts))
+
     def _request(self, prompt: Prompt) -> dict[str, Any]:
         inputs = self.family.engine_prompt(prompt)
         request: dict[str, Any] = {"prompt_token_ids": inputs.token_ids}
@@ -393,7 +423,6 @@ def _unsupported(family: ModelFamily) -> str:
     """Why vLLM cannot run the family; empty if it can."""
     if not hasattr(family, "engine_prompt"):
         return f"model family {type(family).__name__} does not say how vLLM takes its prompts"
-    _set_environment(family.device.type == "cuda", beside=False)
     from vllm import ModelRegistry
 
     config = json.loads((Path(family.path) / "config.json").read_text(encoding="utf-8"))
@@ -411,6 +440,9 @@ def _memory(share: float, kv_cache_gb: float | None, on_gpu: bool) -> dict[str, 
     return fixed | ({"gpu_memory_utilization": share} if on_gpu else {})
 
 
+_set_here: dict[str, str] = {}
+
+
 def _set_environment(on_gpu: bool, beside: bool) -> None:
     """What vLLM reads from the environment, where the user has not set it."""
     wanted = {
@@ -423,7 +455,8 @@ def _set_environment(on_gpu: bool, beside: bool) -> None:
     if not on_gpu:
         wanted["TORCH_COMPILE_DISABLE"] = "1"  # seconds of compiling for milliseconds of sampling
     for name, value in wanted.items():
-        os.environ.setdefault(name, value)
+        if os.environ.get(name) in (None, _set_here.get(name)):
+            os.environ[name] = _set_here[name] = value
 
 
 def _executor(beside: bool) -> str | None:
@@ -469,17 +502,17 @@ def _check_same_prompt(prompt: Prompt, token_ids: Sequence[int]) -> None:
         )
 
 
-def _tokens(output: Any) -> SampledTokens:
+def _tokens(output: Any, report: int) -> SampledTokens:
     flat = output.logprobs
     ids, logprobs = np.array(flat.token_ids, dtype=np.int64), np.array(flat.logprobs, dtype=np.float32)
-    starts = np.array(flat.start_indices, dtype=np.int64)  # the sampled token first, then the likeliest
+    starts = np.array(
+        flat.start_indices, dtype=np.int64
+    )  # the sampled token stands first, then the likeliest
+    likeliest = [slice(start + 1, start + 1 + report) for start in starts] if report else []
     return SampledTokens(
         token_ids=np.array(output.token_ids, dtype=np.int64),
         logprobs=logprobs[starts],
-        likeliest=tuple(
-            (ids[start + 1 : end], logprobs[start + 1 : end])
-            for start, end in zip(flat.start_indices, flat.end_indices, strict=True)
-        ),
+        likeliest=tuple((ids[part], logprobs[part]) for part in likeliest),
         finish_reason=output.finish_reason,
     )
 

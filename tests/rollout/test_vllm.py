@@ -93,6 +93,17 @@ def test_prompts_that_do_not_fit_are_answered_by_the_model_itself_and_counted(ne
     assert tokens(groups) == tokens(Transformers(policy).generate(prompts, greedy(6), KEY))
 
 
+def test_more_prompts_than_one_step_of_the_engine_takes_draw_what_they_draw_alone(needs_vllm, policy):
+    worker = Vllm(policy, max_model_len=256)  # 16 of these in a step; with fewer vLLM stops with an error
+    prompts = [make_prompt(policy, seed, seconds=3.0, words=60 + seed) for seed in range(12)]
+    assert sum(8 * len(prompt.token_ids) for prompt in prompts) > 3 * 16 * 256
+    sampling = Sampling(8, temperature=1.3, max_new_tokens=4)
+    together = tokens(worker.generate(prompts, sampling, KEY))
+    alone = [tokens(worker.generate([prompt], sampling, KEY))[0] for prompt in prompts]
+    worker.close()
+    assert together == alone
+
+
 @pytest.mark.parametrize("temperature", [0.001, 2.5])
 def test_temperatures_that_vllm_would_change_are_refused(policy, vllm_worker, temperature):
     with pytest.raises(ValueError, match=r"vLLM samples at 0\.01 to 2"):
@@ -313,6 +324,12 @@ def test_what_the_user_has_set_in_the_environment_stays(monkeypatch):
     worker_file._set_environment(on_gpu=False, beside=False)
     assert os.environ["VLLM_LOGGING_LEVEL"] == "DEBUG" and os.environ["TORCH_COMPILE_DISABLE"] == "0"
     assert os.environ["VLLM_NO_USAGE_STATS"] == "1"
+
+
+def test_an_engine_that_the_user_puts_elsewhere_is_refused(needs_vllm, policy, monkeypatch):
+    monkeypatch.setenv("VLLM_ENABLE_V1_MULTIPROCESSING", "1")
+    with pytest.raises(ValueError, match=r"VLLM_ENABLE_V1_MULTIPROCESSING=1 puts vLLM .*; unset it"):
+        Vllm(policy)
 
 
 def _renamed(folder, architecture):
