@@ -57,7 +57,9 @@ def test_a_path_is_relative_to_the_given_folder(write):
 
 
 def test_an_unknown_name_suggests_the_closest_and_lists_all():
-    with pytest.raises(ValueError, match=r"unknown algorithm 'grop'; did you mean 'grpo'\? Known: cispo, .*grpo, "):
+    with pytest.raises(
+        ValueError, match=r"unknown algorithm 'grop'; did you mean 'grpo'\? Known: cispo, .*grpo, "
+    ):
         find("algorithm", "grop")
 
 
