@@ -120,7 +120,7 @@ def sign_flip_p_value(differences: ArrayLike) -> float:
         raise ValueError(f"expected whole numbers [Q]; found {differences.dtype} {differences.shape}")
     sizes = np.abs(differences)
     reach = int(sizes.sum())
-    chances = np.ones(1)  # of every sum from -reach to reach in steps of 1, as far as the sizes have come
+    chances: np.ndarray = np.ones(1)  # of every sum from -reach to reach, as far as the sizes have come
     for size in np.unique(sizes[sizes > 0]):
         count = int((sizes == size).sum())
         binomial = [math.comb(count, k) / 2**count for k in range(count + 1)]
