@@ -47,7 +47,10 @@ class CISPO:
         return token_mean(lengths)
 
     def loss(self, tokens: Tokens) -> Loss:
-        """Minus the clipped ratio, without gradient, times advantage times log-prob, weighted over tokens."""
+        """Minus the clipped ratio, without gradient, times advantage times log-prob, weighted over tokens.
+
+        `loss/clip_fraction` counts tokens whose weight was clipped; they keep a gradient all the same.
+        """
         ratio = token_ratio(tokens).detach()
         clipped = ratio.clamp(1.0 - self.clip, 1.0 + self.clip_high)
         policy = -clipped * tokens.advantages * tokens.logprobs
