@@ -38,6 +38,7 @@ from rlaudio.report.run_folder import FollowedFolder, RunFolder
 from rlaudio.report.summary import build_summary
 from rlaudio.resuming import check_data, check_world, recipe_to_resume
 from rlaudio.rollout.one_step_off import OneStepOff
+from rlaudio.rollout.reopened import Reopened
 from rlaudio.rollout.transformers import Transformers
 from rlaudio.rollout.worker import RolloutWorker
 from rlaudio.training.checkpoint import Cursor, latest_checkpoint, save_checkpoint, save_model, tidy
@@ -142,7 +143,7 @@ def open_voters(recipe: Recipe, processes: Processes = ALONE) -> dict[str, Voter
     an engine may need them all to open; so there the model itself answers.
     """
     voters = {}
-    engine = recipe.rollout if processes.size == 1 else Transformers
+    engine = partial(Reopened, recipe.rollout) if processes.size == 1 else Transformers
     paths = recipe.contribution.voters
     names = [Path(path).name for path in paths]
     for name, path in zip(names if len(set(names)) == len(names) else paths, paths, strict=True):
@@ -296,7 +297,7 @@ def _evaluate_model(
     label: str,
     processes: Processes = ALONE,
 ) -> dict[str, Evaluation]:
-    with closing(recipe.rollout(family)) as worker:
+    with closing(_open_engine(recipe, family, processes)) as worker:
         return {
             name: evaluate_set(recipe, family, worker, questions, f"{label}: {name}", processes)
             for name, questions in held_out.items()
@@ -418,14 +419,16 @@ def _open_course(
     reference = None
     if "reference" in recipe.algorithm().needs:
         reference = _reference(family, folder.path / "reference" / name, processes)
-    return rl_course(name, stage, recipe, family, _open_worker(recipe, family), reference, prompts, processes)
+    if recipe.sampling.max_lag:  # what samples ahead has a model of its own
+        worker: RolloutWorker = OneStepOff(_open_engine(recipe, recipe.model(), processes))
+    else:
+        worker = _open_engine(recipe, family, processes)
+    return rl_course(name, stage, recipe, family, worker, reference, prompts, processes)
 
 
-def _open_worker(recipe: Recipe, family: ModelFamily) -> RolloutWorker:
-    """The worker that samples for training; one that samples ahead has a model of its own."""
-    if recipe.sampling.max_lag:
-        return OneStepOff(recipe.rollout(recipe.model()))
-    return recipe.rollout(family)
+def _open_engine(recipe: Recipe, family: ModelFamily, processes: Processes) -> RolloutWorker:
+    """The recipe's worker. One whose engine dies is opened anew, unless others must open theirs with it."""
+    return Reopened(recipe.rollout, family) if processes.size == 1 else recipe.rollout(family)
 
 
 def _reference(family: ModelFamily, kept: Path, processes: Processes) -> ModelFamily:

@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from rlaudio import pipeline
 from rlaudio.data.audiomcq import write_audiomcq
 from rlaudio.recipe import load_recipe
+from rlaudio.rollout.worker import EngineDied
 from rlaudio.training.loop import StopRequested
 from rlaudio.training.sampling import check_versions
 from tests.conftest import TINY
@@ -144,6 +145,45 @@ def test_ctrl_c_finishes_the_step_saves_and_says_how_to_go_on(unbroken, recipe_f
     assert any((out / "checkpoints").iterdir())
     pipeline.run(load_recipe(recipe_file), out, resume=True)
     assert_same_numbers(unbroken, out)
+
+
+MORTAL = """
+from pathlib import Path
+
+from rlaudio.rollout.transformers import Transformers
+from rlaudio.rollout.worker import EngineDied
+
+DEATHS = Path(__file__).with_name("deaths")
+
+
+class Mortal(Transformers):
+    def __init__(self, family):
+        super().__init__(family)
+
+    def generate(self, prompts, sampling, key):
+        deaths = int(DEATHS.read_text())
+        if key[1:] == ("rl", 2) and deaths:
+            DEATHS.write_text(str(deaths - 1))
+            raise EngineDied("the engine died")
+        return super().generate(prompts, sampling, key)
+"""
+
+
+def test_an_engine_that_dies_once_changes_nothing_and_twice_stops_a_run_that_resumes(
+    unbroken, recipe_file, tmp_path
+):
+    worker, deaths = tmp_path / "mortal.py", tmp_path / "deaths"
+    worker.write_text(MORTAL)
+    mortal = load_recipe(recipe_file, [f"rollout={{use: {worker}}}"])
+    deaths.write_text("1")
+    pipeline.run(mortal, tmp_path / "once")
+    assert deaths.read_text() == "0"
+    assert_same_numbers(unbroken, tmp_path / "once")
+    deaths.write_text("2")
+    with pytest.raises(EngineDied, match="continue with --resume"):
+        pipeline.run(mortal, tmp_path / "twice")
+    pipeline.run(mortal, tmp_path / "twice", resume=True)
+    assert_same_numbers(unbroken, tmp_path / "twice")
 
 
 def test_a_folder_that_holds_a_run_is_not_written_over(unbroken, recipe_file):

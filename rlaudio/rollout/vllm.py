@@ -30,7 +30,7 @@ from rlaudio.rollout.completions import (
     to_completion,
 )
 from rlaudio.rollout.transformers import Transformers
-from rlaudio.rollout.worker import SeedKey
+from rlaudio.rollout.worker import EngineDied, SeedKey
 from rlaudio.types import Group, Prompt, Sampling
 
 logger = logging.getLogger(__name__)
@@ -122,7 +122,7 @@ class Vllm:
     def generate(self, prompts: Sequence[Prompt], sampling: Sampling, key: SeedKey) -> list[Group]:
         """One group of completions per prompt, in the order of the prompts.
 
-        Raises ValueError for prompts that do not fit and sampling that vLLM cannot do.
+        Raises ValueError for prompts that do not fit and sampling that vLLM cannot do, EngineDied.
         """
         if self._closed:
             raise RuntimeError("the worker is closed; make a new one")
@@ -281,7 +281,7 @@ class _Engine:
     def sample(
         self, prompts: Sequence[Prompt], sampling: Sampling, report: int, seeds: Sequence[int]
     ) -> list[list[SampledTokens]]:
-        """The tokens of every prompt's group, `report` likeliest tokens beside each."""
+        """The tokens of every prompt's group, `report` likeliest tokens beside each. Raises EngineDied."""
         from vllm import SamplingParams
 
         if self._lost:
@@ -306,7 +306,7 @@ class _Engine:
             for seed in seeds
         ]
         outputs = []
-        with _threads_kept(self._threads):
+        with _threads_kept(self._threads), self._alive():
             for part in self._together(prompts, sampling.group_size):
                 requests = [self._request(prompt) for prompt in prompts[part]]
                 outputs += self._llm.generate(requests, asked[part], use_tqdm=False)
@@ -360,6 +360,20 @@ class _Engine:
             destroy_model_parallel()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
+
+    @contextmanager
+    def _alive(self) -> Iterator[None]:
+        """Raise EngineDied for what vLLM raises amid its work, which leaves half-done requests behind.
+
+        What it refuses before that it raises as ValueError.
+        """
+        from vllm.exceptions import VLLMServerError
+
+        try:
+            yield
+        except (RuntimeError, AssertionError, VLLMServerError) as error:
+            self._lost = "the engine died while it sampled"
+            raise EngineDied(f"vLLM died while it sampled: {type(error).__name__}: {error}") from error
 
     def _wake(self, *tags: str) -> None:
         if not self.awake:

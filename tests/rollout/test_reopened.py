@@ -1,0 +1,106 @@
+"""Engines that die while they sample: the request is repeated once, with the same weights and seeds."""
+
+import logging
+
+import pytest
+
+from rlaudio.rollout.reopened import Reopened
+from rlaudio.rollout.transformers import Transformers
+from rlaudio.rollout.vllm import Vllm
+from rlaudio.rollout.worker import EngineDied
+from rlaudio.types import greedy
+from tests.rollout.conftest import KEY, WARM, nudge, prompts_of
+from tests.rollout.test_contract import largest_gap, tokens
+
+
+class Mortal(Transformers):
+    """A worker with weights of its own making, whose engine dies of every request while `deaths` last."""
+
+    deaths = 0
+    opened = 0
+    closed = 0
+
+    def __init__(self, family):
+        super().__init__(family)
+        Mortal.opened += 1
+
+    def generate(self, prompts, sampling, key):
+        if Mortal.deaths:
+            Mortal.deaths -= 1
+            raise EngineDied("the engine died")
+        return super().generate(prompts, sampling, key)
+
+    def close(self):
+        Mortal.closed += 1
+        super().close()
+
+
+@pytest.fixture(autouse=True)
+def none_yet():
+    Mortal.deaths = Mortal.opened = Mortal.closed = 0
+
+
+def test_a_request_that_an_engine_died_of_is_answered_by_a_new_one_with_the_same_weights(changeable, caplog):
+    worker, prompts = Reopened(Mortal, changeable), prompts_of(changeable)
+    worker.load_weights(nudge(changeable), version=4)
+    expected = tokens(Transformers(changeable).generate(prompts, WARM, KEY))
+    Mortal.deaths = 1
+    with caplog.at_level(logging.WARNING):
+        groups = worker.generate(prompts, WARM, KEY)
+    assert tokens(groups) == expected
+    assert {c.weights_version for group in groups for c in group.completions} == {4}
+    assert (Mortal.opened, Mortal.closed, worker.reopened) == (2, 1, 1)
+    assert "the engine died; the step is repeated on a new engine" in caplog.text
+
+
+def test_a_request_that_two_engines_died_of_stops_the_run_and_says_how_to_go_on(policy):
+    worker = Reopened(Mortal, policy)
+    Mortal.deaths = 2
+    with pytest.raises(EngineDied, match=r"so did the one before it, of the same 5 questions .* --resume"):
+        worker.generate(prompts_of(policy), WARM, KEY)
+    assert Mortal.opened == 2
+
+
+def test_every_request_has_a_second_try_of_its_own(policy):
+    worker = Reopened(Mortal, policy)
+    for number in (1, 2):
+        Mortal.deaths = 1
+        worker.generate(prompts_of(policy)[:1], greedy(2), KEY)
+        assert worker.reopened == number
+
+
+def test_what_is_wrong_with_the_request_is_not_asked_twice(policy):
+    class Refusing(Mortal):
+        def generate(self, prompts, sampling, key):
+            raise ValueError("does not fit")
+
+    worker = Reopened(Refusing, policy)
+    with pytest.raises(ValueError, match="does not fit"):
+        worker.generate(prompts_of(policy), WARM, KEY)
+    assert Mortal.opened == 1
+
+
+def test_a_vllm_engine_that_dies_amid_a_step_is_replaced(changeable, vllm_worker, needs_vllm):
+    """The first of two engines fails inside the model, after some tokens, and leaves its requests behind."""
+    worker, prompts = Reopened(Vllm, changeable), prompts_of(changeable)
+    worker.load_weights(nudge(changeable), version=2)
+    calls = 0
+
+    def fail(module, arguments):
+        nonlocal calls
+        calls += 1
+        if calls == 3:
+            raise RuntimeError("the device is gone")
+
+    dying = worker._worker
+    dying._engine._llm.apply_model(
+        lambda model: model.language_model.model.layers[0].register_forward_pre_hook(fail)
+    )
+    groups = worker.generate(prompts, WARM, KEY)
+    assert calls == 3 and worker.reopened == 1
+    assert {c.weights_version for group in groups for c in group.completions} == {2}
+    assert tokens(groups) == tokens(worker.generate(prompts, WARM, KEY))
+    assert largest_gap(changeable, groups, WARM) < 1e-4
+    with pytest.raises(RuntimeError, match="closed"):
+        dying.generate(prompts, WARM, KEY)
+    worker.close()
