@@ -189,10 +189,12 @@ class Learner:
         process computes the shortest of its rows for company, or another's where it has none.
         """
         gather, micro = self.strategy.processes.gather, list(own)
-        shares = gather(([self._parts(some) for some in micro], len(rows)))
-        parts = [max(some) for some in zip_longest(*(counts for counts, _ in shares), fillvalue=1)]
         spare = sorted(rows, key=lambda row: row.length)[:1]
-        if parts and not all(count for _, count in shares):
+        shares = gather(([self._parts(some) for some in micro], self._parts(spare)))
+        in_company = max(parts for _, parts in shares)  # of the row that is computed for company
+        counts = zip_longest(*(counts for counts, _ in shares), fillvalue=in_company)
+        parts = [max(some) for some in counts]
+        if parts and not all(parts for _, parts in shares):
             offered = gather(spare)
             spare = spare or next(filter(None, offered))
         company = [[_weightless(row)] for row in spare] * (len(parts) - len(micro))
