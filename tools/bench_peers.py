@@ -53,6 +53,7 @@ class StepTime:
 
     step: float
     sampling: float
+    length: float  # mean tokens of its completions
 
     @property
     def update(self) -> float:
@@ -141,7 +142,10 @@ def alternate(
 def _compared(
     name: str, pairs: Sequence[tuple[list[StepTime], list[StepTime]]], *, step: str, update: str
 ) -> Iterator[Figure]:
-    """The medians of both, and of the ratios of the runs."""
+    """The medians of both, and of the ratios of the runs; and whether both sampled as many tokens."""
+    for who, column in (("peer", 0), ("rlaudio", 1)):
+        lengths = [one.length for pair in pairs for one in pair[column]]
+        yield Figure(f"{name}: mean tokens of a completion, {who}", statistics.mean(lengths), "tokens")
     for part, target in {"step": step, "sampling": "", "update": update}.items():
         medians = [
             [statistics.median(getattr(one, part) for one in run) for run in pair] for pair in pairs
@@ -169,12 +173,16 @@ def own_steps(family: Any, ask: Callable[[Any, int], Prompt], steps: int) -> lis
         sampled = time.perf_counter()
         one.step(rows, step)
         worker.load_weights(one.strategy.weights(), step + 1)
-        times.append(StepTime(time.perf_counter() - began, sampled - began))
+        length = np.mean([len(c.token_ids) for group in groups for c in group.group.completions])
+        times.append(StepTime(time.perf_counter() - began, sampled - began, float(length)))
     return times[1:]
 
 
 def _opened(kind: type[Qwen2_5Omni], folder: Path) -> Any:
-    return kind(path=str(folder), device="cpu", freeze=FROZEN)
+    """A model that, as those of the peers, never ends a completion: all have the same number of tokens."""
+    family = kind(path=str(folder), device="cpu", freeze=FROZEN)
+    family.forbidden_token_ids = (*family.forbidden_token_ids, *family.stop_token_ids)
+    return family
 
 
 def _scored(group: Group) -> ScoredGroup:

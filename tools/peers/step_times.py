@@ -9,19 +9,20 @@ from pathlib import Path
 
 
 def watch(trainer_class, file):
-    """Have a trainer class write what its steps took to `file`, a line each: {"step": s, "sampling": s}.
+    """Have a trainer class write what its steps took to `file`, a line each.
 
-    A step lasts from its beginning to that of the next, so it holds the optimizer and all that is between.
+    `step` and `sampling` are seconds, `length` the mean of its completions in tokens. A step lasts from its
+    beginning to that of the next, so it holds the optimizer and all that is between.
     """
     training_step, prepare_inputs = trainer_class.training_step, trainer_class._prepare_inputs
-    seen = {"began": None, "sampling": 0.0}
+    seen = {"began": None, "sampling": 0.0, "length": 0.0}
 
     def timed_step(self, *arguments, **options):
         now = time.perf_counter()
         if seen["began"] is not None:
-            line = json.dumps({"step": now - seen["began"], "sampling": seen["sampling"]})
+            of_step = {"step": now - seen["began"], "sampling": seen["sampling"], "length": seen["length"]}
             with Path(file).open("a", encoding="utf-8") as out:
-                out.write(line + "\n")
+                out.write(json.dumps(of_step) + "\n")
         seen["began"], seen["sampling"] = now, 0.0
         return training_step(self, *arguments, **options)
 
@@ -29,6 +30,7 @@ def watch(trainer_class, file):
         began = time.perf_counter()
         prepared = prepare_inputs(self, *arguments, **options)
         seen["sampling"] += time.perf_counter() - began
+        seen["length"] = self._metrics["train"]["completions/mean_length"][-1]
         return prepared
 
     trainer_class.training_step, trainer_class._prepare_inputs = timed_step, timed_inputs
