@@ -1,0 +1,248 @@
+"""Updates in one process or in two, for test_zero.py.
+
+Run by torchrun this file trains every case and saves what came out; imported it trains the same cases in one
+process.
+
+    torchrun --nproc_per_node 2 -m tests.several_processes OUT.pt
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from rlaudio.algorithms.algorithm import Algorithm
+from rlaudio.algorithms.grpo import GRPO
+from rlaudio.algorithms.ppo import PPO
+from rlaudio.algorithms.sft import SFT
+from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
+from rlaudio.processes import ALONE, Processes, join, leave
+from rlaudio.rollout.targets import Targets
+from rlaudio.rollout.transformers import Transformers
+from rlaudio.strategies.plain import Plain
+from rlaudio.strategies.strategy import OptimizerSettings
+from rlaudio.training.credit import assign_credit
+from rlaudio.training.learner import Batching, Learner
+from rlaudio.training.sampling import Sampled
+from rlaudio.training.signals import observe
+from rlaudio.types import Group, Sampling, ScoredGroup
+from tests.conftest import TINY, make_prompt
+
+# AdamW moves a weight of gradient 1e-9 as far as any other, so rounding shows in the weights as a share of
+# the learning rate: it is low enough here for 1e-5 to be a fair limit after some updates.
+SETTINGS = OptimizerSettings(lr=2e-5, steps=20, schedule="constant", value_lr=1e-3, weight_decay=0.01)
+
+
+@dataclass(frozen=True)
+class Case:
+    """How something is trained."""
+
+    algorithm: Algorithm
+    groups: int = 3  # does not divide by two processes
+    steps: int = 3
+    batching: Batching = field(default_factory=Batching)
+    held_by: Callable[[Processes, int], bool] = lambda processes, i: i % processes.size == processes.rank
+    resumed_after: int | None = None  # steps after which the state is also loaded into another learner
+    model: tuple[tuple[str, Any], ...] = ()  # options
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came out, the same in every process; `held` is this process's."""
+
+    metrics: list[dict[str, float]]
+    weights: torch.Tensor  # all that train, whole, in one row
+    head: torch.Tensor  # the value head
+    resumed: tuple[dict[str, float], torch.Tensor] | None  # the last step from a loaded state
+    state_size: int  # elements of optimizer state and master weights that this process keeps
+    held: int  # elements of trained parameters that this process keeps between forwards
+
+
+CASES = {
+    "sft": Case(SFT(), batching=Batching(micro_batch_tokens=60)),
+    "grpo with a reference, epochs, mini-batches and chunks of log-probs": Case(
+        GRPO(kl=0.05),
+        steps=2,
+        batching=Batching(micro_batch_tokens=90, epochs=2, mini_batches=2, logprob_chunk=9),
+    ),
+    "ppo, one process without rows": Case(
+        PPO(kl=0.0),
+        batching=Batching(micro_batch_tokens=90),
+        held_by=lambda processes, i: processes.first,
+        resumed_after=2,
+    ),
+    "checkpointed activations": Case(
+        GRPO(kl=0.0),
+        steps=1,
+        batching=Batching(micro_batch_tokens=90),
+        model=(("gradient_checkpointing", True),),
+    ),
+    "an adapter": Case(GRPO(kl=0.0), steps=2, model=(("lora_rank", 2),)),
+    "frozen ears, clips in one process twice": Case(
+        GRPO(kl=0.0), steps=2, groups=4, model=(("freeze", ("audio_tower", "projector")),)
+    ),
+    "bfloat16": Case(
+        GRPO(kl=0.0),
+        steps=2,
+        groups=4,
+        batching=Batching(micro_batch_tokens=90),
+        model=(("dtype", "bfloat16"),),
+    ),
+}
+
+
+def strategies() -> dict[str, Any]:
+    """Every strategy whose updates must be those of plain torch, by name."""
+    from rlaudio.strategies.zero import Zero
+
+    zero = {f"zero {stage}": partial(Zero, stage=stage, whole_below=0) for stage in (0, 1, 2, 3)}
+    offloaded = {
+        f"zero {stage}, offloaded": partial(Zero, stage=stage, offload="cpu", whole_below=0)
+        for stage in (2, 3)
+    }
+    return {"plain": Plain, **zero, **offloaded, "zero 3, small parameters whole": partial(Zero, stage=3)}
+
+
+def train(case: Case, strategy: Any, processes: Processes = ALONE) -> Result:
+    """Train the shipped base on the case's recorded groups."""
+    groups = recorded(case)
+    family, learner = opened(case, strategy, processes)
+    metrics: list[dict[str, float]] = []
+    resumed = None
+    for number in range(case.steps):
+        if number == case.resumed_after:
+            resumed = go_on(case, strategy, processes, learner, groups, number)
+        metrics.append(step(case, learner, groups, number))
+        learner.weights()
+    head = learner.policy.value_head if strategy is Plain else None
+    result = Result(
+        metrics=metrics,
+        weights=flat(family),
+        head=torch.cat([p.detach().flatten() for p in head.parameters()]) if head else torch.zeros(0),
+        resumed=resumed,
+        state_size=sum(t.numel() for t in tensors(learner.strategy.state_dict()) if t.dim()),
+        held=sum(
+            getattr(p, "ds_tensor", p).numel()
+            for p in learner.strategy.module.parameters()
+            if p.requires_grad
+        ),
+    )
+    learner.strategy.close()
+    return result
+
+
+def opened(case: Case, strategy: Any, processes: Processes) -> tuple[Qwen2_5Omni, Learner]:
+    family = Qwen2_5Omni(path=TINY, device="cpu", **dict(case.model))
+    reference = family.frozen_copy() if "reference" in case.algorithm.needs else None
+    settings = SETTINGS
+    if "values" in case.algorithm.needs:
+        settings = replace(settings, value_lr=1e-3)
+    learner = Learner(
+        family,
+        case.algorithm,
+        settings,
+        reference=reference,
+        batching=case.batching,
+        strategy=strategy,
+        processes=processes,
+    )
+    return family, learner
+
+
+def step(case: Case, learner: Learner, groups: list[ScoredGroup], number: int) -> dict[str, float]:
+    """One step as the training loop takes it, on recorded groups."""
+    processes = learner.strategy.processes
+    own = {i: group for i, group in enumerate(groups) if case.held_by(processes, i)}
+    sampled = Sampled(groups, list(range(len(groups))), own, drawn=len(groups))
+    signals = observe(sampled, learner, None, (0, "rl", number))
+    rows = assign_credit(groups, case.algorithm, signals=signals, mini_batches=case.batching.mini_batches)
+    return learner.step(sampled.own_rows(rows), number)
+
+
+def go_on(
+    case: Case, strategy: Any, processes: Processes, learner: Learner, groups: list[ScoredGroup], number: int
+) -> tuple[dict[str, float], torch.Tensor]:
+    """The next step of a new learner that begins with the weights and the saved state of this one."""
+    file = io.BytesIO()
+    torch.save(learner.strategy.state_dict(), file)
+    file.seek(0)
+    weights = {name: tensor.clone() for name, tensor in learner.weights()}
+    family, other = opened(replace(case, model=case.model), strategy, processes)
+    family.load_weights(weights.items())
+    if other.strategy.module is not other.policy:  # what is trained is a copy, made before
+        other.strategy.close()
+        other = Learner(
+            family,
+            case.algorithm,
+            other.settings,
+            batching=case.batching,
+            strategy=strategy,
+            processes=processes,
+        )
+    other.strategy.load_state_dict(torch.load(file, weights_only=True))
+    metrics = step(case, other, groups, number)
+    other.weights()
+    other.strategy.close()
+    return metrics, flat(family)
+
+
+def recorded(case: Case) -> list[ScoredGroup]:
+    """The groups that a case learns from: sampled by the base, or a teacher's."""
+    base = Qwen2_5Omni(path=TINY, device="cpu")
+    prompts = [make_prompt(base, seed, words=1 + seed) for seed in range(case.groups)]
+    if isinstance(case.algorithm, SFT):
+        return [scored(group) for group in Targets(base).generate(prompts, Sampling(1), ())]
+    sampling = Sampling(4, temperature=1.0, max_new_tokens=5)
+    return [scored(group) for group in Transformers(base).generate(prompts, sampling, (0, "rl", 0))]
+
+
+def scored(group: Group) -> ScoredGroup:
+    values = np.array([float(np.mean(c.token_ids % 2 == 0)) for c in group.completions])
+    return ScoredGroup(group, {"even": values}, values)
+
+
+def flat(family: Qwen2_5Omni) -> torch.Tensor:
+    return torch.cat([tensor.flatten().float() for _, tensor in family.named_weights()]).clone()
+
+
+def tensors(state: Any) -> Iterator[torch.Tensor]:
+    if isinstance(state, torch.Tensor):
+        yield state
+    elif isinstance(state, dict | list | tuple):
+        for part in state.values() if isinstance(state, dict) else state:
+            yield from tensors(part)
+
+
+def main(out: Path) -> None:
+    torch.set_num_threads(1)
+    processes = join()
+    linear = torch.nn.functional.linear
+    results = {
+        (case, strategy): train(CASES[case], opener, processes)
+        for strategy, opener in strategies().items()
+        for case in cases_of(strategy)
+    }
+    everywhere = processes.gather(results)
+    untouched = torch.nn.functional.linear is linear
+    if processes.first:
+        torch.save({"results": everywhere, "linear_untouched": untouched}, out)
+    leave()
+
+
+def cases_of(strategy: str) -> list[str]:
+    """All cases; of the rarer strategies one that has several updates of several micro-batches."""
+    return list(CASES)[1:2] if "," in strategy else list(CASES)
+
+
+if __name__ == "__main__":
+    from tests import several_processes  # results are pickled under the name that their reader knows
+
+    several_processes.main(Path(sys.argv[1]))
