@@ -50,7 +50,7 @@ CASES = {
     "sft_then_rl": Case(
         (
             f"contribution={{voters: [{TINY}], threshold: 1, silence: 1.0}}",
-            "curriculum={use: mixed_to_mixed, sft_questions: 4, sft_steps: 3, rl_steps: 3}",
+            "curriculum={use: mixed_to_mixed, sft_questions: 4, sft_steps: 1, rl_steps: 3}",
             "algorithm={use: grpo, kl: 0.1}",
             "training.save_every=2",
             "evaluation.every=3",
@@ -61,12 +61,13 @@ CASES = {
     # a value head with averages of its own, inner epochs, mini-batches; an epoch ends with a checkpoint
     "critic": Case(
         (
-            "curriculum={use: rl_only, rl_steps: 8}",
+            "curriculum={use: rl_only, rl_steps: 4}",
+            "data.train.count=6",
             "algorithm={use: ppo, kl: 0.0, value_lr: 1.0e-2}",
             "training={save_every: 3, epochs: 2, mini_batches: 2, keep: 1}",
             "mismatch.correct=token",
         ),
-        shows={"optimizer/updates": 3.0, "data/epoch": 1.0},
+        shows={"optimizer/updates": 3.0, "data/epoch": 0.99},
     ),
     # questions drawn in rounds, an end by budget, a tower that encodes each clip once
     "rounds": Case(
@@ -74,7 +75,7 @@ CASES = {
             "curriculum={use: rl_only, rl_steps: 50}",
             "algorithm={use: dapo}",
             "sampling.rounds=3",
-            "training={save_every: 2, max_rollouts: 70}",
+            "training={save_every: 2, max_rollouts: 40}",
             "model.freeze=[audio_tower, projector]",
         ),
         shows={"data/questions": 2.0},
@@ -93,7 +94,7 @@ CASES = {
     # an adapter, signals from silence
     "adapter": Case(
         (
-            "curriculum={use: mixed_to_mixed, sft_questions: 4, sft_steps: 2, rl_steps: 3}",
+            "curriculum={use: mixed_to_mixed, sft_questions: 4, sft_steps: 1, rl_steps: 3}",
             "algorithm={use: contribution_weighted, kl: 0.05}",
             "contribution.silent_samples=2",
             "training.save_every=2",
@@ -114,17 +115,17 @@ def recipe_file(tmp_path_factory) -> Path:
 
 
 def kill_points(changes: list[Moment], every_change: bool) -> list[Moment]:
-    """Before everything that is put in its place, and in between what belongs together."""
+    """Before everything of training that is put in its place; or before everything, and in between."""
     points = []
     for change in changes:
         of_training = change.path.startswith(("rollouts/", "checkpoints/", "reference/", "final"))
         if change.event == "os.rename" and (every_change or of_training):
             points.append(change)  # of an old checkpoint that goes: right after the new one is in its place
-        if change.path.startswith("checkpoints/.removing"):
+        if every_change and change.path.startswith("checkpoints/.removing"):
             points.append(replace(change, after=True))  # in the midst of deleting it
-        if change.event == "os.rename" and change.path.startswith("rollouts/"):
+        if every_change and change.event == "os.rename" and change.path.startswith("rollouts/"):
             points.append(replace(change, after=True))  # before its metrics are logged
-        if change.path.endswith("manifest.json"):
+        if every_change and change.path.endswith("manifest.json"):
             points.append(change)  # in the midst of writing a checkpoint
     return list(dict.fromkeys(points))
 
