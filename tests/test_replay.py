@@ -166,6 +166,17 @@ def test_a_nan_in_the_weights_stops_the_sampling_and_is_named_by_tensor_and_modu
     assert all(math.isnan(f.value) for f in found.tokens if f.what == "log-prob")
 
 
+def test_a_step_of_sft_is_kept_and_replayed_as_well(recipe_file, tmp_path):
+    model = with_nan(tmp_path / "model", "layers.0.self_attn.o_proj.weight")
+    file = recipe_file("{use: grpo, kl: 0.0}", str(model))
+    recipe = load_recipe(file, ["curriculum={use: sft_only, sft_steps: 2}", "sft.questions=2"])
+    with pytest.raises(FloatingPointError, match=r"step 1 of stage sft, .*: log-probs, loss, .* as NaN"):
+        pipeline.run(recipe, tmp_path / "run")
+    found = replay(tmp_path / "run" / "replay" / "sft-000001")[1]
+    assert [t.name.rpartition("layers.")[2] for t in found.weights] == ["0.self_attn.o_proj.weight"]
+    assert math.isnan(found.loss) and len({f.question_id for f in found.losses}) == 2
+
+
 def test_the_command_prints_the_verdict_and_writes_all_of_it_as_json(recipe_file, tmp_path):
     kept = first_step(recipe_file, tmp_path, "loss")[1]
     written = tmp_path / "found.json"
