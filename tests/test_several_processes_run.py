@@ -82,7 +82,7 @@ def test_two_processes_sample_the_tokens_of_one(alone, sharded):
 
 def test_two_processes_leave_the_model_and_the_tables_of_one(alone, sharded):
     one, two = (load_file(out / "final" / "model.safetensors") for out in (alone, sharded))
-    # rounding turns AdamW's step where a gradient is all but 0, so single weights may differ by the learning rate
+    # where a gradient is all but 0 rounding turns AdamW's step: single weights may differ by the rate
     gaps = torch.cat([(tensor.float() - two[name].float()).abs().flatten() for name, tensor in one.items()])
     assert float(gaps.mean()) <= 1e-6
     tables = [(out / "evaluation" / "base.json").read_text() for out in (alone, sharded)]
