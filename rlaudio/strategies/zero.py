@@ -5,7 +5,9 @@ from __future__ import annotations
 import copy
 import logging
 import os
+import sys
 from collections.abc import Iterator
+from contextlib import redirect_stdout
 from typing import Any, Literal
 
 import deepspeed
@@ -26,15 +28,18 @@ KEPT = (
 
 
 class Zero:
-    """AdamW with every process holding a share: of nothing but the rows (stage 0), of optimizer state and
-    master weights (1), of gradients as well (2), of parameters as well (3).
+    """DeepSpeed's AdamW: the processes share out what training must remember.
 
-    The module is in float32, or in bfloat16 and trained through float32 master weights. `offload: cpu` keeps
-    optimizer state and master weights in the host's memory and updates them there. Stage 3 takes the
-    parameters of a copy apart, because sampling, evaluation and checkpoints need a model that is whole;
-    parameters of up to `whole_below` elements stay whole in the copy too.
+    At stage 0 each holds all of it, at stage 1 its share of optimizer state and master weights, at 2 of
+    gradients too, at 3 of parameters too. The model is in float32, or in bfloat16 and trained through
+    float32 master weights. `offload: cpu` keeps optimizer state and master weights in the host's memory and
+    updates them there.
 
-    Micro-batches add their gradients up in float32, at stage 0 in the module's own dtype.
+    Stage 3 takes the parameters of a copy apart, because sampling, evaluation and checkpoints need a model
+    that is whole; those of up to `whole_below` elements stay whole in the copy too. All processes must then
+    compute the same layers in the same order: a layer is gathered by all together.
+
+    Gradients are summed in float32; at stage 0 micro-batches add up in the model's own dtype.
     """
 
     def __init__(
@@ -57,9 +62,10 @@ class Zero:
         _refuse_shared_storage(self.module)
         _join_deepspeed()
         config = _config(settings, stage, offload, whole_below, dtype)
-        self.engine, *_ = deepspeed.initialize(
-            model=self.module, optimizer=_adamw(self.module, settings), config=config
-        )
+        with redirect_stdout(sys.stderr):  # DeepSpeed prints what it does
+            self.engine, *_ = deepspeed.initialize(
+                model=self.module, optimizer=_adamw(self.module, settings), config=config
+            )
         self._clips = stage == 0 and dtype == torch.float32  # there DeepSpeed would not tell the norm
 
     def forward(self, batch: Any) -> Any:
@@ -141,8 +147,15 @@ OUTCOME = "the update was not made"
 
 
 def _trained_dtype(module: torch.nn.Module) -> torch.dtype:
-    """The dtype of what trains. Raises ValueError for one that DeepSpeed cannot train without more ado."""
+    """The dtype of what trains. Raises ValueError for what DeepSpeed cannot train without more ado."""
     model = [p for name, p in module.named_parameters() if p.requires_grad and not is_head(name)]
+    device = deepspeed.get_accelerator().current_device_name()
+    elsewhere = {p.device.type for p in model} - {torch.device(device).type}
+    if elsewhere:
+        raise ValueError(
+            f"zero trains on {device} here and found a model on {', '.join(elsewhere)}; leave model.device "
+            "out, or hide the GPUs (CUDA_VISIBLE_DEVICES=) to train on the CPU"
+        )
     found = sorted({str(p.dtype).removeprefix("torch.") for p in model})
     if found not in (["float32"], ["bfloat16"]):
         raise ValueError(
