@@ -153,7 +153,7 @@ def _head_logprobs(
         logprobs = logits.masked_fill(support < 0, float("-inf")).log_softmax(-1)
         chosen = (support == targets.unsqueeze(-1)).int().argmax(-1, keepdim=True)
     with torch.no_grad():
-        entropy = -logprobs.exp().mul_(logprobs).nan_to_num_(nan=0.0).sum(-1)  # 0 times -inf counts as 0
+        entropy = -(logprobs.exp() * logprobs.nan_to_num(neginf=0.0)).sum(-1)
     return logprobs.gather(-1, chosen).squeeze(-1), entropy
 
 
