@@ -287,9 +287,17 @@ class _Planner:
 
     def _rollout(self, tokens: StepTokens) -> Iterator[Phase]:
         sampling, need = self.recipe.sampling, self.needs
-        if self.recipe.rollout.use not in ("transformers", "vllm"):
+        if self.recipe.rollout.use == "vllm_server":
+            self._note(
+                "the server's GPUs are not in this plan; its rollouts take as long as on these devices"
+            )
+        elif self.recipe.rollout.use not in ("transformers", "vllm"):
             self._note(
                 f"rollouts are planned as those of the transformers worker, not {self.recipe.rollout.use}"
+            )
+        if sampling.max_lag:
+            self._note(
+                "rollouts ahead of the update are counted beside it; where they overlap a step is shorter"
             )
         if sampling.rounds > 1:
             self._note(f"rollouts are those of one round of drawing; there may be {sampling.rounds}")
@@ -322,7 +330,7 @@ class _Planner:
 
     def _together(self, tokens: StepTokens) -> int:
         """Questions whose completions are sampled side by side; vLLM schedules its own, all of them here."""
-        if self.recipe.rollout.use == "vllm":
+        if self.recipe.rollout.use in ("vllm", "vllm_server"):
             return tokens.questions
         budget = int(self.recipe.rollout.options.get("batch_tokens", ROLLOUT_BATCH_TOKENS))
         row = tokens.prompt + tokens.group_size * self.recipe.sampling.max_new_tokens
@@ -410,12 +418,17 @@ class _Planner:
             rows += memory.update_rows(model, sharing, running, "SFT update", memory.ENDING)
         if rl:
             rows += self._rollout_memory(rl)
+            if self.recipe.sampling.max_lag:
+                ahead = dict.fromkeys(("rollout", "RL update", memory.ENDING), float(model.weight_bytes))
+                rows.append(MemoryRow("weights that sample ahead (a second model)", ahead))
             running = self._running(rl, self._head_rows())
             rows += memory.update_rows(model, sharing, running, "RL update", memory.ENDING)
         return memory.merged(rows)
 
     def _rollout_memory(self, tokens: StepTokens) -> list[MemoryRow]:
         rollout = self.recipe.rollout
+        if rollout.use == "vllm_server":
+            return []
         if rollout.use == "vllm" and self.sharing.on_gpu:
             taken = rollout.options["memory_share"] * self.hardware.memory_bytes
             return memory.vllm_rows(taken, sleeps=rollout.options["sleep"])

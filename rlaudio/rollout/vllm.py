@@ -16,33 +16,26 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
 
 from rlaudio.models.family import ModelFamily
-from rlaudio.rollout.canary import Canary
-from rlaudio.rollout.completions import (
-    SampledTokens,
-    likeliest_to_report,
-    request_seed,
-    to_completion,
-)
-from rlaudio.rollout.transformers import Transformers
-from rlaudio.rollout.worker import EngineDied, SeedKey
-from rlaudio.types import Group, Prompt, Sampling
+from rlaudio.rollout.completions import SampledTokens
+from rlaudio.rollout.engine_worker import EngineWorker, TooLong
+from rlaudio.rollout.worker import EngineDied
+from rlaudio.types import Prompt, Sampling
 
 logger = logging.getLogger(__name__)
 
 VERSION = "0.32.0"  # what was tested; weight transfer and audio input change between versions
-TEMPERATURES = (0.01, 2.0)  # vLLM takes lower ones for this and refuses higher ones
 CPU_CACHE_GB = 1.0
 CPU_PROMPTS = 16  # of the greatest length that one step of the engine must take whole, see `_together`
 CPU_BLOCK = 32  # vLLM's own 128 would leave short prompts out of the prefix cache
 
 
-class Vllm:
+class Vllm(EngineWorker):
     """A rollout worker on vLLM, which is opened from the family's folder and then follows its weights.
 
     On a CPU the engine always runs in this process. On a GPU `engine: beside` puts it into a process of its
@@ -72,19 +65,10 @@ class Vllm:
         threads: int | None = None,
         sleep: bool = True,
         support_tokens: int = 1024,
-        too_long: Literal["refuse", "transformers"] = "refuse",
+        too_long: TooLong = "refuse",
         without_vllm: Literal["refuse", "transformers"] = "refuse",
         canary_tolerance: float | None = None,
     ):
-        self.family = family
-        self.weights_version = 0
-        self.too_long_prompts = 0  # answered by the transformers worker so far
-        self._max_model_len = max_model_len
-        self._support_tokens = support_tokens
-        self._too_long = too_long
-        self._closed = False
-        self._transformers = Transformers(family)
-        self._engine: _Engine | None = None
         on_gpu = family.device.type == "cuda"
         if engine == "beside" and not on_gpu:
             raise ValueError(
@@ -93,128 +77,39 @@ class Vllm:
             )
         check_vllm(on_gpu)
         _set_environment(on_gpu, beside=engine == "beside")
-        missing = _unsupported(family)
+        missing = unsupported(family)
         if missing and without_vllm == "refuse":
             raise ValueError(
                 f"{missing}; set rollout.without_vllm to 'transformers' to sample with the model itself, "
                 "or rollout.use to transformers"
             )
+        opened = None
         if missing:
             logger.warning("%s; the model itself samples", missing)
-            return
-        self._canary = Canary(family, canary_tolerance)
-        self._engine = _Engine(
+        else:
+            opened = _Engine(
+                family,
+                beside=engine == "beside",
+                sleep=sleep and on_gpu,
+                threads=threads,
+                arguments={
+                    "max_model_len": max_model_len,
+                    "max_num_seqs": max_sequences,
+                    "max_num_batched_tokens": None if on_gpu else CPU_PROMPTS * max_model_len,
+                    "block_size": block_size or (None if on_gpu else CPU_BLOCK),
+                    **_memory(memory_share, kv_cache_gb, on_gpu),
+                },
+            )
+        super().__init__(
             family,
-            beside=engine == "beside",
-            sleep=sleep and on_gpu,
-            threads=threads,
-            arguments={
-                "max_model_len": max_model_len,
-                "max_num_seqs": max_sequences,
-                "max_num_batched_tokens": None if on_gpu else CPU_PROMPTS * max_model_len,
-                "block_size": block_size or (None if on_gpu else CPU_BLOCK),
-                **_memory(memory_share, kv_cache_gb, on_gpu),
-            },
+            opened,
+            max_model_len=max_model_len,
+            support_tokens=support_tokens,
+            too_long=too_long,
+            canary_tolerance=canary_tolerance,
         )
-        if family.has_adapter:  # the folder holds its base alone
-            self._send("opening")
-
-    def generate(self, prompts: Sequence[Prompt], sampling: Sampling, key: SeedKey) -> list[Group]:
-        """One group of completions per prompt, in the order of the prompts.
-
-        Raises ValueError for prompts that do not fit and sampling that vLLM cannot do, EngineDied.
-        """
-        if self._closed:
-            raise RuntimeError("the worker is closed; make a new one")
-        if self._engine is None:
-            return self._transformers.generate(prompts, sampling, key)
-        low, high = TEMPERATURES
-        if sampling.temperature and not low <= sampling.temperature <= high:
-            raise ValueError(
-                f"temperature is {sampling.temperature:g}; vLLM samples at {low} to {high}, or takes the "
-                "likeliest token at 0"
-            )
-        long = [p for p in prompts if len(p.token_ids) + sampling.max_new_tokens > self._max_model_len]
-        groups: list[Group] = []
-        if long:
-            self._count_too_long(long, sampling)
-            groups += self._transformers.generate(long, sampling, key)
-        groups += self._sample([p for p in prompts if p not in long], sampling, key)
-        by_prompt = {id(group.prompt): group for group in groups}
-        return [by_prompt[id(prompt)] for prompt in prompts]
-
-    def load_weights(self, weights: Iterable[tuple[str, torch.Tensor]], version: int) -> None:
-        """Take the tensors over, into the family's model and the engine; completions now carry `version`.
-
-        Raises CanaryError if both engines then disagree.
-        """
-        self.family.load_weights(weights)
-        self.weights_version = self._transformers.weights_version = version
-        if self._engine is not None:
-            self._send(f"after sending weights version {version}")
-
-    def sleep(self) -> None:
-        """Give the GPU's memory back until the engine is needed again; nothing happens on a CPU."""
-        if self._engine is not None:
-            self._engine.sleep()
-
-    def close(self) -> None:
-        """Give memory and processes back, and refuse to generate from now on."""
-        if self._engine is not None and not self._closed:
-            self._engine.close()
-        self._closed = True
-
-    @property
-    def prompt_tokens(self) -> tuple[int, int]:
-        """Prompt tokens that the engine was given so far, and how many of them its prefix cache held."""
-        return (self._engine.prompt_tokens, self._engine.cached_tokens) if self._engine else (0, 0)
-
-    # --- weights -------------------------------------------------------------------------------
-
-    def _send(self, phase: str) -> None:
-        assert self._engine is not None
-        if self._engine.awake:
-            self._canary.enter_caches(self._sample)
-        self._engine.update(self.family.checkpoint_weights())
-        self._canary.check(self._sample, phase)
-
-    # --- completions ---------------------------------------------------------------------------
-
-    def _sample(self, prompts: Sequence[Prompt], sampling: Sampling, key: SeedKey) -> list[Group]:
-        assert self._engine is not None
-        vocabulary = self._engine.vocabulary
-        report = likeliest_to_report(sampling, vocabulary, self._support_tokens)
-        seeds = [request_seed(key, prompt.question.id) for prompt in prompts]
-        return [
-            Group(
-                prompt,
-                tuple(
-                    to_completion(
-                        self.family, tokens, self.weights_version, support=report, vocabulary=vocabulary
-                    )
-                    for tokens in sampled
-                ),
-            )
-            for prompt, sampled in zip(
-                prompts, self._engine.sample(prompts, sampling, report, seeds), strict=True
-            )
-        ]
-
-    def _count_too_long(self, prompts: Sequence[Prompt], sampling: Sampling) -> None:
-        if not prompts:
-            return
-        longest = max(prompts, key=lambda p: len(p.token_ids))
-        message = (
-            f"{len(prompts)} prompts do not fit: question {longest.question.id} has "
-            f"{len(longest.token_ids)} tokens, completions {sampling.max_new_tokens}, and "
-            f"rollout.max_model_len is {self._max_model_len}"
-        )
-        if self._too_long == "refuse":
-            raise ValueError(
-                f"{message}; raise it, lower audio.max_seconds, or set rollout.too_long to 'transformers'"
-            )
-        self.too_long_prompts += len(prompts)
-        logger.warning("%s; the model itself answers (%d so far)", message, self.too_long_prompts)
+        if opened and family.has_adapter:  # the folder holds its base alone
+            self._send(opened, "opening")
 
 
 class _Engine:
@@ -239,9 +134,7 @@ class _Engine:
         self._sleeps = sleep
         self._beside = beside
         self._step_tokens = arguments["max_num_batched_tokens"]
-        self._bias = dict.fromkeys(family.forbidden_token_ids, float("-inf"))  # exact: adds to the logits
-        self._sender: Any = None
-        self._source: Any = None
+        self._send: SendWeights | None = None
         if not beside and os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] == "1":
             raise ValueError(
                 "VLLM_ENABLE_V1_MULTIPROCESSING=1 puts vLLM into a process of its own, where weights do not "
@@ -253,19 +146,17 @@ class _Engine:
             try:
                 self._llm = LLM(
                     family.path,
-                    dtype=str(family.dtype).removeprefix("torch."),
                     seed=0,  # every request has its own
                     enforce_eager=family.device.type == "cpu",
                     generation_config="vllm",  # no sampling defaults from the checkpoint
                     logprobs_mode="processed_logprobs",
                     max_logprobs=-1,
                     enable_prefix_caching=True,
-                    limit_mm_per_prompt={"audio": 1, "image": 0, "video": 0},
-                    enable_mm_embeds=True,  # audio comes as features
                     enable_sleep_mode=sleep,
                     use_tqdm_on_load=False,
                     weight_transfer_config={"backend": "ipc"} if beside else None,
                     distributed_executor_backend=_executor(beside),
+                    **reading(family),
                     **arguments,
                 )
             except (ValueError, RuntimeError) as error:
@@ -276,7 +167,7 @@ class _Engine:
         _Engine.inside += not beside
         self.vocabulary: int = self._llm.llm_engine.model_config.get_vocab_size()
         if beside:
-            self._source, self._sender = _ipc(self._llm)
+            self._send = _ipc_sender(self._llm)
 
     def sample(
         self, prompts: Sequence[Prompt], sampling: Sampling, report: int, seeds: Sequence[int]
@@ -287,52 +178,36 @@ class _Engine:
         if self._lost:
             raise RuntimeError(f"{self._lost}; make a new worker")
         self._wake()
-        greedy = sampling.temperature == 0.0
         asked = [
-            SamplingParams(
-                n=1 if greedy else sampling.group_size,  # audio is processed once for all n
-                temperature=sampling.temperature,
-                top_k=sampling.top_k,
-                top_p=sampling.top_p,
-                seed=None if greedy else seed,
-                max_tokens=sampling.max_new_tokens,
-                stop_token_ids=list(self.family.stop_token_ids),
-                ignore_eos=True,  # those stop and nothing else
-                logit_bias=self._bias,
-                logprobs=report,
-                flat_logprobs=True,
-                detokenize=False,
-            )
+            SamplingParams(**sampling_options(self.family, sampling, report, seed), flat_logprobs=True)
             for seed in seeds
         ]
         outputs = []
         with _threads_kept(self._threads), self._alive():
-            for part in self._together(prompts, sampling.group_size):
-                requests = [self._request(prompt) for prompt in prompts[part]]
+            for part in together(prompts, sampling.group_size, self._step_tokens):
+                requests = [engine_request(self.family, prompt) for prompt in prompts[part]]
                 outputs += self._llm.generate(requests, asked[part], use_tqdm=False)
         for prompt, output in zip(prompts, outputs, strict=True):
-            _check_same_prompt(prompt, output.prompt_token_ids)
+            check_same_prompt(prompt, output.prompt_token_ids)
             self.prompt_tokens += len(output.prompt_token_ids)
             self.cached_tokens += output.num_cached_tokens or 0
         groups = [
             [_tokens(one, report) for one in sorted(output.outputs, key=lambda one: one.index)]
             for output in outputs
         ]
-        return [group * sampling.group_size for group in groups] if greedy else groups
+        return whole_groups(groups, sampling)
 
-    def update(self, weights: Iterable[tuple[str, torch.Tensor]]) -> None:
+    def update(self, weights: Iterable[tuple[str, torch.Tensor]], version: int) -> None:
         """Take over tensors named as in the checkpoint, and empty every cache that depends on them."""
         if self._lost:
             raise RuntimeError(f"{self._lost}; make a new worker")
         self._lost = "the engine lost its weights in an update that failed"
         self._wake("weights")
-        if self._sender is None:
+        if self._send is None:
             with _threads_kept(self._threads):
                 self._llm.collective_rpc("reload_weights", kwargs={"weights_iterator": iter(weights)})
         else:
-            self._source.weights = list(weights)
-            self._sender.send_weights()
-            self._source.weights = []
+            self._send(weights)
         self._wake()
         self._empty_caches()
         self._lost = ""
@@ -387,29 +262,102 @@ class _Engine:
         if not self._llm.reset_prefix_cache():
             raise RuntimeError("vLLM kept its prefix cache: requests were still running")
 
-    def _together(self, prompts: Sequence[Prompt], group_size: int) -> Iterator[slice]:
-        """Parts of the prompts that vLLM's CPU build takes whole in one step; on a GPU all at once.
 
-        Where it takes a prompt in pieces it turns back the random numbers of the request's seed, and random
-        numbers on a CPU cannot be turned back: `CPU Generator does not use offset`.
-        """
-        start = tokens = 0
-        for end, prompt in enumerate(prompts):
-            needed = group_size * len(prompt.token_ids)
-            if self._step_tokens and tokens + needed > self._step_tokens and end > start:
-                yield slice(start, end)
-                start, tokens = end, 0
-            tokens += needed
-        if start < len(prompts):
-            yield slice(start, len(prompts))
+# --- what is asked, of an engine here or behind HTTP -----------------------------------------------
 
-    def _request(self, prompt: Prompt) -> dict[str, Any]:
-        inputs = self.family.engine_prompt(prompt)
-        request: dict[str, Any] = {"prompt_token_ids": inputs.token_ids}
-        if inputs.audio:
-            request["multi_modal_data"] = {"audio": dict(inputs.audio)}
-            request["multi_modal_uuids"] = {"audio": [prompt.audio_digest]}  # no second hash of the features
-        return request
+
+def sampling_options(family: ModelFamily, sampling: Sampling, report: int, seed: int) -> dict[str, Any]:
+    """Options of vLLM's SamplingParams for a question's group, `report` likeliest tokens beside each."""
+    greedy = sampling.temperature == 0.0
+    return {
+        "n": 1 if greedy else sampling.group_size,  # audio is processed once for all n
+        "temperature": sampling.temperature,
+        "top_k": sampling.top_k,
+        "top_p": sampling.top_p,
+        "seed": None if greedy else seed,
+        "max_tokens": sampling.max_new_tokens,
+        "stop_token_ids": list(family.stop_token_ids),
+        "ignore_eos": True,  # those stop and nothing else
+        "logit_bias": dict.fromkeys(family.forbidden_token_ids, float("-inf")),  # exact: adds to the logits
+        "logprobs": report,
+        "detokenize": False,
+    }
+
+
+def whole_groups(groups: list[list[SampledTokens]], sampling: Sampling) -> list[list[SampledTokens]]:
+    """Groups of the size that was asked for: the likeliest tokens are asked for once."""
+    return [group * sampling.group_size for group in groups] if sampling.temperature == 0.0 else groups
+
+
+def together(prompts: Sequence[Prompt], group_size: int, step_tokens: int | None) -> Iterator[slice]:
+    """Parts of the prompts that vLLM's CPU build takes whole in one step; on a GPU, None, all at once.
+
+    Where it takes a prompt in pieces it turns back the random numbers of the request's seed, and random
+    numbers on a CPU cannot be turned back: `CPU Generator does not use offset`.
+    """
+    start = tokens = 0
+    for end, prompt in enumerate(prompts):
+        needed = group_size * len(prompt.token_ids)
+        if step_tokens and tokens + needed > step_tokens and end > start:
+            yield slice(start, end)
+            start, tokens = end, 0
+        tokens += needed
+    if start < len(prompts):
+        yield slice(start, len(prompts))
+
+
+def engine_request(family: ModelFamily, prompt: Prompt) -> dict[str, Any]:
+    """A prompt as vLLM takes it: token ids and the features that training uses."""
+    inputs = family.engine_prompt(prompt)
+    request: dict[str, Any] = {"prompt_token_ids": inputs.token_ids}
+    if inputs.audio:
+        request["multi_modal_data"] = {"audio": dict(inputs.audio)}
+        request["multi_modal_uuids"] = {"audio": [prompt.audio_digest]}  # no second hash of the features
+    return request
+
+
+class HttpPrompts:
+    """Prompts as vLLM's servers take them over HTTP, prepared here by the code that prepares them there."""
+
+    def __init__(self, family: ModelFamily, max_model_len: int):
+        _set_environment(family.device.type == "cuda", beside=False)
+        from vllm.engine.arg_utils import EngineArgs
+        from vllm.renderers import renderer_from_config
+
+        config = EngineArgs(
+            family.path, max_model_len=max_model_len, generation_config="vllm", **reading(family)
+        ).create_engine_config()
+        self.family = family
+        self.vocabulary: int = config.model_config.get_vocab_size()
+        self._renderer = renderer_from_config(config)
+
+    def body(self, prompt: Prompt) -> dict[str, Any]:
+        """What a request says of the prompt: token ids, and log-mel frames in vLLM's own encoding."""
+        from vllm.entrypoints.scale_out.token_in_token_out.mm_features import extract_mm_features
+
+        (rendered,) = self._renderer.render_cmpl([engine_request(self.family, prompt)], skip_mm_cache=True)
+        check_same_prompt(prompt, rendered["prompt_token_ids"])
+        body: dict[str, Any] = {"token_ids": rendered["prompt_token_ids"]}
+        features = extract_mm_features(rendered)
+        return body if features is None else body | {"features": features.model_dump()}
+
+
+def reading(family: ModelFamily) -> dict[str, Any]:
+    """How every engine reads the family's folder and its prompts."""
+    return {
+        "dtype": str(family.dtype).removeprefix("torch."),
+        "limit_mm_per_prompt": {"audio": 1, "image": 0, "video": 0},
+        "enable_mm_embeds": True,  # audio comes as features
+    }
+
+
+def check_same_prompt(prompt: Prompt, token_ids: Sequence[int]) -> None:
+    """Both engines must have seen the same tokens, expanded placeholders included."""
+    if list(token_ids) != prompt.token_ids.tolist():
+        raise RuntimeError(
+            f"question {prompt.question.id}: vLLM made {len(token_ids)} tokens of a prompt of "
+            f"{len(prompt.token_ids)}, or other ones; the family's engine_prompt does not fit this vLLM"
+        )
 
 
 def check_vllm(on_gpu: bool) -> str:
@@ -433,7 +381,7 @@ def check_vllm(on_gpu: bool) -> str:
 # --- helpers -------------------------------------------------------------------------------------
 
 
-def _unsupported(family: ModelFamily) -> str:
+def unsupported(family: ModelFamily) -> str:
     """Why vLLM cannot run the family; empty if it can."""
     if not hasattr(family, "engine_prompt"):
         return f"model family {type(family).__name__} does not say how vLLM takes its prompts"
@@ -507,15 +455,6 @@ def _process_groups_kept() -> Iterator[None]:
         core.cleanup_dist_env_and_memory = destroy
 
 
-def _check_same_prompt(prompt: Prompt, token_ids: Sequence[int]) -> None:
-    """Both engines must have seen the same tokens, expanded placeholders included."""
-    if list(token_ids) != prompt.token_ids.tolist():
-        raise RuntimeError(
-            f"question {prompt.question.id}: vLLM made {len(token_ids)} tokens of a prompt of "
-            f"{len(prompt.token_ids)}, or other ones; the family's engine_prompt does not fit this vLLM"
-        )
-
-
 def _tokens(output: Any, report: int) -> SampledTokens:
     flat = output.logprobs
     ids, logprobs = np.array(flat.token_ids, dtype=np.int64), np.array(flat.logprobs, dtype=np.float32)
@@ -531,26 +470,16 @@ def _tokens(output: Any, report: int) -> SampledTokens:
     )
 
 
-def _ipc(llm: Any) -> tuple[Any, Any]:
-    """Source and sender of weights to an engine in another process on the same GPU.
+class SendWeights(Protocol):
+    """Sends tensors named as in the checkpoint from GPU to GPU, by vLLM's own weight transfer."""
 
-    After docs.vllm.ai/en/v0.32.0/training/weight_transfer; not run on a GPU yet. Each process of a run
-    sends to the engine beside it, so each counts as the sender, rank 0.
-    """
-    from vllm.distributed.weight_transfer import WeightTransferTrainerFactory
-    from vllm.distributed.weight_transfer.base import ParamMeta, WeightSource
+    def __call__(self, weights: Iterable[tuple[str, torch.Tensor]]) -> None:
+        """Send them; the engine has taken them over when this returns."""
+
+
+def _ipc_sender(llm: Any) -> SendWeights:
+    """To an engine in another process on the same GPU; not run on a GPU yet."""
     from vllm.distributed.weight_transfer.ipc_engine import IPCTrainerInitInfo
-
-    class Source(WeightSource):
-        """What one update sends."""
-
-        weights: Sequence[tuple[str, torch.Tensor]] = ()
-
-        def metadata(self) -> list[Any]:
-            return [ParamMeta(name, tensor.dtype, tuple(tensor.shape)) for name, tensor in self.weights]
-
-        def __iter__(self) -> Iterator[tuple[str, torch.Tensor]]:
-            return iter(self.weights)
 
     class Client:
         """The engine's side of the protocol."""
@@ -567,8 +496,45 @@ def _ipc(llm: Any) -> tuple[Any, Any]:
         def finish_weight_update(self, weight_version: str | None = None) -> None:
             llm.finish_weight_update(weight_version)
 
-    source = Source()
-    sender = WeightTransferTrainerFactory.trainer_init(
-        IPCTrainerInitInfo(rank=0, packed=True), client=Client(), source=source
+    return _sender(IPCTrainerInitInfo(rank=0, packed=True), Client())
+
+
+def nccl_sender(url: str, engine_gpus: int, host: str, port: int) -> SendWeights:
+    """To a server whose `engine_gpus` GPUs meet this process at host:port; not run on a GPU yet."""
+    from vllm.distributed.weight_transfer import HTTPVLLMWeightSyncClient
+    from vllm.distributed.weight_transfer.nccl_engine import NCCLTrainerInitInfo
+
+    meeting = NCCLTrainerInitInfo(
+        rank=0, master_address=host, master_port=port, world_size=1 + engine_gpus, packed=True
     )
-    return source, sender
+    return _sender(meeting, HTTPVLLMWeightSyncClient(url))
+
+
+def _sender(init_info: Any, client: Any) -> SendWeights:
+    """After docs.vllm.ai/en/v0.32.0/training/weight_transfer.
+
+    Each process of a run that has an engine sends to that one alone, so each is rank 0 to it.
+    """
+    from vllm.distributed.weight_transfer import WeightTransferTrainerFactory
+    from vllm.distributed.weight_transfer.base import ParamMeta, WeightSource
+
+    class Source(WeightSource):
+        """What one update sends."""
+
+        weights: Sequence[tuple[str, torch.Tensor]] = ()
+
+        def metadata(self) -> list[Any]:
+            return [ParamMeta(name, tensor.dtype, tuple(tensor.shape)) for name, tensor in self.weights]
+
+        def __iter__(self) -> Iterator[tuple[str, torch.Tensor]]:
+            return iter(self.weights)
+
+    source = Source()
+    engine = WeightTransferTrainerFactory.trainer_init(init_info, client=client, source=source)
+
+    def send(weights: Iterable[tuple[str, torch.Tensor]]) -> None:
+        source.weights = list(weights)
+        engine.send_weights()
+        source.weights = ()
+
+    return send

@@ -17,19 +17,22 @@ from rlaudio.rollout.one_step_off import OneStepOff
 from rlaudio.rollout.scripted import Scripted
 from rlaudio.rollout.transformers import Transformers
 from rlaudio.rollout.vllm import Vllm, check_vllm
+from rlaudio.rollout.vllm_server import VllmServer
+from rlaudio.rollout.worker import RolloutWorker
 from rlaudio.types import Prompt, Question, Sampling
 from tests.conftest import TINY, make_prompt
 
 KEY = (0, "test", 0)
 WARM = Sampling(3, temperature=1.3, max_new_tokens=6)
+ENGINES = ("vllm", "vllm_server")
 
 
 @dataclass(frozen=True)
 class Case:
     """A worker and what its answers can be compared with."""
 
-    worker: Scripted | Transformers | OneStepOff | Vllm
-    open_another: Callable[[], Scripted | Transformers | OneStepOff | Vllm]
+    worker: RolloutWorker
+    open_another: Callable[[], RolloutWorker]
     family: Qwen2_5Omni  # makes the prompts; the policy of all workers but the scripted one
     stop_token_ids: tuple[int, ...]
 
@@ -60,15 +63,22 @@ def vllm_worker(needs_vllm, policy) -> Iterator[Vllm]:
     worker.close()
 
 
-@pytest.fixture(params=["transformers", "vllm"])
-def sampler(request, policy) -> Transformers | Vllm:
+@pytest.fixture(scope="session")
+def vllm_server_worker(needs_vllm, policy) -> Iterator[VllmServer]:
+    worker = VllmServer(policy)
+    yield worker
+    worker.close()
+
+
+@pytest.fixture(params=["transformers", *ENGINES])
+def sampler(request, policy) -> Transformers | Vllm | VllmServer:
     """A worker that samples from a model."""
-    if request.param == "vllm":
-        return request.getfixturevalue("vllm_worker")
+    if request.param in ENGINES:
+        return request.getfixturevalue(f"{request.param}_worker")
     return Transformers(policy)
 
 
-@pytest.fixture(params=["scripted", "transformers", "one_step_off", "vllm"])
+@pytest.fixture(params=["scripted", "transformers", "one_step_off", *ENGINES])
 def case(request, policy) -> Case:
     """Any worker."""
     if request.param == "scripted":
@@ -80,8 +90,9 @@ def case(request, policy) -> Case:
     if request.param == "one_step_off":
         worker = OneStepOff(Transformers(policy))
         return Case(worker, lambda: OneStepOff(Transformers(policy)), policy, policy.stop_token_ids)
-    worker = request.getfixturevalue("vllm_worker")
-    return Case(worker, lambda: Vllm(policy), policy, policy.stop_token_ids)
+    worker = request.getfixturevalue(f"{request.param}_worker")
+    another = VllmServer if request.param == "vllm_server" else Vllm
+    return Case(worker, lambda: another(policy), policy, policy.stop_token_ids)
 
 
 @pytest.fixture
@@ -90,8 +101,9 @@ def changeable(request, policy) -> Iterator[Qwen2_5Omni]:
     kept = {name: tensor.clone() for name, tensor in policy.named_weights()}
     yield policy
     policy.load_weights(kept.items())
-    if "vllm_worker" in request.fixturenames or "vllm" in request.node.name:
-        request.getfixturevalue("vllm_worker").load_weights(policy.named_weights(), version=0)
+    for name in ENGINES:
+        if f"{name}_worker" in request.fixturenames or f"[{name}" in request.node.name:
+            request.getfixturevalue(f"{name}_worker").load_weights(policy.named_weights(), version=0)
 
 
 def nudge(family: Qwen2_5Omni, seed: int = 1, size: float = 0.05) -> list[tuple[str, torch.Tensor]]:

@@ -1,4 +1,7 @@
-"""Run by torchrun: each process samples its share in an engine of its own; the first writes what all drew."""
+"""Run by torchrun: each process samples its share; the first writes what all drew.
+
+Each has an engine of its own, or all ask the server at a given address.
+"""
 
 import json
 import sys
@@ -9,13 +12,14 @@ import torch
 from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
 from rlaudio.processes import join
 from rlaudio.rollout.vllm import Vllm
+from rlaudio.rollout.vllm_server import VllmServer
 from tests.conftest import TINY
 from tests.rollout.conftest import KEY, WARM, nudge, prompts_of
 
 torch.set_num_threads(1)
 processes = join()
 family = Qwen2_5Omni(path=TINY, device="cpu")
-worker = Vllm(family)
+worker = VllmServer(family, url=sys.argv[2]) if sys.argv[2:] else Vllm(family)
 worker.load_weights(nudge(family), version=1)
 groups = worker.generate(processes.share(prompts_of(family)), WARM, KEY)
 worker.close()

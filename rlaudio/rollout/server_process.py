@@ -1,0 +1,100 @@
+"""A vLLM server that this process starts, and that does not outlive it."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+
+LAUNCHER = (
+    "RANK",
+    "WORLD_SIZE",
+    "LOCAL_RANK",
+    "LOCAL_WORLD_SIZE",
+    "MASTER_ADDR",
+    "MASTER_PORT",
+    "GROUP_RANK",
+)
+SERVE = "vllm.entrypoints.openai.api_server"  # `vllm serve`, whose command the CPU build cannot run
+SECONDS_TO_END = 30.0
+TAIL = 4_000  # characters of what it said last
+_DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
+
+
+class ServerProcess:
+    """`vllm serve` with flags, on a port of this machine, 0 for any that is free, and some of its GPUs.
+
+    Raises ValueError where the port is taken.
+    """
+
+    def __init__(self, flags: Sequence[str], gpus: str | None = None, port: int = 0):
+        port = free_port(port)
+        self.url = f"http://127.0.0.1:{port}"
+        self._log = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115  open while the server runs
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", SERVE, *flags, "--host", "127.0.0.1", "--port", str(port)],
+            stdin=subprocess.DEVNULL,
+            stdout=self._log,
+            stderr=subprocess.STDOUT,
+            env=_environment(gpus),
+            start_new_session=True,  # Ctrl-C is for the run, which ends the server in order
+            preexec_fn=_die_with_parent,
+        )
+
+    @property
+    def ended(self) -> str:
+        """How the server ended and what it said last; empty while it runs."""
+        code = self._process.poll()
+        return "" if code is None else f"vLLM's server ended with {code}{self.said}"
+
+    @property
+    def said(self) -> str:
+        """The end of its log."""
+        self._log.seek(0)
+        text = self._log.read().strip()
+        return f"; it said last:\n{text[-TAIL:]}" if text else ""
+
+    def stop(self) -> None:
+        """End the server and what it started."""
+        self._process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(SECONDS_TO_END)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        self._log.close()
+
+
+def free_port(port: int = 0) -> int:
+    """This port if it is free, any free one for 0. Raises ValueError where it is taken."""
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise ValueError(
+                f"port {port} of this machine is taken ({error.strerror}); set rollout.port to another, to "
+                "0 for any, or rollout.url to the server that listens there"
+            ) from error
+        return int(probe.getsockname()[1])
+
+
+def _environment(gpus: str | None) -> dict[str, str]:
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in LAUNCHER and name != "VLLM_ENABLE_V1_MULTIPROCESSING"
+    }
+    needed = {"VLLM_SERVER_DEV_MODE": "1", "VLLM_NO_USAGE_STATS": "1"}  # the former opens the way for weights
+    return kept | needed | ({} if gpus is None else {"CUDA_VISIBLE_DEVICES": gpus})
+
+
+def _die_with_parent() -> None:
+    """Have the kernel end the server when this process is killed; on Linux alone."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGTERM)

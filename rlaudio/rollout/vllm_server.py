@@ -1,0 +1,409 @@
+"""Rollouts in a vLLM server: on GPUs that training does not use, of this machine or another one.
+
+The server is one that runs already, or is started here and ends with the run. It is asked over HTTP for
+tokens of tokens (`/inference/v1/generate`), with the log-mel frames that training uses beside them. Weights
+go from GPU to GPU by NCCL, or through a folder that both sides see. Every answer says which weights sampled
+it; a canary compares both engines after every update.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import tempfile
+import time
+import uuid
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+
+from rlaudio.models.family import ModelFamily
+from rlaudio.processes import join
+from rlaudio.rollout.completions import SampledTokens
+from rlaudio.rollout.engine_worker import Engine, EngineWorker, TooLong
+from rlaudio.rollout.http import NoAnswer, Refused, Service
+from rlaudio.rollout.server_process import SERVE, ServerProcess, free_port
+from rlaudio.rollout.vllm import (
+    CPU_BLOCK,
+    CPU_CACHE_GB,
+    CPU_PROMPTS,
+    VERSION,
+    HttpPrompts,
+    SendWeights,
+    check_vllm,
+    nccl_sender,
+    reading,
+    sampling_options,
+    together,
+    unsupported,
+    whole_groups,
+)
+from rlaudio.rollout.worker import EngineDied
+from rlaudio.types import Prompt, Sampling
+
+GENERATE = "inference/v1/generate"
+IMPOSSIBLE = -9999.0  # how a server writes the log-prob of a token that cannot be sampled
+AT_ONCE = 128  # requests in flight; a server queues what it has no room for
+
+
+class VllmServer(EngineWorker):
+    """A rollout worker on `vllm serve`, which runs at `url` or, without one, is started here.
+
+    A server started here takes `gpus` ("4,5"; None: those that this process sees), splits the model over
+    `tensor_parallel` of them, listens on `port`, 0 for any free one, and must answer within `start_seconds`.
+    In a run of several processes the first starts it and sends weights, and all ask. What a server does not
+    answer is asked again for `patience` seconds: equal requests have equal answers.
+
+    `weights` go by `nccl`, or through a `folder` that the server sees under the same path; by default by NCCL
+    from a GPU, and from a CPU through a folder of this machine. All else is as in the `vllm` worker.
+    **Nothing on a GPU has been run yet.**
+    """
+
+    def __init__(
+        self,
+        family: ModelFamily,
+        *,
+        url: str | None = None,
+        gpus: str | None = None,
+        port: int = 0,
+        tensor_parallel: int = 1,
+        max_model_len: int = 4096,
+        max_sequences: int = 256,
+        memory_share: float = 0.9,
+        kv_cache_gb: float | None = None,
+        weights: Literal["nccl", "folder"] | None = None,
+        folder: str | None = None,
+        start_seconds: float = 900.0,
+        patience: float = 120.0,
+        support_tokens: int = 1024,
+        too_long: TooLong = "refuse",
+        canary_tolerance: float | None = None,
+    ):
+        on_gpu = family.device.type == "cuda"
+        if weights == "nccl" and not on_gpu:
+            raise ValueError("rollout.weights is 'nccl', and the model is on a CPU; expected 'folder'")
+        if url and (gpus or port):
+            raise ValueError("rollout.url names a server that runs; leave rollout.gpus and rollout.port out")
+        check_vllm(on_gpu)
+        missing = unsupported(family)
+        if missing:
+            raise ValueError(f"{missing}; set rollout.use to transformers")
+        wanted = _Wanted(
+            max_model_len,
+            _flags(
+                {"model": family.path}
+                | reading(family)
+                | {"max_model_len": max_model_len, "max_num_seqs": max_sequences}
+                | _of_device(on_gpu, max_model_len, kv_cache_gb)
+                | ({"gpu_memory_utilization": memory_share} if on_gpu else {})
+                | ({"tensor_parallel_size": tensor_parallel} if on_gpu else {})
+                | ({"weight_transfer_config": {"backend": "nccl"}} if weights != "folder" and on_gpu else {})
+            ),
+            start_seconds,
+        )
+        self._processes = join()
+        started: list[ServerProcess] = []
+        with ExitStack() as opened:
+
+            def open_server() -> tuple[str, str]:
+                if url is None:
+                    started.append(ServerProcess(wanted.flags, gpus, port))
+                    opened.callback(started[0].stop)
+                return _ready(url or started[0].url, wanted, *started), uuid.uuid4().hex[:8]
+
+            address, run = self._processes.from_first(open_server)
+            service = Service(address)
+            server = _Server(
+                family,
+                service,
+                run,
+                started,
+                prompts=HttpPrompts(family, max_model_len),
+                patience=patience,
+                step_tokens=None if on_gpu else CPU_PROMPTS * max_model_len // self._processes.size,
+                opened=opened,
+            )
+            super().__init__(
+                family,
+                server,
+                max_model_len=max_model_len,
+                support_tokens=support_tokens,
+                too_long=too_long,
+                canary_tolerance=canary_tolerance,
+            )
+            if self._processes.first and on_gpu and weights != "folder":
+                server.send = _by_nccl(service, here=url is None)
+            elif self._processes.first:
+                server.send = _through_folder(family, service, folder, opened)
+            self._send(server, "opening")  # whatever it served before
+            server.opened = opened.pop_all()
+
+    @property
+    def url(self) -> str:
+        """Where the server listens; another worker may be opened on it."""
+        assert isinstance(self._engine, _Server)
+        return self._engine.service.url
+
+    def _send(self, engine: Engine, phase: str) -> None:
+        """The first process sends and compares, while no one samples; all know what they are called then."""
+        assert isinstance(engine, _Server)
+        self._processes.wait()
+        send = super()._send
+        self._processes.from_first(lambda: send(engine, phase))
+        engine.label = engine.label_of(self.weights_version)
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """A server that can do what is needed here."""
+
+    max_model_len: int
+    flags: tuple[str, ...]
+    start_seconds: float
+
+    @property
+    def command(self) -> str:
+        """What starts one."""
+        return " ".join(["VLLM_SERVER_DEV_MODE=1 python -m", SERVE, *map(_quoted, self.flags)])
+
+
+class _Server:
+    """A client of one server that serves one model family."""
+
+    awake = True
+
+    def __init__(
+        self,
+        family: ModelFamily,
+        service: Service,
+        run: str,
+        started: Sequence[ServerProcess],
+        *,
+        prompts: HttpPrompts,
+        patience: float,
+        step_tokens: int | None,
+        opened: ExitStack,
+    ):
+        self.service = service
+        self.vocabulary = prompts.vocabulary
+        self.label = ""  # what the weights are called that this run has sent
+        self.send: SendWeights | None = None  # in the process that does
+        self.opened = opened
+        self._family = family
+        self._run = run
+        self._started = started
+        self._prompts = prompts
+        self._patience = patience
+        self._step_tokens = step_tokens
+        self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="requests")
+        opened.callback(self._threads.shutdown)
+
+    @property
+    def prompt_tokens(self) -> int:
+        """Prompt tokens of requests so far, whoever asked; every sample of a group is a request."""
+        return self._counter("vllm:prefix_cache_queries_total")
+
+    @property
+    def cached_tokens(self) -> int:
+        """Those of them that the prefix cache held."""
+        return self._counter("vllm:prefix_cache_hits_total")
+
+    def sample(
+        self, prompts: Sequence[Prompt], sampling: Sampling, report: int, seeds: Sequence[int]
+    ) -> list[list[SampledTokens]]:
+        """The tokens of every prompt's group, `report` likeliest tokens beside each. Raises EngineDied."""
+        bodies = [
+            self._prompts.body(prompt)
+            | {"sampling_params": sampling_options(self._family, sampling, report, seed)}
+            for prompt, seed in zip(prompts, seeds, strict=True)
+        ]
+        groups: list[list[SampledTokens]] = []
+        for part in together(prompts, sampling.group_size, self._step_tokens):
+            answers = self._threads.map(self._ask, bodies[part])
+            groups += [[self._tokens(one, report) for one in answer["choices"]] for answer in answers]
+        return whole_groups(groups, sampling)
+
+    def update(self, weights: Iterable[tuple[str, torch.Tensor]], version: int) -> None:
+        """Take over tensors named as in the checkpoint, and empty every cache that depends on them."""
+        assert self.send is not None
+        self.send(weights)
+        for cache in ("encoder", "mm"):
+            self.service.post(f"reset_{cache}_cache")
+        if not self.service.post("reset_prefix_cache")["success"]:
+            raise RuntimeError("vLLM kept its prefix cache: requests were still running")
+        self.label = self.label_of(version)
+        self.service.post("update_weight_version", {"new_version": self.label})
+
+    def label_of(self, version: int) -> str:
+        """What the server calls weights of this run, so that it knows them from another run's."""
+        return f"{self._run}-{version}"
+
+    def sleep(self) -> None:
+        """Nothing: the server's memory is not training's."""
+
+    def close(self) -> None:
+        """Stop the server, if it was started here, and remove the weights that were sent."""
+        self.opened.close()
+
+    def _ask(self, body: dict[str, Any]) -> dict[str, Any]:
+        """What the server says to it, asked again while there is no answer. Raises EngineDied."""
+        deadline, pause = time.monotonic() + self._patience, 0.1
+        while True:
+            try:
+                answer: dict[str, Any] = self.service.post(GENERATE, body, seconds=None)
+                return answer
+            except NoAnswer as silence:
+                for process in self._started:
+                    if process.ended:
+                        raise EngineDied(process.ended) from silence
+                if time.monotonic() + pause > deadline:
+                    raise EngineDied(
+                        f"no answer for {self._patience:g} s (rollout.patience): {silence}"
+                    ) from silence
+            time.sleep(pause)
+            pause = min(2 * pause, 5.0)
+
+    def _tokens(self, choice: dict[str, Any], report: int) -> SampledTokens:
+        sampled_by = {span["version"] for span in choice["weight_versions"] or ()}
+        if self.label and sampled_by != {self.label}:
+            raise RuntimeError(
+                f"weights {', '.join(sorted(sampled_by)) or 'without a name'} sampled a completion; expected "
+                f"{self.label}: something else than this run sends weights to {self.service.url}"
+            )
+        content = choice["logprobs"]["content"]
+        return SampledTokens(
+            token_ids=np.array(choice["token_ids"], dtype=np.int64),
+            logprobs=np.array([token["logprob"] for token in content], dtype=np.float32),
+            likeliest=tuple(_likeliest(token["top_logprobs"], report) for token in content) if report else (),
+            finish_reason=choice["finish_reason"],
+        )
+
+    def _counter(self, name: str) -> int:
+        lines = self.service.text("metrics").splitlines()
+        return int(sum(float(line.split()[-1]) for line in lines if line.startswith(f"{name}{{")))
+
+
+# --- opening -------------------------------------------------------------------------------------
+
+
+def _ready(url: str, wanted: _Wanted, process: ServerProcess | None = None) -> str:
+    """The address, when the server there is ready. Raises ValueError where it does not become so."""
+    service = Service(url)
+    deadline = time.monotonic() + wanted.start_seconds
+    while not service.answers("health"):
+        if process is not None and process.ended:
+            raise ValueError(
+                f"{process.ended}\nwhere memory is short, lower rollout.memory_share, kv_cache_gb or "
+                "max_model_len"
+            )
+        if time.monotonic() > deadline:
+            raise ValueError(
+                f"no vLLM server answered at {url} within {wanted.start_seconds:g} s; start it, mend "
+                f"rollout.url, or raise rollout.start_seconds{process.said if process else ''}"
+            )
+        time.sleep(0.5)
+    _check(service, wanted)
+    return service.url
+
+
+def _check(service: Service, wanted: _Wanted) -> None:
+    """Raises ValueError, with the command that mends it, where the server cannot do what is needed."""
+    mend = f"start it by: {wanted.command}"
+    found = service.get("version")["version"]
+    if found.partition("+")[0] != VERSION:
+        raise ValueError(f"the server at {service.url} is vLLM {found}; expected {VERSION}")
+    try:
+        service.get("weight_info")
+        service.post(GENERATE, {"token_ids": [0], "sampling_params": {"max_tokens": 1}})
+    except Refused as error:
+        raise ValueError(f"the server cannot be used: {error}; {mend}") from error
+    served = service.get("v1/models")["data"][0]["max_model_len"]
+    if served < wanted.max_model_len:
+        raise ValueError(
+            f"the server at {service.url} takes {served} tokens, and rollout.max_model_len is "
+            f"{wanted.max_model_len}; lower it, or {mend}"
+        )
+
+
+def _of_device(on_gpu: bool, max_model_len: int, kv_cache_gb: float | None) -> dict[str, Any]:
+    """Flags that keep vLLM within its part of the machine."""
+    if on_gpu:
+        return {} if kv_cache_gb is None else {"kv_cache_memory_bytes": int(kv_cache_gb * 2**30)}
+    return {
+        "max_num_batched_tokens": CPU_PROMPTS * max_model_len,
+        "block_size": CPU_BLOCK,
+        "enforce_eager": True,
+        "kv_cache_memory_bytes": int((CPU_CACHE_GB if kv_cache_gb is None else kv_cache_gb) * 2**30),
+    }
+
+
+def _flags(options: dict[str, Any]) -> tuple[str, ...]:
+    """Options as `vllm serve` takes them."""
+    always = {
+        "enable_scale_out": True,  # tokens in, tokens out
+        "generation_config": "vllm",  # no sampling defaults from the checkpoint
+        "logprobs_mode": "processed_logprobs",
+        "max_logprobs": -1,
+    }
+    flags: list[str] = []
+    for name, value in (always | options).items():
+        flags.append(f"--{name.replace('_', '-')}")
+        if value is not True:
+            flags.append(json.dumps(value) if isinstance(value, dict) else str(value))
+    return tuple(flags)
+
+
+def _quoted(flag: str) -> str:
+    return f"'{flag}'" if flag.startswith("{") else flag
+
+
+# --- weights -------------------------------------------------------------------------------------
+
+
+def _by_nccl(service: Service, here: bool) -> SendWeights:
+    """From this process's GPU to those of the server, on this machine or another one."""
+    host = "127.0.0.1" if here else socket.gethostbyname(socket.gethostname())
+    return nccl_sender(service.url, int(service.get("get_world_size")["world_size"]), host, free_port())
+
+
+def _through_folder(
+    family: ModelFamily, service: Service, folder: str | None, opened: ExitStack
+) -> SendWeights:
+    """Through a folder that opens as the family's model does, with what trains in it."""
+    if folder is None:
+        path = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="rlaudio-weights-")))
+    else:
+        path = Path(folder)
+        path.mkdir(parents=True, exist_ok=True)
+    for file in Path(family.path).iterdir():
+        if file.is_file() and not file.name.endswith((".safetensors", ".safetensors.index.json", ".bin")):
+            shutil.copy(file, path)
+    new = path / "model.safetensors.new"
+
+    def send(weights: Iterable[tuple[str, torch.Tensor]]) -> None:
+        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in weights}, new)
+        new.replace(path / "model.safetensors")  # the server may still have the last ones open
+        reload = {"method": "reload_weights", "kwargs": {"weights_path": str(path.resolve())}}
+        service.post("collective_rpc", reload, seconds=None)
+
+    return send
+
+
+# --- answers -------------------------------------------------------------------------------------
+
+
+def _likeliest(tokens: Sequence[dict[str, Any]], report: int) -> tuple[np.ndarray, np.ndarray]:
+    """Ids and log-probs of the `report` likeliest tokens; the sampled one stands first, wherever it ranks."""
+    ranked = sorted((token for token in tokens if token["rank"] <= report), key=lambda token: token["rank"])
+    ids = np.array([token["token_id"] for token in ranked], dtype=np.int64)
+    logprobs = np.array([token["logprob"] for token in ranked], dtype=np.float32)
+    logprobs[logprobs <= IMPOSSIBLE] = -np.inf
+    return ids, logprobs

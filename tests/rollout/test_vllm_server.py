@@ -1,0 +1,195 @@
+"""What only the worker on a vLLM server does: other people's servers, servers that die, lost answers."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from rlaudio.rollout.http import NoAnswer, Refused, Service
+from rlaudio.rollout.reopened import Reopened
+from rlaudio.rollout.server_process import ServerProcess, free_port
+from rlaudio.rollout.vllm import VERSION
+from rlaudio.rollout.vllm_server import VllmServer
+from rlaudio.types import greedy
+from tests.conftest import make_prompt
+from tests.rollout.conftest import KEY, WARM, nudge, prompts_of
+from tests.rollout.test_contract import tokens
+
+
+class Elsewhere:
+    """A server that is not ours: what it says to each path, and how often it was asked."""
+
+    def __init__(self, **answers):
+        self.answers, self.asked = answers, []
+        elsewhere = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self):
+                name = self.path.strip("/").replace("/", "_")
+                elsewhere.asked.append(name)
+                code, body = elsewhere.answers.get(name, (404, {"error": {"message": "no such path"}}))
+                self.send_response(code)
+                self.end_headers()
+                self.wfile.write(json.dumps(body).encode())
+
+            def do_POST(self):
+                self.rfile.read(int(self.headers["Content-Length"]))
+                self.do_GET()
+
+            def log_message(self, *_):
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def close(self):
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture
+def elsewhere():
+    server = Elsewhere(health=(200, {}), version=(200, {"version": VERSION}))
+    yield server
+    server.close()
+
+
+# --- over HTTP -----------------------------------------------------------------------------------
+
+
+def test_what_a_server_refuses_is_told_from_what_it_fails_at(elsewhere):
+    elsewhere.answers["busy"] = (503, {"error": {"message": "later"}})
+    service = Service(elsewhere.url)
+    with pytest.raises(Refused, match="nowhere: 404 no such path"):
+        service.get("nowhere")
+    with pytest.raises(NoAnswer, match="busy: 503 later"):
+        service.post("busy", {"a": 1})
+    elsewhere.close()
+    with pytest.raises(NoAnswer, match="refused"):
+        service.get("version")
+
+
+def test_a_port_that_is_taken_is_refused_and_free_ones_are_found(elsewhere):
+    taken = int(elsewhere.url.rpartition(":")[2])
+    with pytest.raises(ValueError, match=rf"port {taken} .* is taken .*rollout\.port .*rollout\.url"):
+        ServerProcess((), port=taken)
+    assert free_port() != taken
+
+
+# --- other people's servers ----------------------------------------------------------------------
+
+
+def test_an_address_where_nobody_answers_is_refused_after_a_while(needs_vllm, policy):
+    url = f"http://127.0.0.1:{free_port()}"
+    with pytest.raises(ValueError, match=rf"no vLLM server answered at {url} within 0\.1 s; start it"):
+        VllmServer(policy, url=url, start_seconds=0.1)
+
+
+def test_another_version_of_vllm_is_refused(needs_vllm, policy, elsewhere):
+    elsewhere.answers["version"] = (200, {"version": "0.33.0"})
+    with pytest.raises(ValueError, match=r"is vLLM 0\.33\.0; expected 0\.32\.0"):
+        VllmServer(policy, url=elsewhere.url)
+
+
+def test_a_server_that_takes_no_weights_is_refused_with_the_command_that_starts_another(
+    needs_vllm, policy, elsewhere
+):
+    with pytest.raises(
+        ValueError, match=r"weight_info: 404 .*start it by: VLLM_SERVER_DEV_MODE=1 python -m vllm"
+    ):
+        VllmServer(policy, url=elsewhere.url)
+
+
+def test_a_server_with_less_room_than_the_recipe_asks_for_is_refused(needs_vllm, policy, elsewhere):
+    elsewhere.answers["weight_info"] = (200, {"weight_version": "default"})
+    elsewhere.answers["inference_v1_generate"] = (200, {})
+    elsewhere.answers["v1_models"] = (200, {"data": [{"max_model_len": 100}]})
+    with pytest.raises(ValueError, match=r"takes 100 tokens, and rollout\.max_model_len is 4096; lower it"):
+        VllmServer(policy, url=elsewhere.url)
+
+
+def test_options_that_exclude_each_other_are_refused(policy):
+    with pytest.raises(ValueError, match=r"leave rollout\.gpus and rollout\.port out"):
+        VllmServer(policy, url="http://127.0.0.1:8000", port=8001)
+    with pytest.raises(ValueError, match="'nccl', and the model is on a CPU; expected 'folder'"):
+        VllmServer(policy, weights="nccl")
+
+
+@pytest.fixture
+def taken(policy, vllm_server_worker):
+    """A worker whose server a test gives to another one; afterwards it has it back."""
+    yield vllm_server_worker
+    vllm_server_worker._engine.label = ""  # as when it was opened
+    vllm_server_worker.load_weights(policy.named_weights(), version=0)
+
+
+# --- one server ----------------------------------------------------------------------------------
+
+
+def test_another_run_that_sends_weights_to_the_same_server_is_noticed(policy, taken):
+    mine, prompts = taken, prompts_of(policy)
+    other = VllmServer(policy, url=mine.url)
+    with pytest.raises(RuntimeError, match=r"expected \w+-0: something else than this run sends weights to"):
+        mine.generate(prompts, WARM, KEY)
+    assert len(other.generate(prompts, WARM, KEY)) == len(prompts)
+    other.close()
+
+
+def test_an_answer_that_is_lost_is_asked_for_again(policy, vllm_server_worker, monkeypatch):
+    prompt = make_prompt(policy, 1)
+    expected = tokens(vllm_server_worker.generate([prompt], WARM, KEY))
+    service = vllm_server_worker._engine.service
+    post, lost = service.post, []
+
+    def losing(path, *arguments, **options):
+        if path == "inference/v1/generate" and len(lost) < 2:
+            lost.append(path)
+            raise NoAnswer("the line was cut")
+        return post(path, *arguments, **options)
+
+    monkeypatch.setattr(service, "post", losing)
+    assert tokens(vllm_server_worker.generate([prompt], WARM, KEY)) == expected
+    assert len(lost) == 2
+
+
+def test_a_second_question_about_the_same_audio_reads_the_prefix_cache(policy, vllm_server_worker):
+    first, second = (make_prompt(policy, 7, seconds=3.0, words=words) for words in (1, 9))
+    vllm_server_worker.generate([first], greedy(2), KEY)
+    asked, cached = vllm_server_worker.prompt_tokens
+    vllm_server_worker.generate([second], greedy(2), KEY)
+    asked_since, cached_since = vllm_server_worker.prompt_tokens
+    assert asked_since - asked == len(second.token_ids)
+    assert cached_since - cached >= 64  # of 75 tokens of audio and what stands before, in blocks of 32
+
+
+@pytest.mark.slow
+def test_a_server_that_dies_is_started_again_with_the_weights_it_had(needs_vllm, changeable):
+    worker, prompts = Reopened(VllmServer, changeable), prompts_of(changeable)
+    worker.load_weights(nudge(changeable), version=3)
+    expected = tokens(worker.generate(prompts, WARM, KEY))
+    worker._worker._engine._started[0]._process.kill()
+    groups = worker.generate(prompts, WARM, KEY)
+    assert tokens(groups) == expected and worker.reopened == 1
+    assert {c.weights_version for group in groups for c in group.completions} == {3}
+    worker.close()
+
+
+@pytest.mark.slow
+def test_two_processes_that_share_a_server_draw_what_one_draws(changeable, taken, tmp_path):
+    taken.load_weights(nudge(changeable), version=1)
+    together = tokens(taken.generate(prompts_of(changeable), WARM, KEY))
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
+    drawn = tmp_path / "drawn.json"
+    subprocess.run(
+        [*command, "-m", "tests.rollout.two_processes", str(drawn), taken.url],
+        check=True,
+        capture_output=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+    shares = json.loads(drawn.read_text())
+    assert [shares[i % 2][i // 2] for i in range(len(together))] == together
