@@ -22,12 +22,13 @@ from rlaudio.comparison.folder import open_folder
 from rlaudio.comparison.grid import read_comparison
 from rlaudio.comparison.results import read_results
 from rlaudio.comparison.running import Failure, run_jobs
-from rlaudio.comparison.sharing import NOT_READ_BY, Job, digest, jobs
+from rlaudio.comparison.sharing import NOT_READ_BY, Job, digest, jobs, prepare
 from rlaudio.comparison.table import markdown_table
 from rlaudio.evaluation.statistics import mcnemar_p_value
 from rlaudio.recipe import load_recipe, shipped_comparisons
 from rlaudio.report.comparison_page import write_comparison_page
 from rlaudio.report.files import append_row, write_json, write_rows, write_text
+from rlaudio.resuming import VERSIONS
 from rlaudio.schema import field_table
 from tests.conftest import TINY
 from tests.test_report import Outline
@@ -320,6 +321,12 @@ def test_labels_are_shared_by_all_and_a_warm_start_by_the_arms_of_a_seed(place):
 def test_a_run_that_nobody_shares_with_begins_empty(place):
     one = [run for run in read_comparison(place / "two.yaml").runs() if run.place == "grpo/seed-0"]
     assert jobs(one, "two") == [Job("grpo/seed-0", one[0].recipe)]
+
+
+def test_a_run_says_in_which_versions_it_ran_not_in_which_it_was_prepared(place, finished, tmp_path):
+    (run, *_) = read_comparison(place / "two.yaml").runs()
+    assert not (prepare(Job(run.place, run.recipe), tmp_path) / VERSIONS).exists()
+    assert (finished / run.place / VERSIONS).exists()
 
 
 def test_arms_of_other_curricula_share_the_base_evaluation(write):

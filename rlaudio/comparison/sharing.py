@@ -20,6 +20,7 @@ from typing import Any
 from rlaudio.comparison.grid import Run
 from rlaudio.pipeline import CHECKPOINTS, Part
 from rlaudio.report.run_folder import LOCK, RunFolder
+from rlaudio.resuming import VERSIONS
 from rlaudio.schema import Recipe
 
 SHARED = "shared"
@@ -121,6 +122,7 @@ def prepare(job: Job, folder: Path) -> Path:
     shutil.rmtree(building, ignore_errors=True)
     if job.after is None:
         RunFolder.create(building, job.recipe.to_yaml()).close()
+        (building / VERSIONS).unlink()  # this process does not run it: who does writes its own
     else:
         done_once = folder / job.after
         shutil.copytree(
