@@ -29,7 +29,9 @@ class ContributionWeighted:
 
     The gap's absolute value counts: a token that the audio spoke against is as much the ear's business as
     one that it called for, and blame belongs there. `token_floor` is the share that all tokens get alike,
-    or the words around the answer, which silence predicts just as well, would never be taught.
+    or the words around the answer, which silence predicts just as well, would never be taught: in
+    compare_strong answers end after 15.6 tokens with 0.1, 9.9 with 0.5, 6.1 with weights of questions alone
+    (`by_token: false`) and 5.7 under GRPO, at accuracies that do not differ.
     """
 
     floor: float = 0.1  # no question falls out; one answered better in silence is not turned round
