@@ -132,3 +132,14 @@ def test_a_saved_folder_is_complete(tmp_path, shared_family):
     shared_family.save(tmp_path / "saved")
     original = {file.name for file in Path(shared_family.path).iterdir()}
     assert {file.name for file in (tmp_path / "saved").iterdir()} == original
+
+
+def test_weights_that_lie_in_one_buffer_are_saved_as_they_are(tmp_path, family):
+    family.save(tmp_path / "own")
+    trained = [p for p in family.model.parameters() if p.requires_grad]
+    buffer = torch.cat([p.detach().flatten() for p in trained])  # as DeepSpeed's ZeRO 1 and 2 keep them
+    for p, piece in zip(trained, buffer.split([p.numel() for p in trained]), strict=True):
+        p.data = piece.view_as(p)
+    family.save(tmp_path / "buffer")
+    own, found = ((tmp_path / name / "model.safetensors").read_bytes() for name in ("own", "buffer"))
+    assert found == own

@@ -136,8 +136,10 @@ class Zero:
             optimizer.update_lp_params()
 
     def close(self) -> None:
-        """Take DeepSpeed's hooks off the module and let go of its buffers."""
+        """Take DeepSpeed's hooks off the module and let go of its buffers, which stages 1 and 2 put weights in."""
         self.engine.destroy()
+        for _, parameter in self._trained() if self.stage in (1, 2) else ():
+            parameter.data = parameter.detach().clone()
 
     def _trained(self) -> Iterator[tuple[str, torch.nn.Parameter]]:
         return ((name, p) for name, p in self.module.named_parameters() if p.requires_grad)
