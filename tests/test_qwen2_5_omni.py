@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from rlaudio.models.family import resolve_model_path
+from rlaudio.models.folders import in_own_memory
 from rlaudio.models.qwen2_5_omni import Qwen2_5Omni, audio_tokens
 from rlaudio.training.packing import Branch, Row, pack
 from rlaudio.training.policy import token_logprobs
@@ -134,12 +136,20 @@ def test_a_saved_folder_is_complete(tmp_path, shared_family):
     assert {file.name for file in (tmp_path / "saved").iterdir()} == original
 
 
-def test_weights_that_lie_in_one_buffer_are_saved_as_they_are(tmp_path, family):
-    family.save(tmp_path / "own")
-    trained = [p for p in family.model.parameters() if p.requires_grad]
-    buffer = torch.cat([p.detach().flatten() for p in trained])  # as DeepSpeed's ZeRO 1 and 2 keep them
-    for p, piece in zip(trained, buffer.split([p.numel() for p in trained]), strict=True):
-        p.data = piece.view_as(p)
-    family.save(tmp_path / "buffer")
-    own, found = ((tmp_path / name / "model.safetensors").read_bytes() for name in ("own", "buffer"))
-    assert found == own
+def test_weights_that_are_parts_of_one_memory_are_saved_as_they_are(tmp_path, family):
+    """As ZeRO holds them at stages 1 and 2."""
+    family.save(tmp_path / "apart")
+    parameters = list(family.model.parameters())
+    parts = torch.cat([p.detach().flatten() for p in parameters]).split([p.numel() for p in parameters])
+    for parameter, part in zip(parameters, parts, strict=True):
+        parameter.data = part.view(parameter.shape)
+    family.save(tmp_path / "parts")
+    one, other = (load_file(tmp_path / name / "model.safetensors") for name in ("apart", "parts"))
+    assert one.keys() == other.keys() and all(torch.equal(tensor, other[n]) for n, tensor in one.items())
+
+
+def test_tied_weights_stay_tied_when_they_are_copied_out_of_a_larger_memory():
+    part = torch.arange(6.0)[2:]
+    own = in_own_memory({"embedding": part, "head": part.view(4), "bias": torch.ones(2)})
+    assert own["embedding"].untyped_storage().nbytes() == 16
+    assert own["embedding"].data_ptr() == own["head"].data_ptr() and torch.equal(own["head"], part)

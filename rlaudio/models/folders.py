@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+import torch
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HFValidationError
 
@@ -48,3 +49,18 @@ def check_complete(folder: str, files: Iterable[str]) -> None:
                 f"model {folder} has no {part}; expected a complete Hugging Face folder, with "
                 f"{' or '.join(names)}; save the processor beside the weights"
             )
+
+
+def in_own_memory(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The tensors, parts of a larger memory copied out of it to the host; tied tensors stay tied.
+
+    ZeRO keeps parameters as parts of one buffer, which a Hugging Face folder cannot be written from.
+    """
+    copies: dict[tuple[int, torch.Size], torch.Tensor] = {}
+    own = {}
+    for name, tensor in tensors.items():
+        key = (tensor.data_ptr(), tensor.shape)
+        if tensor.untyped_storage().nbytes() != tensor.nbytes and key not in copies:
+            copies[key] = tensor.to("cpu", copy=True)
+        own[name] = copies.get(key, tensor)
+    return own

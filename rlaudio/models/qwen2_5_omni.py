@@ -26,7 +26,7 @@ from rlaudio.audio.logmel import LogMel
 from rlaudio.models import lora
 from rlaudio.models.branching import Branching, attend, attend_without_gradient
 from rlaudio.models.family import EnginePrompt, additive_mask, resolve_model_path
-from rlaudio.models.folders import check_complete, local_folder, read_other_files
+from rlaudio.models.folders import check_complete, in_own_memory, local_folder, read_other_files
 from rlaudio.models.growing_cache import growing_cache
 from rlaudio.types import Clip, Prompt, Question
 
@@ -294,7 +294,7 @@ class Qwen2_5Omni:
             (folder / name).write_bytes(content)
         config = json.loads(self._other_files["config.json"]) | {"enable_audio_output": False}
         (folder / "config.json").write_text(json.dumps(config, indent=2), encoding="utf-8")
-        weights = {name: _apart(tensor) for name, tensor in lora.merged_state(self.model).items()}
+        weights = in_own_memory(lora.merged_state(self.model))
         save_torch_state_dict(dict(self._official_names(weights)), folder)
 
     # --- helpers -------------------------------------------------------------------------------
@@ -432,12 +432,6 @@ def _parts(model: Any) -> dict[str, list[torch.nn.Module]]:
         "projector": [tower.proj],
         "language_model": [model.get_decoder(), model.get_output_embeddings()],
     }
-
-
-def _apart(tensor: torch.Tensor) -> torch.Tensor:
-    """The tensor, copied to the host if it is a piece of a buffer: ZeRO 1 and 2 keep all weights in one."""
-    whole = tensor.untyped_storage().nbytes() == tensor.nbytes
-    return tensor if whole else tensor.to("cpu", copy=True)
 
 
 def _pick_device(device: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 import logging
 import os
 import sys
@@ -136,10 +137,15 @@ class Zero:
             optimizer.update_lp_params()
 
     def close(self) -> None:
-        """Take DeepSpeed's hooks off the module and let go of its buffers, which stages 1 and 2 put weights in."""
+        """Take DeepSpeed's hooks off the module and let go of its buffers."""
         self.engine.destroy()
-        for _, parameter in self._trained() if self.stage in (1, 2) else ():
-            parameter.data = parameter.detach().clone()
+        if self.stage in (1, 2):  # there the parameters became views of one buffer
+            for _, parameter in self._trained():
+                parameter.data = parameter.detach().clone()
+        for hooks in (self.module._forward_pre_hooks, self.module._forward_hooks):
+            hooks.clear()  # the engine leaves its own there
+        del self.engine
+        gc.collect()  # engine and optimizer hold one another
 
     def _trained(self) -> Iterator[tuple[str, torch.nn.Parameter]]:
         return ((name, p) for name, p in self.module.named_parameters() if p.requires_grad)
