@@ -72,11 +72,12 @@ _path = functools.partial(click.Path, path_type=Path)
 def run(recipe: str, overrides: Sequence[str], out: Path | None, resume: bool) -> None:
     """Run RECIPE from labels to report: a YAML file, or the name of one that ships.
 
-    In several processes: torchrun --nproc_per_node 8 -m rlaudio run RECIPE.
+    In several processes: torchrun --nproc_per_node 8 -m rlaudio run RECIPE, or
+    deepspeed --num_gpus 8 --module rlaudio run RECIPE.
     """
     pipeline = _pipeline()
-    from rlaudio.processes import leave
-    from rlaudio.training.loop import StopRequested
+    from rlaudio.processes import PeerFailed, leave, outlast_first
+    from rlaudio.training.loop import BrokenTraining, StopRequested
 
     resolved = load_recipe(recipe, overrides)
     folder = out or Path("runs") / resolved.name
@@ -86,10 +87,16 @@ def run(recipe: str, overrides: Sequence[str], out: Path | None, resume: bool) -
         leave()
     except StopRequested as stop:
         _say(f"{stop}, all of it saved; continue with: {again}", err=True)
+        outlast_first()
         raise SystemExit(_INTERRUPTED) from stop
     except KeyboardInterrupt:
         _say(f"interrupted; what is done is kept; continue with: {again}", err=True)
         raise SystemExit(_INTERRUPTED) from None
+    except (BrokenTraining, PeerFailed) as error:
+        if launcher.rank() == 0:
+            raise
+        outlast_first()
+        raise SystemExit(1) from error
 
 
 @main.command()

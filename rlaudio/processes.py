@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -100,6 +101,16 @@ def leave() -> None:
     if dist.is_initialized():
         _groups.clear()
         dist.destroy_process_group()
+
+
+def outlast_first() -> None:
+    """Come back when the first process has ended, or at once in the first.
+
+    It says for all why a run ends; a launcher that sees another process end sooner may kill it before.
+    """
+    if launcher.rank():
+        with suppress(PeerFailed):
+            Processes(launcher.rank(), launcher.size()).gather(None)
 
 
 def backend() -> str:

@@ -64,6 +64,10 @@ class StopRequested(Exception):
         self.cursor = cursor
 
 
+class BrokenTraining(FloatingPointError):
+    """Training ended at a step with a number that was not finite: raised alike in every process."""
+
+
 def train(
     course: Course,
     prompts: PromptBuilder,
@@ -82,7 +86,7 @@ def train(
 
     All that is random follows from (seed, stage, step, item, sample), so a stage that goes on from a
     checkpoint does what it would have done without the break, in however many processes.
-    Raises StopRequested after saving, and FloatingPointError with what `keep_broken` says of the step in
+    Raises StopRequested after saving, and BrokenTraining with what `keep_broken` says of the step in
     which a number was not finite; it is called in every process, with the weights as they were then.
     """
     cursor, learner = start, course.learner
@@ -97,7 +101,7 @@ def train(
             meanwhile = partial(sample_ahead, course, prompts, cursor, sampled, key)
             metrics = learn(course, sampled, key, step, meanwhile)
         except BrokenStep as broken:
-            raise FloatingPointError(keep_broken(broken, cursor, learner)) from broken
+            raise BrokenTraining(keep_broken(broken, cursor, learner)) from broken
         if course.ahead:
             metrics["rollout/lag"] = mean_lag(sampled.groups, cursor.weights_version)
         cursor = advance(cursor, sampled, metrics)
