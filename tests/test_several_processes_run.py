@@ -1,9 +1,7 @@
-"""A whole run that torchrun starts in two processes: the numbers of one, one folder, nothing left hanging."""
+"""A whole run that torchrun or deepspeed starts in two processes: the numbers of one, one folder, no hang."""
 
 import json
-import os
-import subprocess
-import sys
+import shutil
 from pathlib import Path
 
 import pytest
@@ -13,20 +11,14 @@ from safetensors.torch import load_file
 from rlaudio import pipeline
 from rlaudio.recipe import load_recipe
 from tests.conftest import TINY
+from tests.launchers import deepspeed, torchrun
 from tests.test_run import RECIPE
 
 EVEN = ("sampling.questions=4", "optimizer.lr=1e-4")  # 3 questions do not divide by two processes
-
-
-def torchrun(recipe: Path, out: Path, *more: str) -> subprocess.CompletedProcess:
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2"]
-    return subprocess.run(
-        [*launcher, "-m", "rlaudio", "run", str(recipe), "--out", str(out), *more],
-        env=os.environ | {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=900,
-    )
+STARTED = {
+    "torchrun, ZeRO-3": (torchrun, "strategy={use: zero, stage: 3}"),
+    "deepspeed, ZeRO-2": (deepspeed, "strategy={use: zero, stage: 2}"),
+}
 
 
 def overrides(*more: str) -> list[str]:
@@ -49,10 +41,13 @@ def alone(recipe, tmp_path_factory) -> Path:
     return out
 
 
-@pytest.fixture(scope="module")
-def sharded(recipe, alone, tmp_path_factory) -> Path:
+@pytest.fixture(scope="module", params=STARTED)
+def sharded(recipe, alone, tmp_path_factory, request) -> Path:
+    launch, strategy = STARTED[request.param]
+    if launch is deepspeed and shutil.which("nvidia-smi"):
+        pytest.skip("deepspeed's launcher gives its processes the GPUs that they are to be without")
     out = tmp_path_factory.mktemp("runs") / "sharded"
-    done = torchrun(recipe, out, *overrides("strategy={use: zero, stage: 3}"))
+    done = launch(recipe, out, *overrides(strategy))
     assert done.returncode == 0, done.stderr[-4000:]
     return out
 
