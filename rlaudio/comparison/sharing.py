@@ -55,7 +55,6 @@ _ONLY_RL = (
 _ONLY_TRAINING = (*_ONLY_RL, "curriculum", "sft", "optimizer", "strategy", "training", "evaluation.every")
 _ONLY_EVALUATION = (
     *_ONLY_TRAINING,
-    "rollout",
     "evaluation.controls",
     "evaluation.batch_questions",
     "evaluation.bootstrap",
