@@ -1,14 +1,13 @@
 """Checkpoints are whole or absent, and a damaged one is noticed."""
 
 import json
-import resource
-import signal
 
 import pytest
 import torch
 
 from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
 from rlaudio.training.checkpoint import Cursor, latest_checkpoint, save_checkpoint
+from tests.full_disk import files_of_at_most
 
 
 def save(folder, family, stage, step, keep=2):
@@ -64,15 +63,11 @@ def test_a_half_written_checkpoint_does_not_count(tmp_path, family):
 
 def test_a_full_disk_leaves_the_earlier_checkpoint_whole(tmp_path, family):
     save(tmp_path, family, 0, 1)
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))  # stands for a disk with no room
-    try:
-        with pytest.raises(OSError, match=r"earlier checkpoints are whole.*--resume"):
-            save(tmp_path, family, 0, 2)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-        signal.signal(signal.SIGXFSZ, handler)
+    with (
+        files_of_at_most(100_000),
+        pytest.raises(OSError, match=r"earlier checkpoints are whole.*--resume"),
+    ):
+        save(tmp_path, family, 0, 2)
     assert latest_checkpoint(tmp_path).cursor.step == 1
     assert [p.name for p in tmp_path.iterdir()] == ["0-000001"]
 

@@ -24,6 +24,7 @@ from rlaudio.training.nonfinite import BrokenStep, refuse_nonfinite_signals
 from rlaudio.training.replay import replay
 from rlaudio.training.totals import Totals
 from tests.conftest import TINY
+from tests.full_disk import files_of_at_most
 from tests.test_learner import SETTINGS, sampled
 
 RECIPE = """
@@ -257,6 +258,19 @@ def test_rows_come_back_as_they_were(family, recipe_file, tmp_path):
             assert one.weight == other.weight
             for name in ("token_ids", "logprobs", "advantages"):
                 assert np.array_equal(getattr(one, name), getattr(other, name)), name
+
+
+def test_a_disk_without_room_for_the_optimizer_is_told_and_leaves_no_part_of_a_step(
+    family, recipe_file, tmp_path
+):
+    rows = assign_credit(sampled(family, count=2), GRPO(kl=0.0))
+    learner = Learner(family, GRPO(kl=0.0), SETTINGS)
+    learner.step(rows, 0)  # from here on AdamW has averages, twice the size of the model
+    recipe = load_recipe(recipe_file("{use: grpo, kl: 0.0}"))
+    broken = BrokenStep("it broke", rows, "update")
+    with files_of_at_most(8_000_000), pytest.raises(OSError, match=r"could not write .*rl-000002"):
+        keep_step(broken, learner, recipe, tmp_path / "replay", stage="rl", kind="rl", step=2)
+    assert not list((tmp_path / "replay").iterdir())
 
 
 def test_a_nan_in_the_critic_is_named(family, recipe_file, tmp_path):

@@ -84,7 +84,7 @@ def save_checkpoint(
             family.save(building / "model")
 
     def complete() -> None:
-        with _or_absent(building):
+        with or_absent(building):
             digests = {name: _sha256(building / name) for name in _files(building)}
             manifest: dict[str, Any] = {"cursor": asdict(cursor), "sha256": digests}
             manifest["digest"] = _digest(manifest)
@@ -98,7 +98,7 @@ def save_checkpoint(
     processes.from_first(begin)
     for name, state in ((LEARNER, learner_state), (AHEAD, sampled_ahead)):
         if state is not None:
-            with _or_absent(building):
+            with or_absent(building):
                 torch.save(state, building / name.format(rank=processes.rank))
     processes.wait()
     processes.from_first(complete)
@@ -146,12 +146,12 @@ def latest_checkpoint(folder: Path) -> Checkpoint | None:
 def _complete_or_absent(building: Path) -> Iterator[None]:
     """Empty the folder before the block, and take it away if the block could not write all of it."""
     shutil.rmtree(building, ignore_errors=True)
-    with _or_absent(building):
+    with or_absent(building):
         yield
 
 
 @contextmanager
-def _or_absent(building: Path) -> Iterator[None]:
+def or_absent(building: Path) -> Iterator[None]:
     """Take the folder away if the block could not write what belongs into it."""
     try:
         yield

@@ -27,7 +27,7 @@ from safetensors.torch import save_file as save_tensors
 
 from rlaudio.models.family import ModelFamily
 from rlaudio.recipe import Recipe
-from rlaudio.training.checkpoint import LEARNER, save_model
+from rlaudio.training.checkpoint import LEARNER, or_absent, save_model
 from rlaudio.training.learner import Learner
 from rlaudio.training.nonfinite import BrokenStep, During
 from rlaudio.training.packing import Branch, Row
@@ -97,7 +97,9 @@ def keep_step(
         save_model(folder, partial(_write, kept, learner, recipe))
 
     processes.from_first(write)
-    torch.save(learner.strategy.state_dict(), folder / LEARNER.format(rank=processes.rank))
+    state = learner.strategy.state_dict()
+    with or_absent(folder):
+        torch.save(state, folder / LEARNER.format(rank=processes.rank))
     processes.wait()  # what ends first ends the others
     return kept, folder
 
