@@ -24,11 +24,11 @@ def yes(question, completion):
     return float(completion.text == "yes")
 
 
-def step(questions, processes=ALONE, **options):
+def step(questions, processes=ALONE, worker=None, **options):
     settings = {"first": 0, "questions": 4, "rounds": 1, "weights_version": 0} | options
     return sample_step(
         Stage("rl", tuple(questions), steps=9),
-        Scripted(says_yes_now_and_then),
+        worker or Scripted(says_yes_now_and_then),
         Scorer({"yes": (yes, 1.0)}),
         word_prompts(),
         sampling=Sampling(group_size=2, max_new_tokens=4),
@@ -65,6 +65,14 @@ def test_the_last_round_fills_up_with_groups_without_spread(questions):
     alike = [q for q in questions if int(q.id[1:]) % 3 == 0]
     sampled = step(alike, rounds=2)
     assert sampled.drawn == 8 and sampled.chosen == [0, 1, 2, 3]
+
+
+def test_every_round_has_random_numbers_of_its_own(questions):
+    """A later round may come to a question again: its completions must not be those of the round before."""
+    worker = Scripted(says_yes_now_and_then)
+    step(questions[:1], worker=worker, rounds=3)
+    keys = [key for _, _, key in worker.calls]
+    assert keys[0] == (0, "rl", 0) and len(set(keys)) == len(keys) == 3
 
 
 def test_the_next_step_goes_on_where_the_last_one_stopped_drawing(questions):

@@ -72,9 +72,11 @@ def sample_step(
     """
     groups: list[ScoredGroup] = []
     own: dict[int, ScoredGroup] = {}
-    for _ in range(rounds):
+    for number in range(rounds):
         asked = prompts_of_round(stage, prompts, first + len(groups), questions, draw_key, processes)
-        answered = worker.generate(asked, sampling, key)
+        # of its own, or a question that comes again in this step would be answered as before
+        round_key = (*key, "round", number) if number else key
+        answered = worker.generate(asked, sampling, round_key)
         check_versions(answered, weights_version, max_lag)
         scored = scorer.score(answered)
         own |= {len(groups) + processes.rank + i * processes.size: one for i, one in enumerate(scored)}
