@@ -85,7 +85,7 @@ def run(recipe: Recipe, out: Path, *, resume: bool = False, until: Part | None =
         with _clock(folder, "data"):
             data = processes.in_turn(partial(load_data, recipe))
             processes.from_first(partial(check_data, folder, {"train": data.train, **data.held_out}))
-        check_stages_can_train(recipe, data.train)
+        check_stages_can_train(recipe, data.train, processes)
         with _clock(folder, "pretrain"):
             recipe = processes.in_turn(partial(with_built_models, recipe, folder.path / "models"))
             recipe.model()  # what is wrong with its folder or options stops the run here

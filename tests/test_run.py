@@ -13,10 +13,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from rlaudio import pipeline
+from rlaudio import pipeline, plugins
 from rlaudio.data.audiomcq import write_audiomcq
+from rlaudio.processes import Processes
 from rlaudio.recipe import load_recipe
 from rlaudio.rollout.worker import EngineDied
+from rlaudio.training.courses import check_stages_can_train
 from rlaudio.training.loop import StopRequested
 from rlaudio.training.sampling import check_versions
 from tests.conftest import TINY
@@ -202,12 +204,31 @@ def test_clips_that_are_heard_in_training_are_refused_in_a_held_out_set(recipe_f
     [
         (["rewards.answer_correctness=null", "rewards.format=null"], "an RL stage and the recipe no rewards"),
         (["sft.target=structured"], "structured"),
+        (["sampling.group_size=1"], "expected 2 or more; raise sampling.group_size"),
+        (
+            ["algorithm=contribution_weighted", "contribution.success=praise"],
+            "the reward 'praise', which the recipe has not; expected one of answer_correctness, format",
+        ),
     ],
 )
 def test_what_would_stop_a_later_stage_stops_the_run_before_it_begins(recipe_file, tmp_path, overrides, said):
     with pytest.raises(ValueError, match=said):
         pipeline.run(load_recipe(recipe_file, overrides), tmp_path / "out")
     assert not (tmp_path / "out" / "labels").exists()
+
+
+@pytest.mark.parametrize(("key", "least"), [("sampling.questions", 4), ("sft.questions", 6)])
+def test_questions_that_two_processes_cannot_share_evenly_are_refused_at_once(recipe_file, key, least):
+    recipe = load_recipe(recipe_file, ["sampling.questions=4", "sft.questions=4", f"{key}={least - 1}"])
+    said = f"{key} is {least - 1} and there are 2 processes; expected a multiple of 2, such as {least}"
+    with pytest.raises(ValueError, match=said):
+        check_stages_can_train(recipe, recipe.data.train(), Processes(0, 2))
+
+
+@pytest.mark.parametrize("algorithm", sorted(plugins.available("algorithm")))
+def test_every_algorithm_passes_the_trial_before_a_run(recipe_file, algorithm):
+    recipe = load_recipe(recipe_file, [f"algorithm={algorithm}"])
+    check_stages_can_train(recipe, recipe.data.train())
 
 
 def test_bad_rows_are_dropped_and_counted_only_where_the_recipe_says_so(recipe_file, tmp_path, caplog):

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+import torch
 
+from rlaudio.algorithms.algorithm import Samples
 from rlaudio.algorithms.sft import SFT
 from rlaudio.answers import sft_target
 from rlaudio.curricula.stage import Stage
@@ -28,8 +30,10 @@ from rlaudio.training.signals import Listening, OptionProbabilities, SilentRollo
 from rlaudio.types import Contribution, Group, Question, Sampling, ScoredGroup
 
 
-def check_stages_can_train(recipe: Recipe, questions: Sequence[Question]) -> None:
-    """Refuse now what would stop a stage later: no rewards or wrong ones for RL, no target for SFT.
+def check_stages_can_train(
+    recipe: Recipe, questions: Sequence[Question], processes: Processes = ALONE
+) -> None:
+    """Refuse now what would stop a stage later: rewards or a group that RL cannot use, no target for SFT.
 
     The curriculum is tried on the questions with stand-in labels where they have none yet.
     Raises ValueError.
@@ -40,20 +44,22 @@ def check_stages_can_train(recipe: Recipe, questions: Sequence[Question]) -> Non
     ]
     for stage in recipe.curriculum(labelled, generator(recipe.seed, "curriculum")):
         if stage.kind == "sft":
+            _check_share("sft.questions", recipe.sft.questions, processes)
             for question in stage.questions:
                 sft_target(question, recipe.sft.target)
         elif not recipe.rewards:
             raise ValueError("the curriculum has an RL stage and the recipe no rewards; name at least one")
         else:
-            recipe.algorithm()
+            _check_share("sampling.questions", recipe.sampling.questions, processes)
             _scorer(recipe)
+            _try_algorithm(recipe)
 
 
 def sft_course(
     name: str, stage: Stage, recipe: Recipe, family: ModelFamily, processes: Processes = ALONE
 ) -> Course:
     """Cross-entropy on the questions' targets."""
-    questions = _shared_out("sft.questions", recipe.sft.questions, processes)
+    questions = recipe.sft.questions
     settings = _optimizer(recipe, stage.total_steps(questions), recipe.sft.lr, recipe.sft.warmup)
     return Course(
         name=name,
@@ -81,7 +87,7 @@ def rl_course(
     processes: Processes = ALONE,
 ) -> Course:
     """The recipe's algorithm on completions that `worker` samples and the recipe's rewards score."""
-    questions = _shared_out("sampling.questions", recipe.sampling.questions, processes)
+    questions = recipe.sampling.questions
     settings = _optimizer(recipe, stage.total_steps(questions), None, None)
     algorithm = recipe.algorithm()
     sampling = Sampling(**recipe.sampling.model_dump(exclude={"questions", "rounds", "max_lag"}))
@@ -119,6 +125,37 @@ def rl_course(
     )
 
 
+def _check_share(key: str, questions: int, processes: Processes) -> None:
+    """Refuse a number of questions of which some process would get more than others. Raises ValueError."""
+    if questions % processes.size:
+        raise ValueError(
+            f"{key} is {questions} and there are {processes.size} processes; expected a multiple of "
+            f"{processes.size}, such as {questions - questions % processes.size + processes.size}"
+        )
+
+
+def _try_algorithm(recipe: Recipe) -> None:
+    """Ask for the advantages of a group as large as the recipe's, all of whose rewards are 0."""
+    algorithm, settings = recipe.algorithm(), recipe.contribution
+    rollouts = "contribution" in algorithm.needs and settings.on_policy == "rollouts"
+    if rollouts and settings.success not in recipe.rewards:
+        raise ValueError(
+            f"contribution.success names the reward {settings.success!r}, which the recipe has not; "
+            f"expected one of {', '.join(recipe.rewards)}"
+        )
+    nothing = torch.zeros(1, recipe.sampling.group_size, dtype=torch.float64)  # [Q, G]
+    algorithm.advantages(
+        Samples(
+            rewards=nothing,
+            parts=dict.fromkeys(recipe.rewards, nothing),
+            part_weights={name: spec.weight for name, spec in recipe.rewards.items()},
+            lengths=torch.ones_like(nothing, dtype=torch.int64),
+            truncated=torch.zeros_like(nothing, dtype=torch.bool),
+            signals={"contribution": nothing[:, 0], "values": nothing.unsqueeze(-1)},
+        )
+    )
+
+
 def _listening(
     recipe: Recipe,
     learner: Learner,
@@ -133,27 +170,12 @@ def _listening(
     settings = recipe.contribution
     if settings.on_policy == "options":
         return OptionProbabilities(learner, prompts.silent, _spelled)
-    if settings.success not in recipe.rewards:
-        raise ValueError(
-            f"contribution.success names the reward {settings.success!r}, which the recipe has not; "
-            f"expected one of {', '.join(recipe.rewards)}"
-        )
     return SilentRollouts(worker, scorer, prompts.silent, sampling, settings.silent_samples, settings.success)
 
 
 def _spelled(question: Question, choice: str) -> str:
     """An option as a completion that answers with it."""
     return sft_target(replace(question, answer=choice))
-
-
-def _shared_out(key: str, questions: int, processes: Processes) -> int:
-    """`questions`, if every process gets as many. Raises ValueError."""
-    if questions % processes.size:
-        raise ValueError(
-            f"{key} is {questions} and there are {processes.size} processes; expected a multiple of "
-            f"{processes.size}, such as {questions - questions % processes.size + processes.size}"
-        )
-    return questions
 
 
 def _scorer(recipe: Recipe) -> Scorer:
