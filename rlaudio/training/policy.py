@@ -145,10 +145,7 @@ def _head_logprobs(
         logprobs = logits.index_fill(-1, forbidden, float("-inf")).log_softmax(-1)
         chosen = targets.unsqueeze(-1)
     else:
-        if head_is_whole:
-            logits = _support_logits(family.head, hidden, support)  # [n, K]
-        else:
-            logits = family.head(hidden).gather(-1, support.clamp(min=0))
+        logits = _support_logits(family.head, hidden, support, head_is_whole)  # [n, K]
         logits = logits.float() / temperature
         logprobs = logits.masked_fill(support < 0, float("-inf")).log_softmax(-1)
         chosen = (support == targets.unsqueeze(-1)).int().argmax(-1, keepdim=True)
@@ -157,11 +154,12 @@ def _head_logprobs(
     return logprobs.gather(-1, chosen).squeeze(-1), entropy
 
 
-def _support_logits(head: torch.nn.Module, hidden: torch.Tensor, support: torch.Tensor) -> torch.Tensor:
-    """Logits [n, K] of the supported tokens alone: K rows of the projection instead of the vocabulary."""
+def _support_logits(
+    head: torch.nn.Module, hidden: torch.Tensor, support: torch.Tensor, head_is_whole: bool
+) -> torch.Tensor:
+    """Logits [n, K] of the supported tokens: where they are few, K rows of the projection and no others."""
     rows = support.clamp(min=0)
-    if type(head) is not torch.nn.Linear:  # it may carry an adapter, which its `weight` leaves out
-        return head(hidden).gather(-1, rows)
-    if support.shape[1] > NARROW_SUPPORT or head.bias is not None or not head.weight.numel():  # sharded
-        return head(hidden).gather(-1, rows)
-    return torch.einsum("nd,nkd->nk", hidden, head.weight[rows])
+    narrow = head_is_whole and support.shape[1] <= NARROW_SUPPORT
+    if narrow and type(head) is torch.nn.Linear and head.bias is None:  # `weight` leaves an adapter out
+        return torch.einsum("nd,nkd->nk", hidden, head.weight[rows])
+    return head(hidden).gather(-1, rows)
