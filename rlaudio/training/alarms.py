@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from rlaudio.training.sampling import has_spread
 from rlaudio.types import ScoredGroup
 
 logger = logging.getLogger(__name__)
@@ -67,7 +68,7 @@ class Alarms:
 
     def _flat(self, name: str, values: Sequence[np.ndarray]) -> bool:
         """Count a step's groups of values [G]; whether there has been no spread for too long."""
-        if any(_has_spread(of_group) for of_group in values):
+        if any(has_spread(of_group) for of_group in values):
             self._taught.add(name)
             self._flat_steps[name] = 0
         else:
@@ -78,8 +79,3 @@ class Alarms:
         if what not in self._said:
             self._said.add(what)
             logger.warning("%s", message)
-
-
-def _has_spread(values: np.ndarray) -> bool:
-    present = values[~np.isnan(values)]
-    return bool(len(present)) and bool(present.min() < present.max())

@@ -9,6 +9,7 @@ import torch
 
 from rlaudio.algorithms.algorithm import Algorithm, Samples
 from rlaudio.training.packing import Branch, Row
+from rlaudio.training.sampling import has_spread
 from rlaudio.types import ScoredGroup
 
 
@@ -113,8 +114,7 @@ def describe(scored: Sequence[ScoredGroup]) -> dict[str, float]:
 
 def _spread(totals: np.ndarray) -> float:
     """Standard deviation of the samples that have a value; exactly 0 where these are equal."""
-    present = totals[~np.isnan(totals)]
-    return float(present.std()) if len(present) and present.min() < present.max() else 0.0
+    return float(totals[~np.isnan(totals)].std()) if has_spread(totals) else 0.0
 
 
 def _mean(values: np.ndarray) -> float:

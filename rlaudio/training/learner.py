@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 import torch
 
-from rlaudio.algorithms.algorithm import Algorithm, Tokens
+from rlaudio.algorithms.algorithm import Algorithm, Tokens, completion_sum
 from rlaudio.models.family import ModelFamily
 from rlaudio.processes import ALONE, Processes
 from rlaudio.strategies.plain import Plain
@@ -172,8 +172,7 @@ class Learner:
             return old, batch.weights
         gap = old - batch.behaviour_logprobs  # [N]
         if self.correction.by == "sequence":
-            sums = torch.zeros_like(gap).index_add(0, batch.completions, gap)
-            gap = sums[batch.completions]
+            gap = completion_sum(gap, batch.completions)
         return old, batch.weights * gap.exp().clamp(max=self.correction.cap)
 
     def micro_batches(self, rows: Sequence[Row], mini_batch: int) -> Iterator[list[Row]]:

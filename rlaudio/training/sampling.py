@@ -81,7 +81,7 @@ def sample_step(
         scored = scorer.score(answered)
         own |= {len(groups) + processes.rank + i * processes.size: one for i, one in enumerate(scored)}
         groups += _in_order(processes.gather([_without_features(one) for one in scored]), questions)
-        with_spread = [i for i, one in enumerate(groups) if has_spread(one)]
+        with_spread = [i for i, one in enumerate(groups) if has_spread(one.total)]
         if len(with_spread) >= questions:
             break
     if rounds == 1:
@@ -105,9 +105,9 @@ def prompts_of_round(
     return [prompts.prompt(question) for question in processes.share(drawn)]
 
 
-def has_spread(one: ScoredGroup) -> bool:
-    """Whether two completions of the group have different rewards."""
-    present = one.total[~np.isnan(one.total)]
+def has_spread(rewards: np.ndarray) -> bool:
+    """Whether two of a group's rewards [G] differ; dropped ones, NaN, do not count."""
+    present = rewards[~np.isnan(rewards)]
     return bool(len(present)) and bool(present.min() < present.max())
 
 
