@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from rlaudio.algorithms.algorithm import Algorithm
+from rlaudio.algorithms.algorithm import Algorithm, Loss, Tokens
 from rlaudio.algorithms.grpo import GRPO
 from rlaudio.algorithms.ppo import PPO
 from rlaudio.algorithms.sft import SFT
@@ -139,6 +139,30 @@ def train(case: Case, strategy: Any, processes: Processes = ALONE) -> Result:
     return result
 
 
+@dataclass(frozen=True, kw_only=True)
+class Overflowing(SFT):
+    """A finite loss with an infinite gradient."""
+
+    def loss(self, tokens: Tokens) -> Loss:
+        found = super().loss(tokens)
+        found.total.register_hook(lambda gradient: gradient * torch.inf)
+        return found
+
+
+def refused(strategy: Any, processes: Processes) -> tuple[str, bool]:
+    """What is said of an update with an infinite gradient, and whether the weights stayed as they were."""
+    case = Case(Overflowing())
+    family, learner = opened(case, strategy, processes)
+    before, said = flat(family), "nothing"
+    try:
+        step(case, learner, recorded(case), 0)
+    except FloatingPointError as error:
+        said = str(error)
+    learner.weights()
+    learner.strategy.close()
+    return said, torch.equal(flat(family), before)
+
+
 def opened(case: Case, strategy: Any, processes: Processes) -> tuple[Qwen2_5Omni, Learner]:
     family = Qwen2_5Omni(path=TINY, device="cpu", **dict(case.model))
     reference = family.frozen_copy() if "reference" in case.algorithm.needs else None
@@ -231,9 +255,10 @@ def main(out: Path) -> None:
         for case in cases_of(strategy)
     }
     everywhere = processes.gather(results)
+    broken = processes.gather({name: refused(opener, processes) for name, opener in strategies().items()})
     untouched = torch.nn.functional.linear is linear
     if processes.first:
-        torch.save({"results": everywhere, "linear_untouched": untouched}, out)
+        torch.save({"results": everywhere, "refused": broken, "linear_untouched": untouched}, out)
     leave()
 
 

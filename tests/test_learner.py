@@ -18,6 +18,7 @@ from rlaudio.training.credit import assign_credit, describe
 from rlaudio.training.learner import Batching, Correction, Learner
 from rlaudio.training.packing import pack
 from rlaudio.training.policy import Distribution, token_logprobs
+from rlaudio.training.totals import Totals
 from rlaudio.types import RewardFailure, Sampling, ScoredGroup
 from tests.conftest import TINY, make_prompt
 
@@ -162,6 +163,22 @@ def fresh():
     return Qwen2_5Omni(path=TINY, device="cpu")
 
 
+def test_a_step_is_taken_at_the_learning_rate_of_its_number(family):
+    rows = assign_credit(sampled(family), GRPO(kl=0.0))
+    learner = Learner(family, GRPO(kl=0.0), replace(SETTINGS, schedule="linear"))
+    metrics = learner.step(rows, 15)
+    assert metrics["optimizer/lr"] == learner.strategy.optimizer.param_groups[0]["lr"] == SETTINGS.lr / 4
+
+
+def test_sampler_and_trainer_are_compared_before_the_policy_moves(family):
+    twin = fresh()
+    rows = assign_credit(sampled(family), GRPO(kl=0.0))
+    once = Learner(twin, GRPO(kl=0.0), SETTINGS).step(rows, 0)
+    twice = Learner(family, GRPO(kl=0.0), SETTINGS, batching=Batching(epochs=2)).step(rows, 0)
+    for name in ("rollout/mismatch_mean", "rollout/mismatch_max", "rollout/mismatch_pearson"):
+        assert twice[name] == once[name], name
+
+
 def test_mini_batches_are_updates_one_after_the_other(family):
     twin = fresh()
     scored = sampled(family, count=4)
@@ -248,6 +265,16 @@ def test_the_papers_log_probs_ignore_the_sampling_support(family):
         learner = Learner(fresh(), GRPO(kl=0.0), SETTINGS, distribution=distribution)
         gaps[on_support] = learner.step(rows, 0)["rollout/mismatch_mean"]
     assert gaps[True] < 1e-4 and gaps[False] > 0.05
+
+
+def test_the_logged_loss_is_the_mean_over_updates_and_its_parts_the_mean_over_tokens():
+    totals = Totals()
+    for loss, parts, weights in ((1.0, [1.0, 4.0], [0.75, 0.25]), (3.0, [2.0, 8.0], [0.5, 0.5])):
+        totals.count(torch.tensor(loss), {"loss/kl": torch.tensor(parts)}, torch.tensor(weights))
+    found = totals.means(updates=2)
+    assert found["loss/total"] == 2.0
+    assert found["loss/kl"] == (1.0 * 0.75 + 4.0 * 0.25 + 2.0 * 0.5 + 8.0 * 0.5) / 2
+    assert found["optimizer/tokens"] == 4.0
 
 
 def test_the_correlation_of_sampler_and_trainer_is_pearsons(family):

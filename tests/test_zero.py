@@ -76,6 +76,14 @@ def test_a_learner_that_loads_the_state_goes_on_to_the_last_bit(two, strategy):
         assert torch.equal(weights, found.weights)
 
 
+@pytest.mark.parametrize("strategy", (*STRATEGIES, *RARER))
+def test_an_update_whose_gradient_is_infinite_is_told_and_not_made(two, strategy):
+    for refused in two["refused"]:
+        said, stayed = refused[strategy]
+        assert said.startswith("optimizer/grad_norm came out as") and "the update was not made" in said
+        assert stayed
+
+
 @pytest.mark.parametrize(("strategy", "shares"), SHARED_OUT.items())
 def test_a_process_keeps_its_share_of_the_state(two, strategy, shares):
     whole = alone("sft").state_size
