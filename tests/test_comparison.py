@@ -179,6 +179,15 @@ arms:
     assert [r.training.max_rollouts for r in recipes(path).values()] == [320, 320, 77, None]
 
 
+def test_completions_that_the_baseline_plans_in_silence_count_too(write):
+    path = write("""
+base: tiny_weak_to_strong
+set: {curriculum: {rl_steps: 10}, sampling: {questions: 4, group_size: 8}, contribution: {silent_samples: 3}}
+arms: {ours: {algorithm: contribution_weighted}, grpo: {}}
+""")
+    assert {r.training.max_rollouts for r in recipes(path).values()} == {10 * 4 * (8 + 3)}
+
+
 def test_a_file_that_names_a_budget_gets_no_other(write):
     path = write(
         "base: tiny_weak_to_strong\nset: {training: {max_tokens: 9}}\narms: {a: {}, b: {algorithm: rloo}}\n"

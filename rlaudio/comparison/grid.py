@@ -276,7 +276,10 @@ def _default_budget(baseline: Recipe, origin: Origin) -> list[Layer]:
     training, steps = baseline.training, baseline.curriculum.options.get("rl_steps")
     if training.max_rollouts or training.max_tokens or not isinstance(steps, int):
         return []
-    planned = steps * baseline.sampling.questions * baseline.sampling.group_size
+    each = baseline.sampling.group_size  # completions of a question, those in silence included
+    if "contribution" in baseline.algorithm().needs and baseline.contribution.on_policy == "rollouts":
+        each += baseline.contribution.silent_samples
+    planned = steps * baseline.sampling.questions * each
     return [Layer({"training": {"max_rollouts": planned}}, {(): origin})]
 
 
