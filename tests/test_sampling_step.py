@@ -70,9 +70,22 @@ def test_the_last_round_fills_up_with_groups_without_spread(questions):
 def test_every_round_has_random_numbers_of_its_own(questions):
     """A later round may come to a question again: its completions must not be those of the round before."""
     worker = Scripted(says_yes_now_and_then)
-    step(questions[:1], worker=worker, rounds=3)
+    step([q for q in questions if int(q.id[1:]) % 3 == 0], worker=worker, rounds=3)
     keys = [key for _, _, key in worker.calls]
     assert keys[0] == (0, "rl", 0) and len(set(keys)) == len(keys) == 3
+
+
+@pytest.mark.parametrize(("rank", "asked"), [(0, {False: 2}), (1, {False: 1, True: 1})])
+def test_a_question_that_comes_again_in_a_step_is_answered_with_other_random_numbers(questions, rank, asked):
+    alone, shared = Scripted(says_yes_now_and_then), Scripted(says_yes_now_and_then)
+    everything = step(questions[:3], worker=alone)  # the fourth is the first of the next epoch
+    calls = {key: count for count, _, key in alone.calls}
+    assert calls == {(0, "rl", 0): 3, (0, "rl", 0, "again", 1): 1}
+    assert ids(everything.groups)[3] in ids(everything.groups)[:3]
+    process = Two(rank, 2)
+    object.__setattr__(process, "partner", [everything.groups[1 - rank :: 2]])
+    step(questions[:3], process, worker=shared)
+    assert {"again" in key: count for count, _, key in shared.calls} == asked
 
 
 def test_the_next_step_goes_on_where_the_last_one_stopped_drawing(questions):

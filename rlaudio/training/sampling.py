@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -13,7 +14,7 @@ from rlaudio.processes import Processes
 from rlaudio.prompts import PromptBuilder
 from rlaudio.rollout.worker import RolloutWorker, SeedKey
 from rlaudio.training.packing import Row
-from rlaudio.types import Group, Prompt, Sampling, ScoredGroup
+from rlaudio.types import Group, Prompt, Question, Sampling, ScoredGroup
 
 
 class Scores(Protocol):
@@ -76,7 +77,8 @@ def sample_step(
         asked = prompts_of_round(stage, prompts, first + len(groups), questions, draw_key, processes)
         # of its own, or a question that comes again in this step would be answered as before
         round_key = (*key, "round", number) if number else key
-        answered = worker.generate(asked, sampling, round_key)
+        drawn = stage.draw(first + len(groups), questions, *draw_key)
+        answered = _ask(worker, asked, processes.share(_times_before(drawn)), sampling, round_key)
         check_versions(answered, weights_version, max_lag)
         scored = scorer.score(answered)
         own |= {len(groups) + processes.rank + i * processes.size: one for i, one in enumerate(scored)}
@@ -126,6 +128,29 @@ def check_versions(groups: Sequence[Group], current: int, max_lag: int = 0) -> N
 def mean_lag(groups: Sequence[ScoredGroup], current: int) -> float:
     """By how many steps the weights that sampled are older than the current ones, on average."""
     return float(np.mean([current - c.weights_version for one in groups for c in one.group.completions]))
+
+
+def _times_before(drawn: Sequence[Question]) -> list[int]:
+    """How often each question stands among those before it: a stage may be smaller than a step."""
+    seen: Counter[str] = Counter()
+    found = []
+    for question in drawn:
+        found.append(seen[question.id])
+        seen[question.id] += 1
+    return found
+
+
+def _ask(
+    worker: RolloutWorker, prompts: Sequence[Prompt], repeats: Sequence[int], sampling: Sampling, key: SeedKey
+) -> list[Group]:
+    """One group per prompt; a question that comes again in the round gets random numbers of its own."""
+    groups: dict[int, Group] = {}
+    for repeat in sorted({0, *repeats}):
+        places = [place for place, number in enumerate(repeats) if number == repeat]
+        own_key = (*key, "again", repeat) if repeat else key
+        answered = worker.generate([prompts[place] for place in places], sampling, own_key)
+        groups |= dict(zip(places, answered, strict=True))
+    return [groups[place] for place in range(len(prompts))]
 
 
 def _in_order(shares: Sequence[Sequence[ScoredGroup]], count: int) -> list[ScoredGroup]:
