@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-import torch
 
-from rlaudio.algorithms.algorithm import Samples
+from rlaudio.algorithms.rehearsal import rehearse
 from rlaudio.algorithms.sft import SFT
 from rlaudio.answers import sft_target
 from rlaudio.curricula.stage import Stage
@@ -52,7 +51,7 @@ def check_stages_can_train(
         else:
             _check_share("sampling.questions", recipe.sampling.questions, processes)
             _scorer(recipe)
-            _try_algorithm(recipe)
+            _rehearse(recipe)
 
 
 def sft_course(
@@ -134,26 +133,18 @@ def _check_share(key: str, questions: int, processes: Processes) -> None:
         )
 
 
-def _try_algorithm(recipe: Recipe) -> None:
-    """Ask for the advantages of a group as large as the recipe's, all of whose rewards are 0."""
+def _rehearse(recipe: Recipe) -> None:
+    """Try the algorithm, and what it asks for, before anything is computed. Raises ValueError."""
     algorithm, settings = recipe.algorithm(), recipe.contribution
-    rollouts = "contribution" in algorithm.needs and settings.on_policy == "rollouts"
+    rollouts = "contribution" in getattr(algorithm, "needs", ()) and settings.on_policy == "rollouts"
     if rollouts and settings.success not in recipe.rewards:
         raise ValueError(
             f"contribution.success names the reward {settings.success!r}, which the recipe has not; "
             f"expected one of {', '.join(recipe.rewards)}"
         )
-    nothing = torch.zeros(1, recipe.sampling.group_size, dtype=torch.float64)  # [Q, G]
-    algorithm.advantages(
-        Samples(
-            rewards=nothing,
-            parts=dict.fromkeys(recipe.rewards, nothing),
-            part_weights={name: spec.weight for name, spec in recipe.rewards.items()},
-            lengths=torch.ones_like(nothing, dtype=torch.int64),
-            truncated=torch.zeros_like(nothing, dtype=torch.bool),
-            signals={"contribution": nothing[:, 0], "values": nothing.unsqueeze(-1)},
-        )
-    )
+    weights = {name: spec.weight for name, spec in recipe.rewards.items()}
+    name = recipe.algorithm.use
+    rehearse(algorithm, name, group_size=recipe.sampling.group_size, reward_weights=weights)
 
 
 def _listening(

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from rlaudio.algorithms.algorithm import Algorithm, Samples
+from rlaudio.algorithms.rehearsal import check_advantages
 from rlaudio.training.packing import Branch, Row
 from rlaudio.training.sampling import has_spread
 from rlaudio.types import ScoredGroup
@@ -42,7 +43,8 @@ def assign_credit(
     normalisations go over all of them. They are dealt to `mini_batches` updates in their order.
     """
     samples = samples_of(scored, signals)
-    advantages = algorithm.advantages(samples)  # [Q, G] or [Q, G, C]
+    advantages = check_advantages(algorithm.advantages(samples), samples, type(algorithm).__name__)
+    # [Q, G] or [Q, G, C] -> [Q, G, C]
     by_token = advantages if advantages.dim() == 3 else advantages.unsqueeze(-1).expand(*samples.mask.shape)
     kept = ~by_token[..., 0].isnan() & ~samples.rewards.isnan()  # [Q, G]
     returns = algorithm.returns(samples) if "values" in algorithm.needs else None  # type: ignore[attr-defined]

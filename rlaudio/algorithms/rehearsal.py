@@ -1,0 +1,157 @@
+"""Does an algorithm do what it must? Asked on a made-up step, before a run has computed anything.
+
+A method that is missing, a shape that is wrong or a loss that is not finite would otherwise show after the
+warm start, or not at all: advantages [Q] broadcast where there are as many questions as completions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import torch
+
+from rlaudio.algorithms.algorithm import Algorithm, Need, Samples, Tokens
+
+T = TypeVar("T")
+METHODS = {"needs": "", "advantages": "(samples)", "weights": "(lengths)", "loss": "(tokens)"}
+OF_CRITICS = {"value_lr": "", "returns": "(samples)"}
+LONGEST = 5  # tokens of a completion
+
+
+def rehearse(
+    algorithm: Algorithm, name: str, *, group_size: int, reward_weights: Mapping[str, float]
+) -> None:
+    """Have the algorithm make advantages, weights and a loss with a gradient of groups as the recipe's.
+
+    It is given what its `needs` name and no more. Raises ValueError that names the algorithm and what is
+    wrong with what it gave; what it refuses itself, by a ValueError of its own, it refuses here.
+    """
+    _check_methods(algorithm, name, METHODS)
+    critic = "values" in algorithm.needs
+    if critic:
+        _check_methods(algorithm, name, OF_CRITICS)
+    questions = 3 if group_size != 3 else 4  # not as many as completions: their axes cannot be mistaken
+    samples = _samples(questions, group_size, reward_weights, algorithm.needs)
+    advantages = check_advantages(_call(name, "advantages", algorithm.advantages, samples), samples, name)
+    by_token = advantages if advantages.dim() == 3 else advantages.unsqueeze(-1).expand(samples.mask.shape)
+    kept = ~by_token[..., 0].isnan()  # [Q, G]
+    lengths = samples.lengths[kept]  # [S]
+    weights = _call(name, "weights", algorithm.weights, lengths)
+    _check(name, "weights", weights, lengths.shape, "one weight for each of the lengths [S]")
+    exists = samples.mask & kept.unsqueeze(-1)  # [Q, G, C]
+    returns = torch.zeros(exists.shape)
+    if critic:
+        returns = _call(name, "returns", algorithm.returns, samples)  # type: ignore[attr-defined]
+        _check(name, "returns", returns, exists.shape, "a return for every token [Q, G, C]", exists)
+    tokens = _tokens(by_token[exists], weights, lengths, returns[exists], algorithm.needs)
+    loss = _call(name, "loss", algorithm.loss, tokens)
+    _check(name, "loss's total", loss.total, torch.Size([]), "a scalar")
+    for part, values in loss.parts.items():
+        _check(name, f"loss's part {part!r}", values, tokens.logprobs.shape, "a value for every token [N]")
+    _call(name, "the loss's gradient", loss.total.backward)
+    _check(name, "the loss's gradient", tokens.logprobs.grad, tokens.logprobs.shape, "one for every log-prob")
+
+
+def check_advantages(advantages: Any, samples: Samples, name: str) -> torch.Tensor:
+    """The advantages, if they are [Q, G] or [Q, G, C]. Raises ValueError."""
+    shapes = (samples.rewards.shape, samples.mask.shape)
+    found = tuple(advantages.shape) if isinstance(advantages, torch.Tensor) else type(advantages).__name__
+    if found in [tuple(shape) for shape in shapes]:
+        return advantages
+    raise ValueError(
+        f"algorithm {name}: advantages gave {found}; expected a tensor [Q, G], {tuple(shapes[0])}, or "
+        f"[Q, G, C], {tuple(shapes[1])}"
+    )
+
+
+def _check_methods(algorithm: Algorithm, name: str, wanted: Mapping[str, str]) -> None:
+    missing = [
+        f"{method}{arguments}" for method, arguments in wanted.items() if not hasattr(algorithm, method)
+    ]
+    if missing:
+        raise ValueError(
+            f"algorithm {name} has no {', no '.join(missing)}; expected what rlaudio/algorithms/algorithm.py "
+            "describes; rloo.py beside it is a short example"
+        )
+
+
+def _check(
+    name: str, what: str, found: Any, shape: torch.Size, wanted: str, where: torch.Tensor | None = None
+) -> None:
+    """Refuse what is no tensor of the shape, finite, at least `where`. Raises ValueError."""
+    if not isinstance(found, torch.Tensor) or found.shape != shape:
+        given = tuple(found.shape) if isinstance(found, torch.Tensor) else type(found).__name__
+        raise ValueError(f"algorithm {name}: {what} is {given}; expected {wanted}, {tuple(shape)}")
+    if not (found if where is None else found[where]).isfinite().all():
+        raise ValueError(f"algorithm {name}: {what} is not finite on a made-up step of ordinary numbers")
+
+
+def _call(name: str, what: str, method: Callable[..., T], *arguments: Any) -> T:
+    """What the algorithm's method gives. Raises ValueError with its name for whatever it raises."""
+    try:
+        return method(*arguments)
+    except ValueError:
+        raise
+    except Exception as error:  # whatever a researcher's file raises
+        raise ValueError(f"algorithm {name}: {what} raised {type(error).__name__}: {error}") from error
+
+
+# --- a made-up step ------------------------------------------------------------------------------
+
+
+def _samples(
+    questions: int, group_size: int, reward_weights: Mapping[str, float], needs: frozenset[Need]
+) -> Samples:
+    generator = torch.Generator().manual_seed(0)
+    shape = (questions, group_size)
+    parts = {
+        name: torch.randint(0, 2, shape, generator=generator, dtype=torch.float64) for name in reward_weights
+    }
+    lengths = torch.randint(1, LONGEST + 1, shape, generator=generator)
+    lengths[0, 0] = LONGEST
+    signals = {
+        "contribution": torch.linspace(-0.5, 1.0, questions),
+        "values": torch.zeros(*shape, LONGEST),
+    }
+    return Samples(
+        rewards=torch.stack([weight * parts[name] for name, weight in reward_weights.items()]).sum(0),
+        parts=parts,
+        part_weights=dict(reward_weights),
+        lengths=lengths,
+        truncated=torch.zeros(shape, dtype=torch.bool),
+        signals={need: signals[need] for need in signals if need in needs},
+    )
+
+
+def _tokens(
+    advantages: torch.Tensor,
+    weights: torch.Tensor,
+    lengths: torch.Tensor,
+    returns: torch.Tensor,
+    needs: frozenset[Need],
+) -> Tokens:
+    """The kept tokens of the step as one micro-batch, under a policy that has moved a little."""
+    generator = torch.Generator().manual_seed(1)
+    count = int(lengths.sum())
+
+    def near(values: torch.Tensor) -> torch.Tensor:
+        return values + 0.1 * torch.randn(count, generator=generator)
+
+    old = near(torch.full((count,), -1.0))
+    values = torch.zeros(count)
+    signals: dict[str, torch.Tensor] = {}
+    if "reference" in needs:
+        signals["reference"] = near(old)
+    if "silence" in needs or "silence_gradient" in needs:
+        signals["silence"] = near(old).requires_grad_("silence_gradient" in needs)
+    if "values" in needs:
+        signals |= {"values": near(values).requires_grad_(), "old_values": values, "returns": returns.float()}
+    return Tokens(
+        logprobs=near(old).requires_grad_(),
+        old_logprobs=old,
+        advantages=advantages.float(),
+        weights=weights.repeat_interleave(lengths).float(),
+        completions=torch.arange(len(lengths)).repeat_interleave(lengths),
+        signals=signals,
+    )
