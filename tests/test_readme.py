@@ -3,6 +3,12 @@
 import re
 from pathlib import Path
 
+from click.testing import CliRunner
+
+from rlaudio.algorithms.rehearsal import rehearse
+from rlaudio.cli import main
+from rlaudio.comparison.grid import read_comparison
+from rlaudio.data.audiomcq import audiomcq
 from rlaudio.metrics import markdown_table
 from rlaudio.plugins import bind
 from rlaudio.recipe import load_recipe
@@ -27,6 +33,37 @@ def test_the_recipe_it_shows_is_a_recipe(tmp_path):
     (text,) = re.findall(r"```yaml\n(extends: .*?)```", README, re.DOTALL)
     (tmp_path / "shown.yaml").write_text(text, encoding="utf-8")
     assert load_recipe(tmp_path / "shown.yaml").curriculum.use == "weak_to_strong"
+
+
+def test_the_algorithm_it_shows_works(tmp_path):
+    (code,) = re.findall(r"```python\n(# above_median.py\n.*?)```", README, re.DOTALL)
+    (tmp_path / "above_median.py").write_text(code, encoding="utf-8")
+    found = bind("algorithm", {"use": "./above_median.py", "scale": 0.5}, relative_to=tmp_path)
+    rehearse(found(), "above_median", group_size=4, reward_weights={"correct": 1.0})
+
+
+def test_the_comparison_it_shows_is_a_comparison(tmp_path):
+    (text,) = re.findall(r"```yaml\n(base: .*?)```", README, re.DOTALL)
+    (tmp_path / "shown.yaml").write_text(text, encoding="utf-8")
+    assert len(read_comparison(tmp_path / "shown.yaml").runs()) == 9
+
+
+def test_the_row_of_data_it_shows_is_read(tmp_path):
+    (row,) = re.findall(r"^    (\{\"id\": .*\})$", README, re.MULTILINE)
+    (tmp_path / "data.jsonl").write_text(row + "\n", encoding="utf-8")
+    (question,) = audiomcq(path=tmp_path / "data.jsonl")
+    assert question.audio_path == tmp_path / "clips" / "dog.wav" and question.answer == "a dog"
+
+
+def test_the_plan_it_shows_is_what_the_command_prints():
+    command = "explain weak_to_strong_qwen2_5_omni_7b --hardware h100 --devices 8"
+    assert f"`rlaudio {command}`" in README
+    (shown,) = re.findall(
+        r"^    (RL step on each device.*?on each device)\n\n", README, re.DOTALL | re.MULTILINE
+    )
+    printed = CliRunner().invoke(main, command.split()).stdout
+    lines = [line.strip() for line in shown.splitlines()]
+    assert "\n".join(lines) in "\n".join(line.strip() for line in printed.splitlines())
 
 
 def test_every_file_it_names_is_there():
