@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -23,7 +24,9 @@ LAUNCHER = (
 )
 SERVE = "vllm.entrypoints.openai.api_server"  # `vllm serve`, whose command the CPU build cannot run
 SECONDS_TO_END = 30.0
-TAIL = 4_000  # characters of what it said last
+ERROR = re.compile(r"(?:^|\] )(\w+(?:Error|Exception): .+)$", re.MULTILINE)  # the last line of a traceback
+ERRORS_TOLD = 4
+TAIL = 2_000  # characters of a log without errors
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 
 
@@ -55,10 +58,12 @@ class ServerProcess:
 
     @property
     def said(self) -> str:
-        """The end of its log."""
+        """The errors in its log, the first of which is most often the cause, or else the log's end."""
         self._log.seek(0)
         text = self._log.read().strip()
-        return f"; it said last:\n{text[-TAIL:]}" if text else ""
+        errors = list(dict.fromkeys(ERROR.findall(text)))[:ERRORS_TOLD]
+        told = "\n".join(errors) or text[-TAIL:]
+        return f"; it said:\n{told}" if told else ""
 
     def stop(self) -> None:
         """End the server and what it started."""

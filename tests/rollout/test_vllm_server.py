@@ -128,6 +128,12 @@ def taken(policy, vllm_server_worker):
     vllm_server_worker.load_weights(policy.named_weights(), version=0)
 
 
+@pytest.mark.slow
+def test_a_server_that_does_not_start_says_why(needs_vllm, policy):
+    with pytest.raises(ValueError, match=r"(?s)ended with 1; .*ValueError: Available memory .*lower rollout"):
+        VllmServer(policy, kv_cache_gb=1e6)
+
+
 # --- one server ----------------------------------------------------------------------------------
 
 
