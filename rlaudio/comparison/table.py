@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from rlaudio.comparison.results import Estimate, HeldOut, Results
+from rlaudio.comparison.accuracy import Estimate, HeldOut
+from rlaudio.comparison.results import Results
 from rlaudio.report.numbers import duration, p_value, percent, signed, thousands
 
 SHOWN = (("strong", "audio"), ("strong", "silence"), ("weak", "audio"), ("all", "audio"))

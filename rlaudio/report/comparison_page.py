@@ -21,7 +21,9 @@ from rlaudio.report.files import write_text
 from rlaudio.report.numbers import FILTERS, percent, percent_mark, short_number, signed, thousands
 
 if TYPE_CHECKING:
-    from rlaudio.comparison.results import ArmResult, Estimate, HeldOut, Results
+    from rlaudio.comparison.accuracy import Estimate, HeldOut
+    from rlaudio.comparison.curves import ArmResult
+    from rlaudio.comparison.results import Results
 
 PAGE = "comparison.html"
 # Title of a row of small charts and its metric; those that no arm logged are left out.
