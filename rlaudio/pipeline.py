@@ -24,12 +24,13 @@ from rlaudio.contribution.summary import LabelSummary, summarise
 from rlaudio.curricula.stage import Stage, check_stages
 from rlaudio.data.audit import audit
 from rlaudio.data.splits import check_disjoint
-from rlaudio.evaluation.accuracy import Evaluation, evaluate
+from rlaudio.evaluation.accuracy import Evaluation
+from rlaudio.evaluation.from_recipe import evaluate_set
 from rlaudio.memory import peak_memory_gb
 from rlaudio.models.family import ModelFamily, resolve_model_path
 from rlaudio.pretraining.from_recipe import with_built_models
 from rlaudio.processes import ALONE, Processes, join
-from rlaudio.prompts import PromptBuilder
+from rlaudio.prompts import prompts_for
 from rlaudio.randomness import generator
 from rlaudio.recipe import Recipe
 from rlaudio.report.files import read_json, read_rows, write_json, write_rows
@@ -37,23 +38,14 @@ from rlaudio.report.page import write_report
 from rlaudio.report.run_folder import FollowedFolder, RunFolder
 from rlaudio.report.summary import build_summary
 from rlaudio.resuming import check_data, check_world, recipe_to_resume
-from rlaudio.rollout.one_step_off import OneStepOff
-from rlaudio.rollout.reopened import Reopened
+from rlaudio.rollout.reopened import Reopened, open_engine
 from rlaudio.rollout.transformers import Transformers
-from rlaudio.rollout.worker import RolloutWorker
-from rlaudio.training.checkpoint import Cursor, latest_checkpoint, save_checkpoint, save_model, tidy
-from rlaudio.training.courses import check_stages_can_train, rl_course, sft_course
-from rlaudio.training.interrupt import stop_request
-from rlaudio.training.kept_step import keep_step
-from rlaudio.training.learner import Learner
-from rlaudio.training.loop import Course, train
-from rlaudio.training.nonfinite import BrokenStep
+from rlaudio.stages import FINAL, stage_names, train_stages
+from rlaudio.training.courses import check_stages_can_train
 from rlaudio.types import Question
 
 logger = logging.getLogger(__name__)
 
-CHECKPOINTS = "checkpoints"
-FINAL = "final"  # the trained model, an ordinary Hugging Face folder
 Part = Literal["labels", "base", "sft"]  # how far a run may be taken: labels, base evaluation, all before RL
 
 
@@ -101,7 +93,7 @@ def run(recipe: Recipe, out: Path, *, resume: bool = False, until: Part | None =
             return folder.path
         if not processes.from_first((folder.path / FINAL).is_dir):
             with _clock(folder, "train"):
-                _train(recipe, stages, data, folder, processes, only_sft=until == "sft")
+                train_stages(recipe, stages, data.held_out, folder, processes, only_sft=until == "sft")
         if until == "sft":
             return folder.path
         _keep_samples(recipe, stages, data, folder)
@@ -125,17 +117,6 @@ def load_data(recipe: Recipe) -> Data:
     return Data(train_set, held_out)
 
 
-def prompts_for(recipe: Recipe, family: ModelFamily) -> PromptBuilder:
-    """The recipe's way of asking, for one model."""
-    return PromptBuilder(
-        family,
-        style=recipe.prompt.style,
-        system=recipe.prompt.system,
-        max_seconds=recipe.audio.max_seconds,
-        too_long=recipe.audio.too_long,
-    )
-
-
 def open_voters(recipe: Recipe, processes: Processes = ALONE) -> dict[str, Voter]:
     """The recipe's voters by name; weights are loaded when the first answer is asked for.
 
@@ -154,30 +135,6 @@ def open_voters(recipe: Recipe, processes: Processes = ALONE) -> dict[str, Voter
             digest=folder_digest(Path(resolve_model_path(path))),
         )
     return voters
-
-
-def evaluate_set(
-    recipe: Recipe,
-    family: ModelFamily,
-    worker: RolloutWorker,
-    questions: Sequence[Question],
-    name: str,
-    processes: Processes = ALONE,
-) -> Evaluation:
-    """Greedy accuracy of a model on one held-out set, as the recipe's evaluation section says."""
-    return evaluate(
-        questions,
-        prompts_for(recipe, family),
-        worker,
-        controls=recipe.evaluation.controls,
-        matcher=recipe.evaluation.matcher,
-        batch_questions=recipe.evaluation.batch_questions,
-        seed=recipe.seed,
-        max_new_tokens=recipe.sampling.max_new_tokens,
-        resamples=recipe.evaluation.bootstrap,
-        label=name,
-        processes=processes,
-    )
 
 
 def ask_voters(recipe: Recipe, questions: Sequence[Question], place: Path) -> Labels:
@@ -297,7 +254,7 @@ def _evaluate_model(
     label: str,
     processes: Processes = ALONE,
 ) -> dict[str, Evaluation]:
-    with closing(_open_engine(recipe, family, processes)) as worker:
+    with closing(open_engine(recipe.rollout, family, processes)) as worker:
         return {
             name: evaluate_set(recipe, family, worker, questions, f"{label}: {name}", processes)
             for name, questions in held_out.items()
@@ -312,86 +269,9 @@ def _write_evaluations(results: Mapping[str, Evaluation], folder: Path, name: st
     write_json(folder / f"{name}.json", {held_out: result.to_dict() for held_out, result in results.items()})
 
 
-def _train(
-    recipe: Recipe,
-    stages: Sequence[Stage],
-    data: Data,
-    folder: RunFolder,
-    processes: Processes,
-    *,
-    only_sft: bool = False,
-) -> None:
-    """Train all stages from the latest checkpoint on and write the final model; or those before RL alone."""
-    checkpoints = folder.path / CHECKPOINTS
-    resumed = processes.from_first(partial(latest_checkpoint, checkpoints))
-    processes.from_first(partial(tidy, checkpoints, recipe.training.keep))
-    cursor = resumed.cursor if resumed else Cursor()
-    family = recipe.model(path=str(resumed.model)) if resumed else recipe.model()
-    prompts = prompts_for(recipe, family)
-    names = _names(stages)
-    if cursor.stage < len(stages):
-        folder.truncate_metrics(names[cursor.stage], cursor.step)
-
-    def save(at: Cursor, learner: Learner | None, ahead: OneStepOff | None = None) -> None:
-        state = learner.strategy.state_dict() if learner else None
-        waiting = ahead.state_dict() if ahead else None
-        save_checkpoint(checkpoints, at, family, state, recipe.training.keep, processes, waiting)
-
-    with stop_request() as request:
-        for number in range(cursor.stage, len(stages)):
-            if only_sft and stages[number].kind == "rl":
-                return
-            course = _open_course(recipe, names[number], stages[number], family, prompts, folder, processes)
-            if resumed and cursor.step and (state := resumed.learner_state(processes.rank)):
-                course.learner.strategy.load_state_dict(state)
-                if course.ahead and (waiting := resumed.sampled_ahead(processes.rank)):
-                    course.ahead.load_state_dict(waiting)
-            with closing(course.worker), closing(course.learner.strategy):
-                cursor = train(
-                    course,
-                    prompts,
-                    folder,
-                    start=cursor,
-                    seed=recipe.seed,
-                    save=partial(save, ahead=course.ahead),
-                    save_every=recipe.training.save_every,
-                    keep_broken=partial(_keep_broken, recipe, folder, course),
-                    evaluate=partial(_measure, recipe, family, data, processes, course),
-                    evaluate_every=recipe.evaluation.every,
-                    stop_requested=lambda: any(processes.gather(request.made)),
-                )
-            cursor = Cursor(number + 1, weights_version=cursor.weights_version)
-            save(cursor, None)
-    processes.from_first(partial(save_model, folder.path / FINAL, family.export))
-
-
-def _keep_broken(
-    recipe: Recipe, folder: RunFolder, course: Course, broken: BrokenStep, at: Cursor, learner: Learner
-) -> str:
-    """Keep the step that came upon NaN or infinity, and say how to look at it and how to go on."""
-    try:
-        step, kept = keep_step(
-            broken,
-            learner,
-            recipe,
-            folder.path / "replay",
-            stage=course.name,
-            kind=course.stage.kind,
-            step=at.step + 1,
-        )
-    except OSError as error:
-        return f"step {at.step + 1} of stage {course.name}: {broken}; the step could not be kept: {error}"
-    return (
-        f"{step.where}: {broken}; the step is kept in {kept}: see what is wrong with it by 'rlaudio replay "
-        f"{kept}'. Once the cause is mended continue with --resume from the latest checkpoint; it computes "
-        "the same numbers again, so for other settings begin a new run from that checkpoint's weights: "
-        f"another --out and -o model.path={folder.path / CHECKPOINTS}/STAGE-STEP/model"
-    )
-
-
 def _keep_samples(recipe: Recipe, stages: Sequence[Stage], data: Data, folder: RunFolder) -> None:
     """Keep a few groups of the last RL step with their audio, for the page."""
-    name = _names(stages)[-1]
+    name = stage_names(stages)[-1]
     steps = [row["step"] for row in read_rows(folder.path / "metrics.jsonl") if row["stage"] == name]
     if stages[-1].kind != "rl" or not steps or (folder.path / "samples" / "samples.json").exists():
         return
@@ -405,64 +285,9 @@ def _keep_samples(recipe: Recipe, stages: Sequence[Stage], data: Data, folder: R
     )
 
 
-def _open_course(
-    recipe: Recipe,
-    name: str,
-    stage: Stage,
-    family: ModelFamily,
-    prompts: PromptBuilder,
-    folder: RunFolder,
-    processes: Processes,
-) -> Course:
-    if stage.kind == "sft":
-        return sft_course(name, stage, recipe, family, processes)
-    reference = None
-    if "reference" in recipe.algorithm().needs:
-        reference = _reference(family, folder.path / "reference" / name, processes)
-    if recipe.sampling.max_lag:  # what samples ahead has a model of its own
-        worker: RolloutWorker = OneStepOff(_open_engine(recipe, recipe.model(), processes))
-    else:
-        worker = _open_engine(recipe, family, processes)
-    return rl_course(name, stage, recipe, family, worker, reference, prompts, processes)
-
-
-def _open_engine(recipe: Recipe, family: ModelFamily, processes: Processes) -> RolloutWorker:
-    """The recipe's worker. One whose engine dies is opened anew, unless others must open theirs with it."""
-    return Reopened(recipe.rollout, family) if processes.size == 1 else recipe.rollout(family)
-
-
-def _reference(family: ModelFamily, kept: Path, processes: Processes) -> ModelFamily:
-    """The policy as it was when the stage began; a resumed run finds it in the folder `kept`.
-
-    With an adapter that is the base and the adapter as SFT left it, not the base alone: KL to the base
-    would pull the policy back behind its warm start.
-    """
-    if processes.from_first(kept.is_dir):
-        return family.frozen_copy(kept)
-    processes.from_first(partial(save_model, kept, family.save))
-    return family.frozen_copy()
-
-
 def _report(folder: RunFolder) -> Path:
     folder.write_json("summary.json", build_summary_of(folder))
     return write_report(folder.path)
-
-
-def _measure(
-    recipe: Recipe, family: ModelFamily, data: Data, processes: Processes, course: Course
-) -> dict[str, float]:
-    """Held-out accuracy in the midst of training, by metric name."""
-    worker = Transformers(family) if course.stage.kind == "sft" else course.worker
-    name, questions = next(iter(data.held_out.items()))
-    result = evaluate_set(recipe, family, worker, questions, f"evaluate: {name}", processes)
-    heard = [row for row in result.rows if row.control == "audio"]
-    accuracies = {
-        f"eval/{contribution}_{control}": value
-        for contribution, of_control in result.accuracy_by_contribution().items()
-        for control, value in of_control.items()
-        if value is not None
-    }
-    return accuracies | {"eval/unparsed": sum(row.unparsed for row in heard) / max(1, len(heard))}
 
 
 # --- helpers -------------------------------------------------------------------------------------
@@ -488,15 +313,6 @@ def _with_known_truth(questions: Sequence[Question]) -> list[Question]:
     return [
         q if q.text_answerable is None else replace(q, contribution="weak" if q.text_answerable else "strong")
         for q in questions
-    ]
-
-
-def _names(stages: Sequence[Stage]) -> list[str]:
-    """A name for every stage, unique in its run: its kind, numbered where a kind comes twice."""
-    kinds = [stage.kind for stage in stages]
-    return [
-        kind if kinds.count(kind) == 1 else f"{kind}-{kinds[: number + 1].count(kind)}"
-        for number, kind in enumerate(kinds)
     ]
 
 

@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 
 from rlaudio.audio.controls import silence
 from rlaudio.audio.reading import TooLong, read_clip
+from rlaudio.recipe import Recipe
 from rlaudio.types import Clip, Prompt, Question
 
 logger = logging.getLogger(__name__)
@@ -121,3 +122,14 @@ class PromptBuilder:
             self._truncated.add(question.audio_path)
             logger.info("question %s: %s cut to %g s", question.id, question.audio_path, self.max_seconds)
         return clip
+
+
+def prompts_for(recipe: Recipe, family: PromptMaker) -> PromptBuilder:
+    """The recipe's way of asking, for one model."""
+    return PromptBuilder(
+        family,
+        style=recipe.prompt.style,
+        system=recipe.prompt.system,
+        max_seconds=recipe.audio.max_seconds,
+        too_long=recipe.audio.too_long,
+    )

@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from rlaudio.comparison.grid import Run
-from rlaudio.pipeline import CHECKPOINTS, Part
+from rlaudio.pipeline import Part
 from rlaudio.report.run_folder import LOCK, RunFolder
 from rlaudio.resuming import VERSIONS
 from rlaudio.schema import Recipe
+from rlaudio.stages import CHECKPOINTS
 
 SHARED = "shared"
 COMPLETE = "complete.json"  # written last; a shared folder without it is resumed, not copied

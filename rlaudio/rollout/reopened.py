@@ -8,10 +8,18 @@ from collections.abc import Callable, Iterable, Sequence
 import torch
 
 from rlaudio.models.family import ModelFamily
+from rlaudio.processes import Processes
 from rlaudio.rollout.worker import EngineDied, RolloutWorker, SeedKey
 from rlaudio.types import Group, Prompt, Sampling
 
 logger = logging.getLogger(__name__)
+
+
+def open_engine(
+    open_worker: Callable[[ModelFamily], RolloutWorker], family: ModelFamily, processes: Processes
+) -> RolloutWorker:
+    """The worker. One whose engine dies is opened anew, unless others must open theirs with it."""
+    return Reopened(open_worker, family) if processes.size == 1 else open_worker(family)
 
 
 class Reopened:

@@ -1,0 +1,37 @@
+"""Evaluation as a recipe says: its controls, matcher and prompts, for one model and one held-out set."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rlaudio.evaluation.accuracy import Evaluation, evaluate
+from rlaudio.models.family import ModelFamily
+from rlaudio.processes import ALONE, Processes
+from rlaudio.prompts import prompts_for
+from rlaudio.recipe import Recipe
+from rlaudio.rollout.worker import RolloutWorker
+from rlaudio.types import Question
+
+
+def evaluate_set(
+    recipe: Recipe,
+    family: ModelFamily,
+    worker: RolloutWorker,
+    questions: Sequence[Question],
+    name: str,
+    processes: Processes = ALONE,
+) -> Evaluation:
+    """Greedy accuracy of a model on one held-out set, as the recipe's evaluation section says."""
+    return evaluate(
+        questions,
+        prompts_for(recipe, family),
+        worker,
+        controls=recipe.evaluation.controls,
+        matcher=recipe.evaluation.matcher,
+        batch_questions=recipe.evaluation.batch_questions,
+        seed=recipe.seed,
+        max_new_tokens=recipe.sampling.max_new_tokens,
+        resamples=recipe.evaluation.bootstrap,
+        label=name,
+        processes=processes,
+    )
