@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import zip_longest
 from typing import Literal
 
 import numpy as np
@@ -16,6 +14,7 @@ from rlaudio.models.family import ModelFamily
 from rlaudio.processes import ALONE, Processes
 from rlaudio.strategies.plain import Plain
 from rlaudio.strategies.strategy import OptimizerSettings, Strategy
+from rlaudio.training.company import Micro, in_step
 from rlaudio.training.nonfinite import BrokenStep
 from rlaudio.training.packing import Batch, Row, micro_batches, pack, repeated
 from rlaudio.training.policy import Distribution, Policy, PolicyOutput, token_logprobs
@@ -95,7 +94,7 @@ class Learner:
         norms: list[float] = []
         for epoch in range(self.batching.epochs):
             for mini_batch in range(self.batching.mini_batches):
-                micro = self._in_step(self.micro_batches(learned, mini_batch), learned)
+                micro = self._in_step(learned, self.micro_batches(learned, mini_batch))
                 if not micro:
                     continue
                 try:
@@ -120,7 +119,7 @@ class Learner:
         if not names:
             return list(rows)
         measured: dict[int, Row] = {}
-        for micro in self._in_step(micro_batches(rows, self.batching.micro_batch_tokens), rows):
+        for micro in self._in_step(rows, micro_batches(rows, self.batching.micro_batch_tokens)):
             found = self._signals(micro, names)
             measured |= {id(row): with_signals(row, found) for row in micro.rows}
         return [measured[id(row)] for row in rows]
@@ -135,7 +134,7 @@ class Learner:
 
     # --- one update ----------------------------------------------------------------------------
 
-    def _accumulate(self, every: Sequence[_Micro], totals: Totals, unmoved: bool) -> None:
+    def _accumulate(self, every: Sequence[Micro], totals: Totals, unmoved: bool) -> None:
         """Gradients of one update, and its metrics; `unmoved`: the weights are still the sampler's."""
         own = Totals()
         for number, micro in enumerate(every, start=1):
@@ -181,31 +180,9 @@ class Learner:
         part = part if self.batching.prompt_once else repeated(part)
         return micro_batches(part, self.batching.micro_batch_tokens)
 
-    def _in_step(self, own: Iterable[list[Row]], rows: Sequence[Row]) -> list[_Micro]:
-        """This process's own micro-batches, then others of no weight: as many as the process with the most.
-
-        Sharded parameters are gathered by all processes together, so all compute the same layers as often. A
-        process computes the shortest of its rows for company, or another's where it has none.
-        """
-        gather, micro = self.strategy.processes.gather, list(own)
-        spare = sorted(rows, key=lambda row: row.length)[:1]
-        shares = gather(([self._parts(some) for some in micro], self._parts(spare)))
-        in_company = max(parts for _, parts in shares)  # of the row that is computed for company
-        counts = zip_longest(*(counts for counts, _ in shares), fillvalue=in_company)
-        parts = [max(some) for some in counts]
-        if parts and not all(parts for _, parts in shares):
-            offered = gather(spare)
-            spare = spare or next(filter(None, offered))
-        company = [[_weightless(row)] for row in spare] * (len(parts) - len(micro))
-        return [
-            _Micro(some, count, company=number >= len(micro))
-            for number, (some, count) in enumerate(zip([*micro, *company], parts, strict=True))
-        ]
-
-    def _parts(self, rows: Sequence[Row]) -> int:
-        """Chunks in which the log-probs of a micro-batch are computed."""
-        tokens = sum(len(branch.token_ids) for row in rows for branch in row.branches)
-        return math.ceil(tokens / self.batching.logprob_chunk)
+    def _in_step(self, rows: Sequence[Row], own: Iterable[list[Row]]) -> list[Micro]:
+        """This process's own micro-batches of these rows, and as many more as keep the others company."""
+        return in_step(self.strategy.processes, rows, own, chunk=self.batching.logprob_chunk)
 
     def _teaches(self, row: Row) -> bool:
         return "equal_groups" in self.algorithm.needs or any(b.advantages.any() for b in row.branches)
@@ -218,7 +195,7 @@ class Learner:
         moves = self.batching.epochs * self.batching.mini_batches > 1
         return [*wanted, "old"] if moves and self.correction.by != "none" else wanted
 
-    def _signals(self, micro: _Micro, names: Sequence[str]) -> dict[str, Iterator[np.ndarray]]:
+    def _signals(self, micro: Micro, names: Sequence[str]) -> dict[str, Iterator[np.ndarray]]:
         """Every named signal, completion by completion in the order of the rows, each [C]."""
         batch = self._pack(micro.rows, micro.parts)
         found: dict[str, torch.Tensor | None] = {}
@@ -257,17 +234,3 @@ def with_signals(row: Row, signals: Mapping[str, Iterator[np.ndarray]]) -> Row:
             for branch in row.branches
         ),
     )
-
-
-@dataclass(frozen=True)
-class _Micro:
-    """A micro-batch as this process computes it."""
-
-    rows: list[Row]
-    parts: int  # chunks of its log-probs, as many as in the process with the most
-    company: bool  # it weighs nothing
-
-
-def _weightless(row: Row) -> Row:
-    """The row as it is computed where a process only keeps the others company."""
-    return replace(row, branches=tuple(replace(branch, weight=0.0) for branch in row.branches))
