@@ -11,7 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlaudio.report.charts import Series, line_chart, nice_ticks, range_chart, running_mean, thin_out
+from rlaudio.report.charts import (
+    Mark,
+    Series,
+    axis_ends,
+    line_chart,
+    nice_ticks,
+    range_chart,
+    running_mean,
+    thin_out,
+)
 from rlaudio.report.files import read_rows, write_rows
 from rlaudio.report.numbers import duration, p_value, percent, short_number, signed
 from rlaudio.report.page import write_report
@@ -237,6 +246,39 @@ def test_a_constant_curve_can_be_drawn():
 
 def test_a_range_without_marks_is_only_a_scale():
     assert "circle" not in range_chart([], bounds=(0, 1), reference=0.25)
+
+
+def test_intervals_before_and_after_the_run_never_cover_each_other():
+    marks = [
+        Mark(0.4, 0.3, 0.5, kind=kind, hollow=hollow, title="")
+        for kind in ("audio", "silence")
+        for hollow in (True, False)
+    ]
+    svg = range_chart(marks, bounds=(0.0, 1.0), reference=None)
+    heights = re.findall(r'class="interval" x1="30.00%" x2="50.00%" y1="(\d+)"', svg)
+    assert len(set(heights)) == len(heights) == 4
+
+
+@pytest.mark.parametrize(
+    ("values", "ends"),
+    [
+        ([0.0, 0.0], (0.0, 1.0)),
+        ([-3e-10, 2e-10], (0.0, 1.0)),
+        ([-6e-10, 0.25], (0.0, 0.3)),
+        ([-0.05, 0.25], (-0.1, 0.3)),
+        ([2.0, 2.0], (1.0, 3.0)),
+    ],
+)
+def test_an_axis_reaches_below_zero_only_for_values_that_do(values, ends):
+    assert axis_ends(values) == pytest.approx(ends)
+
+
+def test_a_share_that_is_always_zero_is_drawn_on_the_whole_scale(copy):
+    rows = [{"stage": "rl", "step": step, "reward/total": 0.0, "group/no_spread": 0.0} for step in (1, 2)]
+    write_rows(copy / "metrics.jsonl", rows)
+    [stage] = curves(read_run(copy))
+    [share] = [chart.svg for chart in stage.charts if chart.title == "Groups without spread"]
+    assert ">100 %<" in share and ">0 %<" in share
 
 
 @given(st.floats(-1e6, 1e6), st.floats(1e-6, 1e6))

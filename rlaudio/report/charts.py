@@ -17,6 +17,8 @@ WIDTH, HEIGHT = 320, 190
 LEFT, RIGHT, TOP, BOTTOM = 40, 10, 10, 24
 MOST_POINTS = 240  # more would not be seen at this width
 SMOOTHED_FROM = 30  # points; below that every single one is worth seeing
+ROUNDING = 1e-8  # a curve that stays below it is constant 0
+SPECK = 1e-3  # of the highest value: so far below 0 nobody could see it
 
 Point = tuple[float, float | None]  # None: no value at this step, a gap in the curve
 
@@ -68,13 +70,13 @@ def line_chart(
     if not values:
         raise ValueError(f"chart {label!r} has no values; leave it out")
     steps = [x for curve in series for x, _ in curve.points]
-    ticks = nice_ticks(*(bounds or (min(values), max(values))))
-    low, high = bounds or (min(ticks[0], min(values)), max(ticks[-1], max(values)))
+    low, high = bounds or axis_ends(values)
+    ticks = nice_ticks(low, high)
 
     def place(x: float, y: float) -> tuple[float, float]:
         first, last = min(steps), max(steps)
         across = (x - first) / (last - first) if last > first else 0.5
-        up = (y - low) / (high - low)
+        up = (min(max(y, low), high) - low) / (high - low)
         return LEFT + across * (WIDTH - LEFT - RIGHT), HEIGHT - BOTTOM - up * (HEIGHT - TOP - BOTTOM)
 
     parts = [_grid_line(place(min(steps), tick)[1], number(tick)) for tick in ticks if low <= tick <= high]
@@ -146,8 +148,9 @@ def range_chart(
     reference: float | None,
     shade: tuple[float, float] | None = None,
 ) -> Markup:
-    """One line of a scale: each mark with its interval, an arrow from every hollow mark to its filled one.
+    """One line of a scale: each mark with its interval, and a line from every hollow mark to its filled one.
 
+    A hollow mark lies above the filled one of its kind, so that their intervals never cover each other.
     Drawn in percent of the width it is given, so it neither shrinks its strokes nor overflows.
     `reference` (chance, or zero) is a dashed line across, `shade` a part of the scale with a tinted ground.
     """
@@ -157,7 +160,9 @@ def range_chart(
         return f"{100 * min(1.0, max(0.0, (value - low) / (high - low))):.2f}%"
 
     kinds = list(dict.fromkeys(mark.kind for mark in marks))
-    height = 12 + 18 * len(kinds)
+    paired = len({mark.hollow for mark in marks}) == 2
+    pitch, lane = (32, 6) if paired else (18, 0)  # from kind to kind; from a kind's rail to its marks
+    height = 12 + pitch * len(kinds)
     parts = []
     if shade is not None:
         left, right = (100 * min(1.0, max(0.0, (end - low) / (high - low))) for end in shade)
@@ -173,13 +178,13 @@ def range_chart(
             )
         )
     for row, kind in enumerate(kinds):
-        y = 15 + 18 * row
+        y = 6 + pitch // 2 + pitch * row
         of_kind = [mark for mark in marks if mark.kind == kind]
         parts.append(Markup('<line class="rail" x1="0%" x2="100%" y1="{0}" y2="{0}"/>').format(y))
         if len(of_kind) == 2:
             parts.append(
-                Markup('<line class="path {}" x1="{}" x2="{}" y1="{y}" y2="{y}"/>').format(
-                    kind, across(of_kind[0].value), across(of_kind[1].value), y=y
+                Markup('<line class="path {}" x1="{}" x2="{}" y1="{}" y2="{}"/>').format(
+                    kind, across(of_kind[0].value), across(of_kind[1].value), y - lane, y + lane
                 )
             )
         for mark in of_kind:
@@ -195,7 +200,7 @@ def range_chart(
                     low=across(mark.low),
                     high=across(mark.high),
                     value=across(mark.value),
-                    y=y,
+                    y=y - lane if mark.hollow else y + lane,
                 )
             )
     return Markup('<svg class="range" width="100%" height="{}" aria-hidden="true">{}</svg>').format(
@@ -228,6 +233,17 @@ def waveform(samples: np.ndarray, *, columns: int = 160) -> Markup:
         '<svg class="waveform" viewBox="0 0 {} 32" preserveAspectRatio="none" aria-hidden="true">'
         '<path d="{}"/></svg>'
     ).format(len(parts), bars)
+
+
+def axis_ends(values: Sequence[float]) -> tuple[float, float]:
+    """Round ends of an axis that holds the values; rounding errors below 0 do not make it reach below 0."""
+    low, high = min(values), max(values)
+    if max(abs(low), abs(high)) < ROUNDING:
+        return 0.0, 1.0
+    if -SPECK * high <= low < 0:
+        low = 0.0
+    ticks = nice_ticks(low, high)
+    return ticks[0], ticks[-1]
 
 
 def nice_ticks(low: float, high: float, most: int = 4) -> list[float]:

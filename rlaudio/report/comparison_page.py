@@ -16,7 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from rlaudio.metrics import describe
-from rlaudio.report.charts import Area, Mark, band_chart, nice_ticks, range_axis, range_chart
+from rlaudio.report.charts import Area, Mark, axis_ends, band_chart, range_axis, range_chart
 from rlaudio.report.files import write_text
 from rlaudio.report.numbers import FILTERS, percent, percent_mark, short_number, signed, thousands
 
@@ -225,8 +225,7 @@ def _curve_rows(results: Results) -> Iterator[CurveRow]:
         fraction = describe(metric).unit == "fraction"
         number = percent_mark if fraction else short_number
         bands = [arm.curves[metric] for arm in arms]
-        ticks = nice_ticks(min(min(b.low) for b in bands), max(max(b.high) for b in bands))
-        bounds = (0.0, 1.0) if fraction else (ticks[0], ticks[-1])
+        bounds = (0.0, 1.0) if fraction else axis_ends([end for b in bands for end in (*b.low, *b.high)])
         last = max(band.rollouts[-1] for band in bands)
         baseline = next((arm for arm in arms if arm.name == results.baseline), None)
         charts = []

@@ -31,7 +31,6 @@ CHARTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Learning rate", ("optimizer/lr",)),
 )
 
-
 FRACTION_TOPS = (0.01, 0.05, 0.2, 1.0)  # a share is drawn from 0 to the first of these that holds it
 
 
@@ -90,7 +89,7 @@ def _chart(run: RunData, stage: str, title: str, names: Sequence[str]) -> Chart 
         return None
     fraction = describe(names[0]).unit == "fraction"
     highest = max(value for curve in series for value in curve.values)
-    bounds = (0.0, next(top for top in FRACTION_TOPS if highest <= top)) if fraction else None
+    bounds = (0.0, _fraction_top(highest)) if fraction else None
     number = percent_mark if fraction else short_number
     return Chart(
         title=title,
@@ -98,6 +97,11 @@ def _chart(run: RunData, stage: str, title: str, names: Sequence[str]) -> Chart 
         legend=[(curve.name if len(series) > 1 else "", number(curve.end)) for curve in series],
         svg=line_chart(series, label=title, bounds=bounds, number=number),
     )
+
+
+def _fraction_top(highest: float) -> float:
+    """The end of a share's axis; a share that is always 0 is drawn on the whole scale."""
+    return next(top for top in FRACTION_TOPS if highest <= top) if highest > 0 else FRACTION_TOPS[-1]
 
 
 def _short(name: str) -> str:
