@@ -27,6 +27,7 @@ from rlaudio.report.page import write_report
 from rlaudio.report.run_data import read_run
 from rlaudio.report.sections.accuracy import held_out
 from rlaudio.report.sections.curves import curves
+from rlaudio.report.sections.notices import notices
 from rlaudio.report.summary import build_summary
 from tests.made_up_run import HOSTILE, RECIPE, made_up_evaluation, made_up_questions, made_up_run
 
@@ -204,6 +205,84 @@ def test_the_change_of_all_questions_is_the_difference_of_the_accuracies(finishe
     every = next(line for line in held_out(run)[0].headline if line.name == "all")
     assert every.change.value == pytest.approx(every.final["audio"].value - every.base["audio"].value)
     assert every.change.low < every.change.value < every.change.high
+
+
+# --- notices at the top -------------------------------------------------------------------------------
+
+
+def swap_before_and_after(run):
+    """The run, told backwards."""
+    evaluation = run / "evaluation"
+    for name in ("base", "final"):
+        (evaluation / name).rename(evaluation / f"old_{name}")
+        (evaluation / f"{name}.json").rename(evaluation / f"old_{name}.json")
+    for name, other in (("base", "final"), ("final", "base")):
+        (evaluation / f"old_{name}").rename(evaluation / other)
+        (evaluation / f"old_{name}.json").rename(evaluation / f"{other}.json")
+
+
+def top_of(run):
+    """The page above its links to the sections."""
+    return write_report(run).read_text(encoding="utf-8").partition("<nav>")[0]
+
+
+def edit_final(run, change):
+    """Change all lines of the tables of the evaluation after the run."""
+    path = run / "evaluation" / "final.json"
+    sets = json.loads(path.read_text())
+    for evaluation in sets.values():
+        for table in evaluation["tables"].values():
+            for group in table.values():
+                change(group)
+    path.write_text(json.dumps(sets))
+
+
+def test_a_run_that_went_well_has_no_notice(finished):
+    assert notices(held_out(read_run(finished))) == []
+    assert 'class="warnings"' not in top_of(finished)
+
+
+def test_a_run_that_made_the_model_worse_says_so_at_the_top(copy):
+    swap_before_and_after(copy)
+    line = held_out(read_run(copy))[0].headline[-1]
+    top = top_of(copy)
+    assert "<b>This run made the model worse.</b> On test: Accuracy fell: strong questions" in top
+    change = f"{percent(line.base['audio'].value)} → {percent(line.final['audio'].value)} %"
+    assert f"all questions {change} ({signed(line.change.value)} points, 95 % interval" in top
+
+
+def test_a_run_that_made_one_group_worse_names_it(copy):
+    path = copy / "evaluation" / "final" / "test.jsonl"
+    rows = [row | {"right": row["right"] and row["contribution"] != "strong"} for row in read_rows(path)]
+    write_rows(path, rows)
+    heads = [notice.head for notice in notices(held_out(read_run(copy)))]
+    assert heads == ["This run made the model worse on strong questions."]
+
+
+def test_a_run_that_changed_nothing_says_so_at_the_top(copy):
+    shutil.copytree(copy / "evaluation" / "base", copy / "evaluation" / "final", dirs_exist_ok=True)
+    shutil.copy(copy / "evaluation" / "base.json", copy / "evaluation" / "final.json")
+    value = percent(held_out(read_run(copy))[0].headline[-1].base["audio"].value)
+    top = top_of(copy)
+    assert "This run did not make the model better." in top
+    assert f"Accuracy is what it was: all questions {value} → {value} %." in top
+
+
+def test_answers_that_name_no_choice_are_counted_at_the_top_and_under_the_baselines(copy):
+    edit_final(copy, lambda group: group["scores"]["audio"].update(unparsed=0.435))
+    page = write_report(copy).read_text(encoding="utf-8")
+    top, _, rest = page.partition("<nav>")
+    assert "43.5 % of the answers name no choice." in top
+    assert re.search(r"named no choice \d+\.\d → 43\.5</p>", rest)
+    assert "43.5 % named no choice" in rest
+
+
+def test_a_plug_in_of_the_users_is_named_by_its_file_and_its_path_is_the_title(copy):
+    recipe = RECIPE.replace("use: grpo", "use: /somewhere/of/mine/optimist.py")
+    (copy / "recipe.yaml").write_text(recipe)
+    top = top_of(copy)
+    assert 'title="/somewhere/of/mine/optimist.py"><span>algorithm</span> optimist.py</li>' in top
+    assert "<li><span>curriculum</span> weak_to_strong</li>" in top
 
 
 # --- the summary --------------------------------------------------------------------------------------

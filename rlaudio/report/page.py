@@ -16,6 +16,7 @@ from rlaudio.report.sections.accuracy import CONTROLS, held_out
 from rlaudio.report.sections.completions import samples
 from rlaudio.report.sections.curves import curves
 from rlaudio.report.sections.labels import labelled
+from rlaudio.report.sections.notices import notices
 from rlaudio.report.sections.provenance import facts, phases, versions
 
 COMPLETIONS = 10
@@ -28,6 +29,7 @@ def write_report(run_folder: Path) -> Path:
     """
     run = read_run(Path(run_folder))
     most = (run.recipe.get("report") or {}).get("completions", COMPLETIONS)
+    sets = held_out(run)
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -41,7 +43,8 @@ def write_report(run_folder: Path) -> Path:
         title=run.recipe.get("name", run.path.name),
         facts=facts(run),
         controls=CONTROLS,
-        held_out=held_out(run),
+        held_out=sets,
+        notices=notices(sets),
         labelled=labelled(run),
         stages=curves(run),
         samples=samples(run, most),

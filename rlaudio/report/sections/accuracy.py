@@ -48,7 +48,8 @@ class Line:
     base_gains: Mapping[str, Cell]  # control -> accuracy with audio minus accuracy under the control
     final_gains: Mapping[str, Cell]
     change: Cell | None  # accuracy with audio, final minus base, paired over the questions
-    unparsed: float | None  # with audio, in the latest evaluation
+    base_unparsed: float | None  # share of the answers with audio that name no choice
+    final_unparsed: float | None
 
     @property
     def title(self) -> str:
@@ -64,6 +65,11 @@ class Line:
     def latest_gains(self) -> Mapping[str, Cell]:
         """As `latest`, for the gains."""
         return self.final_gains or self.base_gains
+
+    @property
+    def unparsed(self) -> float | None:
+        """As `latest`, for the answers with audio that name no choice."""
+        return self.base_unparsed if self.final_unparsed is None else self.final_unparsed
 
     @property
     def became_worse(self) -> bool:
@@ -164,7 +170,8 @@ def _line(grouping: str, name: str, base: Json | None, final: Json | None, chang
         base_gains=_cells(before, "gains", "difference"),
         final_gains=_cells(after, "gains", "difference"),
         change=changes.of(grouping, name),
-        unparsed=latest["scores"].get("audio", {}).get("unparsed"),
+        base_unparsed=_unparsed(before, "audio"),
+        final_unparsed=_unparsed(after, "audio"),
     )
 
 
@@ -175,6 +182,10 @@ def _group(evaluation: Json | None, grouping: str, name: str) -> Json | None:
 def _cells(group: Json | None, table: str, value: str) -> dict[str, Cell]:
     found = {} if group is None else group[table]
     return {control: Cell.of(found[control], value) for control in CONTROLS if control in found}
+
+
+def _unparsed(group: Json | None, control: str) -> float | None:
+    return None if group is None else group["scores"].get(control, {}).get("unparsed")
 
 
 class Changes:
@@ -222,17 +233,25 @@ def _marks(base: Mapping[str, Cell], final: Mapping[str, Cell]) -> list[Mark]:
 
 @dataclass(frozen=True)
 class Positions:
-    """How often each place among the options was gold, or was answered."""
+    """How often each place among the options was gold, or was answered, of the answers that name a choice."""
 
     name: str
     shares: tuple[float, ...]
+    unparsed: float | None  # share of all answers that name no choice and so no place; None for gold
 
 
 def _positions(evaluation: Json) -> list[Positions]:
-    counts = {"gold": evaluation["baselines"]["gold_positions"]}
-    counts |= {f"answered, {name}": found for name, found in evaluation["predicted_positions"].items()}
-    most = max(len(found) for found in counts.values())
+    gold, answered = evaluation["baselines"]["gold_positions"], evaluation["predicted_positions"]
+    most = max(len(found) for found in (gold, *answered.values()))
+
+    def shares(found: Sequence[int]) -> tuple[float, ...]:
+        return tuple(count / max(1, sum(found)) for count in [*found, *[0] * (most - len(found))])
+
+    every = _group(evaluation, "all", "all")
     return [
-        Positions(name, tuple(count / max(1, sum(found)) for count in [*found, *[0] * (most - len(found))]))
-        for name, found in counts.items()
+        Positions("gold", shares(gold), unparsed=None),
+        *(
+            Positions(f"answered, {control}", shares(found), _unparsed(every, control))
+            for control, found in answered.items()
+        ),
     ]

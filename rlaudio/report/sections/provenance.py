@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from rlaudio.report.numbers import NO_VALUE, TIMES, duration, short_number, thousands
 from rlaudio.report.run_data import RunData
 
-Facts = list[tuple[str, str]]
+
+@dataclass(frozen=True)
+class Fact:
+    """Something about the run in a few words."""
+
+    name: str
+    text: str
+    whole: str = ""  # what the text is short for, if it is
 
 
 @dataclass(frozen=True)
@@ -32,31 +40,31 @@ def phases(run: RunData) -> list[Phase]:
     return [Phase(name, seconds) for name, seconds in totals.items()]
 
 
-def facts(run: RunData) -> Facts:
+def facts(run: RunData) -> list[Fact]:
     """The run in a few words: model, method, seed and cost."""
     recipe = run.recipe
     rewards = recipe.get("rewards") or {}
-    found: Facts = [
-        ("model", str((recipe.get("model") or {}).get("path", NO_VALUE))),
-        ("curriculum", _used(recipe.get("curriculum"))),
-        ("algorithm", _used(recipe.get("algorithm"))),
-        (
+    found = [
+        Fact("model", str((recipe.get("model") or {}).get("path", NO_VALUE))),
+        _plugin("curriculum", recipe.get("curriculum")),
+        _plugin("algorithm", recipe.get("algorithm")),
+        Fact(
             "rewards",
             ", ".join(f"{short_number(_weight(spec))} {TIMES} {name}" for name, spec in rewards.items()),
         ),
-        ("seed", str(recipe.get("seed", 0))),
+        Fact("seed", str(recipe.get("seed", 0))),
     ]
     if run.summary:
         found += [
-            ("time", duration(sum(run.summary["seconds"].values()))),
-            ("peak memory", f"{short_number(run.summary['peak_memory_gb'])} GB"),
-            ("rollouts", thousands(run.summary["rollouts"])),
-            ("trained tokens", thousands(run.summary["optimizer_tokens"])),
+            Fact("time", duration(sum(run.summary["seconds"].values()))),
+            Fact("peak memory", f"{short_number(run.summary['peak_memory_gb'])} GB"),
+            Fact("rollouts", thousands(run.summary["rollouts"])),
+            Fact("trained tokens", thousands(run.summary["optimizer_tokens"])),
         ]
-    return [(name, fact) for name, fact in found if fact]
+    return [fact for fact in found if fact.text]
 
 
-def versions(run: RunData) -> Facts:
+def versions(run: RunData) -> list[tuple[str, str]]:
     """What the run was made with, as text."""
     return [
         (name.replace("_", " "), ", ".join(value) if isinstance(value, list) else str(value))
@@ -65,8 +73,11 @@ def versions(run: RunData) -> Facts:
     ]
 
 
-def _used(plugin: Any) -> str:
-    return str(plugin["use"] if isinstance(plugin, dict) else plugin or NO_VALUE)
+def _plugin(name: str, value: Any) -> Fact:
+    """A plug-in by its name; one that is a file of the user's by the file's name, short for its path."""
+    used = str(value["use"] if isinstance(value, dict) else value or NO_VALUE)
+    file = Path(used).name
+    return Fact(name, file, used) if file != used else Fact(name, used)
 
 
 def _weight(spec: Any) -> float:
