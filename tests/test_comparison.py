@@ -683,6 +683,36 @@ def test_every_arm_has_a_chart_of_its_own_on_the_same_scale(made_up, tmp_path):
     assert page.count('class="curve beneath"') == 2
 
 
+def test_one_arm_or_several_have_the_highest_mean(made_up, tmp_path):
+    results = made_up(a=[HALF], b=[RIGHT], c=[RIGHT])
+    page = write_comparison_page(results, ["a", "b", "c"], tmp_path).read_text()
+    assert "<b>b</b>, <b>c</b> share the highest mean." in page
+    results = replace(results, held_out=(without(results.held_out[0], "c"),))
+    page = write_comparison_page(results, ["a", "b"], tmp_path).read_text()
+    assert "<b>b</b> has the highest mean." in page
+
+
+def without(held_out, arm):
+    """The held-out set as if this arm had not been there."""
+    accuracy = {name: found for name, found in held_out.accuracy.items() if name != arm}
+    return replace(held_out, accuracy=accuracy)
+
+
+def test_two_equal_arms_are_called_equal_and_not_tested(made_up, tmp_path):
+    results = made_up(a=[HALF, RIGHT], b=[HALF, RIGHT])
+    page = write_comparison_page(results, ["a", "b"], tmp_path).read_text()
+    assert "Both arms have the same mean." in page and "highest mean" not in page
+    assert "The differences are the same with every seed" in page and "±0.0" not in page
+    assert "1.00" not in page and "<td>\N{EN DASH}</td>" in page
+    assert "Holm" not in page.partition("<main>")[2]  # one test has nothing to be taken together with
+
+
+def test_several_tests_are_taken_together(made_up, tmp_path):
+    results = made_up(a=[HALF], b=[RIGHT], c=[RIGHT])
+    page = write_comparison_page(results, ["a", "b", "c"], tmp_path).read_text()
+    assert "method for the 2 tests of a column together" in page
+
+
 def test_arms_without_rl_and_recipes_without_evaluation_get_a_page(made_up, tmp_path):
     results = made_up(a=([RIGHT], {"steps": 0}), b=([HALF], {"steps": 0}))
     page = write_comparison_page(replace(results, held_out=()), ["a", "b"], tmp_path).read_text()

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from rlaudio.report.charts import (
     Mark,
     Series,
-    axis_ends,
+    axis_ticks,
     line_chart,
     nice_ticks,
     range_chart,
@@ -22,7 +22,7 @@ from rlaudio.report.charts import (
     thin_out,
 )
 from rlaudio.report.files import read_rows, write_rows
-from rlaudio.report.numbers import duration, p_value, percent, short_number, signed
+from rlaudio.report.numbers import counted, duration, p_value, percent, short_number, signed
 from rlaudio.report.page import write_report
 from rlaudio.report.run_data import read_run
 from rlaudio.report.sections.accuracy import held_out
@@ -349,7 +349,14 @@ def test_intervals_before_and_after_the_run_never_cover_each_other():
     ],
 )
 def test_an_axis_reaches_below_zero_only_for_values_that_do(values, ends):
-    assert axis_ends(values) == pytest.approx(ends)
+    ticks = axis_ticks(values)
+    assert (ticks[0], ticks[-1]) == pytest.approx(ends)
+
+
+def test_the_ends_of_an_axis_are_labelled():
+    svg = line_chart([Series("loss", [(1, 4.6), (2, 2.9)])], label="loss")
+    labels = re.findall(r'text-anchor="end">([\d.]+)</text>', svg)
+    assert labels[:-1] == ["2.5", "3", "3.5", "4", "4.5", "5"]
 
 
 def test_a_share_that_is_always_zero_is_drawn_on_the_whole_scale(copy):
@@ -380,9 +387,19 @@ def test_thinning_keeps_the_mean_and_the_last_step():
     assert np.mean([y for _, y in thinned]) == pytest.approx(500.5)
 
 
+def test_what_is_right_on_the_same_questions_with_and_without_audio_is_not_tested(copy):
+    gain = {"difference": 0.0, "low": 0.0, "high": 0.0, "p_value": 1.0}
+    edit_final(copy, lambda group: group["gains"].update(silence=gain, mismatch=gain))
+    page = write_report(copy).read_text(encoding="utf-8")
+    section = page.partition('id="audio"')[2].partition("</section>")[0]
+    assert "<td>\N{EN DASH}</td>" in section and "<td>1.00</td>" not in section
+
+
 @pytest.mark.parametrize(
     ("written", "expected"),
     [
+        (counted(1, "step"), "1 step"),
+        (counted(2000, "question"), "2\N{NARROW NO-BREAK SPACE}000 questions"),
         (percent(0.3849), "38.5"),
         (percent(None), "\N{EN DASH}"),
         (signed(-0.016), "\N{MINUS SIGN}1.6"),

@@ -70,8 +70,8 @@ def line_chart(
     if not values:
         raise ValueError(f"chart {label!r} has no values; leave it out")
     steps = [x for curve in series for x, _ in curve.points]
-    low, high = bounds or axis_ends(values)
-    ticks = nice_ticks(low, high)
+    ticks = nice_ticks(*bounds) if bounds else axis_ticks(values)
+    low, high = bounds or (ticks[0], ticks[-1])
 
     def place(x: float, y: float) -> tuple[float, float]:
         first, last = min(steps), max(steps)
@@ -235,15 +235,14 @@ def waveform(samples: np.ndarray, *, columns: int = 160) -> Markup:
     ).format(len(parts), bars)
 
 
-def axis_ends(values: Sequence[float]) -> tuple[float, float]:
-    """Round ends of an axis that holds the values; rounding errors below 0 do not make it reach below 0."""
+def axis_ticks(values: Sequence[float]) -> list[float]:
+    """`nice_ticks` that reach over the values; rounding errors below 0 do not make them reach below 0."""
     low, high = min(values), max(values)
     if max(abs(low), abs(high)) < ROUNDING:
-        return 0.0, 1.0
+        return nice_ticks(0.0, 1.0)
     if -SPECK * high <= low < 0:
         low = 0.0
-    ticks = nice_ticks(low, high)
-    return ticks[0], ticks[-1]
+    return nice_ticks(low, high)
 
 
 def nice_ticks(low: float, high: float, most: int = 4) -> list[float]:
@@ -314,4 +313,6 @@ def _grid_line(y: float, text: str) -> Markup:
 
 def _step_label(x: float, step: float) -> Markup:
     anchor = "start" if x < WIDTH / 3 else "end" if x > WIDTH * 2 / 3 else "middle"
-    return Markup('<text x="{:.1f}" y="{}" text-anchor="{}">{:g}</text>').format(x, HEIGHT - 6, anchor, step)
+    return Markup('<text x="{:.1f}" y="{}" text-anchor="{}">{}</text>').format(
+        x, HEIGHT - 6, anchor, round(step)
+    )

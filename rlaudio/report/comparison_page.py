@@ -16,7 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from rlaudio.metrics import describe
-from rlaudio.report.charts import Area, Mark, axis_ends, band_chart, range_axis, range_chart
+from rlaudio.report.charts import Area, Mark, axis_ticks, band_chart, range_axis, range_chart
 from rlaudio.report.files import write_text
 from rlaudio.report.numbers import FILTERS, percent, percent_mark, short_number, signed, thousands
 
@@ -125,8 +125,9 @@ class SetView:
     axis: Markup
     differences: list[tuple[str, Markup]]
     difference_axis: Markup
-    best: str | None  # arm with the highest mean, where several can be compared
+    best: list[str]  # arms with the highest mean, where several can be compared
     beside: list[str]  # arms that are lower by no more than the noise of seeds
+    all_equal: bool  # in their means
     controls: list[str]  # that were run
 
 
@@ -135,7 +136,8 @@ def _set(held_out: HeldOut, baseline: str) -> SetView:
     bounds = _difference_bounds(held_out, group)
     noise = held_out.seed_noise[group]
     means = {arm: of[group]["audio"].value for arm, of in held_out.accuracy.items() if "audio" in of[group]}
-    best = max(means, key=lambda arm: means[arm]) if len(means) > 1 else None
+    highest = max(means.values(), default=0.0)
+    best = [arm for arm in means if math.isclose(means[arm], highest)] if len(means) > 1 else []
     return SetView(
         held_out=held_out,
         group=group,
@@ -164,8 +166,9 @@ def _set(held_out: HeldOut, baseline: str) -> SetView:
         difference_axis=range_axis(bounds, number=lambda value: signed(value).removesuffix(".0")),
         best=best,
         beside=[]
-        if best is None or noise is None
-        else [arm for arm in means if arm != best and means[best] - means[arm] <= noise],
+        if not best or noise is None
+        else [arm for arm in means if arm not in best and highest - means[arm] <= noise],
+        all_equal=len(best) == len(means) > 1,
         controls=[
             control
             for control in ("audio", "silence", "mismatch")
@@ -225,7 +228,8 @@ def _curve_rows(results: Results) -> Iterator[CurveRow]:
         fraction = describe(metric).unit == "fraction"
         number = percent_mark if fraction else short_number
         bands = [arm.curves[metric] for arm in arms]
-        bounds = (0.0, 1.0) if fraction else axis_ends([end for b in bands for end in (*b.low, *b.high)])
+        ticks = axis_ticks([end for band in bands for end in (*band.low, *band.high)])
+        bounds = (0.0, 1.0) if fraction else (ticks[0], ticks[-1])
         last = max(band.rollouts[-1] for band in bands)
         baseline = next((arm for arm in arms if arm.name == results.baseline), None)
         charts = []

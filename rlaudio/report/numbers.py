@@ -55,6 +55,11 @@ def thousands(count: int) -> str:
     return f"{count:,}".replace(",", "\u202f")
 
 
+def counted(count: int, what: str) -> str:
+    """`1, "step"` -> `1 step`; `60, "step"` -> `60 steps`."""
+    return f"{thousands(count)} {what}{'' if count == 1 else 's'}"
+
+
 def group_title(grouping: str, name: str) -> str:
     """The name of a group of questions as a reader meets it."""
     return "All questions" if grouping == "all" else name[:1].upper() + name[1:]
@@ -71,4 +76,5 @@ FILTERS: Mapping[str, Callable[..., str]] = {
     "duration": duration,
     "p_value": p_value,
     "thousands": thousands,
+    "counted": counted,
 }
