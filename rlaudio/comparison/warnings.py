@@ -21,7 +21,7 @@ def _of_noise(every: Sequence[HeldOut], baseline: str) -> list[str]:
         group = next(iter(held_out.questions))
         noise = held_out.seed_noise[group]
         inside = [a for a, tests in held_out.tests.items() if group in tests and tests[group].inside_noise]
-        if noise is not None and inside:
+        if noise and inside:
             found.append(
                 f"Inside the noise of seeds on {_questions(group)}: {_listed(inside)} "
                 f"{'differs' if len(inside) == 1 else 'differ'} from {baseline} by no more than the "
@@ -29,10 +29,9 @@ def _of_noise(every: Sequence[HeldOut], baseline: str) -> list[str]:
             )
         sure = [a for a, tests in held_out.tests.items() if group in tests and tests[group].holm < 0.05]
         if held_out.tests and not sure:
-            found.append(
-                f"No arm differs from {baseline} on {_questions(group)} at 5 % once all "
-                f"{len(held_out.tests)} tests are taken together (Holm)."
-            )
+            several = len(held_out.tests) > 1
+            together = f" once all {len(held_out.tests)} tests are taken together (Holm)" if several else ""
+            found.append(f"No arm differs from {baseline} on {_questions(group)} at 5 %{together}.")
         if held_out.unpaired:
             found.append(
                 f"{_listed(held_out.unpaired)}: asked other held-out questions than {baseline}, so "
