@@ -15,14 +15,12 @@ from typing import Any
 
 from rlaudio.recipe import Recipe, load_recipe
 from rlaudio.report.files import read_json
-from rlaudio.report.run_folder import RunFolder
+from rlaudio.report.run_folder import DATA, VERSIONS, RunFolder
 from rlaudio.report.versions import versions
 from rlaudio.types import Question
 
 logger = logging.getLogger(__name__)
 
-DATA = "data.json"
-VERSIONS = "versions.json"
 FREE = ("name", "threads")  # keys of a recipe that may differ; those of the run's beginning are used
 _SHOWN = 8  # differences in a message
 _DIGITS = 12  # hexadecimal, of a row's digest: one changed row in 3e14 would go unseen

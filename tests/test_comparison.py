@@ -28,7 +28,7 @@ from rlaudio.evaluation.statistics import mcnemar_p_value
 from rlaudio.recipe import load_recipe, shipped_comparisons
 from rlaudio.report.comparison_page import write_comparison_page
 from rlaudio.report.files import append_row, write_json, write_rows, write_text
-from rlaudio.resuming import VERSIONS
+from rlaudio.report.run_folder import VERSIONS
 from rlaudio.schema import field_table
 from tests.conftest import TINY
 from tests.test_report import Outline

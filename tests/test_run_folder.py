@@ -13,7 +13,7 @@ import soundfile
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from rlaudio.report.files import read_json, read_rows, write_text
-from rlaudio.report.run_folder import RunFolder
+from rlaudio.report.run_folder import RunFolder, take_lock
 from rlaudio.types import Clip, Completion, Group, Prompt, Question, ScoredGroup
 
 RECIPE = "name: made_up\nseed: 7\n"
@@ -59,6 +59,55 @@ def test_a_folder_with_something_in_it_is_refused_and_left_alone(tmp_path):
     ):
         RunFolder.create(tmp_path, RECIPE)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def begun(path: Path) -> Path:
+    """A run that ended while it read its data: nothing is computed yet."""
+    with RunFolder.create(path, "name: before\n") as folder:
+        folder.log_metrics("run", 0, {"time/data": 1.0})
+        folder.write_json("data.json", {"train": {"rows": 3}})
+    return path
+
+
+def test_a_run_that_computed_nothing_gives_way_to_a_new_one(tmp_path):
+    with RunFolder.create(begun(tmp_path / "run"), RECIPE) as folder:
+        assert (folder.path / "recipe.yaml").read_text() == RECIPE
+        assert {path.name for path in folder.path.iterdir()} == {"recipe.yaml", "versions.json", "run.lock"}
+
+
+@pytest.mark.parametrize(
+    "computed",
+    ["labels", "labels.json", "metrics.jsonl", "models", "evaluation", "checkpoints", "notes.txt"],
+)
+def test_a_run_that_computed_anything_is_refused_and_left_alone(tmp_path, computed):
+    path = begun(tmp_path / "run")
+    (path / computed).mkdir()
+    with pytest.raises(FileExistsError, match="continue the run in it with --resume"):
+        RunFolder.create(path, RECIPE)
+    assert (path / "recipe.yaml").read_text() == "name: before\n"
+    assert {"timings.jsonl", "data.json", "tensorboard"} <= {entry.name for entry in path.iterdir()}
+    take_lock(path).close()
+
+
+def test_a_recipe_that_no_run_wrote_is_left_alone_however_often_it_is_tried(tmp_path):
+    (tmp_path / "recipe.yaml").write_text("# by hand")
+    for _ in range(2):
+        with pytest.raises(FileExistsError, match=r"holds recipe\.yaml"):
+            RunFolder.create(tmp_path, RECIPE)
+    assert [path.name for path in tmp_path.iterdir()] == ["recipe.yaml"]
+
+
+def test_a_run_that_is_only_beginning_is_not_taken_from_under_a_live_one(tmp_path):
+    path = begun(tmp_path / "run")
+    with RunFolder.reopen(path), pytest.raises(BlockingIOError, match="is writing to this folder"):
+        RunFolder.create(path, RECIPE)
+    assert (path / "recipe.yaml").read_text() == "name: before\n"
+
+
+def test_a_folder_that_a_live_run_fills_is_said_to_be_written(folder):
+    folder.log_metrics("rl", 1, {"reward/total": 1.0})
+    with pytest.raises(BlockingIOError, match=rf"process {os.getpid()} on .* is writing to this folder"):
+        RunFolder.create(folder.path, RECIPE)
 
 
 def test_a_folder_without_a_run_cannot_be_resumed(tmp_path):

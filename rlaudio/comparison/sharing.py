@@ -19,8 +19,7 @@ from typing import Any
 
 from rlaudio.comparison.grid import Run
 from rlaudio.pipeline import Part
-from rlaudio.report.run_folder import LOCK, RunFolder
-from rlaudio.resuming import VERSIONS
+from rlaudio.report.run_folder import LOCK, VERSIONS, RunFolder
 from rlaudio.schema import Recipe
 from rlaudio.stages import CHECKPOINTS
 

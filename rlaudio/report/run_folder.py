@@ -43,6 +43,10 @@ LOCK = "run.lock"
 RECIPE = "recipe.yaml"
 METRICS = "metrics.jsonl"
 TIMINGS = "timings.jsonl"
+VERSIONS = "versions.json"
+DATA = "data.json"
+TENSORBOARD = "tensorboard"
+_BEGINNING = frozenset({RECIPE, VERSIONS, DATA, TIMINGS, TENSORBOARD})  # all there is before a run computes
 Json = dict[str, Any]
 
 
@@ -57,22 +61,25 @@ class RunFolder:
 
     @classmethod
     def create(cls, path: Path, recipe_yaml: str) -> RunFolder:
-        """A new run in `path`, which must not exist or be empty; writes recipe.yaml and versions.json.
+        """A new run in `path`; writes recipe.yaml and versions.json.
 
-        Raises FileExistsError for a folder with something in it, BlockingIOError while another run holds it.
+        The folder must not exist, be empty, or hold a run that ended before it computed anything: what
+        that one wrote gives way. Raises FileExistsError for a folder with anything else in it,
+        BlockingIOError while another run holds it.
         """
         path = Path(path)
         path.mkdir(parents=True, exist_ok=True)
-        found = sorted(e.name for e in path.iterdir() if e.name not in (LOCK, unfinished(path / RECIPE).name))
-        if found:
-            some = ", ".join(found[:4]) + (", ..." if len(found) > 4 else "")
-            raise FileExistsError(
-                f"{path}: the folder holds {some}; a new run needs an empty one; "
-                "continue the run in it with --resume, or choose another with --out"
-            )
+        if not (path / LOCK).exists():  # no run ever held it: a folder that is refused is left as it was
+            _refuse_contents(path)
         folder = cls(path, take_lock(path))
+        try:
+            _refuse_contents(path)
+            _forget_beginning(path)
+        except OSError:
+            folder.close()
+            raise
         write_text(path / RECIPE, recipe_yaml)  # first: from here on the run can be resumed
-        folder.write_json("versions.json", versions())
+        folder.write_json(VERSIONS, versions())
         return folder
 
     @classmethod
@@ -140,7 +147,7 @@ class RunFolder:
         timings = self.path / TIMINGS
         write_rows(timings, _timings_until(read_rows(timings), stage, step))
         for gone in {row["stage"] for row in rows} - {row["stage"] for row in kept}:
-            shutil.rmtree(self.path / "tensorboard" / gone, ignore_errors=True)
+            shutil.rmtree(self.path / TENSORBOARD / gone, ignore_errors=True)
         self._purge_from = {stage: step + 1}
 
     def write_rollouts(self, stage: str, step: int, scored_groups: Iterable[ScoredGroup]) -> Path:
@@ -194,7 +201,7 @@ class RunFolder:
             )  # two seconds, spent only when something is logged
 
             self._writers[stage] = SummaryWriter(
-                str(self.path / "tensorboard" / stage), purge_step=self._purge_from.pop(stage, None)
+                str(self.path / TENSORBOARD / stage), purge_step=self._purge_from.pop(stage, None)
             )
         return self._writers[stage]
 
@@ -249,6 +256,28 @@ def take_lock(path: Path) -> TextIO:
     file.write(f"process {os.getpid()} on {os.uname().nodename}\n")
     file.flush()
     return file
+
+
+def _refuse_contents(path: Path) -> None:
+    """Raise FileExistsError unless a new run may be written to `path`, its lock held or never made."""
+    found = sorted(e.name for e in path.iterdir() if e.name not in (LOCK, unfinished(path / RECIPE).name))
+    if not found or (VERSIONS in found and (path / LOCK).exists() and _BEGINNING.issuperset(found)):
+        return
+    some = ", ".join(found[:4]) + (", ..." if len(found) > 4 else "")
+    raise FileExistsError(
+        f"{path}: the folder holds {some}; a new run needs an empty one; "
+        "continue the run in it with --resume, or choose another with --out"
+    )
+
+
+def _forget_beginning(path: Path) -> None:
+    """Remove what a run that came to nothing left, but for recipe.yaml and versions.json.
+
+    Those two are replaced after it, so that a new run that is killed meanwhile came to nothing as well.
+    """
+    shutil.rmtree(path / TENSORBOARD, ignore_errors=True)
+    for name in (TIMINGS, DATA):
+        (path / name).unlink(missing_ok=True)
 
 
 def _rows_until(rows: Sequence[Json], stage: str, step: int) -> Sequence[Json]:
