@@ -91,6 +91,7 @@ def test_unparsed_answers_are_wrong_and_their_rate_is_shown(questions):
     score = evaluation.groups()[0].scores["audio"]
     assert (score.accuracy, score.unparsed) == (0.75, 0.25)
     assert "Unparsed: audio 25.0." in evaluation.table()
+    assert (evaluation.unparsed("audio"), evaluation.unparsed("silence")) == (0.25, None)
 
 
 def test_truncated_completions_are_counted(questions):

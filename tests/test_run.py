@@ -254,6 +254,26 @@ def test_labelling_refuses_or_drops_bad_rows_as_the_recipe_says(recipe_file, tmp
     assert labelled == [q.id for q in questions[1:4]] and "1 of 4 rows left out" in caplog.text
 
 
+MUTE = """
+from rlaudio.rollout.scripted import Scripted
+
+
+def mute(family):
+    return Scripted(lambda prompt, sample: "hm")
+"""
+
+
+def test_an_evaluation_whose_answers_name_no_option_warns_once_and_names_the_model(
+    recipe_file, tmp_path, caplog
+):
+    (tmp_path / "mute.py").write_text(MUTE)
+    few = [f"rollout={{use: {tmp_path / 'mute.py'}}}", "data.evaluate.held_out.count=4"]
+    pipeline.evaluate_recipe(load_recipe(recipe_file, few))
+    (message,) = [record.getMessage() for record in caplog.records if "name no option" in record.getMessage()]
+    assert message.startswith("evaluate: held_out, ")
+    assert "tiny/base, with audio: 100% of the answers name no option" in message
+
+
 def test_completions_of_other_weights_are_refused():
     group = make_group("<answer>a dog</answer>")
     found = group.completions[0].weights_version

@@ -380,6 +380,26 @@ def test_the_summary_counts_answers_that_name_no_option(tmp_path, questions, bal
     assert "Unparsed: a 75.0." in summary.table()
 
 
+def test_of_a_voter_that_hardly_ever_names_an_option_one_line_warns(tmp_path, questions, ballot, caplog):
+    mute = ballot.voter(answer=lambda p, s: "a cat" if p.question.id == "q3" else "hm")
+    plain = ballot.voter(answer=lambda p, s: "a cat", digest="plain")
+    summarise(label(questions, {"mute": mute, "plain": plain}, folder=tmp_path))
+    (record,) = caplog.records
+    assert record.getMessage() == (
+        "voter mute, in silence: 75% of the answers name no option and count as wrong, so questions look "
+        "strong that may not be; try the other prompt.style or another model (the tiny ones know only the "
+        "embedded world)"
+    )
+
+
+def test_of_a_voter_that_names_an_option_every_other_time_nothing_is_said(
+    tmp_path, questions, ballot, caplog
+):
+    voter = ballot.voter(answer=lambda p, s: "a cat" if p.question.id in ("q2", "q3") else "hm")
+    summarise(label(questions, {"a": voter}, folder=tmp_path, rule=Rule(threshold=1)))
+    assert caplog.records == []
+
+
 def test_without_known_truth_nothing_is_said_about_it(tmp_path, ballot):
     labels = label(questions_on_disk(tmp_path, 3), three_voters(ballot), folder=tmp_path)
     summary = summarise(labels)

@@ -4,6 +4,7 @@ matching.py      is this completion right?  `exact`, the paper's rule, and `robu
 parsing.py       which option does a text name?  the layers behind `robust`
 normalising.py   when are two spellings of an option the same?
 tags.py          where does a text think and answer; what SFT teaches
+unparsed.py      what to say where most texts name no option
 """
 
 from rlaudio.answers.matching import Mode, exact_match, extract_answer, matches, read_answer

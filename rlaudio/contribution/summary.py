@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from rlaudio.answers import read_answer
+from rlaudio.answers.unparsed import warn_if_unparsed
 from rlaudio.contribution.asking import orders_of
 from rlaudio.contribution.labelling import Labels
 from rlaudio.contribution.voting import (
@@ -153,15 +154,18 @@ class LabelSummary:
 
 
 def summarise(labels: Labels) -> LabelSummary:
-    """All tables of a labelling."""
+    """All tables of a labelling. Warns of voters that hardly ever name an option."""
     votes, rule = labels.votes, labels.rule
+    unparsed = {name: _unparsed(labels, name) for name in votes.voters}
+    for name, share in unparsed.items():
+        warn_if_unparsed(f"voter {name}, in silence", share, "questions look strong that may not be")
     known, truth = _truth(labels.asked)
     return LabelSummary(
         rule=rule.describe(len(votes.voters)),
         groups=tuple(
             _group(labels, grouping, name, items) for grouping, name, items in _groups(labels.asked)
         ),
-        unparsed={name: _unparsed(labels, name) for name in votes.voters},
+        unparsed=unparsed,
         fleiss_kappa=fleiss_kappa(votes.right),
         cohen_kappa=pairwise_kappa(votes),
         thresholds=tuple(threshold_variants(votes, rule.threshold)),

@@ -150,6 +150,11 @@ class Evaluation:
         ]
         return float(np.mean(right)) if right else None
 
+    def unparsed(self, control: Control) -> float | None:
+        """Share of the answers under one control that name no option; None where it was not run."""
+        unparsed = [row.unparsed for row in self.rows if row.control == control]
+        return float(np.mean(unparsed)) if unparsed else None
+
     def accuracy_by_contribution(self) -> dict[str, dict[str, float | None]]:
         """`{strong|weak|all: {control: accuracy}}`, as the summary of a run shows it."""
         groups = {"strong": "contribution", "weak": "contribution", "all": "all"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rlaudio.answers.unparsed import warn_if_unparsed
 from rlaudio.evaluation.accuracy import Evaluation, evaluate
 from rlaudio.models.family import ModelFamily
 from rlaudio.processes import ALONE, Processes
@@ -22,7 +23,7 @@ def evaluate_set(
     processes: Processes = ALONE,
 ) -> Evaluation:
     """Greedy accuracy of a model on one held-out set, as the recipe's evaluation section says."""
-    return evaluate(
+    result = evaluate(
         questions,
         prompts_for(recipe, family),
         worker,
@@ -35,3 +36,6 @@ def evaluate_set(
         label=name,
         processes=processes,
     )
+    who = f"{name}, {family.path}, with audio"
+    warn_if_unparsed(who, result.unparsed("audio") or 0.0, "accuracies say little")
+    return result
