@@ -20,7 +20,8 @@ from rlaudio import __version__, launcher
 from rlaudio.memory import keep_freed_memory
 from rlaudio.plugins import FOLDERS, available
 from rlaudio.recipe import Recipe, load_recipe, shipped_comparisons, shipped_recipes
-from rlaudio.schema import field_table
+from rlaudio.schema import ContributionSection, field_table
+from rlaudio.text_table import counted
 
 _USER_ERRORS = (ValueError, OSError, ImportError, FloatingPointError)  # whatever else is raised is a bug
 _INTERRUPTED = 130  # the shell's exit status for Ctrl-C
@@ -217,6 +218,7 @@ def label(
     overrides: Sequence[str],
 ) -> None:
     """Measure the audio contribution of DATA: voters answer without audio; what they know is weak."""
+    _check_threshold(threshold, voters, overrides)
     pipeline = _pipeline()
 
     settings = {"voters": list(voters), "threshold": threshold, "silence": silence}
@@ -361,6 +363,17 @@ def _quiet_transformers() -> None:
 
     transformers_logging.disable_progress_bar()
     transformers_logging.set_verbosity_error()
+
+
+def _check_threshold(threshold: int | None, voters: Sequence[str], overrides: Sequence[str]) -> None:
+    """Refuse a threshold out of reach in the words of the command line; an override speaks for itself."""
+    default: int = ContributionSection.model_fields["threshold"].default
+    asked = default if threshold is None else threshold
+    if asked > len(voters) and not any(text.startswith("contribution") for text in overrides):
+        raise click.UsageError(
+            f"a question is weak if {asked} voters are right, of {counted(len(voters), 'voter')} named; add "
+            f"--voter MODEL, or --threshold {len(voters)}"
+        )
 
 
 def _bare_recipe(

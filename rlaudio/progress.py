@@ -11,6 +11,7 @@ from typing import TypeVar
 from tqdm import tqdm
 
 from rlaudio import launcher
+from rlaudio.text_table import counted
 
 Item = TypeVar("Item")
 
@@ -42,7 +43,7 @@ def with_lines(
     Where `total` is not known there is a line before and one after. `seconds` is the clock.
     """
     begun = said = seconds()
-    _say(f"{label}: begins" if total is None else f"{label}: {_counted(total, unit)}")
+    _say(f"{label}: begins" if total is None else f"{label}: {counted(total, unit)}")
     due = {total * part // (LINES - 1) for part in range(1, LINES)} if total else set()
     done = 0
     for item in iterable:
@@ -50,10 +51,10 @@ def with_lines(
         done += 1
         now = seconds()
         if done in due and (done == total or now - said >= SECONDS_BETWEEN_LINES):
-            _say(f"{label}: {done} of {_counted(total or done, unit)}, {now - begun:.0f} s")
+            _say(f"{label}: {done} of {counted(total or done, unit)}, {now - begun:.0f} s")
             said = now
     if total is None:
-        _say(f"{label}: {_counted(done, unit)}, {seconds() - begun:.0f} s")
+        _say(f"{label}: {counted(done, unit)}, {seconds() - begun:.0f} s")
 
 
 def _stderr_is_a_terminal() -> bool:
@@ -64,10 +65,6 @@ def _stderr_is_a_terminal() -> bool:
         return os.get_terminal_size(sys.stderr.fileno()).columns > 0
     except OSError:
         return False
-
-
-def _counted(number: int, unit: str) -> str:
-    return f"{number} {unit}" if number == 1 else f"{number} {unit}s"
 
 
 def _say(line: str) -> None:

@@ -22,6 +22,7 @@ from pydantic import (
 
 from rlaudio import plugins
 from rlaudio.plugins import Bound
+from rlaudio.text_table import counted
 
 SYSTEM_PROMPT = (
     "You are an audio understanding model that answers multiple choice questions based on audio content."
@@ -131,9 +132,8 @@ class ContributionSection(Section):
         if len(set(self.voters)) < len(self.voters):
             raise ValueError("a voter is named twice; it would vote twice: name different models")
         if self.voters and self.threshold > len(self.voters):
-            raise ValueError(
-                f"threshold {self.threshold} is out of reach of {len(self.voters)} voters; lower it"
-            )
+            voters = counted(len(self.voters), "voter")
+            raise ValueError(f"threshold {self.threshold} is out of reach of {voters}; lower it")
         return self
 
 

@@ -1,4 +1,4 @@
-"""Plain text tables for the terminal."""
+"""Plain text for the terminal: tables, percentages, numbers of things."""
 
 from __future__ import annotations
 
@@ -15,6 +15,11 @@ def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def percent(fraction: float | None) -> str:
     """A fraction in percent with one decimal, or a dash where there is none."""
     return "-" if fraction is None else f"{100 * fraction:.1f}"
+
+
+def counted(number: int, noun: str) -> str:
+    """A number of things in words: `1 voter`, `2 voters`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:

@@ -75,3 +75,20 @@ def test_every_command_explains_itself(command):
     done = rlaudio(*command.split(), "--help")
     assert done.exit_code == 0
     assert "Usage:" in done.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--voter", "tiny/voter_a"], "weak if 2 voters are right, of 1 voter named"),
+        (
+            ["--voter", "a", "--voter", "b", "--threshold", "3"],
+            "weak if 3 voters are right, of 2 voters named",
+        ),
+    ],
+)
+def test_a_vote_that_no_question_can_win_says_which_threshold_to_give(tmp_path, arguments, said):
+    done = rlaudio("label", str(tmp_path), *arguments)
+    assert done.exit_code == 2
+    text = " ".join(done.output.split())  # lines are broken anywhere
+    assert f"{said}; add --voter MODEL, or --threshold {arguments.count('--voter')}" in text

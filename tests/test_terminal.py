@@ -12,7 +12,7 @@ from itertools import count
 import pytest
 
 from rlaudio.progress import progress, with_lines
-from rlaudio.text_table import percent, text_table
+from rlaudio.text_table import counted, percent, text_table
 
 
 def test_a_table_has_its_names_flush_left_and_its_numbers_flush_right():
@@ -26,6 +26,14 @@ def test_a_table_has_its_names_flush_left_and_its_numbers_flush_right():
 
 def test_a_missing_fraction_is_a_dash():
     assert (percent(0.1234), percent(1.0), percent(None)) == ("12.3", "100.0", "-")
+
+
+def test_one_thing_is_no_plural():
+    assert (counted(1, "voter"), counted(2, "voter"), counted(0, "voter")) == (
+        "1 voter",
+        "2 voters",
+        "0 voters",
+    )
 
 
 def test_progress_passes_every_item_on():
