@@ -151,7 +151,10 @@ def find(kind: str, name: str, relative_to: Path | None = None) -> Path:
     if is_path(name):
         path = absolute(name, relative_to or Path.cwd())
         if not path.is_file():
-            raise FileNotFoundError(f"{kind} {name}: no file {path}; paths are relative to the recipe")
+            raise FileNotFoundError(
+                f"{kind} {name}: no file {path}; a relative path is looked for beside the recipe that names "
+                "it, one of -o in the working folder"
+            )
         return path
     folder = FOLDERS[kind]
     for path in (folder / f"{name}.py", folder / name / "__init__.py"):

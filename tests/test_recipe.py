@@ -182,6 +182,13 @@ def test_an_override_is_named_in_its_error(parent):
 # --- paths ---------------------------------------------------------------------------------------
 
 
+def test_a_plugin_file_that_is_not_there_is_told_with_where_it_was_looked_for(parent, monkeypatch, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    with pytest.raises(ValueError, match=rf"no file {tmp_path / 'elsewhere/shout.py'}; .* -o in the working"):
+        load_recipe(parent, ["rewards.shout={use: ./shout.py}"])
+
+
 def test_paths_are_relative_to_the_file_that_names_them(write, parent, monkeypatch, tmp_path_factory):
     here = tmp_path_factory.mktemp("here")
     monkeypatch.chdir(here)
