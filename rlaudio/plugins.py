@@ -182,9 +182,14 @@ def available(kind: str) -> dict[str, Signature]:
 def unknown(what: str, name: str, known: Iterable[str]) -> str:
     """A message such as `unknown option 'kk'; did you mean 'kl'? Known: clip, kl`."""
     names = sorted(known)
-    close = difflib.get_close_matches(name, names, n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else "."
+    close = closest(name, names)
+    hint = f"; did you mean {close!r}?" if close else "."
     return f"unknown {what} {name!r}{hint} Known: {', '.join(names) or 'none'}"
+
+
+def closest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that a misspelt one probably means; None where none is like it."""
+    return next(iter(difflib.get_close_matches(name, sorted(known), n=1)), None)
 
 
 def is_path(name: str) -> bool:

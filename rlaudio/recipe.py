@@ -24,6 +24,7 @@ from rlaudio.plugins import (
     absolute,
     absolute_model,
     absolute_option,
+    closest,
     is_path,
     shipped_folder,
     unknown,
@@ -248,9 +249,13 @@ def _shipped_files() -> Iterator[tuple[str, Path]]:
 
 
 def _problems(error: ValidationError, layer: Layer, root: type[Section]) -> Iterator[str]:
-    """One line per problem: file and line, key, what is wrong."""
+    """One line per problem: file and line, key, what is wrong; unknown keys first, which explain others."""
     messages: dict[Keys, list[str]] = {}
-    for problem in error.errors():
+    strange = [problem["loc"] for problem in error.errors() if problem["type"] == "extra_forbidden"]
+    meant = {(*keys[:-1], closest(str(keys[-1]), _keys_at(keys[:-1], root))) for keys in strange}
+    for problem in sorted(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden"):
+        if problem["type"] == "missing" and problem["loc"] in meant:
+            continue
         keys: Keys = problem["loc"]
         while problem["type"] != "missing" and keys not in layer.origins:
             keys = keys[:-1]  # branches of unions and inner names of records are no keys of the recipe
@@ -265,7 +270,7 @@ def _problems(error: ValidationError, layer: Layer, root: type[Section]) -> Iter
 
 def _message(problem: Any, keys: Keys, root: type[Section]) -> str:
     if problem["type"] == "extra_forbidden":
-        return unknown("key", str(keys[-1]), section_at(keys[:-1], root).model_fields)
+        return unknown("key", str(keys[-1]), _keys_at(keys[:-1], root))
     if problem["type"] == "missing":
         return f"is missing; expected: {section_at(keys[:-1], root).model_fields[str(keys[-1])].description}"
     if problem["type"] == "value_error":
@@ -273,3 +278,9 @@ def _message(problem: Any, keys: Keys, root: type[Section]) -> str:
     if problem["type"] == "model_type":
         return f"expected a map of KEY: VALUE; found {problem['input']!r}"
     return f"{problem['msg']}; found {problem['input']!r}"
+
+
+def _keys_at(keys: Keys, root: type[Section]) -> list[str]:
+    """What may stand in the section at these keys."""
+    fields = list(section_at(keys, root).model_fields)
+    return [*fields, "extends"] if root is Recipe and not keys else fields
