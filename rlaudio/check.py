@@ -33,7 +33,15 @@ def _check_data(recipe: Recipe, decode: bool) -> Iterator[str]:
             questions, max_seconds=recipe.audio.max_seconds, too_long=recipe.audio.too_long, decode=decode
         )
         yield from (f"data {name}: {line}" for line in found.lines())
-        found.raise_if_unusable(f"data {name}")
+        if found.usable:
+            continue
+        if recipe.data.bad_rows == "refuse":
+            raise ValueError(
+                f"data {name}: {found.problems()}; mend or remove these rows, listed above, or leave them "
+                "out with data.bad_rows=drop"
+            )
+        yield f"data {name}: {found.problems()}; a run leaves these rows out"
+        sets[name] = found.without_bad_rows(questions)
     check_stages_can_train(recipe, sets["train"])
     yield "stages: rewards, algorithm and targets can be used"
     if recipe.data.clips_disjoint:

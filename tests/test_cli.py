@@ -2,12 +2,16 @@
 
 import subprocess
 import sys
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import yaml
 from click.testing import CliRunner, Result
 
 from rlaudio.cli import main
+from rlaudio.data.audiomcq import write_audiomcq
+from tests.word_family import questions_on_disk
 
 
 def rlaudio(*arguments: str) -> Result:
@@ -92,3 +96,29 @@ def test_a_vote_that_no_question_can_win_says_which_threshold_to_give(tmp_path, 
     assert done.exit_code == 2
     text = " ".join(done.output.split())  # lines are broken anywhere
     assert f"{said}; add --voter MODEL, or --threshold {arguments.count('--voter')}" in text
+
+
+def recipe_with_a_bad_row(folder: Path) -> Path:
+    """Two questions, of which one has a choice too few."""
+    fine, odd = questions_on_disk(folder, 2)
+    write_audiomcq([fine, replace(odd, choices=("a dog",), answer="a dog")], folder / "data.jsonl")
+    recipe = {
+        "extends": "base/tiny",
+        "data": {"train": {"use": "audiomcq", "path": "data.jsonl"}, "evaluate": {"test": None}},
+        "curriculum": {"use": "sft_only", "sft_steps": 1},
+    }
+    (folder / "r.yaml").write_text(yaml.safe_dump(recipe), encoding="utf-8")
+    return folder / "r.yaml"
+
+
+def test_check_lists_a_bad_row_once_and_counts_it_in_its_error(tmp_path):
+    done = rlaudio("check", str(recipe_with_a_bad_row(tmp_path)))
+    assert done.exit_code == 1
+    assert done.output.count("expected at least two") == 1
+    assert "data train: 1 problem in 2 questions (1 x too few choices)" in done.output
+
+
+def test_check_passes_bad_rows_that_a_run_would_leave_out(tmp_path):
+    done = rlaudio("check", str(recipe_with_a_bad_row(tmp_path)), "-o", "data.bad_rows=drop")
+    assert "data train: 1 problem in 2 questions (1 x too few choices); a run leaves" in done.output
+    assert (done.exit_code, done.output.splitlines()[-1]) == (0, "nothing found that would stop a run")

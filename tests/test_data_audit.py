@@ -50,7 +50,7 @@ def test_good_questions_are_counted(tmp_path, clip):
 
 def test_lines_tell_the_counts(clip):
     text = "\n".join(audit([make_question(audio_path=clip, answer="a cat")]).lines())
-    assert "1 questions over 1 clips" in text
+    assert "1 question over 1 clip, " in text
     assert "position of the gold answer: 1:0 2:1" in text
 
 

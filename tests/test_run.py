@@ -236,7 +236,7 @@ def test_bad_rows_are_dropped_and_counted_only_where_the_recipe_says_so(recipe_f
     bad = replace(questions[0], choices=("one",), answer="one")
     write_audiomcq([bad, *questions[1:10]], tmp_path / "data.jsonl")
     given = f"data.train={{use: audiomcq, path: {tmp_path / 'data.jsonl'}}}"
-    with pytest.raises(ValueError, match=r"1 problems in 10 questions"):
+    with pytest.raises(ValueError, match=r"1 problem in 10 questions"):
         pipeline.load_data(load_recipe(recipe_file, [given]))
     data = pipeline.load_data(load_recipe(recipe_file, [given, "data.bad_rows=drop"]))
     assert len(data.train) == 9 and "1 of 10 rows left out" in caplog.text
@@ -247,7 +247,7 @@ def test_labelling_refuses_or_drops_bad_rows_as_the_recipe_says(recipe_file, tmp
     bad = replace(questions[0], choices=("one",), answer="one")
     write_audiomcq([bad, *questions[1:4]], tmp_path / "data.jsonl")
     given = f"data.train={{use: audiomcq, path: {tmp_path / 'data.jsonl'}}}"
-    with pytest.raises(ValueError, match=r"1 problems in 4 questions"):
+    with pytest.raises(ValueError, match=r"1 problem in 4 questions"):
         pipeline.label_data(load_recipe(recipe_file, [given]), tmp_path)
     pipeline.label_data(load_recipe(recipe_file, [given, "data.bad_rows=drop"]), tmp_path)
     labelled = [json.loads(line)["id"] for line in (tmp_path / "labels.jsonl").read_text().splitlines()]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rlaudio.audio.reading import TooLong, clip_seconds, read_clip
+from rlaudio.text_table import counted
 from rlaudio.types import Question
 
 _EXAMPLES = 5
@@ -50,21 +51,24 @@ class Audit:
         """Raise ValueError with the number of bad rows of each kind and a few examples, if there are any."""
         if self.usable:
             return
-        kinds = Counter(row.kind for row in self.bad_rows)
-        counted = ", ".join(f"{count} x {kind}" for kind, count in kinds.most_common())
         examples = "".join(f"\n  {row.id}: {row.reason}" for row in self.bad_rows[:_EXAMPLES])
         more = f"\n  and {len(self.bad_rows) - _EXAMPLES} more" if len(self.bad_rows) > _EXAMPLES else ""
-        raise ValueError(
-            f"{name}: {len(self.bad_rows)} problems in {self.questions} questions ({counted}); mend or "
-            f"remove these rows:{examples}{more}"
-        )
+        raise ValueError(f"{name}: {self.problems()}; mend or remove these rows:{examples}{more}")
+
+    def problems(self) -> str:
+        """How many bad rows of each kind there are, in words."""
+        kinds = Counter(row.kind for row in self.bad_rows)
+        by_kind = ", ".join(f"{count} x {kind}" for kind, count in kinds.most_common())
+        found = counted(len(self.bad_rows), "problem")
+        return f"{found} in {counted(self.questions, 'question')} ({by_kind})"
 
     def lines(self) -> list[str]:
         """The audit as a few lines of text."""
         gold = " ".join(f"{position}:{count}" for position, count in enumerate(self.gold_positions, start=1))
         return [
-            f"{self.questions} questions over {self.clips} clips, {self.seconds / 3600:.2f} h of audio",
-            f"longer than the limit: {self.longer_than_limit} clips",
+            f"{counted(self.questions, 'question')} over {counted(self.clips, 'clip')}, "
+            f"{self.seconds / 3600:.2f} h of audio",
+            f"longer than the limit: {counted(self.longer_than_limit, 'clip')}",
             *(
                 f"{name}: " + ", ".join(f"{key} {count}" for key, count in counts.items())
                 for name, counts in (
