@@ -322,5 +322,6 @@ def _field_rows(section: type[BaseModel], prefix: str) -> Iterator[tuple[str, st
         if inner:
             yield from _field_rows(inner, f"{prefix}{name}.")
         else:
-            default = "" if field.is_required() else str(field.default)
-            yield f"{prefix}{name}", section.__annotations__[name], default, field.description or ""
+            default = field.default.use if isinstance(field.default, Bound) else field.default
+            text = "" if field.is_required() else str(default)
+            yield f"{prefix}{name}", section.__annotations__[name], text, field.description or ""

@@ -53,6 +53,13 @@ def test_show_lists_every_field_with_its_meaning():
     assert "optimizer.lr" in rlaudio("show", "--fields").output
 
 
+def test_the_default_of_a_plugin_is_shown_by_its_name():
+    (line,) = [
+        text for text in rlaudio("show", "--fields").output.splitlines() if text.startswith("strategy")
+    ]
+    assert line.endswith("[Strategy = plain]")
+
+
 def test_a_mistake_in_a_recipe_is_one_message_and_exit_status_1():
     done = rlaudio("show", "tiny_weak_to_strong", "-o", "optimizer.lrr=1")
     assert done.exit_code == 1
