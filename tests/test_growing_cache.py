@@ -5,7 +5,7 @@ import itertools
 import torch
 from transformers import DynamicCache
 
-from rlaudio.models.growing_cache import growing_cache
+from rlaudio.models.growing_cache import new_cache
 
 
 def tokens(count, rows=3, seed=0):
@@ -19,7 +19,7 @@ def both(count, rows=3, seed=0):
 
 
 def test_it_holds_what_the_copying_cache_holds():
-    ours, theirs = growing_cache(), DynamicCache()
+    ours, theirs = new_cache(), DynamicCache()
     for seed, count in enumerate([5, 1, 1, 7, 1, 1, 1, 40, 2]):
         for layer in (0, 1):
             given = both(count, seed=seed + 10 * layer)
@@ -29,7 +29,7 @@ def test_it_holds_what_the_copying_cache_holds():
 
 
 def test_rows_may_be_selected_and_repeated_on_the_way():
-    ours, theirs = growing_cache(), DynamicCache()
+    ours, theirs = new_cache(), DynamicCache()
     for cache in (ours, theirs):
         cache.update(*both(6, rows=1), 0)
         cache.batch_repeat_interleave(3)
@@ -42,7 +42,7 @@ def test_rows_may_be_selected_and_repeated_on_the_way():
 
 
 def test_most_new_tokens_copy_nothing_that_is_there():
-    cache = growing_cache()
+    cache = new_cache()
     cache.update(*both(100), 0)
     places = [cache.update(*both(1, seed=seed), 0)[0].data_ptr() for seed in range(200)]
     moves = sum(before != after for before, after in itertools.pairwise(places))

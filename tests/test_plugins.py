@@ -228,3 +228,9 @@ def test_a_plugin_is_imported_once(write):
 
 def test_describe_tells_the_options_of_what_ships():
     assert "kl" in {option.name for option in describe("algorithm", "grpo").options}
+
+
+def test_every_model_family_that_is_listed_opens_a_folder():
+    listed = available("model")
+    assert "qwen2_5_omni" in listed
+    assert [name for name, found in listed.items() if "path" not in {o.name for o in found.options}] == []

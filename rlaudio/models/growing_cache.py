@@ -41,6 +41,6 @@ class GrowingLayer(DynamicLayer):
         return room[:, :, :total]
 
 
-def growing_cache() -> Cache:
+def new_cache() -> Cache:  # named like its file it would be taken for a model family
     """An empty cache for any number of layers."""
     return Cache(layer_class_to_replicate=GrowingLayer)

@@ -27,7 +27,7 @@ from rlaudio.models import lora
 from rlaudio.models.branching import Branching, attend, attend_without_gradient
 from rlaudio.models.family import EnginePrompt, additive_mask, resolve_model_path
 from rlaudio.models.folders import check_complete, in_own_memory, local_folder, read_other_files
-from rlaudio.models.growing_cache import growing_cache
+from rlaudio.models.growing_cache import new_cache
 from rlaudio.types import Clip, Prompt, Question
 
 Part = Literal["audio_tower", "projector", "language_model"]
@@ -220,7 +220,7 @@ class Qwen2_5Omni:
 
     def new_cache(self) -> Cache:
         """An empty key-value cache for `hidden`."""
-        return growing_cache()
+        return new_cache()
 
     @property
     def head(self) -> torch.nn.Linear:
