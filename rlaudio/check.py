@@ -16,9 +16,10 @@ def check(recipe: Recipe, *, decode: bool = False) -> Iterator[str]:
     Plug-ins are imported, tokenizers and audio front ends of model and voters loaded, weights not. `decode`
     reads every clip whole instead of its header.
     """
-    rewards = [spec.reward for spec in recipe.rewards.values()]
-    for plugin in (recipe.algorithm, recipe.curriculum, recipe.rollout, *rewards):
-        yield f"{plugin.kind} {plugin.use}: {plugin.function.func.__name__} in {plugin.path}"
+    rewards = [(name, spec.reward) for name, spec in recipe.rewards.items()]
+    others = (recipe.algorithm, recipe.curriculum, recipe.rollout)
+    for name, plugin in [*((plugin.use, plugin) for plugin in others), *rewards]:
+        yield f"{plugin.kind} {name}: {plugin.function.func.__name__} in {plugin.path}"
     if recipe.pretrain is None:
         yield f"model {recipe.model().path}"
     for voter in recipe.contribution.voters:

@@ -125,6 +125,13 @@ def test_check_lists_a_bad_row_once_and_counts_it_in_its_error(tmp_path):
     assert "data train: 1 problem in 2 questions (1 x too few choices)" in done.output
 
 
+def test_check_calls_rewards_by_their_names_in_the_recipe(tmp_path):
+    (tmp_path / "shout.py").write_text("def shout(question, completion): return 0.0")
+    loud = f"rewards.loud={{use: {tmp_path / 'shout.py'}}}"
+    output = rlaudio("check", str(recipe_with_a_bad_row(tmp_path)), "-o", loud).output
+    assert f"reward loud: shout in {tmp_path / 'shout.py'}" in output.splitlines()
+
+
 def test_check_passes_bad_rows_that_a_run_would_leave_out(tmp_path):
     done = rlaudio("check", str(recipe_with_a_bad_row(tmp_path)), "-o", "data.bad_rows=drop")
     assert "data train: 1 problem in 2 questions (1 x too few choices); a run leaves" in done.output
