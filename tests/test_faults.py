@@ -187,6 +187,10 @@ def test_one_reward_that_never_told_completions_apart_is_named_beside_one_that_d
     )
 
 
+def test_of_a_single_reward_nothing_is_said_after_too_few_steps(caplog):
+    assert said(Alarms(mismatch=1.0, steps=4), step(SPREAD), 4, caplog) == []
+
+
 def test_a_reward_whose_lesson_is_learned_is_no_trouble(caplog):
     alarms = Alarms(mismatch=1.0, steps=1000)
     said(alarms, step({"a": [1.0, 0.0], "b": [1.0, 0.0]}), 1, caplog)

@@ -18,8 +18,9 @@ STEPS_WITHOUT_SPREAD = 20  # half an hour of a large run, and at 8 completions a
 class Alarms:
     """Watches the steps of a stage and warns once of each trouble.
 
-    `steps` is the stage's length: one shorter than STEPS_WITHOUT_SPREAD is told at its end. `mismatch` is
-    the mean gap in nats above which sampler and trainer are too far apart.
+    `steps` is the stage's length: of one shorter than STEPS_WITHOUT_SPREAD it is told at its end that nothing
+    was learned, and nothing of single rewards, for which so few steps are no evidence. `mismatch` is the mean
+    gap in nats above which sampler and trainer are too far apart.
     """
 
     def __init__(self, *, mismatch: float, steps: int = STEPS_WITHOUT_SPREAD):
@@ -49,7 +50,7 @@ class Alarms:
         """
         if not groups or not groups[0].rewards:  # a teacher's completions have no rewards
             return
-        if self._flat("", [one.total for one in groups]):
+        if self._flat("", [one.total for one in groups]) >= self._patience:
             self._say(
                 "spread",
                 f"in the last {self._flat_steps['']} steps all completions of every group had the same "
@@ -57,23 +58,23 @@ class Alarms:
                 "change the rewards",
             )
         for name, weight in groups[0].weights.items():
-            flat = self._flat(name, [one.rewards[name] for one in groups])
+            flat = self._flat(name, [one.rewards[name] for one in groups]) >= STEPS_WITHOUT_SPREAD
             if flat and weight and name not in self._taught and "" in self._taught:
                 self._say(
                     f"reward {name}",
                     f"reward {name} gave all completions of a group the same value in each of the first "
-                    f"{self._flat_steps[name]} steps: it teaches nothing; look at its values in the "
-                    "rollouts, change its options or leave it out",
+                    f"{self._flat_steps[name]} steps: it has taught nothing so far; look at its values in "
+                    "the rollouts, change its options or leave it out",
                 )
 
-    def _flat(self, name: str, values: Sequence[np.ndarray]) -> bool:
-        """Count a step's groups of values [G]; whether there has been no spread for too long."""
+    def _flat(self, name: str, values: Sequence[np.ndarray]) -> int:
+        """Count a step's groups of values [G]; the steps in a row that have been without spread."""
         if any(has_spread(of_group) for of_group in values):
             self._taught.add(name)
             self._flat_steps[name] = 0
         else:
             self._flat_steps[name] = self._flat_steps.get(name, 0) + 1
-        return self._flat_steps[name] >= self._patience
+        return self._flat_steps[name]
 
     def _say(self, what: str, message: str) -> None:
         if what not in self._said:
