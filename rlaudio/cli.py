@@ -9,7 +9,7 @@ import functools
 import json
 import logging
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -326,12 +326,12 @@ def questions(clips: Path, labels: str, out: Path, seed: int) -> None:
 @main.command("list")
 def list_() -> None:
     """List what ships: recipes, comparisons, every kind of plug-in with its options, small checkpoints."""
-    click.echo("recipes")
-    for name, path in shipped_recipes().items():
-        click.echo(f"  {name:40} {_first_comment(path)}")
-    click.echo("\ncomparisons")
-    for name, path in shipped_comparisons().items():
-        click.echo(f"  {name:40} {_first_comment(path)}")
+    recipes = shipped_recipes()
+    bases = {name: path for name, path in recipes.items() if name.startswith("base/")}
+    whole = {name: path for name, path in recipes.items() if name not in bases}
+    _list_files("recipes", whole)
+    _list_files("\nbases, which recipes extend and complete", bases)
+    _list_files("\ncomparisons", shipped_comparisons())
     for kind, folder in FOLDERS.items():
         click.echo(f"\n{folder.name}")
         for name, signature in available(kind).items():
@@ -385,6 +385,12 @@ def _bare_recipe(
     if evaluate is not None:
         given.append(f"data.evaluate={json.dumps({evaluate.stem: {'use': 'audiomcq', 'path': data}})}")
     return load_recipe("base/no_training", [*given, *overrides])
+
+
+def _list_files(title: str, files: Mapping[str, Path]) -> None:
+    click.echo(title)
+    for name, path in files.items():
+        click.echo(f"  {name:40} {_first_comment(path)}")
 
 
 def _first_comment(path: Path) -> str:

@@ -44,6 +44,14 @@ def test_list_names_every_kind_with_options():
         assert word in output
 
 
+def test_every_recipe_of_the_list_can_be_shown_and_bases_are_listed_apart():
+    recipes, bases = rlaudio("list").output.split("\n\n")[:2]
+    names = [line.split()[0] for line in recipes.splitlines()[1:]]
+    assert "tiny_weak_to_strong" in names
+    assert [name for name in names if rlaudio("show", name).exit_code] == []
+    assert "base/tiny" in bases and "bases" in bases.splitlines()[0]
+
+
 def test_show_prints_yaml_with_overrides_applied():
     done = rlaudio("show", "tiny_weak_to_strong", "-o", "optimizer.lr=2e-6")
     assert yaml.safe_load(done.output)["optimizer"]["lr"] == 2e-6
