@@ -266,6 +266,12 @@ def _problems(error: ValidationError, layer: Layer, root: type[Section]) -> Iter
     for keys, texts in messages.items():
         dotted = "".join(f"{key}: " for key in (".".join(map(str, keys)),) if key)
         yield f"{layer.origin(keys).where}: {dotted}{' or '.join(dict.fromkeys(texts))}"
+    file = Path(layer.origin(()).where)
+    if file.parent == shipped_folder("recipes") / "base" and any(
+        p["type"] == "missing" for p in error.errors()
+    ):
+        name = f"base/{file.stem}"
+        yield f"{name} is a base, which a recipe completes that begins with 'extends: {name}'"
 
 
 def _message(problem: Any, keys: Keys, root: type[Section]) -> str:

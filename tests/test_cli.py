@@ -52,6 +52,14 @@ def test_every_recipe_of_the_list_can_be_shown_and_bases_are_listed_apart():
     assert "base/tiny" in bases and "bases" in bases.splitlines()[0]
 
 
+def test_a_base_that_is_not_whole_is_said_to_be_one_and_only_then():
+    assert "is a base" not in rlaudio("show", "base/tiny", "-o", "curriculum=rl_only", "-o", "seed=-1").output
+    done = rlaudio("show", "base/tiny")
+    assert done.output.splitlines()[-1] == (
+        "base/tiny is a base, which a recipe completes that begins with 'extends: base/tiny'"
+    )
+
+
 def test_show_prints_yaml_with_overrides_applied():
     done = rlaudio("show", "tiny_weak_to_strong", "-o", "optimizer.lr=2e-6")
     assert yaml.safe_load(done.output)["optimizer"]["lr"] == 2e-6
