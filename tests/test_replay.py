@@ -65,7 +65,7 @@ class Overflow(torch.autograd.Function):
 
 @dataclass(frozen=True, kw_only=True)
 class Broken(GRPO):
-    """GRPO, broken in one way where an advantage is positive."""
+    """GRPO, broken in one way for micro-batches of one group; the made-up step of the rehearsal has three."""
 
     clip: float = 0.2
     clip_high: float | None = None
@@ -73,6 +73,8 @@ class Broken(GRPO):
     fault: Literal["none", "loss", "gradient", "norm", "moved", "while a file is there"] = "none"
 
     def loss(self, tokens):
+        if tokens.completions.max() >= 4:
+            return super().loss(tokens)
         if self.fault == "gradient":
             tokens = replace(tokens, logprobs=Overflow.apply(tokens.logprobs))
         found = super().loss(tokens)
