@@ -9,6 +9,7 @@ import torch
 
 from rlaudio.models.family import ModelFamily
 from rlaudio.processes import Processes
+from rlaudio.rollout.vllm_server import VllmServer
 from rlaudio.rollout.worker import EngineDied, RolloutWorker, SeedKey
 from rlaudio.types import Group, Prompt, Sampling
 
@@ -18,8 +19,10 @@ logger = logging.getLogger(__name__)
 def open_engine(
     open_worker: Callable[[ModelFamily], RolloutWorker], family: ModelFamily, processes: Processes
 ) -> RolloutWorker:
-    """The worker. One whose engine dies is opened anew, unless others must open theirs with it."""
-    return Reopened(open_worker, family) if processes.size == 1 else open_worker(family)
+    """The worker, opened anew where its engine dies; not where all processes of a run ask one engine."""
+    reopened = Reopened(open_worker, family)
+    shared = processes.size > 1 and isinstance(reopened.worker, VllmServer)
+    return reopened.worker if shared else reopened
 
 
 class Reopened:
@@ -33,21 +36,21 @@ class Reopened:
         self.reopened = 0  # times so far
         self._open = open_worker
         self._family = family
-        self._worker = open_worker(family)
-        self.weights_version = self._worker.weights_version
+        self.worker = open_worker(family)
+        self.weights_version = self.worker.weights_version
 
     def generate(self, prompts: Sequence[Prompt], sampling: Sampling, key: SeedKey) -> list[Group]:
         """One group of completions per prompt; asked twice at most."""
         try:
-            return self._worker.generate(prompts, sampling, key)
+            return self.worker.generate(prompts, sampling, key)
         except EngineDied as death:
             logger.warning("%s; the step is repeated on a new engine", death)
-        self._worker.close()
-        self._worker = self._open(self._family)
+        self.worker.close()
+        self.worker = self._open(self._family)
         self.reopened += 1
-        self._worker.load_weights(self._family.named_weights(), self.weights_version)
+        self.worker.load_weights(self._family.named_weights(), self.weights_version)
         try:
-            return self._worker.generate(prompts, sampling, key)
+            return self.worker.generate(prompts, sampling, key)
         except EngineDied as death:
             raise EngineDied(
                 f"{death}; so did the one before it, of the same {len(prompts)} questions from "
@@ -56,13 +59,13 @@ class Reopened:
 
     def load_weights(self, weights: Iterable[tuple[str, torch.Tensor]], version: int) -> None:
         """Take the tensors over; completions from now on carry `version`."""
-        self._worker.load_weights(weights, version)
+        self.worker.load_weights(weights, version)
         self.weights_version = version
 
     def sleep(self) -> None:
         """Give memory back until the worker is needed again."""
-        self._worker.sleep()
+        self.worker.sleep()
 
     def close(self) -> None:
         """Give memory and processes back, and refuse to generate from now on."""
-        self._worker.close()
+        self.worker.close()

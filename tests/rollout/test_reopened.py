@@ -4,9 +4,11 @@ import logging
 
 import pytest
 
-from rlaudio.rollout.reopened import Reopened
+from rlaudio.processes import Processes
+from rlaudio.rollout.reopened import Reopened, open_engine
 from rlaudio.rollout.transformers import Transformers
 from rlaudio.rollout.vllm import Vllm
+from rlaudio.rollout.vllm_server import VllmServer
 from rlaudio.rollout.worker import EngineDied
 from rlaudio.types import greedy
 from tests.rollout.conftest import KEY, WARM, nudge, prompts_of
@@ -80,6 +82,20 @@ def test_what_is_wrong_with_the_request_is_not_asked_twice(policy):
     assert Mortal.opened == 1
 
 
+def test_each_of_several_processes_reopens_an_engine_of_its_own_but_not_one_that_all_ask(policy):
+    class Shared(VllmServer):
+        def __init__(self, family):
+            self.weights_version = 0
+
+    second_of_two = Processes(rank=1, size=2)
+    own = open_engine(Mortal, policy, second_of_two)
+    Mortal.deaths = 1
+    assert own.generate(prompts_of(policy)[:1], greedy(2), KEY)
+    assert Mortal.opened == 2
+    assert type(open_engine(Shared, policy, second_of_two)) is Shared
+    assert type(open_engine(Shared, policy, Processes())) is Reopened
+
+
 def test_a_vllm_engine_that_dies_amid_a_step_is_replaced(changeable, vllm_worker, needs_vllm):
     """The first of two engines fails inside the model, after some tokens, and leaves its requests behind."""
     worker, prompts = Reopened(Vllm, changeable), prompts_of(changeable)
@@ -92,7 +108,7 @@ def test_a_vllm_engine_that_dies_amid_a_step_is_replaced(changeable, vllm_worker
         if calls == 3:
             raise RuntimeError("the device is gone")
 
-    dying = worker._worker
+    dying = worker.worker
     dying._engine._llm.apply_model(
         lambda model: model.language_model.model.layers[0].register_forward_pre_hook(fail)
     )
