@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
+from bench_floor import flops_of_update
 from bench_rows import Figure
 from bench_thinker import MIDDLE, learner, rows_of_noise, thinker
 
@@ -30,6 +31,8 @@ def measure_forms(new_tokens: int, pairs: int, *, speed: str, memory: str) -> It
     tokens = [sum(r.length for r in rows) for rows in ([row], repeated([row]))]
     yield Figure(f"{what}: parameters of the thinker", family.model.num_parameters() / 1e6, "M")
     yield Figure(f"{what}: tokens, repeated over shared", tokens[1] / tokens[0], "ratio")
+    flops = [flops_of_update(family, rows) for rows in ([row], repeated([row]))]
+    yield Figure(f"{what}: FLOPs, repeated over shared", flops[1] / flops[0], "ratio")
     yield Figure(f"{what}: largest relative gap of gradients", gradient_gap(family, row), "1", "<= 1e-5")
     learners = {
         form: learner(family, prompt_once=once, micro_batch_tokens=IN_ONE_PIECE)
