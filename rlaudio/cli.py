@@ -205,7 +205,9 @@ def explain(recipe: str, overrides: Sequence[str], hardware: str, rows: Path | N
 @main.command()
 @click.argument("data", type=_path(exists=True))
 @click.option("--voter", "voters", multiple=True, required=True, metavar="MODEL", help="One or more.")
-@click.option("--threshold", type=int, help="Voters right in silence that make it weak.  [default: 2]")
+@click.option(
+    "--threshold", type=click.IntRange(min=1), help="Voters right in silence that make it weak.  [default: 2]"
+)
 @click.option("--silence", help="Seconds of silence, or clip for the clip's length.  [default: 30]")
 @click.option("--out", type=_path(file_okay=False), help="Folder of the labels.  [default: beside DATA]")
 @_overrides
@@ -218,7 +220,7 @@ def label(
     overrides: Sequence[str],
 ) -> None:
     """Measure the audio contribution of DATA: voters answer without audio; what they know is weak."""
-    _check_threshold(threshold, voters, overrides)
+    _check_voters(threshold, voters, overrides)
     pipeline = _pipeline()
 
     settings = {"voters": list(voters), "threshold": threshold, "silence": silence}
@@ -365,8 +367,13 @@ def _quiet_transformers() -> None:
     transformers_logging.set_verbosity_error()
 
 
-def _check_threshold(threshold: int | None, voters: Sequence[str], overrides: Sequence[str]) -> None:
-    """Refuse a threshold out of reach in the words of the command line; an override speaks for itself."""
+def _check_voters(threshold: int | None, voters: Sequence[str], overrides: Sequence[str]) -> None:
+    """Refuse voters that cannot vote in the words of the command line; an override speaks for itself."""
+    twice = [voter for number, voter in enumerate(voters) if voter in voters[:number]]
+    if twice:
+        raise click.UsageError(
+            f"--voter {twice[0]} is named twice, and the same model twice is one vote; leave one out"
+        )
     default: int = ContributionSection.model_fields["threshold"].default
     asked = default if threshold is None else threshold
     if asked > len(voters) and not any(text.startswith("contribution") for text in overrides):

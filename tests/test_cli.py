@@ -121,6 +121,19 @@ def test_a_vote_that_no_question_can_win_says_which_threshold_to_give(tmp_path, 
     assert f"{said}; add --voter MODEL, or --threshold {arguments.count('--voter')}" in text
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--voter", "a", "--voter", "a"], "--voter a is named twice"),
+        (["--voter", "a", "--threshold", "0"], "Invalid value for '--threshold': 0"),
+    ],
+)
+def test_voters_that_make_no_vote_are_refused_in_the_words_of_the_command_line(tmp_path, arguments, said):
+    done = rlaudio("label", str(tmp_path), *arguments)
+    assert done.exit_code == 2
+    assert said in " ".join(done.output.split())
+
+
 def recipe_with_a_bad_row(folder: Path) -> Path:
     """Two questions, of which one has a choice too few."""
     fine, odd = questions_on_disk(folder, 2)
