@@ -1,6 +1,7 @@
 """What advantages may need beyond rewards, against the slow way of finding it out."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import ClassVar
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 
 from rlaudio.algorithms.algorithm import Need
 from rlaudio.algorithms.grpo import GRPO
+from rlaudio.processes import Processes
 from rlaudio.rollout.transformers import Transformers
 from rlaudio.scoring import Scorer
 from rlaudio.strategies.strategy import OptimizerSettings
@@ -114,6 +116,27 @@ def test_contribution_by_rollouts_is_the_gap_between_success_rates(family):
     )
     assert measure(heard, (0, "rl", 7)) == pytest.approx([2 / 3 - 0.0, 1 / 2 - 1 / 2])
     assert FirstWordOnly.asked == [(2, 4, (0, "rl", 7, "silence"))]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "of_the_first", "expected"),
+    [([0, 1, 2, 3], {0: 0.1, 2: 0.3}, [0.1, 0.2, 0.3, 0.4]), ([1, 2, 3], {1: 0.3}, [0.2, 0.3, 0.4])],
+)
+def test_contributions_stand_in_the_order_of_the_learned_groups_whoever_measured_them(
+    family, chosen, of_the_first, expected
+):
+    class SecondOfTwo(Processes):
+        def gather(self, value):
+            return [of_the_first, value]
+
+    groups = scored(family, count=4, group_size=2)
+    sampled = Sampled(groups, chosen, {1: groups[1], 3: groups[3]}, drawn=4)
+    measured = {id(groups[1]): 0.2, id(groups[3]): 0.4}
+    learner = SimpleNamespace(
+        algorithm=needing("contribution"), strategy=SimpleNamespace(processes=SecondOfTwo(1, 2))
+    )
+    found = observe(sampled, learner, lambda own, key: [measured[id(one)] for one in own], ())
+    assert found["contribution"].tolist() == pytest.approx(expected)
 
 
 def test_contribution_by_options_is_the_gap_between_the_gold_options_probabilities(family):
