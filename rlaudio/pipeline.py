@@ -35,7 +35,7 @@ from rlaudio.randomness import generator
 from rlaudio.recipe import Recipe
 from rlaudio.report.files import read_json, read_rows, write_json, write_rows
 from rlaudio.report.page import write_report
-from rlaudio.report.run_folder import FollowedFolder, RunFolder
+from rlaudio.report.run_folder import RECIPE, FollowedFolder, RunFolder
 from rlaudio.report.summary import build_summary
 from rlaudio.resuming import check_data, check_world, recipe_to_resume
 from rlaudio.rollout.reopened import Reopened, open_engine
@@ -72,6 +72,7 @@ def run(recipe: Recipe, out: Path, *, resume: bool = False, until: Part | None =
         torch.set_num_threads(recipe.threads)
     processes = join()
     with processes.in_turn(partial(_open_folder, recipe, out, resume, processes)) as folder:
+        _check_all_see(folder, processes)
         if resume:
             processes.from_first(partial(check_world, folder))
         with _clock(folder, "data"):
@@ -198,6 +199,17 @@ def _open_folder(recipe: Recipe, out: Path, resume: bool, processes: Processes) 
     if not processes.first:
         return FollowedFolder(out)
     return RunFolder.reopen(out) if resume else RunFolder.create(out, recipe.to_yaml())
+
+
+def _check_all_see(folder: RunFolder, processes: Processes) -> None:
+    """Raises ValueError, alike in all processes, where one does not see what the first one wrote."""
+    seen = processes.gather((folder.path / RECIPE).is_file())
+    if not all(seen):
+        blind = ", ".join(str(rank) for rank, sees in enumerate(seen) if not sees)
+        raise ValueError(
+            f"{folder.path}: the run folder is not seen by process {blind} of {processes.size}; expected "
+            "--out on a file system that the machines share, under the same path on each"
+        )
 
 
 def _labelled(recipe: Recipe, data: Data, folder: RunFolder, processes: Processes) -> Data:

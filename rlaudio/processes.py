@@ -73,10 +73,24 @@ class Processes:
         return result[0]
 
     def in_turn(self, work: Callable[[], T]) -> T:
-        """What `work` gives in this process: the first does it first, and the others find what it made."""
+        """What `work` gives in this process: the first does it first, and the others find what it made.
+
+        Then comes the first process of every other machine, which may not see the first one's files.
+        Raises what `work` raises, PeerFailed where it raised in another process; all must call.
+        """
         own: list[T] = []
-        self.from_first(lambda: own.append(work()))
-        return own[0] if self.first else work()
+        mine = 0 if self.first else 1 if launcher.local_rank() == 0 else 2
+        for turn in range(3):
+            done = False
+            try:
+                if turn == mine:
+                    own.append(work())
+                done = True
+            finally:  # also after an error: nobody shall wait in vain
+                all_done = all(self.gather(done))
+            if not all_done:
+                raise PeerFailed
+        return own[0]
 
 
 ALONE = Processes()

@@ -4,6 +4,8 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 
@@ -14,17 +16,36 @@ def torchrun(recipe: Path, out: Path, *more: str) -> subprocess.CompletedProcess
 
 def deepspeed(recipe: Path, out: Path, *more: str) -> subprocess.CompletedProcess:
     """`deepspeed --num_gpus 2 --module rlaudio run RECIPE`, on a port that nobody uses."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = str(server.getsockname()[1])
-    launcher = ["deepspeed.launcher.runner", "--master_port", port, "--num_gpus", "2", "--module"]
+    launcher = ["deepspeed.launcher.runner", "--master_port", _free_port(), "--num_gpus", "2", "--module"]
     return _run(*launcher, *_command(recipe, out, more))
+
+
+def two_machines(
+    recipe: Path, out: Path, *more: str, folders: Sequence[Path] = (Path(), Path())
+) -> list[subprocess.CompletedProcess]:
+    """`torchrun --nnodes 2 ...` once in each of two folders, which stand for machines; one process each."""
+    ends = ["--nnodes", "2", "--nproc_per_node", "1", "--master_port", _free_port()]
+    command = ["torch.distributed.run", *ends, "-m", *_command(recipe, out, more)]
+    with ThreadPoolExecutor(len(folders)) as pool:
+        return list(
+            pool.map(
+                lambda rank, folder: _run(command[0], "--node_rank", rank, *command[1:], folder=folder),
+                ("0", "1"),
+                folders,
+            )
+        )
+
+
+def _free_port() -> str:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return str(server.getsockname()[1])
 
 
 def _command(recipe: Path, out: Path, more: tuple[str, ...]) -> list[str]:
     return ["rlaudio", "run", str(recipe), "--out", str(out), *more]
 
 
-def _run(*arguments: str) -> subprocess.CompletedProcess:
+def _run(*arguments: str, folder: Path = Path()) -> subprocess.CompletedProcess:
     """What a module of the launcher did; its output is complete when all that write to it have ended."""
     return subprocess.run(
         [sys.executable, "-m", *arguments],
@@ -32,4 +53,5 @@ def _run(*arguments: str) -> subprocess.CompletedProcess:
         capture_output=True,
         text=True,
         timeout=900,
+        cwd=folder,
     )

@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 import torch
@@ -11,11 +12,19 @@ from safetensors.torch import load_file
 from rlaudio import pipeline
 from rlaudio.recipe import load_recipe
 from tests.conftest import TINY
-from tests.launchers import deepspeed, torchrun
+from tests.launchers import deepspeed, torchrun, two_machines
 from tests.test_run import RECIPE
 
 EVEN = ("sampling.questions=4", "optimizer.lr=1e-4")  # 3 questions do not divide by two processes
+
+
+def on_two_machines(*arguments) -> CompletedProcess:
+    """What the first of two said, or the second if that one failed."""
+    return max(two_machines(*arguments), key=lambda done: bool(done.returncode))
+
+
 STARTED = {
+    "torchrun on two machines": (on_two_machines, "strategy={use: plain}"),
     "torchrun, ZeRO-3": (torchrun, "strategy={use: zero, stage: 3}"),
     "deepspeed, ZeRO-2": (deepspeed, "strategy={use: zero, stage: 2}"),
 }
@@ -95,3 +104,16 @@ def test_a_number_of_questions_that_does_not_divide_is_refused_in_all_processes(
     done = torchrun(recipe, tmp_path / "uneven")
     assert done.returncode != 0
     assert "sampling.questions is 3 and there are 2 processes" in done.stderr
+
+
+def test_a_machine_that_does_not_see_the_run_folder_is_named(recipe, tmp_path):
+    machines = tmp_path / "one", tmp_path / "two"
+    for folder in machines:
+        folder.mkdir()
+    done = two_machines(recipe, Path("out"), *overrides(), folders=machines)
+    for one in done:
+        assert one.returncode != 0
+        assert (
+            "out: the run folder is not seen by process 1 of 2; expected --out on a file system" in one.stderr
+        )
+    assert not (machines[1] / "out").exists()
