@@ -29,8 +29,8 @@ class GRPO:
     `clip` is epsilon below 1, `clip_high` above (the same if not given). `scale` divides by the group's
     standard deviation, or by nothing. `aggregate` averages per completion first (`sequence`, eq. 3), over
     all tokens of the update (`token`, DAPO), or divides by `length` tokens (`constant`). Dr. GRPO
-    (arXiv:2503.20783) is `scale: none, aggregate: constant`. `kl` is beta, by default that of
-    arXiv:2509.21060; at 0 no reference is computed.
+    (arXiv:2503.20783) is `scale: none, aggregate: constant` with sampling.max_new_tokens as `length`.
+    `kl` is beta, by default that of arXiv:2509.21060; at 0 no reference is computed.
     """
 
     clip: float = 0.2
@@ -39,13 +39,18 @@ class GRPO:
     kl_estimate: Literal["k1", "k2", "k3"] = "k3"
     scale: Literal["group", "none"] = "group"
     aggregate: Literal["sequence", "token", "constant"] = "sequence"
-    length: int = 128  # sampling.max_new_tokens, in Dr. GRPO
+    length: int | None = None
 
     def __post_init__(self) -> None:
         check_range("clip", self.clip, 0.0, 1.0)
         check_range("clip_high", self.clip_high, 0.0)
         check_range("kl", self.kl, 0.0)
         check_range("length", self.length, 1)
+        if (self.aggregate == "constant") != (self.length is not None):
+            raise ValueError(
+                "algorithm.aggregate: constant and algorithm.length, the tokens that every completion counts "
+                "as, go together; give both (Dr. GRPO: a length of sampling.max_new_tokens) or neither"
+            )
 
     @property
     def needs(self) -> frozenset[Need]:
@@ -58,7 +63,7 @@ class GRPO:
 
     def weights(self, lengths: torch.Tensor) -> torch.Tensor:
         """Weight [S] of every token of each completion, by `aggregate`."""
-        if self.aggregate == "constant":
+        if self.length is not None:
             return constant_mean(lengths, self.length)
         return sequence_mean(lengths) if self.aggregate == "sequence" else token_mean(lengths)
 

@@ -123,6 +123,12 @@ def test_dr_grpo_divides_by_a_constant_whatever_the_lengths():
     assert dr_grpo.weights(torch.tensor([2, 8])).tolist() == [0.05, 0.05]
 
 
+@pytest.mark.parametrize("options", [{"aggregate": "constant"}, {"length": 24}])
+def test_a_constant_is_given_where_it_is_divided_by_and_nowhere_else(options):
+    with pytest.raises(ValueError, match=r"algorithm.length, .* a length of sampling.max_new_tokens"):
+        GRPO(**options)
+
+
 @pytest.mark.parametrize("weigh", [sequence_mean, token_mean])
 def test_the_weights_of_all_tokens_sum_to_one(weigh):
     lengths = torch.tensor([3, 1, 7])
