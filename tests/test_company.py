@@ -108,12 +108,12 @@ def test_a_process_without_rows_computes_one_of_another():
 
 def test_chunks_are_as_many_as_in_the_process_with_the_most():
     one, other = together(having([[row(3)], [row(7)]]), having([[row(5)], [row(1)]]))
-    assert [micro.parts for micro in one] == [micro.parts for micro in other] == [3, 4]
+    assert [micro.chunks for micro in one] == [micro.chunks for micro in other] == [3, 4]
 
 
 def test_chunks_of_a_row_computed_for_company_count_too():
     one, other = together(having([[row(3)], [row(3)]]), having([[row(9)]]))
-    assert [micro.parts for micro in one] == [micro.parts for micro in other] == [5, 5]
+    assert [micro.chunks for micro in one] == [micro.chunks for micro in other] == [5, 5]
 
 
 def test_where_no_process_has_a_micro_batch_none_computes_anything():
@@ -129,7 +129,7 @@ def test_where_no_process_has_a_micro_batch_none_computes_anything():
 def test_all_compute_as_often_and_no_weight_is_lost_or_added(shares):
     shares = [[[row(length) for length in lengths] for lengths in share] for share in shares]
     found = together(*(having(share) for share in shares))
-    assert len({tuple(micro.parts for micro in of_one) for of_one in found}) == 1
+    assert len({tuple(micro.chunks for micro in of_one) for of_one in found}) == 1
     for share, of_one in zip(shares, found, strict=True):
         assert len(of_one) == max(map(len, shares))
         assert [micro.rows for micro in of_one if not micro.company] == share

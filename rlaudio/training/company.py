@@ -21,7 +21,7 @@ class Micro:
     """A micro-batch as this process computes it."""
 
     rows: list[Row]
-    parts: int  # chunks of its log-probs, as many as in the process with the most
+    chunks: int  # chunks of its log-probs, as many as in the process with the most
     company: bool  # it weighs nothing
 
 
@@ -35,21 +35,21 @@ def in_step(
     """
     own = list(micro_batches)
     spare = sorted(rows, key=lambda row: row.length)[:1]
-    shares = processes.gather(([_parts(some, chunk) for some in own], _parts(spare, chunk)))
-    in_company = max(parts for _, parts in shares)  # of the row that is computed for company
+    shares = processes.gather(([_chunks(some, chunk) for some in own], _chunks(spare, chunk)))
+    in_company = max(chunks for _, chunks in shares)  # of the row that is computed for company
     counts = zip_longest(*(counts for counts, _ in shares), fillvalue=in_company)
-    parts = [max(some) for some in counts]
-    if parts and not all(parts for _, parts in shares):
+    chunks = [max(some) for some in counts]
+    if chunks and not all(chunks for _, chunks in shares):
         offered = processes.gather(spare)
         spare = spare or next(filter(None, offered))
-    company = [[_weightless(row)] for row in spare] * (len(parts) - len(own))
+    company = [[_weightless(row)] for row in spare] * (len(chunks) - len(own))
     return [
         Micro(some, count, company=number >= len(own))
-        for number, (some, count) in enumerate(zip([*own, *company], parts, strict=True))
+        for number, (some, count) in enumerate(zip([*own, *company], chunks, strict=True))
     ]
 
 
-def _parts(rows: Sequence[Row], chunk: int) -> int:
+def _chunks(rows: Sequence[Row], chunk: int) -> int:
     """Chunks in which the log-probs of a micro-batch are computed."""
     tokens = sum(len(branch.token_ids) for row in rows for branch in row.branches)
     return math.ceil(tokens / chunk)

@@ -48,12 +48,12 @@ def assign_credit(
     by_token = advantages if advantages.dim() == 3 else advantages.unsqueeze(-1).expand(*samples.mask.shape)
     kept = ~by_token[..., 0].isnan() & ~samples.rewards.isnan()  # [Q, G]
     returns = algorithm.returns(samples) if "values" in algorithm.needs else None  # type: ignore[attr-defined]
-    parts = np.concatenate(
+    update_of = np.concatenate(
         [np.full(len(p), n) for n, p in enumerate(np.array_split(np.arange(len(scored)), mini_batches))]
     )  # [Q]
     weights = torch.zeros(samples.lengths.shape, dtype=torch.float64)
-    for part in range(mini_batches):
-        chosen = kept & torch.from_numpy(parts == part).unsqueeze(-1)
+    for update in range(mini_batches):
+        chosen = kept & torch.from_numpy(update_of == update).unsqueeze(-1)
         if chosen.any():
             weights[chosen] = algorithm.weights(samples.lengths[chosen])
 
@@ -75,7 +75,7 @@ def assign_credit(
         )
 
     return [
-        Row(one.group.prompt, tuple(branch(q, int(g)) for g in np.flatnonzero(kept[q])), int(parts[q]))
+        Row(one.group.prompt, tuple(branch(q, int(g)) for g in np.flatnonzero(kept[q])), int(update_of[q]))
         for q, one in enumerate(scored)
     ]
 

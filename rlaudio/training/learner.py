@@ -138,7 +138,7 @@ class Learner:
         """Gradients of one update, and its metrics; `unmoved`: the weights are still the sampler's."""
         own = Totals()
         for number, micro in enumerate(every, start=1):
-            batch = self._pack(micro.rows, micro.parts)
+            batch = self._pack(micro.rows, micro.chunks)
             policy: PolicyOutput = self.strategy.forward(batch)
             tokens = self.tokens(micro.rows, batch, policy)
             loss = self.algorithm.loss(tokens)
@@ -158,7 +158,7 @@ class Learner:
         if policy.values is not None:
             signals["values"] = policy.values
         if "silence_gradient" in self.algorithm.needs:
-            signals["silence"] = self.strategy.forward(self._silent(rows, batch.parts)).logprobs
+            signals["silence"] = self.strategy.forward(self._silent(rows, batch.chunks)).logprobs
         old, weights = self._old(policy, batch)
         return Tokens(policy.logprobs, old, batch.advantages, weights, batch.completions, signals)
 
@@ -197,13 +197,13 @@ class Learner:
 
     def _signals(self, micro: Micro, names: Sequence[str]) -> dict[str, Iterator[np.ndarray]]:
         """Every named signal, completion by completion in the order of the rows, each [C]."""
-        batch = self._pack(micro.rows, micro.parts)
+        batch = self._pack(micro.rows, micro.chunks)
         found: dict[str, torch.Tensor | None] = {}
         if {"old", "values"} & set(names):
             policy: PolicyOutput = self.strategy.forward(batch)
             found |= {"old": policy.logprobs, "values": policy.values}
         if "silence" in names:
-            found["silence"] = self.strategy.forward(self._silent(micro.rows, micro.parts)).logprobs
+            found["silence"] = self.strategy.forward(self._silent(micro.rows, micro.chunks)).logprobs
         if "reference" in names:
             assert self.reference is not None
             found["reference"] = token_logprobs(
@@ -216,13 +216,13 @@ class Learner:
             if (tensor := found[name]) is not None
         }
 
-    def _silent(self, rows: Sequence[Row], parts: int) -> Batch:
+    def _silent(self, rows: Sequence[Row], chunks: int) -> Batch:
         """The same completions after the same questions, about silence."""
         assert self.silent_prompt is not None
-        return self._pack([replace(row, prompt=self.silent_prompt(row.prompt)) for row in rows], parts)
+        return self._pack([replace(row, prompt=self.silent_prompt(row.prompt)) for row in rows], chunks)
 
-    def _pack(self, rows: Sequence[Row], parts: int) -> Batch:
-        return replace(pack(rows), parts=parts).to(self.family.device)
+    def _pack(self, rows: Sequence[Row], chunks: int) -> Batch:
+        return replace(pack(rows), chunks=chunks).to(self.family.device)
 
 
 def with_signals(row: Row, signals: Mapping[str, Iterator[np.ndarray]]) -> Row:

@@ -63,7 +63,7 @@ class Batch:
     completions: torch.Tensor  # [N] int64, number of the completion that the token belongs to, from 0
     support: torch.Tensor | None  # [N, K] int64, -1 pads
     signals: Mapping[str, torch.Tensor]  # each [N]
-    parts: int = 1  # chunks, at least, in which the log-probs of its targets are computed
+    chunks: int = 1  # at least, in which the log-probs of its targets are computed
 
     @property
     def tokens(self) -> int:

@@ -92,7 +92,7 @@ def token_logprobs(
 
     Media placeholders are left out of the normaliser as they are in sampling. Logits exist for `chunk`
     target tokens at a time, in the forward and again in the backward pass, never for the prompt; a batch may
-    ask for more parts than its targets fill, so that sharded heads compute in step. Of a head
+    ask for more chunks than its targets fill, so that sharded heads compute in step. Of a head
     that is whole only the rows of a narrow support are computed.
     """
     batch = batch.to(family.device)
@@ -102,8 +102,8 @@ def token_logprobs(
     predicting = hidden[0, batch.predictor]  # [N, d]
     all_support = batch.support if distribution.on_support else None
     pieces = []
-    parts = max(batch.parts, -(-len(predicting) // chunk))
-    for start in range(0, parts * chunk, chunk):
+    chunks = max(batch.chunks, -(-len(predicting) // chunk))
+    for start in range(0, chunks * chunk, chunk):
         part = slice(start, start + chunk)
         support = None if all_support is None else all_support[part]
         arguments = (
@@ -114,7 +114,7 @@ def token_logprobs(
             distribution.temperature,
             head_is_whole,
         )
-        if parts > 1 and torch.is_grad_enabled():
+        if chunks > 1 and torch.is_grad_enabled():
             pieces.append(checkpoint(_head_logprobs, *arguments, use_reentrant=False))
         else:
             pieces.append(_head_logprobs(*arguments))
