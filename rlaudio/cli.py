@@ -108,7 +108,7 @@ def run(recipe: str, overrides: Sequence[str], out: Path | None, resume: bool) -
 @click.option(
     "--devices",
     metavar="0,1",
-    help="One run at a time on each, in processes of their own (CUDA_VISIBLE_DEVICES).",
+    help="A run at a time on each, in processes of their own (CUDA_VISIBLE_DEVICES); 0,0: two on one.",
 )
 def compare(
     comparison: str, overrides: Sequence[str], out: Path | None, resume: bool, devices: str | None
@@ -123,6 +123,8 @@ def compare(
     resolved = read_comparison(comparison, overrides)
     folder = out or Path("runs") / resolved.name
     places = [device.strip() for device in devices.split(",")] if devices else []
+    if not all(places):
+        raise click.UsageError(f"--devices {devices} names an empty device; expected numbers: 0,1")
     try:
         done = compare(resolved, folder, resume=resume, devices=places)
     except (Interrupted, KeyboardInterrupt) as stop:

@@ -236,7 +236,7 @@ class EvaluationSection(Section):
         default=["audio", "silence", "mismatch"], min_length=1, description="what the model hears"
     )
     batch_questions: Count = Field(default=64, description="questions answered at a time")
-    bootstrap: int = Field(default=1000, ge=0, description="resamples behind the confidence intervals")
+    bootstrap: Count = Field(default=1000, description="resamples behind the confidence intervals")
     every: int = Field(default=0, ge=0, description="steps between evaluations; 0: before and after only")
 
 

@@ -404,7 +404,9 @@ def test_runs_on_devices_give_the_same_numbers_and_one_that_fails_takes_only_tho
     gone = load_recipe(place / "base.yaml", ["model.path=./gone"])
     bad = [Job("bad/seed-0", gone), Job("worse/seed-0", gone, None, "bad/seed-0")]
     runs = read_comparison(place / "two.yaml").runs()
-    failures = {failure.place: failure for failure in run_jobs([*bad, *jobs(runs, "two")], copy, ["0", "1"])}
+    two_at_a_time = ["0", "0"]
+    found = run_jobs([*bad, *jobs(runs, "two")], copy, two_at_a_time)
+    failures = {failure.place: failure for failure in found}
     for arm in ("grpo", "other"):
         assert_same_numbers(finished / arm / "seed-0", copy / arm / "seed-0")
     assert list(failures) == ["bad/seed-0", "worse/seed-0"]
@@ -502,7 +504,15 @@ def test_one_folder_is_held_by_one_comparison(place, tmp_path):
 # --- results ------------------------------------------------------------------------------------------
 
 
-def made_up_arm(folder: Path, right: np.ndarray, *, steps=4, completions=10.0, tokens=100.0) -> None:
+def made_up_arm(
+    folder: Path,
+    right: np.ndarray,
+    *,
+    steps=4,
+    completions=10.0,
+    tokens=100.0,
+    controls=("audio", "silence"),
+) -> None:
     """Run folders seed-0, ... without runs: answers [S, Q] with audio (none right in silence), RL steps."""
     for seed, answers in enumerate(right):
         run = folder / f"seed-{seed}"
@@ -514,7 +524,7 @@ def made_up_arm(folder: Path, right: np.ndarray, *, steps=4, completions=10.0, t
                 "contribution": "strong" if number % 2 else "weak",
                 "choices": ["a", "b", "c", "d"],
             }
-            for control in ("audio", "silence")
+            for control in controls
             for number, is_right in enumerate(answers)
         ]
         write_text(run / "recipe.yaml", "name: made_up\n")
@@ -592,6 +602,13 @@ def test_arms_that_were_asked_other_questions_are_not_tested(made_up):
     found = made_up(a=[RIGHT], b=[RIGHT + RIGHT])
     assert found.held_out[0].unpaired == ("b",) and found.held_out[0].tests == {}
     assert any("b: asked other held-out questions than a" in warning for warning in found.warnings)
+
+
+def test_arms_that_were_asked_in_silence_alone_get_a_table_and_a_page_without_tests(made_up, tmp_path):
+    found = made_up(a=([RIGHT], {"controls": ["silence"]}), b=([HALF], {"controls": ["silence"]}))
+    assert found.held_out[0].tests == {} and found.held_out[0].accuracy["b"]["all"].keys() == {"silence"}
+    assert len(markdown_table(found).splitlines()) == 4
+    assert write_comparison_page(found, ["a", "b"], tmp_path).exists()
 
 
 def test_what_arms_used_is_counted_and_unequal_budgets_are_told(made_up):
@@ -737,6 +754,13 @@ def test_the_command_prints_table_warnings_and_page(place, copy):
     assert done.exit_code == 0, done.output
     for part in ("| `grpo` |", "| `other` |", "With 2 seeds the bootstrap", str(copy / "comparison.html")):
         assert part in done.output
+
+
+def test_a_device_without_a_name_is_refused(place, tmp_path):
+    done = CliRunner().invoke(
+        main, ["compare", str(place / "two.yaml"), "--out", str(tmp_path), "--devices", "0,"]
+    )
+    assert done.exit_code == 2 and "--devices 0, names an empty device" in done.output
 
 
 def test_the_overlong_reward_of_the_comparison_counts_whole_completions():

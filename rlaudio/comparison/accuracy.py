@@ -160,8 +160,8 @@ def _estimate(values: np.ndarray, resamples: int) -> Estimate:
 
 
 def _noise(answers: Mapping[str, _Answers], group: str) -> float | None:
-    """The noise of seeds from those that all arms have finished."""
-    seeds = _common(answers.values())
+    """The noise of seeds from those that all arms have finished; None where there are none."""
+    seeds = _common(answers.values()) if answers else []
     if not seeds:
         return None
     return seed_noise(

@@ -111,7 +111,7 @@ class _Running:
 def _side_by_side(jobs: Sequence[Job], folder: Path, devices: Sequence[str]) -> list[Failure]:
     waiting = list(jobs)
     unfinished = {job.place for job in jobs}
-    running: dict[str, _Running] = {}
+    running: dict[int, _Running] = {}  # by place in `devices`: one named twice does two runs at a time
     failures: dict[str, Failure] = {}
     stopped = False
     with stop_request() as request:
@@ -123,17 +123,17 @@ def _side_by_side(jobs: Sequence[Job], folder: Path, devices: Sequence[str]) -> 
                 for job in [job for job in waiting if job.after in failures]:
                     waiting.remove(job)
                     failures[job.place] = _not_run(job)
-                for device in [device for device in devices if device not in running and not stopped]:
+                for slot in [slot for slot in range(len(devices)) if slot not in running and not stopped]:
                     ready = next((job for job in waiting if job.after not in unfinished), None)
                     if ready:
                         waiting.remove(ready)
                         try:
-                            running[device] = _start(ready, folder, device)
+                            running[slot] = _start(ready, folder, devices[slot])
                         except (OSError, ValueError) as error:
                             failures[ready.place] = Failure(ready.place, _reason(error))
-                for device, one in list(running.items()):
+                for slot, one in list(running.items()):
                     if one.process.poll() is not None:
-                        del running[device]
+                        del running[slot]
                         if one.process.returncode == 0:
                             unfinished.discard(one.job.place)
                         elif stopped or one.process.returncode == STOPPED:
