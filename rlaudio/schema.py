@@ -206,6 +206,15 @@ class MismatchSection(Section):
     cap: Positive = Field(default=2.0, description="largest importance weight")
     alarm: Positive = Field(default=0.05, description="mean gap in nats above which a run warns")
 
+    @model_validator(mode="after")
+    def _the_papers_ratio_is_not_corrected(self) -> MismatchSection:
+        if self.logprobs == "paper" and self.correct != "none":
+            raise ValueError(
+                f"correct is {self.correct} and logprobs is paper, which takes the ratio to the trainer's "
+                "own log-probs and corrects nothing; set one of them to its default"
+            )
+        return self
+
 
 class SFTSection(Section):
     questions: Count = Field(default=32, description="questions per step")

@@ -13,6 +13,7 @@ import inspect
 import logging
 import math
 import numbers
+import operator
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from rlaudio.plugins import Bound
+from rlaudio.processes import ALONE, Processes
 from rlaudio.types import Group, RewardFailure, ScoredGroup
 
 logger = logging.getLogger(__name__)
@@ -34,7 +36,8 @@ class Scorer:
     """Scores groups by a weighted sum of rewards, named functions with their options bound.
 
     A sample fails if a reward raises or returns anything but a finite number. Failed samples are dropped
-    (total NaN) as long as they are at most `allowed_failure_rate` of the samples scored together.
+    (total NaN) as long as they are at most `allowed_failure_rate` of the samples scored together, over all
+    `processes`, which then must all call.
 
     Async rewards run on one event loop in a background thread, the same for the life of the process. So a
     client or semaphore that a reward opens serves the whole run, and scoring works inside a notebook's loop.
@@ -44,6 +47,7 @@ class Scorer:
         self,
         rewards: Mapping[str, tuple[Bound | Callable[..., Any], float]],
         allowed_failure_rate: float = 0.0,
+        processes: Processes = ALONE,
     ) -> None:
         if not rewards:
             raise ValueError("no rewards; expected at least one, such as answer_correctness")
@@ -51,6 +55,7 @@ class Scorer:
             raise ValueError(f"allowed failure rate {allowed_failure_rate}; expected a share from 0 to 1")
         self._rewards = [_reward(name, *spec) for name, spec in rewards.items()]
         self._allowed_failure_rate = allowed_failure_rate
+        self._processes = processes
 
     def score(self, groups: Sequence[Group]) -> list[ScoredGroup]:
         """Every reward's value and the weighted total for each completion of the groups, which are one step.
@@ -73,14 +78,18 @@ class Scorer:
         return [self._scored(group, values[i], failed, i) for i, group in enumerate(groups)]
 
     def _refuse_too_many(self, failed: Sequence[_Failed], groups: Sequence[Group]) -> None:
-        samples = sum(len(group.completions) for group in groups)
         lost = len({(f.call.group_index, f.sample) for f in failed})
+        own = lost, sum(len(group.completions) for group in groups), [str(f) for f in failed[:1]]
+        all_lost, samples, first = (
+            functools.reduce(operator.add, column)
+            for column in zip(*self._processes.gather(own), strict=True)
+        )
         allowed = self._allowed_failure_rate * samples
-        if lost > allowed:
+        if all_lost > allowed:
             raise RewardError(
-                f"{failed[0]}\n{lost} of {samples} samples failed, at most {math.floor(allowed)} may; "
+                f"{first[0]}\n{all_lost} of {samples} samples failed, at most {math.floor(allowed)} may; "
                 "mend the reward, or let the recipe's reward_failures drop such samples"
-            ) from failed[0].why.cause
+            ) from (failed[0].why.cause if failed else None)
         for failure in failed:
             logger.warning("sample dropped: %s", failure)
 

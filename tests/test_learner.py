@@ -255,16 +255,19 @@ def test_with_several_updates_the_ratio_is_taken_to_the_policy_at_the_start_of_t
     assert not torch.equal(Seen.tokens[0].logprobs, Seen.tokens[1].logprobs)
 
 
-def test_the_papers_log_probs_ignore_the_sampling_support(family):
+def test_the_papers_log_probs_ignore_the_sampling_support_and_the_mismatch_does_not(family):
     prompts = [make_prompt(family, 1)]
     sampling = Sampling(6, temperature=1.5, top_k=4, max_new_tokens=5)
     rows = assign_credit(score(Transformers(family).generate(prompts, sampling, (0,)), even_tokens), GRPO())
-    gaps = {}
+    learned, mismatch = {}, {}
     for on_support in (True, False):
+        Seen.tokens.clear()
         distribution = Distribution(temperature=1.5, on_support=on_support)
-        learner = Learner(fresh(), GRPO(kl=0.0), SETTINGS, distribution=distribution)
-        gaps[on_support] = learner.step(rows, 0)["rollout/mismatch_mean"]
-    assert gaps[True] < 1e-4 and gaps[False] > 0.05
+        learner = Learner(fresh(), Seen(kl=0.0), SETTINGS, distribution=distribution)
+        mismatch[on_support] = learner.step(rows, 0)["rollout/mismatch_mean"]
+        learned[on_support] = Seen.tokens[0].logprobs
+    assert float((learned[True] - learned[False]).detach().abs().mean()) > 0.05
+    assert max(mismatch.values()) < 1e-4
 
 
 def test_the_logged_loss_is_the_mean_over_updates_and_its_parts_the_mean_over_tokens():

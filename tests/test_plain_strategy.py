@@ -53,6 +53,11 @@ def test_steps_too_small_for_bfloat16_add_up_in_the_master():
     assert after(50, torch.float32).module.weight.item() == pytest.approx(1.0 - 50e-4, abs=1e-6)
 
 
+def test_float16_is_refused():
+    with pytest.raises(ValueError, match="plain trains float32 or bfloat16 and found float16"):
+        after(0, torch.float16)
+
+
 def test_masters_come_back_with_the_state():
     there = after(10, torch.bfloat16)
     assert there.module.weight.item() == 1.0

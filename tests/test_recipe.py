@@ -326,6 +326,8 @@ def test_a_reward_given_by_its_file_alone_is_named_like_the_file(write):
         ("pretrain={hidden: 100}", "multiple of 32"),
         ("rewards.total={use: format}", "metric reward/total exists"),
         ("evaluation={every: 5}", "needs a held-out set"),
+        ("evaluation={bootstrap: 0}", "evaluation.bootstrap"),
+        ("mismatch={logprobs: paper, correct: token}", "corrects nothing; set one of them to its default"),
     ],
 )
 def test_values_that_would_fail_later_are_refused_at_once(write, override, said):

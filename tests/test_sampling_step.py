@@ -7,9 +7,10 @@ import pytest
 
 from rlaudio.curricula.stage import Stage
 from rlaudio.processes import ALONE, Processes
+from rlaudio.rollout.one_step_off import OneStepOff
 from rlaudio.rollout.scripted import Scripted
 from rlaudio.scoring import Scorer
-from rlaudio.training.sampling import sample_step
+from rlaudio.training.sampling import requests_of_round, sample_step
 from rlaudio.types import Sampling
 from tests.word_family import questions_on_disk, word_prompts
 
@@ -86,6 +87,17 @@ def test_a_question_that_comes_again_in_a_step_is_answered_with_other_random_num
     object.__setattr__(process, "partner", [everything.groups[1 - rank :: 2]])
     step(questions[:3], process, worker=shared)
     assert {"again" in key: count for count, _, key in shared.calls} == asked
+
+
+def test_what_is_sampled_ahead_serves_a_step_in_which_a_question_comes_twice(questions):
+    worker = Scripted(says_yes_now_and_then)
+    ahead, stage = OneStepOff(worker), Stage("rl", tuple(questions[:3]), steps=9)
+    asked = requests_of_round(stage, word_prompts(), 0, 4, (0, "rl"), (0, "rl", 0), ALONE)
+    ahead.begin([(one.prompts, one.key) for one in asked], Sampling(group_size=2, max_new_tokens=4))
+    sampled = step(questions[:3], worker=ahead)
+    ahead.close()
+    assert len(worker.calls) == 2  # both of them ahead
+    assert ids(sampled.groups) == ids(step(questions[:3]).groups)
 
 
 def test_the_next_step_goes_on_where_the_last_one_stopped_drawing(questions):

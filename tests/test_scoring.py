@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rlaudio.plugins import bind
+from rlaudio.processes import Processes
 from rlaudio.scoring import RewardError, Scorer
 from tests.factories import make_group, make_question
 
@@ -208,6 +209,28 @@ def test_a_reward_that_raises_stops_the_step_with_everything_named():
         "such samples"
     )
     assert isinstance(caught.value.__cause__, KeyError)
+
+
+def test_failures_are_a_share_of_what_all_processes_score():
+    class SecondOfTwo(Processes):
+        def gather(self, value):
+            return [(0, 8, []), value]
+
+    groups = [make_group("a cat", "a dog")]
+    scorer = Scorer({"no_cats": (fails_on_cats, 1.0)}, 0.1, SecondOfTwo(rank=1, size=2))
+    assert np.isnan(scorer.score(groups)[0].total).tolist() == [True, False]
+    with pytest.raises(RewardError, match="2 of 10 samples failed, at most 1 may"):
+        scorer.score([make_group("a cat", "a cat")])
+
+
+def test_a_process_without_failures_says_what_failed_in_another():
+    class FirstOfTwo(Processes):
+        def gather(self, value):
+            return [value, (1, 1, ["reward no_cats raised"])]
+
+    scorer = Scorer({"no_cats": (fails_on_cats, 1.0)}, 0.1, FirstOfTwo(rank=0, size=2))
+    with pytest.raises(RewardError, match=r"^reward no_cats raised\n1 of 2 samples failed, at most 0 may"):
+        scorer.score([make_group("a dog")])
 
 
 def test_an_async_reward_that_raises_is_chained_too():

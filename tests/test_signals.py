@@ -1,5 +1,6 @@
 """What advantages may need beyond rewards, against the slow way of finding it out."""
 
+import math
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import ClassVar
@@ -120,7 +121,11 @@ def test_contribution_by_rollouts_is_the_gap_between_success_rates(family):
 
 @pytest.mark.parametrize(
     ("chosen", "of_the_first", "expected"),
-    [([0, 1, 2, 3], {0: 0.1, 2: 0.3}, [0.1, 0.2, 0.3, 0.4]), ([1, 2, 3], {1: 0.3}, [0.2, 0.3, 0.4])],
+    [
+        ([0, 1, 2, 3], {0: 0.1, 2: 0.3}, [0.1, 0.2, 0.3, 0.4]),
+        ([1, 2, 3], {1: 0.3}, [0.2, 0.3, 0.4]),
+        ([1, 2, 3], {1: math.nan}, [0.2, 0.3, 0.4]),  # not known: counts as the mean of the others
+    ],
 )
 def test_contributions_stand_in_the_order_of_the_learned_groups_whoever_measured_them(
     family, chosen, of_the_first, expected

@@ -41,20 +41,21 @@ class OneStepOff:
         self.weights_version = worker.weights_version
         self._worker = worker
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="rollouts")
-        self._ahead: tuple[_Request, Future[Completions]] | None = None
+        self._ahead: dict[_Request, Future[Completions]] = {}
 
-    def begin(self, prompts: Sequence[Prompt], sampling: Sampling, key: SeedKey) -> None:
-        """Sample in the background what the next step will ask for."""
+    def begin(self, asked: Sequence[tuple[Sequence[Prompt], SeedKey]], sampling: Sampling) -> None:
+        """Sample in the background what the next step will ask for: prompts and key of each request."""
         self._wait()
-        future = self._thread.submit(self._sample, list(prompts), sampling, key)
-        self._ahead = _request(prompts, sampling, key), future
+        self._ahead = {
+            _request(prompts, sampling, key): self._thread.submit(self._sample, list(prompts), sampling, key)
+            for prompts, key in asked
+        }
 
     def generate(self, prompts: Sequence[Prompt], sampling: Sampling, key: SeedKey) -> list[Group]:
         """One group per prompt: what was begun, if it is this, else sampled now. Raises as sampling did."""
-        if self._ahead is not None and self._ahead[0] == _request(prompts, sampling, key):
-            completions = self._ahead[1].result()
-            self._ahead = None
-            return [Group(prompt, some) for prompt, some in zip(prompts, completions, strict=True)]
+        begun = self._ahead.pop(_request(prompts, sampling, key), None)
+        if begun is not None:
+            return [Group(prompt, some) for prompt, some in zip(prompts, begun.result(), strict=True)]
         self._wait()
         return self._worker.generate(prompts, sampling, key)
 
@@ -66,7 +67,7 @@ class OneStepOff:
 
     def sleep(self) -> None:
         """Give memory back, unless something is being sampled."""
-        if self._ahead is None or self._ahead[1].done():
+        if all(future.done() for future in self._ahead.values()):
             self._worker.sleep()
 
     def close(self) -> None:
@@ -76,29 +77,32 @@ class OneStepOff:
 
     def state_dict(self) -> dict[str, Any] | None:
         """What was sampled ahead, as a checkpoint holds it; None if nothing was."""
-        if self._ahead is None:
-            return None
-        request, future = self._ahead
-        return {
-            "key": list(request.key),
-            "sampling": asdict(request.sampling),
-            "questions": list(request.questions),
-            "completions": [[_to_state(one) for one in some] for some in future.result()],
-        }
+        requests = [
+            {
+                "key": list(request.key),
+                "sampling": asdict(request.sampling),
+                "questions": list(request.questions),
+                "completions": [[_to_state(one) for one in some] for some in future.result()],
+            }
+            for request, future in self._ahead.items()
+        ]
+        return {"requests": requests} if requests else None
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Have at hand what was sampled ahead before a break: its weights are gone, it cannot be sampled."""
-        sampling = Sampling(**state["sampling"])
-        future: Future[Completions] = Future()
-        future.set_result([tuple(_from_state(one) for one in some) for some in state["completions"]])
-        self._ahead = _Request(tuple(state["key"]), sampling, tuple(state["questions"])), future
+        for asked in state["requests"]:
+            request = _Request(tuple(asked["key"]), Sampling(**asked["sampling"]), tuple(asked["questions"]))
+            self._ahead[request] = Future()
+            self._ahead[request].set_result(
+                [tuple(_from_state(one) for one in some) for some in asked["completions"]]
+            )
 
     def _sample(self, prompts: Sequence[Prompt], sampling: Sampling, key: SeedKey) -> Completions:
         return [group.completions for group in self._worker.generate(prompts, sampling, key)]
 
     def _wait(self) -> None:
-        if self._ahead is not None:
-            self._ahead[1].result()
+        for future in self._ahead.values():
+            future.result()
 
 
 def _request(prompts: Sequence[Prompt], sampling: Sampling, key: SeedKey) -> _Request:

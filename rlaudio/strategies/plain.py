@@ -13,13 +13,21 @@ from rlaudio.strategies.strategy import OptimizerSettings, is_head, refuse_nonfi
 
 
 class Plain:
-    """AdamW on the module's own parameters; half-precision ones are trained through float32 master copies."""
+    """AdamW on the module's own parameters; bfloat16 ones are trained through float32 master copies.
+
+    Raises ValueError for float16, whose gradients would need a scaled loss.
+    """
 
     def __init__(self, module: torch.nn.Module, settings: OptimizerSettings, processes: Processes):
         self.module = module
         self.settings = settings
         self.processes = processes
         trained = [(name, p) for name, p in module.named_parameters() if p.requires_grad]
+        if any(p.dtype == torch.float16 for _, p in trained):
+            raise ValueError(
+                "plain trains float32 or bfloat16 and found float16, in which small gradients come out as 0; "
+                "set model.dtype"
+            )
         self._masters = {name: _master(p) for name, p in trained}
         self._parameters = dict(trained)
         groups = [
@@ -97,7 +105,7 @@ class Plain:
 
 
 def _master(parameter: torch.nn.Parameter) -> torch.Tensor:
-    """The parameter itself, or a float32 copy of one in half precision."""
+    """The parameter itself, or a float32 copy of one in bfloat16."""
     if parameter.dtype == torch.float32:
         return parameter
     return parameter.detach().float().requires_grad_()

@@ -50,7 +50,7 @@ def check_stages_can_train(
             raise ValueError("the curriculum has an RL stage and the recipe no rewards; name at least one")
         else:
             _check_share("sampling.questions", recipe.sampling.questions, processes)
-            _scorer(recipe)
+            _scorer(recipe, processes)
             _rehearse(recipe)
 
 
@@ -90,7 +90,7 @@ def rl_course(
     settings = _optimizer(recipe, stage.total_steps(questions), None, None)
     algorithm = recipe.algorithm()
     sampling = Sampling(**recipe.sampling.model_dump(exclude={"questions", "rounds", "max_lag"}))
-    scorer = _scorer(recipe)
+    scorer = _scorer(recipe, processes)
     paper = recipe.mismatch.logprobs == "paper"
     learner = Learner(
         family,
@@ -169,9 +169,9 @@ def _spelled(question: Question, choice: str) -> str:
     return sft_target(replace(question, answer=choice))
 
 
-def _scorer(recipe: Recipe) -> Scorer:
+def _scorer(recipe: Recipe, processes: Processes) -> Scorer:
     rewards = {name: (spec.reward, spec.weight) for name, spec in recipe.rewards.items()}
-    return Scorer(rewards, recipe.reward_failures)
+    return Scorer(rewards, recipe.reward_failures, processes)
 
 
 class _Unscored:

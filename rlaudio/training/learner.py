@@ -148,7 +148,7 @@ class Learner:
             own.count(loss.total, loss.parts | {"loss/entropy": policy.entropy}, batch.weights)
             own.watch({"log-probs": tokens.logprobs, **tokens.signals})
             if unmoved:
-                own.count_mismatch(policy.logprobs, batch.behaviour_logprobs)
+                own.count_mismatch(policy.sampled, batch.behaviour_logprobs)
         totals.add(self.strategy.processes.gather(own))
         totals.refuse_nonfinite()
 

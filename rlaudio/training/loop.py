@@ -22,7 +22,7 @@ from rlaudio.training.nonfinite import (
     refuse_nonfinite_rollouts,
     refuse_nonfinite_signals,
 )
-from rlaudio.training.sampling import Sampled, Scores, mean_lag, prompts_of_round, sample_step
+from rlaudio.training.sampling import Sampled, Scores, mean_lag, requests_of_round, sample_step
 from rlaudio.training.signals import Listening, describe_signals, observe
 from rlaudio.types import Sampling, ScoredGroup
 
@@ -147,15 +147,16 @@ def sample_ahead(
     if course.ahead is None or cursor.step + 1 >= course.steps:
         course.worker.sleep()
         return
-    asked = prompts_of_round(
+    asked = requests_of_round(
         course.stage,
         prompts,
         cursor.drawn + sampled.drawn,
         course.questions,
         key[:2],
+        (*key[:2], cursor.step + 1),
         course.learner.strategy.processes,
     )
-    course.ahead.begin(asked, course.sampling, (*key[:2], cursor.step + 1))
+    course.ahead.begin([(one.prompts, one.key) for one in asked], course.sampling)
 
 
 def learn(

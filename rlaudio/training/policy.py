@@ -21,6 +21,7 @@ class TokenLogprobs:
 
     logprobs: torch.Tensor  # [N] float32
     entropy: torch.Tensor  # [N] float32, no gradient
+    sampled: torch.Tensor  # [N] float32, no gradient: log-probs as the sampler defines them, on its support
     states: torch.Tensor  # [N, d] hidden states that predicted the tokens
 
 
@@ -29,6 +30,7 @@ class PolicyOutput(NamedTuple):
 
     logprobs: torch.Tensor  # [N] float32
     entropy: torch.Tensor  # [N] float32, no gradient
+    sampled: torch.Tensor  # [N] float32, no gradient: log-probs as the sampler defines them, on its support
     values: torch.Tensor | None  # [N] float32, what the critic expects before each token
 
 
@@ -77,7 +79,7 @@ class Policy(torch.nn.Module):
         if self.value_head is not None:
             states = found.states.detach().to(self.value_head.weight.dtype)
             values = self.value_head(states).squeeze(-1).float()
-        return PolicyOutput(found.logprobs, found.entropy, values)
+        return PolicyOutput(found.logprobs, found.entropy, found.sampled, values)
 
 
 def token_logprobs(
@@ -100,26 +102,25 @@ def token_logprobs(
         family.embed(batch.token_ids, batch.prompts), batch.positions, batch.branching
     )  # [1, T, d]
     predicting = hidden[0, batch.predictor]  # [N, d]
-    all_support = batch.support if distribution.on_support else None
     pieces = []
     chunks = max(batch.chunks, -(-len(predicting) // chunk))
     for start in range(0, chunks * chunk, chunk):
         part = slice(start, start + chunk)
-        support = None if all_support is None else all_support[part]
+        support = None if batch.support is None else batch.support[part]
         arguments = (
             family,
             predicting[part],
             batch.targets[part],
             support,
-            distribution.temperature,
+            distribution,
             head_is_whole,
         )
         if chunks > 1 and torch.is_grad_enabled():
             pieces.append(checkpoint(_head_logprobs, *arguments, use_reentrant=False))
         else:
             pieces.append(_head_logprobs(*arguments))
-    logprobs, entropy = zip(*pieces, strict=True)
-    return TokenLogprobs(torch.cat(logprobs), torch.cat(entropy), predicting)
+    logprobs, entropy, sampled = (torch.cat(of_pieces) for of_pieces in zip(*pieces, strict=True))
+    return TokenLogprobs(logprobs, entropy, sampled, predicting)
 
 
 def _value_head(width: int, device: torch.device) -> torch.nn.Linear:
@@ -135,23 +136,35 @@ def _head_logprobs(
     hidden: torch.Tensor,
     targets: torch.Tensor,
     support: torch.Tensor | None,
-    temperature: float,
+    distribution: Distribution,
     head_is_whole: bool,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Log-probs and entropies [n] of `targets` [n] predicted from `hidden` [n, d]."""
-    if support is None:
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Log-probs, entropies and log-probs as sampled, [n] each, of `targets` [n] after `hidden` [n, d]."""
+    temperature = distribution.temperature
+    if support is None or not distribution.on_support:
         logits = family.head(hidden).float() / temperature  # [n, V]
         forbidden = torch.tensor(family.forbidden_token_ids, device=logits.device)
         logprobs = logits.index_fill(-1, forbidden, float("-inf")).log_softmax(-1)
-        chosen = targets.unsqueeze(-1)
+        found = logprobs.gather(-1, targets.unsqueeze(-1)).squeeze(-1)
     else:
         logits = _support_logits(family.head, hidden, support, head_is_whole)  # [n, K]
         logits = logits.float() / temperature
-        logprobs = logits.masked_fill(support < 0, float("-inf")).log_softmax(-1)
-        chosen = (support == targets.unsqueeze(-1)).int().argmax(-1, keepdim=True)
+        logprobs, found = _on_support(logits, support, targets)
     with torch.no_grad():
         entropy = -(logprobs.exp() * logprobs.nan_to_num(neginf=0.0)).sum(-1)
-    return logprobs.gather(-1, chosen).squeeze(-1), entropy
+        sampled = found.detach()
+        if support is not None and not distribution.on_support:
+            sampled = _on_support(logits.gather(-1, support.clamp(min=0)), support, targets)[1]
+    return found, entropy, sampled
+
+
+def _on_support(
+    logits: torch.Tensor, support: torch.Tensor, targets: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Log-probs of what was supported, [n, K], and of `targets` among them, [n]."""
+    logprobs = logits.masked_fill(support < 0, float("-inf")).log_softmax(-1)
+    chosen = (support == targets.unsqueeze(-1)).int().argmax(-1, keepdim=True)
+    return logprobs, logprobs.gather(-1, chosen).squeeze(-1)
 
 
 def _support_logits(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -21,6 +21,14 @@ class Scores(Protocol):
     """Who says how good completions are; rlaudio.scoring.Scorer in RL."""
 
     def score(self, groups: Sequence[Group]) -> list[ScoredGroup]: ...
+
+
+class Request(NamedTuple):
+    """Prompts that a worker is asked at once, and their places among those of the process."""
+
+    prompts: list[Prompt]
+    places: list[int]
+    key: SeedKey
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,11 +82,12 @@ def sample_step(
     groups: list[ScoredGroup] = []
     own: dict[int, ScoredGroup] = {}
     for number in range(rounds):
-        asked = prompts_of_round(stage, prompts, first + len(groups), questions, draw_key, processes)
         # of its own, or a question that comes again in this step would be answered as before
         round_key = (*key, "round", number) if number else key
-        drawn = stage.draw(first + len(groups), questions, *draw_key)
-        answered = _ask(worker, asked, processes.share(_times_before(drawn)), sampling, round_key)
+        asked = requests_of_round(
+            stage, prompts, first + len(groups), questions, draw_key, round_key, processes
+        )
+        answered = _ask(worker, asked, sampling)
         check_versions(answered, weights_version, max_lag)
         scored = scorer.score(answered)
         own |= {len(groups) + processes.rank + i * processes.size: one for i, one in enumerate(scored)}
@@ -94,17 +103,27 @@ def sample_step(
     return Sampled(groups, chosen, own, drawn=len(groups))
 
 
-def prompts_of_round(
+def requests_of_round(
     stage: Stage,
     prompts: PromptBuilder,
     first: int,
     questions: int,
     draw_key: tuple[int | str, ...],
+    key: SeedKey,
     processes: Processes,
-) -> list[Prompt]:
-    """What this process asks when `questions` questions are drawn from number `first` on."""
+) -> list[Request]:
+    """What this process asks when `questions` questions are drawn from number `first` on.
+
+    A question that comes again in the round is in a request of its own, with random numbers of its own.
+    """
     drawn = stage.draw(first, questions, *draw_key)
-    return [prompts.prompt(question) for question in processes.share(drawn)]
+    own = processes.share(list(zip(drawn, _times_before(drawn), strict=True)))  # questions, how often before
+    requests = []
+    for repeat in sorted({0, *(before for _, before in own)}):
+        places = [place for place, (_, before) in enumerate(own) if before == repeat]
+        asked = [prompts.prompt(own[place][0]) for place in places]
+        requests.append(Request(asked, places, (*key, "again", repeat) if repeat else key))
+    return requests
 
 
 def has_spread(rewards: np.ndarray) -> bool:
@@ -140,17 +159,13 @@ def _times_before(drawn: Sequence[Question]) -> list[int]:
     return found
 
 
-def _ask(
-    worker: RolloutWorker, prompts: Sequence[Prompt], repeats: Sequence[int], sampling: Sampling, key: SeedKey
-) -> list[Group]:
-    """One group per prompt; a question that comes again in the round gets random numbers of its own."""
+def _ask(worker: RolloutWorker, requests: Sequence[Request], sampling: Sampling) -> list[Group]:
+    """One group per prompt, in the order of their places."""
     groups: dict[int, Group] = {}
-    for repeat in sorted({0, *repeats}):
-        places = [place for place, number in enumerate(repeats) if number == repeat]
-        own_key = (*key, "again", repeat) if repeat else key
-        answered = worker.generate([prompts[place] for place in places], sampling, own_key)
-        groups |= dict(zip(places, answered, strict=True))
-    return [groups[place] for place in range(len(prompts))]
+    for asked in requests:
+        answered = worker.generate(asked.prompts, sampling, asked.key)
+        groups |= dict(zip(asked.places, answered, strict=True))
+    return [groups[place] for place in sorted(groups)]
 
 
 def _in_order(shares: Sequence[Sequence[ScoredGroup]], count: int) -> list[ScoredGroup]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Protocol
@@ -25,7 +26,7 @@ class Listening(Protocol):
         """Sampled in silence for each question."""
 
     def __call__(self, scored: Sequence[ScoredGroup], key: SeedKey) -> list[float]:
-        """One number for each group, from -1 to 1."""
+        """One number for each group, from -1 to 1; NaN, where it is not known, counts as the others' mean."""
 
 
 def observe(
@@ -41,7 +42,8 @@ def observe(
         own = sampled.own_learned
         measured = dict(zip(own, contribution(list(own.values()), key), strict=True))
         everywhere = _merged(processes.gather(measured))
-        signals["contribution"] = torch.tensor([everywhere[place] for place in range(len(everywhere))])
+        found = torch.tensor([everywhere[place] for place in range(len(everywhere))])
+        signals["contribution"] = found.where(~found.isnan(), found.nanmean().nan_to_num(0.0))
     return signals
 
 
@@ -112,7 +114,7 @@ class OptionProbabilities:
 def _success_rate(one: ScoredGroup, reward: str) -> float:
     values = one.rewards[reward]
     present = values[~np.isnan(values)]
-    return float((present > 0).mean()) if len(present) else 0.0
+    return float((present > 0).mean()) if len(present) else math.nan
 
 
 def _gold_share(row: Row) -> float:

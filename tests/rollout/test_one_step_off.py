@@ -61,7 +61,7 @@ def versions(groups):
 
 def test_what_is_begun_is_sampled_while_the_caller_goes_on(gate):
     ahead = OneStepOff(gate)
-    ahead.begin([made_up_prompt()], WARM, LATER)  # returns, though the gate is shut
+    ahead.begin([([made_up_prompt()], LATER)], WARM)  # returns, though the gate is shut
     gate.reached.wait()
     gate.opened.set()
     assert [c.text for c in ahead.generate([made_up_prompt()], WARM, LATER)[0].completions] == ["yes"] * 3
@@ -71,7 +71,7 @@ def test_what_is_begun_is_sampled_while_the_caller_goes_on(gate):
 
 def test_new_weights_wait_until_the_old_ones_have_sampled(gate):
     ahead = OneStepOff(gate)
-    ahead.begin([made_up_prompt()], WARM, LATER)
+    ahead.begin([([made_up_prompt()], LATER)], WARM)
     loading = threading.Thread(target=ahead.load_weights, args=((), 1))
     loading.start()
     gate.reached.wait()
@@ -87,7 +87,7 @@ def test_what_was_sampled_ahead_is_what_the_old_weights_would_have_answered():
     family = Qwen2_5Omni(path=TINY, device="cpu")
     ahead, prompts = OneStepOff(Transformers(family)), prompts_of(family)
     expected = tokens(Transformers(family).generate(prompts, WARM, LATER))
-    ahead.begin(prompts, WARM, LATER)
+    ahead.begin([(prompts, LATER)], WARM)
     ahead.load_weights(nudge(family), version=1)
     groups = ahead.generate(prompts, WARM, LATER)
     assert tokens(groups) == expected and [group.prompt for group in groups] == prompts
@@ -104,7 +104,7 @@ def test_what_was_sampled_ahead_is_what_the_old_weights_would_have_answered():
 def test_another_request_than_the_one_begun_is_answered_by_the_weights_of_now(gate, sampling, key, count):
     gate.opened.set()
     ahead = OneStepOff(gate)
-    ahead.begin([made_up_prompt()], WARM, LATER)
+    ahead.begin([([made_up_prompt()], LATER)], WARM)
     ahead.load_weights((), 1)
     groups = ahead.generate([made_up_prompt()] * count, sampling, key)
     assert versions(groups) == {1} and len(groups) == count
@@ -114,7 +114,7 @@ def test_another_request_than_the_one_begun_is_answered_by_the_weights_of_now(ga
 
 def test_an_engine_that_samples_is_not_put_to_sleep(gate):
     ahead = OneStepOff(gate)
-    ahead.begin([made_up_prompt()], WARM, LATER)
+    ahead.begin([([made_up_prompt()], LATER)], WARM)
     gate.reached.wait()
     ahead.sleep()
     assert gate.slept == 0
@@ -131,10 +131,16 @@ def test_an_error_in_the_background_is_raised_by_the_next_call(call):
         raise ArithmeticError("the engine died")
 
     ahead = OneStepOff(Scripted(fail))
-    request = ([made_up_prompt()], WARM, LATER)
-    ahead.begin(*request)
+    asked, prompts = ([([made_up_prompt()], LATER)], WARM), [made_up_prompt()]
+    ahead.begin(*asked)
+    arguments = {
+        "begin": asked,
+        "generate": (prompts, WARM, LATER),
+        "load_weights": ((), 1),
+        "state_dict": (),
+    }
     with pytest.raises(ArithmeticError, match="the engine died"):
-        getattr(ahead, call)(*{"load_weights": ((), 1), "state_dict": ()}.get(call, request))
+        getattr(ahead, call)(*arguments[call])
     ahead.close()
 
 
@@ -143,7 +149,7 @@ def test_what_was_sampled_ahead_outlives_the_process(policy, tmp_path):
     sampling = Sampling(2, temperature=1.2, top_k=4, max_new_tokens=5)
     ahead = OneStepOff(Transformers(policy))
     assert ahead.state_dict() is None
-    ahead.begin(prompts, sampling, LATER)
+    ahead.begin([(prompts, LATER)], sampling)
     torch.save(ahead.state_dict(), tmp_path / "ahead.pt")
     again = OneStepOff(Scripted(lambda prompt, sample: "sampled anew"))
     again.load_state_dict(torch.load(tmp_path / "ahead.pt", weights_only=True))
@@ -163,7 +169,7 @@ def test_vllm_samples_ahead_what_its_weights_of_then_answer(changeable, vllm_wor
     prompts = prompts_of(changeable)
     expected = tokens(vllm_worker.generate(prompts, WARM, LATER))
     ahead = OneStepOff(vllm_worker)
-    ahead.begin(prompts, WARM, LATER)
+    ahead.begin([(prompts, LATER)], WARM)
     Transformers(changeable).generate(prompts, WARM, KEY)  # something that computes meanwhile
     ahead.load_weights(nudge(changeable), version=1)
     assert tokens(ahead.generate(prompts, WARM, LATER)) == expected
@@ -223,7 +229,7 @@ def test_corrected_samples_of_old_weights_give_the_gradient_of_new_ones(family, 
 # --- recipe --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("mismatch", ["{correct: none}", "{correct: token, logprobs: paper}"])
+@pytest.mark.parametrize("mismatch", ["{correct: none}", "{logprobs: paper}"])
 def test_a_recipe_that_allows_lag_must_correct_for_it(mismatch):
     with pytest.raises(ValueError, match=r"need importance correction; set mismatch.correct to token or"):
         load_recipe("tiny_weak_to_strong", ["sampling.max_lag=1", f"mismatch={mismatch}"])
