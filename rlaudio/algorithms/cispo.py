@@ -20,7 +20,8 @@ class CISPO:
 
     The weight, the ratio clipped to [1 - clip, 1 + clip_high], passes no gradient; the log-prob does. The
     paper sets no lower bound (`clip: 1`) and does not print its upper one: 1 + 4 is the bound of 5 that
-    arXiv:2510.13786 found no sensitivity around.
+    arXiv:2510.13786 found no sensitivity around. Deviation: the mean of eq. 4 is taken over the tokens of
+    the whole update, not of each group.
     """
 
     clip: float = 1.0

@@ -6,7 +6,8 @@ in a group cancels in its mean. So the advantages are multiplied instead:
     A[q, g, t] = max(floor, contribution[q]) * A_GRPO[q, g] * u[t]
 
 `contribution` is the success rate with audio minus that in silence (or the gold option's probability), of
-the policy as it is. u[t] is |log-prob with audio - log-prob in silence| over its mean in the completion.
+the policy as it is. u[t] is |log-prob with audio - log-prob in silence| over its mean in the completion, both
+on what top-k and top-p left with audio: a token that was the only one left has a gap of 0.
 """
 
 from __future__ import annotations

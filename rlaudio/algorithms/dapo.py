@@ -25,6 +25,8 @@ class DAPO:
 
     The ratio is clipped to [1 - clip, 1 + clip_high]. `filter_truncated` leaves completions that were cut
     at the token limit out of the loss; in the group's mean and deviation they still count, as in TRL.
+    Deviation: the mean of eq. 8 is taken over the tokens of the whole update, as in the authors' code, not
+    of each group.
     """
 
     clip: float = 0.2

@@ -1,6 +1,8 @@
 """PAPO: GRPO that is paid for an answer which silence would have made unlikely (arXiv:2507.06448, section 3).
 
-The paper masks image patches; here the clip is replaced by silence.
+The paper masks image patches; here the clip is replaced by silence. Where rollouts use top-k or top-p both
+sides of its KL are taken on the support that was left with audio, which hides what silence would have had
+outside of it: sample from the whole vocabulary to see all of the gap.
 """
 
 from __future__ import annotations
