@@ -80,6 +80,7 @@ METRICS: tuple[Metric, ...] = (
     Metric("loss/value_clip_fraction", "Share of tokens whose value the clipping held back.", "fraction"),
     Metric("loss/clip_fraction", "Share of tokens whose gradient the ratio clipping removed.", "fraction"),
     Metric("loss/ratio_mean", "Mean ratio of new to old probability of the sampled tokens.", "ratio"),
+    Metric("loss/<name>", "A part of an algorithm's loss, under the name that the algorithm gives it.", "1"),
     Metric("optimizer/lr", "Learning rate of this step.", "1"),
     Metric("optimizer/grad_norm", "Norm of the whole gradient before it was clipped.", "1"),
     Metric("optimizer/updates", "Optimizer steps made on this step's completions.", "updates"),

@@ -49,6 +49,7 @@ Strategy = Annotated[InstanceOf[Bound], BeforeValidator(partial(_bind, "strategy
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Decay = Annotated[float, Field(ge=0, lt=1)]
 
 
 def _refuse_taken(name: str) -> str:
@@ -190,7 +191,7 @@ class OptimizerSection(Section):
     warmup: Share = Field(default=0.01, description="fraction of the stage's steps")
     schedule: Literal["cosine", "constant", "linear"] = Field(default="cosine", description="after warm-up")
     weight_decay: float = Field(default=0.0, ge=0, description="decoupled")
-    betas: tuple[Share, Share] = Field(default=(0.9, 0.999), description="AdamW's averages")
+    betas: tuple[Decay, Decay] = Field(default=(0.9, 0.999), description="AdamW's averages")
     max_grad_norm: Positive = Field(default=1.0, description="gradients are clipped to this norm")
 
 

@@ -14,6 +14,7 @@ import logging
 import math
 import numbers
 import operator
+import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,13 +24,32 @@ import numpy as np
 
 from rlaudio.plugins import Bound
 from rlaudio.processes import ALONE, Processes
-from rlaudio.types import Group, RewardFailure, ScoredGroup
+from rlaudio.types import Completion, Group, Prompt, Question, RewardFailure, ScoredGroup
 
 logger = logging.getLogger(__name__)
 
 
 class RewardError(ValueError):
     """More samples of a step failed than allowed; names the first one and chains its exception."""
+
+
+def made_up_group(question: Question, texts: Sequence[str]) -> Group:
+    """Completions that nobody sampled, a token for every word: what rewards can be tried on."""
+    nothing = np.zeros(0, dtype=np.int64)
+    prompt = Prompt(question, nothing, np.zeros((0, 0), dtype=np.float32), "", nothing)
+    return Group(prompt, tuple(_made_up_completion(text) for text in texts))
+
+
+def _made_up_completion(text: str) -> Completion:
+    pieces = (*re.findall(r"\s*\S+", text), "")  # the stop token has no text
+    return Completion(
+        token_ids=np.arange(len(pieces)),
+        logprobs=np.full(len(pieces), -1.0, dtype=np.float32),
+        text=text,
+        token_texts=pieces,
+        stop_reason="stop",
+        weights_version=0,
+    )
 
 
 class Scorer:

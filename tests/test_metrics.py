@@ -15,8 +15,10 @@ def test_every_metric_is_declared_once_and_explained_in_one_sentence():
 
 
 def test_an_undeclared_metric_is_refused_with_the_nearest_name():
-    with pytest.raises(ValueError, match=r"'loss/totl' is not declared; did you mean 'loss/total'\?"):
-        describe("loss/totl")
+    with pytest.raises(
+        ValueError, match=r"'optimizer/grad_nrom' is not declared; did you mean 'optimizer/grad_norm'\?"
+    ):
+        describe("optimizer/grad_nrom")
 
 
 def test_a_pattern_covers_exactly_one_word():

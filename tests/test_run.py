@@ -225,10 +225,39 @@ def test_questions_that_two_processes_cannot_share_evenly_are_refused_at_once(re
         check_stages_can_train(recipe, recipe.data.train(), Processes(0, 2))
 
 
-@pytest.mark.parametrize("algorithm", sorted(plugins.available("algorithm")))
+@pytest.mark.parametrize("algorithm", sorted({*plugins.available("algorithm")} - {"sft"}))
 def test_every_algorithm_passes_the_trial_before_a_run(recipe_file, algorithm):
     recipe = load_recipe(recipe_file, [f"algorithm={algorithm}"])
     check_stages_can_train(recipe, recipe.data.train())
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("algorithm=sft", "algorithm.use is sft, which makes every sample likelier; expected one for RL"),
+        ("sampling.questions=1000", "sampling.questions is 1000 and data.train has 60; expected no more"),
+        ("training.mini_batches=9", "training.mini_batches is 9 and a step has 3 groups; expected no more"),
+        ("curriculum.rl_steps=-3", "the rl stage has -3 steps; expected at least 0"),
+    ],
+)
+def test_what_would_train_nothing_or_without_end_is_refused(recipe_file, override, said):
+    recipe = load_recipe(recipe_file, [override])
+    with pytest.raises(ValueError, match=said):
+        check_stages_can_train(recipe, recipe.data.train())
+
+
+FAILING = "def clumsy(question, completion):\n    return len(completion.tokens)\n"
+
+
+def test_rewards_are_tried_on_a_made_up_completion(recipe_file, tmp_path, caplog):
+    (tmp_path / "clumsy.py").write_text(FAILING, encoding="utf-8")
+    given = [f"rewards.clumsy={{use: {tmp_path / 'clumsy.py'}}}"]
+    recipe = load_recipe(recipe_file, given)
+    with pytest.raises(ValueError, match=r"tried on a made-up completion, reward clumsy .* raised Attribute"):
+        check_stages_can_train(recipe, recipe.data.train())
+    forgiving = load_recipe(recipe_file, [*given, "reward_failures=0.5"])
+    check_stages_can_train(forgiving, forgiving.data.train())
+    assert "tried on a made-up completion, reward clumsy" in caplog.text
 
 
 def test_bad_rows_are_dropped_and_counted_only_where_the_recipe_says_so(recipe_file, tmp_path, caplog):

@@ -56,7 +56,7 @@ class Loss:
     """A scalar to minimise, additive over micro-batches, and token sums to log as weighted means."""
 
     total: torch.Tensor  # []
-    parts: dict[str, torch.Tensor]  # name -> [N], logged as the mean over tokens with their weights
+    parts: dict[str, torch.Tensor]  # `loss/...` -> [N], logged as the mean over tokens with their weights
 
 
 class Algorithm(Protocol):

@@ -6,12 +6,16 @@ warm start, or not at all: advantages [Q] broadcast where there are as many ques
 
 from __future__ import annotations
 
+import logging
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import torch
 
 from rlaudio.algorithms.algorithm import Algorithm, Need, Samples, Tokens
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 METHODS = {"needs": "", "advantages": "(samples)", "weights": "(lengths)", "loss": "(tokens)"}
@@ -45,12 +49,17 @@ def rehearse(
         returns = _call(name, "returns", algorithm.returns, samples)  # type: ignore[attr-defined]
         _check(name, "returns", returns, exists.shape, "a return for every token [Q, G, C]", exists)
     tokens = _tokens(by_token[exists], weights, lengths, returns[exists], algorithm.needs)
-    loss = _call(name, "loss", algorithm.loss, tokens)
-    _check(name, "loss's total", loss.total, torch.Size([]), "a scalar")
-    for part, values in loss.parts.items():
-        _check(name, f"loss's part {part!r}", values, tokens.logprobs.shape, "a value for every token [N]")
-    _call(name, "the loss's gradient", loss.total.backward)
+    _check_loss(algorithm, name, tokens)
     _check(name, "the loss's gradient", tokens.logprobs.grad, tokens.logprobs.shape, "one for every log-prob")
+    equal = _tokens(torch.zeros_like(by_token[exists]), weights, lengths, returns[exists], algorithm.needs)
+    _check_loss(algorithm, name, equal)
+    learned = equal.logprobs.grad is not None and bool(equal.logprobs.grad.any())
+    if learned and "equal_groups" not in algorithm.needs:
+        logger.warning(
+            "algorithm %s learns from groups whose advantages are all 0 too, and they are left out unless "
+            "its `needs` name 'equal_groups'",
+            name,
+        )
 
 
 def check_advantages(advantages: Any, samples: Samples, name: str) -> torch.Tensor:
@@ -63,6 +72,19 @@ def check_advantages(advantages: Any, samples: Samples, name: str) -> torch.Tens
         f"algorithm {name}: advantages gave {found}; expected a tensor [Q, G], {tuple(shapes[0])}, or "
         f"[Q, G, C], {tuple(shapes[1])}"
     )
+
+
+def _check_loss(algorithm: Algorithm, name: str, tokens: Tokens) -> None:
+    """The loss of the tokens, and its gradient in their log-probs. Raises ValueError."""
+    loss = _call(name, "loss", algorithm.loss, tokens)
+    _check(name, "loss's total", loss.total, torch.Size([]), "a scalar")
+    for part, values in loss.parts.items():
+        _check(name, f"loss's part {part!r}", values, tokens.logprobs.shape, "a value for every token [N]")
+        if not re.fullmatch("loss/[^/]+", part):
+            raise ValueError(
+                f"algorithm {name}: loss's part {part!r} needs a name as it is logged: 'loss/...'"
+            )
+    _call(name, "the loss's gradient", loss.total.backward)
 
 
 def _check_methods(algorithm: Algorithm, name: str, wanted: Mapping[str, str]) -> None:

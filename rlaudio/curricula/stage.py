@@ -15,12 +15,20 @@ from rlaudio.types import Contribution, Question
 
 @dataclass(frozen=True)
 class Stage:
-    """Some questions, one way to train on them, and for how long: `epochs` or `steps`."""
+    """Some questions, one way to train on them, and for how long: `epochs` or `steps`.
+
+    Raises ValueError for less than none of either.
+    """
 
     kind: Literal["sft", "rl"]
     questions: tuple[Question, ...]
     epochs: float | None = None
     steps: int | None = None
+
+    def __post_init__(self) -> None:
+        for name, value in (("epochs", self.epochs), ("steps", self.steps)):
+            if value is not None and value < 0:
+                raise ValueError(f"the {self.kind} stage has {value:g} {name}; expected at least 0")
 
     def total_steps(self, questions_per_step: int) -> int:
         """Steps of this stage; a last partial batch of an epoch is filled from the next one."""

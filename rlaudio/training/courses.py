@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -13,6 +15,7 @@ from rlaudio.algorithms.sft import SFT
 from rlaudio.answers import sft_target
 from rlaudio.curricula.stage import Stage
 from rlaudio.models.family import ModelFamily
+from rlaudio.plugins import Bound
 from rlaudio.processes import ALONE, Processes
 from rlaudio.prompts import PromptBuilder
 from rlaudio.randomness import generator
@@ -20,13 +23,15 @@ from rlaudio.recipe import Recipe
 from rlaudio.rollout.one_step_off import OneStepOff
 from rlaudio.rollout.targets import Targets
 from rlaudio.rollout.worker import RolloutWorker
-from rlaudio.scoring import Scorer
+from rlaudio.scoring import RewardError, Scorer, made_up_group
 from rlaudio.strategies.strategy import OptimizerSettings
 from rlaudio.training.learner import Batching, Correction, Learner
 from rlaudio.training.loop import Course
 from rlaudio.training.policy import Distribution
 from rlaudio.training.signals import Listening, OptionProbabilities, SilentRollouts
 from rlaudio.types import Contribution, Group, Question, Sampling, ScoredGroup
+
+logger = logging.getLogger(__name__)
 
 
 def check_stages_can_train(
@@ -50,7 +55,8 @@ def check_stages_can_train(
             raise ValueError("the curriculum has an RL stage and the recipe no rewards; name at least one")
         else:
             _check_share("sampling.questions", recipe.sampling.questions, processes)
-            _scorer(recipe, processes)
+            _check_step(recipe, len(questions))
+            processes.from_first(partial(_rehearse_rewards, recipe, stage.questions[:1]))
             _rehearse(recipe)
 
 
@@ -90,7 +96,7 @@ def rl_course(
     settings = _optimizer(recipe, stage.total_steps(questions), None, None)
     algorithm = recipe.algorithm()
     sampling = Sampling(**recipe.sampling.model_dump(exclude={"questions", "rounds", "max_lag"}))
-    scorer = _scorer(recipe, processes)
+    scorer = Scorer(_rewards(recipe), recipe.reward_failures, processes)
     paper = recipe.mismatch.logprobs == "paper"
     learner = Learner(
         family,
@@ -133,9 +139,39 @@ def _check_share(key: str, questions: int, processes: Processes) -> None:
         )
 
 
+def _check_step(recipe: Recipe, questions: int) -> None:
+    """Refuse a step of more questions than there are, or of fewer than it has updates. Raises ValueError."""
+    step, updates = recipe.sampling.questions, recipe.training.mini_batches
+    if step > questions:
+        raise ValueError(f"sampling.questions is {step} and data.train has {questions}; expected no more")
+    if updates > step:
+        raise ValueError(
+            f"training.mini_batches is {updates} and a step has {step} groups; expected no more than those"
+        )
+
+
+def _rehearse_rewards(recipe: Recipe, questions: Sequence[Question]) -> None:
+    """Try the rewards on made-up completions, one of them right. Raises ValueError for one that fails.
+
+    Where the recipe allows failures, one that fails is only told.
+    """
+    scorer = Scorer(_rewards(recipe))
+    for question in questions:
+        texts = [sft_target(question), *["I hear nothing."] * (recipe.sampling.group_size - 1)]
+        try:
+            scorer.score([made_up_group(question, texts)])
+        except RewardError as error:
+            message = f"tried on a made-up completion, {error}"
+            if not recipe.reward_failures:
+                raise RewardError(message) from error
+            logger.warning("%s", message)
+
+
 def _rehearse(recipe: Recipe) -> None:
     """Try the algorithm, and what it asks for, before anything is computed. Raises ValueError."""
     algorithm, settings = recipe.algorithm(), recipe.contribution
+    if isinstance(algorithm, SFT):
+        raise ValueError("algorithm.use is sft, which makes every sample likelier; expected one for RL")
     rollouts = "contribution" in getattr(algorithm, "needs", ()) and settings.on_policy == "rollouts"
     if rollouts and settings.success not in recipe.rewards:
         raise ValueError(
@@ -169,9 +205,8 @@ def _spelled(question: Question, choice: str) -> str:
     return sft_target(replace(question, answer=choice))
 
 
-def _scorer(recipe: Recipe, processes: Processes) -> Scorer:
-    rewards = {name: (spec.reward, spec.weight) for name, spec in recipe.rewards.items()}
-    return Scorer(rewards, recipe.reward_failures, processes)
+def _rewards(recipe: Recipe) -> dict[str, tuple[Bound, float]]:
+    return {name: (spec.reward, spec.weight) for name, spec in recipe.rewards.items()}
 
 
 class _Unscored:

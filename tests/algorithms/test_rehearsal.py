@@ -54,6 +54,28 @@ def refused(said, **methods):
         rehearse(algorithm, "mine", group_size=4, reward_weights=REWARDS)
 
 
+def test_a_part_of_the_loss_has_a_name_that_can_be_logged():
+    def loss(self, tokens):
+        return Loss(Plain.loss(self, tokens).total, {"drift": tokens.logprobs.detach()})
+
+    refused(r"algorithm mine: loss's part 'drift' needs a name as it is logged: 'loss/\.\.\.'", loss=loss)
+
+
+@pytest.mark.parametrize(("asked", "told"), [(set(), True), ({"equal_groups"}, False)])
+def test_a_loss_that_learns_from_equal_groups_is_told_that_they_are_left_out(caplog, asked, told):
+    class Drawn(Plain):
+        needs = frozenset({"reference", *asked})
+
+        def loss(self, tokens):
+            drift = (tokens.logprobs - tokens.signals["reference"]).square()
+            return Loss(
+                Plain.loss(self, tokens).total + (tokens.weights * drift).sum(), {"loss/drift": drift}
+            )
+
+    rehearse(Drawn(), "drawn", group_size=4, reward_weights=REWARDS)
+    assert ("its `needs` name 'equal_groups'" in caplog.text) == told
+
+
 def test_a_method_that_is_missing_is_named():
     class Misspelt:
         needs = frozenset()
