@@ -229,7 +229,7 @@ class SFTSection(Section):
 class TrainingSection(Section):
     micro_batch_tokens: Count = Field(default=16384, description="packed tokens in one forward pass")
     save_every: Count = Field(default=50, description="steps between checkpoints")
-    keep: Count = Field(default=2, description="checkpoints kept")
+    keep: Count = Field(default=2, description="newest checkpoints kept, and that which a resumed run opened")
     logprob_chunk: Count = Field(default=1024, description="target tokens whose logits exist at a time")
     epochs: Count = Field(default=1, description="times that RL learns from a step's completions")
     mini_batches: Count = Field(default=1, description="RL updates in each of those")

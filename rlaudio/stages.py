@@ -50,8 +50,10 @@ def train_stages(
     """
     checkpoints = folder.path / CHECKPOINTS
     resumed = processes.from_first(partial(latest_checkpoint, checkpoints))
-    processes.from_first(partial(tidy, checkpoints, recipe.training.keep))
+    tidy_up = partial(tidy, checkpoints, recipe.training.keep)
+    processes.from_first(tidy_up)
     cursor = resumed.cursor if resumed else Cursor()
+    opened = resumed.path if resumed else None  # engines open the model's folder too, at any time
     family = recipe.model(path=str(resumed.model)) if resumed else recipe.model()
     prompts = prompts_for(recipe, family)
     names = stage_names(stages)
@@ -61,7 +63,9 @@ def train_stages(
     def save(at: Cursor, learner: Learner | None, ahead: OneStepOff | None = None) -> None:
         state = learner.strategy.state_dict() if learner else None
         waiting = ahead.state_dict() if ahead else None
-        save_checkpoint(checkpoints, at, family, state, recipe.training.keep, processes, waiting)
+        save_checkpoint(
+            checkpoints, at, family, state, recipe.training.keep, processes, waiting, spare=opened
+        )
 
     with stop_request() as request:
         for number in range(cursor.stage, len(stages)):
@@ -88,6 +92,7 @@ def train_stages(
                 )
             cursor = Cursor(number + 1, weights_version=cursor.weights_version)
             save(cursor, None)
+    processes.from_first(tidy_up)
     processes.from_first(partial(save_model, folder.path / FINAL, family.export))
 
 

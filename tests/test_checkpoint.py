@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
-from rlaudio.training.checkpoint import Cursor, latest_checkpoint, save_checkpoint
+from rlaudio.training.checkpoint import Cursor, latest_checkpoint, save_checkpoint, tidy
 from tests.full_disk import files_of_at_most
 
 
@@ -44,6 +44,15 @@ def test_only_the_newest_are_kept_and_stages_order_before_steps(tmp_path, family
         save(tmp_path, family, stage, step)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["0-000010", "1-000000"]
     assert latest_checkpoint(tmp_path).cursor == Cursor(1, 0, 0)
+
+
+def test_a_checkpoint_to_be_spared_outlives_newer_ones(tmp_path, family):
+    opened = save(tmp_path, family, 0, 1)
+    for step in (2, 3):
+        save_checkpoint(tmp_path, Cursor(0, step, step), family, None, keep=1, spare=opened)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["0-000001", "0-000003"]
+    tidy(tmp_path, keep=1)
+    assert [p.name for p in tmp_path.iterdir()] == ["0-000003"]
 
 
 def test_a_flipped_byte_is_noticed(tmp_path, family):

@@ -174,6 +174,34 @@ def test_a_run_killed_around_every_change_to_its_folder_ends_with_the_same_bytes
         assert curves(broken, stage) == curves(unbroken, stage)
 
 
+ENGINE = """
+from pathlib import Path
+
+from rlaudio.rollout.transformers import Transformers
+
+
+class Engine(Transformers):
+    def __init__(self, family):
+        assert (Path(family.path) / "config.json").read_text()
+        super().__init__(family)
+"""
+
+
+def test_an_engine_opens_the_models_folder_long_after_a_resume_whose_checkpoint_is_old(recipe_file, tmp_path):
+    (tmp_path / "engine.py").write_text(ENGINE, encoding="utf-8")
+    overrides = (
+        f"rollout={tmp_path / 'engine.py'}",
+        "curriculum={use: mixed_to_mixed, sft_questions: 4, sft_steps: 4, rl_steps: 1}",
+        "training={save_every: 1, keep: 1}",
+    )
+    run(recipe_file, tmp_path / "unbroken", overrides=overrides)
+    for step in (2, 3):  # resumed during SFT, and once more
+        dies = Moment("os.rename", f"checkpoints/0-{step:06d}")
+        run(recipe_file, tmp_path / "broken", dies=dies, overrides=overrides)
+    run(recipe_file, tmp_path / "broken", overrides=overrides)
+    assert contents(tmp_path / "broken") == contents(tmp_path / "unbroken")
+
+
 # --- what a resumed run must share with its beginning --------------------------------------------
 
 

@@ -68,8 +68,9 @@ def save_checkpoint(
     keep: int,
     processes: Processes = ALONE,
     sampled_ahead: dict[str, Any] | None = None,
+    spare: Path | None = None,
 ) -> Path:
-    """Write a checkpoint into `folder` and delete all but the newest `keep`; all processes must call.
+    """Write a checkpoint into `folder` and `tidy` those before it; all processes must call.
 
     The first process writes the model, each its own part of the learner's state and what it has sampled for
     the next step by weights that will be gone. The checkpoint is built
@@ -93,7 +94,7 @@ def save_checkpoint(
         if final.exists():  # left by a run that was resumed from an older one
             _remove(final)
         building.rename(final)
-        tidy(folder, keep)
+        tidy(folder, keep, spare)
 
     processes.from_first(begin)
     for name, state in ((LEARNER, learner_state), (AHEAD, sampled_ahead)):
@@ -105,10 +106,14 @@ def save_checkpoint(
     return final
 
 
-def tidy(folder: Path, keep: int) -> None:
-    """Delete all but the newest `keep` checkpoints, and what a run left that was killed in writing one."""
+def tidy(folder: Path, keep: int, spare: Path | None = None) -> None:
+    """Delete all but the newest `keep` checkpoints, and what a run left that was killed in writing one.
+
+    `spare` is a checkpoint that stays however old it is: the one whose folder a model was opened from.
+    """
     for old in _folders(folder)[:-keep]:
-        _remove(old)
+        if old != spare:
+            _remove(old)
     for left in folder.glob(".*"):
         shutil.rmtree(left)
 
