@@ -37,7 +37,7 @@ from rlaudio.report.files import read_json, read_rows, write_json, write_rows
 from rlaudio.report.page import write_report
 from rlaudio.report.run_folder import RECIPE, FollowedFolder, RunFolder
 from rlaudio.report.summary import build_summary
-from rlaudio.resuming import check_data, check_world, recipe_to_resume
+from rlaudio.resuming import check_data, check_plugins, check_world, recipe_to_resume
 from rlaudio.rollout.reopened import Reopened, open_engine
 from rlaudio.rollout.transformers import Transformers
 from rlaudio.stages import FINAL, stage_names, train_stages
@@ -75,6 +75,7 @@ def run(recipe: Recipe, out: Path, *, resume: bool = False, until: Part | None =
         _check_all_see(folder, processes)
         if resume:
             processes.from_first(partial(check_world, folder))
+        processes.from_first(partial(check_plugins, folder, recipe.user_files()))
         with _clock(folder, "data"):
             data = processes.in_turn(partial(load_data, recipe))
             processes.from_first(partial(check_data, folder, {"train": data.train, **data.held_out}))

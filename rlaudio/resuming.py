@@ -1,7 +1,7 @@
 """What a resumed run must share with the run that it continues, and what it should share.
 
 Another recipe, other data or another number of processes are refused, with what differs and both values:
-the run would end with numbers that belong to neither. Other versions are only told.
+the run would end with numbers that belong to neither. Other versions and mended plug-ins are only told.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 from rlaudio.recipe import Recipe, load_recipe
 from rlaudio.report.files import read_json
-from rlaudio.report.run_folder import DATA, VERSIONS, RunFolder
+from rlaudio.report.run_folder import DATA, PLUGINS, VERSIONS, RunFolder
 from rlaudio.report.versions import versions
 from rlaudio.types import Question
 
@@ -111,6 +111,30 @@ def check_world(folder: RunFolder) -> None:
         )
 
 
+def check_plugins(folder: RunFolder, files: Sequence[Path]) -> None:
+    """Warn of the user's plug-ins that changed since the run began; what is new is written down.
+
+    They are not refused: who mends a fault in one must be able to go on.
+    """
+    if changed := changed_plugins(folder.path):
+        logger.warning(
+            "%s: changed since the run began: %s; what the run has computed so far comes from the old file; "
+            "for one file from first to last put the old one back, or begin a new run with another --out",
+            folder.path,
+            ", ".join(changed),
+        )
+    begun = read_json(folder.path / PLUGINS) or {}
+    new = {str(file): _file_digest(file) for file in files if str(file) not in begun}
+    if new:
+        folder.write_json(PLUGINS, begun | new)
+
+
+def changed_plugins(run: Path) -> list[str]:
+    """The user's plug-ins that are not what they were when the run in the folder began."""
+    begun = read_json(run / PLUGINS) or {}
+    return [file for file, digest in begun.items() if _file_digest(Path(file)) != digest]
+
+
 # --- differences ---------------------------------------------------------------------------------
 
 _NOTHING: Mapping[str, Any] = {"rows": 0, "questions": "", "audio": "", "row_questions": "", "row_audio": ""}
@@ -183,6 +207,10 @@ def _audio_facts(questions: Sequence[Question]) -> Iterator[tuple[str, int]]:
         if path not in sizes:
             sizes[path] = path.stat().st_size
         yield path.name, sizes[path]
+
+
+def _file_digest(file: Path) -> str | None:
+    return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else None
 
 
 def _digest(value: Any) -> str:

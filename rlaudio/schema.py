@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, get_args
 
@@ -301,6 +302,14 @@ class Recipe(Section):
                 "correction; set mismatch.correct to token or sequence, and mismatch.logprobs to sampled"
             )
         return self
+
+    def user_files(self) -> list[Path]:
+        """The files of the plug-ins that the recipe names by path, each once."""
+        data = (self.data.train, *self.data.evaluate.values(), self.data.lessons)
+        rewards = [spec.reward for spec in self.rewards.values()]
+        others = (self.model, self.curriculum, self.algorithm, self.rollout, self.strategy)
+        named = [plugin for plugin in (*data, *rewards, *others) if plugin]
+        return sorted({plugin.path for plugin in named if plugins.is_path(plugin.use)})
 
     def to_yaml(self) -> str:
         """The recipe with every default filled in; itself a recipe that loads to an equal one."""

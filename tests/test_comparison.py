@@ -378,6 +378,19 @@ def test_what_is_done_is_not_done_again(place, copy):
     assert before and before == {path: path.stat().st_mtime_ns for path in copy.glob("*/seed-*/*.json*")}
 
 
+def test_a_plugin_that_changed_after_an_arm_was_done_is_warned_of_and_the_arm_stays(place, copy, caplog):
+    loud = place / "loud.py"
+    before, page = loud.read_text(), (copy / "other" / "seed-0" / "report.html").stat().st_mtime_ns
+    try:
+        loud.write_text(before + "# mended\n", encoding="utf-8")
+        compare(read_comparison(place / "two.yaml"), copy, resume=True)
+    finally:
+        loud.write_text(before, encoding="utf-8")
+    (message,) = [r.getMessage() for r in caplog.records if "changed since" in r.getMessage()]
+    assert str(loud) in message and "they keep the old file's numbers" in message
+    assert (copy / "other" / "seed-0" / "report.html").stat().st_mtime_ns == page
+
+
 def test_an_arm_may_be_added_and_an_arm_that_fails_costs_no_other(place, copy):
     text = (place / "two.yaml").read_text() + "grid: {}\n"
     added = "  broken: {rewards: {broken: {use: ./broken.py}}}\n  late: {algorithm: {kl: 0.5}}\nseeds"

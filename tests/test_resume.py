@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from rlaudio import pipeline
+from rlaudio import pipeline, plugins
 from rlaudio.recipe import load_recipe
 from rlaudio.report.run_folder import RunFolder
-from rlaudio.resuming import check_data, check_world, recipe_to_resume
+from rlaudio.resuming import check_data, check_plugins, check_world, recipe_to_resume
 from tests.conftest import TINY
 from tests.factories import make_question
 from tests.killing import Moment, run
@@ -305,6 +305,63 @@ def test_an_engine_that_was_not_there_when_the_run_began_is_warned_of(begun, cap
     file.write_text(json.dumps(now | {"peft": "0.1", "vllm": "0.1"}))
     check_world(begun)
     assert "peft 0.1 -> " in caplog.text and "vllm 0.1 -> " in caplog.text
+
+
+SHY = """
+def shy(question, completion):
+    return {value}
+"""
+
+
+@pytest.fixture
+def shy(recipe_file, tmp_path):
+    """A reward of the user's, and the recipe that names it."""
+    file = tmp_path / "shy.py"
+    file.write_text(SHY.format(value="1 / 0"), encoding="utf-8")
+    return file, load_recipe(recipe_file, [f"rewards.shy={{use: {file}}}"])
+
+
+def test_a_plugin_that_changed_since_the_run_began_is_warned_of_by_its_file(begun, shy, caplog):
+    file, recipe = shy
+    check_plugins(begun, recipe.user_files())
+    check_plugins(begun, recipe.user_files())
+    assert not caplog.records
+    file.write_text(SHY.format(value=0.5), encoding="utf-8")
+    check_plugins(begun, recipe.user_files())
+    assert f"changed since the run began: {file}; what the run has computed so far" in caplog.text
+
+
+def test_every_kind_of_plugin_that_a_recipe_names_by_path_is_watched_and_those_that_ship_are_not(
+    recipe_file, tmp_path
+):
+    sources = {
+        "answer": "def answer(question, completion): ...",
+        "method": "def method(): ...",
+        "engine": "def engine(family): ...",
+        "order": "def order(questions, rng): ...",
+        "rows": "def rows(): ...",
+        "family": "def family(*, path: str = ''): ...",
+        "shards": "def shards(module, settings, processes): ...",
+    }
+    files = {name: tmp_path / f"{name}.py" for name in sources}
+    for name, source in sources.items():
+        files[name].write_text(source, encoding="utf-8")
+    given = {"rewards.answer": "answer", "algorithm": "method", "rollout": "engine", "curriculum": "order"}
+    given |= {"data.evaluate.more": "rows", "model": "family", "strategy": "shards"}
+    recipe = load_recipe(recipe_file, [f"{key}={{use: {files[name]}}}" for key, name in given.items()])
+    assert recipe.user_files() == sorted(files.values())
+    assert load_recipe(recipe_file).user_files() == []
+
+
+def test_a_run_goes_on_with_a_warning_once_a_fault_in_a_reward_is_mended(shy, tmp_path, caplog):
+    file, recipe = shy
+    with pytest.raises(Exception, match="division by zero"):
+        pipeline.run(recipe, tmp_path / "run")
+    file.write_text(SHY.format(value=0.5), encoding="utf-8")
+    plugins._import.cache_clear()  # as in a new process
+    pipeline.run(recipe, tmp_path / "run", resume=True)
+    assert caplog.text.count(f"changed since the run began: {file}") == 1
+    assert (tmp_path / "run" / "summary.json").is_file()
 
 
 def test_a_run_is_resumed_under_other_data_only_by_an_error(recipe_file, tmp_path):

@@ -66,6 +66,7 @@ def begun(path: Path) -> Path:
     with RunFolder.create(path, "name: before\n") as folder:
         folder.log_metrics("run", 0, {"time/data": 1.0})
         folder.write_json("data.json", {"train": {"rows": 3}})
+        folder.write_json("plugins.json", {"/mine.py": "digest"})
     return path
 
 

@@ -19,6 +19,7 @@ from rlaudio import pipeline
 from rlaudio.comparison.sharing import COMPLETE, Job, prepare
 from rlaudio.recipe import load_recipe
 from rlaudio.report.files import write_json
+from rlaudio.resuming import changed_plugins
 from rlaudio.training.interrupt import stop_request
 from rlaudio.training.loop import StopRequested
 
@@ -50,6 +51,7 @@ def run_jobs(jobs: Sequence[Job], folder: Path, devices: Sequence[str] = ()) -> 
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise ValueError("a comparison starts its runs itself; start it without a launcher, with --devices")
     todo = [job for job in jobs if not job.done(folder)]
+    _warn_of_changed_plugins([folder / job.place for job in jobs if job not in todo], folder)
     logger.info("%d of %d parts are done", len(jobs) - len(todo), len(jobs))
     return _side_by_side(todo, folder, devices) if devices else _one_by_one(todo, folder)
 
@@ -59,6 +61,20 @@ def run_job(path: Path, until: pipeline.Part | None) -> None:
     pipeline.run(load_recipe(path / "recipe.yaml"), path, resume=True, until=until)
     if until:
         write_json(path / COMPLETE, {"until": until})
+
+
+def _warn_of_changed_plugins(done: Sequence[Path], folder: Path) -> None:
+    """Runs that are done stay as they are, so those to come would be compared with another plug-in's."""
+    changed = {run: files for run in done if (files := changed_plugins(run))}
+    if changed:
+        logger.warning(
+            "%s: changed since %d of %d finished parts began: %s; they keep the old file's numbers, and what "
+            "is still to be done takes the new one; put the old one back, or compare anew with another --out",
+            folder,
+            len(changed),
+            len(done),
+            ", ".join(sorted({file for files in changed.values() for file in files})),
+        )
 
 
 # --- one after another ---------------------------------------------------------------------------

@@ -3,6 +3,7 @@
     recipe.yaml            the resolved recipe, itself a valid recipe
     versions.json          what the run was made with
     data.json              digests of the questions and audio files that the run began with
+    plugins.json           digests of the user's plug-ins, by file, as they were when it began
     metrics.jsonl          one row per logged step: {"stage", "step", "group/name": value, ...}
     timings.jsonl          the same for wall-clock metrics, which two equal runs do not share
     tensorboard/<stage>/   the same curves, and a few completions with their audio
@@ -45,8 +46,10 @@ METRICS = "metrics.jsonl"
 TIMINGS = "timings.jsonl"
 VERSIONS = "versions.json"
 DATA = "data.json"
+PLUGINS = "plugins.json"
 TENSORBOARD = "tensorboard"
-_BEGINNING = frozenset({RECIPE, VERSIONS, DATA, TIMINGS, TENSORBOARD})  # all there is before a run computes
+# All there is before a run computes:
+_BEGINNING = frozenset({RECIPE, VERSIONS, DATA, PLUGINS, TIMINGS, TENSORBOARD})
 Json = dict[str, Any]
 
 
@@ -276,7 +279,7 @@ def _forget_beginning(path: Path) -> None:
     Those two are replaced after it, so that a new run that is killed meanwhile came to nothing as well.
     """
     shutil.rmtree(path / TENSORBOARD, ignore_errors=True)
-    for name in (TIMINGS, DATA):
+    for name in (TIMINGS, DATA, PLUGINS):
         (path / name).unlink(missing_ok=True)
 
 
