@@ -186,13 +186,13 @@ class _Engine:
 
         if self._lost:
             raise RuntimeError(f"{self._lost}; make a new worker")
-        self._wake()
         asked = [
             SamplingParams(**sampling_options(self.family, sampling, report, seed), flat_logprobs=True)
             for seed in seeds
         ]
         outputs = []
-        with _threads_kept(self._threads), self._alive():
+        with _threads_kept(self._threads), self._alive("sampled", AssertionError):
+            self._wake()
             for part in together(prompts, sampling.group_size, self._step_tokens):
                 requests = [engine_request(self.family, prompt) for prompt in prompts[part]]
                 outputs += self._llm.generate(requests, asked[part], use_tqdm=False)
@@ -207,18 +207,21 @@ class _Engine:
         return whole_groups(groups, sampling)
 
     def update(self, weights: Iterable[tuple[str, torch.Tensor]], version: int) -> None:
-        """Take over tensors named as in the checkpoint, and empty every cache that depends on them."""
+        """Take over tensors named as in the checkpoint, and empty every cache that depends on them.
+
+        Raises EngineDied; ValueError, KeyError and AssertionError are vLLM's, of tensors that do not fit.
+        """
         if self._lost:
             raise RuntimeError(f"{self._lost}; make a new worker")
         self._lost = "the engine lost its weights in an update that failed"
-        self._wake("weights")
-        if self._send is None:
-            with _threads_kept(self._threads):
+        with _threads_kept(self._threads), self._alive("took weights over"):
+            self._wake("weights")
+            if self._send is None:
                 self._llm.collective_rpc("reload_weights", kwargs={"weights_iterator": iter(weights)})
-        else:
-            self._send(weights)
-        self._wake()
-        self._empty_caches()
+            else:
+                self._send(weights)
+            self._wake()
+            self._empty_caches()
         self._lost = ""
 
     def sleep(self) -> None:
@@ -246,18 +249,18 @@ class _Engine:
             torch.cuda.empty_cache()
 
     @contextmanager
-    def _alive(self) -> Iterator[None]:
-        """Raise EngineDied for what vLLM raises amid its work, which leaves half-done requests behind.
+    def _alive(self, did: str, *deaths: type[Exception]) -> Iterator[None]:
+        """Raise EngineDied for what vLLM raises amid its work, which leaves half of it behind.
 
-        What it refuses before that it raises as ValueError.
+        Those are RuntimeError, vLLM's own error, and `deaths`; what it refuses before is a ValueError.
         """
         from vllm.exceptions import VLLMServerError
 
         try:
             yield
-        except (RuntimeError, AssertionError, VLLMServerError) as error:
-            self._lost = "the engine died while it sampled"
-            raise EngineDied(f"vLLM died while it sampled: {type(error).__name__}: {error}") from error
+        except (RuntimeError, VLLMServerError, *deaths) as error:
+            self._lost = f"the engine died while it {did}"
+            raise EngineDied(f"vLLM died while it {did}: {type(error).__name__}: {error}") from error
 
     def _wake(self, *tags: str) -> None:
         if not self.awake:
