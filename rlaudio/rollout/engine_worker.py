@@ -45,7 +45,10 @@ class Engine(Protocol):
         """The tokens of every prompt's group, `report` likeliest tokens beside each. Raises EngineDied."""
 
     def update(self, weights: Iterable[tuple[str, torch.Tensor]], version: int) -> None:
-        """Take over tensors named as in the checkpoint, and empty every cache that depends on them."""
+        """Take over tensors named as in the checkpoint, and empty every cache that depends on them.
+
+        Raises EngineDied.
+        """
 
     def sleep(self) -> None:
         """Give memory back until the engine is needed again."""
@@ -111,7 +114,7 @@ class EngineWorker:
     def load_weights(self, weights: Iterable[tuple[str, torch.Tensor]], version: int) -> None:
         """Take the tensors over, into the family's model and the engine; completions now carry `version`.
 
-        Raises CanaryError if both engines then disagree.
+        Raises CanaryError if both engines then disagree, EngineDied.
         """
         self.family.load_weights(weights)
         self.weights_version = self._transformers.weights_version = version

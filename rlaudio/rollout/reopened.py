@@ -1,4 +1,4 @@
-"""A rollout worker whose engine is opened anew when it dies, and asked once more."""
+"""A rollout worker whose engine is opened anew when it dies, and asked or given weights once more."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def open_engine(
 class Reopened:
     """Around a worker that `open_worker` opens on the family's model, and opens again where its engine died.
 
-    The new engine gets the weights of the old one and the same seeds, so it answers what the old one would
-    have answered. Where it dies of the same request, EngineDied is raised.
+    The new engine gets the weights that the old one had, or was to take over, and the same seeds, so it
+    answers what the old one would have answered. Where it dies of the same, EngineDied is raised.
     """
 
     def __init__(self, open_worker: Callable[[ModelFamily], RolloutWorker], family: ModelFamily):
@@ -45,10 +45,7 @@ class Reopened:
             return self.worker.generate(prompts, sampling, key)
         except EngineDied as death:
             logger.warning("%s; the step is repeated on a new engine", death)
-        self.worker.close()
-        self.worker = self._open(self._family)
-        self.reopened += 1
-        self.worker.load_weights(self._family.named_weights(), self.weights_version)
+        self._reopen()
         try:
             return self.worker.generate(prompts, sampling, key)
         except EngineDied as death:
@@ -58,9 +55,16 @@ class Reopened:
             ) from death
 
     def load_weights(self, weights: Iterable[tuple[str, torch.Tensor]], version: int) -> None:
-        """Take the tensors over; completions from now on carry `version`."""
-        self.worker.load_weights(weights, version)
+        """Take the tensors over, on a new engine if this one has died; completions now carry `version`."""
+        self._family.load_weights(weights)  # they can be read once; a second engine gets the family's
         self.weights_version = version
+        try:
+            self.worker.load_weights(self._family.named_weights(), version)
+        except EngineDied as death:
+            logger.warning("%s; a new engine takes weights version %d over", death, version)
+        else:
+            return
+        self._reopen()
 
     def sleep(self) -> None:
         """Give memory back until the worker is needed again."""
@@ -69,3 +73,16 @@ class Reopened:
     def close(self) -> None:
         """Give memory and processes back, and refuse to generate from now on."""
         self.worker.close()
+
+    def _reopen(self) -> None:
+        """Close the dead engine, and open one with the family's weights, which are those of the dead one."""
+        self.worker.close()
+        self.worker = self._open(self._family)
+        self.reopened += 1
+        try:
+            self.worker.load_weights(self._family.named_weights(), self.weights_version)
+        except EngineDied as death:
+            raise EngineDied(
+                f"{death}, as it took weights version {self.weights_version} over; the engine before it died "
+                "too; mend the cause and continue with --resume"
+            ) from death

@@ -28,7 +28,10 @@ class RolloutWorker(Protocol):
         """
 
     def load_weights(self, weights: Iterable[tuple[str, torch.Tensor]], version: int) -> None:
-        """Take the named tensors over; completions from now on carry `version`."""
+        """Take the named tensors over; completions from now on carry `version`.
+
+        Raises EngineDied where there is an engine that can die.
+        """
 
     def sleep(self) -> None:
         """Give memory back, where that is possible, until the next call of one of the others."""

@@ -1,10 +1,12 @@
-"""Engines that die while they sample: the request is repeated once, with the same weights and seeds."""
+"""Engines that die: a new one takes the same weights over, and is asked the same with the same seeds."""
 
 import logging
 
 import pytest
+import torch
 
 from rlaudio.processes import Processes
+from rlaudio.rollout.canary import CanaryError
 from rlaudio.rollout.reopened import Reopened, open_engine
 from rlaudio.rollout.transformers import Transformers
 from rlaudio.rollout.vllm import Vllm
@@ -13,12 +15,14 @@ from rlaudio.rollout.worker import EngineDied
 from rlaudio.types import greedy
 from tests.rollout.conftest import KEY, WARM, nudge, prompts_of
 from tests.rollout.test_contract import largest_gap, tokens
+from tests.rollout.test_vllm import Tampered
 
 
 class Mortal(Transformers):
-    """A worker with weights of its own making, whose engine dies of every request while `deaths` last."""
+    """A worker whose engine dies of requests while `deaths` last, of weights while `deaths_of_weights` do."""
 
     deaths = 0
+    deaths_of_weights = 0
     opened = 0
     closed = 0
 
@@ -32,6 +36,13 @@ class Mortal(Transformers):
             raise EngineDied("the engine died")
         return super().generate(prompts, sampling, key)
 
+    def load_weights(self, weights, version):
+        if Mortal.deaths_of_weights:
+            Mortal.deaths_of_weights -= 1
+            list(weights)
+            raise EngineDied("the engine died")
+        super().load_weights(weights, version)
+
     def close(self):
         Mortal.closed += 1
         super().close()
@@ -39,7 +50,7 @@ class Mortal(Transformers):
 
 @pytest.fixture(autouse=True)
 def none_yet():
-    Mortal.deaths = Mortal.opened = Mortal.closed = 0
+    Mortal.deaths = Mortal.deaths_of_weights = Mortal.opened = Mortal.closed = 0
 
 
 def test_a_request_that_an_engine_died_of_is_answered_by_a_new_one_with_the_same_weights(changeable, caplog):
@@ -82,6 +93,37 @@ def test_what_is_wrong_with_the_request_is_not_asked_twice(policy):
     assert Mortal.opened == 1
 
 
+def test_weights_that_an_engine_died_of_go_to_a_new_one_under_their_new_version(changeable, caplog):
+    worker, new = Reopened(Mortal, changeable), nudge(changeable)
+    Mortal.deaths_of_weights = 1
+    with caplog.at_level(logging.WARNING):
+        worker.load_weights(iter(new), version=4)
+    assert (Mortal.opened, Mortal.closed, worker.reopened) == (2, 1, 1)
+    assert "the engine died; a new engine takes weights version 4 over" in caplog.text
+    assert worker.weights_version == worker.worker.weights_version == 4
+    now = dict(changeable.named_weights())
+    assert all(torch.equal(now[name], tensor) for name, tensor in new)
+
+
+def test_weights_that_two_engines_died_of_stop_the_run_and_say_how_to_go_on(policy):
+    worker = Reopened(Mortal, policy)
+    Mortal.deaths_of_weights = 2
+    with pytest.raises(EngineDied, match=r"version 1 over; the engine before it died too; .* --resume"):
+        worker.load_weights(policy.named_weights(), version=1)
+    assert Mortal.opened == 2
+
+
+def test_an_engine_that_disagrees_with_the_model_is_not_opened_anew(policy):
+    class Disagreeing(Mortal):
+        def load_weights(self, weights, version):
+            raise CanaryError("log-probs differ")
+
+    worker = Reopened(Disagreeing, policy)
+    with pytest.raises(CanaryError, match="log-probs differ"):
+        worker.load_weights(policy.named_weights(), version=1)
+    assert Mortal.opened == 1
+
+
 def test_each_of_several_processes_reopens_an_engine_of_its_own_but_not_one_that_all_ask(policy):
     class Shared(VllmServer):
         def __init__(self, family):
@@ -119,4 +161,18 @@ def test_a_vllm_engine_that_dies_amid_a_step_is_replaced(changeable, vllm_worker
     assert largest_gap(changeable, groups, WARM) < 1e-4
     with pytest.raises(RuntimeError, match="closed"):
         dying.generate(prompts, WARM, KEY)
+    worker.close()
+
+
+def test_a_vllm_engine_that_dies_amid_an_update_is_replaced(changeable, vllm_worker, needs_vllm):
+    def fail(*arguments, **options):
+        raise RuntimeError("the device is gone")
+
+    worker, prompts = Reopened(Vllm, changeable), prompts_of(changeable)
+    engine = worker.worker._engine
+    engine._llm = Tampered(engine._llm, collective_rpc=fail)
+    worker.load_weights(iter(nudge(changeable)), version=2)
+    groups = worker.generate(prompts, WARM, KEY)
+    assert worker.reopened == 1 and largest_gap(changeable, groups, WARM) < 1e-4
+    assert {c.weights_version for group in groups for c in group.completions} == {2}
     worker.close()
