@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import http.client
 import json
+import socket
 import urllib.error
 import urllib.request
+from collections.abc import Callable
+from functools import partial
+from multiprocessing.connection import wait
 from typing import Any
 
 SECONDS = 60.0  # in which small requests must be answered
@@ -23,43 +28,96 @@ class Service:
 
     def __init__(self, url: str):
         self.url = url.rstrip("/")
+        self._waiting = _opener(_WaitingHandler(self._healthy))
 
     def get(self, path: str) -> dict[str, Any]:
         """The JSON that stands there. Raises NoAnswer, Refused."""
         return _parsed(self._send(path, None, SECONDS))
 
-    def post(self, path: str, body: dict[str, Any] | None = None, seconds: float | None = SECONDS) -> Any:
-        """What the server says to a body within `seconds`, None for whenever. Raises NoAnswer, Refused."""
-        return _parsed(self._send(path, json.dumps(body or {}).encode(), seconds))
+    def post(self, path: str, body: dict[str, Any] | None = None) -> Any:
+        """What the server says to a body at once. Raises NoAnswer, Refused."""
+        return _parsed(self._send(path, json.dumps(body or {}).encode(), SECONDS))
+
+    def post_long(self, path: str, body: dict[str, Any], patience: float) -> Any:
+        """What the server says to a body, however long it works on that. Raises NoAnswer, Refused.
+
+        It must say that it is healthy whenever `patience` seconds have passed, and be as quick to say so.
+        Over https it is not asked, and may be silent for ever.
+        """
+        seconds = None if self.url.startswith("https:") else patience
+        return _parsed(self._send(path, json.dumps(body).encode(), seconds, self._waiting))
 
     def text(self, path: str) -> str:
         """The text that stands there."""
         return self._send(path, None, SECONDS).decode()
 
-    def answers(self, path: str) -> bool:
+    def answers(self, path: str, seconds: float = 5.0) -> bool:
         """Whether there is anything good."""
         try:
-            self._send(path, None, 5.0)
+            self._send(path, None, seconds)
         except (NoAnswer, Refused):
             return False
         return True
 
-    def _send(self, path: str, body: bytes | None, seconds: float | None) -> bytes:
+    def _healthy(self, seconds: float) -> bool:
+        return self.answers("health", seconds)
+
+    def _send(
+        self,
+        path: str,
+        body: bytes | None,
+        seconds: float | None,
+        opener: urllib.request.OpenerDirector | None = None,
+    ) -> bytes:
         request = urllib.request.Request(
             f"{self.url}/{path}", data=body, headers={"Content-Type": "application/json"}
         )
         try:
-            with _OPENER.open(request, timeout=seconds) as answer:
+            with (opener or _AT_ONCE).open(request, timeout=seconds) as answer:
                 content: bytes = answer.read()
                 return content
         except urllib.error.HTTPError as error:
             said = f"{self.url}/{path}: {error.code} {_reason(error)}"
             raise (NoAnswer if error.code >= 500 else Refused)(said) from error
-        except (OSError, EOFError) as error:  # refused, reset, timed out, cut off
+        except (OSError, EOFError, http.client.HTTPException) as error:  # refused, timed out, cut off
             raise NoAnswer(f"{self.url}/{path}: {getattr(error, 'reason', error)}") from error
 
 
-_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # servers of a run stand behind none
+class _WaitingHandler(urllib.request.HTTPHandler):
+    """Opens connections that wait for an answer as long as the server is healthy."""
+
+    def __init__(self, healthy: Callable[[float], bool]):
+        super().__init__()
+        self._healthy = healthy
+
+    def http_open(self, request: urllib.request.Request) -> http.client.HTTPResponse:
+        connection: Any = partial(_WaitingConnection, healthy=self._healthy)
+        return self.do_open(connection, request)
+
+
+class _WaitingConnection(http.client.HTTPConnection):
+    """Its timeout is the time after which the server is asked whether it is healthy."""
+
+    def __init__(self, host: str, *, healthy: Callable[[float], bool], timeout: float):
+        super().__init__(host, timeout=timeout)
+        self._healthy, self._seconds = healthy, timeout
+
+    def connect(self) -> None:
+        super().connect()
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # routers forget idle connections
+
+    def getresponse(self) -> http.client.HTTPResponse:
+        while not wait([self.sock], self._seconds):
+            if not self._healthy(self._seconds):
+                raise TimeoutError(f"silent for {self._seconds:g} s, and not healthy")
+        return super().getresponse()
+
+
+def _opener(*handlers: urllib.request.BaseHandler) -> urllib.request.OpenerDirector:
+    return urllib.request.build_opener(urllib.request.ProxyHandler({}), *handlers)  # no proxy within a run
+
+
+_AT_ONCE = _opener()
 
 
 def _parsed(content: bytes) -> Any:

@@ -9,14 +9,15 @@ it; a canary compares both engines after every update.
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import socket
 import tempfile
 import time
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -47,8 +48,12 @@ class VllmServer(EngineWorker):
 
     A server started here takes `gpus` ("4,5"; None: those that this process sees), splits the model over
     `tensor_parallel` of them, listens on `port`, 0 for any free one, and must answer within `start_seconds`.
-    In a run of several processes the first starts it and sends weights, and all ask. What a server does not
-    answer is asked again for `patience` seconds: equal requests have equal answers.
+    In a run of several processes the first starts it and sends weights, and all ask.
+
+    A request may take as long as it needs, while the server answers `/health` after every `patience` seconds.
+    What is cut off or fails is asked again, for `patience` seconds from the first time on: equal requests
+    have equal answers. So a server that falls silent is given up after four times that, at most; one that
+    calls itself healthy and never answers is waited for.
 
     `weights` go by `nccl`, or through a `folder` that the server sees under the same path; by default by NCCL
     from a GPU, and from a CPU through a folder of this machine. All else is as in the `vllm` worker.
@@ -105,7 +110,8 @@ class VllmServer(EngineWorker):
                 if url is None:
                     started.append(ServerProcess(wanted.flags, gpus, port))
                     opened.callback(started[0].stop)
-                return _ready(url or started[0].url, wanted, *started), uuid.uuid4().hex[:8]
+                with _alive(started):
+                    return _ready(url or started[0].url, wanted, *started), uuid.uuid4().hex[:8]
 
             address, run = self._processes.from_first(open_server)
             service = Service(address)
@@ -128,9 +134,10 @@ class VllmServer(EngineWorker):
                 canary_tolerance=canary_tolerance,
             )
             if self._processes.first and on_gpu and weights != "folder":
-                server.send = _by_nccl(service, here=url is None)
+                with _alive(started):
+                    server.send = _by_nccl(service, here=url is None)
             elif self._processes.first:
-                server.send = _through_folder(family, service, folder, opened)
+                server.send = _through_folder(family, service, folder, patience, opened)
             self._send(server, "opening")  # whatever it served before
             server.opened = opened.pop_all()
 
@@ -220,15 +227,19 @@ class _Server:
         return whole_groups(groups, sampling)
 
     def update(self, weights: Iterable[tuple[str, torch.Tensor]], version: int) -> None:
-        """Take over tensors named as in the checkpoint, and empty every cache that depends on them."""
+        """Take over tensors named as in the checkpoint, and empty every cache that depends on them.
+
+        Raises EngineDied.
+        """
         assert self.send is not None
-        self.send(weights)
-        for cache in ("encoder", "mm"):
-            self.service.post(f"reset_{cache}_cache")
-        if not self.service.post("reset_prefix_cache")["success"]:
-            raise RuntimeError("vLLM kept its prefix cache: requests were still running")
-        self.label = self.label_of(version)
-        self.service.post("update_weight_version", {"new_version": self.label})
+        with _alive(self._started):
+            self.send(weights)
+            for cache in ("encoder", "mm"):
+                self.service.post(f"reset_{cache}_cache")
+            if not self.service.post("reset_prefix_cache")["success"]:
+                raise RuntimeError("vLLM kept its prefix cache: requests were still running")
+            self.label = self.label_of(version)
+            self.service.post("update_weight_version", {"new_version": self.label})
 
     def label_of(self, version: int) -> str:
         """What the server calls weights of this run, so that it knows them from another run's."""
@@ -243,16 +254,17 @@ class _Server:
 
     def _ask(self, body: dict[str, Any]) -> dict[str, Any]:
         """What the server says to it, asked again while there is no answer. Raises EngineDied."""
-        deadline, pause = time.monotonic() + self._patience, 0.1
+        deadline, pause = math.inf, 0.1
         while True:
             try:
-                answer: dict[str, Any] = self.service.post(GENERATE, body, seconds=None)
+                answer: dict[str, Any] = self.service.post_long(GENERATE, body, self._patience)
                 return answer
             except NoAnswer as silence:
-                for process in self._started:
-                    if process.ended:
-                        raise EngineDied(process.ended) from silence
-                if time.monotonic() + pause > deadline:
+                if any(process.ended for process in self._started):
+                    raise _death(silence, self._started) from silence
+                now = time.monotonic()
+                deadline = min(deadline, now + self._patience)
+                if now + pause > deadline:
                     raise EngineDied(
                         f"no answer for {self._patience:g} s (rollout.patience): {silence}"
                     ) from silence
@@ -275,8 +287,24 @@ class _Server:
         )
 
     def _counter(self, name: str) -> int:
-        lines = self.service.text("metrics").splitlines()
+        with _alive(self._started):
+            lines = self.service.text("metrics").splitlines()
         return int(sum(float(line.split()[-1]) for line in lines if line.startswith(f"{name}{{")))
+
+
+@contextmanager
+def _alive(started: Sequence[ServerProcess]) -> Iterator[None]:
+    """Raise EngineDied where the server does not answer what it answers at once while it lives."""
+    try:
+        yield
+    except NoAnswer as silence:
+        raise _death(silence, started) from silence
+
+
+def _death(silence: NoAnswer, started: Sequence[ServerProcess]) -> EngineDied:
+    """Why the server is gone: how its process ended, if it is ours and has, or that it does not answer."""
+    ended = [process.ended for process in started if process.ended]
+    return EngineDied(ended[0] if ended else str(silence))
 
 
 # --- opening -------------------------------------------------------------------------------------
@@ -363,7 +391,7 @@ def _by_nccl(service: Service, here: bool) -> SendWeights:
 
 
 def _through_folder(
-    family: ModelFamily, service: Service, folder: str | None, opened: ExitStack
+    family: ModelFamily, service: Service, folder: str | None, patience: float, opened: ExitStack
 ) -> SendWeights:
     """Through a folder that opens as the family's model does, with what trains in it."""
     if folder is None:
@@ -380,7 +408,7 @@ def _through_folder(
         save_file({name: tensor.detach().cpu().contiguous() for name, tensor in weights}, new)
         new.replace(path / "model.safetensors")  # the server may still have the last ones open
         reload = {"method": "reload_weights", "kwargs": {"weights_path": str(path.resolve())}}
-        service.post("collective_rpc", reload, seconds=None)
+        service.post_long("collective_rpc", reload, patience)
 
     return send
 

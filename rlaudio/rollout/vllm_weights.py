@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import torch
+
+from rlaudio.rollout.http import NoAnswer
 
 
 class SendWeights(Protocol):
@@ -38,14 +41,34 @@ def ipc_sender(llm: Any) -> SendWeights:
 
 
 def nccl_sender(url: str, engine_gpus: int, host: str, port: int) -> SendWeights:
-    """To a server whose `engine_gpus` GPUs meet this process at host:port."""
+    """To a server whose `engine_gpus` GPUs meet this process at host:port. It and this raise NoAnswer."""
     from vllm.distributed.weight_transfer import HTTPVLLMWeightSyncClient
     from vllm.distributed.weight_transfer.nccl_engine import NCCLTrainerInitInfo
 
     meeting = NCCLTrainerInitInfo(
         rank=0, master_address=host, master_port=port, world_size=1 + engine_gpus, packed=True
     )
-    return _sender(meeting, HTTPVLLMWeightSyncClient(url))
+    with _answered():
+        send = _sender(meeting, HTTPVLLMWeightSyncClient(url))
+
+    def send_or_tell(weights: Iterable[tuple[str, torch.Tensor]]) -> None:
+        with _answered():
+            send(weights)
+
+    return send_or_tell
+
+
+@contextmanager
+def _answered() -> Iterator[None]:
+    """Raise NoAnswer where vLLM's own client gets none, or hears that the server failed."""
+    from requests import RequestException
+
+    try:
+        yield
+    except RequestException as error:
+        if error.response is not None and error.response.status_code < 500:
+            raise
+        raise NoAnswer(str(error)) from error
 
 
 def _sender(init_info: Any, client: Any) -> SendWeights:

@@ -2,26 +2,32 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
+from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from rlaudio.rollout.http import NoAnswer, Refused, Service
 from rlaudio.rollout.reopened import Reopened
 from rlaudio.rollout.server_process import ServerProcess, free_port
-from rlaudio.rollout.vllm_server import VllmServer
+from rlaudio.rollout.vllm_server import VllmServer, _Server
 from rlaudio.rollout.vllm_setup import VERSION
+from rlaudio.rollout.vllm_weights import _answered
+from rlaudio.rollout.worker import EngineDied
 from rlaudio.types import greedy
 from tests.conftest import make_prompt
 from tests.rollout.conftest import KEY, WARM, nudge, prompts_of
-from tests.rollout.test_contract import tokens
+from tests.rollout.test_contract import largest_gap, tokens
 
 
 class Elsewhere:
-    """A server that is not ours: what it says to each path, and how often it was asked."""
+    """A server that is not ours: what it says to each path, at once or after a while, and what was asked."""
 
     def __init__(self, **answers):
         self.answers, self.asked = answers, []
@@ -31,7 +37,8 @@ class Elsewhere:
             def do_GET(self):
                 name = self.path.strip("/").replace("/", "_")
                 elsewhere.asked.append(name)
-                code, body = elsewhere.answers.get(name, (404, {"error": {"message": "no such path"}}))
+                answer = elsewhere.answers.get(name, (404, {"error": {"message": "no such path"}}))
+                code, body = answer() if callable(answer) else answer
                 self.send_response(code)
                 self.end_headers()
                 self.wfile.write(json.dumps(body).encode())
@@ -79,6 +86,106 @@ def test_a_port_that_is_taken_is_refused_and_free_ones_are_found(elsewhere):
     with pytest.raises(ValueError, match=rf"port {taken} .* is taken .*rollout\.port .*rollout\.url"):
         ServerProcess((), port=taken)
     assert free_port() != taken
+
+
+# --- silence -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def slow(elsewhere):
+    """A server that works on every request until it has been asked whether it is healthy."""
+    asked = threading.Event()
+
+    def health():
+        asked.set()
+        return 200, {}
+
+    def generate():
+        assert asked.wait(60)
+        asked.clear()
+        return elsewhere.after_work.pop(0)
+
+    elsewhere.answers |= {"health": health, "inference_v1_generate": generate}
+    return elsewhere
+
+
+@pytest.fixture
+def client(policy):
+    """Makes clients of a server at some address, which give it up after `patience` seconds."""
+    with ExitStack() as opened:
+
+        def of(url, patience):
+            needs_no_vllm: Any = SimpleNamespace(vocabulary=0)
+            return _Server(
+                policy,
+                Service(url),
+                run="run",
+                started=[],
+                prompts=needs_no_vllm,
+                patience=patience,
+                step_tokens=None,
+                opened=opened,
+            )
+
+        yield of
+
+
+def test_a_request_takes_as_long_as_it_needs_while_the_server_is_healthy(slow):
+    slow.after_work = [(200, {"choices": []})]
+    assert Service(slow.url).post_long("inference/v1/generate", {}, patience=1.0) == {"choices": []}
+    assert slow.asked.count("inference_v1_generate") == 1
+
+
+def test_patience_begins_with_the_first_failure_and_not_with_the_request(slow, client):
+    slow.after_work = [(503, {}), (200, {"choices": []})]
+    assert client(slow.url, patience=1.0)._ask({}) == {"choices": []}
+    assert slow.asked.count("inference_v1_generate") == 2
+
+
+def test_a_server_that_works_on_a_request_and_is_not_healthy_has_died(slow, client):
+    slow.answers["health"] = (503, {})
+    with pytest.raises(EngineDied, match=r"no answer for 0\.2 s .*silent for 0\.2 s, and not healthy"):
+        client(slow.url, patience=0.2)._ask({})
+
+
+def test_a_server_that_says_nothing_at_all_has_died(client):
+    with (
+        socket.create_server(("127.0.0.1", 0)) as silent,  # the kernel takes connections, and nobody reads
+        pytest.raises(EngineDied, match=r"no answer for 0\.2 s"),
+    ):
+        client(f"http://127.0.0.1:{silent.getsockname()[1]}", patience=0.2)._ask({})
+
+
+def test_an_answer_that_is_cut_off_is_no_answer():
+    def cut(server):
+        connection, _ = server.accept()
+        connection.recv(65536)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{")
+        connection.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=cut, args=(server,), daemon=True).start()
+        with pytest.raises(NoAnswer, match="IncompleteRead"):
+            Service(f"http://127.0.0.1:{server.getsockname()[1]}").get("version")
+
+
+def test_a_server_that_is_gone_when_weights_come_has_died(elsewhere, client):
+    engine = client(elsewhere.url, patience=1.0)
+    engine.send = lambda weights: None
+    elsewhere.close()
+    with pytest.raises(EngineDied, match=r"reset_encoder_cache: .*refused"):
+        engine.update([], version=1)
+    with pytest.raises(EngineDied, match=r"metrics: .*refused"):
+        _ = engine.prompt_tokens
+
+
+@pytest.mark.parametrize(("code", "told"), [(500, "NoAnswer"), (400, "HTTPError")])
+def test_what_vllms_own_client_is_not_answered_is_told_from_what_it_is_refused(elsewhere, code, told):
+    requests = pytest.importorskip("requests")
+    elsewhere.answers["update_weights"] = (code, {})
+    with pytest.raises(OSError, match=str(code)) as raised, _answered():
+        requests.post(f"{elsewhere.url}/update_weights", json={}).raise_for_status()
+    assert raised.type.__name__ == told
 
 
 # --- other people's servers ----------------------------------------------------------------------
@@ -150,15 +257,15 @@ def test_an_answer_that_is_lost_is_asked_for_again(policy, vllm_server_worker, m
     prompt = make_prompt(policy, 1)
     expected = tokens(vllm_server_worker.generate([prompt], WARM, KEY))
     service = vllm_server_worker._engine.service
-    post, lost = service.post, []
+    post, lost = service.post_long, []
 
     def losing(path, *arguments, **options):
-        if path == "inference/v1/generate" and len(lost) < 2:
+        if len(lost) < 2:
             lost.append(path)
             raise NoAnswer("the line was cut")
         return post(path, *arguments, **options)
 
-    monkeypatch.setattr(service, "post", losing)
+    monkeypatch.setattr(service, "post_long", losing)
     assert tokens(vllm_server_worker.generate([prompt], WARM, KEY)) == expected
     assert len(lost) == 2
 
@@ -178,9 +285,20 @@ def test_a_server_that_dies_is_started_again_with_the_weights_it_had(needs_vllm,
     worker, prompts = Reopened(VllmServer, changeable), prompts_of(changeable)
     worker.load_weights(nudge(changeable), version=3)
     expected = tokens(worker.generate(prompts, WARM, KEY))
-    worker._worker._engine._started[0]._process.kill()
+    worker.worker._engine._started[0]._process.kill()
     groups = worker.generate(prompts, WARM, KEY)
     assert tokens(groups) == expected and worker.reopened == 1
+    assert {c.weights_version for group in groups for c in group.completions} == {3}
+    worker.close()
+
+
+@pytest.mark.slow
+def test_a_server_that_dies_between_rollouts_is_started_again_by_the_next_update(needs_vllm, changeable):
+    worker, prompts = Reopened(VllmServer, changeable), prompts_of(changeable)
+    worker.worker._engine._started[0]._process.kill()
+    worker.load_weights(iter(nudge(changeable)), version=3)
+    groups = worker.generate(prompts, WARM, KEY)
+    assert worker.reopened == 1 and largest_gap(changeable, groups, WARM) < 1e-4
     assert {c.weights_version for group in groups for c in group.completions} == {3}
     worker.close()
 
