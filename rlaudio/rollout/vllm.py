@@ -33,6 +33,7 @@ from rlaudio.rollout.vllm_setup import (
     CPU_BLOCK,
     CPU_CACHE_GB,
     CPU_PROMPTS,
+    check_sizes,
     check_vllm,
     set_environment,
     unsupported,
@@ -84,6 +85,7 @@ class Vllm(EngineWorker):
                 "rollout.engine is 'beside', which shares a GPU's memory, and the model is on a CPU; "
                 "expected 'inside'"
             )
+        check_sizes(max_model_len, max_sequences, memory_share, kv_cache_gb)
         check_vllm(on_gpu)
         set_environment(on_gpu, beside=engine == "beside")
         missing = unsupported(family)

@@ -9,11 +9,13 @@ it; a canary compares both engines after every update.
 from __future__ import annotations
 
 import json
+import logging
 import math
 import shutil
 import socket
 import tempfile
 import time
+import urllib.parse
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -33,10 +35,20 @@ from rlaudio.rollout.engine_worker import Engine, EngineWorker
 from rlaudio.rollout.http import NoAnswer, Refused, Service
 from rlaudio.rollout.server_process import SERVE, ServerProcess, free_port
 from rlaudio.rollout.vllm_requests import HttpPrompts, reading, sampling_options, together, whole_groups
-from rlaudio.rollout.vllm_setup import CPU_BLOCK, CPU_CACHE_GB, CPU_PROMPTS, VERSION, check_vllm, unsupported
+from rlaudio.rollout.vllm_setup import (
+    CPU_BLOCK,
+    CPU_CACHE_GB,
+    CPU_PROMPTS,
+    VERSION,
+    check_sizes,
+    check_vllm,
+    unsupported,
+)
 from rlaudio.rollout.vllm_weights import SendWeights, nccl_sender
 from rlaudio.rollout.worker import EngineDied
 from rlaudio.types import Prompt, Sampling
+
+logger = logging.getLogger(__name__)
 
 GENERATE = "inference/v1/generate"
 IMPOSSIBLE = -9999.0  # how a server writes the log-prob of a token that cannot be sampled
@@ -85,6 +97,13 @@ class VllmServer(EngineWorker):
             raise ValueError("rollout.weights is 'nccl', and the model is on a CPU; expected 'folder'")
         if url and (gpus or port):
             raise ValueError("rollout.url names a server that runs; leave rollout.gpus and rollout.port out")
+        if url and not url.startswith(("http://", "https://")):
+            raise ValueError(f"rollout.url is {url}; expected an address such as http://{url}")
+        if not on_gpu and (gpus or tensor_parallel > 1):
+            raise ValueError(
+                "rollout.gpus and rollout.tensor_parallel are for GPUs; expected none with a model on a CPU"
+            )
+        check_sizes(max_model_len, max_sequences, memory_share, kv_cache_gb)
         check_vllm(on_gpu)
         missing = unsupported(family)
         if missing:
@@ -108,6 +127,7 @@ class VllmServer(EngineWorker):
 
             def open_server() -> tuple[str, str]:
                 if url is None:
+                    logger.info("starting a vLLM server for %s", family.path)
                     started.append(ServerProcess(wanted.flags, gpus, port))
                     opened.callback(started[0].stop)
                 with _alive(started):
@@ -164,10 +184,11 @@ class _Wanted:
     flags: tuple[str, ...]
     start_seconds: float
 
-    @property
-    def command(self) -> str:
-        """What starts one."""
-        return " ".join(["VLLM_SERVER_DEV_MODE=1 python -m", SERVE, *map(_quoted, self.flags)])
+    def command(self, url: str) -> str:
+        """What starts one at this address."""
+        port = urllib.parse.urlsplit(url).port or 80
+        flags = [*map(_quoted, self.flags), "--port", str(port)]
+        return " ".join(["VLLM_SERVER_DEV_MODE=1 python -m", SERVE, *flags])
 
 
 class _Server:
@@ -313,7 +334,7 @@ def _death(silence: NoAnswer, started: Sequence[ServerProcess]) -> EngineDied:
 def _ready(url: str, wanted: _Wanted, process: ServerProcess | None = None) -> str:
     """The address, when the server there is ready. Raises ValueError where it does not become so."""
     service = Service(url)
-    deadline = time.monotonic() + wanted.start_seconds
+    deadline, told = time.monotonic() + wanted.start_seconds, False
     while not service.answers("health"):
         if process is not None and process.ended:
             raise ValueError(
@@ -322,9 +343,17 @@ def _ready(url: str, wanted: _Wanted, process: ServerProcess | None = None) -> s
             )
         if time.monotonic() > deadline:
             raise ValueError(
-                f"no vLLM server answered at {url} within {wanted.start_seconds:g} s; start it, mend "
-                f"rollout.url, or raise rollout.start_seconds{process.said if process else ''}"
+                f"no vLLM server answered at {url} within {wanted.start_seconds:g} s; mend rollout.url, "
+                "raise rollout.start_seconds, or "
+                + (f"see why{process.said}" if process else f"start it by: {wanted.command(url)}")
             )
+        if process is None and not told:
+            logger.warning(
+                "no vLLM server answers at %s yet; waiting for %g s (rollout.start_seconds)",
+                url,
+                wanted.start_seconds,
+            )
+            told = True
         time.sleep(0.5)
     _check(service, wanted)
     return service.url
@@ -332,7 +361,7 @@ def _ready(url: str, wanted: _Wanted, process: ServerProcess | None = None) -> s
 
 def _check(service: Service, wanted: _Wanted) -> None:
     """Raises ValueError, with the command that mends it, where the server cannot do what is needed."""
-    mend = f"start it by: {wanted.command}"
+    mend = f"start it by: {wanted.command(service.url)}"
     found = service.get("version")["version"]
     if found.partition("+")[0] != VERSION:
         raise ValueError(f"the server at {service.url} is vLLM {found}; expected {VERSION}")

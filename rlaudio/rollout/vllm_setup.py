@@ -33,6 +33,19 @@ def check_vllm(on_gpu: bool) -> str:
     raise ImportError(f"vLLM is not installed; expected {package} {VERSION}: {command}")
 
 
+def check_sizes(
+    max_model_len: int, max_sequences: int, memory_share: float, kv_cache_gb: float | None
+) -> None:
+    """Raises ValueError, in the recipe's words, for sizes that no engine can have."""
+    for name, count in (("max_model_len", max_model_len), ("max_sequences", max_sequences)):
+        if count < 1:
+            raise ValueError(f"rollout.{name} is {count}; expected at least 1")
+    if not 0 < memory_share <= 1:
+        raise ValueError(f"rollout.memory_share is {memory_share:g}; expected more than 0 and at most 1")
+    if kv_cache_gb is not None and kv_cache_gb <= 0:
+        raise ValueError(f"rollout.kv_cache_gb is {kv_cache_gb:g}; expected more than 0")
+
+
 def unsupported(family: ModelFamily) -> str:
     """Why vLLM cannot run the family; empty if it can."""
     if not hasattr(family, "engine_prompt"):

@@ -192,8 +192,11 @@ def test_what_vllms_own_client_is_not_answered_is_told_from_what_it_is_refused(e
 
 
 def test_an_address_where_nobody_answers_is_refused_after_a_while(needs_vllm, policy):
-    url = f"http://127.0.0.1:{free_port()}"
-    with pytest.raises(ValueError, match=rf"no vLLM server answered at {url} within 0\.1 s; start it"):
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    with pytest.raises(
+        ValueError, match=rf"no vLLM server answered at {url} within 0\.1 s; .*start it by: .* --port {port}"
+    ):
         VllmServer(policy, url=url, start_seconds=0.1)
 
 
@@ -218,6 +221,25 @@ def test_a_server_with_less_room_than_the_recipe_asks_for_is_refused(needs_vllm,
     elsewhere.answers["v1_models"] = (200, {"data": [{"max_model_len": 100}]})
     with pytest.raises(ValueError, match=r"takes 100 tokens, and rollout\.max_model_len is 4096; lower it"):
         VllmServer(policy, url=elsewhere.url)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"url": "127.0.0.1:8000"}, r"rollout\.url is 127.* expected an address such as http://127"),
+        (
+            {"gpus": "6,7"},
+            r"rollout\.gpus and rollout\.tensor_parallel are for GPUs; expected none",
+        ),
+        ({"tensor_parallel": 2}, r"are for GPUs; expected none with a model on a CPU"),
+        ({"max_model_len": 0}, r"rollout\.max_model_len is 0; expected at least 1"),
+        ({"kv_cache_gb": -1.0}, r"rollout\.kv_cache_gb is -1; expected more than 0"),
+        ({"memory_share": 1.5}, r"rollout\.memory_share is 1\.5; expected more than 0 and at most 1"),
+    ],
+)
+def test_options_that_mean_nothing_are_refused(policy, options, said):
+    with pytest.raises(ValueError, match=said):
+        VllmServer(policy, **options)
 
 
 def test_options_that_exclude_each_other_are_refused(policy):
