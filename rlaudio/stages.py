@@ -22,7 +22,14 @@ from rlaudio.rollout.one_step_off import OneStepOff
 from rlaudio.rollout.reopened import open_engine
 from rlaudio.rollout.transformers import Transformers
 from rlaudio.rollout.worker import RolloutWorker
-from rlaudio.training.checkpoint import Cursor, latest_checkpoint, save_checkpoint, save_model, tidy
+from rlaudio.training.checkpoint import (
+    Cursor,
+    latest_checkpoint,
+    latest_weights,
+    save_checkpoint,
+    save_model,
+    tidy,
+)
 from rlaudio.training.courses import rl_course, sft_course
 from rlaudio.training.interrupt import stop_request
 from rlaudio.training.kept_step import keep_step
@@ -154,11 +161,12 @@ def _keep_broken(
         )
     except OSError as error:
         return f"step {at.step + 1} of stage {course.name}: {broken}; the step could not be kept: {error}"
+    weights = latest_weights(folder.path / CHECKPOINTS)
     return (
         f"{step.where}: {broken}; the step is kept in {kept}: see what is wrong with it by 'rlaudio replay "
-        f"{kept}'. Once the cause is mended continue with --resume from the latest checkpoint; it computes "
-        "the same numbers again, so for other settings begin a new run from that checkpoint's weights: "
-        f"another --out and -o model.path={folder.path / CHECKPOINTS}/STAGE-STEP/model"
+        f"{kept}'. Once the cause is mended continue with --resume, which computes the same numbers again; "
+        "for other settings begin a new run with another --out"
+        + (f", from the latest weights with -o model.path={weights}" if weights else "")
     )
 
 

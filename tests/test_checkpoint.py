@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
-from rlaudio.training.checkpoint import Cursor, latest_checkpoint, save_checkpoint, tidy
+from rlaudio.training.checkpoint import Cursor, latest_checkpoint, latest_weights, save_checkpoint, tidy
 from tests.full_disk import files_of_at_most
 
 
@@ -44,6 +44,7 @@ def test_only_the_newest_are_kept_and_stages_order_before_steps(tmp_path, family
         save(tmp_path, family, stage, step)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["0-000010", "1-000000"]
     assert latest_checkpoint(tmp_path).cursor == Cursor(1, 0, 0)
+    assert latest_weights(tmp_path) == tmp_path / "1-000000" / "model"
 
 
 def test_a_checkpoint_to_be_spared_outlives_newer_ones(tmp_path, family):
@@ -82,7 +83,7 @@ def test_a_full_disk_leaves_the_earlier_checkpoint_whole(tmp_path, family):
 
 
 def test_no_checkpoint_is_no_error(tmp_path):
-    assert latest_checkpoint(tmp_path) is None
+    assert latest_checkpoint(tmp_path) is None and latest_weights(tmp_path) is None
 
 
 def test_the_manifest_names_every_file(tmp_path, family):

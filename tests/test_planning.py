@@ -557,6 +557,7 @@ def test_the_command_needs_no_weights_no_data_and_no_network(monkeypatch, tmp_pa
     ("arguments", "words"),
     [
         ((SEVEN_B, "--hardware", "h1000"), "unknown hardware 'h1000'; expected one of h100"),
+        ((SEVEN_B, "--hardware", "4090"), "unknown hardware '4090'; did you mean rtx_4090? expected one of"),
         ((SEVEN_B, "--devices", "3"), "160 and there are 3 devices; expected a multiple of 3, such as 162"),
         ((SEVEN_B, "--devices", "0"), "0 devices; expected at least one"),
         ((SEVEN_B, "--utilisation", "1.5"), "expected more than 0 and at most 1"),

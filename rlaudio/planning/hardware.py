@@ -64,7 +64,9 @@ def find_hardware(name: str, dtype: str, threads: int | None = None) -> Hardware
     if name == "cpu":
         return probe_cpu(dtype, threads)
     if name not in GPUS:
-        raise ValueError(f"unknown hardware {name!r}; expected one of {', '.join(NAMES)}")
+        near = [known for known in NAMES if name.lower() in known]
+        hint = f"did you mean {' or '.join(near)}? " if near else ""
+        raise ValueError(f"unknown hardware {name!r}; {hint}expected one of {', '.join(NAMES)}")
     return GPUS[name]
 
 

@@ -202,6 +202,12 @@ def _digest(manifest: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
 
 
+def latest_weights(folder: Path) -> Path | None:
+    """The model of the newest checkpoint in `folder`, unread; None if there is none."""
+    found = _folders(folder)
+    return found[-1] / "model" if found else None
+
+
 def _folders(folder: Path) -> list[Path]:
     """Complete checkpoints, oldest first."""
     found = [path.parent for path in folder.glob(f"*/{MANIFEST}") if not path.parent.name.startswith(".")]
