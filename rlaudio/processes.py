@@ -53,6 +53,11 @@ class Processes:
             raise PeerFailed from error
         return values
 
+    def unshare(self, own: Sequence[T]) -> list[T]:
+        """The list whose parts, as `share` gave them, the processes hold; all must call."""
+        shares = self.gather(own)
+        return [shares[i % self.size][i // self.size] for i in range(sum(map(len, shares)))]
+
     def wait(self) -> None:
         """Go on when all processes have come here."""
         self.gather(None)

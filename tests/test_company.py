@@ -33,7 +33,7 @@ class Threads(Processes):
         return values
 
 
-def together(*work: Callable[[Processes], list[Micro]]) -> list[list[Micro]]:
+def together(*work: Callable[[Processes], list[Any]]) -> list[list[Any]]:
     """What each of the processes does, every one in a thread of its own."""
     size = len(work)
     barrier, board = threading.Barrier(size, timeout=20), [None] * size
@@ -43,6 +43,13 @@ def together(*work: Callable[[Processes], list[Micro]]) -> list[list[Micro]]:
             for rank, one in enumerate(work)
         ]
         return [one.result() for one in found]
+
+
+@settings(max_examples=30, deadline=None)
+@given(items=st.lists(st.integers(), max_size=9), size=st.integers(1, 4))
+def test_what_is_shared_out_comes_back_in_its_order(items, size):
+    back = together(*[lambda processes: processes.unshare(processes.share(items))] * size)
+    assert back == [items] * size
 
 
 def having(

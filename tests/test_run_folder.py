@@ -132,8 +132,8 @@ def test_the_lock_of_a_killed_run_does_not_stand_in_the_way(tmp_path):
 
 
 def test_an_undeclared_metric_is_refused_before_anything_is_written(folder):
-    with pytest.raises(ValueError, match="'loss/surprise' is not declared"):
-        folder.log_metrics("grpo", 1, {"loss/total": 0.5, "loss/surprise": 1.0})
+    with pytest.raises(ValueError, match="'rollout/surprise' is not declared"):
+        folder.log_metrics("grpo", 1, {"loss/total": 0.5, "rollout/surprise": 1.0})
     assert not (folder.path / "metrics.jsonl").exists()
 
 

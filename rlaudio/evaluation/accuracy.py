@@ -262,9 +262,10 @@ def evaluate(
     answered = _answers(
         questions, prompts, worker, controls, matcher, batch_questions, seed, max_new_tokens, processes
     )
-    total = len(processes.share(questions)) * len(controls)
-    own = list(progress(answered, total=total, label=label, unit="question"))
-    rows = _in_order(processes.gather(own), len(questions), len(controls))
+    share = len(processes.share(questions))
+    own = list(progress(answered, total=share * len(controls), label=label, unit="question"))
+    by_control = [own[number * share : (number + 1) * share] for number in range(len(controls))]
+    rows = tuple(row for of_control in by_control for row in processes.unshare(of_control))
     return Evaluation(rows, matcher, resamples, seed)
 
 
@@ -322,12 +323,6 @@ def _answers(
                     right=matches(completion.text, question, matcher),
                     truncated=completion.stop_reason == "length",
                 )
-
-
-def _in_order(shares: Sequence[Sequence[Row]], questions: int, controls: int) -> tuple[Row, ...]:
-    """The rows of all processes, each holding those of every so-manieth question, as one would give them."""
-    rows = [iter(share) for share in shares]
-    return tuple(next(rows[number % len(rows)]) for _ in range(controls) for number in range(questions))
 
 
 def _grouped(rows: Sequence[Row]) -> Iterator[tuple[str, str, dict[Control, list[Row]]]]:

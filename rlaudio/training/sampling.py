@@ -91,7 +91,7 @@ def sample_step(
         check_versions(answered, weights_version, max_lag)
         scored = scorer.score(answered)
         own |= {len(groups) + processes.rank + i * processes.size: one for i, one in enumerate(scored)}
-        groups += _in_order(processes.gather([_without_features(one) for one in scored]), questions)
+        groups += processes.unshare([_without_features(one) for one in scored])
         with_spread = [i for i, one in enumerate(groups) if has_spread(one.total)]
         if len(with_spread) >= questions:
             break
@@ -166,11 +166,6 @@ def _ask(worker: RolloutWorker, requests: Sequence[Request], sampling: Sampling)
         answered = worker.generate(asked.prompts, sampling, asked.key)
         groups |= dict(zip(asked.places, answered, strict=True))
     return [groups[place] for place in sorted(groups)]
-
-
-def _in_order(shares: Sequence[Sequence[ScoredGroup]], count: int) -> list[ScoredGroup]:
-    """What the processes hold, each every so-manieth item, as one list."""
-    return [shares[i % len(shares)][i // len(shares)] for i in range(count)]
 
 
 def _without_features(one: ScoredGroup) -> ScoredGroup:

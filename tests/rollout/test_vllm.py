@@ -266,12 +266,13 @@ def test_two_processes_with_an_engine_each_draw_what_one_draws(changeable, vllm_
     vllm_worker.load_weights(nudge(changeable), version=1)
     together = tokens(vllm_worker.generate(prompts_of(changeable), WARM, KEY))
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
-    subprocess.run(
+    done = subprocess.run(
         [*command, "-m", "tests.rollout.two_processes", str(tmp_path / "drawn.json")],
-        check=True,
         capture_output=True,
+        text=True,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
     )
+    assert done.returncode == 0, done.stderr[-8000:]
     shares = json.loads((tmp_path / "drawn.json").read_text())
     assert [shares[i % 2][i // 2] for i in range(len(together))] == together
 
