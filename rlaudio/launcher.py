@@ -4,6 +4,16 @@ from __future__ import annotations
 
 import os
 
+VARIABLES = (
+    "RANK",
+    "WORLD_SIZE",
+    "LOCAL_RANK",
+    "LOCAL_WORLD_SIZE",
+    "MASTER_ADDR",
+    "MASTER_PORT",
+    "GROUP_RANK",
+)
+
 
 def rank() -> int:
     """Number of this process, from 0; the one with 0 speaks and writes for all."""
@@ -18,3 +28,8 @@ def size() -> int:
 def local_rank() -> int:
     """Number of this process on its machine, from 0."""
     return int(os.environ.get("LOCAL_RANK", "0"))
+
+
+def local_size() -> int:
+    """How many processes there are on this machine, 1 without a launcher."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", "1"))

@@ -52,7 +52,7 @@ class Canary:
         """The largest difference in nats; raises CanaryError, which names the phase, if that is too large."""
         groups = generate(self.prompts, SAMPLING, KEY)
         gaps = {group.prompt.question.id: self._gap(group) for group in groups}
-        worst = max(gaps.values())
+        worst = float(np.max(list(gaps.values())))  # NaN if one is
         if worst <= self.tolerance:  # NaN is not
             return worst
         wrong = [name for name, gap in gaps.items() if not gap <= self.tolerance]
@@ -63,10 +63,11 @@ class Canary:
 
     def _gap(self, group: Group) -> float:
         trained = plain_logprobs(self.family, group, SAMPLING.temperature)
-        return max(
-            float(np.abs(completion.logprobs - expected).max())
+        differences = [
+            np.abs(completion.logprobs - expected)
             for completion, expected in zip(group.completions, trained, strict=True)
-        )
+        ]
+        return float(np.concatenate(differences).max())
 
 
 def canary_prompts(family: ModelFamily) -> tuple[Prompt, ...]:

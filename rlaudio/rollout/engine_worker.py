@@ -65,6 +65,7 @@ class EngineWorker:
     """
 
     temperatures = (0.01, 2.0)  # vLLM takes lower ones for this and refuses higher ones
+    opened_together = False  # whether the processes of a run must open the engine all at once
 
     def __init__(
         self,

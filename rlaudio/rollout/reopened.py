@@ -9,7 +9,7 @@ import torch
 
 from rlaudio.models.family import ModelFamily
 from rlaudio.processes import Processes
-from rlaudio.rollout.vllm_server import VllmServer
+from rlaudio.rollout.engine_worker import EngineWorker
 from rlaudio.rollout.worker import EngineDied, RolloutWorker, SeedKey
 from rlaudio.types import Group, Prompt, Sampling
 
@@ -19,10 +19,11 @@ logger = logging.getLogger(__name__)
 def open_engine(
     open_worker: Callable[[ModelFamily], RolloutWorker], family: ModelFamily, processes: Processes
 ) -> RolloutWorker:
-    """The worker, opened anew where its engine dies; not where all processes of a run ask one engine."""
-    reopened = Reopened(open_worker, family)
-    shared = processes.size > 1 and isinstance(reopened.worker, VllmServer)
-    return reopened.worker if shared else reopened
+    """The worker, opened anew where its engine dies; not where several processes must open it together."""
+    worker = open_worker(family)
+    if processes.size > 1 and isinstance(worker, EngineWorker) and worker.opened_together:
+        return worker
+    return Reopened(open_worker, family, worker)
 
 
 class Reopened:
@@ -30,13 +31,19 @@ class Reopened:
 
     The new engine gets the weights that the old one had, or was to take over, and the same seeds, so it
     answers what the old one would have answered. Where it dies of the same, EngineDied is raised.
+    `worker` is given where the first one is open already.
     """
 
-    def __init__(self, open_worker: Callable[[ModelFamily], RolloutWorker], family: ModelFamily):
+    def __init__(
+        self,
+        open_worker: Callable[[ModelFamily], RolloutWorker],
+        family: ModelFamily,
+        worker: RolloutWorker | None = None,
+    ):
         self.reopened = 0  # times so far
         self._open = open_worker
         self._family = family
-        self.worker = open_worker(family)
+        self.worker = worker or open_worker(family)
         self.weights_version = self.worker.weights_version
 
     def generate(self, prompts: Sequence[Prompt], sampling: Sampling, key: SeedKey) -> list[Group]:

@@ -13,15 +13,8 @@ import sys
 import tempfile
 from collections.abc import Sequence
 
-LAUNCHER = (
-    "RANK",
-    "WORLD_SIZE",
-    "LOCAL_RANK",
-    "LOCAL_WORLD_SIZE",
-    "MASTER_ADDR",
-    "MASTER_PORT",
-    "GROUP_RANK",
-)
+from rlaudio import launcher
+
 SERVE = "vllm.entrypoints.openai.api_server"  # `vllm serve`, whose command the CPU build cannot run
 SECONDS_TO_END = 30.0
 ERROR = re.compile(r"(?:^|\] )(\w+(?:Error|Exception): .+)$", re.MULTILINE)  # the last line of a traceback
@@ -76,11 +69,11 @@ class ServerProcess:
         self._log.close()
 
 
-def free_port(port: int = 0) -> int:
-    """This port if it is free, any free one for 0. Raises ValueError where it is taken."""
+def free_port(port: int = 0, host: str = "127.0.0.1") -> int:
+    """This port of this machine if it is free, any free one for 0. Raises ValueError where it is taken."""
     with socket.socket() as probe:
         try:
-            probe.bind(("127.0.0.1", port))
+            probe.bind((host, port))
         except OSError as error:
             raise ValueError(
                 f"port {port} of this machine is taken ({error.strerror}); set rollout.port to another, to "
@@ -93,7 +86,7 @@ def _environment(gpus: str | None) -> dict[str, str]:
     kept = {
         name: value
         for name, value in os.environ.items()
-        if name not in LAUNCHER and name != "VLLM_ENABLE_V1_MULTIPROCESSING"
+        if name not in launcher.VARIABLES and name != "VLLM_ENABLE_V1_MULTIPROCESSING"
     }
     needed = {"VLLM_SERVER_DEV_MODE": "1", "VLLM_NO_USAGE_STATS": "1"}  # the former opens the way for weights
     return kept | needed | ({} if gpus is None else {"CUDA_VISIBLE_DEVICES": gpus})

@@ -12,13 +12,17 @@ import gc
 import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from multiprocessing.connection import wait
+from threading import Thread
 from typing import Any, Literal
 
 import numpy as np
 import torch
 
+from rlaudio import launcher
 from rlaudio.models.family import ModelFamily
+from rlaudio.processes import visible_gpus
 from rlaudio.rollout.completions import SampledTokens
 from rlaudio.rollout.engine_worker import EngineWorker
 from rlaudio.rollout.vllm_requests import (
@@ -87,6 +91,7 @@ class Vllm(EngineWorker):
             )
         check_sizes(max_model_len, max_sequences, memory_share, kv_cache_gb)
         check_vllm(on_gpu)
+        self.opened_together = engine == "inside"
         set_environment(on_gpu, beside=engine == "beside")
         missing = unsupported(family)
         if missing and without_vllm == "refuse":
@@ -126,7 +131,7 @@ class Vllm(EngineWorker):
 class _Engine:
     """One vLLM engine that serves one model family."""
 
-    inside = 0  # engines in this process, which share vLLM's process groups
+    inside = 0  # engines in this process; they share its process groups, which all processes make together
 
     def __init__(
         self,
@@ -151,7 +156,7 @@ class _Engine:
                 "VLLM_ENABLE_V1_MULTIPROCESSING=1 puts vLLM into a process of its own, where weights do not "
                 "reach it; unset it"
             )
-        with _threads_kept(threads):
+        with _threads_kept(threads), _by_itself() if beside else nullcontext():
             from vllm import LLM
 
             try:
@@ -178,6 +183,7 @@ class _Engine:
         _Engine.inside += not beside
         self.vocabulary: int = self._llm.llm_engine.model_config.get_vocab_size()
         if beside:
+            _fail_when_it_ends(self._llm)
             self._send = ipc_sender(self._llm)
 
     def sample(
@@ -187,7 +193,7 @@ class _Engine:
         from vllm import SamplingParams
 
         if self._lost:
-            raise RuntimeError(f"{self._lost}; make a new worker")
+            raise EngineDied(f"{self._lost}; make a new worker")
         asked = [
             SamplingParams(**sampling_options(self.family, sampling, report, seed), flat_logprobs=True)
             for seed in seeds
@@ -214,9 +220,10 @@ class _Engine:
         Raises EngineDied; ValueError, KeyError and AssertionError are vLLM's, of tensors that do not fit.
         """
         if self._lost:
-            raise RuntimeError(f"{self._lost}; make a new worker")
+            raise EngineDied(f"{self._lost}; make a new worker")
         self._lost = "the engine lost its weights in an update that failed"
-        with _threads_kept(self._threads), self._alive("took weights over"):
+        deaths = (Exception,) if self._beside else ()  # all that its process says when a call fails there
+        with _threads_kept(self._threads), self._alive("took weights over", *deaths):
             self._wake("weights")
             if self._send is None:
                 self._llm.collective_rpc("reload_weights", kwargs={"weights_iterator": iter(weights)})
@@ -232,7 +239,11 @@ class _Engine:
         Level 2 would forget the weights as well, those too that are never sent.
         """
         if self._sleeps and self.awake and not self._lost:
-            self._llm.sleep(level=1)
+            try:
+                with self._alive("fell asleep"):
+                    self._llm.sleep(level=1)
+            except EngineDied as death:
+                logger.warning("%s; it holds no memory", death)  # the next call tells who can open another
             self.awake = False
 
     def close(self) -> None:
@@ -290,7 +301,7 @@ def _memory(share: float, kv_cache_gb: float | None, on_gpu: bool) -> dict[str, 
 
 def _executor(beside: bool) -> str | None:
     """In a run of several processes each has an engine of its own; vLLM must not take them for its own."""
-    alone = int(os.environ.get("WORLD_SIZE", "1")) == 1
+    alone = launcher.size() == 1
     return None if alone or beside else "external_launcher"
 
 
@@ -307,6 +318,38 @@ def _threads_kept(threads: int | None) -> Iterator[None]:
     finally:
         torch.set_num_threads = set_num_threads
         set_num_threads(before)
+
+
+@contextmanager
+def _by_itself() -> Iterator[None]:
+    """A process started now is none of the launcher's, and sees the GPU of this one alone."""
+    gpu = visible_gpus()[torch.cuda.current_device()] if torch.cuda.is_available() else ""
+    names = (*launcher.VARIABLES, "CUDA_VISIBLE_DEVICES")
+    kept = {name: os.environ.pop(name) for name in names if name in os.environ}
+    os.environ["CUDA_VISIBLE_DEVICES"] = gpu
+    try:
+        yield
+    finally:
+        del os.environ["CUDA_VISIBLE_DEVICES"]
+        os.environ.update(kept)
+
+
+def _fail_when_it_ends(llm: Any) -> None:
+    """Have calls that wait for the engine's process fail when that ends; vLLM 0.32 lets them wait on."""
+    from vllm.v1.engine.exceptions import EngineDeadError
+
+    client = llm.llm_engine.engine_core
+    resources, answers, results = client.resources, client.outputs_queue, client.utility_results
+    end = resources.engine_manager.sentinels()
+
+    def watch() -> None:
+        wait(end)
+        resources.engine_dead = True  # what is called from now on fails at once
+        answers.put(EngineDeadError())
+        for result in [one for one in results.values() if not one.done()]:
+            result.set_exception(EngineDeadError())
+
+    Thread(target=watch, name="the engine's end", daemon=True).start()
 
 
 @contextmanager

@@ -28,8 +28,9 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
+from rlaudio import launcher
 from rlaudio.models.family import ModelFamily
-from rlaudio.processes import join
+from rlaudio.processes import join, visible_gpus
 from rlaudio.rollout.completions import SampledTokens
 from rlaudio.rollout.engine_worker import Engine, EngineWorker
 from rlaudio.rollout.http import NoAnswer, Refused, Service
@@ -72,6 +73,8 @@ class VllmServer(EngineWorker):
     **Nothing on a GPU has been run yet.**
     """
 
+    opened_together = True
+
     def __init__(
         self,
         family: ModelFamily,
@@ -93,16 +96,7 @@ class VllmServer(EngineWorker):
         canary_tolerance: float | None = None,
     ):
         on_gpu = family.device.type == "cuda"
-        if weights == "nccl" and not on_gpu:
-            raise ValueError("rollout.weights is 'nccl', and the model is on a CPU; expected 'folder'")
-        if url and (gpus or port):
-            raise ValueError("rollout.url names a server that runs; leave rollout.gpus and rollout.port out")
-        if url and not url.startswith(("http://", "https://")):
-            raise ValueError(f"rollout.url is {url}; expected an address such as http://{url}")
-        if not on_gpu and (gpus or tensor_parallel > 1):
-            raise ValueError(
-                "rollout.gpus and rollout.tensor_parallel are for GPUs; expected none with a model on a CPU"
-            )
+        _check_place(on_gpu, url, port, gpus, tensor_parallel, weights)
         check_sizes(max_model_len, max_sequences, memory_share, kv_cache_gb)
         check_vllm(on_gpu)
         missing = unsupported(family)
@@ -155,7 +149,7 @@ class VllmServer(EngineWorker):
             )
             if self._processes.first and on_gpu and weights != "folder":
                 with _alive(started):
-                    server.send = _by_nccl(service, here=url is None)
+                    server.send = _by_nccl(service)
             elif self._processes.first:
                 server.send = _through_folder(family, service, folder, patience, opened)
             self._send(server, "opening")  # whatever it served before
@@ -331,6 +325,37 @@ def _death(silence: NoAnswer, started: Sequence[ServerProcess]) -> EngineDied:
 # --- opening -------------------------------------------------------------------------------------
 
 
+def _check_place(
+    on_gpu: bool, url: str | None, port: int, gpus: str | None, tensor_parallel: int, weights: str | None
+) -> None:
+    """Raises ValueError, in the recipe's words, for a server that cannot be there or not take weights so."""
+    if weights == "nccl" and not on_gpu:
+        raise ValueError("rollout.weights is 'nccl', and the model is on a CPU; expected 'folder'")
+    if url and (gpus or port):
+        raise ValueError("rollout.url names a server that runs; leave rollout.gpus and rollout.port out")
+    if url and not url.startswith(("http://", "https://")):
+        raise ValueError(f"rollout.url is {url}; expected an address such as http://{url}")
+    if not on_gpu and (gpus or tensor_parallel > 1):
+        raise ValueError(
+            "rollout.gpus and rollout.tensor_parallel are for GPUs; expected none with a model on a CPU"
+        )
+    named = [name.strip() for name in gpus.split(",")] if gpus else []
+    if named and len(named) != tensor_parallel:
+        raise ValueError(
+            f"rollout.gpus names {len(named)} and rollout.tensor_parallel is {tensor_parallel}; expected as "
+            "many: the model is split over all of them"
+        )
+    if not on_gpu or url or weights == "folder":
+        return
+    training = visible_gpus()[: launcher.local_size()]
+    shared = [name for name in named or visible_gpus()[:tensor_parallel] if name in training]
+    if shared:
+        raise ValueError(
+            f"training uses GPU {', '.join(shared)}, and a server there cannot take weights by NCCL; name "
+            "others in rollout.gpus, set rollout.weights to 'folder', or rollout.use to vllm"
+        )
+
+
 def _ready(url: str, wanted: _Wanted, process: ServerProcess | None = None) -> str:
     """The address, when the server there is ready. Raises ValueError where it does not become so."""
     service = Service(url)
@@ -413,10 +438,22 @@ def _quoted(flag: str) -> str:
 # --- weights -------------------------------------------------------------------------------------
 
 
-def _by_nccl(service: Service, here: bool) -> SendWeights:
+def _by_nccl(service: Service) -> SendWeights:
     """From this process's GPU to those of the server, on this machine or another one."""
-    host = "127.0.0.1" if here else socket.gethostbyname(socket.gethostname())
-    return nccl_sender(service.url, int(service.get("get_world_size")["world_size"]), host, free_port())
+    host = own_address(service.url)
+    gpus = int(service.get("get_world_size")["world_size"])
+    return nccl_sender(service.url, gpus, host, free_port(host=host))
+
+
+def own_address(url: str) -> str:
+    """The address of this machine, IPv4, under which whoever listens at `url` can reach it.
+
+    The machine's own name is no help: it often stands for a loopback address.
+    """
+    there = urllib.parse.urlsplit(url)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect((there.hostname, there.port or 80))  # sends nothing
+        return str(probe.getsockname()[0])
 
 
 def _through_folder(

@@ -1,9 +1,14 @@
-"""Weights from GPU to GPU, by vLLM's own weight transfer. It has not been run on a GPU yet."""
+"""Weights from GPU to GPU, by vLLM's own weight transfer.
+
+It has not been run on a GPU yet; its tests put stand-ins for NCCL's broadcast and CUDA's memory handles.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
+from operator import itemgetter
 from typing import Any, Protocol
 
 import torch
@@ -19,65 +24,42 @@ class SendWeights(Protocol):
 
 
 def ipc_sender(llm: Any) -> SendWeights:
-    """To an engine in another process on the same GPU."""
-    from vllm.distributed.weight_transfer.ipc_engine import IPCTrainerInitInfo
+    """To an engine in another process on the same GPU, through a buffer that both see.
 
-    class Client:
-        """The engine's side of the protocol."""
+    vLLM's own sender first puts the handles of all processes of a run together, for one engine on all their
+    GPUs. Here each process has an engine of its own and sends to it alone.
+    """
+    from vllm.distributed.weight_transfer.packed_tensor import (
+        DEFAULT_PACKED_BUFFER_SIZE_BYTES as LARGEST_BUFFER,
+    )
+    from vllm.distributed.weight_transfer.packed_tensor import packed_ipc_producer
 
-        def init_weight_transfer_engine(self, init_info: dict[str, Any]) -> None:
-            llm.init_weight_transfer_engine({"init_info": init_info})
+    llm.init_weight_transfer_engine({"init_info": {"packed": True}})
+    gpu = str(torch.cuda.get_device_properties(torch.cuda.current_device()).uuid)
 
-        def start_weight_update(self) -> None:
-            llm.start_weight_update()
+    def send(weights: Iterable[tuple[str, torch.Tensor]]) -> None:
+        named = list(weights)
+        sizes = [tensor.nbytes for _, tensor in named]
+        buffer = max(min(sum(sizes), LARGEST_BUFFER), *sizes)  # an embedding of 7B is larger than the default
+        llm.start_weight_update()
+        for part in packed_ipc_producer(iter(named), gpu, itemgetter(1), buffer):
+            update = asdict(part)
+            update["ipc_handles"] = update.pop("ipc_handle")
+            llm.update_weights({"update_info": update})
+        llm.finish_weight_update()
+        torch.cuda.ipc_collect()
 
-        def update_weights(self, update_info: dict[str, Any]) -> None:
-            llm.update_weights({"update_info": update_info})
-
-        def finish_weight_update(self, weight_version: str | None = None) -> None:
-            llm.finish_weight_update(weight_version)
-
-    return _sender(IPCTrainerInitInfo(rank=0, packed=True), Client())
+    return send
 
 
 def nccl_sender(url: str, engine_gpus: int, host: str, port: int) -> SendWeights:
-    """To a server whose `engine_gpus` GPUs meet this process at host:port. It and this raise NoAnswer."""
-    from vllm.distributed.weight_transfer import HTTPVLLMWeightSyncClient
-    from vllm.distributed.weight_transfer.nccl_engine import NCCLTrainerInitInfo
+    """To a server whose `engine_gpus` GPUs meet this process at host:port. It and this raise NoAnswer.
 
-    meeting = NCCLTrainerInitInfo(
-        rank=0, master_address=host, master_port=port, world_size=1 + engine_gpus, packed=True
-    )
-    with _answered():
-        send = _sender(meeting, HTTPVLLMWeightSyncClient(url))
-
-    def send_or_tell(weights: Iterable[tuple[str, torch.Tensor]]) -> None:
-        with _answered():
-            send(weights)
-
-    return send_or_tell
-
-
-@contextmanager
-def _answered() -> Iterator[None]:
-    """Raise NoAnswer where vLLM's own client gets none, or hears that the server failed."""
-    from requests import RequestException
-
-    try:
-        yield
-    except RequestException as error:
-        if error.response is not None and error.response.status_code < 500:
-            raise
-        raise NoAnswer(str(error)) from error
-
-
-def _sender(init_info: Any, client: Any) -> SendWeights:
-    """After docs.vllm.ai/en/v0.32.0/training/weight_transfer.
-
-    Each process of a run that has an engine sends to that one alone, so each is rank 0 to it.
+    After docs.vllm.ai/en/v0.32.0/training/weight_transfer; this process is the only sender.
     """
-    from vllm.distributed.weight_transfer import WeightTransferTrainerFactory
+    from vllm.distributed.weight_transfer import HTTPVLLMWeightSyncClient, WeightTransferTrainerFactory
     from vllm.distributed.weight_transfer.base import ParamMeta, WeightSource
+    from vllm.distributed.weight_transfer.nccl_engine import NCCLTrainerInitInfo
 
     class Source(WeightSource):
         """What one update sends."""
@@ -91,11 +73,31 @@ def _sender(init_info: Any, client: Any) -> SendWeights:
             return iter(self.weights)
 
     source = Source()
-    engine = WeightTransferTrainerFactory.trainer_init(init_info, client=client, source=source)
+    meeting = NCCLTrainerInitInfo(
+        rank=0, master_address=host, master_port=port, world_size=1 + engine_gpus, packed=True
+    )
+    with _answered():
+        sender = WeightTransferTrainerFactory.trainer_init(
+            meeting, client=HTTPVLLMWeightSyncClient(url), source=source
+        )
 
     def send(weights: Iterable[tuple[str, torch.Tensor]]) -> None:
         source.weights = list(weights)
-        engine.send_weights()
+        with _answered():
+            sender.send_weights()
         source.weights = ()
 
     return send
+
+
+@contextmanager
+def _answered() -> Iterator[None]:
+    """Raise NoAnswer where vLLM's own client gets none, or hears that the server failed."""
+    from requests import RequestException
+
+    try:
+        yield
+    except RequestException as error:
+        if error.response is not None and error.response.status_code < 500:
+            raise
+        raise NoAnswer(str(error)) from error

@@ -74,15 +74,14 @@ def test_another_temperature_is_caught(policy, engine):
         Canary(policy).check(raw, "opening")
 
 
-def test_logprobs_that_are_not_numbers_are_caught(policy, engine):
+@pytest.mark.parametrize("where", [0, 1, 2])
+def test_a_logprob_that_is_not_a_number_is_caught(policy, engine, where):
     def broken(prompts, sampling, key):
         groups = engine.generate(prompts, sampling, key)
-        first = dataclasses.replace(
-            groups[0].completions[0], logprobs=np.full_like(groups[0].completions[0].logprobs, math.nan)
-        )
-        return [dataclasses.replace(groups[0], completions=(first,)), *groups[1:]]
+        groups[where].completions[0].logprobs[-1] = math.nan
+        return groups
 
-    with pytest.raises(CanaryError):
+    with pytest.raises(CanaryError, match="by up to nan nats on canary-"):
         Canary(policy).check(broken, "opening")
 
 

@@ -138,6 +138,12 @@ def test_each_of_several_processes_reopens_an_engine_of_its_own_but_not_one_that
     assert type(open_engine(Shared, policy, Processes())) is Reopened
 
 
+def test_an_engine_inside_one_of_several_processes_is_not_reopened_by_it_alone(policy, vllm_worker):
+    """vLLM makes process groups as it opens, and the others would not come to make them too."""
+    second_of_two = Processes(rank=1, size=2)
+    assert open_engine(lambda family: vllm_worker, policy, second_of_two) is vllm_worker
+
+
 def test_a_vllm_engine_that_dies_amid_a_step_is_replaced(changeable, vllm_worker, needs_vllm):
     """The first of two engines fails inside the model, after some tokens, and leaves its requests behind."""
     worker, prompts = Reopened(Vllm, changeable), prompts_of(changeable)

@@ -20,6 +20,7 @@ from rlaudio.rollout.canary import CanaryError
 from rlaudio.rollout.transformers import Transformers
 from rlaudio.rollout.vllm import Vllm
 from rlaudio.rollout.vllm_setup import check_vllm, set_environment
+from rlaudio.rollout.worker import EngineDied
 from rlaudio.types import Sampling, greedy
 from tests.conftest import TINY, make_prompt
 from tests.rollout.conftest import KEY, WARM, nudge, prompts_of
@@ -178,7 +179,7 @@ def test_an_update_that_fails_half_way_leaves_a_worker_that_says_so(policy, monk
     monkeypatch.setattr(policy, "checkpoint_weights", lambda: [("thinker.no.such.weight", torch.zeros(2))])
     with pytest.raises(ValueError, match="no module or parameter"):
         worker.load_weights(policy.named_weights(), version=1)
-    with pytest.raises(RuntimeError, match=r"lost its weights .*; make a new worker"):
+    with pytest.raises(EngineDied, match=r"lost its weights .*; make a new worker"):
         worker.generate(prompts_of(policy), WARM, KEY)
     worker.close()
 

@@ -1,5 +1,6 @@
 """What only the worker on a vLLM server does: other people's servers, servers that die, lost answers."""
 
+import copy
 import json
 import os
 import socket
@@ -12,11 +13,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 
 from rlaudio.rollout.http import NoAnswer, Refused, Service
 from rlaudio.rollout.reopened import Reopened
 from rlaudio.rollout.server_process import ServerProcess, free_port
-from rlaudio.rollout.vllm_server import VllmServer, _Server
+from rlaudio.rollout.vllm_server import VllmServer, _Server, own_address
 from rlaudio.rollout.vllm_setup import VERSION
 from rlaudio.rollout.vllm_weights import _answered
 from rlaudio.rollout.worker import EngineDied
@@ -247,6 +249,30 @@ def test_options_that_exclude_each_other_are_refused(policy):
         VllmServer(policy, url="http://127.0.0.1:8000", port=8001)
     with pytest.raises(ValueError, match="'nccl', and the model is on a CPU; expected 'folder'"):
         VllmServer(policy, weights="nccl")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({}, r"training uses GPU 4, and a server there cannot take weights by NCCL; name others"),
+        (
+            {"gpus": "5,6", "tensor_parallel": 2},
+            r"training uses GPU 5, and .* set rollout\.weights to 'folder'",
+        ),
+        ({"gpus": "6,7"}, r"rollout\.gpus names 2 and rollout\.tensor_parallel is 1; expected as many"),
+    ],
+)
+def test_gpus_that_a_server_cannot_have_are_refused(policy, monkeypatch, options, said):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5,6,7")
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    on_gpu = copy.copy(policy)
+    on_gpu.device = torch.device("cuda")
+    with pytest.raises(ValueError, match=said):
+        VllmServer(on_gpu, **options)
+
+
+def test_a_server_finds_this_machine_at_the_address_that_leads_to_it(elsewhere):
+    assert own_address(elsewhere.url) == own_address("http://localhost") == "127.0.0.1"
 
 
 @pytest.fixture
