@@ -111,7 +111,7 @@ def nudge(family: Qwen2_5Omni, seed: int = 1, size: float = 0.05) -> list[tuple[
     """Weights a little off those of the family, which are left as they are."""
     generator = torch.Generator().manual_seed(seed)
     return [
-        (name, tensor + size * torch.randn(tensor.shape, generator=generator))
+        (name, tensor + size * torch.randn(tensor.shape, generator=generator).to(tensor))
         for name, tensor in family.named_weights()
     ]
 

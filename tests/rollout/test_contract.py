@@ -46,7 +46,7 @@ def largest_gap(family, groups, sampling):
         )
         for group in groups
     ]
-    batch = pack(rows)
+    batch = pack(rows).to(family.device)
     with torch.no_grad():
         trained = token_logprobs(family, batch, Distribution(temperature=sampling.temperature or 1.0))
     return float((trained.logprobs - batch.behaviour_logprobs).abs().max())

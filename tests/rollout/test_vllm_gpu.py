@@ -27,7 +27,7 @@ def test_weights_reach_an_engine_that_slept_and_both_sides_agree(engine, dtype):
     worker = Vllm(family, engine=engine, memory_share=0.2, max_sequences=16)
     before = worker.generate(prompts_of(family), WARM, KEY)
     worker.sleep()
-    worker.load_weights([(name, tensor.to(family.device)) for name, tensor in nudge(family)], version=1)
+    worker.load_weights(nudge(family), version=1)
     after = worker.generate(prompts_of(family), WARM, KEY)
     worker.close()
     assert largest_gap(family, after, WARM) < {"float32": 1e-3, "bfloat16": 0.25}[dtype]

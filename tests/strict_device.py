@@ -1,0 +1,109 @@
+"""A device that computes on the CPU and is as strict as a GPU about which tensors lie on it.
+
+What would fail on a GPU because one tensor of an operation was left on the CPU fails here too; all else has
+its real values. The device goes by the name `meta`: any build of PyTorch can make tensors of that type.
+"""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import numpy as np
+import torch
+from torch.optim import optimizer
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves, tree_map
+
+DEVICE = torch.device("meta")
+aten = torch.ops.aten
+MAY_MIX = (  # a GPU takes these from and to the CPU, and indices from there
+    aten.copy_.default,
+    aten._to_copy.default,
+    aten.index.Tensor,
+    aten.index_put_.default,
+    aten._index_put_impl_.default,
+)
+
+
+class OnDevice(torch.Tensor):
+    """A tensor that says it is on the device, around one on the CPU."""
+
+    def __new__(cls, inner):
+        shape = {"strides": inner.stride(), "storage_offset": inner.storage_offset()}
+        outer = torch.Tensor._make_wrapper_subclass(
+            cls, inner.shape, dtype=inner.dtype, device=DEVICE, **shape
+        )
+        outer.inner = inner
+        return outer
+
+    @classmethod
+    def __torch_dispatch__(cls, operation, types, args=(), kwargs=None):
+        return compute(operation, args, kwargs or {})
+
+    def tolist(self):
+        return self.inner.tolist()
+
+    def data_ptr(self):
+        return self.inner.data_ptr()
+
+
+def compute(operation, args, kwargs):
+    """An operation, after a look at where its tensors are."""
+    tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
+    here = {id(tensor.inner): tensor for tensor in tensors if isinstance(tensor, OnDevice)}
+    left = [tensor for tensor in tensors if not isinstance(tensor, OnDevice) and tensor.dim()]
+    if here and left and operation not in MAY_MIX:
+        raise RuntimeError(f"{operation}: a tensor {tuple(left[0].shape)} was left on the CPU")
+    if kwargs.get("device") is None:
+        to_device = isinstance(args[0], OnDevice) if operation is aten.copy_.default else bool(here)
+    else:
+        to_device = torch.device(kwargs["device"]) == DEVICE
+        kwargs = kwargs | {"device": torch.device("cpu")}
+    found = operation(*tree_map(_taken_off, args), **tree_map(_taken_off, kwargs))
+    if not to_device:
+        return found
+    return tree_map(lambda leaf: _put_on(leaf, here) if isinstance(leaf, torch.Tensor) else leaf, found)
+
+
+def _taken_off(leaf):
+    return leaf.inner if isinstance(leaf, OnDevice) else leaf
+
+
+def _put_on(tensor, known):
+    if id(tensor) in known:  # an operation in place gives back what it was given
+        return known[id(tensor)]
+    return tensor if isinstance(tensor, OnDevice) else OnDevice(tensor)
+
+
+class _Operations(TorchDispatchMode):
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        return compute(operation, args, kwargs or {})
+
+
+class _Calls(TorchFunctionMode):
+    """PyTorch makes tensors of Python's numbers, and of lists that index, where no operation is seen."""
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        kwargs = dict(kwargs or {})
+        if function is torch.tensor and kwargs.get("device") == DEVICE:
+            return function(*args, **kwargs | {"device": None}).to(DEVICE)
+        if function in (torch.Tensor.__getitem__, torch.Tensor.__setitem__):
+            args = (args[0], _index(args[1]), *args[2:])
+        return function(*args, **kwargs)
+
+
+def _index(index):
+    if isinstance(index, tuple):
+        return tuple(map(_index, index))
+    return torch.as_tensor(index) if isinstance(index, list | np.ndarray) else index
+
+
+@contextmanager
+def strict_device(monkeypatch) -> Iterator[torch.device]:
+    """While this lasts there is such a device."""
+    kernels = optimizer._get_fused_kernels_supported_devices
+    monkeypatch.setattr(optimizer, "_get_fused_kernels_supported_devices", lambda: [*kernels(), DEVICE.type])
+    with ExitStack() as modes:
+        modes.enter_context(_Operations())
+        modes.enter_context(_Calls())
+        yield DEVICE
