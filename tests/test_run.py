@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,13 +12,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from click.testing import CliRunner
 from safetensors.torch import load_file
 
 from rlaudio import pipeline, plugins
+from rlaudio.cli import main
 from rlaudio.data.audiomcq import write_audiomcq
 from rlaudio.processes import Processes
 from rlaudio.recipe import load_recipe
-from rlaudio.rollout.worker import EngineDied
 from rlaudio.training.courses import check_stages_can_train
 from rlaudio.training.loop import StopRequested
 from rlaudio.training.sampling import check_versions
@@ -182,10 +184,14 @@ def test_an_engine_that_dies_once_changes_nothing_and_twice_stops_a_run_that_res
     assert deaths.read_text() == "0"
     assert_same_numbers(unbroken, tmp_path / "once")
     deaths.write_text("2")
-    with pytest.raises(EngineDied, match="continue with --resume"):
-        pipeline.run(mortal, tmp_path / "twice")
-    pipeline.run(mortal, tmp_path / "twice", resume=True)
-    assert_same_numbers(unbroken, tmp_path / "twice")
+    twice = tmp_path / "twice"
+    stopped = CliRunner().invoke(
+        main, ["run", str(recipe_file), "-o", f"rollout={{use: {worker}}}", "--out", str(twice)]
+    )
+    assert "Error: the engine died; so did the one before it, of the same" in stopped.stderr
+    (again,) = re.findall(r"mend the cause and continue with: rlaudio (.+)", stopped.stderr)
+    assert CliRunner().invoke(main, again.split()).exit_code == 0
+    assert_same_numbers(unbroken, twice)
 
 
 def test_a_folder_that_holds_a_run_is_not_written_over(unbroken, recipe_file):

@@ -58,7 +58,7 @@ class Reopened:
         except EngineDied as death:
             raise EngineDied(
                 f"{death}; so did the one before it, of the same {len(prompts)} questions from "
-                f"{prompts[0].question.id} on; mend the cause and continue with --resume"
+                f"{prompts[0].question.id} on"
             ) from death
 
     def load_weights(self, weights: Iterable[tuple[str, torch.Tensor]], version: int) -> None:
@@ -91,5 +91,5 @@ class Reopened:
         except EngineDied as death:
             raise EngineDied(
                 f"{death}, as it took weights version {self.weights_version} over; the engine before it died "
-                "too; mend the cause and continue with --resume"
+                "too"
             ) from death

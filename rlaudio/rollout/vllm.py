@@ -35,8 +35,8 @@ from rlaudio.rollout.vllm_requests import (
 )
 from rlaudio.rollout.vllm_setup import (
     CPU_BLOCK,
-    CPU_CACHE_GB,
     CPU_PROMPTS,
+    cache_memory,
     check_sizes,
     check_vllm,
     set_environment,
@@ -113,7 +113,7 @@ class Vllm(EngineWorker):
                     "max_num_seqs": max_sequences,
                     "max_num_batched_tokens": None if on_gpu else CPU_PROMPTS * max_model_len,
                     "block_size": block_size or (None if on_gpu else CPU_BLOCK),
-                    **_memory(memory_share, kv_cache_gb, on_gpu),
+                    **cache_memory(memory_share, kv_cache_gb, on_gpu),
                 },
             )
         super().__init__(
@@ -289,14 +289,6 @@ class _Engine:
 
 
 # --- helpers -------------------------------------------------------------------------------------
-
-
-def _memory(share: float, kv_cache_gb: float | None, on_gpu: bool) -> dict[str, Any]:
-    """How much the engine may take: on a GPU a share of it, on a CPU this much for keys and values."""
-    if not on_gpu:
-        kv_cache_gb = CPU_CACHE_GB if kv_cache_gb is None else kv_cache_gb
-    fixed = {} if kv_cache_gb is None else {"kv_cache_memory_bytes": int(kv_cache_gb * 2**30)}
-    return fixed | ({"gpu_memory_utilization": share} if on_gpu else {})
 
 
 def _executor(beside: bool) -> str | None:

@@ -38,9 +38,9 @@ from rlaudio.rollout.server_process import SERVE, ServerProcess, free_port
 from rlaudio.rollout.vllm_requests import HttpPrompts, reading, sampling_options, together, whole_groups
 from rlaudio.rollout.vllm_setup import (
     CPU_BLOCK,
-    CPU_CACHE_GB,
     CPU_PROMPTS,
     VERSION,
+    cache_memory,
     check_sizes,
     check_vllm,
     unsupported,
@@ -102,19 +102,15 @@ class VllmServer(EngineWorker):
         missing = unsupported(family)
         if missing:
             raise ValueError(f"{missing}; set rollout.use to transformers")
-        wanted = _Wanted(
-            max_model_len,
-            _flags(
-                {"model": family.path}
-                | reading(family)
-                | {"max_model_len": max_model_len, "max_num_seqs": max_sequences}
-                | _of_device(on_gpu, max_model_len, kv_cache_gb)
-                | ({"gpu_memory_utilization": memory_share} if on_gpu else {})
-                | ({"tensor_parallel_size": tensor_parallel} if on_gpu else {})
-                | ({"weight_transfer_config": {"backend": "nccl"}} if weights != "folder" and on_gpu else {})
-            ),
-            start_seconds,
+        by_nccl = on_gpu and weights != "folder"
+        flags = _flags(
+            {"model": family.path}
+            | reading(family)
+            | {"max_model_len": max_model_len, "max_num_seqs": max_sequences}
+            | _of_device(on_gpu, max_model_len, kv_cache_gb, memory_share, tensor_parallel)
+            | ({"weight_transfer_config": {"backend": "nccl"}} if by_nccl else {})
         )
+        wanted = _Wanted(max_model_len, flags, start_seconds)
         self._processes = join()
         started: list[ServerProcess] = []
         with ExitStack() as opened:
@@ -147,7 +143,7 @@ class VllmServer(EngineWorker):
                 too_long=too_long,
                 canary_tolerance=canary_tolerance,
             )
-            if self._processes.first and on_gpu and weights != "folder":
+            if self._processes.first and by_nccl:
                 with _alive(started):
                     server.send = _by_nccl(service)
             elif self._processes.first:
@@ -403,15 +399,17 @@ def _check(service: Service, wanted: _Wanted) -> None:
         )
 
 
-def _of_device(on_gpu: bool, max_model_len: int, kv_cache_gb: float | None) -> dict[str, Any]:
+def _of_device(
+    on_gpu: bool, max_model_len: int, kv_cache_gb: float | None, memory_share: float, tensor_parallel: int
+) -> dict[str, Any]:
     """Flags that keep vLLM within its part of the machine."""
+    memory = cache_memory(memory_share, kv_cache_gb, on_gpu)
     if on_gpu:
-        return {} if kv_cache_gb is None else {"kv_cache_memory_bytes": int(kv_cache_gb * 2**30)}
-    return {
+        return memory | {"tensor_parallel_size": tensor_parallel}
+    return memory | {
         "max_num_batched_tokens": CPU_PROMPTS * max_model_len,
         "block_size": CPU_BLOCK,
         "enforce_eager": True,
-        "kv_cache_memory_bytes": int((CPU_CACHE_GB if kv_cache_gb is None else kv_cache_gb) * 2**30),
     }
 
 

@@ -6,6 +6,7 @@ import json
 import os
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from rlaudio.models.family import ModelFamily
 
@@ -44,6 +45,14 @@ def check_sizes(
         raise ValueError(f"rollout.memory_share is {memory_share:g}; expected more than 0 and at most 1")
     if kv_cache_gb is not None and kv_cache_gb <= 0:
         raise ValueError(f"rollout.kv_cache_gb is {kv_cache_gb:g}; expected more than 0")
+
+
+def cache_memory(share: float, kv_cache_gb: float | None, on_gpu: bool) -> dict[str, Any]:
+    """How much the engine may take: on a GPU a share of it, on a CPU this much for keys and values."""
+    if not on_gpu:
+        kv_cache_gb = CPU_CACHE_GB if kv_cache_gb is None else kv_cache_gb
+    fixed = {} if kv_cache_gb is None else {"kv_cache_memory_bytes": int(kv_cache_gb * 2**30)}
+    return fixed | ({"gpu_memory_utilization": share} if on_gpu else {})
 
 
 def unsupported(family: ModelFamily) -> str:
