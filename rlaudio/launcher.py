@@ -9,6 +9,7 @@ VARIABLES = (
     "WORLD_SIZE",
     "LOCAL_RANK",
     "LOCAL_WORLD_SIZE",
+    "LOCAL_SIZE",
     "MASTER_ADDR",
     "MASTER_PORT",
     "GROUP_RANK",
@@ -32,4 +33,4 @@ def local_rank() -> int:
 
 def local_size() -> int:
     """How many processes there are on this machine, 1 without a launcher."""
-    return int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    return int(os.environ.get("LOCAL_WORLD_SIZE", os.environ.get("LOCAL_SIZE", "1")))

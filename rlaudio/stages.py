@@ -23,6 +23,7 @@ from rlaudio.rollout.reopened import open_engine
 from rlaudio.rollout.transformers import Transformers
 from rlaudio.rollout.worker import RolloutWorker
 from rlaudio.training.checkpoint import (
+    Checkpoint,
     Cursor,
     latest_checkpoint,
     latest_weights,
@@ -79,11 +80,9 @@ def train_stages(
             if only_sft and stages[number].kind == "rl":
                 return
             course = _open_course(recipe, names[number], stages[number], family, prompts, folder, processes)
-            if resumed and cursor.step and (state := resumed.learner_state(processes.rank)):
-                course.learner.strategy.load_state_dict(state)
-                if course.ahead and (waiting := resumed.sampled_ahead(processes.rank)):
-                    course.ahead.load_state_dict(waiting)
-            with closing(course.worker), closing(course.learner.strategy):
+            if resumed and cursor.step:
+                _go_on_from(resumed, course, processes.rank)
+            with closing(course.learner.strategy), closing(course.worker):  # the engine's memory comes first
                 cursor = train(
                     course,
                     prompts,
@@ -97,6 +96,7 @@ def train_stages(
                     evaluate_every=recipe.evaluation.every,
                     stop_requested=lambda: any(processes.gather(request.made)),
                 )
+            del course  # and what it held on the device, before the next one opens
             cursor = Cursor(number + 1, weights_version=cursor.weights_version)
             save(cursor, None)
     processes.from_first(tidy_up)
@@ -131,6 +131,15 @@ def _open_course(
     else:
         worker = open_engine(recipe.rollout, family, processes)
     return rl_course(name, stage, recipe, family, worker, reference, prompts, processes)
+
+
+def _go_on_from(checkpoint: Checkpoint, course: Course, rank: int) -> None:
+    """Give the learner, and who samples ahead, the state that they had amid the stage."""
+    state = checkpoint.learner_state(rank)
+    if state:
+        course.learner.strategy.load_state_dict(state)
+        if course.ahead and (waiting := checkpoint.sampled_ahead(rank)):
+            course.ahead.load_state_dict(waiting)
 
 
 def _reference(family: ModelFamily, kept: Path, processes: Processes) -> ModelFamily:

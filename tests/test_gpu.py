@@ -27,6 +27,7 @@ KEY = (0, "gpu", 0)
 @pytest.fixture(autouse=True)
 def exact_matmul():
     torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
 
 
 def on_gpu(**options) -> Qwen2_5Omni:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -167,12 +167,9 @@ def merged_state(model: torch.nn.Module) -> dict[str, torch.Tensor]:
     return state | {f"{name}.weight": _merged(layer).cpu() for name, layer in _layers(model).items()}
 
 
-def merged_trained(model: torch.nn.Module) -> dict[str, torch.Tensor]:
-    """What training may have changed, named and merged as in `merged_state`: with an adapter its layers."""
-    layers = _layers(model)
-    if layers:
-        return {f"{name}.weight": _merged(layer) for name, layer in layers.items()}
-    return {name: p.detach() for name, p in model.named_parameters() if p.requires_grad}
+def merged_layers(model: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
+    """The weights of the layers that have an adapter, named and merged as in `merged_state`, one by one."""
+    return ((f"{name}.weight", _merged(layer)) for name, layer in _layers(model).items())
 
 
 def frozen_copy(model: torch.nn.Module) -> torch.nn.Module:

@@ -235,7 +235,10 @@ class Qwen2_5Omni:
 
     def checkpoint_weights(self) -> Iterable[tuple[str, torch.Tensor]]:
         """What training may have changed, adapters merged, under the names of the official checkpoint."""
-        return self._official_names(lora.merged_trained(self.model))
+        if self.has_adapter:  # one by one: together they would be as large as the model
+            merged = lora.merged_layers(self.model)
+            return (named for name, tensor in merged for named in self._official_names({name: tensor}))
+        return self._official_names(dict(self.named_weights()))
 
     def load_weights(self, weights: Iterable[tuple[str, torch.Tensor]]) -> None:
         """Copy named tensors into the model; tensors that are the model's own are left as they are."""

@@ -5,7 +5,7 @@ other letters as in flops.py.
 
     weights          b each, adapters 4
     gradients        4 P of earlier micro-batches, and b P of one in half precision; ZeRO: from stage 2 on
-                     4 P / N, and DeepSpeed's bucket of 5e8 elements
+                     4 P / N, and DeepSpeed's bucket of 5e8 elements, once more in float32 where it is summed
     optimizer        AdamW's averages 8 P, float32 master weights of half-precision ones 4 P; ZeRO: 12 P / N
                      from stage 1 on (arXiv:1910.02054, section 3.1)
     activations      what autograd keeps of a block of the language model, counted from its modules:
@@ -92,15 +92,9 @@ def gradient_bytes(model: ModelSize, sharing: Sharing, micro_batches: int) -> Gr
         case 1:
             held = before * whole + 4 * BUCKET
             return Gradients(held=held, last=whole + 4 * BUCKET, step=whole + whole / sharing.shares)
-    part, bucket = whole / sharing.shares * (not sharing.offload), model.precision * BUCKET
+    part = whole / sharing.shares * (not sharing.offload)
+    bucket = (model.precision + (4 if half else 0)) * BUCKET
     return Gradients(held=before * part + bucket, last=part + bucket, step=2 * part)
-
-
-def working_bytes(model: ModelSize, sharing: Sharing) -> float:
-    """Temporaries of AdamW's step: on a GPU torch takes the root of all second moments at once."""
-    if sharing.offload or not sharing.on_gpu:
-        return 0.0
-    return 4.0 * model.trained / sharing.shares
 
 
 def decoder_layer_bytes(model: ModelSize, tokens: int, masked: int, attention: Attention) -> float:
@@ -222,7 +216,7 @@ def update_rows(
     gathered = b * min(LIVE, model.parameters) if sharing.stage == 3 else 0.0
     mask = float((b + 1) * masked)  # and the bool one that it is made of
     gradients = gradient_bytes(model, sharing, t.micro_batches)
-    ended = max(gradients.last + block + mask, gradients.step + working_bytes(model, sharing))
+    ended = max(gradients.last + block + mask, gradients.step)  # fused AdamW works in place
     sizes = {
         "gradients": (gradients.held, gradients.step),
         "activations kept for backward": (kept, 0.0),
@@ -273,7 +267,11 @@ def totals(rows: list[MemoryRow]) -> dict[str, float]:
     return {phase: math.fsum(row.phases.get(phase, 0.0) for row in rows) for phase in phases}
 
 
-def host_bytes(model: ModelSize, sharing: Sharing, audio_cache_mb: int) -> float:
-    """Host memory of all processes of one node: what is offloaded, and features that are kept."""
+def host_bytes(model: ModelSize, sharing: Sharing, audio_cache_mb: int, *, asleep: bool) -> float:
+    """Host memory of all processes of one node: what is offloaded, features kept, weights of engines asleep.
+
+    Those lie in pinned memory, whose blocks torch rounds up to powers of two: twice their size at most.
+    """
     offloaded = optimizer_bytes(model, sharing) + 4.0 * model.trained / sharing.shares
-    return sharing.devices * (offloaded * sharing.offload + audio_cache_mb * MB)
+    sleeping = 2.0 * model.weight_bytes * asleep
+    return sharing.devices * (offloaded * sharing.offload + audio_cache_mb * MB + sleeping)

@@ -186,7 +186,9 @@ class _Planner:
             assumed=self.assumed,
             stages=tuple(stages),
             memory=tuple(self._memory(stages)),
-            host_bytes=memory.host_bytes(self.model, self.sharing, self._audio_cache_mb),
+            host_bytes=memory.host_bytes(
+                self.model, self.sharing, self._audio_cache_mb, asleep=self._engine_sleeps
+            ),
             dtype=self.dtype,
             notes=tuple(self.notes),
         )
@@ -230,6 +232,12 @@ class _Planner:
     @property
     def _audio_cache_mb(self) -> int:
         return int(self.options.get("audio_cache_mb", 0))
+
+    @property
+    def _engine_sleeps(self) -> bool:
+        """Whether vLLM leaves its GPU to training while the policy learns."""
+        rollout = self.recipe.rollout
+        return rollout.use == "vllm" and self.sharing.on_gpu and bool(rollout.options["sleep"])
 
     def _stages(self) -> list[Stage]:
         """The curriculum's stages on stand-in questions, half of them weak and half strong."""
@@ -431,7 +439,7 @@ class _Planner:
             return []
         if rollout.use == "vllm" and self.sharing.on_gpu:
             taken = rollout.options["memory_share"] * self.hardware.memory_bytes
-            return memory.vllm_rows(taken, sleeps=rollout.options["sleep"])
+            return memory.vllm_rows(taken, sleeps=self._engine_sleeps)
         if rollout.use == "vllm":
             cache = 1e9 * (rollout.options.get("kv_cache_gb") or VLLM_CPU_CACHE_GB)
             return memory.vllm_rows(self.model.weight_bytes + cache, sleeps=False)

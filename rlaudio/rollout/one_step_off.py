@@ -40,7 +40,7 @@ class OneStepOff:
     def __init__(self, worker: RolloutWorker):
         self.weights_version = worker.weights_version
         self._worker = worker
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="rollouts")
+        self._thread = ThreadPoolExecutor(1, "rollouts", *_on_own_gpu())
         self._ahead: dict[_Request, Future[Completions]] = {}
 
     def begin(self, asked: Sequence[tuple[Sequence[Prompt], SeedKey]], sampling: Sampling) -> None:
@@ -103,6 +103,11 @@ class OneStepOff:
     def _wait(self) -> None:
         for future in self._ahead.values():
             future.result()
+
+
+def _on_own_gpu() -> tuple[Any, ...]:
+    """What a new thread must do first, and with what: which GPU is the current one is known to a thread."""
+    return (torch.cuda.set_device, (torch.cuda.current_device(),)) if torch.cuda.is_available() else ()
 
 
 def _request(prompts: Sequence[Prompt], sampling: Sampling, key: SeedKey) -> _Request:

@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Sequence
 
 from rlaudio import launcher
+from rlaudio.rollout.vllm_setup import EXACT
 
 SERVE = "vllm.entrypoints.openai.api_server"  # `vllm serve`, whose command the CPU build cannot run
 SECONDS_TO_END = 30.0
@@ -88,7 +89,8 @@ def _environment(gpus: str | None) -> dict[str, str]:
         for name, value in os.environ.items()
         if name not in launcher.VARIABLES and name != "VLLM_ENABLE_V1_MULTIPROCESSING"
     }
-    needed = {"VLLM_SERVER_DEV_MODE": "1", "VLLM_NO_USAGE_STATS": "1"}  # the former opens the way for weights
+    # The first opens the way for weights.
+    needed = {"VLLM_SERVER_DEV_MODE": "1", "VLLM_NO_USAGE_STATS": "1"} | EXACT
     return kept | needed | ({} if gpus is None else {"CUDA_VISIBLE_DEVICES": gpus})
 
 

@@ -63,7 +63,8 @@ class Vllm(EngineWorker):
     room for is refused or answered by the transformers worker, and counted; 4096 tokens hold 30 s of audio
     (750) and 3,000 of reasoning. Where top-p alone limits sampling, up to `support_tokens` tokens are
     recorded. `without_vllm` says what happens where vLLM has no such model family. `canary_tolerance` is what
-    rounding alone may move the log-prob of a token: 0.001 nats in float32, 0.25 in half precision.
+    rounding alone may move log-probs, on the mean of a prompt's tokens: 0.001 nats in float32, 0.1 in half
+    precision.
     """
 
     def __init__(
@@ -156,6 +157,7 @@ class _Engine:
                 "VLLM_ENABLE_V1_MULTIPROCESSING=1 puts vLLM into a process of its own, where weights do not "
                 "reach it; unset it"
             )
+        _free_cached_memory(beside)
         with _threads_kept(threads), _by_itself() if beside else nullcontext():
             from vllm import LLM
 
@@ -240,7 +242,7 @@ class _Engine:
         """
         if self._sleeps and self.awake and not self._lost:
             try:
-                with self._alive("fell asleep"):
+                with self._alive("fell asleep", AssertionError):  # also where others took memory meanwhile
                     self._llm.sleep(level=1)
             except EngineDied as death:
                 logger.warning("%s; it holds no memory", death)  # the next call tells who can open another
@@ -248,6 +250,7 @@ class _Engine:
 
     def close(self) -> None:
         """Shut down and free what the engine holds."""
+        from vllm import envs
         from vllm.distributed import destroy_model_parallel
 
         self._lost = "the engine is closed"
@@ -258,8 +261,10 @@ class _Engine:
         _Engine.inside -= not self._beside
         if not _Engine.inside:
             destroy_model_parallel()
+        envs.disable_envs_cache()  # it would hide from the next engine what that one sets
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
+            torch.accelerator.empty_host_cache()  # where the weights of a sleeping engine were
 
     @contextmanager
     def _alive(self, did: str, *deaths: type[Exception]) -> Iterator[None]:
@@ -277,6 +282,7 @@ class _Engine:
 
     def _wake(self, *tags: str) -> None:
         if not self.awake:
+            _free_cached_memory(self._beside)
             self._llm.wake_up(list(tags) or None)
             self.awake = not tags
 
@@ -310,6 +316,13 @@ def _threads_kept(threads: int | None) -> Iterator[None]:
     finally:
         torch.set_num_threads = set_num_threads
         set_num_threads(before)
+
+
+def _free_cached_memory(beside: bool) -> None:
+    """Leave to another process on the same GPU what torch keeps here of memory that is free."""
+    if beside and torch.cuda.is_available():
+        gc.collect()
+        torch.cuda.empty_cache()
 
 
 @contextmanager

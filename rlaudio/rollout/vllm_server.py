@@ -112,6 +112,13 @@ class VllmServer(EngineWorker):
         )
         wanted = _Wanted(max_model_len, flags, start_seconds)
         self._processes = join()
+        machines = set(self._processes.gather(socket.gethostname()))
+        if url is None and len(machines) > 1:
+            raise ValueError(
+                f"the run is on {len(machines)} machines, and a server that it starts is seen by one; name "
+                "one that all see in rollout.url; it is started by: "
+                f"{wanted.command('http://this-machine:8000')} --host 0.0.0.0"
+            )
         started: list[ServerProcess] = []
         with ExitStack() as opened:
 

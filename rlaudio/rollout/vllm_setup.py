@@ -11,6 +11,7 @@ from typing import Any
 from rlaudio.models.family import ModelFamily
 
 VERSION = "0.32.0"  # what was tested; weight transfer and audio input change between versions
+EXACT = {"TRITON_F32_DEFAULT": "ieee"}  # attention in float32 would else round as TF32 does
 CPU_CACHE_GB = 1.0
 CPU_PROMPTS = 16  # of the greatest length that one step of the engine must take whole, see `together`
 CPU_BLOCK = 32  # vLLM's own 128 would leave short prompts out of the prefix cache
@@ -80,7 +81,9 @@ def set_environment(on_gpu: bool, beside: bool) -> None:
     }
     if beside:
         wanted["VLLM_ALLOW_INSECURE_SERIALIZATION"] = "1"  # memory handles, between processes of one run
-    if not on_gpu:
+    if on_gpu:
+        wanted |= EXACT
+    else:
         wanted["TORCH_COMPILE_DISABLE"] = "1"  # seconds of compiling for milliseconds of sampling
     for name, value in wanted.items():
         if os.environ.get(name) in (None, _set_here.get(name)):

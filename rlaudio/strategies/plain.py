@@ -101,7 +101,10 @@ class Plain:
                 self._masters[name].copy_(tensor)
 
     def close(self) -> None:
-        """Nothing to give back."""
+        """Let go of the optimizer's averages and the master weights."""
+        self.optimizer.state.clear()
+        self.optimizer.param_groups.clear()
+        self._masters.clear()
 
 
 def _master(parameter: torch.nn.Parameter) -> torch.Tensor:

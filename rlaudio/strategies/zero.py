@@ -139,13 +139,13 @@ class Zero:
     def close(self) -> None:
         """Take DeepSpeed's hooks off the module and let go of its buffers."""
         self.engine.destroy()
-        if self.stage in (1, 2):  # there the parameters became views of one buffer
-            for _, parameter in self._trained():
-                parameter.data = parameter.detach().clone()
         for hooks in (self.module._forward_pre_hooks, self.module._forward_hooks):
             hooks.clear()  # the engine leaves its own there
         del self.engine
-        gc.collect()  # engine and optimizer hold one another
+        gc.collect()  # engine and optimizer hold one another, and averages and master weights
+        if self.stage in (1, 2):  # there the parameters became views of one buffer
+            for _, parameter in self._trained():
+                parameter.data = parameter.detach().clone()
 
     def _trained(self) -> Iterator[tuple[str, torch.nn.Parameter]]:
         return ((name, p) for name, p in self.module.named_parameters() if p.requires_grad)
@@ -235,6 +235,6 @@ def _join_deepspeed() -> None:
     os.environ.setdefault("LOCAL_RANK", "0")
     if not dist.is_initialized():
         dist.init_process_group(backend(), store=dist.HashStore(), rank=0, world_size=1)
-    # Of use on a CPU alone, and compiled for 25 s at the first call; gloo does the same.
-    deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
+    if not torch.cuda.is_available():  # there it would be compiled for 25 s; gloo does the same
+        deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
     deepspeed.init_distributed(dist_init_required=False)

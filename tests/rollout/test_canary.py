@@ -81,7 +81,7 @@ def test_a_logprob_that_is_not_a_number_is_caught(policy, engine, where):
         groups[where].completions[0].logprobs[-1] = math.nan
         return groups
 
-    with pytest.raises(CanaryError, match="by up to nan nats on canary-"):
+    with pytest.raises(CanaryError, match="by nan nats a token on canary-"):
         Canary(policy).check(broken, "opening")
 
 
@@ -96,7 +96,7 @@ def test_the_tolerance_is_what_is_asked_for(changeable, engine):
 def test_half_precision_has_a_wider_tolerance():
     coarse = Qwen2_5Omni(path=TINY, device="cpu", dtype="bfloat16")
     fine = Qwen2_5Omni(path=TINY, device="cpu")
-    assert Canary(coarse).tolerance > 100 * Canary(fine).tolerance
+    assert Canary(coarse).tolerance > 50 * Canary(fine).tolerance
 
 
 def test_there_are_prompts_with_different_audio_and_one_of_text_alone(policy):

@@ -278,6 +278,15 @@ def test_two_processes_with_an_engine_each_draw_what_one_draws(changeable, vllm_
     assert [shares[i % 2][i // 2] for i in range(len(together))] == together
 
 
+def test_what_the_environment_says_is_heard_again_after_an_engine_closed(needs_vllm, policy, monkeypatch):
+    from vllm import envs
+
+    Vllm(policy).close()
+    for said in ("0", "1"):
+        monkeypatch.setenv("VLLM_ENABLE_V1_MULTIPROCESSING", said)
+        assert (said == "1") == envs.VLLM_ENABLE_V1_MULTIPROCESSING
+
+
 # --- set-up --------------------------------------------------------------------------------------
 
 

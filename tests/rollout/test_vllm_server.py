@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import torch
 
+from rlaudio.rollout import vllm_server
 from rlaudio.rollout.http import NoAnswer, Refused, Service
 from rlaudio.rollout.reopened import Reopened
 from rlaudio.rollout.server_process import ServerProcess, free_port
@@ -269,6 +270,13 @@ def test_gpus_that_a_server_cannot_have_are_refused(policy, monkeypatch, options
     on_gpu.device = torch.device("cuda")
     with pytest.raises(ValueError, match=said):
         VllmServer(on_gpu, **options)
+
+
+def test_a_run_on_two_machines_must_name_a_server_that_both_see(needs_vllm, policy, monkeypatch):
+    there = SimpleNamespace(gather=lambda name: [name, "another"])
+    monkeypatch.setattr(vllm_server, "join", lambda: there)
+    with pytest.raises(ValueError, match=r"on 2 machines, .* rollout\.url; .*--host 0\.0\.0\.0$"):
+        VllmServer(policy)
 
 
 def test_a_server_finds_this_machine_at_the_address_that_leads_to_it(elsewhere):
