@@ -78,6 +78,7 @@ def run(recipe: str, overrides: Sequence[str], out: Path | None, resume: bool) -
     """
     pipeline = _pipeline()
     from rlaudio.processes import PeerFailed, leave, outlast_first
+    from rlaudio.rollout.canary import CanaryError
     from rlaudio.rollout.worker import EngineDied
     from rlaudio.training.loop import BrokenTraining, StopRequested
 
@@ -94,8 +95,8 @@ def run(recipe: str, overrides: Sequence[str], out: Path | None, resume: bool) -
     except KeyboardInterrupt:
         _say(f"interrupted; what is done is kept; continue with: {again}", err=True)
         raise SystemExit(_INTERRUPTED) from None
-    except EngineDied as death:
-        raise EngineDied(f"{death}; mend the cause and continue with: {again}") from death
+    except (EngineDied, CanaryError) as stop:
+        raise type(stop)(f"{stop}; mend the cause and continue with: {again}") from stop
     except (BrokenTraining, PeerFailed) as error:
         if launcher.rank() == 0:
             raise

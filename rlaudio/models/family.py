@@ -109,8 +109,8 @@ class ModelFamily(Protocol):
     def named_weights(self) -> Iterable[tuple[str, torch.Tensor]]:
         """The tensors that training may change, by their names in the model."""
 
-    def checkpoint_weights(self) -> Iterable[tuple[str, torch.Tensor]]:
-        """What training may have changed, adapters merged, under the names of an official checkpoint."""
+    def checkpoint_weights(self, *, whole: bool = False) -> Iterable[tuple[str, torch.Tensor]]:
+        """What training may have changed, or the whole model: adapters merged, named as in a checkpoint."""
 
 
 def resolve_model_path(path: str | Path) -> str:

@@ -233,8 +233,14 @@ class Qwen2_5Omni:
         """The tensors that training may change, by their names in the model."""
         return ((name, p.detach()) for name, p in self.model.named_parameters() if p.requires_grad)
 
-    def checkpoint_weights(self) -> Iterable[tuple[str, torch.Tensor]]:
-        """What training may have changed, adapters merged, under the names of the official checkpoint."""
+    def checkpoint_weights(self, *, whole: bool = False) -> Iterable[tuple[str, torch.Tensor]]:
+        """What training may have changed, or the whole model, named as in the official checkpoint.
+
+        Adapters are merged.
+        """
+        if whole:
+            named = self._official_names(lora.merged_state(self.model))
+            return ((name, tensor.to(self.device)) for name, tensor in named)
         if self.has_adapter:  # one by one: together they would be as large as the model
             merged = lora.merged_layers(self.model)
             return (named for name, tensor in merged for named in self._official_names({name: tensor}))

@@ -29,7 +29,7 @@ TOLERANCES = {torch.float32: 1e-3}  # measured: 1e-5 at most
 HALF_PRECISION = 0.1  # not measured on a large model; one logit's last bit may be as much
 
 
-class CanaryError(RuntimeError):
+class CanaryError(ValueError):
     """Sampling and training disagree about the policy."""
 
 
@@ -69,6 +69,16 @@ class Canary:
             for completion, expected in zip(group.completions, trained, strict=True)
         ]
         return float(np.concatenate(differences).mean())
+
+
+def check_room(family: ModelFamily, max_model_len: int) -> None:
+    """Raises ValueError for an engine in which the fixed prompts have no room."""
+    needed = max(len(prompt.token_ids) for prompt in canary_prompts(family)) + SAMPLING.max_new_tokens
+    if max_model_len < needed:
+        raise ValueError(
+            f"rollout.max_model_len is {max_model_len}; expected at least {needed}: so much take the prompts "
+            "on which the engine is compared with the model"
+        )
 
 
 def canary_prompts(family: ModelFamily) -> tuple[Prompt, ...]:

@@ -138,11 +138,12 @@ class EngineWorker:
         """Prompt tokens that the engine was given so far, and how many of them its prefix cache held."""
         return (self._engine.prompt_tokens, self._engine.cached_tokens) if self._engine else (0, 0)
 
-    def _send(self, engine: Engine, phase: str) -> None:
-        """Have the engine take the family's weights over, and compare both."""
+    def _send(self, engine: Engine, phase: str, *, whole: bool = False) -> None:
+        """Have the engine take over what trains of the family's weights, or all, and compare both."""
         if engine.awake:
             self._canary.enter_caches(self._sample)
-        engine.update(self.family.checkpoint_weights(), self.weights_version)
+        weights = self.family.checkpoint_weights(whole=True) if whole else self.family.checkpoint_weights()
+        engine.update(weights, self.weights_version)
         self._canary.check(self._sample, phase)
 
     def _sample(self, prompts: Sequence[Prompt], sampling: Sampling, key: SeedKey) -> list[Group]:

@@ -84,7 +84,10 @@ class Reopened:
     def _reopen(self) -> None:
         """Close the dead engine, and open one with the family's weights, which are those of the dead one."""
         self.worker.close()
-        self.worker = self._open(self._family)
+        try:
+            self.worker = self._open(self._family)
+        except ValueError as error:
+            raise EngineDied(f"the engine died, and another one does not open: {error}") from error
         self.reopened += 1
         try:
             self.worker.load_weights(self._family.named_weights(), self.weights_version)

@@ -48,7 +48,11 @@ class ServerProcess:
     def ended(self) -> str:
         """How the server ended and what it said last; empty while it runs."""
         code = self._process.poll()
-        return "" if code is None else f"vLLM's server ended with {code}{self.said}"
+        if code is None:
+            return ""
+        if code < 0:
+            return f"vLLM's server was ended by signal {-code}"
+        return f"vLLM's server ended with {code}{self.said}"
 
     @property
     def said(self) -> str:

@@ -23,6 +23,7 @@ import torch
 from rlaudio import launcher
 from rlaudio.models.family import ModelFamily
 from rlaudio.processes import visible_gpus
+from rlaudio.rollout.canary import check_room
 from rlaudio.rollout.completions import SampledTokens
 from rlaudio.rollout.engine_worker import EngineWorker
 from rlaudio.rollout.vllm_requests import (
@@ -39,6 +40,7 @@ from rlaudio.rollout.vllm_setup import (
     cache_memory,
     check_sizes,
     check_vllm,
+    memory_advice,
     set_environment,
     unsupported,
 )
@@ -91,6 +93,7 @@ class Vllm(EngineWorker):
                 "expected 'inside'"
             )
         check_sizes(max_model_len, max_sequences, memory_share, kv_cache_gb)
+        check_room(family, max_model_len)
         check_vllm(on_gpu)
         self.opened_together = engine == "inside"
         set_environment(on_gpu, beside=engine == "beside")
@@ -179,8 +182,7 @@ class _Engine:
                 )
             except (ValueError, RuntimeError) as error:
                 raise ValueError(
-                    f"vLLM does not open {family.path}: {error}; where memory is short, lower "
-                    "rollout.memory_share, kv_cache_gb or max_model_len"
+                    f"vLLM does not open {family.path}: {error}; {memory_advice(str(error))}"
                 ) from error
         _Engine.inside += not beside
         self.vocabulary: int = self._llm.llm_engine.model_config.get_vocab_size()

@@ -8,6 +8,7 @@ it; a canary compares both engines after every update.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import logging
 import math
@@ -19,7 +20,7 @@ import urllib.parse
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -31,6 +32,7 @@ from safetensors.torch import save_file
 from rlaudio import launcher
 from rlaudio.models.family import ModelFamily
 from rlaudio.processes import join, visible_gpus
+from rlaudio.rollout.canary import CanaryError, check_room
 from rlaudio.rollout.completions import SampledTokens
 from rlaudio.rollout.engine_worker import Engine, EngineWorker
 from rlaudio.rollout.http import NoAnswer, Refused, Service
@@ -43,6 +45,7 @@ from rlaudio.rollout.vllm_setup import (
     cache_memory,
     check_sizes,
     check_vllm,
+    memory_advice,
     unsupported,
 )
 from rlaudio.rollout.vllm_weights import SendWeights, nccl_sender
@@ -53,6 +56,7 @@ logger = logging.getLogger(__name__)
 
 GENERATE = "inference/v1/generate"
 IMPOSSIBLE = -9999.0  # how a server writes the log-prob of a token that cannot be sampled
+TEMPORARY = "rlaudio-weights-"  # how folders begin through which weights go
 AT_ONCE = 128  # requests in flight; a server queues what it has no room for
 
 
@@ -98,6 +102,7 @@ class VllmServer(EngineWorker):
         on_gpu = family.device.type == "cuda"
         _check_place(on_gpu, url, port, gpus, tensor_parallel, weights)
         check_sizes(max_model_len, max_sequences, memory_share, kv_cache_gb)
+        check_room(family, max_model_len)
         check_vllm(on_gpu)
         missing = unsupported(family)
         if missing:
@@ -110,14 +115,14 @@ class VllmServer(EngineWorker):
             | _of_device(on_gpu, max_model_len, kv_cache_gb, memory_share, tensor_parallel)
             | ({"weight_transfer_config": {"backend": "nccl"}} if by_nccl else {})
         )
-        wanted = _Wanted(max_model_len, flags, start_seconds)
+        wanted = _Wanted(family.path, max_model_len, flags, start_seconds)
         self._processes = join()
         machines = set(self._processes.gather(socket.gethostname()))
         if url is None and len(machines) > 1:
             raise ValueError(
                 f"the run is on {len(machines)} machines, and a server that it starts is seen by one; name "
                 "one that all see in rollout.url; it is started by: "
-                f"{wanted.command('http://this-machine:8000')} --host 0.0.0.0"
+                f"{wanted.command('http://this-machine:8000')}"
             )
         started: list[ServerProcess] = []
         with ExitStack() as opened:
@@ -155,7 +160,8 @@ class VllmServer(EngineWorker):
                     server.send = _by_nccl(service)
             elif self._processes.first:
                 server.send = _through_folder(family, service, folder, patience, opened)
-            self._send(server, "opening")  # whatever it served before
+            with _told_of_the_model(family.path, wanted, address) if url else nullcontext():
+                self._send(server, "opening", whole=bool(url))  # whatever it served before
             server.opened = opened.pop_all()
 
     @property
@@ -164,12 +170,12 @@ class VllmServer(EngineWorker):
         assert isinstance(self._engine, _Server)
         return self._engine.service.url
 
-    def _send(self, engine: Engine, phase: str) -> None:
+    def _send(self, engine: Engine, phase: str, *, whole: bool = False) -> None:
         """The first process sends and compares, while no one samples; all know what they are called then."""
         assert isinstance(engine, _Server)
         self._processes.wait()
         send = super()._send
-        self._processes.from_first(lambda: send(engine, phase))
+        self._processes.from_first(lambda: send(engine, phase, whole=whole))
         engine.label = engine.label_of(self.weights_version)
 
 
@@ -177,14 +183,16 @@ class VllmServer(EngineWorker):
 class _Wanted:
     """A server that can do what is needed here."""
 
+    model: str
     max_model_len: int
     flags: tuple[str, ...]
     start_seconds: float
 
     def command(self, url: str) -> str:
         """What starts one at this address."""
-        port = urllib.parse.urlsplit(url).port or 80
-        flags = [*map(_quoted, self.flags), "--port", str(port)]
+        there = urllib.parse.urlsplit(url)
+        host = "127.0.0.1" if there.hostname in ("127.0.0.1", "localhost") else "0.0.0.0"
+        flags = [*map(_quoted, self.flags), "--host", host, "--port", str(there.port or 80)]
         return " ".join(["VLLM_SERVER_DEV_MODE=1 python -m", SERVE, *flags])
 
 
@@ -365,10 +373,7 @@ def _ready(url: str, wanted: _Wanted, process: ServerProcess | None = None) -> s
     deadline, told = time.monotonic() + wanted.start_seconds, False
     while not service.answers("health"):
         if process is not None and process.ended:
-            raise ValueError(
-                f"{process.ended}\nwhere memory is short, lower rollout.memory_share, kv_cache_gb or "
-                "max_model_len"
-            )
+            raise ValueError(f"{process.ended}\n{memory_advice(process.ended)}")
         if time.monotonic() > deadline:
             raise ValueError(
                 f"no vLLM server answered at {url} within {wanted.start_seconds:g} s; mend rollout.url, "
@@ -377,9 +382,10 @@ def _ready(url: str, wanted: _Wanted, process: ServerProcess | None = None) -> s
             )
         if process is None and not told:
             logger.warning(
-                "no vLLM server answers at %s yet; waiting for %g s (rollout.start_seconds)",
+                "no vLLM server answers at %s yet; waiting for %g s (rollout.start_seconds); start it by: %s",
                 url,
                 wanted.start_seconds,
+                wanted.command(url),
             )
             told = True
         time.sleep(0.5)
@@ -398,12 +404,46 @@ def _check(service: Service, wanted: _Wanted) -> None:
         service.post(GENERATE, {"token_ids": [0], "sampling_params": {"max_tokens": 1}})
     except Refused as error:
         raise ValueError(f"the server cannot be used: {error}; {mend}") from error
-    served = service.get("v1/models")["data"][0]["max_model_len"]
-    if served < wanted.max_model_len:
+    (served, *_) = service.get("v1/models")["data"]
+    if served["max_model_len"] < wanted.max_model_len:
         raise ValueError(
-            f"the server at {service.url} takes {served} tokens, and rollout.max_model_len is "
-            f"{wanted.max_model_len}; lower it, or {mend}"
+            f"the server at {service.url} takes {served['max_model_len']} tokens, and "
+            f"rollout.max_model_len is {wanted.max_model_len}; lower it, or {mend}"
         )
+    other = list(_differences(_config(served["root"]), _config(wanted.model)))
+    if other:
+        raise ValueError(
+            f"the server at {service.url} serves {served['root']}, another model than {wanted.model}: "
+            f"{'; '.join(other[:3])}; {mend}"
+        )
+
+
+def _config(folder: str) -> dict[str, Any]:
+    """A model's config.json; empty where the folder is not seen from here."""
+    file = Path(folder) / "config.json"
+    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+
+
+def _differences(there: dict[str, Any], here: dict[str, Any]) -> Iterator[str]:
+    """Sizes that the configs of two models do not share."""
+    for key in sorted(there.keys() & here.keys()):
+        one, other = there[key], here[key]
+        if isinstance(one, dict) and isinstance(other, dict):
+            yield from _differences(one, other)
+        elif type(one) is type(other) is int and one != other:
+            yield f"{key} is {one} there and {other} here"
+
+
+@contextmanager
+def _told_of_the_model(path: str, wanted: _Wanted, url: str) -> Iterator[None]:
+    """Raise ValueError where a server that others started fails at the first weights that it is sent."""
+    try:
+        yield
+    except (EngineDied, CanaryError) as failure:
+        raise ValueError(
+            f"the server at {url} did not take the weights of {path} over, and may be broken now: {failure}; "
+            f"end it, and start it by: {wanted.command(url)}"
+        ) from failure
 
 
 def _of_device(
@@ -466,7 +506,7 @@ def _through_folder(
 ) -> SendWeights:
     """Through a folder that opens as the family's model does, with what trains in it."""
     if folder is None:
-        path = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="rlaudio-weights-")))
+        path = _own_folder(opened)
     else:
         path = Path(folder)
         path.mkdir(parents=True, exist_ok=True)
@@ -482,6 +522,19 @@ def _through_folder(
         service.post_long("collective_rpc", reload, patience)
 
     return send
+
+
+def _own_folder(opened: ExitStack) -> Path:
+    """A folder of this machine that is gone at the end; those of runs that were killed are removed now."""
+    for owner in Path(tempfile.gettempdir()).glob(f"{TEMPORARY}*/owner"):
+        with suppress(OSError), owner.open() as lock:  # someone holds it, or may not be looked at
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(owner.parent)
+    path = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix=TEMPORARY)))
+    lock = opened.enter_context((path / "new").open("w"))
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    (path / "new").rename(path / "owner")  # held before it can be seen
+    return path
 
 
 # --- answers -------------------------------------------------------------------------------------

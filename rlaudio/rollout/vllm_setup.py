@@ -56,6 +56,13 @@ def cache_memory(share: float, kv_cache_gb: float | None, on_gpu: bool) -> dict[
     return fixed | ({"gpu_memory_utilization": share} if on_gpu else {})
 
 
+def memory_advice(said: str) -> str:
+    """What to change in a recipe after what vLLM said when it did not open."""
+    if "KV cache is needed" in said or "No available memory for the cache" in said:
+        return "raise rollout.kv_cache_gb (or memory_share, on a GPU), or lower max_model_len"
+    return "where memory is short, lower rollout.memory_share, kv_cache_gb or max_model_len"
+
+
 def unsupported(family: ModelFamily) -> str:
     """Why vLLM cannot run the family; empty if it can."""
     if not hasattr(family, "engine_prompt"):

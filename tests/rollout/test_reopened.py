@@ -74,6 +74,19 @@ def test_a_request_that_two_engines_died_of_stops_the_run_and_says_how_to_go_on(
     assert Mortal.opened == 2
 
 
+def test_where_no_other_engine_opens_the_run_stops_as_where_it_died(policy):
+    class Once(Mortal):
+        def __init__(self, family):
+            super().__init__(family)
+            if Mortal.opened > 1:
+                raise ValueError("no server answers")
+
+    worker = Reopened(Once, policy)
+    Mortal.deaths = 1
+    with pytest.raises(EngineDied, match=r"died, and another one does not open: no server answers"):
+        worker.generate(prompts_of(policy), WARM, KEY)
+
+
 def test_every_request_has_a_second_try_of_its_own(policy):
     worker = Reopened(Mortal, policy)
     for number in (1, 2):

@@ -6,15 +6,18 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 
+from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
 from rlaudio.rollout import vllm_server
 from rlaudio.rollout.http import NoAnswer, Refused, Service
 from rlaudio.rollout.reopened import Reopened
@@ -24,7 +27,7 @@ from rlaudio.rollout.vllm_setup import VERSION
 from rlaudio.rollout.vllm_weights import _answered
 from rlaudio.rollout.worker import EngineDied
 from rlaudio.types import greedy
-from tests.conftest import make_prompt
+from tests.conftest import TINY, make_prompt
 from tests.rollout.conftest import KEY, WARM, nudge, prompts_of
 from tests.rollout.test_contract import largest_gap, tokens
 
@@ -226,6 +229,19 @@ def test_a_server_with_less_room_than_the_recipe_asks_for_is_refused(needs_vllm,
         VllmServer(policy, url=elsewhere.url)
 
 
+def test_a_server_of_another_model_is_refused_before_weights_break_it(
+    needs_vllm, policy, elsewhere, tmp_path
+):
+    config = json.loads((Path(policy.path) / "config.json").read_text())
+    config["thinker_config"]["text_config"]["num_hidden_layers"] = 99
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    elsewhere.answers["weight_info"] = (200, {"weight_version": "default"})
+    elsewhere.answers["inference_v1_generate"] = (200, {})
+    elsewhere.answers["v1_models"] = (200, {"data": [{"max_model_len": 4096, "root": str(tmp_path)}]})
+    with pytest.raises(ValueError, match=r"another model than .*: num_hidden_layers is 99 there and "):
+        VllmServer(policy, url=elsewhere.url)
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -236,6 +252,7 @@ def test_a_server_with_less_room_than_the_recipe_asks_for_is_refused(needs_vllm,
         ),
         ({"tensor_parallel": 2}, r"are for GPUs; expected none with a model on a CPU"),
         ({"max_model_len": 0}, r"rollout\.max_model_len is 0; expected at least 1"),
+        ({"max_model_len": 20}, r"rollout\.max_model_len is 20; expected at least \d{3}: so much take"),
         ({"kv_cache_gb": -1.0}, r"rollout\.kv_cache_gb is -1; expected more than 0"),
         ({"memory_share": 1.5}, r"rollout\.memory_share is 1\.5; expected more than 0 and at most 1"),
     ],
@@ -275,7 +292,7 @@ def test_gpus_that_a_server_cannot_have_are_refused(policy, monkeypatch, options
 def test_a_run_on_two_machines_must_name_a_server_that_both_see(needs_vllm, policy, monkeypatch):
     there = SimpleNamespace(gather=lambda name: [name, "another"])
     monkeypatch.setattr(vllm_server, "join", lambda: there)
-    with pytest.raises(ValueError, match=r"on 2 machines, .* rollout\.url; .*--host 0\.0\.0\.0$"):
+    with pytest.raises(ValueError, match=r"on 2 machines, .* rollout\.url; .*--host 0\.0\.0\.0 --port 8000$"):
         VllmServer(policy)
 
 
@@ -334,6 +351,25 @@ def test_a_second_question_about_the_same_audio_reads_the_prefix_cache(policy, v
     asked_since, cached_since = vllm_server_worker.prompt_tokens
     assert asked_since - asked == len(second.token_ids)
     assert cached_since - cached >= 64  # of 75 tokens of audio and what stands before, in blocks of 32
+
+
+def test_a_server_that_others_had_is_sent_the_parts_too_that_do_not_train(changeable, taken):
+    taken.load_weights(nudge(changeable), version=1)  # its audio tower is another one now
+    frozen = Qwen2_5Omni(path=TINY, device="cpu", freeze=("audio_tower", "projector"))
+    worker = VllmServer(frozen, url=taken.url)
+    assert largest_gap(frozen, worker.generate(prompts_of(frozen), WARM, KEY), WARM) < 1e-4
+    worker.close()
+
+
+def test_weights_that_a_killed_run_left_behind_are_removed_and_those_of_others_not(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    left = tmp_path / f"{vllm_server.TEMPORARY}left"
+    left.mkdir()
+    (left / "owner").touch()
+    with ExitStack() as one, ExitStack() as other:
+        folders = [vllm_server._own_folder(opened) for opened in (one, other)]
+        assert sorted(tmp_path.iterdir()) == sorted(folders)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow
