@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import json
 import logging
+import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -84,7 +85,9 @@ def run(recipe: str, overrides: Sequence[str], out: Path | None, resume: bool) -
 
     resolved = load_recipe(recipe, overrides)
     folder = out or Path("runs") / resolved.name
-    again = f"rlaudio run {folder / 'recipe.yaml'} --out {folder} --resume"
+    again = shlex.join(["rlaudio", "run", f"{folder / 'recipe.yaml'}", "--out", f"{folder}", "--resume"])
+    if launcher.size() > 1:
+        again += f" (by the launcher, in {launcher.size()} processes)"
     try:
         _say(pipeline.run(resolved, folder, resume=resume))
         leave()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+# What a process must not take over that is started from here and is none of the launcher's.
 VARIABLES = (
     "RANK",
     "WORLD_SIZE",

@@ -82,7 +82,8 @@ def train_stages(
             course = _open_course(recipe, names[number], stages[number], family, prompts, folder, processes)
             if resumed and cursor.step:
                 _go_on_from(resumed, course, processes.rank)
-            with closing(course.learner.strategy), closing(course.worker):  # the engine's memory comes first
+            # The worker closes first: ZeRO's close copies parameters, which needs the engine's memory.
+            with closing(course.learner.strategy), closing(course.worker):
                 cursor = train(
                     course,
                     prompts,

@@ -1,7 +1,8 @@
 """A device that computes on the CPU and is as strict as a GPU about which tensors lie on it.
 
-What would fail on a GPU because one tensor of an operation was left on the CPU fails here too; all else has
-its real values. The device goes by the name `meta`: any build of PyTorch can make tensors of that type.
+What would fail on a GPU because one tensor of an operation was left on the CPU fails here too, but for single
+numbers, which some operations of a GPU refuse and these take. All else has its real values. The device goes
+by the name `meta`: any build of PyTorch can make tensors of that type.
 """
 
 from collections.abc import Iterator
@@ -16,13 +17,8 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 DEVICE = torch.device("meta")
 aten = torch.ops.aten
-MAY_MIX = (  # a GPU takes these from and to the CPU, and indices from there
-    aten.copy_.default,
-    aten._to_copy.default,
-    aten.index.Tensor,
-    aten.index_put_.default,
-    aten._index_put_impl_.default,
-)
+COPYING = (aten.copy_.default, aten._to_copy.default)  # from and to the CPU
+INDEXING = (aten.index.Tensor, aten.index_put_.default, aten._index_put_impl_.default)  # with indices from it
 
 
 class OnDevice(torch.Tensor):
@@ -51,8 +47,9 @@ def compute(operation, args, kwargs):
     """An operation, after a look at where its tensors are."""
     tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
     here = {id(tensor.inner): tensor for tensor in tensors if isinstance(tensor, OnDevice)}
-    left = [tensor for tensor in tensors if not isinstance(tensor, OnDevice) and tensor.dim()]
-    if here and left and operation not in MAY_MIX:
+    together = [args[0], *args[2:3]] if operation in INDEXING else [] if operation in COPYING else tensors
+    left = [one for one in together if not isinstance(one, OnDevice) and one.dim()]
+    if here and left:
         raise RuntimeError(f"{operation}: a tensor {tuple(left[0].shape)} was left on the CPU")
     if kwargs.get("device") is None:
         to_device = isinstance(args[0], OnDevice) if operation is aten.copy_.default else bool(here)
@@ -85,7 +82,7 @@ class _Calls(TorchFunctionMode):
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
         kwargs = dict(kwargs or {})
-        if function is torch.tensor and kwargs.get("device") == DEVICE:
+        if function in (torch.tensor, torch.as_tensor) and kwargs.get("device") == DEVICE:
             return function(*args, **kwargs | {"device": None}).to(DEVICE)
         if function in (torch.Tensor.__getitem__, torch.Tensor.__setitem__):
             args = (args[0], _index(args[1]), *args[2:])

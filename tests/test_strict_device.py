@@ -48,6 +48,8 @@ def test_a_tensor_that_was_left_on_the_cpu_is_found(device):
     assert isinstance(here, OnDevice) and here.sum().item() == 3.0
     with pytest.raises(RuntimeError, match=r"add\.Tensor: a tensor \(3,\) was left on the CPU"):
         here + torch.ones(3)
+    with pytest.raises(RuntimeError, match=r"index\.Tensor: a tensor \(3,\) was left on the CPU"):
+        torch.ones(3)[torch.tensor([1], device=device)]
 
 
 def test_greedy_tokens_are_those_on_the_cpu(on_cpu, device):
@@ -85,7 +87,7 @@ def two_updates(family, algorithm):
 @pytest.mark.parametrize("algorithm", ALGORITHMS, ids=lambda a: type(a).__name__)
 def test_a_step_of_any_algorithm_is_that_of_the_cpu(on_cpu, device, algorithm):
     assert two_updates(moved({}, device), algorithm) == pytest.approx(
-        two_updates(on_cpu, algorithm), rel=1e-2, abs=1e-4
+        two_updates(on_cpu, algorithm), rel=1e-4, abs=1e-5
     )
 
 
@@ -93,5 +95,5 @@ def test_a_step_of_any_algorithm_is_that_of_the_cpu(on_cpu, device, algorithm):
 def test_a_step_of_any_kind_of_model_is_that_of_the_cpu(device, options):
     on_cpu = Qwen2_5Omni(path=TINY, device="cpu", **options)
     assert two_updates(moved(options, device), GRPO(kl=0.1)) == pytest.approx(
-        two_updates(on_cpu, GRPO(kl=0.1)), rel=1e-2, abs=1e-4
+        two_updates(on_cpu, GRPO(kl=0.1)), rel=1e-4, abs=1e-5
     )

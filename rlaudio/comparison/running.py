@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from rlaudio import pipeline
+from rlaudio import launcher, pipeline
 from rlaudio.comparison.sharing import COMPLETE, Job, prepare
 from rlaudio.recipe import load_recipe
 from rlaudio.report.files import write_json
@@ -48,7 +48,7 @@ def run_jobs(jobs: Sequence[Job], folder: Path, devices: Sequence[str] = ()) -> 
     `devices` are values of CUDA_VISIBLE_DEVICES: each takes one job at a time, in a process of its own.
     Raises Interrupted after Ctrl-C, when the step under way is saved, ValueError under a launcher.
     """
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+    if launcher.size() > 1:
         raise ValueError("a comparison starts its runs itself; start it without a launcher, with --devices")
     todo = [job for job in jobs if not job.done(folder)]
     _warn_of_changed_plugins([folder / job.place for job in jobs if job not in todo], folder)

@@ -220,7 +220,7 @@ def update_rows(
     sizes = {
         "gradients": (gradients.held, gradients.step),
         "activations kept for backward": (kept, 0.0),
-        "at work: a block, logits or AdamW": (max(block, logits), ended - gradients.step),
+        "at work: a block or logits": (max(block, logits), ended - gradients.step),
         "attention mask": (mask, 0.0),
         "parameters gathered (stage 3)": (gathered, 0.0),
     }
@@ -240,7 +240,7 @@ def rollout_rows(model: ModelSize, sampling: Sampling, phase: str) -> list[Memor
     logits = 12.0 * sampling.questions * sampling.group_size * d.vocabulary
     sizes = {
         "key-value cache": cache_bytes(model, sampling.questions, slots),
-        "at work: a block, logits or AdamW": max(block, logits),
+        "at work: a block or logits": max(block, logits),
         "attention mask": float((b + 1) * sampling.questions * sampling.prompt**2),
     }
     return [MemoryRow(name, {phase: size}) for name, size in sizes.items()]

@@ -237,7 +237,8 @@ class _Planner:
     def _engine_sleeps(self) -> bool:
         """Whether vLLM leaves its GPU to training while the policy learns."""
         rollout = self.recipe.rollout
-        return rollout.use == "vllm" and self.sharing.on_gpu and bool(rollout.options["sleep"])
+        ahead = bool(self.recipe.sampling.max_lag)  # then it samples while the policy learns
+        return rollout.use == "vllm" and self.sharing.on_gpu and rollout.options["sleep"] and not ahead
 
     def _stages(self) -> list[Stage]:
         """The curriculum's stages on stand-in questions, half of them weak and half strong."""

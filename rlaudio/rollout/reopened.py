@@ -9,6 +9,7 @@ import torch
 
 from rlaudio.models.family import ModelFamily
 from rlaudio.processes import Processes
+from rlaudio.rollout.canary import CanaryError
 from rlaudio.rollout.engine_worker import EngineWorker
 from rlaudio.rollout.worker import EngineDied, RolloutWorker, SeedKey
 from rlaudio.types import Group, Prompt, Sampling
@@ -86,11 +87,12 @@ class Reopened:
         self.worker.close()
         try:
             self.worker = self._open(self._family)
-        except ValueError as error:
-            raise EngineDied(f"the engine died, and another one does not open: {error}") from error
-        self.reopened += 1
-        try:
+            self.reopened += 1
             self.worker.load_weights(self._family.named_weights(), self.weights_version)
+        except CanaryError:
+            raise
+        except ValueError as error:
+            raise EngineDied(f"the engine died, and no other one takes its place: {error}") from error
         except EngineDied as death:
             raise EngineDied(
                 f"{death}, as it took weights version {self.weights_version} over; the engine before it died "

@@ -17,6 +17,7 @@ from rlaudio import launcher
 from rlaudio.rollout.vllm_setup import EXACT
 
 SERVE = "vllm.entrypoints.openai.api_server"  # `vllm serve`, whose command the CPU build cannot run
+DEV_MODE = "VLLM_SERVER_DEV_MODE"  # opens the way for weights
 SECONDS_TO_END = 30.0
 ERROR = re.compile(r"(?:^|\] )(\w+(?:Error|Exception): .+)$", re.MULTILINE)  # the last line of a traceback
 ERRORS_TOLD = 4
@@ -80,9 +81,11 @@ def free_port(port: int = 0, host: str = "127.0.0.1") -> int:
         try:
             probe.bind((host, port))
         except OSError as error:
+            advice = (
+                "set rollout.port to another, to 0 for any, or rollout.url to the server that listens there"
+            )
             raise ValueError(
-                f"port {port} of this machine is taken ({error.strerror}); set rollout.port to another, to "
-                "0 for any, or rollout.url to the server that listens there"
+                f"port {port} of {host} cannot be had ({error.strerror}){f'; {advice}' if port else ''}"
             ) from error
         return int(probe.getsockname()[1])
 
@@ -93,9 +96,8 @@ def _environment(gpus: str | None) -> dict[str, str]:
         for name, value in os.environ.items()
         if name not in launcher.VARIABLES and name != "VLLM_ENABLE_V1_MULTIPROCESSING"
     }
-    # The first opens the way for weights.
-    needed = {"VLLM_SERVER_DEV_MODE": "1", "VLLM_NO_USAGE_STATS": "1"} | EXACT
-    return kept | needed | ({} if gpus is None else {"CUDA_VISIBLE_DEVICES": gpus})
+    needed = {DEV_MODE: "1", "VLLM_NO_USAGE_STATS": "1"}
+    return EXACT | kept | needed | ({} if gpus is None else {"CUDA_VISIBLE_DEVICES": gpus})
 
 
 def _die_with_parent() -> None:

@@ -12,7 +12,8 @@ import gc
 import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from concurrent.futures import InvalidStateError
+from contextlib import contextmanager, nullcontext, suppress
 from multiprocessing.connection import wait
 from threading import Thread
 from typing import Any, Literal
@@ -38,6 +39,7 @@ from rlaudio.rollout.vllm_setup import (
     CPU_BLOCK,
     CPU_PROMPTS,
     cache_memory,
+    check_device,
     check_sizes,
     check_vllm,
     memory_advice,
@@ -94,6 +96,7 @@ class Vllm(EngineWorker):
             )
         check_sizes(max_model_len, max_sequences, memory_share, kv_cache_gb)
         check_room(family, max_model_len)
+        check_device(family)
         check_vllm(on_gpu)
         self.opened_together = engine == "inside"
         set_environment(on_gpu, beside=engine == "beside")
@@ -129,7 +132,8 @@ class Vllm(EngineWorker):
             canary_tolerance=canary_tolerance,
         )
         if opened and family.has_adapter:  # the folder holds its base alone
-            self._send(opened, "opening")
+            with _closed_after_failure(opened):
+                self._send(opened, "opening")
 
 
 class _Engine:
@@ -153,6 +157,7 @@ class _Engine:
         self._lost = ""  # why the engine cannot be used any more
         self._sleeps = sleep
         self._beside = beside
+        self._failures = (Exception,) if beside else ()  # what a call raises that failed in another process
         self._step_tokens = arguments["max_num_batched_tokens"]
         self._send: SendWeights | None = None
         if not beside and os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] == "1":
@@ -161,7 +166,7 @@ class _Engine:
                 "reach it; unset it"
             )
         _free_cached_memory(beside)
-        with _threads_kept(threads), _by_itself() if beside else nullcontext():
+        with _threads_kept(threads), _own_gpu_alone() if beside else nullcontext():
             from vllm import LLM
 
             try:
@@ -188,7 +193,8 @@ class _Engine:
         self.vocabulary: int = self._llm.llm_engine.model_config.get_vocab_size()
         if beside:
             _fail_when_it_ends(self._llm)
-            self._send = ipc_sender(self._llm)
+            with _closed_after_failure(self):
+                self._send = ipc_sender(self._llm)
 
     def sample(
         self, prompts: Sequence[Prompt], sampling: Sampling, report: int, seeds: Sequence[int]
@@ -203,8 +209,9 @@ class _Engine:
             for seed in seeds
         ]
         outputs = []
-        with _threads_kept(self._threads), self._alive("sampled", AssertionError):
+        with _threads_kept(self._threads), self._alive("woke", *self._failures):
             self._wake()
+        with _threads_kept(self._threads), self._alive("sampled", AssertionError):
             for part in together(prompts, sampling.group_size, self._step_tokens):
                 requests = [engine_request(self.family, prompt) for prompt in prompts[part]]
                 outputs += self._llm.generate(requests, asked[part], use_tqdm=False)
@@ -221,13 +228,13 @@ class _Engine:
     def update(self, weights: Iterable[tuple[str, torch.Tensor]], version: int) -> None:
         """Take over tensors named as in the checkpoint, and empty every cache that depends on them.
 
-        Raises EngineDied; ValueError, KeyError and AssertionError are vLLM's, of tensors that do not fit.
+        Raises EngineDied; of tensors that do not fit an engine in this process ValueError, KeyError or
+        AssertionError, which are vLLM's.
         """
         if self._lost:
             raise EngineDied(f"{self._lost}; make a new worker")
         self._lost = "the engine lost its weights in an update that failed"
-        deaths = (Exception,) if self._beside else ()  # all that its process says when a call fails there
-        with _threads_kept(self._threads), self._alive("took weights over", *deaths):
+        with _threads_kept(self._threads), self._alive("took weights over", *self._failures):
             self._wake("weights")
             if self._send is None:
                 self._llm.collective_rpc("reload_weights", kwargs={"weights_iterator": iter(weights)})
@@ -244,10 +251,10 @@ class _Engine:
         """
         if self._sleeps and self.awake and not self._lost:
             try:
-                with self._alive("fell asleep", AssertionError):  # also where others took memory meanwhile
+                with self._alive("fell asleep", AssertionError, *self._failures):
                     self._llm.sleep(level=1)
-            except EngineDied as death:
-                logger.warning("%s; it holds no memory", death)  # the next call tells who can open another
+            except EngineDied as death:  # the next call raises it again
+                logger.warning("%s; it may still hold memory", death)
             self.awake = False
 
     def close(self) -> None:
@@ -269,16 +276,16 @@ class _Engine:
             torch.accelerator.empty_host_cache()  # where the weights of a sleeping engine were
 
     @contextmanager
-    def _alive(self, did: str, *deaths: type[Exception]) -> Iterator[None]:
+    def _alive(self, did: str, *also: type[Exception]) -> Iterator[None]:
         """Raise EngineDied for what vLLM raises amid its work, which leaves half of it behind.
 
-        Those are RuntimeError, vLLM's own error, and `deaths`; what it refuses before is a ValueError.
+        Those are RuntimeError, vLLM's own error, and `also` these; what it refuses before is a ValueError.
         """
         from vllm.exceptions import VLLMServerError
 
         try:
             yield
-        except (RuntimeError, VLLMServerError, *deaths) as error:
+        except (RuntimeError, VLLMServerError, *also) as error:
             self._lost = f"the engine died while it {did}"
             raise EngineDied(f"vLLM died while it {did}: {type(error).__name__}: {error}") from error
 
@@ -328,17 +335,28 @@ def _free_cached_memory(beside: bool) -> None:
 
 
 @contextmanager
-def _by_itself() -> Iterator[None]:
-    """A process started now is none of the launcher's, and sees the GPU of this one alone."""
-    gpu = visible_gpus()[torch.cuda.current_device()] if torch.cuda.is_available() else ""
-    names = (*launcher.VARIABLES, "CUDA_VISIBLE_DEVICES")
-    kept = {name: os.environ.pop(name) for name in names if name in os.environ}
-    os.environ["CUDA_VISIBLE_DEVICES"] = gpu
+def _own_gpu_alone() -> Iterator[None]:
+    """A process that is started meanwhile sees the GPU of this one and no other."""
+    before = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if torch.cuda.is_available():
+        os.environ["CUDA_VISIBLE_DEVICES"] = visible_gpus()[torch.cuda.current_device()]
     try:
         yield
     finally:
-        del os.environ["CUDA_VISIBLE_DEVICES"]
-        os.environ.update(kept)
+        if before is not None:
+            os.environ["CUDA_VISIBLE_DEVICES"] = before
+        else:
+            os.environ.pop("CUDA_VISIBLE_DEVICES", None)
+
+
+@contextmanager
+def _closed_after_failure(engine: _Engine) -> Iterator[None]:
+    """Close the engine if what follows its opening fails."""
+    try:
+        yield
+    except BaseException:
+        engine.close()
+        raise
 
 
 def _fail_when_it_ends(llm: Any) -> None:
@@ -353,8 +371,9 @@ def _fail_when_it_ends(llm: Any) -> None:
         wait(end)
         resources.engine_dead = True  # what is called from now on fails at once
         answers.put(EngineDeadError())
-        for result in [one for one in results.values() if not one.done()]:
-            result.set_exception(EngineDeadError())
+        for result in list(results.values()):
+            with suppress(InvalidStateError):  # it has been answered
+                result.set_exception(EngineDeadError())
 
     Thread(target=watch, name="the engine's end", daemon=True).start()
 

@@ -36,13 +36,15 @@ from rlaudio.rollout.canary import CanaryError, check_room
 from rlaudio.rollout.completions import SampledTokens
 from rlaudio.rollout.engine_worker import Engine, EngineWorker
 from rlaudio.rollout.http import NoAnswer, Refused, Service
-from rlaudio.rollout.server_process import SERVE, ServerProcess, free_port
+from rlaudio.rollout.server_process import DEV_MODE, SERVE, ServerProcess, free_port
 from rlaudio.rollout.vllm_requests import HttpPrompts, reading, sampling_options, together, whole_groups
 from rlaudio.rollout.vllm_setup import (
     CPU_BLOCK,
     CPU_PROMPTS,
+    EXACT,
     VERSION,
     cache_memory,
+    check_device,
     check_sizes,
     check_vllm,
     memory_advice,
@@ -63,7 +65,7 @@ AT_ONCE = 128  # requests in flight; a server queues what it has no room for
 class VllmServer(EngineWorker):
     """A rollout worker on `vllm serve`, which runs at `url` or, without one, is started here.
 
-    A server started here takes `gpus` ("4,5"; None: those that this process sees), splits the model over
+    A server started here takes `gpus` ("4,5", which training does not use), splits the model over
     `tensor_parallel` of them, listens on `port`, 0 for any free one, and must answer within `start_seconds`.
     In a run of several processes the first starts it and sends weights, and all ask.
 
@@ -103,6 +105,7 @@ class VllmServer(EngineWorker):
         _check_place(on_gpu, url, port, gpus, tensor_parallel, weights)
         check_sizes(max_model_len, max_sequences, memory_share, kv_cache_gb)
         check_room(family, max_model_len)
+        check_device(family)
         check_vllm(on_gpu)
         missing = unsupported(family)
         if missing:
@@ -115,7 +118,7 @@ class VllmServer(EngineWorker):
             | _of_device(on_gpu, max_model_len, kv_cache_gb, memory_share, tensor_parallel)
             | ({"weight_transfer_config": {"backend": "nccl"}} if by_nccl else {})
         )
-        wanted = _Wanted(family.path, max_model_len, flags, start_seconds)
+        wanted = _Wanted(family.path, max_model_len, flags, start_seconds, EXACT if on_gpu else {})
         self._processes = join()
         machines = set(self._processes.gather(socket.gethostname()))
         if url is None and len(machines) > 1:
@@ -187,13 +190,15 @@ class _Wanted:
     max_model_len: int
     flags: tuple[str, ...]
     start_seconds: float
+    environment: dict[str, str]
 
     def command(self, url: str) -> str:
         """What starts one at this address."""
         there = urllib.parse.urlsplit(url)
         host = "127.0.0.1" if there.hostname in ("127.0.0.1", "localhost") else "0.0.0.0"
         flags = [*map(_quoted, self.flags), "--host", host, "--port", str(there.port or 80)]
-        return " ".join(["VLLM_SERVER_DEV_MODE=1 python -m", SERVE, *flags])
+        environment = [f"{name}={value}" for name, value in ({DEV_MODE: "1"} | self.environment).items()]
+        return " ".join([*environment, "python -m", SERVE, *flags])
 
 
 class _Server:

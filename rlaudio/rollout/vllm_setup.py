@@ -8,10 +8,13 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from rlaudio.models.family import ModelFamily
+from rlaudio.processes import visible_gpus
 
 VERSION = "0.32.0"  # what was tested; weight transfer and audio input change between versions
-EXACT = {"TRITON_F32_DEFAULT": "ieee"}  # attention in float32 would else round as TF32 does
+EXACT = {"TRITON_F32_DEFAULT": "ieee"}  # Triton would use TF32 in float32 attention
 CPU_CACHE_GB = 1.0
 CPU_PROMPTS = 16  # of the greatest length that one step of the engine must take whole, see `together`
 CPU_BLOCK = 32  # vLLM's own 128 would leave short prompts out of the prefix cache
@@ -46,6 +49,16 @@ def check_sizes(
         raise ValueError(f"rollout.memory_share is {memory_share:g}; expected more than 0 and at most 1")
     if kv_cache_gb is not None and kv_cache_gb <= 0:
         raise ValueError(f"rollout.kv_cache_gb is {kv_cache_gb:g}; expected more than 0")
+
+
+def check_device(family: ModelFamily) -> None:
+    """Raises ValueError for a model on another GPU than the process's own, on which vLLM would open."""
+    index = family.device.index
+    if family.device.type == "cuda" and index is not None and index != torch.cuda.current_device():
+        raise ValueError(
+            f"model.device is cuda:{index}, and vLLM takes the process's first GPU; expected 'cuda': choose "
+            f"the GPU by CUDA_VISIBLE_DEVICES={visible_gpus()[index]}"
+        )
 
 
 def cache_memory(share: float, kv_cache_gb: float | None, on_gpu: bool) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Weights from GPU to GPU, by vLLM's own weight transfer.
 
-It has not been run on a GPU yet; its tests put stand-ins for NCCL's broadcast and CUDA's memory handles.
+It has not been run on a GPU yet: its tests replace NCCL's broadcast and CUDA's memory handles by stand-ins.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from rlaudio.rollout.http import NoAnswer
 
 
 class SendWeights(Protocol):
-    """Sends tensors named as in the checkpoint from GPU to GPU, by vLLM's own weight transfer."""
+    """Sends tensors named as in the checkpoint to an engine."""
 
     def __call__(self, weights: Iterable[tuple[str, torch.Tensor]]) -> None:
         """Send them; the engine has taken them over when this returns."""
@@ -40,7 +40,9 @@ def ipc_sender(llm: Any) -> SendWeights:
     def send(weights: Iterable[tuple[str, torch.Tensor]]) -> None:
         named = list(weights)
         sizes = [tensor.nbytes for _, tensor in named]
-        buffer = max(min(sum(sizes), LARGEST_BUFFER), *sizes)  # an embedding of 7B is larger than the default
+        buffer = max(
+            [min(sum(sizes), LARGEST_BUFFER), *sizes]
+        )  # an embedding of 7B is larger than the default
         llm.start_weight_update()
         for part in packed_ipc_producer(iter(named), gpu, itemgetter(1), buffer):
             update = asdict(part)
@@ -55,7 +57,8 @@ def ipc_sender(llm: Any) -> SendWeights:
 def nccl_sender(url: str, engine_gpus: int, host: str, port: int) -> SendWeights:
     """To a server whose `engine_gpus` GPUs meet this process at host:port. It and this raise NoAnswer.
 
-    After docs.vllm.ai/en/v0.32.0/training/weight_transfer; this process is the only sender.
+    A server that dies amid a broadcast may leave this process waiting in NCCL. After
+    docs.vllm.ai/en/v0.32.0/training/weight_transfer; this process is the only sender.
     """
     from vllm.distributed.weight_transfer import HTTPVLLMWeightSyncClient, WeightTransferTrainerFactory
     from vllm.distributed.weight_transfer.base import ParamMeta, WeightSource
@@ -83,9 +86,11 @@ def nccl_sender(url: str, engine_gpus: int, host: str, port: int) -> SendWeights
 
     def send(weights: Iterable[tuple[str, torch.Tensor]]) -> None:
         source.weights = list(weights)
-        with _answered():
-            sender.send_weights()
-        source.weights = ()
+        try:
+            with _answered():
+                sender.send_weights()
+        finally:
+            source.weights = ()
 
     return send
 
@@ -101,3 +106,5 @@ def _answered() -> Iterator[None]:
         if error.response is not None and error.response.status_code < 500:
             raise
         raise NoAnswer(str(error)) from error
+    except RuntimeError as error:  # of NCCL, or of the store where both sides meet
+        raise NoAnswer(f"weights were not sent: {error}") from error

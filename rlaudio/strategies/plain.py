@@ -101,10 +101,7 @@ class Plain:
                 self._masters[name].copy_(tensor)
 
     def close(self) -> None:
-        """Let go of the optimizer's averages and the master weights."""
-        self.optimizer.state.clear()
-        self.optimizer.param_groups.clear()
-        self._masters.clear()
+        """Nothing to give back."""
 
 
 def _master(parameter: torch.nn.Parameter) -> torch.Tensor:

@@ -235,6 +235,6 @@ def _join_deepspeed() -> None:
     os.environ.setdefault("LOCAL_RANK", "0")
     if not dist.is_initialized():
         dist.init_process_group(backend(), store=dist.HashStore(), rank=0, world_size=1)
-    if not torch.cuda.is_available():  # there it would be compiled for 25 s; gloo does the same
+    if not torch.cuda.is_available():  # on a CPU it would be compiled for 25 s; gloo does the same
         deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
     deepspeed.init_distributed(dist_init_required=False)

@@ -19,6 +19,7 @@ def test_the_runner_that_vllm_takes_on_a_gpu_keeps_the_contract(needs_vllm):
         cwd=Path(__file__).parents[2],
         capture_output=True,
         text=True,
+        timeout=900,
     )
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
-    assert "11 passed" in done.stdout
+    assert " passed" in done.stdout and "skipped" not in done.stdout

@@ -83,7 +83,7 @@ def test_where_no_other_engine_opens_the_run_stops_as_where_it_died(policy):
 
     worker = Reopened(Once, policy)
     Mortal.deaths = 1
-    with pytest.raises(EngineDied, match=r"died, and another one does not open: no server answers"):
+    with pytest.raises(EngineDied, match=r"died, and no other one takes its place: no server"):
         worker.generate(prompts_of(policy), WARM, KEY)
 
 

@@ -89,7 +89,7 @@ def test_what_a_server_refuses_is_told_from_what_it_fails_at(elsewhere):
 
 def test_a_port_that_is_taken_is_refused_and_free_ones_are_found(elsewhere):
     taken = int(elsewhere.url.rpartition(":")[2])
-    with pytest.raises(ValueError, match=rf"port {taken} .* is taken .*rollout\.port .*rollout\.url"):
+    with pytest.raises(ValueError, match=rf"port {taken} .* cannot be had .*rollout\.port .*rollout\.url"):
         ServerProcess((), port=taken)
     assert free_port() != taken
 

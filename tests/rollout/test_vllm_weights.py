@@ -4,6 +4,8 @@ What is sent, when and to whom is as on a GPU; `without_cuda` stands in for how 
 """
 
 import os
+import signal
+from contextlib import closing
 from pathlib import Path
 from threading import Timer
 
@@ -47,16 +49,16 @@ def test_weights_broadcast_to_a_server_are_those_it_samples_from(transfer, famil
     flags = vllm_server._of_device
     transferring = {"weight_transfer_config": {"backend": "nccl"}}
     monkeypatch.setattr(vllm_server, "_of_device", lambda *given: flags(*given) | transferring)
-    worker, prompts = VllmServer(family), prompts_of(family)
-    worker._engine.send = _by_nccl(worker._engine.service)
-    before = worker.generate(prompts, WARM, KEY)
-    for version in (1, 2):
-        worker.load_weights(nudge(family, seed=version), version=version)
-        after = worker.generate(prompts, WARM, KEY)
-        assert largest_gap(family, after, WARM) < 1e-4
-        assert {c.weights_version for group in after for c in group.completions} == {version}
+    prompts = prompts_of(family)
+    with closing(VllmServer(family)) as worker:
+        worker._engine.send = _by_nccl(worker._engine.service)
+        before = worker.generate(prompts, WARM, KEY)
+        for version in (1, 2):
+            worker.load_weights(nudge(family, seed=version), version=version)
+            after = worker.generate(prompts, WARM, KEY)
+            assert largest_gap(family, after, WARM) < 1e-4
+            assert {c.weights_version for group in after for c in group.completions} == {version}
     assert largest_gap(family, before, WARM) > 0.1
-    worker.close()
 
 
 # --- beside ---------------------------------------------------------------------------------------
@@ -88,44 +90,61 @@ def test_weights_handed_to_an_engine_that_sleeps_beside_are_those_it_samples_fro
 
     largest = max(tensor.nbytes for _, tensor in family.checkpoint_weights())
     monkeypatch.setattr(packed_tensor, "DEFAULT_PACKED_BUFFER_SIZE_BYTES", largest // 2)
-    worker, prompts = beside(family), prompts_of(family)
-    before = worker.generate(prompts, WARM, KEY)
-    for version in (1, 2):
+    prompts = prompts_of(family)
+    with closing(beside(family)) as worker:
+        before = worker.generate(prompts, WARM, KEY)
+        for version in (1, 2):
+            worker.sleep()
+            assert not worker._engine.awake
+            worker.load_weights(nudge(family, seed=version), version=version)
+            after = worker.generate(prompts, WARM, KEY)
+            assert largest_gap(family, after, WARM) < 1e-4
         worker.sleep()
-        assert not worker._engine.awake
-        worker.load_weights(nudge(family, seed=version), version=version)
-        after = worker.generate(prompts, WARM, KEY)
-        assert largest_gap(family, after, WARM) < 1e-4
-    worker.sleep()
-    assert tokens(worker.generate(prompts, WARM, KEY)) == tokens(after)
+        assert tokens(worker.generate(prompts, WARM, KEY)) == tokens(after)
     assert largest_gap(family, before, WARM) > 0.1
-    worker.close()
-    assert os.environ["WORLD_SIZE"] == "2"
+
+
+@pytest.mark.slow
+def test_an_engine_beside_that_does_not_wake_is_opened_anew(apart, family):
+    """A call that fails in its process, as for want of memory, comes back as a bare Exception."""
+
+    def fail(tags):
+        raise Exception("Call to wake_up method failed: out of memory")
+
+    prompts = prompts_of(family)
+    with closing(Reopened(beside, family)) as worker:
+        expected = tokens(worker.generate(prompts, WARM, KEY))
+        engine = worker.worker._engine
+        engine._llm = Tampered(engine._llm, wake_up=fail)
+        worker.sleep()
+        assert tokens(worker.generate(prompts, WARM, KEY)) == expected
+        assert worker.reopened == 1
 
 
 @pytest.mark.slow
 def test_an_engine_beside_that_is_killed_is_opened_anew(apart, family):
     """vLLM alone would wait for ever for a process that is killed amid a call."""
-    worker, prompts = Reopened(beside, family), prompts_of(family)
-    worker.load_weights(nudge(family), version=1)
-    expected = tokens(worker.generate(prompts, WARM, KEY))
-    kill_amid(worker.worker._engine, "sleep")
-    worker.sleep()
-    worker.load_weights(nudge(family, size=0.0), version=2)
-    assert worker.reopened == 1
-    kill_amid(worker.worker._engine, "generate")
-    assert tokens(worker.generate(prompts, WARM, KEY)) == expected
-    assert worker.reopened == 2
-    worker.close()
+    prompts = prompts_of(family)
+    with closing(Reopened(beside, family)) as worker:
+        worker.load_weights(nudge(family), version=1)
+        expected = tokens(worker.generate(prompts, WARM, KEY))
+        kill_amid(worker.worker._engine, "sleep")
+        worker.sleep()
+        worker.load_weights(nudge(family, size=0.0), version=2)
+        assert worker.reopened == 1
+        kill_amid(worker.worker._engine, "generate")
+        assert tokens(worker.generate(prompts, WARM, KEY)) == expected
+        assert worker.reopened == 2
 
 
 def kill_amid(engine, call):
-    """Have the process of an engine beside killed when `call` has begun, or soon after."""
+    """Have the process of an engine beside killed amid `call`."""
     llm = engine._llm
     (process,) = llm.llm_engine.engine_core.resources.engine_manager.processes
 
     def killed(*arguments, **options):
-        Timer(0.02, process.kill).start()
+        os.kill(process.pid, signal.SIGSTOP)  # so that the call waits for it, however fast the machine is
+        Timer(0.2, process.kill).start()
         return getattr(llm, call)(*arguments, **options)
 
     engine._llm = Tampered(llm, **{call: killed})
