@@ -95,7 +95,6 @@ class Vllm(EngineWorker):
                 "expected 'inside'"
             )
         check_sizes(max_model_len, max_sequences, memory_share, kv_cache_gb)
-        check_room(family, max_model_len)
         check_device(family)
         check_vllm(on_gpu)
         self.opened_together = engine == "inside"
@@ -110,6 +109,7 @@ class Vllm(EngineWorker):
         if missing:
             logger.warning("%s; the model itself samples", missing)
         else:
+            check_room(family, max_model_len)
             opened = _Engine(
                 family,
                 beside=engine == "beside",

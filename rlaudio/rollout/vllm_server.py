@@ -104,12 +104,12 @@ class VllmServer(EngineWorker):
         on_gpu = family.device.type == "cuda"
         _check_place(on_gpu, url, port, gpus, tensor_parallel, weights)
         check_sizes(max_model_len, max_sequences, memory_share, kv_cache_gb)
-        check_room(family, max_model_len)
         check_device(family)
         check_vllm(on_gpu)
         missing = unsupported(family)
         if missing:
             raise ValueError(f"{missing}; set rollout.use to transformers")
+        check_room(family, max_model_len)
         by_nccl = on_gpu and weights != "folder"
         flags = _flags(
             {"model": family.path}

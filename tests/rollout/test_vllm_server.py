@@ -22,6 +22,7 @@ from rlaudio.rollout import vllm_server
 from rlaudio.rollout.http import NoAnswer, Refused, Service
 from rlaudio.rollout.reopened import Reopened
 from rlaudio.rollout.server_process import ServerProcess, free_port
+from rlaudio.rollout.vllm import Vllm
 from rlaudio.rollout.vllm_server import VllmServer, _Server, own_address
 from rlaudio.rollout.vllm_setup import VERSION
 from rlaudio.rollout.vllm_weights import _answered
@@ -252,7 +253,6 @@ def test_a_server_of_another_model_is_refused_before_weights_break_it(
         ),
         ({"tensor_parallel": 2}, r"are for GPUs; expected none with a model on a CPU"),
         ({"max_model_len": 0}, r"rollout\.max_model_len is 0; expected at least 1"),
-        ({"max_model_len": 20}, r"rollout\.max_model_len is 20; expected at least \d{3}: so much take"),
         ({"kv_cache_gb": -1.0}, r"rollout\.kv_cache_gb is -1; expected more than 0"),
         ({"memory_share": 1.5}, r"rollout\.memory_share is 1\.5; expected more than 0 and at most 1"),
     ],
@@ -260,6 +260,12 @@ def test_a_server_of_another_model_is_refused_before_weights_break_it(
 def test_options_that_mean_nothing_are_refused(policy, options, said):
     with pytest.raises(ValueError, match=said):
         VllmServer(policy, **options)
+
+
+@pytest.mark.parametrize("worker", [Vllm, VllmServer])
+def test_too_little_room_for_the_canary_is_refused_before_an_engine_opens(needs_vllm, policy, worker):
+    with pytest.raises(ValueError, match=r"max_model_len is 20; expected at least \d{3}: so much take"):
+        worker(policy, max_model_len=20)
 
 
 def test_options_that_exclude_each_other_are_refused(policy):
