@@ -12,11 +12,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from click.testing import CliRunner
 from safetensors.torch import load_file
 
 from rlaudio import pipeline, plugins
-from rlaudio.cli import main
 from rlaudio.data.audiomcq import write_audiomcq
 from rlaudio.processes import Processes
 from rlaudio.recipe import load_recipe
@@ -185,12 +183,11 @@ def test_an_engine_that_dies_once_changes_nothing_and_twice_stops_a_run_that_res
     assert_same_numbers(unbroken, tmp_path / "once")
     deaths.write_text("2")
     twice = tmp_path / "twice"
-    stopped = CliRunner().invoke(
-        main, ["run", str(recipe_file), "-o", f"rollout={{use: {worker}}}", "--out", str(twice)]
-    )
+    command = run_command(recipe_file, twice, "-o", f"rollout={{use: {worker}}}")
+    stopped = subprocess.run(command, capture_output=True, text=True)
     assert "Error: the engine died; so did the one before it, of the same" in stopped.stderr
     (again,) = re.findall(r"mend the cause and continue with: rlaudio (.+)", stopped.stderr)
-    assert CliRunner().invoke(main, again.split()).exit_code == 0
+    subprocess.run([sys.executable, "-m", "rlaudio.cli", *again.split()], check=True)
     assert_same_numbers(unbroken, twice)
 
 
