@@ -141,11 +141,9 @@ def backend() -> str:
 def visible_gpus() -> list[str]:
     """The GPUs that this process sees, as CUDA_VISIBLE_DEVICES names them."""
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
-    return (
-        [name.strip() for name in named.split(",")]
-        if named
-        else [str(number) for number in range(torch.cuda.device_count())]
-    )
+    if named:
+        return [name.strip() for name in named.split(",")]
+    return [str(number) for number in range(torch.cuda.device_count())]
 
 
 def _own_gpu() -> int:

@@ -537,8 +537,9 @@ def _own_folder(opened: ExitStack) -> Path:
             shutil.rmtree(owner.parent)
     path = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix=TEMPORARY)))
     lock = opened.enter_context((path / "new").open("w"))
-    fcntl.flock(lock, fcntl.LOCK_EX)
-    (path / "new").rename(path / "owner")  # held before it can be seen
+    with suppress(OSError):  # a file system without locks: then nobody removes it for us
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        (path / "new").rename(path / "owner")  # held before it can be seen
     return path
 
 

@@ -40,9 +40,8 @@ def ipc_sender(llm: Any) -> SendWeights:
     def send(weights: Iterable[tuple[str, torch.Tensor]]) -> None:
         named = list(weights)
         sizes = [tensor.nbytes for _, tensor in named]
-        buffer = max(
-            [min(sum(sizes), LARGEST_BUFFER), *sizes]
-        )  # an embedding of 7B is larger than the default
+        # The embedding of 7B does not fit into vLLM's buffer, and no tensor is parted.
+        buffer = max([min(sum(sizes), LARGEST_BUFFER), *sizes])
         llm.start_weight_update()
         for part in packed_ipc_producer(iter(named), gpu, itemgetter(1), buffer):
             update = asdict(part)
