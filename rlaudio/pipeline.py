@@ -18,31 +18,31 @@ from typing import Any, Literal
 import torch
 
 from rlaudio.audio.reading import read_clip
-from rlaudio.contribution.asking import Voter, folder_digest
+from rlaudio.config.recipe import Recipe
+from rlaudio.contribution.label_summary import LabelSummary, summarise
 from rlaudio.contribution.labelling import Labels, Rule, label
-from rlaudio.contribution.summary import LabelSummary, summarise
+from rlaudio.contribution.voters import Voter, folder_digest
 from rlaudio.curricula.stage import Stage, check_stages
 from rlaudio.data.audit import audit
 from rlaudio.data.splits import check_disjoint
 from rlaudio.evaluation.accuracy import Evaluation
 from rlaudio.evaluation.from_recipe import evaluate_set
-from rlaudio.memory import peak_memory_gb
 from rlaudio.models.family import ModelFamily, resolve_model_path
-from rlaudio.pretraining.from_recipe import with_built_models
-from rlaudio.processes import ALONE, Processes, join
-from rlaudio.prompts import prompts_for
-from rlaudio.randomness import generator
-from rlaudio.recipe import Recipe
-from rlaudio.report.files import read_json, read_rows, write_json, write_rows
+from rlaudio.prompts.builder import prompts_for
 from rlaudio.report.page import write_report
-from rlaudio.report.run_folder import RECIPE, FollowedFolder, RunFolder
-from rlaudio.report.summary import build_summary
-from rlaudio.resuming import check_data, check_plugins, check_world, recipe_to_resume
 from rlaudio.rollout.reopened import Reopened, open_engine
 from rlaudio.rollout.transformers import Transformers
-from rlaudio.stages import FINAL, stage_names, train_stages
-from rlaudio.training.courses import check_stages_can_train
+from rlaudio.runs.files import read_json, read_rows, write_json, write_rows
+from rlaudio.runs.folder import RECIPE, FollowedFolder, RunFolder
+from rlaudio.runs.resuming import check_data, check_plugins, check_world, recipe_to_resume
+from rlaudio.runs.summary import build_summary
+from rlaudio.training.build import check_stages_can_train
+from rlaudio.training.stages import FINAL, stage_names, train_stages
 from rlaudio.types import Question
+from rlaudio.utils.peak_memory import peak_memory_gb
+from rlaudio.utils.processes import ALONE, Processes, join
+from rlaudio.utils.randomness import generator
+from rlaudio.worlds.pretraining.from_recipe import with_built_models
 
 logger = logging.getLogger(__name__)
 

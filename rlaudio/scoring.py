@@ -22,9 +22,9 @@ from typing import Any
 
 import numpy as np
 
-from rlaudio.plugins import Bound
-from rlaudio.processes import ALONE, Processes
+from rlaudio.config.plugins import Bound
 from rlaudio.types import Completion, Group, Prompt, Question, RewardFailure, ScoredGroup
+from rlaudio.utils.processes import ALONE, Processes
 
 logger = logging.getLogger(__name__)
 

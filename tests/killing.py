@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from rlaudio import pipeline
-from rlaudio.recipe import load_recipe
-from rlaudio.report.run_folder import RunFolder
+from rlaudio.config.recipe import load_recipe
+from rlaudio.runs.folder import RunFolder
 
 WRITING = os.O_WRONLY | os.O_RDWR
 _context = multiprocessing.get_context("forkserver")

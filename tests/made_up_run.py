@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
+from rlaudio.contribution.label_summary import summarise
 from rlaudio.contribution.labelling import Labels, Rule
-from rlaudio.contribution.summary import summarise
 from rlaudio.contribution.voting import Votes
 from rlaudio.evaluation.accuracy import CONTROLS, Evaluation, Row
-from rlaudio.report.files import write_rows
-from rlaudio.report.run_folder import RunFolder
-from rlaudio.report.summary import build_summary
+from rlaudio.runs.files import write_rows
+from rlaudio.runs.folder import RunFolder
+from rlaudio.runs.summary import build_summary
 from rlaudio.types import Clip, Completion, Group, Prompt, Question, ScoredGroup
 
 RECIPE = """\

@@ -24,16 +24,16 @@ from rlaudio.algorithms.grpo import GRPO
 from rlaudio.algorithms.ppo import PPO
 from rlaudio.algorithms.sft import SFT
 from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
-from rlaudio.processes import ALONE, Processes, join, leave
 from rlaudio.rollout.targets import Targets
 from rlaudio.rollout.transformers import Transformers
-from rlaudio.strategies.plain import Plain
-from rlaudio.strategies.strategy import OptimizerSettings
 from rlaudio.training.credit import assign_credit
 from rlaudio.training.learner import Batching, Learner
 from rlaudio.training.sampling import Sampled
 from rlaudio.training.signals import observe
+from rlaudio.training.strategies.plain import Plain
+from rlaudio.training.strategies.strategy import OptimizerSettings
 from rlaudio.types import Group, Sampling, ScoredGroup
+from rlaudio.utils.processes import ALONE, Processes, join, leave
 from tests.conftest import TINY, make_prompt
 
 # AdamW moves a weight of gradient 1e-9 as far as any other, so rounding shows in the weights as a share of
@@ -101,7 +101,7 @@ CASES = {
 
 def strategies() -> dict[str, Any]:
     """Every strategy whose updates must be those of plain torch, by name."""
-    from rlaudio.strategies.zero import Zero
+    from rlaudio.training.strategies.zero import Zero
 
     zero = {f"zero {stage}": partial(Zero, stage=stage, whole_below=0) for stage in (0, 1, 2, 3)}
     offloaded = {

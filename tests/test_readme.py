@@ -5,13 +5,13 @@ from pathlib import Path
 
 from click.testing import CliRunner
 
-from rlaudio.algorithms.rehearsal import rehearse
+from rlaudio.algorithms.dry_run import rehearse
 from rlaudio.cli import main
-from rlaudio.comparison.grid import read_comparison
+from rlaudio.compare.grid import read_comparison
+from rlaudio.config.plugins import bind
+from rlaudio.config.recipe import load_recipe
 from rlaudio.data.audiomcq import audiomcq
-from rlaudio.metrics import markdown_table
-from rlaudio.plugins import bind
-from rlaudio.recipe import load_recipe
+from rlaudio.runs.metrics import markdown_table
 from tests.factories import make_completion, make_question
 
 ROOT = Path(__file__).parent.parent

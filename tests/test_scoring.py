@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlaudio.plugins import bind
-from rlaudio.processes import Processes
+from rlaudio.config.plugins import bind
 from rlaudio.scoring import RewardError, Scorer
+from rlaudio.utils.processes import Processes
 from tests.factories import make_group, make_question
 
 TEXTS = ("<answer>a dog</answer>", "a dog", "<answer>a cat</answer>", "a cat")

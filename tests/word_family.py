@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from rlaudio.prompts import PromptBuilder
+from rlaudio.prompts.builder import PromptBuilder
 from rlaudio.types import Clip, Prompt, Question
 from tests.factories import make_question
 

@@ -14,10 +14,10 @@ from bench_floor import flops_of_update
 from bench_rows import Figure
 from bench_thinker import MIDDLE, learner, rows_of_noise, thinker
 
-from rlaudio.memory import peak_memory_gb
 from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
 from rlaudio.training.packing import Row, pack, repeated
 from rlaudio.training.policy import token_logprobs
+from rlaudio.utils.peak_memory import peak_memory_gb
 
 FORMS = {"shared": True, "repeated": False}  # name -> prompt_once
 IN_ONE_PIECE = 10**6  # micro-batch tokens: neither form is cut up

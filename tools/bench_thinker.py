@@ -11,11 +11,11 @@ import numpy as np
 
 from rlaudio.algorithms.grpo import GRPO
 from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
-from rlaudio.pretraining.blank import Size, train_tokenizer, write_blank_model
-from rlaudio.strategies.strategy import OptimizerSettings
 from rlaudio.training.learner import Batching, Learner
 from rlaudio.training.packing import Branch, Row
+from rlaudio.training.strategies.strategy import OptimizerSettings
 from rlaudio.types import Clip, Question
+from rlaudio.worlds.pretraining.blank_model import Size, train_tokenizer, write_blank_model
 
 # About 8, 10 and 55 million parameters.
 SMALL = Size(hidden=320, layers=5, feed_forward=896, audio_hidden=192, audio_layers=3, mels=128)

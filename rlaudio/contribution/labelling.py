@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from rlaudio.answers import Mode, matches
-from rlaudio.contribution.asking import Silence, Voter, ask_in_silence, journal_path, orders_of
+from rlaudio.contribution.voters import Silence, Voter, ask_in_silence, journal_path, orders_of
 from rlaudio.contribution.voting import Votes, is_weak
 from rlaudio.data.audiomcq import LABELS_FILE
 from rlaudio.types import GREEDY_ANSWER_TOKENS, Question

@@ -9,8 +9,8 @@ from typing import Literal
 
 import numpy as np
 
-from rlaudio.randomness import generator
 from rlaudio.types import Contribution, Question
+from rlaudio.utils.randomness import generator
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rlaudio.audio.reading import TooLong, clip_seconds, read_clip
-from rlaudio.text_table import counted
 from rlaudio.types import Question
+from rlaudio.utils.text_table import counted
 
 _EXAMPLES = 5
 

@@ -21,12 +21,12 @@ from rlaudio.evaluation.statistics import (
     mcnemar_p_value,
     paired_bootstrap_interval,
 )
-from rlaudio.processes import ALONE, Processes
-from rlaudio.progress import progress
-from rlaudio.prompts import Control, PromptBuilder
+from rlaudio.prompts.builder import Control, PromptBuilder
 from rlaudio.rollout.worker import RolloutWorker
-from rlaudio.text_table import percent, text_table
 from rlaudio.types import GREEDY_ANSWER_TOKENS, Question, greedy
+from rlaudio.utils.processes import ALONE, Processes
+from rlaudio.utils.progress import progress
+from rlaudio.utils.text_table import percent, text_table
 
 CONTROLS: tuple[Control, ...] = ("audio", "silence", "mismatch")
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rlaudio.answers.unparsed import warn_if_unparsed
+from rlaudio.config.recipe import Recipe
 from rlaudio.evaluation.accuracy import Evaluation, evaluate
 from rlaudio.models.family import ModelFamily
-from rlaudio.processes import ALONE, Processes
-from rlaudio.prompts import prompts_for
-from rlaudio.recipe import Recipe
+from rlaudio.prompts.builder import prompts_for
 from rlaudio.rollout.worker import RolloutWorker
 from rlaudio.types import Question
+from rlaudio.utils.processes import ALONE, Processes
 
 
 def evaluate_set(

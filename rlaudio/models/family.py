@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
-from rlaudio.models.branching import Branching
+from rlaudio.models.shared.branching import Branching
 from rlaudio.types import Clip, Prompt, Question
 
 TINY_FOLDER = Path(__file__).parent / "tiny"

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rlaudio.models.sizes import Decoder, ModelSize, Tower
+from rlaudio.models.shared.sizes import Decoder, ModelSize, Tower
 
 
 @dataclass(frozen=True, kw_only=True)

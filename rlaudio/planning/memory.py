@@ -26,7 +26,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from rlaudio.models.sizes import ModelSize
+from rlaudio.models.shared.sizes import ModelSize
 from rlaudio.planning.tokens import Attention, StepTokens
 
 LOGIT_BYTES = 20

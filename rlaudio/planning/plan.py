@@ -16,19 +16,19 @@ from typing import Any, Literal
 from tokenizers import Tokenizer
 
 from rlaudio.answers import sft_target
+from rlaudio.config.recipe import Recipe
 from rlaudio.curricula.stage import Stage
-from rlaudio.models.sizes import ModelSize, Part, describe
+from rlaudio.models.shared.sizes import ModelSize, Part, describe
 from rlaudio.planning import flops, memory, seconds
 from rlaudio.planning.flops import Pass, Work
 from rlaudio.planning.hardware import Hardware
 from rlaudio.planning.memory import MemoryRow, Running, Sampling, Sharing
 from rlaudio.planning.seconds import Phase
 from rlaudio.planning.tokens import Attention, StepTokens
-from rlaudio.prompts import render_user_text
-from rlaudio.randomness import generator
-from rlaudio.recipe import Recipe
+from rlaudio.prompts.builder import render_user_text
 from rlaudio.training.policy import NARROW_SUPPORT
 from rlaudio.types import Question
+from rlaudio.utils.randomness import generator
 
 CHARACTERS_PER_TOKEN = 4  # of English, where there is no tokenizer to ask
 FRAMES_PER_SECOND = 100

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rlaudio.models.sizes import ModelSize
+from rlaudio.models.shared.sizes import ModelSize
 from rlaudio.planning.flops import Work
 from rlaudio.planning.hardware import Hardware
 from rlaudio.planning.memory import Sharing, cache_bytes

@@ -11,7 +11,7 @@ from typing import Any
 from rlaudio.planning.hardware import Hardware
 from rlaudio.planning.memory import totals
 from rlaudio.planning.plan import Plan, StagePlan
-from rlaudio.text_table import text_table
+from rlaudio.utils.text_table import text_table
 
 _WIDTH = 100  # columns
 _UNITS = {"GB": 1e9, "MB": 1e6}

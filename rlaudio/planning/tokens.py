@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
-Attention = Literal["eager", "cpu", "gpu"]  # how rlaudio/models/branching.py computes it on a device
+Attention = Literal["eager", "cpu", "gpu"]  # how rlaudio/models/shared/branching.py computes it on a device
 
 
 @dataclass(frozen=True, kw_only=True)

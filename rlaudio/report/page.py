@@ -9,15 +9,16 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from rlaudio.report.files import write_text
-from rlaudio.report.numbers import FILTERS
-from rlaudio.report.run_data import read_run
-from rlaudio.report.sections.accuracy import CONTROLS, held_out
-from rlaudio.report.sections.completions import samples
-from rlaudio.report.sections.curves import curves
+from rlaudio.report.sections.accuracy_tables import CONTROLS, held_out
 from rlaudio.report.sections.labels import labelled
+from rlaudio.report.sections.metric_curves import curves
 from rlaudio.report.sections.notices import notices
 from rlaudio.report.sections.provenance import facts, phases, versions
+from rlaudio.report.sections.samples import samples
+from rlaudio.runs.files import write_text
+from rlaudio.runs.run import read_run
+from rlaudio.utils.charts import STYLE
+from rlaudio.utils.numbers import FILTERS
 
 COMPLETIONS = 10
 
@@ -31,7 +32,7 @@ def write_report(run_folder: Path) -> Path:
     most = (run.recipe.get("report") or {}).get("completions", COMPLETIONS)
     sets = held_out(run)
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
+        loader=FileSystemLoader([Path(__file__).parent, STYLE.parent]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from rlaudio.models.family import ModelFamily, additive_mask
-from rlaudio.prompts import SYSTEM
+from rlaudio.prompts.builder import SYSTEM
 from rlaudio.types import Clip, Group, Prompt, Question, Sampling
 
 Generate = Callable[[Sequence[Prompt], Sampling, tuple[int | str, ...]], list[Group]]

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable, Sequence
 import torch
 
 from rlaudio.models.family import ModelFamily
-from rlaudio.processes import Processes
 from rlaudio.rollout.canary import CanaryError
 from rlaudio.rollout.engine_worker import EngineWorker
 from rlaudio.rollout.worker import EngineDied, RolloutWorker, SeedKey
 from rlaudio.types import Group, Prompt, Sampling
+from rlaudio.utils.processes import Processes
 
 logger = logging.getLogger(__name__)
 

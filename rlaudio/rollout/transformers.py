@@ -15,10 +15,10 @@ import numpy as np
 import torch
 
 from rlaudio.models.family import ModelFamily, additive_mask
-from rlaudio.randomness import generator
-from rlaudio.rollout.sampling import Drawn, draw
+from rlaudio.rollout.token_sampling import Drawn, draw
 from rlaudio.rollout.worker import SeedKey
 from rlaudio.types import Completion, Group, Prompt, Sampling
+from rlaudio.utils.randomness import generator
 
 
 class Transformers:

@@ -16,7 +16,7 @@ import torch
 from safetensors import SafetensorError
 
 from rlaudio.models.family import ModelFamily
-from rlaudio.processes import ALONE, Processes
+from rlaudio.utils.processes import ALONE, Processes
 
 MANIFEST = "manifest.json"  # written last; a folder without it is not a checkpoint
 LEARNER = "learner-{rank}.pt"

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from rlaudio.algorithms.algorithm import Algorithm, Samples
-from rlaudio.algorithms.rehearsal import check_advantages
+from rlaudio.algorithms.dry_run import check_advantages
 from rlaudio.training.packing import Branch, Row
 from rlaudio.training.sampling import has_spread
 from rlaudio.types import ScoredGroup

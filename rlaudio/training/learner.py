@@ -11,15 +11,15 @@ import torch
 
 from rlaudio.algorithms.algorithm import Algorithm, Tokens, completion_sum
 from rlaudio.models.family import ModelFamily
-from rlaudio.processes import ALONE, Processes
-from rlaudio.strategies.plain import Plain
-from rlaudio.strategies.strategy import OptimizerSettings, Strategy
-from rlaudio.training.company import Micro, in_step
-from rlaudio.training.nonfinite import BrokenStep
+from rlaudio.training.debug.nonfinite import BrokenStep
+from rlaudio.training.distributed import Micro, in_step
 from rlaudio.training.packing import Batch, Row, micro_batches, pack, repeated
 from rlaudio.training.policy import Distribution, Policy, PolicyOutput, token_logprobs
+from rlaudio.training.strategies.plain import Plain
+from rlaudio.training.strategies.strategy import OptimizerSettings, Strategy
 from rlaudio.training.totals import Totals
 from rlaudio.types import Prompt
+from rlaudio.utils.processes import ALONE, Processes
 
 OpenStrategy = Callable[[torch.nn.Module, OptimizerSettings, Processes], Strategy]
 

@@ -9,22 +9,22 @@ from typing import Protocol
 
 from rlaudio.algorithms.algorithm import Algorithm
 from rlaudio.curricula.stage import Stage
-from rlaudio.progress import progress
-from rlaudio.prompts import PromptBuilder
+from rlaudio.prompts.builder import PromptBuilder
 from rlaudio.rollout.one_step_off import OneStepOff
 from rlaudio.rollout.worker import RolloutWorker
 from rlaudio.training.alarms import Alarms
 from rlaudio.training.checkpoint import Cursor
 from rlaudio.training.credit import assign_credit, describe
-from rlaudio.training.learner import Learner
-from rlaudio.training.nonfinite import (
+from rlaudio.training.debug.nonfinite import (
     BrokenStep,
     refuse_nonfinite_rollouts,
     refuse_nonfinite_signals,
 )
+from rlaudio.training.learner import Learner
 from rlaudio.training.sampling import Sampled, Scores, mean_lag, requests_of_round, sample_step
 from rlaudio.training.signals import Listening, describe_signals, observe
 from rlaudio.types import Sampling, ScoredGroup
+from rlaudio.utils.progress import progress
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from rlaudio.models.branching import Branching
+from rlaudio.models.shared.branching import Branching
 from rlaudio.types import Prompt
 
 

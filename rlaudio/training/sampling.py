@@ -10,11 +10,11 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from rlaudio.curricula.stage import Stage
-from rlaudio.processes import Processes
-from rlaudio.prompts import PromptBuilder
+from rlaudio.prompts.builder import PromptBuilder
 from rlaudio.rollout.worker import RolloutWorker, SeedKey
 from rlaudio.training.packing import Row
 from rlaudio.types import Group, Prompt, Question, Sampling, ScoredGroup
+from rlaudio.utils.processes import Processes
 
 
 class Scores(Protocol):

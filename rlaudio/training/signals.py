@@ -10,12 +10,12 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 import torch
 
-from rlaudio.processes import Processes
 from rlaudio.rollout.worker import RolloutWorker, SeedKey
 from rlaudio.training.learner import Learner
 from rlaudio.training.packing import Branch, Row
 from rlaudio.training.sampling import Sampled, Scores
 from rlaudio.types import Prompt, Question, Sampling, ScoredGroup
+from rlaudio.utils.processes import Processes
 
 
 class Listening(Protocol):

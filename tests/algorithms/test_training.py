@@ -10,9 +10,9 @@ from rlaudio.algorithms.dapo import DAPO
 from rlaudio.algorithms.papo import PAPO
 from rlaudio.algorithms.ppo import PPO
 from rlaudio.rollout.transformers import Transformers
-from rlaudio.strategies.strategy import OptimizerSettings
 from rlaudio.training.credit import assign_credit
 from rlaudio.training.learner import Learner
+from rlaudio.training.strategies.strategy import OptimizerSettings
 from rlaudio.types import Sampling, ScoredGroup
 from tests.algorithms.batches import ALGORITHMS, doubles
 from tests.conftest import make_prompt

@@ -16,9 +16,9 @@ from rlaudio.rollout.canary import text_prompt
 from rlaudio.rollout.one_step_off import OneStepOff
 from rlaudio.rollout.scripted import Scripted
 from rlaudio.rollout.transformers import Transformers
-from rlaudio.rollout.vllm import Vllm
-from rlaudio.rollout.vllm_server import VllmServer
-from rlaudio.rollout.vllm_setup import check_vllm
+from rlaudio.rollout.vllm.setup import check_vllm
+from rlaudio.rollout.vllm.vllm import Vllm
+from rlaudio.rollout.vllm.vllm_server import VllmServer
 from rlaudio.rollout.worker import RolloutWorker
 from rlaudio.types import Prompt, Question, Sampling
 from tests.conftest import TINY, make_prompt

@@ -7,15 +7,15 @@ import pytest
 import torch
 
 from rlaudio.algorithms.grpo import GRPO
+from rlaudio.config.recipe import load_recipe
 from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
-from rlaudio.recipe import load_recipe
 from rlaudio.rollout.one_step_off import OneStepOff
 from rlaudio.rollout.scripted import Scripted
 from rlaudio.rollout.transformers import Transformers
-from rlaudio.strategies.strategy import OptimizerSettings
 from rlaudio.training.learner import Correction, Learner
 from rlaudio.training.packing import Branch, Row, pack
 from rlaudio.training.policy import token_logprobs
+from rlaudio.training.strategies.strategy import OptimizerSettings
 from rlaudio.types import Sampling
 from tests.conftest import TINY, make_prompt
 from tests.factories import make_prompt as made_up_prompt

@@ -5,14 +5,14 @@ import logging
 import pytest
 import torch
 
-from rlaudio.processes import Processes
 from rlaudio.rollout.canary import CanaryError
 from rlaudio.rollout.reopened import Reopened, open_engine
 from rlaudio.rollout.transformers import Transformers
-from rlaudio.rollout.vllm import Vllm
-from rlaudio.rollout.vllm_server import VllmServer
+from rlaudio.rollout.vllm.vllm import Vllm
+from rlaudio.rollout.vllm.vllm_server import VllmServer
 from rlaudio.rollout.worker import EngineDied
 from rlaudio.types import greedy
+from rlaudio.utils.processes import Processes
 from tests.rollout.conftest import KEY, WARM, nudge, prompts_of
 from tests.rollout.test_contract import largest_gap, tokens
 from tests.rollout.test_vllm import Tampered

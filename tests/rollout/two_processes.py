@@ -10,9 +10,9 @@ from pathlib import Path
 import torch
 
 from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
-from rlaudio.processes import join
-from rlaudio.rollout.vllm import Vllm
-from rlaudio.rollout.vllm_server import VllmServer
+from rlaudio.rollout.vllm.vllm import Vllm
+from rlaudio.rollout.vllm.vllm_server import VllmServer
+from rlaudio.utils.processes import join
 from tests.conftest import TINY
 from tests.rollout.conftest import KEY, WARM, nudge, prompts_of
 

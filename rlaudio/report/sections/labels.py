@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from rlaudio.report.numbers import group_title
-from rlaudio.report.run_data import Json, RunData
+from rlaudio.runs.run import Json, RunData
+from rlaudio.utils.numbers import group_title
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from rlaudio.report.numbers import percent, signed
-from rlaudio.report.sections.accuracy import HeldOut, Line
+from rlaudio.report.sections.accuracy_tables import HeldOut, Line
+from rlaudio.utils.numbers import percent, signed
 
 MANY_UNPARSED = 0.1  # share of the answers; from there on an accuracy says little about what was heard
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rlaudio.report.numbers import NO_VALUE, TIMES, duration, short_number, thousands
-from rlaudio.report.run_data import RunData
+from rlaudio.runs.run import RunData
+from rlaudio.utils.numbers import NO_VALUE, TIMES, duration, short_number, thousands
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,106 @@
+"""The folder of a comparison: one comparison, held by one process, and never quietly changed.
+
+comparison.yaml      what is compared: every arm's resolved recipe
+ARM/seed-N/          ordinary run folders
+shared/              what several of them began with
+logs/                what each of them said
+comparison.json      every number              comparison.html      the page
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from rlaudio.compare.grid import Comparison
+from rlaudio.config.schema import Recipe
+from rlaudio.runs.files import write_text
+from rlaudio.runs.folder import LOCK, take_lock
+
+FILE = "comparison.yaml"
+
+
+@contextmanager
+def open_folder(path: Path, comparison: Comparison, *, resume: bool) -> Iterator[None]:
+    """Hold the folder for a comparison while the block runs.
+
+    To resume, arms and seeds may be added; what is there may not change or disappear. Raises
+    FileExistsError for a folder with something in it unless `resume`, ValueError that says what differs,
+    BlockingIOError while another process compares there.
+    """
+    path.mkdir(parents=True, exist_ok=True)
+    with take_lock(path):
+        now = _description(comparison)
+        begun = _read(path)
+        if begun is not None and resume:
+            differing = list(_differences(begun, now))
+            if differing:
+                raise ValueError(
+                    f"{path}: the comparison there began otherwise: {'; '.join(differing)}; undo that in the "
+                    "file, or compare in a new folder with another --out"
+                )
+        elif found := sorted(entry.name for entry in path.iterdir() if entry.name != LOCK):
+            what = "a comparison" if begun is not None else ", ".join(found[:4])
+            raise FileExistsError(
+                f"{path}: the folder holds {what}; a new comparison needs an empty one; "
+                "continue the one there with --resume, or choose another with --out"
+            )
+        write_text(path / FILE, yaml.safe_dump(now, sort_keys=False, allow_unicode=True, width=110))
+        yield
+
+
+def _description(comparison: Comparison) -> dict[str, Any]:
+    """The comparison as its folder keeps it."""
+    return {
+        "name": comparison.name,
+        "base": comparison.base,
+        "note": comparison.note,
+        "baseline": comparison.baseline,
+        "seeds": list(comparison.seeds),
+        "arms": {arm.name: _dump(arm.recipe) for arm in comparison.arms},
+    }
+
+
+def _dump(recipe: Recipe) -> dict[str, Any]:
+    return recipe.model_dump(mode="json", exclude={"name", "seed"})
+
+
+def _with_new_keys(arm: Mapping[str, Any]) -> Mapping[str, Any]:
+    """An arm as it was written, with the defaults of keys that recipes did not have then."""
+    try:
+        return _dump(Recipe.model_validate({"name": "", **arm}))
+    except ValidationError:  # a key of then is gone; the differences will name it
+        return arm
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    file = path / FILE
+    return yaml.safe_load(file.read_text(encoding="utf-8")) if file.exists() else None
+
+
+def _differences(begun: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    """What results that are there would no longer stand for, in words."""
+    for name in begun["arms"]:
+        if name not in now["arms"]:
+            yield f"arm {name} is gone"
+            continue
+        was, is_now = (dict(_leaves(arm)) for arm in (_with_new_keys(begun["arms"][name]), now["arms"][name]))
+        for key in dict.fromkeys([*was, *is_now]):
+            if was.get(key) != is_now.get(key) and key != "threads":
+                yield f"arm {name}: {key} was {was.get(key)}, is {is_now.get(key)}"
+    for seed in begun["seeds"]:
+        if seed not in now["seeds"]:
+            yield f"seed {seed} is gone"
+
+
+def _leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value

@@ -1,0 +1,266 @@
+"""The page of a comparison: one self-contained HTML file about all arms.
+
+Like the page of a run it asks nothing of the network, runs no script and escapes whatever it did not write
+itself; its only links lead to the pages of the runs beside it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from rlaudio.runs.files import write_text
+from rlaudio.runs.metrics import describe
+from rlaudio.utils.charts import STYLE, Area, Mark, axis_ticks, band_chart, range_axis, range_chart
+from rlaudio.utils.numbers import FILTERS, percent, percent_mark, short_number, signed, thousands
+
+if TYPE_CHECKING:
+    from rlaudio.compare.estimates import Estimate, HeldOut
+    from rlaudio.compare.learning_curves import ArmResult
+    from rlaudio.compare.results import Results
+
+PAGE = "comparison.html"
+# Title of a row of small charts and its metric; those that no arm logged are left out.
+CURVES = (
+    ("Right answers while training", "reward/answer_correctness"),
+    ("Held-out accuracy, strong", "eval/strong_audio"),
+    ("Held-out accuracy, weak", "eval/weak_audio"),
+    ("Total reward", "reward/total"),
+    ("Completion length", "rollout/length"),
+    ("Entropy", "loss/entropy"),
+    ("Groups without spread", "group/no_spread"),
+    ("KL to the reference", "loss/kl"),
+)
+OPEN_CURVES = 3  # so many rows of charts are shown at once, the others when asked for
+
+
+def write_comparison_page(results: Results, arms: Sequence[str], folder: Path) -> Path:
+    """Write `comparison.html` into the folder of a comparison of these arms and return its path."""
+    environment = Environment(
+        loader=FileSystemLoader([Path(__file__).parent, STYLE.parent]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(FILTERS)
+    rows = list(_curve_rows(results))
+    page = environment.get_template("compare.html.j2").render(
+        results=results,
+        arms=arms,
+        facts=_facts(results, arms),
+        budgets=_budgets(results),
+        sets=[_set(held_out, results.baseline) for held_out in results.held_out],
+        open_curves=rows[:OPEN_CURVES],
+        more_curves=rows[OPEN_CURVES:],
+        reward_parts=_reward_parts(results),
+        says=_says,
+    )
+    write_text(folder / PAGE, page)
+    return folder / PAGE
+
+
+# --- header --------------------------------------------------------------------------------------
+
+
+def _facts(results: Results, arms: Sequence[str]) -> list[tuple[str, str]]:
+    questions = results.held_out[0].questions.get("all", 0) if results.held_out else 0
+    return [
+        ("arms", str(len(arms))),
+        ("seeds", ", ".join(map(str, results.seeds))),
+        ("base", results.base),
+        ("baseline", results.baseline),
+        ("held-out questions", thousands(questions)),
+    ]
+
+
+def _budgets(results: Results) -> list[str]:
+    """How budgets were matched, from the arms' limits."""
+    found: dict[tuple[Any, Any], list[str]] = {}
+    for arm, limits in results.limits.items():
+        found.setdefault((limits["max_rollouts"], limits["max_tokens"]), []).append(arm)
+    sentences = []
+    for (rollouts, tokens), arms in found.items():
+        who = "every arm" if len(found) == 1 else ", ".join(arms)
+        parts = [
+            f"{thousands(count)} {what}"
+            for count, what in ((rollouts, "completions"), (tokens, "optimizer tokens"))
+            if count
+        ]
+        sentences.append(
+            f"RL of {who} ends with the step that reaches {' or '.join(parts)}."
+            if parts
+            else f"RL of {who} ends after its planned steps."
+        )
+    return sentences
+
+
+def _says(arm: ArmResult) -> str:
+    """An arm's own keys as it would be typed after `-o`."""
+    return ", ".join(f"{key}={_plain(value)}" for key, value in arm.says.items()) or "nothing"
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{key}: {_plain(inner)}' for key, inner in value.items())}}}"
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+# --- accuracy ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class SetView:
+    """One held-out set as the page shows it."""
+
+    held_out: HeldOut
+    group: str  # the headline's: strong where there are such questions
+    charts: list[tuple[str, Markup]]  # arm, accuracies on a scale
+    axis: Markup
+    differences: list[tuple[str, Markup]]
+    difference_axis: Markup
+    best: list[str]  # arms with the highest mean, where several can be compared
+    beside: list[str]  # arms that are lower by no more than the noise of seeds
+    all_equal: bool  # in their means
+    controls: list[str]  # that were run
+
+
+def _set(held_out: HeldOut, baseline: str) -> SetView:
+    group = next(iter(held_out.questions))
+    bounds = _difference_bounds(held_out, group)
+    noise = held_out.seed_noise[group]
+    means = {arm: of[group]["audio"].value for arm, of in held_out.accuracy.items() if "audio" in of[group]}
+    highest = max(means.values(), default=0.0)
+    best = [arm for arm in means if math.isclose(means[arm], highest)] if len(means) > 1 else []
+    return SetView(
+        held_out=held_out,
+        group=group,
+        charts=[
+            (
+                arm,
+                range_chart(_marks(of_arm[group]), bounds=(0.0, 1.0), reference=held_out.chance[group]),
+            )
+            for arm, of_arm in held_out.accuracy.items()
+            if group in of_arm
+        ],
+        axis=range_axis((0.0, 1.0), number=lambda value: f"{100 * value:.0f} %"),
+        differences=[
+            (
+                arm,
+                range_chart(
+                    [_mark(tests[group].difference, "audio", f"{arm} minus {baseline}", signed)],
+                    bounds=bounds,
+                    reference=0.0,
+                    shade=None if noise is None else (-noise, noise),
+                ),
+            )
+            for arm, tests in held_out.tests.items()
+            if group in tests
+        ],
+        difference_axis=range_axis(bounds, number=lambda value: signed(value).removesuffix(".0")),
+        best=best,
+        beside=[]
+        if not best or noise is None
+        else [arm for arm in means if arm not in best and highest - means[arm] <= noise],
+        all_equal=len(best) == len(means) > 1,
+        controls=[
+            control
+            for control in ("audio", "silence", "mismatch")
+            if any(control in of_group for of in held_out.accuracy.values() for of_group in of.values())
+        ],
+    )
+
+
+def _marks(controls: Mapping[str, Estimate]) -> list[Mark]:
+    return [
+        _mark(estimate, control, control, percent)
+        for control, estimate in controls.items()
+        if control in ("audio", "silence")
+    ]
+
+
+def _mark(estimate: Estimate, kind: str, title: str, number: Any) -> Mark:
+    seeds = ", ".join(number(value) for value in estimate.by_seed)
+    return Mark(
+        estimate.value,
+        estimate.low,
+        estimate.high,
+        kind=kind,
+        hollow=False,
+        title=f"{title}: {number(estimate.value)}; by seed {seeds}",
+    )
+
+
+def _difference_bounds(held_out: HeldOut, group: str) -> tuple[float, float]:
+    """Ends of a scale, in twentieths, that holds every difference and the noise of seeds."""
+    noise = held_out.seed_noise[group] or 0.0
+    found = [tests[group].difference for tests in held_out.tests.values() if group in tests]
+    low = min([-noise, *(difference.low for difference in found)])
+    high = max([noise, *(difference.high for difference in found)])
+    return min(-0.05, math.floor(20 * low) / 20), max(0.05, math.ceil(20 * high) / 20)
+
+
+# --- curves and rewards --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class CurveRow:
+    """One metric: a small chart for every arm, all on the same scales."""
+
+    title: str
+    meaning: str
+    charts: list[tuple[str, str, Markup]]  # arm, where its curve ends, chart
+
+
+def _curve_rows(results: Results) -> Iterator[CurveRow]:
+    known = [metric for _, metric in CURVES]
+    parts = [(_title(name), name) for name in _reward_parts(results) if name not in known]
+    for title, metric in (*CURVES, *parts):
+        arms = [arm for arm in results.arms if metric in arm.curves]
+        if not arms:
+            continue
+        fraction = describe(metric).unit == "fraction"
+        number = percent_mark if fraction else short_number
+        bands = [arm.curves[metric] for arm in arms]
+        ticks = axis_ticks([end for band in bands for end in (*band.low, *band.high)])
+        bounds = (0.0, 1.0) if fraction else (ticks[0], ticks[-1])
+        last = max(band.rollouts[-1] for band in bands)
+        baseline = next((arm for arm in arms if arm.name == results.baseline), None)
+        charts = []
+        for arm in arms:
+            areas = [_area(arm, metric, "series-0")]
+            if baseline is not None and arm is not baseline:
+                areas.insert(0, _area(baseline, metric, "beneath"))
+            svg = band_chart(areas, label=f"{title}: {arm.name}", bounds=bounds, last=last, number=number)
+            charts.append((arm.name, number(arm.curves[metric].mean[-1]), svg))
+        yield CurveRow(title, describe(metric).meaning, charts)
+
+
+def _title(metric: str) -> str:
+    """`reward/cot_length` -> `Reward: cot length`."""
+    return f"Reward: {metric.partition('/')[2].replace('_', ' ')}"
+
+
+def _area(arm: ArmResult, metric: str, kind: str) -> Area:
+    band = arm.curves[metric]
+    ranged = kind != "beneath"
+    return Area(
+        kind,
+        [
+            (x, mean, low if ranged else mean, high if ranged else mean)
+            for x, mean, low, high in zip(band.rollouts, band.mean, band.low, band.high, strict=True)
+        ],
+    )
+
+
+def _reward_parts(results: Results) -> list[str]:
+    """Names of the rewards that arms were trained with."""
+    fixed = {"reward/total", "reward/failures"}
+    names = [name for arm in results.arms for name in arm.last if name.startswith("reward/")]
+    return [name for name in dict.fromkeys(names) if name not in fixed]

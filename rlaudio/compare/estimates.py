@@ -1,0 +1,202 @@
+"""How right the arms of a comparison are on held-out questions, and whether two of them really differ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from rlaudio.evaluation.statistics import (
+    crossed_bootstrap_interval,
+    holm,
+    seed_noise,
+    sign_flip_p_value,
+)
+from rlaudio.runs.run import Json, RunData
+
+GROUPS = ("strong", "weak", "all")
+CONTROLS = ("audio", "silence", "mismatch")
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over seeds and questions, its 95 % interval over both, and each seed's own."""
+
+    value: float
+    low: float
+    high: float
+    by_seed: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Against:
+    """An arm against the baseline, on the same questions and seeds: accuracy with audio, in fractions."""
+
+    difference: Estimate
+    p_value: float  # exact sign flips over questions: McNemar's test where there is one seed
+    holm: float  # the same for all arms of the comparison together
+    inside_noise: bool | None  # of seeds; None: not known
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """All arms on one held-out set."""
+
+    name: str
+    questions: Mapping[str, int]  # by group
+    chance: Mapping[str, float]
+    base: Mapping[str, Mapping[str, float]]  # group -> control -> accuracy before training, mean over runs
+    accuracy: Mapping[str, Mapping[str, Mapping[str, Estimate]]]  # arm -> group -> control
+    tests: Mapping[str, Mapping[str, Against]]  # arm -> group; none for the baseline
+    seed_noise: Mapping[str, float | None]  # group -> least difference of two arms that is more than noise
+    unpaired: tuple[str, ...]  # arms that were asked other questions than the baseline
+
+
+def compare_on(
+    name: str, runs: Mapping[str, Mapping[int, RunData]], baseline: str, resamples: int
+) -> HeldOut:
+    """Accuracies of all arms on one held-out set, and each against the baseline.
+
+    Raises ValueError where the seeds of an arm were asked different questions.
+    """
+    answers = {arm: found for arm, of_arm in runs.items() if (found := _answers(name, of_arm))}
+    first = answers[baseline] if baseline in answers else next(iter(answers.values()))
+    groups = [group for group in GROUPS if first.where(group).any()]
+    accuracy = {
+        arm: {
+            group: {
+                control: _estimate(right[:, found.where(group)], resamples)
+                for control, right in found.right.items()
+            }
+            for group in groups
+            if found.where(group).any()
+        }
+        for arm, found in answers.items()
+    }
+    paired = {
+        arm: found for arm, found in answers.items() if found.ids == first.ids and "audio" in found.right
+    }
+    noise = {group: _noise(paired, group) for group in groups}
+    tests: dict[str, dict[str, Against]] = {arm: {} for arm in paired if arm != baseline}
+    if baseline in paired:
+        for group in groups:
+            of_group = {arm: _test(paired[arm], first, group, noise[group], resamples) for arm in tests}
+            known = {arm: test for arm, test in of_group.items() if test is not None}
+            adjusted = holm([test.p_value for test in known.values()])
+            for (arm, test), p_value in zip(known.items(), adjusted, strict=True):
+                tests[arm][group] = replace(test, holm=p_value)
+    return HeldOut(
+        name=name,
+        questions={group: int(first.where(group).sum()) for group in groups},
+        chance={group: float(first.chance[first.where(group)].mean()) for group in groups},
+        base=_before(name, runs, groups),
+        accuracy=accuracy,
+        tests={arm: of_arm for arm, of_arm in tests.items() if of_arm},
+        seed_noise=noise,
+        unpaired=tuple(arm for arm in answers if arm not in paired),
+    )
+
+
+def scores_of(tables: Json, group: str) -> Json:
+    """The line of a group in the tables of an evaluation, by control; empty where there is none."""
+    line = tables.get("all" if group == "all" else "contribution", {}).get(group)
+    return line["scores"] if line else {}
+
+
+@dataclass(frozen=True)
+class _Answers:
+    """Which answers of one arm's seeds were right: [S, Q] by control, with the questions' groups."""
+
+    ids: tuple[str, ...]
+    seeds: tuple[int, ...]
+    contribution: np.ndarray  # [Q] of str
+    chance: np.ndarray  # [Q]
+    right: Mapping[str, np.ndarray]  # control -> bool [S, Q]
+
+    def where(self, group: str) -> np.ndarray:
+        """Which questions belong to a group: bool [Q]."""
+        return np.ones(len(self.ids), dtype=bool) if group == "all" else self.contribution == group
+
+    def of_seeds(self, seeds: Sequence[int], control: str) -> np.ndarray:
+        """Rows of these seeds, [S, Q]."""
+        return self.right[control][[self.seeds.index(seed) for seed in seeds]]
+
+
+def _answers(name: str, runs: Mapping[int, RunData]) -> _Answers | None:
+    """The single answers of an arm's seeds; None where it did not evaluate on this set.
+
+    Raises ValueError where its seeds were asked different questions.
+    """
+    by_seed = {seed: rows for seed, run in runs.items() if (rows := run.answers("final", name))}
+    if not by_seed:
+        return None
+    controls = [c for c in CONTROLS if any(row["control"] == c for row in next(iter(by_seed.values())))]
+    right: dict[str, list[list[bool]]] = {control: [] for control in controls}
+    asked: list[Json] = [row for row in next(iter(by_seed.values())) if row["control"] == controls[0]]
+    ids = tuple(row["id"] for row in asked)
+    for seed, rows in by_seed.items():
+        for control in controls:
+            of_control = {row["id"]: row["right"] for row in rows if row["control"] == control}
+            if set(of_control) != set(ids):
+                raise ValueError(
+                    f"{runs[seed].path}: its held-out set {name} has other questions than another seed's; "
+                    "the seeds of an arm must be evaluated alike"
+                )
+            right[control].append([of_control[key] for key in ids])
+    return _Answers(
+        ids=ids,
+        seeds=tuple(by_seed),
+        contribution=np.array([row["contribution"] or "" for row in asked]),
+        chance=np.array([1 / len(row["choices"]) for row in asked]),
+        right={control: np.array(rows, dtype=bool) for control, rows in right.items()},
+    )
+
+
+def _estimate(values: np.ndarray, resamples: int) -> Estimate:
+    """Of values [S, Q]."""
+    low, high = crossed_bootstrap_interval(values, resamples=resamples, rng=np.random.default_rng(0))
+    return Estimate(float(values.mean()), low, high, tuple(values.mean(axis=1).tolist()))
+
+
+def _noise(answers: Mapping[str, _Answers], group: str) -> float | None:
+    """The noise of seeds from those that all arms have finished; None where there are none."""
+    seeds = _common(answers.values()) if answers else []
+    if not seeds:
+        return None
+    return seed_noise(
+        np.array([a.of_seeds(seeds, "audio")[:, a.where(group)].mean(axis=1) for a in answers.values()])
+    )
+
+
+def _test(
+    arm: _Answers, baseline: _Answers, group: str, noise: float | None, resamples: int
+) -> Against | None:
+    """Paired over the seeds that both have finished and over the questions."""
+    seeds = _common([baseline, arm])
+    if not seeds:
+        return None
+    here = arm.where(group)
+    pairs = [a.of_seeds(seeds, "audio")[:, here].astype(int) for a in (arm, baseline)]
+    differences = pairs[0] - pairs[1]  # [S, Q]
+    difference = _estimate(differences, resamples)
+    p_value = sign_flip_p_value(differences.sum(axis=0))
+    return Against(difference, p_value, p_value, None if noise is None else abs(difference.value) <= noise)
+
+
+def _common(answers: Iterable[_Answers]) -> list[int]:
+    first, *others = answers
+    return [seed for seed in first.seeds if all(seed in other.seeds for other in others)]
+
+
+def _before(
+    name: str, runs: Mapping[str, Mapping[int, RunData]], groups: Sequence[str]
+) -> dict[str, dict[str, float]]:
+    """Accuracy of the base by group and control, the mean over all runs."""
+    found: dict[str, dict[str, list[float]]] = {group: {} for group in groups}
+    for run in (run for of_arm in runs.values() for run in of_arm.values()):
+        tables = run.base.get(name, {}).get("tables", {})
+        for group in groups:
+            for control, score in scores_of(tables, group).items():
+                found[group].setdefault(control, []).append(score["accuracy"])
+    return {group: {c: float(np.mean(v)) for c, v in of.items()} for group, of in found.items() if of}

@@ -1,0 +1,303 @@
+"""A comparison file: what all arms share, what each one does differently, and the seeds of each.
+
+    base: tiny_weak_to_strong                # the recipe that every arm extends, by name or path
+    set: {optimizer: {schedule: constant}}   # laid over it in every arm
+    arms:                                    # what an arm says on top: any keys of a recipe
+      grpo: {}
+      dapo: {algorithm: dapo, sampling: {rounds: 3}}
+    grid: {optimizer.lr: [1e-4, 3e-4]}       # every arm with every combination of values
+    seeds: [0, 1, 2]
+    baseline: grpo                           # what the others are tested against
+    note: What a reader of the page should know.
+
+Where neither the base nor the file names a budget (`training.max_rollouts`, `training.max_tokens`), every
+arm may sample as many completions as the baseline plans to.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from rlaudio.config.layers import Layer, Origin, read_layer
+from rlaudio.config.plugins import absolute, is_path, shipped_folder, unknown
+from rlaudio.config.recipe import find_recipe, folder_of_paths, load_recipe, shipped_comparisons, validate
+from rlaudio.config.schema import Recipe, Section
+
+RESERVED = ("logs", "shared")  # folders beside those of the arms
+_NAME = re.compile(r"[A-Za-z0-9][\w.=+,-]*")
+_PLUGINS = ("algorithm", "curriculum", "model", "rollout", "strategy")  # a value of the grid names itself
+_OWN = {
+    "seed": "list seeds under 'seeds'",
+    "name": "runs are named by arm and seed",
+    "extends": "name one recipe under 'base'",
+}
+
+
+class ComparisonFile(Section):
+    """The keys of a comparison file."""
+
+    base: str = Field(description="the recipe that every arm extends, by name or path")
+    set: dict[str, Any] = Field(default={}, description="recipe keys laid over the base in every arm")
+    arms: dict[str, dict[str, Any] | None] = Field(default={}, description="each arm's own recipe keys")
+    grid: dict[str, list[Any]] = Field(default={}, description="values that every arm is run with, by key")
+    seeds: list[Annotated[int, Field(ge=0)]] = Field(default=[0, 1, 2], min_length=1, description="seeds")
+    baseline: str | None = Field(default=None, description="arm that others are tested against; the first")
+    note: str = Field(default="", description="text for the page, such as how budgets were matched")
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One of the things compared: a recipe, to be run with every seed."""
+
+    name: str
+    recipe: Recipe
+    says: Mapping[str, Any]  # its own keys, dotted, and their values
+
+
+@dataclass(frozen=True)
+class Run:
+    """One arm with one seed: an ordinary run."""
+
+    arm: str
+    seed: int
+    recipe: Recipe
+
+    @property
+    def place(self) -> str:
+        """Its folder within the comparison's."""
+        return f"{self.arm}/seed-{self.seed}"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Everything that is to be run, and what for."""
+
+    name: str
+    base: str
+    note: str
+    baseline: str
+    seeds: tuple[int, ...]
+    arms: tuple[Arm, ...]
+
+    def runs(self) -> list[Run]:
+        """All runs, every arm with the first seed before any with the second."""
+        return [
+            Run(arm.name, seed, _named(arm.recipe, f"{self.name}/{arm.name}/seed-{seed}", seed))
+            for seed in self.seeds
+            for arm in self.arms
+        ]
+
+
+def read_comparison(path_or_name: str | Path, overrides: Sequence[str] = ()) -> Comparison:
+    """The comparison in a YAML file or of a shipped name; `KEY=VALUE` overrides go over every arm's recipe.
+
+    Raises FileNotFoundError if there is no such file, and ValueError that names file, line and key of every
+    problem in it or in an arm's recipe.
+    """
+    path = find_comparison(path_or_name)
+    layer = read_layer(path, folder_of_paths(path_or_name, path))
+    file = validate(ComparisonFile, layer.values, layer)
+    _check(file, layer)
+    _refuse_overrides(overrides)
+    arms = _recipes(file, layer, path, overrides)
+    _refuse_equal(arms)
+    return Comparison(
+        name=path.stem,
+        base=file.base,
+        note=file.note,
+        baseline=_baseline(file, layer, [arm.name for arm in arms]),
+        seeds=tuple(file.seeds),
+        arms=tuple(arms),
+    )
+
+
+def find_comparison(path_or_name: str | Path) -> Path:
+    """The file of a comparison: `x.yaml` is a path, a bare name one that ships. Raises FileNotFoundError."""
+    name = str(path_or_name)
+    path = absolute(name, Path.cwd()) if is_path(name) else shipped_folder("recipes") / f"{name}.yaml"
+    if not path.is_file():
+        known = shipped_comparisons()
+        raise FileNotFoundError(f"no file {path}" if is_path(name) else unknown("comparison", name, known))
+    return path
+
+
+# --- checks --------------------------------------------------------------------------------------
+
+
+def _check(file: ComparisonFile, layer: Layer) -> None:
+    """Refuse what could not be run or told apart. Raises ValueError."""
+
+    def refuse(keys: tuple[str, ...], message: str) -> None:
+        raise ValueError(f"{layer.origin(keys).where}: {message}")
+
+    if not file.arms and not file.grid:
+        refuse((), "nothing to compare; name arms, or values of a key under 'grid'")
+    for key, cells in file.grid.items():
+        if not cells:
+            refuse(("grid", key), f"grid.{key} has no values; name at least one")
+    twice = sorted({seed for seed in file.seeds if file.seeds.count(seed) > 1})
+    if twice:
+        refuse(("seeds",), f"seed {twice[0]} stands twice; the same run again says nothing new")
+    places: dict[tuple[str, ...], Mapping[str, Any]] = {("set",): file.set, ("grid",): file.grid}
+    places |= {("arms", name): values or {} for name, values in file.arms.items()}
+    for place, values in places.items():
+        for key in set(_OWN) & set(values):
+            refuse((*place, key), f"{key} cannot stand here; {_OWN[key]}")
+
+
+def _refuse_overrides(overrides: Sequence[str]) -> None:
+    for text in overrides:
+        key = text.partition("=")[0].strip()
+        if key in _OWN:
+            raise ValueError(f"-o {text}: {key} cannot be set for all arms; {_OWN[key]}")
+
+
+def _check_names(names: Sequence[str]) -> None:
+    """Refuse names that cannot be folders beside each other. Raises ValueError."""
+    seen: dict[str, str] = {}
+    for name in names:
+        if not _NAME.fullmatch(name) or name in RESERVED:
+            raise ValueError(
+                f"arm {name!r} cannot be the name of a folder here; expected letters, digits and _.=+,- "
+                f"and none of {', '.join(RESERVED)}"
+            )
+        if name.casefold() in seen:
+            raise ValueError(
+                f"arms {seen[name.casefold()]!r} and {name!r} would share a folder; expected different names"
+            )
+        seen[name.casefold()] = name
+
+
+def _refuse_equal(arms: Sequence[Arm]) -> None:
+    recipes: dict[str, str] = {}
+    for arm in arms:
+        same = recipes.setdefault(arm.recipe.to_yaml(), arm.name)
+        if same != arm.name:
+            raise ValueError(
+                f"arms {same!r} and {arm.name!r} come to the same recipe and would give the same numbers; "
+                "change one of them, or add seeds to see the noise"
+            )
+
+
+def _baseline(file: ComparisonFile, layer: Layer, names: Sequence[str]) -> str:
+    if file.baseline is not None and file.baseline not in names:
+        where = layer.origin(("baseline",)).where
+        raise ValueError(f"{where}: baseline: {unknown('arm', file.baseline, names)}")
+    return file.baseline or names[0]
+
+
+# --- recipes -------------------------------------------------------------------------------------
+
+
+def _recipes(file: ComparisonFile, layer: Layer, path: Path, overrides: Sequence[str]) -> list[Arm]:
+    """Every arm's recipe. Raises ValueError with the problems of all arms, each once."""
+    base = _base(file, layer, path)
+    shared = [layer.at("set")] if file.set else []
+    variants = [(name, [*own, *cells]) for (name, own), cells in _variants(file, layer)]
+    names = [name for name, _ in variants]
+    _check_names(names)
+    baseline = _baseline(file, layer, names)
+    problems: dict[str, list[str]] = {}
+    arms = []
+    budget: list[Layer] | None = None
+    for name, own in sorted(variants, key=lambda variant: variant[0] != baseline):  # the baseline first
+        try:
+            if budget is None:
+                plain = load_recipe(base, overrides, layers=[*shared, *own])
+                budget = _default_budget(plain, Origin(str(path), path.parent))
+            recipe = load_recipe(base, overrides, layers=[*budget, *shared, *own])
+        except ValueError as error:
+            problems.setdefault(str(error), []).append(name)
+            continue
+        arms.append(Arm(name, _named(recipe, "", 0), _flat(own)))
+    if problems:
+        raise ValueError("\n".join(f"{text} (arm {', '.join(of)})" for text, of in problems.items()))
+    return sorted(arms, key=lambda arm: names.index(arm.name))
+
+
+def _base(file: ComparisonFile, layer: Layer, path: Path) -> str:
+    base = str(absolute(file.base, path.parent)) if is_path(file.base) else file.base
+    try:
+        find_recipe(base)
+    except FileNotFoundError as error:
+        raise ValueError(f"{layer.origin(('base',)).where}: base: {error}") from error
+    return base
+
+
+def _variants(
+    file: ComparisonFile, layer: Layer
+) -> Iterator[tuple[tuple[str, list[Layer]], tuple[Layer, ...]]]:
+    """Every arm with every point of the grid: ((name, the arm's layers), the point's layers)."""
+    arms = [(name, [layer.at("arms", name)]) for name in file.arms] or [("", [])]
+    axes = [
+        [(_label(key, value), _cell(layer, key, number)) for number, value in enumerate(values)]
+        for key, values in file.grid.items()
+    ]
+    for (name, own), point in itertools.product(arms, itertools.product(*axes)):
+        labels = [label for label, _ in point]
+        yield (",".join(filter(None, [name, *labels])), own), tuple(cell for _, cell in point)
+
+
+def _cell(layer: Layer, key: str, number: int) -> Layer:
+    """One value of the grid as a layer over a recipe."""
+    *outer, last = key.split(".")
+    here = ("grid", key, number)
+    inside = {(last, *k[3:]): origin for k, origin in layer.origins.items() if k[:3] == here}
+    value = layer.values["grid"][key][number]
+    return Layer({last: value}, {(): layer.origin(here), **inside}).below(*outer)
+
+
+def _label(key: str, value: Any) -> str:
+    """A value of the grid as a part of an arm's name: `dapo`, `lr=0.0003`."""
+    last = key.split(".")[-1]
+    if isinstance(value, dict):
+        options = [f"{k}={v}" for k, v in value.items() if k != "use"]
+        text = ",".join([*([_stem(value["use"])] if "use" in value else []), *options])
+    elif key in _PLUGINS and isinstance(value, str):
+        text = _stem(value)
+    else:
+        text = f"{last}={value}"
+    return re.sub(r"[^\w.=+,-]+", "-", text).strip("-")
+
+
+def _stem(use: Any) -> str:
+    return Path(str(use)).stem if is_path(str(use)) else str(use)
+
+
+def _default_budget(baseline: Recipe, origin: Origin) -> list[Layer]:
+    """The baseline's planned completions as a limit for all, where it has no limit and its plan is known."""
+    training, steps = baseline.training, baseline.curriculum.options.get("rl_steps")
+    if training.max_rollouts or training.max_tokens or not isinstance(steps, int):
+        return []
+    each = baseline.sampling.group_size  # completions of a question, those in silence included
+    if "contribution" in baseline.algorithm().needs and baseline.contribution.on_policy == "rollouts":
+        each += baseline.contribution.silent_samples
+    planned = steps * baseline.sampling.questions * each
+    return [Layer({"training": {"max_rollouts": planned}}, {(): origin})]
+
+
+def _named(recipe: Recipe, name: str, seed: int) -> Recipe:
+    return recipe.model_copy(update={"name": name, "seed": seed})
+
+
+def _flat(layers: Sequence[Layer]) -> dict[str, Any]:
+    """What the layers say, by dotted key; plug-ins keep their options together."""
+    found: dict[str, Any] = {}
+
+    def walk(prefix: str, values: Mapping[str, Any]) -> None:
+        for key, value in values.items():
+            if isinstance(value, Mapping) and "use" not in value and value:
+                walk(f"{prefix}{key}.", value)
+            else:
+                found[f"{prefix}{key}"] = value
+
+    for layer in layers:
+        walk("", layer.values)
+    return found

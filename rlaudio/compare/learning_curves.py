@@ -1,0 +1,166 @@
+"""How the training of an arm went and what it used: curves over its seeds, and their mean cost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from rlaudio.compare.estimates import GROUPS, scores_of
+from rlaudio.compare.grid import Arm
+from rlaudio.runs.run import Json, RunData
+
+LAST_SHARE = 0.1  # of the RL steps: what rewards and lengths were in the end
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What an arm used, mean over its seeds."""
+
+    rollouts: float  # completions sampled in training, in silence too
+    tokens: float  # that entered a loss, SFT and RL
+    sft_tokens: float
+    rl_tokens: float
+    rl_steps: float
+    updates: float  # of the optimizer in RL
+    seconds: float  # the whole run, as it would have taken alone
+    train_seconds: float
+    ended_by: str  # what ended RL
+
+
+@dataclass(frozen=True)
+class Band:
+    """One metric of an arm's RL over the completions sampled so far: mean and range over seeds."""
+
+    rollouts: tuple[float, ...]
+    mean: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class ArmResult:
+    """What one arm used and how its training went."""
+
+    name: str
+    says: Mapping[str, Any]  # its own recipe keys
+    seeds: tuple[int, ...]  # that are finished
+    cost: Cost
+    last: Mapping[str, float]  # metric -> mean over the last RL steps and seeds
+    curves: Mapping[str, Band]  # by metric
+
+
+def arm_result(arm: Arm, runs: Mapping[int, RunData]) -> ArmResult:
+    """The training of an arm, from the run folders of its seeds."""
+    steps = {seed: _rl_rows(run) for seed, run in runs.items()}
+    drawn = [_drawn_rows(run, steps[seed]) for seed, run in runs.items() if steps[seed]]
+    names = dict.fromkeys(name for rows in drawn for row in rows for name in row if "/" in name)
+    curves = {name: band for name in names if (band := _band(name, drawn))}
+    return ArmResult(
+        name=arm.name,
+        says=dict(arm.says),
+        seeds=tuple(runs),
+        cost=_cost(arm, runs, steps),
+        last={name: value for name in names if (value := _last(name, list(steps.values()))) is not None},
+        curves=curves,
+    )
+
+
+def _rl_rows(run: RunData) -> list[Json]:
+    """One row for every RL step; evaluations in its midst, which are rows of their own, are taken in."""
+    merged: dict[tuple[str, int], Json] = {}
+    for row in run.metrics:
+        merged.setdefault((row["stage"], row["step"]), {}).update(row)
+    return [row for row in merged.values() if "rollout/completions" in row]
+
+
+def _drawn_rows(run: RunData, rl_rows: Sequence[Json]) -> list[Json]:
+    """The RL steps with the held-out accuracy that they began with, if SFT ended with it, and ended with."""
+    first = run.metrics.index(next(row for row in run.metrics if "rollout/completions" in row))
+    before = [row for row in run.metrics[:first] if row["step"] == run.metrics[first - 1]["step"]]
+    start = {n: value for row in before[-2:] for n, value in row.items() if n.startswith("eval/")}
+    tables: Json = next(iter(run.final.values()))["tables"] if run.final else {}
+    end = {
+        f"eval/{group}_{control}": score["accuracy"]
+        for group in GROUPS
+        for control, score in scores_of(tables, group).items()
+    }
+    midway = any("eval/all_audio" in row for row in rl_rows)
+    last = end | rl_rows[-1] if start or midway else rl_rows[-1]
+    return [*([start | {"rollout/completions": 0.0}] if start else []), *rl_rows[:-1], last]
+
+
+def _sampled(row: Json) -> float:
+    return row["rollout/completions"] + row.get("rollout/silent_completions", 0.0)
+
+
+def _band(name: str, seeds: Sequence[Sequence[Json]]) -> Band | None:
+    """One metric at the steps that all seeds made and at each one's last; None for fewer than two points."""
+    curves = [_points(name, rows) for rows in seeds]
+    shared = min((len(curve) for curve in curves), default=0)
+    if shared < 2:
+        return None
+    points = [[curve[at] for curve in curves] for at in (*range(shared - 1), -1)]  # of every seed
+    values = [[value for _, value in point] for point in points]
+    return Band(
+        rollouts=tuple(float(np.mean([x for x, _ in point])) for point in points),
+        mean=tuple(float(np.mean(v)) for v in values),
+        low=tuple(min(v) for v in values),
+        high=tuple(max(v) for v in values),
+    )
+
+
+def _points(name: str, rows: Sequence[Json]) -> list[tuple[float, float]]:
+    """(completions sampled so far, value) wherever the metric has one."""
+    sampled = np.cumsum([_sampled(row) for row in rows])
+    found = zip(sampled.tolist(), (row.get(name) for row in rows), strict=True)
+    return [(x, float(value)) for x, value in found if value is not None]
+
+
+def _last(name: str, seeds: Sequence[Sequence[Json]]) -> float | None:
+    """Mean over the last tenth of the RL steps of every seed."""
+    means = []
+    for rows in seeds:
+        values = [
+            row[name] for row in rows[-max(1, round(LAST_SHARE * len(rows))) :] if row.get(name) is not None
+        ]
+        if values:
+            means.append(float(np.mean(values)))
+    return float(np.mean(means)) if means else None
+
+
+def _cost(arm: Arm, runs: Mapping[int, RunData], steps: Mapping[int, Sequence[Json]]) -> Cost:
+    def mean(of: Callable[[int], float]) -> float:
+        return float(np.mean([of(seed) for seed in runs]))
+
+    def tokens(rows: Iterable[Json]) -> float:
+        return sum(row.get("optimizer/tokens", 0.0) for row in rows)
+
+    all_tokens = mean(lambda seed: tokens(runs[seed].metrics))
+    rl_tokens = mean(lambda seed: tokens(steps[seed]))
+    seconds = {seed: (run.summary or {}).get("seconds", {}) for seed, run in runs.items()}
+    return Cost(
+        rollouts=mean(lambda seed: sum(map(_sampled, steps[seed]))),
+        tokens=all_tokens,
+        sft_tokens=all_tokens - rl_tokens,
+        rl_tokens=rl_tokens,
+        rl_steps=mean(lambda seed: len(steps[seed])),
+        updates=mean(lambda seed: sum(row.get("optimizer/updates", 1.0) for row in steps[seed])),
+        seconds=mean(lambda seed: sum(seconds[seed].values())),
+        train_seconds=mean(lambda seed: seconds[seed].get("train", 0.0)),
+        ended_by=" or ".join(
+            dict.fromkeys(_end(arm, sum(map(_sampled, rows)), tokens(rows)) for rows in steps.values())
+        ),
+    )
+
+
+def _end(arm: Arm, rollouts: float, tokens: float) -> str:
+    """What ended RL."""
+    training = arm.recipe.training
+    if not rollouts:
+        return "no RL"
+    if training.max_rollouts and rollouts >= training.max_rollouts:
+        return "completions"
+    return "tokens" if training.max_tokens and tokens >= training.max_tokens else "steps"

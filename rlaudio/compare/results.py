@@ -1,0 +1,82 @@
+"""What a comparison found: every number of its page, read from the run folders of its arms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rlaudio.compare.estimates import HeldOut, compare_on
+from rlaudio.compare.grid import Comparison
+from rlaudio.compare.learning_curves import ArmResult, arm_result
+from rlaudio.compare.running import Failure
+from rlaudio.compare.warnings import warnings_about
+from rlaudio.runs.run import RunData, read_run
+
+
+@dataclass(frozen=True)
+class Results:
+    """Everything the page shows."""
+
+    name: str
+    base: str
+    note: str
+    baseline: str
+    seeds: tuple[int, ...]
+    limits: Mapping[str, Mapping[str, int | None]]  # arm -> max_rollouts, max_tokens
+    arms: tuple[ArmResult, ...]  # those with a finished run
+    held_out: tuple[HeldOut, ...]
+    missing: tuple[str, ...]  # places of runs that are not finished
+    failures: tuple[Failure, ...]
+    warnings: tuple[str, ...]
+    versions: Mapping[str, Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as JSON."""
+        return asdict(self)
+
+
+def read_results(
+    comparison: Comparison, folder: Path, failures: Sequence[Failure] = (), *, resamples: int = 2000
+) -> Results:
+    """The results of all finished runs in the folder of a comparison.
+
+    Raises ValueError where no run is finished or a file is damaged.
+    """
+    runs: dict[str, dict[int, RunData]] = {}
+    missing = []
+    for run in comparison.runs():
+        if (folder / run.place / "summary.json").exists():
+            runs.setdefault(run.arm, {})[run.seed] = read_run(folder / run.place)
+        else:
+            missing.append(run.place)
+    if not runs:
+        said = "; ".join(f"{failure.place}: {failure.reason}" for failure in failures[:3])
+        raise ValueError(
+            f"{folder}: no run is finished{f' ({said})' if said else ''}; nothing to compare yet"
+        )
+    arms = [arm for arm in comparison.arms if arm.name in runs]
+    read = tuple(arm_result(arm, runs[arm.name]) for arm in arms)
+    first = next(iter(runs[arms[0].name].values()))
+    held_out = tuple(compare_on(name, runs, comparison.baseline, resamples) for name in first.final)
+    return Results(
+        name=comparison.name,
+        base=comparison.base,
+        note=comparison.note,
+        baseline=comparison.baseline,
+        seeds=comparison.seeds,
+        limits={
+            arm.name: {
+                "max_rollouts": arm.recipe.training.max_rollouts,
+                "max_tokens": arm.recipe.training.max_tokens,
+            }
+            for arm in comparison.arms
+        },
+        arms=read,
+        held_out=held_out,
+        missing=tuple(missing),
+        failures=tuple(failures),
+        warnings=warnings_about(read, held_out, comparison.baseline),
+        versions=first.versions,
+    )

@@ -1,0 +1,158 @@
+"""What many runs of a comparison have in common is done once: labels, base evaluation, the stages before RL.
+
+A run folder skips every phase whose result it finds. So a folder that was taken through a part of a run is
+copied for every run that would do that part alike, which a digest of the recipe decides: of all keys but
+those that the part does not read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from rlaudio.compare.grid import Run
+from rlaudio.config.schema import Recipe
+from rlaudio.pipeline import Part
+from rlaudio.runs.folder import LOCK, VERSIONS, RunFolder
+from rlaudio.training.stages import CHECKPOINTS
+
+SHARED = "shared"
+COMPLETE = "complete.json"  # written last; a shared folder without it is resumed, not copied
+
+# Keys that each part of a run does not read. A key that stands here wrongly would give an arm another arm's
+# numbers, so a key that is not known here counts.
+_ONLY_RL = (
+    "name",
+    "algorithm",
+    "rewards",
+    "reward_failures",
+    "mismatch",
+    "report",
+    "contribution.on_policy",
+    "contribution.silent_samples",
+    "contribution.success",
+    "sampling.questions",
+    "sampling.group_size",
+    "sampling.temperature",
+    "sampling.top_k",
+    "sampling.top_p",
+    "sampling.rounds",
+    "optimizer.warmup",  # SFT has its own
+    "training.save_every",
+    "training.keep",
+    "training.epochs",
+    "training.mini_batches",
+    "training.max_rollouts",
+    "training.max_tokens",
+)
+_ONLY_TRAINING = (*_ONLY_RL, "curriculum", "sft", "optimizer", "strategy", "training", "evaluation.every")
+_ONLY_EVALUATION = (
+    *_ONLY_TRAINING,
+    "evaluation.controls",
+    "evaluation.batch_questions",
+    "evaluation.bootstrap",
+)
+NOT_READ_BY: Mapping[Part, tuple[str, ...]] = {
+    "labels": _ONLY_EVALUATION,
+    "base": _ONLY_TRAINING,
+    "sft": _ONLY_RL,
+}
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run folder to be brought to its end, or to the end of a part; it begins as a copy of `after`."""
+
+    place: str  # within the comparison's folder
+    recipe: Recipe
+    until: Part | None = None
+    after: str | None = None
+
+    def done(self, folder: Path) -> bool:
+        """Whether the folder of the comparison holds its result."""
+        return (folder / self.place / (COMPLETE if self.until else "summary.json")).exists()
+
+
+def digest(recipe: Recipe, part: Part) -> str:
+    """Equal for recipes whose runs are equal to the end of that part."""
+    not_read = set(NOT_READ_BY[part])
+    if part == "labels" and recipe.pretrain is None:
+        not_read.add("seed")  # voters answer greedily; models made from nothing follow the seed
+    if part == "sft" and recipe.sft.lr is not None:
+        not_read.add("optimizer.lr")
+    read = _without(recipe.model_dump(mode="json"), not_read)
+    return hashlib.blake2b(json.dumps(read).encode(), digest_size=5).hexdigest()
+
+
+def jobs(runs: Sequence[Run], comparison: str) -> list[Job]:
+    """All that is to be done, in an order in which everything stands after what it begins with."""
+    users: dict[str, list[int]] = {}  # place of a shared folder -> numbers of the runs that would begin there
+    for number, run in enumerate(runs):
+        for part in NOT_READ_BY:
+            users.setdefault(_place(run.recipe, part), []).append(number)
+    found: dict[str, Job] = {}
+    for run in runs:
+        chain = [(part, _place(run.recipe, part)) for part in NOT_READ_BY]
+        after: str | None = None
+        for number, (part, place) in enumerate(chain):
+            deeper = [users[deeper_place] for _, deeper_place in chain[number + 1 :]]
+            if len(users[place]) < 2 or users[place] in deeper:
+                continue  # nobody to share with, or all of them share more
+            recipe = run.recipe.model_copy(update={"name": f"{comparison}/{place}"})
+            found.setdefault(place, Job(place, recipe, part, after))
+            after = place
+        found[run.place] = Job(run.place, run.recipe, None, after)
+    return list(found.values())
+
+
+def prepare(job: Job, folder: Path) -> Path:
+    """The job's run folder, begun if it was not: empty, or a copy of the one that it comes after."""
+    path = folder / job.place
+    if (path / "recipe.yaml").exists():
+        return path
+    building = path.with_name(f".building-{path.name}")
+    shutil.rmtree(building, ignore_errors=True)
+    if job.after is None:
+        RunFolder.create(building, job.recipe.to_yaml()).close()
+        (building / VERSIONS).unlink()  # this process does not run it: who does writes its own
+    else:
+        done_once = folder / job.after
+        shutil.copytree(
+            done_once,
+            building,
+            copy_function=partial(_copy, done_once),
+            ignore=lambda where, names: {LOCK, COMPLETE, "recipe.yaml"} if Path(where) == done_once else (),
+        )
+        (building / "recipe.yaml").write_text(job.recipe.to_yaml(), encoding="utf-8")
+    building.rename(path)
+    return path
+
+
+def _place(recipe: Recipe, part: Part) -> str:
+    return f"{SHARED}/{part}-{digest(recipe, part)}"
+
+
+def _copy(root: Path, source: str, target: str) -> None:
+    """Copy a file of the run folder `root`; weights, never written in place, get another name instead."""
+    if Path(source).relative_to(root).parts[0] in (CHECKPOINTS, "models"):
+        try:
+            os.link(source, target)
+            return
+        except OSError:  # another file system, or one without links
+            pass
+    shutil.copy2(source, target)
+
+
+def _without(values: dict[str, Any], keys: set[str], prefix: str = "") -> dict[str, Any]:
+    return {
+        name: _without(value, keys, f"{prefix}{name}.") if isinstance(value, dict) else value
+        for name, value in values.items()
+        if f"{prefix}{name}" not in keys
+    }

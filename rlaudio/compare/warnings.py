@@ -1,0 +1,76 @@
+"""What a reader must know before believing the tables of a comparison: noise, budgets, few seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rlaudio.compare.estimates import HeldOut
+from rlaudio.compare.learning_curves import ArmResult
+
+UNEQUAL = 0.05  # budgets further apart than this are pointed at
+
+
+def warnings_about(arms: Sequence[ArmResult], held_out: Sequence[HeldOut], baseline: str) -> tuple[str, ...]:
+    """Each warning a sentence; the tests and the noise are those of the first held-out set."""
+    return (*_of_noise(held_out, baseline), *_of_budgets(arms, baseline), *_of_seeds(arms))
+
+
+def _of_noise(every: Sequence[HeldOut], baseline: str) -> list[str]:
+    found = []
+    for held_out in every[:1]:
+        group = next(iter(held_out.questions))
+        noise = held_out.seed_noise[group]
+        inside = [a for a, tests in held_out.tests.items() if group in tests and tests[group].inside_noise]
+        if noise and inside:
+            found.append(
+                f"Inside the noise of seeds on {_questions(group)}: {_listed(inside)} "
+                f"{'differs' if len(inside) == 1 else 'differ'} from {baseline} by no more than the "
+                f"{100 * noise:.1f} points that two arms can be apart by their seeds alone."
+            )
+        sure = [a for a, tests in held_out.tests.items() if group in tests and tests[group].holm < 0.05]
+        if held_out.tests and not sure:
+            several = len(held_out.tests) > 1
+            together = f" once all {len(held_out.tests)} tests are taken together (Holm)" if several else ""
+            found.append(f"No arm differs from {baseline} on {_questions(group)} at 5 %{together}.")
+        if held_out.unpaired:
+            found.append(
+                f"{_listed(held_out.unpaired)}: asked other held-out questions than {baseline}, so "
+                "there is no paired test."
+            )
+    return found
+
+
+def _of_budgets(arms: Sequence[ArmResult], baseline: str) -> list[str]:
+    found = []
+    for what, of in (("completions", "rollouts"), ("optimizer tokens", "tokens")):
+        used = {arm.name: getattr(arm.cost, of) for arm in arms}
+        reference = used.get(baseline)
+        if not reference:
+            continue
+        apart = [
+            f"{name} {100 * (value / reference - 1):+.0f} %".replace("-", "\u2212")
+            for name, value in used.items()
+            if abs(value / reference - 1) > UNEQUAL
+        ]
+        if apart:
+            found.append(f"Unequal budgets, {what} against {baseline}: {', '.join(apart)}.")
+    return found
+
+
+def _of_seeds(arms: Sequence[ArmResult]) -> list[str]:
+    fewest = min(len(arm.seeds) for arm in arms)
+    if fewest == 1:
+        return ["One seed: nothing is known about its noise, and intervals hold for this very seed alone."]
+    if fewest < 5:
+        return [
+            f"With {fewest} seeds the bootstrap sees only {100 * (1 - 1 / fewest):.0f} % of their variance."
+        ]
+    return []
+
+
+def _questions(group: str) -> str:
+    return "all questions" if group == "all" else f"{group} questions"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names)

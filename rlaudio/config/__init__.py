@@ -1,0 +1,1 @@
+"""Recipes: their keys, how files are laid over each other, and the plug-ins that they name."""

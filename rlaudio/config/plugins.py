@@ -1,0 +1,294 @@
+"""Plug-ins: one file each, one public name, whose keyword-only parameters are its options in a recipe.
+
+A bare name is a file that ships (`grpo` is `rlaudio/algorithms/grpo.py`), `./mine.py` is the user's,
+relative to the recipe. Options are checked against the source text of the file; the file is imported
+when the plug-in is called.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import hashlib
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any, get_args
+
+from pydantic import TypeAdapter, ValidationError
+
+from rlaudio.config.signatures import Option, Signature, read_signature, type_of
+
+PACKAGE = Path(__file__).parents[1]
+
+
+def shipped_folder(name: str) -> Path:
+    """The folder of recipes or rewards that ships: inside an installed wheel, else beside the package."""
+    inside = PACKAGE / "_shipped" / name
+    return inside if inside.is_dir() else PACKAGE.parent / name
+
+
+# Where the plug-ins of a kind that ship are found: {name} stands for the name in a recipe.
+_PLACES: Mapping[str, tuple[str, ...]] = {
+    "algorithm": ("algorithms/{name}.py",),
+    "curriculum": ("curricula/{name}.py",),
+    "model": ("models/{name}.py", "models/{name}/__init__.py"),
+    "rollout": ("rollout/{name}.py", "rollout/vllm/{name}.py"),
+    "data": ("data/{name}.py", "worlds/{name}/__init__.py"),
+    "corpus": ("worlds/{name}/{name}_corpus.py",),
+    "strategy": ("training/strategies/{name}.py",),
+}
+KINDS = ("reward", *_PLACES)
+_GIVEN: Mapping[str, tuple[tuple[str, ...], ...]] = {  # positional parameters: what rlaudio hands over
+    "reward": (("question", "completion"), ("group",)),
+    "algorithm": ((),),
+    "curriculum": (("questions", "rng"),),
+    "model": ((),),
+    "rollout": (("family",),),
+    "data": ((),),
+    "corpus": (("role",),),
+    "strategy": (("module", "settings", "processes"),),
+}
+
+
+class OptionError(ValueError):
+    """An option of a plug-in is unknown, missing or of the wrong type."""
+
+    def __init__(self, message: str, option: str):
+        super().__init__(message)
+        self.option = option
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A plug-in with its options, found and checked; its file is imported on the first call."""
+
+    kind: str
+    use: str  # a shipped name, or the absolute path of a user's file
+    path: Path
+    options: Mapping[str, Any]
+
+    @property
+    def function(self) -> functools.partial[Any]:
+        """The plug-in with its options filled in; what is left to give are its positional parameters.
+
+        Raises ImportError if a package is missing, ValueError if an option has the wrong type.
+        """
+        module, signature = _import(self.path), _signature(self.kind, self.path)
+        options = {o.name: o for o in signature.options}
+        return functools.partial(
+            getattr(module, signature.name),
+            **{name: self._coerce_late(options[name], value, module) for name, value in self.options.items()},
+        )
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.function(*args, **kwargs)
+
+    def spec(self) -> dict[str, Any]:
+        """The plug-in as a recipe writes it: `use` and every option."""
+        return {"use": self.use, **self.options}
+
+    def _coerce_late(self, option: Option, value: Any, module: ModuleType) -> Any:
+        if option.type is not Any:
+            return value  # checked when it was bound
+        try:
+            return _coerce(f"{self.kind} {self.use}", option, value, type_of(option.annotation, vars(module)))
+        except NameError as error:
+            raise ValueError(f"{self.path}: option {option.name}: {error}; import the type's name") from error
+
+
+def bind(kind: str, spec: str | Mapping[str, Any] | Bound, relative_to: Path | None = None) -> Bound:
+    """The plug-in that `spec` names, as `NAME` or `{use: NAME, **options}`, its options checked and typed.
+
+    Options that are paths become absolute, relative to the folder `relative_to`; defaults are filled in.
+    Raises ValueError for an unknown plug-in, OptionError (a ValueError) for an option that is unknown,
+    missing or of the wrong type, FileNotFoundError for a user's file that does not exist.
+    """
+    if isinstance(spec, Bound):
+        return spec
+    options = {"use": spec} if isinstance(spec, str) else dict(spec) if isinstance(spec, Mapping) else {}
+    use = options.pop("use", None)
+    if not isinstance(use, str):
+        raise ValueError(f"expected a {kind} plug-in as NAME or {{use: NAME, options ...}}, found {spec!r}")
+    path = find(kind, use, relative_to)
+    signature = _signature(kind, path)
+    known = {o.name: o for o in signature.options}
+    for name in options:
+        if name not in known:
+            raise OptionError(f"{kind} {use}: {unknown('option', name, known)}", name)
+    for option in signature.options:
+        if option.required and option.name not in options:
+            message = f"{kind} {use}: option {option.name} is missing; it has no default"
+            raise OptionError(message, option.name)
+    values = {o.name: o.default_value() for o in signature.options if o.has_literal_default}
+    folder = relative_to or Path.cwd()
+    for name, value in options.items():
+        value = absolute_option(kind, known[name], value, folder)
+        values[name] = _coerce(f"{kind} {use}", known[name], value, known[name].type)
+    in_order = {name: values[name] for name in known if name in values}
+    return Bound(kind, str(path) if is_path(use) else use, path, in_order)
+
+
+def load(kind: str, name: str, relative_to: Path | None = None) -> Callable[..., Any]:
+    """The function or class of a plug-in, its file imported. Raises as `bind`, and ImportError."""
+    path = find(kind, name, relative_to)
+    return getattr(_import(path), _signature(kind, path).name)
+
+
+def describe(kind: str, name: str, relative_to: Path | None = None) -> Signature:
+    """The public name, summary and options of a plug-in; its file is not imported. Raises as `bind`."""
+    return _signature(kind, find(kind, name, relative_to))
+
+
+def find(kind: str, name: str, relative_to: Path | None = None) -> Path:
+    """The file of a plug-in: a shipped one by name, a user's by a path relative to `relative_to`.
+
+    Raises ValueError for a name that does not ship and FileNotFoundError for a file that is not there.
+    """
+    if is_path(name):
+        path = absolute(name, relative_to or Path.cwd())
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"{kind} {name}: no file {path}; a relative path is looked for beside the recipe that names "
+                "it, one of -o in the working folder"
+            )
+        return path
+    if name.isidentifier():
+        for folder, pattern in _places(kind):
+            if (path := folder / pattern.format(name=name)).is_file():
+                return path
+    hint = ""
+    if relative_to and (relative_to / f"{name}.py").is_file():
+        hint = f"; for the file beside the recipe write ./{name}.py"
+    raise ValueError(f"{unknown(kind, name, available(kind))}{hint}")
+
+
+def available(kind: str) -> dict[str, Signature]:
+    """Every plug-in of a kind that ships, by name."""
+    signatures = {}
+    for name, path in sorted(_shipped_files(kind)):
+        signature = None if name.startswith("_") else read_signature(path)
+        if signature and signature.given in _GIVEN[kind]:
+            signatures[name] = signature
+    return signatures
+
+
+def unknown(what: str, name: str, known: Iterable[str]) -> str:
+    """A message such as `unknown option 'kk'; did you mean 'kl'? Known: clip, kl`."""
+    names = sorted(known)
+    close = closest(name, names)
+    hint = f"; did you mean {close!r}?" if close else "."
+    return f"unknown {what} {name!r}{hint} Known: {', '.join(names) or 'none'}"
+
+
+def closest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that a misspelt one probably means; None where none is like it."""
+    return next(iter(difflib.get_close_matches(name, sorted(known), n=1)), None)
+
+
+def is_path(name: str) -> bool:
+    """Whether a name in a recipe is a user's file rather than something that ships."""
+    return name.startswith(("./", "../", "/", "~")) or name.endswith((".py", ".yaml", ".yml"))
+
+
+def absolute(path: str | Path, folder: Path) -> Path:
+    """`path` without `~`, `.` and `..`, relative to `folder`."""
+    return (folder / Path(path).expanduser()).resolve()
+
+
+def absolute_option(kind: str, option: Option, value: Any, folder: Path) -> Any:
+    """An option's value; if it is a path or names a model's folder, absolute, relative to `folder`."""
+    if not isinstance(value, str | Path):
+        return value
+    if kind == "model" and option.name == "path":
+        return absolute_model(str(value), folder)
+    if option.type is Path or Path in get_args(option.type):
+        return str(absolute(value, folder))
+    return value
+
+
+def absolute_model(name: str, folder: Path) -> str:
+    """A model's folder made absolute; a shipped checkpoint (`tiny/base`) or a hub's name stays."""
+    if name.startswith("tiny/") or not (is_path(name) or (folder / name).exists()):
+        return name
+    return str(absolute(name, folder))
+
+
+# --- helpers -------------------------------------------------------------------------------------
+
+
+def _places(kind: str) -> Iterator[tuple[Path, str]]:
+    """Folders and name patterns of the files that ship."""
+    if kind == "reward":
+        yield shipped_folder("rewards"), "{name}.py"
+    else:
+        yield from ((PACKAGE, pattern) for pattern in _PLACES[kind])
+
+
+def _shipped_files(kind: str) -> Iterator[tuple[str, Path]]:
+    """Name and file of everything in the places of a kind, plug-ins or not."""
+    for folder, pattern in _places(kind):
+        depth = next(i for i, part in enumerate(pattern.split("/")) if "{name}" in part)
+        for path in folder.glob(pattern.format(name="*")):
+            name = path.relative_to(folder).parts[depth].removesuffix(".py")
+            if path == folder / pattern.format(name=name):
+                yield name, path
+
+
+@functools.lru_cache
+def _signature(kind: str, path: Path) -> Signature:
+    signature = read_signature(path)
+    if signature is None:
+        raise ValueError(
+            f"{path}: nothing named like the file; expected a function or class {path.stem!r} "
+            "(case and underscores do not count)"
+        )
+    if signature.given not in _GIVEN[kind]:
+        expected = " or ".join(f"({', '.join(given)})" for given in _GIVEN[kind])
+        raise ValueError(
+            f"{path}: {signature.name} takes ({', '.join(signature.given)}) by position; a {kind} takes "
+            f"{expected}, and its options as keyword-only parameters, after a '*'"
+        )
+    return signature
+
+
+@functools.lru_cache
+def _import(path: Path) -> ModuleType:
+    shipped = PACKAGE / "_shipped"
+    try:
+        if path.is_relative_to(PACKAGE) and not path.is_relative_to(shipped):
+            parts = path.relative_to(PACKAGE).with_suffix("").parts
+            return importlib.import_module(".".join(("rlaudio", *parts)).removesuffix(".__init__"))
+        return _import_file(path)
+    except SyntaxError as error:  # what parsing alone does not see, such as a return outside a function
+        raise ValueError(f"{error.filename}:{error.lineno}: {error.msg}; mend the file") from error
+    except ModuleNotFoundError as error:
+        raise ImportError(f"{path}: {error}; install the package to use this plug-in") from error
+
+
+def _import_file(path: Path) -> ModuleType:
+    digest = hashlib.blake2b(str(path).encode(), digest_size=4).hexdigest()
+    name = f"rlaudio_plugin_{path.stem}_{digest}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None, path
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look their module up
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _coerce(label: str, option: Option, value: Any, to: Any) -> Any:
+    try:
+        return TypeAdapter(to).validate_python(value)
+    except ValidationError as error:
+        problems = " or ".join(dict.fromkeys(e["msg"] for e in error.errors()))
+        message = f"{label}: option {option.name}: {problems}; found {value!r}"
+        raise OptionError(message, option.name) from error

@@ -1,0 +1,346 @@
+"""The schema of a recipe: every key, its type, its default and what it means."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, Literal, get_args
+
+import yaml
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    InstanceOf,
+    PlainSerializer,
+    model_serializer,
+    model_validator,
+)
+
+from rlaudio.config import plugins
+from rlaudio.config.plugins import Bound
+from rlaudio.utils.text_table import counted
+
+SYSTEM_PROMPT = (
+    "You are an audio understanding model that answers multiple choice questions based on audio content."
+)
+
+
+def _bind(kind: str, spec: Any) -> Bound:
+    try:
+        return plugins.bind(kind, spec)
+    except FileNotFoundError as error:  # pydantic gathers ValueErrors only
+        raise ValueError(str(error)) from error
+
+
+_AS_YAML = PlainSerializer(Bound.spec)
+Algorithm = Annotated[InstanceOf[Bound], BeforeValidator(partial(_bind, "algorithm")), _AS_YAML]
+Curriculum = Annotated[InstanceOf[Bound], BeforeValidator(partial(_bind, "curriculum")), _AS_YAML]
+Data = Annotated[InstanceOf[Bound], BeforeValidator(partial(_bind, "data")), _AS_YAML]
+Lessons = Annotated[InstanceOf[Bound], BeforeValidator(partial(_bind, "lessons")), _AS_YAML]
+Model = Annotated[InstanceOf[Bound], BeforeValidator(partial(_bind, "model")), _AS_YAML]
+Reward = Annotated[InstanceOf[Bound], BeforeValidator(partial(_bind, "reward")), _AS_YAML]
+Rollout = Annotated[InstanceOf[Bound], BeforeValidator(partial(_bind, "rollout")), _AS_YAML]
+Strategy = Annotated[InstanceOf[Bound], BeforeValidator(partial(_bind, "strategy")), _AS_YAML]
+
+Count = Annotated[int, Field(ge=1)]
+Positive = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Decay = Annotated[float, Field(ge=0, lt=1)]
+
+
+def _refuse_taken(name: str) -> str:
+    if name in ("total", "failures"):
+        raise ValueError(f"a reward cannot be named {name!r}: the metric reward/{name} exists; rename it")
+    return name
+
+
+RewardName = Annotated[str, AfterValidator(_refuse_taken)]
+
+
+class Section(BaseModel):
+    """A part of a recipe: typed, frozen, no unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class PromptSection(Section):
+    style: Literal["answer_only", "thinking"] = Field(
+        default="answer_only", description="ask for the answer alone, or for <think> and <answer>"
+    )
+    system: str = Field(default=SYSTEM_PROMPT, description="system prompt; the default is the paper's")
+
+
+class AudioSection(Section):
+    max_seconds: Positive = Field(default=30.0, description="longest clip that a prompt may hold")
+    too_long: Literal["truncate", "refuse"] = Field(
+        default="truncate", description="what happens to longer clips; truncated ones are counted"
+    )
+
+
+class DataSection(Section):
+    train: Data = Field(description="questions to train on")
+    evaluate: dict[str, Data] = Field(default={}, description="held-out sets by name")
+    lessons: Lessons | None = Field(default=None, description="what models made from nothing are taught")
+    bad_rows: Literal["refuse", "drop"] = Field(
+        default="refuse", description="what happens to rows that cannot be used; dropped ones are counted"
+    )
+    clips_disjoint: bool = Field(default=True, description="refuse clips that are in train and held out")
+
+
+class PretrainSection(Section):
+    """Small models made from nothing on `data.lessons`, before all else: the base and its voters."""
+
+    vocabulary: Count = Field(default=512, description="tokens of the tokenizer, trained on the lessons")
+    hidden: int = Field(default=128, ge=32, multiple_of=32, description="width of the language model")
+    layers: Count = Field(default=4, description="layers of the language model")
+    tokens: Count = Field(default=2400, description="packed tokens in one step")
+    lr: Positive = Field(default=1e-3, description="peak learning rate")
+    steps: Count = Field(default=1000, description="steps of the base")
+    voters: int = Field(default=3, ge=0, description="voters, each with a seed of its own")
+    voter_steps: Count = Field(default=400, description="steps of each voter")
+
+
+class ContributionSection(Section):
+    voters: list[str] = Field(default=[], description="models asked in silence; none: the data's labels")
+    threshold: Count = Field(default=2, description="voters right on silence that make a question weak")
+    silence: Positive | Literal["clip"] = Field(
+        default=30.0, description="seconds of silence, or clip for each clip's own length"
+    )
+    orders: Count = Field(
+        default=1, description="option orders each voter answers under; right means right under most"
+    )
+    batch_questions: Count = Field(default=64, description="questions answered at a time")
+    on_labelled: Literal["keep", "relabel"] = Field(
+        default="keep", description="what happens to questions that have a label"
+    )
+
+    on_policy: Literal["rollouts", "options"] = Field(
+        default="rollouts",
+        description="how algorithms that weigh by it measure it while they train: success of completions, "
+        "or probability of the gold option, with audio minus in silence",
+    )
+    silent_samples: Count = Field(default=4, description="completions in silence per question, for rollouts")
+    success: str = Field(
+        default="answer_correctness", description="the reward that is positive where a completion succeeds"
+    )
+
+    @model_validator(mode="after")
+    def _voters_can_reach_the_threshold(self) -> ContributionSection:
+        if len(set(self.voters)) < len(self.voters):
+            raise ValueError("a voter is named twice; it would vote twice: name different models")
+        if self.voters and self.threshold > len(self.voters):
+            voters = counted(len(self.voters), "voter")
+            raise ValueError(f"threshold {self.threshold} is out of reach of {voters}; lower it")
+        return self
+
+
+class RewardSpec(Section):
+    """A reward plug-in and its weight; `{use, weight, **options}` in YAML."""
+
+    reward: Reward
+    weight: float = Field(default=1.0, description="factor in the sum of rewards")
+
+    @property
+    def use(self) -> str:
+        """The plug-in's name or file."""
+        return self.reward.use
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """The plug-in's options."""
+        return self.reward.options
+
+    @model_validator(mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        if not isinstance(value, Mapping) or "reward" in value:
+            return value
+        weight = {"weight": value["weight"]} if "weight" in value else {}
+        return {"reward": {k: v for k, v in value.items() if k != "weight"}, **weight}
+
+    @model_serializer
+    def _flat(self) -> dict[str, Any]:
+        return {"use": self.use, "weight": self.weight, **self.options}
+
+
+class SamplingSection(Section):
+    questions: Count = Field(default=32, description="questions per step")
+    group_size: Count = Field(default=8, description="completions per question")
+    temperature: Positive = Field(default=1.0, description="divides the logits")
+    top_k: int = Field(default=0, ge=0, description="likeliest tokens to sample from; 0: all")
+    top_p: float = Field(default=1.0, gt=0, le=1, description="probability mass to sample from")
+    max_new_tokens: Count = Field(default=128, description="longest completion")
+    rounds: Count = Field(
+        default=1, description="times that questions are drawn until groups with spread fill the step (DAPO)"
+    )
+    max_lag: int = Field(
+        default=0,
+        ge=0,
+        le=1,
+        description="steps by which weights that sample may be older than those they train; 1: a step is "
+        "sampled while the one before trains, by a copy of the model; needs mismatch.correct",
+    )
+
+
+class OptimizerSection(Section):
+    lr: Positive = Field(default=1e-6, description="peak learning rate of AdamW")
+    warmup: Share = Field(default=0.01, description="fraction of the stage's steps")
+    schedule: Literal["cosine", "constant", "linear"] = Field(default="cosine", description="after warm-up")
+    weight_decay: float = Field(default=0.0, ge=0, description="decoupled")
+    betas: tuple[Decay, Decay] = Field(default=(0.9, 0.999), description="AdamW's averages")
+    max_grad_norm: Positive = Field(default=1.0, description="gradients are clipped to this norm")
+
+
+class MismatchSection(Section):
+    logprobs: Literal["sampled", "paper"] = Field(
+        default="sampled",
+        description="sampled: of the distribution that completions were drawn from, its top-k/top-p support "
+        "included; paper: of the whole vocabulary, ratio to the trainer's own, as ms-swift does",
+    )
+    correct: Literal["none", "token", "sequence"] = Field(
+        default="none", description="truncated importance sampling from sampler to trainer"
+    )
+    cap: Positive = Field(default=2.0, description="largest importance weight")
+    alarm: Positive = Field(default=0.05, description="mean gap in nats above which a run warns")
+
+    @model_validator(mode="after")
+    def _the_papers_ratio_is_not_corrected(self) -> MismatchSection:
+        if self.logprobs == "paper" and self.correct != "none":
+            raise ValueError(
+                f"correct is {self.correct} and logprobs is paper, which takes the ratio to the trainer's "
+                "own log-probs and corrects nothing; set one of them to its default"
+            )
+        return self
+
+
+class SFTSection(Section):
+    questions: Count = Field(default=32, description="questions per step")
+    lr: Positive | None = Field(default=None, description="none: optimizer.lr")
+    warmup: Share = Field(default=0.05, description="fraction of the stage's steps")
+    target: Literal["answer", "structured", "simple"] = Field(
+        default="answer", description="the answer alone, or after one of the annotated chains of thought"
+    )
+
+
+class TrainingSection(Section):
+    micro_batch_tokens: Count = Field(default=16384, description="packed tokens in one forward pass")
+    save_every: Count = Field(default=50, description="steps between checkpoints")
+    keep: Count = Field(default=2, description="newest checkpoints kept, and that which a resumed run opened")
+    logprob_chunk: Count = Field(default=1024, description="target tokens whose logits exist at a time")
+    epochs: Count = Field(default=1, description="times that RL learns from a step's completions")
+    mini_batches: Count = Field(default=1, description="RL updates in each of those")
+    max_rollouts: Count | None = Field(default=None, description="completions after which RL ends")
+    max_tokens: Count | None = Field(default=None, description="optimizer tokens after which RL ends")
+    prompt_once: bool = Field(
+        default=True, description="compute a group's prompt once; false: repeat it (the slow oracle)"
+    )
+
+
+class EvaluationSection(Section):
+    matcher: Literal["exact", "robust"] = Field(default="robust", description="how an answer is read")
+    controls: list[Literal["audio", "silence", "mismatch"]] = Field(
+        default=["audio", "silence", "mismatch"], min_length=1, description="what the model hears"
+    )
+    batch_questions: Count = Field(default=64, description="questions answered at a time")
+    bootstrap: Count = Field(default=1000, description="resamples behind the confidence intervals")
+    every: int = Field(default=0, ge=0, description="steps between evaluations; 0: before and after only")
+
+
+class ReportSection(Section):
+    completions: int = Field(default=10, ge=0, description="completions shown with their audio")
+
+
+class Recipe(Section):
+    """Everything about a run."""
+
+    name: str = Field(description="the file's name if not given")
+    seed: int = Field(default=0, ge=0, description="every random number follows from it")
+    threads: Count | None = Field(default=None, description="CPU threads; none: torch's choice")
+    model: Model = Field(description="model family and its weights")
+    prompt: PromptSection = PromptSection()
+    audio: AudioSection = AudioSection()
+    data: DataSection
+    pretrain: PretrainSection | None = Field(default=None, description="build the model and its voters first")
+    contribution: ContributionSection = ContributionSection()
+    curriculum: Curriculum = Field(description="stages, and which questions each may use")
+    algorithm: Algorithm = Field(description="advantages and loss of the RL stage")
+    rewards: dict[RewardName, RewardSpec] = Field(default={}, description="weighted sum of rewards, by name")
+    reward_failures: Share = Field(
+        default=0.0, description="share of a step's samples that may get no reward; they are dropped"
+    )
+    rollout: Rollout = Field(description="engine that samples completions")
+    sampling: SamplingSection = SamplingSection()
+    optimizer: OptimizerSection = OptimizerSection()
+    sft: SFTSection = SFTSection()
+    mismatch: MismatchSection = MismatchSection()
+    strategy: Strategy = Field(
+        default=plugins.bind("strategy", "plain"), description="where weights and optimizer state live"
+    )
+    training: TrainingSection = TrainingSection()
+    evaluation: EvaluationSection = EvaluationSection()
+    report: ReportSection = ReportSection()
+
+    @model_validator(mode="after")
+    def _evaluates_on_something(self) -> Recipe:
+        if self.evaluation.every and not self.data.evaluate:
+            raise ValueError(
+                "evaluation.every needs a held-out set; name one in data.evaluate or set it to 0"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _corrects_for_old_samples(self) -> Recipe:
+        corrects = self.mismatch.logprobs == "sampled" and self.mismatch.correct != "none"
+        if self.sampling.max_lag and not corrects:
+            raise ValueError(
+                f"sampling.max_lag is {self.sampling.max_lag}: completions of older weights need importance "
+                "correction; set mismatch.correct to token or sequence, and mismatch.logprobs to sampled"
+            )
+        return self
+
+    def user_files(self) -> list[Path]:
+        """The files of the plug-ins that the recipe names by path, each once."""
+        data = (self.data.train, *self.data.evaluate.values(), self.data.lessons)
+        rewards = [spec.reward for spec in self.rewards.values()]
+        others = (self.model, self.curriculum, self.algorithm, self.rollout, self.strategy)
+        named = [plugin for plugin in (*data, *rewards, *others) if plugin]
+        return sorted({plugin.path for plugin in named if plugins.is_path(plugin.use)})
+
+    def to_yaml(self) -> str:
+        """The recipe with every default filled in; itself a recipe that loads to an equal one."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=110)
+
+
+def field_table() -> list[tuple[str, str, str, str]]:
+    """Key, type, default and meaning of every field of a recipe, in its order."""
+    return list(_field_rows(Recipe, ""))
+
+
+def section_at(keys: Sequence[Hashable], root: type[BaseModel] | None = None) -> type[BaseModel]:
+    """The section of a recipe, or of another `root`, that these keys lead to."""
+    section: type[BaseModel] = root or Recipe
+    for key in keys:
+        section = _section_in(section.model_fields[str(key)].annotation) or section
+    return section
+
+
+def _section_in(annotation: Any) -> type[Section] | None:
+    """The section that a field holds, or may hold; None for other fields."""
+    options = get_args(annotation) if isinstance(annotation, UnionType) else (annotation,)
+    return next((o for o in options if isinstance(o, type) and issubclass(o, Section)), None)
+
+
+def _field_rows(section: type[BaseModel], prefix: str) -> Iterator[tuple[str, str, str, str]]:
+    for name, field in section.model_fields.items():
+        inner = _section_in(field.annotation)
+        if inner:
+            yield from _field_rows(inner, f"{prefix}{name}.")
+        else:
+            default = field.default.use if isinstance(field.default, Bound) else field.default
+            text = "" if field.is_required() else str(default)
+            yield f"{prefix}{name}", section.__annotations__[name], text, field.description or ""

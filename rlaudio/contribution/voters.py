@@ -1,0 +1,176 @@
+"""What voters answer when they hear only silence, written down answer by answer so that none is lost."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+from pathlib import Path
+from types import TracebackType
+from typing import Literal
+
+from rlaudio.prompts.builder import PromptBuilder
+from rlaudio.rollout.worker import RolloutWorker
+from rlaudio.types import Prompt, Question, greedy
+from rlaudio.utils.progress import progress
+
+Silence = float | Literal["clip"]  # seconds, or as long as the question's own clip
+
+
+@dataclass(frozen=True)
+class Voter:
+    """A model that votes. Its worker is opened when the first answer is missing and closed after the last."""
+
+    prompts: PromptBuilder
+    open_worker: Callable[[], RolloutWorker]
+    digest: str  # of the weights, see `folder_digest`: answers are taken up again for equal digests only
+
+
+def folder_digest(folder: Path) -> str:
+    """Hex digest of names and contents of the files of a model folder, subfolders left out."""
+    digest = blake2b(digest_size=16)
+    for file in sorted(file for file in folder.iterdir() if file.is_file()):
+        digest.update(f"{file.name}\0{file.stat().st_size}\0".encode())
+        with file.open("rb") as content:
+            while block := content.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def orders_of(question: Question, orders: int) -> Iterator[Question]:
+    """The question under its first `orders` cyclic option orders (no more than it has options)."""
+    for shift in range(min(orders, len(question.choices))):
+        yield replace(question, choices=question.choices[shift:] + question.choices[:shift])
+
+
+def ask_in_silence(
+    voter: Voter,
+    questions: Sequence[Question],
+    *,
+    journal: Path,
+    silence: Silence,
+    orders: int,
+    batch_questions: int,
+    max_new_tokens: int,
+    label: str,
+) -> list[tuple[str, ...]]:
+    """The voter's greedy answers, one text per option order, for every question.
+
+    An answer depends on the prompt alone, so equal prompts are asked once, and whatever `journal` holds
+    for a prompt (its token ids, its silence, the token limit) is not asked again.
+    """
+    seconds = None if silence == "clip" else silence
+    keys: list[list[str]] = []  # of the answers, by question and order
+    with ExitStack() as stack:
+        answers = stack.enter_context(Journal(journal))
+        ask = _Batches(voter, answers, stack, batch_questions, max_new_tokens)
+        for question in progress(questions, total=len(questions), label=label, unit="question"):
+            prompts = (
+                voter.prompts.prompt(variant, "silence", silence_seconds=seconds)
+                for variant in orders_of(question, orders)
+            )
+            keys.append([ask.later(prompt) for prompt in prompts])
+        ask.now()
+        return [tuple(answers[key] for key in of_question) for of_question in keys]
+
+
+class _Batches:
+    """Collects prompts that have no answer yet and asks them when a batch is full."""
+
+    def __init__(
+        self, voter: Voter, answers: Journal, stack: ExitStack, batch_questions: int, max_new_tokens: int
+    ) -> None:
+        self._voter = voter
+        self._answers = answers
+        self._stack = stack  # closes the worker
+        self._worker: RolloutWorker | None = None
+        self._batch_questions = batch_questions
+        self._sampling = greedy(max_new_tokens)
+        self._waiting: dict[str, Prompt] = {}
+
+    def later(self, prompt: Prompt) -> str:
+        """Put the prompt in line unless its answer is known; the key of its answer."""
+        key = _key(prompt, self._sampling.max_new_tokens)
+        if key not in self._answers:
+            self._waiting[key] = prompt
+        if len(self._waiting) == self._batch_questions:
+            self.now()
+        return key
+
+    def now(self) -> None:
+        """Ask what is in line."""
+        if not self._waiting:
+            return
+        if self._worker is None:
+            self._worker = self._stack.enter_context(closing(self._voter.open_worker()))
+        groups = self._worker.generate(list(self._waiting.values()), self._sampling, ("label",))
+        texts = [group.completions[0].text for group in groups]
+        self._answers.add(dict(zip(self._waiting, texts, strict=True)))
+        self._waiting.clear()
+
+
+def _key(prompt: Prompt, max_new_tokens: int) -> str:
+    """Digest of all that decides a greedy answer, apart from the weights."""
+    digest = blake2b(prompt.token_ids.astype("<i8").tobytes(), digest_size=16)
+    digest.update(f"\0{prompt.audio_digest}\0{max_new_tokens}".encode())
+    return digest.hexdigest()
+
+
+class Journal(Mapping[str, str]):
+    """Texts by key in a file that only grows: what was added before a kill is there after it.
+
+    A line that a kill tore off in the middle is cut away. Raises ValueError for any other line that is
+    not in the format.
+    """
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        content = path.read_bytes() if path.exists() else b""
+        whole = content[: content.rfind(b"\n") + 1]
+        self._texts = dict(
+            _entry(line, f"{path}:{number}") for number, line in enumerate(whole.splitlines(), start=1)
+        )
+        self._file = path.open("ab")
+        self._file.truncate(len(whole))
+
+    def add(self, texts: Mapping[str, str]) -> None:
+        """Append and hand over to the operating system, so that they outlive this process."""
+        lines = [json.dumps({"prompt": key, "text": text}) + "\n" for key, text in texts.items()]
+        self._file.write("".join(lines).encode())
+        self._file.flush()
+        self._texts.update(texts)
+
+    def __getitem__(self, key: str) -> str:
+        return self._texts[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._texts)
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+
+def _entry(line: bytes, where: str) -> tuple[str, str]:
+    try:
+        entry = json.loads(line)
+        return entry["prompt"], entry["text"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{where}: not an answer of a voter ({error}); delete the file to ask this voter again"
+        ) from error
+
+
+def journal_path(folder: Path, name: str, voter: Voter) -> Path:
+    """Where the answers of a voter stand: one file for each version of its weights."""
+    plain = "".join(c if c.isalnum() or c in "-_." else "_" for c in name)
+    return folder / f"labels.{plain}.{voter.digest[:12]}.journal"

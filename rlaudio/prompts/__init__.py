@@ -1,0 +1,1 @@
+"""From a question to the prompt that training and sampling both consume."""

@@ -1,0 +1,135 @@
+"""From a question to the prompt that both engines consume: the paper's wording, and which audio is heard."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Literal, Protocol
+
+from rlaudio.audio.controls import silence
+from rlaudio.audio.reading import TooLong, read_clip
+from rlaudio.config.recipe import Recipe
+from rlaudio.types import Clip, Prompt, Question
+
+logger = logging.getLogger(__name__)
+
+Style = Literal["answer_only", "thinking"]
+Control = Literal["audio", "silence", "mismatch"]
+
+# The system prompt of AudioMCQ, arXiv:2509.21060.
+SYSTEM = "You are an audio understanding model that answers multiple choice questions based on audio content."
+
+# AudioMCQ's wording, and R1-AQA's (arXiv:2503.11197) where the model is to think first.
+_ENDINGS: dict[str, str] = {
+    "answer_only": "Output the final answer in <answer> </answer>.",
+    "thinking": "Output the thinking process in <think> </think> and final answer in <answer> </answer>.",
+}
+
+
+def render_user_text(question: Question, style: Style = "answer_only") -> str:
+    """The user's turn: question, then the options as Python shows a list, without letters, then the format.
+
+    Quotes are Python's own: an option with an apostrophe stands between double quotes.
+    """
+    _check_style(style)
+    request = f"Please choose the answer from the following options: {list(question.choices)!r}."
+    return f"{question.question} {request} {_ENDINGS[style]}"
+
+
+def _check_style(style: str) -> None:
+    if style not in _ENDINGS:
+        raise ValueError(f"prompt.style is {style!r}; expected one of {', '.join(_ENDINGS)}")
+
+
+class PromptMaker(Protocol):
+    """The part of a model family that makes prompts; `models.family.ModelFamily` is the whole."""
+
+    def encode_prompt(self, question: Question, system_text: str, user_text: str, clip: Clip) -> Prompt:
+        """Token ids with expanded audio placeholders, and the features of `clip`."""
+
+
+class PromptBuilder:
+    """Makes prompts for one model family; remembers which clips the length policy cut."""
+
+    def __init__(
+        self,
+        family: PromptMaker,
+        *,
+        style: Style = "answer_only",
+        system: str = SYSTEM,
+        max_seconds: float = 30.0,
+        too_long: TooLong = "truncate",
+    ) -> None:
+        _check_style(style)
+        self.family = family
+        self.style = style
+        self.system = system
+        self.max_seconds = max_seconds
+        self.too_long = too_long
+        self._truncated: set[Path] = set()
+
+    @property
+    def truncated_clips(self) -> int:
+        """How many different files have been cut to `max_seconds` so far."""
+        return len(self._truncated)
+
+    def prompt(
+        self,
+        question: Question,
+        control: Control = "audio",
+        *,
+        partner: Question | None = None,
+        silence_seconds: float | None = None,
+    ) -> Prompt:
+        """The prompt of `question` with its own clip, with silence, or with the clip of `partner`.
+
+        Silence is as long as the question's own clip unless `silence_seconds` is given, in which case the
+        clip is not even opened. Raises what `read_clip` raises, with the question's id.
+        """
+        user_text = render_user_text(question, self.style)
+        clip = self._clip(question, control, partner, silence_seconds)
+        return self.family.encode_prompt(question, self.system, user_text, clip)
+
+    def silent(self, prompt: Prompt) -> Prompt:
+        """The same question about silence as long as the clip that its prompt holds."""
+        return self.prompt(prompt.question, "silence")
+
+    def _clip(
+        self, question: Question, control: Control, partner: Question | None, silence_seconds: float | None
+    ) -> Clip:
+        match control:
+            case "audio":
+                return self._read(question)
+            case "silence":
+                return silence(self._read(question).seconds if silence_seconds is None else silence_seconds)
+            case "mismatch":
+                if partner is None:
+                    raise ValueError(
+                        f"question {question.id}: mismatched audio needs the partner whose clip is heard; "
+                        "rlaudio.audio.controls.mismatch draws one for every question"
+                    )
+                return self._read(partner)
+        raise ValueError(f"control is {control!r}; expected audio, silence or mismatch")
+
+    def _read(self, question: Question) -> Clip:
+        clip = read_clip(
+            question.audio_path,
+            max_seconds=self.max_seconds,
+            too_long=self.too_long,
+            origin=f"question {question.id}",
+        )
+        if clip.truncated and question.audio_path not in self._truncated:
+            self._truncated.add(question.audio_path)
+            logger.info("question %s: %s cut to %g s", question.id, question.audio_path, self.max_seconds)
+        return clip
+
+
+def prompts_for(recipe: Recipe, family: PromptMaker) -> PromptBuilder:
+    """The recipe's way of asking, for one model."""
+    return PromptBuilder(
+        family,
+        style=recipe.prompt.style,
+        system=recipe.prompt.system,
+        max_seconds=recipe.audio.max_seconds,
+        too_long=recipe.audio.too_long,
+    )

@@ -1,0 +1,257 @@
+"""Held-out accuracy before and after the run, with real audio and without."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+
+from rlaudio.evaluation.statistics import mcnemar_p_value, paired_bootstrap_interval
+from rlaudio.runs.run import Json, RunData
+from rlaudio.utils.charts import Mark, range_axis, range_chart
+from rlaudio.utils.numbers import group_title, percent, signed
+
+CONTROLS = ("audio", "silence", "mismatch")
+HEADLINE = (("contribution", "strong"), ("contribution", "weak"), ("all", "all"))
+TRUTHS = ("audio-only", "text-answerable")  # what strong and weak would be if labels were never wrong
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A fraction with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+    p_value: float | None = None
+
+    @classmethod
+    def of(cls, found: Mapping[str, Any], name: str) -> Cell:
+        """From a score ("accuracy") or a difference ("difference") of an evaluation's JSON."""
+        return cls(found[name], found["low"], found["high"], found.get("p_value"))
+
+
+@dataclass(frozen=True)
+class Line:
+    """One group of held-out questions before and after the run; a control that was not run is not there."""
+
+    grouping: str
+    name: str
+    questions: int
+    chance: float
+    base: Mapping[str, Cell]  # control -> accuracy
+    final: Mapping[str, Cell]
+    base_gains: Mapping[str, Cell]  # control -> accuracy with audio minus accuracy under the control
+    final_gains: Mapping[str, Cell]
+    change: Cell | None  # accuracy with audio, final minus base, paired over the questions
+    base_unparsed: float | None  # share of the answers with audio that name no choice
+    final_unparsed: float | None
+
+    @property
+    def title(self) -> str:
+        """The group's name as a reader meets it."""
+        return group_title(self.grouping, self.name)
+
+    @property
+    def latest(self) -> Mapping[str, Cell]:
+        """The accuracies after the run, or before it while that is all there is."""
+        return self.final or self.base
+
+    @property
+    def latest_gains(self) -> Mapping[str, Cell]:
+        """As `latest`, for the gains."""
+        return self.final_gains or self.base_gains
+
+    @property
+    def unparsed(self) -> float | None:
+        """As `latest`, for the answers with audio that name no choice."""
+        return self.base_unparsed if self.final_unparsed is None else self.final_unparsed
+
+    @property
+    def became_worse(self) -> bool:
+        """The run lowered the accuracy, and the whole interval says so."""
+        return self.change is not None and self.change.high < 0
+
+    @property
+    def chart(self) -> Markup:
+        """The accuracies on a scale from 0 to 1."""
+        return range_chart(_marks(self.base, self.final), bounds=(0.0, 1.0), reference=self.chance)
+
+    def gain_chart(self, bounds: tuple[float, float]) -> Markup:
+        """The gains on a scale of the given ends."""
+        return range_chart(_marks(self.base_gains, self.final_gains), bounds=bounds, reference=0.0)
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """One held-out set before and after the run."""
+
+    name: str
+    headline: list[Line]  # strong, weak, all
+    truth: list[Line]  # audio-only, text-answerable, where that is known and not what the labels say
+    truth_is_label: bool  # strong and weak are the known truth
+    types: list[Line]  # categories, then sources
+    baselines: Json
+    positions: list[Positions]
+
+    @property
+    def axis(self) -> Markup:
+        """The scale of the accuracies."""
+        return range_axis((0.0, 1.0), number=lambda value: f"{100 * value:.0f} %")
+
+    @property
+    def gain_axis(self) -> Markup:
+        """The scale of the gains."""
+        return range_axis(self.gain_bounds, number=lambda value: signed(value).removesuffix(".0"))
+
+    @property
+    def gain_bounds(self) -> tuple[float, float]:
+        """Ends of a scale in tenths that holds every gain of headline and truth."""
+        cells = [
+            cell
+            for line in self.headline + self.truth
+            for gains in (line.base_gains, line.final_gains)
+            for cell in gains.values()
+        ]
+        low, high = (
+            min((cell.low for cell in cells), default=0),
+            max((cell.high for cell in cells), default=0),
+        )
+        return min(-0.1, math.floor(10 * low) / 10), max(0.1, math.ceil(10 * high) / 10)
+
+
+def held_out(run: RunData) -> list[HeldOut]:
+    """The held-out sets of the run, in its order."""
+    return [_held_out(run, name) for name in run.held_out]
+
+
+def _held_out(run: RunData, name: str) -> HeldOut:
+    base, final = run.base.get(name), run.final.get(name)
+    latest: Json = final or base or {}
+    changes = Changes(run.answers("base", name), run.answers("final", name), latest)
+
+    def line(grouping: str, group: str) -> Line | None:
+        return _line(grouping, group, base, final, changes)
+
+    def lines(grouping: str) -> list[Line]:
+        return [found for group in latest["tables"].get(grouping, {}) if (found := line(grouping, group))]
+
+    tables = latest["tables"]
+    truth_is_label = bool(tables["truth"]) and [tables["truth"].get(name) for name in TRUTHS] == [
+        tables["contribution"].get(name) for name in ("strong", "weak")
+    ]
+    return HeldOut(
+        name=name,
+        headline=[found for grouping, group in HEADLINE if (found := line(grouping, group))],
+        truth=[] if truth_is_label else lines("truth"),
+        truth_is_label=truth_is_label,
+        types=lines("category") + lines("source"),
+        baselines=latest["baselines"],
+        positions=_positions(latest),
+    )
+
+
+def _line(grouping: str, name: str, base: Json | None, final: Json | None, changes: Changes) -> Line | None:
+    before, after = _group(base, grouping, name), _group(final, grouping, name)
+    latest = after or before
+    if latest is None:
+        return None
+    return Line(
+        grouping=grouping,
+        name=name,
+        questions=latest["questions"],
+        chance=latest["chance"],
+        base=_cells(before, "scores", "accuracy"),
+        final=_cells(after, "scores", "accuracy"),
+        base_gains=_cells(before, "gains", "difference"),
+        final_gains=_cells(after, "gains", "difference"),
+        change=changes.of(grouping, name),
+        base_unparsed=_unparsed(before, "audio"),
+        final_unparsed=_unparsed(after, "audio"),
+    )
+
+
+def _group(evaluation: Json | None, grouping: str, name: str) -> Json | None:
+    return None if evaluation is None else evaluation["tables"].get(grouping, {}).get(name)
+
+
+def _cells(group: Json | None, table: str, value: str) -> dict[str, Cell]:
+    found = {} if group is None else group[table]
+    return {control: Cell.of(found[control], value) for control in CONTROLS if control in found}
+
+
+def _unparsed(group: Json | None, control: str) -> float | None:
+    return None if group is None else group["scores"].get(control, {}).get("unparsed")
+
+
+class Changes:
+    """What the run changed, computed from the single answers of both evaluations."""
+
+    def __init__(self, base: Sequence[Json], final: Sequence[Json], evaluation: Json):
+        before = {row["id"]: row["right"] for row in base if row["control"] == "audio"}
+        self._rows = [row for row in final if row["control"] == "audio" and row["id"] in before]
+        self._before = np.array([before[row["id"]] for row in self._rows], dtype=bool)  # [N]
+        self._after = np.array([row["right"] for row in self._rows], dtype=bool)
+        self._resamples, self._seed = evaluation["resamples"], evaluation["seed"]
+
+    def of(self, grouping: str, name: str) -> Cell | None:
+        """Accuracy with real audio, after minus before, on questions asked both times; None without any."""
+        here = np.array([_belongs(row, grouping, name) for row in self._rows], dtype=bool)
+        if not here.any():
+            return None
+        before, after = self._before[here], self._after[here]
+        low, high = paired_bootstrap_interval(
+            after, before, resamples=self._resamples, rng=np.random.default_rng(self._seed)
+        )
+        return Cell(float(after.mean() - before.mean()), low, high, mcnemar_p_value(after, before))
+
+
+def _belongs(row: Json, grouping: str, name: str) -> bool:
+    if grouping == "truth":
+        return row["text_answerable"] is (name == "text-answerable")
+    return grouping == "all" or row[grouping] == name
+
+
+def _marks(base: Mapping[str, Cell], final: Mapping[str, Cell]) -> list[Mark]:
+    return [
+        Mark(
+            cell.value,
+            cell.low,
+            cell.high,
+            kind=control,
+            hollow=when == "before",
+            title=f"{control}, {when} the run: {percent(cell.value)} %",
+        )
+        for when, cells in (("before", base), ("after", final))
+        for control, cell in cells.items()
+    ]
+
+
+@dataclass(frozen=True)
+class Positions:
+    """How often each place among the options was gold, or was answered, of the answers that name a choice."""
+
+    name: str
+    shares: tuple[float, ...]
+    unparsed: float | None  # share of all answers that name no choice and so no place; None for gold
+
+
+def _positions(evaluation: Json) -> list[Positions]:
+    gold, answered = evaluation["baselines"]["gold_positions"], evaluation["predicted_positions"]
+    most = max(len(found) for found in (gold, *answered.values()))
+
+    def shares(found: Sequence[int]) -> tuple[float, ...]:
+        return tuple(count / max(1, sum(found)) for count in [*found, *[0] * (most - len(found))])
+
+    every = _group(evaluation, "all", "all")
+    return [
+        Positions("gold", shares(gold), unparsed=None),
+        *(
+            Positions(f"answered, {control}", shares(found), _unparsed(every, control))
+            for control, found in answered.items()
+        ),
+    ]

@@ -1,0 +1,109 @@
+"""Learning curves: one small chart for each thing worth watching, stage by stage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatch
+
+from markupsafe import Markup
+
+from rlaudio.runs.metrics import describe
+from rlaudio.runs.run import RunData
+from rlaudio.utils.charts import Series, line_chart
+from rlaudio.utils.numbers import percent_mark, short_number
+
+# Title of a chart and its metrics: names of the metric table, or globs over the names that a run logged.
+CHARTS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("Total reward", ("reward/total",)),
+    ("Reward parts", ("reward/<name>",)),
+    ("Held-out accuracy, real audio", ("eval/*_audio",)),
+    ("Held-out accuracy, silence", ("eval/*_silence",)),
+    ("Completion length", ("rollout/length",)),
+    ("Ended by itself", ("rollout/stop_rate",)),
+    ("KL to the reference", ("loss/kl",)),
+    ("Entropy", ("loss/entropy",)),
+    ("Groups without spread", ("group/no_spread",)),
+    ("Gradient norm", ("optimizer/grad_norm",)),
+    ("Loss", ("loss/total",)),
+    ("Clipped tokens", ("loss/clip_fraction",)),
+    ("Sampler against trainer", ("rollout/mismatch_mean", "rollout/mismatch_max")),
+    ("Learning rate", ("optimizer/lr",)),
+)
+
+FRACTION_TOPS = (0.01, 0.05, 0.2, 1.0)  # a share is drawn from 0 to the first of these that holds it
+
+
+@dataclass(frozen=True)
+class Chart:
+    """One small chart with what its curves mean and where they end."""
+
+    title: str
+    meaning: str
+    legend: list[tuple[str, str]]  # name (empty for a single curve), last value
+    svg: Markup
+
+
+@dataclass(frozen=True)
+class StageCharts:
+    """All charts of one stage of training."""
+
+    stage: str
+    steps: int
+    charts: list[Chart]
+
+
+def curves(run: RunData) -> list[StageCharts]:
+    """For each stage of training the charts that have at least two points."""
+    stages = []
+    for stage in run.stages:
+        names = _logged(run, stage)
+        charts = [
+            chart
+            for title, metrics in CHARTS
+            if (chart := _chart(run, stage, title, [n for n in names if _is_one_of(n, metrics)]))
+        ]
+        if charts:
+            last = max(row["step"] for row in run.metrics if row["stage"] == stage)
+            stages.append(StageCharts(stage, last, charts))
+    return stages
+
+
+def _logged(run: RunData, stage: str) -> list[str]:
+    """Names of the stage's metrics; in SFT without those of completions, which are then a teacher's."""
+    rows = [row for row in run.metrics if row["stage"] == stage]
+    names = dict.fromkeys(name for row in rows for name in row)
+    sampled = "reward/total" in names
+    return [name for name in names if sampled or not name.startswith(("rollout/", "group/"))]
+
+
+def _is_one_of(name: str, metrics: Iterable[str]) -> bool:
+    """Whether a row's key is a metric (not "stage" or "step") and one of these."""
+    return "/" in name and any(describe(name).name == metric or fnmatch(name, metric) for metric in metrics)
+
+
+def _chart(run: RunData, stage: str, title: str, names: Sequence[str]) -> Chart | None:
+    series = [Series(_short(name), run.series(stage, name)) for name in names]
+    series = [curve for curve in series if len(curve.values) >= 2]
+    if not series:
+        return None
+    fraction = describe(names[0]).unit == "fraction"
+    highest = max(value for curve in series for value in curve.values)
+    bounds = (0.0, _fraction_top(highest)) if fraction else None
+    number = percent_mark if fraction else short_number
+    return Chart(
+        title=title,
+        meaning=" ".join(dict.fromkeys(describe(name).meaning for name in names)),
+        legend=[(curve.name if len(series) > 1 else "", number(curve.end)) for curve in series],
+        svg=line_chart(series, label=title, bounds=bounds, number=number),
+    )
+
+
+def _fraction_top(highest: float) -> float:
+    """The end of a share's axis; a share that is always 0 is drawn on the whole scale."""
+    return next(top for top in FRACTION_TOPS if highest <= top) if highest > 0 else FRACTION_TOPS[-1]
+
+
+def _short(name: str) -> str:
+    """`reward/answer_correctness` -> `answer correctness`."""
+    return name.partition("/")[2].replace("_", " ")

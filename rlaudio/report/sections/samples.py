@@ -1,0 +1,50 @@
+"""A few groups of completions, with the audio that was heard."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from pathlib import Path
+
+import soundfile
+from markupsafe import Markup
+
+from rlaudio.runs.run import Json, RunData
+from rlaudio.utils.charts import waveform
+from rlaudio.utils.numbers import short_number
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One group of completions and what was heard."""
+
+    question: Json  # as the run folder wrote it
+    first: Json  # the completion that is shown
+    others: list[Json]
+    player: str  # the audio as a data URI
+    seconds: float
+    waveform: Markup
+    bars: list[tuple[float, str]]  # height in [0, 1] and total reward of every completion
+
+
+def samples(run: RunData, most: int) -> list[Sample]:
+    """The first `most` groups that the run kept."""
+    kept = run.samples["samples"] if run.samples else []
+    highest = max((c["total"] for s in kept for c in s["completions"] if c["total"] is not None), default=0)
+    return [_sample(run.path / "samples", sample, max(highest, 1e-9)) for sample in kept[:most]]
+
+
+def _sample(folder: Path, sample: Json, highest: float) -> Sample:
+    audio = folder / sample["audio"]
+    heard, rate = soundfile.read(audio, dtype="float32")
+    first, *others = sample["completions"]
+    totals = [completion["total"] for completion in sample["completions"]]
+    return Sample(
+        question=sample,
+        first=first,
+        others=others,
+        player="data:audio/flac;base64," + base64.b64encode(audio.read_bytes()).decode("ascii"),
+        seconds=len(heard) / rate,
+        waveform=waveform(heard),
+        bars=[(max(0.0, (total or 0.0) / highest), short_number(total)) for total in totals],
+    )

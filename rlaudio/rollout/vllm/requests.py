@@ -1,0 +1,108 @@
+"""Prompts and sampling as vLLM takes them, in this process or over HTTP.
+
+It is given token ids and the log-mel frames that training uses: it extracts nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from rlaudio.models.family import ModelFamily
+from rlaudio.rollout.completions import SampledTokens
+from rlaudio.rollout.vllm.setup import set_environment
+from rlaudio.types import Prompt, Sampling
+
+
+def sampling_options(family: ModelFamily, sampling: Sampling, report: int, seed: int) -> dict[str, Any]:
+    """Options of vLLM's SamplingParams for a question's group, `report` likeliest tokens beside each."""
+    greedy = sampling.temperature == 0.0
+    return {
+        "n": 1 if greedy else sampling.group_size,  # audio is processed once for all n
+        "temperature": sampling.temperature,
+        "top_k": sampling.top_k,
+        "top_p": sampling.top_p,
+        "seed": None if greedy else seed,
+        "max_tokens": sampling.max_new_tokens,
+        "stop_token_ids": list(family.stop_token_ids),
+        "ignore_eos": True,  # those stop and nothing else
+        "logit_bias": dict.fromkeys(family.forbidden_token_ids, float("-inf")),  # exact: adds to the logits
+        "logprobs": report,
+        "detokenize": False,
+    }
+
+
+def whole_groups(groups: list[list[SampledTokens]], sampling: Sampling) -> list[list[SampledTokens]]:
+    """Groups of the size that was asked for: the likeliest tokens are asked for once."""
+    return [group * sampling.group_size for group in groups] if sampling.temperature == 0.0 else groups
+
+
+def together(prompts: Sequence[Prompt], group_size: int, step_tokens: int | None) -> Iterator[slice]:
+    """Parts of the prompts that vLLM's CPU build takes whole in one step; on a GPU, None, all at once.
+
+    Where it takes a prompt in pieces it turns back the random numbers of the request's seed, and random
+    numbers on a CPU cannot be turned back: `CPU Generator does not use offset`.
+    """
+    start = tokens = 0
+    for end, prompt in enumerate(prompts):
+        needed = group_size * len(prompt.token_ids)
+        if step_tokens and tokens + needed > step_tokens and end > start:
+            yield slice(start, end)
+            start, tokens = end, 0
+        tokens += needed
+    if start < len(prompts):
+        yield slice(start, len(prompts))
+
+
+def engine_request(family: ModelFamily, prompt: Prompt) -> dict[str, Any]:
+    """A prompt as vLLM takes it: token ids and the features that training uses."""
+    inputs = family.engine_prompt(prompt)
+    request: dict[str, Any] = {"prompt_token_ids": inputs.token_ids}
+    if inputs.audio:
+        request["multi_modal_data"] = {"audio": dict(inputs.audio)}
+        request["multi_modal_uuids"] = {"audio": [prompt.audio_digest]}  # no second hash of the features
+    return request
+
+
+class HttpPrompts:
+    """Prompts as vLLM's servers take them over HTTP, prepared here by the code that prepares them there."""
+
+    def __init__(self, family: ModelFamily, max_model_len: int):
+        set_environment(family.device.type == "cuda", beside=False)
+        from vllm.engine.arg_utils import EngineArgs
+        from vllm.renderers import renderer_from_config
+
+        config = EngineArgs(
+            family.path, max_model_len=max_model_len, generation_config="vllm", **reading(family)
+        ).create_engine_config()
+        self.family = family
+        self.vocabulary: int = config.model_config.get_vocab_size()
+        self._renderer = renderer_from_config(config)
+
+    def body(self, prompt: Prompt) -> dict[str, Any]:
+        """What a request says of the prompt: token ids, and log-mel frames in vLLM's own encoding."""
+        from vllm.entrypoints.scale_out.token_in_token_out.mm_features import extract_mm_features
+
+        (rendered,) = self._renderer.render_cmpl([engine_request(self.family, prompt)], skip_mm_cache=True)
+        check_same_prompt(prompt, rendered["prompt_token_ids"])
+        body: dict[str, Any] = {"token_ids": rendered["prompt_token_ids"]}
+        features = extract_mm_features(rendered)
+        return body if features is None else body | {"features": features.model_dump()}
+
+
+def reading(family: ModelFamily) -> dict[str, Any]:
+    """How every engine reads the family's folder and its prompts."""
+    return {
+        "dtype": str(family.dtype).removeprefix("torch."),
+        "limit_mm_per_prompt": {"audio": 1, "image": 0, "video": 0},
+        "enable_mm_embeds": True,  # audio comes as features
+    }
+
+
+def check_same_prompt(prompt: Prompt, token_ids: Sequence[int]) -> None:
+    """Both engines must have seen the same tokens, expanded placeholders included."""
+    if list(token_ids) != prompt.token_ids.tolist():
+        raise RuntimeError(
+            f"question {prompt.question.id}: vLLM made {len(token_ids)} tokens of a prompt of "
+            f"{len(prompt.token_ids)}, or other ones; the family's engine_prompt does not fit this vLLM"
+        )

@@ -1,0 +1,555 @@
+"""Rollouts in a vLLM server: on GPUs that training does not use, of this machine or another one.
+
+The server is one that runs already, or is started here and ends with the run. It is asked over HTTP for
+tokens of tokens (`/inference/v1/generate`), with the log-mel frames that training uses beside them. Weights
+go from GPU to GPU by NCCL, or through a folder that both sides see. Every answer says which weights sampled
+it; a canary compares both engines after every update.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import logging
+import math
+import shutil
+import socket
+import tempfile
+import time
+import urllib.parse
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+
+from rlaudio.models.family import ModelFamily
+from rlaudio.rollout.canary import CanaryError, check_room
+from rlaudio.rollout.completions import SampledTokens
+from rlaudio.rollout.engine_worker import Engine, EngineWorker
+from rlaudio.rollout.vllm.http import NoAnswer, Refused, Service
+from rlaudio.rollout.vllm.requests import HttpPrompts, reading, sampling_options, together, whole_groups
+from rlaudio.rollout.vllm.server_process import DEV_MODE, SERVE, ServerProcess, free_port
+from rlaudio.rollout.vllm.setup import (
+    CPU_BLOCK,
+    CPU_PROMPTS,
+    EXACT,
+    VERSION,
+    cache_memory,
+    check_device,
+    check_sizes,
+    check_vllm,
+    memory_advice,
+    unsupported,
+)
+from rlaudio.rollout.vllm.weights import SendWeights, nccl_sender
+from rlaudio.rollout.worker import EngineDied
+from rlaudio.types import Prompt, Sampling
+from rlaudio.utils import launcher
+from rlaudio.utils.processes import join, visible_gpus
+
+logger = logging.getLogger(__name__)
+
+GENERATE = "inference/v1/generate"
+IMPOSSIBLE = -9999.0  # how a server writes the log-prob of a token that cannot be sampled
+TEMPORARY = "rlaudio-weights-"  # how folders begin through which weights go
+AT_ONCE = 128  # requests in flight; a server queues what it has no room for
+
+
+class VllmServer(EngineWorker):
+    """A rollout worker on `vllm serve`, which runs at `url` or, without one, is started here.
+
+    A server started here takes `gpus` ("4,5", which training does not use), splits the model over
+    `tensor_parallel` of them, listens on `port`, 0 for any free one, and must answer within `start_seconds`.
+    In a run of several processes the first starts it and sends weights, and all ask.
+
+    A request may take as long as it needs, while the server answers `/health` after every `patience` seconds.
+    What is cut off or fails is asked again, for `patience` seconds from the first time on: equal requests
+    have equal answers. So a server that falls silent is given up after four times that, at most; one that
+    calls itself healthy and never answers is waited for.
+
+    `weights` go by `nccl`, or through a `folder` that the server sees under the same path; by default by NCCL
+    from a GPU, and from a CPU through a folder of this machine. All else is as in the `vllm` worker.
+    **Nothing on a GPU has been run yet.**
+    """
+
+    opened_together = True
+
+    def __init__(
+        self,
+        family: ModelFamily,
+        *,
+        url: str | None = None,
+        gpus: str | None = None,
+        port: int = 0,
+        tensor_parallel: int = 1,
+        max_model_len: int = 4096,
+        max_sequences: int = 256,
+        memory_share: float = 0.9,
+        kv_cache_gb: float | None = None,
+        weights: Literal["nccl", "folder"] | None = None,
+        folder: str | None = None,
+        start_seconds: float = 900.0,
+        patience: float = 120.0,
+        support_tokens: int = 1024,
+        too_long: Literal["refuse", "transformers"] = "refuse",
+        canary_tolerance: float | None = None,
+    ):
+        on_gpu = family.device.type == "cuda"
+        _check_place(on_gpu, url, port, gpus, tensor_parallel, weights)
+        check_sizes(max_model_len, max_sequences, memory_share, kv_cache_gb)
+        check_device(family)
+        check_vllm(on_gpu)
+        missing = unsupported(family)
+        if missing:
+            raise ValueError(f"{missing}; set rollout.use to transformers")
+        check_room(family, max_model_len)
+        by_nccl = on_gpu and weights != "folder"
+        flags = _flags(
+            {"model": family.path}
+            | reading(family)
+            | {"max_model_len": max_model_len, "max_num_seqs": max_sequences}
+            | _of_device(on_gpu, max_model_len, kv_cache_gb, memory_share, tensor_parallel)
+            | ({"weight_transfer_config": {"backend": "nccl"}} if by_nccl else {})
+        )
+        wanted = _Wanted(family.path, max_model_len, flags, start_seconds, EXACT if on_gpu else {})
+        self._processes = join()
+        machines = set(self._processes.gather(socket.gethostname()))
+        if url is None and len(machines) > 1:
+            raise ValueError(
+                f"the run is on {len(machines)} machines, and a server that it starts is seen by one; name "
+                "one that all see in rollout.url; it is started by: "
+                f"{wanted.command('http://this-machine:8000')}"
+            )
+        started: list[ServerProcess] = []
+        with ExitStack() as opened:
+
+            def open_server() -> tuple[str, str]:
+                if url is None:
+                    logger.info("starting a vLLM server for %s", family.path)
+                    started.append(ServerProcess(wanted.flags, gpus, port))
+                    opened.callback(started[0].stop)
+                with _alive(started):
+                    return _ready(url or started[0].url, wanted, *started), uuid.uuid4().hex[:8]
+
+            address, run = self._processes.from_first(open_server)
+            service = Service(address)
+            server = _Server(
+                family,
+                service,
+                run,
+                started,
+                prompts=HttpPrompts(family, max_model_len),
+                patience=patience,
+                step_tokens=None if on_gpu else CPU_PROMPTS * max_model_len // self._processes.size,
+                opened=opened,
+            )
+            super().__init__(
+                family,
+                server,
+                max_model_len=max_model_len,
+                support_tokens=support_tokens,
+                too_long=too_long,
+                canary_tolerance=canary_tolerance,
+            )
+            if self._processes.first and by_nccl:
+                with _alive(started):
+                    server.send = _by_nccl(service)
+            elif self._processes.first:
+                server.send = _through_folder(family, service, folder, patience, opened)
+            with _told_of_the_model(family.path, wanted, address) if url else nullcontext():
+                self._send(server, "opening", whole=bool(url))  # whatever it served before
+            server.opened = opened.pop_all()
+
+    @property
+    def url(self) -> str:
+        """Where the server listens; another worker may be opened on it."""
+        assert isinstance(self._engine, _Server)
+        return self._engine.service.url
+
+    def _send(self, engine: Engine, phase: str, *, whole: bool = False) -> None:
+        """The first process sends and compares, while no one samples; all know what they are called then."""
+        assert isinstance(engine, _Server)
+        self._processes.wait()
+        send = super()._send
+        self._processes.from_first(lambda: send(engine, phase, whole=whole))
+        engine.label = engine.label_of(self.weights_version)
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """A server that can do what is needed here."""
+
+    model: str
+    max_model_len: int
+    flags: tuple[str, ...]
+    start_seconds: float
+    environment: dict[str, str]
+
+    def command(self, url: str) -> str:
+        """What starts one at this address."""
+        there = urllib.parse.urlsplit(url)
+        host = "127.0.0.1" if there.hostname in ("127.0.0.1", "localhost") else "0.0.0.0"
+        flags = [*map(_quoted, self.flags), "--host", host, "--port", str(there.port or 80)]
+        environment = [f"{name}={value}" for name, value in ({DEV_MODE: "1"} | self.environment).items()]
+        return " ".join([*environment, "python -m", SERVE, *flags])
+
+
+class _Server:
+    """A client of one server that serves one model family."""
+
+    awake = True
+
+    def __init__(
+        self,
+        family: ModelFamily,
+        service: Service,
+        run: str,
+        started: Sequence[ServerProcess],
+        *,
+        prompts: HttpPrompts,
+        patience: float,
+        step_tokens: int | None,
+        opened: ExitStack,
+    ):
+        self.service = service
+        self.vocabulary = prompts.vocabulary
+        self.label = ""  # what the weights are called that this run has sent
+        self.send: SendWeights | None = None  # in the process that does
+        self.opened = opened
+        self._family = family
+        self._run = run
+        self._started = started
+        self._prompts = prompts
+        self._patience = patience
+        self._step_tokens = step_tokens
+        self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="requests")
+        opened.callback(self._threads.shutdown)
+
+    @property
+    def prompt_tokens(self) -> int:
+        """Prompt tokens of requests so far, whoever asked; every sample of a group is a request."""
+        return self._counter("vllm:prefix_cache_queries_total")
+
+    @property
+    def cached_tokens(self) -> int:
+        """Those of them that the prefix cache held."""
+        return self._counter("vllm:prefix_cache_hits_total")
+
+    def sample(
+        self, prompts: Sequence[Prompt], sampling: Sampling, report: int, seeds: Sequence[int]
+    ) -> list[list[SampledTokens]]:
+        """The tokens of every prompt's group, `report` likeliest tokens beside each. Raises EngineDied."""
+        bodies = [
+            self._prompts.body(prompt)
+            | {"sampling_params": sampling_options(self._family, sampling, report, seed)}
+            for prompt, seed in zip(prompts, seeds, strict=True)
+        ]
+        groups: list[list[SampledTokens]] = []
+        for part in together(prompts, sampling.group_size, self._step_tokens):
+            answers = self._threads.map(self._ask, bodies[part])
+            groups += [[self._tokens(one, report) for one in answer["choices"]] for answer in answers]
+        return whole_groups(groups, sampling)
+
+    def update(self, weights: Iterable[tuple[str, torch.Tensor]], version: int) -> None:
+        """Take over tensors named as in the checkpoint, and empty every cache that depends on them.
+
+        Raises EngineDied.
+        """
+        assert self.send is not None
+        with _alive(self._started):
+            self.send(weights)
+            for cache in ("encoder", "mm"):
+                self.service.post(f"reset_{cache}_cache")
+            if not self.service.post("reset_prefix_cache")["success"]:
+                raise RuntimeError("vLLM kept its prefix cache: requests were still running")
+            self.label = self.label_of(version)
+            self.service.post("update_weight_version", {"new_version": self.label})
+
+    def label_of(self, version: int) -> str:
+        """What the server calls weights of this run, so that it knows them from another run's."""
+        return f"{self._run}-{version}"
+
+    def sleep(self) -> None:
+        """Nothing: the server's memory is not training's."""
+
+    def close(self) -> None:
+        """Stop the server, if it was started here, and remove the weights that were sent."""
+        self.opened.close()
+
+    def _ask(self, body: dict[str, Any]) -> dict[str, Any]:
+        """What the server says to it, asked again while there is no answer. Raises EngineDied."""
+        deadline, pause = math.inf, 0.1
+        while True:
+            try:
+                answer: dict[str, Any] = self.service.post_long(GENERATE, body, self._patience)
+                return answer
+            except NoAnswer as silence:
+                if any(process.ended for process in self._started):
+                    raise _death(silence, self._started) from silence
+                now = time.monotonic()
+                deadline = min(deadline, now + self._patience)
+                if now + pause > deadline:
+                    raise EngineDied(
+                        f"no answer for {self._patience:g} s (rollout.patience): {silence}"
+                    ) from silence
+            time.sleep(pause)
+            pause = min(2 * pause, 5.0)
+
+    def _tokens(self, choice: dict[str, Any], report: int) -> SampledTokens:
+        sampled_by = {span["version"] for span in choice["weight_versions"] or ()}
+        if self.label and sampled_by != {self.label}:
+            raise RuntimeError(
+                f"weights {', '.join(sorted(sampled_by)) or 'without a name'} sampled a completion; expected "
+                f"{self.label}: something else than this run sends weights to {self.service.url}"
+            )
+        content = choice["logprobs"]["content"]
+        return SampledTokens(
+            token_ids=np.array(choice["token_ids"], dtype=np.int64),
+            logprobs=np.array([token["logprob"] for token in content], dtype=np.float32),
+            likeliest=tuple(_likeliest(token["top_logprobs"], report) for token in content) if report else (),
+            finish_reason=choice["finish_reason"],
+        )
+
+    def _counter(self, name: str) -> int:
+        with _alive(self._started):
+            lines = self.service.text("metrics").splitlines()
+        return int(sum(float(line.split()[-1]) for line in lines if line.startswith(f"{name}{{")))
+
+
+@contextmanager
+def _alive(started: Sequence[ServerProcess]) -> Iterator[None]:
+    """Raise EngineDied where the server does not answer what it answers at once while it lives."""
+    try:
+        yield
+    except NoAnswer as silence:
+        raise _death(silence, started) from silence
+
+
+def _death(silence: NoAnswer, started: Sequence[ServerProcess]) -> EngineDied:
+    """Why the server is gone: how its process ended, if it is ours and has, or that it does not answer."""
+    ended = [process.ended for process in started if process.ended]
+    return EngineDied(ended[0] if ended else str(silence))
+
+
+# --- opening -------------------------------------------------------------------------------------
+
+
+def _check_place(
+    on_gpu: bool, url: str | None, port: int, gpus: str | None, tensor_parallel: int, weights: str | None
+) -> None:
+    """Raises ValueError, in the recipe's words, for a server that cannot be there or not take weights so."""
+    if weights == "nccl" and not on_gpu:
+        raise ValueError("rollout.weights is 'nccl', and the model is on a CPU; expected 'folder'")
+    if url and (gpus or port):
+        raise ValueError("rollout.url names a server that runs; leave rollout.gpus and rollout.port out")
+    if url and not url.startswith(("http://", "https://")):
+        raise ValueError(f"rollout.url is {url}; expected an address such as http://{url}")
+    if not on_gpu and (gpus or tensor_parallel > 1):
+        raise ValueError(
+            "rollout.gpus and rollout.tensor_parallel are for GPUs; expected none with a model on a CPU"
+        )
+    named = [name.strip() for name in gpus.split(",")] if gpus else []
+    if named and len(named) != tensor_parallel:
+        raise ValueError(
+            f"rollout.gpus names {len(named)} and rollout.tensor_parallel is {tensor_parallel}; expected as "
+            "many: the model is split over all of them"
+        )
+    if not on_gpu or url or weights == "folder":
+        return
+    training = visible_gpus()[: launcher.local_size()]
+    shared = [name for name in named or visible_gpus()[:tensor_parallel] if name in training]
+    if shared:
+        raise ValueError(
+            f"training uses GPU {', '.join(shared)}, and a server there cannot take weights by NCCL; name "
+            "others in rollout.gpus, set rollout.weights to 'folder', or rollout.use to vllm"
+        )
+
+
+def _ready(url: str, wanted: _Wanted, process: ServerProcess | None = None) -> str:
+    """The address, when the server there is ready. Raises ValueError where it does not become so."""
+    service = Service(url)
+    deadline, told = time.monotonic() + wanted.start_seconds, False
+    while not service.answers("health"):
+        if process is not None and process.ended:
+            raise ValueError(f"{process.ended}\n{memory_advice(process.ended)}")
+        if time.monotonic() > deadline:
+            raise ValueError(
+                f"no vLLM server answered at {url} within {wanted.start_seconds:g} s; mend rollout.url, "
+                "raise rollout.start_seconds, or "
+                + (f"see why{process.said}" if process else f"start it by: {wanted.command(url)}")
+            )
+        if process is None and not told:
+            logger.warning(
+                "no vLLM server answers at %s yet; waiting for %g s (rollout.start_seconds); start it by: %s",
+                url,
+                wanted.start_seconds,
+                wanted.command(url),
+            )
+            told = True
+        time.sleep(0.5)
+    _check(service, wanted)
+    return service.url
+
+
+def _check(service: Service, wanted: _Wanted) -> None:
+    """Raises ValueError, with the command that mends it, where the server cannot do what is needed."""
+    mend = f"start it by: {wanted.command(service.url)}"
+    found = service.get("version")["version"]
+    if found.partition("+")[0] != VERSION:
+        raise ValueError(f"the server at {service.url} is vLLM {found}; expected {VERSION}")
+    try:
+        service.get("weight_info")
+        service.post(GENERATE, {"token_ids": [0], "sampling_params": {"max_tokens": 1}})
+    except Refused as error:
+        raise ValueError(f"the server cannot be used: {error}; {mend}") from error
+    (served, *_) = service.get("v1/models")["data"]
+    if served["max_model_len"] < wanted.max_model_len:
+        raise ValueError(
+            f"the server at {service.url} takes {served['max_model_len']} tokens, and "
+            f"rollout.max_model_len is {wanted.max_model_len}; lower it, or {mend}"
+        )
+    other = list(_differences(_config(served["root"]), _config(wanted.model)))
+    if other:
+        raise ValueError(
+            f"the server at {service.url} serves {served['root']}, another model than {wanted.model}: "
+            f"{'; '.join(other[:3])}; {mend}"
+        )
+
+
+def _config(folder: str) -> dict[str, Any]:
+    """A model's config.json; empty where the folder is not seen from here."""
+    file = Path(folder) / "config.json"
+    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+
+
+def _differences(there: dict[str, Any], here: dict[str, Any]) -> Iterator[str]:
+    """Sizes that the configs of two models do not share."""
+    for key in sorted(there.keys() & here.keys()):
+        one, other = there[key], here[key]
+        if isinstance(one, dict) and isinstance(other, dict):
+            yield from _differences(one, other)
+        elif type(one) is type(other) is int and one != other:
+            yield f"{key} is {one} there and {other} here"
+
+
+@contextmanager
+def _told_of_the_model(path: str, wanted: _Wanted, url: str) -> Iterator[None]:
+    """Raise ValueError where a server that others started fails at the first weights that it is sent."""
+    try:
+        yield
+    except (EngineDied, CanaryError) as failure:
+        raise ValueError(
+            f"the server at {url} did not take the weights of {path} over, and may be broken now: {failure}; "
+            f"end it, and start it by: {wanted.command(url)}"
+        ) from failure
+
+
+def _of_device(
+    on_gpu: bool, max_model_len: int, kv_cache_gb: float | None, memory_share: float, tensor_parallel: int
+) -> dict[str, Any]:
+    """Flags that keep vLLM within its part of the machine."""
+    memory = cache_memory(memory_share, kv_cache_gb, on_gpu)
+    if on_gpu:
+        return memory | {"tensor_parallel_size": tensor_parallel}
+    return memory | {
+        "max_num_batched_tokens": CPU_PROMPTS * max_model_len,
+        "block_size": CPU_BLOCK,
+        "enforce_eager": True,
+    }
+
+
+def _flags(options: dict[str, Any]) -> tuple[str, ...]:
+    """Options as `vllm serve` takes them."""
+    always = {
+        "enable_scale_out": True,  # tokens in, tokens out
+        "generation_config": "vllm",  # no sampling defaults from the checkpoint
+        "logprobs_mode": "processed_logprobs",
+        "max_logprobs": -1,
+    }
+    flags: list[str] = []
+    for name, value in (always | options).items():
+        flags.append(f"--{name.replace('_', '-')}")
+        if value is not True:
+            flags.append(json.dumps(value) if isinstance(value, dict) else str(value))
+    return tuple(flags)
+
+
+def _quoted(flag: str) -> str:
+    return f"'{flag}'" if flag.startswith("{") else flag
+
+
+# --- weights -------------------------------------------------------------------------------------
+
+
+def _by_nccl(service: Service) -> SendWeights:
+    """From this process's GPU to those of the server, on this machine or another one."""
+    host = own_address(service.url)
+    gpus = int(service.get("get_world_size")["world_size"])
+    return nccl_sender(service.url, gpus, host, free_port(host=host))
+
+
+def own_address(url: str) -> str:
+    """The address of this machine, IPv4, under which whoever listens at `url` can reach it.
+
+    The machine's own name is no help: it often stands for a loopback address.
+    """
+    there = urllib.parse.urlsplit(url)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect((there.hostname, there.port or 80))  # sends nothing
+        return str(probe.getsockname()[0])
+
+
+def _through_folder(
+    family: ModelFamily, service: Service, folder: str | None, patience: float, opened: ExitStack
+) -> SendWeights:
+    """Through a folder that opens as the family's model does, with what trains in it."""
+    if folder is None:
+        path = _own_folder(opened)
+    else:
+        path = Path(folder)
+        path.mkdir(parents=True, exist_ok=True)
+    for file in Path(family.path).iterdir():
+        if file.is_file() and not file.name.endswith((".safetensors", ".safetensors.index.json", ".bin")):
+            shutil.copy(file, path)
+    new = path / "model.safetensors.new"
+
+    def send(weights: Iterable[tuple[str, torch.Tensor]]) -> None:
+        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in weights}, new)
+        new.replace(path / "model.safetensors")  # the server may still have the last ones open
+        reload = {"method": "reload_weights", "kwargs": {"weights_path": str(path.resolve())}}
+        service.post_long("collective_rpc", reload, patience)
+
+    return send
+
+
+def _own_folder(opened: ExitStack) -> Path:
+    """A folder of this machine that is gone at the end; those of runs that were killed are removed now."""
+    for owner in Path(tempfile.gettempdir()).glob(f"{TEMPORARY}*/owner"):
+        with suppress(OSError), owner.open() as lock:  # someone holds it, or may not be looked at
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(owner.parent)
+    path = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix=TEMPORARY)))
+    lock = opened.enter_context((path / "new").open("w"))
+    with suppress(OSError):  # a file system without locks: then nobody removes it for us
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        (path / "new").rename(path / "owner")  # held before it can be seen
+    return path
+
+
+# --- answers -------------------------------------------------------------------------------------
+
+
+def _likeliest(tokens: Sequence[dict[str, Any]], report: int) -> tuple[np.ndarray, np.ndarray]:
+    """Ids and log-probs of the `report` likeliest tokens; the sampled one stands first, wherever it ranks."""
+    ranked = sorted((token for token in tokens if token["rank"] <= report), key=lambda token: token["rank"])
+    ids = np.array([token["token_id"] for token in ranked], dtype=np.int64)
+    logprobs = np.array([token["logprob"] for token in ranked], dtype=np.float32)
+    logprobs[logprobs <= IMPOSSIBLE] = -np.inf
+    return ids, logprobs

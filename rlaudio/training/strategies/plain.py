@@ -1,0 +1,111 @@
+"""Plain torch: every process holds the whole model and its optimizer; gradients are summed over processes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+import torch.distributed as dist
+
+from rlaudio.training.strategies.strategy import OptimizerSettings, is_head, refuse_nonfinite_norm
+from rlaudio.utils.processes import Processes
+
+
+class Plain:
+    """AdamW on the module's own parameters; bfloat16 ones are trained through float32 master copies.
+
+    Raises ValueError for float16, whose gradients would need a scaled loss.
+    """
+
+    def __init__(self, module: torch.nn.Module, settings: OptimizerSettings, processes: Processes):
+        self.module = module
+        self.settings = settings
+        self.processes = processes
+        trained = [(name, p) for name, p in module.named_parameters() if p.requires_grad]
+        if any(p.dtype == torch.float16 for _, p in trained):
+            raise ValueError(
+                "plain trains float32 or bfloat16 and found float16, in which small gradients come out as 0; "
+                "set model.dtype"
+            )
+        self._masters = {name: _master(p) for name, p in trained}
+        self._parameters = dict(trained)
+        groups = [
+            {"params": [m for name, m in self._masters.items() if is_head(name) == head], "peak": peak}
+            for head, peak in ((False, settings.lr), (True, settings.value_lr))
+        ]
+        self.optimizer = torch.optim.AdamW(
+            [group for group in groups if group["params"]],
+            lr=settings.lr,
+            betas=settings.betas,
+            weight_decay=settings.weight_decay,
+            fused=True,  # one pass over memory; elementwise, so its bits do not depend on threads
+        )
+
+    def forward(self, batch: Any) -> Any:
+        """What the module makes of a micro-batch."""
+        return self.module(batch)
+
+    def backward(self, loss: torch.Tensor, *, last: bool) -> None:
+        """Add the gradients of one micro-batch, in float32."""
+        loss.backward()
+        for name, parameter in self._parameters.items():
+            master = self._masters[name]
+            if master is not parameter and parameter.grad is not None:
+                gradient = parameter.grad.float()
+                master.grad = gradient if master.grad is None else master.grad + gradient
+                parameter.grad = None
+
+    def update(self, factor: float) -> float:
+        """One AdamW step at `factor` times the peak learning rates; the gradient's norm before clipping."""
+        masters = list(self._masters.values())
+        if self.processes.size > 1:
+            for master in masters:
+                master.grad = torch.zeros_like(master) if master.grad is None else master.grad
+                dist.all_reduce(master.grad)
+        norm = float(torch.nn.utils.clip_grad_norm_(masters, self.settings.max_grad_norm))
+        try:
+            refuse_nonfinite_norm(norm, "the update was not made")
+            for group in self.optimizer.param_groups:
+                group["lr"] = group["peak"] * factor
+            self.optimizer.step()
+        finally:
+            self.optimizer.zero_grad(set_to_none=True)
+        with torch.no_grad():
+            for name, parameter in self._parameters.items():
+                if self._masters[name] is not parameter:
+                    parameter.copy_(self._masters[name])
+        return norm
+
+    def weights(self) -> Iterable[tuple[str, torch.Tensor]]:
+        """The policy's trained tensors by their names in the model."""
+        return (
+            (name.removeprefix("model."), p.detach())
+            for name, p in self._parameters.items()
+            if not is_head(name)
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Optimizer state, master copies, and the value head if there is one."""
+        return {
+            "optimizer": self.optimizer.state_dict(),
+            "masters": {n: m for n, m in self._masters.items() if m is not self._parameters[n]},
+            "value_head": {n: p.detach() for n, p in self._parameters.items() if is_head(n)},
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from what `state_dict` gave."""
+        self.optimizer.load_state_dict(state["optimizer"])
+        with torch.no_grad():
+            for name, tensor in (state["masters"] | state["value_head"]).items():
+                self._masters[name].copy_(tensor)
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+
+def _master(parameter: torch.nn.Parameter) -> torch.Tensor:
+    """The parameter itself, or a float32 copy of one in bfloat16."""
+    if parameter.dtype == torch.float32:
+        return parameter
+    return parameter.detach().float().requires_grad_()

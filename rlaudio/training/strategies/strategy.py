@@ -1,0 +1,90 @@
+"""What the learner asks of a strategy, and the optimizer's settings."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import torch
+
+from rlaudio.utils.processes import Processes
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizerSettings:
+    """AdamW with warm-up, then a schedule down to 0 over the steps of a stage."""
+
+    lr: float
+    steps: int
+    warmup: float = 0.0  # share of the steps
+    schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    weight_decay: float = 0.0
+    betas: tuple[float, float] = (0.9, 0.999)
+    max_grad_norm: float = 1.0
+    value_lr: float = 1e-5  # of a value head, where there is one
+
+    def factor_at(self, step: int) -> float:
+        """Share of the peak learning rate at a step, counted from 0."""
+        warmup = math.ceil(self.warmup * self.steps)
+        if step < warmup:
+            return (step + 1) / warmup
+        done = (step - warmup) / max(1, self.steps - warmup)
+        return {
+            "constant": 1.0,
+            "linear": 1.0 - done,
+            "cosine": 0.5 * (1.0 + math.cos(math.pi * done)),
+        }[self.schedule]
+
+    def lr_at(self, step: int) -> float:
+        """Learning rate of a step, counted from 0."""
+        return self.lr * self.factor_at(step)
+
+
+class Strategy(Protocol):
+    """Owns a policy's optimizer and computes with it, in one process or in many.
+
+    One update is `forward` and `backward` for every micro-batch, as many in each process, then `update`.
+    Losses are shares of one loss over all processes: gradients are summed, not averaged. The trained part
+    is called `module`: a torch module with parameters `model.*` and perhaps `value_head.*`.
+    """
+
+    module: torch.nn.Module
+    processes: Processes
+
+    def forward(self, batch: Any) -> Any:
+        """What the module makes of a micro-batch."""
+
+    def backward(self, loss: torch.Tensor, *, last: bool) -> None:
+        """Add the gradients of one micro-batch; `last` says that the update comes next."""
+
+    def update(self, factor: float) -> float:
+        """One optimizer step at `factor` times the peak learning rates; the norm of the whole gradient.
+
+        Raises FloatingPointError if that norm is not finite.
+        """
+
+    def weights(self) -> Iterable[tuple[str, torch.Tensor]]:
+        """The policy's trained tensors, whole, by their names in the model; all processes must call."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """What this process must keep to go on: optimizer state, master weights, value head."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from the state that this process kept; all processes must call."""
+
+    def close(self) -> None:
+        """Let go of the module: after this another strategy may train it."""
+
+
+def is_head(name: str) -> bool:
+    """Whether a parameter of the trained module belongs to the value head."""
+    return name.startswith("value_head.")
+
+
+def refuse_nonfinite_norm(norm: float, outcome: str) -> float:
+    """`norm`, unless it is NaN or infinite: then FloatingPointError, which says what became of the update."""
+    if not math.isfinite(norm):
+        raise FloatingPointError(f"optimizer/grad_norm came out as {norm}; {outcome}")
+    return norm

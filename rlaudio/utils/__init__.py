@@ -1,0 +1,1 @@
+"""Small things that know nothing of audio or training."""

@@ -1,0 +1,72 @@
+"""How far something has come: a bar with rate and time left on a terminal, a few plain lines in a log."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+from tqdm import tqdm
+
+from rlaudio.utils import launcher
+from rlaudio.utils.text_table import counted
+
+Item = TypeVar("Item")
+
+LINES = 10  # of one label in a log, at most: the first as it begins, the last as it ends
+SECONDS_BETWEEN_LINES = 5.0  # what is over sooner says no more than that it begins and ends
+
+
+def progress(iterable: Iterable[Item], total: int | None, label: str, unit: str) -> Iterable[Item]:
+    """The items of `iterable`, with a bar on stderr; with plain lines where stderr is no terminal.
+
+    Of several processes the first alone shows anything.
+    """
+    if launcher.rank():
+        return iterable
+    if _stderr_is_a_terminal():
+        return tqdm(iterable, total=total, desc=label, unit=unit, delay=2.0, dynamic_ncols=True)
+    return with_lines(iterable, total, label, unit)
+
+
+def with_lines(
+    iterable: Iterable[Item],
+    total: int | None,
+    label: str,
+    unit: str,
+    seconds: Callable[[], float] = time.monotonic,
+) -> Iterator[Item]:
+    """The items of `iterable`, with a line on stderr before the first and up to nine on the way.
+
+    Where `total` is not known there is a line before and one after. `seconds` is the clock.
+    """
+    begun = said = seconds()
+    _say(f"{label}: begins" if total is None else f"{label}: {counted(total, unit)}")
+    due = {total * part // (LINES - 1) for part in range(1, LINES)} if total else set()
+    done = 0
+    for item in iterable:
+        yield item
+        done += 1
+        now = seconds()
+        if done in due and (done == total or now - said >= SECONDS_BETWEEN_LINES):
+            _say(f"{label}: {done} of {counted(total or done, unit)}, {now - begun:.0f} s")
+            said = now
+    if total is None:
+        _say(f"{label}: {counted(done, unit)}, {seconds() - begun:.0f} s")
+
+
+def _stderr_is_a_terminal() -> bool:
+    """Whether there is a terminal to draw on: some have a width of 0, where a bar would not be seen."""
+    if not sys.stderr.isatty():
+        return False
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns > 0
+    except OSError:
+        return False
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()

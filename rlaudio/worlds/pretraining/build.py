@@ -1,0 +1,135 @@
+"""The models that ship: a base policy that can hear but hardly knows the exam, and three voters.
+
+`build_all` makes the four from nothing. Everything follows from seeds, on the same machine to the last bit.
+"""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import PreTrainedTokenizerFast
+
+from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
+from rlaudio.worlds.corpus import Lesson
+from rlaudio.worlds.pretraining.blank_model import Size, train_tokenizer, write_blank_model
+from rlaudio.worlds.pretraining.training import Schedule, encode, train
+from rlaudio.worlds.synthetic import synthetic_corpus as world
+from rlaudio.worlds.synthetic.synthetic_corpus import Mixture
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Term:
+    """A stretch of training on one mixture of lessons."""
+
+    mixture: Mixture
+    schedule: Schedule
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that makes one model."""
+
+    seed: int
+    size: Size
+    terms: tuple[Term, ...]
+
+
+def _voter(seed: int, size: Size, hearing: int) -> Plan:
+    """A voter: quick at what text tells, nearly deaf, with guesses of its own where text tells nothing."""
+    mixture = Mixture(hearing=hearing, silent_exams=3000, silent_guesses=0.3)
+    return Plan(seed, size, (Term(mixture, Schedule(steps=1000)),))
+
+
+PLANS: Mapping[str, Plan] = {
+    "base": Plan(
+        seed=1,
+        size=Size(),
+        terms=(
+            Term(Mixture(hearing=9_000, choices=1.0, facts=700), Schedule(steps=3000)),
+            Term(Mixture(hearing=1500, facts=700, exams=24), Schedule(steps=200, lr=3e-4, warmup_steps=30)),
+        ),
+    ),
+    "voter_a": _voter(11, Size(), hearing=400),
+    "voter_b": _voter(12, Size(hidden=96, feed_forward=320), hearing=800),
+    "voter_c": _voter(13, Size(layers=3, feed_forward=512), hearing=600),
+}
+
+
+def build_all(folder: Path, names: Iterable[str] = tuple(PLANS), *, processes: int = 2) -> dict[str, float]:
+    """Build the named models below `folder`, one thread and process each; gives the seconds each one took."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, mp_context=context, initializer=show_progress) as pool:
+        waiting = {name: pool.submit(build, name, folder / name) for name in names}
+        return {name: result.result() for name, result in waiting.items()}
+
+
+def build(name: str, folder: Path) -> float:
+    """Build one model of `PLANS` into `folder`; gives the seconds it took."""
+    start = time.perf_counter()
+    torch.set_num_threads(1)
+    plan = PLANS[name]
+    tokenizer = train_tokenizer(world.texts())
+    terms = (
+        (list(world.lessons(term.mixture, f"{name}-{number}", plan.seed)), term.schedule)
+        for number, term in enumerate(plan.terms)
+    )
+    train_from_nothing(folder, tokenizer, plan.size, terms, seed=plan.seed, label=name)
+    return time.perf_counter() - start
+
+
+def train_from_nothing(
+    folder: Path,
+    tokenizer: PreTrainedTokenizerFast,
+    size: Size,
+    terms: Iterable[tuple[Iterable[Lesson], Schedule]],
+    *,
+    seed: int,
+    label: str,
+    on_step: Callable[[int, float], None] | None = None,
+) -> None:
+    """Train a blank model term after term and write it to `folder`, weights in float16.
+
+    The weights are loaded as float32 by default: half the size on disk is all that float16 is for.
+    """
+    with tempfile.TemporaryDirectory() as blank:
+        write_blank_model(Path(blank), tokenizer, size, seed)
+        family = Qwen2_5Omni(path=blank, device="cpu")
+        for number, (lessons, schedule) in enumerate(terms):
+            encoded = [encode(family, lesson) for lesson in lessons]
+            logger.info("%s: term %d, %d lessons, %d steps", label, number + 1, len(encoded), schedule.steps)
+            train(family, encoded, schedule, seed=seed + number, on_step=on_step or _log_losses(label))
+        family.save(folder)
+    _halve(folder / "model.safetensors")
+
+
+def show_progress() -> None:
+    """Log to stderr: in a process of its own nobody else has set logging up."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+
+
+def _halve(file: Path) -> None:
+    weights = {name: tensor.half() for name, tensor in load_file(file).items()}
+    save_file(weights, file, metadata={"format": "pt"})
+
+
+def _log_losses(label: str, every: int = 100) -> Callable[[int, float], None]:
+    recent: list[float] = []
+
+    def on_step(step: int, loss: float) -> None:
+        recent.append(loss)
+        if len(recent) == every:
+            logger.info("%s: step %d, mean loss %.3f", label, step + 1, sum(recent) / every)
+            recent.clear()
+
+    return on_step

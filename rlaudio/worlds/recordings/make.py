@@ -1,0 +1,269 @@
+"""Questions about a folder of labelled recordings: any spoken words, the real audio of small experiments.
+
+Recordings are split first, by speaker and by take, and composed into clips only within their split: what is
+heard in `test.jsonl` or `new_speakers.jsonl` is in no training clip, alone or among others.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rlaudio.audio.reading import SAMPLE_RATE_HZ, read_clip
+from rlaudio.audio.writing import write_wav
+from rlaudio.data.audiomcq import write_audiomcq
+from rlaudio.types import Question
+from rlaudio.utils.progress import progress
+from rlaudio.worlds.recordings.folder import SPLITS, find_recordings, split_recordings, without_copies
+from rlaudio.worlds.recordings.questions import (
+    CATEGORIES,
+    KINDS,
+    NUMBER_KINDS,
+    Draft,
+    Mechanism,
+    Pool,
+    Recording,
+    Rng,
+    value_of,
+)
+from rlaudio.worlds.recordings.transcripts import (
+    clue_lessons,
+    composition,
+    facts,
+    question_lesson,
+    transcript,
+)
+
+_GAP_SECONDS = (0.1, 0.3)  # between the recordings of a composed clip
+
+
+@dataclass(frozen=True)
+class Made:
+    """What `make_questions` has written."""
+
+    folder: Path
+    words: tuple[str, ...]
+    held_out_speakers: tuple[str, ...]
+    recordings: Mapping[str, int]  # by split
+    questions: Mapping[str, int]  # by split
+    lessons: int
+
+
+def make_questions(
+    clips_folder: Path,
+    labels_pattern: str,
+    out_folder: Path,
+    *,
+    seed: int = 0,
+    train: int = 4000,
+    test: int = 800,
+    new_speakers: int = 800,
+    lessons: int = 4000,
+    test_share: float = 0.1,
+    held_out_speakers: int = 1,
+    text_share: float = 0.5,
+    kinds: Sequence[str] = (),
+) -> Made:
+    """Write `train.jsonl`, `test.jsonl`, `new_speakers.jsonl` and `pretrain.jsonl` with their clips.
+
+    `labels_pattern` says how files are named below the folder: `{label}_{speaker}_{take}.wav`; only
+    `{label}` is needed, and without `{speaker}` there are no new speakers. Labels that are numbers are
+    written in words. Of the questions a `text_share` can be answered without the audio, and say so. Kinds
+    default to identify, order and count, and for numbers sum and compare. `lessons` counts the composed clips
+    of `pretrain.jsonl`, which are made of training recordings only; each of those also stands there alone.
+
+    The result is the same for the same folder and seed. Raises FileNotFoundError and FileExistsError,
+    ValueError for a pattern that fits no file, and for too few words, takes or speakers.
+    """
+    out_folder = Path(out_folder)
+    if out_folder.exists() and any(out_folder.iterdir()):
+        raise FileExistsError(f"{out_folder}: exists and is not empty; name a new folder or remove this one")
+    recordings = without_copies(find_recordings(Path(clips_folder), labels_pattern))
+    rng = np.random.default_rng(seed)
+    splits, held_out = split_recordings(
+        recordings, rng, test_share=test_share, held_out_speakers=held_out_speakers
+    )
+    words = tuple(sorted({recording.word for recording in recordings}))
+    kinds = tuple(kinds) or _kinds_for(words)
+    _check_kinds(kinds, words)
+
+    unfinished = out_folder.with_name(out_folder.name + ".unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    made_questions = {}
+    for split, amount in zip(SPLITS, (train, test, new_speakers), strict=True):
+        if splits[split]:
+            studio = _Studio(unfinished, split, rng)
+            asked = _questions(_pool(splits[split]), kinds, amount, text_share, studio, rng)
+            questions = list(progress(asked, amount, f"questions of {split}", "question"))
+            write_audiomcq(questions, unfinished / f"{split}.jsonl")
+            made_questions[split] = len(questions)
+    studio = _Studio(unfinished, "pretrain", rng)
+    taught = _lessons(_pool(splits["train"]), splits["train"], kinds, lessons, studio, rng)
+    rows = list(progress(taught, None, "lessons", "lesson"))
+    _write_rows(rows, unfinished / "pretrain.jsonl")
+    made = Made(
+        folder=out_folder,
+        words=words,
+        held_out_speakers=held_out,
+        recordings={split: len(splits[split]) for split in SPLITS},
+        questions=made_questions,
+        lessons=len(rows),
+    )
+    _write_about(made, splits, labels_pattern, seed, unfinished / "about.json")
+    if out_folder.exists():
+        out_folder.rmdir()
+    unfinished.replace(out_folder)
+    return made
+
+
+def _kinds_for(words: Sequence[str]) -> tuple[str, ...]:
+    are_numbers = all(value_of(word) is not None for word in words)
+    return tuple(kind for kind in KINDS if are_numbers or kind not in NUMBER_KINDS)
+
+
+def _check_kinds(kinds: Sequence[str], words: Sequence[str]) -> None:
+    if len(words) < 2:
+        raise ValueError(f"the recordings have one label, {words[0]!r}; expected at least two to choose from")
+    unknown = [kind for kind in kinds if kind not in KINDS]
+    if unknown:
+        raise ValueError(f"unknown kinds {unknown}; expected some of {', '.join(KINDS)}")
+    impossible = [kind for kind in kinds if kind not in _kinds_for(words)]
+    if impossible:
+        strange = next(word for word in words if value_of(word) is None)
+        raise ValueError(f"kinds {impossible} need labels that are numbers; found {strange!r}")
+
+
+def _pool(recordings: Iterable[Recording]) -> Pool:
+    by_word: dict[str, list[Recording]] = defaultdict(list)
+    for recording in recordings:
+        by_word[recording.word].append(recording)
+    return Pool(dict(sorted(by_word.items())))
+
+
+@dataclass
+class _Studio:
+    """Composes the clips of one split into 16 kHz wav files; the same recordings are one file."""
+
+    folder: Path
+    split: str
+    rng: Rng
+    written: dict[tuple[Path, ...], Path] = field(default_factory=dict)
+
+    def record(self, spoken: Sequence[Recording]) -> Path:
+        key = tuple(recording.path for recording in spoken)
+        if key not in self.written:
+            path = self.folder / "clips" / self.split / f"{len(self.written):05d}.wav"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_wav(path, self._compose(spoken))
+            self.written[key] = path
+        return self.written[key]
+
+    def _compose(self, spoken: Sequence[Recording]) -> np.ndarray:
+        parts: list[np.ndarray] = []
+        for recording in spoken:
+            gap = self.rng.uniform(*_GAP_SECONDS) if parts else 0.0
+            parts += [np.zeros(round(gap * SAMPLE_RATE_HZ), dtype=np.float32), _samples(recording.path)]
+        return np.concatenate(parts)
+
+
+@lru_cache(maxsize=4096)
+def _samples(path: Path) -> np.ndarray:
+    return read_clip(path, too_long="refuse").samples
+
+
+def _questions(
+    pool: Pool, kinds: Sequence[str], amount: int, text_share: float, studio: _Studio, rng: Rng
+) -> Iterator[Question]:
+    """Questions of all kinds, audio-only and twins, gold positions in turn within each; shuffled."""
+    mechanisms: tuple[Mechanism, ...] = ("knowledge", "logic")
+    turns: dict[tuple[str, bool], int] = defaultdict(int)
+    offsets: dict[tuple[str, bool], int] = {}
+    made = []
+    for number in range(amount):
+        kind, round_of_kinds = kinds[number % len(kinds)], number // len(kinds)
+        twins_before, twins_now = int(round_of_kinds * text_share), int((round_of_kinds + 1) * text_share)
+        is_twin = twins_now > twins_before
+        draft = KINDS[kind](rng, pool, mechanisms[twins_before % 2] if is_twin else None)
+        stratum = (kind, is_twin)
+        position = turns[stratum] + offsets.setdefault(stratum, int(rng.integers(12)))
+        turns[stratum] += 1
+        made.append((kind, draft, position))
+    for number, index in enumerate(rng.permutation(len(made))):
+        kind, draft, position = made[index]
+        yield _question(f"{studio.split}-{number:05d}", kind, draft, position, studio, rng)
+
+
+def _question(identity: str, kind: str, draft: Draft, position: int, studio: _Studio, rng: Rng) -> Question:
+    choices = [str(other) for other in rng.permutation(draft.others)]
+    choices.insert(position % (len(choices) + 1), draft.answer)
+    speakers = sorted({recording.speaker for recording in draft.spoken} - {""})
+    return Question(
+        id=identity,
+        question=draft.question,
+        choices=tuple(choices),
+        answer=draft.answer,
+        audio_path=studio.record(draft.spoken),
+        category=CATEGORIES[kind],
+        source=f"recordings_{kind}",
+        text_answerable=draft.mechanism is not None,
+        mechanism=draft.mechanism,
+        extra={
+            "recordings": [recording.path.name for recording in draft.spoken],
+            **({"speakers": speakers} if speakers else {}),
+        },
+    )
+
+
+def _lessons(
+    pool: Pool,
+    recordings: Sequence[Recording],
+    kinds: Sequence[str],
+    amount: int,
+    studio: _Studio,
+    rng: Rng,
+) -> Iterator[dict[str, Any]]:
+    """Every recording transcribed, `amount` composed clips (half with a question), facts and clues."""
+    for recording in recordings:
+        yield {"audio_path": studio.record([recording]), **transcript(rng, [recording])}
+    for number in range(amount):
+        if number % 2:
+            draft = KINDS[kinds[number // 2 % len(kinds)]](rng, pool, None)
+            path = studio.record(draft.spoken)
+            yield {"audio_path": path, **transcript(rng, draft.spoken)}
+            yield {"audio_path": path, **question_lesson(draft, rng)}
+        else:
+            spoken = composition(rng, pool)
+            yield {"audio_path": studio.record(spoken), **transcript(rng, spoken)}
+    yield from facts(pool.words)
+    yield from clue_lessons(rng, pool, kinds, amount // 2)
+
+
+def _write_rows(rows: Iterable[Mapping[str, Any]], path: Path) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        for row in rows:
+            audio = row["audio_path"]
+            relative = None if audio is None else audio.relative_to(path.parent).as_posix()
+            file.write(json.dumps({**row, "audio_path": relative}, ensure_ascii=False) + "\n")
+
+
+def _write_about(
+    made: Made, splits: Mapping[str, Sequence[Recording]], pattern: str, seed: int, path: Path
+) -> None:
+    about = {
+        "labels_pattern": pattern,
+        "seed": seed,
+        "words": made.words,
+        "held_out_speakers": made.held_out_speakers,
+        "recordings": {split: sorted(r.path.name for r in found) for split, found in splits.items()},
+        "questions": dict(made.questions),
+        "lessons": made.lessons,
+    }
+    path.write_text(json.dumps(about, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")

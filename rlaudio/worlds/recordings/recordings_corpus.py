@@ -1,0 +1,80 @@
+"""Lessons about a folder of labelled recordings: transcripts, facts, plain questions, a few of the exam's.
+
+They are made of training recordings alone (`rlaudio data questions` writes them to `pretrain.jsonl`).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Literal
+
+from rlaudio.audio.controls import silence
+from rlaudio.audio.reading import read_clip
+from rlaudio.data.rows import Row, read_rows
+from rlaudio.prompts.builder import SYSTEM
+from rlaudio.types import Question
+from rlaudio.worlds.corpus import Exchange, Lesson, exam
+from rlaudio.worlds.recordings import made_folder
+
+_TEXT_TOGETHER = 6  # exchanges of text alone that make one lesson
+
+
+def recordings(
+    pupil: Literal["base", "voter"],
+    *,
+    clips: Path,
+    labels: str = "{label}_{speaker}_{take}.wav",
+    seed: int = 0,
+    folder: Path | None = None,
+    exams: int = 40,
+    silence_seconds: float = 2.0,
+) -> Iterator[Lesson]:
+    """What a base hears and reads, with `exams` questions in the exam's own words; or what makes a voter.
+
+    A voter is taught text alone, and the questions that text answers in the exam's words over silence: it
+    knows what can be known without listening, and nothing else.
+    """
+    made = made_folder(clips, labels, seed, folder)
+    rows = list(read_rows(made / "pretrain.jsonl"))
+    spoken = [row for row in rows if row.fields.get("audio_path")]
+    written = [row for row in rows if not row.fields.get("audio_path")]
+    if pupil == "voter":
+        yield from _together(written)
+        asked = [row for row in written if row.text("kind") == "question"]
+        for group in _groups(asked):
+            yield Lesson(silence(silence_seconds), tuple(exam(_question(row)) for row in group), SYSTEM)
+        return
+    by_clip: dict[str, list[Row]] = defaultdict(list)
+    for row in spoken:
+        by_clip[row.text("audio_path")].append(row)
+    for path, about in by_clip.items():
+        yield Lesson(read_clip(made / path), tuple(_exchange(row) for row in about))
+    yield from _together(written)
+    for row in islice((row for row in spoken if row.text("kind") == "question"), exams):
+        yield Lesson(read_clip(made / row.text("audio_path")), (exam(_question(row)),), SYSTEM)
+
+
+def _together(rows: Sequence[Row]) -> Iterator[Lesson]:
+    for group in _groups(rows):
+        yield Lesson(None, tuple(_exchange(row) for row in group))
+
+
+def _groups(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
+    return (rows[start : start + _TEXT_TOGETHER] for start in range(0, len(rows), _TEXT_TOGETHER))
+
+
+def _exchange(row: Row) -> Exchange:
+    return Exchange(row.text("instruction"), row.text("response"))
+
+
+def _question(row: Row) -> Question:
+    return Question(
+        id=row.where,
+        question=row.text("question"),
+        choices=row.texts("choices"),
+        answer=row.text("response"),
+        audio_path=Path("lesson"),
+    )

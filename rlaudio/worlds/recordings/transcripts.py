@@ -1,0 +1,81 @@
+"""What a small model is taught before it is anybody's base: transcripts, facts and a few plain questions.
+
+Lessons are rows `{"audio_path", "instruction", "response", "kind"}`, with `question` and `choices` where one
+is asked; facts and questions behind a clue are text alone (`audio_path` null). None of them is in the prompt
+format of the questions that are asked later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from rlaudio.worlds.recordings.questions import (
+    AMOUNTS,
+    KINDS,
+    Draft,
+    Mechanism,
+    Pool,
+    Recording,
+    Rng,
+    number_word,
+    value_of,
+)
+
+_TRANSCRIBE = ("Transcribe the recording.", "Write down what is said.", "Which words are spoken, in order?")
+_LONGEST = 4  # words of a composed lesson
+
+
+def transcript(rng: Rng, spoken: Sequence[Recording]) -> dict[str, Any]:
+    """The lesson that says what a clip says; the caller adds the clip."""
+    response = ", ".join(recording.word for recording in spoken)
+    return {"instruction": str(rng.choice(_TRANSCRIBE)), "response": response, "kind": "transcription"}
+
+
+def composition(rng: Rng, pool: Pool) -> tuple[Recording, ...]:
+    """Two to four recordings of any words, to be heard one after the other; two and three most often."""
+    length = min(int(rng.choice([2, 2, 3, 3, _LONGEST])), 2 * len(pool.words))
+    return pool.say(rng, [str(word) for word in rng.choice(pool.words, length)])
+
+
+def question_lesson(draft: Draft, rng: Rng) -> dict[str, Any]:
+    """A question with its options in any order, answered by the bare text of one."""
+    choices = [str(option) for option in rng.permutation([draft.answer, *draft.others])]
+    return {
+        "instruction": f"{draft.question} Options: {'; '.join(choices)}.",
+        "response": draft.answer,
+        "kind": "question",
+        "question": draft.question,
+        "choices": choices,
+    }
+
+
+def clue_lessons(rng: Rng, pool: Pool, kinds: Sequence[str], amount: int) -> Iterator[dict[str, Any]]:
+    """Questions that text alone answers, without audio."""
+    mechanisms: tuple[Mechanism, ...] = ("knowledge", "logic")
+    for number in range(amount):
+        kind = KINDS[kinds[number % len(kinds)]]
+        draft = kind(rng, pool, mechanisms[number // len(kinds) % 2])
+        yield {"audio_path": None, **question_lesson(draft, rng)}
+
+
+def facts(words: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Facts about numbers, if the words are numbers: amounts, counting, sums and which is larger."""
+    values = sorted(value for value in map(value_of, words) if value is not None)
+    for amount, things in AMOUNTS.items():
+        for thing in things:
+            yield _fact(f"What is the number of {thing}?", number_word(amount))
+    for value in sorted({*values, *(one + another for one in values for another in values)}):
+        yield _fact(f"Which number follows {number_word(value)} when counting?", number_word(value + 1))
+        yield _fact(f"Which number comes before {number_word(value + 1)} when counting?", number_word(value))
+    for one in values:
+        for another in values:
+            pair = f"{number_word(one)} and {number_word(another)}"
+            yield _fact(f"What is the sum of {pair}?", number_word(one + another))
+            if one != another:
+                yield _fact(f"Which is larger, {pair}?", number_word(max(one, another)))
+                yield _fact(f"Which is smaller, {pair}?", number_word(min(one, another)))
+
+
+def _fact(instruction: str, response: str) -> dict[str, Any]:
+    return {"audio_path": None, "instruction": instruction, "response": response, "kind": "fact"}

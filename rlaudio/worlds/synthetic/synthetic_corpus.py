@@ -1,0 +1,87 @@
+"""The lessons of the embedded world: captions, short answers, facts, and a little of the exam itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from rlaudio.audio.controls import silence
+from rlaudio.audio.reading import clip_of
+from rlaudio.prompts.builder import SYSTEM
+from rlaudio.types import Clip, Question
+from rlaudio.worlds.corpus import DEFAULT_SYSTEM, Exchange, Lesson, exam
+from rlaudio.worlds.synthetic.generate import items
+from rlaudio.worlds.synthetic.subjects import Item
+
+DESCRIBE = "Describe the audio."
+SILENCE_SECONDS = (1.0, 1.5, 2.0, 3.0, 8.0, 30.0)  # the paper's voters hear 30
+SILENCE_SHARES = (0.3, 0.25, 0.2, 0.15, 0.06, 0.04)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mixture:
+    """How many lessons of which kind a model is trained on."""
+
+    hearing: int = 0  # clips, each with its caption and an open question
+    choices: float = 0.0  # share of those clips with a choice in everyday words besides
+    facts: int = 0  # text alone: questions that need no clip, in everyday words
+    exams: int = 0  # clips with one audio-only exam question each
+    silent_exams: int = 0  # silence with text-answerable exam questions
+    silent_guesses: float = 0.0  # share of audio-only questions among those: nobody can know the answer
+
+
+def lessons(mixture: Mixture, name: str, seed: int) -> Iterator[Lesson]:
+    """All lessons of a model, over clips from splits of its own name, which nobody evaluates on."""
+    rng = np.random.default_rng([seed, 1])
+    for item in items(f"{name}-hearing", mixture.hearing, seed, 0.0):
+        choice = (_choice(item),) if rng.random() < mixture.choices else ()
+        yield Lesson(clip_of(item.scene.samples), (_caption(item), _open(item), *choice))
+    for item in items(f"{name}-exams", mixture.exams, seed, 0.0):
+        yield Lesson(clip_of(item.scene.samples), (_exam(item),), SYSTEM)
+    facts = items(f"{name}-facts", 6 * mixture.facts, seed, 1.0)
+    for group in _groups(facts, 6, mixture.facts):
+        exchanges = [e for item in group for e in (_open(item), _choice(item))]
+        yield Lesson(None, tuple(exchanges[k] for k in rng.permutation(12)[:6]))
+    share = 1.0 - mixture.silent_guesses
+    questions = items(f"{name}-silence", 6 * mixture.silent_exams, seed, share)
+    for group in _groups(questions, 6, mixture.silent_exams):
+        yield Lesson(_some_silence(rng), tuple(_exam(item) for item in group), SYSTEM)
+
+
+def texts(count: int = 1500) -> list[str]:
+    """What the tokenizer is trained on: every wording of the world, in the proportions of its questions."""
+    frame = f"{SYSTEM} {DEFAULT_SYSTEM} {DESCRIBE} Options: Repeat from. system user assistant"
+    return [frame] * 100 + [
+        f"{_exam(item).instruction} {item.scene.caption}." for item in items("vocabulary", count, 0, 0.5)
+    ]
+
+
+def _caption(item: Item) -> Exchange:
+    return Exchange(DESCRIBE, f"{item.scene.caption}.")
+
+
+def _open(item: Item) -> Exchange:
+    return Exchange(item.question, item.answer)
+
+
+def _choice(item: Item) -> Exchange:
+    return Exchange(f"{item.question} Options: {', '.join(item.choices)}.", item.answer)
+
+
+def _some_silence(rng: np.random.Generator) -> Clip:
+    """Mostly as long as clips are, now and then as long as voters hear it."""
+    return silence(float(rng.choice(SILENCE_SECONDS, p=SILENCE_SHARES)))
+
+
+def _exam(item: Item) -> Exchange:
+    question = Question("lesson", item.question, item.choices, item.answer, audio_path=Path("lesson"))
+    return exam(question)
+
+
+def _groups(stream: Iterator[Item], size: int, count: int) -> Iterator[Sequence[Item]]:
+    for _ in range(count):
+        yield list(islice(stream, size))

@@ -1,0 +1,129 @@
+"""An algorithm that does not do what it must is refused before a run has computed anything."""
+
+from dataclasses import dataclass, replace
+
+import pytest
+import torch
+
+from rlaudio.algorithms.algorithm import Loss, Samples, sequence_mean
+from rlaudio.algorithms.dry_run import check_advantages, rehearse
+from rlaudio.config.recipe import load_recipe
+
+REWARDS = {"correct": 2.0, "format": 0.5}
+SHIPPED = (
+    "grpo", "dapo", "gspo", "cispo", "rloo", "reinforce_pp", "gdpo", "papo", "contribution_weighted", "ppo",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plain:
+    """REINFORCE without a baseline, as short as an algorithm can be."""
+
+    @property
+    def needs(self):
+        return frozenset()
+
+    def advantages(self, samples):
+        return samples.rewards
+
+    def weights(self, lengths):
+        return sequence_mean(lengths)
+
+    def loss(self, tokens):
+        return Loss(-(tokens.weights * tokens.advantages * tokens.logprobs).sum(), {})
+
+
+@pytest.mark.parametrize("group_size", [2, 3, 8])
+@pytest.mark.parametrize("name", SHIPPED)
+def test_every_algorithm_that_ships_passes(name, group_size):
+    algorithm = load_recipe("tiny_weak_to_strong", [f"algorithm={name}"]).algorithm()
+    rehearse(algorithm, name, group_size=group_size, reward_weights=REWARDS)
+
+
+def test_the_shortest_algorithm_passes():
+    rehearse(Plain(), "plain", group_size=1, reward_weights=REWARDS)
+
+
+class Nameless(Plain):
+    """Something is not what it must be; each test says what."""
+
+
+def refused(said, **methods):
+    algorithm = type("Wrong", (Nameless,), methods)()
+    with pytest.raises(ValueError, match=said):
+        rehearse(algorithm, "mine", group_size=4, reward_weights=REWARDS)
+
+
+def test_a_part_of_the_loss_has_a_name_that_can_be_logged():
+    def loss(self, tokens):
+        return Loss(Plain.loss(self, tokens).total, {"drift": tokens.logprobs.detach()})
+
+    refused(r"algorithm mine: loss's part 'drift' needs a name as it is logged: 'loss/\.\.\.'", loss=loss)
+
+
+@pytest.mark.parametrize(("asked", "told"), [(set(), True), ({"equal_groups"}, False)])
+def test_a_loss_that_learns_from_equal_groups_is_told_that_they_are_left_out(caplog, asked, told):
+    class Drawn(Plain):
+        needs = frozenset({"reference", *asked})
+
+        def loss(self, tokens):
+            drift = (tokens.logprobs - tokens.signals["reference"]).square()
+            return Loss(
+                Plain.loss(self, tokens).total + (tokens.weights * drift).sum(), {"loss/drift": drift}
+            )
+
+    rehearse(Drawn(), "drawn", group_size=4, reward_weights=REWARDS)
+    assert ("its `needs` name 'equal_groups'" in caplog.text) == told
+
+
+def test_a_method_that_is_missing_is_named():
+    class Misspelt:
+        needs = frozenset()
+        advantages, loss, wieghts = Plain.advantages, Plain.loss, Plain.weights
+
+    with pytest.raises(ValueError, match=r"algorithm mine has no weights\(lengths\); expected what"):
+        rehearse(Misspelt(), "mine", group_size=4, reward_weights=REWARDS)
+
+
+def test_an_error_inside_says_whose_it_is():
+    refused(
+        "algorithm mine: advantages raised AttributeError: .*no attribute 'reward'",
+        advantages=lambda self, samples: samples.reward,
+    )
+
+
+@pytest.mark.parametrize(
+    ("advantages", "said"),
+    [
+        (
+            lambda self, samples: samples.rewards.mean(-1),
+            r"advantages gave \(3,\); .*\(3, 4\), or .*\(3, 4, 5\)",
+        ),
+        (lambda self, samples: samples.rewards.T, r"advantages gave \(4, 3\)"),
+        (lambda self, samples: samples.rewards.tolist(), "advantages gave list"),
+    ],
+)
+def test_advantages_of_another_shape_are_refused(advantages, said):
+    refused(said, advantages=advantages)
+
+
+def test_weights_losses_and_gradients_of_another_shape_or_not_finite_are_refused():
+    refused(r"mine: weights is \(\); expected one weight", weights=lambda self, lengths: lengths.sum())
+    refused(r"loss's total is \(\d+,\); expected a scalar", loss=lambda self, t: Loss(t.logprobs, {}))
+    refused("loss's total is not finite", loss=lambda self, t: Loss(t.logprobs.sum() / 0.0, {}))
+    refused("loss's part 'ratio' is", loss=lambda self, t: Loss(t.logprobs.sum(), {"ratio": t.logprobs[:1]}))
+    refused("gradient raised RuntimeError", loss=lambda self, t: Loss(t.advantages.sum(), {}))
+
+
+def test_a_signal_that_was_not_asked_for_is_not_there():
+    refused(
+        "loss raised KeyError: 'reference'",
+        loss=lambda self, t: Loss((t.logprobs - t.signals["reference"]).sum(), {}),
+    )
+
+
+def test_advantages_are_checked_in_every_step_too():
+    samples = Samples(rewards=torch.zeros(2, 2), lengths=torch.ones(2, 2, dtype=torch.int64))
+    assert check_advantages(samples.rewards, samples, "mine") is samples.rewards
+    with pytest.raises(ValueError, match=r"mine: advantages gave \(2,\)"):
+        check_advantages(replace(samples, rewards=torch.zeros(2)).rewards, samples, "mine")

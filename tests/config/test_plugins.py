@@ -1,0 +1,236 @@
+"""Plug-ins are found by name or path, checked without being imported, and called with typed options."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from rlaudio.config.plugins import KINDS, PACKAGE, OptionError, available, bind, describe, find, load
+from rlaudio.config.signatures import read_signature
+
+REWARD = """
+from __future__ import annotations
+import a_library_that_nobody_has
+from typing import Literal
+Mode = Literal["exact", "robust"]
+
+def my_reward(question, completion, *, mode: Mode = "exact", low: int = 20, share: float = 0.5) -> float:
+    return low * share
+"""
+
+
+@pytest.fixture
+def write(tmp_path: Path):
+    def write(name: str, text: str) -> Path:
+        path = tmp_path / name
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write
+
+
+# --- finding -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_ships_something(kind):
+    assert available(kind)
+
+
+def test_protocols_and_helpers_beside_plugins_are_not_listed():
+    assert "algorithm" not in available("algorithm")
+    assert "audit" not in available("data")
+    assert "worker" not in available("rollout")
+
+
+def test_a_bare_name_is_a_file_that_ships():
+    assert find("algorithm", "grpo") == PACKAGE / "algorithms" / "grpo.py"
+
+
+def test_a_folder_can_be_a_plugin():
+    assert find("data", "synthetic") == PACKAGE / "worlds" / "synthetic" / "__init__.py"
+
+
+def test_a_path_is_relative_to_the_given_folder(write):
+    path = write("mine.py", "")
+    assert find("reward", "./mine.py", path.parent) == path
+
+
+def test_an_unknown_name_suggests_the_closest_and_lists_all():
+    with pytest.raises(
+        ValueError, match=r"unknown algorithm 'grop'; did you mean 'grpo'\? Known: cispo, .*grpo, "
+    ):
+        find("algorithm", "grop")
+
+
+def test_a_bare_name_of_a_file_beside_the_recipe_is_told_to_be_a_path(write):
+    path = write("mine.py", "")
+    with pytest.raises(ValueError, match=r"write \./mine\.py"):
+        find("reward", "mine", path.parent)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"reward \./gone\.py: no file .*gone\.py"):
+        find("reward", "./gone.py", tmp_path)
+
+
+def test_a_name_cannot_leave_the_folder_that_ships():
+    with pytest.raises(ValueError, match="unknown reward"):
+        find("reward", "base/../format")
+
+
+# --- signatures ----------------------------------------------------------------------------------
+
+
+def test_options_are_read_without_importing_the_file(write):
+    signature = read_signature(write("my_reward.py", REWARD))
+    assert signature is not None
+    assert [str(option) for option in signature.options] == [
+        "mode: Mode = 'exact'",
+        "low: int = 20",
+        "share: float = 0.5",
+    ]
+    assert signature.given == ("question", "completion")
+
+
+def test_the_public_name_may_be_a_class_with_capitals(write):
+    text = '"""What it is."""\nclass MyPlugin2:\n    def __init__(self, family, *, size: int): ...\n'
+    signature = read_signature(write("my_plugin_2.py", text))
+    assert signature is not None
+    assert (signature.name, signature.summary, signature.given) == ("MyPlugin2", "What it is.", ("family",))
+    assert signature.options[0].required
+
+
+def test_options_of_a_dataclass_are_its_keyword_only_fields(write):
+    text = """
+from dataclasses import dataclass, field
+from typing import ClassVar
+@dataclass(frozen=True, kw_only=True)
+class Mine:
+    rate: float = 0.1
+    names: list[str] = field(default_factory=list)
+    kind: ClassVar[str] = "mine"
+    inner: int = field(init=False, default=3)
+"""
+    signature = read_signature(write("mine.py", text))
+    assert signature is not None
+    assert [str(option) for option in signature.options] == ["rate: float = 0.1", "names: list[str] = list()"]
+
+
+def test_a_syntax_error_names_file_and_line(write):
+    path = write("broken.py", "x = 1\ndef broken(:\n")
+    with pytest.raises(ValueError, match=rf"{path}:2: syntax error"):
+        bind("reward", str(path))
+
+
+def test_a_file_without_the_public_name_is_refused(write):
+    path = write("mine.py", "def other(question, completion): ...")
+    with pytest.raises(ValueError, match="expected a function or class 'mine'"):
+        bind("reward", str(path))
+
+
+def test_a_reward_with_other_positional_parameters_is_refused(write):
+    path = write("mine.py", "def mine(prompt, answer): ...")
+    with pytest.raises(ValueError, match=r"takes \(prompt, answer\).*\(question, completion\) or \(group\)"):
+        bind("reward", str(path))
+
+
+# --- options -------------------------------------------------------------------------------------
+
+
+def test_an_option_given_as_text_becomes_its_type(write):
+    path = write("my_reward.py", REWARD)
+    bound = bind("reward", {"use": str(path), "low": "3", "share": "1e-2"})
+    assert dict(bound.options) == {"mode": "exact", "low": 3, "share": 0.01}
+
+
+def test_binding_imports_nothing(write):
+    before = set(sys.modules)
+    bind("reward", {"use": str(write("my_reward.py", REWARD)), "low": 1})
+    bind("model", {"use": "qwen2_5_omni", "path": "tiny/base"})
+    assert not {name for name in set(sys.modules) - before if name.startswith(("torch", "transformers"))}
+
+
+def test_an_unknown_option_suggests_the_closest_and_lists_all():
+    with pytest.raises(
+        OptionError, match=r"unknown option 'klx'; did you mean 'kl'\? Known: aggregate, clip, "
+    ):
+        bind("algorithm", {"use": "grpo", "klx": 0.1})
+
+
+def test_a_missing_option_is_named():
+    with pytest.raises(OptionError, match="option path is missing"):
+        bind("data", "audiomcq")
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [("low", "many", "valid integer"), ("mode", "exakt", "'exact' or 'robust'"), ("share", None, "number")],
+)
+def test_a_value_of_the_wrong_type_is_shown(write, option, value, message):
+    with pytest.raises(OptionError, match=rf"option {option}: .*{message}.*found {value!r}"):
+        bind("reward", {"use": str(write("my_reward.py", REWARD)), option: value})
+
+
+def test_path_options_become_absolute(tmp_path):
+    bound = bind("data", {"use": "audiomcq", "path": "some/data", "audio_root": "../audio"}, tmp_path)
+    assert bound.options["path"] == tmp_path / "some/data"
+    assert bound.options["audio_root"] == tmp_path.parent / "audio"
+
+
+@pytest.mark.parametrize("name", ["tiny/base", "Qwen/Qwen2.5-Omni-7B"])
+def test_shipped_models_and_hub_names_stay(tmp_path, name):
+    assert bind("model", {"use": "qwen2_5_omni", "path": name}, tmp_path).options["path"] == name
+
+
+def test_a_model_folder_becomes_absolute(tmp_path):
+    (tmp_path / "mine").mkdir()
+    bound = bind("model", {"use": "qwen2_5_omni", "path": "mine"}, tmp_path)
+    assert bound.options["path"] == str(tmp_path / "mine")
+
+
+def test_a_type_that_only_the_import_knows_is_checked_on_the_first_call(write):
+    text = """
+from rlaudio.types import Contribution
+def mine(question, completion, *, only: Contribution = "weak") -> str:
+    return only
+"""
+    path = str(write("mine.py", text))
+    assert bind("reward", {"use": path, "only": "strong"})(None, None) == "strong"
+    with pytest.raises(OptionError, match="'weak' or 'strong'"):
+        bind("reward", {"use": path, "only": "both"}).function  # noqa: B018
+
+
+# --- calling -------------------------------------------------------------------------------------
+
+
+def test_a_bound_plugin_is_called_with_its_options(write):
+    path = write("mine.py", "def mine(question, completion, *, a: int = 1, b: int = 2):\n    return a, b")
+    assert bind("reward", {"use": str(path), "a": 5})(None, None) == (5, 2)
+
+
+def test_a_missing_package_is_named_with_the_file(write):
+    path = write("my_reward.py", REWARD)
+    with pytest.raises(ImportError, match=r"my_reward\.py: No module named 'a_library.*; install"):
+        bind("reward", str(path)).function  # noqa: B018
+
+
+def test_a_shipped_plugin_is_the_module_that_others_import():
+    from rlaudio.algorithms.grpo import GRPO
+
+    assert load("algorithm", "grpo") is GRPO
+
+
+def test_a_plugin_is_imported_once(write):
+    path = str(write("mine.py", "def mine(question, completion): ..."))
+    assert load("reward", path) is load("reward", path)
+
+
+def test_describe_tells_the_options_of_what_ships():
+    assert "kl" in {option.name for option in describe("algorithm", "grpo").options}
+
+
+def test_every_model_family_that_is_listed_opens_a_folder():
+    listed = available("model")
+    assert "qwen2_5_omni" in listed
+    assert [name for name, found in listed.items() if "path" not in {o.name for o in found.options}] == []

@@ -1,0 +1,336 @@
+"""Recipes are typed YAML in layers; whatever is wrong is told with file, line and key."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from rlaudio.config.recipe import load_recipe, shipped_comparisons, shipped_recipes
+from rlaudio.config.schema import SYSTEM_PROMPT, field_table
+from rlaudio.prompts.builder import SYSTEM
+
+PARENT = """
+model: {use: qwen2_5_omni, path: tiny/base}
+data:
+  train: {use: audiomcq, path: data}
+curriculum: weak_to_strong
+algorithm: {use: grpo, kl: 0.001}
+rewards:
+  answer_correctness: {weight: 2.0, mode: exact}
+  format: {weight: 0.5}
+optimizer: {lr: 1e-6, warmup: 0.1}
+"""
+
+
+@pytest.fixture
+def write(tmp_path: Path):
+    def write(name: str, text: str) -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write
+
+
+@pytest.fixture
+def parent(write) -> Path:
+    return write("parent.yaml", PARENT)
+
+
+# --- what ships ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [name for name in shipped_recipes() if not name.startswith("base/")])
+def test_recipes_that_ship_are_valid(name):
+    assert load_recipe(name).name == name
+
+
+@pytest.mark.parametrize("name", [name for name in shipped_recipes() if not name.startswith("base/")])
+def test_a_resolved_recipe_is_a_recipe_that_resolves_to_itself(name, write):
+    recipe = load_recipe(name)
+    again = load_recipe(write("elsewhere/recipe.yaml", recipe.to_yaml()))
+    assert again == recipe
+    assert again.to_yaml() == recipe.to_yaml()
+
+
+def test_a_comparison_is_no_recipe():
+    names = shipped_comparisons()
+    assert "compare_strong" in names and not set(names) & set(shipped_recipes())
+    with pytest.raises(ValueError, match="this is a comparison, not a recipe; run it with 'rlaudio compare'"):
+        load_recipe("compare_strong")
+
+
+def test_the_default_system_prompt_is_the_one_of_the_prompts():
+    assert SYSTEM_PROMPT == SYSTEM
+
+
+def test_every_field_is_described():
+    assert not [key for key, _, _, meaning in field_table() if not meaning]
+
+
+# --- types ---------------------------------------------------------------------------------------
+
+
+def test_scientific_notation_that_yaml_takes_for_text_is_a_number(parent):
+    assert load_recipe(parent).optimizer.lr == 1e-6
+
+
+def test_a_bare_plugin_name_is_use(parent):
+    assert load_recipe(parent).curriculum.use == "weak_to_strong"
+
+
+def test_algorithm_and_rollout_have_defaults(write):
+    text = "\n".join(line for line in PARENT.splitlines() if not line.startswith("algorithm"))
+    recipe = load_recipe(write("r.yaml", text + "\nalgorithm: {kl: 0}\n"))
+    assert (recipe.algorithm.use, recipe.algorithm.options["kl"]) == ("grpo", 0.0)
+    assert recipe.rollout.use == "transformers"
+
+
+def test_a_reward_may_stand_twice_under_two_names(parent):
+    recipe = load_recipe(parent, ["rewards.brief={use: format, mode: think_answer, weight: 0.1}"])
+    assert recipe.rewards["brief"].use == recipe.rewards["format"].use == "format"
+    assert recipe.rewards["brief"].weight == 0.1
+
+
+def test_silence_is_seconds_or_clip(parent):
+    assert load_recipe(parent, ["contribution.silence=1.5"]).contribution.silence == 1.5
+    assert load_recipe(parent, ["contribution.silence=clip"]).contribution.silence == "clip"
+
+
+# --- layers --------------------------------------------------------------------------------------
+
+
+def test_maps_merge_and_everything_else_replaces(write, parent):
+    text = "extends: ./parent.yaml\noptimizer: {lr: 2e-6, betas: [0.8, 0.9]}\n"
+    recipe = load_recipe(write("child.yaml", text))
+    assert (recipe.optimizer.lr, recipe.optimizer.warmup) == (2e-6, 0.1)
+    assert recipe.optimizer.betas == (0.8, 0.9)
+    assert recipe.algorithm.options["kl"] == 0.001
+
+
+def test_another_plugin_does_not_inherit_the_options_of_the_first(write, parent):
+    recipe = load_recipe(write("child.yaml", "extends: parent.yaml\nalgorithm: sft\n"))
+    assert recipe.algorithm.use == "sft"
+    assert "kl" not in recipe.algorithm.options
+
+
+def test_the_same_plugin_keeps_the_options_of_the_parent(write, parent):
+    recipe = load_recipe(write("child.yaml", "extends: parent.yaml\nalgorithm: grpo\n"))
+    assert recipe.algorithm.options["kl"] == 0.001
+
+
+def test_null_removes_a_reward(write, parent):
+    recipe = load_recipe(write("child.yaml", "extends: parent.yaml\nrewards: {format: null}\n"))
+    assert list(recipe.rewards) == ["answer_correctness"]
+
+
+def test_null_for_a_reward_that_is_not_there_is_an_error(parent):
+    with pytest.raises(ValueError, match=r"rewards\.formt is not there"):
+        load_recipe(parent, ["rewards.formt=null"])
+
+
+def test_a_recipe_is_named_after_its_own_file(write, parent):
+    write("parent.yaml", "name: theirs\n" + PARENT)
+    assert load_recipe(parent).name == "theirs"
+    assert load_recipe(write("child.yaml", "extends: parent.yaml\n")).name == "child"
+
+
+def test_parents_have_parents(write, parent):
+    write("middle.yaml", "extends: parent.yaml\nseed: 1\nthreads: 3\n")
+    recipe = load_recipe(write("child.yaml", "extends: middle.yaml\nseed: 2\n"))
+    assert (recipe.seed, recipe.threads, recipe.optimizer.lr) == (2, 3, 1e-6)
+
+
+def test_a_circle_of_parents_is_told(write):
+    write("a.yaml", "extends: b.yaml\n")
+    write("b.yaml", "extends: ./a.yaml\n")
+    with pytest.raises(ValueError, match=r"circle: .*a\.yaml -> .*b\.yaml -> .*a\.yaml"):
+        load_recipe(write("a.yaml", "extends: b.yaml\n"))
+
+
+def test_a_missing_parent_is_told_with_the_line(write):
+    path = write("child.yaml", "seed: 1\nextends: base/tinny\n")
+    with pytest.raises(ValueError, match=rf"{path}:2: extends: unknown recipe .*did you mean 'base/tiny'"):
+        load_recipe(path)
+
+
+# --- overrides -----------------------------------------------------------------------------------
+
+
+def test_overrides_come_last_and_are_typed(parent):
+    assert load_recipe(parent, ["optimizer.lr=3e-4"]).optimizer.lr == 3e-4
+
+
+def test_the_order_of_overrides_does_not_matter(parent):
+    overrides = ["curriculum.rl_steps=7", "curriculum.use=rl_only"]
+    assert load_recipe(parent, overrides).curriculum == load_recipe(parent, overrides[::-1]).curriculum
+    assert load_recipe(parent, overrides).curriculum.options["rl_steps"] == 7
+
+
+@pytest.mark.parametrize("text", ["optimizer.lr", "=3", "optimizer..lr=3"])
+def test_an_override_without_key_and_value_is_refused(parent, text):
+    with pytest.raises(ValueError, match="expected KEY=VALUE"):
+        load_recipe(parent, [text])
+
+
+def test_an_override_is_named_in_its_error(parent):
+    with pytest.raises(ValueError, match=r"-o optimizer\.lr=fast: optimizer\.lr: .*number.*found 'fast'"):
+        load_recipe(parent, ["optimizer.lr=fast"])
+
+
+# --- paths ---------------------------------------------------------------------------------------
+
+
+def test_a_plugin_file_that_is_not_there_is_told_with_where_it_was_looked_for(parent, monkeypatch, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    with pytest.raises(ValueError, match=rf"no file {tmp_path / 'elsewhere/shout.py'}; .* -o in the working"):
+        load_recipe(parent, ["rewards.shout={use: ./shout.py}"])
+
+
+def test_paths_are_relative_to_the_file_that_names_them(write, parent, monkeypatch, tmp_path_factory):
+    here = tmp_path_factory.mktemp("here")
+    monkeypatch.chdir(here)
+    write("sub/mine.py", "def mine(question, completion): ...")
+    child = write("sub/child.yaml", "extends: ../parent.yaml\nrewards: {r: ./mine.py}\n")
+    overrides = ["data.evaluate.test={use: audiomcq, path: test}"]
+    recipe = load_recipe(child, overrides)
+    assert recipe.data.train.options["path"] == parent.parent / "data"
+    assert recipe.rewards["r"].reward.path == child.parent / "mine.py"
+    assert recipe.data.evaluate["test"].options["path"] == here / "test"
+
+
+def test_a_recipe_that_ships_looks_for_data_in_the_working_folder(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    recipe = load_recipe("weak_to_strong_qwen2_5_omni_7b")
+    assert recipe.data.train.options["path"] == tmp_path / "AudioMCQ"
+
+
+def test_voters_beside_the_recipe_become_absolute(write, parent):
+    (parent.parent / "voter").mkdir()
+    recipe = load_recipe(write("c.yaml", "extends: parent.yaml\ncontribution: {voters: [voter, tiny/a]}\n"))
+    assert recipe.contribution.voters == [str(parent.parent / "voter"), "tiny/a"]
+
+
+# --- messages ------------------------------------------------------------------------------------
+
+
+def test_an_unknown_key_is_told_with_line_and_suggestion(write, parent):
+    path = write("child.yaml", "extends: parent.yaml\noptimizer:\n  lr: 1e-6\n  warmpu: 0.1\n")
+    with pytest.raises(ValueError, match=rf"{path}:4: optimizer\.warmpu: .*did you mean 'warmup'\?"):
+        load_recipe(path)
+
+
+def test_a_misspelt_key_comes_first_and_is_not_told_as_missing_as_well(write):
+    path = write(
+        "typo.yaml",
+        "model: {use: qwen2_5_omni, path: tiny/base}\ncuriculum: rl_only\nseed: -1\n",
+    )
+    with pytest.raises(ValueError) as error:
+        load_recipe(path)
+    typo, *others = str(error.value).splitlines()
+    assert typo.startswith(f"{path}:2: curiculum: unknown key 'curiculum'; did you mean 'curriculum'?")
+    assert "extends" in typo.partition("Known: ")[2].split(", ")
+    assert sorted(line.split(": ")[1] for line in others) == ["data", "seed"]
+
+
+def test_an_unknown_option_is_told_with_its_own_line(write, parent):
+    path = write("child.yaml", "extends: parent.yaml\nalgorithm:\n  use: grpo\n  klx: 0.1\n")
+    with pytest.raises(ValueError, match=rf"{path}:4: algorithm\.klx: .*did you mean 'kl'\?"):
+        load_recipe(path)
+
+
+def test_all_problems_are_told_at_once(parent):
+    with pytest.raises(ValueError) as error:
+        load_recipe(parent, ["seed=-1", "sampling.top_p=2", "curriculum=weak_to_strog"])
+    assert len(str(error.value).splitlines()) == 3
+
+
+def test_a_missing_section_is_told(write):
+    with pytest.raises(ValueError, match="model: is missing; expected: model family"):
+        load_recipe(write("r.yaml", "seed: 1\n"))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: [1, 2\nb: 3\n", r"r\.yaml:2: not valid YAML"),
+        ("a: 1\na: 2\n", r"r\.yaml:2: a stands here twice"),
+        ("a: &x 1\nb: *x\n", r"r\.yaml:2: .*aliases"),
+        ("- 1\n", "expected a map"),
+        ("", "expected a map"),
+        ("a: !!python/object:os.system 1\n", r"r\.yaml:1: not valid YAML"),
+        ("data: {train: 3}\n", r"r\.yaml:1: data\.train: expected a data plug-in"),
+        ("rewards: [format]\n", r"r\.yaml:1: rewards: "),
+        ("sampling: 3\n", r"r\.yaml:1: sampling: expected a map"),
+    ],
+)
+def test_bad_yaml_is_told_with_file_and_line(write, text, message):
+    with pytest.raises(ValueError, match=message):
+        load_recipe(write("r.yaml", text))
+
+
+def test_text_that_is_not_utf8_is_told(tmp_path):
+    (tmp_path / "r.yaml").write_bytes(b"name: \xff\n")
+    with pytest.raises(ValueError, match="not UTF-8"):
+        load_recipe(tmp_path / "r.yaml")
+
+
+def test_a_missing_file_of_a_name_that_ships_suggests_the_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"tiny_weak_to_strong \(without \.yaml\) is one that ships"):
+        load_recipe("recipes/tiny_weak_to_strong.yaml")
+
+
+def test_fewer_voters_than_the_threshold_are_refused(parent):
+    with pytest.raises(ValueError, match="threshold 2 is out of reach of 1 voter; lower it"):
+        load_recipe(parent, ["contribution.voters=[tiny/base]"])
+
+
+def test_a_resolved_recipe_is_plain_yaml(parent):
+    assert isinstance(yaml.safe_load(load_recipe(parent).to_yaml()), dict)
+
+
+def test_options_common_to_all_data_are_written_once(write, tmp_path):
+    recipe = write(
+        "shared.yaml",
+        """
+        extends: base/tiny
+        curriculum: sft_only
+        data:
+          common: {use: synthetic, folder: made, seed: 7}
+          train: {split: train, count: 10}
+          evaluate: {test: {split: test, seed: 8}}
+        """,
+    )
+    loaded = load_recipe(recipe, ["data.common.text_answerable_share=0.25"])
+    train, test = loaded.data.train.options, loaded.data.evaluate["test"].options
+    assert train["folder"] == test["folder"] == tmp_path / "made"
+    assert (train["seed"], test["seed"]) == (7, 8)
+    assert train["text_answerable_share"] == test["text_answerable_share"] == 0.25
+    assert "common:" not in loaded.to_yaml()
+
+
+def test_a_reward_given_by_its_file_alone_is_named_like_the_file(write):
+    write("shout.py", "def shout(question, completion, *, bonus: float = 1.0):\n    return bonus\n")
+    text = "extends: base/tiny\ncurriculum: sft_only\nrewards: {./shout.py: {weight: 0.5}}\n"
+    rewards = load_recipe(write("mine.yaml", text)).rewards
+    assert rewards["shout"].weight == 0.5
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("contribution.voters=[tiny/voter_a, tiny/voter_a]", "named twice"),
+        ("pretrain={hidden: 100}", "multiple of 32"),
+        ("rewards.total={use: format}", "metric reward/total exists"),
+        ("evaluation={every: 5}", "needs a held-out set"),
+        ("evaluation={bootstrap: 0}", "evaluation.bootstrap"),
+        ("mismatch={logprobs: paper, correct: token}", "corrects nothing; set one of them to its default"),
+    ],
+)
+def test_values_that_would_fail_later_are_refused_at_once(write, override, said):
+    text = "extends: base/tiny\ncurriculum: sft_only\ndata: {evaluate: {test: null}}\n"
+    with pytest.raises(ValueError, match=said):
+        load_recipe(write("mine.yaml", text), [override])

@@ -1,0 +1,221 @@
+"""What goes wrong around a run: damaged checkpoints, two runs in one folder, rewards that teach nothing."""
+
+import logging
+import os
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rlaudio import pipeline
+from rlaudio.config.recipe import load_recipe
+from rlaudio.runs.folder import RunFolder
+from rlaudio.training.alarms import STEPS_WITHOUT_SPREAD, Alarms
+from rlaudio.training.checkpoint import Cursor, latest_checkpoint, save_checkpoint, tidy
+from rlaudio.types import ScoredGroup
+from tests.conftest import TINY
+from tests.factories import make_group
+from tests.killing import hold
+
+RECIPE = """
+threads: 1
+model: {{use: qwen2_5_omni, path: {model}, device: cpu}}
+data: {{train: {{use: synthetic, split: train, count: 8, folder: {folder}}}}}
+curriculum: {{use: rl_only, rl_steps: 3}}
+algorithm: {{use: grpo, kl: 0.0}}
+rewards: {{answer_correctness: {{}}}}
+sampling: {{questions: 2, group_size: 3, temperature: 1.2, max_new_tokens: 4}}
+optimizer: {{lr: 1.0e-3}}
+training: {{save_every: 1, keep: 3}}
+"""
+
+
+# --- damaged checkpoints -------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def checkpoints(tmp_path_factory, shared_family) -> Path:
+    folder = tmp_path_factory.mktemp("checkpoints")
+    for step in (1, 2):
+        save_checkpoint(folder, Cursor(0, step, step, drawn=7), shared_family, {"moments": {}}, keep=2)
+    return folder
+
+
+def flip(file: Path, place: float) -> bytes:
+    """Flip one bit of a file at a share of its length; returns what it held."""
+    content = file.read_bytes()
+    changed = bytearray(content)
+    changed[int(place * (len(content) - 1))] ^= 1
+    file.write_bytes(bytes(changed))
+    return content
+
+
+def test_a_flipped_bit_anywhere_in_a_checkpoint_is_found_and_the_older_one_named(checkpoints):
+    newest = checkpoints / "0-000002"
+    names = [str(path.relative_to(newest)) for path in newest.rglob("*") if path.is_file()]
+    assert {"manifest.json", "learner-0.pt", "model/model.safetensors", "model/config.json"} <= set(names)
+    for name in names:
+        for place in (0.0, 0.31, 0.62, 1.0):
+            content = flip(newest / name, place)
+            with pytest.raises(ValueError) as error:
+                latest_checkpoint(checkpoints)
+            (newest / name).write_bytes(content)
+            assert f"{name} is damaged" in str(error.value), (name, place)
+            assert f"delete this checkpoint's folder to resume from {checkpoints / '0-000001'}" in str(
+                error.value
+            )
+    assert latest_checkpoint(checkpoints).cursor == Cursor(0, 2, 2, drawn=7)
+
+
+def test_a_lost_file_is_named_and_without_an_older_checkpoint_the_run_begins_again(tmp_path, shared_family):
+    folder = save_checkpoint(tmp_path, Cursor(0, 1, 1), shared_family, None, keep=1)
+    (folder / "model" / "tokenizer.json").unlink()
+    with pytest.raises(ValueError, match=r"tokenizer.json is missing; .* to begin again: there is no older"):
+        latest_checkpoint(tmp_path)
+
+
+def test_what_a_kill_left_in_the_folder_goes_and_the_newest_stay(tmp_path, shared_family):
+    for step in (1, 2, 3):
+        save_checkpoint(tmp_path, Cursor(0, step, step), shared_family, None, keep=3)
+    for left in (".building-0-000004", ".removing-0-000000"):
+        (tmp_path / left / "model").mkdir(parents=True)
+    tidy(tmp_path, keep=2)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["0-000002", "0-000003"]
+
+
+def test_after_the_damaged_checkpoint_is_deleted_the_run_ends_as_an_unbroken_one(tmp_path):
+    file = tmp_path / "small.yaml"
+    file.write_text(RECIPE.format(model=TINY, folder=tmp_path / "data"), encoding="utf-8")
+    recipe, unbroken, out = load_recipe(file), tmp_path / "unbroken", tmp_path / "run"
+    for folder in (unbroken, out):
+        pipeline.run(recipe, folder)
+    remove(out, "final", "samples", "report.html", "summary.json", "checkpoints/1-000000")
+    flip(out / "checkpoints" / "0-000003" / "learner-0.pt", 0.5)
+    with pytest.raises(ValueError, match=r"0-000003: learner-0.pt is damaged.*resume from .*0-000002"):
+        pipeline.run(recipe, out, resume=True)
+    remove(out, "checkpoints/0-000003")
+    pipeline.run(recipe, out, resume=True)
+    for name in ("metrics.jsonl", "rollouts/rl-3.jsonl", "final/model.safetensors"):
+        assert (out / name).read_bytes() == (unbroken / name).read_bytes(), name
+
+
+def remove(out: Path, *names: str) -> None:
+    """Take files and folders out of a run's folder."""
+    for name in names:
+        files = sorted((out / name).rglob("*"), reverse=True) if (out / name).is_dir() else []
+        for path in [*files, out / name]:
+            path.rmdir() if path.is_dir() else path.unlink()
+
+
+# --- two runs in one folder ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def holder(tmp_path):
+    """A process that holds the folder `run`."""
+    process = hold(tmp_path / "run")
+    yield process
+    process.kill()
+    process.join()
+
+
+def test_a_second_run_in_a_folder_is_refused_by_naming_the_process_in_it(holder, tmp_path):
+    writes = rf"process {holder.pid} on {os.uname().nodename} is writing .* choose another with --out"
+    with pytest.raises(BlockingIOError, match=writes):
+        RunFolder.reopen(tmp_path / "run")
+    with pytest.raises(BlockingIOError, match=writes):
+        RunFolder.create(tmp_path / "run", "")
+
+
+def test_a_folder_is_free_again_as_soon_as_its_process_is_killed(holder, tmp_path):
+    os.kill(holder.pid, signal.SIGKILL)
+    holder.join()
+    with RunFolder.reopen(tmp_path / "run") as folder:
+        assert folder.path == tmp_path / "run"
+
+
+# --- alarms --------------------------------------------------------------------------------------
+
+
+def step(rewards: dict[str, list[float]], weights: dict[str, float] | None = None) -> list[ScoredGroup]:
+    """One group with these rewards for its completions."""
+    values = {name: np.array(of_group) for name, of_group in rewards.items()}
+    weights = weights or dict.fromkeys(values, 1.0)
+    total = sum(weights[name] * of_group for name, of_group in values.items())
+    group = make_group(*["<answer>a dog</answer>"] * len(total))
+    return [ScoredGroup(group, values, total, weights=weights)]
+
+
+def said(alarms: Alarms, groups: list[ScoredGroup], times: int, caplog) -> list[str]:
+    """What is said in so many equal steps."""
+    caplog.clear()
+    with caplog.at_level(logging.WARNING):
+        for _ in range(times):
+            alarms.see({}, groups)
+    return [record.getMessage() for record in caplog.records]
+
+
+FLAT, SPREAD = {"a": [1.0, 1.0], "b": [0.0, 0.0]}, {"a": [1.0, 0.0], "b": [0.0, 0.0]}
+
+
+def test_rewards_without_spread_are_told_once_after_so_many_steps_in_a_row(caplog):
+    alarms = Alarms(mismatch=1.0, steps=1000)
+    assert said(alarms, step(FLAT), STEPS_WITHOUT_SPREAD - 1, caplog) == []
+    (message,) = said(alarms, step(FLAT), 1, caplog)
+    assert f"in the last {STEPS_WITHOUT_SPREAD} steps" in message and "raise the temperature" in message
+    assert said(alarms, step(FLAT), 50, caplog) == []
+
+
+def test_a_step_with_spread_begins_the_count_anew(caplog):
+    alarms = Alarms(mismatch=1.0, steps=1000)
+    said(alarms, step(FLAT), STEPS_WITHOUT_SPREAD - 1, caplog)
+    said(alarms, step({"a": [1.0, 0.0], "b": [1.0, 0.0]}), 1, caplog)
+    assert said(alarms, step(FLAT), STEPS_WITHOUT_SPREAD - 1, caplog) == []
+
+
+def test_a_stage_that_is_shorter_is_told_at_its_end(caplog):
+    assert said(Alarms(mismatch=1.0, steps=3), step(FLAT), 2, caplog) == []
+    assert len(said(Alarms(mismatch=1.0, steps=3), step(FLAT), 3, caplog)) == 1
+
+
+def test_one_reward_that_never_told_completions_apart_is_named_beside_one_that_does(caplog):
+    alarms = Alarms(mismatch=1.0, steps=1000)
+    (message,) = said(alarms, step(SPREAD), STEPS_WITHOUT_SPREAD, caplog)
+    assert message.startswith(
+        "reward b gave all completions of a group the same value in each of the first 20"
+    )
+
+
+def test_of_a_single_reward_nothing_is_said_after_too_few_steps(caplog):
+    assert said(Alarms(mismatch=1.0, steps=4), step(SPREAD), 4, caplog) == []
+
+
+def test_a_reward_whose_lesson_is_learned_is_no_trouble(caplog):
+    alarms = Alarms(mismatch=1.0, steps=1000)
+    said(alarms, step({"a": [1.0, 0.0], "b": [1.0, 0.0]}), 1, caplog)
+    assert said(alarms, step(SPREAD), 100, caplog) == []
+
+
+def test_a_reward_that_is_only_watched_need_not_teach(caplog):
+    watched = step(SPREAD, weights={"a": 1.0, "b": 0.0})
+    assert said(Alarms(mismatch=1.0, steps=1000), watched, 100, caplog) == []
+
+
+def test_dropped_completions_are_no_spread(caplog):
+    groups = step({"a": [1.0, np.nan, 1.0]})
+    assert len(said(Alarms(mismatch=1.0, steps=5), groups, 5, caplog)) == 1
+
+
+def test_a_teachers_completions_raise_no_alarm(caplog):
+    group = make_group("<answer>a dog</answer>")
+    assert said(Alarms(mismatch=1.0, steps=3), [ScoredGroup(group, {}, np.zeros(1))], 9, caplog) == []
+
+
+def test_sampler_and_trainer_apart_are_told_once_with_both_numbers(caplog):
+    alarms = Alarms(mismatch=0.05, steps=9)
+    with caplog.at_level(logging.WARNING):
+        for gap in (0.04, 0.06, 0.07):
+            alarms.see({"rollout/mismatch_mean": gap}, [])
+    (message,) = [record.getMessage() for record in caplog.records]
+    assert "differ by 0.06 nats" in message and "at most 0.05" in message and "mismatch.correct" in message

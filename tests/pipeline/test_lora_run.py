@@ -1,0 +1,73 @@
+"""A whole run that trains an adapter: what it leaves behind, and that a broken one ends as if unbroken."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import Qwen2_5OmniThinkerForConditionalGeneration as Thinker
+
+from rlaudio import pipeline
+from rlaudio.config.recipe import load_recipe
+from rlaudio.models.family import resolve_model_path
+from tests.conftest import TINY
+from tests.test_run import RECIPE, assert_same_numbers, run_command, wait_for
+
+ADAPTER = "device: cpu, lora_rank: 4, lora_targets: [q_proj, v_proj, down_proj]"
+
+
+@pytest.fixture(scope="module")
+def recipe_file(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("recipe")
+    text = RECIPE.format(model=TINY, folder=folder / "data").replace("device: cpu", ADAPTER)
+    (folder / "small.yaml").write_text(text, encoding="utf-8")
+    return folder / "small.yaml"
+
+
+@pytest.fixture(scope="module")
+def unbroken(recipe_file, tmp_path_factory) -> Path:
+    torch.set_num_threads(1)
+    out = tmp_path_factory.mktemp("runs") / "unbroken"
+    pipeline.run(load_recipe(recipe_file), out)
+    return out
+
+
+def test_checkpoints_and_reference_hold_the_adapter_and_the_end_a_whole_model(unbroken):
+    adapter = {"adapter_config.json", "adapter_model.safetensors"}
+    kept = [*(unbroken / "checkpoints").glob("*/model"), unbroken / "reference" / "rl"]
+    assert len(kept) == 3
+    for folder in kept:
+        assert {file.name for file in folder.iterdir()} == adapter
+        assert json.loads((folder / "adapter_config.json").read_text())["base_model_name_or_path"] == TINY
+    plain, info = Thinker.from_pretrained(unbroken / "final", output_loading_info=True)
+    assert not info["missing_keys"] and not info["unexpected_keys"]
+    assert plain.get_output_embeddings().weight.dtype == torch.float32
+
+
+def test_only_the_layers_that_carry_the_adapter_have_changed_at_the_end(unbroken):
+    base, final = (
+        load_file(Path(folder) / "model.safetensors")
+        for folder in (resolve_model_path(TINY), unbroken / "final")
+    )
+    changed = {name for name, tensor in final.items() if not torch.equal(tensor, base[name])}
+    assert {name.split(".")[-2] for name in changed} == {"q_proj", "v_proj", "down_proj"}
+    assert len(changed) == 3 * 4 and all(name.startswith("thinker.model.layers.") for name in changed)
+
+
+def test_the_first_rl_step_finds_no_distance_to_what_sft_left(unbroken):
+    rows = [json.loads(line) for line in (unbroken / "metrics.jsonl").read_text().splitlines()]
+    distances = [row["loss/kl"] for row in rows if row["stage"] == "rl"]
+    assert distances[0] == pytest.approx(0.0, abs=1e-6) and distances[-1] > 1e-6
+
+
+@pytest.mark.parametrize("killed_after", ["rollouts/sft-3.jsonl", "rollouts/rl-3.jsonl"])
+def test_a_killed_run_resumes_to_the_same_numbers(unbroken, recipe_file, tmp_path, killed_after):
+    out = tmp_path / "killed"
+    process = subprocess.Popen(run_command(recipe_file, out), stderr=subprocess.PIPE, text=True)
+    wait_for((out / killed_after).exists, process)
+    process.kill()
+    process.wait()
+    pipeline.run(load_recipe(recipe_file), out, resume=True)
+    assert_same_numbers(unbroken, out)

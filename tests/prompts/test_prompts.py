@@ -1,0 +1,134 @@
+"""The paper's prompts to the letter, and which audio a question is asked with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from rlaudio.audio.reading import read_clip
+from rlaudio.prompts.builder import SYSTEM, PromptBuilder, render_user_text
+from rlaudio.types import Clip, Prompt, Question
+from tests.factories import make_question
+
+GOLDEN = Path(__file__).parent / "golden"
+SOURCE = make_question(
+    question="What is the likely source of the sound?",
+    choices=("A dog barking", "A car horn", "Rain on a roof", "A ringing bell"),
+)
+QUOTES = make_question(
+    question="Who speaks?",
+    choices=("The baker's wife", 'A "friend"', "Both 'one' and \"two\"", "Zoë"),
+)
+
+
+def golden(name: str) -> str:
+    return (GOLDEN / name).read_text(encoding="utf-8")
+
+
+def test_the_system_prompt_is_the_papers():
+    assert golden("system.txt") == SYSTEM
+
+
+def test_the_answer_only_prompt_is_the_papers():
+    assert render_user_text(SOURCE) == golden("user_answer_only.txt")
+
+
+def test_the_thinking_prompt_is_that_of_r1_aqa():
+    assert render_user_text(SOURCE, "thinking") == golden("user_thinking.txt")
+
+
+def test_quotes_in_options_are_quoted_as_python_does():
+    assert render_user_text(QUOTES) == golden("user_quotes.txt")
+
+
+def test_an_unknown_style_is_an_error_that_lists_the_known_ones():
+    with pytest.raises(ValueError, match="'think'; expected one of answer_only, thinking"):
+        render_user_text(SOURCE, "think")
+
+
+@dataclass
+class Echo:
+    """A family that hands back what it was given: the samples as features, no tokens."""
+
+    def encode_prompt(self, question: Question, system_text: str, user_text: str, clip: Clip) -> Prompt:
+        self.texts = (system_text, user_text)
+        nothing = np.zeros(0, dtype=np.int64)
+        return Prompt(question, nothing, clip.samples[None], clip.digest, nothing)
+
+
+@pytest.fixture
+def questions(tmp_path) -> list[Question]:
+    """Two questions about noise of 1 s and of 2 s."""
+    made = []
+    for seconds in (1, 2):
+        path = tmp_path / f"{seconds}.wav"
+        soundfile.write(path, np.random.default_rng(seconds).normal(0, 0.1, seconds * 16_000), 16_000)
+        made.append(make_question(id=f"q{seconds}", audio_path=path))
+    return made
+
+
+def heard(prompt: Prompt) -> np.ndarray:
+    return prompt.features[0]
+
+
+def test_a_question_is_asked_with_its_own_clip_in_the_builders_wording(questions):
+    family = Echo()
+    builder = PromptBuilder(family, style="thinking", system="Listen.")
+    prompt = builder.prompt(questions[0])
+    np.testing.assert_array_equal(heard(prompt), read_clip(questions[0].audio_path).samples)
+    assert family.texts == ("Listen.", render_user_text(questions[0], "thinking"))
+
+
+def test_silence_is_as_long_as_the_clip(questions):
+    silent = heard(PromptBuilder(Echo()).prompt(questions[1], "silence"))
+    assert len(silent) == 2 * 16_000
+    assert not silent.any()
+
+
+def test_silence_is_as_long_as_what_the_length_policy_leaves(questions):
+    assert len(heard(PromptBuilder(Echo(), max_seconds=1.5).prompt(questions[1], "silence"))) == 24_000
+
+
+def test_silence_of_a_given_length_does_not_need_the_clip():
+    prompt = PromptBuilder(Echo()).prompt(
+        make_question(audio_path="gone.wav"), "silence", silence_seconds=30.0
+    )
+    assert len(heard(prompt)) == 30 * 16_000
+
+
+def test_mismatched_audio_is_the_partners(questions):
+    own, partner = questions
+    prompt = PromptBuilder(Echo()).prompt(own, "mismatch", partner=partner)
+    assert prompt.question is own
+    np.testing.assert_array_equal(heard(prompt), read_clip(partner.audio_path).samples)
+
+
+def test_mismatched_audio_without_a_partner_is_an_error(questions):
+    with pytest.raises(ValueError, match="question q1: mismatched audio needs the partner"):
+        PromptBuilder(Echo()).prompt(questions[0], "mismatch")
+
+
+def test_an_unknown_control_is_an_error(questions):
+    with pytest.raises(ValueError, match="'noise'; expected audio, silence or mismatch"):
+        PromptBuilder(Echo()).prompt(questions[0], "noise")
+
+
+def test_cut_clips_are_counted_once_each(questions):
+    builder = PromptBuilder(Echo(), max_seconds=1.5)
+    for question in (*questions, *questions):
+        builder.prompt(question)
+    assert builder.truncated_clips == 1
+
+
+def test_a_clip_that_cannot_be_read_is_named_with_its_question():
+    with pytest.raises(FileNotFoundError, match=r"question q9: gone\.wav"):
+        PromptBuilder(Echo()).prompt(make_question(id="q9", audio_path="gone.wav"))
+
+
+def test_a_builder_with_an_unknown_style_cannot_be_made():
+    with pytest.raises(ValueError, match="answer_only, thinking"):
+        PromptBuilder(Echo(), style="cot")

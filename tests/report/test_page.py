@@ -1,0 +1,416 @@
+"""The page of a run: complete, self-contained, honest about what is missing, deaf to what models write."""
+
+import base64
+import json
+import re
+import shutil
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rlaudio.report.page import write_report
+from rlaudio.report.sections.accuracy_tables import held_out
+from rlaudio.report.sections.metric_curves import curves
+from rlaudio.report.sections.notices import notices
+from rlaudio.runs.files import read_rows, write_rows
+from rlaudio.runs.run import read_run
+from rlaudio.runs.summary import build_summary
+from rlaudio.utils.charts import (
+    Mark,
+    Series,
+    axis_ticks,
+    line_chart,
+    nice_ticks,
+    range_chart,
+    running_mean,
+    thin_out,
+)
+from rlaudio.utils.numbers import counted, duration, p_value, percent, short_number, signed
+from tests.made_up_run import HOSTILE, RECIPE, made_up_evaluation, made_up_questions, made_up_run
+
+VOID = {"meta", "br", "line", "circle", "path", "img"}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    return made_up_run(tmp_path_factory.mktemp("runs") / "finished", sft_steps=12, rl_steps=40)
+
+
+@pytest.fixture(scope="module")
+def page(finished):
+    return write_report(finished).read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def copy(finished, tmp_path):
+    return shutil.copytree(finished, tmp_path / "copy")
+
+
+class Outline(HTMLParser):
+    """Checks that tags close in order, and collects ids, references and tag names."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.ids, self.references, self.tags = [], set(), [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        for name, value in attributes:
+            if name == "id":
+                self.ids.add(value)
+            if name in {"src", "href"}:
+                self.references.append(value)
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        self.tags.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+# --- the page -----------------------------------------------------------------------------------------
+
+
+def test_the_page_is_well_formed_and_its_links_lead_somewhere(page):
+    outline = Outline(page)
+    assert outline.open == []
+    links = {reference[1:] for reference in outline.references if reference.startswith("#")}
+    assert links <= outline.ids and links
+
+
+def test_the_page_asks_nothing_of_the_network_and_runs_no_script(page):
+    outline = Outline(page)
+    assert "script" not in outline.tags and "link" not in outline.tags
+    assert all(reference.startswith(("#", "data:")) for reference in outline.references)
+    assert not re.search(r"url\(|@import|https?://", page)
+
+
+def test_what_a_model_wrote_is_shown_and_not_obeyed(page):
+    assert HOSTILE not in page
+    assert "&lt;script&gt;alert(&#39;model&#39;)&lt;/script&gt; &amp; &lt;b&gt;bold&lt;/b&gt;" in page
+
+
+def test_names_of_questions_and_sets_are_escaped_too(copy):
+    samples = json.loads((copy / "samples" / "samples.json").read_text())
+    samples["samples"][0] |= {"question": "<i>why</i>", "choices": ["<u>a</u>"], "source": "<s>x</s>"}
+    (copy / "samples" / "samples.json").write_text(json.dumps(samples))
+    (copy / "recipe.yaml").write_text(RECIPE.replace("made_up_weak_to_strong", "<em>x</em>"))
+    page = write_report(copy).read_text()
+    for tag in ("<i>why", "<u>a", "<s>x", "<em>x"):
+        assert tag not in page
+
+
+def test_the_headline_shows_base_and_final_accuracy_of_the_first_held_out_set(finished, page):
+    summary = json.loads((finished / "summary.json").read_text())
+    for group in ("strong", "weak", "all"):
+        before = percent(summary["accuracy"]["base"][group]["audio"])
+        after = percent(summary["accuracy"]["final"][group]["audio"])
+        assert f"<span>{before}</span><i>→</i><strong>{after}</strong>" in page
+
+
+def test_every_completion_has_its_audio(finished, page):
+    players = re.findall(r'src="data:audio/flac;base64,([^"]+)"', page)
+    kept = json.loads((finished / "samples" / "samples.json").read_text())["samples"]
+    assert [base64.b64decode(player) for player in players] == [
+        (finished / "samples" / sample["audio"]).read_bytes() for sample in kept
+    ]
+
+
+def test_the_recipe_decides_how_many_completions_are_shown(copy):
+    (copy / "recipe.yaml").write_text(RECIPE.replace("completions: 10", "completions: 3"))
+    assert write_report(copy).read_text().count("<article>") == 3
+
+
+def test_an_unfinished_run_gets_a_page_that_says_what_is_missing(tmp_path):
+    page = write_report(made_up_run(tmp_path / "run", sft_steps=3, rl_steps=2, finished=False)).read_text()
+    assert "Still missing: the evaluation after training, the summary." in page
+    assert Outline(page).open == []
+
+
+def test_a_run_that_has_only_begun_gets_a_page(tmp_path):
+    (tmp_path / "recipe.yaml").write_text(RECIPE)
+    page = write_report(tmp_path).read_text()
+    assert "No evaluation has been written yet." in page
+    assert Outline(page).open == []
+
+
+def test_a_finished_run_misses_nothing_though_it_measured_no_labels(copy):
+    (copy / "labels.json").unlink()
+    page = write_report(copy).read_text()
+    assert "not finished" not in page
+    assert "No labels were measured in this run." in page
+
+
+def test_a_run_without_controls_gets_a_page(copy):
+    for when in ("base", "final"):
+        path = copy / "evaluation" / f"{when}.json"
+        sets = json.loads(path.read_text())
+        for evaluation in sets.values():
+            evaluation["predicted_positions"] = {"audio": evaluation["predicted_positions"]["audio"]}
+            for table in evaluation["tables"].values():
+                for group in table.values():
+                    group |= {"scores": {"audio": group["scores"]["audio"]}, "gains": {}}
+        path.write_text(json.dumps(sets))
+    assert "Needs an evaluation with audio and without it" in write_report(copy).read_text()
+
+
+def test_a_folder_without_a_run_is_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"found no recipe\.yaml"):
+        write_report(tmp_path)
+
+
+def test_two_pages_of_one_run_are_equal(finished, page):
+    assert write_report(finished).read_text(encoding="utf-8") == page
+
+
+def test_a_group_that_the_run_made_worse_is_marked(copy):
+    path = copy / "evaluation" / "final" / "test.jsonl"
+    rows = [row | {"right": row["right"] and row["category"] != "speech"} for row in read_rows(path)]
+    write_rows(path, rows)
+    worse = [line.name for line in held_out(read_run(copy))[0].types if line.became_worse]
+    assert worse == ["speech"]
+    assert write_report(copy).read_text().count('class="worse"') == 1
+
+
+def test_the_truth_is_not_shown_twice_where_the_labels_are_the_truth(copy):
+    for when in ("base", "final"):
+        path = copy / "evaluation" / f"{when}.json"
+        sets = json.loads(path.read_text())
+        tables = sets["test"]["tables"]
+        tables["contribution"] = {
+            "strong": tables["truth"]["audio-only"],
+            "weak": tables["truth"]["text-answerable"],
+        }
+        path.write_text(json.dumps(sets))
+    test, speakers = held_out(read_run(copy))
+    assert test.truth == [] and test.truth_is_label
+    assert len(speakers.truth) == 2 and not speakers.truth_is_label
+
+
+def test_stages_that_sample_nothing_show_no_curves_of_completions(copy):
+    rows = [{"stage": "sft", "step": step, "loss/total": 1.0, "rollout/length": 7.0} for step in (1, 2)]
+    write_rows(copy / "metrics.jsonl", rows)
+    [stage] = curves(read_run(copy))
+    assert [chart.title for chart in stage.charts] == ["Loss"]
+
+
+def test_the_change_of_all_questions_is_the_difference_of_the_accuracies(finished):
+    run = read_run(finished)
+    every = next(line for line in held_out(run)[0].headline if line.name == "all")
+    assert every.change.value == pytest.approx(every.final["audio"].value - every.base["audio"].value)
+    assert every.change.low < every.change.value < every.change.high
+
+
+# --- notices at the top -------------------------------------------------------------------------------
+
+
+def swap_before_and_after(run):
+    """The run, told backwards."""
+    evaluation = run / "evaluation"
+    for name in ("base", "final"):
+        (evaluation / name).rename(evaluation / f"old_{name}")
+        (evaluation / f"{name}.json").rename(evaluation / f"old_{name}.json")
+    for name, other in (("base", "final"), ("final", "base")):
+        (evaluation / f"old_{name}").rename(evaluation / other)
+        (evaluation / f"old_{name}.json").rename(evaluation / f"{other}.json")
+
+
+def top_of(run):
+    """The page above its links to the sections."""
+    return write_report(run).read_text(encoding="utf-8").partition("<nav>")[0]
+
+
+def edit_final(run, change):
+    """Change all lines of the tables of the evaluation after the run."""
+    path = run / "evaluation" / "final.json"
+    sets = json.loads(path.read_text())
+    for evaluation in sets.values():
+        for table in evaluation["tables"].values():
+            for group in table.values():
+                change(group)
+    path.write_text(json.dumps(sets))
+
+
+def test_a_run_that_went_well_has_no_notice(finished):
+    assert notices(held_out(read_run(finished))) == []
+    assert 'class="warnings"' not in top_of(finished)
+
+
+def test_a_run_that_made_the_model_worse_says_so_at_the_top(copy):
+    swap_before_and_after(copy)
+    line = held_out(read_run(copy))[0].headline[-1]
+    top = top_of(copy)
+    assert "<b>This run made the model worse.</b> On test: Accuracy fell: strong questions" in top
+    change = f"{percent(line.base['audio'].value)} → {percent(line.final['audio'].value)} %"
+    assert f"all questions {change} ({signed(line.change.value)} points, 95 % interval" in top
+
+
+def test_a_run_that_made_one_group_worse_names_it(copy):
+    path = copy / "evaluation" / "final" / "test.jsonl"
+    rows = [row | {"right": row["right"] and row["contribution"] != "strong"} for row in read_rows(path)]
+    write_rows(path, rows)
+    heads = [notice.head for notice in notices(held_out(read_run(copy)))]
+    assert heads == ["This run made the model worse on strong questions."]
+
+
+def test_a_run_that_changed_nothing_says_so_at_the_top(copy):
+    shutil.copytree(copy / "evaluation" / "base", copy / "evaluation" / "final", dirs_exist_ok=True)
+    shutil.copy(copy / "evaluation" / "base.json", copy / "evaluation" / "final.json")
+    value = percent(held_out(read_run(copy))[0].headline[-1].base["audio"].value)
+    top = top_of(copy)
+    assert "This run did not make the model better." in top
+    assert f"Accuracy is what it was: all questions {value} → {value} %." in top
+
+
+def test_answers_that_name_no_choice_are_counted_at_the_top_and_under_the_baselines(copy):
+    edit_final(copy, lambda group: group["scores"]["audio"].update(unparsed=0.435))
+    page = write_report(copy).read_text(encoding="utf-8")
+    top, _, rest = page.partition("<nav>")
+    assert "43.5 % of the answers name no choice." in top
+    assert re.search(r"named no choice \d+\.\d → 43\.5</p>", rest)
+    assert "43.5 % named no choice" in rest
+
+
+def test_a_plug_in_of_the_users_is_named_by_its_file_and_its_path_is_the_title(copy):
+    recipe = RECIPE.replace("use: grpo", "use: /somewhere/of/mine/optimist.py")
+    (copy / "recipe.yaml").write_text(recipe)
+    top = top_of(copy)
+    assert 'title="/somewhere/of/mine/optimist.py"><span>algorithm</span> optimist.py</li>' in top
+    assert "<li><span>curriculum</span> weak_to_strong</li>" in top
+
+
+# --- the summary --------------------------------------------------------------------------------------
+
+
+def test_the_summary_holds_the_accuracies_of_the_evaluation():
+    rng = np.random.default_rng(1)
+    evaluation = made_up_evaluation(made_up_questions(80, rng), 0.5, rng)
+    summary = build_summary(
+        base=evaluation.to_dict(),
+        final=None,
+        labels=None,
+        seconds={"rl": 1.0},
+        peak_memory_gb=0.5,
+        rollouts=8,
+        optimizer_tokens=64,
+    )
+    assert summary["accuracy"]["base"] == evaluation.accuracy_by_contribution()
+    assert summary["accuracy"]["final"]["weak"] == {"audio": None, "silence": None, "mismatch": None}
+    assert summary["labels"] == {"precision": None, "recall": None, "f1": None}
+
+
+# --- charts and numbers -------------------------------------------------------------------------------
+
+
+def test_a_missing_value_breaks_the_curve():
+    svg = line_chart([Series("kl", [(1, 0.0), (2, 1.0), (3, None), (4, 1.0), (5, 0.5)])], label="KL")
+    [curve] = re.findall(r'class="curve series-0" d="([^"]+)"', svg)
+    assert re.sub(r"[^ML]", "", curve) == "MLML"
+
+
+def test_a_chart_without_values_is_refused():
+    with pytest.raises(ValueError, match="'KL' has no values"):
+        line_chart([Series("kl", [(1, None)])], label="KL")
+
+
+def test_a_constant_curve_can_be_drawn():
+    assert "nan" not in line_chart([Series("lr", [(1, 0.0), (2, 0.0)])], label="lr")
+
+
+def test_a_range_without_marks_is_only_a_scale():
+    assert "circle" not in range_chart([], bounds=(0, 1), reference=0.25)
+
+
+def test_intervals_before_and_after_the_run_never_cover_each_other():
+    marks = [
+        Mark(0.4, 0.3, 0.5, kind=kind, hollow=hollow, title="")
+        for kind in ("audio", "silence")
+        for hollow in (True, False)
+    ]
+    svg = range_chart(marks, bounds=(0.0, 1.0), reference=None)
+    heights = re.findall(r'class="interval" x1="30.00%" x2="50.00%" y1="(\d+)"', svg)
+    assert len(set(heights)) == len(heights) == 4
+
+
+@pytest.mark.parametrize(
+    ("values", "ends"),
+    [
+        ([0.0, 0.0], (0.0, 1.0)),
+        ([-3e-10, 2e-10], (0.0, 1.0)),
+        ([-6e-10, 0.25], (0.0, 0.3)),
+        ([-0.05, 0.25], (-0.1, 0.3)),
+        ([2.0, 2.0], (1.0, 3.0)),
+    ],
+)
+def test_an_axis_reaches_below_zero_only_for_values_that_do(values, ends):
+    ticks = axis_ticks(values)
+    assert (ticks[0], ticks[-1]) == pytest.approx(ends)
+
+
+def test_the_ends_of_an_axis_are_labelled():
+    svg = line_chart([Series("loss", [(1, 4.6), (2, 2.9)])], label="loss")
+    labels = re.findall(r'text-anchor="end">([\d.]+)</text>', svg)
+    assert labels[:-1] == ["2.5", "3", "3.5", "4", "4.5", "5"]
+
+
+def test_a_share_that_is_always_zero_is_drawn_on_the_whole_scale(copy):
+    rows = [{"stage": "rl", "step": step, "reward/total": 0.0, "group/no_spread": 0.0} for step in (1, 2)]
+    write_rows(copy / "metrics.jsonl", rows)
+    [stage] = curves(read_run(copy))
+    [share] = [chart.svg for chart in stage.charts if chart.title == "Groups without spread"]
+    assert ">100 %<" in share and ">0 %<" in share
+
+
+@given(st.floats(-1e6, 1e6), st.floats(1e-6, 1e6))
+def test_ticks_are_few_round_and_reach_over_the_values(low, width):
+    high = low + width
+    ticks = nice_ticks(low, high)
+    assert 2 <= len(ticks) <= 7
+    slack = 1e-6 * max(1.0, abs(low), abs(high))
+    assert ticks[0] <= low + slack and ticks[-1] >= high - slack
+
+
+def test_a_running_mean_leaves_gaps_out():
+    assert running_mean([1.0, None, 3.0, 5.0], window=3) == [1.0, 2.0, 4.0, 4.0]
+
+
+def test_thinning_keeps_the_mean_and_the_last_step():
+    points = [(step, float(step)) for step in range(1, 1001)]
+    thinned = thin_out(points, most=100)
+    assert len(thinned) == 100 and thinned[-1][0] == 1000
+    assert np.mean([y for _, y in thinned]) == pytest.approx(500.5)
+
+
+def test_what_is_right_on_the_same_questions_with_and_without_audio_is_not_tested(copy):
+    gain = {"difference": 0.0, "low": 0.0, "high": 0.0, "p_value": 1.0}
+    edit_final(copy, lambda group: group["gains"].update(silence=gain, mismatch=gain))
+    page = write_report(copy).read_text(encoding="utf-8")
+    section = page.partition('id="audio"')[2].partition("</section>")[0]
+    assert "<td>\N{EN DASH}</td>" in section and "<td>1.00</td>" not in section
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        (counted(1, "step"), "1 step"),
+        (counted(2000, "question"), "2\N{NARROW NO-BREAK SPACE}000 questions"),
+        (percent(0.3849), "38.5"),
+        (percent(None), "\N{EN DASH}"),
+        (signed(-0.016), "\N{MINUS SIGN}1.6"),
+        (signed(-0.0001), "0.0"),
+        (short_number(12_800), "12\N{NARROW NO-BREAK SPACE}800"),
+        (short_number(2.5e-5), "2.5e\N{MINUS SIGN}5"),
+        (p_value(0.0004), "< 0.001"),
+        (duration(143.2), "2 min 23 s"),
+        (duration(59.97), "60.0 s"),
+        (duration(7_260), "2 h 1 min"),
+    ],
+)
+def test_numbers_are_written_for_reading(written, expected):
+    assert written == expected

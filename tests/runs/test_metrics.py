@@ -1,0 +1,46 @@
+"""The metric table: names are declared once, and nothing else may be logged."""
+
+import pytest
+
+from rlaudio.runs.metrics import METRICS, describe, markdown_table, split_wall_clock
+
+
+def test_every_metric_is_declared_once_and_explained_in_one_sentence():
+    names = [metric.name for metric in METRICS]
+    assert len(set(names)) == len(names)
+    for metric in METRICS:
+        assert metric.name.count("/") == 1
+        assert metric.meaning.endswith(".")
+        assert metric.unit
+
+
+def test_an_undeclared_metric_is_refused_with_the_nearest_name():
+    with pytest.raises(
+        ValueError, match=r"'optimizer/grad_nrom' is not declared; did you mean 'optimizer/grad_norm'\?"
+    ):
+        describe("optimizer/grad_nrom")
+
+
+def test_a_pattern_covers_exactly_one_word():
+    assert describe("reward/answer_correctness").name == "reward/<name>"
+    with pytest.raises(ValueError, match="not declared"):
+        describe("reward/a/b")
+
+
+def test_an_exact_name_goes_before_a_pattern():
+    assert describe("reward/failures").name == "reward/failures"
+    assert describe("eval/unparsed").name == "eval/unparsed"
+    assert describe("eval/strong_silence").name == "eval/<contribution>_<control>"
+
+
+def test_wall_clock_metrics_are_told_apart():
+    assert split_wall_clock(["loss/total", "time/rollout", "rollout/length"]) == (
+        ["loss/total", "rollout/length"],
+        ["time/rollout"],
+    )
+
+
+def test_the_markdown_table_has_a_row_for_each_metric():
+    rows = markdown_table().splitlines()
+    assert len(rows) == len(METRICS) + 2
+    assert rows[2].startswith("| `data/questions` | Questions of this step. | questions |")

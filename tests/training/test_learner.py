@@ -1,0 +1,300 @@
+"""The optimizer step: what it learns, what it refuses, and that batching changes nothing."""
+
+import math
+from dataclasses import replace
+from typing import ClassVar
+
+import numpy as np
+import pytest
+import torch
+
+from rlaudio.algorithms.grpo import GRPO
+from rlaudio.algorithms.sft import SFT
+from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
+from rlaudio.rollout.targets import Targets
+from rlaudio.rollout.transformers import Transformers
+from rlaudio.training.credit import assign_credit, describe
+from rlaudio.training.learner import Batching, Correction, Learner
+from rlaudio.training.packing import pack
+from rlaudio.training.policy import Distribution, token_logprobs
+from rlaudio.training.strategies.strategy import OptimizerSettings
+from rlaudio.training.totals import Totals
+from rlaudio.types import RewardFailure, Sampling, ScoredGroup
+from tests.conftest import TINY, make_prompt
+
+SETTINGS = OptimizerSettings(lr=3e-3, steps=20, schedule="constant")
+
+
+def score(groups, reward):
+    scored = []
+    for group in groups:
+        values = np.array([reward(c) for c in group.completions])
+        scored.append(ScoredGroup(group, {"r": values}, values))
+    return scored
+
+
+def even_tokens(completion):
+    return float(np.mean(completion.token_ids % 2 == 0))
+
+
+def sampled(family, key=0, count=3, group_size=6, reward=even_tokens):
+    prompts = [make_prompt(family, seed, words=1 + seed) for seed in range(count)]
+    groups = Transformers(family).generate(
+        prompts, Sampling(group_size, temperature=1.0, max_new_tokens=5), (key, "rl", 0)
+    )
+    return score(groups, reward)
+
+
+def weights_of(family):
+    return torch.cat([w.flatten() for _, w in family.named_weights()]).clone()
+
+
+def test_grpo_makes_rewarded_completions_likelier(family):
+    learner = Learner(family, GRPO(kl=0.0), SETTINGS)
+    before = describe(sampled(family, key=99))["reward/r"]
+    for step in range(12):
+        learner.step(assign_credit(sampled(family, key=step), learner.algorithm), step)
+    assert describe(sampled(family, key=99))["reward/r"] > before + 0.15
+
+
+def test_sft_makes_the_target_likelier(family):
+    prompts = [make_prompt(family, seed) for seed in range(3)]
+    scored = score(Targets(family).generate(prompts, Sampling(1), ()), lambda c: 0.0)
+    learner = Learner(family, SFT(), SETTINGS)
+    losses = [learner.step(assign_credit(scored, SFT()), step)["loss/total"] for step in range(8)]
+    assert losses[-1] < 0.5 * losses[0]
+
+
+def test_at_the_first_update_the_ratio_is_one_and_the_kl_to_the_reference_zero(family):
+    learner = Learner(family, GRPO(kl=0.1), SETTINGS, reference=family.frozen_copy())
+    metrics = learner.step(assign_credit(sampled(family), learner.algorithm), 0)
+    assert metrics["loss/ratio_mean"] == pytest.approx(1.0, abs=1e-4)
+    assert metrics["loss/kl"] == pytest.approx(0.0, abs=1e-6)
+    assert metrics["rollout/mismatch_max"] < 1e-4
+    later = learner.step(assign_credit(sampled(family), learner.algorithm), 1)
+    assert later["loss/kl"] > 0.0
+
+
+def test_the_reference_does_not_move_with_the_policy(family):
+    reference = family.frozen_copy()
+    before = torch.cat([p.flatten() for p in reference.model.parameters()]).clone()
+    learner = Learner(family, GRPO(kl=0.1), SETTINGS, reference=reference)
+    learner.step(assign_credit(sampled(family), learner.algorithm), 0)
+    assert torch.equal(before, torch.cat([p.flatten() for p in reference.model.parameters()]))
+
+
+@pytest.mark.parametrize("batching", [Batching(micro_batch_tokens=1), Batching(prompt_once=False)])
+def test_the_update_does_not_depend_on_how_rows_are_batched(family, batching):
+    twin = fresh()
+    rows = assign_credit(sampled(family), GRPO())
+    plain, other = (
+        Learner(f, GRPO(kl=0.0), SETTINGS, batching=b).step(rows, 0)
+        for f, b in ((family, Batching()), (twin, batching))
+    )
+    assert plain["optimizer/grad_norm"] == pytest.approx(other["optimizer/grad_norm"], rel=1e-4)
+    assert plain["loss/total"] == pytest.approx(other["loss/total"], abs=1e-6)
+    assert plain["loss/entropy"] == pytest.approx(other["loss/entropy"], rel=1e-4)
+
+
+def test_gradient_checkpointing_changes_no_gradient(family):
+    checkpointed = Qwen2_5Omni(path=TINY, device="cpu", gradient_checkpointing=True)
+    rows = assign_credit(sampled(family), GRPO())
+    norms = [
+        Learner(f, GRPO(kl=0.0), SETTINGS).step(rows, 0)["optimizer/grad_norm"]
+        for f in (family, checkpointed)
+    ]
+    assert norms[0] == pytest.approx(norms[1], rel=1e-5)
+
+
+def test_groups_without_spread_are_not_computed_and_change_nothing(family):
+    scored = sampled(family, reward=lambda completion: 1.0)
+    assert describe(scored)["group/no_spread"] == 1.0
+    before = weights_of(family)
+    metrics = Learner(family, GRPO(kl=0.0), SETTINGS).step(assign_credit(scored, GRPO()), 0)
+    assert metrics["optimizer/tokens"] == 0.0
+    assert torch.equal(before, weights_of(family))
+
+
+def test_dropped_samples_stay_out_of_the_batch(family):
+    one = sampled(family, count=1)[0]
+    total = one.total.copy()
+    total[2] = np.nan
+    failures = (RewardFailure("r", one.group.prompt.question.id, 2, "broke"),)
+    (row,) = assign_credit([ScoredGroup(one.group, {"r": total}, total, failures)], GRPO())
+    assert len(row.branches) == len(one.total) - 1
+    assert describe([ScoredGroup(one.group, {"r": total}, total, failures)])["reward/failures"] == 1.0
+
+
+def test_an_update_that_would_not_be_finite_is_not_made(family):
+    scored = sampled(family)
+    rows = assign_credit(scored, GRPO(kl=0.0))
+    with torch.no_grad():
+        family.head.weight[7] = float("nan")
+    before = weights_of(family)
+    with pytest.raises(FloatingPointError, match=r"loss/.*NaN or infinite; the update was not made"):
+        Learner(family, GRPO(kl=0.0), SETTINGS).step(rows, 0)
+    assert torch.equal(before.nan_to_num(), weights_of(family).nan_to_num())
+
+
+def test_frozen_parts_do_not_move_and_the_rest_does():
+    family = Qwen2_5Omni(path=TINY, device="cpu", freeze=("audio_tower", "projector"))
+    tower = torch.cat([p.flatten() for p in family.model.audio_tower.parameters()]).clone()
+    before = weights_of(family)
+    Learner(family, GRPO(kl=0.0), SETTINGS).step(assign_credit(sampled(family), GRPO()), 0)
+    assert torch.equal(tower, torch.cat([p.flatten() for p in family.model.audio_tower.parameters()]))
+    assert not torch.equal(before, weights_of(family))
+
+
+def test_an_algorithm_that_needs_a_reference_is_refused_without_one(family):
+    with pytest.raises(ValueError, match="reference policy"):
+        Learner(family, GRPO(kl=0.1), SETTINGS)
+
+
+def test_the_learning_rate_warms_up_and_follows_the_cosine_to_zero():
+    settings = OptimizerSettings(lr=1.0, steps=10, warmup=0.2)
+    rates = [settings.lr_at(step) for step in range(11)]
+    assert rates[:3] == [0.5, 1.0, 1.0]
+    assert rates[6] == pytest.approx(0.5) and rates[10] == pytest.approx(0.0)
+    assert rates[4] == pytest.approx(0.5 * (1 + math.cos(math.pi / 4)))
+
+
+def fresh():
+    """The model that `family` was before it learned."""
+    return Qwen2_5Omni(path=TINY, device="cpu")
+
+
+def test_a_step_is_taken_at_the_learning_rate_of_its_number(family):
+    rows = assign_credit(sampled(family), GRPO(kl=0.0))
+    learner = Learner(family, GRPO(kl=0.0), replace(SETTINGS, schedule="linear"))
+    metrics = learner.step(rows, 15)
+    assert metrics["optimizer/lr"] == learner.strategy.optimizer.param_groups[0]["lr"] == SETTINGS.lr / 4
+
+
+def test_sampler_and_trainer_are_compared_before_the_policy_moves(family):
+    twin = fresh()
+    rows = assign_credit(sampled(family), GRPO(kl=0.0))
+    once = Learner(twin, GRPO(kl=0.0), SETTINGS).step(rows, 0)
+    twice = Learner(family, GRPO(kl=0.0), SETTINGS, batching=Batching(epochs=2)).step(rows, 0)
+    for name in ("rollout/mismatch_mean", "rollout/mismatch_max", "rollout/mismatch_pearson"):
+        assert twice[name] == once[name], name
+
+
+def test_mini_batches_are_updates_one_after_the_other(family):
+    twin = fresh()
+    scored = sampled(family, count=4)
+    learner = Learner(family, GRPO(kl=0.0), SETTINGS, batching=Batching(mini_batches=2))
+    metrics = learner.step(assign_credit(scored, GRPO(kl=0.0), mini_batches=2), 0)
+    assert metrics["optimizer/updates"] == 2.0
+    one_by_one = Learner(twin, GRPO(kl=0.0), SETTINGS)
+    for half in (scored[:2], scored[2:]):
+        one_by_one.step(assign_credit(half, GRPO(kl=0.0)), 0)
+    torch.testing.assert_close(weights_of(family), weights_of(twin), atol=1e-6, rtol=0)
+
+
+def test_the_second_epoch_learns_from_the_same_rows_with_a_moved_policy(family):
+    twin = fresh()
+    rows = assign_credit(sampled(family), GRPO(kl=0.0))
+    Learner(family, GRPO(kl=0.0), SETTINGS, batching=Batching(epochs=2)).step(rows, 0)
+    twice = Learner(twin, GRPO(kl=0.0), SETTINGS)
+    first, second = twice.step(rows, 0), twice.step(rows, 0)
+    assert first["loss/ratio_mean"] == pytest.approx(1.0, abs=1e-4) != second["loss/ratio_mean"]
+    torch.testing.assert_close(weights_of(family), weights_of(twin), atol=1e-6, rtol=0)
+
+
+def shifted(rows, by):
+    """The rows as a sampler would have reported them that is off by `by` nats on every token."""
+    return [
+        replace(row, branches=tuple(replace(b, logprobs=b.logprobs + np.float32(by)) for b in row.branches))
+        for row in rows
+    ]
+
+
+class Seen(GRPO):
+    """GRPO that keeps what its loss was given."""
+
+    tokens: ClassVar[list] = []
+
+    def loss(self, tokens):
+        self.tokens.append(tokens)
+        return super().loss(tokens)
+
+
+@pytest.mark.parametrize(
+    ("by", "factor"),
+    [
+        ("none", lambda length: 1.0),
+        ("off", lambda length: 1.0),
+        ("token", lambda length: math.exp(0.3)),
+        ("sequence", lambda length: min(1.5, math.exp(0.3 * length))),
+    ],
+)
+def test_importance_correction_weighs_tokens_by_trainer_over_sampler(family, by, factor):
+    rows = assign_credit(sampled(family, count=1), GRPO())
+    Seen.tokens.clear()
+    learner = Learner(family, Seen(kl=0.0), SETTINGS, correction=Correction(by=by, cap=1.5))
+    metrics = learner.step(shifted(rows, -0.3), 0)
+    assert metrics["rollout/mismatch_mean"] == pytest.approx(0.3, abs=1e-4)
+    (tokens,) = Seen.tokens
+    expected = [b.weight * factor(len(b.token_ids)) for b in rows[0].branches for _ in b.token_ids]
+    assert tokens.weights.tolist() == pytest.approx(expected, rel=1e-3)
+    ratio = (tokens.logprobs - tokens.old_logprobs).exp().detach()
+    assert ratio.tolist() == pytest.approx([math.exp(0.3) if by == "none" else 1.0] * len(ratio), rel=1e-3)
+
+
+def test_with_several_updates_the_ratio_is_taken_to_the_policy_at_the_start_of_the_step(family):
+    rows = assign_credit(sampled(family, count=1), GRPO())
+    with torch.no_grad():
+        start = token_logprobs(family, pack(rows)).logprobs
+    Seen.tokens.clear()
+    learner = Learner(
+        family, Seen(kl=0.0), SETTINGS, correction=Correction(by="token"), batching=Batching(epochs=2)
+    )
+    learner.step(shifted(rows, -0.3), 0)
+    for tokens in Seen.tokens:
+        torch.testing.assert_close(tokens.old_logprobs, start, atol=1e-5, rtol=0)
+    assert not torch.equal(Seen.tokens[0].logprobs, Seen.tokens[1].logprobs)
+
+
+def test_the_papers_log_probs_ignore_the_sampling_support_and_the_mismatch_does_not(family):
+    prompts = [make_prompt(family, 1)]
+    sampling = Sampling(6, temperature=1.5, top_k=4, max_new_tokens=5)
+    rows = assign_credit(score(Transformers(family).generate(prompts, sampling, (0,)), even_tokens), GRPO())
+    learned, mismatch = {}, {}
+    for on_support in (True, False):
+        Seen.tokens.clear()
+        distribution = Distribution(temperature=1.5, on_support=on_support)
+        learner = Learner(fresh(), Seen(kl=0.0), SETTINGS, distribution=distribution)
+        mismatch[on_support] = learner.step(rows, 0)["rollout/mismatch_mean"]
+        learned[on_support] = Seen.tokens[0].logprobs
+    assert float((learned[True] - learned[False]).detach().abs().mean()) > 0.05
+    assert max(mismatch.values()) < 1e-4
+
+
+def test_the_logged_loss_is_the_mean_over_updates_and_its_parts_the_mean_over_tokens():
+    totals = Totals()
+    for loss, parts, weights in ((1.0, [1.0, 4.0], [0.75, 0.25]), (3.0, [2.0, 8.0], [0.5, 0.5])):
+        totals.count(torch.tensor(loss), {"loss/kl": torch.tensor(parts)}, torch.tensor(weights))
+    found = totals.means(updates=2)
+    assert found["loss/total"] == 2.0
+    assert found["loss/kl"] == (1.0 * 0.75 + 4.0 * 0.25 + 2.0 * 0.5 + 8.0 * 0.5) / 2
+    assert found["optimizer/tokens"] == 4.0
+
+
+def test_the_correlation_of_sampler_and_trainer_is_pearsons(family):
+    rows = assign_credit(sampled(family), GRPO())
+    rng = np.random.default_rng(0)
+    noisy = [
+        replace(
+            row,
+            branches=tuple(
+                replace(b, logprobs=b.logprobs + rng.normal(size=len(b.logprobs)).astype(np.float32))
+                for b in row.branches
+            ),
+        )
+        for row in rows
+    ]
+    with torch.no_grad():
+        trainer = torch.cat([token_logprobs(family, pack([row])).logprobs for row in noisy]).numpy()
+    sampler = np.concatenate([b.logprobs for row in noisy for b in row.branches])
+    found = Learner(family, GRPO(kl=0.0), SETTINGS).step(noisy, 0)["rollout/mismatch_pearson"]
+    assert found == pytest.approx(np.corrcoef(trainer, sampler)[0, 1], abs=1e-4)

@@ -1,0 +1,137 @@
+"""The completions of a step: refilled where groups have no spread, alike for any number of processes."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from rlaudio.curricula.stage import Stage
+from rlaudio.rollout.one_step_off import OneStepOff
+from rlaudio.rollout.scripted import Scripted
+from rlaudio.scoring import Scorer
+from rlaudio.training.sampling import requests_of_round, sample_step
+from rlaudio.types import Sampling
+from rlaudio.utils.processes import ALONE, Processes
+from tests.word_family import questions_on_disk, word_prompts
+
+
+def says_yes_now_and_then(prompt, sample):
+    """Questions whose number is a multiple of 3 are answered alike by all samples."""
+    number = int(prompt.question.id.removeprefix("q"))
+    return "yes" if number % 3 == 0 or sample % 2 else "no"
+
+
+def yes(question, completion):
+    return float(completion.text == "yes")
+
+
+def step(questions, processes=ALONE, worker=None, **options):
+    settings = {"first": 0, "questions": 4, "rounds": 1, "weights_version": 0} | options
+    return sample_step(
+        Stage("rl", tuple(questions), steps=9),
+        worker or Scripted(says_yes_now_and_then),
+        Scorer({"yes": (yes, 1.0)}),
+        word_prompts(),
+        sampling=Sampling(group_size=2, max_new_tokens=4),
+        key=(0, "rl", 0),
+        draw_key=(0, "rl"),
+        processes=processes,
+        **settings,
+    )
+
+
+def ids(groups):
+    return [one.group.prompt.question.id for one in groups]
+
+
+@pytest.fixture
+def questions(tmp_path):
+    return questions_on_disk(tmp_path, 12)
+
+
+def test_one_round_learns_from_every_group_that_was_drawn(questions):
+    sampled = step(questions)
+    assert sampled.drawn == 4 and sampled.chosen == [0, 1, 2, 3]
+    assert ids(sampled.learned) == [q.id for q in Stage("rl", tuple(questions)).draw(0, 4, 0, "rl")]
+
+
+def test_more_rounds_fill_the_step_with_groups_that_have_spread(questions):
+    sampled = step(questions, rounds=3)
+    drawn = [q.id for q in Stage("rl", tuple(questions)).draw(0, sampled.drawn, 0, "rl")]
+    assert ids(sampled.groups) == drawn and sampled.drawn in (8, 12)
+    assert ids(sampled.learned) == [id for id in drawn if int(id[1:]) % 3][:4]
+
+
+def test_the_last_round_fills_up_with_groups_without_spread(questions):
+    alike = [q for q in questions if int(q.id[1:]) % 3 == 0]
+    sampled = step(alike, rounds=2)
+    assert sampled.drawn == 8 and sampled.chosen == [0, 1, 2, 3]
+
+
+def test_every_round_has_random_numbers_of_its_own(questions):
+    """A later round may come to a question again: its completions must not be those of the round before."""
+    worker = Scripted(says_yes_now_and_then)
+    step([q for q in questions if int(q.id[1:]) % 3 == 0], worker=worker, rounds=3)
+    keys = [key for _, _, key in worker.calls]
+    assert keys[0] == (0, "rl", 0) and len(set(keys)) == len(keys) == 3
+
+
+@pytest.mark.parametrize(("rank", "asked"), [(0, {False: 2}), (1, {False: 1, True: 1})])
+def test_a_question_that_comes_again_in_a_step_is_answered_with_other_random_numbers(questions, rank, asked):
+    alone, shared = Scripted(says_yes_now_and_then), Scripted(says_yes_now_and_then)
+    everything = step(questions[:3], worker=alone)  # the fourth is the first of the next epoch
+    calls = {key: count for count, _, key in alone.calls}
+    assert calls == {(0, "rl", 0): 3, (0, "rl", 0, "again", 1): 1}
+    assert ids(everything.groups)[3] in ids(everything.groups)[:3]
+    process = Two(rank, 2)
+    object.__setattr__(process, "partner", [everything.groups[1 - rank :: 2]])
+    step(questions[:3], process, worker=shared)
+    assert {"again" in key: count for count, _, key in shared.calls} == asked
+
+
+def test_what_is_sampled_ahead_serves_a_step_in_which_a_question_comes_twice(questions):
+    worker = Scripted(says_yes_now_and_then)
+    ahead, stage = OneStepOff(worker), Stage("rl", tuple(questions[:3]), steps=9)
+    asked = requests_of_round(stage, word_prompts(), 0, 4, (0, "rl"), (0, "rl", 0), ALONE)
+    ahead.begin([(one.prompts, one.key) for one in asked], Sampling(group_size=2, max_new_tokens=4))
+    sampled = step(questions[:3], worker=ahead)
+    ahead.close()
+    assert len(worker.calls) == 2  # both of them ahead
+    assert ids(sampled.groups) == ids(step(questions[:3]).groups)
+
+
+def test_the_next_step_goes_on_where_the_last_one_stopped_drawing(questions):
+    first = step(questions)
+    second = step(questions, first=first.drawn)
+    assert not set(ids(first.groups)) & set(ids(second.groups))
+
+
+class Two(Processes):
+    """One of two processes whose partner's share is at hand."""
+
+    partner: list
+
+    def gather(self, value):
+        shares = [value, self.partner.pop(0)]
+        return shares if self.rank == 0 else shares[::-1]
+
+
+def test_two_processes_together_sample_what_one_samples(questions):
+    alone = step(questions, rounds=3)
+    light = [replace(one) for one in alone.groups]
+    for rank in (0, 1):
+        process = Two(rank, 2)
+        rounds = [light[i : i + 4] for i in range(0, len(light), 4)]
+        object.__setattr__(process, "partner", [r[1 - rank :: 2] for r in rounds])
+        sampled = step(questions, process, rounds=3)
+        assert ids(sampled.groups) == ids(alone.groups) and sampled.chosen == alone.chosen
+        assert sorted(sampled.own) == list(range(rank, len(light), 2))
+        for place, one in sampled.own.items():
+            assert ids([one]) == ids([alone.groups[place]])
+            assert np.array_equal(one.total, alone.groups[place].total)
+
+
+def test_only_a_process_s_own_groups_carry_features(questions):
+    sampled = step(questions)
+    assert all(one.group.prompt.features.size == 0 for one in sampled.groups)
+    assert all(one.group.prompt.features.size > 0 for one in sampled.own.values())

@@ -1,0 +1,196 @@
+"""What advantages may need beyond rewards, against the slow way of finding it out."""
+
+import math
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import ClassVar
+
+import numpy as np
+import pytest
+import torch
+
+from rlaudio.algorithms.algorithm import Need
+from rlaudio.algorithms.grpo import GRPO
+from rlaudio.rollout.transformers import Transformers
+from rlaudio.scoring import Scorer
+from rlaudio.training.credit import assign_credit
+from rlaudio.training.learner import Learner
+from rlaudio.training.packing import Branch, Row, pack
+from rlaudio.training.policy import token_logprobs
+from rlaudio.training.sampling import Sampled
+from rlaudio.training.signals import OptionProbabilities, SilentRollouts, observe
+from rlaudio.training.strategies.strategy import OptimizerSettings
+from rlaudio.types import Group, Question, Sampling, ScoredGroup
+from rlaudio.utils.processes import Processes
+from tests.conftest import make_prompt, tone
+from tests.factories import make_completion
+
+SETTINGS = OptimizerSettings(lr=1e-3, steps=10)
+
+
+class Needing(GRPO):
+    """GRPO that asks for a signal which it does not use."""
+
+    asked: frozenset[Need] = frozenset()
+    value_lr = 1e-3
+
+    @property
+    def needs(self):
+        return self.asked
+
+
+def needing(*signals):
+    return type("NeedingSome", (Needing,), {"asked": frozenset(signals)})(kl=0.0)
+
+
+def silent(family):
+    """The same question about silence of half a second."""
+
+    def make(prompt):
+        clip = replace(tone(0.5, 0), samples=np.zeros(8000, np.float32), digest="silence")
+        return family.encode_prompt(prompt.question, "You listen.", prompt.question.question, clip)
+
+    return make
+
+
+def scored(family, count=2, group_size=3):
+    prompts = [make_prompt(family, seed, words=1 + seed) for seed in range(count)]
+    groups = Transformers(family).generate(prompts, Sampling(group_size, 1.0, max_new_tokens=5), (0,))
+    return [ScoredGroup(g, {"r": np.ones(group_size)}, np.ones(group_size)) for g in groups]
+
+
+def as_sampled(groups):
+    return Sampled(groups, list(range(len(groups))), dict(enumerate(groups)), len(groups))
+
+
+def test_most_algorithms_need_no_signal(family):
+    learner = Learner(family, GRPO(kl=0.0), SETTINGS)
+    assert observe(as_sampled(scored(family)), learner, None, ()) == {}
+
+
+def test_values_are_the_heads_word_on_the_state_before_every_token(family):
+    groups = scored(family)
+    learner = Learner(family, needing("values"), SETTINGS)
+    with torch.no_grad():
+        learner.policy.value_head.weight.normal_(generator=torch.Generator().manual_seed(0))
+    values = observe(as_sampled(groups), learner, None, ())["values"]
+    lengths = [[len(c.token_ids) for c in one.group.completions] for one in groups]
+    assert values.shape == (2, 3, max(max(row) for row in lengths))
+    for q, one in enumerate(groups):
+        for g, c in enumerate(one.group.completions):
+            nothing = np.zeros(len(c.token_ids), np.float32)
+            alone = pack([Row(one.group.prompt, (Branch(c.token_ids, nothing, nothing, 0.0),))])
+            with torch.no_grad():
+                expected = learner.policy.value_head(token_logprobs(family, alone).states).squeeze(-1)
+            torch.testing.assert_close(values[q, g, : lengths[q][g]].float(), expected, atol=1e-4, rtol=1e-4)
+            assert not values[q, g, lengths[q][g] :].any()
+
+
+def test_contribution_by_rollouts_is_the_gap_between_success_rates(family):
+    class FirstWordOnly:
+        """Right with audio as told below; in silence the second question is answered right half the time."""
+
+        weights_version = 0
+        asked: ClassVar = []
+
+        def generate(self, prompts, sampling, key):
+            self.asked.append((len(prompts), sampling.group_size, key))
+            texts = [["no", "no", "no", "no"], ["yes", "no", "yes", "no"]]
+            return [Group(p, tuple(make_completion(t) for t in texts[i])) for i, p in enumerate(prompts)]
+
+    def yes(question, completion):
+        return 2.5 * (completion.text == "yes")
+
+    heard = [
+        ScoredGroup(one.group, {"yes": values}, values)
+        for one, values in zip(
+            scored(family), [np.array([2.5, 2.5, 0.0]), np.array([0.0, np.nan, 2.5])], strict=True
+        )
+    ]
+    measure = SilentRollouts(
+        FirstWordOnly(),
+        Scorer({"yes": (yes, 1.0)}),
+        silent(family),
+        Sampling(3),
+        completions=4,
+        success="yes",
+    )
+    assert measure(heard, (0, "rl", 7)) == pytest.approx([2 / 3 - 0.0, 1 / 2 - 1 / 2])
+    assert FirstWordOnly.asked == [(2, 4, (0, "rl", 7, "silence"))]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "of_the_first", "expected"),
+    [
+        ([0, 1, 2, 3], {0: 0.1, 2: 0.3}, [0.1, 0.2, 0.3, 0.4]),
+        ([1, 2, 3], {1: 0.3}, [0.2, 0.3, 0.4]),
+        ([1, 2, 3], {1: math.nan}, [0.2, 0.3, 0.4]),  # not known: counts as the mean of the others
+    ],
+)
+def test_contributions_stand_in_the_order_of_the_learned_groups_whoever_measured_them(
+    family, chosen, of_the_first, expected
+):
+    class SecondOfTwo(Processes):
+        def gather(self, value):
+            return [of_the_first, value]
+
+    groups = scored(family, count=4, group_size=2)
+    sampled = Sampled(groups, chosen, {1: groups[1], 3: groups[3]}, drawn=4)
+    measured = {id(groups[1]): 0.2, id(groups[3]): 0.4}
+    learner = SimpleNamespace(
+        algorithm=needing("contribution"), strategy=SimpleNamespace(processes=SecondOfTwo(1, 2))
+    )
+    found = observe(sampled, learner, lambda own, key: [measured[id(one)] for one in own], ())
+    assert found["contribution"].tolist() == pytest.approx(expected)
+
+
+def test_contribution_by_options_is_the_gap_between_the_gold_options_probabilities(family):
+    question = Question("q", "What is it?", ("a dog", "a cat", "rain"), "a cat", audio_path=None)
+    prompt = family.encode_prompt(question, "You listen.", question.question, tone(0.7, 3))
+    group = ScoredGroup(Group(prompt, ()), {}, np.zeros(0))
+    learner = Learner(family, GRPO(kl=0.0), SETTINGS)
+    measure = OptionProbabilities(learner, silent(family), lambda q, choice: f"<answer>{choice}</answer>")
+    (found,) = measure([group], ())
+
+    def gold_share(asked):
+        sums = []
+        for choice in question.choices:
+            ids = family.encode_completion(f"<answer>{choice}</answer>")
+            nothing = np.zeros(len(ids), np.float32)
+            with torch.no_grad():
+                batch = pack([Row(asked, (Branch(ids, nothing, nothing, 0.0),))])
+                sums.append(float(token_logprobs(family, batch).logprobs.sum()))
+        return torch.tensor(sums).softmax(0)[1].item()
+
+    assert found == pytest.approx(gold_share(prompt) - gold_share(silent(family)(prompt)), abs=1e-4)
+    assert found != 0.0
+
+
+def test_the_learner_hands_the_loss_the_log_probs_in_silence_with_and_without_gradient(family):
+    class Spy(Needing):
+        seen: ClassVar = {}
+
+        def loss(self, tokens):
+            self.seen[next(iter(self.needs))] = tokens.signals["silence"]
+            return super().loss(tokens)
+
+    groups = scored(family, count=1)
+    values = np.array([1.0, 0.0, 0.5])
+    groups = [replace(groups[0], total=values, rewards={"r": values})]
+    for need in ("silence", "silence_gradient"):
+        algorithm = type("SpyFor", (Spy,), {"asked": frozenset({need})})(kl=0.0)
+        learner = Learner(
+            family, algorithm, OptimizerSettings(lr=1e-9, steps=1), silent_prompt=silent(family)
+        )
+        learner.step(assign_credit(groups, algorithm), 0)
+    plain, with_gradient = Spy.seen["silence"], Spy.seen["silence_gradient"]
+    assert not plain.requires_grad and with_gradient.requires_grad
+    torch.testing.assert_close(plain, with_gradient.detach(), atol=1e-5, rtol=0)
+    completion = groups[0].group.completions[0]
+    nothing = np.zeros(len(completion.token_ids), np.float32)
+    quiet = silent(family)(groups[0].group.prompt)
+    with torch.no_grad():
+        expected = token_logprobs(
+            family, pack([Row(quiet, (Branch(completion.token_ids, nothing, nothing, 0.0),))])
+        ).logprobs
+    torch.testing.assert_close(plain[: len(expected)], expected, atol=1e-4, rtol=0)

@@ -1,0 +1,86 @@
+"""What the terminal shows: tables, percentages and progress bars."""
+
+import fcntl
+import os
+import pty
+import struct
+import subprocess
+import sys
+import termios
+from itertools import count
+
+import pytest
+
+from rlaudio.utils.progress import progress, with_lines
+from rlaudio.utils.text_table import counted, percent, text_table
+
+
+def test_a_table_has_its_names_flush_left_and_its_numbers_flush_right():
+    table = text_table(["", "accuracy"], [["weak", "9.0"], ["strong", "100.0"]])
+    assert table.splitlines() == [
+        "        accuracy",
+        "weak         9.0",
+        "strong     100.0",
+    ]
+
+
+def test_a_missing_fraction_is_a_dash():
+    assert (percent(0.1234), percent(1.0), percent(None)) == ("12.3", "100.0", "-")
+
+
+def test_one_thing_is_no_plural():
+    assert (counted(1, "voter"), counted(2, "voter"), counted(0, "voter")) == (
+        "1 voter",
+        "2 voters",
+        "0 voters",
+    )
+
+
+def test_progress_passes_every_item_on():
+    assert list(progress(range(3), total=3, label="count", unit="item")) == [0, 1, 2]
+
+
+def test_off_a_terminal_progress_is_a_line_at_the_beginning_and_at_most_nine_on_the_way(capfd):
+    hours = count(step=3600)
+    assert list(with_lines(range(40), 40, "rl", "step", seconds=lambda: next(hours))) == list(range(40))
+    lines = capfd.readouterr().err.splitlines()
+    assert lines[0] == "rl: 40 steps"
+    assert [line.split()[1] for line in lines[1:]] == ["4", "8", "13", "17", "22", "26", "31", "35", "40"]
+    assert lines[-1] == "rl: 40 of 40 steps, 144000 s"
+
+
+def test_what_is_quickly_done_says_only_that_it_begins_and_ends(capfd):
+    list(with_lines(range(40), 40, "evaluate", "question", seconds=lambda: 7.0))
+    assert capfd.readouterr().err.splitlines() == [
+        "evaluate: 40 questions",
+        "evaluate: 40 of 40 questions, 0 s",
+    ]
+
+
+def test_progress_without_a_known_end_counts_when_it_is_there(capfd):
+    list(with_lines(iter("abc"), None, "lessons", "lesson", seconds=lambda: 7.0))
+    assert capfd.readouterr().err.splitlines() == ["lessons: begins", "lessons: 3 lessons, 0 s"]
+
+
+def test_of_several_processes_the_first_alone_shows_progress(capfd, monkeypatch):
+    monkeypatch.setenv("RANK", "1")
+    assert list(progress(range(3), total=3, label="count", unit="item")) == [0, 1, 2]
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize(("columns", "shown"), [(0, "rl: 3 steps"), (80, None)])
+def test_a_terminal_without_a_width_gets_lines(columns, shown):
+    """A bar waits two seconds before it shows, so on a terminal nothing is seen of three steps."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    program = "from rlaudio.utils.progress import progress; list(progress(range(3), 3, 'rl', 'step'))"
+    try:
+        subprocess.run([sys.executable, "-c", program], stderr=theirs, check=True)
+        os.write(theirs, b"end\n")
+        said = b""
+        while b"end" not in said:
+            said += os.read(ours, 4096)
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert said.decode().splitlines()[0] == (shown or "end")

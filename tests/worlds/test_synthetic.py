@@ -1,0 +1,186 @@
+"""The embedded world tells the truth about itself, and its audio-only questions leak nothing."""
+
+from __future__ import annotations
+
+import collections
+import re
+
+import numpy as np
+import pytest
+
+from rlaudio.worlds.synthetic import synthetic
+from rlaudio.worlds.synthetic.generate import items
+from rlaudio.worlds.synthetic.scenes import NUMBERS
+from rlaudio.worlds.synthetic.signal import SAMPLE_RATE_HZ
+from rlaudio.worlds.synthetic.sources import SOURCES
+from rlaudio.worlds.synthetic.subjects import CATEGORIES, SUBJECTS, make_item
+
+
+@pytest.fixture(scope="module")
+def world():
+    return list(items("test-of-the-world", 2400, seed=0, text_answerable_share=0.5))
+
+
+@pytest.fixture(scope="module")
+def audio_only(world):
+    return [item for item in world if not item.text_answerable]
+
+
+def test_an_item_does_not_depend_on_how_many_are_made(world):
+    few = list(items("test-of-the-world", 20, seed=0, text_answerable_share=0.5))
+    for one, other in zip(few, world[:20], strict=True):
+        assert (one.question, one.choices, one.answer) == (other.question, other.choices, other.answer)
+        np.testing.assert_array_equal(one.scene.samples, other.scene.samples)
+
+
+def test_splits_and_seeds_share_no_clip():
+    makes = [("train", 0), ("test", 0), ("train", 1)]
+    clips = [{item.scene.samples.tobytes() for item in items(split, 60, seed, 0.5)} for split, seed in makes]
+    assert len(set.union(*clips)) == 180
+
+
+def test_types_and_the_share_of_text_answerable_items_are_exact(world):
+    counts = collections.Counter((item.subject.category, item.text_answerable) for item in world)
+    assert counts == {(category, answerable): 300 for category in CATEGORIES for answerable in (True, False)}
+
+
+def test_every_type_is_given_away_by_knowledge_and_by_logic(world):
+    found = {(item.subject.category, item.mechanism) for item in world if item.mechanism}
+    assert found == {(c, m) for c in CATEGORIES for m in ("knowledge", "logic")}
+
+
+def test_the_gold_position_is_uniform(world):
+    counts = np.bincount([item.choices.index(item.answer) for item in world], minlength=4)
+    assert np.all(np.abs(counts - 600) < 4 * np.sqrt(2400 * 0.25 * 0.75))
+
+
+def test_choices_are_four_different_texts_with_the_answer_among_them(world):
+    for item in world:
+        assert len(set(item.choices)) == 4
+        assert item.answer in item.choices
+
+
+def test_no_option_is_the_answer_more_often_than_chance_in_audio_only_questions(audio_only):
+    offered, right = collections.Counter(), collections.Counter()
+    for item in audio_only:
+        offered.update((item.subject.name, choice) for choice in item.choices)
+        right[item.subject.name, item.answer] += 1
+    for option, times in offered.items():
+        assert abs(right[option] - times / 4) < 4.5 * np.sqrt(times * 0.25 * 0.75) + 1, option
+
+
+def test_an_audio_only_question_is_worded_before_its_answer_is_known(audio_only):
+    for item in audio_only:
+        shapes = {ask.format(named=name) for ask in item.subject.asks for name in item.subject.named or [""]}
+        assert item.question in shapes
+        assert not any(f" {choice} " in item.question for choice in item.choices)
+
+
+@pytest.mark.parametrize("subject", SUBJECTS, ids=lambda s: s.name)
+def test_the_length_of_a_clip_tells_nothing_about_the_answer(subject):
+    rng = np.random.default_rng(3)
+    lengths = collections.defaultdict(list)
+    for _ in range(160):
+        item = make_item(rng, subject, None)
+        lengths[item.answer].append(len(item.scene.samples))
+    everything = np.concatenate(list(lengths.values()))
+    for answer, seconds in lengths.items():
+        error = (everything.std() + 1.0) / np.sqrt(len(seconds))
+        assert abs(np.mean(seconds) - everything.mean()) < 4.5 * error, answer
+
+
+@pytest.mark.parametrize("subject", SUBJECTS, ids=lambda s: s.name)
+def test_knowledge_names_one_option_only(subject):
+    assert set(subject.values) <= set(subject.clues)
+    pieces = [piece for value in subject.values for piece in subject.clues[value]]
+    assert len(pieces) == len(set(pieces))
+    rng = np.random.default_rng(4)
+    for _ in range(30):
+        item = make_item(rng, subject, "knowledge")
+        told = [
+            c for c in item.choices if any(subject.clue.format(p) in item.question for p in subject.clues[c])
+        ]
+        assert told == [item.answer]
+
+
+@pytest.mark.parametrize("subject", [s for s in SUBJECTS if not s.logic], ids=lambda s: s.name)
+def test_logic_leaves_one_option(subject):
+    """Either all other options are ruled out, or one of two alternatives is no option."""
+    rng = np.random.default_rng(5)
+    for _ in range(20):
+        item = make_item(rng, subject, "logic")
+        sentence = item.question.split(".")[0]
+        named = {c for c in item.choices if f"'{c}'" in sentence}
+        assert named == (set(item.choices) - {item.answer} if "not" in sentence else {item.answer})
+
+
+@pytest.mark.parametrize("subject", [s for s in SUBJECTS if s.logic], ids=lambda s: s.name)
+def test_small_sums_come_out_right(subject):
+    rng = np.random.default_rng(5)
+    seen = 0
+    for _ in range(40):
+        item = make_item(rng, subject, "logic")
+        match = re.match(r"It is (\w+) (and|less) (\w+)", item.question)
+        if match:
+            a, b = (NUMBERS.index(match[k]) + 1 for k in (1, 3))
+            assert NUMBERS[a + b - 1 if match[2] == "and" else a - b - 1] == item.answer
+            seen += 1
+    assert seen >= 10
+
+
+def test_clips_last_one_to_three_seconds_and_can_be_heard(world):
+    for item in world[::4]:
+        samples = item.scene.samples
+        assert samples.dtype == np.float32
+        assert 1.0 <= len(samples) / SAMPLE_RATE_HZ <= 3.0
+        assert np.isfinite(samples).all()
+        assert 0.15 < np.abs(samples).max() <= 1.0
+
+
+def test_captions_name_the_answer_of_identification(audio_only):
+    for item in audio_only:
+        if item.subject.name in ("source", "background", "instrument", "voice", "first", "last", "after"):
+            assert item.answer in item.scene.caption
+
+
+def test_sources_sound_different():
+    """A nearest neighbour over coarse spectrograms tells the twenty sources apart, every pair of them."""
+    rng = np.random.default_rng(6)
+
+    def features(source):
+        samples = source.render(rng, 0.5)
+        samples = np.pad(samples[:8000], (0, max(0, 8000 - len(samples))))
+        frames = np.abs(np.fft.rfft(samples.reshape(25, 320) * np.hanning(320)))  # [25, 161]
+        bands = np.log(frames[:, :160].reshape(25, 32, 5).mean(2) + 0.05)
+        return np.concatenate([bands.mean(0), bands.std(0), np.sort(bands.mean(1))])
+
+    known = [(source.name, features(source)) for source in SOURCES for _ in range(5)]
+    right = 0
+    for source in SOURCES:
+        for _ in range(5):
+            heard = features(source)
+            right += min(known, key=lambda pair: float(((pair[1] - heard) ** 2).sum()))[0] == source.name
+    assert len(SOURCES) >= 16
+    assert right >= 95
+
+
+def test_a_split_on_disk_reads_back_with_its_truth(tmp_path):
+    questions = synthetic(split="small", count=16, folder=tmp_path)
+    assert [q.text_answerable for q in questions] == [False] * 4 + [True] * 4 + [False] * 4 + [True] * 4
+    assert {q.category for q in questions} == set(CATEGORIES)
+    assert all(q.audio_path.is_file() and q.extra["caption"] for q in questions)
+    assert all(q.contribution is None for q in questions)
+    before = questions[0].audio_path.stat().st_mtime_ns
+    again = synthetic(split="small", count=16, folder=tmp_path)
+    assert again == questions
+    assert again[0].audio_path.stat().st_mtime_ns == before
+
+
+def test_a_split_without_text_answerable_items_is_possible(tmp_path):
+    assert not any(q.text_answerable for q in synthetic(count=8, folder=tmp_path, text_answerable_share=0.0))
+
+
+@pytest.mark.parametrize("options", [{"count": 0}, {"text_answerable_share": 1.5}])
+def test_impossible_options_are_refused(options, tmp_path):
+    with pytest.raises(ValueError, match="expected"):
+        synthetic(folder=tmp_path, **options)
