@@ -25,7 +25,7 @@ from packaging.requirements import Requirement
 
 if TYPE_CHECKING:
     from rlaudio.models.family import ModelFamily
-    from rlaudio.types import Group, Prompt, Sampling
+    from rlaudio.types import Group, Prompt, SamplingParams
 
 State = Literal["works", "absent", "broken"]
 PATIENCE_S = 600  # vLLM compiles on its first start
@@ -316,10 +316,10 @@ def _tiny() -> tuple[ModelFamily, Prompt]:
         return family, PromptBuilder(family).prompt(question)
 
 
-def _sampling() -> Sampling:
-    from rlaudio.types import Sampling
+def _sampling() -> SamplingParams:
+    from rlaudio.types import SamplingParams
 
-    return Sampling(group_size=2, max_new_tokens=4)
+    return SamplingParams(group_size=2, max_new_tokens=4)
 
 
 def _gap(family: ModelFamily, groups: Sequence[Group]) -> float:
@@ -327,11 +327,11 @@ def _gap(family: ModelFamily, groups: Sequence[Group]) -> float:
     import numpy as np
     import torch
 
-    from rlaudio.training.packing import Branch, Row, pack
+    from rlaudio.training.packing import Branch, PackedRow, pack
     from rlaudio.training.policy import token_logprobs
 
     rows = [
-        Row(
+        PackedRow(
             group.prompt,
             tuple(Branch(c.token_ids, c.logprobs, np.ones(len(c.token_ids)), 1.0) for c in group.completions),
         )

@@ -46,7 +46,9 @@ from rlaudio.worlds.pretraining.from_recipe import with_built_models
 
 logger = logging.getLogger(__name__)
 
-Part = Literal["labels", "base", "sft"]  # how far a run may be taken: labels, base evaluation, all before RL
+StopAfter = Literal[
+    "labels", "base", "sft"
+]  # how far a run may be taken: labels, base evaluation, all before RL
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class Data:
     held_out: Mapping[str, list[Question]]
 
 
-def run(recipe: Recipe, out: Path, *, resume: bool = False, until: Part | None = None) -> Path:
+def run(recipe: Recipe, out: Path, *, resume: bool = False, until: StopAfter | None = None) -> Path:
     """Do everything a recipe says and write it into the folder `out`; returns the report's path.
 
     With `until` the run ends after that part, to be resumed; then the folder is returned.

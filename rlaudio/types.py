@@ -116,7 +116,7 @@ class ScoredGroup:
 
 
 @dataclass(frozen=True)
-class Sampling:
+class SamplingParams:
     """How completions are drawn. Temperature 0 means greedy."""
 
     group_size: int = 8
@@ -129,6 +129,6 @@ class Sampling:
 GREEDY_ANSWER_TOKENS = 64
 
 
-def greedy(max_new_tokens: int = GREEDY_ANSWER_TOKENS) -> Sampling:
+def greedy(max_new_tokens: int = GREEDY_ANSWER_TOKENS) -> SamplingParams:
     """The sampling of evaluation and labelling: one completion, the most likely token each time."""
-    return Sampling(group_size=1, temperature=0.0, max_new_tokens=max_new_tokens)
+    return SamplingParams(group_size=1, temperature=0.0, max_new_tokens=max_new_tokens)

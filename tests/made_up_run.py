@@ -10,7 +10,7 @@ import numpy as np
 from rlaudio.contribution.label_summary import summarise
 from rlaudio.contribution.labelling import Labels, Rule
 from rlaudio.contribution.voting import Votes
-from rlaudio.evaluation.accuracy import CONTROLS, Evaluation, Row
+from rlaudio.evaluation.accuracy import CONTROLS, AnswerRow, Evaluation
 from rlaudio.runs.files import write_rows
 from rlaudio.runs.folder import RunFolder
 from rlaudio.runs.summary import build_summary
@@ -63,7 +63,7 @@ def made_up_evaluation(questions: list[Question], skill: float, rng: np.random.G
             predicted = question.answer_index if rng.random() < knows else int(rng.integers(4))
             unparsed = rng.random() < 0.08 * (1 - skill)
             rows.append(
-                Row(
+                AnswerRow(
                     question=question,
                     control=control,
                     heard=question.id,

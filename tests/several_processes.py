@@ -32,7 +32,7 @@ from rlaudio.training.sampling import Sampled
 from rlaudio.training.signals import observe
 from rlaudio.training.strategies.plain import Plain
 from rlaudio.training.strategies.strategy import OptimizerSettings
-from rlaudio.types import Group, Sampling, ScoredGroup
+from rlaudio.types import Group, SamplingParams, ScoredGroup
 from rlaudio.utils.processes import ALONE, Processes, join, leave
 from tests.conftest import TINY, make_prompt
 
@@ -223,8 +223,8 @@ def recorded(case: Case) -> list[ScoredGroup]:
     base = Qwen2_5Omni(path=TINY, device="cpu")
     prompts = [make_prompt(base, seed, words=1 + seed) for seed in range(case.groups)]
     if isinstance(case.algorithm, SFT):
-        return [scored(group) for group in Targets(base).generate(prompts, Sampling(1), ())]
-    sampling = Sampling(4, temperature=1.0, max_new_tokens=5)
+        return [scored(group) for group in Targets(base).generate(prompts, SamplingParams(1), ())]
+    sampling = SamplingParams(4, temperature=1.0, max_new_tokens=5)
     return [scored(group) for group in Transformers(base).generate(prompts, sampling, (0, "rl", 0))]
 
 

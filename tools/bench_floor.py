@@ -14,7 +14,7 @@ from bench_thinker import LARGE, learner, rows_of_noise, thinker
 from torch.utils.flop_counter import FlopCounterMode
 
 from rlaudio.models.qwen2_5_omni import Qwen2_5Omni, audio_tokens
-from rlaudio.training.packing import Row
+from rlaudio.training.packing import PackedRow
 
 GROUPS, NEW_TOKENS = 4, 24
 FORWARD_AND_BACKWARD = 3  # a product of the forward pass has two in the backward pass
@@ -50,13 +50,13 @@ def measure_floor(repeats: int) -> Iterator[Figure]:
 # --- FLOPs by formula ----------------------------------------------------------------------------
 
 
-def flops_of_update(family: Qwen2_5Omni, rows: Sequence[Row]) -> float:
+def flops_of_update(family: Qwen2_5Omni, rows: Sequence[PackedRow]) -> float:
     """2 M K N for every product, attention at the pairs that attend; nothing else, nothing computed twice."""
     linear = sum(2 * m * k * n * count for (m, k, n), count in products(family, rows).items())
     return linear + _attention(family, rows) + _convolutions(family, rows)
 
 
-def products(family: Qwen2_5Omni, rows: Sequence[Row]) -> Counter[Product]:
+def products(family: Qwen2_5Omni, rows: Sequence[PackedRow]) -> Counter[Product]:
     """Every product of a linear layer, forward and backward, and how often it occurs."""
     tower, decoder = family.model.audio_tower, family.model.get_decoder()
     places = [
@@ -76,12 +76,12 @@ def _linear(module: torch.nn.Module) -> Iterator[Any]:
     return (m for m in module.modules() if isinstance(m, torch.nn.Linear))
 
 
-def _frames(row: Row) -> int:
+def _frames(row: PackedRow) -> int:
     """Frames of a clip behind the tower's convolution of stride 2."""
     return (row.prompt.features.shape[1] - 1) // 2 + 1
 
 
-def _attention(family: Qwen2_5Omni, rows: Sequence[Row]) -> float:
+def _attention(family: Qwen2_5Omni, rows: Sequence[PackedRow]) -> float:
     """Scores and sums of values of all pairs: in the language model of branches, in the tower of windows."""
     text = family.model.get_decoder().config
     width = text.num_attention_heads * (text.hidden_size // text.num_attention_heads)
@@ -99,7 +99,7 @@ def _triangle(tokens: int) -> int:
     return tokens * (tokens + 1) // 2
 
 
-def _convolutions(family: Qwen2_5Omni, rows: Sequence[Row]) -> float:
+def _convolutions(family: Qwen2_5Omni, rows: Sequence[PackedRow]) -> float:
     """The tower's two convolutions; nobody asks for the gradient of the first one's input."""
     audio = family.model.audio_tower.config
     first = sum(row.prompt.features.shape[1] for row in rows) * audio.num_mel_bins * audio.d_model

@@ -15,7 +15,7 @@ from bench_rows import Figure
 from bench_thinker import MIDDLE, learner, rows_of_noise, thinker
 
 from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
-from rlaudio.training.packing import Row, pack, repeated
+from rlaudio.training.packing import PackedRow, pack, repeated
 from rlaudio.training.policy import token_logprobs
 from rlaudio.utils.peak_memory import peak_memory_gb
 
@@ -55,7 +55,7 @@ def measure_forms(new_tokens: int, pairs: int, *, speed: str, memory: str) -> It
     yield Figure(f"{what}: added memory, shared over repeated", ratio, "ratio", memory)
 
 
-def gradient_gap(family: Qwen2_5Omni, row: Row) -> float:
+def gradient_gap(family: Qwen2_5Omni, row: PackedRow) -> float:
     """Largest difference of a gradient between the two forms, over the largest gradient of its tensor."""
     gradients = []
     for rows in ([row], repeated([row])):

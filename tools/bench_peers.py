@@ -2,7 +2,7 @@
 
 ms-swift 4.6 trains the thinker on audio, TRL 1.16 a text model that is the thinker's language model. Each
 gets an environment of its own. The learning rate is so small that the policy stays as it is: rlaudio does
-not compute groups without spread, and would gain unfairly where a policy has learned its lesson.
+not compute groups without spread, and would gain unfairly where a policy has learned its example.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from rlaudio.audio.writing import write_wav
 from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
 from rlaudio.rollout.transformers import Transformers
 from rlaudio.training.credit import assign_credit
-from rlaudio.types import Group, Prompt, Question, Sampling, ScoredGroup
+from rlaudio.types import Group, Prompt, Question, SamplingParams, ScoredGroup
 
 sys.path.insert(0, str(Path(__file__).parent / "peers"))
 from step_times import letter_share
@@ -163,7 +163,7 @@ def _compared(
 def own_steps(family: Any, ask: Callable[[Any, int], Prompt], steps: int) -> list[StepTime]:
     """Steps of rlaudio from a freshly opened model, each on new prompts; without the first."""
     worker, one = Transformers(family), learner(family)
-    sampling = Sampling(group_size=GROUP, temperature=1.0, max_new_tokens=NEW_TOKENS)
+    sampling = SamplingParams(group_size=GROUP, temperature=1.0, max_new_tokens=NEW_TOKENS)
     times = []
     for step in range(steps):
         began = time.perf_counter()

@@ -12,7 +12,7 @@ import numpy as np
 from rlaudio.algorithms.grpo import GRPO
 from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
 from rlaudio.training.learner import Batching, Learner
-from rlaudio.training.packing import Branch, Row
+from rlaudio.training.packing import Branch, PackedRow
 from rlaudio.training.strategies.strategy import OptimizerSettings
 from rlaudio.types import Clip, Question
 from rlaudio.worlds.pretraining.blank_model import Size, train_tokenizer, write_blank_model
@@ -46,7 +46,7 @@ def noise(seconds: float, seed: int) -> np.ndarray:
     return 0.1 * rng.standard_normal(int(seconds * 16_000)).astype(np.float32)
 
 
-def rows_of_noise(family: Qwen2_5Omni, numbers: Iterable[int], new_tokens: int) -> list[Row]:
+def rows_of_noise(family: Qwen2_5Omni, numbers: Iterable[int], new_tokens: int) -> list[PackedRow]:
     """For each number a question on 30 s of noise of its own, with 8 random completions."""
     plain = [t for t in range(100) if t not in family.forbidden_token_ids]
     rows = []
@@ -63,7 +63,9 @@ def rows_of_noise(family: Qwen2_5Omni, numbers: Iterable[int], new_tokens: int) 
             )
             for _ in range(GROUP)
         )
-        rows.append(Row(family.encode_prompt(question, "You listen.", question.question, clip), branches))
+        rows.append(
+            PackedRow(family.encode_prompt(question, "You listen.", question.question, clip), branches)
+        )
     return rows
 
 

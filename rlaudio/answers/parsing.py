@@ -31,7 +31,7 @@ class Parsed:
 
 NONE = Parsed("none")
 AMBIGUOUS = Parsed("ambiguous")
-Layer = Callable[[str, Sequence[str]], Parsed]
+Reading = Callable[[str, Sequence[str]], Parsed]
 
 
 def parse(
@@ -59,7 +59,7 @@ def parse(
     answer = _answer_text(text, which)
     if isinstance(answer, Parsed):
         return answer
-    layers: list[Layer] = [_read_exact, _read_normalised]
+    layers: list[Reading] = [_read_exact, _read_normalised]
     if numbers:
         layers.append(_read_numbers)
     layers.append(_read_letter if letters else _read_labelled_option)

@@ -21,7 +21,7 @@ from rlaudio.utils.charts import STYLE, Area, Mark, axis_ticks, band_chart, rang
 from rlaudio.utils.numbers import FILTERS, percent, percent_mark, short_number, signed, thousands
 
 if TYPE_CHECKING:
-    from rlaudio.compare.estimates import Estimate, HeldOut
+    from rlaudio.compare.estimates import Estimate, HeldOutComparison
     from rlaudio.compare.learning_curves import ArmResult
     from rlaudio.compare.results import Results
 
@@ -119,7 +119,7 @@ def _plain(value: Any) -> str:
 class SetView:
     """One held-out set as the page shows it."""
 
-    held_out: HeldOut
+    held_out: HeldOutComparison
     group: str  # the headline's: strong where there are such questions
     charts: list[tuple[str, Markup]]  # arm, accuracies on a scale
     axis: Markup
@@ -131,7 +131,7 @@ class SetView:
     controls: list[str]  # that were run
 
 
-def _set(held_out: HeldOut, baseline: str) -> SetView:
+def _set(held_out: HeldOutComparison, baseline: str) -> SetView:
     group = next(iter(held_out.questions))
     bounds = _difference_bounds(held_out, group)
     noise = held_out.seed_noise[group]
@@ -197,7 +197,7 @@ def _mark(estimate: Estimate, kind: str, title: str, number: Any) -> Mark:
     )
 
 
-def _difference_bounds(held_out: HeldOut, group: str) -> tuple[float, float]:
+def _difference_bounds(held_out: HeldOutComparison, group: str) -> tuple[float, float]:
     """Ends of a scale, in twentieths, that holds every difference and the noise of seeds."""
     noise = held_out.seed_noise[group] or 0.0
     found = [tests[group].difference for tests in held_out.tests.values() if group in tests]

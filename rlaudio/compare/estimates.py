@@ -40,7 +40,7 @@ class Against:
 
 
 @dataclass(frozen=True)
-class HeldOut:
+class HeldOutComparison:
     """All arms on one held-out set."""
 
     name: str
@@ -55,7 +55,7 @@ class HeldOut:
 
 def compare_on(
     name: str, runs: Mapping[str, Mapping[int, RunData]], baseline: str, resamples: int
-) -> HeldOut:
+) -> HeldOutComparison:
     """Accuracies of all arms on one held-out set, and each against the baseline.
 
     Raises ValueError where the seeds of an arm were asked different questions.
@@ -86,7 +86,7 @@ def compare_on(
             adjusted = holm([test.p_value for test in known.values()])
             for (arm, test), p_value in zip(known.items(), adjusted, strict=True):
                 tests[arm][group] = replace(test, holm=p_value)
-    return HeldOut(
+    return HeldOutComparison(
         name=name,
         questions={group: int(first.where(group).sum()) for group in groups},
         chance={group: float(first.chance[first.where(group)].mean()) for group in groups},

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from rlaudio.compare.estimates import HeldOut, compare_on
+from rlaudio.compare.estimates import HeldOutComparison, compare_on
 from rlaudio.compare.grid import Comparison
 from rlaudio.compare.learning_curves import ArmResult, arm_result
 from rlaudio.compare.running import Failure
@@ -26,7 +26,7 @@ class Results:
     seeds: tuple[int, ...]
     limits: Mapping[str, Mapping[str, int | None]]  # arm -> max_rollouts, max_tokens
     arms: tuple[ArmResult, ...]  # those with a finished run
-    held_out: tuple[HeldOut, ...]
+    held_out: tuple[HeldOutComparison, ...]
     missing: tuple[str, ...]  # places of runs that are not finished
     failures: tuple[Failure, ...]
     warnings: tuple[str, ...]

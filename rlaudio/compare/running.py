@@ -57,7 +57,7 @@ def run_jobs(jobs: Sequence[Job], folder: Path, devices: Sequence[str] = ()) -> 
     return _side_by_side(todo, folder, devices) if devices else _one_by_one(todo, folder)
 
 
-def run_job(path: Path, until: pipeline.Part | None) -> None:
+def run_job(path: Path, until: pipeline.StopAfter | None) -> None:
     """Bring the run folder `path` to the end of a part, or of the whole run."""
     pipeline.run(load_recipe(path / "recipe.yaml"), path, resume=True, until=until)
     if until:
@@ -216,7 +216,7 @@ def _main(path: str, until: str) -> int:
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
     logging.getLogger("rlaudio").setLevel(logging.INFO)
     try:
-        run_job(Path(path), cast("pipeline.Part | None", until or None))
+        run_job(Path(path), cast("pipeline.StopAfter | None", until or None))
     except (StopRequested, KeyboardInterrupt):
         return STOPPED
     return 0

@@ -19,7 +19,7 @@ from typing import Any
 
 from rlaudio.compare.grid import Run
 from rlaudio.config.schema import Recipe
-from rlaudio.pipeline import Part
+from rlaudio.pipeline import StopAfter
 from rlaudio.runs.folder import LOCK, VERSIONS, RunFolder
 from rlaudio.training.stages import CHECKPOINTS
 
@@ -59,7 +59,7 @@ _ONLY_EVALUATION = (
     "evaluation.batch_questions",
     "evaluation.bootstrap",
 )
-NOT_READ_BY: Mapping[Part, tuple[str, ...]] = {
+NOT_READ_BY: Mapping[StopAfter, tuple[str, ...]] = {
     "labels": _ONLY_EVALUATION,
     "base": _ONLY_TRAINING,
     "sft": _ONLY_RL,
@@ -72,7 +72,7 @@ class Job:
 
     place: str  # within the comparison's folder
     recipe: Recipe
-    until: Part | None = None
+    until: StopAfter | None = None
     after: str | None = None
 
     def done(self, folder: Path) -> bool:
@@ -80,7 +80,7 @@ class Job:
         return (folder / self.place / (COMPLETE if self.until else "summary.json")).exists()
 
 
-def digest(recipe: Recipe, part: Part) -> str:
+def digest(recipe: Recipe, part: StopAfter) -> str:
     """Equal for recipes whose runs are equal to the end of that part."""
     not_read = set(NOT_READ_BY[part])
     if part == "labels" and recipe.pretrain is None:
@@ -135,7 +135,7 @@ def prepare(job: Job, folder: Path) -> Path:
     return path
 
 
-def _place(recipe: Recipe, part: Part) -> str:
+def _place(recipe: Recipe, part: StopAfter) -> str:
     return f"{SHARED}/{part}-{digest(recipe, part)}"
 
 

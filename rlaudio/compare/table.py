@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rlaudio.compare.estimates import Estimate, HeldOut
+from rlaudio.compare.estimates import Estimate, HeldOutComparison
 from rlaudio.compare.results import Results
 from rlaudio.utils.numbers import duration, p_value, percent, signed, thousands
 
@@ -42,7 +42,7 @@ def markdown_table(results: Results) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
-def _has(held_out: HeldOut, control: str) -> bool:
+def _has(held_out: HeldOutComparison, control: str) -> bool:
     return any(control in controls for groups in held_out.accuracy.values() for controls in groups.values())
 
 

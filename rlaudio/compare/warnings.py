@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rlaudio.compare.estimates import HeldOut
+from rlaudio.compare.estimates import HeldOutComparison
 from rlaudio.compare.learning_curves import ArmResult
 
 UNEQUAL = 0.05  # budgets further apart than this are pointed at
 
 
-def warnings_about(arms: Sequence[ArmResult], held_out: Sequence[HeldOut], baseline: str) -> tuple[str, ...]:
+def warnings_about(
+    arms: Sequence[ArmResult], held_out: Sequence[HeldOutComparison], baseline: str
+) -> tuple[str, ...]:
     """Each warning a sentence; the tests and the noise are those of the first held-out set."""
     return (*_of_noise(held_out, baseline), *_of_budgets(arms, baseline), *_of_seeds(arms))
 
 
-def _of_noise(every: Sequence[HeldOut], baseline: str) -> list[str]:
+def _of_noise(every: Sequence[HeldOutComparison], baseline: str) -> list[str]:
     found = []
     for held_out in every[:1]:
         group = next(iter(held_out.questions))

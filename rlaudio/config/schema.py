@@ -38,14 +38,14 @@ def _bind(kind: str, spec: Any) -> Bound:
 
 
 _AS_YAML = PlainSerializer(Bound.spec)
-Algorithm = Annotated[InstanceOf[Bound], BeforeValidator(partial(_bind, "algorithm")), _AS_YAML]
-Curriculum = Annotated[InstanceOf[Bound], BeforeValidator(partial(_bind, "curriculum")), _AS_YAML]
-Data = Annotated[InstanceOf[Bound], BeforeValidator(partial(_bind, "data")), _AS_YAML]
-Lessons = Annotated[InstanceOf[Bound], BeforeValidator(partial(_bind, "lessons")), _AS_YAML]
-Model = Annotated[InstanceOf[Bound], BeforeValidator(partial(_bind, "model")), _AS_YAML]
-Reward = Annotated[InstanceOf[Bound], BeforeValidator(partial(_bind, "reward")), _AS_YAML]
-Rollout = Annotated[InstanceOf[Bound], BeforeValidator(partial(_bind, "rollout")), _AS_YAML]
-Strategy = Annotated[InstanceOf[Bound], BeforeValidator(partial(_bind, "strategy")), _AS_YAML]
+AlgorithmPlugin = Annotated[InstanceOf[Bound], BeforeValidator(partial(_bind, "algorithm")), _AS_YAML]
+CurriculumPlugin = Annotated[InstanceOf[Bound], BeforeValidator(partial(_bind, "curriculum")), _AS_YAML]
+DataPlugin = Annotated[InstanceOf[Bound], BeforeValidator(partial(_bind, "data")), _AS_YAML]
+CorpusPlugin = Annotated[InstanceOf[Bound], BeforeValidator(partial(_bind, "corpus")), _AS_YAML]
+ModelPlugin = Annotated[InstanceOf[Bound], BeforeValidator(partial(_bind, "model")), _AS_YAML]
+RewardPlugin = Annotated[InstanceOf[Bound], BeforeValidator(partial(_bind, "reward")), _AS_YAML]
+RolloutPlugin = Annotated[InstanceOf[Bound], BeforeValidator(partial(_bind, "rollout")), _AS_YAML]
+StrategyPlugin = Annotated[InstanceOf[Bound], BeforeValidator(partial(_bind, "strategy")), _AS_YAML]
 
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -83,9 +83,11 @@ class AudioSection(Section):
 
 
 class DataSection(Section):
-    train: Data = Field(description="questions to train on")
-    evaluate: dict[str, Data] = Field(default={}, description="held-out sets by name")
-    lessons: Lessons | None = Field(default=None, description="what models made from nothing are taught")
+    train: DataPlugin = Field(description="questions to train on")
+    evaluate: dict[str, DataPlugin] = Field(default={}, description="held-out sets by name")
+    pretrain: CorpusPlugin | None = Field(
+        default=None, description="what models made from nothing are taught"
+    )
     bad_rows: Literal["refuse", "drop"] = Field(
         default="refuse", description="what happens to rows that cannot be used; dropped ones are counted"
     )
@@ -93,9 +95,9 @@ class DataSection(Section):
 
 
 class PretrainSection(Section):
-    """Small models made from nothing on `data.lessons`, before all else: the base and its voters."""
+    """Small models made from nothing on `data.pretrain`, before all else: the base and its voters."""
 
-    vocabulary: Count = Field(default=512, description="tokens of the tokenizer, trained on the lessons")
+    vocabulary: Count = Field(default=512, description="tokens of the tokenizer, trained on the examples")
     hidden: int = Field(default=128, ge=32, multiple_of=32, description="width of the language model")
     layers: Count = Field(default=4, description="layers of the language model")
     tokens: Count = Field(default=2400, description="packed tokens in one step")
@@ -142,7 +144,7 @@ class ContributionSection(Section):
 class RewardSpec(Section):
     """A reward plug-in and its weight; `{use, weight, **options}` in YAML."""
 
-    reward: Reward
+    reward: RewardPlugin
     weight: float = Field(default=1.0, description="factor in the sum of rewards")
 
     @property
@@ -261,24 +263,24 @@ class Recipe(Section):
     name: str = Field(description="the file's name if not given")
     seed: int = Field(default=0, ge=0, description="every random number follows from it")
     threads: Count | None = Field(default=None, description="CPU threads; none: torch's choice")
-    model: Model = Field(description="model family and its weights")
+    model: ModelPlugin = Field(description="model family and its weights")
     prompt: PromptSection = PromptSection()
     audio: AudioSection = AudioSection()
     data: DataSection
     pretrain: PretrainSection | None = Field(default=None, description="build the model and its voters first")
     contribution: ContributionSection = ContributionSection()
-    curriculum: Curriculum = Field(description="stages, and which questions each may use")
-    algorithm: Algorithm = Field(description="advantages and loss of the RL stage")
+    curriculum: CurriculumPlugin = Field(description="stages, and which questions each may use")
+    algorithm: AlgorithmPlugin = Field(description="advantages and loss of the RL stage")
     rewards: dict[RewardName, RewardSpec] = Field(default={}, description="weighted sum of rewards, by name")
     reward_failures: Share = Field(
         default=0.0, description="share of a step's samples that may get no reward; they are dropped"
     )
-    rollout: Rollout = Field(description="engine that samples completions")
+    rollout: RolloutPlugin = Field(description="engine that samples completions")
     sampling: SamplingSection = SamplingSection()
     optimizer: OptimizerSection = OptimizerSection()
     sft: SFTSection = SFTSection()
     mismatch: MismatchSection = MismatchSection()
-    strategy: Strategy = Field(
+    strategy: StrategyPlugin = Field(
         default=plugins.bind("strategy", "plain"), description="where weights and optimizer state live"
     )
     training: TrainingSection = TrainingSection()
@@ -305,7 +307,7 @@ class Recipe(Section):
 
     def user_files(self) -> list[Path]:
         """The files of the plug-ins that the recipe names by path, each once."""
-        data = (self.data.train, *self.data.evaluate.values(), self.data.lessons)
+        data = (self.data.train, *self.data.evaluate.values(), self.data.pretrain)
         rewards = [spec.reward for spec in self.rewards.values()]
         others = (self.model, self.curriculum, self.algorithm, self.rollout, self.strategy)
         named = [plugin for plugin in (*data, *rewards, *others) if plugin]

@@ -14,7 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, cast, get_args
 
-from rlaudio.data.rows import Row, read_rows
+from rlaudio.data.rows import JsonRow, read_rows
 from rlaudio.types import Contribution, Question
 
 logger = logging.getLogger(__name__)
@@ -114,7 +114,9 @@ def _questions(path: Path, root: Path, cot_keys: Mapping[str, str]) -> Iterator[
             yield _question(row, root, cot_keys, labels)
 
 
-def _question(row: Row, root: Path, cot_keys: Mapping[str, str], labels: Mapping[str, Row]) -> Question:
+def _question(
+    row: JsonRow, root: Path, cot_keys: Mapping[str, str], labels: Mapping[str, JsonRow]
+) -> Question:
     identity = row.text("id")
     label = labels.get(identity)
     contribution = _contribution(row, "audio-contribution")
@@ -142,7 +144,7 @@ def _question(row: Row, root: Path, cot_keys: Mapping[str, str], labels: Mapping
     )
 
 
-def _contribution(row: Row, name: str) -> Contribution | None:
+def _contribution(row: JsonRow, name: str) -> Contribution | None:
     value = row.fields.get(name)
     if value in (None, ""):
         return None
@@ -170,7 +172,7 @@ def _close_tags(text: str) -> str:
     return re.sub(unclosed, r"<\1>\2</\1>", text, flags=re.DOTALL)
 
 
-def _read_labels(path: Path) -> dict[str, Row]:
+def _read_labels(path: Path) -> dict[str, JsonRow]:
     """Measured labels by question id; the last row of an id counts."""
     if not path.is_file():
         return {}

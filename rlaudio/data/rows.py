@@ -10,7 +10,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Row:
+class JsonRow:
     """One object of a file. Every getter raises ValueError where a field has another type."""
 
     where: str  # "train.jsonl:12"
@@ -54,7 +54,7 @@ class Row:
         return None
 
 
-def read_rows(file: Path) -> Iterator[Row]:
+def read_rows(file: Path) -> Iterator[JsonRow]:
     """The objects of a .jsonl file (one a line, empty lines skipped) or of the list in a .json file."""
     if file.suffix == ".json":
         yield from _read_list(file)
@@ -69,7 +69,7 @@ def read_rows(file: Path) -> Iterator[Row]:
                     raise ValueError(f"{where}: not JSON ({error.msg} at column {error.colno})") from error
 
 
-def _read_list(file: Path) -> Iterator[Row]:
+def _read_list(file: Path) -> Iterator[JsonRow]:
     try:
         rows = json.loads(file.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
@@ -80,10 +80,10 @@ def _read_list(file: Path) -> Iterator[Row]:
         yield _row(f"{file}: item {number}", row)
 
 
-def _row(where: str, value: Any) -> Row:
+def _row(where: str, value: Any) -> JsonRow:
     if not isinstance(value, dict):
         raise ValueError(f"{where}: holds a {type(value).__name__}; expected an object with named fields")
-    return Row(where, value)
+    return JsonRow(where, value)
 
 
 def _is_text_or_number(value: Any) -> bool:

@@ -42,7 +42,7 @@ GROUPINGS: Mapping[str, Callable[[Question], str | None]] = {
 
 
 @dataclass(frozen=True)
-class Row:
+class AnswerRow:
     """One question under one control, and what was answered."""
 
     question: Question
@@ -126,7 +126,7 @@ class GroupScores:
 class Evaluation:
     """Every answer given, from which all tables are computed."""
 
-    rows: tuple[Row, ...]  # control by control, the questions in the same order each time
+    rows: tuple[AnswerRow, ...]  # control by control, the questions in the same order each time
     matcher: Mode
     resamples: int
     seed: int  # of the mismatched clips and of the bootstrap
@@ -212,7 +212,7 @@ class Evaluation:
             f"Gold positions: {simple.gold_positions}. {_over_controls('Answered positions', answered)}",
         ]
 
-    def _group(self, grouping: str, name: str, rows: Mapping[Control, list[Row]]) -> GroupScores:
+    def _group(self, grouping: str, name: str, rows: Mapping[Control, list[AnswerRow]]) -> GroupScores:
         scores = {control: self._score(of_control) for control, of_control in rows.items()}
         own = rows.get("audio")
         gains: dict[Control, Difference] = {
@@ -223,7 +223,7 @@ class Evaluation:
         questions = [row.question for row in next(iter(rows.values()))]
         return GroupScores(grouping, name, len(questions), chance(questions), scores, gains)
 
-    def _score(self, rows: Sequence[Row]) -> Score:
+    def _score(self, rows: Sequence[AnswerRow]) -> Score:
         right = _right(rows)
         rng = np.random.default_rng(self.seed)
         interval = bootstrap_interval(right, resamples=self.resamples, rng=rng)
@@ -298,7 +298,7 @@ def _answers(
     seed: int,
     max_new_tokens: int,
     processes: Processes,
-) -> Iterator[Row]:
+) -> Iterator[AnswerRow]:
     own = processes.share(questions)
     for control in controls:
         partners = list(questions)
@@ -313,7 +313,7 @@ def _answers(
             for question, partner, group in zip(asked, heard, groups, strict=True):
                 (completion,) = group.completions
                 named = read_answer(completion.text, question, matcher)
-                yield Row(
+                yield AnswerRow(
                     question=question,
                     control=control,
                     heard=partner.id,
@@ -325,10 +325,10 @@ def _answers(
                 )
 
 
-def _grouped(rows: Sequence[Row]) -> Iterator[tuple[str, str, dict[Control, list[Row]]]]:
+def _grouped(rows: Sequence[AnswerRow]) -> Iterator[tuple[str, str, dict[Control, list[AnswerRow]]]]:
     """(grouping, name, {control: rows}) of every group that has questions, names in order."""
     for grouping, name_of in GROUPINGS.items():
-        groups: dict[str, dict[Control, list[Row]]] = {}
+        groups: dict[str, dict[Control, list[AnswerRow]]] = {}
         for row in rows:
             name = name_of(row.question)
             if name is not None:
@@ -337,14 +337,16 @@ def _grouped(rows: Sequence[Row]) -> Iterator[tuple[str, str, dict[Control, list
             yield grouping, name, groups[name]
 
 
-def _difference(after: Sequence[Row], before: Sequence[Row], resamples: int, seed: int) -> Difference:
+def _difference(
+    after: Sequence[AnswerRow], before: Sequence[AnswerRow], resamples: int, seed: int
+) -> Difference:
     right, other = _right(after), _right(before)
     rng = np.random.default_rng(seed)
     low, high = paired_bootstrap_interval(right, other, resamples=resamples, rng=rng)
     return Difference(float(right.mean() - other.mean()), low, high, mcnemar_p_value(right, other))
 
 
-def _right(rows: Sequence[Row]) -> np.ndarray:
+def _right(rows: Sequence[AnswerRow]) -> np.ndarray:
     return np.array([row.right for row in rows], dtype=bool)  # [N]
 
 

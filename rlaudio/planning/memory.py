@@ -162,7 +162,7 @@ class Running:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sampling:
+class RolloutShape:
     """How completions are sampled: questions that stand in the cache together."""
 
     questions: int
@@ -231,7 +231,7 @@ def update_rows(
     ]
 
 
-def rollout_rows(model: ModelSize, sampling: Sampling, phase: str) -> list[MemoryRow]:
+def rollout_rows(model: ModelSize, sampling: RolloutShape, phase: str) -> list[MemoryRow]:
     """What sampling adds: cache, the prefill's working memory, logits."""
     d, b = model.decoder, model.precision
     slots = sampling.prompt + sampling.group_size * (sampling.completion - 1)

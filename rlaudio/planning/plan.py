@@ -18,11 +18,11 @@ from tokenizers import Tokenizer
 from rlaudio.answers import sft_target
 from rlaudio.config.recipe import Recipe
 from rlaudio.curricula.stage import Stage
-from rlaudio.models.shared.sizes import ModelSize, Part, describe
+from rlaudio.models.shared.sizes import ModelPart, ModelSize, describe
 from rlaudio.planning import flops, memory, seconds
 from rlaudio.planning.flops import Pass, Work
 from rlaudio.planning.hardware import Hardware
-from rlaudio.planning.memory import MemoryRow, Running, Sampling, Sharing
+from rlaudio.planning.memory import MemoryRow, RolloutShape, Running, Sharing
 from rlaudio.planning.seconds import Phase
 from rlaudio.planning.tokens import Attention, StepTokens
 from rlaudio.prompts.builder import render_user_text
@@ -176,7 +176,7 @@ class _Planner:
     def plan(self) -> Plan:
         stages = [self._stage(stage) for stage in self._stages()]
         if any(stage.kind == "rl" for stage in stages) and "values" in self.needs:
-            head = Part("value head", self.model.decoder.width + 1, True, 4)
+            head = ModelPart("value head", self.model.decoder.width + 1, True, 4)
             self.model = replace(self.model, parts=(*self.model.parts, head))
         return Plan(
             name=self.recipe.name,
@@ -444,7 +444,7 @@ class _Planner:
         if rollout.use == "vllm":
             cache = 1e9 * (rollout.options.get("kv_cache_gb") or VLLM_CPU_CACHE_GB)
             return memory.vllm_rows(self.model.weight_bytes + cache, sleeps=False)
-        together = Sampling(
+        together = RolloutShape(
             questions=self._together(tokens),
             group_size=tokens.group_size,
             prompt=tokens.prompt,

@@ -10,7 +10,7 @@ import numpy as np
 
 from rlaudio.models.family import ModelFamily
 from rlaudio.rollout.worker import SeedKey
-from rlaudio.types import Completion, Sampling, StopReason
+from rlaudio.types import Completion, SamplingParams, StopReason
 
 TIES = 16  # tokens beyond top-k that may share the k-th logit: engines keep all of them
 SEED_BITS = 62  # seeds of a group's samples count up from the request's, within 64 signed bits
@@ -32,7 +32,7 @@ def request_seed(key: SeedKey, item: str) -> int:
     return int.from_bytes(digest, "little") >> (64 - SEED_BITS)
 
 
-def likeliest_to_report(sampling: Sampling, vocabulary: int, limit: int) -> int:
+def likeliest_to_report(sampling: SamplingParams, vocabulary: int, limit: int) -> int:
     """How many of the likeliest tokens an engine must report for the sampling support to be known."""
     if not truncates(sampling):
         return 0
@@ -41,7 +41,7 @@ def likeliest_to_report(sampling: Sampling, vocabulary: int, limit: int) -> int:
     return min(limit, vocabulary)
 
 
-def truncates(sampling: Sampling) -> bool:
+def truncates(sampling: SamplingParams) -> bool:
     """Whether top-k or top-p leave tokens out of the distribution that is sampled from."""
     return sampling.temperature > 0.0 and (sampling.top_k > 0 or sampling.top_p < 1.0)
 

@@ -17,7 +17,7 @@ from rlaudio.rollout.canary import Canary
 from rlaudio.rollout.completions import SampledTokens, likeliest_to_report, request_seed, to_completion
 from rlaudio.rollout.transformers import Transformers
 from rlaudio.rollout.worker import SeedKey
-from rlaudio.types import Group, Prompt, Sampling
+from rlaudio.types import Group, Prompt, SamplingParams
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ class Engine(Protocol):
         """Whether it holds its weights and caches now."""
 
     def sample(
-        self, prompts: Sequence[Prompt], sampling: Sampling, report: int, seeds: Sequence[int]
+        self, prompts: Sequence[Prompt], sampling: SamplingParams, report: int, seeds: Sequence[int]
     ) -> list[list[SampledTokens]]:
         """The tokens of every prompt's group, `report` likeliest tokens beside each. Raises EngineDied."""
 
@@ -88,7 +88,7 @@ class EngineWorker:
         self._engine = engine
         self._canary = Canary(family, canary_tolerance)
 
-    def generate(self, prompts: Sequence[Prompt], sampling: Sampling, key: SeedKey) -> list[Group]:
+    def generate(self, prompts: Sequence[Prompt], sampling: SamplingParams, key: SeedKey) -> list[Group]:
         """One group of completions per prompt, in the order of the prompts.
 
         Raises ValueError for prompts that do not fit and sampling that vLLM cannot do, EngineDied.
@@ -146,7 +146,7 @@ class EngineWorker:
         engine.update(weights, self.weights_version)
         self._canary.check(self._sample, phase)
 
-    def _sample(self, prompts: Sequence[Prompt], sampling: Sampling, key: SeedKey) -> list[Group]:
+    def _sample(self, prompts: Sequence[Prompt], sampling: SamplingParams, key: SeedKey) -> list[Group]:
         assert self._engine is not None
         vocabulary = self._engine.vocabulary
         report = likeliest_to_report(sampling, vocabulary, self._support_tokens)
@@ -166,7 +166,7 @@ class EngineWorker:
             )
         ]
 
-    def _count_too_long(self, prompts: Sequence[Prompt], sampling: Sampling) -> None:
+    def _count_too_long(self, prompts: Sequence[Prompt], sampling: SamplingParams) -> None:
         longest = max(prompts, key=lambda p: len(p.token_ids))
         message = (
             f"{len(prompts)} prompts do not fit: question {longest.question.id} has "

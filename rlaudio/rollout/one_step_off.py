@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from rlaudio.rollout.worker import RolloutWorker, SeedKey
-from rlaudio.types import Completion, Group, Prompt, Sampling
+from rlaudio.types import Completion, Group, Prompt, SamplingParams
 
 Completions = list[tuple[Completion, ...]]  # of every prompt
 
@@ -26,7 +26,7 @@ class _Request:
     """What was asked for: equal requests of equal weights have equal answers."""
 
     key: SeedKey
-    sampling: Sampling
+    sampling: SamplingParams
     questions: tuple[str, ...]
 
 
@@ -43,7 +43,7 @@ class OneStepOff:
         self._thread = ThreadPoolExecutor(1, "rollouts", *_on_own_gpu())
         self._ahead: dict[_Request, Future[Completions]] = {}
 
-    def begin(self, asked: Sequence[tuple[Sequence[Prompt], SeedKey]], sampling: Sampling) -> None:
+    def begin(self, asked: Sequence[tuple[Sequence[Prompt], SeedKey]], sampling: SamplingParams) -> None:
         """Sample in the background what the next step will ask for: prompts and key of each request."""
         self._wait()
         self._ahead = {
@@ -51,7 +51,7 @@ class OneStepOff:
             for prompts, key in asked
         }
 
-    def generate(self, prompts: Sequence[Prompt], sampling: Sampling, key: SeedKey) -> list[Group]:
+    def generate(self, prompts: Sequence[Prompt], sampling: SamplingParams, key: SeedKey) -> list[Group]:
         """One group per prompt: what was begun, if it is this, else sampled now. Raises as sampling did."""
         begun = self._ahead.pop(_request(prompts, sampling, key), None)
         if begun is not None:
@@ -91,13 +91,15 @@ class OneStepOff:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Have at hand what was sampled ahead before a break: its weights are gone, it cannot be sampled."""
         for asked in state["requests"]:
-            request = _Request(tuple(asked["key"]), Sampling(**asked["sampling"]), tuple(asked["questions"]))
+            request = _Request(
+                tuple(asked["key"]), SamplingParams(**asked["sampling"]), tuple(asked["questions"])
+            )
             self._ahead[request] = Future()
             self._ahead[request].set_result(
                 [tuple(_from_state(one) for one in some) for some in asked["completions"]]
             )
 
-    def _sample(self, prompts: Sequence[Prompt], sampling: Sampling, key: SeedKey) -> Completions:
+    def _sample(self, prompts: Sequence[Prompt], sampling: SamplingParams, key: SeedKey) -> Completions:
         return [group.completions for group in self._worker.generate(prompts, sampling, key)]
 
     def _wait(self) -> None:
@@ -110,7 +112,7 @@ def _on_own_gpu() -> tuple[Any, ...]:
     return (torch.cuda.set_device, (torch.cuda.current_device(),)) if torch.cuda.is_available() else ()
 
 
-def _request(prompts: Sequence[Prompt], sampling: Sampling, key: SeedKey) -> _Request:
+def _request(prompts: Sequence[Prompt], sampling: SamplingParams, key: SeedKey) -> _Request:
     return _Request(key, sampling, tuple(prompt.question.id for prompt in prompts))
 
 

@@ -11,7 +11,7 @@ from rlaudio.models.family import ModelFamily
 from rlaudio.rollout.canary import CanaryError
 from rlaudio.rollout.engine_worker import EngineWorker
 from rlaudio.rollout.worker import EngineDied, RolloutWorker, SeedKey
-from rlaudio.types import Group, Prompt, Sampling
+from rlaudio.types import Group, Prompt, SamplingParams
 from rlaudio.utils.processes import Processes
 
 logger = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ class Reopened:
         self.worker = worker or open_worker(family)
         self.weights_version = self.worker.weights_version
 
-    def generate(self, prompts: Sequence[Prompt], sampling: Sampling, key: SeedKey) -> list[Group]:
+    def generate(self, prompts: Sequence[Prompt], sampling: SamplingParams, key: SeedKey) -> list[Group]:
         """One group of completions per prompt; asked twice at most."""
         try:
             return self.worker.generate(prompts, sampling, key)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from rlaudio.rollout.worker import SeedKey
-from rlaudio.types import Completion, Group, Prompt, Sampling
+from rlaudio.types import Completion, Group, Prompt, SamplingParams
 
 STOP_TOKEN_ID = 0
 
@@ -23,12 +23,14 @@ class Scripted:
 
     def __init__(self, answer: Callable[[Prompt, int], str]) -> None:
         self.weights_version = 0
-        self.calls: list[tuple[int, Sampling, SeedKey]] = []  # prompts, sampling and key of each `generate`
+        self.calls: list[
+            tuple[int, SamplingParams, SeedKey]
+        ] = []  # prompts, sampling and key of each `generate`
         self.closed = False
         self._answer = answer
         self._vocabulary: dict[str, int] = {}
 
-    def generate(self, prompts: Sequence[Prompt], sampling: Sampling, key: SeedKey) -> list[Group]:
+    def generate(self, prompts: Sequence[Prompt], sampling: SamplingParams, key: SeedKey) -> list[Group]:
         """One group of `sampling.group_size` completions per prompt, in the order of the prompts."""
         if self.closed:
             raise RuntimeError("the worker is closed; make a new one")

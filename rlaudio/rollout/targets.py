@@ -11,7 +11,7 @@ import torch
 from rlaudio.answers import sft_target
 from rlaudio.models.family import ModelFamily
 from rlaudio.rollout.worker import SeedKey
-from rlaudio.types import Completion, Group, Prompt, Sampling
+from rlaudio.types import Completion, Group, Prompt, SamplingParams
 
 
 class Targets:
@@ -22,7 +22,7 @@ class Targets:
         self.target = target
         self.weights_version = 0
 
-    def generate(self, prompts: Sequence[Prompt], sampling: Sampling, key: SeedKey) -> list[Group]:
+    def generate(self, prompts: Sequence[Prompt], sampling: SamplingParams, key: SeedKey) -> list[Group]:
         """One group of one completion per prompt. Raises ValueError if a question lacks the annotation."""
         return [Group(prompt, (self._complete(prompt),)) for prompt in prompts]
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import torch
 
-from rlaudio.types import Sampling
+from rlaudio.types import SamplingParams
 
 
 class Drawn(NamedTuple):
@@ -17,7 +17,7 @@ class Drawn(NamedTuple):
     support: torch.Tensor | None  # [B, K] int64, -1 pads; None where every token could be drawn
 
 
-def draw(logits: torch.Tensor, sampling: Sampling, uniforms: torch.Tensor) -> Drawn:
+def draw(logits: torch.Tensor, sampling: SamplingParams, uniforms: torch.Tensor) -> Drawn:
     """Draw one token per row of `logits` [B, V] by inverting the cumulative distribution at `uniforms` [B].
 
     Temperature divides the logits first; top-k keeps the k most likely tokens; top-p then keeps the

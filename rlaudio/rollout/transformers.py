@@ -17,7 +17,7 @@ import torch
 from rlaudio.models.family import ModelFamily, additive_mask
 from rlaudio.rollout.token_sampling import Drawn, draw
 from rlaudio.rollout.worker import SeedKey
-from rlaudio.types import Completion, Group, Prompt, Sampling
+from rlaudio.types import Completion, Group, Prompt, SamplingParams
 from rlaudio.utils.randomness import generator
 
 
@@ -35,7 +35,7 @@ class Transformers:
         self._closed = False
 
     @torch.no_grad()
-    def generate(self, prompts: Sequence[Prompt], sampling: Sampling, key: SeedKey) -> list[Group]:
+    def generate(self, prompts: Sequence[Prompt], sampling: SamplingParams, key: SeedKey) -> list[Group]:
         """One group of completions per prompt, in the order of the prompts."""
         if self._closed:
             raise RuntimeError("the worker is closed; make a new one")
@@ -62,7 +62,7 @@ class Transformers:
     # --- one batch -----------------------------------------------------------------------------
 
     def _batches(
-        self, order: Sequence[int], prompts: Sequence[Prompt], sampling: Sampling
+        self, order: Sequence[int], prompts: Sequence[Prompt], sampling: SamplingParams
     ) -> Iterable[list[int]]:
         """Consecutive questions whose cache stays within `batch_tokens`; a longer one goes alone."""
         batch: list[int] = []
@@ -76,7 +76,7 @@ class Transformers:
             yield batch
 
     def _complete(
-        self, prompts: Sequence[Prompt], sampling: Sampling, key: SeedKey
+        self, prompts: Sequence[Prompt], sampling: SamplingParams, key: SeedKey
     ) -> list[tuple[Completion, ...]]:
         device = self.family.device
         lengths = torch.tensor([len(p.token_ids) for p in prompts], device=device)  # [B]
@@ -184,7 +184,7 @@ class _Rows:
 class _Drafts:
     """The completions of a batch while they grow."""
 
-    def __init__(self, questions: int, sampling: Sampling, stop_token_ids: Sequence[int]):
+    def __init__(self, questions: int, sampling: SamplingParams, stop_token_ids: Sequence[int]):
         shape = (questions, sampling.group_size)
         self.stop_token_ids = np.array(stop_token_ids)
         self.finished = np.zeros(shape, dtype=bool)
@@ -223,7 +223,7 @@ class _Drafts:
         return full
 
 
-def _uniforms(prompts: Sequence[Prompt], sampling: Sampling, key: SeedKey) -> np.ndarray:
+def _uniforms(prompts: Sequence[Prompt], sampling: SamplingParams, key: SeedKey) -> np.ndarray:
     """Uniform numbers [B, G, max new tokens], each completion's own by (key, item, sample)."""
     if sampling.temperature == 0.0:
         return np.zeros((len(prompts), sampling.group_size, sampling.max_new_tokens))

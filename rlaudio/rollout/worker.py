@@ -7,7 +7,7 @@ from typing import Protocol
 
 import torch
 
-from rlaudio.types import Group, Prompt, Sampling
+from rlaudio.types import Group, Prompt, SamplingParams
 
 SeedKey = tuple[int | str, ...]  # (run seed, stage, step); the worker adds item and sample
 
@@ -21,7 +21,7 @@ class RolloutWorker(Protocol):
 
     weights_version: int
 
-    def generate(self, prompts: Sequence[Prompt], sampling: Sampling, key: SeedKey) -> list[Group]:
+    def generate(self, prompts: Sequence[Prompt], sampling: SamplingParams, key: SeedKey) -> list[Group]:
         """One group of `sampling.group_size` completions per prompt, in the order of the prompts.
 
         Raises EngineDied where there is an engine that can die.

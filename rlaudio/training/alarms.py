@@ -46,7 +46,7 @@ class Alarms:
         """Count for the sum of rewards and for each of them the steps in which it told nothing apart.
 
         The sum may lose its spread at any time; a single reward, such as one for the format, rightly does
-        when its lesson is learned, so it is only reported where it never taught anything.
+        once it is always earned, so it is only reported where it never told completions apart.
         """
         if not groups or not groups[0].rewards:  # a teacher's completions have no rewards
             return

@@ -23,11 +23,11 @@ from rlaudio.rollout.targets import Targets
 from rlaudio.rollout.worker import RolloutWorker
 from rlaudio.scoring import RewardError, Scorer, made_up_group
 from rlaudio.training.learner import Batching, Correction, Learner
-from rlaudio.training.loop import Course
+from rlaudio.training.loop import StageSetup
 from rlaudio.training.policy import Distribution
-from rlaudio.training.signals import Listening, OptionProbabilities, SilentRollouts
+from rlaudio.training.signals import ContributionEstimator, OptionProbabilities, SilentRollouts
 from rlaudio.training.strategies.strategy import OptimizerSettings
-from rlaudio.types import Contribution, Group, Question, Sampling, ScoredGroup
+from rlaudio.types import Contribution, Group, Question, SamplingParams, ScoredGroup
 from rlaudio.utils.processes import ALONE, Processes
 from rlaudio.utils.randomness import generator
 
@@ -60,19 +60,19 @@ def check_stages_can_train(
             _rehearse(recipe)
 
 
-def sft_course(
+def build_sft_stage(
     name: str, stage: Stage, recipe: Recipe, family: ModelFamily, processes: Processes = ALONE
-) -> Course:
+) -> StageSetup:
     """Cross-entropy on the questions' targets."""
     questions = recipe.sft.questions
     settings = _optimizer(recipe, stage.total_steps(questions), recipe.sft.lr, recipe.sft.warmup)
-    return Course(
+    return StageSetup(
         name=name,
         stage=stage,
         questions=questions,
         steps=settings.steps,
         worker=Targets(family, recipe.sft.target),
-        sampling=Sampling(group_size=1),
+        sampling=SamplingParams(group_size=1),
         scorer=_Unscored(),
         algorithm=SFT(),
         learner=Learner(
@@ -81,7 +81,7 @@ def sft_course(
     )
 
 
-def rl_course(
+def build_rl_stage(
     name: str,
     stage: Stage,
     recipe: Recipe,
@@ -90,12 +90,12 @@ def rl_course(
     reference: ModelFamily | None,
     prompts: PromptBuilder,
     processes: Processes = ALONE,
-) -> Course:
+) -> StageSetup:
     """The recipe's algorithm on completions that `worker` samples and the recipe's rewards score."""
     questions = recipe.sampling.questions
     settings = _optimizer(recipe, stage.total_steps(questions), None, None)
     algorithm = recipe.algorithm()
-    sampling = Sampling(**recipe.sampling.model_dump(exclude={"questions", "rounds", "max_lag"}))
+    sampling = SamplingParams(**recipe.sampling.model_dump(exclude={"questions", "rounds", "max_lag"}))
     scorer = Scorer(_rewards(recipe), recipe.reward_failures, processes)
     paper = recipe.mismatch.logprobs == "paper"
     learner = Learner(
@@ -111,7 +111,7 @@ def rl_course(
         processes=processes,
     )
     ahead = worker if isinstance(worker, OneStepOff) else None
-    return Course(
+    return StageSetup(
         name=name,
         stage=stage,
         questions=questions,
@@ -123,7 +123,7 @@ def rl_course(
         learner=learner,
         rounds=recipe.sampling.rounds,
         ahead=ahead,
-        listening=_listening(recipe, learner, worker, scorer, prompts, sampling),
+        contribution_estimator=_contribution_estimator(recipe, learner, worker, scorer, prompts, sampling),
         max_rollouts=recipe.training.max_rollouts or math.inf,
         max_tokens=recipe.training.max_tokens or math.inf,
         mismatch_alarm=math.inf if ahead else recipe.mismatch.alarm,  # an update lies between: that differs
@@ -183,14 +183,14 @@ def _rehearse(recipe: Recipe) -> None:
     rehearse(algorithm, name, group_size=recipe.sampling.group_size, reward_weights=weights)
 
 
-def _listening(
+def _contribution_estimator(
     recipe: Recipe,
     learner: Learner,
     worker: RolloutWorker,
     scorer: Scorer,
     prompts: PromptBuilder,
-    sampling: Sampling,
-) -> Listening | None:
+    sampling: SamplingParams,
+) -> ContributionEstimator | None:
     """How the audio's contribution is measured on policy, where the algorithm asks for it."""
     if "contribution" not in learner.algorithm.needs:
         return None

@@ -9,7 +9,7 @@ import torch
 
 from rlaudio.algorithms.algorithm import Algorithm, Samples
 from rlaudio.algorithms.dry_run import check_advantages
-from rlaudio.training.packing import Branch, Row
+from rlaudio.training.packing import Branch, PackedRow
 from rlaudio.training.sampling import has_spread
 from rlaudio.types import ScoredGroup
 
@@ -36,7 +36,7 @@ def assign_credit(
     *,
     signals: Mapping[str, torch.Tensor] | None = None,
     mini_batches: int = 1,
-) -> list[Row]:
+) -> list[PackedRow]:
     """One row per group with the algorithm's advantages and token weights; dropped samples stay out.
 
     `scored` are all groups of the step, whichever process holds them, because means, weights and
@@ -75,7 +75,9 @@ def assign_credit(
         )
 
     return [
-        Row(one.group.prompt, tuple(branch(q, int(g)) for g in np.flatnonzero(kept[q])), int(update_of[q]))
+        PackedRow(
+            one.group.prompt, tuple(branch(q, int(g)) for g in np.flatnonzero(kept[q])), int(update_of[q])
+        )
         for q, one in enumerate(scored)
     ]
 

@@ -12,8 +12,8 @@ import torch
 from rlaudio.algorithms.algorithm import Algorithm, Tokens, completion_sum
 from rlaudio.models.family import ModelFamily
 from rlaudio.training.debug.nonfinite import BrokenStep
-from rlaudio.training.distributed import Micro, in_step
-from rlaudio.training.packing import Batch, Row, micro_batches, pack, repeated
+from rlaudio.training.distributed import MicroBatch, equal_micro_batches
+from rlaudio.training.packing import Batch, PackedRow, micro_batches, pack, repeated
 from rlaudio.training.policy import Distribution, Policy, PolicyOutput, token_logprobs
 from rlaudio.training.strategies.plain import Plain
 from rlaudio.training.strategies.strategy import OptimizerSettings, Strategy
@@ -82,7 +82,7 @@ class Learner:
         )
         self.strategy = strategy(self.policy, settings, processes)
 
-    def step(self, rows: Sequence[Row], number: int) -> dict[str, float]:
+    def step(self, rows: Sequence[PackedRow], number: int) -> dict[str, float]:
         """Learn from the rows of a step; returns its metrics, over all processes.
 
         Rows whose advantages are all 0 are not computed, unless the algorithm learns from them too.
@@ -111,14 +111,14 @@ class Learner:
         }
 
     @torch.no_grad()
-    def measure(self, rows: Sequence[Row], names: Sequence[str]) -> list[Row]:
+    def measure(self, rows: Sequence[PackedRow], names: Sequence[str]) -> list[PackedRow]:
         """The rows, each branch with the named signals added: old, values, silence, reference.
 
         All processes must call, one without rows too.
         """
         if not names:
             return list(rows)
-        measured: dict[int, Row] = {}
+        measured: dict[int, PackedRow] = {}
         for micro in self._in_step(rows, micro_batches(rows, self.batching.micro_batch_tokens)):
             found = self._signals(micro, names)
             measured |= {id(row): with_signals(row, found) for row in micro.rows}
@@ -134,7 +134,7 @@ class Learner:
 
     # --- one update ----------------------------------------------------------------------------
 
-    def _accumulate(self, every: Sequence[Micro], totals: Totals, unmoved: bool) -> None:
+    def _accumulate(self, every: Sequence[MicroBatch], totals: Totals, unmoved: bool) -> None:
         """Gradients of one update, and its metrics; `unmoved`: the weights are still the sampler's."""
         own = Totals()
         for number, micro in enumerate(every, start=1):
@@ -143,7 +143,7 @@ class Learner:
             tokens = self.tokens(micro.rows, batch, policy)
             loss = self.algorithm.loss(tokens)
             self.strategy.backward(loss.total, last=number == len(every))
-            if micro.company:
+            if micro.dummy:
                 continue
             own.count(loss.total, loss.parts | {"loss/entropy": policy.entropy}, batch.weights)
             own.watch({"log-probs": tokens.logprobs, **tokens.signals})
@@ -152,7 +152,7 @@ class Learner:
         totals.add(self.strategy.processes.gather(own))
         totals.refuse_nonfinite()
 
-    def tokens(self, rows: Sequence[Row], batch: Batch, policy: PolicyOutput) -> Tokens:
+    def tokens(self, rows: Sequence[PackedRow], batch: Batch, policy: PolicyOutput) -> Tokens:
         """What the loss reads of a micro-batch: `batch` is `rows` packed, `policy` what it says of them."""
         signals = dict(batch.signals)
         if policy.values is not None:
@@ -174,17 +174,17 @@ class Learner:
             gap = completion_sum(gap, batch.completions)
         return old, batch.weights * gap.exp().clamp(max=self.correction.cap)
 
-    def micro_batches(self, rows: Sequence[Row], mini_batch: int) -> Iterator[list[Row]]:
+    def micro_batches(self, rows: Sequence[PackedRow], mini_batch: int) -> Iterator[list[PackedRow]]:
         """The micro-batches of one update: of the rows those that are dealt to that mini-batch."""
         part = [row for row in rows if row.mini_batch == mini_batch]
         part = part if self.batching.prompt_once else repeated(part)
         return micro_batches(part, self.batching.micro_batch_tokens)
 
-    def _in_step(self, rows: Sequence[Row], own: Iterable[list[Row]]) -> list[Micro]:
-        """This process's own micro-batches of these rows, and as many more as keep the others company."""
-        return in_step(self.strategy.processes, rows, own, chunk=self.batching.logprob_chunk)
+    def _in_step(self, rows: Sequence[PackedRow], own: Iterable[list[PackedRow]]) -> list[MicroBatch]:
+        """This process's micro-batches of these rows, and dummies up to the number of the others."""
+        return equal_micro_batches(self.strategy.processes, rows, own, chunk=self.batching.logprob_chunk)
 
-    def _teaches(self, row: Row) -> bool:
+    def _teaches(self, row: PackedRow) -> bool:
         return "equal_groups" in self.algorithm.needs or any(b.advantages.any() for b in row.branches)
 
     # --- signals -------------------------------------------------------------------------------
@@ -195,7 +195,7 @@ class Learner:
         moves = self.batching.epochs * self.batching.mini_batches > 1
         return [*wanted, "old"] if moves and self.correction.by != "none" else wanted
 
-    def _signals(self, micro: Micro, names: Sequence[str]) -> dict[str, Iterator[np.ndarray]]:
+    def _signals(self, micro: MicroBatch, names: Sequence[str]) -> dict[str, Iterator[np.ndarray]]:
         """Every named signal, completion by completion in the order of the rows, each [C]."""
         batch = self._pack(micro.rows, micro.chunks)
         found: dict[str, torch.Tensor | None] = {}
@@ -216,16 +216,16 @@ class Learner:
             if (tensor := found[name]) is not None
         }
 
-    def _silent(self, rows: Sequence[Row], chunks: int) -> Batch:
+    def _silent(self, rows: Sequence[PackedRow], chunks: int) -> Batch:
         """The same completions after the same questions, about silence."""
         assert self.silent_prompt is not None
         return self._pack([replace(row, prompt=self.silent_prompt(row.prompt)) for row in rows], chunks)
 
-    def _pack(self, rows: Sequence[Row], chunks: int) -> Batch:
+    def _pack(self, rows: Sequence[PackedRow], chunks: int) -> Batch:
         return replace(pack(rows), chunks=chunks).to(self.family.device)
 
 
-def with_signals(row: Row, signals: Mapping[str, Iterator[np.ndarray]]) -> Row:
+def with_signals(row: PackedRow, signals: Mapping[str, Iterator[np.ndarray]]) -> PackedRow:
     """The row, its branches taking the next piece of every signal."""
     return replace(
         row,

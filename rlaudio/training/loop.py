@@ -22,13 +22,13 @@ from rlaudio.training.debug.nonfinite import (
 )
 from rlaudio.training.learner import Learner
 from rlaudio.training.sampling import Sampled, Scores, mean_lag, requests_of_round, sample_step
-from rlaudio.training.signals import Listening, describe_signals, observe
-from rlaudio.types import Sampling, ScoredGroup
+from rlaudio.training.signals import ContributionEstimator, describe_signals, observe
+from rlaudio.types import SamplingParams, ScoredGroup
 from rlaudio.utils.progress import progress
 
 
 @dataclass(frozen=True, eq=False)
-class Course:
+class StageSetup:
     """Everything one stage trains with."""
 
     name: str
@@ -36,13 +36,13 @@ class Course:
     questions: int  # per step, over all processes
     steps: int
     worker: RolloutWorker
-    sampling: Sampling
+    sampling: SamplingParams
     scorer: Scores
     algorithm: Algorithm
     learner: Learner
     rounds: int = 1  # of drawing until groups with spread fill the step
     ahead: OneStepOff | None = None  # the worker, where it samples a step while the one before trains
-    listening: Listening | None = None
+    contribution_estimator: ContributionEstimator | None = None
     max_rollouts: float = float("inf")  # the stage ends with the step that reaches either of these
     max_tokens: float = float("inf")
     mismatch_alarm: float = float("inf")
@@ -69,7 +69,7 @@ class BrokenTraining(FloatingPointError):
 
 
 def train(
-    course: Course,
+    setup: StageSetup,
     prompts: PromptBuilder,
     recorder: Recorder,
     *,
@@ -89,30 +89,30 @@ def train(
     Raises StopRequested after saving, and BrokenTraining with what `keep_broken` says of the step in
     which a number was not finite; it is called in every process, with the weights as they were then.
     """
-    cursor, learner = start, course.learner
-    alarms = Alarms(mismatch=course.mismatch_alarm, steps=course.steps)
-    course.worker.load_weights(learner.weights(), cursor.weights_version)
-    for step in progress(range(start.step, course.steps), course.steps - start.step, course.name, "step"):
-        if cursor.rollouts >= course.max_rollouts or cursor.tokens >= course.max_tokens:
+    cursor, learner = start, setup.learner
+    alarms = Alarms(mismatch=setup.mismatch_alarm, steps=setup.steps)
+    setup.worker.load_weights(learner.weights(), cursor.weights_version)
+    for step in progress(range(start.step, setup.steps), setup.steps - start.step, setup.name, "step"):
+        if cursor.rollouts >= setup.max_rollouts or cursor.tokens >= setup.max_tokens:
             break
-        key = (seed, course.name, step)
-        sampled = sample(course, prompts, cursor, key)
+        key = (seed, setup.name, step)
+        sampled = sample(setup, prompts, cursor, key)
         try:
-            meanwhile = partial(sample_ahead, course, prompts, cursor, sampled, key)
-            metrics = learn(course, sampled, key, step, meanwhile)
+            meanwhile = partial(sample_ahead, setup, prompts, cursor, sampled, key)
+            metrics = learn(setup, sampled, key, step, meanwhile)
         except BrokenStep as broken:
             raise BrokenTraining(keep_broken(broken, cursor, learner)) from broken
-        if course.ahead:
+        if setup.ahead:
             metrics["rollout/lag"] = mean_lag(sampled.groups, cursor.weights_version)
         cursor = advance(cursor, sampled, metrics)
-        course.worker.load_weights(learner.weights(), cursor.weights_version)
+        setup.worker.load_weights(learner.weights(), cursor.weights_version)
 
-        recorder.write_rollouts(course.name, cursor.step, sampled.groups)
-        epoch = cursor.drawn / len(course.stage.questions)
-        recorder.log_metrics(course.name, cursor.step, metrics | {"data/epoch": epoch})
+        recorder.write_rollouts(setup.name, cursor.step, sampled.groups)
+        epoch = cursor.drawn / len(setup.stage.questions)
+        recorder.log_metrics(setup.name, cursor.step, metrics | {"data/epoch": epoch})
         alarms.see(metrics, sampled.groups)
         if evaluate_every and cursor.step % evaluate_every == 0:
-            recorder.log_metrics(course.name, cursor.step, evaluate())
+            recorder.log_metrics(setup.name, cursor.step, evaluate())
         if stop_requested():
             save(cursor, learner)
             raise StopRequested(cursor)
@@ -121,46 +121,46 @@ def train(
     return cursor
 
 
-def sample(course: Course, prompts: PromptBuilder, cursor: Cursor, key: tuple[int | str, ...]) -> Sampled:
+def sample(setup: StageSetup, prompts: PromptBuilder, cursor: Cursor, key: tuple[int | str, ...]) -> Sampled:
     """The step's completions, scored."""
     return sample_step(
-        course.stage,
-        course.worker,
-        course.scorer,
+        setup.stage,
+        setup.worker,
+        setup.scorer,
         prompts,
         first=cursor.drawn,
-        questions=course.questions,
-        rounds=course.rounds,
-        sampling=course.sampling,
+        questions=setup.questions,
+        rounds=setup.rounds,
+        sampling=setup.sampling,
         key=key,
         draw_key=key[:2],
         weights_version=cursor.weights_version,
-        max_lag=1 if course.ahead else 0,
-        processes=course.learner.strategy.processes,
+        max_lag=1 if setup.ahead else 0,
+        processes=setup.learner.strategy.processes,
     )
 
 
 def sample_ahead(
-    course: Course, prompts: PromptBuilder, cursor: Cursor, sampled: Sampled, key: tuple[int | str, ...]
+    setup: StageSetup, prompts: PromptBuilder, cursor: Cursor, sampled: Sampled, key: tuple[int | str, ...]
 ) -> None:
     """Begin the next step's completions while this one trains, or give what sampling holds free for that."""
-    if course.ahead is None or cursor.step + 1 >= course.steps:
-        course.worker.sleep()
+    if setup.ahead is None or cursor.step + 1 >= setup.steps:
+        setup.worker.sleep()
         return
     asked = requests_of_round(
-        course.stage,
+        setup.stage,
         prompts,
         cursor.drawn + sampled.drawn,
-        course.questions,
+        setup.questions,
         key[:2],
         (*key[:2], cursor.step + 1),
-        course.learner.strategy.processes,
+        setup.learner.strategy.processes,
     )
-    course.ahead.begin([(one.prompts, one.key) for one in asked], course.sampling)
+    setup.ahead.begin([(one.prompts, one.key) for one in asked], setup.sampling)
 
 
 def learn(
-    course: Course,
+    setup: StageSetup,
     sampled: Sampled,
     key: tuple[int | str, ...],
     step: int,
@@ -170,15 +170,15 @@ def learn(
 
     `meanwhile` is called when nothing more is asked of the worker before the weights change.
     """
-    learner = course.learner
+    learner = setup.learner
     refuse_nonfinite_rollouts(list(sampled.own.values()), learner.strategy.processes)
-    signals = observe(sampled, learner, course.listening, key)
+    signals = observe(sampled, learner, setup.contribution_estimator, key)
     meanwhile()
     refuse_nonfinite_signals(signals, list(sampled.own_learned.values()))
     rows = assign_credit(
-        sampled.learned, course.algorithm, signals=signals, mini_batches=learner.batching.mini_batches
+        sampled.learned, setup.algorithm, signals=signals, mini_batches=learner.batching.mini_batches
     )
-    metrics = describe(sampled.groups) | describe_signals(signals, course.listening)
+    metrics = describe(sampled.groups) | describe_signals(signals, setup.contribution_estimator)
     return metrics | learner.step(sampled.own_rows(rows), step)
 
 

@@ -34,7 +34,7 @@ class Branch:
 
 
 @dataclass(frozen=True, eq=False)
-class Row:
+class PackedRow:
     """A prompt and the completions that branch off it."""
 
     prompt: Prompt
@@ -78,18 +78,18 @@ class Batch:
         return replace(self, **tensors, signals={k: v.to(device) for k, v in self.signals.items()})
 
 
-def repeated(rows: Sequence[Row]) -> list[Row]:
+def repeated(rows: Sequence[PackedRow]) -> list[PackedRow]:
     """Every completion with a prompt of its own: slow, and the truth that packing is tested against."""
     return [replace(row, branches=(branch,)) for row in rows for branch in row.branches]
 
 
-def micro_batches(rows: Sequence[Row], max_tokens: int) -> Iterator[list[Row]]:
+def micro_batches(rows: Sequence[PackedRow], max_tokens: int) -> Iterator[list[PackedRow]]:
     """Lists of rows of similar length that together have at most `max_tokens` tokens.
 
     A row longer than that goes alone. Weights sum over all batches to what they sum to over the rows,
     so gradients do not depend on `max_tokens`.
     """
-    chosen: list[Row] = []
+    chosen: list[PackedRow] = []
     tokens = 0
     for row in sorted(rows, key=lambda r: r.length):
         if chosen and tokens + row.length > max_tokens:
@@ -101,7 +101,7 @@ def micro_batches(rows: Sequence[Row], max_tokens: int) -> Iterator[list[Row]]:
         yield chosen
 
 
-def pack(rows: Sequence[Row]) -> Batch:
+def pack(rows: Sequence[PackedRow]) -> Batch:
     """One batch of the given rows."""
     token_ids, positions, predictor = [], [], []
     start = 0  # of the prompt or branch that comes next

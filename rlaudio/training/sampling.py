@@ -12,8 +12,8 @@ import numpy as np
 from rlaudio.curricula.stage import Stage
 from rlaudio.prompts.builder import PromptBuilder
 from rlaudio.rollout.worker import RolloutWorker, SeedKey
-from rlaudio.training.packing import Row
-from rlaudio.types import Group, Prompt, Question, Sampling, ScoredGroup
+from rlaudio.training.packing import PackedRow
+from rlaudio.types import Group, Prompt, Question, SamplingParams, ScoredGroup
 from rlaudio.utils.processes import Processes
 
 
@@ -23,7 +23,7 @@ class Scores(Protocol):
     def score(self, groups: Sequence[Group]) -> list[ScoredGroup]: ...
 
 
-class Request(NamedTuple):
+class PromptRequest(NamedTuple):
     """Prompts that a worker is asked at once, and their places among those of the process."""
 
     prompts: list[Prompt]
@@ -50,7 +50,7 @@ class Sampled:
         """This process's groups among those, by place in `learned`."""
         return {place: self.own[i] for place, i in enumerate(self.chosen) if i in self.own}
 
-    def own_rows(self, rows: Sequence[Row]) -> list[Row]:
+    def own_rows(self, rows: Sequence[PackedRow]) -> list[PackedRow]:
         """Of the rows of all learned groups those of this process, with their features; none empty."""
         own = self.own_learned.items()
         return [replace(rows[place], prompt=one.group.prompt) for place, one in own if rows[place].branches]
@@ -65,7 +65,7 @@ def sample_step(
     first: int,
     questions: int,
     rounds: int,
-    sampling: Sampling,
+    sampling: SamplingParams,
     key: SeedKey,
     draw_key: tuple[int | str, ...],
     weights_version: int,
@@ -111,7 +111,7 @@ def requests_of_round(
     draw_key: tuple[int | str, ...],
     key: SeedKey,
     processes: Processes,
-) -> list[Request]:
+) -> list[PromptRequest]:
     """What this process asks when `questions` questions are drawn from number `first` on.
 
     A question that comes again in the round is in a request of its own, with random numbers of its own.
@@ -122,7 +122,7 @@ def requests_of_round(
     for repeat in sorted({0, *(before for _, before in own)}):
         places = [place for place, (_, before) in enumerate(own) if before == repeat]
         asked = [prompts.prompt(own[place][0]) for place in places]
-        requests.append(Request(asked, places, (*key, "again", repeat) if repeat else key))
+        requests.append(PromptRequest(asked, places, (*key, "again", repeat) if repeat else key))
     return requests
 
 
@@ -159,7 +159,7 @@ def _times_before(drawn: Sequence[Question]) -> list[int]:
     return found
 
 
-def _ask(worker: RolloutWorker, requests: Sequence[Request], sampling: Sampling) -> list[Group]:
+def _ask(worker: RolloutWorker, requests: Sequence[PromptRequest], sampling: SamplingParams) -> list[Group]:
     """One group per prompt, in the order of their places."""
     groups: dict[int, Group] = {}
     for asked in requests:

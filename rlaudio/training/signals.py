@@ -12,13 +12,13 @@ import torch
 
 from rlaudio.rollout.worker import RolloutWorker, SeedKey
 from rlaudio.training.learner import Learner
-from rlaudio.training.packing import Branch, Row
+from rlaudio.training.packing import Branch, PackedRow
 from rlaudio.training.sampling import Sampled, Scores
-from rlaudio.types import Prompt, Question, Sampling, ScoredGroup
+from rlaudio.types import Prompt, Question, SamplingParams, ScoredGroup
 from rlaudio.utils.processes import Processes
 
 
-class Listening(Protocol):
+class ContributionEstimator(Protocol):
     """A way to measure how much the audio contributes on questions, with the policy as it is."""
 
     @property
@@ -30,7 +30,7 @@ class Listening(Protocol):
 
 
 def observe(
-    sampled: Sampled, learner: Learner, contribution: Listening | None, key: SeedKey
+    sampled: Sampled, learner: Learner, contribution: ContributionEstimator | None, key: SeedKey
 ) -> dict[str, torch.Tensor]:
     """The signals that the learner's algorithm asks for: `values` [Q, G, C], `contribution` [Q]."""
     processes = learner.strategy.processes
@@ -47,7 +47,9 @@ def observe(
     return signals
 
 
-def describe_signals(signals: Mapping[str, torch.Tensor], contribution: Listening | None) -> dict[str, float]:
+def describe_signals(
+    signals: Mapping[str, torch.Tensor], contribution: ContributionEstimator | None
+) -> dict[str, float]:
     """Metrics of a step's signals."""
     if contribution is None or "contribution" not in signals:
         return {}
@@ -68,7 +70,7 @@ class SilentRollouts:
     worker: RolloutWorker
     scorer: Scores
     silent_prompt: Callable[[Prompt], Prompt]
-    sampling: Sampling
+    sampling: SamplingParams
     completions: int
     success: str
 
@@ -102,10 +104,10 @@ class OptionProbabilities:
         shares = [_gold_share(row) for row in self.learner.measure([*heard, *unheard], ["old"])]
         return [a - b for a, b in zip(shares[: len(heard)], shares[len(heard) :], strict=True)]
 
-    def _options(self, prompt: Prompt) -> Row:
+    def _options(self, prompt: Prompt) -> PackedRow:
         encode = self.learner.family.encode_completion
         texts = [self.spell(prompt.question, choice) for choice in prompt.question.choices]
-        return Row(prompt, tuple(_unlearned(encode(text)) for text in texts))
+        return PackedRow(prompt, tuple(_unlearned(encode(text)) for text in texts))
 
 
 # --- helpers -------------------------------------------------------------------------------------
@@ -117,7 +119,7 @@ def _success_rate(one: ScoredGroup, reward: str) -> float:
     return float((present > 0).mean()) if len(present) else math.nan
 
 
-def _gold_share(row: Row) -> float:
+def _gold_share(row: PackedRow) -> float:
     """Probability of the gold option among the options, by the log-probs of their tokens."""
     logprobs = np.array([branch.signals["old"].astype(np.float64).sum() for branch in row.branches])
     shares = np.exp(logprobs - logprobs.max())
@@ -127,7 +129,7 @@ def _gold_share(row: Row) -> float:
 def _values(own: Mapping[int, ScoredGroup], learner: Learner) -> dict[int, list[np.ndarray]]:
     """The critic's values of every completion, [C] each, by the group's place."""
     rows = [
-        Row(one.group.prompt, tuple(_unlearned(c.token_ids, c.support) for c in one.group.completions))
+        PackedRow(one.group.prompt, tuple(_unlearned(c.token_ids, c.support) for c in one.group.completions))
         for one in own.values()
     ]
     measured = learner.measure(rows, ["values"])

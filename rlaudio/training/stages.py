@@ -21,7 +21,7 @@ from rlaudio.rollout.reopened import open_engine
 from rlaudio.rollout.transformers import Transformers
 from rlaudio.rollout.worker import RolloutWorker
 from rlaudio.runs.folder import RunFolder
-from rlaudio.training.build import rl_course, sft_course
+from rlaudio.training.build import build_rl_stage, build_sft_stage
 from rlaudio.training.checkpoint import (
     Checkpoint,
     Cursor,
@@ -35,7 +35,7 @@ from rlaudio.training.debug.nonfinite import BrokenStep
 from rlaudio.training.debug.step_dump import keep_step
 from rlaudio.training.interrupt import stop_request
 from rlaudio.training.learner import Learner
-from rlaudio.training.loop import Course, train
+from rlaudio.training.loop import StageSetup, train
 from rlaudio.types import Question
 from rlaudio.utils.processes import Processes
 
@@ -79,25 +79,25 @@ def train_stages(
         for number in range(cursor.stage, len(stages)):
             if only_sft and stages[number].kind == "rl":
                 return
-            course = _open_course(recipe, names[number], stages[number], family, prompts, folder, processes)
+            setup = _open_stage(recipe, names[number], stages[number], family, prompts, folder, processes)
             if resumed and cursor.step:
-                _go_on_from(resumed, course, processes.rank)
+                _go_on_from(resumed, setup, processes.rank)
             # The worker closes first: ZeRO's close copies parameters, which needs the engine's memory.
-            with closing(course.learner.strategy), closing(course.worker):
+            with closing(setup.learner.strategy), closing(setup.worker):
                 cursor = train(
-                    course,
+                    setup,
                     prompts,
                     folder,
                     start=cursor,
                     seed=recipe.seed,
-                    save=partial(save, ahead=course.ahead),
+                    save=partial(save, ahead=setup.ahead),
                     save_every=recipe.training.save_every,
-                    keep_broken=partial(_keep_broken, recipe, folder, course),
-                    evaluate=partial(_measure, recipe, family, held_out, processes, course),
+                    keep_broken=partial(_keep_broken, recipe, folder, setup),
+                    evaluate=partial(_measure, recipe, family, held_out, processes, setup),
                     evaluate_every=recipe.evaluation.every,
                     stop_requested=lambda: any(processes.gather(request.made)),
                 )
-            del course  # and what it held on the device, before the next one opens
+            del setup  # and what it held on the device, before the next one opens
             cursor = Cursor(number + 1, weights_version=cursor.weights_version)
             save(cursor, None)
     processes.from_first(tidy_up)
@@ -113,7 +113,7 @@ def stage_names(stages: Sequence[Stage]) -> list[str]:
     ]
 
 
-def _open_course(
+def _open_stage(
     recipe: Recipe,
     name: str,
     stage: Stage,
@@ -121,9 +121,9 @@ def _open_course(
     prompts: PromptBuilder,
     folder: RunFolder,
     processes: Processes,
-) -> Course:
+) -> StageSetup:
     if stage.kind == "sft":
-        return sft_course(name, stage, recipe, family, processes)
+        return build_sft_stage(name, stage, recipe, family, processes)
     reference = None
     if "reference" in recipe.algorithm().needs:
         reference = _reference(family, folder.path / "reference" / name, processes)
@@ -131,16 +131,16 @@ def _open_course(
         worker: RolloutWorker = OneStepOff(open_engine(recipe.rollout, recipe.model(), processes))
     else:
         worker = open_engine(recipe.rollout, family, processes)
-    return rl_course(name, stage, recipe, family, worker, reference, prompts, processes)
+    return build_rl_stage(name, stage, recipe, family, worker, reference, prompts, processes)
 
 
-def _go_on_from(checkpoint: Checkpoint, course: Course, rank: int) -> None:
+def _go_on_from(checkpoint: Checkpoint, setup: StageSetup, rank: int) -> None:
     """Give the learner, and who samples ahead, the state that they had amid the stage."""
     state = checkpoint.learner_state(rank)
     if state:
-        course.learner.strategy.load_state_dict(state)
-        if course.ahead and (waiting := checkpoint.sampled_ahead(rank)):
-            course.ahead.load_state_dict(waiting)
+        setup.learner.strategy.load_state_dict(state)
+        if setup.ahead and (waiting := checkpoint.sampled_ahead(rank)):
+            setup.ahead.load_state_dict(waiting)
 
 
 def _reference(family: ModelFamily, kept: Path, processes: Processes) -> ModelFamily:
@@ -156,7 +156,7 @@ def _reference(family: ModelFamily, kept: Path, processes: Processes) -> ModelFa
 
 
 def _keep_broken(
-    recipe: Recipe, folder: RunFolder, course: Course, broken: BrokenStep, at: Cursor, learner: Learner
+    recipe: Recipe, folder: RunFolder, setup: StageSetup, broken: BrokenStep, at: Cursor, learner: Learner
 ) -> str:
     """Keep the step that came upon NaN or infinity, and say how to look at it and how to go on."""
     try:
@@ -165,12 +165,12 @@ def _keep_broken(
             learner,
             recipe,
             folder.path / "replay",
-            stage=course.name,
-            kind=course.stage.kind,
+            stage=setup.name,
+            kind=setup.stage.kind,
             step=at.step + 1,
         )
     except OSError as error:
-        return f"step {at.step + 1} of stage {course.name}: {broken}; the step could not be kept: {error}"
+        return f"step {at.step + 1} of stage {setup.name}: {broken}; the step could not be kept: {error}"
     weights = latest_weights(folder.path / CHECKPOINTS)
     return (
         f"{step.where}: {broken}; the step is kept in {kept}: see what is wrong with it by 'rlaudio replay "
@@ -185,10 +185,10 @@ def _measure(
     family: ModelFamily,
     held_out: Mapping[str, list[Question]],
     processes: Processes,
-    course: Course,
+    setup: StageSetup,
 ) -> dict[str, float]:
     """Held-out accuracy in the midst of training, by metric name."""
-    worker = Transformers(family) if course.stage.kind == "sft" else course.worker
+    worker = Transformers(family) if setup.stage.kind == "sft" else setup.worker
     name, questions = next(iter(held_out.items()))
     result = evaluate_set(recipe, family, worker, questions, f"evaluate: {name}", processes)
     heard = [row for row in result.rows if row.control == "audio"]

@@ -1,4 +1,4 @@
-"""The record of a lesson."""
+"""The record of an example."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Exchange:
 
 
 @dataclass(frozen=True, eq=False)
-class Lesson:
+class Example:
     """A clip (None: text alone) and independent exchanges about it under one system prompt."""
 
     clip: Clip | None

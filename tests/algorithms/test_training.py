@@ -13,7 +13,7 @@ from rlaudio.rollout.transformers import Transformers
 from rlaudio.training.credit import assign_credit
 from rlaudio.training.learner import Learner
 from rlaudio.training.strategies.strategy import OptimizerSettings
-from rlaudio.types import Sampling, ScoredGroup
+from rlaudio.types import SamplingParams, ScoredGroup
 from tests.algorithms.batches import ALGORITHMS, doubles
 from tests.conftest import make_prompt
 
@@ -24,7 +24,7 @@ COUNT, GROUP_SIZE = 2, 4
 def sampled(family) -> list[ScoredGroup]:
     """Completions of random length, better the more even tokens they have."""
     prompts = [make_prompt(family, seed, words=1 + seed) for seed in range(COUNT)]
-    sampling = Sampling(GROUP_SIZE, temperature=1.0, max_new_tokens=5)
+    sampling = SamplingParams(GROUP_SIZE, temperature=1.0, max_new_tokens=5)
     scored = []
     for group in Transformers(family).generate(prompts, sampling, (0, "rl", 0)):
         rewards = np.array([float(np.mean(c.token_ids % 2 == 0)) for c in group.completions])

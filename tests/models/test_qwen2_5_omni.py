@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from rlaudio.models.family import resolve_model_path
 from rlaudio.models.qwen2_5_omni import Qwen2_5Omni, audio_tokens
 from rlaudio.models.shared.checkpoint_files import in_own_memory
-from rlaudio.training.packing import Branch, Row, pack
+from rlaudio.training.packing import Branch, PackedRow, pack
 from rlaudio.training.policy import token_logprobs
 from tests.conftest import TINY, make_prompt, tone
 
@@ -68,7 +68,7 @@ def test_freezing_the_tower_alone_still_trains_the_projector():
     family = Qwen2_5Omni(path=TINY, device="cpu", freeze=("audio_tower",))
     prompt = make_prompt(family, 0)
     branch = Branch(np.array([200, 201]), np.zeros(2, np.float32), np.ones(2), 0.5)
-    token_logprobs(family, pack([Row(prompt, (branch,))])).logprobs.sum().backward()
+    token_logprobs(family, pack([PackedRow(prompt, (branch,))])).logprobs.sum().backward()
     tower = family.model.audio_tower
     assert tower.proj.weight.grad is not None
     assert all(p.grad is None for name, p in tower.named_parameters() if not name.startswith("proj"))

@@ -33,11 +33,11 @@ from rlaudio.planning.tokens import StepTokens
 from rlaudio.prompts.builder import PromptBuilder
 from rlaudio.rollout.transformers import Transformers
 from rlaudio.training.learner import Batching, Learner
-from rlaudio.training.packing import Branch, Row, pack
+from rlaudio.training.packing import Branch, PackedRow, pack
 from rlaudio.training.policy import token_logprobs
 from rlaudio.training.strategies.plain import Plain
 from rlaudio.training.strategies.strategy import OptimizerSettings
-from rlaudio.types import Sampling
+from rlaudio.types import SamplingParams
 from tests.conftest import make_prompt, tone
 
 SEVEN_B = "weak_to_strong_qwen2_5_omni_7b"
@@ -62,7 +62,7 @@ def rows_of(family, advantages=1.0):
     prompts = [make_prompt(family, seed, seconds=SECONDS) for seed in (1, 1)]
     ids = np.arange(30, 30 + COMPLETION)
     branch = Branch(ids, np.zeros(COMPLETION, np.float32), np.full(COMPLETION, advantages), 0.01)
-    return [Row(prompt, (branch,) * GROUP) for prompt in prompts]
+    return [PackedRow(prompt, (branch,) * GROUP) for prompt in prompts]
 
 
 def tokens_of(family, budget=10_000):
@@ -270,7 +270,9 @@ def test_operations_of_sampling_are_those_that_torch_counts():
     family.stop_token_ids = ()  # every completion as long as it may be
     prompt = make_prompt(family, 1, seconds=SECONDS)
     with FlopCounterMode(display=False) as counter:
-        Transformers(family).generate([prompt], Sampling(GROUP, temperature=1.0, max_new_tokens=9), (0,))
+        Transformers(family).generate(
+            [prompt], SamplingParams(GROUP, temperature=1.0, max_new_tokens=9), (0,)
+        )
     length, frames = len(prompt.token_ids), prompt.features.shape[1]
     expected = flops.prefill(size, 1, length, frames) + flops.decode(size, 1, GROUP, length, 9)
     assert expected.total == pytest.approx(counter.get_total_flops(), rel=0.001)
@@ -346,7 +348,7 @@ def test_the_cache_takes_what_sampling_holds():
     caches, make = [], family.new_cache
     family.new_cache = lambda: caches.append(make()) or caches[-1]
     prompts = [make_prompt(family, seed, seconds=SECONDS) for seed in (1, 2)]
-    Transformers(family).generate(prompts, Sampling(GROUP, temperature=1.0, max_new_tokens=6), (0,))
+    Transformers(family).generate(prompts, SamplingParams(GROUP, temperature=1.0, max_new_tokens=6), (0,))
     held = sum(layer.keys.nbytes + layer.values.nbytes for layer in caches[0].layers)
     assert memory.cache_bytes(size, 2, len(prompts[0].token_ids) + GROUP * (6 - 1)) == held
 

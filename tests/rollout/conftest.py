@@ -20,11 +20,11 @@ from rlaudio.rollout.vllm.setup import check_vllm
 from rlaudio.rollout.vllm.vllm import Vllm
 from rlaudio.rollout.vllm.vllm_server import VllmServer
 from rlaudio.rollout.worker import RolloutWorker
-from rlaudio.types import Prompt, Question, Sampling
+from rlaudio.types import Prompt, Question, SamplingParams
 from tests.conftest import TINY, make_prompt
 
 KEY = (0, "test", 0)
-WARM = Sampling(3, temperature=1.3, max_new_tokens=6)
+WARM = SamplingParams(3, temperature=1.3, max_new_tokens=6)
 ENGINES = ("vllm", "vllm_server")
 
 

@@ -13,10 +13,10 @@ from rlaudio.rollout.one_step_off import OneStepOff
 from rlaudio.rollout.scripted import Scripted
 from rlaudio.rollout.transformers import Transformers
 from rlaudio.training.learner import Correction, Learner
-from rlaudio.training.packing import Branch, Row, pack
+from rlaudio.training.packing import Branch, PackedRow, pack
 from rlaudio.training.policy import token_logprobs
 from rlaudio.training.strategies.strategy import OptimizerSettings
-from rlaudio.types import Sampling
+from rlaudio.types import SamplingParams
 from tests.conftest import TINY, make_prompt
 from tests.factories import make_prompt as made_up_prompt
 from tests.rollout.conftest import KEY, WARM, nudge, prompts_of
@@ -99,7 +99,7 @@ def test_what_was_sampled_ahead_is_what_the_old_weights_would_have_answered():
 
 @pytest.mark.parametrize(
     ("sampling", "key", "count"),
-    [(WARM, KEY, 1), (Sampling(2, temperature=1.3, max_new_tokens=6), LATER, 1), (WARM, LATER, 2)],
+    [(WARM, KEY, 1), (SamplingParams(2, temperature=1.3, max_new_tokens=6), LATER, 1), (WARM, LATER, 2)],
 )
 def test_another_request_than_the_one_begun_is_answered_by_the_weights_of_now(gate, sampling, key, count):
     gate.opened.set()
@@ -146,7 +146,7 @@ def test_an_error_in_the_background_is_raised_by_the_next_call(call):
 
 def test_what_was_sampled_ahead_outlives_the_process(policy, tmp_path):
     prompts = prompts_of(policy)
-    sampling = Sampling(2, temperature=1.2, top_k=4, max_new_tokens=5)
+    sampling = SamplingParams(2, temperature=1.2, top_k=4, max_new_tokens=5)
     ahead = OneStepOff(Transformers(policy))
     assert ahead.state_dict() is None
     ahead.begin([(prompts, LATER)], sampling)
@@ -180,10 +180,10 @@ def test_vllm_samples_ahead_what_its_weights_of_then_answer(changeable, vllm_wor
 # --- correction ----------------------------------------------------------------------------------
 
 
-def every_answer(family, advantages, logprobs, weights) -> Row:
+def every_answer(family, advantages, logprobs, weights) -> PackedRow:
     """A prompt with every one-token answer there is, so that sums over it are exact expectations."""
     allowed = [t for t in range(family.head.out_features) if t not in family.forbidden_token_ids]
-    return Row(
+    return PackedRow(
         make_prompt(family, 1),
         tuple(
             Branch(np.array([token]), np.array([lp], dtype=np.float32), np.array([advantage]), float(weight))

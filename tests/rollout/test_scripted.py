@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rlaudio.rollout.scripted import STOP_TOKEN_ID, Scripted
-from rlaudio.types import Sampling, greedy
+from rlaudio.types import SamplingParams, greedy
 from tests.factories import make_prompt, make_question
 
 PROMPTS = [make_prompt(make_question(id=f"q{number}")) for number in range(3)]
@@ -17,7 +17,7 @@ def complete(text: str, max_new_tokens: int = 64):
 
 def test_groups_come_in_the_order_of_the_prompts_with_one_completion_a_sample():
     worker = Scripted(lambda prompt, sample: f"{prompt.question.id} {sample}")
-    groups = worker.generate(PROMPTS, Sampling(group_size=2), (0, "grpo", 1))
+    groups = worker.generate(PROMPTS, SamplingParams(group_size=2), (0, "grpo", 1))
     assert [group.prompt for group in groups] == PROMPTS
     assert [[c.text for c in group.completions] for group in groups] == [
         ["q0 0", "q0 1"],

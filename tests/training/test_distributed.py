@@ -10,8 +10,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rlaudio.training.distributed import Micro, in_step
-from rlaudio.training.packing import Branch, Row
+from rlaudio.training.distributed import MicroBatch, equal_micro_batches
+from rlaudio.training.packing import Branch, PackedRow
 from rlaudio.utils.processes import ALONE, Processes
 from tests.factories import make_prompt
 
@@ -53,29 +53,29 @@ def test_what_is_shared_out_comes_back_in_its_order(items, size):
 
 
 def having(
-    micro_batches: Sequence[list[Row]], *more: Row, chunk: int = CHUNK
-) -> Callable[[Processes], list[Micro]]:
+    micro_batches: Sequence[list[PackedRow]], *more: PackedRow, chunk: int = CHUNK
+) -> Callable[[Processes], list[MicroBatch]]:
     """A process with these micro-batches; `more` are rows of its step that are in none of them."""
     rows = [*(row for some in micro_batches for row in some), *more]
-    return lambda processes: in_step(processes, rows, iter(micro_batches), chunk=chunk)
+    return lambda processes: equal_micro_batches(processes, rows, iter(micro_batches), chunk=chunk)
 
 
-def row(*completions: int, weight: float = 0.5) -> Row:
+def row(*completions: int, weight: float = 0.5) -> PackedRow:
     """A row whose completions have so many tokens."""
-    return Row(
+    return PackedRow(
         make_prompt(),
         tuple(Branch(np.arange(n), np.zeros(n), np.ones(n), weight) for n in completions),
     )
 
 
-def weight_of(micro: Micro) -> float:
+def weight_of(micro: MicroBatch) -> float:
     return sum(branch.weight * len(branch.token_ids) for row in micro.rows for branch in row.branches)
 
 
 def test_alone_a_process_computes_its_own_micro_batches():
     first, second, third = row(3, 2), row(1), row(4)
     found = having([[first, second], [third]])(ALONE)
-    assert found == [Micro([first, second], 3, company=False), Micro([third], 2, company=False)]
+    assert found == [MicroBatch([first, second], 3, dummy=False), MicroBatch([third], 2, dummy=False)]
 
 
 def test_alone_a_process_without_rows_computes_nothing():
@@ -84,13 +84,13 @@ def test_alone_a_process_without_rows_computes_nothing():
 
 def test_processes_with_equally_many_keep_nobody_company():
     for found in together(having([[row(2)], [row(2)]]), having([[row(2)], [row(2)]])):
-        assert [micro.company for micro in found] == [False, False]
+        assert [micro.dummy for micro in found] == [False, False]
 
 
 def test_a_process_with_fewer_computes_the_shortest_row_of_its_step_for_company():
     shortest, own = row(1), row(5)
     _, found = together(having([[row(2)], [row(2)], [row(2)]]), having([[own]], row(3), shortest))
-    assert [micro.company for micro in found] == [False, True, True]
+    assert [micro.dummy for micro in found] == [False, True, True]
     assert found[0].rows == [own]
     for micro in found[1:]:
         [kept] = micro.rows
@@ -106,10 +106,10 @@ def test_a_row_computed_for_company_weighs_nothing_and_stays_as_it_is_in_its_own
 def test_a_process_without_rows_computes_one_of_another():
     theirs = row(1, 4)
     empty, found, also_empty = together(having([]), having([[theirs]]), having([]))
-    assert [micro.company for micro in found] == [False]
+    assert [micro.dummy for micro in found] == [False]
     for of_none in (empty, also_empty):
         [micro] = of_none
-        assert micro.company and weight_of(micro) == 0.0
+        assert micro.dummy and weight_of(micro) == 0.0
         assert [len(branch.token_ids) for branch in micro.rows[0].branches] == [1, 4]
 
 
@@ -139,5 +139,5 @@ def test_all_compute_as_often_and_no_weight_is_lost_or_added(shares):
     assert len({tuple(micro.chunks for micro in of_one) for of_one in found}) == 1
     for share, of_one in zip(shares, found, strict=True):
         assert len(of_one) == max(map(len, shares))
-        assert [micro.rows for micro in of_one if not micro.company] == share
+        assert [micro.rows for micro in of_one if not micro.dummy] == share
         assert all(weight_of(micro) == 0.0 for micro in of_one[len(share) :])

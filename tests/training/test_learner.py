@@ -19,7 +19,7 @@ from rlaudio.training.packing import pack
 from rlaudio.training.policy import Distribution, token_logprobs
 from rlaudio.training.strategies.strategy import OptimizerSettings
 from rlaudio.training.totals import Totals
-from rlaudio.types import RewardFailure, Sampling, ScoredGroup
+from rlaudio.types import RewardFailure, SamplingParams, ScoredGroup
 from tests.conftest import TINY, make_prompt
 
 SETTINGS = OptimizerSettings(lr=3e-3, steps=20, schedule="constant")
@@ -40,7 +40,7 @@ def even_tokens(completion):
 def sampled(family, key=0, count=3, group_size=6, reward=even_tokens):
     prompts = [make_prompt(family, seed, words=1 + seed) for seed in range(count)]
     groups = Transformers(family).generate(
-        prompts, Sampling(group_size, temperature=1.0, max_new_tokens=5), (key, "rl", 0)
+        prompts, SamplingParams(group_size, temperature=1.0, max_new_tokens=5), (key, "rl", 0)
     )
     return score(groups, reward)
 
@@ -59,7 +59,7 @@ def test_grpo_makes_rewarded_completions_likelier(family):
 
 def test_sft_makes_the_target_likelier(family):
     prompts = [make_prompt(family, seed) for seed in range(3)]
-    scored = score(Targets(family).generate(prompts, Sampling(1), ()), lambda c: 0.0)
+    scored = score(Targets(family).generate(prompts, SamplingParams(1), ()), lambda c: 0.0)
     learner = Learner(family, SFT(), SETTINGS)
     losses = [learner.step(assign_credit(scored, SFT()), step)["loss/total"] for step in range(8)]
     assert losses[-1] < 0.5 * losses[0]
@@ -257,7 +257,7 @@ def test_with_several_updates_the_ratio_is_taken_to_the_policy_at_the_start_of_t
 
 def test_the_papers_log_probs_ignore_the_sampling_support_and_the_mismatch_does_not(family):
     prompts = [make_prompt(family, 1)]
-    sampling = Sampling(6, temperature=1.5, top_k=4, max_new_tokens=5)
+    sampling = SamplingParams(6, temperature=1.5, top_k=4, max_new_tokens=5)
     rows = assign_credit(score(Transformers(family).generate(prompts, sampling, (0,)), even_tokens), GRPO())
     learned, mismatch = {}, {}
     for on_support in (True, False):

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
-from rlaudio.training.packing import Branch, Row, micro_batches, pack, repeated
+from rlaudio.training.packing import Branch, PackedRow, micro_batches, pack, repeated
 from rlaudio.training.policy import Distribution, token_logprobs
 from tests.conftest import TINY, make_prompt
 
@@ -35,7 +35,7 @@ def make_rows(family, support_width=0):
                     support,
                 )
             )
-        rows.append(Row(make_prompt(family, seed, seconds, words=1 + seed), tuple(branches)))
+        rows.append(PackedRow(make_prompt(family, seed, seconds, words=1 + seed), tuple(branches)))
     return rows
 
 
@@ -108,7 +108,7 @@ def test_a_token_outside_its_support_is_refused(family):
     support = np.array([[121, 122], [121, 122]])
     branch = Branch(np.array([121, 120]), np.zeros(2, np.float32), np.ones(2), 1.0, support)
     with pytest.raises(ValueError, match="outside its recorded sampling support"):
-        pack([Row(make_prompt(family, 0), (branch,))])
+        pack([PackedRow(make_prompt(family, 0), (branch,))])
 
 
 def test_every_token_is_predicted_by_the_one_before_it_and_stands_at_the_position_after_it(family):

@@ -10,7 +10,7 @@ from rlaudio.rollout.one_step_off import OneStepOff
 from rlaudio.rollout.scripted import Scripted
 from rlaudio.scoring import Scorer
 from rlaudio.training.sampling import requests_of_round, sample_step
-from rlaudio.types import Sampling
+from rlaudio.types import SamplingParams
 from rlaudio.utils.processes import ALONE, Processes
 from tests.word_family import questions_on_disk, word_prompts
 
@@ -32,7 +32,7 @@ def step(questions, processes=ALONE, worker=None, **options):
         worker or Scripted(says_yes_now_and_then),
         Scorer({"yes": (yes, 1.0)}),
         word_prompts(),
-        sampling=Sampling(group_size=2, max_new_tokens=4),
+        sampling=SamplingParams(group_size=2, max_new_tokens=4),
         key=(0, "rl", 0),
         draw_key=(0, "rl"),
         processes=processes,
@@ -93,7 +93,7 @@ def test_what_is_sampled_ahead_serves_a_step_in_which_a_question_comes_twice(que
     worker = Scripted(says_yes_now_and_then)
     ahead, stage = OneStepOff(worker), Stage("rl", tuple(questions[:3]), steps=9)
     asked = requests_of_round(stage, word_prompts(), 0, 4, (0, "rl"), (0, "rl", 0), ALONE)
-    ahead.begin([(one.prompts, one.key) for one in asked], Sampling(group_size=2, max_new_tokens=4))
+    ahead.begin([(one.prompts, one.key) for one in asked], SamplingParams(group_size=2, max_new_tokens=4))
     sampled = step(questions[:3], worker=ahead)
     ahead.close()
     assert len(worker.calls) == 2  # both of them ahead

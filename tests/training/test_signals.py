@@ -15,12 +15,12 @@ from rlaudio.rollout.transformers import Transformers
 from rlaudio.scoring import Scorer
 from rlaudio.training.credit import assign_credit
 from rlaudio.training.learner import Learner
-from rlaudio.training.packing import Branch, Row, pack
+from rlaudio.training.packing import Branch, PackedRow, pack
 from rlaudio.training.policy import token_logprobs
 from rlaudio.training.sampling import Sampled
 from rlaudio.training.signals import OptionProbabilities, SilentRollouts, observe
 from rlaudio.training.strategies.strategy import OptimizerSettings
-from rlaudio.types import Group, Question, Sampling, ScoredGroup
+from rlaudio.types import Group, Question, SamplingParams, ScoredGroup
 from rlaudio.utils.processes import Processes
 from tests.conftest import make_prompt, tone
 from tests.factories import make_completion
@@ -55,7 +55,7 @@ def silent(family):
 
 def scored(family, count=2, group_size=3):
     prompts = [make_prompt(family, seed, words=1 + seed) for seed in range(count)]
-    groups = Transformers(family).generate(prompts, Sampling(group_size, 1.0, max_new_tokens=5), (0,))
+    groups = Transformers(family).generate(prompts, SamplingParams(group_size, 1.0, max_new_tokens=5), (0,))
     return [ScoredGroup(g, {"r": np.ones(group_size)}, np.ones(group_size)) for g in groups]
 
 
@@ -79,7 +79,7 @@ def test_values_are_the_heads_word_on_the_state_before_every_token(family):
     for q, one in enumerate(groups):
         for g, c in enumerate(one.group.completions):
             nothing = np.zeros(len(c.token_ids), np.float32)
-            alone = pack([Row(one.group.prompt, (Branch(c.token_ids, nothing, nothing, 0.0),))])
+            alone = pack([PackedRow(one.group.prompt, (Branch(c.token_ids, nothing, nothing, 0.0),))])
             with torch.no_grad():
                 expected = learner.policy.value_head(token_logprobs(family, alone).states).squeeze(-1)
             torch.testing.assert_close(values[q, g, : lengths[q][g]].float(), expected, atol=1e-4, rtol=1e-4)
@@ -111,7 +111,7 @@ def test_contribution_by_rollouts_is_the_gap_between_success_rates(family):
         FirstWordOnly(),
         Scorer({"yes": (yes, 1.0)}),
         silent(family),
-        Sampling(3),
+        SamplingParams(3),
         completions=4,
         success="yes",
     )
@@ -158,7 +158,7 @@ def test_contribution_by_options_is_the_gap_between_the_gold_options_probabiliti
             ids = family.encode_completion(f"<answer>{choice}</answer>")
             nothing = np.zeros(len(ids), np.float32)
             with torch.no_grad():
-                batch = pack([Row(asked, (Branch(ids, nothing, nothing, 0.0),))])
+                batch = pack([PackedRow(asked, (Branch(ids, nothing, nothing, 0.0),))])
                 sums.append(float(token_logprobs(family, batch).logprobs.sum()))
         return torch.tensor(sums).softmax(0)[1].item()
 
@@ -191,6 +191,6 @@ def test_the_learner_hands_the_loss_the_log_probs_in_silence_with_and_without_gr
     quiet = silent(family)(groups[0].group.prompt)
     with torch.no_grad():
         expected = token_logprobs(
-            family, pack([Row(quiet, (Branch(completion.token_ids, nothing, nothing, 0.0),))])
+            family, pack([PackedRow(quiet, (Branch(completion.token_ids, nothing, nothing, 0.0),))])
         ).logprobs
     torch.testing.assert_close(plain[: len(expected)], expected, atol=1e-4, rtol=0)

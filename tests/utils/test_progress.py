@@ -58,8 +58,8 @@ def test_what_is_quickly_done_says_only_that_it_begins_and_ends(capfd):
 
 
 def test_progress_without_a_known_end_counts_when_it_is_there(capfd):
-    list(with_lines(iter("abc"), None, "lessons", "lesson", seconds=lambda: 7.0))
-    assert capfd.readouterr().err.splitlines() == ["lessons: begins", "lessons: 3 lessons, 0 s"]
+    list(with_lines(iter("abc"), None, "clips", "clip", seconds=lambda: 7.0))
+    assert capfd.readouterr().err.splitlines() == ["clips: begins", "clips: 3 clips, 0 s"]
 
 
 def test_of_several_processes_the_first_alone_shows_progress(capfd, monkeypatch):

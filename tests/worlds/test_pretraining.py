@@ -1,4 +1,4 @@
-"""Small models from nothing: ordinary Hugging Face folders, lossless text, lessons packed exactly."""
+"""Small models from nothing: ordinary Hugging Face folders, lossless text, examples packed exactly."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from transformers import Qwen2_5OmniThinkerForConditionalGeneration as Thinker
 from rlaudio.audio.reading import clip_of
 from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
 from rlaudio.prompts.builder import SYSTEM
-from rlaudio.worlds.corpus import Exchange, Lesson
+from rlaudio.worlds.corpus import Example, Exchange
 from rlaudio.worlds.pretraining.blank_model import SPECIAL_TOKENS, TAGS, Size, train_tokenizer
 from rlaudio.worlds.pretraining.build import train_from_nothing
 from rlaudio.worlds.pretraining.training import (
@@ -38,20 +38,20 @@ def tokenizer():
 
 
 @pytest.fixture(scope="module")
-def lessons():
+def examples():
     mixture = Mixture(hearing=6, choices=1.0, facts=2, exams=2, silent_exams=2, silent_guesses=0.5)
-    return list(world.lessons(mixture, "test", seed=0))
+    return list(world.synthetic_corpus(mixture, "test", seed=0))
 
 
-def build(folder: Path, tokenizer, lessons, steps: int) -> Path:
+def build(folder: Path, tokenizer, examples, steps: int) -> Path:
     schedule = Schedule(steps=steps, tokens=1500, warmup_steps=5, lr=2e-3)
-    train_from_nothing(folder, tokenizer, SMALL, [(lessons, schedule)], seed=0, label="test")
+    train_from_nothing(folder, tokenizer, SMALL, [(examples, schedule)], seed=0, label="test")
     return folder
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory, tokenizer, lessons):
-    return build(tmp_path_factory.mktemp("tiny") / "model", tokenizer, lessons, steps=30)
+def folder(tmp_path_factory, tokenizer, examples):
+    return build(tmp_path_factory.mktemp("tiny") / "model", tokenizer, examples, steps=30)
 
 
 @pytest.fixture(scope="module")
@@ -131,49 +131,49 @@ def test_the_chat_template_writes_what_prompts_are_made_of(folder, family):
 
 
 def encode_exam(family, clip, text):
-    lesson = encode(family, Lesson(clip, (Exchange(text, "x"),), SYSTEM))
-    return lesson.token_ids[~lesson.is_target]
+    example = encode(family, Example(clip, (Exchange(text, "x"),), SYSTEM))
+    return example.token_ids[~example.is_target]
 
 
-# --- lessons and training ----------------------------------------------------------------------------
+# --- examples and training ----------------------------------------------------------------------------
 
 
 def test_packed_exchanges_cost_what_they_cost_one_by_one(family):
     samples = np.random.default_rng(0).normal(size=16_000).astype(np.float32) * 0.1
     exchanges = (Exchange("What?", "a dog"), Exchange("Which of them?", "cat"), Exchange("Say it.", "an owl"))
-    together = encode(family, Lesson(clip_of(samples), exchanges))
-    apart = [encode(family, Lesson(clip_of(samples), (exchange,))) for exchange in exchanges]
-    counts = np.array([lesson.is_target.sum() for lesson in apart])
+    together = encode(family, Example(clip_of(samples), exchanges))
+    apart = [encode(family, Example(clip_of(samples), (exchange,))) for exchange in exchanges]
+    counts = np.array([example.is_target.sum() for example in apart])
     with torch.no_grad():
-        losses = np.array([float(mean_loss(family, [lesson])) for lesson in apart])
+        losses = np.array([float(mean_loss(family, [example])) for example in apart])
         packed = float(mean_loss(family, [together]))
     assert packed == pytest.approx((losses * counts).sum() / counts.sum(), rel=1e-5)
 
 
-def test_only_responses_are_targets(family, lessons):
-    for lesson in lessons:
-        encoded = encode(family, lesson)
+def test_only_responses_are_targets(family, examples):
+    for example in examples:
+        encoded = encode(family, example)
         answers = [
             family.decode(encoded.token_ids[encoded.is_target & (encoded.branches == k + 1)])
-            for k in range(len(lesson.exchanges))
+            for k in range(len(example.exchanges))
         ]
-        assert answers == [exchange.response for exchange in lesson.exchanges]
+        assert answers == [exchange.response for exchange in example.exchanges]
 
 
-def test_training_learns_the_lessons_and_repeats_to_the_last_bit(tmp_path, tokenizer, lessons, folder):
+def test_training_learns_the_lessons_and_repeats_to_the_last_bit(tmp_path, tokenizer, examples, folder):
     untrained = Qwen2_5Omni(
-        path=str(build(tmp_path / "untrained", tokenizer, lessons, steps=0)), device="cpu"
+        path=str(build(tmp_path / "untrained", tokenizer, examples, steps=0)), device="cpu"
     )
     trained = Qwen2_5Omni(path=str(folder), device="cpu")
-    encoded = [encode(trained, lesson) for lesson in lessons]
+    encoded = [encode(trained, example) for example in examples]
     with torch.no_grad():
         assert mean_loss(trained, encoded) < 0.75 * mean_loss(untrained, encoded)
-    again = build(tmp_path / "again", tokenizer, lessons, steps=30)
+    again = build(tmp_path / "again", tokenizer, examples, steps=30)
     assert (again / "model.safetensors").read_bytes() == (folder / "model.safetensors").read_bytes()
 
 
-def test_pretraining_splits_carry_the_name_of_the_model(lessons):
+def test_pretraining_splits_carry_the_name_of_the_model(examples):
     mixture = Mixture(hearing=6, choices=1.0)
-    other = list(world.lessons(mixture, "other", seed=0))
-    digests = {lesson.clip.digest for lesson in lessons if lesson.clip is not None}
-    assert digests.isdisjoint(lesson.clip.digest for lesson in other)
+    other = list(world.synthetic_corpus(mixture, "other", seed=0))
+    digests = {example.clip.digest for example in examples if example.clip is not None}
+    assert digests.isdisjoint(example.clip.digest for example in other)

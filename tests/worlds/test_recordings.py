@@ -27,7 +27,7 @@ from rlaudio.worlds.recordings.questions import (
     number_word,
     value_of,
 )
-from rlaudio.worlds.recordings.transcripts import clue_lessons, facts
+from rlaudio.worlds.recordings.transcripts import clue_examples, facts
 
 DIGITS = [number_word(value) for value in range(10)]
 PATTERN = "{label}_{speaker}_{take}.wav"
@@ -192,8 +192,8 @@ def test_words_that_are_no_numbers_have_only_facts_about_amounts():
     assert all("number of" in row["instruction"] for row in facts(["dog", "cat"]))
 
 
-def test_clue_lessons_are_text_alone_and_not_in_the_papers_format():
-    for row in clue_lessons(np.random.default_rng(0), pool_of(DIGITS), list(KINDS), 20):
+def test_clue_examples_are_text_alone_and_not_in_the_papers_format():
+    for row in clue_examples(np.random.default_rng(0), pool_of(DIGITS), list(KINDS), 20):
         assert row["audio_path"] is None
         assert "<answer>" not in row["instruction"] + row["response"]
 
@@ -215,7 +215,7 @@ def folder(tmp_path_factory) -> Path:
     return folder
 
 
-AMOUNT = {"train": 200, "test": 100, "new_speakers": 100, "lessons": 60, "test_share": 0.34}
+AMOUNT = {"train": 200, "test": 100, "new_speakers": 100, "pretrain": 60, "test_share": 0.34}
 SPLITS = ("train", "test", "new_speakers")
 
 
@@ -234,7 +234,7 @@ def test_the_numbers_of_everything_are_reported(made, questions):
     assert made.recordings == {"train": 40, "test": 20, "new_speakers": 30}
     assert made.questions == {split: len(questions[split]) for split in SPLITS}
     assert made.questions == {split: AMOUNT[split] for split in SPLITS}
-    assert len((made.folder / "pretrain.jsonl").read_text().splitlines()) == made.lessons
+    assert len((made.folder / "pretrain.jsonl").read_text().splitlines()) == made.pretrain
     assert json.loads((made.folder / "about.json").read_text())["seed"] == 1
 
 
@@ -359,7 +359,7 @@ def test_labels_can_be_folders(tmp_path):
             noise = np.random.default_rng(take).normal(0, 0.1, 800 + 10 * len(word))
             soundfile.write(tmp_path / word / f"{take}.wav", noise, 16_000)
     made = make_questions(
-        tmp_path, "{label}/{take}.wav", tmp_path.with_name("out"), train=12, test=12, lessons=4
+        tmp_path, "{label}/{take}.wav", tmp_path.with_name("out"), train=12, test=12, pretrain=4
     )
     assert made.words == ("turn left", "turn right")
 

@@ -35,7 +35,7 @@ from rlaudio.models.shared.checkpoint_files import (
 from rlaudio.models.shared.growing_cache import new_cache
 from rlaudio.types import Clip, Prompt, Question
 
-Part = Literal["audio_tower", "projector", "language_model"]
+TrainedPart = Literal["audio_tower", "projector", "language_model"]
 
 AUDIO = "<|AUDIO|>"
 STOP = ("<|im_end|>", "<|endoftext|>")
@@ -79,7 +79,7 @@ class Qwen2_5Omni:
         dtype: Literal["float32", "bfloat16", "float16"] = "float32",
         device: str = "auto",
         attention: Literal["sdpa", "eager"] = "sdpa",
-        freeze: Sequence[Part] = (),
+        freeze: Sequence[TrainedPart] = (),
         gradient_checkpointing: bool = False,
         audio_cache_mb: int = 512,
         lora_rank: int = 0,
@@ -378,7 +378,7 @@ class Qwen2_5Omni:
         if lora.trains(self.model.audio_tower):
             return self._run_tower(prompts)
         new = {p.audio_digest: p for p in prompts if p.audio_digest not in self._audio_cache}
-        with torch.no_grad():  # one by one: in company the last bits change, and a resumed run would differ
+        with torch.no_grad():  # one by one: in a batch the last bits change, and a resumed run would differ
             self._audio_cache.update({digest: self._run_tower([p]) for digest, p in new.items()})
         audio = torch.cat([self._audio_cache[p.audio_digest] for p in prompts])
         self._audio_cache.trim()

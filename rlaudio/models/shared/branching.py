@@ -20,7 +20,7 @@ _flash = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
 _flash_backward = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward
 
 
-class Row(NamedTuple):
+class RowSpan(NamedTuple):
     """Where one row stands in a sequence of rows."""
 
     start: int
@@ -51,7 +51,7 @@ class Branching:
     lengths: tuple[tuple[int, tuple[int, ...]], ...]  # of every row's prompt, and of its branches
 
     @cached_property
-    def rows(self) -> tuple[Row, ...]:
+    def rows(self) -> tuple[RowSpan, ...]:
         """The rows with their places."""
         return tuple(self._walk())
 
@@ -78,10 +78,10 @@ class Branching:
     def _seen(self) -> dict[torch.device | None, list[torch.Tensor]]:
         return {}
 
-    def _walk(self) -> Iterator[Row]:
+    def _walk(self) -> Iterator[RowSpan]:
         start = 0
         for prompt, branches in self.lengths:
-            row = Row(start, prompt, branches)
+            row = RowSpan(start, prompt, branches)
             yield row
             start = row.end
 

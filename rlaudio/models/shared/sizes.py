@@ -33,7 +33,7 @@ _HUB_SECONDS = 5  # to wait for the hub
 
 
 @dataclass(frozen=True)
-class Part:
+class ModelPart:
     """A part of a model and how much of it trains."""
 
     name: str
@@ -91,7 +91,7 @@ class Tower:
 class ModelSize:
     """Everything that a plan needs to know of a model."""
 
-    parts: tuple[Part, ...]
+    parts: tuple[ModelPart, ...]
     decoder: Decoder
     tower: Tower
     decoder_trains: bool  # its own weights
@@ -240,7 +240,7 @@ def _fetched(path: str) -> Path:
         ) from error
 
 
-def _parts(model: Any, frozen: set[str], precision: int, adapter: int) -> tuple[Part, ...]:
+def _parts(model: Any, frozen: set[str], precision: int, adapter: int) -> tuple[ModelPart, ...]:
     tower, language = model.audio_tower, model.get_decoder()
     embeddings, head = model.get_input_embeddings().weight, model.get_output_embeddings().weight
     projector, unused = _count(tower.proj), _count(model.visual) + _count(tower.audio_bos_eos_token)
@@ -254,11 +254,11 @@ def _parts(model: Any, frozen: set[str], precision: int, adapter: int) -> tuple[
         ("visual tower (unused)", "unused"): unused,
     }
     parts = [
-        Part(name, count, part != "unused" and part not in frozen, precision)
+        ModelPart(name, count, part != "unused" and part not in frozen, precision)
         for (name, part), count in counts.items()
     ]
     if adapter:
-        parts.append(Part("adapter (LoRA)", adapter, True, 4))  # kept in float32, see lora.py
+        parts.append(ModelPart("adapter (LoRA)", adapter, True, 4))  # kept in float32, see lora.py
     return tuple(parts)
 
 

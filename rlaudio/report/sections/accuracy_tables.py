@@ -87,7 +87,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class HeldOut:
+class AccuracyTable:
     """One held-out set before and after the run."""
 
     name: str
@@ -124,12 +124,12 @@ class HeldOut:
         return min(-0.1, math.floor(10 * low) / 10), max(0.1, math.ceil(10 * high) / 10)
 
 
-def held_out(run: RunData) -> list[HeldOut]:
+def held_out(run: RunData) -> list[AccuracyTable]:
     """The held-out sets of the run, in its order."""
     return [_held_out(run, name) for name in run.held_out]
 
 
-def _held_out(run: RunData, name: str) -> HeldOut:
+def _held_out(run: RunData, name: str) -> AccuracyTable:
     base, final = run.base.get(name), run.final.get(name)
     latest: Json = final or base or {}
     changes = Changes(run.answers("base", name), run.answers("final", name), latest)
@@ -144,7 +144,7 @@ def _held_out(run: RunData, name: str) -> HeldOut:
     truth_is_label = bool(tables["truth"]) and [tables["truth"].get(name) for name in TRUTHS] == [
         tables["contribution"].get(name) for name in ("strong", "weak")
     ]
-    return HeldOut(
+    return AccuracyTable(
         name=name,
         headline=[found for grouping, group in HEADLINE if (found := line(grouping, group))],
         truth=[] if truth_is_label else lines("truth"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from rlaudio.report.sections.accuracy_tables import HeldOut, Line
+from rlaudio.report.sections.accuracy_tables import AccuracyTable, Line
 from rlaudio.utils.numbers import percent, signed
 
 MANY_UNPARSED = 0.1  # share of the answers; from there on an accuracy says little about what was heard
@@ -19,7 +19,7 @@ class Notice:
     text: str
 
 
-def notices(held_out: Iterable[HeldOut]) -> list[Notice]:
+def notices(held_out: Iterable[AccuracyTable]) -> list[Notice]:
     """The warnings of a run that was evaluated before and after training; none where all went well."""
     sets = list(held_out)
     return [
@@ -29,7 +29,7 @@ def notices(held_out: Iterable[HeldOut]) -> list[Notice]:
     ]
 
 
-def _no_gain(held_out: HeldOut) -> Iterator[Notice]:
+def _no_gain(held_out: AccuracyTable) -> Iterator[Notice]:
     """Where accuracy with audio surely fell in some group of the headline, or did not rise over all."""
     worse = [line for line in held_out.headline if line.became_worse]
     every = next((line for line in held_out.headline if line.grouping == "all"), None)
@@ -57,7 +57,7 @@ def _questions(line: Line) -> str:
     return "all questions" if line.grouping == "all" else f"{line.name} questions"
 
 
-def _unparsed(held_out: HeldOut) -> Iterator[Notice]:
+def _unparsed(held_out: AccuracyTable) -> Iterator[Notice]:
     """Where many answers of the trained model cannot be right or wrong about the audio."""
     for line in held_out.headline:
         if line.grouping == "all" and (line.final_unparsed or 0.0) >= MANY_UNPARSED:

@@ -20,24 +20,24 @@ class Fact:
 
 
 @dataclass(frozen=True)
-class Phase:
+class RunPhase:
     """A part of the run's time."""
 
     name: str
     seconds: float
 
 
-def phases(run: RunData) -> list[Phase]:
+def phases(run: RunData) -> list[RunPhase]:
     """From the summary; before there is one, the sums of what was logged as time/<phase>."""
     if run.summary:
-        return [Phase(name, seconds) for name, seconds in run.summary["seconds"].items()]
+        return [RunPhase(name, seconds) for name, seconds in run.summary["seconds"].items()]
     totals: dict[str, float] = {}
     for row in run.timings:
         for name, seconds in row.items():
             if name.startswith("time/"):
                 phase = name.removeprefix("time/")
                 totals[phase] = totals.get(phase, 0.0) + seconds
-    return [Phase(name, seconds) for name, seconds in totals.items()]
+    return [RunPhase(name, seconds) for name, seconds in totals.items()]
 
 
 def facts(run: RunData) -> list[Fact]:

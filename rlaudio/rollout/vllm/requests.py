@@ -11,10 +11,10 @@ from typing import Any
 from rlaudio.models.family import ModelFamily
 from rlaudio.rollout.completions import SampledTokens
 from rlaudio.rollout.vllm.setup import set_environment
-from rlaudio.types import Prompt, Sampling
+from rlaudio.types import Prompt, SamplingParams
 
 
-def sampling_options(family: ModelFamily, sampling: Sampling, report: int, seed: int) -> dict[str, Any]:
+def sampling_options(family: ModelFamily, sampling: SamplingParams, report: int, seed: int) -> dict[str, Any]:
     """Options of vLLM's SamplingParams for a question's group, `report` likeliest tokens beside each."""
     greedy = sampling.temperature == 0.0
     return {
@@ -32,7 +32,7 @@ def sampling_options(family: ModelFamily, sampling: Sampling, report: int, seed:
     }
 
 
-def whole_groups(groups: list[list[SampledTokens]], sampling: Sampling) -> list[list[SampledTokens]]:
+def whole_groups(groups: list[list[SampledTokens]], sampling: SamplingParams) -> list[list[SampledTokens]]:
     """Groups of the size that was asked for: the likeliest tokens are asked for once."""
     return [group * sampling.group_size for group in groups] if sampling.temperature == 0.0 else groups
 

@@ -16,7 +16,7 @@ import sysconfig
 from pathlib import Path
 
 MODULE = "_rlaudio_torchvision_cpu"
-HOOK = '''"""Written by rlaudio.rollout.vllm.torchvision_cpu; delete it and the .pth file beside it to undo it."""
+HOOK = '''"""Written by rlaudio.rollout.vllm.torchvision_cpu; to undo it delete this and its .pth file."""
 
 import sys
 from importlib.abc import MetaPathFinder

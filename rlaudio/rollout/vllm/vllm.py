@@ -46,7 +46,7 @@ from rlaudio.rollout.vllm.setup import (
 )
 from rlaudio.rollout.vllm.weights import SendWeights, ipc_sender
 from rlaudio.rollout.worker import EngineDied
-from rlaudio.types import Prompt, Sampling
+from rlaudio.types import Prompt, SamplingParams
 from rlaudio.utils import launcher
 from rlaudio.utils.processes import visible_gpus
 
@@ -197,7 +197,7 @@ class _Engine:
                 self._send = ipc_sender(self._llm)
 
     def sample(
-        self, prompts: Sequence[Prompt], sampling: Sampling, report: int, seeds: Sequence[int]
+        self, prompts: Sequence[Prompt], sampling: SamplingParams, report: int, seeds: Sequence[int]
     ) -> list[list[SampledTokens]]:
         """The tokens of every prompt's group, `report` likeliest tokens beside each. Raises EngineDied."""
         from vllm import SamplingParams

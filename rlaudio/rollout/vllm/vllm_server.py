@@ -50,7 +50,7 @@ from rlaudio.rollout.vllm.setup import (
 )
 from rlaudio.rollout.vllm.weights import SendWeights, nccl_sender
 from rlaudio.rollout.worker import EngineDied
-from rlaudio.types import Prompt, Sampling
+from rlaudio.types import Prompt, SamplingParams
 from rlaudio.utils import launcher
 from rlaudio.utils.processes import join, visible_gpus
 
@@ -243,7 +243,7 @@ class _Server:
         return self._counter("vllm:prefix_cache_hits_total")
 
     def sample(
-        self, prompts: Sequence[Prompt], sampling: Sampling, report: int, seeds: Sequence[int]
+        self, prompts: Sequence[Prompt], sampling: SamplingParams, report: int, seeds: Sequence[int]
     ) -> list[list[SampledTokens]]:
         """The tokens of every prompt's group, `report` likeliest tokens beside each. Raises EngineDied."""
         bodies = [

@@ -20,7 +20,7 @@ from rlaudio.training.debug.find_nonfinite import (
 )
 from rlaudio.training.debug.step_dump import KeptStep, rows_of_processes
 from rlaudio.training.learner import Learner
-from rlaudio.training.packing import Row, micro_batches, pack, repeated
+from rlaudio.training.packing import PackedRow, micro_batches, pack, repeated
 from rlaudio.training.policy import PolicyOutput
 
 EXTREME_LOGPROB = -20.0  # nats: a policy that samples a token hardly ever finds it rarer than 2 in 1e9
@@ -135,7 +135,7 @@ def inspect(step: KeptStep, learner: Learner) -> Inspection:
 
 
 @torch.no_grad()
-def _look(rows: Sequence[Row], learner: Learner, found: Inspection) -> None:
+def _look(rows: Sequence[PackedRow], learner: Learner, found: Inspection) -> None:
     """A forward pass over rows that no update learned from."""
     batch = pack(rows).to(learner.family.device)
     with watch_forward(learner.policy) as watch:
@@ -145,7 +145,7 @@ def _look(rows: Sequence[Row], learner: Learner, found: Inspection) -> None:
     found.tokens += _findings_of_tokens(values, rows, learner)
 
 
-def _learn(rows: Sequence[Row], learner: Learner, found: Inspection) -> dict[str, torch.Tensor]:
+def _learn(rows: Sequence[PackedRow], learner: Learner, found: Inspection) -> dict[str, torch.Tensor]:
     """Gradients of a micro-batch; its completions are looked at one by one if a number is not finite."""
     learner.policy.zero_grad(set_to_none=True)
     with watch_forward(learner.policy) as watch, remember_calls():
@@ -166,7 +166,7 @@ def _learn(rows: Sequence[Row], learner: Learner, found: Inspection) -> dict[str
 
 
 def _compute(
-    rows: Sequence[Row], learner: Learner
+    rows: Sequence[PackedRow], learner: Learner
 ) -> tuple[Tokens, torch.Tensor, Mapping[str, torch.Tensor]]:
     """What the loss of a micro-batch reads, the loss, and its parts by token."""
     batch = pack(rows).to(learner.family.device)
@@ -175,7 +175,7 @@ def _compute(
     return tokens, loss.total, loss.parts
 
 
-def _one_by_one(rows: Sequence[Row], learner: Learner) -> Iterator[Finding]:
+def _one_by_one(rows: Sequence[PackedRow], learner: Learner) -> Iterator[Finding]:
     """Loss and gradient of every completion alone, where they are not finite."""
     for row in rows:
         for number, alone in enumerate(repeated([row])):
@@ -191,7 +191,7 @@ def _one_by_one(rows: Sequence[Row], learner: Learner) -> Iterator[Finding]:
 # --- looking at numbers --------------------------------------------------------------------------
 
 
-def _recorded(row: Row, learner: Learner) -> Iterator[Finding]:
+def _recorded(row: PackedRow, learner: Learner) -> Iterator[Finding]:
     """What is not finite in a row as it was kept."""
     question = row.prompt.question.id
     if not np.isfinite(row.prompt.features).all():
@@ -208,7 +208,7 @@ def _recorded(row: Row, learner: Learner) -> Iterator[Finding]:
 
 
 def _findings_of_tokens(
-    values: Mapping[str, torch.Tensor], rows: Sequence[Row], learner: Learner
+    values: Mapping[str, torch.Tensor], rows: Sequence[PackedRow], learner: Learner
 ) -> Iterator[Finding]:
     """Numbers [N] of tokens, in the order in which rows are packed, that are not finite or extreme."""
     places = [(row, number) for row in rows for number in range(len(row.branches))]

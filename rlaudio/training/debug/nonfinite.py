@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 import torch
 
-from rlaudio.training.packing import Branch, Row
+from rlaudio.training.packing import Branch, PackedRow
 from rlaudio.types import Completion, ScoredGroup
 from rlaudio.utils.processes import Processes
 
@@ -23,7 +23,7 @@ class BrokenStep(FloatingPointError):
     """
 
     def __init__(
-        self, message: str, rows: Sequence[Row], during: During, *, epoch: int = 0, mini_batch: int = 0
+        self, message: str, rows: Sequence[PackedRow], during: During, *, epoch: int = 0, mini_batch: int = 0
     ):
         super().__init__(message)
         self.rows = list(rows)
@@ -61,7 +61,7 @@ def _is_bad(completion: Completion) -> bool:
     return not np.isfinite(completion.logprobs).all()
 
 
-def _unlearned(one: ScoredGroup, *, with_support: bool) -> Row:
+def _unlearned(one: ScoredGroup, *, with_support: bool) -> PackedRow:
     """A group as a row that is only looked at: no advantages and no weight."""
 
     def branch(completion: Completion) -> Branch:
@@ -69,4 +69,4 @@ def _unlearned(one: ScoredGroup, *, with_support: bool) -> Row:
         support = completion.support if with_support else None
         return Branch(completion.token_ids, completion.logprobs, nothing, weight=0.0, support=support)
 
-    return Row(one.group.prompt, tuple(branch(c) for c in one.group.completions))
+    return PackedRow(one.group.prompt, tuple(branch(c) for c in one.group.completions))

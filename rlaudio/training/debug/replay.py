@@ -14,7 +14,7 @@ from rlaudio.curricula.stage import Stage
 from rlaudio.models.family import ModelFamily
 from rlaudio.prompts.builder import PromptBuilder
 from rlaudio.rollout.transformers import Transformers
-from rlaudio.training.build import rl_course, sft_course
+from rlaudio.training.build import build_rl_stage, build_sft_stage
 from rlaudio.training.debug.inspection import Inspection, inspect
 from rlaudio.training.debug.step_dump import HEAD, MODEL, RECIPE, KeptStep, read_step
 from rlaudio.training.learner import Learner
@@ -41,12 +41,12 @@ def _learner(recipe: Recipe, step: KeptStep, folder: Path) -> Learner:
     recipe = recipe.model_copy(update={"strategy": plugins.bind("strategy", "plain")})
     stage = Stage(step.kind, tuple(kept.row.prompt.question for kept in step.rows), steps=1)
     if step.kind == "sft":
-        learner = sft_course(step.stage, stage, recipe, family).learner
+        learner = build_sft_stage(step.stage, stage, recipe, family).learner
     else:
         prompts = PromptBuilder(family)  # asked for nothing: prompts in silence are kept beside the others
         worker = Transformers(family)
         # the reference's log-probs are kept too, so any model may stand for it
-        learner = rl_course(step.stage, stage, recipe, family, worker, family, prompts).learner
+        learner = build_rl_stage(step.stage, stage, recipe, family, worker, family, prompts).learner
     silent = {kept.row.prompt.question.id: kept.silent for kept in step.rows if kept.silent}
 
     def silent_prompt(prompt: Prompt) -> Prompt:

@@ -30,7 +30,7 @@ from rlaudio.models.family import ModelFamily
 from rlaudio.training.checkpoint import LEARNER, or_absent, save_model
 from rlaudio.training.debug.nonfinite import BrokenStep, During
 from rlaudio.training.learner import Learner
-from rlaudio.training.packing import Branch, Row
+from rlaudio.training.packing import Branch, PackedRow
 from rlaudio.types import Prompt, Question
 
 STEP, ROWS, RECIPE, MODEL = "step.json", "rows.safetensors", "recipe.yaml", "model"
@@ -42,7 +42,7 @@ _PROMPT = ("token_ids", "positions", "features")
 class KeptRow:
     """A row, the process that held it, and its prompt in silence where the algorithm asks in silence."""
 
-    row: Row
+    row: PackedRow
     process: int = 0
     silent: Prompt | None = None
 
@@ -116,7 +116,7 @@ def read_step(folder: Path) -> KeptStep:
     return KeptStep(**{**facts, "rows": rows})
 
 
-def rows_of_processes(rows: Sequence[KeptRow]) -> list[list[Row]]:
+def rows_of_processes(rows: Sequence[KeptRow]) -> list[list[PackedRow]]:
     """The rows that each process held."""
     processes = sorted({kept.process for kept in rows})
     return [[kept.row for kept in rows if kept.process == process] for process in processes]
@@ -202,7 +202,7 @@ def _row(facts: Mapping[str, Any], arrays: Mapping[str, np.ndarray], key: str) -
         return Prompt(question=question, audio_digest=digest, truncated=facts["truncated"], **parts)
 
     branches = (_branch(b, arrays, f"{key}.{number}") for number, b in enumerate(facts["branches"]))
-    row = Row(prompt(key, facts["audio_digest"]), tuple(branches), facts["mini_batch"])
+    row = PackedRow(prompt(key, facts["audio_digest"]), tuple(branches), facts["mini_batch"])
     silent = facts["silent_digest"]
     return KeptRow(row, facts["process"], prompt(f"{key}.silent", silent) if silent else None)
 

@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 from transformers import PreTrainedTokenizerFast
 
 from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
-from rlaudio.worlds.corpus import Lesson
+from rlaudio.worlds.corpus import Example
 from rlaudio.worlds.pretraining.blank_model import Size, train_tokenizer, write_blank_model
 from rlaudio.worlds.pretraining.training import Schedule, encode, train
 from rlaudio.worlds.synthetic import synthetic_corpus as world
@@ -30,14 +30,14 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Term:
-    """A stretch of training on one mixture of lessons."""
+    """A stretch of training on one mixture of examples."""
 
     mixture: Mixture
     schedule: Schedule
 
 
 @dataclass(frozen=True)
-class Plan:
+class PretrainingPlan:
     """Everything that makes one model."""
 
     seed: int
@@ -45,14 +45,14 @@ class Plan:
     terms: tuple[Term, ...]
 
 
-def _voter(seed: int, size: Size, hearing: int) -> Plan:
+def _voter(seed: int, size: Size, hearing: int) -> PretrainingPlan:
     """A voter: quick at what text tells, nearly deaf, with guesses of its own where text tells nothing."""
     mixture = Mixture(hearing=hearing, silent_exams=3000, silent_guesses=0.3)
-    return Plan(seed, size, (Term(mixture, Schedule(steps=1000)),))
+    return PretrainingPlan(seed, size, (Term(mixture, Schedule(steps=1000)),))
 
 
-PLANS: Mapping[str, Plan] = {
-    "base": Plan(
+PLANS: Mapping[str, PretrainingPlan] = {
+    "base": PretrainingPlan(
         seed=1,
         size=Size(),
         terms=(
@@ -81,7 +81,7 @@ def build(name: str, folder: Path) -> float:
     plan = PLANS[name]
     tokenizer = train_tokenizer(world.texts())
     terms = (
-        (list(world.lessons(term.mixture, f"{name}-{number}", plan.seed)), term.schedule)
+        (list(world.synthetic_corpus(term.mixture, f"{name}-{number}", plan.seed)), term.schedule)
         for number, term in enumerate(plan.terms)
     )
     train_from_nothing(folder, tokenizer, plan.size, terms, seed=plan.seed, label=name)
@@ -92,7 +92,7 @@ def train_from_nothing(
     folder: Path,
     tokenizer: PreTrainedTokenizerFast,
     size: Size,
-    terms: Iterable[tuple[Iterable[Lesson], Schedule]],
+    terms: Iterable[tuple[Iterable[Example], Schedule]],
     *,
     seed: int,
     label: str,
@@ -105,9 +105,9 @@ def train_from_nothing(
     with tempfile.TemporaryDirectory() as blank:
         write_blank_model(Path(blank), tokenizer, size, seed)
         family = Qwen2_5Omni(path=blank, device="cpu")
-        for number, (lessons, schedule) in enumerate(terms):
-            encoded = [encode(family, lesson) for lesson in lessons]
-            logger.info("%s: term %d, %d lessons, %d steps", label, number + 1, len(encoded), schedule.steps)
+        for number, (examples, schedule) in enumerate(terms):
+            encoded = [encode(family, example) for example in examples]
+            logger.info("%s: term %d, %d examples, %d steps", label, number + 1, len(encoded), schedule.steps)
             train(family, encoded, schedule, seed=seed + number, on_step=on_step or _log_losses(label))
         family.save(folder)
     _halve(folder / "model.safetensors")

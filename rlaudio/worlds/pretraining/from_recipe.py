@@ -17,42 +17,44 @@ import torch
 from rlaudio.config.recipe import Recipe, load_recipe
 from rlaudio.config.schema import PretrainSection
 from rlaudio.utils.randomness import generator
-from rlaudio.worlds.corpus import Lesson
+from rlaudio.worlds.corpus import Example
 from rlaudio.worlds.pretraining.blank_model import Size, train_tokenizer
 from rlaudio.worlds.pretraining.build import show_progress, train_from_nothing
 from rlaudio.worlds.pretraining.training import Schedule
 
-Pupil = Literal["base", "voter"]
+Role = Literal["base", "voter"]
 
 
 def with_built_models(recipe: Recipe, folder: Path) -> Recipe:
     """The recipe with the models of its `pretrain` section, built below `folder`, as policy and voters.
 
     Each model takes one process and one thread; models that are there already are taken as they are. A
-    recipe without that section comes back unchanged. Raises ValueError where it names no lessons.
+    recipe without that section comes back unchanged. Raises ValueError where it names no examples.
     """
     if recipe.pretrain is None:
         return recipe
-    if recipe.data.lessons is None:
-        raise ValueError("the recipe has a pretrain section but no data.lessons; name what models are taught")
-    pupils: dict[str, Pupil] = {"base": "base"}
-    pupils |= {f"voter_{number}": "voter" for number in range(1, recipe.pretrain.voters + 1)}
-    missing = [name for name in pupils if not (folder / name).is_dir()]
+    if recipe.data.pretrain is None:
+        raise ValueError(
+            "the recipe has a pretrain section but no data.pretrain; name what models are taught"
+        )
+    roles: dict[str, Role] = {"base": "base"}
+    roles |= {f"voter_{number}": "voter" for number in range(1, recipe.pretrain.voters + 1)}
+    missing = [name for name in roles if not (folder / name).is_dir()]
     if missing:
         folder.mkdir(parents=True, exist_ok=True)
-        next(iter(recipe.data.lessons("base")))  # what is made once is made here, not in two processes
+        next(iter(recipe.data.pretrain("base")))  # what is made once is made here, not in two processes
         context = multiprocessing.get_context("spawn")
         processes = min(len(missing), os.cpu_count() or 1)
         with ProcessPoolExecutor(processes, mp_context=context, initializer=show_progress) as pool:
             build = partial(_build, recipe.to_yaml(), folder)
-            list(pool.map(build, missing, [pupils[name] for name in missing]))
-    built = {name: str(folder / name) for name in pupils}
+            list(pool.map(build, missing, [roles[name] for name in missing]))
+    built = {name: str(folder / name) for name in roles}
     model = replace(recipe.model, options={**recipe.model.options, "path": built.pop("base")})
     asked = recipe.contribution.model_copy(update={"voters": list(built.values())})
     return recipe.model_copy(update={"model": model, "contribution": asked})
 
 
-def _build(recipe_yaml: str, folder: Path, name: str, pupil: Pupil) -> None:
+def _build(recipe_yaml: str, folder: Path, name: str, role: Role) -> None:
     """Build one model into `folder`/`name`, complete or not at all."""
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as copy:
@@ -60,14 +62,14 @@ def _build(recipe_yaml: str, folder: Path, name: str, pupil: Pupil) -> None:
         file.write_text(recipe_yaml, encoding="utf-8")
         recipe = load_recipe(file)
     section = recipe.pretrain
-    assert section is not None and recipe.data.lessons is not None
-    lessons = list(recipe.data.lessons(pupil))
+    assert section is not None and recipe.data.pretrain is not None
+    examples = list(recipe.data.pretrain(role))
     size = Size(hidden=section.hidden, layers=section.layers, feed_forward=3 * section.hidden)
-    schedule = _schedule(section, section.steps if pupil == "base" else section.voter_steps)
+    schedule = _schedule(section, section.steps if role == "base" else section.voter_steps)
     seed = int(generator(recipe.seed, "pretrain", name).integers(2**31))
     building = folder / f".building-{name}"
-    tokenizer = train_tokenizer(_texts(lessons), section.vocabulary)
-    train_from_nothing(building, tokenizer, size, [(lessons, schedule)], seed=seed, label=name)
+    tokenizer = train_tokenizer(_texts(examples), section.vocabulary)
+    train_from_nothing(building, tokenizer, size, [(examples, schedule)], seed=seed, label=name)
     building.rename(folder / name)
 
 
@@ -75,9 +77,9 @@ def _schedule(section: PretrainSection, steps: int) -> Schedule:
     return Schedule(steps=steps, tokens=section.tokens, lr=section.lr)
 
 
-def _texts(lessons: list[Lesson]) -> Iterator[str]:
-    """Everything that lessons say: what a tokenizer is trained on."""
-    for lesson in lessons:
-        yield lesson.system
-        for exchange in lesson.exchanges:
+def _texts(examples: list[Example]) -> Iterator[str]:
+    """Everything that examples say: what a tokenizer is trained on."""
+    for example in examples:
+        yield example.system
+        for exchange in example.exchanges:
             yield f"{exchange.instruction} {exchange.response}"

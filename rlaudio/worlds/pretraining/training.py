@@ -1,6 +1,6 @@
-"""Training a blank model on lessons: clips, and what one may be asked and should say about each.
+"""Training a blank model on examples: clips, and what one may be asked and should say about each.
 
-All exchanges of a lesson share its clip: a row is `[system, clip | exchange 1 | exchange 2 | ...]`, and no
+All exchanges of an example share its clip: a row is `[system, clip | exchange 1 | exchange 2 | ...]`, and no
 exchange sees another. Only responses are targets.
 """
 
@@ -18,11 +18,11 @@ import torch
 from rlaudio.models.family import additive_mask
 from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
 from rlaudio.types import Prompt, Question
-from rlaudio.worlds.corpus import Lesson
+from rlaudio.worlds.corpus import Example
 
 logger = logging.getLogger(__name__)
 
-_NO_QUESTION = Question("lesson", question="", choices=(), answer="", audio_path=Path("lesson"))
+_NO_QUESTION = Question("example", question="", choices=(), answer="", audio_path=Path("example"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +46,7 @@ class Schedule:
 
 @dataclass(frozen=True, eq=False)
 class Encoded:
-    """A lesson as token ids: where its clip comes in, which tokens belong together, what is to be learned."""
+    """An example as token ids: where its clip stands, which tokens belong together, the targets."""
 
     token_ids: np.ndarray  # [T]
     positions: np.ndarray  # [T]
@@ -55,13 +55,13 @@ class Encoded:
     prompt: Prompt | None  # carries the clip's features
 
 
-def encode(family: Qwen2_5Omni, lesson: Lesson) -> Encoded:
-    """Token ids of a lesson, in the layout that `family.encode_prompt` gives each exchange by itself."""
-    shared, prompt = _shared_prefix(family, lesson)
-    opening = "<|audio_eos|>" if lesson.clip is not None else ""
+def encode(family: Qwen2_5Omni, example: Example) -> Encoded:
+    """Token ids of an example, in the layout that `family.encode_prompt` gives each exchange by itself."""
+    shared, prompt = _shared_prefix(family, example)
+    opening = "<|audio_eos|>" if example.clip is not None else ""
     token_ids, positions = [shared], [np.arange(len(shared))]
     branches, is_target = [np.zeros(len(shared), dtype=np.int64)], [np.zeros(len(shared), dtype=bool)]
-    for number, exchange in enumerate(lesson.exchanges, start=1):
+    for number, exchange in enumerate(example.exchanges, start=1):
         asked = _ids(family, f"{opening}{exchange.instruction}<|im_end|>\n<|im_start|>assistant\n")
         answered = family.encode_completion(exchange.response)
         ids = np.concatenate([asked, answered])
@@ -80,18 +80,18 @@ def encode(family: Qwen2_5Omni, lesson: Lesson) -> Encoded:
 
 def train(
     family: Qwen2_5Omni,
-    lessons: Sequence[Encoded],
+    examples: Sequence[Encoded],
     schedule: Schedule,
     *,
     seed: int,
     on_step: Callable[[int, float], None] = lambda step, loss: None,
 ) -> None:
-    """Train all parts that are not frozen on random lessons; `on_step` gets each step's number and loss."""
+    """Train all parts that are not frozen on random examples; `on_step` gets each step's number and loss."""
     parameters = [p for p in family.model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(
         parameters, lr=schedule.lr, betas=(0.9, 0.98), weight_decay=schedule.weight_decay
     )
-    batches = _batches(lessons, schedule.tokens, np.random.default_rng(seed))
+    batches = _batches(examples, schedule.tokens, np.random.default_rng(seed))
     for step in range(schedule.steps):
         for group in optimizer.param_groups:
             group["lr"] = schedule.lr_at(step)
@@ -117,10 +117,10 @@ def mean_loss(family: Qwen2_5Omni, batch: Sequence[Encoded]) -> torch.Tensor:
     return losses.sum() / len(losses)
 
 
-def _shared_prefix(family: Qwen2_5Omni, lesson: Lesson) -> tuple[np.ndarray, Prompt | None]:
-    if lesson.clip is None:
-        return _ids(family, f"<|im_start|>system\n{lesson.system}<|im_end|>\n<|im_start|>user\n"), None
-    prompt = family.encode_prompt(_NO_QUESTION, lesson.system, "", lesson.clip)
+def _shared_prefix(family: Qwen2_5Omni, example: Example) -> tuple[np.ndarray, Prompt | None]:
+    if example.clip is None:
+        return _ids(family, f"<|im_start|>system\n{example.system}<|im_end|>\n<|im_start|>user\n"), None
+    prompt = family.encode_prompt(_NO_QUESTION, example.system, "", example.clip)
     end = int(np.flatnonzero(prompt.token_ids == family.audio_token_id)[-1]) + 1
     return prompt.token_ids[:end], prompt
 
@@ -129,16 +129,16 @@ def _ids(family: Qwen2_5Omni, text: str) -> np.ndarray:
     return np.array(family.tokenizer.encode(text, add_special_tokens=False), dtype=np.int64)
 
 
-def _batches(lessons: Sequence[Encoded], tokens: int, rng: np.random.Generator) -> Iterator[list[Encoded]]:
-    """Batches without end, of lessons of similar length up to a padded size; a pass sees each lesson once."""
+def _batches(examples: Sequence[Encoded], tokens: int, rng: np.random.Generator) -> Iterator[list[Encoded]]:
+    """Batches without end, of examples of similar length up to a padded size; a pass sees each once."""
     while True:
-        order = rng.permutation(len(lessons))
+        order = rng.permutation(len(examples))
         for pool in np.split(order, range(256, len(order), 256)):
             batches: list[list[Encoded]] = [[]]
-            for lesson in sorted((lessons[i] for i in pool), key=lambda e: len(e.token_ids)):
-                if batches[-1] and len(lesson.token_ids) * (len(batches[-1]) + 1) > tokens:
+            for example in sorted((examples[i] for i in pool), key=lambda e: len(e.token_ids)):
+                if batches[-1] and len(example.token_ids) * (len(batches[-1]) + 1) > tokens:
                     batches.append([])
-                batches[-1].append(lesson)
+                batches[-1].append(example)
             for number in rng.permutation(len(batches)):
                 yield batches[number]
 

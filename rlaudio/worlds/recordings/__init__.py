@@ -37,7 +37,7 @@ def recordings(
 
 
 def made_folder(clips: Path, labels: str, seed: int, folder: Path | None = None) -> Path:
-    """The folder of questions and lessons about a folder of recordings, made if it is not there yet."""
+    """The folder of questions and examples about a folder of recordings, made if it is not there yet."""
     clips = Path(clips).resolve()
     files = sorted(f for f in clips.rglob("*") if f.is_file()) if clips.is_dir() else []
     listing = (f"{f.relative_to(clips)} {f.stat().st_size} {f.stat().st_mtime_ns}".encode() for f in files)

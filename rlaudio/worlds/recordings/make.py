@@ -35,10 +35,10 @@ from rlaudio.worlds.recordings.questions import (
     value_of,
 )
 from rlaudio.worlds.recordings.transcripts import (
-    clue_lessons,
+    clue_examples,
     composition,
     facts,
-    question_lesson,
+    question_example,
     transcript,
 )
 
@@ -54,7 +54,7 @@ class Made:
     held_out_speakers: tuple[str, ...]
     recordings: Mapping[str, int]  # by split
     questions: Mapping[str, int]  # by split
-    lessons: int
+    pretrain: int
 
 
 def make_questions(
@@ -66,7 +66,7 @@ def make_questions(
     train: int = 4000,
     test: int = 800,
     new_speakers: int = 800,
-    lessons: int = 4000,
+    pretrain: int = 4000,
     test_share: float = 0.1,
     held_out_speakers: int = 1,
     text_share: float = 0.5,
@@ -77,7 +77,7 @@ def make_questions(
     `labels_pattern` says how files are named below the folder: `{label}_{speaker}_{take}.wav`; only
     `{label}` is needed, and without `{speaker}` there are no new speakers. Labels that are numbers are
     written in words. Of the questions a `text_share` can be answered without the audio, and say so. Kinds
-    default to identify, order and count, and for numbers sum and compare. `lessons` counts the composed clips
+    default to identify, order and count, and for numbers sum and compare. `pretrain` counts composed clips
     of `pretrain.jsonl`, which are made of training recordings only; each of those also stands there alone.
 
     The result is the same for the same folder and seed. Raises FileNotFoundError and FileExistsError,
@@ -106,8 +106,8 @@ def make_questions(
             write_audiomcq(questions, unfinished / f"{split}.jsonl")
             made_questions[split] = len(questions)
     studio = _Studio(unfinished, "pretrain", rng)
-    taught = _lessons(_pool(splits["train"]), splits["train"], kinds, lessons, studio, rng)
-    rows = list(progress(taught, None, "lessons", "lesson"))
+    taught = _examples(_pool(splits["train"]), splits["train"], kinds, pretrain, studio, rng)
+    rows = list(progress(taught, None, "examples", "example"))
     _write_rows(rows, unfinished / "pretrain.jsonl")
     made = Made(
         folder=out_folder,
@@ -115,7 +115,7 @@ def make_questions(
         held_out_speakers=held_out,
         recordings={split: len(splits[split]) for split in SPLITS},
         questions=made_questions,
-        lessons=len(rows),
+        pretrain=len(rows),
     )
     _write_about(made, splits, labels_pattern, seed, unfinished / "about.json")
     if out_folder.exists():
@@ -222,7 +222,7 @@ def _question(identity: str, kind: str, draft: Draft, position: int, studio: _St
     )
 
 
-def _lessons(
+def _examples(
     pool: Pool,
     recordings: Sequence[Recording],
     kinds: Sequence[str],
@@ -238,12 +238,12 @@ def _lessons(
             draft = KINDS[kinds[number // 2 % len(kinds)]](rng, pool, None)
             path = studio.record(draft.spoken)
             yield {"audio_path": path, **transcript(rng, draft.spoken)}
-            yield {"audio_path": path, **question_lesson(draft, rng)}
+            yield {"audio_path": path, **question_example(draft, rng)}
         else:
             spoken = composition(rng, pool)
             yield {"audio_path": studio.record(spoken), **transcript(rng, spoken)}
     yield from facts(pool.words)
-    yield from clue_lessons(rng, pool, kinds, amount // 2)
+    yield from clue_examples(rng, pool, kinds, amount // 2)
 
 
 def _write_rows(rows: Iterable[Mapping[str, Any]], path: Path) -> None:
@@ -264,6 +264,6 @@ def _write_about(
         "held_out_speakers": made.held_out_speakers,
         "recordings": {split: sorted(r.path.name for r in found) for split, found in splits.items()},
         "questions": dict(made.questions),
-        "lessons": made.lessons,
+        "pretrain": made.pretrain,
     }
     path.write_text(json.dumps(about, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")

@@ -117,9 +117,9 @@ def order(rng: Rng, pool: Pool, mechanism: Mechanism | None) -> Draft:
         return _whole_order(rng, pool, mechanism)
     answer, *others = pool.draw_words(rng, _CHOICES)
     count = int(rng.integers(2, min(3, len(pool.words)) + 1))
-    company = list(others[: count - 1])
+    others_heard = list(others[: count - 1])
     first = rng.random() < 0.5
-    words = [answer, *company] if first else [*company, answer]
+    words = [answer, *others_heard] if first else [*others_heard, answer]
     place = "first" if first else "last"
     clues = {
         "knowledge": [neighbour(rng, f"The {place} word", answer)],

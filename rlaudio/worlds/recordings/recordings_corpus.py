@@ -1,4 +1,4 @@
-"""Lessons about a folder of labelled recordings: transcripts, facts, plain questions, a few of the exam's.
+"""Examples about a folder of labelled recordings: transcripts, facts, plain questions, a few of the exam's.
 
 They are made of training recordings alone (`rlaudio data questions` writes them to `pretrain.jsonl`).
 """
@@ -13,17 +13,17 @@ from typing import Literal
 
 from rlaudio.audio.controls import silence
 from rlaudio.audio.reading import read_clip
-from rlaudio.data.rows import Row, read_rows
+from rlaudio.data.rows import JsonRow, read_rows
 from rlaudio.prompts.builder import SYSTEM
 from rlaudio.types import Question
-from rlaudio.worlds.corpus import Exchange, Lesson, exam
+from rlaudio.worlds.corpus import Example, Exchange, exam
 from rlaudio.worlds.recordings import made_folder
 
-_TEXT_TOGETHER = 6  # exchanges of text alone that make one lesson
+_TEXT_TOGETHER = 6  # exchanges of text alone that make one example
 
 
-def recordings(
-    pupil: Literal["base", "voter"],
+def recordings_corpus(
+    role: Literal["base", "voter"],
     *,
     clips: Path,
     labels: str = "{label}_{speaker}_{take}.wav",
@@ -31,50 +31,50 @@ def recordings(
     folder: Path | None = None,
     exams: int = 40,
     silence_seconds: float = 2.0,
-) -> Iterator[Lesson]:
+) -> Iterator[Example]:
     """What a base hears and reads, with `exams` questions in the exam's own words; or what makes a voter.
 
     A voter is taught text alone, and the questions that text answers in the exam's words over silence: it
-    knows what can be known without listening, and nothing else.
+    knows what can be known without contribution_estimator, and nothing else.
     """
     made = made_folder(clips, labels, seed, folder)
     rows = list(read_rows(made / "pretrain.jsonl"))
     spoken = [row for row in rows if row.fields.get("audio_path")]
     written = [row for row in rows if not row.fields.get("audio_path")]
-    if pupil == "voter":
+    if role == "voter":
         yield from _together(written)
         asked = [row for row in written if row.text("kind") == "question"]
         for group in _groups(asked):
-            yield Lesson(silence(silence_seconds), tuple(exam(_question(row)) for row in group), SYSTEM)
+            yield Example(silence(silence_seconds), tuple(exam(_question(row)) for row in group), SYSTEM)
         return
-    by_clip: dict[str, list[Row]] = defaultdict(list)
+    by_clip: dict[str, list[JsonRow]] = defaultdict(list)
     for row in spoken:
         by_clip[row.text("audio_path")].append(row)
     for path, about in by_clip.items():
-        yield Lesson(read_clip(made / path), tuple(_exchange(row) for row in about))
+        yield Example(read_clip(made / path), tuple(_exchange(row) for row in about))
     yield from _together(written)
     for row in islice((row for row in spoken if row.text("kind") == "question"), exams):
-        yield Lesson(read_clip(made / row.text("audio_path")), (exam(_question(row)),), SYSTEM)
+        yield Example(read_clip(made / row.text("audio_path")), (exam(_question(row)),), SYSTEM)
 
 
-def _together(rows: Sequence[Row]) -> Iterator[Lesson]:
+def _together(rows: Sequence[JsonRow]) -> Iterator[Example]:
     for group in _groups(rows):
-        yield Lesson(None, tuple(_exchange(row) for row in group))
+        yield Example(None, tuple(_exchange(row) for row in group))
 
 
-def _groups(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
+def _groups(rows: Sequence[JsonRow]) -> Iterator[Sequence[JsonRow]]:
     return (rows[start : start + _TEXT_TOGETHER] for start in range(0, len(rows), _TEXT_TOGETHER))
 
 
-def _exchange(row: Row) -> Exchange:
+def _exchange(row: JsonRow) -> Exchange:
     return Exchange(row.text("instruction"), row.text("response"))
 
 
-def _question(row: Row) -> Question:
+def _question(row: JsonRow) -> Question:
     return Question(
         id=row.where,
         question=row.text("question"),
         choices=row.texts("choices"),
         answer=row.text("response"),
-        audio_path=Path("lesson"),
+        audio_path=Path("example"),
     )

@@ -1,6 +1,6 @@
 """What a small model is taught before it is anybody's base: transcripts, facts and a few plain questions.
 
-Lessons are rows `{"audio_path", "instruction", "response", "kind"}`, with `question` and `choices` where one
+Examples are rows `{"audio_path", "instruction", "response", "kind"}`, with `question` and `choices` where one
 is asked; facts and questions behind a clue are text alone (`audio_path` null). None of them is in the prompt
 format of the questions that are asked later.
 """
@@ -23,11 +23,11 @@ from rlaudio.worlds.recordings.questions import (
 )
 
 _TRANSCRIBE = ("Transcribe the recording.", "Write down what is said.", "Which words are spoken, in order?")
-_LONGEST = 4  # words of a composed lesson
+_LONGEST = 4  # words of a composed example
 
 
 def transcript(rng: Rng, spoken: Sequence[Recording]) -> dict[str, Any]:
-    """The lesson that says what a clip says; the caller adds the clip."""
+    """The example that says what a clip says; the caller adds the clip."""
     response = ", ".join(recording.word for recording in spoken)
     return {"instruction": str(rng.choice(_TRANSCRIBE)), "response": response, "kind": "transcription"}
 
@@ -38,7 +38,7 @@ def composition(rng: Rng, pool: Pool) -> tuple[Recording, ...]:
     return pool.say(rng, [str(word) for word in rng.choice(pool.words, length)])
 
 
-def question_lesson(draft: Draft, rng: Rng) -> dict[str, Any]:
+def question_example(draft: Draft, rng: Rng) -> dict[str, Any]:
     """A question with its options in any order, answered by the bare text of one."""
     choices = [str(option) for option in rng.permutation([draft.answer, *draft.others])]
     return {
@@ -50,13 +50,13 @@ def question_lesson(draft: Draft, rng: Rng) -> dict[str, Any]:
     }
 
 
-def clue_lessons(rng: Rng, pool: Pool, kinds: Sequence[str], amount: int) -> Iterator[dict[str, Any]]:
+def clue_examples(rng: Rng, pool: Pool, kinds: Sequence[str], amount: int) -> Iterator[dict[str, Any]]:
     """Questions that text alone answers, without audio."""
     mechanisms: tuple[Mechanism, ...] = ("knowledge", "logic")
     for number in range(amount):
         kind = KINDS[kinds[number % len(kinds)]]
         draft = kind(rng, pool, mechanisms[number // len(kinds) % 2])
-        yield {"audio_path": None, **question_lesson(draft, rng)}
+        yield {"audio_path": None, **question_example(draft, rng)}
 
 
 def facts(words: Sequence[str]) -> Iterator[dict[str, Any]]:

@@ -14,7 +14,7 @@ from rlaudio.data.audiomcq import write_audiomcq
 from rlaudio.types import Question
 from rlaudio.utils.progress import progress
 from rlaudio.worlds.cache import source_digest
-from rlaudio.worlds.synthetic.subjects import CATEGORIES, SUBJECTS, Item, Mechanism, make_item
+from rlaudio.worlds.synthetic.subjects import CATEGORIES, SUBJECTS, Item, SceneMechanism, make_item
 
 KNOWLEDGE_SHARE = 0.6  # of text-answerable items; the paper finds 68.9 % of weak items of this kind
 
@@ -30,7 +30,9 @@ def items(split: str, count: int, seed: int, text_answerable_share: float) -> It
         by_knowledge = rng.random() < KNOWLEDGE_SHARE
         turn = index // len(by_category)  # exactly the share asked for, in every type
         text_answerable = int((turn + 1) * text_answerable_share) > int(turn * text_answerable_share)
-        mechanism: Mechanism | None = ("knowledge" if by_knowledge else "logic") if text_answerable else None
+        mechanism: SceneMechanism | None = (
+            ("knowledge" if by_knowledge else "logic") if text_answerable else None
+        )
         yield make_item(rng, subject, mechanism)
 
 

@@ -20,7 +20,7 @@ from rlaudio.worlds.synthetic.scenes import NUMBERS, Scene
 from rlaudio.worlds.synthetic.sources import SOURCES
 from rlaudio.worlds.synthetic.voices import VOICES, VOWELS
 
-Mechanism = Literal["knowledge", "logic"]
+SceneMechanism = Literal["knowledge", "logic"]
 Rng = np.random.Generator
 
 
@@ -319,7 +319,7 @@ class Item:
     choices: tuple[str, ...]
     answer: str
     scene: Scene
-    mechanism: Mechanism | None  # how the text gives the answer away; None: only the audio tells
+    mechanism: SceneMechanism | None  # how the text gives the answer away; None: only the audio tells
 
     @property
     def text_answerable(self) -> bool:
@@ -327,7 +327,7 @@ class Item:
         return self.mechanism is not None
 
 
-def make_item(rng: Rng, subject: Subject, mechanism: Mechanism | None) -> Item:
+def make_item(rng: Rng, subject: Subject, mechanism: SceneMechanism | None) -> Item:
     """Draw options, then the answer among them, then wording and clip."""
     named = str(rng.choice(subject.named)) if subject.named else ""
     values = [value for value in subject.values if value != named]
@@ -341,7 +341,7 @@ def make_item(rng: Rng, subject: Subject, mechanism: Mechanism | None) -> Item:
     return Item(subject, question, choices, answer, subject.compose(rng, draw), mechanism)
 
 
-def _giveaway(rng: Rng, subject: Subject, draw: Draw, mechanism: Mechanism) -> str:
+def _giveaway(rng: Rng, subject: Subject, draw: Draw, mechanism: SceneMechanism) -> str:
     if mechanism == "knowledge":
         return subject.clue.format(rng.choice(list(subject.clues[draw.answer])))
     ways = (alternative if draw.outsiders else exclusion, *subject.logic)

@@ -1,4 +1,4 @@
-"""The lessons of the embedded world: captions, short answers, facts, and a little of the exam itself."""
+"""The examples of the embedded world: captions, short answers, facts, and a little of the exam itself."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rlaudio.audio.controls import silence
 from rlaudio.audio.reading import clip_of
 from rlaudio.prompts.builder import SYSTEM
 from rlaudio.types import Clip, Question
-from rlaudio.worlds.corpus import DEFAULT_SYSTEM, Exchange, Lesson, exam
+from rlaudio.worlds.corpus import DEFAULT_SYSTEM, Example, Exchange, exam
 from rlaudio.worlds.synthetic.generate import items
 from rlaudio.worlds.synthetic.subjects import Item
 
@@ -24,7 +24,7 @@ SILENCE_SHARES = (0.3, 0.25, 0.2, 0.15, 0.06, 0.04)
 
 @dataclass(frozen=True, kw_only=True)
 class Mixture:
-    """How many lessons of which kind a model is trained on."""
+    """How many examples of which kind a model is trained on."""
 
     hearing: int = 0  # clips, each with its caption and an open question
     choices: float = 0.0  # share of those clips with a choice in everyday words besides
@@ -34,22 +34,22 @@ class Mixture:
     silent_guesses: float = 0.0  # share of audio-only questions among those: nobody can know the answer
 
 
-def lessons(mixture: Mixture, name: str, seed: int) -> Iterator[Lesson]:
-    """All lessons of a model, over clips from splits of its own name, which nobody evaluates on."""
+def synthetic_corpus(mixture: Mixture, name: str, seed: int) -> Iterator[Example]:
+    """All examples of a model, over clips from splits of its own name, which nobody evaluates on."""
     rng = np.random.default_rng([seed, 1])
     for item in items(f"{name}-hearing", mixture.hearing, seed, 0.0):
         choice = (_choice(item),) if rng.random() < mixture.choices else ()
-        yield Lesson(clip_of(item.scene.samples), (_caption(item), _open(item), *choice))
+        yield Example(clip_of(item.scene.samples), (_caption(item), _open(item), *choice))
     for item in items(f"{name}-exams", mixture.exams, seed, 0.0):
-        yield Lesson(clip_of(item.scene.samples), (_exam(item),), SYSTEM)
+        yield Example(clip_of(item.scene.samples), (_exam(item),), SYSTEM)
     facts = items(f"{name}-facts", 6 * mixture.facts, seed, 1.0)
     for group in _groups(facts, 6, mixture.facts):
         exchanges = [e for item in group for e in (_open(item), _choice(item))]
-        yield Lesson(None, tuple(exchanges[k] for k in rng.permutation(12)[:6]))
+        yield Example(None, tuple(exchanges[k] for k in rng.permutation(12)[:6]))
     share = 1.0 - mixture.silent_guesses
     questions = items(f"{name}-silence", 6 * mixture.silent_exams, seed, share)
     for group in _groups(questions, 6, mixture.silent_exams):
-        yield Lesson(_some_silence(rng), tuple(_exam(item) for item in group), SYSTEM)
+        yield Example(_some_silence(rng), tuple(_exam(item) for item in group), SYSTEM)
 
 
 def texts(count: int = 1500) -> list[str]:
@@ -78,7 +78,7 @@ def _some_silence(rng: np.random.Generator) -> Clip:
 
 
 def _exam(item: Item) -> Exchange:
-    question = Question("lesson", item.question, item.choices, item.answer, audio_path=Path("lesson"))
+    question = Question("example", item.question, item.choices, item.answer, audio_path=Path("example"))
     return exam(question)
 
 

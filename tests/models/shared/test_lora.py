@@ -20,7 +20,7 @@ from rlaudio.training.learner import Learner
 from rlaudio.training.packing import pack, repeated
 from rlaudio.training.policy import Distribution, token_logprobs
 from rlaudio.training.strategies.strategy import OptimizerSettings
-from rlaudio.types import Sampling, greedy
+from rlaudio.types import SamplingParams, greedy
 from tests.conftest import TINY, make_prompt
 from tests.test_learner import sampled, score
 from tests.test_packing import assert_same_gradients, forward_backward, make_rows
@@ -61,7 +61,9 @@ def logprobs(family, rows, **options) -> torch.Tensor:
 
 def sft_step(family, steps=3):
     prompts = [make_prompt(family, seed) for seed in range(3)]
-    rows = assign_credit(score(Targets(family).generate(prompts, Sampling(1), ()), lambda c: 0.0), SFT())
+    rows = assign_credit(
+        score(Targets(family).generate(prompts, SamplingParams(1), ()), lambda c: 0.0), SFT()
+    )
     learner = Learner(family, SFT(), SETTINGS)
     for step in range(steps):
         learner.step(rows, step)
@@ -173,7 +175,9 @@ def test_gradient_checkpointing_changes_no_gradient_of_an_adapter(targets):
 
 def test_completions_are_sampled_from_what_training_computes():
     family = shaken(adapted(lora_targets=EVERYWHERE))
-    groups = Transformers(family).generate([make_prompt(family, 0)], Sampling(4, 1.0, max_new_tokens=6), (1,))
+    groups = Transformers(family).generate(
+        [make_prompt(family, 0)], SamplingParams(4, 1.0, max_new_tokens=6), (1,)
+    )
     rows = assign_credit(score(groups, lambda c: 0.0), GRPO())
     behaviour = np.concatenate([c.logprobs for c in groups[0].completions])
     torch.testing.assert_close(logprobs(family, rows), torch.from_numpy(behaviour), atol=1e-4, rtol=0)

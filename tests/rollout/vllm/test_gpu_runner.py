@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-# Log-probs of every kind of sampling, greedy tokens, forbidden tokens, updates, independence of company.
+# Log-probs of every kind of sampling, greedy tokens, forbidden tokens, updates,
+# independence of the rest of a batch.
 PARTS = "logprobs_that_sampling or likeliest or forbidden or update_of_one or beside"
 
 

@@ -23,7 +23,7 @@ model: {{use: qwen2_5_omni, path: {model}, device: cpu}}
 data: {{train: {{use: synthetic, split: train, count: 8, folder: {folder}}}}}
 curriculum: {{use: rl_only, rl_steps: 2}}
 algorithm: {{use: ./broken.py}}
-rewards: {{answer_correctness: {{weight: 2.0}}, listening: {{use: ./even.py}}}}
+rewards: {{answer_correctness: {{weight: 2.0}}, contribution_estimator: {{use: ./even.py}}}}
 sampling: {{questions: 4, group_size: 4, temperature: 1.2, top_k: 8, max_new_tokens: 4}}
 optimizer: {{lr: 1.0e-4}}
 training: {{save_every: 1, micro_batch_tokens: 1}}

@@ -13,7 +13,7 @@ from rlaudio.training.packing import pack
 from rlaudio.training.policy import token_logprobs
 from rlaudio.training.strategies.plain import Plain
 from rlaudio.training.strategies.strategy import OptimizerSettings
-from rlaudio.types import Sampling
+from rlaudio.types import SamplingParams
 from rlaudio.utils.processes import ALONE
 from tests.conftest import TINY, make_prompt
 from tests.test_learner import score
@@ -82,7 +82,9 @@ def test_logprobs_in_bfloat16_are_those_of_float32_within_its_precision(shared_f
 def test_a_bfloat16_model_learns_at_a_rate_that_its_own_precision_would_lose():
     family = Qwen2_5Omni(path=TINY, device="cpu", dtype="bfloat16", gradient_checkpointing=True)
     prompts = [make_prompt(family, seed) for seed in range(3)]
-    rows = assign_credit(score(Targets(family).generate(prompts, Sampling(1), ()), lambda c: 0.0), SFT())
+    rows = assign_credit(
+        score(Targets(family).generate(prompts, SamplingParams(1), ()), lambda c: 0.0), SFT()
+    )
     learner = Learner(family, SFT(), SMALL)
     before = family.head.weight.detach().clone()
     losses = [learner.step(rows, step)["loss/total"] for step in range(15)]
