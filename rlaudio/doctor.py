@@ -312,7 +312,7 @@ def _tiny() -> tuple[ModelFamily, Prompt]:
     with tempfile.TemporaryDirectory() as folder:
         clip = Path(folder) / "tone.wav"
         soundfile.write(clip, 0.3 * np.sin(np.arange(8000) / 5), 8000)
-        question = Question("doctor", "What is heard?", ("a tone", "a dog"), "a tone", clip)
+        question = Question.multiple_choice("doctor", "What is heard?", ("a tone", "a dog"), "a tone", clip)
         return family, PromptBuilder(family).prompt(question)
 
 

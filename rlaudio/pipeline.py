@@ -10,14 +10,14 @@ import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 
-from rlaudio.audio.reading import read_clip
+from rlaudio.audio.reading import open_clip
 from rlaudio.config.recipe import Recipe
 from rlaudio.contribution.label_summary import LabelSummary, summarise
 from rlaudio.contribution.labelling import Labels, Rule, label
@@ -38,7 +38,7 @@ from rlaudio.runs.resuming import check_data, check_plugins, check_world, recipe
 from rlaudio.runs.summary import build_summary
 from rlaudio.training.build import check_stages_can_train
 from rlaudio.training.stages import FINAL, stage_names, train_stages
-from rlaudio.types import Question
+from rlaudio.types import Contribution, Dataset, Datasets, Question
 from rlaudio.utils.peak_memory import peak_memory_gb
 from rlaudio.utils.processes import ALONE, Processes, join
 from rlaudio.utils.randomness import generator
@@ -49,14 +49,6 @@ logger = logging.getLogger(__name__)
 StopAfter = Literal[
     "labels", "base", "sft"
 ]  # how far a run may be taken: labels, base evaluation, all before RL
-
-
-@dataclass(frozen=True)
-class Data:
-    """The questions of a run, audited."""
-
-    train: list[Question]
-    held_out: Mapping[str, list[Question]]
 
 
 def run(recipe: Recipe, out: Path, *, resume: bool = False, until: StopAfter | None = None) -> Path:
@@ -89,7 +81,7 @@ def run(recipe: Recipe, out: Path, *, resume: bool = False, until: StopAfter | N
             data = processes.from_first(partial(_labelled, recipe, data, folder, processes))
         if until == "labels":
             return folder.path
-        stages = recipe.curriculum(data.train, generator(recipe.seed, "curriculum"))
+        stages = recipe.curriculum(data.train, data.train.contributions, generator(recipe.seed, "curriculum"))
         check_stages(stages)
         with _clock(folder, "evaluate_base"):
             _evaluate_once(recipe, data, folder, "base", recipe.model.options["path"], processes)
@@ -97,7 +89,7 @@ def run(recipe: Recipe, out: Path, *, resume: bool = False, until: StopAfter | N
             return folder.path
         if not processes.from_first((folder.path / FINAL).is_dir):
             with _clock(folder, "train"):
-                train_stages(recipe, stages, data.held_out, folder, processes, only_sft=until == "sft")
+                train_stages(recipe, stages, data, folder, processes, only_sft=until == "sft")
         if until == "sft":
             return folder.path
         _keep_samples(recipe, stages, data, folder)
@@ -106,7 +98,7 @@ def run(recipe: Recipe, out: Path, *, resume: bool = False, until: StopAfter | N
         return processes.from_first(partial(_report, folder))
 
 
-def load_data(recipe: Recipe) -> Data:
+def load_data(recipe: Recipe) -> Datasets:
     """The recipe's questions. Raises ValueError for rows that cannot be used and for leaking clips."""
     train_set = _usable(recipe, "data.train", recipe.data.train())
     held_out = {
@@ -118,7 +110,7 @@ def load_data(recipe: Recipe) -> Data:
             check_disjoint(
                 train_set, questions, names=("data.train", name), max_seconds=recipe.audio.max_seconds
             )
-    return Data(train_set, held_out)
+    return Datasets(train_set, held_out)
 
 
 def open_voters(recipe: Recipe, processes: Processes = ALONE) -> dict[str, Voter]:
@@ -215,25 +207,26 @@ def _check_all_see(folder: RunFolder, processes: Processes) -> None:
         )
 
 
-def _labelled(recipe: Recipe, data: Data, folder: RunFolder, processes: Processes) -> Data:
+def _labelled(recipe: Recipe, data: Datasets, folder: RunFolder, processes: Processes) -> Datasets:
     """The data with every audio-contribution label that voters can give."""
     if not recipe.contribution.voters:
         return data
     voters = open_voters(recipe, processes)
     summaries = {}
 
-    def vote(name: str, questions: list[Question]) -> list[Question]:
+    def vote(name: str, dataset: Dataset) -> Dataset:
         relabel = recipe.contribution.on_labelled == "relabel" and name == "train"
-        unlabelled = [q for q in questions if relabel or q.contribution is None]
+        unlabelled = [q for q in dataset if relabel or q.id not in dataset.contributions]
         if not unlabelled:
-            return questions
+            return dataset
         place = folder.path / "labels" / name
         labels = _vote(recipe, voters, unlabelled, place)
         summaries[name] = summarise(labels).to_dict()
-        measured = {question.id: question for question in labels.questions}
-        return [measured.get(question.id, question) for question in questions]
+        return replace(dataset, contributions={**dataset.contributions, **labels.contributions})
 
-    voted = Data(vote("train", data.train), {name: vote(name, qs) for name, qs in data.held_out.items()})
+    voted = Datasets(
+        vote("train", data.train), {name: vote(name, held) for name, held in data.held_out.items()}
+    )
     folder.write_json("labels.json", summaries)
     return voted
 
@@ -252,7 +245,7 @@ def _vote(recipe: Recipe, voters: Mapping[str, Voter], questions: Sequence[Quest
 
 
 def _evaluate_once(
-    recipe: Recipe, data: Data, folder: RunFolder, when: str, path: str, processes: Processes
+    recipe: Recipe, data: Datasets, folder: RunFolder, when: str, path: str, processes: Processes
 ) -> None:
     """Write evaluation/WHEN.json and the single answers, unless they are there."""
     if not data.held_out or processes.from_first((folder.path / "evaluation" / f"{when}.json").exists):
@@ -264,7 +257,7 @@ def _evaluate_once(
 
 def _evaluate_model(
     recipe: Recipe,
-    held_out: Mapping[str, list[Question]],
+    held_out: Mapping[str, Dataset],
     family: ModelFamily,
     label: str,
     processes: Processes = ALONE,
@@ -284,7 +277,7 @@ def _write_evaluations(results: Mapping[str, Evaluation], folder: Path, name: st
     write_json(folder / f"{name}.json", {held_out: result.to_dict() for held_out, result in results.items()})
 
 
-def _keep_samples(recipe: Recipe, stages: Sequence[Stage], data: Data, folder: RunFolder) -> None:
+def _keep_samples(recipe: Recipe, stages: Sequence[Stage], data: Datasets, folder: RunFolder) -> None:
     """Keep a few groups of the last RL step with their audio, for the page."""
     name = stage_names(stages)[-1]
     steps = [row["step"] for row in read_rows(folder.path / "metrics.jsonl") if row["stage"] == name]
@@ -295,7 +288,7 @@ def _keep_samples(recipe: Recipe, stages: Sequence[Stage], data: Data, folder: R
         name,
         steps[-1],  # a budget may have ended the stage early
         data.train,
-        lambda question: read_clip(question.audio_path, **limits),
+        lambda question: open_clip(question.clips[0], **limits),
         recipe.report.completions,
     )
 
@@ -308,14 +301,14 @@ def _report(folder: RunFolder) -> Path:
 # --- helpers -------------------------------------------------------------------------------------
 
 
-def _usable(recipe: Recipe, name: str, questions: list[Question]) -> list[Question]:
+def _usable(recipe: Recipe, name: str, questions: Sequence[Question]) -> Dataset:
     """The questions without the rows that cannot be used, which are refused or dropped with their number."""
-    found = audit(questions, **recipe.audio.model_dump())
+    audited = audit(questions, **recipe.audio.model_dump())
     if recipe.data.bad_rows == "refuse":
-        found.raise_if_unusable(name)
-    elif found.bad_rows:
-        logger.warning("%s: %d of %d rows left out", name, len(found.bad_rows), found.questions)
-    return found.without_bad_rows(questions)
+        audited.raise_if_unusable(name)
+    elif audited.bad_rows:
+        logger.warning("%s: %d of %d rows left out", name, len(audited.bad_rows), audited.questions)
+    return audited.without_bad_rows(questions)
 
 
 def _to_ask(recipe: Recipe, path: str) -> ModelFamily:
@@ -323,12 +316,14 @@ def _to_ask(recipe: Recipe, path: str) -> ModelFamily:
     return recipe.model(path=path, **({"lora_rank": 0} if "lora_rank" in recipe.model.options else {}))
 
 
-def _with_known_truth(questions: Sequence[Question]) -> list[Question]:
+def _with_known_truth(dataset: Dataset) -> Dataset:
     """Held-out questions labelled by the truth where it is known: weak if text alone suffices."""
-    return [
-        q if q.text_answerable is None else replace(q, contribution="weak" if q.text_answerable else "strong")
-        for q in questions
-    ]
+    truth = {
+        q.id: Contribution(q.id, "weak" if q.text_answerable else "strong", method="truth")
+        for q in dataset
+        if q.text_answerable is not None
+    }
+    return replace(dataset, contributions={**dataset.contributions, **truth})
 
 
 def _headline(folder: RunFolder, when: str) -> dict[str, Any] | None:

@@ -6,14 +6,14 @@ K tokens in the sampling support, T packed tokens, N target tokens.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, overload
 
 import numpy as np
 
-Contribution = Literal["weak", "strong"]
+ContributionLabel = Literal["weak", "strong"]
 StopReason = Literal["stop", "length"]
 
 
@@ -32,27 +32,146 @@ class Clip:
 
 
 @dataclass(frozen=True)
+class Choice:
+    """A question's answer is one of several options; equal texts stay different options."""
+
+    options: tuple[str, ...]
+    gold: int | None  # position of the right option; None: not published, or `answer` is none of the options
+    answer: str = ""  # the right answer as the data states it
+
+
+@dataclass(frozen=True)
+class OpenText:
+    """A question's answer is a text of its own; whoever scores it compares with this one."""
+
+    answer: str = ""  # empty: not published
+
+
+@dataclass(frozen=True)
+class Check:
+    """A question's answer is right where it passes a named rule, such as an instruction about its form."""
+
+    rule: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+Target = Choice | OpenText | Check
+
+
+@dataclass(frozen=True)
 class Question:
-    """One multiple-choice question about one clip; the gold answer is an option's text."""
+    """A question about no clip, one or several, and what makes an answer right.
+
+    `groups` says what the question belongs to, by name of the grouping (category, source, difficulty, ...):
+    tables have a line for every group. How much the audio contributes is measured, not a part of the
+    question: it is a `Contribution` with the question's id.
+    """
 
     id: str
     question: str
-    choices: tuple[str, ...]
-    answer: str
-    audio_path: Path
-    category: str = "unknown"  # AudioMCQ: sound, music, speech, temporal
-    source: str = "unknown"  # the dataset the item was made from
-    contribution: Contribution | None = None  # measured (or given) audio contribution
-    contribution_score: float | None = None
-    text_answerable: bool | None = None  # the truth, known in generated worlds only
-    mechanism: str | None = None  # why text suffices: "knowledge" or "logic"
+    clips: tuple[Path | Clip, ...]  # audio files to open, or samples
+    target: Target
+    groups: Mapping[str, str] = field(default_factory=dict)
+    text_answerable: bool | None = None  # whether the text gives the answer: known in generated worlds only
     cot: Mapping[str, str] = field(default_factory=dict)  # annotations: "structured", "simple", ...
     extra: Mapping[str, Any] = field(default_factory=dict)  # fields of the file that rlaudio does not use
 
+    @classmethod
+    def multiple_choice(
+        cls,
+        id: str,
+        question: str,
+        options: Sequence[str],
+        answer: str,
+        *clips: Path | Clip,
+        **fields: Any,
+    ) -> Question:
+        """A question whose right option is the first one with the text `answer`, if there is one."""
+        gold = options.index(answer) if answer in options else None
+        return cls(id, question, tuple(clips), Choice(tuple(options), gold, answer), **fields)
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The options; none where the target is not a choice."""
+        return self.target.options if isinstance(self.target, Choice) else ()
+
+    @property
+    def answer(self) -> str:
+        """The right answer's text; empty where it is not published or a rule decides."""
+        return "" if isinstance(self.target, Check) else self.target.answer
+
     @property
     def answer_index(self) -> int:
-        """Position of the gold answer among the choices."""
-        return self.choices.index(self.answer)
+        """Position of the right option. Raises ValueError where there is none."""
+        if not isinstance(self.target, Choice) or self.target.gold is None:
+            raise ValueError(f"question {self.id}: no option is known to be right; expected one")
+        return self.target.gold
+
+    @property
+    def clip_names(self) -> tuple[str, ...]:
+        """What tells the question's clips from others: their paths, or digests of samples."""
+        return tuple(clip.digest if isinstance(clip, Clip) else str(clip) for clip in self.clips)
+
+    def rotated(self, shift: int) -> Question:
+        """The question with its options moved `shift` places forward in a circle; the right one moves along.
+
+        Raises ValueError where the target is not a choice.
+        """
+        if not isinstance(self.target, Choice):
+            raise ValueError(f"question {self.id} has no options to reorder; expected a choice")
+        options, gold = self.target.options, self.target.gold
+        moved = None if gold is None else (gold - shift) % len(options)
+        return replace(
+            self, target=replace(self.target, options=options[shift:] + options[:shift], gold=moved)
+        )
+
+
+@dataclass(frozen=True)
+class Contribution:
+    """How much the audio contributes to one question's answer, and how that was found out."""
+
+    question_id: str
+    label: ContributionLabel
+    score: float | None = None  # 1 minus the share of right answers without the audio
+    interval: tuple[float, float] | None = None  # 95 %, of the score
+    method: str = "given"  # "given" by the data, "truth" of a generated world, or the rule of a vote
+    votes: Mapping[str, Any] = field(default_factory=dict)  # what every voter answered
+
+
+Contributions = Mapping[str, Contribution]  # by question id; questions without one are unlabelled
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset(Sequence[Question]):
+    """Questions in their order, and the audio contribution of those for which the data states it."""
+
+    questions: tuple[Question, ...]
+    contributions: Contributions = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.questions)
+
+    @overload
+    def __getitem__(self, index: int) -> Question: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Question]: ...
+
+    def __getitem__(self, index: int | slice) -> Question | Sequence[Question]:
+        return self.questions[index]
+
+    @classmethod
+    def of(cls, questions: Sequence[Question]) -> Dataset:
+        """What a data plug-in gave: a data set as it is, other questions without contribution."""
+        return questions if isinstance(questions, Dataset) else cls(tuple(questions))
+
+
+@dataclass(frozen=True)
+class Datasets:
+    """The questions of a run: those to train on, and held-out sets by name."""
+
+    train: Dataset
+    held_out: Mapping[str, Dataset]
 
 
 @dataclass(frozen=True, eq=False)

@@ -40,7 +40,7 @@ def tone(seconds: float, seed: int) -> Clip:
 
 def make_prompt(family: Qwen2_5Omni, seed: int, seconds: float = 0.7, words: int = 3) -> Prompt:
     """A prompt about a tone; prompts of different `words` differ in length."""
-    question = Question(
+    question = Question.multiple_choice(
         f"q{seed}", "What " + "sound " * words + "is it?", ("a", "b"), "a", Path(f"{seed}.wav")
     )
     return family.encode_prompt(question, "You listen.", question.question, tone(seconds, seed))

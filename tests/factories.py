@@ -9,7 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from rlaudio.types import Completion, Group, Prompt, Question, StopReason
+from rlaudio.types import (
+    Completion,
+    Contribution,
+    ContributionLabel,
+    Group,
+    Prompt,
+    Question,
+    StopReason,
+)
 
 STOP_TOKEN_ID = 0
 PIECES = re.compile(r"\s*</?\w+>|\s*\w+|\s*[^\w\s]|\s+$")  # every character falls in exactly one piece
@@ -21,18 +29,17 @@ def make_question(
     question: str = "Which animal is heard?",
     choices: tuple[str, ...] = ("a dog", "a cat", "a cow", "a bird"),
     answer: str | None = None,
-    audio_path: Path | str = "q1.wav",
+    clip: Path | str = "q1.wav",
     **fields: Any,
 ) -> Question:
     """A question whose answer is its first choice unless another is named."""
-    return Question(
-        id=id,
-        question=question,
-        choices=choices,
-        answer=choices[0] if answer is None else answer,
-        audio_path=Path(audio_path),
-        **fields,
-    )
+    right = choices[0] if answer is None else answer
+    return Question.multiple_choice(id, question, choices, right, Path(clip), **fields)
+
+
+def make_contributions(**labels: ContributionLabel) -> dict[str, Contribution]:
+    """Contributions by question id, `q1="weak"`."""
+    return {id: Contribution(id, label) for id, label in labels.items()}
 
 
 def make_completion(

@@ -14,7 +14,7 @@ from rlaudio.evaluation.accuracy import CONTROLS, AnswerRow, Evaluation
 from rlaudio.runs.files import write_rows
 from rlaudio.runs.folder import RunFolder
 from rlaudio.runs.summary import build_summary
-from rlaudio.types import Clip, Completion, Group, Prompt, Question, ScoredGroup
+from rlaudio.types import Clip, Completion, Contribution, Dataset, Group, Prompt, Question, ScoredGroup
 
 RECIPE = """\
 name: made_up_weak_to_strong
@@ -32,28 +32,32 @@ CATEGORIES = ("sound", "music", "speech", "temporal")
 HOSTILE = "<answer>a dog</answer><script>alert('model')</script> & <b>bold</b>"
 
 
-def made_up_questions(count: int, rng: np.random.Generator) -> list[Question]:
+def made_up_questions(count: int, rng: np.random.Generator) -> Dataset:
     """Questions of all types; the text of every other one gives its answer away."""
     questions = []
+    contributions = {}
     for number in range(count):
         choices = tuple(str(choice) for choice in rng.permutation(SOUNDS)[:4])
         questions.append(
-            Question(
-                id=f"q{number}",
-                question="Which of these can be heard after the second pause?",
-                choices=choices,
-                answer=choices[rng.integers(4)],
-                audio_path=Path(f"q{number}.wav"),
-                category=CATEGORIES[number % 4],
-                source=("generated", "recorded")[number % 3 == 0],
-                contribution="weak" if (number % 2 == 0) != (rng.random() < 0.08) else "strong",
+            Question.multiple_choice(
+                f"q{number}",
+                "Which of these can be heard after the second pause?",
+                choices,
+                choices[rng.integers(4)],
+                Path(f"q{number}.wav"),
+                groups={
+                    "category": CATEGORIES[number % 4],
+                    "source": ("generated", "recorded")[number % 3 == 0],
+                },
                 text_answerable=number % 2 == 0,
             )
         )
-    return questions
+        label = "weak" if (number % 2 == 0) != (rng.random() < 0.08) else "strong"
+        contributions[f"q{number}"] = Contribution(f"q{number}", label)
+    return Dataset(tuple(questions), contributions)
 
 
-def made_up_evaluation(questions: list[Question], skill: float, rng: np.random.Generator) -> Evaluation:
+def made_up_evaluation(questions: Dataset, skill: float, rng: np.random.Generator) -> Evaluation:
     """Answers of a model that hears with probability `skill`, and reads the text half as well."""
     rows = []
     for control in CONTROLS:
@@ -72,12 +76,13 @@ def made_up_evaluation(questions: list[Question], skill: float, rng: np.random.G
                     predicted=None if unparsed else predicted,
                     right=not unparsed and predicted == question.answer_index,
                     truncated=unparsed,
+                    contribution=questions.contributions[question.id].label,
                 )
             )
     return Evaluation(tuple(rows), "robust", resamples=200, seed=0)
 
 
-def made_up_labels(questions: list[Question], rng: np.random.Generator) -> Labels:
+def made_up_labels(questions: Dataset, rng: np.random.Generator) -> Labels:
     """Three voters that read the text well and otherwise guess."""
     truth = np.array([question.text_answerable for question in questions])
     right = rng.random((3, len(questions))) < np.where(truth, 0.88, 0.25)
@@ -123,7 +128,8 @@ def made_up_run(path: Path, *, sft_steps: int = 40, rl_steps: int = 100, finishe
     """A run folder at `path`: labels, base, SFT, GRPO and, if `finished`, the evaluation after it all."""
     rng = np.random.default_rng(0)
     train, test, speakers = (made_up_questions(count, rng) for count in (600, 400, 120))
-    speakers = [replace(question, source="new speakers") for question in speakers]
+    moved = (replace(q, groups={**q.groups, "source": "new speakers"}) for q in speakers)
+    speakers = replace(speakers, questions=tuple(moved))
     sets = {"test": test, "new_speakers": speakers}
     with RunFolder.create(path, RECIPE) as folder:
         labels = summarise(made_up_labels(train, rng))

@@ -52,7 +52,7 @@ def test_the_row_of_data_it_shows_is_read(tmp_path):
     (row,) = re.findall(r"^    (\{\"id\": .*\})$", README, re.MULTILINE)
     (tmp_path / "data.jsonl").write_text(row + "\n", encoding="utf-8")
     (question,) = audiomcq(path=tmp_path / "data.jsonl")
-    assert question.audio_path == tmp_path / "clips" / "dog.wav" and question.answer == "a dog"
+    assert question.clips[0] == tmp_path / "clips" / "dog.wav" and question.answer == "a dog"
 
 
 def test_the_plan_it_shows_is_what_the_command_prints():

@@ -9,8 +9,8 @@ import numpy as np
 import soundfile
 
 from rlaudio.prompts.builder import PromptBuilder
-from rlaudio.types import Clip, Prompt, Question
-from tests.factories import make_question
+from rlaudio.types import Clip, Dataset, Prompt, Question
+from tests.factories import make_contributions, make_question
 
 
 class WordFamily:
@@ -31,23 +31,26 @@ def word_prompts(**options) -> PromptBuilder:
     return PromptBuilder(WordFamily(), **options)
 
 
-def questions_on_disk(folder: Path, count: int, **fields) -> list[Question]:
-    """Questions q0, q1, ... with clips of 0.1 s, 0.2 s, ...; the gold answer moves through the options."""
+def questions_on_disk(folder: Path, count: int, labels=None, **fields) -> Dataset:
+    """Questions q0, q1, ... with clips of 0.1 s, 0.2 s, ...; the gold answer moves through the options.
+
+    `labels` are contributions by id, `fields` the other fields of every question.
+    """
     choices = ("a dog", "a cat", "a cow", "a bird")
     questions = []
     for number in range(count):
         path = folder / f"q{number}.wav"
         noise = np.random.default_rng(number).normal(scale=0.1, size=1600 * (number + 1))
         soundfile.write(path, noise.astype(np.float32), 16_000)
-        own = {name: values[number] for name, values in fields.items()}
+        fields_of_question = {name: values[number] for name, values in fields.items()}
         questions.append(
             make_question(
                 id=f"q{number}",
                 question=f"Who calls {number}?",
                 choices=choices,
                 answer=choices[number % 4],
-                audio_path=path,
-                **own,
+                clip=path,
+                **fields_of_question,
             )
         )
-    return questions
+    return Dataset(tuple(questions), make_contributions(**(labels or {})))

@@ -52,7 +52,9 @@ def rows_of_noise(family: Qwen2_5Omni, numbers: Iterable[int], new_tokens: int) 
     rows = []
     for number in numbers:
         rng = np.random.default_rng(number)
-        question = Question(f"noise-{number}", "What is heard?", ("a", "b"), "a", Path("noise.wav"))
+        question = Question.multiple_choice(
+            f"noise-{number}", "What is heard?", ("a", "b"), "a", Path("noise.wav")
+        )
         clip = Clip(noise(SECONDS, number), f"noise-{number}")
         branches = tuple(
             Branch(

@@ -12,6 +12,7 @@ from rlaudio.answers.normalising import normalise
 from rlaudio.answers.parsing import Parsed, Status, parse
 from rlaudio.answers.tags import (
     Span,
+    answer_block,
     answer_spans,
     sft_target,
     simple_analysis,
@@ -24,6 +25,7 @@ __all__ = [
     "Parsed",
     "Span",
     "Status",
+    "answer_block",
     "answer_spans",
     "exact_match",
     "extract_answer",

@@ -62,7 +62,7 @@ def sft_target(question: Question, kind: Literal["answer", "structured", "simple
     `structured` and `simple` put the question's annotation of that name into `<think>`.
     Raises ValueError for a question without it.
     """
-    answer = f"<answer>{question.answer}</answer>"
+    answer = answer_block(question.answer)
     if kind == "answer":
         return answer
     if kind not in question.cot:
@@ -76,6 +76,11 @@ def sft_target(question: Question, kind: Literal["answer", "structured", "simple
         stages = structured_stages(question.cot[kind])
         thought = "\n".join(f"<stage{n}>{stage}</stage{n}>" for n, stage in enumerate(stages, start=1))
     return f"<think>{thought}</think>\n{answer}"
+
+
+def answer_block(text: str) -> str:
+    """An answer in the tags that the paper's prompt asks for."""
+    return f"<answer>{text}</answer>"
 
 
 def structured_stages(text: str) -> list[str]:

@@ -31,7 +31,7 @@ def mismatch(questions: Sequence[Question], seed: int) -> list[int]:
     where one clip belongs to more than half of the questions.
     """
     generator = np.random.default_rng(seed)
-    clips = _numbered([str(question.audio_path) for question in questions])
+    clips = _numbered([" ".join(question.clip_names) for question in questions])
     answers = _numbered([question.answer.lower() for question in questions])
     lender = _borrow_across_clips(clips, generator)
     return _swap_equal_answers_away(lender.tolist(), clips.tolist(), answers.tolist(), generator)

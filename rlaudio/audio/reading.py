@@ -57,6 +57,23 @@ def read_clip(
     return clip_of(mono[:limit], truncated=is_longer)
 
 
+def open_clip(
+    clip: Path | Clip, *, max_seconds: float = 30.0, too_long: TooLong = "truncate", origin: str | None = None
+) -> Clip:
+    """A question's clip: a file read as `read_clip` does, or given samples under the same length policy."""
+    if isinstance(clip, Path):
+        return read_clip(clip, max_seconds=max_seconds, too_long=too_long, origin=origin)
+    limit = round(max_seconds * SAMPLE_RATE_HZ)
+    if len(clip.samples) <= limit:
+        return clip
+    if too_long == "refuse":
+        raise ValueError(
+            f"{origin or clip.digest}: {clip.seconds:.1f} s of samples, longer than audio.max_seconds = "
+            f'{max_seconds:g} s; raise it, remove the question or set audio.too_long to "truncate"'
+        )
+    return clip_of(clip.samples[:limit], truncated=True)
+
+
 def clip_of(samples: np.ndarray, *, truncated: bool = False) -> Clip:
     """A Clip of mono 16 kHz samples `[samples]`; equal samples give an equal digest on every machine."""
     samples = np.ascontiguousarray(samples, dtype=np.float32)

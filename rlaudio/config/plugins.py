@@ -46,7 +46,7 @@ KINDS = ("reward", *_PLACES)
 _GIVEN: Mapping[str, tuple[tuple[str, ...], ...]] = {  # positional parameters: what rlaudio hands over
     "reward": (("question", "completion"), ("group",)),
     "algorithm": ((),),
-    "curriculum": (("questions", "rng"),),
+    "curriculum": (("questions", "contributions", "rng"),),
     "model": ((),),
     "rollout": (("family",),),
     "data": ((),),

@@ -159,11 +159,11 @@ def summarise(labels: Labels) -> LabelSummary:
     unparsed = {name: _unparsed(labels, name) for name in votes.voters}
     for name, share in unparsed.items():
         warn_if_unparsed(f"voter {name}, in silence", share, "questions look strong that may not be")
-    known, truth = _truth(labels.asked)
+    known, truth = _truth(labels.questions)
     return LabelSummary(
         rule=rule.describe(len(votes.voters)),
         groups=tuple(
-            _group(labels, grouping, name, items) for grouping, name, items in _groups(labels.asked)
+            _group(labels, grouping, name, items) for grouping, name, items in _groups(labels.questions)
         ),
         unparsed=unparsed,
         fleiss_kappa=fleiss_kappa(votes.right),
@@ -180,19 +180,16 @@ def summarise(labels: Labels) -> LabelSummary:
 
 def _groups(questions: Sequence[Question]) -> Iterator[tuple[str, str, np.ndarray]]:
     """(grouping, name, [Q] bool: who belongs to it)."""
-    names = {
-        "all": np.array(["all"] * len(questions)),
-        "category": np.array([question.category for question in questions]),
-        "source": np.array([question.source for question in questions]),
-    }
-    for grouping, of_question in names.items():
-        for name in np.unique(of_question):
+    yield "all", "all", np.ones(len(questions), dtype=bool)
+    for grouping in dict.fromkeys(grouping for question in questions for grouping in question.groups):
+        of_question = np.array([question.groups.get(grouping, "") for question in questions])
+        for name in np.unique(of_question[of_question != ""]):
             yield grouping, str(name), of_question == name
 
 
 def _group(labels: Labels, grouping: str, name: str, items: np.ndarray) -> GroupLabels:
     votes, weak = labels.votes.of(items), labels.weak[items]
-    questions = [labels.asked[number] for number in np.flatnonzero(items)]
+    questions = [labels.questions[number] for number in np.flatnonzero(items)]
     known, truth = _truth(questions)
     of_known = [question for question, is_known in zip(questions, known, strict=True) if is_known]
     return GroupLabels(
@@ -222,7 +219,7 @@ def _floor(labels: Labels, questions: Sequence[Question]) -> float:
 def _unparsed(labels: Labels, voter: str) -> float:
     readings = [
         read_answer(text, variant, labels.rule.matcher)
-        for question, texts in zip(labels.asked, labels.answers[voter], strict=True)
+        for question, texts in zip(labels.questions, labels.answers[voter], strict=True)
         for text, variant in zip(texts, orders_of(question, len(texts)), strict=True)
     ]
     return float(np.mean([reading.index is None for reading in readings]))

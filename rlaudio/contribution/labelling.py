@@ -6,7 +6,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from rlaudio.answers import Mode, matches
 from rlaudio.contribution.voters import Silence, Voter, ask_in_silence, journal_path, orders_of
 from rlaudio.contribution.voting import Votes, is_weak
 from rlaudio.data.audiomcq import LABELS_FILE
-from rlaudio.types import GREEDY_ANSWER_TOKENS, Question
+from rlaudio.types import GREEDY_ANSWER_TOKENS, Contribution, Question
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Rule:
 class Labels:
     """The measured audio contribution of every question."""
 
-    asked: tuple[Question, ...]  # with the labels they had before
+    questions: tuple[Question, ...]
     answers: Mapping[str, Sequence[tuple[str, ...]]]  # voter -> question -> text under each option order
     votes: Votes
     rule: Rule
@@ -52,33 +52,37 @@ class Labels:
         return is_weak(self.votes.right, self.rule.threshold)
 
     @property
-    def questions(self) -> list[Question]:
-        """The questions with the measured label and score."""
-        return [
-            replace(question, contribution="weak" if weak else "strong", contribution_score=float(score))
-            for question, weak, score in zip(
-                self.asked, self.weak, self.votes.contribution_score, strict=True
-            )
-        ]
-
-    def rows(self) -> list[dict[str, Any]]:
-        """The lines of `labels.jsonl`: id, contribution, score, the rule and every voter's answers."""
+    def contributions(self) -> dict[str, Contribution]:
+        """What was measured, by question id."""
         rule = self.rule.describe(len(self.votes.voters))
-        return [
-            {
-                "id": question.id,
-                "contribution": question.contribution,
-                "score": question.contribution_score,
-                "rule": rule,
-                "votes": {
+        return {
+            question.id: Contribution(
+                question_id=question.id,
+                label="weak" if self.weak[number] else "strong",
+                score=float(self.votes.contribution_score[number]),
+                method=rule,
+                votes={
                     name: {
                         "success": float(self.votes.success[voter, number]),
                         "answers": list(self.answers[name][number]),
                     }
                     for voter, name in enumerate(self.votes.voters)
                 },
-            }
+            )
             for number, question in enumerate(self.questions)
+        }
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The lines of `labels.jsonl`: id, contribution, score, the rule and every voter's answers."""
+        return [
+            {
+                "id": measured.question_id,
+                "contribution": measured.label,
+                "score": measured.score,
+                "rule": measured.method,
+                "votes": measured.votes,
+            }
+            for measured in self.contributions.values()
         ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 from types import TracebackType
@@ -42,7 +42,7 @@ def folder_digest(folder: Path) -> str:
 def orders_of(question: Question, orders: int) -> Iterator[Question]:
     """The question under its first `orders` cyclic option orders (no more than it has options)."""
     for shift in range(min(orders, len(question.choices))):
-        yield replace(question, choices=question.choices[shift:] + question.choices[:shift])
+        yield question.rotated(shift)
 
 
 def ask_in_silence(

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from rlaudio.curricula.stage import Stage, random_split, with_contribution
-from rlaudio.types import Question
+from rlaudio.types import Contributions, Question
 
 
 def mixed_to_mixed(
     questions: Sequence[Question],
+    contributions: Contributions,
     rng: np.random.Generator,
     *,
     sft_epochs: float = 2.0,
@@ -18,6 +19,7 @@ def mixed_to_mixed(
     rl_steps: int = 1000,
 ) -> list[Stage]:
     """SFT on `sft_questions` drawn at random (default: as many as there are weak ones), RL on the rest."""
-    size = len(with_contribution(questions, "weak")) if sft_questions is None else sft_questions
-    mixed, rest = random_split(questions, size, rng)
+    if sft_questions is None:
+        sft_questions = len(with_contribution(questions, contributions, "weak"))
+    mixed, rest = random_split(questions, sft_questions, rng)
     return [Stage("sft", mixed, epochs=sft_epochs, steps=sft_steps), Stage("rl", rest, steps=rl_steps)]

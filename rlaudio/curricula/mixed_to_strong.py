@@ -5,11 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from rlaudio.curricula.stage import Stage, random_split, with_contribution
-from rlaudio.types import Question
+from rlaudio.types import Contributions, Question
 
 
 def mixed_to_strong(
     questions: Sequence[Question],
+    contributions: Contributions,
     rng: np.random.Generator,
     *,
     sft_epochs: float = 2.0,
@@ -21,9 +22,10 @@ def mixed_to_strong(
 
     By default the SFT set is as large as the set of weak questions, which is the paper's fixed SFT size.
     """
-    size = len(with_contribution(questions, "weak")) if sft_questions is None else sft_questions
-    mixed, rest = random_split(questions, size, rng)
+    if sft_questions is None:
+        sft_questions = len(with_contribution(questions, contributions, "weak"))
+    mixed, rest = random_split(questions, sft_questions, rng)
     return [
         Stage("sft", mixed, epochs=sft_epochs, steps=sft_steps),
-        Stage("rl", with_contribution(rest, "strong"), steps=rl_steps),
+        Stage("rl", with_contribution(rest, contributions, "strong"), steps=rl_steps),
     ]

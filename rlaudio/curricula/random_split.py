@@ -6,11 +6,12 @@ from typing import Literal
 import numpy as np
 
 from rlaudio.curricula.stage import Stage, with_contribution
-from rlaudio.types import Question
+from rlaudio.types import Contributions, Question
 
 
 def random_split(
     questions: Sequence[Question],
+    contributions: Contributions,
     rng: np.random.Generator,
     *,
     sft_epochs: float = 2.0,
@@ -25,10 +26,12 @@ def random_split(
     between types is not one of audio contribution. `within: all` keeps the sizes alone, which is
     mixed-to-mixed with its default SFT set. `sft_steps` overrules `sft_epochs`.
     """
-    weak = {question.id for question in with_contribution(questions, "weak")}
+    weak = {question.id for question in with_contribution(questions, contributions, "weak")}
     groups: dict[str, list[int]] = {}
     for place, question in enumerate(questions):
-        groups.setdefault(question.category if within == "category" else "all", []).append(place)
+        groups.setdefault(question.groups.get("category", "") if within == "category" else "all", []).append(
+            place
+        )
     first = np.zeros(len(questions), dtype=bool)
     for _, places in sorted(groups.items()):
         count = sum(questions[place].id in weak for place in places)

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from rlaudio.curricula.stage import Stage
-from rlaudio.types import Question
+from rlaudio.types import Contributions, Question
 
 
 def sft_only(
     questions: Sequence[Question],
+    contributions: Contributions,
     rng: np.random.Generator,
     *,
     sft_epochs: float = 2.0,

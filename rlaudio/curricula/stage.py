@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from rlaudio.types import Contribution, Question
+from rlaudio.types import ContributionLabel, Contributions, Question
 from rlaudio.utils.randomness import generator
 
 
@@ -48,15 +48,17 @@ class Stage:
         return drawn
 
 
-def with_contribution(questions: Sequence[Question], wanted: Contribution) -> tuple[Question, ...]:
-    """The questions labelled `wanted`. Raises ValueError where a question carries no label."""
-    unlabelled = [q.id for q in questions if q.contribution is None]
+def with_contribution(
+    questions: Sequence[Question], contributions: Contributions, wanted: ContributionLabel
+) -> tuple[Question, ...]:
+    """The questions labelled `wanted`. Raises ValueError where a question has no label."""
+    unlabelled = [q.id for q in questions if q.id not in contributions]
     if unlabelled:
         raise ValueError(
-            f"{len(unlabelled)} of {len(questions)} questions carry no audio-contribution label (first: "
+            f"{len(unlabelled)} of {len(questions)} questions have no audio-contribution label (first: "
             f"{unlabelled[0]}); expected weak or strong; name voters in the recipe or run 'rlaudio label'"
         )
-    return tuple(q for q in questions if q.contribution == wanted)
+    return tuple(q for q in questions if contributions[q.id].label == wanted)
 
 
 def random_split(

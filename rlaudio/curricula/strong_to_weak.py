@@ -5,11 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from rlaudio.curricula.stage import Stage, with_contribution
-from rlaudio.types import Question
+from rlaudio.types import Contributions, Question
 
 
 def strong_to_weak(
     questions: Sequence[Question],
+    contributions: Contributions,
     rng: np.random.Generator,
     *,
     sft_epochs: float = 2.0,
@@ -22,6 +23,8 @@ def strong_to_weak(
     overrules `sft_epochs`.
     """
     return [
-        Stage("sft", with_contribution(questions, "strong"), epochs=sft_epochs, steps=sft_steps),
-        Stage("rl", with_contribution(questions, "weak"), steps=rl_steps),
+        Stage(
+            "sft", with_contribution(questions, contributions, "strong"), epochs=sft_epochs, steps=sft_steps
+        ),
+        Stage("rl", with_contribution(questions, contributions, "weak"), steps=rl_steps),
     ]

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from rlaudio.curricula.stage import Stage, random_split, with_contribution
-from rlaudio.types import Question
+from rlaudio.types import Contributions, Question
 
 
 def weak_only(
     questions: Sequence[Question],
+    contributions: Contributions,
     rng: np.random.Generator,
     *,
     sft_epochs: float = 2.0,
@@ -24,6 +25,6 @@ def weak_only(
     and draw no stage more than once over, and the smaller sets do not show. RL on weak questions without
     a warm start is `{use: rl_only, on: weak}`. `sft_steps` overrules `sft_epochs`.
     """
-    weak = with_contribution(questions, "weak")
+    weak = with_contribution(questions, contributions, "weak")
     first, rest = random_split(weak, len(weak) // 2 if sft_questions is None else sft_questions, rng)
     return [Stage("sft", first, epochs=sft_epochs, steps=sft_steps), Stage("rl", rest, steps=rl_steps)]

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from rlaudio.curricula.stage import Stage, with_contribution
-from rlaudio.types import Question
+from rlaudio.types import Contributions, Question
 
 
 def weak_to_strong(
     questions: Sequence[Question],
+    contributions: Contributions,
     rng: np.random.Generator,
     *,
     sft_epochs: float = 2.0,
@@ -18,6 +19,6 @@ def weak_to_strong(
 ) -> list[Stage]:
     """SFT on all weak questions, RL on all strong ones. `sft_steps` overrules `sft_epochs`."""
     return [
-        Stage("sft", with_contribution(questions, "weak"), epochs=sft_epochs, steps=sft_steps),
-        Stage("rl", with_contribution(questions, "strong"), steps=rl_steps),
+        Stage("sft", with_contribution(questions, contributions, "weak"), epochs=sft_epochs, steps=sft_steps),
+        Stage("rl", with_contribution(questions, contributions, "strong"), steps=rl_steps),
     ]

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, cast, get_args
 
 from rlaudio.data.rows import JsonRow, read_rows
-from rlaudio.types import Contribution, Question
+from rlaudio.types import Contribution, ContributionLabel, Dataset, Question
 
 logger = logging.getLogger(__name__)
 
@@ -40,12 +40,13 @@ def audiomcq(
     question_type: str | None = None,
     cot_structured_key: str | None = None,
     cot_simple_key: str | None = None,
-) -> list[Question]:
+) -> Dataset:
     """The questions of a .jsonl or .json file, or of a dataset folder, in the order of the files.
 
     A folder is read as AudioMCQ publishes it: everything under `datasets/`, or else `data.jsonl`.
     `audio_path` fields are relative to `audio_root` (by default the folder of the data). Of the questions of
-    `question_type` (all types by default) the first `limit` come back. The names of the chain-of-thought
+    `question_type` (all types by default) the first `limit` come back, with the contribution that the data
+    states. The names of the chain-of-thought
     fields differ between releases: without `cot_structured_key` and `cot_simple_key` they are recognised by
     their tags. A `labels.jsonl` beside a data file is merged and goes before the file's own labels.
 
@@ -59,29 +60,38 @@ def audiomcq(
     named = ((cot_structured_key, "structured"), (cot_simple_key, "simple"))
     cot_keys = {key: kind for key, kind in named if key}
     of_type = (
-        question
-        for question in _questions(path, root, cot_keys)
-        if question_type in (None, question.category)
+        pair
+        for pair in _questions(path, root, cot_keys)
+        if question_type in (None, pair[0].groups["category"])
     )
-    questions = list(islice(of_type, limit))
-    if not questions:
-        types = sorted({question.category for question in _questions(path, root, cot_keys)})
+    pairs = list(islice(of_type, limit))
+    if not pairs:
+        types = sorted({question.groups["category"] for question, _ in _questions(path, root, cot_keys)})
         wanted = f"no questions of question_type {question_type!r}" if question_type else "no questions"
         raise ValueError(f"{path}: {wanted}; the types there are: {', '.join(types) or 'none, it is empty'}")
     for key, kind in cot_keys.items():
-        if not any(kind in question.cot for question in questions):
+        if not any(kind in question.cot for question, _ in pairs):
             raise ValueError(f"{path}: no row has a text in the field {key!r}; expected chains of thought")
-    return questions
+    contributions = {stated.question_id: stated for _, stated in pairs if stated}
+    return Dataset(tuple(question for question, _ in pairs), contributions)
 
 
 def write_audiomcq(questions: Iterable[Question], path: Path | str) -> None:
-    """Write a .jsonl file that `audiomcq` reads back; audio below its folder gets a relative path."""
+    """Write a .jsonl file that `audiomcq` reads back; audio below its folder gets a relative path.
+
+    The contributions of a `Dataset` are written with its questions. Raises ValueError for a question that is
+    not a choice about one audio file.
+    """
+    contributions = questions.contributions if isinstance(questions, Dataset) else {}
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".tmp")
     with temporary.open("w", encoding="utf-8") as file:
         for question in questions:
-            file.write(json.dumps(_fields(question, path.parent), ensure_ascii=False) + "\n")
+            file.write(
+                json.dumps(_fields(question, contributions.get(question.id), path.parent), ensure_ascii=False)
+                + "\n"
+            )
     temporary.replace(path)
 
 
@@ -107,50 +117,60 @@ def _data_files(path: Path) -> list[Path]:
     )
 
 
-def _questions(path: Path, root: Path, cot_keys: Mapping[str, str]) -> Iterator[Question]:
+def _questions(
+    path: Path, root: Path, cot_keys: Mapping[str, str]
+) -> Iterator[tuple[Question, Contribution | None]]:
     for file in _data_files(path):
         labels = _read_labels(file.parent / LABELS_FILE)
         for row in read_rows(file):
-            yield _question(row, root, cot_keys, labels)
+            question = _question(row, root, cot_keys)
+            yield question, _contribution(row, labels.get(question.id))
 
 
-def _question(
-    row: JsonRow, root: Path, cot_keys: Mapping[str, str], labels: Mapping[str, JsonRow]
-) -> Question:
-    identity = row.text("id")
-    label = labels.get(identity)
-    contribution = _contribution(row, "audio-contribution")
-    score = row.number("contribution_score")
+def _question(row: JsonRow, root: Path, cot_keys: Mapping[str, str]) -> Question:
     cot = _chains_of_thought(row.fields, cot_keys)
-    extra = {key: value for key, value in row.fields.items() if key not in _READ and key not in cot}
-    if label is not None:
-        contribution = _contribution(label, "contribution") or contribution
-        score = label.number("score") if "score" in label.fields else score
-        extra["votes"] = label.fields.get("votes", {})
-    return Question(
-        id=identity,
-        question=row.text("question", "question_text"),
-        choices=row.texts("choices", "multi_choice"),
-        answer=row.text("answer"),
-        audio_path=root / row.text("audio_path"),
-        category=row.text("question_type", default="unknown"),
-        source=row.text("source_dataset", default="unknown"),
-        contribution=contribution,
-        contribution_score=score,
+    groups = {
+        "category": row.text("question_type", default="unknown"),
+        "source": row.text("source_dataset", default="unknown"),
+    }
+    mechanism = row.text("mechanism", default="")
+    return Question.multiple_choice(
+        row.text("id"),
+        row.text("question", "question_text"),
+        row.texts("choices", "multi_choice"),
+        row.text("answer"),
+        root / row.text("audio_path"),
+        groups=groups | ({"mechanism": mechanism} if mechanism else {}),
         text_answerable=row.flag("text_answerable"),
-        mechanism=row.fields.get("mechanism"),
         cot=dict(cot.values()),
-        extra=extra,
+        extra={key: value for key, value in row.fields.items() if key not in _READ and key not in cot},
     )
 
 
-def _contribution(row: JsonRow, name: str) -> Contribution | None:
+def _contribution(row: JsonRow, measured: JsonRow | None) -> Contribution | None:
+    """What a labels file says of the question, or else the row itself."""
+    label, score = _label(row, "audio-contribution"), row.number("contribution_score")
+    if measured is None:
+        return Contribution(row.text("id"), label, score) if label else None
+    label = _label(measured, "contribution") or label
+    if label is None:
+        return None
+    return Contribution(
+        question_id=row.text("id"),
+        label=label,
+        score=measured.number("score") if "score" in measured.fields else score,
+        method=measured.text("rule", default="given"),
+        votes=measured.fields.get("votes", {}),
+    )
+
+
+def _label(row: JsonRow, name: str) -> ContributionLabel | None:
     value = row.fields.get(name)
     if value in (None, ""):
         return None
-    if value not in get_args(Contribution):
+    if value not in get_args(ContributionLabel):
         raise ValueError(f'{row.where}: "{name}" is {value!r}; expected "weak", "strong" or nothing')
-    return cast(Contribution, value)
+    return cast(ContributionLabel, value)
 
 
 def _chains_of_thought(fields: Mapping[str, Any], named: Mapping[str, str]) -> dict[str, tuple[str, str]]:
@@ -181,19 +201,24 @@ def _read_labels(path: Path) -> dict[str, JsonRow]:
     return labels
 
 
-def _fields(question: Question, folder: Path) -> dict[str, Any]:
+def _fields(question: Question, stated: Contribution | None, folder: Path) -> dict[str, Any]:
+    if len(question.clips) != 1 or not isinstance(question.clips[0], Path) or not question.choices:
+        raise ValueError(
+            f"question {question.id} has {len(question.clips)} clips and {len(question.choices)} options; "
+            "expected one audio file and options: AudioMCQ's format holds nothing else"
+        )
     fields = {
-        "source_dataset": question.source,
+        "source_dataset": question.groups.get("source"),
         "id": question.id,
-        "question_type": question.category,
-        "audio_path": _relative(question.audio_path, folder),
+        "question_type": question.groups.get("category"),
+        "audio_path": _relative(question.clips[0], folder),
         "question": question.question,
         "answer": question.answer,
         "choices": list(question.choices),
-        "audio-contribution": question.contribution,
-        "contribution_score": question.contribution_score,
+        "audio-contribution": stated.label if stated else None,
+        "contribution_score": stated.score if stated else None,
         "text_answerable": question.text_answerable,
-        "mechanism": question.mechanism,
+        "mechanism": question.groups.get("mechanism"),
     }
     cot = {key: question.cot[kind] for key, kind in _COT_KEYS.items() if kind in question.cot}
     return {key: value for key, value in fields.items() if value is not None} | cot | dict(question.extra)

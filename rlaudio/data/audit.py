@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rlaudio.audio.reading import TooLong, clip_seconds, read_clip
-from rlaudio.types import Question
+from rlaudio.audio.reading import TooLong, clip_seconds, open_clip
+from rlaudio.types import Choice, Clip, Contributions, Dataset, Question
 from rlaudio.utils.text_table import counted
 
 _EXAMPLES = 5
@@ -32,8 +32,7 @@ class Audit:
     clips: int
     seconds: float  # of readable audio, each clip once
     longer_than_limit: int  # clips that the length policy cuts (or refuses)
-    by_category: Mapping[str, int]
-    by_source: Mapping[str, int]
+    by_group: Mapping[str, Mapping[str, int]]  # grouping (category, source, ...) -> name -> questions
     by_contribution: Mapping[str, int]  # weak, strong, unlabelled
     gold_positions: tuple[int, ...]  # how often the gold answer is option 1, 2, ...
     bad_rows: tuple[BadRow, ...]
@@ -42,10 +41,11 @@ class Audit:
     def usable(self) -> bool:
         return not self.bad_rows
 
-    def without_bad_rows(self, questions: Sequence[Question]) -> list[Question]:
+    def without_bad_rows(self, questions: Sequence[Question]) -> Dataset:
         """Of the audited questions those that can be used."""
         bad = {row.index for row in self.bad_rows}
-        return [question for index, question in enumerate(questions) if index not in bad]
+        usable = tuple(question for index, question in enumerate(questions) if index not in bad)
+        return Dataset(usable, Dataset.of(questions).contributions)
 
     def raise_if_unusable(self, name: str = "data") -> None:
         """Raise ValueError with the number of bad rows of each kind and a few examples, if there are any."""
@@ -72,8 +72,7 @@ class Audit:
             *(
                 f"{name}: " + ", ".join(f"{key} {count}" for key, count in counts.items())
                 for name, counts in (
-                    ("type", self.by_category),
-                    ("source", self.by_source),
+                    *self.by_group.items(),
                     ("audio contribution", self.by_contribution),
                 )
             ),
@@ -94,7 +93,8 @@ def audit(
     Of the audio only headers are read, each clip once; `decode` decodes up to `max_seconds` of each, which
     also finds damaged data and NaN. A clip above `max_seconds` is a bad row where `too_long` is "refuse".
     """
-    clips = {path: _inspect(path, max_seconds, too_long, decode) for path in _paths(questions)}
+    contributions = Dataset.of(questions).contributions
+    clips = {clip: _inspect(clip, max_seconds, too_long, decode) for clip in _clips(questions)}
     first_of_id: dict[str, int] = {}
     bad_rows = []
     for index, question in enumerate(questions):
@@ -102,16 +102,15 @@ def audit(
         if first != index:
             reason = f"this id stands at rows {first + 1} and {index + 1}; expected different ids"
             bad_rows.append(BadRow(index, question.id, "duplicate id", reason))
-        found = [*_problems(question), clips[question.audio_path].problem]
-        bad_rows += [BadRow(index, question.id, *problem) for problem in found if problem]
+        problems = [*_problems(question), *(clips[clip].problem for clip in question.clips)]
+        bad_rows += [BadRow(index, question.id, *problem) for problem in problems if problem]
     return Audit(
         questions=len(questions),
         clips=len(clips),
         seconds=sum(clip.seconds for clip in clips.values()),
         longer_than_limit=sum(clip.seconds > max_seconds for clip in clips.values()),
-        by_category=_counted(question.category for question in questions),
-        by_source=_counted(question.source for question in questions),
-        by_contribution=_counted(question.contribution or "unlabelled" for question in questions),
+        by_group=_by_group(questions),
+        by_contribution=_counted(_label(question, contributions) for question in questions),
         gold_positions=_gold_positions(questions),
         bad_rows=tuple(bad_rows),
     )
@@ -123,11 +122,11 @@ class _Inspected:
     problem: tuple[str, str] | None = None  # kind, reason
 
 
-def _inspect(path: Path, max_seconds: float, too_long: TooLong, decode: bool) -> _Inspected:
+def _inspect(clip: Path | Clip, max_seconds: float, too_long: TooLong, decode: bool) -> _Inspected:
     try:
-        seconds = clip_seconds(path)
+        seconds = clip.seconds if isinstance(clip, Clip) else clip_seconds(clip)
         if decode or (seconds > max_seconds and too_long == "refuse"):
-            read_clip(path, max_seconds=max_seconds, too_long=too_long)
+            open_clip(clip, max_seconds=max_seconds, too_long=too_long)
     except FileNotFoundError as error:
         return _Inspected(0.0, ("missing audio", str(error)))
     except ValueError as error:
@@ -138,8 +137,12 @@ def _inspect(path: Path, max_seconds: float, too_long: TooLong, decode: bool) ->
 def _problems(question: Question) -> list[tuple[str, str]]:
     """Kind and reason of everything that is wrong with the text of a question."""
     problems = []
+    if not question.question.strip():
+        problems.append(("empty text", f"question {question.question!r}; expected a text"))
+    if not isinstance(question.target, Choice):
+        return problems
     choices = list(question.choices)
-    if question.answer not in choices:
+    if question.target.gold is None:
         reason = f"answer {question.answer!r} is none of {choices}; expected the text of a choice"
         problems.append(("answer not among the choices", reason))
     if len(choices) < 2:
@@ -149,13 +152,25 @@ def _problems(question: Question) -> list[tuple[str, str]]:
     twice = [choice for choice, count in counts.items() if count > 1]
     if twice:
         problems.append(("duplicate choices", f"{twice[0]!r} stands more than once in {choices}"))
-    if not question.question.strip() or not all(counts):
-        problems.append(("empty text", f"question {question.question!r} with choices {choices}"))
+    if not all(counts):
+        problems.append(("empty text", f"one of the choices {choices} is empty"))
     return problems
 
 
-def _paths(questions: Sequence[Question]) -> list[Path]:
-    return list(dict.fromkeys(question.audio_path for question in questions))
+def _clips(questions: Sequence[Question]) -> list[Path | Clip]:
+    return list(dict.fromkeys(clip for question in questions for clip in question.clips))
+
+
+def _label(question: Question, contributions: Contributions) -> str:
+    return contributions[question.id].label if question.id in contributions else "unlabelled"
+
+
+def _by_group(questions: Sequence[Question]) -> dict[str, dict[str, int]]:
+    groupings = dict.fromkeys(grouping for question in questions for grouping in question.groups)
+    return {
+        grouping: _counted(q.groups[grouping] for q in questions if grouping in q.groups)
+        for grouping in groupings
+    }
 
 
 def _counted(values: Iterable[str]) -> dict[str, int]:
@@ -163,5 +178,6 @@ def _counted(values: Iterable[str]) -> dict[str, int]:
 
 
 def _gold_positions(questions: Sequence[Question]) -> tuple[int, ...]:
-    positions = [question.answer_index for question in questions if question.answer in question.choices]
+    targets = [question.target for question in questions if isinstance(question.target, Choice)]
+    positions = [target.gold for target in targets if target.gold is not None]
     return tuple(positions.count(position) for position in range(max(positions, default=-1) + 1))

@@ -6,35 +6,36 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from rlaudio.audio.reading import SAMPLE_RATE_HZ, clip_seconds, read_clip
-from rlaudio.types import Question
+from rlaudio.audio.reading import SAMPLE_RATE_HZ, clip_seconds, open_clip
+from rlaudio.types import Clip, Question
 
 
-def clip_digests(paths: Iterable[Path], *, max_seconds: float = 30.0) -> dict[Path, str]:
+def clip_digests(clips: Iterable[Path | Clip], *, max_seconds: float = 30.0) -> dict[Path | Clip, str]:
     """The digest of the decoded audio of every clip, up to `max_seconds`; equal audio, equal digest."""
-    unique = list(dict.fromkeys(paths))
+    unique = list(dict.fromkeys(clips))
     with ThreadPoolExecutor() as pool:  # decoding and resampling release the interpreter lock
-        clips = pool.map(lambda path: read_clip(path, max_seconds=max_seconds).digest, unique)
-        return dict(zip(unique, clips, strict=True))
+        digests = pool.map(lambda clip: open_clip(clip, max_seconds=max_seconds).digest, unique)
+        return dict(zip(unique, digests, strict=True))
 
 
 def shared_clips(
     left: Sequence[Question], right: Sequence[Question], *, max_seconds: float = 30.0
-) -> list[tuple[Path, Path]]:
-    """Pairs of files, one of each set, whose first `max_seconds` decode to the same audio.
+) -> list[tuple[Path | Clip, Path | Clip]]:
+    """Pairs of clips, one of each set, whose first `max_seconds` decode to the same audio.
 
     Only clips whose length occurs on both sides are decoded: audio of another length cannot be equal.
     """
-    lengths = {
-        path: _length_in_samples(path, max_seconds) for path in {q.audio_path for q in (*left, *right)}
-    }
-    on_left = {lengths[question.audio_path] for question in left}
-    on_right = {lengths[question.audio_path] for question in right}
-    suspects = [path for path, length in lengths.items() if length in on_left and length in on_right]
+    left_clips, right_clips = _clips(left), _clips(right)
+    lengths = {clip: _length_in_samples(clip, max_seconds) for clip in {*left_clips, *right_clips}}
+    shared_lengths = {lengths[clip] for clip in left_clips} & {lengths[clip] for clip in right_clips}
+    suspects = [clip for clip, length in lengths.items() if length in shared_lengths]
     digests = clip_digests(suspects, max_seconds=max_seconds)
-    by_digest = {digests[q.audio_path]: q.audio_path for q in left if q.audio_path in digests}
-    paths_on_right = dict.fromkeys(q.audio_path for q in right if q.audio_path in digests)
-    return [(by_digest[digests[path]], path) for path in paths_on_right if digests[path] in by_digest]
+    by_digest = {digests[clip]: clip for clip in left_clips if clip in digests}
+    return [
+        (by_digest[digests[clip]], clip)
+        for clip in right_clips
+        if clip in digests and digests[clip] in by_digest
+    ]
 
 
 def check_disjoint(
@@ -47,12 +48,22 @@ def check_disjoint(
     """Raise ValueError, naming a few files, if any clip of `test` is heard in `train` as well."""
     shared = shared_clips(train, test, max_seconds=max_seconds)
     if shared:
-        examples = "".join(f"\n  {left} = {right}" for left, right in shared[:5])
+        examples = "".join(f"\n  {_name(left)} = {_name(right)}" for left, right in shared[:5])
         raise ValueError(
             f"{len(shared)} clips of {names[1]} are in {names[0]} too (same decoded audio); remove them from "
             f"one of the two, or set data.clips_disjoint to false if that is meant:{examples}"
         )
 
 
-def _length_in_samples(path: Path, max_seconds: float) -> int:
-    return round(min(clip_seconds(path), max_seconds) * SAMPLE_RATE_HZ)
+def _clips(questions: Sequence[Question]) -> list[Path | Clip]:
+    """Every clip of the questions, each once."""
+    return list(dict.fromkeys(clip for question in questions for clip in question.clips))
+
+
+def _length_in_samples(clip: Path | Clip, max_seconds: float) -> int:
+    seconds = clip.seconds if isinstance(clip, Clip) else clip_seconds(clip)
+    return round(min(seconds, max_seconds) * SAMPLE_RATE_HZ)
+
+
+def _name(clip: Path | Clip) -> str:
+    return f"samples {clip.digest}" if isinstance(clip, Clip) else str(clip)

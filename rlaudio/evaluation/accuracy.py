@@ -6,7 +6,7 @@ question. What counts as right is decided by `rlaudio.answers`, as in the reward
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -23,22 +23,14 @@ from rlaudio.evaluation.statistics import (
 )
 from rlaudio.prompts.builder import Control, PromptBuilder
 from rlaudio.rollout.worker import RolloutWorker
-from rlaudio.types import GREEDY_ANSWER_TOKENS, Question, greedy
+from rlaudio.types import GREEDY_ANSWER_TOKENS, ContributionLabel, Dataset, Question, greedy
 from rlaudio.utils.processes import ALONE, Processes
 from rlaudio.utils.progress import progress
 from rlaudio.utils.text_table import percent, text_table
 
 CONTROLS: tuple[Control, ...] = ("audio", "silence", "mismatch")
 
-# A question stands in one group of each grouping, or in none where the fact is not known.
-GROUPINGS: Mapping[str, Callable[[Question], str | None]] = {
-    "all": lambda question: "all",
-    "category": lambda question: question.category,
-    "source": lambda question: question.source,
-    "contribution": lambda question: question.contribution,
-    "truth": lambda question: _truth(question.text_answerable),
-    "source_truth": lambda question: _source_truth(question),
-}
+TRUTHS = {True: "text-answerable", False: "audio-only"}  # names of the groups of the grouping "truth"
 
 
 @dataclass(frozen=True)
@@ -53,6 +45,19 @@ class AnswerRow:
     predicted: int | None  # position of the option that the text names
     right: bool
     truncated: bool  # stopped by the token limit
+    contribution: ContributionLabel | None = None
+
+    @property
+    def groups(self) -> dict[str, str]:
+        """The name of the row's group in every grouping; a grouping is left out where it is not known."""
+        names = {"all": "all", **self.question.groups}
+        if self.contribution:
+            names["contribution"] = self.contribution
+        if self.question.text_answerable is not None:
+            truth = names["truth"] = TRUTHS[self.question.text_answerable]
+            if "source" in names:
+                names["source_truth"] = f"{names['source']}, {truth}"
+        return names
 
     @property
     def unparsed(self) -> bool:
@@ -66,9 +71,8 @@ class AnswerRow:
             "id": question.id,
             "control": self.control,
             "heard": self.heard,
-            "category": question.category,
-            "source": question.source,
-            "contribution": question.contribution,
+            "groups": dict(question.groups),
+            "contribution": self.contribution,
             "text_answerable": question.text_answerable,
             "choices": list(question.choices),
             "answer": question.answer,
@@ -105,7 +109,7 @@ class Difference:
 class GroupScores:
     """One line of the table: a group of questions under every control."""
 
-    grouping: str  # a key of GROUPINGS
+    grouping: str  # "all", one of the questions' groups, "contribution", "truth" or "source_truth"
     name: str
     questions: int
     chance: float
@@ -144,9 +148,7 @@ class Evaluation:
     def accuracy(self, control: Control, grouping: str = "all", name: str = "all") -> float | None:
         """Accuracy of one group under one control; None where it has no questions."""
         right = [
-            row.right
-            for row in self.rows
-            if row.control == control and GROUPINGS[grouping](row.question) == name
+            row.right for row in self.rows if row.control == control and row.groups.get(grouping) == name
         ]
         return float(np.mean(right)) if right else None
 
@@ -175,9 +177,9 @@ class Evaluation:
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but the single answers, as JSON: `tables[grouping][name]` and the baselines."""
-        tables: dict[str, dict[str, Any]] = {grouping: {} for grouping in GROUPINGS}
+        tables: dict[str, dict[str, Any]] = {}
         for group in self.groups():
-            tables[group.grouping][group.name] = group.to_dict()
+            tables.setdefault(group.grouping, {})[group.name] = group.to_dict()
         return {
             "matcher": self.matcher,
             "resamples": self.resamples,
@@ -281,10 +283,12 @@ def compare(
     if [q.id for q in before.questions] != [q.id for q in after.questions]:
         raise ValueError("the two evaluations asked different questions; evaluate both on the same set")
     earlier = {row.question.id: row for row in before.rows if row.control == control}
-    changes: dict[str, dict[str, Difference]] = {grouping: {} for grouping in GROUPINGS}
+    changes: dict[str, dict[str, Difference]] = {}
     for grouping, name, rows in _grouped(after.rows):
         paired = [earlier[row.question.id] for row in rows[control]]
-        changes[grouping][name] = _difference(rows[control], paired, after.resamples, after.seed)
+        changes.setdefault(grouping, {})[name] = _difference(
+            rows[control], paired, after.resamples, after.seed
+        )
     return changes
 
 
@@ -300,6 +304,7 @@ def _answers(
     processes: Processes,
 ) -> Iterator[AnswerRow]:
     own = processes.share(questions)
+    contributions = Dataset.of(questions).contributions
     for control in controls:
         partners = list(questions)
         if control == "mismatch":
@@ -322,17 +327,17 @@ def _answers(
                     predicted=named.index,
                     right=matches(completion.text, question, matcher),
                     truncated=completion.stop_reason == "length",
+                    contribution=contributions[question.id].label if question.id in contributions else None,
                 )
 
 
 def _grouped(rows: Sequence[AnswerRow]) -> Iterator[tuple[str, str, dict[Control, list[AnswerRow]]]]:
     """(grouping, name, {control: rows}) of every group that has questions, names in order."""
-    for grouping, name_of in GROUPINGS.items():
+    for grouping in dict.fromkeys(grouping for row in rows for grouping in row.groups):
         groups: dict[str, dict[Control, list[AnswerRow]]] = {}
         for row in rows:
-            name = name_of(row.question)
-            if name is not None:
-                groups.setdefault(name, {}).setdefault(row.control, []).append(row)
+            if grouping in row.groups:
+                groups.setdefault(row.groups[grouping], {}).setdefault(row.control, []).append(row)
         for name in sorted(groups):
             yield grouping, name, groups[name]
 
@@ -348,15 +353,6 @@ def _difference(
 
 def _right(rows: Sequence[AnswerRow]) -> np.ndarray:
     return np.array([row.right for row in rows], dtype=bool)  # [N]
-
-
-def _source_truth(question: Question) -> str | None:
-    truth = _truth(question.text_answerable)
-    return truth and f"{question.source}, {truth}"
-
-
-def _truth(text_answerable: bool | None) -> str | None:
-    return {None: None, True: "text-answerable", False: "audio-only"}[text_answerable]
 
 
 def _table_line(group: GroupScores) -> list[str]:

@@ -27,7 +27,7 @@ from rlaudio.planning.seconds import Phase
 from rlaudio.planning.tokens import Attention, StepTokens
 from rlaudio.prompts.builder import render_user_text
 from rlaudio.training.policy import NARROW_SUPPORT
-from rlaudio.types import Question
+from rlaudio.types import Contribution, Question
 from rlaudio.utils.randomness import generator
 
 CHARACTERS_PER_TOKEN = 4  # of English, where there is no tokenizer to ask
@@ -242,7 +242,12 @@ class _Planner:
 
     def _stages(self) -> list[Stage]:
         """The curriculum's stages on stand-in questions, half of them weak and half strong."""
-        return self.recipe.curriculum(list(_STAND_INS), generator(self.recipe.seed, "curriculum"))
+        contributions = {
+            q.id: Contribution(q.id, "strong" if n % 2 else "weak") for n, q in enumerate(_STAND_INS)
+        }
+        return self.recipe.curriculum(
+            list(_STAND_INS), contributions, generator(self.recipe.seed, "curriculum")
+        )
 
     # --- stages --------------------------------------------------------------------------------------
 
@@ -464,13 +469,12 @@ class _Planner:
 
 # An ordinary item of AudioMCQ's kind, as often as a curriculum may want to part them.
 _STAND_INS = tuple(
-    Question(
-        id=f"stand-in-{number}",
-        question="Which sound follows right after the door is closed in the recording?",
-        choices=("A dog barking twice", "Footsteps on gravel", "A car engine starting", "Someone laughing"),
-        answer="Footsteps on gravel",
-        audio_path=Path(f"stand-in-{number}.wav"),
-        contribution=("weak", "strong")[number % 2],
+    Question.multiple_choice(
+        f"stand-in-{number}",
+        "Which sound follows right after the door is closed in the recording?",
+        ("A dog barking twice", "Footsteps on gravel", "A car engine starting", "Someone laughing"),
+        "Footsteps on gravel",
+        Path(f"stand-in-{number}.wav"),
         cot={"structured": "<stage1>a</stage1><stage2>b</stage2><stage3>c</stage3>", "simple": "a"},
     )
     for number in range(64)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 from typing import Literal, Protocol
 
 from rlaudio.audio.controls import silence
-from rlaudio.audio.reading import TooLong, read_clip
+from rlaudio.audio.reading import TooLong, open_clip
 from rlaudio.config.recipe import Recipe
 from rlaudio.types import Clip, Prompt, Question
 
@@ -66,7 +65,7 @@ class PromptBuilder:
         self.system = system
         self.max_seconds = max_seconds
         self.too_long = too_long
-        self._truncated: set[Path] = set()
+        self._truncated: set[str] = set()
 
     @property
     def truncated_clips(self) -> int:
@@ -112,16 +111,15 @@ class PromptBuilder:
         raise ValueError(f"control is {control!r}; expected audio, silence or mismatch")
 
     def _read(self, question: Question) -> Clip:
-        clip = read_clip(
-            question.audio_path,
-            max_seconds=self.max_seconds,
-            too_long=self.too_long,
-            origin=f"question {question.id}",
+        (clip,) = question.clips
+        opened = open_clip(
+            clip, max_seconds=self.max_seconds, too_long=self.too_long, origin=f"question {question.id}"
         )
-        if clip.truncated and question.audio_path not in self._truncated:
-            self._truncated.add(question.audio_path)
-            logger.info("question %s: %s cut to %g s", question.id, question.audio_path, self.max_seconds)
-        return clip
+        (name,) = question.clip_names
+        if opened.truncated and name not in self._truncated:
+            self._truncated.add(name)
+            logger.info("question %s: %s cut to %g s", question.id, name, self.max_seconds)
+        return opened
 
 
 def prompts_for(recipe: Recipe, family: PromptMaker) -> PromptBuilder:

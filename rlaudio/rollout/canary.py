@@ -10,7 +10,6 @@ cache, nothing shared. An error that moves them by less than the tolerance stays
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -140,7 +139,7 @@ def _suspects(wrong: Sequence[str]) -> str:
 
 
 def _question(name: str) -> Question:
-    return Question(name, COUNTING, ("61", "62"), "61", audio_path=Path(name))
+    return Question.multiple_choice(name, COUNTING, ("61", "62"), "61")
 
 
 def _clip(name: str, samples: np.ndarray) -> Clip:

@@ -35,7 +35,7 @@ import soundfile
 from rlaudio.runs.files import append_row, read_rows, unfinished, write_json, write_rows, write_text
 from rlaudio.runs.metrics import split_wall_clock
 from rlaudio.runs.versions import versions
-from rlaudio.types import Clip, Question, ScoredGroup
+from rlaudio.types import Choice, Clip, Dataset, Question, ScoredGroup
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -163,7 +163,7 @@ class RunFolder:
         self,
         stage: str,
         step: int,
-        questions: Iterable[Question],
+        questions: Dataset,
         read: Callable[[Question], Clip],
         most: int,
     ) -> None:
@@ -183,7 +183,10 @@ class RunFolder:
             clip = read(question)
             audio = f"{clip.digest}.flac"
             soundfile.write(folder / audio, clip.samples, clip.sample_rate_hz, subtype="PCM_16")
-            samples.append(_sample(question, rows) | {"audio": audio})
+            label = (
+                questions.contributions[question_id].label if question_id in questions.contributions else None
+            )
+            samples.append(_sample(question, rows) | {"contribution": label, "audio": audio})
             writer.add_audio(
                 f"completion/{number}", clip.samples[None], step, sample_rate=clip.sample_rate_hz
             )
@@ -236,7 +239,7 @@ class FollowedFolder(RunFolder):
         self,
         stage: str,
         step: int,
-        questions: Iterable[Question],
+        questions: Dataset,
         read: Callable[[Question], Clip],
         most: int,
     ) -> None:
@@ -330,10 +333,9 @@ def _sample(question: Question, rows: Sequence[Json]) -> Json:
         "question_id": question.id,
         "question": question.question,
         "choices": question.choices,
+        "gold": question.target.gold if isinstance(question.target, Choice) else None,
         "answer": question.answer,
-        "category": question.category,
-        "source": question.source,
-        "contribution": question.contribution,
+        "groups": dict(question.groups),
         "completions": [
             {name: row[name] for name in ("text", "stop_reason", "rewards", "total")}
             | {"tokens": len(row["token_ids"])}
@@ -344,7 +346,8 @@ def _sample(question: Question, rows: Sequence[Json]) -> Json:
 
 def _as_markdown(question: Question, row: Json) -> str:
     """Question, choices and completion; indented, because Markdown leaves indented text as it is."""
-    choices = [("* " if choice == question.answer else "- ") + choice for choice in question.choices]
+    gold = question.target.gold if isinstance(question.target, Choice) else None
+    choices = [("* " if n == gold else "- ") + choice for n, choice in enumerate(question.choices)]
     total = "none" if row["total"] is None else f"{row['total']:g}"
     lines = [question.question, *choices, "", *row["text"].splitlines(), "", f"total reward {total}"]
     return "\n".join("    " + line for line in lines)

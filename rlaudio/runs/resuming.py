@@ -17,7 +17,7 @@ from rlaudio.config.recipe import Recipe, load_recipe
 from rlaudio.runs.files import read_json
 from rlaudio.runs.folder import DATA, PLUGINS, VERSIONS, RunFolder
 from rlaudio.runs.versions import versions
-from rlaudio.types import Question
+from rlaudio.types import Clip, Contribution, Dataset, Question
 
 logger = logging.getLogger(__name__)
 
@@ -72,7 +72,8 @@ def check_data(folder: RunFolder, sets: Mapping[str, Sequence[Question]]) -> Non
 
 def describe_questions(questions: Sequence[Question]) -> dict[str, Any]:
     """What data.json says of a set: how many rows, a digest over all, and a short one of every row."""
-    texts = [_digest(_question_facts(question)) for question in questions]
+    contributions = Dataset.of(questions).contributions
+    texts = [_digest(_question_facts(question, contributions.get(question.id))) for question in questions]
     audio = [_digest(facts) for facts in _audio_facts(questions)]
     return {
         "rows": len(questions),
@@ -195,18 +196,22 @@ def _pieces(digests: str) -> list[str]:
     return [digests[start : start + _DIGITS] for start in range(0, len(digests), _DIGITS)]
 
 
-def _question_facts(question: Question) -> dict[str, Any]:
-    return {name: value for name, value in vars(question).items() if name != "audio_path"}
+def _question_facts(question: Question, stated: Contribution | None) -> dict[str, Any]:
+    facts = {name: value for name, value in vars(question).items() if name != "clips"}
+    return facts | {"contribution": stated and vars(stated)}
 
 
 def _audio_facts(questions: Sequence[Question]) -> Iterator[tuple[str, int]]:
     """Name and bytes of every question's audio file: a folder may move, its files may not change."""
     sizes: dict[Path, int] = {}
     for question in questions:
-        path = Path(question.audio_path)
-        if path not in sizes:
-            sizes[path] = path.stat().st_size
-        yield path.name, sizes[path]
+        for clip in question.clips:
+            if isinstance(clip, Clip):
+                yield clip.digest, clip.samples.nbytes
+                continue
+            if clip not in sizes:
+                sizes[clip] = clip.stat().st_size
+            yield clip.name, sizes[clip]
 
 
 def _file_digest(file: Path) -> str | None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from rlaudio.algorithms.dry_run import rehearse
 from rlaudio.algorithms.sft import SFT
-from rlaudio.answers import sft_target
+from rlaudio.answers import answer_block, sft_target
 from rlaudio.config.plugins import Bound
 from rlaudio.config.recipe import Recipe
 from rlaudio.curricula.stage import Stage
@@ -27,7 +27,7 @@ from rlaudio.training.loop import StageSetup
 from rlaudio.training.policy import Distribution
 from rlaudio.training.signals import ContributionEstimator, OptionProbabilities, SilentRollouts
 from rlaudio.training.strategies.strategy import OptimizerSettings
-from rlaudio.types import Contribution, Group, Question, SamplingParams, ScoredGroup
+from rlaudio.types import Contribution, Dataset, Group, Question, SamplingParams, ScoredGroup
 from rlaudio.utils.processes import ALONE, Processes
 from rlaudio.utils.randomness import generator
 
@@ -42,11 +42,9 @@ def check_stages_can_train(
     The curriculum is tried on the questions with stand-in labels where they have none yet.
     Raises ValueError.
     """
-    stand_ins: tuple[Contribution, ...] = ("weak", "strong")
-    labelled = [
-        q if q.contribution else replace(q, contribution=stand_ins[n % 2]) for n, q in enumerate(questions)
-    ]
-    for stage in recipe.curriculum(labelled, generator(recipe.seed, "curriculum")):
+    stand_ins = {q.id: Contribution(q.id, "strong" if n % 2 else "weak") for n, q in enumerate(questions)}
+    contributions = {**stand_ins, **Dataset.of(questions).contributions}
+    for stage in recipe.curriculum(questions, contributions, generator(recipe.seed, "curriculum")):
         if stage.kind == "sft":
             _check_share("sft.questions", recipe.sft.questions, processes)
             for question in stage.questions:
@@ -202,7 +200,7 @@ def _contribution_estimator(
 
 def _spelled(question: Question, choice: str) -> str:
     """An option as a completion that answers with it."""
-    return sft_target(replace(question, answer=choice))
+    return answer_block(choice)
 
 
 def _rewards(recipe: Recipe) -> dict[str, tuple[Bound, float]]:

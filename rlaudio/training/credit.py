@@ -11,7 +11,7 @@ from rlaudio.algorithms.algorithm import Algorithm, Samples
 from rlaudio.algorithms.dry_run import check_advantages
 from rlaudio.training.packing import Branch, PackedRow
 from rlaudio.training.sampling import has_spread
-from rlaudio.types import ScoredGroup
+from rlaudio.types import Contributions, ScoredGroup
 
 
 def samples_of(scored: Sequence[ScoredGroup], signals: Mapping[str, torch.Tensor] | None = None) -> Samples:
@@ -82,7 +82,7 @@ def assign_credit(
     ]
 
 
-def describe(scored: Sequence[ScoredGroup]) -> dict[str, float]:
+def describe(scored: Sequence[ScoredGroup], contributions: Contributions) -> dict[str, float]:
     """Metrics of a step's groups: rewards, spread, lengths, how completions ended.
 
     A teacher's completions, which carry no rewards, are not described: nobody sampled them.
@@ -92,8 +92,9 @@ def describe(scored: Sequence[ScoredGroup]) -> dict[str, float]:
         "data/questions": float(len(scored)),
         "data/truncated_clips": float(sum(one.group.prompt.truncated for one in scored)),
     }
-    if any(q.contribution for q in questions):
-        metrics["data/weak_share"] = float(np.mean([q.contribution == "weak" for q in questions]))
+    labels = [contributions[q.id].label for q in questions if q.id in contributions]
+    if labels:
+        metrics["data/weak_share"] = float(np.mean([label == "weak" for label in labels]))
     names = scored[0].rewards
     if not names:
         return metrics

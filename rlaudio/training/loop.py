@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Protocol
 
@@ -23,7 +23,7 @@ from rlaudio.training.debug.nonfinite import (
 from rlaudio.training.learner import Learner
 from rlaudio.training.sampling import Sampled, Scores, mean_lag, requests_of_round, sample_step
 from rlaudio.training.signals import ContributionEstimator, describe_signals, observe
-from rlaudio.types import SamplingParams, ScoredGroup
+from rlaudio.types import Contributions, SamplingParams, ScoredGroup
 from rlaudio.utils.progress import progress
 
 
@@ -43,6 +43,7 @@ class StageSetup:
     rounds: int = 1  # of drawing until groups with spread fill the step
     ahead: OneStepOff | None = None  # the worker, where it samples a step while the one before trains
     contribution_estimator: ContributionEstimator | None = None
+    contributions: Contributions = field(default_factory=dict)  # of the stage's questions, as labelled
     max_rollouts: float = float("inf")  # the stage ends with the step that reaches either of these
     max_tokens: float = float("inf")
     mismatch_alarm: float = float("inf")
@@ -178,7 +179,9 @@ def learn(
     rows = assign_credit(
         sampled.learned, setup.algorithm, signals=signals, mini_batches=learner.batching.mini_batches
     )
-    metrics = describe(sampled.groups) | describe_signals(signals, setup.contribution_estimator)
+    metrics = describe(sampled.groups, setup.contributions) | describe_signals(
+        signals, setup.contribution_estimator
+    )
     return metrics | learner.step(sampled.own_rows(rows), step)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -36,7 +37,7 @@ from rlaudio.training.debug.step_dump import keep_step
 from rlaudio.training.interrupt import stop_request
 from rlaudio.training.learner import Learner
 from rlaudio.training.loop import StageSetup, train
-from rlaudio.types import Question
+from rlaudio.types import Dataset, Datasets
 from rlaudio.utils.processes import Processes
 
 CHECKPOINTS = "checkpoints"
@@ -46,7 +47,7 @@ FINAL = "final"  # the trained model, an ordinary Hugging Face folder
 def train_stages(
     recipe: Recipe,
     stages: Sequence[Stage],
-    held_out: Mapping[str, list[Question]],
+    data: Datasets,
     folder: RunFolder,
     processes: Processes,
     *,
@@ -80,6 +81,7 @@ def train_stages(
             if only_sft and stages[number].kind == "rl":
                 return
             setup = _open_stage(recipe, names[number], stages[number], family, prompts, folder, processes)
+            setup = replace(setup, contributions=data.train.contributions)
             if resumed and cursor.step:
                 _go_on_from(resumed, setup, processes.rank)
             # The worker closes first: ZeRO's close copies parameters, which needs the engine's memory.
@@ -93,7 +95,7 @@ def train_stages(
                     save=partial(save, ahead=setup.ahead),
                     save_every=recipe.training.save_every,
                     keep_broken=partial(_keep_broken, recipe, folder, setup),
-                    evaluate=partial(_measure, recipe, family, held_out, processes, setup),
+                    evaluate=partial(_measure, recipe, family, data.held_out, processes, setup),
                     evaluate_every=recipe.evaluation.every,
                     stop_requested=lambda: any(processes.gather(request.made)),
                 )
@@ -183,7 +185,7 @@ def _keep_broken(
 def _measure(
     recipe: Recipe,
     family: ModelFamily,
-    held_out: Mapping[str, list[Question]],
+    held_out: Mapping[str, Dataset],
     processes: Processes,
     setup: StageSetup,
 ) -> dict[str, float]:

@@ -191,8 +191,8 @@ def test_a_model_folder_becomes_absolute(tmp_path):
 
 def test_a_type_that_only_the_import_knows_is_checked_on_the_first_call(write):
     text = """
-from rlaudio.types import Contribution
-def mine(question, completion, *, only: Contribution = "weak") -> str:
+from rlaudio.types import ContributionLabel
+def mine(question, completion, *, only: ContributionLabel = "weak") -> str:
     return only
 """
     path = str(write("mine.py", text))

@@ -26,7 +26,7 @@ def questions(tmp_path_factory) -> list[Question]:
         clip = folder / f"{number}.wav"
         soundfile.write(clip, 0.3 * np.sin(np.arange(4000 + 1000 * number) / (3 + number)), 16_000)
         text = f"Question {number}: which animal calls " + "again " * (number % 5) + "in this clip?"
-        made.append(Question(f"q{number}", text, animals, animals[number % 4], clip))
+        made.append(Question.multiple_choice(f"q{number}", text, animals, animals[number % 4], clip))
     return made
 
 

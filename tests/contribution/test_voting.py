@@ -220,7 +220,7 @@ def questions(tmp_path):
     return questions_on_disk(
         tmp_path,
         4,
-        category=["sound", "sound", "speech", "speech"],
+        groups=[{"category": category} for category in ("sound", "sound", "speech", "speech")],
         text_answerable=[True, False, True, False],
     )
 
@@ -232,10 +232,10 @@ def three_voters(ballot: Ballot) -> dict[str, Voter]:
 
 def test_labels_follow_the_votes_in_silence(tmp_path, questions, ballot):
     labels = label(questions, three_voters(ballot), folder=tmp_path)
-    assert [question.contribution for question in labels.questions] == ["weak", "weak", "strong", "strong"]
-    assert [question.contribution_score for question in labels.questions] == pytest.approx(
-        [0, 1 / 3, 2 / 3, 1]
-    )
+    measured = [labels.contributions[question.id] for question in questions]
+    assert [contribution.label for contribution in measured] == ["weak", "weak", "strong", "strong"]
+    assert [contribution.score for contribution in measured] == pytest.approx([0, 1 / 3, 2 / 3, 1])
+    assert measured[0].method == "weak if at least 2 of 3 voters are right on 30 s of silence"
 
 
 def test_workers_are_opened_one_at_a_time_and_all_closed(tmp_path, questions, ballot):
@@ -268,9 +268,10 @@ def test_labels_are_read_back_with_the_data(tmp_path, questions, ballot):
     write_audiomcq(questions, tmp_path / "train.jsonl")
     label(questions, three_voters(ballot), folder=tmp_path)
     read = audiomcq(path=tmp_path / "train.jsonl")
-    assert [question.contribution for question in read] == ["weak", "weak", "strong", "strong"]
-    assert read[1].contribution_score == pytest.approx(1 / 3)
-    assert read[1].extra["votes"]["a"] == {"success": 1.0, "answers": ["a cat"]}
+    measured = [read.contributions[question.id] for question in read]
+    assert [contribution.label for contribution in measured] == ["weak", "weak", "strong", "strong"]
+    assert measured[1].score == pytest.approx(1 / 3)
+    assert measured[1].votes["a"] == {"success": 1.0, "answers": ["a cat"]}
 
 
 def test_labels_of_other_questions_in_the_folder_stay(tmp_path, questions, ballot):
@@ -360,7 +361,6 @@ def test_the_summary_has_luck_truth_and_sensitivity(tmp_path, questions, ballot)
         ("all", "all", 0.5),
         ("category", "sound", 1.0),
         ("category", "speech", 0.0),
-        ("source", "unknown", 0.5),
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rlaudio.data.audiomcq import audiomcq, write_audiomcq
-from rlaudio.types import Question
+from rlaudio.types import Choice, Contribution, Dataset, Question
 from tests.factories import make_question
 
 ROW = {
@@ -38,16 +39,17 @@ def load_one(folder: Path, **changes) -> Question:
 
 
 def test_every_field_of_the_dataset_card_is_read(tmp_path):
-    assert load_one(tmp_path) == Question(
-        id="17",
-        question="What is heard?",
-        choices=("Wind", "Rain", "A dog", "A car"),
-        answer="Rain",
-        audio_path=tmp_path / "clotho" / "17.wav",
-        category="sound",
-        source="Clotho",
-        contribution="strong",
-    )
+    data = audiomcq(path=write_rows(tmp_path / "train.jsonl", ROW))
+    assert list(data) == [
+        Question(
+            id="17",
+            question="What is heard?",
+            clips=(tmp_path / "clotho" / "17.wav",),
+            target=Choice(("Wind", "Rain", "A dog", "A car"), gold=1, answer="Rain"),
+            groups={"category": "sound", "source": "Clotho"},
+        )
+    ]
+    assert data.contributions == {"17": Contribution("17", "strong")}
 
 
 def test_the_field_names_of_dcase_are_read(tmp_path):
@@ -58,9 +60,9 @@ def test_the_field_names_of_dcase_are_read(tmp_path):
         "multi_choice": ["One", "Two", "Three", "Four"],
         "answer": "Two",
     }
-    question = audiomcq(path=write_rows(tmp_path / "dev.jsonl", row))[0]
-    assert (question.question, question.choices) == ("How many knocks?", ("One", "Two", "Three", "Four"))
-    assert (question.category, question.source, question.contribution) == ("unknown", "unknown", None)
+    data = audiomcq(path=write_rows(tmp_path / "dev.jsonl", row))
+    assert (data[0].question, data[0].choices) == ("How many knocks?", ("One", "Two", "Three", "Four"))
+    assert data[0].groups == {"category": "unknown", "source": "unknown"} and not data.contributions
 
 
 def test_fields_that_nobody_uses_are_kept(tmp_path):
@@ -68,14 +70,21 @@ def test_fields_that_nobody_uses_are_kept(tmp_path):
 
 
 def test_the_truth_of_generated_worlds_is_read(tmp_path):
-    question = load_one(tmp_path, text_answerable=True, mechanism="logic", contribution_score=0.25)
-    assert (question.text_answerable, question.mechanism) == (True, "logic")
-    assert question.contribution_score == 0.25
+    row = ROW | {"text_answerable": True, "mechanism": "logic", "contribution_score": 0.25}
+    data = audiomcq(path=write_rows(tmp_path / "train.jsonl", row))
+    assert (data[0].text_answerable, data[0].groups["mechanism"]) == (True, "logic")
+    assert data.contributions["17"].score == 0.25
+
+
+def test_equal_options_stay_two_and_the_gold_is_a_position(tmp_path):
+    question = load_one(tmp_path, choices=["a dog", "a cat", "a dog", "rain"], answer="a dog")
+    assert question.choices == ("a dog", "a cat", "a dog", "rain") and question.answer_index == 0
+    assert load_one(tmp_path, choices=["a cat", "a cow"], answer="a dog").target.gold is None
 
 
 def test_audio_is_looked_for_below_audio_root(tmp_path):
     path = write_rows(tmp_path / "train.jsonl", ROW)
-    assert audiomcq(path=path, audio_root=Path("/audio"))[0].audio_path == Path("/audio/clotho/17.wav")
+    assert audiomcq(path=path, audio_root=Path("/audio"))[0].clips[0] == Path("/audio/clotho/17.wav")
 
 
 STAGES = "<stage1>The type is sound.</stage1><stage2>It rains.</stage2><stage3>So: Rain.</stage3>"
@@ -125,9 +134,8 @@ def test_measured_labels_beside_the_data_go_before_the_files_own(tmp_path):
         {"id": "17", "contribution": "weak", "score": 0.5, "votes": votes},
         {"id": "other", "contribution": "strong", "score": 1.0},
     )
-    question = load_one(tmp_path)
-    assert (question.contribution, question.contribution_score) == ("weak", 0.5)
-    assert question.extra["votes"] == votes
+    data = audiomcq(path=write_rows(tmp_path / "train.jsonl", ROW))
+    assert data.contributions == {"17": Contribution("17", "weak", 0.5, votes=votes)}
 
 
 def test_a_folder_is_read_as_published(tmp_path):
@@ -137,7 +145,7 @@ def test_a_folder_is_read_as_published(tmp_path):
     write_rows(tmp_path / "benchmarks" / "mmau.jsonl", ROW | {"id": "not training data"})
     questions = audiomcq(path=tmp_path)
     assert [question.id for question in questions] == ["first", "second", "third"]
-    assert questions[1].audio_path == tmp_path / "clotho" / "17.wav"
+    assert questions[1].clips[0] == tmp_path / "clotho" / "17.wav"
 
 
 def test_a_folder_with_data_jsonl_is_read(tmp_path):
@@ -232,26 +240,35 @@ texts = st.text(min_size=1, max_size=20)
         id=texts,
         question=texts,
         choices=st.lists(texts, min_size=1, max_size=5).map(tuple),
-        category=texts,
-        source=texts,
-        contribution=st.sampled_from([None, "weak", "strong"]),
-        contribution_score=st.none() | st.floats(-1, 1),
+        groups=st.fixed_dictionaries(
+            {"category": texts, "source": texts},
+            optional={"mechanism": st.sampled_from(["knowledge", "logic"])},
+        ),
         text_answerable=st.none() | st.booleans(),
-        mechanism=st.sampled_from([None, "knowledge", "logic"]),
         cot=st.dictionaries(st.sampled_from(["structured", "simple", "gemini"]), texts),
         extra=st.dictionaries(texts.map("x-{}".format), st.integers() | st.lists(st.integers())),
-    )
+    ),
+    label=st.sampled_from([None, "weak", "strong"]),
+    score=st.none() | st.floats(-1, 1),
 )
-def test_what_is_written_is_read_back(tmp_path_factory, question):
+def test_what_is_written_is_read_back(tmp_path_factory, question, label, score):
     folder = tmp_path_factory.mktemp("data")
-    question = make_question(**{**vars(question), "audio_path": folder / "clips" / "1.wav"})
-    write_audiomcq([question], folder / "train.jsonl")
-    assert audiomcq(path=folder / "train.jsonl") == [question]
+    question = replace(question, clips=(folder / "clips" / "1.wav",))
+    contributions = {question.id: Contribution(question.id, label, score)} if label else {}
+    write_audiomcq(Dataset((question,), contributions), folder / "train.jsonl")
+    data = audiomcq(path=folder / "train.jsonl")
+    assert list(data) == [question] and data.contributions == contributions
+
+
+def test_a_question_that_the_format_cannot_hold_is_refused(tmp_path):
+    several = replace(make_question(), clips=(Path("a.wav"), Path("b.wav")))
+    with pytest.raises(ValueError, match="q1 has 2 clips and 4 options; expected one audio file"):
+        write_audiomcq([several], tmp_path / "train.jsonl")
 
 
 def test_audio_is_written_relative_where_it_lies_beside_the_data(tmp_path):
-    inside = make_question(audio_path=tmp_path / "data" / "clips" / "1.wav")
-    outside = make_question(audio_path=tmp_path / "elsewhere" / "2.wav")
+    inside = make_question(clip=tmp_path / "data" / "clips" / "1.wav")
+    outside = make_question(clip=tmp_path / "elsewhere" / "2.wav")
     write_audiomcq([inside, outside], tmp_path / "data" / "train.jsonl")
     rows = [json.loads(line) for line in (tmp_path / "data" / "train.jsonl").read_text().splitlines()]
     assert [row["audio_path"] for row in rows] == ["clips/1.wav", str(tmp_path / "elsewhere" / "2.wav")]

@@ -15,7 +15,7 @@ from tests.word_family import questions_on_disk, word_prompts
 
 def listener(questions, *, knows=()):
     """Answers right when it hears the question's own clip or knows the question, and wrong otherwise."""
-    own = {question.id: read_clip(question.audio_path).digest for question in questions}
+    own = {question.id: read_clip(question.clips[0]).digest for question in questions}
 
     def answer(prompt, sample):
         question = prompt.question
@@ -30,8 +30,8 @@ def questions(tmp_path):
     return questions_on_disk(
         tmp_path,
         8,
-        category=["sound"] * 6 + ["speech"] * 2,
-        contribution=["weak", "strong"] * 4,
+        labels={f"q{number}": ("weak", "strong")[number % 2] for number in range(8)},
+        groups=[{"category": category, "source": "made"} for category in ["sound"] * 6 + ["speech"] * 2],
         text_answerable=[True, False, None, None] * 2,
     )
 
@@ -53,14 +53,14 @@ def test_silence_is_as_long_as_the_clip(questions):
     heard = []
     worker = Scripted(lambda prompt, sample: heard.append(prompt.audio_digest) or "")
     evaluate(questions, word_prompts(), worker, controls=["silence"])
-    assert heard == [silence(read_clip(question.audio_path).seconds).digest for question in questions]
+    assert heard == [silence(read_clip(question.clips[0]).seconds).digest for question in questions]
 
 
 def test_mismatched_audio_is_the_clip_of_another_question(questions):
     heard = []
     worker = Scripted(lambda prompt, sample: heard.append(prompt.audio_digest) or "")
     evaluation = evaluate(questions, word_prompts(), worker, controls=["mismatch"])
-    clips = {question.id: read_clip(question.audio_path).digest for question in questions}
+    clips = {question.id: read_clip(question.clips[0]).digest for question in questions}
     assert heard == [clips[row.heard] for row in evaluation.rows]
     assert all(row.heard != row.question.id for row in evaluation.rows)
 
@@ -106,18 +106,19 @@ def test_groups_hold_the_questions_of_each_category_label_and_known_truth(questi
         ("all", "all"): 8,
         ("category", "sound"): 6,
         ("category", "speech"): 2,
-        ("source", "unknown"): 8,
+        ("source", "made"): 8,
         ("contribution", "strong"): 4,
         ("contribution", "weak"): 4,
         ("truth", "audio-only"): 2,
         ("truth", "text-answerable"): 2,
-        ("source_truth", "unknown, audio-only"): 2,
-        ("source_truth", "unknown, text-answerable"): 2,
+        ("source_truth", "made, audio-only"): 2,
+        ("source_truth", "made, text-answerable"): 2,
     }
 
 
 def test_accuracy_by_contribution_separates_weak_from_strong(questions):
-    worker = Scripted(lambda p, s: p.question.answer if p.question.contribution == "weak" else "a fish")
+    weak = {id for id, stated in questions.contributions.items() if stated.label == "weak"}
+    worker = Scripted(lambda p, s: p.question.answer if p.question.id in weak else "a fish")
     evaluation = evaluate(questions, word_prompts(), worker, controls=["audio"])
     assert evaluation.accuracy_by_contribution() == {
         "strong": {"audio": 0.0},

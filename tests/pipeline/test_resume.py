@@ -16,8 +16,9 @@ from rlaudio.config import plugins
 from rlaudio.config.recipe import load_recipe
 from rlaudio.runs.folder import RunFolder
 from rlaudio.runs.resuming import check_data, check_plugins, check_world, recipe_to_resume
+from rlaudio.types import Dataset
 from tests.conftest import TINY
-from tests.factories import make_question
+from tests.factories import make_contributions, make_question
 from tests.killing import Moment, run
 
 RECIPE = """
@@ -216,10 +217,10 @@ def begun(recipe_file, tmp_path):
 @pytest.fixture
 def questions(tmp_path):
     """Three questions with a file of audio each."""
-    made = [make_question(id=f"q{n}", audio_path=tmp_path / "audio" / f"{n}.wav") for n in range(3)]
+    made = [make_question(id=f"q{n}", clip=tmp_path / "audio" / f"{n}.wav") for n in range(3)]
     (tmp_path / "audio").mkdir()
     for question in made:
-        question.audio_path.write_bytes(b"audio")
+        question.clips[0].write_bytes(b"audio")
     return made
 
 
@@ -256,7 +257,7 @@ def test_another_wording_is_refused_by_its_row_and_id(begun, questions):
 
 
 def test_a_measured_label_that_changed_is_refused(begun, questions):
-    other = [replace(questions[0], contribution="weak"), *questions[1:]]
+    other = Dataset(tuple(questions), make_contributions(q0="weak"))
     assert "row 1 (id q0)" in changed_data(begun, questions, other)
 
 
@@ -272,7 +273,7 @@ def test_missing_and_new_rows_are_counted(begun, questions):
 
 def test_an_audio_file_of_another_size_is_refused(begun, questions):
     check_data(begun, {"train": questions})
-    questions[2].audio_path.write_bytes(b"more audio")
+    questions[2].clips[0].write_bytes(b"more audio")
     with pytest.raises(ValueError, match=r"train: the audio file of row 3 \(id q2\) is another"):
         check_data(begun, {"train": questions})
 
@@ -281,7 +282,7 @@ def test_audio_that_moved_to_another_folder_is_the_same_data(begun, questions, t
     check_data(begun, {"train": questions})
     moved = tmp_path / "elsewhere"
     (tmp_path / "audio").rename(moved)
-    check_data(begun, {"train": [replace(q, audio_path=moved / q.audio_path.name) for q in questions]})
+    check_data(begun, {"train": [replace(q, clips=(moved / q.clips[0].name,)) for q in questions]})
 
 
 def test_another_number_of_processes_is_refused_with_both_numbers(begun, monkeypatch):
@@ -369,7 +370,7 @@ def test_a_run_is_resumed_under_other_data_only_by_an_error(recipe_file, tmp_pat
     out = tmp_path / "run"
     recipe = load_recipe(recipe_file)
     pipeline.run(recipe, out, until="labels")
-    clip = recipe.data.train()[0].audio_path
+    clip = recipe.data.train()[0].clips[0]
     content = clip.read_bytes()
     try:
         clip.write_bytes(content + bytes(2))

@@ -67,7 +67,7 @@ def questions(tmp_path) -> list[Question]:
     for seconds in (1, 2):
         path = tmp_path / f"{seconds}.wav"
         soundfile.write(path, np.random.default_rng(seconds).normal(0, 0.1, seconds * 16_000), 16_000)
-        made.append(make_question(id=f"q{seconds}", audio_path=path))
+        made.append(make_question(id=f"q{seconds}", clip=path))
     return made
 
 
@@ -79,7 +79,7 @@ def test_a_question_is_asked_with_its_own_clip_in_the_builders_wording(questions
     family = Echo()
     builder = PromptBuilder(family, style="thinking", system="Listen.")
     prompt = builder.prompt(questions[0])
-    np.testing.assert_array_equal(heard(prompt), read_clip(questions[0].audio_path).samples)
+    np.testing.assert_array_equal(heard(prompt), read_clip(questions[0].clips[0]).samples)
     assert family.texts == ("Listen.", render_user_text(questions[0], "thinking"))
 
 
@@ -94,9 +94,7 @@ def test_silence_is_as_long_as_what_the_length_policy_leaves(questions):
 
 
 def test_silence_of_a_given_length_does_not_need_the_clip():
-    prompt = PromptBuilder(Echo()).prompt(
-        make_question(audio_path="gone.wav"), "silence", silence_seconds=30.0
-    )
+    prompt = PromptBuilder(Echo()).prompt(make_question(clip="gone.wav"), "silence", silence_seconds=30.0)
     assert len(heard(prompt)) == 30 * 16_000
 
 
@@ -104,7 +102,7 @@ def test_mismatched_audio_is_the_partners(questions):
     own, partner = questions
     prompt = PromptBuilder(Echo()).prompt(own, "mismatch", partner=partner)
     assert prompt.question is own
-    np.testing.assert_array_equal(heard(prompt), read_clip(partner.audio_path).samples)
+    np.testing.assert_array_equal(heard(prompt), read_clip(partner.clips[0]).samples)
 
 
 def test_mismatched_audio_without_a_partner_is_an_error(questions):
@@ -126,7 +124,7 @@ def test_cut_clips_are_counted_once_each(questions):
 
 def test_a_clip_that_cannot_be_read_is_named_with_its_question():
     with pytest.raises(FileNotFoundError, match=r"question q9: gone\.wav"):
-        PromptBuilder(Echo()).prompt(make_question(id="q9", audio_path="gone.wav"))
+        PromptBuilder(Echo()).prompt(make_question(id="q9", clip="gone.wav"))
 
 
 def test_a_builder_with_an_unknown_style_cannot_be_made():

@@ -171,7 +171,9 @@ def test_two_pages_of_one_run_are_equal(finished, page):
 
 def test_a_group_that_the_run_made_worse_is_marked(copy):
     path = copy / "evaluation" / "final" / "test.jsonl"
-    rows = [row | {"right": row["right"] and row["category"] != "speech"} for row in read_rows(path)]
+    rows = [
+        row | {"right": row["right"] and row["groups"]["category"] != "speech"} for row in read_rows(path)
+    ]
     write_rows(path, rows)
     worse = [line.name for line in held_out(read_run(copy))[0].types if line.became_worse]
     assert worse == ["speech"]

@@ -6,7 +6,6 @@ tools/test sets RLAUDIO_TEST_VLLM=1: then tests of vLLM fail, where they would b
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 import torch
@@ -119,7 +118,7 @@ def nudge(family: Qwen2_5Omni, seed: int = 1, size: float = 0.05) -> list[tuple[
 def prompts_of(family: Qwen2_5Omni) -> list[Prompt]:
     """Four prompts about clips of different lengths, and one without audio."""
     heard = [make_prompt(family, seed, seconds=0.4 + 0.5 * seed, words=1 + 2 * seed) for seed in range(4)]
-    question = Question("text", "Which animal barks?", ("a dog", "a cat"), "a dog", audio_path=Path("none"))
+    question = Question.multiple_choice("text", "Which animal barks?", ("a dog", "a cat"), "a dog")
     return [*heard, text_prompt(question, family.encode_completion(question.question)[:-1])]
 
 

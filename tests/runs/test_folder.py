@@ -14,7 +14,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from rlaudio.runs.files import read_json, read_rows, write_text
 from rlaudio.runs.folder import RunFolder, take_lock
-from rlaudio.types import Clip, Completion, Group, Prompt, Question, ScoredGroup
+from rlaudio.types import Clip, Completion, Dataset, Group, Prompt, Question, ScoredGroup
 
 RECIPE = "name: made_up\nseed: 7\n"
 
@@ -26,7 +26,9 @@ def folder(tmp_path):
 
 
 def scored_group(texts=("<answer>dog</answer>", "<answer>cat</answer>")) -> ScoredGroup:
-    question = Question("q1", "Which animal?", ("dog", "cat"), "dog", Path("dog.wav"), category="sound")
+    question = Question.multiple_choice(
+        "q1", "Which animal?", ("dog", "cat"), "dog", Path("dog.wav"), groups={"category": "sound"}
+    )
     prompt = Prompt(question, np.arange(3), np.zeros((4, 5), np.float32), "d" * 32, np.arange(3))
     completions = tuple(
         Completion(np.array([4, 5]), np.array([-0.1, -0.2], np.float32), text, (text, ""), "stop", 3)
@@ -229,7 +231,7 @@ def test_log_probs_survive_the_file_bit_for_bit(folder):
 def write_samples(folder, step, heard):
     group = scored_group()
     folder.write_rollouts("grpo", step, [group])
-    folder.write_samples("grpo", step, [group.group.prompt.question], lambda _: heard, most=10)
+    folder.write_samples("grpo", step, Dataset((group.group.prompt.question,)), lambda _: heard, most=10)
 
 
 def test_samples_keep_the_audio_that_was_heard_and_replace_the_ones_before(folder):

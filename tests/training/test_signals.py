@@ -145,7 +145,7 @@ def test_contributions_stand_in_the_order_of_the_learned_groups_whoever_measured
 
 
 def test_contribution_by_options_is_the_gap_between_the_gold_options_probabilities(family):
-    question = Question("q", "What is it?", ("a dog", "a cat", "rain"), "a cat", audio_path=None)
+    question = Question.multiple_choice("q", "What is it?", ("a dog", "a cat", "rain"), "a cat")
     prompt = family.encode_prompt(question, "You listen.", question.question, tone(0.7, 3))
     group = ScoredGroup(Group(prompt, ()), {}, np.zeros(0))
     learner = Learner(family, GRPO(kl=0.0), SETTINGS)

@@ -269,7 +269,7 @@ def test_a_clip_consists_of_its_recordings_with_short_gaps(folder, questions):
     composed = [q for q in questions["test"] if len(q.extra["recordings"]) > 1]
     assert composed
     for question in composed[:20]:
-        samples, rate_hz = soundfile.read(question.audio_path)
+        samples, rate_hz = soundfile.read(question.clips[0])
         assert rate_hz == 16_000
         speech = sum(2 * soundfile.info(folder / name).frames for name in question.extra["recordings"])
         gaps = (len(samples) - speech) / 16_000 / (len(question.extra["recordings"]) - 1)
@@ -323,7 +323,7 @@ def test_gold_positions_are_uniform_within_each_kind_audio_only_or_not(questions
             positions = Counter(
                 q.answer_index
                 for q in questions["train"]
-                if q.source == f"recordings_{kind}" and q.text_answerable == twin
+                if q.groups["source"] == f"recordings_{kind}" and q.text_answerable == twin
             )
             assert len(positions) == (3 if kind == "compare" else 4)
             assert max(positions.values()) - min(positions.values()) <= 1
@@ -331,10 +331,10 @@ def test_gold_positions_are_uniform_within_each_kind_audio_only_or_not(questions
 
 def test_half_of_the_questions_of_each_kind_are_text_answerable(questions):
     for kind in KINDS:
-        of_kind = [q for q in questions["train"] if q.source == f"recordings_{kind}"]
+        of_kind = [q for q in questions["train"] if q.groups["source"] == f"recordings_{kind}"]
         assert len(of_kind) == 40
         assert sum(bool(q.text_answerable) for q in of_kind) == 20
-        assert {q.mechanism for q in of_kind} == {None, "knowledge", "logic"}
+        assert {q.groups.get("mechanism") for q in of_kind} == {None, "knowledge", "logic"}
 
 
 def test_the_same_seed_makes_the_same_files_and_another_seed_others(folder, made, tmp_path):

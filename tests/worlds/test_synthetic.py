@@ -167,13 +167,13 @@ def test_sources_sound_different():
 def test_a_split_on_disk_reads_back_with_its_truth(tmp_path):
     questions = synthetic(split="small", count=16, folder=tmp_path)
     assert [q.text_answerable for q in questions] == [False] * 4 + [True] * 4 + [False] * 4 + [True] * 4
-    assert {q.category for q in questions} == set(CATEGORIES)
-    assert all(q.audio_path.is_file() and q.extra["caption"] for q in questions)
-    assert all(q.contribution is None for q in questions)
-    before = questions[0].audio_path.stat().st_mtime_ns
+    assert {q.groups["category"] for q in questions} == set(CATEGORIES)
+    assert all(q.clips[0].is_file() and q.extra["caption"] for q in questions)
+    assert not questions.contributions
+    before = questions[0].clips[0].stat().st_mtime_ns
     again = synthetic(split="small", count=16, folder=tmp_path)
     assert again == questions
-    assert again[0].audio_path.stat().st_mtime_ns == before
+    assert again[0].clips[0].stat().st_mtime_ns == before
 
 
 def test_a_split_without_text_answerable_items_is_possible(tmp_path):

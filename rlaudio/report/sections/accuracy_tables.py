@@ -17,6 +17,7 @@ from rlaudio.utils.numbers import group_title, percent, signed
 
 CONTROLS = ("audio", "silence", "mismatch")
 HEADLINE = (("contribution", "strong"), ("contribution", "weak"), ("all", "all"))
+NOT_GROUPS = ("all", "contribution", "truth", "source_truth")  # groupings that are no facts of the data
 TRUTHS = ("audio-only", "text-answerable")  # what strong and weak would be if labels were never wrong
 
 
@@ -141,15 +142,17 @@ def _held_out(run: RunData, name: str) -> AccuracyTable:
         return [found for group in latest["tables"].get(grouping, {}) if (found := line(grouping, group))]
 
     tables = latest["tables"]
-    truth_is_label = bool(tables["truth"]) and [tables["truth"].get(name) for name in TRUTHS] == [
-        tables["contribution"].get(name) for name in ("strong", "weak")
+    truth_is_label = "truth" in tables and [tables["truth"].get(name) for name in TRUTHS] == [
+        tables.get("contribution", {}).get(name) for name in ("strong", "weak")
     ]
     return AccuracyTable(
         name=name,
         headline=[found for grouping, group in HEADLINE if (found := line(grouping, group))],
         truth=[] if truth_is_label else lines("truth"),
         truth_is_label=truth_is_label,
-        types=lines("category") + lines("source"),
+        types=[
+            line for grouping in latest["tables"] if grouping not in NOT_GROUPS for line in lines(grouping)
+        ],
         baselines=latest["baselines"],
         positions=_positions(latest),
     )
@@ -213,7 +216,9 @@ class Changes:
 def _belongs(row: Json, grouping: str, name: str) -> bool:
     if grouping == "truth":
         return row["text_answerable"] is (name == "text-answerable")
-    return grouping == "all" or row[grouping] == name
+    if grouping == "contribution":
+        return row["contribution"] == name
+    return grouping == "all" or row["groups"].get(grouping) == name
 
 
 def _marks(base: Mapping[str, Cell], final: Mapping[str, Cell]) -> list[Mark]:

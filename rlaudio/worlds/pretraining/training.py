@@ -10,19 +10,18 @@ import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 
 from rlaudio.models.family import additive_mask
 from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
-from rlaudio.types import Prompt, Question
+from rlaudio.types import OpenText, Prompt, Question
 from rlaudio.worlds.corpus import Example
 
 logger = logging.getLogger(__name__)
 
-_NO_QUESTION = Question("example", question="", choices=(), answer="", audio_path=Path("example"))
+_NO_QUESTION = Question("example", question="", clips=(), target=OpenText())
 
 
 @dataclass(frozen=True, kw_only=True)

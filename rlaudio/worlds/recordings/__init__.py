@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from rlaudio.data.audiomcq import audiomcq
-from rlaudio.types import Question
+from rlaudio.types import Dataset
 from rlaudio.worlds.cache import cache_folder, digest_of, source_digest
 from rlaudio.worlds.recordings.make import Made, make_questions
 
@@ -24,7 +24,7 @@ def recordings(
     split: Literal["train", "test", "new_speakers"] = "train",
     seed: int = 0,
     folder: Path | None = None,
-) -> list[Question]:
+) -> Dataset:
     """Questions of one split about the recordings in `clips`, whose files are named like `labels`.
 
     Splits share no recording, and `new_speakers` no speaker. Files lie below `folder`, by default in the

@@ -205,16 +205,15 @@ def _question(identity: str, kind: str, draft: Draft, position: int, studio: _St
     choices = [str(other) for other in rng.permutation(draft.others)]
     choices.insert(position % (len(choices) + 1), draft.answer)
     speakers = sorted({recording.speaker for recording in draft.spoken} - {""})
-    return Question(
-        id=identity,
-        question=draft.question,
-        choices=tuple(choices),
-        answer=draft.answer,
-        audio_path=studio.record(draft.spoken),
-        category=CATEGORIES[kind],
-        source=f"recordings_{kind}",
+    groups = {"category": CATEGORIES[kind], "source": f"recordings_{kind}"}
+    return Question.multiple_choice(
+        identity,
+        draft.question,
+        choices,
+        draft.answer,
+        studio.record(draft.spoken),
+        groups=groups | ({"mechanism": draft.mechanism} if draft.mechanism else {}),
         text_answerable=draft.mechanism is not None,
-        mechanism=draft.mechanism,
         extra={
             "recordings": [recording.path.name for recording in draft.spoken],
             **({"speakers": speakers} if speakers else {}),

@@ -71,10 +71,6 @@ def _exchange(row: JsonRow) -> Exchange:
 
 
 def _question(row: JsonRow) -> Question:
-    return Question(
-        id=row.where,
-        question=row.text("question"),
-        choices=row.texts("choices"),
-        answer=row.text("response"),
-        audio_path=Path("example"),
+    return Question.multiple_choice(
+        row.where, row.text("question"), row.texts("choices"), row.text("response")
     )

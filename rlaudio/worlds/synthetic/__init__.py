@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from rlaudio.data.audiomcq import audiomcq
-from rlaudio.types import Question
+from rlaudio.types import Dataset
 from rlaudio.worlds.cache import cache_folder
 from rlaudio.worlds.synthetic.generate import write_split
 
@@ -22,7 +22,7 @@ def synthetic(
     seed: int = 0,
     folder: Path | None = None,
     text_answerable_share: float = 0.5,
-) -> list[Question]:
+) -> Dataset:
     """The first `count` questions of a split, generated on the first call and read from disk afterwards.
 
     Any name makes a split; different names and seeds share no clip. `text_answerable_share` of each type can

@@ -52,7 +52,7 @@ def write_split(folder: Path, split: str, count: int, seed: int, text_answerable
     made = items(split, count, seed, text_answerable_share)
     for index, item in enumerate(progress(made, count, f"clips of {split}", "clip")):
         question = _question(item, f"{split}-{seed}-{index:06d}", temporary)
-        write_wav(question.audio_path, item.scene.samples)
+        write_wav(temporary / "clips" / f"{question.id}.wav", item.scene.samples)
         questions.append(question)
     write_audiomcq(questions, temporary / "data.jsonl")
     try:
@@ -64,15 +64,14 @@ def write_split(folder: Path, split: str, count: int, seed: int, text_answerable
 
 
 def _question(item: Item, identity: str, folder: Path) -> Question:
-    return Question(
-        id=identity,
-        question=item.question,
-        choices=item.choices,
-        answer=item.answer,
-        audio_path=folder / "clips" / f"{identity}.wav",
-        category=item.subject.category,
-        source="synthetic",
+    groups = {"category": item.subject.category, "source": "synthetic"}
+    return Question.multiple_choice(
+        identity,
+        item.question,
+        item.choices,
+        item.answer,
+        folder / "clips" / f"{identity}.wav",
+        groups=groups | ({"mechanism": item.mechanism} if item.mechanism else {}),
         text_answerable=item.text_answerable,
-        mechanism=item.mechanism,
         extra={"subject": item.subject.name, "caption": item.scene.caption},
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 
 import numpy as np
 
@@ -78,7 +77,7 @@ def _some_silence(rng: np.random.Generator) -> Clip:
 
 
 def _exam(item: Item) -> Exchange:
-    question = Question("example", item.question, item.choices, item.answer, audio_path=Path("example"))
+    question = Question.multiple_choice("example", item.question, item.choices, item.answer)
     return exam(question)
 
 
