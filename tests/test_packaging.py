@@ -1,5 +1,6 @@
 """A wheel built from this tree works in a fresh environment, from any folder."""
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
+APACHE_2_0 = "cfc7749b96f63bd31c3c42b5c471bf756814053e847c10f3eb003417bc523d30"  # SHA-256 of its text
 
 
 def run(*command: str | Path, cwd: Path) -> str:
@@ -44,6 +46,15 @@ def test_the_wheel_holds_recipes_rewards_and_every_data_file(wheel):
 def test_the_wheel_holds_nothing_else(wheel):
     top = {name.partition("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
     assert len(top) == 2  # rlaudio and its dist-info
+
+
+def test_the_wheel_holds_the_license_and_names_it(wheel):
+    inside = zipfile.ZipFile(wheel)
+    (metadata,) = [name for name in inside.namelist() if name.endswith(".dist-info/METADATA")]
+    stated = inside.read(metadata).decode().splitlines()
+    assert "License-Expression: Apache-2.0" in stated and "License-File: LICENSE" in stated
+    licensed = inside.read(metadata.replace("METADATA", "licenses/LICENSE"))
+    assert hashlib.sha256(licensed).hexdigest() == APACHE_2_0
 
 
 def test_the_small_checkpoints_are_at_most_16_mb():

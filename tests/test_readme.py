@@ -1,25 +1,20 @@
-"""The README says what is."""
+"""What the README shows works. `tests/test_docs.py` tests what it shares with the other documents."""
 
 import re
 from pathlib import Path
 
-from click.testing import CliRunner
-
 from rlaudio.algorithms.dry_run import rehearse
-from rlaudio.cli import main
-from rlaudio.compare.grid import read_comparison
 from rlaudio.config.plugins import bind
 from rlaudio.config.recipe import load_recipe
 from rlaudio.data.audiomcq import audiomcq
-from rlaudio.runs.metrics import markdown_table
 from tests.factories import make_completion, make_question
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def test_the_table_of_metrics_is_the_one_in_the_code():
-    assert markdown_table() in README
+def test_it_is_short_enough_to_be_read():
+    assert len(README.encode()) <= 12_000
 
 
 def test_the_reward_it_shows_works(tmp_path):
@@ -38,14 +33,8 @@ def test_the_recipe_it_shows_is_a_recipe(tmp_path):
 def test_the_algorithm_it_shows_works(tmp_path):
     (code,) = re.findall(r"```python\n(# above_median.py\n.*?)```", README, re.DOTALL)
     (tmp_path / "above_median.py").write_text(code, encoding="utf-8")
-    found = bind("algorithm", {"use": "./above_median.py", "scale": 0.5}, relative_to=tmp_path)
-    rehearse(found(), "above_median", group_size=4, reward_weights={"correct": 1.0})
-
-
-def test_the_comparison_it_shows_is_a_comparison(tmp_path):
-    (text,) = re.findall(r"```yaml\n(base: .*?)```", README, re.DOTALL)
-    (tmp_path / "shown.yaml").write_text(text, encoding="utf-8")
-    assert len(read_comparison(tmp_path / "shown.yaml").runs()) == 9
+    median = bind("algorithm", {"use": "./above_median.py", "scale": 0.5}, relative_to=tmp_path)
+    rehearse(median(), "above_median", group_size=4, reward_weights={"correct": 1.0})
 
 
 def test_the_row_of_data_it_shows_is_read(tmp_path):
@@ -55,17 +44,9 @@ def test_the_row_of_data_it_shows_is_read(tmp_path):
     assert question.clips[0] == tmp_path / "clips" / "dog.wav" and question.answer == "a dog"
 
 
-def test_the_plan_it_shows_is_what_the_command_prints():
-    command = "explain weak_to_strong_qwen2_5_omni_7b --hardware h100 --devices 8"
-    assert f"`rlaudio {command}`" in README
-    (shown,) = re.findall(
-        r"^    (RL step on each device.*?on each device)\n\n", README, re.DOTALL | re.MULTILINE
-    )
-    printed = CliRunner().invoke(main, command.split()).stdout
-    lines = [line.strip() for line in shown.splitlines()]
-    assert "\n".join(lines) in "\n".join(line.strip() for line in printed.splitlines())
-
-
-def test_every_file_it_names_is_there():
-    for name in re.findall(r"`((?:rlaudio|recipes|rewards|tools)/[\w/.]+)`", README):
-        assert (ROOT / name).exists(), name
+def test_its_file_map_names_what_is_there():
+    (shown,) = re.findall(r"^    rlaudio/\n((?:      .*\n)+)    (?:rewards/.*)\n", README, re.MULTILINE)
+    names = [name for line in shown.splitlines() for name in re.split(r" {3,}", line.strip())[0].split()]
+    assert len(names) > 20
+    for name in names:
+        assert (ROOT / "rlaudio" / name).exists(), name

@@ -125,6 +125,7 @@ def split_wall_clock(names: Iterable[str]) -> tuple[list[str], list[str]]:
 
 
 def markdown_table() -> str:
-    """The table as Markdown, as the README shows it."""
-    rows = [f"| `{metric.name}` | {metric.meaning} | {metric.unit} |" for metric in METRICS]
+    """The table as Markdown, as docs/metrics.md shows it."""
+    cells = [(f"`{metric.name}`", metric.meaning, metric.unit) for metric in METRICS]
+    rows = ["| " + " | ".join(cell.replace("|", r"\|") for cell in row) + " |" for row in cells]
     return "\n".join(["| metric | meaning | unit |", "|---|---|---|", *rows]) + "\n"

@@ -44,3 +44,8 @@ def test_the_markdown_table_has_a_row_for_each_metric():
     rows = markdown_table().splitlines()
     assert len(rows) == len(METRICS) + 2
     assert rows[2].startswith("| `data/questions` | Questions of this step. | questions |")
+
+
+def test_a_bar_in_a_meaning_does_not_end_its_cell():
+    (row,) = [row for row in markdown_table().splitlines() if "`loss/kl`" in row]
+    assert row.count(" | ") == 2 and r"KL(policy \|\| reference)" in row

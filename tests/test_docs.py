@@ -1,0 +1,169 @@
+"""The documents say what is: links lead somewhere, what they show works, generated pages are up to date."""
+
+import importlib.util
+import re
+import shlex
+from importlib.machinery import SourceFileLoader
+from itertools import pairwise
+from pathlib import Path
+
+import click
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from rlaudio.cli import main
+from rlaudio.compare.grid import read_comparison
+from rlaudio.config.plugins import available, bind
+from rlaudio.config.recipe import load_recipe
+from rlaudio.config.schema import Recipe, field_table
+
+ROOT = Path(__file__).parent.parent
+PAGES = {
+    path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
+    for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+}
+KEYS = {key for key, *_ in field_table()}
+
+
+def load_tool(name):
+    loader = SourceFileLoader(name, str(ROOT / "tools" / name))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader(name, loader))
+    loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize(("page", "text"), load_tool("write_docs").pages().items())
+def test_a_generated_page_is_what_the_code_says(page, text):
+    assert PAGES[f"docs/{page}"] == text, "the code has changed; run tools/write_docs"
+
+
+def anchors(text):
+    """The names by which GitHub links to a page's headings."""
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_link_leads_to_a_file_and_a_heading_that_exist(page):
+    for target in re.findall(r"\]\(([^)]+)\)", PAGES[page]):
+        if target.startswith("https://"):
+            continue
+        file, _, heading = target.partition("#")
+        path = (ROOT / page).parent / file if file else ROOT / page
+        assert path.exists(), target
+        assert not heading or heading in anchors(path.read_text(encoding="utf-8")), target
+
+
+def test_the_index_links_to_every_page():
+    pages = {page.removeprefix("docs/") for page in PAGES if page.startswith("docs/")} - {"README.md"}
+    assert pages <= set(re.findall(r"\]\(([^)#]+)\)", PAGES["docs/README.md"]))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_file_it_names_is_there(page):
+    for name in re.findall(r"`((?:rlaudio|recipes|rewards|tests|tools)/[\w/.]+)`", PAGES[page]):
+        assert (ROOT / name).exists(), name
+
+
+def commands():
+    """The words of every `rlaudio ...` that a page shows, on a line of its own or in a sentence."""
+    for page, text in PAGES.items():
+        lines = re.findall(r"^    (?:.* (?:&&|-m|--module) )?rlaudio (\S.*)$", text, re.MULTILINE)
+        for command in [*lines, *re.findall(r"`rlaudio ([^`]+)`", text)]:
+            yield pytest.param(shlex.split(command, comments=True), id=f"{page}: {command}")
+
+
+def commands_with_a_recipe():
+    readers = {"run": load_recipe, "explain": load_recipe, "compare": read_comparison}
+    for shown in commands():
+        command, *rest = shown.values[0]
+        if command in readers and rest and not rest[0].isupper():  # RECIPE stands for any
+            yield pytest.param(readers[command], rest, id=shown.id)
+
+
+def test_commands_are_found_in_lines_and_in_sentences():
+    assert len(list(commands())) >= 25 and len(list(commands_with_a_recipe())) >= 8
+
+
+@pytest.mark.parametrize("words", commands())
+def test_every_command_it_shows_has_its_options(words):
+    command, context = main, click.Context(main)
+    while isinstance(command, click.Group):
+        command = command.get_command(context, words.pop(0))
+        assert command is not None
+    known = {option for parameter in command.params for option in parameter.opts}
+    assert {word.strip("[]") for word in words if word.lstrip("[").startswith("-")} <= known
+
+
+@pytest.mark.parametrize(("read", "words"), commands_with_a_recipe())
+def test_every_recipe_it_runs_loads_with_the_overrides_shown(read, words, tmp_path, monkeypatch):
+    for file in ("shout.py", "above_median.py"):
+        (code,) = re.findall(rf"```python\n(# {file}\n.*?)```", PAGES["README.md"], re.DOTALL)
+        (tmp_path / file).write_text(code, encoding="utf-8")
+    (tmp_path / "recipes").symlink_to(ROOT / "recipes")
+    monkeypatch.chdir(tmp_path)
+    overrides = [value for flag, value in pairwise(words) if flag == "-o"]
+    assert read(words[0], overrides).name == Path(words[0]).stem
+
+
+def test_every_block_of_python_is_one_that_a_test_runs():  # tests/test_readme.py
+    blocks = [first for text in PAGES.values() for first in re.findall(r"```python\n(.*)", text)]
+    assert blocks == ["# shout.py", "# above_median.py"]
+
+
+def yaml_blocks():
+    for page, text in PAGES.items():
+        for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL):
+            yield pytest.param(block, id=page)
+
+
+@pytest.mark.parametrize("block", yaml_blocks())
+def test_every_block_of_yaml_is_a_recipe_or_a_comparison(block, tmp_path):
+    (tmp_path / "shown.yaml").write_text(block, encoding="utf-8")
+    read = read_comparison if block.startswith("base:") else load_recipe
+    assert read(tmp_path / "shown.yaml").name == "shown"
+
+
+def test_the_comparison_it_shows_has_nine_runs(tmp_path):
+    (block,) = re.findall(r"```yaml\n(.*?)```", PAGES["docs/comparisons.md"], re.DOTALL)
+    (tmp_path / "shown.yaml").write_text(block, encoding="utf-8")
+    assert len(read_comparison(tmp_path / "shown.yaml").runs()) == 9
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_key_it_names_is_one_of_a_recipe(page):
+    for section, key in re.findall(r"`([a-z_]+)\.([a-z_]+)(?:: [^`]+)?`", PAGES[page]):
+        if section in Recipe.model_fields and f"{section}.{key}" != "data.common":
+            assert f"{section}.{key}" in KEYS
+
+
+def table(page, title):
+    """First cells of the rows below a header that begins with this title."""
+    rows = PAGES[page].partition(f"| {title} |")[2].partition("\n\n")[0]
+    return re.findall(r"^\| `([^`]+)` \|", rows, re.MULTILINE)
+
+
+def test_the_table_of_algorithms_names_all_that_ship():
+    named = table("docs/algorithms.md", "`algorithm: {use: ...}`")
+    assert {*named, "sft"} == set(available("algorithm")) and len(named) == 10
+
+
+def test_every_worker_in_the_table_takes_the_options_shown():
+    rows = [yaml.safe_load(text) for text in table("docs/rollouts.md", "`rollout:`")]
+    assert len(rows) == 6
+    for spec in rows:
+        if spec != "scripted":
+            assert bind("rollout", {"use": spec} if isinstance(spec, str) else spec)
+
+
+def test_the_plan_it_shows_is_what_the_command_prints():
+    command = "explain weak_to_strong_qwen2_5_omni_7b --hardware h100 --devices 8"
+    page = PAGES["docs/training.md"]
+    assert f"`rlaudio {command}`" in page
+    (shown,) = re.findall(
+        r"^    (RL step on each device.*?on each device)\n\n", page, re.DOTALL | re.MULTILINE
+    )
+    printed = CliRunner().invoke(main, command.split()).stdout
+    lines = [line.strip() for line in shown.splitlines()]
+    assert "\n".join(lines) in "\n".join(line.strip() for line in printed.splitlines())
