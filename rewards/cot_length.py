@@ -67,7 +67,7 @@ def count_thought(completion: Completion) -> int:
 
 def count_completion(completion: Completion) -> int:
     """All tokens of the policy, the stop token included."""
-    return len(completion.token_ids)
+    return completion.length
 
 
 def window(n: int, low: int, high: int) -> float:

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from rlaudio.config.plugins import Bound
-from rlaudio.types import Completion, Group, Prompt, Question, RewardFailure, ScoredGroup
+from rlaudio.types import Absent, Completion, Group, Prompt, Question, RewardFailure, ScoredGroup
 from rlaudio.utils.processes import ALONE, Processes
 
 logger = logging.getLogger(__name__)
@@ -36,13 +36,13 @@ class RewardError(ValueError):
 def made_up_group(question: Question, texts: Sequence[str]) -> Group:
     """Completions that nobody sampled, a token for every word: what rewards can be tried on."""
     nothing = np.zeros(0, dtype=np.int64)
-    prompt = Prompt(question, nothing, np.zeros((0, 0), dtype=np.float32), "", nothing)
+    prompt = Prompt(question, nothing, nothing, features=Absent.MADE_UP)
     return Group(prompt, tuple(_made_up_completion(text) for text in texts))
 
 
 def _made_up_completion(text: str) -> Completion:
     pieces = (*re.findall(r"\s*\S+", text), "")  # the stop token has no text
-    return Completion(
+    return Completion.single_turn(
         token_ids=np.arange(len(pieces)),
         logprobs=np.full(len(pieces), -1.0, dtype=np.float32),
         text=text,

@@ -1,13 +1,15 @@
 """The records that travel through rlaudio, each step of a sample's way a new frozen one.
 
-Shape letters: P prompt tokens, C completion tokens, G completions of a group, Q groups of a step,
-K tokens in the sampling support, T packed tokens, N target tokens.
+Shape letters: P prompt tokens, C completion tokens, S sampled ones among them, G completions of a group,
+Q groups of a step, K tokens in the sampling support, T packed tokens, N target tokens.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from enum import Enum
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, overload
 
@@ -174,29 +176,140 @@ class Datasets:
     held_out: Mapping[str, Dataset]
 
 
+@dataclass(frozen=True)
+class HeardClip:
+    """One clip of a prompt, without its audio."""
+
+    digest: str
+    truncated: bool = False  # the length policy cut it
+
+
+class Absent(Enum):
+    """Why a prompt's features are not here."""
+
+    ELSEWHERE = "another process holds them"
+    MADE_UP = "the prompt is made up, to try something on"
+    STORED = "the prompt was read from a run folder, which keeps none"
+
+
+Features = Mapping[str, np.ndarray]  # by the names of the family's processor, in the shapes that it yields
+
+
 @dataclass(frozen=True, eq=False)
 class Prompt:
-    """A question as both engines consume it: token ids and log-mel features, made exactly once."""
+    """A question as both engines consume it: token ids and audio features, made exactly once."""
 
     question: Question
     token_ids: np.ndarray  # [P] int64, audio placeholders expanded
-    features: np.ndarray  # [mels, frames] float32
-    audio_digest: str  # digest of the clip behind the features
     positions: np.ndarray  # [P] int64
-    truncated: bool = False  # the length policy cut the clip
+    clips: tuple[HeardClip, ...] = ()  # in the order of their placeholders; none: text alone
+    features: Features | Absent = field(default_factory=dict)  # empty where there is no clip
+
+    def present_features(self) -> Features:
+        """The features of the prompt's clips, to compute with.
+
+        Raises ValueError where they are absent, or missing although the prompt has clips.
+        """
+        if isinstance(self.features, Absent):
+            raise ValueError(
+                f"question {self.question.id}: its audio features are needed and {self.features.value}; "
+                "expected a prompt of this process"
+            )
+        if self.clips and not any(array.size for array in self.features.values()):
+            raise ValueError(
+                f"question {self.question.id}: its prompt has {len(self.clips)} clips and no features; the "
+                "model would not hear them; make the prompt again with its family's encode_prompt"
+            )
+        return self.features
+
+    @property
+    def audio_digest(self) -> str:
+        """What tells the prompt's audio from other audio; empty for text alone."""
+        return "+".join(clip.digest for clip in self.clips)
+
+    @property
+    def truncated(self) -> bool:
+        """Whether the length policy cut a clip."""
+        return any(clip.truncated for clip in self.clips)
+
+
+@dataclass(frozen=True, eq=False)
+class Segment:
+    """A stretch of a completion: sampled by the policy, or inserted by an environment."""
+
+    token_ids: np.ndarray  # [C] int64
+    logprobs: np.ndarray | None  # [C] float32, of the distribution sampled from; None: inserted
+    text: str  # decoded, special tokens left out
+    token_texts: tuple[str, ...]  # [C] the piece of text behind each token
+    support: np.ndarray | None = None  # [C, K] int64 tokens that top-k/top-p left; -1 pads
+    clips: tuple[Path | Clip, ...] = ()  # what an inserted segment lets the policy hear
+
+    @property
+    def sampled(self) -> bool:
+        """Whether the policy wrote it, and may learn from it."""
+        return self.logprobs is not None
 
 
 @dataclass(frozen=True, eq=False)
 class Completion:
-    """What the policy answered, token by token, and under which distribution."""
+    """What follows a prompt, segment by segment; an answer in a single turn is one sampled segment."""
 
-    token_ids: np.ndarray  # [C] int64, the stop token included when it was sampled
-    logprobs: np.ndarray  # [C] float32, under the distribution each token was sampled from
-    text: str  # decoded, special tokens left out
-    token_texts: tuple[str, ...]  # [C] the piece of text behind each token
+    segments: tuple[Segment, ...]
     stop_reason: StopReason
     weights_version: int
-    support: np.ndarray | None = None  # [C, K] int64 tokens that top-k/top-p left; -1 pads
+
+    @classmethod
+    def single_turn(
+        cls,
+        token_ids: np.ndarray,
+        logprobs: np.ndarray,
+        text: str,
+        token_texts: tuple[str, ...],
+        stop_reason: StopReason,
+        weights_version: int,
+        support: np.ndarray | None = None,
+    ) -> Completion:
+        """One sampled segment; the stop token belongs to it where it was sampled."""
+        segment = Segment(token_ids, logprobs, text, token_texts, support)
+        return cls((segment,), stop_reason, weights_version)
+
+    @cached_property
+    def token_ids(self) -> np.ndarray:
+        """Tokens of all segments [C] int64."""
+        return np.concatenate([segment.token_ids for segment in self.segments])
+
+    @cached_property
+    def mask(self) -> np.ndarray:
+        """Which tokens were sampled [C] bool; the others were inserted."""
+        return np.concatenate([np.full(len(s.token_ids), s.sampled) for s in self.segments])
+
+    @property
+    def length(self) -> int:
+        """How many tokens were sampled."""
+        return int(self.mask.sum())
+
+    @cached_property
+    def logprobs(self) -> np.ndarray:
+        """Log-probs of the sampled tokens [S] float32, in their order."""
+        return np.concatenate([s.logprobs for s in self.segments if s.logprobs is not None])
+
+    @cached_property
+    def support(self) -> np.ndarray | None:
+        """Support of the sampled tokens [S, K] int64, -1 pads; None where all tokens could be drawn."""
+        given = [s.support for s in self.segments if s.support is not None]
+        width = max((array.shape[1] for array in given), default=0)
+        padded = [np.pad(a, ((0, 0), (0, width - a.shape[1])), constant_values=-1) for a in given]
+        return np.concatenate(padded) if padded else None
+
+    @property
+    def text(self) -> str:
+        """What the policy wrote; inserted text is left out."""
+        return "".join(segment.text for segment in self.segments if segment.sampled)
+
+    @property
+    def token_texts(self) -> tuple[str, ...]:
+        """The piece of text behind each sampled token [S]."""
+        return tuple(piece for segment in self.segments if segment.sampled for piece in segment.token_texts)
 
     def count_tokens(self, start: int, end: int) -> int:
         """Tokens of the policy that lie in `text[start:end]`, by the end of their piece of text."""

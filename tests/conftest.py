@@ -43,4 +43,4 @@ def make_prompt(family: Qwen2_5Omni, seed: int, seconds: float = 0.7, words: int
     question = Question.multiple_choice(
         f"q{seed}", "What " + "sound " * words + "is it?", ("a", "b"), "a", Path(f"{seed}.wav")
     )
-    return family.encode_prompt(question, "You listen.", question.question, tone(seconds, seed))
+    return family.encode_prompt(question, "You listen.", question.question, [tone(seconds, seed)])

@@ -14,6 +14,7 @@ from rlaudio.types import (
     Contribution,
     ContributionLabel,
     Group,
+    HeardClip,
     Prompt,
     Question,
     StopReason,
@@ -58,7 +59,7 @@ def make_completion(
     token_ids = [1 + zlib.crc32(piece.encode()) % 999 for piece in pieces]
     if stop_reason == "stop":
         pieces, token_ids = [*pieces, ""], [*token_ids, STOP_TOKEN_ID]
-    return Completion(
+    return Completion.single_turn(
         token_ids=np.array(token_ids, dtype=np.int64),
         logprobs=np.full(len(token_ids), logprob, dtype=np.float32),
         text=text,
@@ -73,9 +74,9 @@ def make_prompt(question: Question | None = None, *, tokens: int = 5, frames: in
     return Prompt(
         question=make_question() if question is None else question,
         token_ids=np.arange(1, tokens + 1, dtype=np.int64),
-        features=np.zeros((4, frames), dtype=np.float32),
-        audio_digest="0" * 32,
         positions=np.arange(tokens, dtype=np.int64),
+        clips=(HeardClip("0" * 32),),
+        features={"input_features": np.zeros((4, frames), dtype=np.float32)},
     )
 
 

@@ -13,8 +13,20 @@ from rlaudio.contribution.voting import Votes
 from rlaudio.evaluation.accuracy import CONTROLS, AnswerRow, Evaluation
 from rlaudio.runs.files import write_rows
 from rlaudio.runs.folder import RunFolder
+from rlaudio.runs.rollouts import LearnedGroup
 from rlaudio.runs.summary import build_summary
-from rlaudio.types import Clip, Completion, Contribution, Dataset, Group, Prompt, Question, ScoredGroup
+from rlaudio.types import (
+    Absent,
+    Clip,
+    Completion,
+    Contribution,
+    Dataset,
+    Group,
+    HeardClip,
+    Prompt,
+    Question,
+    ScoredGroup,
+)
 
 RECIPE = """\
 name: made_up_weak_to_strong
@@ -99,9 +111,9 @@ def made_up_group(question: Question, skill: float, rng: np.random.Generator, gr
         texts.append(f"<answer>{named}</answer>" if rng.random() < 0.9 else named)
     if question.id == "q0":
         texts[0] = HOSTILE
-    prompt = Prompt(question, np.arange(3), np.zeros((4, 5), np.float32), question.id, np.arange(3))
+    prompt = Prompt(question, np.arange(3), np.arange(3), (HeardClip(question.id),), Absent.MADE_UP)
     completions = tuple(
-        Completion(
+        Completion.single_turn(
             np.arange(6), np.full(6, -0.3, np.float32), text, (text, *[""] * 5), "stop", weights_version=1
         )
         for text in texts
@@ -143,7 +155,7 @@ def made_up_run(path: Path, *, sft_steps: int = 40, rl_steps: int = 100, finishe
             if step % 10 == 0:
                 folder.log_metrics("rl", step, _held_out_metrics(step / rl_steps, rng))
         groups = [made_up_group(question, 0.8, rng) for question in train[:10]]
-        folder.write_rollouts("rl", rl_steps, groups)
+        folder.write_rollouts("rl", rl_steps, map(LearnedGroup, groups))
         folder.write_samples("rl", rl_steps, train, lambda question: made_up_clip(question, rng), 10)
         if finished:
             final = {name: made_up_evaluation(questions, 0.85, rng) for name, questions in sets.items()}

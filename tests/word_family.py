@@ -9,21 +9,21 @@ import numpy as np
 import soundfile
 
 from rlaudio.prompts.builder import PromptBuilder
-from rlaudio.types import Clip, Dataset, Prompt, Question
+from rlaudio.types import Dataset, HeardClip, Prompt, Question
 from tests.factories import make_contributions, make_question
 
 
 class WordFamily:
     """Every word of a prompt is one token; features are zeros of the clip's length."""
 
-    def encode_prompt(self, question: Question, system_text: str, user_text: str, clip: Clip) -> Prompt:
+    def encode_prompt(self, question: Question, system_text: str, user_text: str, clips) -> Prompt:
         words = f"{system_text} {user_text}".split()
         return Prompt(
             question=question,
             token_ids=np.array([zlib.crc32(word.encode()) for word in words], dtype=np.int64),
-            features=np.zeros((2, round(100 * clip.seconds)), dtype=np.float32),
-            audio_digest=clip.digest,
             positions=np.arange(len(words)),
+            clips=tuple(HeardClip(clip.digest) for clip in clips),
+            features={"frames": np.zeros((2, sum(round(100 * clip.seconds) for clip in clips)), np.float32)},
         )
 
 

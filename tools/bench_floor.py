@@ -62,7 +62,7 @@ def products(family: Qwen2_5Omni, rows: Sequence[PackedRow]) -> Counter[Product]
     places = [
         *((layer, sum(row.length for row in rows)) for layer in _linear(decoder)),
         *((layer, sum(map(_frames, rows))) for layer in _linear(tower) if layer is not tower.proj),
-        (tower.proj, sum(audio_tokens(row.prompt.features.shape[1]) for row in rows)),
+        (tower.proj, sum(audio_tokens(row.prompt.features["input_features"].shape[1]) for row in rows)),
         (family.head, sum(len(b.token_ids) for row in rows for b in row.branches)),
     ]
     found: Counter[Product] = Counter()
@@ -78,7 +78,7 @@ def _linear(module: torch.nn.Module) -> Iterator[Any]:
 
 def _frames(row: PackedRow) -> int:
     """Frames of a clip behind the tower's convolution of stride 2."""
-    return (row.prompt.features.shape[1] - 1) // 2 + 1
+    return (row.prompt.features["input_features"].shape[1] - 1) // 2 + 1
 
 
 def _attention(family: Qwen2_5Omni, rows: Sequence[PackedRow]) -> float:
@@ -102,7 +102,11 @@ def _triangle(tokens: int) -> int:
 def _convolutions(family: Qwen2_5Omni, rows: Sequence[PackedRow]) -> float:
     """The tower's two convolutions; nobody asks for the gradient of the first one's input."""
     audio = family.model.audio_tower.config
-    first = sum(row.prompt.features.shape[1] for row in rows) * audio.num_mel_bins * audio.d_model
+    first = (
+        sum(row.prompt.features["input_features"].shape[1] for row in rows)
+        * audio.num_mel_bins
+        * audio.d_model
+    )
     second = sum(map(_frames, rows)) * audio.d_model * audio.d_model
     return 2 * 3 * (2 * first + FORWARD_AND_BACKWARD * second)  # kernels are 3 wide
 

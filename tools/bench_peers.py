@@ -84,7 +84,7 @@ def measure_swift(cache: Path, work: Path, steps: int, rounds: int) -> Iterator[
     def ask(family: Qwen2_5Omni, number: int) -> Prompt:
         clip = clips[number]
         question = Question.multiple_choice(str(number), ASKED, ("a", "b"), "a", clip)
-        return family.encode_prompt(question, SYSTEM, ASKED, read_clip(clip))
+        return family.encode_prompt(question, SYSTEM, ASKED, [read_clip(clip)])
 
     command = [
         str(python.parent / "swift"), "rlhf", "--rlhf_type", "grpo", "--model", str(model),
@@ -196,9 +196,8 @@ class TextThinker(Qwen2_5Omni):
     def ask(self, text: str) -> Prompt:
         """The bare text as a prompt."""
         ids = np.array(_tokens(self, text))
-        nothing = np.zeros((0, 0), dtype=np.float32)
         question = Question.multiple_choice(text, text, ("a", "b"), "a", Path("none"))
-        return Prompt(question, ids, nothing, audio_digest=text, positions=np.arange(len(ids)))
+        return Prompt(question, ids, positions=np.arange(len(ids)))
 
     def embed(self, token_ids: torch.Tensor, prompts: Sequence[Prompt] = ()) -> torch.Tensor:
         """Embeddings of the tokens alone."""

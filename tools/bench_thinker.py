@@ -66,7 +66,7 @@ def rows_of_noise(family: Qwen2_5Omni, numbers: Iterable[int], new_tokens: int) 
             for _ in range(GROUP)
         )
         rows.append(
-            PackedRow(family.encode_prompt(question, "You listen.", question.question, clip), branches)
+            PackedRow(family.encode_prompt(question, "You listen.", question.question, [clip]), branches)
         )
     return rows
 

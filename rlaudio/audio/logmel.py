@@ -16,6 +16,8 @@ import numpy as np
 
 from rlaudio.types import Clip
 
+LEAST_FRAMES = 100  # OpenBLAS multiplies small matrices by another kernel (AVX-512), which rounds otherwise
+
 
 class LogMel:
     """Features `[mels, frames]` float32 of a clip, kept by digest up to `cache_mb` of memory.
@@ -64,7 +66,7 @@ class LogMel:
         hop = extractor.hop_length
         frames = math.ceil(count / hop)
         frames_that_hear_the_end = math.ceil(extractor.n_fft / 2 / hop)
-        length = min((frames + frames_that_hear_the_end) * hop, extractor.n_samples)
+        length = min(max(frames + frames_that_hear_the_end, LEAST_FRAMES) * hop, extractor.n_samples)
         padded = np.zeros(length, dtype=np.float32)
         padded[:count] = clip.samples
         features = extractor(

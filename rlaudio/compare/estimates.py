@@ -13,7 +13,8 @@ from rlaudio.evaluation.statistics import (
     seed_noise,
     sign_flip_p_value,
 )
-from rlaudio.runs.run import Json, RunData
+from rlaudio.runs.files import Json
+from rlaudio.runs.run import StoredRun
 
 GROUPS = ("strong", "weak", "all")
 CONTROLS = ("audio", "silence", "mismatch")
@@ -54,7 +55,7 @@ class HeldOutComparison:
 
 
 def compare_on(
-    name: str, runs: Mapping[str, Mapping[int, RunData]], baseline: str, resamples: int
+    name: str, runs: Mapping[str, Mapping[int, StoredRun]], baseline: str, resamples: int
 ) -> HeldOutComparison:
     """Accuracies of all arms on one held-out set, and each against the baseline.
 
@@ -123,7 +124,7 @@ class _Answers:
         return self.right[control][[self.seeds.index(seed) for seed in seeds]]
 
 
-def _answers(name: str, runs: Mapping[int, RunData]) -> _Answers | None:
+def _answers(name: str, runs: Mapping[int, StoredRun]) -> _Answers | None:
     """The single answers of an arm's seeds; None where it did not evaluate on this set.
 
     Raises ValueError where its seeds were asked different questions.
@@ -190,7 +191,7 @@ def _common(answers: Iterable[_Answers]) -> list[int]:
 
 
 def _before(
-    name: str, runs: Mapping[str, Mapping[int, RunData]], groups: Sequence[str]
+    name: str, runs: Mapping[str, Mapping[int, StoredRun]], groups: Sequence[str]
 ) -> dict[str, dict[str, float]]:
     """Accuracy of the base by group and control, the mean over all runs."""
     found: dict[str, dict[str, list[float]]] = {group: {} for group in groups}

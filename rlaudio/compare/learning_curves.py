@@ -10,7 +10,8 @@ import numpy as np
 
 from rlaudio.compare.estimates import GROUPS, scores_of
 from rlaudio.compare.grid import Arm
-from rlaudio.runs.run import Json, RunData
+from rlaudio.runs.files import Json
+from rlaudio.runs.run import StoredRun
 
 LAST_SHARE = 0.1  # of the RL steps: what rewards and lengths were in the end
 
@@ -52,7 +53,7 @@ class ArmResult:
     curves: Mapping[str, Band]  # by metric
 
 
-def arm_result(arm: Arm, runs: Mapping[int, RunData]) -> ArmResult:
+def arm_result(arm: Arm, runs: Mapping[int, StoredRun]) -> ArmResult:
     """The training of an arm, from the run folders of its seeds."""
     steps = {seed: _rl_rows(run) for seed, run in runs.items()}
     drawn = [_drawn_rows(run, steps[seed]) for seed, run in runs.items() if steps[seed]]
@@ -68,7 +69,7 @@ def arm_result(arm: Arm, runs: Mapping[int, RunData]) -> ArmResult:
     )
 
 
-def _rl_rows(run: RunData) -> list[Json]:
+def _rl_rows(run: StoredRun) -> list[Json]:
     """One row for every RL step; evaluations in its midst, which are rows of their own, are taken in."""
     merged: dict[tuple[str, int], Json] = {}
     for row in run.metrics:
@@ -76,7 +77,7 @@ def _rl_rows(run: RunData) -> list[Json]:
     return [row for row in merged.values() if "rollout/completions" in row]
 
 
-def _drawn_rows(run: RunData, rl_rows: Sequence[Json]) -> list[Json]:
+def _drawn_rows(run: StoredRun, rl_rows: Sequence[Json]) -> list[Json]:
     """The RL steps with the held-out accuracy that they began with, if SFT ended with it, and ended with."""
     first = run.metrics.index(next(row for row in run.metrics if "rollout/completions" in row))
     before = [row for row in run.metrics[:first] if row["step"] == run.metrics[first - 1]["step"]]
@@ -131,7 +132,7 @@ def _last(name: str, seeds: Sequence[Sequence[Json]]) -> float | None:
     return float(np.mean(means)) if means else None
 
 
-def _cost(arm: Arm, runs: Mapping[int, RunData], steps: Mapping[int, Sequence[Json]]) -> Cost:
+def _cost(arm: Arm, runs: Mapping[int, StoredRun], steps: Mapping[int, Sequence[Json]]) -> Cost:
     def mean(of: Callable[[int], float]) -> float:
         return float(np.mean([of(seed) for seed in runs]))
 

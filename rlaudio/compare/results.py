@@ -12,7 +12,7 @@ from rlaudio.compare.grid import Comparison
 from rlaudio.compare.learning_curves import ArmResult, arm_result
 from rlaudio.compare.running import Failure
 from rlaudio.compare.warnings import warnings_about
-from rlaudio.runs.run import RunData, read_run
+from rlaudio.runs.run import StoredRun, open_run
 
 
 @dataclass(frozen=True)
@@ -44,11 +44,11 @@ def read_results(
 
     Raises ValueError where no run is finished or a file is damaged.
     """
-    runs: dict[str, dict[int, RunData]] = {}
+    runs: dict[str, dict[int, StoredRun]] = {}
     missing = []
     for run in comparison.runs():
         if (folder / run.place / "summary.json").exists():
-            runs.setdefault(run.arm, {})[run.seed] = read_run(folder / run.place)
+            runs.setdefault(run.arm, {})[run.seed] = open_run(folder / run.place)
         else:
             missing.append(run.place)
     if not runs:

@@ -49,8 +49,10 @@ class ModelFamily(Protocol):
     def has_adapter(self) -> bool:
         """Whether an adapter comes on top of what lies in `path`."""
 
-    def encode_prompt(self, question: Question, system_text: str, user_text: str, clip: Clip) -> Prompt:
-        """The prompt of one question about one clip."""
+    def encode_prompt(
+        self, question: Question, system_text: str, user_text: str, clips: Sequence[Clip]
+    ) -> Prompt:
+        """The prompt of one question about no clip, one or several, in their order."""
 
     def engine_prompt(self, prompt: Prompt) -> EnginePrompt:
         """The same prompt for vLLM; a family that vLLM has not need not offer it."""

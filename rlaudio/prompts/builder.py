@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import Literal, Protocol
 
 from rlaudio.audio.controls import silence
@@ -43,8 +44,10 @@ def _check_style(style: str) -> None:
 class PromptMaker(Protocol):
     """The part of a model family that makes prompts; `models.family.ModelFamily` is the whole."""
 
-    def encode_prompt(self, question: Question, system_text: str, user_text: str, clip: Clip) -> Prompt:
-        """Token ids with expanded audio placeholders, and the features of `clip`."""
+    def encode_prompt(
+        self, question: Question, system_text: str, user_text: str, clips: Sequence[Clip]
+    ) -> Prompt:
+        """Token ids with expanded audio placeholders, and the features of the clips."""
 
 
 class PromptBuilder:
@@ -86,21 +89,23 @@ class PromptBuilder:
         clip is not even opened. Raises what `read_clip` raises, with the question's id.
         """
         user_text = render_user_text(question, self.style)
-        clip = self._clip(question, control, partner, silence_seconds)
-        return self.family.encode_prompt(question, self.system, user_text, clip)
+        clips = self._clips(question, control, partner, silence_seconds)
+        return self.family.encode_prompt(question, self.system, user_text, clips)
 
     def silent(self, prompt: Prompt) -> Prompt:
         """The same question about silence as long as the clip that its prompt holds."""
         return self.prompt(prompt.question, "silence")
 
-    def _clip(
+    def _clips(
         self, question: Question, control: Control, partner: Question | None, silence_seconds: float | None
-    ) -> Clip:
+    ) -> list[Clip]:
         match control:
             case "audio":
                 return self._read(question)
             case "silence":
-                return silence(self._read(question).seconds if silence_seconds is None else silence_seconds)
+                if silence_seconds is None:
+                    return [silence(clip.seconds) for clip in self._read(question)]
+                return [silence(silence_seconds) for _ in question.clips]
             case "mismatch":
                 if partner is None:
                     raise ValueError(
@@ -110,16 +115,17 @@ class PromptBuilder:
                 return self._read(partner)
         raise ValueError(f"control is {control!r}; expected audio, silence or mismatch")
 
-    def _read(self, question: Question) -> Clip:
-        (clip,) = question.clips
-        opened = open_clip(
-            clip, max_seconds=self.max_seconds, too_long=self.too_long, origin=f"question {question.id}"
-        )
-        (name,) = question.clip_names
-        if opened.truncated and name not in self._truncated:
-            self._truncated.add(name)
-            logger.info("question %s: %s cut to %g s", question.id, name, self.max_seconds)
-        return opened
+    def _read(self, question: Question) -> list[Clip]:
+        origin = f"question {question.id}"
+        clips = [
+            open_clip(clip, max_seconds=self.max_seconds, too_long=self.too_long, origin=origin)
+            for clip in question.clips
+        ]
+        for clip, name in zip(clips, question.clip_names, strict=True):
+            if clip.truncated and name not in self._truncated:
+                self._truncated.add(name)
+                logger.info("%s: %s cut to %g s", origin, name, self.max_seconds)
+        return clips
 
 
 def prompts_for(recipe: Recipe, family: PromptMaker) -> PromptBuilder:

@@ -16,7 +16,7 @@ from rlaudio.report.sections.notices import notices
 from rlaudio.report.sections.provenance import facts, phases, versions
 from rlaudio.report.sections.samples import samples
 from rlaudio.runs.files import write_text
-from rlaudio.runs.run import read_run
+from rlaudio.runs.run import open_run
 from rlaudio.utils.charts import STYLE
 from rlaudio.utils.numbers import FILTERS
 
@@ -28,7 +28,7 @@ def write_report(run_folder: Path) -> Path:
 
     Raises FileNotFoundError for a folder without a run, ValueError for a damaged file in it.
     """
-    run = read_run(Path(run_folder))
+    run = open_run(Path(run_folder))
     most = (run.recipe.get("report") or {}).get("completions", COMPLETIONS)
     sets = held_out(run)
     environment = Environment(

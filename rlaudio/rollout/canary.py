@@ -86,7 +86,7 @@ def canary_prompts(family: ModelFamily) -> tuple[Prompt, ...]:
     tone = 0.3 * np.sin(2 * np.pi * (300 + 400 * seconds) * seconds)
     noise = 0.1 * np.random.default_rng(0).standard_normal(len(seconds))
     heard = [
-        family.encode_prompt(_question(name), SYSTEM, COUNTING, _clip(name, samples))
+        family.encode_prompt(_question(name), SYSTEM, COUNTING, [_clip(name, samples)])
         for name, samples in (("canary-tone", tone), ("canary-noise", noise))
     ]
     return (*heard, text_prompt(_question("canary-text"), family.encode_completion(COUNTING)))
@@ -97,8 +97,6 @@ def text_prompt(question: Question, token_ids: np.ndarray) -> Prompt:
     return Prompt(
         question=question,
         token_ids=token_ids,
-        features=np.zeros((0, 0), dtype=np.float32),
-        audio_digest="",
         positions=np.arange(len(token_ids)),
     )
 

@@ -54,7 +54,7 @@ def to_completion(
     Raises ValueError where the engine left more tokens than it reported, RuntimeError where it did not
     finish the completion.
     """
-    return Completion(
+    return Completion.single_turn(
         token_ids=sampled.token_ids,
         logprobs=sampled.logprobs,
         text=family.decode(sampled.token_ids),

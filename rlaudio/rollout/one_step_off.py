@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
 import torch
 
 from rlaudio.rollout.worker import RolloutWorker, SeedKey
-from rlaudio.types import Completion, Group, Prompt, SamplingParams
+from rlaudio.types import Completion, Group, Prompt, SamplingParams, Segment
 
 Completions = list[tuple[Completion, ...]]  # of every prompt
 
@@ -116,16 +116,29 @@ def _request(prompts: Sequence[Prompt], sampling: SamplingParams, key: SeedKey) 
     return _Request(key, sampling, tuple(prompt.question.id for prompt in prompts))
 
 
-def _to_state(one: Completion) -> dict[str, Any]:
+def _to_state(completion: Completion) -> dict[str, Any]:
     """The completion in types that torch loads without running code."""
+    segments = [
+        {
+            field.name: torch.from_numpy(value) if isinstance(value, np.ndarray) else value
+            for field in fields(Segment)
+            for value in (getattr(segment, field.name),)
+        }
+        for segment in completion.segments
+    ]
     return {
-        name: torch.from_numpy(value) if isinstance(value, np.ndarray) else value
-        for name, value in vars(one).items()
+        "segments": segments,
+        "stop_reason": completion.stop_reason,
+        "weights_version": completion.weights_version,
     }
 
 
 def _from_state(state: Mapping[str, Any]) -> Completion:
-    fields: dict[str, Any] = {
-        name: value.numpy() if isinstance(value, torch.Tensor) else value for name, value in state.items()
-    }
-    return Completion(**fields)
+    segments = []
+    for segment in state["segments"]:
+        values: dict[str, Any] = {
+            name: value.numpy() if isinstance(value, torch.Tensor) else value
+            for name, value in segment.items()
+        }
+        segments.append(Segment(**values))
+    return Completion(tuple(segments), state["stop_reason"], state["weights_version"])

@@ -66,7 +66,7 @@ class Scripted:
         finished = len(words) < max_new_tokens  # there is room for the stop token, which has no text
         if finished:
             kept, ids = [*kept, ""], [*ids, STOP_TOKEN_ID]
-        return Completion(
+        return Completion.single_turn(
             token_ids=np.array(ids, dtype=np.int64),
             logprobs=np.zeros(len(ids), dtype=np.float32),
             text="".join(kept),

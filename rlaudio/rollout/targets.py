@@ -39,7 +39,7 @@ class Targets:
     def _complete(self, prompt: Prompt) -> Completion:
         text = sft_target(prompt.question, self.target)
         ids = self.family.encode_completion(text)
-        return Completion(
+        return Completion.single_turn(
             token_ids=ids,
             logprobs=np.zeros(len(ids), dtype=np.float32),
             text=text,

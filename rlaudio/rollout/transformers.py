@@ -137,7 +137,7 @@ class Transformers:
         for sample in range(drafts.lengths.shape[1]):
             ids, logprobs, support = drafts.cut(question, sample)
             completions.append(
-                Completion(
+                Completion.single_turn(
                     token_ids=ids,
                     logprobs=logprobs,
                     text=self.family.decode(ids),

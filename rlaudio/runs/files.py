@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+Json = dict[str, Any]
+
 
 def write_text(path: Path, text: str) -> None:
     """Put `text` in `path` completely or not at all: on an error, a full disk too, the old file stays."""

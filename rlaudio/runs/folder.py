@@ -7,7 +7,7 @@
     metrics.jsonl          one row per logged step: {"stage", "step", "group/name": value, ...}
     timings.jsonl          the same for wall-clock metrics, which two equal runs do not share
     tensorboard/<stage>/   the same curves, and a few completions with their audio
-    rollouts/<stage>-<step>.jsonl   one row per completion
+    rollouts/<stage>-<step>.jsonl   one group a line, see rlaudio.runs.rollouts
     samples/               the latest few groups with their audio, for the page
     labels.json            what the voters found, by data set
     evaluation/base.json, evaluation/final.json     tables before and after the run, by held-out set
@@ -25,16 +25,25 @@ import fcntl
 import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
 import soundfile
 
-from rlaudio.runs.files import append_row, read_rows, unfinished, write_json, write_rows, write_text
+from rlaudio.runs.files import (
+    Json,
+    append_row,
+    read_json,
+    read_rows,
+    unfinished,
+    write_json,
+    write_rows,
+    write_text,
+)
 from rlaudio.runs.metrics import split_wall_clock
-from rlaudio.runs.versions import versions
+from rlaudio.runs.rollouts import LearnedGroup, from_json, to_json
+from rlaudio.runs.versions import refuse_other_format, versions
 from rlaudio.types import Choice, Clip, Dataset, Question, ScoredGroup
 
 if TYPE_CHECKING:
@@ -50,7 +59,6 @@ PLUGINS = "plugins.json"
 TENSORBOARD = "tensorboard"
 # All there is before a run computes:
 _BEGINNING = frozenset({RECIPE, VERSIONS, DATA, PLUGINS, TIMINGS, TENSORBOARD})
-Json = dict[str, Any]
 
 
 class RunFolder:
@@ -96,6 +104,7 @@ class RunFolder:
             raise FileNotFoundError(
                 f"{path}: found no recipe.yaml, so there is no run to resume; start one without --resume"
             )
+        refuse_other_format(path, read_json(path / VERSIONS) or {})
         folder = cls(path, take_lock(path))
         for rows in (path / METRICS, path / TIMINGS):
             if (
@@ -153,10 +162,10 @@ class RunFolder:
             shutil.rmtree(self.path / TENSORBOARD / gone, ignore_errors=True)
         self._purge_from = {stage: step + 1}
 
-    def write_rollouts(self, stage: str, step: int, scored_groups: Iterable[ScoredGroup]) -> Path:
-        """Write every completion of a step, with rewards, log-probs and weights version, one row each."""
+    def write_rollouts(self, stage: str, step: int, groups: Iterable[LearnedGroup]) -> Path:
+        """Write every group of a step whole, one line each."""
         path = self._rollouts(stage, step)
-        write_rows(path, (row for scored in scored_groups for row in _rollout_rows(scored)))
+        write_rows(path, map(to_json, groups))
         return path
 
     def write_samples(
@@ -173,24 +182,23 @@ class RunFolder:
         first completion of each group.
         """
         known = {question.id: question for question in questions}
-        groups = _by_question(read_rows(self._rollouts(stage, step)))
+        groups = [from_json(row).scored for row in read_rows(self._rollouts(stage, step))]
         folder = self.path / "samples"
         folder.mkdir(exist_ok=True)
         writer = self._writer(stage)
         samples = []
-        for number, (question_id, rows) in enumerate(islice(groups.items(), most)):
-            question = known[question_id]
+        for number, scored in enumerate(groups[:most]):
+            question = known[scored.group.prompt.question.id]
             clip = read(question)
             audio = f"{clip.digest}.flac"
             soundfile.write(folder / audio, clip.samples, clip.sample_rate_hz, subtype="PCM_16")
-            label = (
-                questions.contributions[question_id].label if question_id in questions.contributions else None
-            )
-            samples.append(_sample(question, rows) | {"contribution": label, "audio": audio})
+            stated = questions.contributions.get(question.id)
+            label = stated.label if stated else None
+            samples.append(_sample(question, scored) | {"contribution": label, "audio": audio})
             writer.add_audio(
                 f"completion/{number}", clip.samples[None], step, sample_rate=clip.sample_rate_hz
             )
-            writer.add_text(f"completion/{number}", _as_markdown(question, rows[0]), step)
+            writer.add_text(f"completion/{number}", _as_markdown(question, scored), step)
         writer.flush()
         self.write_json("samples/samples.json", {"stage": stage, "step": step, "samples": samples})
         for path in folder.glob("*.flac"):
@@ -231,7 +239,7 @@ class FollowedFolder(RunFolder):
     def truncate_metrics(self, stage: str, step: int) -> None:
         """The first process does."""
 
-    def write_rollouts(self, stage: str, step: int, scored_groups: Iterable[ScoredGroup]) -> Path:
+    def write_rollouts(self, stage: str, step: int, groups: Iterable[LearnedGroup]) -> Path:
         """Where the first process writes them."""
         return self._rollouts(stage, step)
 
@@ -301,34 +309,7 @@ def _timings_until(rows: Sequence[Json], stage: str, step: int) -> list[Json]:
     return [row for number, row in enumerate(rows) if number < kept or row["step"] == 0]
 
 
-def _rollout_rows(scored: ScoredGroup) -> Iterable[Json]:
-    for sample, completion in enumerate(scored.group.completions):
-        yield {
-            "question_id": scored.group.prompt.question.id,
-            "sample": sample,
-            "text": completion.text,
-            "stop_reason": completion.stop_reason,
-            "rewards": {name: values[sample] for name, values in scored.rewards.items()},
-            "total": scored.total[sample],
-            "weights_version": completion.weights_version,
-            "token_ids": completion.token_ids,
-            "logprobs": _shortest_decimals(completion.logprobs),
-        }
-
-
-def _shortest_decimals(values: np.ndarray) -> list[float]:
-    """The fewest digits that still give the same float32 back: half the size of a float64's digits."""
-    return [float(str(value)) for value in values.astype(np.float32)]
-
-
-def _by_question(rows: Iterable[Json]) -> dict[str, list[Json]]:
-    groups: dict[str, list[Json]] = {}
-    for row in rows:
-        groups.setdefault(row["question_id"], []).append(row)
-    return groups
-
-
-def _sample(question: Question, rows: Sequence[Json]) -> Json:
+def _sample(question: Question, scored: ScoredGroup) -> Json:
     return {
         "question_id": question.id,
         "question": question.question,
@@ -337,17 +318,23 @@ def _sample(question: Question, rows: Sequence[Json]) -> Json:
         "answer": question.answer,
         "groups": dict(question.groups),
         "completions": [
-            {name: row[name] for name in ("text", "stop_reason", "rewards", "total")}
-            | {"tokens": len(row["token_ids"])}
-            for row in rows
+            {
+                "text": completion.text,
+                "stop_reason": completion.stop_reason,
+                "rewards": {name: values[number] for name, values in scored.rewards.items()},
+                "total": scored.total[number],
+                "tokens": completion.length,
+            }
+            for number, completion in enumerate(scored.group.completions)
         ],
     }
 
 
-def _as_markdown(question: Question, row: Json) -> str:
-    """Question, choices and completion; indented, because Markdown leaves indented text as it is."""
+def _as_markdown(question: Question, scored: ScoredGroup) -> str:
+    """Question, choices and the first completion, indented: Markdown leaves indented text as it is."""
     gold = question.target.gold if isinstance(question.target, Choice) else None
     choices = [("* " if n == gold else "- ") + choice for n, choice in enumerate(question.choices)]
-    total = "none" if row["total"] is None else f"{row['total']:g}"
-    lines = [question.question, *choices, "", *row["text"].splitlines(), "", f"total reward {total}"]
+    total = "none" if np.isnan(scored.total[0]) else f"{scored.total[0]:g}"
+    text = scored.group.completions[0].text
+    lines = [question.question, *choices, "", *text.splitlines(), "", f"total reward {total}"]
     return "\n".join("    " + line for line in lines)

@@ -1,22 +1,21 @@
-"""What the page shows, read back from the files of a run folder; a run need not be finished."""
+"""A run folder read back into records; the run need not be finished, and may still be going on."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import yaml
 
-from rlaudio.runs.files import read_json, read_rows
-
-Json = dict[str, Any]
+from rlaudio.runs.files import Json, read_json, read_rows
+from rlaudio.runs.rollouts import LearnedGroup, from_json
+from rlaudio.runs.versions import refuse_other_format
 
 
 @dataclass(frozen=True)
-class RunData:
-    """The files of a run folder; None or empty where a file is not there (yet)."""
+class StoredRun:
+    """What a run folder holds; None or empty where a file is not there (yet)."""
 
     path: Path
     recipe_yaml: str
@@ -44,6 +43,32 @@ class RunData:
         """Names of the stages that logged something, in the order of the run."""
         return list(dict.fromkeys(row["stage"] for row in self.metrics))
 
+    def steps(self, stage: str) -> list[int]:
+        """The steps of a stage whose rollouts are stored, in their order."""
+        files = (self.path / "rollouts").glob(f"{stage}-*.jsonl")
+        numbers = (path.stem.removeprefix(f"{stage}-") for path in files)
+        return sorted(int(number) for number in numbers if number.isdigit())
+
+    def rollouts(self, stage: str, step: int) -> list[LearnedGroup]:
+        """The groups that a step sampled, as records.
+
+        Raises FileNotFoundError where the step is not stored, ValueError with file and line of damage.
+        """
+        path = self.path / "rollouts" / f"{stage}-{step}.jsonl"
+        if not path.is_file():
+            steps = self.steps(stage)
+            there = f"steps {steps[0]} to {steps[-1]}" if steps else "none"
+            raise FileNotFoundError(f"{path}: no rollouts of step {step} of {stage!r}; there are: {there}")
+        groups = []
+        for number, row in enumerate(read_rows(path), start=1):
+            try:
+                groups.append(from_json(row))
+            except (KeyError, TypeError, ValueError) as error:
+                raise ValueError(
+                    f"{path}, line {number}: expected a stored group, found {error!r}; delete the line"
+                ) from error
+        return groups
+
     @property
     def missing(self) -> list[str]:
         """What an unfinished run still lacks, in words; nothing once there is a summary."""
@@ -65,17 +90,24 @@ class RunData:
         return [(row["step"], row[metric]) for row in self.metrics if row["stage"] == stage and metric in row]
 
 
-def read_run(path: Path) -> RunData:
-    """Everything in the run folder `path`. Raises FileNotFoundError where it holds no run."""
+def open_run(path: str | Path) -> StoredRun:
+    """Everything in the run folder `path`, also of a run that is still going or was cut off amid a line.
+
+    Raises FileNotFoundError where it holds no run, ValueError for a folder of another format or with a
+    damaged line, whose file and number it names.
+    """
+    path = Path(path)
     recipe = path / "recipe.yaml"
     if not recipe.exists():
         raise FileNotFoundError(f"{path}: found no recipe.yaml; expected the folder of a run")
+    versions = read_json(path / "versions.json") or {}
+    refuse_other_format(path, versions)
     recipe_yaml = recipe.read_text(encoding="utf-8")
-    return RunData(
+    return StoredRun(
         path=path,
         recipe_yaml=recipe_yaml,
         recipe=yaml.safe_load(recipe_yaml) or {},
-        versions=read_json(path / "versions.json") or {},
+        versions=versions,
         metrics=read_rows(path / "metrics.jsonl"),
         timings=read_rows(path / "timings.jsonl"),
         base=read_json(path / "evaluation" / "base.json") or {},

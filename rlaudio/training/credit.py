@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 import torch
 
 from rlaudio.algorithms.algorithm import Algorithm, Samples
 from rlaudio.algorithms.dry_run import check_advantages
-from rlaudio.training.packing import Branch, PackedRow
+from rlaudio.training.packing import Branch, PackedRow, branch_of
 from rlaudio.training.sampling import has_spread
 from rlaudio.types import Contributions, ScoredGroup
 
@@ -24,7 +25,7 @@ def samples_of(scored: Sequence[ScoredGroup], signals: Mapping[str, torch.Tensor
             for name in scored[0].rewards
         },
         part_weights=scored[0].weights,
-        lengths=torch.tensor([[len(c.token_ids) for c in group] for group in completions]),
+        lengths=torch.tensor([[c.length for c in group] for group in completions]),
         truncated=torch.tensor([[c.stop_reason == "length" for c in group] for group in completions]),
         signals=signals or {},
     )
@@ -59,13 +60,11 @@ def assign_credit(
 
     def branch(q: int, g: int) -> Branch:
         completion = scored[q].group.completions[g]
-        own = slice(len(completion.token_ids))
-        return Branch(
-            token_ids=completion.token_ids,
-            logprobs=completion.logprobs,
-            advantages=by_token[q, g, own].numpy(),
-            weight=float(weights[q, g]),
-            support=completion.support,
+        own = slice(completion.length)
+        return branch_of(
+            completion,
+            by_token[q, g, own].numpy(),
+            float(weights[q, g]),
             signals={}
             if returns is None
             else {
@@ -82,7 +81,9 @@ def assign_credit(
     ]
 
 
-def describe(scored: Sequence[ScoredGroup], contributions: Contributions) -> dict[str, float]:
+def describe(
+    scored: Sequence[ScoredGroup], contributions: Contributions = MappingProxyType({})
+) -> dict[str, float]:
     """Metrics of a step's groups: rewards, spread, lengths, how completions ended.
 
     A teacher's completions, which carry no rewards, are not described: nobody sampled them.
@@ -101,7 +102,7 @@ def describe(scored: Sequence[ScoredGroup], contributions: Contributions) -> dic
     totals = np.stack([one.total for one in scored])  # [Q, G]
     spreads = np.array([_spread(row) for row in totals])
     completions = [c for one in scored for c in one.group.completions]
-    lengths = np.array([len(c.token_ids) for c in completions])
+    lengths = np.array([c.length for c in completions])
     metrics |= {
         "rollout/completions": float(len(completions)),
         "rollout/tokens": float(lengths.sum()),

@@ -51,7 +51,7 @@ def equal_micro_batches(
 
 def _chunks(rows: Sequence[PackedRow], chunk: int) -> int:
     """Chunks in which the log-probs of a micro-batch are computed."""
-    tokens = sum(len(branch.token_ids) for row in rows for branch in row.branches)
+    tokens = sum(len(branch.targets) for row in rows for branch in row.branches)
     return math.ceil(tokens / chunk)
 
 

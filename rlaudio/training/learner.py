@@ -209,7 +209,7 @@ class Learner:
             found["reference"] = token_logprobs(
                 self.reference, batch, self.policy.distribution, chunk=self.batching.logprob_chunk
             ).logprobs
-        lengths = [len(b.token_ids) for row in micro.rows for b in row.branches]
+        lengths = [len(b.targets) for row in micro.rows for b in row.branches]
         return {
             name: (piece.numpy() for piece in tensor.cpu().split(lengths))
             for name in names

@@ -12,6 +12,7 @@ from rlaudio.curricula.stage import Stage
 from rlaudio.prompts.builder import PromptBuilder
 from rlaudio.rollout.one_step_off import OneStepOff
 from rlaudio.rollout.worker import RolloutWorker
+from rlaudio.runs.rollouts import LearnedGroup
 from rlaudio.training.alarms import Alarms
 from rlaudio.training.checkpoint import Cursor
 from rlaudio.training.credit import assign_credit, describe
@@ -23,7 +24,7 @@ from rlaudio.training.debug.nonfinite import (
 from rlaudio.training.learner import Learner
 from rlaudio.training.sampling import Sampled, Scores, mean_lag, requests_of_round, sample_step
 from rlaudio.training.signals import ContributionEstimator, describe_signals, observe
-from rlaudio.types import Contributions, SamplingParams, ScoredGroup
+from rlaudio.types import Contributions, SamplingParams
 from rlaudio.utils.progress import progress
 
 
@@ -54,7 +55,7 @@ class Recorder(Protocol):
 
     def log_metrics(self, stage: str, step: int, values: Mapping[str, float]) -> None: ...
 
-    def write_rollouts(self, stage: str, step: int, scored_groups: Iterable[ScoredGroup]) -> object: ...
+    def write_rollouts(self, stage: str, step: int, groups: Iterable[LearnedGroup]) -> object: ...
 
 
 class StopRequested(Exception):
@@ -108,7 +109,7 @@ def train(
         cursor = advance(cursor, sampled, metrics)
         setup.worker.load_weights(learner.weights(), cursor.weights_version)
 
-        recorder.write_rollouts(setup.name, cursor.step, sampled.groups)
+        recorder.write_rollouts(setup.name, cursor.step, map(LearnedGroup, sampled.groups))
         epoch = cursor.drawn / len(setup.stage.questions)
         recorder.log_metrics(setup.name, cursor.step, metrics | {"data/epoch": epoch})
         alarms.see(metrics, sampled.groups)

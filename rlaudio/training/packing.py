@@ -18,19 +18,62 @@ import numpy as np
 import torch
 
 from rlaudio.models.shared.branching import Branching
-from rlaudio.types import Prompt
+from rlaudio.types import Completion, Prompt
 
 
 @dataclass(frozen=True, eq=False)
 class Branch:
-    """One completion as training sees it."""
+    """One completion as training sees it: all its tokens are context, the sampled ones are targets."""
 
     token_ids: np.ndarray  # [C]
-    logprobs: np.ndarray  # [C] behaviour log-probs
-    advantages: np.ndarray  # [C]
-    weight: float  # of each of its tokens in the update's loss
-    support: np.ndarray | None = None  # [C, K]
-    signals: Mapping[str, np.ndarray] = field(default_factory=dict)  # measured before the update, each [C]
+    logprobs: np.ndarray  # [S] behaviour log-probs of the sampled tokens
+    advantages: np.ndarray  # [S]
+    weight: float  # of each target in the update's loss
+    support: np.ndarray | None = None  # [S, K]
+    signals: Mapping[str, np.ndarray] = field(default_factory=dict)  # measured before the update, each [S]
+    mask: np.ndarray | None = None  # [C] bool, which tokens were sampled; None: all
+
+    @property
+    def targets(self) -> np.ndarray:
+        """The sampled tokens [S]."""
+        return self.token_ids if self.mask is None else self.token_ids[self.mask]
+
+
+def unlearned_branch(completion: Completion, *, with_support: bool = True) -> Branch:
+    """A completion that is looked at and not learned from: no advantages, no weight.
+
+    Raises ValueError for a completion with clips of its own: a packed row hears those of its prompt alone.
+    """
+    nothing = np.zeros(completion.length, dtype=np.float32)
+    return branch_of(completion, nothing, 0.0, with_support=with_support)
+
+
+def branch_of(
+    completion: Completion,
+    advantages: np.ndarray,
+    weight: float,
+    *,
+    signals: Mapping[str, np.ndarray] | None = None,
+    with_support: bool = True,
+) -> Branch:
+    """A completion to learn from: advantages [S] of its sampled tokens, and what was measured of them.
+
+    Raises ValueError for a completion with clips of its own: a packed row hears those of its prompt alone.
+    """
+    if any(segment.clips for segment in completion.segments):
+        raise ValueError(
+            "a completion lets the policy hear clips amid it; expected clips in the prompt alone: "
+            "training on others is not there yet"
+        )
+    return Branch(
+        token_ids=completion.token_ids,
+        logprobs=completion.logprobs,
+        advantages=advantages,
+        weight=weight,
+        support=completion.support if with_support else None,
+        signals=signals or {},
+        mask=None if completion.mask.all() else completion.mask,
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,11 +158,12 @@ def pack(rows: Sequence[PackedRow]) -> Batch:
             token_ids.append(branch.token_ids)
             positions.append(row.prompt.positions[-1] + 1 + np.arange(count))
             # the prompt's last token predicts the first of every branch, each token then the next
-            predictor.append(np.array([fork, *range(start, start + count - 1)]))
+            before = np.array([fork, *range(start, start + count - 1)])
+            predictor.append(before if branch.mask is None else before[branch.mask])
             start += count
     flat = [branch for row in rows for branch in row.branches]
     _check_support(flat)
-    lengths = [len(b.token_ids) for b in flat]
+    lengths = [len(b.targets) for b in flat]
     return Batch(
         prompts=tuple(row.prompt for row in rows),
         token_ids=torch.from_numpy(np.concatenate(token_ids))[None],
@@ -128,7 +172,7 @@ def pack(rows: Sequence[PackedRow]) -> Batch:
             tuple((len(r.prompt.token_ids), tuple(len(b.token_ids) for b in r.branches)) for r in rows)
         ),
         predictor=torch.from_numpy(np.concatenate(predictor)),
-        targets=torch.from_numpy(np.concatenate([b.token_ids for b in flat])),
+        targets=torch.from_numpy(np.concatenate([b.targets for b in flat])),
         behaviour_logprobs=torch.from_numpy(np.concatenate([b.logprobs for b in flat])),
         advantages=torch.from_numpy(np.concatenate([b.advantages for b in flat])).float(),
         weights=torch.tensor(np.repeat([b.weight for b in flat], lengths), dtype=torch.float32),
@@ -144,7 +188,7 @@ def pack(rows: Sequence[PackedRow]) -> Batch:
 def _check_support(branches: Sequence[Branch]) -> None:
     """Refuse a token outside its own sampling support: its log-prob would be a neighbour's."""
     for branch in branches:
-        if branch.support is not None and not (branch.support == branch.token_ids[:, None]).any(1).all():
+        if branch.support is not None and not (branch.support == branch.targets[:, None]).any(1).all():
             raise ValueError("a completion holds a token outside its recorded sampling support")
 
 

@@ -13,7 +13,7 @@ from rlaudio.curricula.stage import Stage
 from rlaudio.prompts.builder import PromptBuilder
 from rlaudio.rollout.worker import RolloutWorker, SeedKey
 from rlaudio.training.packing import PackedRow
-from rlaudio.types import Group, Prompt, Question, SamplingParams, ScoredGroup
+from rlaudio.types import Absent, Group, Prompt, Question, SamplingParams, ScoredGroup
 from rlaudio.utils.processes import Processes
 
 
@@ -33,7 +33,7 @@ class PromptRequest(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Sampled:
-    """What one step sampled, over all processes; only the process's own prompts carry features."""
+    """What one step sampled, over all processes; only the process's own prompts have features."""
 
     groups: list[ScoredGroup]  # all that were sampled, in the order in which their questions were drawn
     chosen: list[int]  # the groups that the step learns from
@@ -171,5 +171,5 @@ def _ask(worker: RolloutWorker, requests: Sequence[PromptRequest], sampling: Sam
 def _without_features(one: ScoredGroup) -> ScoredGroup:
     """The group as the other processes need it: they never compute with its features, which are large."""
     prompt: Prompt = one.group.prompt
-    light = replace(prompt, features=prompt.features[:, :0])
+    light = replace(prompt, features=Absent.ELSEWHERE)
     return replace(one, group=replace(one.group, prompt=light))

@@ -12,7 +12,7 @@ import torch
 
 from rlaudio.rollout.worker import RolloutWorker, SeedKey
 from rlaudio.training.learner import Learner
-from rlaudio.training.packing import Branch, PackedRow
+from rlaudio.training.packing import Branch, PackedRow, unlearned_branch
 from rlaudio.training.sampling import Sampled, Scores
 from rlaudio.types import Prompt, Question, SamplingParams, ScoredGroup
 from rlaudio.utils.processes import Processes
@@ -129,7 +129,7 @@ def _gold_share(row: PackedRow) -> float:
 def _values(own: Mapping[int, ScoredGroup], learner: Learner) -> dict[int, list[np.ndarray]]:
     """The critic's values of every completion, [C] each, by the group's place."""
     rows = [
-        PackedRow(one.group.prompt, tuple(_unlearned(c.token_ids, c.support) for c in one.group.completions))
+        PackedRow(one.group.prompt, tuple(unlearned_branch(c) for c in one.group.completions))
         for one in own.values()
     ]
     measured = learner.measure(rows, ["values"])
@@ -139,10 +139,10 @@ def _values(own: Mapping[int, ScoredGroup], learner: Learner) -> dict[int, list[
     }
 
 
-def _unlearned(token_ids: np.ndarray, support: np.ndarray | None = None) -> Branch:
-    """A completion that is only looked at."""
+def _unlearned(token_ids: np.ndarray) -> Branch:
+    """A made-up completion that is only looked at."""
     nothing = np.zeros(len(token_ids), dtype=np.float32)
-    return Branch(token_ids, nothing, nothing, weight=0.0, support=support)
+    return Branch(token_ids, nothing, nothing, weight=0.0)
 
 
 def _by_place(own: dict[int, list[np.ndarray]], processes: Processes) -> torch.Tensor:

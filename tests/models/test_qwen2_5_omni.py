@@ -14,7 +14,9 @@ from rlaudio.models.qwen2_5_omni import Qwen2_5Omni, audio_tokens
 from rlaudio.models.shared.checkpoint_files import in_own_memory
 from rlaudio.training.packing import Branch, PackedRow, pack
 from rlaudio.training.policy import token_logprobs
+from rlaudio.types import Absent
 from tests.conftest import TINY, make_prompt, tone
+from tests.factories import make_question
 
 
 def test_a_prompt_is_the_chat_template_with_its_placeholder_repeated(shared_family):
@@ -30,7 +32,7 @@ def test_a_prompt_is_the_chat_template_with_its_placeholder_repeated(shared_fami
         tokenize=False,
         add_generation_prompt=True,
     )
-    count = audio_tokens(prompt.features.shape[1])
+    count = audio_tokens(prompt.features["input_features"].shape[1])
     expected = shared_family.tokenizer.encode(
         text.replace("<|AUDIO|>", "<|AUDIO|>" * count), add_special_tokens=False
     )
@@ -77,7 +79,7 @@ def test_freezing_the_tower_alone_still_trains_the_projector():
 def test_text_with_a_special_token_is_refused(shared_family):
     question = dataclasses.replace(make_prompt(shared_family, 0).question, id="sly")
     with pytest.raises(ValueError, match=r"question sly: its text holds the special token '<\|AUDIO\|>'"):
-        shared_family.encode_prompt(question, "", "Is it <|AUDIO|>?", tone(1.0, 0))
+        shared_family.encode_prompt(question, "", "Is it <|AUDIO|>?", [tone(1.0, 0)])
 
 
 def test_a_clip_too_short_for_one_audio_token_is_refused(shared_family):
@@ -153,3 +155,61 @@ def test_tied_weights_stay_tied_when_they_are_copied_out_of_a_larger_memory():
     own = in_own_memory({"embedding": part, "head": part.view(4), "bias": torch.ones(2)})
     assert own["embedding"].untyped_storage().nbytes() == 16
     assert own["embedding"].data_ptr() == own["head"].data_ptr() and torch.equal(own["head"], part)
+
+
+# --- no clip, several clips, features that went missing --------------------------------------------------
+
+
+def chat(family, question, contents):
+    text = family.tokenizer.apply_chat_template(
+        [{"role": "system", "content": "You listen."}, {"role": "user", "content": contents}],
+        tokenize=False,
+        add_generation_prompt=True,
+    )
+    return text
+
+
+@pytest.mark.parametrize("seconds", [(), (0.7,), (0.5, 1.1), (1.0, 0.3, 0.6)])
+def test_a_prompt_of_any_number_of_clips_is_the_chat_template(shared_family, seconds):
+    clips = [tone(length, seed) for seed, length in enumerate(seconds)]
+    question = make_question()
+    prompt = shared_family.encode_prompt(question, "You listen.", question.question, clips)
+    contents = [*({"type": "audio"} for _ in clips), {"type": "text", "text": question.question}]
+    pieces = chat(shared_family, question, contents).split("<|AUDIO|>")
+    counts = [audio_tokens(shared_family.log_mel(clip).shape[1]) for clip in clips]
+    expected = pieces[0] + "".join(
+        "<|AUDIO|>" * n + piece for n, piece in zip(counts, pieces[1:], strict=True)
+    )
+    assert prompt.token_ids.tolist() == shared_family.tokenizer.encode(expected, add_special_tokens=False)
+    assert [clip.digest for clip in prompt.clips] == [clip.digest for clip in clips]
+
+
+def test_each_of_several_clips_is_heard_as_if_it_were_alone(shared_family):
+    clips = [tone(0.5, 1), tone(1.1, 2)]
+    question = make_question()
+    both = shared_family.encode_prompt(question, "You listen.", "Which?", clips)
+    alone = [shared_family.encode_prompt(question, "You listen.", "Which?", [clip]) for clip in clips]
+
+    def audio(prompt):
+        ids = torch.from_numpy(prompt.token_ids)[None]
+        with torch.no_grad():
+            return shared_family.embed(ids, [prompt])[ids == shared_family.audio_token_id]
+
+    torch.testing.assert_close(audio(both), torch.cat([audio(prompt) for prompt in alone]))
+    request = shared_family.engine_prompt(both)
+    assert request.token_ids.count(shared_family.audio_token_id) == 2
+    lengths = request.audio["audio_feature_lengths"].tolist()
+    assert request.audio["feature_attention_mask"].sum(1).tolist() == lengths
+
+
+def test_a_batch_whose_features_went_missing_is_an_error(shared_family):
+    prompt = make_prompt(shared_family, 1)
+    ids = torch.from_numpy(prompt.token_ids)[None]
+    for features, said in [
+        (Absent.ELSEWHERE, "another process holds them"),
+        (Absent.MADE_UP, "made up"),
+        ({}, "1 clips and no features"),
+        ({"input_features": np.zeros((128, 0), np.float32)}, "1 clips and no features"),
+    ]:
+        with pytest.raises(ValueError, match=said):
+            shared_family.embed(ids, [dataclasses.replace(prompt, features=features)])

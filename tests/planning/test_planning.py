@@ -71,8 +71,8 @@ def tokens_of(family, budget=10_000):
         questions=ROWS,
         group_size=GROUP,
         prompt=len(prompt.token_ids),
-        audio=audio_tokens(prompt.features.shape[1]),
-        frames=prompt.features.shape[1],
+        audio=audio_tokens(prompt.features["input_features"].shape[1]),
+        frames=prompt.features["input_features"].shape[1],
         completion=COMPLETION,
         packed=True,
         budget=budget,
@@ -157,7 +157,7 @@ def test_text_of_a_prompt_is_counted_as_the_family_encodes_it(shared_family):
     recipe = load_recipe("tiny_weak_to_strong")
     clip = tone(1.0, 1)
     prompts = PromptBuilder(shared_family, style=recipe.prompt.style, system=recipe.prompt.system)
-    user = prompts.family.encode_prompt(_STAND_INS[0], recipe.prompt.system, _user_text(recipe), clip)
+    user = prompts.family.encode_prompt(_STAND_INS[0], recipe.prompt.system, _user_text(recipe), [clip])
     planned = plan(recipe, GPUS["h100"], Assumptions(seconds=1.0))
     assert planned.stages[1].tokens.prompt == len(user.token_ids)
 
@@ -273,7 +273,7 @@ def test_operations_of_sampling_are_those_that_torch_counts():
         Transformers(family).generate(
             [prompt], SamplingParams(GROUP, temperature=1.0, max_new_tokens=9), (0,)
         )
-    length, frames = len(prompt.token_ids), prompt.features.shape[1]
+    length, frames = len(prompt.token_ids), prompt.features["input_features"].shape[1]
     expected = flops.prefill(size, 1, length, frames) + flops.decode(size, 1, GROUP, length, 9)
     assert expected.total == pytest.approx(counter.get_total_flops(), rel=0.001)
 

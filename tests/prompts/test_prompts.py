@@ -11,7 +11,7 @@ import soundfile
 
 from rlaudio.audio.reading import read_clip
 from rlaudio.prompts.builder import SYSTEM, PromptBuilder, render_user_text
-from rlaudio.types import Clip, Prompt, Question
+from rlaudio.types import HeardClip, Prompt, Question
 from tests.factories import make_question
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -54,10 +54,12 @@ def test_an_unknown_style_is_an_error_that_lists_the_known_ones():
 class Echo:
     """A family that hands back what it was given: the samples as features, no tokens."""
 
-    def encode_prompt(self, question: Question, system_text: str, user_text: str, clip: Clip) -> Prompt:
+    def encode_prompt(self, question: Question, system_text: str, user_text: str, clips) -> Prompt:
         self.texts = (system_text, user_text)
         nothing = np.zeros(0, dtype=np.int64)
-        return Prompt(question, nothing, clip.samples[None], clip.digest, nothing)
+        heard = tuple(HeardClip(clip.digest, clip.truncated) for clip in clips)
+        samples = {f"clip {number}": clip.samples for number, clip in enumerate(clips)}
+        return Prompt(question, nothing, nothing, heard, samples)
 
 
 @pytest.fixture
@@ -72,7 +74,9 @@ def questions(tmp_path) -> list[Question]:
 
 
 def heard(prompt: Prompt) -> np.ndarray:
-    return prompt.features[0]
+    """The samples of the prompt's only clip."""
+    (samples,) = prompt.features.values()
+    return samples
 
 
 def test_a_question_is_asked_with_its_own_clip_in_the_builders_wording(questions):

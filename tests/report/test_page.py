@@ -16,7 +16,7 @@ from rlaudio.report.sections.accuracy_tables import held_out
 from rlaudio.report.sections.metric_curves import curves
 from rlaudio.report.sections.notices import notices
 from rlaudio.runs.files import read_rows, write_rows
-from rlaudio.runs.run import read_run
+from rlaudio.runs.run import open_run
 from rlaudio.runs.summary import build_summary
 from rlaudio.utils.charts import (
     Mark,
@@ -175,7 +175,7 @@ def test_a_group_that_the_run_made_worse_is_marked(copy):
         row | {"right": row["right"] and row["groups"]["category"] != "speech"} for row in read_rows(path)
     ]
     write_rows(path, rows)
-    worse = [line.name for line in held_out(read_run(copy))[0].types if line.became_worse]
+    worse = [line.name for line in held_out(open_run(copy))[0].types if line.became_worse]
     assert worse == ["speech"]
     assert write_report(copy).read_text().count('class="worse"') == 1
 
@@ -190,7 +190,7 @@ def test_the_truth_is_not_shown_twice_where_the_labels_are_the_truth(copy):
             "weak": tables["truth"]["text-answerable"],
         }
         path.write_text(json.dumps(sets))
-    test, speakers = held_out(read_run(copy))
+    test, speakers = held_out(open_run(copy))
     assert test.truth == [] and test.truth_is_label
     assert len(speakers.truth) == 2 and not speakers.truth_is_label
 
@@ -198,12 +198,12 @@ def test_the_truth_is_not_shown_twice_where_the_labels_are_the_truth(copy):
 def test_stages_that_sample_nothing_show_no_curves_of_completions(copy):
     rows = [{"stage": "sft", "step": step, "loss/total": 1.0, "rollout/length": 7.0} for step in (1, 2)]
     write_rows(copy / "metrics.jsonl", rows)
-    [stage] = curves(read_run(copy))
+    [stage] = curves(open_run(copy))
     assert [chart.title for chart in stage.charts] == ["Loss"]
 
 
 def test_the_change_of_all_questions_is_the_difference_of_the_accuracies(finished):
-    run = read_run(finished)
+    run = open_run(finished)
     every = next(line for line in held_out(run)[0].headline if line.name == "all")
     assert every.change.value == pytest.approx(every.final["audio"].value - every.base["audio"].value)
     assert every.change.low < every.change.value < every.change.high
@@ -240,13 +240,13 @@ def edit_final(run, change):
 
 
 def test_a_run_that_went_well_has_no_notice(finished):
-    assert notices(held_out(read_run(finished))) == []
+    assert notices(held_out(open_run(finished))) == []
     assert 'class="warnings"' not in top_of(finished)
 
 
 def test_a_run_that_made_the_model_worse_says_so_at_the_top(copy):
     swap_before_and_after(copy)
-    line = held_out(read_run(copy))[0].headline[-1]
+    line = held_out(open_run(copy))[0].headline[-1]
     top = top_of(copy)
     assert "<b>This run made the model worse.</b> On test: Accuracy fell: strong questions" in top
     change = f"{percent(line.base['audio'].value)} → {percent(line.final['audio'].value)} %"
@@ -257,14 +257,14 @@ def test_a_run_that_made_one_group_worse_names_it(copy):
     path = copy / "evaluation" / "final" / "test.jsonl"
     rows = [row | {"right": row["right"] and row["contribution"] != "strong"} for row in read_rows(path)]
     write_rows(path, rows)
-    heads = [notice.head for notice in notices(held_out(read_run(copy)))]
+    heads = [notice.head for notice in notices(held_out(open_run(copy)))]
     assert heads == ["This run made the model worse on strong questions."]
 
 
 def test_a_run_that_changed_nothing_says_so_at_the_top(copy):
     shutil.copytree(copy / "evaluation" / "base", copy / "evaluation" / "final", dirs_exist_ok=True)
     shutil.copy(copy / "evaluation" / "base.json", copy / "evaluation" / "final.json")
-    value = percent(held_out(read_run(copy))[0].headline[-1].base["audio"].value)
+    value = percent(held_out(open_run(copy))[0].headline[-1].base["audio"].value)
     top = top_of(copy)
     assert "This run did not make the model better." in top
     assert f"Accuracy is what it was: all questions {value} → {value} %." in top
@@ -364,7 +364,7 @@ def test_the_ends_of_an_axis_are_labelled():
 def test_a_share_that_is_always_zero_is_drawn_on_the_whole_scale(copy):
     rows = [{"stage": "rl", "step": step, "reward/total": 0.0, "group/no_spread": 0.0} for step in (1, 2)]
     write_rows(copy / "metrics.jsonl", rows)
-    [stage] = curves(read_run(copy))
+    [stage] = curves(open_run(copy))
     [share] = [chart.svg for chart in stage.charts if chart.title == "Groups without spread"]
     assert ">100 %<" in share and ">0 %<" in share
 

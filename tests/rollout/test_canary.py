@@ -55,8 +55,8 @@ def test_audio_of_another_prompt_is_caught(policy, engine):
     def swapped(prompts, sampling, key):
         tone, noise, text = prompts
         heard = [
-            dataclasses.replace(tone, features=noise.features, audio_digest=noise.audio_digest),
-            dataclasses.replace(noise, features=tone.features, audio_digest=tone.audio_digest),
+            dataclasses.replace(tone, features=noise.features, clips=noise.clips),
+            dataclasses.replace(noise, features=tone.features, clips=tone.clips),
             text,
         ]
         groups = engine.generate(heard, sampling, key)
@@ -102,8 +102,8 @@ def test_half_precision_has_a_wider_tolerance():
 def test_there_are_prompts_with_different_audio_and_one_of_text_alone(policy):
     tone, noise, text = canary_prompts(policy)
     assert len(tone.token_ids) == len(noise.token_ids)  # so that one can take the other's place
-    assert not np.array_equal(tone.features, noise.features)
-    assert text.features.size == 0 and policy.audio_token_id not in text.token_ids
+    assert not np.array_equal(tone.features["input_features"], noise.features["input_features"])
+    assert not text.clips and not text.features and policy.audio_token_id not in text.token_ids
     assert min(len(p.token_ids) for p in (tone, noise, text)) > 128  # a whole cache block of any engine
 
 
@@ -113,10 +113,10 @@ def test_plain_logprobs_are_those_of_the_model_called_as_transformers_means_it(p
         for completion, found in zip(group.completions, plain_logprobs(policy, group, 1.3), strict=True):
             ids = torch.from_numpy(np.concatenate([prompt.token_ids, completion.token_ids]))[None]
             audio = {}
-            if prompt.features.size:
-                mask = torch.ones(1, prompt.features.shape[1], dtype=torch.long)
+            if prompt.clips:
+                mask = torch.ones(1, prompt.features["input_features"].shape[1], dtype=torch.long)
                 audio = {
-                    "input_features": torch.from_numpy(prompt.features)[None],
+                    "input_features": torch.from_numpy(prompt.features["input_features"])[None],
                     "feature_attention_mask": mask,
                 }
             with torch.no_grad():

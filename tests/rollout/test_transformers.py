@@ -25,7 +25,7 @@ def plain_greedy(family, prompt, count):
     for _ in range(count):
         with torch.no_grad():
             tokens = torch.tensor([ids])
-            features = torch.from_numpy(prompt.features)[None]
+            features = torch.from_numpy(prompt.features["input_features"])[None]
             logits = family.model(
                 input_ids=tokens,
                 input_features=features,

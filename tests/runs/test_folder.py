@@ -14,7 +14,18 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from rlaudio.runs.files import read_json, read_rows, write_text
 from rlaudio.runs.folder import RunFolder, take_lock
-from rlaudio.types import Clip, Completion, Dataset, Group, Prompt, Question, ScoredGroup
+from rlaudio.runs.rollouts import LearnedGroup
+from rlaudio.types import (
+    Absent,
+    Clip,
+    Completion,
+    Dataset,
+    Group,
+    HeardClip,
+    Prompt,
+    Question,
+    ScoredGroup,
+)
 
 RECIPE = "name: made_up\nseed: 7\n"
 
@@ -29,9 +40,11 @@ def scored_group(texts=("<answer>dog</answer>", "<answer>cat</answer>")) -> Scor
     question = Question.multiple_choice(
         "q1", "Which animal?", ("dog", "cat"), "dog", Path("dog.wav"), groups={"category": "sound"}
     )
-    prompt = Prompt(question, np.arange(3), np.zeros((4, 5), np.float32), "d" * 32, np.arange(3))
+    prompt = Prompt(question, np.arange(3), np.arange(3), (HeardClip("d" * 32),), Absent.MADE_UP)
     completions = tuple(
-        Completion(np.array([4, 5]), np.array([-0.1, -0.2], np.float32), text, (text, ""), "stop", 3)
+        Completion.single_turn(
+            np.array([4, 5]), np.array([-0.1, -0.2], np.float32), text, (text, ""), "stop", 3
+        )
         for text in texts
     )
     correct = np.array([float("dog" in text) for text in texts])
@@ -202,35 +215,23 @@ def test_the_time_of_whole_phases_outlives_a_truncation(folder):
     assert [(row["stage"], row["step"]) for row in rows] == [("sft", 1), ("run", 0)]
 
 
-def test_rollout_rows_hold_what_was_sampled_and_what_it_earned(folder):
-    path = folder.write_rollouts("grpo", 12, [scored_group()])
-    assert path == folder.path / "rollouts" / "grpo-12.jsonl"
-    rows = read_rows(path)
-    assert rows[1] == {
-        "question_id": "q1",
-        "sample": 1,
-        "text": "<answer>cat</answer>",
-        "stop_reason": "stop",
-        "rewards": {"answer_correctness": 0.0},
-        "total": 0.0,
-        "weights_version": 3,
-        "token_ids": [4, 5],
-        "logprobs": [-0.1, -0.2],
-    }
-
-
 def test_log_probs_survive_the_file_bit_for_bit(folder):
     logprobs = np.log(np.random.default_rng(0).random(200, np.float32))
     group = scored_group(("a",))
-    completion = Completion(np.arange(200), logprobs, "a" * 200, ("a",) * 200, "stop", weights_version=0)
+    completion = Completion.single_turn(
+        np.arange(200), logprobs, "a" * 200, ("a",) * 200, "stop", weights_version=0
+    )
     group = ScoredGroup(Group(group.group.prompt, (completion,)), group.rewards, group.total)
-    [row] = read_rows(folder.write_rollouts("grpo", 1, [group]))
-    np.testing.assert_array_equal(np.array(row["logprobs"], np.float32), logprobs)
+    path = folder.write_rollouts("grpo", 1, [LearnedGroup(group)])
+    assert path == folder.path / "rollouts" / "grpo-1.jsonl"
+    [row] = read_rows(path)
+    written = row["completions"][0]["segments"][0]["logprobs"]
+    np.testing.assert_array_equal(np.array(written, np.float32), logprobs)
 
 
 def write_samples(folder, step, heard):
     group = scored_group()
-    folder.write_rollouts("grpo", step, [group])
+    folder.write_rollouts("grpo", step, [LearnedGroup(group)])
     folder.write_samples("grpo", step, Dataset((group.group.prompt.question,)), lambda _: heard, most=10)
 
 

@@ -7,9 +7,18 @@ import pytest
 import torch
 
 from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
-from rlaudio.training.packing import Branch, PackedRow, micro_batches, pack, repeated
+from rlaudio.training.packing import (
+    Branch,
+    PackedRow,
+    branch_of,
+    micro_batches,
+    pack,
+    repeated,
+    unlearned_branch,
+)
 from rlaudio.training.policy import Distribution, token_logprobs
-from tests.conftest import TINY, make_prompt
+from rlaudio.types import Completion, Segment
+from tests.conftest import TINY, make_prompt, tone
 
 
 def make_rows(family, support_width=0):
@@ -136,3 +145,58 @@ def test_eager_attention_gives_the_same_logprobs_and_gradients(family):
     masked, masked_gradients = forward_backward(eager, [pack(rows)])
     torch.testing.assert_close(packed, masked, atol=2e-5, rtol=0)
     assert_same_gradients(packed_gradients, masked_gradients, 1e-5)
+
+
+# --- completions of several segments ---------------------------------------------------------------------
+
+
+def several_turns(family, inserted=3):
+    """A completion of three segments: sampled, inserted by an environment, sampled."""
+    rng = np.random.default_rng(5)
+    ids = rng.choice([t for t in range(100, 300) if t not in family.forbidden_token_ids], 9 + inserted)
+    parts = np.split(ids, [4, 4 + inserted])
+
+    def segment(ids, sampled):
+        logprobs = rng.normal(size=len(ids)).astype(np.float32) if sampled else None
+        return Segment(ids, logprobs, family.decode(ids), family.token_texts(ids))
+
+    segments = [segment(part, number != 1) for number, part in enumerate(parts)]
+    return Completion(tuple(segments), "stop", weights_version=0)
+
+
+def test_inserted_tokens_are_context_and_no_targets(family):
+    prompt, completion = make_prompt(family, 0), several_turns(family)
+    assert completion.length == 9 and completion.mask.tolist() == [True] * 4 + [False] * 3 + [True] * 5
+    assert completion.text == completion.segments[0].text + completion.segments[2].text
+    branch = branch_of(completion, np.arange(9.0), 0.1)
+    plain = Branch(completion.token_ids, np.zeros(12, np.float32), np.zeros(12), 0.1)
+    batch, whole = pack([PackedRow(prompt, (branch, branch))]), pack([PackedRow(prompt, (plain, plain))])
+    assert batch.targets.tolist() == 2 * completion.token_ids[completion.mask].tolist()
+    assert batch.tokens == whole.tokens and len(batch.advantages) == len(batch.completions) == 18
+    np.testing.assert_array_equal(batch.behaviour_logprobs.numpy(), np.tile(completion.logprobs, 2))
+    with torch.no_grad():
+        learned = token_logprobs(family, batch).logprobs
+        every = token_logprobs(family, whole).logprobs
+    torch.testing.assert_close(learned, every[torch.from_numpy(np.tile(completion.mask, 2))])
+
+
+def test_what_is_inserted_changes_what_comes_after_it(family):
+    prompt, completion = make_prompt(family, 0), several_turns(family)
+    first, _, last = completion.segments
+    skipped = dataclasses.replace(completion, segments=(first, last))
+
+    def logprobs(of):
+        with torch.no_grad():
+            return token_logprobs(family, pack([PackedRow(prompt, (unlearned_branch(of),))])).logprobs
+
+    with_it, without = logprobs(completion), logprobs(skipped)
+    torch.testing.assert_close(with_it[:4], without[:4])
+    assert (with_it[4:] - without[4:]).abs().max() > 1e-3
+
+
+def test_a_completion_with_clips_of_its_own_cannot_be_packed_yet(family):
+    completion = several_turns(family)
+    heard = dataclasses.replace(completion.segments[1], clips=(tone(0.5, 1),))
+    segments = (completion.segments[0], heard, completion.segments[2])
+    with pytest.raises(ValueError, match="expected clips in the prompt alone"):
+        unlearned_branch(dataclasses.replace(completion, segments=segments))

@@ -10,7 +10,7 @@ from rlaudio.rollout.one_step_off import OneStepOff
 from rlaudio.rollout.scripted import Scripted
 from rlaudio.scoring import Scorer
 from rlaudio.training.sampling import requests_of_round, sample_step
-from rlaudio.types import SamplingParams
+from rlaudio.types import Absent, SamplingParams
 from rlaudio.utils.processes import ALONE, Processes
 from tests.word_family import questions_on_disk, word_prompts
 
@@ -133,5 +133,5 @@ def test_two_processes_together_sample_what_one_samples(questions):
 
 def test_only_a_process_s_own_groups_carry_features(questions):
     sampled = step(questions)
-    assert all(one.group.prompt.features.size == 0 for one in sampled.groups)
-    assert all(one.group.prompt.features.size > 0 for one in sampled.own.values())
+    assert all(one.group.prompt.features is Absent.ELSEWHERE for one in sampled.groups)
+    assert all(one.group.prompt.present_features() for one in sampled.own.values())

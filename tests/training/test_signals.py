@@ -48,7 +48,7 @@ def silent(family):
 
     def make(prompt):
         clip = replace(tone(0.5, 0), samples=np.zeros(8000, np.float32), digest="silence")
-        return family.encode_prompt(prompt.question, "You listen.", prompt.question.question, clip)
+        return family.encode_prompt(prompt.question, "You listen.", prompt.question.question, [clip])
 
     return make
 
@@ -146,7 +146,7 @@ def test_contributions_stand_in_the_order_of_the_learned_groups_whoever_measured
 
 def test_contribution_by_options_is_the_gap_between_the_gold_options_probabilities(family):
     question = Question.multiple_choice("q", "What is it?", ("a dog", "a cat", "rain"), "a cat")
-    prompt = family.encode_prompt(question, "You listen.", question.question, tone(0.7, 3))
+    prompt = family.encode_prompt(question, "You listen.", question.question, [tone(0.7, 3)])
     group = ScoredGroup(Group(prompt, ()), {}, np.zeros(0))
     learner = Learner(family, GRPO(kl=0.0), SETTINGS)
     measure = OptionProbabilities(learner, silent(family), lambda q, choice: f"<answer>{choice}</answer>")

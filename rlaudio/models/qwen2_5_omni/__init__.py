@@ -5,10 +5,10 @@ from __future__ import annotations
 import copy
 import json
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -33,7 +33,7 @@ from rlaudio.models.shared.checkpoint_files import (
     read_other_files,
 )
 from rlaudio.models.shared.growing_cache import new_cache
-from rlaudio.types import Clip, Prompt, Question
+from rlaudio.types import Clip, HeardClip, Prompt, Question
 
 TrainedPart = Literal["audio_tower", "projector", "language_model"]
 
@@ -118,45 +118,69 @@ class Qwen2_5Omni:
 
     # --- text and audio to prompts -------------------------------------------------------------
 
-    def encode_prompt(self, question: Question, system_text: str, user_text: str, clip: Clip) -> Prompt:
-        """The prompt of one question about one clip, in Qwen's chat format, audio before the text.
+    def encode_prompt(
+        self, question: Question, system_text: str, user_text: str, clips: Sequence[Clip]
+    ) -> Prompt:
+        """The prompt of one question in Qwen's chat format, all clips before the text.
 
-        Raises ValueError if a text holds one of the model's special tokens or the clip is too short
-        to give a single audio token (40 ms).
+        Features are `input_features` [mels, frames of all clips] and `feature_lens` [clips], their frames.
+        Raises ValueError if a text holds one of the model's special tokens or a clip is too short to give a
+        single audio token (40 ms).
         """
         for text in (system_text, user_text):
             self._refuse_special_tokens(text, question.id)
-        features = self.log_mel(clip)  # [mels, frames]
-        count = audio_tokens(features.shape[1])
-        if count < 1:
-            raise ValueError(
-                f"question {question.id}: the clip lasts {clip.seconds * 1000:.0f} ms; "
-                "expected at least 40 ms of audio; remove the item"
-            )
-        before = self._prefix_ids(system_text)
-        after = self._encode(f"<|audio_eos|>{user_text}<|im_end|>\n<|im_start|>assistant\n")
-        token_ids = np.concatenate([before, np.full(count, self.audio_token_id), after]).astype(np.int64)
+        log_mels = [self.log_mel(clip) for clip in clips]  # [mels, frames] each
+        token_ids = self._prompt_ids(question, system_text, user_text, clips, [f.shape[1] for f in log_mels])
         return Prompt(
             question=question,
             token_ids=token_ids,
-            features=features,
-            audio_digest=clip.digest,
             positions=np.arange(len(token_ids)),  # audio and text alone: M-RoPE's three axes coincide
-            truncated=clip.truncated,
+            clips=tuple(HeardClip(clip.digest, clip.truncated) for clip in clips),
+            features={
+                "input_features": log_mels[0] if len(log_mels) == 1 else np.concatenate(log_mels, axis=1),
+                "feature_lens": np.array([f.shape[1] for f in log_mels], dtype=np.int64),
+            }
+            if log_mels
+            else {},
         )
+
+    def _prompt_ids(
+        self,
+        question: Question,
+        system_text: str,
+        user_text: str,
+        clips: Sequence[Clip],
+        frames: Sequence[int],
+    ) -> np.ndarray:
+        """Token ids [P], a placeholder for every audio token."""
+        opening = f"<|im_start|>system\n{system_text}<|im_end|>\n<|im_start|>user\n"
+        closing = f"{user_text}<|im_end|>\n<|im_start|>assistant\n"
+        if not clips:
+            return self._encode(opening + closing)
+        pieces = [self._encode(f"{opening}<|audio_bos|>")]
+        for number, (clip, count) in enumerate(zip(clips, map(audio_tokens, frames), strict=True), start=1):
+            if count < 1:
+                raise ValueError(
+                    f"question {question.id}: the clip lasts {clip.seconds * 1000:.0f} ms; "
+                    "expected at least 40 ms of audio; remove the item"
+                )
+            following = closing if number == len(clips) else "<|audio_bos|>"
+            pieces += [np.full(count, self.audio_token_id), self._encode(f"<|audio_eos|>{following}")]
+        return np.concatenate(pieces)
 
     def engine_prompt(self, prompt: Prompt) -> EnginePrompt:
         """The same prompt for vLLM: it takes log-mel frames as they are and expands one placeholder."""
-        token_ids: list[int] = prompt.token_ids.tolist()
-        frames = prompt.features.shape[1]
-        if not frames:
+        is_audio = prompt.token_ids == self.audio_token_id
+        expanded = np.flatnonzero(is_audio[1:] & is_audio[:-1]) + 1  # placeholders but for each clip's first
+        token_ids: list[int] = np.delete(prompt.token_ids, expanded).tolist()
+        features = prompt.present_features()
+        if not prompt.clips:
             return EnginePrompt(token_ids, {})
-        first = token_ids.index(self.audio_token_id)
-        del token_ids[first + 1 : first + audio_tokens(frames)]
+        lengths = torch.from_numpy(features["feature_lens"])
         audio = {
-            "input_audio_features": torch.from_numpy(prompt.features),
-            "audio_feature_lengths": torch.tensor([frames]),
-            "feature_attention_mask": torch.ones(1, frames, dtype=torch.long),
+            "input_audio_features": torch.from_numpy(features["input_features"]),
+            "audio_feature_lengths": lengths,
+            "feature_attention_mask": (torch.arange(int(lengths.max())) < lengths[:, None]).long(),
         }
         return EnginePrompt(token_ids, audio)
 
@@ -193,10 +217,10 @@ class Qwen2_5Omni:
     def embed(self, token_ids: torch.Tensor, prompts: Sequence[Prompt] = ()) -> torch.Tensor:
         """Input embeddings [B, T, d] of token ids [B, T], the audio of `prompts` in place, in their order."""
         embeddings = self.model.get_input_embeddings()(token_ids)
-        prompts = [prompt for prompt in prompts if prompt.features.size]  # the others are text alone
-        if not prompts:
+        clips = [clip for prompt in prompts for clip in _clips_of(prompt)]
+        if not clips:
             return embeddings
-        audio = self._encode_audio(prompts)  # [audio tokens of all rows, d]
+        audio = self._encode_audio(clips)  # [audio tokens of all rows, d]
         where = (token_ids == self.audio_token_id).unsqueeze(-1)
         if int(where.sum()) != len(audio):
             raise ValueError(f"{int(where.sum())} audio placeholders for {len(audio)} audio embeddings")
@@ -329,9 +353,6 @@ class Qwen2_5Omni:
     def _encode(self, text: str) -> np.ndarray:
         return np.array(self.tokenizer.encode(text, add_special_tokens=False), dtype=np.int64)
 
-    def _prefix_ids(self, system_text: str) -> np.ndarray:
-        return self._encode(f"<|im_start|>system\n{system_text}<|im_end|>\n<|im_start|>user\n<|audio_bos|>")
-
     def _piece(self, token: int) -> str:
         if token not in self._pieces:
             self._pieces[token] = "" if token in self._special_ids else self.decode([token])
@@ -373,14 +394,14 @@ class Qwen2_5Omni:
         elif self.adapter:
             lora.add_adapter(model, self.adapter, names, self.base)
 
-    def _encode_audio(self, prompts: Sequence[Prompt]) -> torch.Tensor:
-        """Audio embeddings [audio tokens of all prompts, d] in the order of the prompts."""
+    def _encode_audio(self, clips: Sequence[_LogMelClip]) -> torch.Tensor:
+        """Audio embeddings [audio tokens of all clips, d] in the order of the clips."""
         if lora.trains(self.model.audio_tower):
-            return self._run_tower(prompts)
-        new = {p.audio_digest: p for p in prompts if p.audio_digest not in self._audio_cache}
+            return self._run_tower(clips)
+        new = {clip.digest: clip for clip in clips if clip.digest not in self._audio_cache}
         with torch.no_grad():  # one by one: in a batch the last bits change, and a resumed run would differ
-            self._audio_cache.update({digest: self._run_tower([p]) for digest, p in new.items()})
-        audio = torch.cat([self._audio_cache[p.audio_digest] for p in prompts])
+            self._audio_cache.update({digest: self._run_tower([clip]) for digest, clip in new.items()})
+        audio = torch.cat([self._audio_cache[clip.digest] for clip in clips])
         self._audio_cache.trim()
         return audio
 
@@ -398,9 +419,9 @@ class Qwen2_5Omni:
         if self.gradient_checkpointing:
             module.train(possible and torch.is_grad_enabled())
 
-    def _run_tower(self, prompts: Sequence[Prompt]) -> torch.Tensor:
-        lengths = torch.tensor([p.features.shape[1] for p in prompts], device=self.device)
-        features = torch.from_numpy(np.concatenate([p.features for p in prompts], axis=1))
+    def _run_tower(self, clips: Sequence[_LogMelClip]) -> torch.Tensor:
+        lengths = torch.tensor([clip.features.shape[1] for clip in clips], device=self.device)
+        features = torch.from_numpy(np.concatenate([clip.features for clip in clips], axis=1))
         tower = self.model.audio_tower
         self._set_checkpointing(tower, True)
         return tower(
@@ -408,6 +429,21 @@ class Qwen2_5Omni:
             feature_lens=lengths,
             aftercnn_lens=(lengths - 1) // 2 + 1,
         ).last_hidden_state
+
+
+class _LogMelClip(NamedTuple):
+    digest: str
+    features: np.ndarray  # [mels, frames]
+
+
+def _clips_of(prompt: Prompt) -> Iterator[_LogMelClip]:
+    """Every clip of a prompt with its frames. Raises ValueError where the prompt's features are not here."""
+    features = prompt.present_features()
+    if not prompt.clips:
+        return
+    ends = np.cumsum(features["feature_lens"])[:-1]
+    for clip, frames in zip(prompt.clips, np.split(features["input_features"], ends, axis=1), strict=True):
+        yield _LogMelClip(clip.digest, frames)
 
 
 class _AudioCache(OrderedDict[str, torch.Tensor]):

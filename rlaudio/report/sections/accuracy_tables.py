@@ -11,7 +11,8 @@ import numpy as np
 from markupsafe import Markup
 
 from rlaudio.evaluation.statistics import mcnemar_p_value, paired_bootstrap_interval
-from rlaudio.runs.run import Json, RunData
+from rlaudio.runs.files import Json
+from rlaudio.runs.run import StoredRun
 from rlaudio.utils.charts import Mark, range_axis, range_chart
 from rlaudio.utils.numbers import group_title, percent, signed
 
@@ -125,12 +126,12 @@ class AccuracyTable:
         return min(-0.1, math.floor(10 * low) / 10), max(0.1, math.ceil(10 * high) / 10)
 
 
-def held_out(run: RunData) -> list[AccuracyTable]:
+def held_out(run: StoredRun) -> list[AccuracyTable]:
     """The held-out sets of the run, in its order."""
     return [_held_out(run, name) for name in run.held_out]
 
 
-def _held_out(run: RunData, name: str) -> AccuracyTable:
+def _held_out(run: StoredRun, name: str) -> AccuracyTable:
     base, final = run.base.get(name), run.final.get(name)
     latest: Json = final or base or {}
     changes = Changes(run.answers("base", name), run.answers("final", name), latest)

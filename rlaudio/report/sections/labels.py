@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from rlaudio.runs.run import Json, RunData
+from rlaudio.runs.files import Json
+from rlaudio.runs.run import StoredRun
 from rlaudio.utils.numbers import group_title
 
 
@@ -50,7 +51,7 @@ class Labelled:
         return list(self.whole.right_in_silence)
 
 
-def labelled(run: RunData) -> list[Labelled]:
+def labelled(run: StoredRun) -> list[Labelled]:
     """The labelled data sets of the run, the training set first."""
     return [
         Labelled(

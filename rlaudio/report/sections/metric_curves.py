@@ -9,7 +9,7 @@ from fnmatch import fnmatch
 from markupsafe import Markup
 
 from rlaudio.runs.metrics import describe
-from rlaudio.runs.run import RunData
+from rlaudio.runs.run import StoredRun
 from rlaudio.utils.charts import Series, line_chart
 from rlaudio.utils.numbers import percent_mark, short_number
 
@@ -53,7 +53,7 @@ class StageCharts:
     charts: list[Chart]
 
 
-def curves(run: RunData) -> list[StageCharts]:
+def curves(run: StoredRun) -> list[StageCharts]:
     """For each stage of training the charts that have at least two points."""
     stages = []
     for stage in run.stages:
@@ -69,7 +69,7 @@ def curves(run: RunData) -> list[StageCharts]:
     return stages
 
 
-def _logged(run: RunData, stage: str) -> list[str]:
+def _logged(run: StoredRun, stage: str) -> list[str]:
     """Names of the stage's metrics; in SFT without those of completions, which are then a teacher's."""
     rows = [row for row in run.metrics if row["stage"] == stage]
     names = dict.fromkeys(name for row in rows for name in row)
@@ -82,7 +82,7 @@ def _is_one_of(name: str, metrics: Iterable[str]) -> bool:
     return "/" in name and any(describe(name).name == metric or fnmatch(name, metric) for metric in metrics)
 
 
-def _chart(run: RunData, stage: str, title: str, names: Sequence[str]) -> Chart | None:
+def _chart(run: StoredRun, stage: str, title: str, names: Sequence[str]) -> Chart | None:
     series = [Series(_short(name), run.series(stage, name)) for name in names]
     series = [curve for curve in series if len(curve.values) >= 2]
     if not series:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rlaudio.runs.run import RunData
+from rlaudio.runs.run import StoredRun
 from rlaudio.utils.numbers import NO_VALUE, TIMES, duration, short_number, thousands
 
 
@@ -27,7 +27,7 @@ class RunPhase:
     seconds: float
 
 
-def phases(run: RunData) -> list[RunPhase]:
+def phases(run: StoredRun) -> list[RunPhase]:
     """From the summary; before there is one, the sums of what was logged as time/<phase>."""
     if run.summary:
         return [RunPhase(name, seconds) for name, seconds in run.summary["seconds"].items()]
@@ -40,7 +40,7 @@ def phases(run: RunData) -> list[RunPhase]:
     return [RunPhase(name, seconds) for name, seconds in totals.items()]
 
 
-def facts(run: RunData) -> list[Fact]:
+def facts(run: StoredRun) -> list[Fact]:
     """The run in a few words: model, method, seed and cost."""
     recipe = run.recipe
     rewards = recipe.get("rewards") or {}
@@ -64,7 +64,7 @@ def facts(run: RunData) -> list[Fact]:
     return [fact for fact in found if fact.text]
 
 
-def versions(run: RunData) -> list[tuple[str, str]]:
+def versions(run: StoredRun) -> list[tuple[str, str]]:
     """What the run was made with, as text."""
     return [
         (name.replace("_", " "), ", ".join(value) if isinstance(value, list) else str(value))

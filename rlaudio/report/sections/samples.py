@@ -9,7 +9,8 @@ from pathlib import Path
 import soundfile
 from markupsafe import Markup
 
-from rlaudio.runs.run import Json, RunData
+from rlaudio.runs.files import Json
+from rlaudio.runs.run import StoredRun
 from rlaudio.utils.charts import waveform
 from rlaudio.utils.numbers import short_number
 
@@ -27,7 +28,7 @@ class Sample:
     bars: list[tuple[float, str]]  # height in [0, 1] and total reward of every completion
 
 
-def samples(run: RunData, most: int) -> list[Sample]:
+def samples(run: StoredRun, most: int) -> list[Sample]:
     """The first `most` groups that the run kept."""
     kept = run.samples["samples"] if run.samples else []
     highest = max((c["total"] for s in kept for c in s["completions"] if c["total"] is not None), default=0)

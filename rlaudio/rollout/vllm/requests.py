@@ -56,6 +56,11 @@ def together(prompts: Sequence[Prompt], group_size: int, step_tokens: int | None
 
 def engine_request(family: ModelFamily, prompt: Prompt) -> dict[str, Any]:
     """A prompt as vLLM takes it: token ids and the features that training uses."""
+    if len(prompt.clips) > 1:
+        raise ValueError(
+            f"question {prompt.question.id} has {len(prompt.clips)} clips; expected at most one: vLLM is "
+            "opened for that; sample with rollout.use=transformers"
+        )
     inputs = family.engine_prompt(prompt)
     request: dict[str, Any] = {"prompt_token_ids": inputs.token_ids}
     if inputs.audio:

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 import torch
 
-from rlaudio.training.packing import Branch, PackedRow
+from rlaudio.training.packing import PackedRow, unlearned_branch
 from rlaudio.types import Completion, ScoredGroup
 from rlaudio.utils.processes import Processes
 
@@ -64,9 +64,5 @@ def _is_bad(completion: Completion) -> bool:
 def _unlearned(one: ScoredGroup, *, with_support: bool) -> PackedRow:
     """A group as a row that is only looked at: no advantages and no weight."""
 
-    def branch(completion: Completion) -> Branch:
-        nothing = np.zeros(len(completion.token_ids), dtype=np.float32)
-        support = completion.support if with_support else None
-        return Branch(completion.token_ids, completion.logprobs, nothing, weight=0.0, support=support)
-
-    return PackedRow(one.group.prompt, tuple(branch(c) for c in one.group.completions))
+    branches = (unlearned_branch(c, with_support=with_support) for c in one.group.completions)
+    return PackedRow(one.group.prompt, tuple(branches))

@@ -119,7 +119,7 @@ def mean_loss(family: Qwen2_5Omni, batch: Sequence[Encoded]) -> torch.Tensor:
 def _shared_prefix(family: Qwen2_5Omni, example: Example) -> tuple[np.ndarray, Prompt | None]:
     if example.clip is None:
         return _ids(family, f"<|im_start|>system\n{example.system}<|im_end|>\n<|im_start|>user\n"), None
-    prompt = family.encode_prompt(_NO_QUESTION, example.system, "", example.clip)
+    prompt = family.encode_prompt(_NO_QUESTION, example.system, "", [example.clip])
     end = int(np.flatnonzero(prompt.token_ids == family.audio_token_id)[-1]) + 1
     return prompt.token_ids[:end], prompt
 

@@ -17,11 +17,11 @@ from rlaudio.models.family import resolve_model_path
 from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
 from rlaudio.rollout.canary import CanaryError
 from rlaudio.rollout.transformers import Transformers
+from rlaudio.rollout.vllm import setup as vllm_setup
 from rlaudio.rollout.vllm.setup import check_vllm, set_environment
 from rlaudio.rollout.vllm.vllm import Vllm
-from rlaudio.rollout.vllm.vllm import setup as vllm_setup
 from rlaudio.rollout.worker import EngineDied
-from rlaudio.types import SamplingParams, greedy
+from rlaudio.types import HeardClip, SamplingParams, greedy
 from tests.conftest import TINY, make_prompt
 from tests.rollout.conftest import KEY, WARM, nudge, prompts_of
 from tests.rollout.test_contract import largest_gap, tokens
@@ -60,8 +60,13 @@ def test_clips_of_every_length_give_the_logprobs_of_training(policy, vllm_worker
 
 def test_vllm_hears_the_features_of_the_prompt_and_extracts_none_itself(policy, vllm_worker):
     prompt = make_prompt(policy, 1)
-    noise = np.random.default_rng(0).standard_normal(prompt.features.shape).astype(np.float32)
-    strange = dataclasses.replace(prompt, features=noise, audio_digest="features that no clip has")
+    shape = prompt.features["input_features"].shape
+    noise = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+    strange = dataclasses.replace(
+        prompt,
+        features={**prompt.features, "input_features": noise},
+        clips=(HeardClip("features that no clip has"),),
+    )
     groups = vllm_worker.generate([strange], WARM, KEY)
     assert largest_gap(policy, groups, WARM) < 1e-4
     (as_if_heard,) = vllm_worker.generate([prompt], WARM, KEY)

@@ -1,0 +1,164 @@
+"""A run folder is read back into the records that it was written from."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import rlaudio
+from rlaudio.runs.folder import RunFolder
+from rlaudio.runs.rollouts import LearnedGroup, from_json, to_json
+from rlaudio.runs.run import open_run
+from rlaudio.types import (
+    Absent,
+    Check,
+    Choice,
+    Clip,
+    Completion,
+    Group,
+    HeardClip,
+    OpenText,
+    Prompt,
+    Question,
+    RewardFailure,
+    ScoredGroup,
+    Segment,
+)
+from tests.made_up_run import made_up_run
+
+RECIPE = "name: tiny\n"
+TARGETS = [
+    Choice(("a dog", "a cat", "a dog"), gold=2, answer="a dog"),
+    Choice(("a dog", "a cat"), gold=None),
+    OpenText("It barks."),
+    Check("word_count", {"most": 5}),
+]
+
+
+def learned_group(target, clips=(Path("a.wav"), Path("b.wav")), supported=True) -> LearnedGroup:
+    """A group with all that a record can hold: several clips, segments, a dropped sample, a failure."""
+    rng = np.random.default_rng(3)
+    question = Question(
+        "q1", "Which?", tuple(clips), target, {"category": "sound"}, True, {"simple": "a thought"}
+    )
+    heard = tuple(HeardClip(f"digest {number}", truncated=number == 1) for number in range(len(clips)))
+    prompt = Prompt(question, np.arange(5), np.arange(5), heard, Absent.ELSEWHERE)
+
+    def segment(length, sampled):
+        logprobs = -rng.random(length, dtype=np.float32) if sampled else None
+        support = rng.integers(0, 99, (length, 3)) if sampled and supported else None
+        ids = rng.integers(0, 99, length)
+        return Segment(ids, logprobs, "é" * length, ("é",) * length, support)
+
+    completions = (
+        Completion((segment(3, True), segment(2, False), segment(4, True)), "stop", 7),
+        Completion((segment(2, True),), "length", 6),
+    )
+    scored = ScoredGroup(
+        Group(prompt, completions),
+        {"right": np.array([1.0, np.nan])},
+        np.array([2.0, np.nan]),
+        (RewardFailure("right", "q1", 1, "returned None"),),
+        {"right": 2.0},
+    )
+    signals = ({"reference": rng.random(7, dtype=np.float32)}, {})
+    return LearnedGroup(scored, (rng.random(7, dtype=np.float32), None), signals, contribution=0.25)
+
+
+def assert_same(first, second):
+    """Equal in every field of every record inside."""
+    assert type(first) is type(second)
+    if dataclasses.is_dataclass(first):
+        for field in dataclasses.fields(first):
+            assert_same(getattr(first, field.name), getattr(second, field.name))
+    elif isinstance(first, np.ndarray):
+        np.testing.assert_array_equal(first, second)
+        assert first.dtype == second.dtype
+    elif isinstance(first, tuple):
+        assert len(first) == len(second)
+        for left, right in zip(first, second, strict=True):
+            assert_same(left, right)
+    elif isinstance(first, dict):
+        assert first.keys() == second.keys()
+        for key in first:
+            assert_same(first[key], second[key])
+    else:
+        assert first == second
+
+
+def as_stored(learned: LearnedGroup) -> LearnedGroup:
+    """The record less what no run folder keeps: features."""
+    prompt = dataclasses.replace(learned.scored.group.prompt, features=Absent.STORED)
+    group = dataclasses.replace(learned.scored.group, prompt=prompt)
+    return dataclasses.replace(learned, scored=dataclasses.replace(learned.scored, group=group))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    with RunFolder.create(tmp_path / "run", RECIPE) as folder:
+        yield folder
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("supported", [True, False])
+def test_stored_groups_come_back_record_for_record(folder, target, supported):
+    learned = [learned_group(target, supported=supported), learned_group(target, clips=())]
+    folder.write_rollouts("rl", 3, learned)
+    run = rlaudio.open_run(folder.path)
+    assert run.steps("rl") == [3]
+    for stored, written in zip(run.rollouts("rl", 3), learned, strict=True):
+        assert_same(stored, as_stored(written))
+
+
+def test_of_a_clip_given_as_samples_the_digest_stays():
+    clip = Clip(np.zeros(16_000, np.float32), digest="d" * 32)
+    row = json.loads(json.dumps(to_json(learned_group(TARGETS[0], clips=(clip,))), default=np.ndarray.tolist))
+    assert row["question"]["clips"] == [{"digest": "d" * 32}]
+    assert from_json(row).scored.group.prompt.clips == (HeardClip("digest 0"),)
+
+
+def test_a_run_that_is_still_going_is_read_as_far_as_it_is(folder):
+    folder.log_metrics("rl", 1, {"loss/total": 1.0})
+    folder.write_rollouts("rl", 1, [learned_group(TARGETS[0]), learned_group(TARGETS[0])])
+    path = folder.path / "rollouts" / "rl-1.jsonl"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text[: len(text) // 2 + 100], encoding="utf-8")  # cut off amid the second line
+    with (folder.path / "metrics.jsonl").open("a", encoding="utf-8") as metrics:
+        metrics.write('{"stage": "rl", "st')
+    run = open_run(folder.path)
+    assert len(run.metrics) == 1 and len(run.rollouts("rl", 1)) == 1
+
+
+def test_a_run_that_crashed_at_step_0_has_no_rollouts(folder):
+    run = open_run(folder.path)
+    assert (run.metrics, run.steps("rl"), run.stages) == ([], [], [])
+    with pytest.raises(FileNotFoundError, match="no rollouts of step 1 of 'rl'; there are: none"):
+        run.rollouts("rl", 1)
+
+
+def test_a_damaged_line_is_named(folder):
+    path = folder.write_rollouts("rl", 1, [learned_group(TARGETS[0])] * 2)
+    first, second = path.read_text(encoding="utf-8").splitlines()
+    path.write_text(f"{first}\n{second[:50]}\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"rl-1.jsonl, line 2: expected a JSON object"):
+        open_run(folder.path).rollouts("rl", 1)
+    path.write_text(first + '\n{"question": {}}\n', encoding="utf-8")
+    with pytest.raises(ValueError, match=r"rl-1.jsonl, line 2: expected a stored group"):
+        open_run(folder.path).rollouts("rl", 1)
+
+
+@pytest.mark.parametrize("read", [open_run, RunFolder.reopen])
+def test_a_folder_of_another_format_is_refused_with_what_to_do(tmp_path, read):
+    run = made_up_run(tmp_path / "run", sft_steps=1, rl_steps=1)
+    versions = json.loads((run / "versions.json").read_text())
+    del versions["format"]  # as before there were formats
+    (run / "versions.json").write_text(json.dumps(versions))
+    with pytest.raises(ValueError, match=r"has format 1; expected 2; read it with the rlaudio that wrote it"):
+        read(run)
+
+
+def test_a_folder_without_a_run_is_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"found no recipe.yaml; expected the folder of a run"):
+        open_run(tmp_path)
