@@ -322,9 +322,9 @@ def test_zero_shares_out_twelve_bytes_a_parameter_as_its_paper_says():
 
 
 def _part(parameters):
-    from rlaudio.models.shared.sizes import Part
+    from rlaudio.models.shared.sizes import ModelPart
 
-    return Part("language model", parameters, True, 2)
+    return ModelPart("language model", parameters, True, 2)
 
 
 def test_a_reference_is_a_copy_of_what_trains():
