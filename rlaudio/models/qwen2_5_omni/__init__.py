@@ -26,6 +26,7 @@ from rlaudio.audio.logmel import LogMel
 from rlaudio.models.family import EnginePrompt, additive_mask, resolve_model_path
 from rlaudio.models.shared import lora
 from rlaudio.models.shared.branching import Branching, attend, attend_without_gradient
+from rlaudio.models.shared.chat_format import AFTER_USER, BEFORE_USER
 from rlaudio.models.shared.checkpoint_files import (
     check_complete,
     in_own_memory,
@@ -134,7 +135,7 @@ class Qwen2_5Omni:
                 "expected at least 40 ms of audio; remove the item"
             )
         before = self._prefix_ids(system_text)
-        after = self._encode(f"<|audio_eos|>{user_text}<|im_end|>\n<|im_start|>assistant\n")
+        after = self._encode(f"<|audio_eos|>{user_text}{AFTER_USER}")
         token_ids = np.concatenate([before, np.full(count, self.audio_token_id), after]).astype(np.int64)
         return Prompt(
             question=question,
@@ -330,7 +331,7 @@ class Qwen2_5Omni:
         return np.array(self.tokenizer.encode(text, add_special_tokens=False), dtype=np.int64)
 
     def _prefix_ids(self, system_text: str) -> np.ndarray:
-        return self._encode(f"<|im_start|>system\n{system_text}<|im_end|>\n<|im_start|>user\n<|audio_bos|>")
+        return self._encode(f"{BEFORE_USER.format(system=system_text)}<|audio_bos|>")
 
     def _piece(self, token: int) -> str:
         if token not in self._pieces:
