@@ -303,10 +303,9 @@ def replay(step: Path, json_file: Path | None, overrides: Sequence[str]) -> None
     Overrides try the step under another recipe; advantages stay as they were kept. Exit status 1 if it is
     still broken.
     """
-    _quiet_transformers()
-    from rlaudio.training.debug.replay import replay
+    pipeline = _pipeline()
 
-    kept, found = replay(step, overrides)
+    kept, found = pipeline.replay_step(step, overrides)
     click.echo(kept.where)
     for line in found.lines():
         click.echo(line)

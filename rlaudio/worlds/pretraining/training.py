@@ -31,8 +31,8 @@ class Schedule:
     """AdamW with linear warm-up and cosine decay to a tenth."""
 
     steps: int
-    tokens: int = 2400  # per step, padding included
-    lr: float = 1e-3
+    tokens: int  # per step, padding included
+    lr: float
     warmup_steps: int = 100
     weight_decay: float = 0.01
     max_grad_norm: float = 1.0
