@@ -91,7 +91,8 @@ def train_stages(
     def save(at: Cursor, learner: Learner | None, ahead: OneStepOff | None = None) -> None:
         state = learner.strategy.state_dict() if learner else None
         waiting = ahead.state_dict() if ahead else None
-        save_checkpoint(checkpoints, at, policy.family, state, setup.keep, processes, waiting, spare=opened)
+        save_checkpoint(checkpoints, at, policy.family, state, sampled_ahead=waiting, processes=processes)
+        processes.from_first(partial(tidy, checkpoints, setup.keep, spare=opened))
 
     with stop_request() as request:
         for number in range(cursor.stage, len(stages)):
