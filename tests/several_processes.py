@@ -166,7 +166,7 @@ def refused(strategy: Any, processes: Processes) -> tuple[str, bool]:
 def opened(case: Case, strategy: Any, processes: Processes) -> tuple[Qwen2_5Omni, Learner]:
     family = Qwen2_5Omni(path=TINY, device="cpu", **dict(case.model))
     reference = family.frozen_copy() if "reference" in case.algorithm.needs else None
-    settings = LearnerSettings(optimizer=SETTINGS, batching=case.batching)
+    settings = LearnerSettings(optimizer=SETTINGS, batching=case.batching, strategy=strategy)
     if "values" in case.algorithm.needs:
         settings = replace(settings, optimizer=replace(SETTINGS, value_lr=1e-3))
     learner = Learner(
@@ -174,7 +174,6 @@ def opened(case: Case, strategy: Any, processes: Processes) -> tuple[Qwen2_5Omni
         case.algorithm,
         settings,
         reference=reference,
-        strategy=strategy,
         processes=processes,
     )
     return family, learner
@@ -206,7 +205,6 @@ def go_on(
             family,
             case.algorithm,
             other.settings,
-            strategy=strategy,
             processes=processes,
         )
     other.strategy.load_state_dict(torch.load(file, weights_only=True))
@@ -221,7 +219,7 @@ def recorded(case: Case) -> list[ScoredGroup]:
     base = Qwen2_5Omni(path=TINY, device="cpu")
     prompts = [make_prompt(base, seed, words=1 + seed) for seed in range(case.groups)]
     if isinstance(case.algorithm, SFT):
-        return [scored(group) for group in Targets(base).generate(prompts, sampling_params(1), ())]
+        return [scored(group) for group in Targets(base, "answer").generate(prompts, sampling_params(1), ())]
     sampling = sampling_params(4, temperature=1.0, max_new_tokens=5)
     return [scored(group) for group in Transformers(base).generate(prompts, sampling, (0, "rl", 0))]
 

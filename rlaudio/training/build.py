@@ -196,8 +196,12 @@ def build_sft_stage(recipe: Recipe, name: str, stage: Stage, policy: OpenedPolic
         max_lag=0,
         processes=policy.processes,
     )
-    settings = LearnerSettings(optimizer=optimizer, batching=_batching(recipe, epochs=1, mini_batches=1))
-    learner = Learner(policy.family, SFT(), settings, strategy=recipe.strategy, processes=policy.processes)
+    settings = LearnerSettings(
+        optimizer=optimizer,
+        batching=_batching(recipe, epochs=1, mini_batches=1),
+        strategy=recipe.strategy,
+    )
+    learner = Learner(policy.family, SFT(), settings, processes=policy.processes)
     return StageSetup(name=name, steps=optimizer.steps, sampler=sampler, learner=learner)
 
 
@@ -234,10 +238,10 @@ def build_rl_stage(
             batching=_batching(recipe, training.epochs, training.mini_batches),
             distribution=Distribution(temperature=sampling.temperature, on_support=not paper),
             correction=Correction(by="off" if paper else recipe.mismatch.correct, cap=recipe.mismatch.cap),
+            strategy=recipe.strategy,
         ),
         reference=reference,
         silent_prompt=policy.prompts.silent,
-        strategy=recipe.strategy,
         processes=policy.processes,
     )
     ahead = worker if isinstance(worker, OneStepOff) else None

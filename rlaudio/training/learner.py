@@ -61,6 +61,7 @@ class LearnerSettings:
     batching: Batching
     distribution: Distribution = field(default_factory=Distribution)
     correction: Correction = NO_CORRECTION
+    strategy: OpenStrategy = Plain
 
 
 class Learner:
@@ -74,7 +75,6 @@ class Learner:
         *,
         reference: ModelFamily | None = None,
         silent_prompt: Callable[[Prompt], Prompt] | None = None,
-        strategy: OpenStrategy = Plain,
         processes: Processes = ALONE,
     ):
         if "reference" in algorithm.needs and reference is None:
@@ -94,7 +94,7 @@ class Learner:
             chunk=self.batching.logprob_chunk,
             value_head="values" in algorithm.needs,
         )
-        self.strategy = strategy(self.policy, settings.optimizer, processes)
+        self.strategy = settings.strategy(self.policy, settings.optimizer, processes)
 
     def step(self, rows: Sequence[PackedRow], number: int) -> dict[str, float]:
         """Learn from the rows of a step; returns its metrics, over all processes.

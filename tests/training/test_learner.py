@@ -59,7 +59,7 @@ def test_grpo_makes_rewarded_completions_likelier(family):
 
 def test_sft_makes_the_target_likelier(family):
     prompts = [make_prompt(family, seed) for seed in range(3)]
-    scored = score(Targets(family).generate(prompts, sampling_params(1), ()), lambda c: 0.0)
+    scored = score(Targets(family, "answer").generate(prompts, sampling_params(1), ()), lambda c: 0.0)
     learner = Learner(family, SFT(), SETTINGS)
     losses = [learner.step(assign_credit(scored, SFT()), step)["loss/total"] for step in range(8)]
     assert losses[-1] < 0.5 * losses[0]

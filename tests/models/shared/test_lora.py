@@ -62,7 +62,7 @@ def logprobs(family, rows, **options) -> torch.Tensor:
 def sft_step(family, steps=3):
     prompts = [make_prompt(family, seed) for seed in range(3)]
     rows = assign_credit(
-        score(Targets(family).generate(prompts, sampling_params(1), ()), lambda c: 0.0), SFT()
+        score(Targets(family, "answer").generate(prompts, sampling_params(1), ()), lambda c: 0.0), SFT()
     )
     learner = Learner(family, SFT(), SETTINGS)
     for step in range(steps):
