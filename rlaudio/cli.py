@@ -67,6 +67,11 @@ def _overrides(command: Callable[..., Any]) -> Callable[..., Any]:
 _path = functools.partial(click.Path, path_type=Path)
 
 
+def _default(key: str) -> Any:
+    """The default of a key of a recipe's contribution section."""
+    return ContributionSection.model_fields[key].default
+
+
 @main.command()
 @click.argument("recipe")
 @_overrides
@@ -216,9 +221,14 @@ def explain(recipe: str, overrides: Sequence[str], hardware: str, rows: Path | N
 @click.argument("data", type=_path(exists=True))
 @click.option("--voter", "voters", multiple=True, required=True, metavar="MODEL", help="One or more.")
 @click.option(
-    "--threshold", type=click.IntRange(min=1), help="Voters right in silence that make it weak.  [default: 2]"
+    "--threshold",
+    type=click.IntRange(min=1),
+    help=f"Voters right in silence that make it weak.  [default: {_default('threshold')}]",
 )
-@click.option("--silence", help="Seconds of silence, or clip for the clip's length.  [default: 30]")
+@click.option(
+    "--silence",
+    help=f"Seconds of silence, or clip for the clip's length.  [default: {_default('silence'):g}]",
+)
 @click.option("--out", type=_path(file_okay=False), help="Folder of the labels.  [default: beside DATA]")
 @_overrides
 def label(
@@ -303,10 +313,9 @@ def replay(step: Path, json_file: Path | None, overrides: Sequence[str]) -> None
     Overrides try the step under another recipe; advantages stay as they were kept. Exit status 1 if it is
     still broken.
     """
-    _quiet_transformers()
-    from rlaudio.training.debug.replay import replay
+    pipeline = _pipeline()
 
-    kept, found = replay(step, overrides)
+    kept, found = pipeline.replay_step(step, overrides)
     click.echo(kept.where)
     for line in found.lines():
         click.echo(line)
@@ -384,8 +393,7 @@ def _check_voters(threshold: int | None, voters: Sequence[str], overrides: Seque
         raise click.UsageError(
             f"--voter {twice[0]} is named twice, and the same model twice is one vote; leave one out"
         )
-    default: int = ContributionSection.model_fields["threshold"].default
-    asked = default if threshold is None else threshold
+    asked = _default("threshold") if threshold is None else threshold
     if asked > len(voters) and not any(text.startswith("contribution") for text in overrides):
         raise click.UsageError(
             f"a question is weak if {asked} voters are right, of {counted(len(voters), 'voter')} named; add "

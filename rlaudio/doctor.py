@@ -278,7 +278,17 @@ def _probe_deepspeed() -> str:
     from rlaudio.utils.processes import ALONE
 
     module = torch.nn.Linear(4, 1).to("cuda" if torch.cuda.is_available() else "cpu")
-    strategy = Zero(module, OptimizerSettings(lr=0.1, steps=1), ALONE)
+    settings = OptimizerSettings(
+        lr=0.1,
+        steps=1,
+        warmup=0.0,
+        schedule="constant",
+        weight_decay=0.0,
+        betas=(0.9, 0.999),
+        max_grad_norm=1.0,
+        value_lr=0.0,
+    )
+    strategy = Zero(module, settings, ALONE)
     before = module.weight.detach().clone()
     strategy.backward(strategy.forward(torch.ones(2, 4, device=before.device)).sum(), last=True)
     strategy.update(1.0)
@@ -319,7 +329,7 @@ def _tiny() -> tuple[ModelFamily, Prompt]:
 def _sampling() -> SamplingParams:
     from rlaudio.types import SamplingParams
 
-    return SamplingParams(group_size=2, max_new_tokens=4)
+    return SamplingParams(group_size=2, temperature=1.0, top_k=0, top_p=1.0, max_new_tokens=4)
 
 
 def _gap(family: ModelFamily, groups: Sequence[Group]) -> float:

@@ -18,31 +18,41 @@ from typing import Any, Literal
 import torch
 
 from rlaudio.audio.reading import open_clip
-from rlaudio.config.recipe import Recipe
+from rlaudio.config.recipe import Recipe, load_recipe
 from rlaudio.contribution.label_summary import LabelSummary, summarise
-from rlaudio.contribution.labelling import Labels, Rule, label
-from rlaudio.contribution.voters import Voter, folder_digest
+from rlaudio.contribution.labelling import Labels, label
+from rlaudio.contribution.voters import Voter
 from rlaudio.curricula.stage import Stage, check_stages
 from rlaudio.data.audit import audit
 from rlaudio.data.splits import check_disjoint
-from rlaudio.evaluation.accuracy import Evaluation
-from rlaudio.evaluation.from_recipe import evaluate_set
-from rlaudio.models.family import ModelFamily, resolve_model_path
-from rlaudio.prompts.builder import prompts_for
+from rlaudio.evaluation.accuracy import Evaluation, evaluate
+from rlaudio.models.family import ModelFamily
 from rlaudio.report.page import write_report
-from rlaudio.rollout.reopened import Reopened, open_engine
-from rlaudio.rollout.transformers import Transformers
+from rlaudio.rollout.reopened import open_engine
 from rlaudio.runs.files import read_json, read_rows, write_json, write_rows
 from rlaudio.runs.folder import RECIPE, FollowedFolder, RunFolder
-from rlaudio.runs.resuming import check_data, check_plugins, check_world, recipe_to_resume
+from rlaudio.runs.resuming import check_data, check_plugins, check_recipe, check_world
 from rlaudio.runs.summary import build_summary
-from rlaudio.training.build import check_stages_can_train
+from rlaudio.training.build import (
+    check_stages_can_train,
+    evaluation_settings,
+    labelling_rule,
+    learner_of,
+    model_that_answers,
+    open_voters,
+    prompt_builder,
+    training_setup,
+    with_built_models,
+)
+from rlaudio.training.debug.inspection import Inspection
+from rlaudio.training.debug.replay import replay
+from rlaudio.training.debug.step_dump import KeptStep
+from rlaudio.training.learner import Learner
 from rlaudio.training.stages import FINAL, stage_names, train_stages
 from rlaudio.types import Contribution, Dataset, Datasets, Question
 from rlaudio.utils.peak_memory import peak_memory_gb
 from rlaudio.utils.processes import ALONE, Processes, join
 from rlaudio.utils.randomness import generator
-from rlaudio.worlds.pretraining.from_recipe import with_built_models
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +70,7 @@ def run(recipe: Recipe, out: Path, *, resume: bool = False, until: StopAfter | N
     Raises FileExistsError where `out` holds a run and `resume` is not given, ValueError where the data or
     the recipe cannot be used, StopRequested after Ctrl-C (saved, to be resumed).
     """
-    if resume and (out / "recipe.yaml").exists():
+    if resume and (out / RECIPE).exists():
         recipe = recipe_to_resume(recipe, out)
     if recipe.threads:
         torch.set_num_threads(recipe.threads)
@@ -89,13 +99,24 @@ def run(recipe: Recipe, out: Path, *, resume: bool = False, until: StopAfter | N
             return folder.path
         if not processes.from_first((folder.path / FINAL).is_dir):
             with _clock(folder, "train"):
-                train_stages(recipe, stages, data, folder, processes, only_sft=until == "sft")
+                setup = training_setup(recipe, data.train.contributions)
+                train_stages(setup, stages, data.held_out, folder, processes, only_sft=until == "sft")
         if until == "sft":
             return folder.path
         _keep_samples(recipe, stages, data, folder)
         with _clock(folder, "evaluate_final"):
             _evaluate_once(recipe, data, folder, "final", str(folder.path / FINAL), processes)
         return processes.from_first(partial(_report, folder))
+
+
+def recipe_to_resume(given: Recipe, run: Path) -> Recipe:
+    """The recipe that the run in the folder began with.
+
+    Raises ValueError where `given` says something else.
+    """
+    begun = load_recipe(run / RECIPE)
+    check_recipe(run, begun.model_dump(mode="json"), given.model_dump(mode="json"))
+    return begun
 
 
 def load_data(recipe: Recipe) -> Datasets:
@@ -111,26 +132,6 @@ def load_data(recipe: Recipe) -> Datasets:
                 train_set, questions, names=("data.train", name), max_seconds=recipe.audio.max_seconds
             )
     return Datasets(train_set, held_out)
-
-
-def open_voters(recipe: Recipe, processes: Processes = ALONE) -> dict[str, Voter]:
-    """The recipe's voters by name; weights are loaded when the first answer is asked for.
-
-    They answer through the recipe's rollout worker. In a run of several processes only the first asks, and
-    an engine may need them all to open; so there the model itself answers.
-    """
-    voters = {}
-    engine = partial(Reopened, recipe.rollout) if processes.size == 1 else Transformers
-    paths = recipe.contribution.voters
-    names = [Path(path).name for path in paths]
-    for name, path in zip(names if len(set(names)) == len(names) else paths, paths, strict=True):
-        family = _to_ask(recipe, path)
-        voters[name] = Voter(
-            prompts=prompts_for(recipe, family),
-            open_worker=partial(engine, family),
-            digest=folder_digest(Path(resolve_model_path(path))),
-        )
-    return voters
 
 
 def ask_voters(recipe: Recipe, questions: Sequence[Question], place: Path) -> Labels:
@@ -158,10 +159,24 @@ def evaluate_recipe(recipe: Recipe, out: Path | None = None) -> dict[str, Evalua
         raise ValueError(
             "the recipe names nothing to evaluate on; expected at least one set in data.evaluate"
         )
-    results = _evaluate_model(recipe, held_out, _to_ask(recipe, recipe.model.options["path"]), "evaluate")
+    family = model_that_answers(recipe, recipe.model.options["path"])
+    results = _evaluate_model(recipe, held_out, family, "evaluate")
     if out:
         _write_evaluations(results, out)
     return results
+
+
+def replay_step(folder: Path, overrides: Sequence[str] = ()) -> tuple[KeptStep, Inspection]:
+    """The step that was kept in `folder` and what is found in it, in this process and on the recipe's device.
+
+    `overrides` change the recipe: another option of the algorithm, another precision.
+    Raises FileNotFoundError where the folder holds no step.
+    """
+
+    def open_learner(step: KeptStep) -> Learner:
+        return learner_of(load_recipe((folder / RECIPE).resolve(), overrides), step, folder)
+
+    return replay(folder, open_learner)
 
 
 def build_summary_of(folder: RunFolder) -> dict[str, Any]:
@@ -233,13 +248,12 @@ def _labelled(recipe: Recipe, data: Datasets, folder: RunFolder, processes: Proc
 
 def _vote(recipe: Recipe, voters: Mapping[str, Voter], questions: Sequence[Question], place: Path) -> Labels:
     place.mkdir(parents=True, exist_ok=True)
-    settings = recipe.contribution
     return label(
         questions,
         voters,
         folder=place,
-        rule=Rule(settings.threshold, settings.silence, settings.orders, recipe.evaluation.matcher),
-        batch_questions=settings.batch_questions,
+        rule=labelling_rule(recipe),
+        batch_questions=recipe.contribution.batch_questions,
         max_new_tokens=recipe.sampling.max_new_tokens,
     )
 
@@ -250,7 +264,8 @@ def _evaluate_once(
     """Write evaluation/WHEN.json and the single answers, unless they are there."""
     if not data.held_out or processes.from_first((folder.path / "evaluation" / f"{when}.json").exists):
         return
-    results = _evaluate_model(recipe, data.held_out, _to_ask(recipe, path), f"evaluate {when}", processes)
+    family = model_that_answers(recipe, path)
+    results = _evaluate_model(recipe, data.held_out, family, f"evaluate {when}", processes)
     if processes.first:
         _write_evaluations(results, folder.path / "evaluation", when)
 
@@ -262,11 +277,14 @@ def _evaluate_model(
     label: str,
     processes: Processes = ALONE,
 ) -> dict[str, Evaluation]:
+    prompts, settings = prompt_builder(recipe, family), evaluation_settings(recipe)
+    results = {}
     with closing(open_engine(recipe.rollout, family, processes)) as worker:
-        return {
-            name: evaluate_set(recipe, family, worker, questions, f"{label}: {name}", processes)
-            for name, questions in held_out.items()
-        }
+        for name, questions in held_out.items():
+            what = f"{label}: {name}"
+            results[name] = evaluate(questions, prompts, worker, settings, label=what, processes=processes)
+            results[name].warn_if_unparsed(f"{what}, {family.path}")
+    return results
 
 
 def _write_evaluations(results: Mapping[str, Evaluation], folder: Path, name: str = "evaluation") -> None:
@@ -283,12 +301,12 @@ def _keep_samples(recipe: Recipe, stages: Sequence[Stage], data: Datasets, folde
     steps = [row["step"] for row in read_rows(folder.path / "metrics.jsonl") if row["stage"] == name]
     if stages[-1].kind != "rl" or not steps or (folder.path / "samples" / "samples.json").exists():
         return
-    limits: Any = recipe.audio.model_dump()
+    audio = recipe.audio
     folder.write_samples(
         name,
         steps[-1],  # a budget may have ended the stage early
         data.train,
-        lambda question: open_clip(question.clips[0], **limits),
+        lambda question: open_clip(question.clips[0], max_seconds=audio.max_seconds, too_long=audio.too_long),
         recipe.report.completions,
     )
 
@@ -303,17 +321,12 @@ def _report(folder: RunFolder) -> Path:
 
 def _usable(recipe: Recipe, name: str, questions: Sequence[Question]) -> Dataset:
     """The questions without the rows that cannot be used, which are refused or dropped with their number."""
-    audited = audit(questions, **recipe.audio.model_dump())
+    audited = audit(questions, max_seconds=recipe.audio.max_seconds, too_long=recipe.audio.too_long)
     if recipe.data.bad_rows == "refuse":
         audited.raise_if_unusable(name)
     elif audited.bad_rows:
         logger.warning("%s: %d of %d rows left out", name, len(audited.bad_rows), audited.questions)
     return audited.without_bad_rows(questions)
-
-
-def _to_ask(recipe: Recipe, path: str) -> ModelFamily:
-    """A model that answers and does not train: without the new adapter that would change nothing but time."""
-    return recipe.model(path=path, **({"lora_rank": 0} if "lora_rank" in recipe.model.options else {}))
 
 
 def _with_known_truth(dataset: Dataset) -> Dataset:

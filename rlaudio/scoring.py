@@ -22,7 +22,6 @@ from typing import Any
 
 import numpy as np
 
-from rlaudio.config.plugins import Bound
 from rlaudio.types import Absent, Completion, Group, Prompt, Question, RewardFailure, ScoredGroup
 from rlaudio.utils.processes import ALONE, Processes
 
@@ -65,7 +64,7 @@ class Scorer:
 
     def __init__(
         self,
-        rewards: Mapping[str, tuple[Bound | Callable[..., Any], float]],
+        rewards: Mapping[str, tuple[Callable[..., Any], float]],
         allowed_failure_rate: float = 0.0,
         processes: Processes = ALONE,
     ) -> None:
@@ -168,8 +167,7 @@ class _Failed:
         )
 
 
-def _reward(name: str, plugin: Bound | Callable[..., Any], weight: float) -> _Reward:
-    function = plugin.function if isinstance(plugin, Bound) else plugin
+def _reward(name: str, function: Callable[..., Any], weight: float) -> _Reward:
     file = _file(function)
     parameters = list(inspect.signature(function).parameters)
     if parameters[:1] != ["group"] and parameters[:2] != ["question", "completion"]:

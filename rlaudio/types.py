@@ -349,18 +349,15 @@ class ScoredGroup:
 
 @dataclass(frozen=True)
 class SamplingParams:
-    """How completions are drawn. Temperature 0 means greedy."""
+    """How completions are drawn."""
 
-    group_size: int = 8
-    temperature: float = 1.0
-    top_k: int = 0  # 0: no limit
-    top_p: float = 1.0
-    max_new_tokens: int = 128
-
-
-GREEDY_ANSWER_TOKENS = 64
+    group_size: int
+    temperature: float  # 0: greedy
+    top_k: int  # 0: no limit
+    top_p: float
+    max_new_tokens: int
 
 
-def greedy(max_new_tokens: int = GREEDY_ANSWER_TOKENS) -> SamplingParams:
+def greedy(max_new_tokens: int) -> SamplingParams:
     """The sampling of evaluation and labelling: one completion, the most likely token each time."""
-    return SamplingParams(group_size=1, temperature=0.0, max_new_tokens=max_new_tokens)
+    return SamplingParams(group_size=1, temperature=0.0, top_k=0, top_p=1.0, max_new_tokens=max_new_tokens)

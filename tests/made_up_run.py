@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from rlaudio.contribution.label_summary import summarise
-from rlaudio.contribution.labelling import Labels, Rule
+from rlaudio.contribution.labelling import Labels
 from rlaudio.contribution.voting import Votes
-from rlaudio.evaluation.accuracy import CONTROLS, AnswerRow, Evaluation
+from rlaudio.evaluation.accuracy import AnswerRow, Evaluation
 from rlaudio.runs.files import write_rows
 from rlaudio.runs.folder import RunFolder
 from rlaudio.runs.rollouts import LearnedGroup
@@ -27,6 +27,7 @@ from rlaudio.types import (
     Question,
     ScoredGroup,
 )
+from tests.settings import vote_rule
 
 RECIPE = """\
 name: made_up_weak_to_strong
@@ -72,7 +73,7 @@ def made_up_questions(count: int, rng: np.random.Generator) -> Dataset:
 def made_up_evaluation(questions: Dataset, skill: float, rng: np.random.Generator) -> Evaluation:
     """Answers of a model that hears with probability `skill`, and reads the text half as well."""
     rows = []
-    for control in CONTROLS:
+    for control in ("audio", "silence", "mismatch"):
         for question in questions:
             reads = 0.5 + 0.4 * skill if question.text_answerable else 0.0
             knows = max(skill if control == "audio" else 0.0, reads)
@@ -100,7 +101,7 @@ def made_up_labels(questions: Dataset, rng: np.random.Generator) -> Labels:
     right = rng.random((3, len(questions))) < np.where(truth, 0.88, 0.25)
     votes = Votes(("voter_a", "voter_b", "voter_c"), right.astype(float), right)
     answers = {name: [("a dog",)] * len(questions) for name in votes.voters}
-    return Labels(tuple(questions), answers, votes, Rule())
+    return Labels(tuple(questions), answers, votes, vote_rule())
 
 
 def made_up_group(question: Question, skill: float, rng: np.random.Generator, group_size=8) -> ScoredGroup:

@@ -27,18 +27,18 @@ from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
 from rlaudio.rollout.targets import Targets
 from rlaudio.rollout.transformers import Transformers
 from rlaudio.training.credit import assign_credit
-from rlaudio.training.learner import Batching, Learner
+from rlaudio.training.learner import Batching, Learner, LearnerSettings
 from rlaudio.training.sampling import Sampled
 from rlaudio.training.signals import observe
 from rlaudio.training.strategies.plain import Plain
-from rlaudio.training.strategies.strategy import OptimizerSettings
-from rlaudio.types import Group, SamplingParams, ScoredGroup
+from rlaudio.types import Group, ScoredGroup
 from rlaudio.utils.processes import ALONE, Processes, join, leave
 from tests.conftest import TINY, make_prompt
+from tests.settings import make_batching, optimizer_settings, sampling_params
 
 # AdamW moves a weight of gradient 1e-9 as far as any other, so rounding shows in the weights as a share of
 # the learning rate: it is low enough here for 1e-5 to be a fair limit after some updates.
-SETTINGS = OptimizerSettings(lr=2e-5, steps=20, schedule="constant", value_lr=1e-3, weight_decay=0.01)
+SETTINGS = optimizer_settings(lr=2e-5, steps=20, schedule="constant", value_lr=1e-3, weight_decay=0.01)
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Case:
     algorithm: Algorithm
     groups: int = 3  # does not divide by two processes
     steps: int = 3
-    batching: Batching = field(default_factory=Batching)
+    batching: Batching = field(default_factory=make_batching)
     held_by: Callable[[Processes, int], bool] = lambda processes, i: i % processes.size == processes.rank
     resumed_after: int | None = None  # steps after which the state is also loaded into another learner
     model: tuple[tuple[str, Any], ...] = ()  # options
@@ -67,22 +67,22 @@ class Result:
 
 
 CASES = {
-    "sft": Case(SFT(), batching=Batching(micro_batch_tokens=60)),
+    "sft": Case(SFT(), batching=make_batching(micro_batch_tokens=60)),
     "grpo with a reference, epochs, mini-batches and chunks of log-probs": Case(
         GRPO(kl=0.05),
         steps=2,
-        batching=Batching(micro_batch_tokens=90, epochs=2, mini_batches=2, logprob_chunk=9),
+        batching=make_batching(micro_batch_tokens=90, epochs=2, mini_batches=2, logprob_chunk=9),
     ),
     "ppo, one process without rows": Case(
         PPO(kl=0.0),
-        batching=Batching(micro_batch_tokens=90),
+        batching=make_batching(micro_batch_tokens=90),
         held_by=lambda processes, i: processes.first,
         resumed_after=2,
     ),
     "checkpointed activations": Case(
         GRPO(kl=0.0),
         steps=1,
-        batching=Batching(micro_batch_tokens=90),
+        batching=make_batching(micro_batch_tokens=90),
         model=(("gradient_checkpointing", True),),
     ),
     "an adapter": Case(GRPO(kl=0.0), steps=2, model=(("lora_rank", 2),)),
@@ -93,7 +93,7 @@ CASES = {
         GRPO(kl=0.0),
         steps=2,
         groups=4,
-        batching=Batching(micro_batch_tokens=90),
+        batching=make_batching(micro_batch_tokens=90),
         model=(("dtype", "bfloat16"),),
     ),
 }
@@ -166,16 +166,14 @@ def refused(strategy: Any, processes: Processes) -> tuple[str, bool]:
 def opened(case: Case, strategy: Any, processes: Processes) -> tuple[Qwen2_5Omni, Learner]:
     family = Qwen2_5Omni(path=TINY, device="cpu", **dict(case.model))
     reference = family.frozen_copy() if "reference" in case.algorithm.needs else None
-    settings = SETTINGS
+    settings = LearnerSettings(optimizer=SETTINGS, batching=case.batching, strategy=strategy)
     if "values" in case.algorithm.needs:
-        settings = replace(settings, value_lr=1e-3)
+        settings = replace(settings, optimizer=replace(SETTINGS, value_lr=1e-3))
     learner = Learner(
         family,
         case.algorithm,
         settings,
         reference=reference,
-        batching=case.batching,
-        strategy=strategy,
         processes=processes,
     )
     return family, learner
@@ -207,8 +205,6 @@ def go_on(
             family,
             case.algorithm,
             other.settings,
-            batching=case.batching,
-            strategy=strategy,
             processes=processes,
         )
     other.strategy.load_state_dict(torch.load(file, weights_only=True))
@@ -223,8 +219,8 @@ def recorded(case: Case) -> list[ScoredGroup]:
     base = Qwen2_5Omni(path=TINY, device="cpu")
     prompts = [make_prompt(base, seed, words=1 + seed) for seed in range(case.groups)]
     if isinstance(case.algorithm, SFT):
-        return [scored(group) for group in Targets(base).generate(prompts, SamplingParams(1), ())]
-    sampling = SamplingParams(4, temperature=1.0, max_new_tokens=5)
+        return [scored(group) for group in Targets(base, "answer").generate(prompts, sampling_params(1), ())]
+    sampling = sampling_params(4, temperature=1.0, max_new_tokens=5)
     return [scored(group) for group in Transformers(base).generate(prompts, sampling, (0, "rl", 0))]
 
 

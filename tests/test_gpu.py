@@ -11,9 +11,9 @@ from rlaudio.training.credit import assign_credit
 from rlaudio.training.learner import Learner
 from rlaudio.training.packing import pack, repeated
 from rlaudio.training.policy import token_logprobs
-from rlaudio.training.strategies.strategy import OptimizerSettings
-from rlaudio.types import SamplingParams, ScoredGroup, greedy
+from rlaudio.types import ScoredGroup, greedy
 from tests.conftest import TINY, make_prompt
+from tests.settings import learner_settings, sampling_params
 from tests.training.test_learner import sampled
 from tests.training.test_packing import assert_same_gradients, forward_backward, make_rows
 
@@ -56,7 +56,7 @@ def test_greedy_tokens_on_a_gpu_are_those_on_a_cpu():
 def test_in_bfloat16_training_and_sampling_agree_within_its_precision():
     family = on_gpu(dtype="bfloat16")
     prompts = [make_prompt(family, seed) for seed in range(4)]
-    groups = Transformers(family).generate(prompts, SamplingParams(8, 1.0, max_new_tokens=8), KEY)
+    groups = Transformers(family).generate(prompts, sampling_params(8, 1.0, max_new_tokens=8), KEY)
     behaviour = np.concatenate([c.logprobs for g in groups for c in g.completions])
     rows = assign_credit(_zero_scores(groups), GRPO())
     with torch.no_grad():
@@ -69,7 +69,7 @@ def test_gradient_checkpointing_changes_memory_and_not_the_update():
     for checkpointing in (False, True):
         family = on_gpu(gradient_checkpointing=checkpointing)
         rows = assign_credit(sampled(family), GRPO(kl=0.0))
-        learner = Learner(family, GRPO(kl=0.0), OptimizerSettings(lr=1e-4, steps=1))
+        learner = Learner(family, GRPO(kl=0.0), learner_settings(lr=1e-4, steps=1))
         norms.append(learner.step(rows, 0)["optimizer/grad_norm"])
     assert norms[0] == pytest.approx(norms[1], rel=1e-4)
 

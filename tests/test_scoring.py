@@ -41,8 +41,8 @@ def values(scored, name):
 def test_the_papers_weights_give_its_four_totals():
     scorer = Scorer(
         {
-            "answer_correctness": (bind("reward", "answer_correctness"), 2.0),
-            "format": (bind("reward", "format"), 0.5),
+            "answer_correctness": (bind("reward", "answer_correctness").function, 2.0),
+            "format": (bind("reward", "format").function, 0.5),
         }
     )
     [scored] = scorer.score([make_group(*TEXTS)])
@@ -320,4 +320,4 @@ def test_a_users_reward_file_is_named(tmp_path):
     file = tmp_path / "mine.py"
     file.write_text("def mine(question, completion, *, low: float = 0.0):\n    return low / 0\n")
     with pytest.raises(RewardError, match=rf"reward short \({file}\) raised ZeroDivisionError"):
-        Scorer({"short": (bind("reward", "./mine.py", tmp_path), 1.0)}).score([make_group("a")])
+        Scorer({"short": (bind("reward", "./mine.py", tmp_path).function, 1.0)}).score([make_group("a")])

@@ -163,7 +163,9 @@ def _compared(
 def own_steps(family: Any, ask: Callable[[Any, int], Prompt], steps: int) -> list[StepTime]:
     """Steps of rlaudio from a freshly opened model, each on new prompts; without the first."""
     worker, one = Transformers(family), learner(family)
-    sampling = SamplingParams(group_size=GROUP, temperature=1.0, max_new_tokens=NEW_TOKENS)
+    sampling = SamplingParams(
+        group_size=GROUP, temperature=1.0, top_k=0, top_p=1.0, max_new_tokens=NEW_TOKENS
+    )
     times = []
     for step in range(steps):
         began = time.perf_counter()

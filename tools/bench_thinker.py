@@ -11,7 +11,7 @@ import numpy as np
 
 from rlaudio.algorithms.grpo import GRPO
 from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
-from rlaudio.training.learner import Batching, Learner
+from rlaudio.training.learner import Batching, Learner, LearnerSettings
 from rlaudio.training.packing import Branch, PackedRow
 from rlaudio.training.strategies.strategy import OptimizerSettings
 from rlaudio.types import Clip, Question
@@ -27,7 +27,7 @@ LR = 1e-6  # small: a policy that learned would sample groups without spread, wh
 
 def write_thinker(folder: Path, size: Size) -> None:
     """Write an untrained thinker and its tokenizer."""
-    tokenizer = train_tokenizer(["What is heard? Please choose the answer."] * 10)
+    tokenizer = train_tokenizer(["What is heard? Please choose the answer."] * 10, vocabulary=1024)
     write_blank_model(folder, tokenizer, size, seed=0)
 
 
@@ -73,9 +73,21 @@ def rows_of_noise(family: Qwen2_5Omni, numbers: Iterable[int], new_tokens: int) 
 
 def learner(family: Qwen2_5Omni, *, prompt_once: bool = True, micro_batch_tokens: int = 16_384) -> Learner:
     """GRPO with AdamW on all that is not frozen."""
-    return Learner(
-        family,
-        GRPO(kl=0.0),
-        OptimizerSettings(lr=LR, steps=1000, schedule="constant"),
-        batching=Batching(prompt_once=prompt_once, micro_batch_tokens=micro_batch_tokens),
+    optimizer = OptimizerSettings(
+        lr=LR,
+        steps=1000,
+        warmup=0.0,
+        schedule="constant",
+        weight_decay=0.0,
+        betas=(0.9, 0.999),
+        max_grad_norm=1.0,
+        value_lr=0.0,
     )
+    batching = Batching(
+        micro_batch_tokens=micro_batch_tokens,
+        logprob_chunk=1024,
+        prompt_once=prompt_once,
+        epochs=1,
+        mini_batches=1,
+    )
+    return Learner(family, GRPO(kl=0.0), LearnerSettings(optimizer=optimizer, batching=batching))

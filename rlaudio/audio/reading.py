@@ -6,20 +6,23 @@ import hashlib
 import math
 import struct
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import soundfile
 import soxr
 
+from rlaudio.audio.length_policy import MAX_SECONDS, TOO_LONG, TooLong
 from rlaudio.types import Clip
 
 SAMPLE_RATE_HZ = 16_000
-TooLong = Literal["truncate", "refuse"]
 
 
 def read_clip(
-    path: Path | str, *, max_seconds: float = 30.0, too_long: TooLong = "truncate", origin: str | None = None
+    path: Path | str,
+    *,
+    max_seconds: float = MAX_SECONDS,
+    too_long: TooLong = TOO_LONG,
+    origin: str | None = None,
 ) -> Clip:
     """The first `max_seconds` of an audio file, averaged over its channels and resampled to 16 kHz.
 

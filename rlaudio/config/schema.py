@@ -21,13 +21,11 @@ from pydantic import (
     model_validator,
 )
 
+from rlaudio.audio.length_policy import MAX_SECONDS, TOO_LONG
 from rlaudio.config import plugins
 from rlaudio.config.plugins import Bound
+from rlaudio.prompts.wording import STYLE, SYSTEM
 from rlaudio.utils.text_table import counted
-
-SYSTEM_PROMPT = (
-    "You are an audio understanding model that answers multiple choice questions based on audio content."
-)
 
 
 def _bind(kind: str, spec: Any) -> Bound:
@@ -70,15 +68,15 @@ class Section(BaseModel):
 
 class PromptSection(Section):
     style: Literal["answer_only", "thinking"] = Field(
-        default="answer_only", description="ask for the answer alone, or for <think> and <answer>"
+        default=STYLE, description="ask for the answer alone, or for <think> and <answer>"
     )
-    system: str = Field(default=SYSTEM_PROMPT, description="system prompt; the default is the paper's")
+    system: str = Field(default=SYSTEM, description="system prompt; the default is the paper's")
 
 
 class AudioSection(Section):
-    max_seconds: Positive = Field(default=30.0, description="longest clip that a prompt may hold")
+    max_seconds: Positive = Field(default=MAX_SECONDS, description="longest clip that a prompt may hold")
     too_long: Literal["truncate", "refuse"] = Field(
-        default="truncate", description="what happens to longer clips; truncated ones are counted"
+        default=TOO_LONG, description="what happens to longer clips; truncated ones are counted"
     )
 
 
@@ -108,6 +106,8 @@ class PretrainSection(Section):
 
 
 class ContributionSection(Section):
+    """How audio contribution is measured; threshold, silence and orders are the paper's, arXiv:2509.21060."""
+
     voters: list[str] = Field(default=[], description="models asked in silence; none: the data's labels")
     threshold: Count = Field(default=2, description="voters right on silence that make a question weak")
     silence: Positive | Literal["clip"] = Field(

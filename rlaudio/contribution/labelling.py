@@ -16,17 +16,17 @@ from rlaudio.answers import Mode, matches
 from rlaudio.contribution.voters import Silence, Voter, ask_in_silence, journal_path, orders_of
 from rlaudio.contribution.voting import Votes, is_weak
 from rlaudio.data.audiomcq import LABELS_FILE
-from rlaudio.types import GREEDY_ANSWER_TOKENS, Contribution, Question
+from rlaudio.types import Contribution, Question
 
 
 @dataclass(frozen=True)
 class Rule:
-    """How answers on silence become labels. The defaults are the paper's, arXiv:2509.21060."""
+    """How answers on silence become labels, arXiv:2509.21060."""
 
-    threshold: int = 2  # weak if at least so many voters are right
-    silence: Silence = 30.0
-    orders: int = 1  # cyclic orders of the options; a voter is right if it is right under most of them
-    matcher: Mode = "robust"  # as in the evaluation; the paper does not say which
+    threshold: int  # weak if at least so many voters are right
+    silence: Silence
+    orders: int  # cyclic orders of the options; a voter is right if it is right under most of them
+    matcher: Mode  # as in the evaluation; the paper does not say which
 
     def describe(self, voters: int) -> str:
         """The rule in words."""
@@ -91,9 +91,9 @@ def label(
     voters: Mapping[str, Voter],
     *,
     folder: Path,
-    rule: Rule = Rule(),
-    batch_questions: int = 64,
-    max_new_tokens: int = GREEDY_ANSWER_TOKENS,
+    rule: Rule,
+    batch_questions: int,
+    max_new_tokens: int,
 ) -> Labels:
     """Ask the voters one after the other, take the vote and write `labels.jsonl` into `folder`.
 

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rlaudio.audio.reading import TooLong, clip_seconds, open_clip
+from rlaudio.audio.length_policy import MAX_SECONDS, TOO_LONG, TooLong
+from rlaudio.audio.reading import clip_seconds, open_clip
 from rlaudio.types import Choice, Clip, Contributions, Dataset, Question
 from rlaudio.utils.text_table import counted
 
@@ -84,8 +85,8 @@ class Audit:
 def audit(
     questions: Sequence[Question],
     *,
-    max_seconds: float = 30.0,
-    too_long: TooLong = "truncate",
+    max_seconds: float = MAX_SECONDS,
+    too_long: TooLong = TOO_LONG,
     decode: bool = False,
 ) -> Audit:
     """Count a set of questions and find the rows that cannot be used.

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from rlaudio.audio.length_policy import MAX_SECONDS
 from rlaudio.audio.reading import SAMPLE_RATE_HZ, clip_seconds, open_clip
 from rlaudio.types import Clip, Question
 
 
-def clip_digests(clips: Iterable[Path | Clip], *, max_seconds: float = 30.0) -> dict[Path | Clip, str]:
+def clip_digests(clips: Iterable[Path | Clip], *, max_seconds: float = MAX_SECONDS) -> dict[Path | Clip, str]:
     """The digest of the decoded audio of every clip, up to `max_seconds`; equal audio, equal digest."""
     unique = list(dict.fromkeys(clips))
     with ThreadPoolExecutor() as pool:  # decoding and resampling release the interpreter lock
@@ -19,7 +20,7 @@ def clip_digests(clips: Iterable[Path | Clip], *, max_seconds: float = 30.0) -> 
 
 
 def shared_clips(
-    left: Sequence[Question], right: Sequence[Question], *, max_seconds: float = 30.0
+    left: Sequence[Question], right: Sequence[Question], *, max_seconds: float = MAX_SECONDS
 ) -> list[tuple[Path | Clip, Path | Clip]]:
     """Pairs of clips, one of each set, whose first `max_seconds` decode to the same audio.
 
@@ -43,7 +44,7 @@ def check_disjoint(
     test: Sequence[Question],
     *,
     names: tuple[str, str] = ("train", "test"),
-    max_seconds: float = 30.0,
+    max_seconds: float = MAX_SECONDS,
 ) -> None:
     """Raise ValueError, naming a few files, if any clip of `test` is heard in `train` as well."""
     shared = shared_clips(train, test, max_seconds=max_seconds)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from rlaudio.answers import Mode, Status, matches, read_answer
+from rlaudio.answers.unparsed import warn_if_unparsed
 from rlaudio.audio.controls import mismatch
 from rlaudio.evaluation.baselines import baselines, chance, position_histogram
 from rlaudio.evaluation.statistics import (
@@ -23,14 +24,24 @@ from rlaudio.evaluation.statistics import (
 )
 from rlaudio.prompts.builder import Control, PromptBuilder
 from rlaudio.rollout.worker import RolloutWorker
-from rlaudio.types import GREEDY_ANSWER_TOKENS, ContributionLabel, Dataset, Question, greedy
+from rlaudio.types import ContributionLabel, Dataset, Question, greedy
 from rlaudio.utils.processes import ALONE, Processes
 from rlaudio.utils.progress import progress
 from rlaudio.utils.text_table import percent, text_table
 
-CONTROLS: tuple[Control, ...] = ("audio", "silence", "mismatch")
-
 TRUTHS = {True: "text-answerable", False: "audio-only"}  # names of the groups of the grouping "truth"
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationSettings:
+    """How a model is evaluated."""
+
+    controls: Sequence[Control]
+    matcher: Mode
+    batch_questions: int  # asked at a time
+    max_new_tokens: int  # of an answer
+    resamples: int  # behind the confidence intervals
+    seed: int  # of the mismatched clips and of the bootstrap
 
 
 @dataclass(frozen=True)
@@ -157,6 +168,10 @@ class Evaluation:
         unparsed = [row.unparsed for row in self.rows if row.control == control]
         return float(np.mean(unparsed)) if unparsed else None
 
+    def warn_if_unparsed(self, model: str) -> None:
+        """Warn where most answers to the questions with their audio name no option; `model`: whose."""
+        warn_if_unparsed(f"{model}, with audio", self.unparsed("audio") or 0.0, "accuracies say little")
+
     def accuracy_by_contribution(self) -> dict[str, dict[str, float | None]]:
         """`{strong|weak|all: {control: accuracy}}`, as the summary of a run shows it."""
         groups = {"strong": "contribution", "weak": "contribution", "all": "all"}
@@ -242,33 +257,27 @@ def evaluate(
     questions: Sequence[Question],
     prompts: PromptBuilder,
     worker: RolloutWorker,
+    settings: EvaluationSettings,
     *,
-    controls: Sequence[Control] = CONTROLS,
-    matcher: Mode = "robust",
-    batch_questions: int = 64,
-    seed: int = 0,
-    max_new_tokens: int = GREEDY_ANSWER_TOKENS,
-    resamples: int = 1000,
     label: str = "evaluate",
     processes: Processes = ALONE,
 ) -> Evaluation:
     """Ask every question greedily under every control; each process asks its share, and all get the whole.
 
-    `seed` draws the mismatched clips and the bootstrap; `label` stands before the progress bar.
+    `label` stands before the progress bar.
     Raises ValueError for no questions or no controls, and what `PromptBuilder.prompt` raises.
     """
+    controls = settings.controls
     if not questions or not controls:
         raise ValueError(
             f"found {len(questions)} questions and controls {list(controls)}; expected at least one of each"
         )
-    answered = _answers(
-        questions, prompts, worker, controls, matcher, batch_questions, seed, max_new_tokens, processes
-    )
+    answered = _answers(questions, prompts, worker, settings, processes)
     share = len(processes.share(questions))
     own = list(progress(answered, total=share * len(controls), label=label, unit="question"))
     by_control = [own[number * share : (number + 1) * share] for number in range(len(controls))]
     rows = tuple(row for of_control in by_control for row in processes.unshare(of_control))
-    return Evaluation(rows, matcher, resamples, seed)
+    return Evaluation(rows, settings.matcher, settings.resamples, settings.seed)
 
 
 def compare(
@@ -296,28 +305,25 @@ def _answers(
     questions: Sequence[Question],
     prompts: PromptBuilder,
     worker: RolloutWorker,
-    controls: Sequence[Control],
-    matcher: Mode,
-    batch_questions: int,
-    seed: int,
-    max_new_tokens: int,
+    settings: EvaluationSettings,
     processes: Processes,
 ) -> Iterator[AnswerRow]:
     own = processes.share(questions)
     contributions = Dataset.of(questions).contributions
-    for control in controls:
+    sampling, size = greedy(settings.max_new_tokens), settings.batch_questions
+    for control in settings.controls:
         partners = list(questions)
         if control == "mismatch":
-            partners = [questions[index] for index in mismatch(questions, seed)]
+            partners = [questions[index] for index in mismatch(questions, settings.seed)]
         partners = list(processes.share(partners))
-        for start in range(0, len(own), batch_questions):
-            asked = own[start : start + batch_questions]
-            heard = partners[start : start + batch_questions]
+        for start in range(0, len(own), size):
+            asked = own[start : start + size]
+            heard = partners[start : start + size]
             batch = [prompts.prompt(q, control, partner=p) for q, p in zip(asked, heard, strict=True)]
-            groups = worker.generate(batch, greedy(max_new_tokens), (seed, "evaluate", control))
+            groups = worker.generate(batch, sampling, (settings.seed, "evaluate", control))
             for question, partner, group in zip(asked, heard, groups, strict=True):
                 (completion,) = group.completions
-                named = read_answer(completion.text, question, matcher)
+                named = read_answer(completion.text, question, settings.matcher)
                 yield AnswerRow(
                     question=question,
                     control=control,
@@ -325,7 +331,7 @@ def _answers(
                     text=completion.text,
                     status=named.status,
                     predicted=named.index,
-                    right=matches(completion.text, question, matcher),
+                    right=matches(completion.text, question, settings.matcher),
                     truncated=completion.stop_reason == "length",
                     contribution=contributions[question.id].label if question.id in contributions else None,
                 )

@@ -16,6 +16,7 @@ from typing import Any, Literal
 from tokenizers import Tokenizer
 
 from rlaudio.answers import sft_target
+from rlaudio.config.plugins import bind
 from rlaudio.config.recipe import Recipe
 from rlaudio.curricula.stage import Stage
 from rlaudio.models.shared.sizes import ModelPart, ModelSize, describe
@@ -25,15 +26,14 @@ from rlaudio.planning.hardware import Hardware
 from rlaudio.planning.memory import MemoryRow, RolloutShape, Running, Sharing
 from rlaudio.planning.seconds import Phase
 from rlaudio.planning.tokens import Attention, StepTokens
-from rlaudio.prompts.builder import render_user_text
+from rlaudio.prompts.wording import render_user_text
+from rlaudio.rollout.vllm.setup import CPU_CACHE_GB
 from rlaudio.training.policy import NARROW_SUPPORT
 from rlaudio.types import Contribution, Question
 from rlaudio.utils.randomness import generator
 
 CHARACTERS_PER_TOKEN = 4  # of English, where there is no tokenizer to ask
 FRAMES_PER_SECOND = 100
-ROLLOUT_BATCH_TOKENS = 65_536  # default of the transformers worker's batch_tokens
-VLLM_CPU_CACHE_GB = 1.0  # default of the vLLM worker's kv_cache_gb on a CPU
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -346,7 +346,8 @@ class _Planner:
         """Questions whose completions are sampled side by side; vLLM schedules its own, all of them here."""
         if self.recipe.rollout.use in ("vllm", "vllm_server"):
             return tokens.questions
-        budget = int(self.recipe.rollout.options.get("batch_tokens", ROLLOUT_BATCH_TOKENS))
+        options = {**bind("rollout", "transformers").options, **self.recipe.rollout.options}
+        budget = int(options["batch_tokens"])
         row = tokens.prompt + tokens.group_size * self.recipe.sampling.max_new_tokens
         return min(tokens.questions, max(1, budget // row))
 
@@ -447,7 +448,7 @@ class _Planner:
             taken = rollout.options["memory_share"] * self.hardware.memory_bytes
             return memory.vllm_rows(taken, sleeps=self._engine_sleeps)
         if rollout.use == "vllm":
-            cache = 1e9 * (rollout.options.get("kv_cache_gb") or VLLM_CPU_CACHE_GB)
+            cache = 1e9 * (rollout.options.get("kv_cache_gb") or CPU_CACHE_GB)
             return memory.vllm_rows(self.model.weight_bytes + cache, sleeps=False)
         together = RolloutShape(
             questions=self._together(tokens),

@@ -1,4 +1,4 @@
-"""From a question to the prompt that both engines consume: the paper's wording, and which audio is heard."""
+"""From a question to the prompt that both engines consume: its words, and which audio is heard."""
 
 from __future__ import annotations
 
@@ -7,38 +7,14 @@ from collections.abc import Sequence
 from typing import Literal, Protocol
 
 from rlaudio.audio.controls import silence
-from rlaudio.audio.reading import TooLong, open_clip
-from rlaudio.config.recipe import Recipe
+from rlaudio.audio.length_policy import MAX_SECONDS, TOO_LONG, TooLong
+from rlaudio.audio.reading import open_clip
+from rlaudio.prompts.wording import STYLE, SYSTEM, Style, check_style, render_user_text
 from rlaudio.types import Clip, Prompt, Question
 
 logger = logging.getLogger(__name__)
 
-Style = Literal["answer_only", "thinking"]
 Control = Literal["audio", "silence", "mismatch"]
-
-# The system prompt of AudioMCQ, arXiv:2509.21060.
-SYSTEM = "You are an audio understanding model that answers multiple choice questions based on audio content."
-
-# AudioMCQ's wording, and R1-AQA's (arXiv:2503.11197) where the model is to think first.
-_ENDINGS: dict[str, str] = {
-    "answer_only": "Output the final answer in <answer> </answer>.",
-    "thinking": "Output the thinking process in <think> </think> and final answer in <answer> </answer>.",
-}
-
-
-def render_user_text(question: Question, style: Style = "answer_only") -> str:
-    """The user's turn: question, then the options as Python shows a list, without letters, then the format.
-
-    Quotes are Python's own: an option with an apostrophe stands between double quotes.
-    """
-    _check_style(style)
-    request = f"Please choose the answer from the following options: {list(question.choices)!r}."
-    return f"{question.question} {request} {_ENDINGS[style]}"
-
-
-def _check_style(style: str) -> None:
-    if style not in _ENDINGS:
-        raise ValueError(f"prompt.style is {style!r}; expected one of {', '.join(_ENDINGS)}")
 
 
 class PromptMaker(Protocol):
@@ -57,12 +33,12 @@ class PromptBuilder:
         self,
         family: PromptMaker,
         *,
-        style: Style = "answer_only",
+        style: Style = STYLE,
         system: str = SYSTEM,
-        max_seconds: float = 30.0,
-        too_long: TooLong = "truncate",
+        max_seconds: float = MAX_SECONDS,
+        too_long: TooLong = TOO_LONG,
     ) -> None:
-        _check_style(style)
+        check_style(style)
         self.family = family
         self.style = style
         self.system = system
@@ -126,14 +102,3 @@ class PromptBuilder:
                 self._truncated.add(name)
                 logger.info("%s: %s cut to %g s", origin, name, self.max_seconds)
         return clips
-
-
-def prompts_for(recipe: Recipe, family: PromptMaker) -> PromptBuilder:
-    """The recipe's way of asking, for one model."""
-    return PromptBuilder(
-        family,
-        style=recipe.prompt.style,
-        system=recipe.prompt.system,
-        max_seconds=recipe.audio.max_seconds,
-        too_long=recipe.audio.too_long,
-    )

@@ -15,13 +15,13 @@ import numpy as np
 import torch
 
 from rlaudio.models.family import ModelFamily, additive_mask
-from rlaudio.prompts.builder import SYSTEM
+from rlaudio.prompts.wording import SYSTEM
 from rlaudio.types import Clip, Group, Prompt, Question, SamplingParams
 
 Generate = Callable[[Sequence[Prompt], SamplingParams, tuple[int | str, ...]], list[Group]]
 
 # A temperature of its own, so that raw log-probs are told from those of the sampled distribution.
-SAMPLING = SamplingParams(group_size=1, temperature=1.3, max_new_tokens=8)
+SAMPLING = SamplingParams(group_size=1, temperature=1.3, top_k=0, top_p=1.0, max_new_tokens=8)
 KEY = ("canary",)
 COUNTING = "Count: " + " ".join(map(str, range(1, 61)))  # longer than any engine's cache block
 TOLERANCES = {torch.float32: 1e-3}  # measured: 1e-5 at most

@@ -17,7 +17,7 @@ from rlaudio.types import Completion, Group, Prompt, SamplingParams
 class Targets:
     """Completes every prompt with the SFT target of its question; log-probs are 0, for it is certain."""
 
-    def __init__(self, family: ModelFamily, target: Literal["answer", "structured", "simple"] = "answer"):
+    def __init__(self, family: ModelFamily, target: Literal["answer", "structured", "simple"]):
         self.family = family
         self.target = target
         self.weights_version = 0

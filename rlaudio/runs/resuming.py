@@ -13,9 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rlaudio.config.recipe import Recipe, load_recipe
 from rlaudio.runs.files import read_json
-from rlaudio.runs.folder import DATA, PLUGINS, VERSIONS, RunFolder
+from rlaudio.runs.folder import DATA, PLUGINS, RECIPE, VERSIONS, RunFolder
 from rlaudio.runs.versions import versions
 from rlaudio.types import Clip, Contribution, Dataset, Question
 
@@ -26,24 +25,23 @@ _SHOWN = 8  # differences in a message
 _DIGITS = 12  # hexadecimal, of a row's digest: one changed row in 3e14 would go unseen
 
 
-def recipe_to_resume(given: Recipe, run: Path) -> Recipe:
-    """The recipe that the run in the folder began with. Raises ValueError where `given` says something else.
+def check_recipe(run: Path, begun: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    """Refuse a recipe that says something else than that which the run in the folder began with.
 
-    The message names every key that differs with both values.
+    Both are nested maps of plain values. Raises ValueError that names every key that differs with both
+    values.
     """
-    begun = load_recipe(run / "recipe.yaml")
-    differing = list(_differences(_flat(begun.model_dump(mode="json")), _flat(given.model_dump(mode="json"))))
+    differing = list(_differences(_flat(begun), _flat(given)))
     if differing:
         more = len(differing) - _SHOWN
         lines = [*differing[:_SHOWN], *([f"and {more} more keys"] if more > 0 else [])]
         raise ValueError(
             f"{run}: the run began with another recipe:\n"
             + "".join(f"  {line}\n" for line in lines)
-            + f"resume with the recipe in the folder ({run / 'recipe.yaml'}); to go on with other settings "
+            + f"resume with the recipe in the folder ({run / RECIPE}); to go on with other settings "
             "begin a new run from its weights: another --out and -o model.path=CHECKPOINT/model, one of "
             f"those in {run / 'checkpoints'}"
         )
-    return begun
 
 
 def check_data(folder: RunFolder, sets: Mapping[str, Sequence[Question]]) -> None:

@@ -1,4 +1,8 @@
-"""What each kind of stage trains with: SFT learns from a teacher's completions, RL from scored samples."""
+"""The one builder: what a recipe says becomes the objects that the rooms take.
+
+Whatever trains, evaluates, labels or pretrains is handed models, workers, settings and functions that are
+made here, and knows nothing of recipes.
+"""
 
 from __future__ import annotations
 
@@ -7,31 +11,355 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from rlaudio.algorithms.dry_run import rehearse
 from rlaudio.algorithms.sft import SFT
 from rlaudio.answers import answer_block, sft_target
-from rlaudio.config.plugins import Bound
+from rlaudio.config import plugins
 from rlaudio.config.recipe import Recipe
+from rlaudio.contribution.labelling import Rule
+from rlaudio.contribution.voters import Voter, folder_digest
 from rlaudio.curricula.stage import Stage
-from rlaudio.models.family import ModelFamily
-from rlaudio.prompts.builder import PromptBuilder
+from rlaudio.evaluation.accuracy import EvaluationSettings
+from rlaudio.models.family import ModelFamily, resolve_model_path
+from rlaudio.prompts.builder import PromptBuilder, PromptMaker
 from rlaudio.rollout.one_step_off import OneStepOff
+from rlaudio.rollout.reopened import Reopened, open_engine
 from rlaudio.rollout.targets import Targets
+from rlaudio.rollout.transformers import Transformers
 from rlaudio.rollout.worker import RolloutWorker
 from rlaudio.scoring import RewardError, Scorer, made_up_group
-from rlaudio.training.learner import Batching, Correction, Learner
+from rlaudio.training.debug.step_dump import MODEL, KeptStep
+from rlaudio.training.learner import Batching, Correction, Learner, LearnerSettings
 from rlaudio.training.loop import StageSetup
 from rlaudio.training.policy import Distribution
+from rlaudio.training.sampling import Sampler
 from rlaudio.training.signals import ContributionEstimator, OptionProbabilities, SilentRollouts
+from rlaudio.training.stages import OpenedPolicy, TrainingSetup, frozen_reference
 from rlaudio.training.strategies.strategy import OptimizerSettings
-from rlaudio.types import Contribution, Dataset, Group, Question, SamplingParams, ScoredGroup
+from rlaudio.types import (
+    Contribution,
+    Contributions,
+    Dataset,
+    Group,
+    Question,
+    SamplingParams,
+    ScoredGroup,
+    greedy,
+)
 from rlaudio.utils.processes import ALONE, Processes
 from rlaudio.utils.randomness import generator
+from rlaudio.worlds.pretraining.base_and_voters import Pretraining, build_base_and_voters
+from rlaudio.worlds.pretraining.blank_model import Size
+from rlaudio.worlds.pretraining.training import Schedule
 
 logger = logging.getLogger(__name__)
+
+
+# --- models that answer --------------------------------------------------------------------------
+
+
+def model_that_answers(recipe: Recipe, path: str) -> ModelFamily:
+    """A model that does not train: without the new adapter that would change nothing but time."""
+    return recipe.model(path=path, **({"lora_rank": 0} if "lora_rank" in recipe.model.options else {}))
+
+
+def prompt_builder(recipe: Recipe, family: PromptMaker) -> PromptBuilder:
+    """The recipe's way of asking, for one model."""
+    return PromptBuilder(
+        family,
+        style=recipe.prompt.style,
+        system=recipe.prompt.system,
+        max_seconds=recipe.audio.max_seconds,
+        too_long=recipe.audio.too_long,
+    )
+
+
+def evaluation_settings(recipe: Recipe) -> EvaluationSettings:
+    """How the recipe evaluates a model."""
+    return EvaluationSettings(
+        controls=recipe.evaluation.controls,
+        matcher=recipe.evaluation.matcher,
+        batch_questions=recipe.evaluation.batch_questions,
+        max_new_tokens=recipe.sampling.max_new_tokens,
+        resamples=recipe.evaluation.bootstrap,
+        seed=recipe.seed,
+    )
+
+
+def labelling_rule(recipe: Recipe) -> Rule:
+    """How the voters' answers become labels."""
+    settings = recipe.contribution
+    return Rule(settings.threshold, settings.silence, settings.orders, recipe.evaluation.matcher)
+
+
+def open_voters(recipe: Recipe, processes: Processes = ALONE) -> dict[str, Voter]:
+    """The recipe's voters by name; weights are loaded when the first answer is asked for.
+
+    They answer through the recipe's rollout worker. In a run of several processes only the first asks, and
+    an engine may need them all to open; so there the model itself answers.
+    """
+    voters = {}
+    engine = partial(Reopened, recipe.rollout) if processes.size == 1 else Transformers
+    paths = recipe.contribution.voters
+    names = [Path(path).name for path in paths]
+    for name, path in zip(names if len(set(names)) == len(names) else paths, paths, strict=True):
+        family = model_that_answers(recipe, path)
+        voters[name] = Voter(
+            prompts=prompt_builder(recipe, family),
+            open_worker=partial(engine, family),
+            digest=folder_digest(Path(resolve_model_path(path))),
+        )
+    return voters
+
+
+# --- models made from nothing --------------------------------------------------------------------
+
+
+def with_built_models(recipe: Recipe, folder: Path) -> Recipe:
+    """The recipe with the models of its `pretrain` section, built below `folder`, as policy and voters.
+
+    A recipe without that section comes back unchanged. Raises ValueError where it names no examples.
+    """
+    if recipe.pretrain is None:
+        return recipe
+    base, voters = build_base_and_voters(_pretraining(recipe), folder)
+    model = replace(recipe.model, options={**recipe.model.options, "path": str(base)})
+    asked = recipe.contribution.model_copy(update={"voters": [str(voter) for voter in voters]})
+    return recipe.model_copy(update={"model": model, "contribution": asked})
+
+
+def _pretraining(recipe: Recipe) -> Pretraining:
+    section, corpus = recipe.pretrain, recipe.data.pretrain
+    assert section is not None
+    if corpus is None:
+        raise ValueError(
+            "the recipe has a pretrain section but no data.pretrain; name what models are taught"
+        )
+    return Pretraining(
+        corpus=corpus,
+        seed=recipe.seed,
+        vocabulary=section.vocabulary,
+        size=Size(hidden=section.hidden, layers=section.layers, feed_forward=3 * section.hidden),
+        base=Schedule(steps=section.steps, tokens=section.tokens, lr=section.lr),
+        voter=Schedule(steps=section.voter_steps, tokens=section.tokens, lr=section.lr),
+        voters=section.voters,
+    )
+
+
+# --- training ------------------------------------------------------------------------------------
+
+
+def training_setup(recipe: Recipe, contributions: Contributions) -> TrainingSetup:
+    """How the recipe trains, whatever its stages are; `contributions` are those of the training questions."""
+    return TrainingSetup(
+        seed=recipe.seed,
+        recipe=recipe.to_yaml(),
+        open_policy=partial(open_policy, recipe),
+        open_stage=partial(open_stage, recipe, contributions),
+        evaluation=evaluation_settings(recipe),
+        evaluate_every=recipe.evaluation.every,
+        save_every=recipe.training.save_every,
+        keep=recipe.training.keep,
+    )
+
+
+def open_policy(recipe: Recipe, processes: Processes, checkpoint: Path | None = None) -> OpenedPolicy:
+    """The policy, from the model's folder of a checkpoint or as the recipe names it."""
+    family = recipe.model(path=str(checkpoint)) if checkpoint else recipe.model()
+    return OpenedPolicy(family, prompt_builder(recipe, family), processes)
+
+
+def open_stage(
+    recipe: Recipe,
+    contributions: Contributions,
+    name: str,
+    stage: Stage,
+    policy: OpenedPolicy,
+    reference_folder: Path,
+) -> StageSetup:
+    """What a stage trains with; a frozen reference, if the algorithm asks for one, is kept in the folder."""
+    if stage.kind == "sft":
+        return replace(build_sft_stage(recipe, name, stage, policy), contributions=contributions)
+    reference = None
+    if "reference" in recipe.algorithm().needs:
+        reference = frozen_reference(policy, reference_folder)
+    if recipe.sampling.max_lag:  # what samples ahead has a model of its own
+        worker: RolloutWorker = OneStepOff(open_engine(recipe.rollout, recipe.model(), policy.processes))
+    else:
+        worker = open_engine(recipe.rollout, policy.family, policy.processes)
+    setup = build_rl_stage(recipe, name, stage, policy, worker, reference)
+    return replace(setup, contributions=contributions)
+
+
+def build_sft_stage(recipe: Recipe, name: str, stage: Stage, policy: OpenedPolicy) -> StageSetup:
+    """Cross-entropy on the questions' targets."""
+    questions = recipe.sft.questions
+    optimizer = _optimizer(recipe, stage.total_steps(questions), lr=recipe.sft.lr, warmup=recipe.sft.warmup)
+    sampler = Sampler(
+        stage=stage,
+        prompts=policy.prompts,
+        worker=Targets(policy.family, recipe.sft.target),
+        scorer=_Unscored(),
+        params=greedy(recipe.sampling.max_new_tokens),
+        questions=questions,
+        rounds=1,
+        max_lag=0,
+        processes=policy.processes,
+    )
+    settings = LearnerSettings(
+        optimizer=optimizer,
+        batching=_batching(recipe, epochs=1, mini_batches=1),
+        strategy=recipe.strategy,
+    )
+    learner = Learner(policy.family, SFT(), settings, processes=policy.processes)
+    return StageSetup(name=name, steps=optimizer.steps, sampler=sampler, learner=learner)
+
+
+def build_rl_stage(
+    recipe: Recipe,
+    name: str,
+    stage: Stage,
+    policy: OpenedPolicy,
+    worker: RolloutWorker,
+    reference: ModelFamily | None,
+) -> StageSetup:
+    """The recipe's algorithm on completions that `worker` samples and the recipe's rewards score."""
+    sampling, training = recipe.sampling, recipe.training
+    algorithm = recipe.algorithm()
+    sampler = Sampler(
+        stage=stage,
+        prompts=policy.prompts,
+        worker=worker,
+        scorer=Scorer(_rewards(recipe), recipe.reward_failures, policy.processes),
+        params=_sampling_params(recipe),
+        questions=sampling.questions,
+        rounds=sampling.rounds,
+        max_lag=sampling.max_lag,
+        processes=policy.processes,
+    )
+    paper = recipe.mismatch.logprobs == "paper"
+    value_lr = algorithm.value_lr if "values" in algorithm.needs else 0.0
+    optimizer = _optimizer(recipe, stage.total_steps(sampling.questions), value_lr=value_lr)
+    learner = Learner(
+        policy.family,
+        algorithm,
+        LearnerSettings(
+            optimizer=optimizer,
+            batching=_batching(recipe, training.epochs, training.mini_batches),
+            distribution=Distribution(temperature=sampling.temperature, on_support=not paper),
+            correction=Correction(by="off" if paper else recipe.mismatch.correct, cap=recipe.mismatch.cap),
+            strategy=recipe.strategy,
+        ),
+        reference=reference,
+        silent_prompt=policy.prompts.silent,
+        processes=policy.processes,
+    )
+    ahead = worker if isinstance(worker, OneStepOff) else None
+    return StageSetup(
+        name=name,
+        steps=optimizer.steps,
+        sampler=sampler,
+        learner=learner,
+        ahead=ahead,
+        contribution_estimator=_contribution_estimator(recipe, learner, sampler),
+        max_rollouts=training.max_rollouts or math.inf,
+        max_tokens=training.max_tokens or math.inf,
+        mismatch_alarm=math.inf if ahead else recipe.mismatch.alarm,  # an update lies between: that differs
+    )
+
+
+def learner_of(recipe: Recipe, step: KeptStep, folder: Path) -> Learner:
+    """The learner as the run had it at a step that was kept in the folder; the optimizer does not matter."""
+    whole = {"gradient_checkpointing": False} if "gradient_checkpointing" in recipe.model.options else {}
+    family: ModelFamily = recipe.model(path=str(folder / MODEL), **whole)  # nothing is computed twice
+    recipe = recipe.model_copy(update={"strategy": plugins.bind("strategy", "plain")})
+    policy = OpenedPolicy(family, prompt_builder(recipe, family), ALONE)
+    stage = Stage(step.kind, tuple(kept.row.prompt.question for kept in step.rows), steps=1)
+    if step.kind == "sft":
+        return build_sft_stage(recipe, step.stage, stage, policy).learner
+    # the reference's log-probs are kept too, so any model may stand for it
+    return build_rl_stage(recipe, step.stage, stage, policy, Transformers(family), family).learner
+
+
+def _sampling_params(recipe: Recipe) -> SamplingParams:
+    sampling = recipe.sampling
+    return SamplingParams(
+        group_size=sampling.group_size,
+        temperature=sampling.temperature,
+        top_k=sampling.top_k,
+        top_p=sampling.top_p,
+        max_new_tokens=sampling.max_new_tokens,
+    )
+
+
+def _optimizer(
+    recipe: Recipe,
+    steps: int,
+    *,
+    lr: float | None = None,
+    warmup: float | None = None,
+    value_lr: float = 0.0,
+) -> OptimizerSettings:
+    """The recipe's optimizer for that many steps; `lr` and `warmup` are the stage's own, if it has any."""
+    section = recipe.optimizer
+    return OptimizerSettings(
+        lr=section.lr if lr is None else lr,
+        steps=steps,
+        warmup=section.warmup if warmup is None else warmup,
+        schedule=section.schedule,
+        weight_decay=section.weight_decay,
+        betas=section.betas,
+        max_grad_norm=section.max_grad_norm,
+        value_lr=value_lr,
+    )
+
+
+def _batching(recipe: Recipe, epochs: int, mini_batches: int) -> Batching:
+    return Batching(
+        micro_batch_tokens=recipe.training.micro_batch_tokens,
+        logprob_chunk=recipe.training.logprob_chunk,
+        prompt_once=recipe.training.prompt_once,
+        epochs=epochs,
+        mini_batches=mini_batches,
+    )
+
+
+def _contribution_estimator(
+    recipe: Recipe, learner: Learner, sampler: Sampler
+) -> ContributionEstimator | None:
+    """How the audio's contribution is measured on policy, where the algorithm asks for it."""
+    if "contribution" not in learner.algorithm.needs:
+        return None
+    settings, silent = recipe.contribution, sampler.prompts.silent
+    if settings.on_policy == "options":
+        return OptionProbabilities(learner, silent, _spelled)
+    return SilentRollouts(
+        sampler.worker, sampler.scorer, silent, sampler.params, settings.silent_samples, settings.success
+    )
+
+
+def _spelled(question: Question, choice: str) -> str:
+    """An option as a completion that answers with it."""
+    return answer_block(choice)
+
+
+def _rewards(recipe: Recipe) -> dict[str, tuple[Any, float]]:
+    return {name: (spec.reward.function, spec.weight) for name, spec in recipe.rewards.items()}
+
+
+class _Unscored:
+    """Completions of a teacher need no reward."""
+
+    def score(self, groups: Sequence[Group]) -> list[ScoredGroup]:
+        return [ScoredGroup(group, {}, np.zeros(len(group.completions))) for group in groups]
+
+
+# --- what would stop a stage later ---------------------------------------------------------------
 
 
 def check_stages_can_train(
@@ -56,76 +384,6 @@ def check_stages_can_train(
             _check_step(recipe, len(questions))
             processes.from_first(partial(_rehearse_rewards, recipe, stage.questions[:1]))
             _rehearse(recipe)
-
-
-def build_sft_stage(
-    name: str, stage: Stage, recipe: Recipe, family: ModelFamily, processes: Processes = ALONE
-) -> StageSetup:
-    """Cross-entropy on the questions' targets."""
-    questions = recipe.sft.questions
-    settings = _optimizer(recipe, stage.total_steps(questions), recipe.sft.lr, recipe.sft.warmup)
-    return StageSetup(
-        name=name,
-        stage=stage,
-        questions=questions,
-        steps=settings.steps,
-        worker=Targets(family, recipe.sft.target),
-        sampling=SamplingParams(group_size=1),
-        scorer=_Unscored(),
-        algorithm=SFT(),
-        learner=Learner(
-            family, SFT(), settings, batching=_batching(recipe), strategy=recipe.strategy, processes=processes
-        ),
-    )
-
-
-def build_rl_stage(
-    name: str,
-    stage: Stage,
-    recipe: Recipe,
-    family: ModelFamily,
-    worker: RolloutWorker,
-    reference: ModelFamily | None,
-    prompts: PromptBuilder,
-    processes: Processes = ALONE,
-) -> StageSetup:
-    """The recipe's algorithm on completions that `worker` samples and the recipe's rewards score."""
-    questions = recipe.sampling.questions
-    settings = _optimizer(recipe, stage.total_steps(questions), None, None)
-    algorithm = recipe.algorithm()
-    sampling = SamplingParams(**recipe.sampling.model_dump(exclude={"questions", "rounds", "max_lag"}))
-    scorer = Scorer(_rewards(recipe), recipe.reward_failures, processes)
-    paper = recipe.mismatch.logprobs == "paper"
-    learner = Learner(
-        family,
-        algorithm,
-        replace(settings, value_lr=algorithm.value_lr) if "values" in algorithm.needs else settings,
-        reference=reference,
-        silent_prompt=prompts.silent,
-        distribution=Distribution(temperature=sampling.temperature, on_support=not paper),
-        correction=Correction(by="off" if paper else recipe.mismatch.correct, cap=recipe.mismatch.cap),
-        batching=_batching(recipe, recipe.training.epochs, recipe.training.mini_batches),
-        strategy=recipe.strategy,
-        processes=processes,
-    )
-    ahead = worker if isinstance(worker, OneStepOff) else None
-    return StageSetup(
-        name=name,
-        stage=stage,
-        questions=questions,
-        steps=settings.steps,
-        worker=worker,
-        sampling=sampling,
-        scorer=scorer,
-        algorithm=algorithm,
-        learner=learner,
-        rounds=recipe.sampling.rounds,
-        ahead=ahead,
-        contribution_estimator=_contribution_estimator(recipe, learner, worker, scorer, prompts, sampling),
-        max_rollouts=recipe.training.max_rollouts or math.inf,
-        max_tokens=recipe.training.max_tokens or math.inf,
-        mismatch_alarm=math.inf if ahead else recipe.mismatch.alarm,  # an update lies between: that differs
-    )
 
 
 def _check_share(key: str, questions: int, processes: Processes) -> None:
@@ -179,53 +437,3 @@ def _rehearse(recipe: Recipe) -> None:
     weights = {name: spec.weight for name, spec in recipe.rewards.items()}
     name = recipe.algorithm.use
     rehearse(algorithm, name, group_size=recipe.sampling.group_size, reward_weights=weights)
-
-
-def _contribution_estimator(
-    recipe: Recipe,
-    learner: Learner,
-    worker: RolloutWorker,
-    scorer: Scorer,
-    prompts: PromptBuilder,
-    sampling: SamplingParams,
-) -> ContributionEstimator | None:
-    """How the audio's contribution is measured on policy, where the algorithm asks for it."""
-    if "contribution" not in learner.algorithm.needs:
-        return None
-    settings = recipe.contribution
-    if settings.on_policy == "options":
-        return OptionProbabilities(learner, prompts.silent, _spelled)
-    return SilentRollouts(worker, scorer, prompts.silent, sampling, settings.silent_samples, settings.success)
-
-
-def _spelled(question: Question, choice: str) -> str:
-    """An option as a completion that answers with it."""
-    return answer_block(choice)
-
-
-def _rewards(recipe: Recipe) -> dict[str, tuple[Bound, float]]:
-    return {name: (spec.reward, spec.weight) for name, spec in recipe.rewards.items()}
-
-
-class _Unscored:
-    """Completions of a teacher need no reward."""
-
-    def score(self, groups: Sequence[Group]) -> list[ScoredGroup]:
-        return [ScoredGroup(group, {}, np.zeros(len(group.completions))) for group in groups]
-
-
-def _optimizer(recipe: Recipe, steps: int, lr: float | None, warmup: float | None) -> OptimizerSettings:
-    own = {"lr": lr, "warmup": warmup}
-    return OptimizerSettings(
-        steps=steps, **recipe.optimizer.model_dump() | {k: v for k, v in own.items() if v is not None}
-    )
-
-
-def _batching(recipe: Recipe, epochs: int = 1, mini_batches: int = 1) -> Batching:
-    return Batching(
-        micro_batch_tokens=recipe.training.micro_batch_tokens,
-        logprob_chunk=recipe.training.logprob_chunk,
-        prompt_once=recipe.training.prompt_once,
-        epochs=epochs,
-        mini_batches=mini_batches,
-    )

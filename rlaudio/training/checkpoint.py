@@ -65,12 +65,11 @@ def save_checkpoint(
     cursor: Cursor,
     family: ModelFamily,
     learner_state: dict[str, Any] | None,
-    keep: int,
-    processes: Processes = ALONE,
+    *,
     sampled_ahead: dict[str, Any] | None = None,
-    spare: Path | None = None,
+    processes: Processes = ALONE,
 ) -> Path:
-    """Write a checkpoint into `folder` and `tidy` those before it; all processes must call.
+    """Write a checkpoint into `folder`; all processes must call.
 
     The first process writes the model, each its own part of the learner's state and what it has sampled for
     the next step by weights that will be gone. The checkpoint is built
@@ -94,7 +93,6 @@ def save_checkpoint(
         if final.exists():  # left by a run that was resumed from an older one
             _remove(final)
         building.rename(final)
-        tidy(folder, keep, spare)
 
     processes.from_first(begin)
     for name, state in ((LEARNER, learner_state), (AHEAD, sampled_ahead)):

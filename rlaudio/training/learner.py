@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -28,11 +29,11 @@ OpenStrategy = Callable[[torch.nn.Module, OptimizerSettings, Processes], Strateg
 class Batching:
     """How a step's rows reach the model. Gradients depend on `epochs` and `mini_batches` alone."""
 
-    micro_batch_tokens: int = 16_384
-    logprob_chunk: int = 1024
-    prompt_once: bool = True
-    epochs: int = 1  # times that a step's rows are learned from
-    mini_batches: int = 1  # updates in an epoch
+    micro_batch_tokens: int
+    logprob_chunk: int
+    prompt_once: bool
+    epochs: int  # times that a step's rows are learned from
+    mini_batches: int  # updates in an epoch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,8 +46,22 @@ class Correction:
     Brings You Off-Policy RL Training, 2025. `off` takes the ratio to the trainer's own and corrects nothing.
     """
 
-    by: Literal["none", "token", "sequence", "off"] = "none"
-    cap: float = 2.0
+    by: Literal["none", "token", "sequence", "off"]
+    cap: float
+
+
+NO_CORRECTION = Correction(by="none", cap=math.inf)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearnerSettings:
+    """Everything about learning but the algorithm."""
+
+    optimizer: OptimizerSettings
+    batching: Batching
+    distribution: Distribution = field(default_factory=Distribution)
+    correction: Correction = NO_CORRECTION
+    strategy: OpenStrategy = Plain
 
 
 class Learner:
@@ -56,14 +71,10 @@ class Learner:
         self,
         family: ModelFamily,
         algorithm: Algorithm,
-        settings: OptimizerSettings,
+        settings: LearnerSettings,
         *,
         reference: ModelFamily | None = None,
         silent_prompt: Callable[[Prompt], Prompt] | None = None,
-        distribution: Distribution = Distribution(),
-        correction: Correction = Correction(),
-        batching: Batching = Batching(),
-        strategy: OpenStrategy = Plain,
         processes: Processes = ALONE,
     ):
         if "reference" in algorithm.needs and reference is None:
@@ -75,12 +86,15 @@ class Learner:
         self.settings = settings
         self.reference = reference
         self.silent_prompt = silent_prompt
-        self.correction = correction
-        self.batching = batching
+        self.correction = settings.correction
+        self.batching = settings.batching
         self.policy = Policy(
-            family, distribution, chunk=batching.logprob_chunk, value_head="values" in algorithm.needs
+            family,
+            settings.distribution,
+            chunk=self.batching.logprob_chunk,
+            value_head="values" in algorithm.needs,
         )
-        self.strategy = strategy(self.policy, settings, processes)
+        self.strategy = settings.strategy(self.policy, settings.optimizer, processes)
 
     def step(self, rows: Sequence[PackedRow], number: int) -> dict[str, float]:
         """Learn from the rows of a step; returns its metrics, over all processes.
@@ -99,13 +113,13 @@ class Learner:
                     continue
                 try:
                     self._accumulate(micro, totals, unmoved=not norms)
-                    norms.append(self.strategy.update(self.settings.factor_at(number)))
+                    norms.append(self.strategy.update(self.settings.optimizer.factor_at(number)))
                 except FloatingPointError as error:
                     raise BrokenStep(
                         str(error), learned, "update", epoch=epoch, mini_batch=mini_batch
                     ) from error
         return totals.means(len(norms)) | {
-            "optimizer/lr": self.settings.lr_at(number),
+            "optimizer/lr": self.settings.optimizer.lr_at(number),
             "optimizer/grad_norm": float(np.mean(norms)) if norms else 0.0,
             "optimizer/updates": float(len(norms)),
         }

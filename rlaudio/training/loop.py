@@ -7,11 +7,8 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Protocol
 
-from rlaudio.algorithms.algorithm import Algorithm
-from rlaudio.curricula.stage import Stage
-from rlaudio.prompts.builder import PromptBuilder
 from rlaudio.rollout.one_step_off import OneStepOff
-from rlaudio.rollout.worker import RolloutWorker
+from rlaudio.rollout.worker import RolloutWorker, SeedKey
 from rlaudio.runs.rollouts import LearnedGroup
 from rlaudio.training.alarms import Alarms
 from rlaudio.training.checkpoint import Cursor
@@ -22,9 +19,9 @@ from rlaudio.training.debug.nonfinite import (
     refuse_nonfinite_signals,
 )
 from rlaudio.training.learner import Learner
-from rlaudio.training.sampling import Sampled, Scores, mean_lag, requests_of_round, sample_step
+from rlaudio.training.sampling import Sampled, Sampler, mean_lag, requests_of_round, sample_step
 from rlaudio.training.signals import ContributionEstimator, describe_signals, observe
-from rlaudio.types import Contributions, SamplingParams
+from rlaudio.types import Contributions
 from rlaudio.utils.progress import progress
 
 
@@ -33,21 +30,20 @@ class StageSetup:
     """Everything one stage trains with."""
 
     name: str
-    stage: Stage
-    questions: int  # per step, over all processes
     steps: int
-    worker: RolloutWorker
-    sampling: SamplingParams
-    scorer: Scores
-    algorithm: Algorithm
+    sampler: Sampler
     learner: Learner
-    rounds: int = 1  # of drawing until groups with spread fill the step
     ahead: OneStepOff | None = None  # the worker, where it samples a step while the one before trains
     contribution_estimator: ContributionEstimator | None = None
     contributions: Contributions = field(default_factory=dict)  # of the stage's questions, as labelled
     max_rollouts: float = float("inf")  # the stage ends with the step that reaches either of these
     max_tokens: float = float("inf")
     mismatch_alarm: float = float("inf")
+
+    @property
+    def worker(self) -> RolloutWorker:
+        """Who samples, and follows the learner's weights."""
+        return self.sampler.worker
 
 
 class Recorder(Protocol):
@@ -56,6 +52,18 @@ class Recorder(Protocol):
     def log_metrics(self, stage: str, step: int, values: Mapping[str, float]) -> None: ...
 
     def write_rollouts(self, stage: str, step: int, groups: Iterable[LearnedGroup]) -> object: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Callbacks:
+    """What the loop asks for in its midst."""
+
+    save: Callable[[Cursor, Learner], None]
+    save_every: int  # steps
+    evaluate: Callable[[], Mapping[str, float]]
+    evaluate_every: int  # steps; 0: never
+    keep_broken: Callable[[BrokenStep, Cursor, Learner], str]  # and say how to go on
+    stop_requested: Callable[[], bool]
 
 
 class StopRequested(Exception):
@@ -70,20 +78,7 @@ class BrokenTraining(FloatingPointError):
     """Training ended at a step with a number that was not finite: raised alike in every process."""
 
 
-def train(
-    setup: StageSetup,
-    prompts: PromptBuilder,
-    recorder: Recorder,
-    *,
-    start: Cursor,
-    seed: int,
-    save: Callable[[Cursor, Learner], None],
-    save_every: int,
-    keep_broken: Callable[[BrokenStep, Cursor, Learner], str] = lambda broken, cursor, learner: str(broken),
-    evaluate: Callable[[], Mapping[str, float]] = dict,
-    evaluate_every: int = 0,
-    stop_requested: Callable[[], bool] = lambda: False,
-) -> Cursor:
+def train(setup: StageSetup, recorder: Recorder, callbacks: Callbacks, *, start: Cursor, seed: int) -> Cursor:
     """Train one stage from `start` to its end; returns the cursor there.
 
     All that is random follows from (seed, stage, step, item, sample), so a stage that goes on from a
@@ -98,73 +93,44 @@ def train(
         if cursor.rollouts >= setup.max_rollouts or cursor.tokens >= setup.max_tokens:
             break
         key = (seed, setup.name, step)
-        sampled = sample(setup, prompts, cursor, key)
+        sampled = sample_step(setup.sampler, key, first=cursor.drawn, weights_version=cursor.weights_version)
         try:
-            meanwhile = partial(sample_ahead, setup, prompts, cursor, sampled, key)
+            meanwhile = partial(sample_ahead, setup, cursor, sampled, key)
             metrics = learn(setup, sampled, key, step, meanwhile)
         except BrokenStep as broken:
-            raise BrokenTraining(keep_broken(broken, cursor, learner)) from broken
+            raise BrokenTraining(callbacks.keep_broken(broken, cursor, learner)) from broken
         if setup.ahead:
             metrics["rollout/lag"] = mean_lag(sampled.groups, cursor.weights_version)
         cursor = advance(cursor, sampled, metrics)
         setup.worker.load_weights(learner.weights(), cursor.weights_version)
 
         recorder.write_rollouts(setup.name, cursor.step, map(LearnedGroup, sampled.groups))
-        epoch = cursor.drawn / len(setup.stage.questions)
+        epoch = cursor.drawn / len(setup.sampler.stage.questions)
         recorder.log_metrics(setup.name, cursor.step, metrics | {"data/epoch": epoch})
         alarms.see(metrics, sampled.groups)
-        if evaluate_every and cursor.step % evaluate_every == 0:
-            recorder.log_metrics(setup.name, cursor.step, evaluate())
-        if stop_requested():
-            save(cursor, learner)
+        if callbacks.evaluate_every and cursor.step % callbacks.evaluate_every == 0:
+            recorder.log_metrics(setup.name, cursor.step, callbacks.evaluate())
+        if callbacks.stop_requested():
+            callbacks.save(cursor, learner)
             raise StopRequested(cursor)
-        if cursor.step % save_every == 0:
-            save(cursor, learner)
+        if cursor.step % callbacks.save_every == 0:
+            callbacks.save(cursor, learner)
     return cursor
 
 
-def sample(setup: StageSetup, prompts: PromptBuilder, cursor: Cursor, key: tuple[int | str, ...]) -> Sampled:
-    """The step's completions, scored."""
-    return sample_step(
-        setup.stage,
-        setup.worker,
-        setup.scorer,
-        prompts,
-        first=cursor.drawn,
-        questions=setup.questions,
-        rounds=setup.rounds,
-        sampling=setup.sampling,
-        key=key,
-        draw_key=key[:2],
-        weights_version=cursor.weights_version,
-        max_lag=1 if setup.ahead else 0,
-        processes=setup.learner.strategy.processes,
-    )
-
-
-def sample_ahead(
-    setup: StageSetup, prompts: PromptBuilder, cursor: Cursor, sampled: Sampled, key: tuple[int | str, ...]
-) -> None:
+def sample_ahead(setup: StageSetup, cursor: Cursor, sampled: Sampled, key: SeedKey) -> None:
     """Begin the next step's completions while this one trains, or give what sampling holds free for that."""
     if setup.ahead is None or cursor.step + 1 >= setup.steps:
         setup.worker.sleep()
         return
-    asked = requests_of_round(
-        setup.stage,
-        prompts,
-        cursor.drawn + sampled.drawn,
-        setup.questions,
-        key[:2],
-        (*key[:2], cursor.step + 1),
-        setup.learner.strategy.processes,
-    )
-    setup.ahead.begin([(one.prompts, one.key) for one in asked], setup.sampling)
+    asked = requests_of_round(setup.sampler, (*key[:2], cursor.step + 1), cursor.drawn + sampled.drawn)
+    setup.ahead.begin([(one.prompts, one.key) for one in asked], setup.sampler.params)
 
 
 def learn(
     setup: StageSetup,
     sampled: Sampled,
-    key: tuple[int | str, ...],
+    key: SeedKey,
     step: int,
     meanwhile: Callable[[], None] = lambda: None,
 ) -> dict[str, float]:
@@ -178,7 +144,7 @@ def learn(
     meanwhile()
     refuse_nonfinite_signals(signals, list(sampled.own_learned.values()))
     rows = assign_credit(
-        sampled.learned, setup.algorithm, signals=signals, mini_batches=learner.batching.mini_batches
+        sampled.learned, learner.algorithm, signals=signals, mini_batches=learner.batching.mini_batches
     )
     metrics = describe(sampled.groups, setup.contributions) | describe_signals(
         signals, setup.contribution_estimator

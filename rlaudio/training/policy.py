@@ -87,15 +87,15 @@ def token_logprobs(
     batch: Batch,
     distribution: Distribution = Distribution(),
     *,
-    chunk: int = 1024,
+    chunk: int | None = None,
     head_is_whole: bool = True,
 ) -> TokenLogprobs:
     """Log-probs and entropies of the batch's targets under `distribution`.
 
     Media placeholders are left out of the normaliser as they are in sampling. Logits exist for `chunk`
-    target tokens at a time, in the forward and again in the backward pass, never for the prompt; a batch may
-    ask for more chunks than its targets fill, so that sharded heads compute in step. Of a head
-    that is whole only the rows of a narrow support are computed.
+    target tokens at a time (None: for all at once), in the forward and again in the backward pass, never
+    for the prompt; a batch may ask for more chunks than its targets fill, so that sharded heads compute in
+    step. Of a head that is whole only the rows of a narrow support are computed.
     """
     batch = batch.to(family.device)
     hidden = family.hidden(
@@ -103,6 +103,7 @@ def token_logprobs(
     )  # [1, T, d]
     predicting = hidden[0, batch.predictor]  # [N, d]
     pieces = []
+    chunk = chunk or max(1, len(predicting))
     chunks = max(batch.chunks, -(-len(predicting) // chunk))
     for start in range(0, chunks * chunk, chunk):
         part = slice(start, start + chunk)

@@ -23,6 +23,21 @@ class Scores(Protocol):
     def score(self, groups: Sequence[Group]) -> list[ScoredGroup]: ...
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Sampler:
+    """Where the completions of a stage's steps come from."""
+
+    stage: Stage
+    prompts: PromptBuilder
+    worker: RolloutWorker
+    scorer: Scores
+    params: SamplingParams
+    questions: int  # per step, over all processes
+    rounds: int  # of drawing until groups with spread fill the step
+    max_lag: int  # steps by which the weights that sample may be older than the current ones
+    processes: Processes
+
+
 class PromptRequest(NamedTuple):
     """Prompts that a worker is asked at once, and their places among those of the process."""
 
@@ -56,46 +71,30 @@ class Sampled:
         return [replace(rows[place], prompt=one.group.prompt) for place, one in own if rows[place].branches]
 
 
-def sample_step(
-    stage: Stage,
-    worker: RolloutWorker,
-    scorer: Scores,
-    prompts: PromptBuilder,
-    *,
-    first: int,
-    questions: int,
-    rounds: int,
-    sampling: SamplingParams,
-    key: SeedKey,
-    draw_key: tuple[int | str, ...],
-    weights_version: int,
-    max_lag: int = 0,
-    processes: Processes,
-) -> Sampled:
-    """Completions for `questions` questions of the stage, from number `first` on.
+def sample_step(sampler: Sampler, key: SeedKey, *, first: int, weights_version: int) -> Sampled:
+    """A step's completions, for the stage's questions from number `first` on; `key` is (seed, stage, step).
 
     With more than one round further questions are drawn until as many groups have spread in their rewards
     (DAPO's dynamic sampling, eq. 11 of arXiv:2503.14476); after the last round groups without fill up.
     Completions may be sampled by weights that are up to `max_lag` steps older than `weights_version`.
     Raises ValueError for others.
     """
+    questions, processes = sampler.questions, sampler.processes
     groups: list[ScoredGroup] = []
     own: dict[int, ScoredGroup] = {}
-    for number in range(rounds):
+    for number in range(sampler.rounds):
         # of its own, or a question that comes again in this step would be answered as before
         round_key = (*key, "round", number) if number else key
-        asked = requests_of_round(
-            stage, prompts, first + len(groups), questions, draw_key, round_key, processes
-        )
-        answered = _ask(worker, asked, sampling)
-        check_versions(answered, weights_version, max_lag)
-        scored = scorer.score(answered)
+        asked = requests_of_round(sampler, round_key, first + len(groups))
+        answered = _ask(sampler, asked)
+        check_versions(answered, weights_version, sampler.max_lag)
+        scored = sampler.scorer.score(answered)
         own |= {len(groups) + processes.rank + i * processes.size: one for i, one in enumerate(scored)}
         groups += processes.unshare([_without_features(one) for one in scored])
         with_spread = [i for i, one in enumerate(groups) if has_spread(one.total)]
         if len(with_spread) >= questions:
             break
-    if rounds == 1:
+    if sampler.rounds == 1:
         chosen = list(range(questions))
     else:
         without = [i for i in range(len(groups)) if i not in set(with_spread)]
@@ -103,25 +102,19 @@ def sample_step(
     return Sampled(groups, chosen, own, drawn=len(groups))
 
 
-def requests_of_round(
-    stage: Stage,
-    prompts: PromptBuilder,
-    first: int,
-    questions: int,
-    draw_key: tuple[int | str, ...],
-    key: SeedKey,
-    processes: Processes,
-) -> list[PromptRequest]:
-    """What this process asks when `questions` questions are drawn from number `first` on.
+def requests_of_round(sampler: Sampler, key: SeedKey, first: int) -> list[PromptRequest]:
+    """What this process asks when a step's questions are drawn from number `first` on.
 
-    A question that comes again in the round is in a request of its own, with random numbers of its own.
+    Their order follows from seed and stage alone, the first two of `key`. A question that comes again in
+    the round is in a request of its own, with random numbers of its own.
     """
-    drawn = stage.draw(first, questions, *draw_key)
-    own = processes.share(list(zip(drawn, _times_before(drawn), strict=True)))  # questions, how often before
+    drawn = sampler.stage.draw(first, sampler.questions, *key[:2])
+    asked_before = list(zip(drawn, _times_before(drawn), strict=True))  # questions, how often before
+    own = sampler.processes.share(asked_before)
     requests = []
     for repeat in sorted({0, *(before for _, before in own)}):
         places = [place for place, (_, before) in enumerate(own) if before == repeat]
-        asked = [prompts.prompt(own[place][0]) for place in places]
+        asked = [sampler.prompts.prompt(own[place][0]) for place in places]
         requests.append(PromptRequest(asked, places, (*key, "again", repeat) if repeat else key))
     return requests
 
@@ -159,11 +152,11 @@ def _times_before(drawn: Sequence[Question]) -> list[int]:
     return found
 
 
-def _ask(worker: RolloutWorker, requests: Sequence[PromptRequest], sampling: SamplingParams) -> list[Group]:
+def _ask(sampler: Sampler, requests: Sequence[PromptRequest]) -> list[Group]:
     """One group per prompt, in the order of their places."""
     groups: dict[int, Group] = {}
     for asked in requests:
-        answered = worker.generate(asked.prompts, sampling, asked.key)
+        answered = sampler.worker.generate(asked.prompts, sampler.params, asked.key)
         groups |= dict(zip(asked.places, answered, strict=True))
     return [groups[place] for place in sorted(groups)]
 

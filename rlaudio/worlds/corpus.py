@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rlaudio.prompts.builder import render_user_text
+from rlaudio.prompts.wording import render_user_text
 from rlaudio.types import Clip, Question
 
 DEFAULT_SYSTEM = "You are a helpful assistant."

@@ -12,19 +12,19 @@ from rlaudio.algorithms.ppo import PPO
 from rlaudio.rollout.transformers import Transformers
 from rlaudio.training.credit import assign_credit
 from rlaudio.training.learner import Learner
-from rlaudio.training.strategies.strategy import OptimizerSettings
-from rlaudio.types import SamplingParams, ScoredGroup
+from rlaudio.types import ScoredGroup
 from tests.algorithms.batches import ALGORITHMS, doubles
 from tests.conftest import make_prompt
+from tests.settings import learner_settings, sampling_params
 
-SETTINGS = OptimizerSettings(lr=1e-3, steps=10, schedule="constant")
+SETTINGS = learner_settings(lr=1e-3, steps=10, schedule="constant")
 COUNT, GROUP_SIZE = 2, 4
 
 
 def sampled(family) -> list[ScoredGroup]:
     """Completions of random length, better the more even tokens they have."""
     prompts = [make_prompt(family, seed, words=1 + seed) for seed in range(COUNT)]
-    sampling = SamplingParams(GROUP_SIZE, temperature=1.0, max_new_tokens=5)
+    sampling = sampling_params(GROUP_SIZE, temperature=1.0, max_new_tokens=5)
     scored = []
     for group in Transformers(family).generate(prompts, sampling, (0, "rl", 0)):
         rewards = np.array([float(np.mean(c.token_ids % 2 == 0)) for c in group.completions])
@@ -85,7 +85,7 @@ def test_a_step_in_which_every_completion_was_cut_makes_no_update(family):
 
 def test_the_critic_learns_what_to_expect(family):
     scored, algorithm = sampled(family), PPO(kl=0.0, value_lr=1e-2, value_clip=None)
-    settings = OptimizerSettings(lr=0.0, steps=10, schedule="constant", value_lr=algorithm.value_lr)
+    settings = learner_settings(lr=0.0, steps=10, schedule="constant", value_lr=algorithm.value_lr)
     learner = Learner(family, algorithm, settings)
     rows = assign_credit(scored, algorithm, signals=signals(algorithm, scored))
     errors = [learner.step(rows, step)["loss/value"] for step in range(8)]

@@ -6,8 +6,7 @@ import pytest
 import yaml
 
 from rlaudio.config.recipe import load_recipe, shipped_comparisons, shipped_recipes
-from rlaudio.config.schema import SYSTEM_PROMPT, field_table
-from rlaudio.prompts.builder import SYSTEM
+from rlaudio.config.schema import field_table
 
 PARENT = """
 model: {use: qwen2_5_omni, path: tiny/base}
@@ -59,10 +58,6 @@ def test_a_comparison_is_no_recipe():
     assert "compare_strong" in names and not set(names) & set(shipped_recipes())
     with pytest.raises(ValueError, match="this is a comparison, not a recipe; run it with 'rlaudio compare'"):
         load_recipe("compare_strong")
-
-
-def test_the_default_system_prompt_is_the_one_of_the_prompts():
-    assert SYSTEM_PROMPT == SYSTEM
 
 
 def test_every_field_is_described():

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rlaudio.audio.controls import silence
+from rlaudio.contribution import labelling
 from rlaudio.contribution.label_summary import summarise
-from rlaudio.contribution.labelling import Rule, label
 from rlaudio.contribution.voters import Journal, Voter, folder_digest, journal_path
 from rlaudio.contribution.voting import (
     Votes,
@@ -27,6 +27,7 @@ from rlaudio.contribution.voting import (
 )
 from rlaudio.data.audiomcq import audiomcq, write_audiomcq
 from rlaudio.rollout.scripted import Scripted
+from tests.settings import vote_rule
 from tests.word_family import questions_on_disk, word_prompts
 
 
@@ -225,6 +226,18 @@ def questions(tmp_path):
     )
 
 
+def label(questions, voters, folder, rule=vote_rule(), batch_questions=64, max_new_tokens=8):
+    """What the voters make of the questions, by the paper's rule where a test names no other."""
+    return labelling.label(
+        questions,
+        voters,
+        folder=folder,
+        rule=rule,
+        batch_questions=batch_questions,
+        max_new_tokens=max_new_tokens,
+    )
+
+
 def three_voters(ballot: Ballot) -> dict[str, Voter]:
     """q0 is known to all, q1 to two, q2 to one, q3 to none."""
     return {"a": ballot.voter("q0 q1 q2"), "b": ballot.voter("q0 q1"), "c": ballot.voter("q0")}
@@ -249,13 +262,16 @@ def test_a_worker_is_closed_when_its_voter_fails(tmp_path, questions, ballot):
         raise MemoryError
 
     with pytest.raises(MemoryError):
-        label(questions, {"a": ballot.voter(answer=broken)}, folder=tmp_path, rule=Rule(threshold=1))
+        label(questions, {"a": ballot.voter(answer=broken)}, folder=tmp_path, rule=vote_rule(threshold=1))
     assert ballot.workers[0].closed
 
 
 @pytest.mark.parametrize(
     ("rule", "seconds"),
-    [(Rule(threshold=1), [30.0] * 4), (Rule(threshold=1, silence="clip"), [0.1, 0.2, 0.3, 0.4])],
+    [
+        (vote_rule(threshold=1), [30.0] * 4),
+        (vote_rule(threshold=1, silence="clip"), [0.1, 0.2, 0.3, 0.4]),
+    ],
 )
 def test_voters_hear_silence_of_the_stated_length(tmp_path, questions, ballot, rule, seconds):
     heard = []
@@ -277,7 +293,7 @@ def test_labels_are_read_back_with_the_data(tmp_path, questions, ballot):
 def test_labels_of_other_questions_in_the_folder_stay(tmp_path, questions, ballot):
     voters = three_voters(ballot)
     label(questions[:2], voters, folder=tmp_path)
-    label(questions[1:], voters, folder=tmp_path, rule=Rule(threshold=3))
+    label(questions[1:], voters, folder=tmp_path, rule=vote_rule(threshold=3))
     rows = [json.loads(line) for line in (tmp_path / "labels.jsonl").read_text().splitlines()]
     assert {row["id"]: row["contribution"] for row in rows} == {
         "q0": "weak",
@@ -290,7 +306,7 @@ def test_labels_of_other_questions_in_the_folder_stay(tmp_path, questions, ballo
 def test_a_finished_labelling_asks_nothing_again_and_opens_no_worker(tmp_path, questions, ballot):
     first = label(questions, three_voters(ballot), folder=tmp_path)
     again = Ballot()
-    second = label(questions, three_voters(again), folder=tmp_path, rule=Rule(threshold=3))
+    second = label(questions, three_voters(again), folder=tmp_path, rule=vote_rule(threshold=3))
     assert again.workers == []
     assert second.answers == first.answers
 
@@ -301,7 +317,7 @@ def test_a_killed_labelling_goes_on_where_it_was(tmp_path, questions, ballot):
             raise KeyboardInterrupt
         return prompt.question.answer
 
-    rule = Rule(threshold=1)
+    rule = vote_rule(threshold=1)
     with pytest.raises(KeyboardInterrupt):
         label(questions, {"a": ballot.voter(answer=killed)}, folder=tmp_path, rule=rule, batch_questions=2)
     again = Ballot()
@@ -313,30 +329,35 @@ def test_a_killed_labelling_goes_on_where_it_was(tmp_path, questions, ballot):
 @pytest.mark.parametrize(
     "other",
     [
-        {"rule": Rule(threshold=1, silence=10.0)},
+        {"rule": vote_rule(threshold=1, silence=10.0)},
         {"max_new_tokens": 5},
         {"voter": {"digest": "1" * 32}},
         {"voter": {"style": "thinking"}},
     ],
 )
 def test_answers_given_under_other_circumstances_are_asked_anew(tmp_path, questions, ballot, other):
-    label(questions, {"a": ballot.voter()}, folder=tmp_path, rule=Rule(threshold=1))
+    label(questions, {"a": ballot.voter()}, folder=tmp_path, rule=vote_rule(threshold=1))
     again = Ballot()
     voter = again.voter(**other.pop("voter", {}))
-    label(questions, {"a": voter}, folder=tmp_path, **{"rule": Rule(threshold=1), **other})
+    label(questions, {"a": voter}, folder=tmp_path, **{"rule": vote_rule(threshold=1), **other})
     assert again.asked == 4
 
 
 def test_more_orders_reuse_the_answers_of_the_first_one(tmp_path, questions, ballot):
-    label(questions, {"a": ballot.voter()}, folder=tmp_path, rule=Rule(threshold=1))
+    label(questions, {"a": ballot.voter()}, folder=tmp_path, rule=vote_rule(threshold=1))
     again = Ballot()
-    label(questions, {"a": again.voter()}, folder=tmp_path, rule=Rule(threshold=1, orders=4))
+    label(questions, {"a": again.voter()}, folder=tmp_path, rule=vote_rule(threshold=1, orders=4))
     assert again.asked == 4 * 3
 
 
 def test_questions_that_read_alike_are_asked_once(tmp_path, ballot):
     alike = [replace(question, question="Who?") for question in questions_on_disk(tmp_path, 4)]
-    labels = label(alike, {"a": ballot.voter(answer=lambda p, s: "a cow")}, folder=tmp_path, rule=Rule(1))
+    labels = label(
+        alike,
+        {"a": ballot.voter(answer=lambda p, s: "a cow")},
+        folder=tmp_path,
+        rule=vote_rule(threshold=1),
+    )
     assert ballot.asked == 1
     np.testing.assert_array_equal(labels.weak, [False, False, True, False])
 
@@ -344,7 +365,7 @@ def test_questions_that_read_alike_are_asked_once(tmp_path, ballot):
 def test_a_position_habit_fools_one_order_but_not_all_of_them(tmp_path, questions, ballot):
     voters = {name: ballot.voter(answer=lambda p, s: p.question.choices[0]) for name in "abc"}
     plain = label(questions, voters, folder=tmp_path)
-    debiased = label(questions, voters, folder=tmp_path, rule=Rule(orders=4))
+    debiased = label(questions, voters, folder=tmp_path, rule=vote_rule(orders=4))
     np.testing.assert_array_equal(plain.weak, [True, False, False, False])
     assert not debiased.weak.any()
     np.testing.assert_array_equal(debiased.votes.contribution_score, [0.75] * 4)
@@ -365,7 +386,7 @@ def test_the_summary_has_luck_truth_and_sensitivity(tmp_path, questions, ballot)
 
 
 def test_the_summary_is_json_and_text(tmp_path, questions, ballot):
-    summary = summarise(label(questions, three_voters(ballot), folder=tmp_path, rule=Rule(orders=4)))
+    summary = summarise(label(questions, three_voters(ballot), folder=tmp_path, rule=vote_rule(orders=4)))
     found = json.loads(json.dumps(summary.to_dict()))
     assert found["tables"]["category"]["sound"]["weak"] == 1.0
     assert found["order_gain"]["gain"] == 0.0
@@ -375,7 +396,7 @@ def test_the_summary_is_json_and_text(tmp_path, questions, ballot):
 
 def test_the_summary_counts_answers_that_name_no_option(tmp_path, questions, ballot):
     voter = ballot.voter(answer=lambda p, s: "a cat" if p.question.id == "q3" else "hm")
-    summary = summarise(label(questions, {"a": voter}, folder=tmp_path, rule=Rule(threshold=1)))
+    summary = summarise(label(questions, {"a": voter}, folder=tmp_path, rule=vote_rule(threshold=1)))
     assert summary.unparsed == {"a": 0.75}
     assert "Unparsed: a 75.0." in summary.table()
 
@@ -396,7 +417,7 @@ def test_of_a_voter_that_names_an_option_every_other_time_nothing_is_said(
     tmp_path, questions, ballot, caplog
 ):
     voter = ballot.voter(answer=lambda p, s: "a cat" if p.question.id in ("q2", "q3") else "hm")
-    summarise(label(questions, {"a": voter}, folder=tmp_path, rule=Rule(threshold=1)))
+    summarise(label(questions, {"a": voter}, folder=tmp_path, rule=vote_rule(threshold=1)))
     assert caplog.records == []
 
 
@@ -412,7 +433,7 @@ def test_a_threshold_beyond_the_voters_is_refused_before_anything_is_asked(
     tmp_path, questions, ballot, threshold
 ):
     with pytest.raises(ValueError, match=f"threshold {threshold} with 1 voters"):
-        label(questions, {"a": ballot.voter()}, folder=tmp_path, rule=Rule(threshold=threshold))
+        label(questions, {"a": ballot.voter()}, folder=tmp_path, rule=vote_rule(threshold=threshold))
     assert ballot.workers == []
 
 

@@ -1,16 +1,31 @@
 """Evaluation: who is asked what under which control, what counts as right, and what the tables say."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from rlaudio.audio.controls import silence
 from rlaudio.audio.reading import read_clip
-from rlaudio.evaluation.accuracy import compare, evaluate
+from rlaudio.evaluation import accuracy
+from rlaudio.evaluation.accuracy import EvaluationSettings, compare
 from rlaudio.evaluation.baselines import baselines, position_histogram
 from rlaudio.rollout.scripted import Scripted
 from tests.factories import make_question
 from tests.word_family import questions_on_disk, word_prompts
+
+
+def evaluate(questions, prompts, worker, **changes):
+    """An evaluation with all controls, of which the changes are what a test is about."""
+    settings = EvaluationSettings(
+        controls=("audio", "silence", "mismatch"),
+        matcher="robust",
+        batch_questions=64,
+        max_new_tokens=64,
+        resamples=1000,
+        seed=0,
+    )
+    return accuracy.evaluate(questions, prompts, worker, replace(settings, **changes))
 
 
 def listener(questions, *, knows=()):

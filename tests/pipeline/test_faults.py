@@ -38,7 +38,7 @@ training: {{save_every: 1, keep: 3}}
 def checkpoints(tmp_path_factory, shared_family) -> Path:
     folder = tmp_path_factory.mktemp("checkpoints")
     for step in (1, 2):
-        save_checkpoint(folder, Cursor(0, step, step, drawn=7), shared_family, {"moments": {}}, keep=2)
+        save_checkpoint(folder, Cursor(0, step, step, drawn=7), shared_family, {"moments": {}})
     return folder
 
 
@@ -69,7 +69,7 @@ def test_a_flipped_bit_anywhere_in_a_checkpoint_is_found_and_the_older_one_named
 
 
 def test_a_lost_file_is_named_and_without_an_older_checkpoint_the_run_begins_again(tmp_path, shared_family):
-    folder = save_checkpoint(tmp_path, Cursor(0, 1, 1), shared_family, None, keep=1)
+    folder = save_checkpoint(tmp_path, Cursor(0, 1, 1), shared_family, None)
     (folder / "model" / "tokenizer.json").unlink()
     with pytest.raises(ValueError, match=r"tokenizer.json is missing; .* to begin again: there is no older"):
         latest_checkpoint(tmp_path)
@@ -77,7 +77,7 @@ def test_a_lost_file_is_named_and_without_an_older_checkpoint_the_run_begins_aga
 
 def test_what_a_kill_left_in_the_folder_goes_and_the_newest_stay(tmp_path, shared_family):
     for step in (1, 2, 3):
-        save_checkpoint(tmp_path, Cursor(0, step, step), shared_family, None, keep=3)
+        save_checkpoint(tmp_path, Cursor(0, step, step), shared_family, None)
     for left in (".building-0-000004", ".removing-0-000000"):
         (tmp_path / left / "model").mkdir(parents=True)
     tidy(tmp_path, keep=2)

@@ -15,7 +15,7 @@ from rlaudio import pipeline
 from rlaudio.config import plugins
 from rlaudio.config.recipe import load_recipe
 from rlaudio.runs.folder import RunFolder
-from rlaudio.runs.resuming import check_data, check_plugins, check_world, recipe_to_resume
+from rlaudio.runs.resuming import check_data, check_plugins, check_world
 from rlaudio.types import Dataset
 from tests.conftest import TINY
 from tests.factories import make_contributions, make_question
@@ -227,7 +227,7 @@ def questions(tmp_path):
 def test_another_recipe_is_refused_with_every_key_and_both_values(begun, recipe_file):
     given = load_recipe(recipe_file, ["optimizer.lr=0.5", "rewards.format=null", "algorithm.clip=0.3"])
     with pytest.raises(ValueError) as error:
-        recipe_to_resume(given, begun.path)
+        pipeline.recipe_to_resume(given, begun.path)
     lines = str(error.value).splitlines()
     assert "  optimizer.lr: it began with 0.001, now it is 0.5" in lines
     assert "  algorithm.clip: it began with 0.2, now it is 0.3" in lines
@@ -237,7 +237,7 @@ def test_another_recipe_is_refused_with_every_key_and_both_values(begun, recipe_
 
 def test_the_same_recipe_under_another_name_resumes_with_the_threads_that_it_began_with(begun, recipe_file):
     given = load_recipe(recipe_file, ["threads=7", "name=other"])
-    assert recipe_to_resume(given, begun.path) == load_recipe(begun.path / "recipe.yaml")
+    assert pipeline.recipe_to_resume(given, begun.path) == load_recipe(begun.path / "recipe.yaml")
 
 
 def changed_data(folder, before, after) -> str:

@@ -32,13 +32,12 @@ from rlaudio.planning.tables import changes_table, lines, rows
 from rlaudio.planning.tokens import StepTokens
 from rlaudio.prompts.builder import PromptBuilder
 from rlaudio.rollout.transformers import Transformers
-from rlaudio.training.learner import Batching, Learner
+from rlaudio.training.learner import Learner
 from rlaudio.training.packing import Branch, PackedRow, pack
 from rlaudio.training.policy import token_logprobs
 from rlaudio.training.strategies.plain import Plain
-from rlaudio.training.strategies.strategy import OptimizerSettings
-from rlaudio.types import SamplingParams
 from tests.conftest import make_prompt, tone
+from tests.settings import learner_settings, make_batching, sampling_params
 
 SEVEN_B = "weak_to_strong_qwen2_5_omni_7b"
 GROUP, COMPLETION, ROWS, SECONDS = 4, 20, 2, 4.0
@@ -163,7 +162,7 @@ def test_text_of_a_prompt_is_counted_as_the_family_encodes_it(shared_family):
 
 
 def _user_text(recipe):
-    from rlaudio.prompts.builder import render_user_text
+    from rlaudio.prompts.wording import render_user_text
 
     return render_user_text(_STAND_INS[0], recipe.prompt.style)
 
@@ -271,7 +270,7 @@ def test_operations_of_sampling_are_those_that_torch_counts():
     prompt = make_prompt(family, 1, seconds=SECONDS)
     with FlopCounterMode(display=False) as counter:
         Transformers(family).generate(
-            [prompt], SamplingParams(GROUP, temperature=1.0, max_new_tokens=9), (0,)
+            [prompt], sampling_params(GROUP, temperature=1.0, max_new_tokens=9), (0,)
         )
     length, frames = len(prompt.token_ids), prompt.features["input_features"].shape[1]
     expected = flops.prefill(size, 1, length, frames) + flops.decode(size, 1, GROUP, length, 9)
@@ -286,7 +285,7 @@ def test_operations_of_sampling_are_those_that_torch_counts():
 )
 def test_optimizer_and_gradients_take_what_the_plain_strategy_holds(dtype, given):
     size, family = size_of(dtype=dtype, **given), loaded(dtype=dtype, **given)
-    learner = Learner(family, GRPO(kl=0.0), OptimizerSettings(lr=1e-4, steps=2))
+    learner = Learner(family, GRPO(kl=0.0), learner_settings(lr=1e-4, steps=2))
     strategy = learner.strategy
     assert isinstance(strategy, Plain)
     rows = rows_of(family)
@@ -348,7 +347,7 @@ def test_the_cache_takes_what_sampling_holds():
     caches, make = [], family.new_cache
     family.new_cache = lambda: caches.append(make()) or caches[-1]
     prompts = [make_prompt(family, seed, seconds=SECONDS) for seed in (1, 2)]
-    Transformers(family).generate(prompts, SamplingParams(GROUP, temperature=1.0, max_new_tokens=6), (0,))
+    Transformers(family).generate(prompts, sampling_params(GROUP, temperature=1.0, max_new_tokens=6), (0,))
     held = sum(layer.keys.nbytes + layer.values.nbytes for layer in caches[0].layers)
     assert memory.cache_bytes(size, 2, len(prompts[0].token_ids) + GROUP * (6 - 1)) == held
 
@@ -408,8 +407,9 @@ def peak_of(work):
 def test_peak_memory_of_an_update_is_the_expected_one_within_a_quarter(given, budget, chunk, checkpointing):
     how = {"gradient_checkpointing": checkpointing, **given}
     family, size = loaded(**how), size_of(**how)
-    batching = Batching(logprob_chunk=chunk, micro_batch_tokens=budget)
-    learner = Learner(family, GRPO(kl=0.0), OptimizerSettings(lr=1e-4, steps=9), batching=batching)
+    batching = make_batching(logprob_chunk=chunk, micro_batch_tokens=budget)
+    settings = replace(learner_settings(lr=1e-4, steps=9), batching=batching)
+    learner = Learner(family, GRPO(kl=0.0), settings)
     learner.step(rows_of(family), 0)  # makes the optimizer's state
     step_rows = rows_of(family)
     measured = peak_of(lambda: learner.step(step_rows, 1))

@@ -10,7 +10,8 @@ import pytest
 import soundfile
 
 from rlaudio.audio.reading import read_clip
-from rlaudio.prompts.builder import SYSTEM, PromptBuilder, render_user_text
+from rlaudio.prompts.builder import PromptBuilder
+from rlaudio.prompts.wording import SYSTEM, render_user_text
 from rlaudio.types import HeardClip, Prompt, Question
 from tests.factories import make_question
 

@@ -19,11 +19,12 @@ from rlaudio.rollout.vllm.setup import check_vllm
 from rlaudio.rollout.vllm.vllm import Vllm
 from rlaudio.rollout.vllm.vllm_server import VllmServer
 from rlaudio.rollout.worker import RolloutWorker
-from rlaudio.types import Prompt, Question, SamplingParams
+from rlaudio.types import Prompt, Question
 from tests.conftest import TINY, make_prompt
+from tests.settings import sampling_params
 
 KEY = (0, "test", 0)
-WARM = SamplingParams(3, temperature=1.3, max_new_tokens=6)
+WARM = sampling_params(3, temperature=1.3, max_new_tokens=6)
 ENGINES = ("vllm", "vllm_server")
 
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from rlaudio.rollout.completions import SampledTokens, likeliest_to_report, request_seed, to_completion
-from rlaudio.types import SamplingParams, greedy
+from rlaudio.types import greedy
+from tests.settings import sampling_params
 
 REST = -np.inf
 
@@ -41,12 +42,12 @@ def test_a_completion_that_the_engine_gave_up_is_an_error(policy):
 @pytest.mark.parametrize(
     ("sampling", "expected"),
     [
-        (greedy(), 0),
-        (SamplingParams(temperature=0.0, top_k=4), 0),
-        (SamplingParams(), 0),
-        (SamplingParams(top_k=4), 20),  # ties with the fourth are kept as well
-        (SamplingParams(top_k=1000), 1010),
-        (SamplingParams(top_p=0.9), 64),
+        (greedy(8), 0),
+        (sampling_params(temperature=0.0, top_k=4), 0),
+        (sampling_params(), 0),
+        (sampling_params(top_k=4), 20),  # ties with the fourth are kept as well
+        (sampling_params(top_k=1000), 1010),
+        (sampling_params(top_p=0.9), 64),
     ],
 )
 def test_as_many_likeliest_tokens_are_asked_for_as_the_support_may_have(sampling, expected):

@@ -9,14 +9,15 @@ import torch
 from rlaudio.rollout.transformers import Transformers
 from rlaudio.training.packing import Branch, PackedRow, pack
 from rlaudio.training.policy import Distribution, token_logprobs
-from rlaudio.types import Group, SamplingParams, greedy
+from rlaudio.types import Group, greedy
 from tests.rollout.conftest import KEY, WARM, nudge, prompts_of
+from tests.settings import sampling_params
 
 DISTRIBUTIONS = [
-    SamplingParams(3, temperature=1.0, max_new_tokens=6),
-    SamplingParams(3, temperature=1.5, top_k=4, max_new_tokens=6),
-    SamplingParams(3, temperature=1.2, top_p=0.6, max_new_tokens=6),
-    SamplingParams(3, temperature=0.8, top_k=20, top_p=0.5, max_new_tokens=6),
+    sampling_params(3, temperature=1.0, max_new_tokens=6),
+    sampling_params(3, temperature=1.5, top_k=4, max_new_tokens=6),
+    sampling_params(3, temperature=1.2, top_p=0.6, max_new_tokens=6),
+    sampling_params(3, temperature=0.8, top_k=20, top_p=0.5, max_new_tokens=6),
     greedy(6),
 ]
 
@@ -144,7 +145,7 @@ def test_the_support_holds_every_sampled_token_and_only_where_something_was_left
 
 
 def test_samples_of_a_group_differ_and_another_key_draws_others(sampler, prompts):
-    hot = SamplingParams(4, temperature=2.0, max_new_tokens=6)
+    hot = sampling_params(4, temperature=2.0, max_new_tokens=6)
     groups = tokens(sampler.generate(prompts, hot, KEY))
     assert all(len({tuple(one) for one in group}) > 1 for group in groups)
     assert tokens(sampler.generate(prompts, hot, (0, "test", 1))) != groups
@@ -154,7 +155,7 @@ def test_equal_prompts_of_other_questions_draw_others(policy, sampler, prompts):
     twin = dataclasses.replace(
         prompts[0], question=dataclasses.replace(prompts[0].question, id="another question")
     )
-    hot = SamplingParams(4, temperature=2.0, max_new_tokens=6)
+    hot = sampling_params(4, temperature=2.0, max_new_tokens=6)
     one, other = tokens(sampler.generate([prompts[0], twin], hot, KEY))
     assert one != other
 
@@ -166,7 +167,7 @@ def test_forbidden_tokens_are_never_sampled_though_the_model_wants_them(changeab
     wanted[forbidden] = wanted[list(changeable.stop_token_ids)].mean(0) * 3  # likelier than anything else
     name = next(n for n, p in changeable.model.named_parameters() if p is head)
     sampler.load_weights([(name, wanted)], version=1)
-    for sampling in (greedy(6), SamplingParams(8, temperature=2.0, max_new_tokens=6)):
+    for sampling in (greedy(6), sampling_params(8, temperature=2.0, max_new_tokens=6)):
         groups = sampler.generate(prompts, sampling, KEY)
         assert not {t for c in completions(groups) for t in c.token_ids.tolist()} & set(forbidden)
         assert largest_gap(changeable, groups, sampling) < 1e-4

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from rlaudio.rollout.scripted import STOP_TOKEN_ID, Scripted
-from rlaudio.types import SamplingParams, greedy
+from rlaudio.types import greedy
 from tests.factories import make_prompt, make_question
+from tests.settings import sampling_params
 
 PROMPTS = [make_prompt(make_question(id=f"q{number}")) for number in range(3)]
 
@@ -17,7 +18,7 @@ def complete(text: str, max_new_tokens: int = 64):
 
 def test_groups_come_in_the_order_of_the_prompts_with_one_completion_a_sample():
     worker = Scripted(lambda prompt, sample: f"{prompt.question.id} {sample}")
-    groups = worker.generate(PROMPTS, SamplingParams(group_size=2), (0, "grpo", 1))
+    groups = worker.generate(PROMPTS, sampling_params(group_size=2), (0, "grpo", 1))
     assert [group.prompt for group in groups] == PROMPTS
     assert [[c.text for c in group.completions] for group in groups] == [
         ["q0 0", "q0 1"],
@@ -50,5 +51,5 @@ def test_an_answer_without_room_for_the_stop_token_counts_as_truncated():
 
 def test_equal_words_have_equal_token_ids_in_one_worker():
     worker = Scripted(lambda prompt, sample: " dog dog cat")
-    (group,) = worker.generate(PROMPTS[:1], greedy(), (0,))
+    (group,) = worker.generate(PROMPTS[:1], greedy(8), (0,))
     np.testing.assert_array_equal(group.completions[0].token_ids, [1, 1, 2, STOP_TOKEN_ID])

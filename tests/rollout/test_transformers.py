@@ -8,8 +8,9 @@ import torch
 
 from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
 from rlaudio.rollout.transformers import Transformers
-from rlaudio.types import SamplingParams, greedy
+from rlaudio.types import greedy
 from tests.conftest import TINY, make_prompt
+from tests.settings import sampling_params
 
 KEY = (0, "test", 0)
 
@@ -46,7 +47,7 @@ def test_greedy_tokens_are_those_of_the_plain_model(shared_family, prompts):
 
 
 def test_completions_do_not_depend_on_what_is_sampled_beside_them(shared_family, prompts):
-    sampling = SamplingParams(4, temperature=1.0, max_new_tokens=6)
+    sampling = sampling_params(4, temperature=1.0, max_new_tokens=6)
     together = Transformers(shared_family).generate(prompts, sampling, KEY)
     alone = [Transformers(shared_family).generate([p], sampling, KEY)[0] for p in reversed(prompts)]
     tiny_batches = Transformers(shared_family, batch_tokens=1).generate(prompts, sampling, KEY)
@@ -67,7 +68,7 @@ def test_prompts_that_share_their_audio_share_its_computation_and_nothing_else(s
 
 def test_gradient_checkpointing_leaves_sampling_as_it_is(shared_family, prompts):
     family = Qwen2_5Omni(path=TINY, device="cpu", gradient_checkpointing=True)
-    sampling = SamplingParams(3, temperature=1.0, max_new_tokens=6)
+    sampling = sampling_params(3, temperature=1.0, max_new_tokens=6)
     plain, checkpointed = (Transformers(f).generate(prompts, sampling, KEY) for f in (shared_family, family))
     for one, other in zip(plain, checkpointed, strict=True):
         for x, y in zip(one.completions, other.completions, strict=True):
@@ -96,7 +97,7 @@ def test_group_and_completion_records_are_frozen(shared_family, prompts):
 
 def test_eager_attention_samples_the_same(shared_family, prompts):
     eager = Qwen2_5Omni(path=TINY, device="cpu", attention="eager")
-    sampling = SamplingParams(3, temperature=1.0, max_new_tokens=6)
+    sampling = sampling_params(3, temperature=1.0, max_new_tokens=6)
     for one, other in zip(
         *(Transformers(f).generate(prompts, sampling, KEY) for f in (shared_family, eager)), strict=True
     ):

@@ -11,7 +11,9 @@ from tests.full_disk import files_of_at_most
 
 
 def save(folder, family, stage, step, keep=2):
-    return save_checkpoint(folder, Cursor(stage, step, step), family, None, keep)
+    checkpoint = save_checkpoint(folder, Cursor(stage, step, step), family, None)
+    tidy(folder, keep)
+    return checkpoint
 
 
 def test_a_saved_model_loads_bit_for_bit_and_with_plain_transformers(tmp_path, family):
@@ -33,7 +35,7 @@ def test_the_optimizer_comes_back_as_it_was(tmp_path, family):
     optimizer = torch.optim.AdamW([p for p in family.model.parameters() if p.requires_grad])
     sum(w.square().sum() for w in family.model.parameters() if w.requires_grad).backward()
     optimizer.step()
-    save_checkpoint(tmp_path, Cursor(0, 1, 1), family, optimizer.state_dict(), keep=1)
+    save_checkpoint(tmp_path, Cursor(0, 1, 1), family, optimizer.state_dict())
     state = latest_checkpoint(tmp_path).learner_state()
     for number, moments in optimizer.state_dict()["state"].items():
         assert torch.equal(moments["exp_avg"], state["state"][number]["exp_avg"])
@@ -50,7 +52,8 @@ def test_only_the_newest_are_kept_and_stages_order_before_steps(tmp_path, family
 def test_a_checkpoint_to_be_spared_outlives_newer_ones(tmp_path, family):
     opened = save(tmp_path, family, 0, 1)
     for step in (2, 3):
-        save_checkpoint(tmp_path, Cursor(0, step, step), family, None, keep=1, spare=opened)
+        save_checkpoint(tmp_path, Cursor(0, step, step), family, None)
+        tidy(tmp_path, keep=1, spare=opened)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["0-000001", "0-000003"]
     tidy(tmp_path, keep=1)
     assert [p.name for p in tmp_path.iterdir()] == ["0-000003"]

@@ -14,15 +14,15 @@ from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
 from rlaudio.rollout.targets import Targets
 from rlaudio.rollout.transformers import Transformers
 from rlaudio.training.credit import assign_credit, describe
-from rlaudio.training.learner import Batching, Correction, Learner
+from rlaudio.training.learner import Correction, Learner
 from rlaudio.training.packing import pack
 from rlaudio.training.policy import Distribution, token_logprobs
-from rlaudio.training.strategies.strategy import OptimizerSettings
 from rlaudio.training.totals import Totals
-from rlaudio.types import RewardFailure, SamplingParams, ScoredGroup
+from rlaudio.types import RewardFailure, ScoredGroup
 from tests.conftest import TINY, make_prompt
+from tests.settings import learner_settings, make_batching, optimizer_settings, sampling_params
 
-SETTINGS = OptimizerSettings(lr=3e-3, steps=20, schedule="constant")
+SETTINGS = learner_settings(lr=3e-3, steps=20, schedule="constant")
 
 
 def score(groups, reward):
@@ -40,7 +40,7 @@ def even_tokens(completion):
 def sampled(family, key=0, count=3, group_size=6, reward=even_tokens):
     prompts = [make_prompt(family, seed, words=1 + seed) for seed in range(count)]
     groups = Transformers(family).generate(
-        prompts, SamplingParams(group_size, temperature=1.0, max_new_tokens=5), (key, "rl", 0)
+        prompts, sampling_params(group_size, temperature=1.0, max_new_tokens=5), (key, "rl", 0)
     )
     return score(groups, reward)
 
@@ -59,7 +59,7 @@ def test_grpo_makes_rewarded_completions_likelier(family):
 
 def test_sft_makes_the_target_likelier(family):
     prompts = [make_prompt(family, seed) for seed in range(3)]
-    scored = score(Targets(family).generate(prompts, SamplingParams(1), ()), lambda c: 0.0)
+    scored = score(Targets(family, "answer").generate(prompts, sampling_params(1), ()), lambda c: 0.0)
     learner = Learner(family, SFT(), SETTINGS)
     losses = [learner.step(assign_credit(scored, SFT()), step)["loss/total"] for step in range(8)]
     assert losses[-1] < 0.5 * losses[0]
@@ -83,13 +83,13 @@ def test_the_reference_does_not_move_with_the_policy(family):
     assert torch.equal(before, torch.cat([p.flatten() for p in reference.model.parameters()]))
 
 
-@pytest.mark.parametrize("batching", [Batching(micro_batch_tokens=1), Batching(prompt_once=False)])
+@pytest.mark.parametrize("batching", [make_batching(micro_batch_tokens=1), make_batching(prompt_once=False)])
 def test_the_update_does_not_depend_on_how_rows_are_batched(family, batching):
     twin = fresh()
     rows = assign_credit(sampled(family), GRPO())
     plain, other = (
-        Learner(f, GRPO(kl=0.0), SETTINGS, batching=b).step(rows, 0)
-        for f, b in ((family, Batching()), (twin, batching))
+        Learner(f, GRPO(kl=0.0), replace(SETTINGS, batching=b)).step(rows, 0)
+        for f, b in ((family, make_batching()), (twin, batching))
     )
     assert plain["optimizer/grad_norm"] == pytest.approx(other["optimizer/grad_norm"], rel=1e-4)
     assert plain["loss/total"] == pytest.approx(other["loss/total"], abs=1e-6)
@@ -151,7 +151,7 @@ def test_an_algorithm_that_needs_a_reference_is_refused_without_one(family):
 
 
 def test_the_learning_rate_warms_up_and_follows_the_cosine_to_zero():
-    settings = OptimizerSettings(lr=1.0, steps=10, warmup=0.2)
+    settings = optimizer_settings(lr=1.0, steps=10, warmup=0.2, schedule="cosine")
     rates = [settings.lr_at(step) for step in range(11)]
     assert rates[:3] == [0.5, 1.0, 1.0]
     assert rates[6] == pytest.approx(0.5) and rates[10] == pytest.approx(0.0)
@@ -165,16 +165,16 @@ def fresh():
 
 def test_a_step_is_taken_at_the_learning_rate_of_its_number(family):
     rows = assign_credit(sampled(family), GRPO(kl=0.0))
-    learner = Learner(family, GRPO(kl=0.0), replace(SETTINGS, schedule="linear"))
+    learner = Learner(family, GRPO(kl=0.0), learner_settings(lr=3e-3, steps=20, schedule="linear"))
     metrics = learner.step(rows, 15)
-    assert metrics["optimizer/lr"] == learner.strategy.optimizer.param_groups[0]["lr"] == SETTINGS.lr / 4
+    assert metrics["optimizer/lr"] == learner.strategy.optimizer.param_groups[0]["lr"] == 3e-3 / 4
 
 
 def test_sampler_and_trainer_are_compared_before_the_policy_moves(family):
     twin = fresh()
     rows = assign_credit(sampled(family), GRPO(kl=0.0))
     once = Learner(twin, GRPO(kl=0.0), SETTINGS).step(rows, 0)
-    twice = Learner(family, GRPO(kl=0.0), SETTINGS, batching=Batching(epochs=2)).step(rows, 0)
+    twice = Learner(family, GRPO(kl=0.0), replace(SETTINGS, batching=make_batching(epochs=2))).step(rows, 0)
     for name in ("rollout/mismatch_mean", "rollout/mismatch_max", "rollout/mismatch_pearson"):
         assert twice[name] == once[name], name
 
@@ -182,7 +182,7 @@ def test_sampler_and_trainer_are_compared_before_the_policy_moves(family):
 def test_mini_batches_are_updates_one_after_the_other(family):
     twin = fresh()
     scored = sampled(family, count=4)
-    learner = Learner(family, GRPO(kl=0.0), SETTINGS, batching=Batching(mini_batches=2))
+    learner = Learner(family, GRPO(kl=0.0), replace(SETTINGS, batching=make_batching(mini_batches=2)))
     metrics = learner.step(assign_credit(scored, GRPO(kl=0.0), mini_batches=2), 0)
     assert metrics["optimizer/updates"] == 2.0
     one_by_one = Learner(twin, GRPO(kl=0.0), SETTINGS)
@@ -194,7 +194,7 @@ def test_mini_batches_are_updates_one_after_the_other(family):
 def test_the_second_epoch_learns_from_the_same_rows_with_a_moved_policy(family):
     twin = fresh()
     rows = assign_credit(sampled(family), GRPO(kl=0.0))
-    Learner(family, GRPO(kl=0.0), SETTINGS, batching=Batching(epochs=2)).step(rows, 0)
+    Learner(family, GRPO(kl=0.0), replace(SETTINGS, batching=make_batching(epochs=2))).step(rows, 0)
     twice = Learner(twin, GRPO(kl=0.0), SETTINGS)
     first, second = twice.step(rows, 0), twice.step(rows, 0)
     assert first["loss/ratio_mean"] == pytest.approx(1.0, abs=1e-4) != second["loss/ratio_mean"]
@@ -231,7 +231,7 @@ class Seen(GRPO):
 def test_importance_correction_weighs_tokens_by_trainer_over_sampler(family, by, factor):
     rows = assign_credit(sampled(family, count=1), GRPO())
     Seen.tokens.clear()
-    learner = Learner(family, Seen(kl=0.0), SETTINGS, correction=Correction(by=by, cap=1.5))
+    learner = Learner(family, Seen(kl=0.0), replace(SETTINGS, correction=Correction(by=by, cap=1.5)))
     metrics = learner.step(shifted(rows, -0.3), 0)
     assert metrics["rollout/mismatch_mean"] == pytest.approx(0.3, abs=1e-4)
     (tokens,) = Seen.tokens
@@ -246,9 +246,9 @@ def test_with_several_updates_the_ratio_is_taken_to_the_policy_at_the_start_of_t
     with torch.no_grad():
         start = token_logprobs(family, pack(rows)).logprobs
     Seen.tokens.clear()
-    learner = Learner(
-        family, Seen(kl=0.0), SETTINGS, correction=Correction(by="token"), batching=Batching(epochs=2)
-    )
+    correction = Correction(by="token", cap=2.0)
+    settings = replace(SETTINGS, correction=correction, batching=make_batching(epochs=2))
+    learner = Learner(family, Seen(kl=0.0), settings)
     learner.step(shifted(rows, -0.3), 0)
     for tokens in Seen.tokens:
         torch.testing.assert_close(tokens.old_logprobs, start, atol=1e-5, rtol=0)
@@ -257,13 +257,13 @@ def test_with_several_updates_the_ratio_is_taken_to_the_policy_at_the_start_of_t
 
 def test_the_papers_log_probs_ignore_the_sampling_support_and_the_mismatch_does_not(family):
     prompts = [make_prompt(family, 1)]
-    sampling = SamplingParams(6, temperature=1.5, top_k=4, max_new_tokens=5)
+    sampling = sampling_params(6, temperature=1.5, top_k=4, max_new_tokens=5)
     rows = assign_credit(score(Transformers(family).generate(prompts, sampling, (0,)), even_tokens), GRPO())
     learned, mismatch = {}, {}
     for on_support in (True, False):
         Seen.tokens.clear()
         distribution = Distribution(temperature=1.5, on_support=on_support)
-        learner = Learner(fresh(), Seen(kl=0.0), SETTINGS, distribution=distribution)
+        learner = Learner(fresh(), Seen(kl=0.0), replace(SETTINGS, distribution=distribution))
         mismatch[on_support] = learner.step(rows, 0)["rollout/mismatch_mean"]
         learned[on_support] = Seen.tokens[0].logprobs
     assert float((learned[True] - learned[False]).detach().abs().mean()) > 0.05

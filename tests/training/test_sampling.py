@@ -9,10 +9,13 @@ from rlaudio.curricula.stage import Stage
 from rlaudio.rollout.one_step_off import OneStepOff
 from rlaudio.rollout.scripted import Scripted
 from rlaudio.scoring import Scorer
-from rlaudio.training.sampling import requests_of_round, sample_step
-from rlaudio.types import Absent, SamplingParams
+from rlaudio.training.sampling import Sampler, requests_of_round, sample_step
+from rlaudio.types import Absent
 from rlaudio.utils.processes import ALONE, Processes
+from tests.settings import sampling_params
 from tests.word_family import questions_on_disk, word_prompts
+
+PARAMS = sampling_params(group_size=2, max_new_tokens=4)
 
 
 def says_yes_now_and_then(prompt, sample):
@@ -25,18 +28,22 @@ def yes(question, completion):
     return float(completion.text == "yes")
 
 
-def step(questions, processes=ALONE, worker=None, **options):
-    settings = {"first": 0, "questions": 4, "rounds": 1, "weights_version": 0} | options
-    return sample_step(
-        Stage("rl", tuple(questions), steps=9),
-        worker or Scripted(says_yes_now_and_then),
-        Scorer({"yes": (yes, 1.0)}),
-        word_prompts(),
-        sampling=SamplingParams(group_size=2, max_new_tokens=4),
-        key=(0, "rl", 0),
-        draw_key=(0, "rl"),
+def step(questions, processes=ALONE, worker=None, first=0, **options):
+    sampler = sampler_of(questions, processes, worker, **options)
+    return sample_step(sampler, (0, "rl", 0), first=first, weights_version=0)
+
+
+def sampler_of(questions, processes=ALONE, worker=None, rounds=1):
+    return Sampler(
+        stage=Stage("rl", tuple(questions), steps=9),
+        prompts=word_prompts(),
+        worker=worker or Scripted(says_yes_now_and_then),
+        scorer=Scorer({"yes": (yes, 1.0)}),
+        params=PARAMS,
+        questions=4,
+        rounds=rounds,
+        max_lag=0,
         processes=processes,
-        **settings,
     )
 
 
@@ -91,9 +98,9 @@ def test_a_question_that_comes_again_in_a_step_is_answered_with_other_random_num
 
 def test_what_is_sampled_ahead_serves_a_step_in_which_a_question_comes_twice(questions):
     worker = Scripted(says_yes_now_and_then)
-    ahead, stage = OneStepOff(worker), Stage("rl", tuple(questions[:3]), steps=9)
-    asked = requests_of_round(stage, word_prompts(), 0, 4, (0, "rl"), (0, "rl", 0), ALONE)
-    ahead.begin([(one.prompts, one.key) for one in asked], SamplingParams(group_size=2, max_new_tokens=4))
+    ahead = OneStepOff(worker)
+    asked = requests_of_round(sampler_of(questions[:3]), (0, "rl", 0), first=0)
+    ahead.begin([(one.prompts, one.key) for one in asked], PARAMS)
     sampled = step(questions[:3], worker=ahead)
     ahead.close()
     assert len(worker.calls) == 2  # both of them ahead

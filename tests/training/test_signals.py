@@ -19,13 +19,13 @@ from rlaudio.training.packing import Branch, PackedRow, pack
 from rlaudio.training.policy import token_logprobs
 from rlaudio.training.sampling import Sampled
 from rlaudio.training.signals import OptionProbabilities, SilentRollouts, observe
-from rlaudio.training.strategies.strategy import OptimizerSettings
-from rlaudio.types import Group, Question, SamplingParams, ScoredGroup
+from rlaudio.types import Group, Question, ScoredGroup
 from rlaudio.utils.processes import Processes
 from tests.conftest import make_prompt, tone
 from tests.factories import make_completion
+from tests.settings import learner_settings, sampling_params
 
-SETTINGS = OptimizerSettings(lr=1e-3, steps=10)
+SETTINGS = learner_settings(lr=1e-3, steps=10)
 
 
 class Needing(GRPO):
@@ -55,7 +55,7 @@ def silent(family):
 
 def scored(family, count=2, group_size=3):
     prompts = [make_prompt(family, seed, words=1 + seed) for seed in range(count)]
-    groups = Transformers(family).generate(prompts, SamplingParams(group_size, 1.0, max_new_tokens=5), (0,))
+    groups = Transformers(family).generate(prompts, sampling_params(group_size, 1.0, max_new_tokens=5), (0,))
     return [ScoredGroup(g, {"r": np.ones(group_size)}, np.ones(group_size)) for g in groups]
 
 
@@ -111,7 +111,7 @@ def test_contribution_by_rollouts_is_the_gap_between_success_rates(family):
         FirstWordOnly(),
         Scorer({"yes": (yes, 1.0)}),
         silent(family),
-        SamplingParams(3),
+        sampling_params(3),
         completions=4,
         success="yes",
     )
@@ -179,9 +179,7 @@ def test_the_learner_hands_the_loss_the_log_probs_in_silence_with_and_without_gr
     groups = [replace(groups[0], total=values, rewards={"r": values})]
     for need in ("silence", "silence_gradient"):
         algorithm = type("SpyFor", (Spy,), {"asked": frozenset({need})})(kl=0.0)
-        learner = Learner(
-            family, algorithm, OptimizerSettings(lr=1e-9, steps=1), silent_prompt=silent(family)
-        )
+        learner = Learner(family, algorithm, learner_settings(lr=1e-9, steps=1), silent_prompt=silent(family))
         learner.step(assign_credit(groups, algorithm), 0)
     plain, with_gradient = Spy.seen["silence"], Spy.seen["silence_gradient"]
     assert not plain.requires_grad and with_gradient.requires_grad

@@ -1,5 +1,7 @@
 """Sampling and training where the model is on another device than the CPU, without a GPU."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -11,16 +13,16 @@ from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
 from rlaudio.rollout.canary import Canary
 from rlaudio.rollout.transformers import Transformers
 from rlaudio.training.credit import assign_credit
-from rlaudio.training.learner import Batching, Learner
-from rlaudio.training.strategies.strategy import OptimizerSettings
+from rlaudio.training.learner import Learner
 from tests.algorithms.test_training import sampled, signals
 from tests.conftest import TINY
 from tests.rollout.conftest import KEY, prompts_of
 from tests.rollout.test_contract import DISTRIBUTIONS, largest_gap, tokens
+from tests.settings import learner_settings, make_batching
 from tests.strict_device import OnDevice, strict_device
 from tests.training.test_signals import silent
 
-SETTINGS = OptimizerSettings(lr=1e-3, steps=10, schedule="constant")
+SETTINGS = learner_settings(lr=1e-3, steps=10, schedule="constant")
 ALGORITHMS = [GRPO(kl=0.1), PPO(kl=0.0), PAPO(kl=0.0, gamma=0.1, entropy=0.1), ContributionWeighted(kl=0.0)]
 FAMILIES = [{"lora_rank": 4}, {"freeze": ("audio_tower", "projector")}, {"gradient_checkpointing": True}]
 
@@ -75,10 +77,9 @@ def two_updates(family, algorithm):
     learner = Learner(
         family,
         algorithm,
-        SETTINGS,
+        replace(SETTINGS, batching=make_batching(epochs=2)),
         reference=family.frozen_copy(),
         silent_prompt=silent(family),
-        batching=Batching(epochs=2),
     )
     scored = sampled(family)
     return learner.step(assign_credit(scored, algorithm, signals=signals(algorithm, scored)), 0)

@@ -16,7 +16,7 @@ from transformers import Qwen2_5OmniThinkerForConditionalGeneration as Thinker
 
 from rlaudio.audio.reading import clip_of
 from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
-from rlaudio.prompts.builder import SYSTEM
+from rlaudio.prompts.wording import SYSTEM
 from rlaudio.worlds.corpus import Example, Exchange
 from rlaudio.worlds.pretraining.blank_model import SPECIAL_TOKENS, TAGS, Size, train_tokenizer
 from rlaudio.worlds.pretraining.build import train_from_nothing
@@ -34,7 +34,7 @@ SMALL = Size(hidden=64, layers=2, feed_forward=96, audio_hidden=32, audio_layers
 
 @pytest.fixture(scope="module")
 def tokenizer():
-    return train_tokenizer(world.texts(200))
+    return train_tokenizer(world.texts(200), 1024)
 
 
 @pytest.fixture(scope="module")

@@ -26,6 +26,7 @@ from rlaudio.audio.logmel import LogMel
 from rlaudio.models.family import EnginePrompt, additive_mask, resolve_model_path
 from rlaudio.models.shared import lora
 from rlaudio.models.shared.branching import Branching, attend, attend_without_gradient
+from rlaudio.models.shared.chat_format import AFTER_USER, BEFORE_USER
 from rlaudio.models.shared.checkpoint_files import (
     check_complete,
     in_own_memory,
@@ -153,8 +154,7 @@ class Qwen2_5Omni:
         frames: Sequence[int],
     ) -> np.ndarray:
         """Token ids [P], a placeholder for every audio token."""
-        opening = f"<|im_start|>system\n{system_text}<|im_end|>\n<|im_start|>user\n"
-        closing = f"{user_text}<|im_end|>\n<|im_start|>assistant\n"
+        opening, closing = BEFORE_USER.format(system=system_text), user_text + AFTER_USER
         if not clips:
             return self._encode(opening + closing)
         pieces = [self._encode(f"{opening}<|audio_bos|>")]

@@ -22,6 +22,7 @@ from transformers.models.qwen2_5_omni.configuration_qwen2_5_omni import Qwen2_5O
 
 from rlaudio.models.family import resolve_model_path
 from rlaudio.models.shared import lora
+from rlaudio.models.shared.chat_format import AFTER_USER, BEFORE_USER
 
 # What transformers' own defaults describe, but for the visual tower: they give its output's width as its
 # own (huggingface/transformers issue 38889). The counts that follow are those that were published:
@@ -181,8 +182,7 @@ def describe_qwen2_5_omni(options: Mapping[str, Any]) -> ModelSize:
         tower_adapter=adapters[1],
         source=source,
         tokenizer=tokenizer if tokenizer and tokenizer.is_file() else None,
-        prompt_text="<|im_start|>system\n{system}<|im_end|>\n<|im_start|>user\n<|audio_bos|><|audio_eos|>{user}"
-        "<|im_end|>\n<|im_start|>assistant\n",
+        prompt_text=f"{BEFORE_USER}<|audio_bos|><|audio_eos|>{{user}}{AFTER_USER}",
     )
 
 

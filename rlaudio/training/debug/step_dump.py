@@ -25,7 +25,6 @@ import torch
 from safetensors.numpy import load_file, save_file
 from safetensors.torch import save_file as save_tensors
 
-from rlaudio.config.recipe import Recipe
 from rlaudio.models.family import ModelFamily
 from rlaudio.training.checkpoint import LEARNER, or_absent, save_model
 from rlaudio.training.debug.nonfinite import BrokenStep, During
@@ -75,7 +74,7 @@ class KeptStep:
 def keep_step(
     broken: BrokenStep,
     learner: Learner,
-    recipe: Recipe,
+    recipe: str,
     replays: Path,
     *,
     stage: str,
@@ -84,8 +83,8 @@ def keep_step(
 ) -> tuple[KeptStep, Path]:
     """Write a broken step into a folder below `replays` and return both; all processes must call.
 
-    `step` counts from 1. A folder that an earlier try at the step left is replaced. Raises OSError where
-    the disk is full.
+    `recipe` is the run's, as YAML; `step` counts from 1. A folder that an earlier try at the step left is
+    replaced. Raises OSError where the disk is full.
     """
     processes = learner.strategy.processes
     learner.family.load_weights(learner.strategy.weights())  # where updates are made on a copy
@@ -138,10 +137,10 @@ def _gathered(
     return KeptStep(stage, kind, step, str(broken), broken.during, broken.epoch, broken.mini_batch, rows)
 
 
-def _write(step: KeptStep, learner: Learner, recipe: Recipe, folder: Path) -> None:
+def _write(step: KeptStep, learner: Learner, recipe: str, folder: Path) -> None:
     """Write all of a step but the learner's state into `folder`."""
     folder.mkdir(parents=True)
-    (folder / RECIPE).write_text(recipe.to_yaml(), encoding="utf-8")
+    (folder / RECIPE).write_text(recipe, encoding="utf-8")
     facts = {f.name: getattr(step, f.name) for f in fields(step)} | {
         "rows": [_facts(row, learner.family) for row in step.rows]
     }

@@ -18,12 +18,12 @@ class OptimizerSettings:
 
     lr: float
     steps: int
-    warmup: float = 0.0  # share of the steps
-    schedule: Literal["cosine", "linear", "constant"] = "cosine"
-    weight_decay: float = 0.0
-    betas: tuple[float, float] = (0.9, 0.999)
-    max_grad_norm: float = 1.0
-    value_lr: float = 1e-5  # of a value head, where there is one
+    warmup: float  # share of the steps
+    schedule: Literal["cosine", "linear", "constant"]
+    weight_decay: float
+    betas: tuple[float, float]
+    max_grad_norm: float
+    value_lr: float  # of a value head, where there is one
 
     def factor_at(self, step: int) -> float:
         """Share of the peak learning rate at a step, counted from 0."""

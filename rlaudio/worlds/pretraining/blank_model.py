@@ -49,15 +49,15 @@ _CHAT_TEMPLATE = (
 class Size:
     """The shape of a thinker. Heads are 32 wide, which vLLM's CPU attention can take."""
 
-    hidden: int = 128
-    layers: int = 4
-    feed_forward: int = 384
+    hidden: int
+    layers: int
+    feed_forward: int
     audio_hidden: int = 96
     audio_layers: int = 2
     mels: int = 64
 
 
-def train_tokenizer(texts: Iterable[str], vocabulary: int = 1024) -> PreTrainedTokenizerFast:
+def train_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenizerFast:
     """A lossless byte-level BPE tokenizer of at most `vocabulary` tokens, special ones included."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(

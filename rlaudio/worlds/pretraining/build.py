@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -48,21 +48,30 @@ class PretrainingPlan:
 def _voter(seed: int, size: Size, hearing: int) -> PretrainingPlan:
     """A voter: quick at what text tells, nearly deaf, with guesses of its own where text tells nothing."""
     mixture = Mixture(hearing=hearing, silent_exams=3000, silent_guesses=0.3)
-    return PretrainingPlan(seed, size, (Term(mixture, Schedule(steps=1000)),))
+    return PretrainingPlan(seed, size, (Term(mixture, _schedule(1000)),))
 
 
+def _schedule(steps: int) -> Schedule:
+    return Schedule(steps=steps, tokens=2400, lr=1e-3)
+
+
+VOCABULARY = 1024  # tokens at most, special ones included
+SIZE = Size(hidden=128, layers=4, feed_forward=384)
 PLANS: Mapping[str, PretrainingPlan] = {
     "base": PretrainingPlan(
         seed=1,
-        size=Size(),
+        size=SIZE,
         terms=(
-            Term(Mixture(hearing=9_000, choices=1.0, facts=700), Schedule(steps=3000)),
-            Term(Mixture(hearing=1500, facts=700, exams=24), Schedule(steps=200, lr=3e-4, warmup_steps=30)),
+            Term(Mixture(hearing=9_000, choices=1.0, facts=700), _schedule(3000)),
+            Term(
+                Mixture(hearing=1500, facts=700, exams=24),
+                replace(_schedule(200), lr=3e-4, warmup_steps=30),
+            ),
         ),
     ),
-    "voter_a": _voter(11, Size(), hearing=400),
-    "voter_b": _voter(12, Size(hidden=96, feed_forward=320), hearing=800),
-    "voter_c": _voter(13, Size(layers=3, feed_forward=512), hearing=600),
+    "voter_a": _voter(11, SIZE, hearing=400),
+    "voter_b": _voter(12, replace(SIZE, hidden=96, feed_forward=320), hearing=800),
+    "voter_c": _voter(13, replace(SIZE, layers=3, feed_forward=512), hearing=600),
 }
 
 
@@ -79,7 +88,7 @@ def build(name: str, folder: Path) -> float:
     start = time.perf_counter()
     torch.set_num_threads(1)
     plan = PLANS[name]
-    tokenizer = train_tokenizer(world.texts())
+    tokenizer = train_tokenizer(world.texts(), VOCABULARY)
     terms = (
         (list(world.synthetic_corpus(term.mixture, f"{name}-{number}", plan.seed)), term.schedule)
         for number, term in enumerate(plan.terms)
@@ -96,7 +105,6 @@ def train_from_nothing(
     *,
     seed: int,
     label: str,
-    on_step: Callable[[int, float], None] | None = None,
 ) -> None:
     """Train a blank model term after term and write it to `folder`, weights in float16.
 
@@ -108,7 +116,7 @@ def train_from_nothing(
         for number, (examples, schedule) in enumerate(terms):
             encoded = [encode(family, example) for example in examples]
             logger.info("%s: term %d, %d examples, %d steps", label, number + 1, len(encoded), schedule.steps)
-            train(family, encoded, schedule, seed=seed + number, on_step=on_step or _log_losses(label))
+            train(family, encoded, schedule, seed=seed + number, on_step=_log_losses(label))
         family.save(folder)
     _halve(folder / "model.safetensors")
 

@@ -16,6 +16,7 @@ import torch
 
 from rlaudio.models.family import additive_mask
 from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
+from rlaudio.models.shared.chat_format import AFTER_USER, BEFORE_USER
 from rlaudio.types import OpenText, Prompt, Question
 from rlaudio.worlds.corpus import Example
 
@@ -29,8 +30,8 @@ class Schedule:
     """AdamW with linear warm-up and cosine decay to a tenth."""
 
     steps: int
-    tokens: int = 2400  # per step, padding included
-    lr: float = 1e-3
+    tokens: int  # per step, padding included
+    lr: float
     warmup_steps: int = 100
     weight_decay: float = 0.01
     max_grad_norm: float = 1.0
@@ -61,7 +62,7 @@ def encode(family: Qwen2_5Omni, example: Example) -> Encoded:
     token_ids, positions = [shared], [np.arange(len(shared))]
     branches, is_target = [np.zeros(len(shared), dtype=np.int64)], [np.zeros(len(shared), dtype=bool)]
     for number, exchange in enumerate(example.exchanges, start=1):
-        asked = _ids(family, f"{opening}{exchange.instruction}<|im_end|>\n<|im_start|>assistant\n")
+        asked = _ids(family, f"{opening}{exchange.instruction}{AFTER_USER}")
         answered = family.encode_completion(exchange.response)
         ids = np.concatenate([asked, answered])
         token_ids.append(ids)
@@ -118,7 +119,7 @@ def mean_loss(family: Qwen2_5Omni, batch: Sequence[Encoded]) -> torch.Tensor:
 
 def _shared_prefix(family: Qwen2_5Omni, example: Example) -> tuple[np.ndarray, Prompt | None]:
     if example.clip is None:
-        return _ids(family, f"<|im_start|>system\n{example.system}<|im_end|>\n<|im_start|>user\n"), None
+        return _ids(family, BEFORE_USER.format(system=example.system)), None
     prompt = family.encode_prompt(_NO_QUESTION, example.system, "", [example.clip])
     end = int(np.flatnonzero(prompt.token_ids == family.audio_token_id)[-1]) + 1
     return prompt.token_ids[:end], prompt

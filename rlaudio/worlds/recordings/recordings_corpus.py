@@ -14,7 +14,7 @@ from typing import Literal
 from rlaudio.audio.controls import silence
 from rlaudio.audio.reading import read_clip
 from rlaudio.data.rows import JsonRow, read_rows
-from rlaudio.prompts.builder import SYSTEM
+from rlaudio.prompts.wording import SYSTEM
 from rlaudio.types import Question
 from rlaudio.worlds.corpus import Example, Exchange, exam
 from rlaudio.worlds.recordings import made_folder

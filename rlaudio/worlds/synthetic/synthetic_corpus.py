@@ -10,7 +10,7 @@ import numpy as np
 
 from rlaudio.audio.controls import silence
 from rlaudio.audio.reading import clip_of
-from rlaudio.prompts.builder import SYSTEM
+from rlaudio.prompts.wording import SYSTEM
 from rlaudio.types import Clip, Question
 from rlaudio.worlds.corpus import DEFAULT_SYSTEM, Example, Exchange, exam
 from rlaudio.worlds.synthetic.generate import items

@@ -19,13 +19,13 @@ from rlaudio.training.credit import assign_credit
 from rlaudio.training.learner import Learner
 from rlaudio.training.packing import pack, repeated
 from rlaudio.training.policy import Distribution, token_logprobs
-from rlaudio.training.strategies.strategy import OptimizerSettings
-from rlaudio.types import SamplingParams, greedy
+from rlaudio.types import greedy
 from tests.conftest import TINY, make_prompt
+from tests.settings import learner_settings, sampling_params
 from tests.training.test_learner import sampled, score
 from tests.training.test_packing import assert_same_gradients, forward_backward, make_rows
 
-SETTINGS = OptimizerSettings(lr=1e-2, steps=20, schedule="constant")
+SETTINGS = learner_settings(lr=1e-2, steps=20, schedule="constant")
 EVERYWHERE = ("q_proj", "down_proj", "lm_head", "audio_tower.q_proj", "audio_tower.fc1", "projector.proj")
 
 
@@ -62,7 +62,7 @@ def logprobs(family, rows, **options) -> torch.Tensor:
 def sft_step(family, steps=3):
     prompts = [make_prompt(family, seed) for seed in range(3)]
     rows = assign_credit(
-        score(Targets(family).generate(prompts, SamplingParams(1), ()), lambda c: 0.0), SFT()
+        score(Targets(family, "answer").generate(prompts, sampling_params(1), ()), lambda c: 0.0), SFT()
     )
     learner = Learner(family, SFT(), SETTINGS)
     for step in range(steps):
@@ -176,7 +176,7 @@ def test_gradient_checkpointing_changes_no_gradient_of_an_adapter(targets):
 def test_completions_are_sampled_from_what_training_computes():
     family = shaken(adapted(lora_targets=EVERYWHERE))
     groups = Transformers(family).generate(
-        [make_prompt(family, 0)], SamplingParams(4, 1.0, max_new_tokens=6), (1,)
+        [make_prompt(family, 0)], sampling_params(4, 1.0, max_new_tokens=6), (1,)
     )
     rows = assign_credit(score(groups, lambda c: 0.0), GRPO())
     behaviour = np.concatenate([c.logprobs for c in groups[0].completions])
@@ -378,7 +378,7 @@ def test_adapters_of_a_bfloat16_base_are_float32_and_learn():
     assert family.head.weight.dtype == torch.bfloat16
     before = {name: w.clone() for name, w in family.named_weights()}
     rows = assign_credit(sampled(family), GRPO())
-    metrics = Learner(family, GRPO(kl=0.0), dataclasses.replace(SETTINGS, lr=1e-6)).step(rows, 0)
+    metrics = Learner(family, GRPO(kl=0.0), learner_settings(lr=1e-6, steps=20)).step(rows, 0)
     assert np.isfinite(metrics["loss/total"]) and metrics["optimizer/grad_norm"] > 0
     moved = [n for n, w in family.named_weights() if not torch.equal(w, before[n])]
     assert moved and all(".lora_B." in name for name in moved)

@@ -21,10 +21,11 @@ from rlaudio.rollout.vllm import setup as vllm_setup
 from rlaudio.rollout.vllm.setup import check_vllm, set_environment
 from rlaudio.rollout.vllm.vllm import Vllm
 from rlaudio.rollout.worker import EngineDied
-from rlaudio.types import HeardClip, SamplingParams, greedy
+from rlaudio.types import HeardClip, greedy
 from tests.conftest import TINY, make_prompt
 from tests.rollout.conftest import KEY, WARM, nudge, prompts_of
 from tests.rollout.test_contract import largest_gap, tokens
+from tests.settings import sampling_params
 
 
 class Tampered:
@@ -104,7 +105,7 @@ def test_more_prompts_than_one_step_of_the_engine_takes_draw_what_they_draw_alon
     worker = Vllm(policy, max_model_len=256)  # 16 of these in a step; with fewer vLLM stops with an error
     prompts = [make_prompt(policy, seed, seconds=3.0, words=60 + seed) for seed in range(12)]
     assert sum(8 * len(prompt.token_ids) for prompt in prompts) > 3 * 16 * 256
-    sampling = SamplingParams(8, temperature=1.3, max_new_tokens=4)
+    sampling = sampling_params(8, temperature=1.3, max_new_tokens=4)
     together = tokens(worker.generate(prompts, sampling, KEY))
     alone = [tokens(worker.generate([prompt], sampling, KEY))[0] for prompt in prompts]
     worker.close()
@@ -114,7 +115,7 @@ def test_more_prompts_than_one_step_of_the_engine_takes_draw_what_they_draw_alon
 @pytest.mark.parametrize("temperature", [0.001, 2.5])
 def test_temperatures_that_vllm_would_change_are_refused(policy, vllm_worker, temperature):
     with pytest.raises(ValueError, match=r"vLLM samples at 0\.01 to 2"):
-        vllm_worker.generate([make_prompt(policy, 1)], SamplingParams(2, temperature), KEY)
+        vllm_worker.generate([make_prompt(policy, 1)], sampling_params(2, temperature), KEY)
 
 
 # --- faults --------------------------------------------------------------------------------------

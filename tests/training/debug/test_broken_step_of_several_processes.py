@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from rlaudio import pipeline
 from rlaudio.config.recipe import load_recipe
-from rlaudio.training.debug.replay import replay
+from rlaudio.pipeline import replay_step as replay
 from rlaudio.training.debug.step_dump import read_step
 from tests.conftest import TINY
 from tests.launchers import torchrun

@@ -17,9 +17,9 @@ from rlaudio.algorithms.ppo import PPO
 from rlaudio.cli import main
 from rlaudio.config.recipe import load_recipe
 from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
+from rlaudio.pipeline import replay_step as replay
 from rlaudio.training.credit import assign_credit
 from rlaudio.training.debug.nonfinite import BrokenStep, refuse_nonfinite_signals
-from rlaudio.training.debug.replay import replay
 from rlaudio.training.debug.step_dump import keep_step, read_step
 from rlaudio.training.learner import Learner
 from rlaudio.training.totals import Totals
@@ -245,7 +245,7 @@ def test_a_later_update_is_kept_with_the_weights_and_signals_that_it_had(recipe_
 def test_rows_come_back_as_they_were(family, recipe_file, tmp_path):
     rows = assign_credit(sampled(family, count=2), GRPO(kl=0.0))
     learner = Learner(family, GRPO(kl=0.0), SETTINGS)
-    recipe = load_recipe(recipe_file("{use: grpo, kl: 0.0}"))
+    recipe = load_recipe(recipe_file("{use: grpo, kl: 0.0}")).to_yaml()
     broken = BrokenStep("it broke", rows, "update", epoch=1, mini_batch=0)
     kept, folder = keep_step(broken, learner, recipe, tmp_path, stage="rl", kind="rl", step=12)
     back = read_step(folder)
@@ -268,7 +268,7 @@ def test_a_disk_without_room_for_the_optimizer_is_told_and_leaves_no_part_of_a_s
     rows = assign_credit(sampled(family, count=2), GRPO(kl=0.0))
     learner = Learner(family, GRPO(kl=0.0), SETTINGS)
     learner.step(rows, 0)  # from here on AdamW has averages, twice the size of the model
-    recipe = load_recipe(recipe_file("{use: grpo, kl: 0.0}"))
+    recipe = load_recipe(recipe_file("{use: grpo, kl: 0.0}")).to_yaml()
     broken = BrokenStep("it broke", rows, "update")
     with files_of_at_most(8_000_000), pytest.raises(OSError, match=r"could not write .*rl-000002"):
         keep_step(broken, learner, recipe, tmp_path / "replay", stage="rl", kind="rl", step=2)
@@ -286,7 +286,7 @@ def test_a_nan_in_the_critic_is_named(family, recipe_file, tmp_path):
         learner.policy.value_head.weight[0, 5] = float("nan")
     with pytest.raises(BrokenStep, match="loss/value, values came out as NaN or infinite") as error:
         learner.step(rows, 0)
-    recipe = load_recipe(recipe_file("{use: ppo, kl: 0.0}"))
+    recipe = load_recipe(recipe_file("{use: ppo, kl: 0.0}")).to_yaml()
     folder = keep_step(error.value, learner, recipe, tmp_path, stage="rl", kind="rl", step=1)[1]
     found = replay(folder)[1]
     assert [(t.name, t.bad) for t in found.weights] == [("value_head.weight", 1)]
@@ -302,7 +302,7 @@ def test_advantages_that_are_infinite_are_named_as_recorded(family, recipe_file,
     rows[0] = replace(rows[0], branches=(bad, *rows[0].branches[1:]))
     with pytest.raises(BrokenStep) as error:
         learner.step(rows, 0)
-    recipe = load_recipe(recipe_file("{use: grpo, kl: 0.0}"))
+    recipe = load_recipe(recipe_file("{use: grpo, kl: 0.0}")).to_yaml()
     found = replay(keep_step(error.value, learner, recipe, tmp_path, stage="rl", kind="rl", step=1)[1])[1]
     assert found.verdict.startswith(
         "what the step was kept with is not finite, first recorded advantages inf"
@@ -317,7 +317,7 @@ def test_tokens_that_became_very_unlikely_are_listed(family, recipe_file, tmp_pa
     certain = replace(rows[0].branches[2], logprobs=rows[0].branches[2].logprobs + np.float32(5.0))
     rows = [replace(rows[0], branches=(*rows[0].branches[:2], certain, *rows[0].branches[3:]))]
     as_sampled = ["sampling.temperature=1.0", "sampling.top_k=0"]
-    recipe = load_recipe(recipe_file("{use: grpo, kl: 0.0}"), as_sampled)
+    recipe = load_recipe(recipe_file("{use: grpo, kl: 0.0}"), as_sampled).to_yaml()
     broken = BrokenStep("it broke", rows, "update")
     found = replay(keep_step(broken, learner, recipe, tmp_path, stage="rl", kind="rl", step=1)[1])[1]
     ratios = [f for f in found.tokens if f.what == "ratio"]

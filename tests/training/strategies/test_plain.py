@@ -8,18 +8,17 @@ from rlaudio.algorithms.sft import SFT
 from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
 from rlaudio.rollout.targets import Targets
 from rlaudio.training.credit import assign_credit
-from rlaudio.training.learner import Learner
+from rlaudio.training.learner import Learner, LearnerSettings
 from rlaudio.training.packing import pack
 from rlaudio.training.policy import token_logprobs
 from rlaudio.training.strategies.plain import Plain
-from rlaudio.training.strategies.strategy import OptimizerSettings
-from rlaudio.types import SamplingParams
 from rlaudio.utils.processes import ALONE
 from tests.conftest import TINY, make_prompt
+from tests.settings import make_batching, optimizer_settings, sampling_params
 from tests.training.test_learner import score
 from tests.training.test_packing import make_rows
 
-SMALL = OptimizerSettings(lr=1e-4, steps=100, schedule="constant")
+SMALL = optimizer_settings(lr=1e-4, steps=100, schedule="constant")
 
 
 class One(torch.nn.Module):
@@ -83,9 +82,9 @@ def test_a_bfloat16_model_learns_at_a_rate_that_its_own_precision_would_lose():
     family = Qwen2_5Omni(path=TINY, device="cpu", dtype="bfloat16", gradient_checkpointing=True)
     prompts = [make_prompt(family, seed) for seed in range(3)]
     rows = assign_credit(
-        score(Targets(family).generate(prompts, SamplingParams(1), ()), lambda c: 0.0), SFT()
+        score(Targets(family, "answer").generate(prompts, sampling_params(1), ()), lambda c: 0.0), SFT()
     )
-    learner = Learner(family, SFT(), SMALL)
+    learner = Learner(family, SFT(), LearnerSettings(optimizer=SMALL, batching=make_batching()))
     before = family.head.weight.detach().clone()
     losses = [learner.step(rows, step)["loss/total"] for step in range(15)]
     assert np.isfinite(losses).all() and losses[-1] < 0.9 * losses[0]

@@ -1,0 +1,58 @@
+"""Settings for tests, which name those that they are about."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rlaudio.contribution.labelling import Rule
+from rlaudio.training.learner import Batching, LearnerSettings
+from rlaudio.training.strategies.strategy import OptimizerSettings
+from rlaudio.types import SamplingParams
+
+
+def sampling_params(
+    group_size: int = 2,
+    temperature: float = 1.0,
+    *,
+    top_k: int = 0,
+    top_p: float = 1.0,
+    max_new_tokens: int = 8,
+) -> SamplingParams:
+    """Two short completions from the whole distribution."""
+    return SamplingParams(group_size, temperature, top_k, top_p, max_new_tokens)
+
+
+def optimizer_settings(**changes: Any) -> OptimizerSettings:
+    """AdamW without warm-up, weight decay and, so to speak, clipping; `lr` and `steps` must be given."""
+    defaults = {
+        "warmup": 0.0,
+        "schedule": "cosine",
+        "weight_decay": 0.0,
+        "betas": (0.9, 0.999),
+        "max_grad_norm": 1.0,
+        "value_lr": 1e-5,
+    }
+    return OptimizerSettings(**defaults | changes)
+
+
+def make_batching(**changes: Any) -> Batching:
+    """One update from one micro-batch."""
+    defaults = {
+        "micro_batch_tokens": 16_384,
+        "logprob_chunk": 1024,
+        "prompt_once": True,
+        "epochs": 1,
+        "mini_batches": 1,
+    }
+    return Batching(**defaults | changes)
+
+
+def learner_settings(**optimizer: Any) -> LearnerSettings:
+    """`make_batching()` and the optimizer that is described, as by `optimizer_settings`."""
+    return LearnerSettings(optimizer=optimizer_settings(**optimizer), batching=make_batching())
+
+
+def vote_rule(**changes: Any) -> Rule:
+    """The paper's rule: weak if two voters are right on 30 s of silence."""
+    defaults = {"threshold": 2, "silence": 30.0, "orders": 1, "matcher": "robust"}
+    return Rule(**defaults | changes)
