@@ -36,6 +36,7 @@ from rlaudio.runs.files import read_json, read_rows, write_json, write_rows
 from rlaudio.runs.folder import RECIPE, FollowedFolder, RunFolder
 from rlaudio.runs.resuming import check_data, check_plugins, check_world, recipe_to_resume
 from rlaudio.runs.summary import build_summary
+from rlaudio.scorers.trial import try_scorers
 from rlaudio.training.build import check_stages_can_train
 from rlaudio.training.stages import FINAL, stage_names, train_stages
 from rlaudio.types import Question
@@ -151,7 +152,9 @@ def label_data(recipe: Recipe, out: Path) -> LabelSummary:
 
     Raises ValueError for rows that cannot be used, unless the recipe drops them.
     """
-    return summarise(ask_voters(recipe, _usable(recipe, "data", recipe.data.train()), out))
+    questions = _usable(recipe, "data", recipe.data.train())
+    try_scorers(recipe.scorers(), questions)
+    return summarise(ask_voters(recipe, questions, out))
 
 
 def evaluate_recipe(recipe: Recipe, out: Path | None = None) -> dict[str, Evaluation]:
@@ -166,6 +169,7 @@ def evaluate_recipe(recipe: Recipe, out: Path | None = None) -> dict[str, Evalua
         raise ValueError(
             "the recipe names nothing to evaluate on; expected at least one set in data.evaluate"
         )
+    try_scorers(recipe.scorers(), next(iter(held_out.values())))
     results = _evaluate_model(recipe, held_out, _to_ask(recipe, recipe.model.options["path"]), "evaluate")
     if out:
         _write_evaluations(results, out)
@@ -245,7 +249,7 @@ def _vote(recipe: Recipe, voters: Mapping[str, Voter], questions: Sequence[Quest
         questions,
         voters,
         folder=place,
-        rule=Rule(settings.threshold, settings.silence, settings.orders, recipe.evaluation.matcher),
+        rule=Rule(settings.threshold, settings.silence, settings.orders, recipe.voting_scorer().function),
         batch_questions=settings.batch_questions,
         max_new_tokens=recipe.sampling.max_new_tokens,
     )

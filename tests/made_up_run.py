@@ -14,7 +14,7 @@ from rlaudio.evaluation.accuracy import CONTROLS, AnswerRow, Evaluation
 from rlaudio.runs.files import write_rows
 from rlaudio.runs.folder import RunFolder
 from rlaudio.runs.summary import build_summary
-from rlaudio.types import Clip, Completion, Group, Prompt, Question, ScoredGroup
+from rlaudio.types import Clip, Completion, Group, Prompt, Question, ScoredGroup, Verdict
 
 RECIPE = """\
 name: made_up_weak_to_strong
@@ -23,7 +23,7 @@ model: {use: qwen2_5_omni, path: tiny/base}
 curriculum: {use: weak_to_strong, sft_epochs: 1, rl_steps: 100}
 algorithm: {use: grpo, kl: 0.001}
 rewards:
-  answer_correctness: {weight: 2.0, mode: robust}
+  answer_correctness: {weight: 2.0, scorer: exact}
   format: {weight: 0.5}
 report: {completions: 10}
 """
@@ -62,19 +62,24 @@ def made_up_evaluation(questions: list[Question], skill: float, rng: np.random.G
             knows = max(skill if control == "audio" else 0.0, reads)
             predicted = question.answer_index if rng.random() < knows else int(rng.integers(4))
             unparsed = rng.random() < 0.08 * (1 - skill)
+            verdict = Verdict(
+                right=not unparsed and predicted == question.answer_index,
+                read=None if unparsed else predicted,
+                status="none" if unparsed else "exact",
+                reason="no option" if unparsed else "",
+            )
+            strict = verdict if rng.random() < 0.9 else Verdict(False, None, "none", "no option")
             rows.append(
                 AnswerRow(
                     question=question,
                     control=control,
                     heard=question.id,
                     text="um" if unparsed else f"<answer>{question.choices[predicted]}</answer>",
-                    status="none" if unparsed else "exact",
-                    predicted=None if unparsed else predicted,
-                    right=not unparsed and predicted == question.answer_index,
+                    verdicts={"robust": verdict, "exact": strict},
                     truncated=unparsed,
                 )
             )
-    return Evaluation(tuple(rows), "robust", resamples=200, seed=0)
+    return Evaluation(tuple(rows), resamples=200, seed=0)
 
 
 def made_up_labels(questions: list[Question], rng: np.random.Generator) -> Labels:
@@ -185,6 +190,7 @@ def _held_out_metrics(progress: float, rng: np.random.Generator) -> dict[str, fl
         "eval/all_audio": (strong + weak) / 2,
         "eval/strong_silence": silence,
         "eval/unparsed": 0.01,
+        "eval/all_audio_exact": 0.9 * (strong + weak) / 2,
     }
 
 

@@ -41,7 +41,7 @@ def values(scored, name):
 def test_the_papers_weights_give_its_four_totals():
     scorer = Scorer(
         {
-            "answer_correctness": (bind("reward", "answer_correctness"), 2.0),
+            "answer_correctness": (bind("reward", {"use": "answer_correctness", "scorer": "exact"}), 2.0),
             "format": (bind("reward", "format"), 0.5),
         }
     )

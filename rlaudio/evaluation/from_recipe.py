@@ -1,4 +1,4 @@
-"""Evaluation as a recipe says: its controls, matcher and prompts, for one model and one held-out set."""
+"""Evaluation as a recipe says: its controls, scorers and prompts, for one model and one held-out set."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def evaluate_set(
         prompts_for(recipe, family),
         worker,
         controls=recipe.evaluation.controls,
-        matcher=recipe.evaluation.matcher,
+        scorers={name: scorer.function for name, scorer in recipe.evaluation_scorers().items()},
         batch_questions=recipe.evaluation.batch_questions,
         seed=recipe.seed,
         max_new_tokens=recipe.sampling.max_new_tokens,

@@ -21,6 +21,7 @@ from rlaudio.prompts.builder import PromptBuilder
 from rlaudio.rollout.one_step_off import OneStepOff
 from rlaudio.rollout.targets import Targets
 from rlaudio.rollout.worker import RolloutWorker
+from rlaudio.scorers.trial import try_scorers
 from rlaudio.scoring import RewardError, Scorer, made_up_group
 from rlaudio.training.learner import Batching, Correction, Learner
 from rlaudio.training.loop import StageSetup
@@ -37,11 +38,12 @@ logger = logging.getLogger(__name__)
 def check_stages_can_train(
     recipe: Recipe, questions: Sequence[Question], processes: Processes = ALONE
 ) -> None:
-    """Refuse now what would stop a stage later: rewards or a group that RL cannot use, no target for SFT.
+    """Refuse now what would stop a run later: scorers, rewards or a group that cannot be used, no target.
 
     The curriculum is tried on the questions with stand-in labels where they have none yet.
     Raises ValueError.
     """
+    try_scorers(recipe.scorers(), questions)
     stand_ins: tuple[Contribution, ...] = ("weak", "strong")
     labelled = [
         q if q.contribution else replace(q, contribution=stand_ins[n % 2]) for n, q in enumerate(questions)
@@ -206,7 +208,7 @@ def _spelled(question: Question, choice: str) -> str:
 
 
 def _rewards(recipe: Recipe) -> dict[str, tuple[Bound, float]]:
-    return {name: (spec.reward, spec.weight) for name, spec in recipe.rewards.items()}
+    return {name: (reward, recipe.rewards[name].weight) for name, reward in recipe.reward_plugins().items()}
 
 
 class _Unscored:

@@ -190,12 +190,4 @@ def _measure(
     """Held-out accuracy in the midst of training, by metric name."""
     worker = Transformers(family) if setup.stage.kind == "sft" else setup.worker
     name, questions = next(iter(held_out.items()))
-    result = evaluate_set(recipe, family, worker, questions, f"evaluate: {name}", processes)
-    heard = [row for row in result.rows if row.control == "audio"]
-    accuracies = {
-        f"eval/{contribution}_{control}": value
-        for contribution, of_control in result.accuracy_by_contribution().items()
-        for control, value in of_control.items()
-        if value is not None
-    }
-    return accuracies | {"eval/unparsed": sum(row.unparsed for row in heard) / max(1, len(heard))}
+    return evaluate_set(recipe, family, worker, questions, f"evaluate: {name}", processes).metrics()
