@@ -22,7 +22,7 @@ from rlaudio.rollout.one_step_off import OneStepOff
 from rlaudio.rollout.targets import Targets
 from rlaudio.rollout.worker import RolloutWorker
 from rlaudio.scorers.trial import try_scorers
-from rlaudio.scoring import RewardError, Scorer, made_up_group
+from rlaudio.scoring import RewardError, RewardSum, made_up_group
 from rlaudio.training.learner import Batching, Correction, Learner
 from rlaudio.training.loop import StageSetup
 from rlaudio.training.policy import Distribution
@@ -98,7 +98,7 @@ def build_rl_stage(
     settings = _optimizer(recipe, stage.total_steps(questions), None, None)
     algorithm = recipe.algorithm()
     sampling = SamplingParams(**recipe.sampling.model_dump(exclude={"questions", "rounds", "max_lag"}))
-    scorer = Scorer(_rewards(recipe), recipe.reward_failures, processes)
+    scorer = RewardSum(_rewards(recipe), recipe.reward_failures, processes)
     paper = recipe.mismatch.logprobs == "paper"
     learner = Learner(
         family,
@@ -157,7 +157,7 @@ def _rehearse_rewards(recipe: Recipe, questions: Sequence[Question]) -> None:
 
     Where the recipe allows failures, one that fails is only told.
     """
-    scorer = Scorer(_rewards(recipe))
+    scorer = RewardSum(_rewards(recipe))
     for question in questions:
         texts = [sft_target(question), *["I hear nothing."] * (recipe.sampling.group_size - 1)]
         try:
@@ -189,7 +189,7 @@ def _contribution_estimator(
     recipe: Recipe,
     learner: Learner,
     worker: RolloutWorker,
-    scorer: Scorer,
+    scorer: RewardSum,
     prompts: PromptBuilder,
     sampling: SamplingParams,
 ) -> ContributionEstimator | None:

@@ -8,7 +8,7 @@ import pytest
 from rlaudio.curricula.stage import Stage
 from rlaudio.rollout.one_step_off import OneStepOff
 from rlaudio.rollout.scripted import Scripted
-from rlaudio.scoring import Scorer
+from rlaudio.scoring import RewardSum
 from rlaudio.training.sampling import requests_of_round, sample_step
 from rlaudio.types import SamplingParams
 from rlaudio.utils.processes import ALONE, Processes
@@ -30,7 +30,7 @@ def step(questions, processes=ALONE, worker=None, **options):
     return sample_step(
         Stage("rl", tuple(questions), steps=9),
         worker or Scripted(says_yes_now_and_then),
-        Scorer({"yes": (yes, 1.0)}),
+        RewardSum({"yes": (yes, 1.0)}),
         word_prompts(),
         sampling=SamplingParams(group_size=2, max_new_tokens=4),
         key=(0, "rl", 0),
