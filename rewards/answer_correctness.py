@@ -1,21 +1,11 @@
-"""1 if the answer is right, else 0.
+"""1 if the answer is right, else 0, as the scorer says: the recipe's, or the one that the reward names.
 
 `exact` is the paper's rule (arXiv:2509.21060), `robust` forgives spelling and layout, never a wrong option.
-The scorer is the evaluation's own, so that reward and accuracy cannot drift apart.
+Where the evaluation uses another scorer, it shows the accuracies by both.
 """
 
-from typing import Literal
-
-from rlaudio.answers import matches
-from rlaudio.types import Completion, Question
+from rlaudio.types import Completion, Question, Scorer
 
 
-def answer_correctness(
-    question: Question,
-    completion: Completion,
-    *,
-    mode: Literal["exact", "robust"] = "exact",
-    letters: bool = False,  # robust: a letter alone is an answer; for prompts that label their options
-    numbers: bool = False,  # robust: "three" is "3", "21.2s" is "21.2 sec"
-) -> float:
-    return float(matches(completion.text, question, mode, letters=letters, numbers=numbers))
+def answer_correctness(question: Question, completion: Completion, *, scorer: Scorer) -> float:
+    return float(scorer(question, completion.text).right)

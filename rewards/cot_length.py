@@ -20,15 +20,15 @@ import math
 from collections.abc import Sequence
 from typing import Literal
 
-from rlaudio.answers import matches, think_spans
-from rlaudio.types import Completion, Group
+from rlaudio.answers import think_spans
+from rlaudio.types import Completion, Group, Scorer
 
 
 def cot_length(
     group: Group,
     *,
     shape: Literal["window", "cosine", "soft_overlong", "kimi", "lcpo_exact", "lcpo_max"] = "window",
-    mode: Literal["exact", "robust"] = "exact",  # what counts as right
+    scorer: Scorer,  # says what is right
     count: Literal["thought", "completion"] = "thought",
     low: int = 20,
     high: int = 120,
@@ -43,7 +43,7 @@ def cot_length(
 ) -> list[float]:
     count_tokens = count_thought if count == "thought" else count_completion
     lengths = [count_tokens(completion) for completion in group.completions]
-    correct = [matches(completion.text, group.prompt.question, mode) for completion in group.completions]
+    correct = [scorer(group.prompt.question, completion.text).right for completion in group.completions]
     pairs = list(zip(lengths, correct, strict=True))
     match shape:
         case "window":

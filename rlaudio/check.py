@@ -17,7 +17,7 @@ def check(recipe: Recipe, *, decode: bool = False) -> Iterator[str]:
     reads every clip whole instead of its header.
     """
     rewards = [(name, spec.reward) for name, spec in recipe.rewards.items()]
-    others = (recipe.algorithm, recipe.curriculum, recipe.rollout)
+    others = (recipe.algorithm, recipe.curriculum, recipe.rollout, *recipe.scorers().values())
     for name, plugin in [*((plugin.use, plugin) for plugin in others), *rewards]:
         yield f"{plugin.kind} {name}: {plugin.function.func.__name__} in {plugin.path}"
     if recipe.pretrain is None:
@@ -44,7 +44,7 @@ def _check_data(recipe: Recipe, decode: bool) -> Iterator[str]:
         yield f"data {name}: {found.problems()}; a run leaves these rows out"
         sets[name] = found.without_bad_rows(questions)
     check_stages_can_train(recipe, sets["train"])
-    yield "stages: rewards, algorithm and targets can be used"
+    yield "stages: scorers, rewards, algorithm and targets can be used"
     if recipe.data.clips_disjoint:
         for name in recipe.data.evaluate:
             check_disjoint(

@@ -33,6 +33,7 @@ from rlaudio.runs.files import read_json, read_rows, write_json, write_rows
 from rlaudio.runs.folder import RECIPE, FollowedFolder, RunFolder
 from rlaudio.runs.resuming import check_data, check_plugins, check_recipe, check_world
 from rlaudio.runs.summary import build_summary
+from rlaudio.scorers.trial import try_scorers
 from rlaudio.training.build import (
     check_stages_can_train,
     evaluation_settings,
@@ -144,7 +145,9 @@ def label_data(recipe: Recipe, out: Path) -> LabelSummary:
 
     Raises ValueError for rows that cannot be used, unless the recipe drops them.
     """
-    return summarise(ask_voters(recipe, _usable(recipe, "data", recipe.data.train()), out))
+    questions = _usable(recipe, "data", recipe.data.train())
+    try_scorers(recipe.scorers(), questions)
+    return summarise(ask_voters(recipe, questions, out))
 
 
 def evaluate_recipe(recipe: Recipe, out: Path | None = None) -> dict[str, Evaluation]:
@@ -159,6 +162,7 @@ def evaluate_recipe(recipe: Recipe, out: Path | None = None) -> dict[str, Evalua
         raise ValueError(
             "the recipe names nothing to evaluate on; expected at least one set in data.evaluate"
         )
+    try_scorers(recipe.scorers(), next(iter(held_out.values())))
     family = model_that_answers(recipe, recipe.model.options["path"])
     results = _evaluate_model(recipe, held_out, family, "evaluate")
     if out:

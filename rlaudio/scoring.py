@@ -51,7 +51,7 @@ def _made_up_completion(text: str) -> Completion:
     )
 
 
-class Scorer:
+class RewardSum:
     """Scores groups by a weighted sum of rewards, named functions with their options bound.
 
     A sample fails if a reward raises or returns anything but a finite number. Failed samples are dropped

@@ -6,7 +6,7 @@ Q groups of a step, K tokens in the sampling support, T packed tokens, N target 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
@@ -345,6 +345,26 @@ class ScoredGroup:
     total: np.ndarray  # [G] float64, weighted sum
     failures: tuple[RewardFailure, ...] = ()
     weights: Mapping[str, float] = field(default_factory=dict)  # of each reward in that sum
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a scorer says of an answer: whether it is right, and which option was read in it."""
+
+    right: bool
+    read: int | None  # position of the option that the answer names
+    status: str = (
+        ""  # how it was read, such as "exact" or "letter"; "none" or "ambiguous" where no option was
+    )
+    reason: str = ""  # why no option was read, such as "no answer" or "unfinished"
+
+    @property
+    def unparsed(self) -> bool:
+        """The answer is wrong because no option could be read in it."""
+        return self.read is None and not self.right
+
+
+Scorer = Callable[[Question, str], Verdict]  # of a question and the text of an answer
 
 
 @dataclass(frozen=True)

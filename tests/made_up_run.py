@@ -26,6 +26,7 @@ from rlaudio.types import (
     Prompt,
     Question,
     ScoredGroup,
+    Verdict,
 )
 from tests.settings import vote_rule
 
@@ -36,7 +37,7 @@ model: {use: qwen2_5_omni, path: tiny/base}
 curriculum: {use: weak_to_strong, sft_epochs: 1, rl_steps: 100}
 algorithm: {use: grpo, kl: 0.001}
 rewards:
-  answer_correctness: {weight: 2.0, mode: robust}
+  answer_correctness: {weight: 2.0, scorer: exact}
   format: {weight: 0.5}
 report: {completions: 10}
 """
@@ -79,20 +80,25 @@ def made_up_evaluation(questions: Dataset, skill: float, rng: np.random.Generato
             knows = max(skill if control == "audio" else 0.0, reads)
             predicted = question.answer_index if rng.random() < knows else int(rng.integers(4))
             unparsed = rng.random() < 0.08 * (1 - skill)
+            verdict = Verdict(
+                right=not unparsed and predicted == question.answer_index,
+                read=None if unparsed else predicted,
+                status="none" if unparsed else "exact",
+                reason="no option" if unparsed else "",
+            )
+            strict = verdict if rng.random() < 0.9 else Verdict(False, None, "none", "no option")
             rows.append(
                 AnswerRow(
                     question=question,
                     control=control,
                     heard=question.id,
                     text="um" if unparsed else f"<answer>{question.choices[predicted]}</answer>",
-                    status="none" if unparsed else "exact",
-                    predicted=None if unparsed else predicted,
-                    right=not unparsed and predicted == question.answer_index,
+                    verdicts={"robust": verdict, "exact": strict},
                     truncated=unparsed,
                     contribution=questions.contributions[question.id].label,
                 )
             )
-    return Evaluation(tuple(rows), "robust", resamples=200, seed=0)
+    return Evaluation(tuple(rows), resamples=200, seed=0)
 
 
 def made_up_labels(questions: Dataset, rng: np.random.Generator) -> Labels:
@@ -204,6 +210,7 @@ def _held_out_metrics(progress: float, rng: np.random.Generator) -> dict[str, fl
         "eval/all_audio": (strong + weak) / 2,
         "eval/strong_silence": silence,
         "eval/unparsed": 0.01,
+        "eval/all_audio_exact": 0.9 * (strong + weak) / 2,
     }
 
 

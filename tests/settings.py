@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rlaudio.contribution.labelling import Rule
+from rlaudio.scorers.robust import robust
 from rlaudio.training.learner import Batching, LearnerSettings
 from rlaudio.training.strategies.strategy import OptimizerSettings
 from rlaudio.types import SamplingParams
@@ -54,5 +55,5 @@ def learner_settings(**optimizer: Any) -> LearnerSettings:
 
 def vote_rule(**changes: Any) -> Rule:
     """The paper's rule: weak if two voters are right on 30 s of silence."""
-    defaults = {"threshold": 2, "silence": 30.0, "orders": 1, "matcher": "robust"}
+    defaults = {"threshold": 2, "silence": 30.0, "orders": 1, "scorer": robust}
     return Rule(**defaults | changes)

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from rlaudio.algorithms.dry_run import rehearse
-from rlaudio.config.plugins import bind
+from rlaudio.config.plugins import bind, load
 from rlaudio.config.recipe import load_recipe
 from rlaudio.data.audiomcq import audiomcq
 from tests.factories import make_completion, make_question
@@ -22,6 +22,29 @@ def test_the_reward_it_shows_works(tmp_path):
     (tmp_path / "shout.py").write_text(code, encoding="utf-8")
     shout = bind("reward", {"use": "./shout.py", "bonus": 2.0}, relative_to=tmp_path)
     assert shout(make_question(), make_completion("DOG cat")) == 1.0
+
+
+def test_the_scorer_it_shows_works(tmp_path):
+    (code,) = re.findall(r"```python\n(# letter.py\n.*?)```", README, re.DOTALL)
+    (tmp_path / "letter.py").write_text(code, encoding="utf-8")
+    letter = bind("scorer", "./letter.py", relative_to=tmp_path)
+    question = make_question(choices=("a dog", "a cat"), answer="a cat")
+    verdicts = [letter(question, text) for text in ("B", " A\n", "AB", "C", "")]
+    assert [(verdict.right, verdict.read) for verdict in verdicts] == [
+        (True, 1),
+        (False, 0),
+        (False, None),
+        (False, None),
+        (False, None),
+    ]
+
+
+def test_the_answer_that_it_says_is_rewarded_and_wrong_is():
+    question = make_question(choices=("right", "wrong"))
+    text = "<answer>right</answer> No, <answer>wrong</answer>"
+    assert f"`{text}`" in README
+    assert load("scorer", "exact")(question, text).right
+    assert not load("scorer", "robust")(question, text).right
 
 
 def test_the_recipe_it_shows_is_a_recipe(tmp_path):

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rlaudio.config.plugins import bind
-from rlaudio.scoring import RewardError, Scorer
+from rlaudio.scoring import RewardError, RewardSum
 from rlaudio.utils.processes import Processes
 from tests.factories import make_group, make_question
 
@@ -39,9 +39,12 @@ def values(scored, name):
 
 
 def test_the_papers_weights_give_its_four_totals():
-    scorer = Scorer(
+    scorer = RewardSum(
         {
-            "answer_correctness": (bind("reward", "answer_correctness").function, 2.0),
+            "answer_correctness": (
+                bind("reward", {"use": "answer_correctness", "scorer": "exact"}).function,
+                2.0,
+            ),
             "format": (bind("reward", "format").function, 0.5),
         }
     )
@@ -50,7 +53,7 @@ def test_the_papers_weights_give_its_four_totals():
 
 
 def test_every_part_is_kept_unweighted():
-    [scored] = Scorer({"length": (length, 0.5), "rank": (rank, -1.0)}).score([make_group("ab", "abcd")])
+    [scored] = RewardSum({"length": (length, 0.5), "rank": (rank, -1.0)}).score([make_group("ab", "abcd")])
     assert {name: list(part) for name, part in scored.rewards.items()} == {"length": [2, 4], "rank": [0, 1]}
     assert list(scored.total) == [1.0, 1.0]
     assert scored.total.dtype == np.float64
@@ -59,18 +62,18 @@ def test_every_part_is_kept_unweighted():
 
 def test_scored_groups_come_in_the_order_of_the_groups():
     groups = [make_group("a"), make_group("bb", "ccc"), make_group("dddd")]
-    scored = Scorer({"length": (length, 1.0)}).score(groups)
+    scored = RewardSum({"length": (length, 1.0)}).score(groups)
     assert [s.group for s in scored] == groups
     assert values(scored, "length") == [[1], [2, 3], [4]]
 
 
 def test_one_reward_may_stand_twice_under_two_names():
-    [scored] = Scorer({"a": (length, 1.0), "b": (length, 2.0)}).score([make_group("ab")])
+    [scored] = RewardSum({"a": (length, 1.0), "b": (length, 2.0)}).score([make_group("ab")])
     assert list(scored.total) == [6.0]
 
 
 def test_a_reward_of_weight_0_is_still_scored():
-    [scored] = Scorer({"length": (length, 0.0)}).score([make_group("ab")])
+    [scored] = RewardSum({"length": (length, 0.0)}).score([make_group("ab")])
     assert (list(scored.rewards["length"]), list(scored.total)) == ([2], [0.0])
 
 
@@ -80,7 +83,7 @@ def test_a_reward_of_weight_0_is_still_scored():
     st.floats(-10, 10),
 )
 def test_the_total_is_the_weighted_sum(texts, w, v):
-    scored = Scorer({"length": (length, w), "rank": (rank, v)}).score([make_group(*t) for t in texts])
+    scored = RewardSum({"length": (length, w), "rank": (rank, v)}).score([make_group(*t) for t in texts])
     for group in scored:
         expected = w * group.rewards["length"] + v * group.rewards["rank"]
         np.testing.assert_allclose(group.total, expected, atol=1e-12)
@@ -88,17 +91,17 @@ def test_the_total_is_the_weighted_sum(texts, w, v):
 
 @pytest.mark.parametrize("value", [True, 1, 1.0, np.float32(1), np.int64(1), np.bool_(True)])
 def test_every_kind_of_number_is_a_value(value):
-    [scored] = Scorer({"one": (lambda question, completion: value, 1.0)}).score([make_group("x")])
+    [scored] = RewardSum({"one": (lambda question, completion: value, 1.0)}).score([make_group("x")])
     assert list(scored.total) == [1.0]
 
 
 def test_a_group_reward_may_return_an_array():
-    [scored] = Scorer({"r": (lambda group: np.array([0.5, 1.5]), 1.0)}).score([make_group("a", "b")])
+    [scored] = RewardSum({"r": (lambda group: np.array([0.5, 1.5]), 1.0)}).score([make_group("a", "b")])
     assert list(scored.total) == [0.5, 1.5]
 
 
 def test_no_groups_give_no_scores():
-    assert Scorer({"length": (length, 1.0)}).score([]) == []
+    assert RewardSum({"length": (length, 1.0)}).score([]) == []
 
 
 # --- how rewards are called ---
@@ -115,7 +118,7 @@ def test_a_reward_gets_its_question_and_completion():
         make_group("a", "b", question=make_question(id="q1")),
         make_group("c", question=make_question(id="q2")),
     ]
-    Scorer({"spy": (spy, 1.0)}).score(groups)
+    RewardSum({"spy": (spy, 1.0)}).score(groups)
     assert seen == [("q1", "a", 1), ("q1", "b", 1), ("q2", "c", 1)]
 
 
@@ -123,12 +126,12 @@ def test_a_reward_with_other_parameters_is_refused():
     with pytest.raises(
         TypeError, match=r"reward odd \(.*test_scoring.py\) takes \(text\); expected \(question, comp"
     ):
-        Scorer({"odd": (lambda text: 0.0, 1.0)})
+        RewardSum({"odd": (lambda text: 0.0, 1.0)})
 
 
 def test_a_scorer_without_rewards_is_refused():
     with pytest.raises(ValueError, match="no rewards"):
-        Scorer({})
+        RewardSum({})
 
 
 # --- async ---
@@ -144,7 +147,7 @@ def test_async_rewards_wait_together():
             await asyncio.sleep(0)
         return len(completion.text)
 
-    scored = Scorer({"meet": (meet, 1.0)}).score([make_group("a", "bb"), make_group("ccc", "dddd")])
+    scored = RewardSum({"meet": (meet, 1.0)}).score([make_group("a", "bb"), make_group("ccc", "dddd")])
     assert values(scored, "meet") == [[1, 2], [3, 4]]
 
 
@@ -153,7 +156,7 @@ def test_sync_and_async_rewards_mix():
         await asyncio.sleep(0)
         return rank(group)
 
-    [scored] = Scorer({"length": (length, 1.0), "rank": (slow_rank, 10.0)}).score([make_group("a", "b")])
+    [scored] = RewardSum({"length": (length, 1.0), "rank": (slow_rank, 10.0)}).score([make_group("a", "b")])
     assert list(scored.total) == [1.0, 11.0]
 
 
@@ -162,7 +165,7 @@ def test_scoring_works_inside_a_running_loop():
         return 1.0
 
     async def notebook():
-        return Scorer({"one": (one, 1.0)}).score([make_group("a")])
+        return RewardSum({"one": (one, 1.0)}).score([make_group("a")])
 
     [scored] = asyncio.run(notebook())
     assert list(scored.total) == [1.0]
@@ -176,7 +179,7 @@ def test_what_an_async_reward_opens_lasts_from_step_to_step():
             await asyncio.sleep(0)
             return 1.0
 
-    scorer = Scorer({"in_turn": (in_turn, 1.0)})
+    scorer = RewardSum({"in_turn": (in_turn, 1.0)})
     for _ in range(2):
         [scored] = scorer.score([make_group("a", "b", "c")])
         assert list(scored.total) == [1.0, 1.0, 1.0]
@@ -190,7 +193,7 @@ def test_all_async_rewards_share_one_background_thread():
         return 0.0
 
     for _ in range(2):
-        Scorer({"spy": (spy, 1.0)}).score([make_group("a", "b")])
+        RewardSum({"spy": (spy, 1.0)}).score([make_group("a", "b")])
     assert len(threads) == 1
     assert threading.current_thread() not in threads
 
@@ -201,7 +204,7 @@ def test_all_async_rewards_share_one_background_thread():
 def test_a_reward_that_raises_stops_the_step_with_everything_named():
     group = make_group("a dog", "a cat", question=make_question(id="q17"))
     with pytest.raises(RewardError) as caught:
-        Scorer({"no_cats": (fails_on_cats, 1.0)}).score([group])
+        RewardSum({"no_cats": (fails_on_cats, 1.0)}).score([group])
     assert str(caught.value) == (
         f"reward no_cats ({__file__}) raised KeyError: 'cat'\n"
         "for question q17, sample 1, completion 'a cat'\n"
@@ -217,7 +220,7 @@ def test_failures_are_a_share_of_what_all_processes_score():
             return [(0, 8, []), value]
 
     groups = [make_group("a cat", "a dog")]
-    scorer = Scorer({"no_cats": (fails_on_cats, 1.0)}, 0.1, SecondOfTwo(rank=1, size=2))
+    scorer = RewardSum({"no_cats": (fails_on_cats, 1.0)}, 0.1, SecondOfTwo(rank=1, size=2))
     assert np.isnan(scorer.score(groups)[0].total).tolist() == [True, False]
     with pytest.raises(RewardError, match="2 of 10 samples failed, at most 1 may"):
         scorer.score([make_group("a cat", "a cat")])
@@ -228,7 +231,7 @@ def test_a_process_without_failures_says_what_failed_in_another():
         def gather(self, value):
             return [value, (1, 1, ["reward no_cats raised"])]
 
-    scorer = Scorer({"no_cats": (fails_on_cats, 1.0)}, 0.1, FirstOfTwo(rank=0, size=2))
+    scorer = RewardSum({"no_cats": (fails_on_cats, 1.0)}, 0.1, FirstOfTwo(rank=0, size=2))
     with pytest.raises(RewardError, match=r"^reward no_cats raised\n1 of 2 samples failed, at most 0 may"):
         scorer.score([make_group("a dog")])
 
@@ -238,25 +241,25 @@ def test_an_async_reward_that_raises_is_chained_too():
         raise TimeoutError("no reply")
 
     with pytest.raises(RewardError, match="raised TimeoutError: no reply") as caught:
-        Scorer({"judge": (judge, 1.0)}).score([make_group("a")])
+        RewardSum({"judge": (judge, 1.0)}).score([make_group("a")])
     assert isinstance(caught.value.__cause__, TimeoutError)
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, None, "1.0", [1.0], 1j])
 def test_anything_but_a_finite_number_is_a_failure(value):
     with pytest.raises(RewardError, match=r"returned .*; expected a finite number"):
-        Scorer({"odd": (lambda question, completion: value, 1.0)}).score([make_group("a")])
+        RewardSum({"odd": (lambda question, completion: value, 1.0)}).score([make_group("a")])
 
 
 @pytest.mark.parametrize("value", [[1.0], 1.0, None, np.array(1.0), np.ones(3)])
 def test_a_group_reward_must_give_one_number_per_completion(value):
     with pytest.raises(RewardError, match=r"returned .*; expected 2 numbers"):
-        Scorer({"odd": (lambda group: value, 1.0)}).score([make_group("a", "b")])
+        RewardSum({"odd": (lambda group: value, 1.0)}).score([make_group("a", "b")])
 
 
 def test_a_failing_reward_of_weight_0_is_a_failure():
     with pytest.raises(RewardError):
-        Scorer({"no_cats": (fails_on_cats, 0.0)}).score([make_group("a cat")])
+        RewardSum({"no_cats": (fails_on_cats, 0.0)}).score([make_group("a cat")])
 
 
 def test_an_interrupt_is_not_a_failure():
@@ -264,12 +267,12 @@ def test_an_interrupt_is_not_a_failure():
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        Scorer({"r": (interrupted, 1.0)}, allowed_failure_rate=1.0).score([make_group("a")])
+        RewardSum({"r": (interrupted, 1.0)}, allowed_failure_rate=1.0).score([make_group("a")])
 
 
 def test_allowed_failures_are_dropped_not_scored_0():
     groups = [make_group("a dog", "a cat"), make_group("a cow", "a bird", question=make_question(id="q2"))]
-    scorer = Scorer({"length": (length, 1.0), "no_cats": (fails_on_cats, 1.0)}, allowed_failure_rate=0.25)
+    scorer = RewardSum({"length": (length, 1.0), "no_cats": (fails_on_cats, 1.0)}, allowed_failure_rate=0.25)
     first, second = scorer.score(groups)
     np.testing.assert_array_equal(first.total, [6.0, np.nan])
     np.testing.assert_array_equal(first.rewards["no_cats"], [1.0, np.nan])
@@ -282,21 +285,23 @@ def test_allowed_failures_are_dropped_not_scored_0():
 
 
 def test_dropped_samples_are_named_in_the_log(caplog):
-    Scorer({"no_cats": (fails_on_cats, 1.0)}, allowed_failure_rate=0.5).score([make_group("a dog", "a cat")])
+    RewardSum({"no_cats": (fails_on_cats, 1.0)}, allowed_failure_rate=0.5).score(
+        [make_group("a dog", "a cat")]
+    )
     [record] = caplog.records
     assert "no_cats" in record.getMessage()
     assert "'a cat'" in record.getMessage()
 
 
 def test_more_failures_than_allowed_stop_the_step():
-    scorer = Scorer({"no_cats": (fails_on_cats, 1.0)}, allowed_failure_rate=0.4)
+    scorer = RewardSum({"no_cats": (fails_on_cats, 1.0)}, allowed_failure_rate=0.4)
     with pytest.raises(RewardError, match="1 of 2 samples failed, at most 0 may"):
         scorer.score([make_group("a dog", "a cat")])
 
 
 def test_a_sample_that_fails_twice_counts_once():
     rewards = {"a": (fails_on_cats, 1.0), "b": (fails_on_cats, 1.0)}
-    [scored] = Scorer(rewards, allowed_failure_rate=0.5).score([make_group("a dog", "a cat")])
+    [scored] = RewardSum(rewards, allowed_failure_rate=0.5).score([make_group("a dog", "a cat")])
     assert [f.reward for f in scored.failures] == ["a", "b"]
 
 
@@ -305,7 +310,7 @@ def test_a_group_reward_that_raises_fails_its_group_only():
         return [fails_on_cats(group.prompt.question, c) for c in group.completions]
 
     groups = [make_group("a dog", "a cat"), make_group("a cow", "a bird")]
-    first, second = Scorer({"no_cats": (no_cats, 1.0)}, allowed_failure_rate=0.5).score(groups)
+    first, second = RewardSum({"no_cats": (no_cats, 1.0)}, allowed_failure_rate=0.5).score(groups)
     assert np.isnan(first.total).all()
     assert [f.sample for f in first.failures] == [0, 1]
     assert list(second.total) == [1.0, 1.0]
@@ -313,11 +318,11 @@ def test_a_group_reward_that_raises_fails_its_group_only():
 
 def test_a_failure_rate_that_is_no_share_is_refused():
     with pytest.raises(ValueError, match="allowed failure rate 5; expected a share from 0 to 1"):
-        Scorer({"length": (length, 1.0)}, allowed_failure_rate=5)
+        RewardSum({"length": (length, 1.0)}, allowed_failure_rate=5)
 
 
 def test_a_users_reward_file_is_named(tmp_path):
     file = tmp_path / "mine.py"
     file.write_text("def mine(question, completion, *, low: float = 0.0):\n    return low / 0\n")
     with pytest.raises(RewardError, match=rf"reward short \({file}\) raised ZeroDivisionError"):
-        Scorer({"short": (bind("reward", "./mine.py", tmp_path).function, 1.0)}).score([make_group("a")])
+        RewardSum({"short": (bind("reward", "./mine.py", tmp_path).function, 1.0)}).score([make_group("a")])

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from rlaudio.answers.normalising import canonical_numbers, normalise
-from rlaudio.answers.tags import ANSWER_OPENS, answer_spans, blank_thoughts
+from rlaudio.answers.tags import ANSWER_OPENS, answer_spans, blank_thoughts, think_spans
 
 Status = Literal["exact", "normalised", "letter", "unique_contains", "ambiguous", "none"]
 
@@ -23,14 +23,19 @@ class Parsed:
 
     status: Status
     index: int | None = None  # position among the choices; None: unparsed
+    reason: str = field(default="", compare=False)  # why it is unparsed; no part of what was read
 
     @property
     def parsed(self) -> bool:
         return self.index is not None
 
 
-NONE = Parsed("none")
-AMBIGUOUS = Parsed("ambiguous")
+NONE = Parsed("none", reason="no option")
+NO_ANSWER = Parsed("none", reason="no answer")
+UNFINISHED = Parsed("none", reason="unfinished")  # an answer or a thought that was left open
+SEVERAL = Parsed("ambiguous", reason="several")
+CONTRADICTION = Parsed("ambiguous", reason="contradiction")  # a letter and the text of another option
+NEGATED = Parsed("ambiguous", reason="negated")
 Reading = Callable[[str, Sequence[str]], Parsed]
 
 
@@ -74,13 +79,13 @@ def _answer_text(text: str, which: str) -> str | Parsed:
     visible = blank_thoughts(text)
     spans = answer_spans(text)
     if which == "reject" and len(spans) > 1:
-        return AMBIGUOUS
+        return SEVERAL
     if spans:
         span = spans[0 if which == "first" else -1]
         visible = visible[span.start : span.end]
     elif ANSWER_OPENS.search(visible):
-        return NONE  # left open: what follows may be the beginning of another option
-    return visible.strip() or NONE
+        return UNFINISHED  # what follows may be the beginning of another option
+    return visible.strip() or (NO_ANSWER if all(span.closed for span in think_spans(text)) else UNFINISHED)
 
 
 # The layers, in their order. Each returns NONE when it cannot tell.
@@ -104,7 +109,7 @@ def _read_numbers(answer: str, choices: Sequence[str]) -> Parsed:
     reading = canonical_numbers(_without_lead_in(answer))
     hits = [i for i, choice in enumerate(choices) if canonical_numbers(choice) == reading]
     if len({normalise(choices[i]) for i in hits}) > 1:
-        return AMBIGUOUS
+        return SEVERAL
     return Parsed("normalised", hits[0]) if hits else NONE
 
 
@@ -121,7 +126,7 @@ def _read_labelled_option(answer: str, choices: Sequence[str]) -> Parsed:
     option, index = normalise(labelled[3]), _position(labelled[1] or labelled[2])
     if option not in options:
         return NONE
-    return Parsed("letter", index) if options[index : index + 1] == [option] else AMBIGUOUS
+    return Parsed("letter", index) if options[index : index + 1] == [option] else CONTRADICTION
 
 
 def _read_letter(answer: str, choices: Sequence[str]) -> Parsed:
@@ -135,7 +140,7 @@ def _read_letter(answer: str, choices: Sequence[str]) -> Parsed:
     elif labelled := LABELLED.fullmatch(text):
         index = _position(labelled[1] or labelled[2])
         if _mentions(labelled[3], choices)[0] - {index}:
-            return AMBIGUOUS
+            return CONTRADICTION
     else:
         return NONE
     return Parsed("letter", index) if index < len(choices) else NONE
@@ -149,8 +154,10 @@ def _read_mention(answer: str, choices: Sequence[str]) -> Parsed:
     mentioned, rest = _mentions(normalise(answer), choices)
     if not mentioned:
         return NONE
-    if len(mentioned) > 1 or NEGATION.search(rest):
-        return AMBIGUOUS
+    if len(mentioned) > 1:
+        return SEVERAL
+    if NEGATION.search(rest):
+        return NEGATED
     return Parsed("unique_contains", min(mentioned))
 
 

@@ -101,8 +101,16 @@ def compare_on(
 
 def scores_of(tables: Json, group: str) -> Json:
     """The line of a group in the tables of an evaluation, by control; empty where there is none."""
-    line = tables.get("all" if group == "all" else "contribution", {}).get(group)
-    return line["scores"] if line else {}
+    return _line(tables, group).get("scores", {})
+
+
+def other_scores_of(tables: Json, group: str) -> Json:
+    """The same by scorers other than the evaluation's, `{scorer: {control: score}}`."""
+    return _line(tables, group).get("other_scores", {})
+
+
+def _line(tables: Json, group: str) -> Json:
+    return tables.get("all" if group == "all" else "contribution", {}).get(group, {})
 
 
 @dataclass(frozen=True)

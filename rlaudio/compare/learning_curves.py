@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from rlaudio.compare.estimates import GROUPS, scores_of
+from rlaudio.compare.estimates import GROUPS, other_scores_of, scores_of
 from rlaudio.compare.grid import Arm
 from rlaudio.runs.files import Json
 from rlaudio.runs.run import StoredRun
@@ -87,6 +87,11 @@ def _drawn_rows(run: StoredRun, rl_rows: Sequence[Json]) -> list[Json]:
         f"eval/{group}_{control}": score["accuracy"]
         for group in GROUPS
         for control, score in scores_of(tables, group).items()
+    } | {
+        f"eval/{group}_{control}_{scorer}": score["accuracy"]
+        for group in GROUPS
+        for scorer, scores in other_scores_of(tables, group).items()
+        for control, score in scores.items()
     }
     midway = any("eval/all_audio" in row for row in rl_rows)
     last = end | rl_rows[-1] if start or midway else rl_rows[-1]

@@ -33,6 +33,9 @@ _ONLY_RL = (
     "algorithm",
     "rewards",
     "reward_failures",
+    "scorer",  # the three keys count as the scorers that they and the rewards come to, see `digest`
+    "contribution.scorer",
+    "evaluation.scorer",
     "mismatch",
     "report",
     "contribution.on_policy",
@@ -88,7 +91,9 @@ def digest(recipe: Recipe, part: StopAfter) -> str:
     if part == "sft" and recipe.sft.lr is not None:
         not_read.add("optimizer.lr")
     read = _without(recipe.model_dump(mode="json"), not_read)
-    return hashlib.blake2b(json.dumps(read).encode(), digest_size=5).hexdigest()
+    evaluates = () if part == "labels" else recipe.evaluation_scorers().values()
+    read["scorers"] = [scorer.spec() for scorer in (recipe.voting_scorer(), *evaluates)]
+    return hashlib.blake2b(json.dumps(read, default=str).encode(), digest_size=5).hexdigest()
 
 
 def jobs(runs: Sequence[Run], comparison: str) -> list[Job]:

@@ -2,7 +2,8 @@
 
 A bare name is a file that ships (`grpo` is `rlaudio/algorithms/grpo.py`), `./mine.py` is the user's,
 relative to the recipe. Options are checked against the source text of the file; the file is imported
-when the plug-in is called.
+when the plug-in is called. A reward's option `scorer` is a plug-in in turn; a reward that names none is given
+the recipe's.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ import functools
 import hashlib
 import importlib
 import importlib.util
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any, get_args
@@ -41,6 +43,7 @@ _PLACES: Mapping[str, tuple[str, ...]] = {
     "data": ("data/{name}.py", "worlds/{name}/__init__.py"),
     "corpus": ("worlds/{name}/{name}_corpus.py",),
     "strategy": ("training/strategies/{name}.py",),
+    "scorer": ("scorers/{name}.py",),
 }
 KINDS = ("reward", *_PLACES)
 _GIVEN: Mapping[str, tuple[tuple[str, ...], ...]] = {  # positional parameters: what rlaudio hands over
@@ -52,7 +55,9 @@ _GIVEN: Mapping[str, tuple[tuple[str, ...], ...]] = {  # positional parameters: 
     "data": ((),),
     "corpus": (("role",),),
     "strategy": (("module", "settings", "processes"),),
+    "scorer": (("question", "text"),),
 }
+SCORER = "scorer"  # the option of a reward that is itself a plug-in
 
 
 class OptionError(ValueError):
@@ -90,9 +95,31 @@ class Bound:
 
     def spec(self) -> dict[str, Any]:
         """The plug-in as a recipe writes it: `use` and every option."""
-        return {"use": self.use, **self.options}
+        plain = {n: v.spec() if isinstance(v, Bound) else v for n, v in self.options.items()}
+        return {"use": self.use, **plain}
+
+    @property
+    def label(self) -> str:
+        """Its name with the options that are not at their defaults, such as `robust_letters`."""
+        options = _signature(self.kind, self.path).options
+        defaults = {o.name: o.default_value() for o in options if o.has_literal_default}
+        changed = [
+            name if value is True else f"{name}={value}"
+            for name, value in self.options.items()
+            if name not in defaults or defaults[name] != value
+        ]
+        return re.sub(r"[^\w.=+,-]+", "-", "_".join([Path(self.use).stem, *changed]))
+
+    def with_scorer(self, scorer: Bound) -> Bound:
+        """This reward with `scorer` where it takes one and names none."""
+        takes_one = SCORER in (option.name for option in _signature(self.kind, self.path).options)
+        if not takes_one or SCORER in self.options:
+            return self
+        return replace(self, options={**self.options, SCORER: scorer})
 
     def _coerce_late(self, option: Option, value: Any, module: ModuleType) -> Any:
+        if isinstance(value, Bound):
+            return value.function
         if option.type is not Any:
             return value  # checked when it was bound
         try:
@@ -120,12 +147,16 @@ def bind(kind: str, spec: str | Mapping[str, Any] | Bound, relative_to: Path | N
     for name in options:
         if name not in known:
             raise OptionError(f"{kind} {use}: {unknown('option', name, known)}", name)
-    for option in signature.options:
+    scorer = options.pop(SCORER, None) if kind == "reward" else None
+    plain = [o for o in signature.options if kind != "reward" or o.name != SCORER]
+    for option in plain:
         if option.required and option.name not in options:
             message = f"{kind} {use}: option {option.name} is missing; it has no default"
             raise OptionError(message, option.name)
-    values = {o.name: o.default_value() for o in signature.options if o.has_literal_default}
+    values = {o.name: o.default_value() for o in plain if o.has_literal_default}
     folder = relative_to or Path.cwd()
+    if scorer is not None:
+        values[SCORER] = _bind_scorer(f"{kind} {use}", scorer, folder)
     for name, value in options.items():
         value = absolute_option(kind, known[name], value, folder)
         values[name] = _coerce(f"{kind} {use}", known[name], value, known[name].type)
@@ -283,6 +314,13 @@ def _import_file(path: Path) -> ModuleType:
         del sys.modules[name]
         raise
     return module
+
+
+def _bind_scorer(label: str, spec: Any, folder: Path) -> Bound:
+    try:
+        return bind("scorer", spec, folder)
+    except (ValueError, FileNotFoundError) as error:
+        raise OptionError(f"{label}: option {SCORER}: {error}", SCORER) from error
 
 
 def _coerce(label: str, option: Option, value: Any, to: Any) -> Any:

@@ -20,6 +20,7 @@ from pydantic import ValidationError
 from rlaudio.config import plugins
 from rlaudio.config.layers import Keys, Layer, Origin, lay_over, read_layer, read_override
 from rlaudio.config.plugins import (
+    SCORER,
     OptionError,
     absolute,
     absolute_model,
@@ -121,10 +122,21 @@ _PLUGINS: dict[Keys, str] = {
     ("curriculum",): "curriculum",
     ("algorithm",): "algorithm",
     ("rollout",): "rollout",
+    ("scorer",): "scorer",
+    ("evaluation", "scorer"): "scorer",
+    ("contribution", "scorer"): "scorer",
 }
 _PLUGIN_MAPS: dict[Keys, str] = {("data", "evaluate"): "data", ("rewards",): "reward"}
 _DEFAULTS = {"algorithm": {"use": "grpo"}, "rollout": {"use": "transformers"}}
 _COMPARE = "compare_"  # begins the names of comparisons that ship
+_RENAMED = {  # what had another name once, and what is written today; {} stands for the value that was found
+    "data.lessons": "data.pretrain",
+    "evaluation.matcher": "evaluation.scorer: {{use: {}}}",
+    "answer_correctness.mode": "scorer: {{use: {}}}",  # options by plug-in
+    "answer_correctness.letters": "an option of its scorer, {{use: robust, letters: true}}",
+    "answer_correctness.numbers": "an option of its scorer, {{use: robust, numbers: true}}",
+    "cot_length.mode": "scorer: {{use: {}}}",
+}
 
 
 def _removes(keys: Keys) -> bool:
@@ -160,7 +172,7 @@ def _override_order(text: str) -> tuple[int, bool]:
 def _with_explicit_plugins(layer: Layer) -> Layer:
     """The layer with `grpo` written as `{use: grpo}` and the user's files as absolute paths."""
     values = copy.deepcopy(layer.values)
-    for keys, owner in _plugin_places(values):
+    for keys, owner, _ in _plugin_places(values):
         spec = owner[keys[-1]]
         if isinstance(spec, str):
             spec = owner[keys[-1]] = {"use": spec}
@@ -193,14 +205,13 @@ def _with_common_data(layer: Layer) -> Layer:
 def _resolved(layer: Layer) -> dict[str, Any]:
     """The values with `use` filled in and paths made absolute, each relative to where it was written."""
     values = copy.deepcopy(layer.values)
-    for keys, owner in _plugin_places(values):
+    for keys, owner, kind in _plugin_places(values):
         spec = owner[keys[-1]]
         if not isinstance(spec, dict):
             continue
         if keys[:-1] in _PLUGIN_MAPS:
             use = str(keys[-1])
             spec.setdefault("use", str(absolute(use, layer.origin(keys).folder)) if is_path(use) else use)
-        kind = _PLUGINS.get(keys) or _PLUGIN_MAPS[keys[:-1]]
         for name, option in _options(kind, spec.get("use")).items():
             if name in spec:
                 spec[name] = absolute_option(kind, option, spec[name], layer.origin((*keys, name)).folder)
@@ -218,8 +229,8 @@ def _resolved(layer: Layer) -> dict[str, Any]:
     return values
 
 
-def _plugin_places(values: dict[str, Any]) -> Iterator[tuple[Keys, dict[Any, Any]]]:
-    """Keys of every plug-in that is there, and the map that holds it."""
+def _plugin_places(values: dict[str, Any]) -> Iterator[tuple[Keys, dict[Any, Any], str]]:
+    """Keys of every plug-in that is there, the map that holds it, and its kind."""
     for keys in (*_PLUGINS, *_PLUGIN_MAPS):
         owner: Any = values
         for key in keys[:-1]:
@@ -227,9 +238,13 @@ def _plugin_places(values: dict[str, Any]) -> Iterator[tuple[Keys, dict[Any, Any
         if not isinstance(owner, dict) or keys[-1] not in owner:
             continue
         if keys in _PLUGINS:
-            yield keys, owner
+            yield keys, owner, _PLUGINS[keys]
         elif isinstance(owner[keys[-1]], dict):
-            yield from (((*keys, name), owner[keys[-1]]) for name in owner[keys[-1]])
+            yield from (((*keys, name), owner[keys[-1]], _PLUGIN_MAPS[keys]) for name in owner[keys[-1]])
+    rewards = values.get("rewards")
+    for name, reward in rewards.items() if isinstance(rewards, dict) else ():
+        if isinstance(reward, dict) and SCORER in reward:
+            yield ("rewards", name, SCORER), reward, "scorer"
 
 
 def _options(kind: str, use: Any) -> dict[str, Option]:
@@ -264,14 +279,26 @@ def _problems(error: ValidationError, layer: Layer, root: type[Section]) -> Iter
             keys = (*keys, raised.option)
         messages.setdefault(keys, []).append(_message(problem, keys, root))
     for keys, texts in messages.items():
-        dotted = "".join(f"{key}: " for key in (".".join(map(str, keys)),) if key)
-        yield f"{layer.origin(keys).where}: {dotted}{' or '.join(dict.fromkeys(texts))}"
+        dotted = ".".join(map(str, keys))
+        text = _renamed(keys, layer) or ": ".join(filter(None, [dotted, " or ".join(dict.fromkeys(texts))]))
+        yield f"{layer.origin(keys).where}: {text}"
     file = Path(layer.origin(()).where)
     if file.parent == shipped_folder("recipes") / "base" and any(
         p["type"] == "missing" for p in error.errors()
     ):
         name = f"base/{file.stem}"
         yield f"{name} is a base, which a recipe completes that begins with 'extends: {name}'"
+
+
+def _renamed(keys: Keys, layer: Layer) -> str | None:
+    """What is written today instead of a key or a reward's option that had another name."""
+    if not keys or keys not in layer.origins:
+        return None
+    holder = layer.at(*keys[:-1]).values
+    use = holder.get("use", keys[-2]) if keys[0] == "rewards" and len(keys) == 3 else None
+    dotted = ".".join(map(str, keys))
+    today = _RENAMED.get(f"{use}.{keys[-1]}" if use else dotted)
+    return today and f"{dotted} is now {today.format(holder[str(keys[-1])])}"
 
 
 def _message(problem: Any, keys: Keys, root: type[Section]) -> str:

@@ -42,6 +42,7 @@ DataPlugin = Annotated[InstanceOf[Bound], BeforeValidator(partial(_bind, "data")
 CorpusPlugin = Annotated[InstanceOf[Bound], BeforeValidator(partial(_bind, "corpus")), _AS_YAML]
 ModelPlugin = Annotated[InstanceOf[Bound], BeforeValidator(partial(_bind, "model")), _AS_YAML]
 RewardPlugin = Annotated[InstanceOf[Bound], BeforeValidator(partial(_bind, "reward")), _AS_YAML]
+ScorerPlugin = Annotated[InstanceOf[Bound], BeforeValidator(partial(_bind, "scorer")), _AS_YAML]
 RolloutPlugin = Annotated[InstanceOf[Bound], BeforeValidator(partial(_bind, "rollout")), _AS_YAML]
 StrategyPlugin = Annotated[InstanceOf[Bound], BeforeValidator(partial(_bind, "strategy")), _AS_YAML]
 
@@ -130,6 +131,9 @@ class ContributionSection(Section):
     success: str = Field(
         default="answer_correctness", description="the reward that is positive where a completion succeeds"
     )
+    scorer: ScorerPlugin | None = Field(
+        default=None, description="says whether a voter is right; none: the recipe's scorer"
+    )
 
     @model_validator(mode="after")
     def _voters_can_reach_the_threshold(self) -> ContributionSection:
@@ -167,7 +171,8 @@ class RewardSpec(Section):
 
     @model_serializer
     def _flat(self) -> dict[str, Any]:
-        return {"use": self.use, "weight": self.weight, **self.options}
+        spec = self.reward.spec()
+        return {"use": spec.pop("use"), "weight": self.weight, **spec}
 
 
 class SamplingSection(Section):
@@ -244,7 +249,11 @@ class TrainingSection(Section):
 
 
 class EvaluationSection(Section):
-    matcher: Literal["exact", "robust"] = Field(default="robust", description="how an answer is read")
+    scorer: ScorerPlugin | None = Field(
+        default=None,
+        description="says whether an answer is right; none: the recipe's scorer. Accuracies by a reward's "
+        "own scorer are shown beside",
+    )
     controls: list[Literal["audio", "silence", "mismatch"]] = Field(
         default=["audio", "silence", "mismatch"], min_length=1, description="what the model hears"
     )
@@ -271,6 +280,10 @@ class Recipe(Section):
     contribution: ContributionSection = ContributionSection()
     curriculum: CurriculumPlugin = Field(description="stages, and which questions each may use")
     algorithm: AlgorithmPlugin = Field(description="advantages and loss of the RL stage")
+    scorer: ScorerPlugin = Field(
+        default=plugins.bind("scorer", "robust"),
+        description="says whether an answer is right, for evaluation, voters and rewards that name none",
+    )
     rewards: dict[RewardName, RewardSpec] = Field(default={}, description="weighted sum of rewards, by name")
     reward_failures: Share = Field(
         default=0.0, description="share of a step's samples that may get no reward; they are dropped"
@@ -305,17 +318,52 @@ class Recipe(Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _scorers_have_names_of_their_own(self) -> Recipe:
+        self.scorers()
+        return self
+
+    def reward_plugins(self) -> dict[str, Bound]:
+        """The rewards by name, each with the recipe's scorer where it takes one and names none."""
+        return {name: spec.reward.with_scorer(self.scorer) for name, spec in self.rewards.items()}
+
+    def voting_scorer(self) -> Bound:
+        """What says whether a voter is right."""
+        return self.contribution.scorer or self.scorer
+
+    def evaluation_scorers(self) -> dict[str, Bound]:
+        """What held-out answers are scored by: the evaluation's scorer, then those of rewards; each once."""
+        options = [reward.options for reward in self.reward_plugins().values()]
+        of_rewards = [named[plugins.SCORER] for named in options if plugins.SCORER in named]
+        return _by_label([self.evaluation.scorer or self.scorer, *of_rewards])
+
+    def scorers(self) -> dict[str, Bound]:
+        """All scorers by what tables and metrics call them. Raises ValueError where two have one name."""
+        return _by_label([*self.evaluation_scorers().values(), self.voting_scorer()])
+
     def user_files(self) -> list[Path]:
         """The files of the plug-ins that the recipe names by path, each once."""
         data = (self.data.train, *self.data.evaluate.values(), self.data.pretrain)
-        rewards = [spec.reward for spec in self.rewards.values()]
         others = (self.model, self.curriculum, self.algorithm, self.rollout, self.strategy)
-        named = [plugin for plugin in (*data, *rewards, *others) if plugin]
+        plugged = (*data, *self.reward_plugins().values(), *self.scorers().values(), *others)
+        named = [plugin for plugin in plugged if plugin]
         return sorted({plugin.path for plugin in named if plugins.is_path(plugin.use)})
 
     def to_yaml(self) -> str:
         """The recipe with every default filled in; itself a recipe that loads to an equal one."""
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=110)
+
+
+def _by_label(scorers: Sequence[Bound]) -> dict[str, Bound]:
+    by_label: dict[str, Bound] = {}
+    for scorer in scorers:
+        other = by_label.setdefault(scorer.label, scorer)
+        if other != scorer:
+            raise ValueError(
+                f"tables and metrics would call two scorers {scorer.label!r}: {other.path} and "
+                f"{scorer.path}; rename one of the files"
+            )
+    return by_label
 
 
 def field_table() -> list[tuple[str, str, str, str]]:

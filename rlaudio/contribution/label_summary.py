@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from rlaudio.answers import read_answer
 from rlaudio.answers.unparsed import warn_if_unparsed
 from rlaudio.contribution.labelling import Labels
 from rlaudio.contribution.voters import orders_of
@@ -217,12 +216,12 @@ def _floor(labels: Labels, questions: Sequence[Question]) -> float:
 
 
 def _unparsed(labels: Labels, voter: str) -> float:
-    readings = [
-        read_answer(text, variant, labels.rule.matcher)
+    verdicts = [
+        labels.rule.scorer(variant, text)
         for question, texts in zip(labels.questions, labels.answers[voter], strict=True)
         for text, variant in zip(texts, orders_of(question, len(texts)), strict=True)
     ]
-    return float(np.mean([reading.index is None for reading in readings]))
+    return float(np.mean([verdict.unparsed for verdict in verdicts]))
 
 
 def _truth(questions: Sequence[Question]) -> tuple[np.ndarray, np.ndarray]:

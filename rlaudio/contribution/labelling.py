@@ -12,11 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from rlaudio.answers import Mode, matches
 from rlaudio.contribution.voters import Silence, Voter, ask_in_silence, journal_path, orders_of
 from rlaudio.contribution.voting import Votes, is_weak
 from rlaudio.data.audiomcq import LABELS_FILE
-from rlaudio.types import Contribution, Question
+from rlaudio.types import Contribution, Question, Scorer
 
 
 @dataclass(frozen=True)
@@ -26,7 +25,7 @@ class Rule:
     threshold: int  # weak if at least so many voters are right
     silence: Silence
     orders: int  # cyclic orders of the options; a voter is right if it is right under most of them
-    matcher: Mode  # as in the evaluation; the paper does not say which
+    scorer: Scorer  # the paper does not say which
 
     def describe(self, voters: int) -> str:
         """The rule in words."""
@@ -117,7 +116,7 @@ def label(
         )
         for name, voter in voters.items()
     }
-    labels = Labels(tuple(questions), answers, _count(questions, answers, rule.matcher), rule)
+    labels = Labels(tuple(questions), answers, _count(questions, answers, rule.scorer), rule)
     _merge(labels.rows(), folder / LABELS_FILE)
     return labels
 
@@ -140,13 +139,13 @@ def _check(questions: Sequence[Question], voters: Mapping[str, Voter], rule: Rul
 
 
 def _count(
-    questions: Sequence[Question], answers: Mapping[str, Sequence[tuple[str, ...]]], matcher: Mode
+    questions: Sequence[Question], answers: Mapping[str, Sequence[tuple[str, ...]]], scorer: Scorer
 ) -> Votes:
-    """Read every answer by the matcher, each under the option order in which it was given."""
+    """Score every answer, each under the option order in which it was given."""
     right = [
         [
             [
-                matches(text, variant, matcher)
+                scorer(variant, text).right
                 for text, variant in zip(texts, orders_of(question, len(texts)), strict=True)
             ]
             for question, texts in zip(questions, of_voter, strict=True)

@@ -1,7 +1,8 @@
 """Does the model answer right, and does it need the audio for it? Greedy accuracy with controls.
 
 Every question is asked with its own clip, with silence of the same length and with the clip of another
-question. What counts as right is decided by `rlaudio.answers`, as in the reward.
+question. What counts as right is decided by scorers: the evaluation's own, by which tables are made, and
+others, such as that of the reward, whose accuracies stand beside.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from rlaudio.answers import Mode, Status, matches, read_answer
 from rlaudio.answers.unparsed import warn_if_unparsed
 from rlaudio.audio.controls import mismatch
 from rlaudio.evaluation.baselines import baselines, chance, position_histogram
@@ -24,7 +24,7 @@ from rlaudio.evaluation.statistics import (
 )
 from rlaudio.prompts.builder import Control, PromptBuilder
 from rlaudio.rollout.worker import RolloutWorker
-from rlaudio.types import ContributionLabel, Dataset, Question, greedy
+from rlaudio.types import ContributionLabel, Dataset, Question, Scorer, Verdict, greedy
 from rlaudio.utils.processes import ALONE, Processes
 from rlaudio.utils.progress import progress
 from rlaudio.utils.text_table import percent, text_table
@@ -37,7 +37,7 @@ class EvaluationSettings:
     """How a model is evaluated."""
 
     controls: Sequence[Control]
-    matcher: Mode
+    scorers: Mapping[str, Scorer]  # by name; the first is the evaluation's own, the others are shown beside
     batch_questions: int  # asked at a time
     max_new_tokens: int  # of an answer
     resamples: int  # behind the confidence intervals
@@ -52,9 +52,7 @@ class AnswerRow:
     control: Control
     heard: str  # id of the question whose clip was heard (silence: whose clip gave the length)
     text: str
-    status: Status  # the layer of `rlaudio.answers` that read the text
-    predicted: int | None  # position of the option that the text names
-    right: bool
+    verdicts: Mapping[str, Verdict]  # by scorer, the evaluation's own first
     truncated: bool  # stopped by the token limit
     contribution: ContributionLabel | None = None
 
@@ -71,12 +69,12 @@ class AnswerRow:
         return names
 
     @property
-    def unparsed(self) -> bool:
-        """The text names no option, or several; such an answer is wrong."""
-        return self.predicted is None
+    def verdict(self) -> Verdict:
+        """What the evaluation's own scorer says."""
+        return next(iter(self.verdicts.values()))
 
     def to_dict(self) -> dict[str, Any]:
-        """One flat JSON object."""
+        """The row as JSON; what the evaluation's own scorer says stands flat as well."""
         question = self.question
         return {
             "id": question.id,
@@ -88,10 +86,11 @@ class AnswerRow:
             "choices": list(question.choices),
             "answer": question.answer,
             "text": self.text,
-            "status": self.status,
-            "predicted": self.predicted,
-            "right": self.right,
+            "status": self.verdict.status,
+            "predicted": self.verdict.read,
+            "right": self.verdict.right,
             "truncated": self.truncated,
+            "verdicts": {scorer: asdict(verdict) for scorer, verdict in self.verdicts.items()},
         }
 
 
@@ -126,6 +125,7 @@ class GroupScores:
     chance: float
     scores: Mapping[Control, Score]
     gains: Mapping[Control, Difference]  # own audio minus this control
+    other_scores: Mapping[str, Mapping[Control, Score]]  # by every scorer but the evaluation's own
 
     def to_dict(self) -> dict[str, Any]:
         """The line as JSON, without grouping and name."""
@@ -134,6 +134,10 @@ class GroupScores:
             "chance": self.chance,
             "scores": {control: asdict(score) for control, score in self.scores.items()},
             "gains": {control: asdict(gain) for control, gain in self.gains.items()},
+            "other_scores": {
+                scorer: {control: asdict(score) for control, score in scores.items()}
+                for scorer, scores in self.other_scores.items()
+            },
         }
 
 
@@ -142,7 +146,6 @@ class Evaluation:
     """Every answer given, from which all tables are computed."""
 
     rows: tuple[AnswerRow, ...]  # control by control, the questions in the same order each time
-    matcher: Mode
     resamples: int
     seed: int  # of the mismatched clips and of the bootstrap
 
@@ -156,29 +159,56 @@ class Evaluation:
         """The questions, each once."""
         return [row.question for row in self.rows if row.control == self.controls[0]]
 
-    def accuracy(self, control: Control, grouping: str = "all", name: str = "all") -> float | None:
-        """Accuracy of one group under one control; None where it has no questions."""
+    @property
+    def scorers(self) -> tuple[str, ...]:
+        """Names of the scorers, the evaluation's own first."""
+        return tuple(self.rows[0].verdicts)
+
+    def accuracy(
+        self, control: Control, grouping: str = "all", name: str = "all", scorer: str | None = None
+    ) -> float | None:
+        """Accuracy of one group under one control; None where it has no questions.
+
+        Here and below `scorer` names one of the scorers; None: the evaluation's own.
+        """
+        scorer = scorer or self.scorers[0]
         right = [
-            row.right for row in self.rows if row.control == control and row.groups.get(grouping) == name
+            row.verdicts[scorer].right
+            for row in self.rows
+            if row.control == control and row.groups.get(grouping) == name
         ]
         return float(np.mean(right)) if right else None
 
-    def unparsed(self, control: Control) -> float | None:
+    def unparsed(self, control: Control, scorer: str | None = None) -> float | None:
         """Share of the answers under one control that name no option; None where it was not run."""
-        unparsed = [row.unparsed for row in self.rows if row.control == control]
+        scorer = scorer or self.scorers[0]
+        unparsed = [row.verdicts[scorer].unparsed for row in self.rows if row.control == control]
         return float(np.mean(unparsed)) if unparsed else None
 
     def warn_if_unparsed(self, model: str) -> None:
         """Warn where most answers to the questions with their audio name no option; `model`: whose."""
         warn_if_unparsed(f"{model}, with audio", self.unparsed("audio") or 0.0, "accuracies say little")
 
-    def accuracy_by_contribution(self) -> dict[str, dict[str, float | None]]:
+    def accuracy_by_contribution(self, scorer: str | None = None) -> dict[str, dict[str, float | None]]:
         """`{strong|weak|all: {control: accuracy}}`, as the summary of a run shows it."""
         groups = {"strong": "contribution", "weak": "contribution", "all": "all"}
         return {
-            name: {control: self.accuracy(control, grouping, name) for control in self.controls}
+            name: {control: self.accuracy(control, grouping, name, scorer) for control in self.controls}
             for name, grouping in groups.items()
         }
+
+    def metrics(self) -> dict[str, float]:
+        """Accuracies and unparsed answers by metric name; those by other scorers end with the scorer's."""
+        suffixes = {scorer: f"_{scorer}" for scorer in self.scorers} | {self.scorers[0]: ""}
+        accuracies = {
+            f"eval/{contribution}_{control}{suffix}": value
+            for scorer, suffix in suffixes.items()
+            for contribution, by_control in self.accuracy_by_contribution(scorer).items()
+            for control, value in by_control.items()
+            if value is not None
+        }
+        unparsed = {f"eval/unparsed{end}": self.unparsed("audio", name) for name, end in suffixes.items()}
+        return accuracies | {name: share or 0.0 for name, share in unparsed.items()}
 
     def groups(self) -> list[GroupScores]:
         """The lines of the table: all questions, then every group of every grouping."""
@@ -186,9 +216,8 @@ class Evaluation:
 
     def predicted_positions(self, control: Control) -> tuple[int, ...]:
         """How often each position was answered under one control; unparsed answers are left out."""
-        return position_histogram(
-            [row.predicted for row in self.rows if row.control == control and row.predicted is not None]
-        )
+        read = [row.verdict.read for row in self.rows if row.control == control]
+        return position_histogram([position for position in read if position is not None])
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but the single answers, as JSON: `tables[grouping][name]` and the baselines."""
@@ -196,7 +225,7 @@ class Evaluation:
         for group in self.groups():
             tables.setdefault(group.grouping, {})[group.name] = group.to_dict()
         return {
-            "matcher": self.matcher,
+            "scorer": self.scorers[0],
             "resamples": self.resamples,
             "seed": self.seed,
             "baselines": asdict(baselines(self.questions)),
@@ -213,7 +242,8 @@ class Evaluation:
             [
                 text_table(header, [_table_line(group) for group in groups]),
                 "",
-                f"Percent [95 % bootstrap interval]; matcher: {self.matcher}; an unparsed answer is wrong.",
+                f"Percent [95 % bootstrap interval]; scorer: {self.scorers[0]}; an unparsed answer is wrong.",
+                *_other_lines(groups),
                 _over_controls("Unparsed", {c: percent(s.unparsed) for c, s in groups[0].scores.items()}),
                 _over_controls("Truncated", {c: percent(s.truncated) for c, s in groups[0].scores.items()}),
                 *self._baseline_lines(),
@@ -230,7 +260,10 @@ class Evaluation:
         ]
 
     def _group(self, grouping: str, name: str, rows: Mapping[Control, list[AnswerRow]]) -> GroupScores:
-        scores = {control: self._score(of_control) for control, of_control in rows.items()}
+        scores = {
+            scorer: {control: self._score(of_control, scorer) for control, of_control in rows.items()}
+            for scorer in self.scorers
+        }
         own = rows.get("audio")
         gains: dict[Control, Difference] = {
             control: _difference(own, of_control, self.resamples, self.seed)
@@ -238,17 +271,26 @@ class Evaluation:
             if own is not None and control != "audio"
         }
         questions = [row.question for row in next(iter(rows.values()))]
-        return GroupScores(grouping, name, len(questions), chance(questions), scores, gains)
+        return GroupScores(
+            grouping=grouping,
+            name=name,
+            questions=len(questions),
+            chance=chance(questions),
+            scores=scores.pop(self.scorers[0]),
+            gains=gains,
+            other_scores=scores,
+        )
 
-    def _score(self, rows: Sequence[AnswerRow]) -> Score:
-        right = _right(rows)
+    def _score(self, rows: Sequence[AnswerRow], scorer: str) -> Score:
+        verdicts = [row.verdicts[scorer] for row in rows]
+        right = np.array([verdict.right for verdict in verdicts], dtype=bool)  # [N]
         rng = np.random.default_rng(self.seed)
         interval = bootstrap_interval(right, resamples=self.resamples, rng=rng)
         return Score(
             accuracy=float(right.mean()),
             low=interval.low,
             high=interval.high,
-            unparsed=float(np.mean([row.unparsed for row in rows])),
+            unparsed=float(np.mean([verdict.unparsed for verdict in verdicts])),
             truncated=float(np.mean([row.truncated for row in rows])),
         )
 
@@ -265,19 +307,20 @@ def evaluate(
     """Ask every question greedily under every control; each process asks its share, and all get the whole.
 
     `label` stands before the progress bar.
-    Raises ValueError for no questions or no controls, and what `PromptBuilder.prompt` raises.
+    Raises ValueError for no questions, controls or scorers, and what `PromptBuilder.prompt` raises.
     """
-    controls = settings.controls
-    if not questions or not controls:
+    controls, scorers = settings.controls, settings.scorers
+    if not questions or not controls or not scorers:
         raise ValueError(
-            f"found {len(questions)} questions and controls {list(controls)}; expected at least one of each"
+            f"found {len(questions)} questions, controls {list(controls)} and scorers {list(scorers)}; "
+            "expected at least one of each"
         )
     answered = _answers(questions, prompts, worker, settings, processes)
     share = len(processes.share(questions))
     own = list(progress(answered, total=share * len(controls), label=label, unit="question"))
     by_control = [own[number * share : (number + 1) * share] for number in range(len(controls))]
     rows = tuple(row for of_control in by_control for row in processes.unshare(of_control))
-    return Evaluation(rows, settings.matcher, settings.resamples, settings.seed)
+    return Evaluation(rows, settings.resamples, settings.seed)
 
 
 def compare(
@@ -323,15 +366,14 @@ def _answers(
             groups = worker.generate(batch, sampling, (settings.seed, "evaluate", control))
             for question, partner, group in zip(asked, heard, groups, strict=True):
                 (completion,) = group.completions
-                named = read_answer(completion.text, question, settings.matcher)
                 yield AnswerRow(
                     question=question,
                     control=control,
                     heard=partner.id,
                     text=completion.text,
-                    status=named.status,
-                    predicted=named.index,
-                    right=matches(completion.text, question, settings.matcher),
+                    verdicts={
+                        name: scorer(question, completion.text) for name, scorer in settings.scorers.items()
+                    },
                     truncated=completion.stop_reason == "length",
                     contribution=contributions[question.id].label if question.id in contributions else None,
                 )
@@ -358,7 +400,8 @@ def _difference(
 
 
 def _right(rows: Sequence[AnswerRow]) -> np.ndarray:
-    return np.array([row.right for row in rows], dtype=bool)  # [N]
+    """[N] bool, by the evaluation's own scorer."""
+    return np.array([row.verdict.right for row in rows], dtype=bool)
 
 
 def _table_line(group: GroupScores) -> list[str]:
@@ -366,6 +409,15 @@ def _table_line(group: GroupScores) -> list[str]:
     scores = [_with_interval(s.accuracy, Interval(s.low, s.high)) for s in group.scores.values()]
     gains = [_with_interval(g.difference, Interval(g.low, g.high)) for g in group.gains.values()]
     return [title, str(group.questions), percent(group.chance), *scores, *gains]
+
+
+def _other_lines(groups: Sequence[GroupScores]) -> Iterator[str]:
+    """The accuracies by other scorers: of all questions, of strong and of weak ones."""
+    for group in groups:
+        if group.grouping in ("all", "contribution"):
+            for scorer, scores in group.other_scores.items():
+                accuracies = {control: percent(score.accuracy) for control, score in scores.items()}
+                yield _over_controls(f"By {scorer}, {group.name}", accuracies)
 
 
 def _over_controls(what: str, values: Mapping[Control, str]) -> str:

@@ -43,7 +43,7 @@ def write_report(run_folder: Path) -> Path:
         run=run,
         title=run.recipe.get("name", run.path.name),
         facts=facts(run),
-        controls=CONTROLS,
+        controls=list(CONTROLS),
         held_out=sets,
         notices=notices(sets),
         labelled=labelled(run),

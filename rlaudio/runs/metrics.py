@@ -91,13 +91,23 @@ METRICS: tuple[Metric, ...] = (
         "under a control (audio, silence, mismatch).",
         "fraction",
     ),
+    Metric(
+        "eval/<contribution>_<control>_<scorer>",
+        "Greedy accuracy on the same questions by a reward's scorer, where that is another one.",
+        "fraction",
+    ),
     Metric("eval/unparsed", "Share of held-out answers with real audio that name no choice.", "fraction"),
+    Metric(
+        "eval/unparsed_<scorer>",
+        "Share of held-out answers with real audio in which a reward's scorer reads no choice.",
+        "fraction",
+    ),
     Metric("time/<phase>", "Wall-clock time of a phase of the run.", "s", True),
 )
 
 
 def describe(name: str) -> Metric:
-    """The table's row for `name`; the row with that exact name goes before a pattern.
+    """The table's row for `name`; of several that cover it, the one that spells out most of it.
 
     Raises ValueError if the table has none.
     """
@@ -109,7 +119,7 @@ def describe(name: str) -> Metric:
             f"metric {name!r} is not declared; {hint}expected one of "
             f"{', '.join(metric.name for metric in METRICS)}; declare a new one in rlaudio/runs/metrics.py"
         )
-    return min(covering, key=lambda metric: metric.name != name)
+    return max(covering, key=lambda metric: len(re.sub(r"<[^>]+>", "", metric.name)))
 
 
 def split_wall_clock(names: Iterable[str]) -> tuple[list[str], list[str]]:

@@ -32,7 +32,8 @@ from rlaudio.rollout.reopened import Reopened, open_engine
 from rlaudio.rollout.targets import Targets
 from rlaudio.rollout.transformers import Transformers
 from rlaudio.rollout.worker import RolloutWorker
-from rlaudio.scoring import RewardError, Scorer, made_up_group
+from rlaudio.scorers.trial import try_scorers
+from rlaudio.scoring import RewardError, RewardSum, made_up_group
 from rlaudio.training.debug.step_dump import MODEL, KeptStep
 from rlaudio.training.learner import Batching, Correction, Learner, LearnerSettings
 from rlaudio.training.loop import StageSetup
@@ -83,7 +84,7 @@ def evaluation_settings(recipe: Recipe) -> EvaluationSettings:
     """How the recipe evaluates a model."""
     return EvaluationSettings(
         controls=recipe.evaluation.controls,
-        matcher=recipe.evaluation.matcher,
+        scorers={name: scorer.function for name, scorer in recipe.evaluation_scorers().items()},
         batch_questions=recipe.evaluation.batch_questions,
         max_new_tokens=recipe.sampling.max_new_tokens,
         resamples=recipe.evaluation.bootstrap,
@@ -94,7 +95,8 @@ def evaluation_settings(recipe: Recipe) -> EvaluationSettings:
 def labelling_rule(recipe: Recipe) -> Rule:
     """How the voters' answers become labels."""
     settings = recipe.contribution
-    return Rule(settings.threshold, settings.silence, settings.orders, recipe.evaluation.matcher)
+    scorer = recipe.voting_scorer().function
+    return Rule(settings.threshold, settings.silence, settings.orders, scorer)
 
 
 def open_voters(recipe: Recipe, processes: Processes = ALONE) -> dict[str, Voter]:
@@ -235,7 +237,7 @@ def build_rl_stage(
         stage=stage,
         prompts=policy.prompts,
         worker=worker,
-        scorer=Scorer(_rewards(recipe), recipe.reward_failures, policy.processes),
+        scorer=RewardSum(_rewards(recipe), recipe.reward_failures, policy.processes),
         params=_sampling_params(recipe),
         questions=sampling.questions,
         rounds=sampling.rounds,
@@ -349,7 +351,8 @@ def _spelled(question: Question, choice: str) -> str:
 
 
 def _rewards(recipe: Recipe) -> dict[str, tuple[Any, float]]:
-    return {name: (spec.reward.function, spec.weight) for name, spec in recipe.rewards.items()}
+    plugins_of = recipe.reward_plugins()
+    return {name: (plugin.function, recipe.rewards[name].weight) for name, plugin in plugins_of.items()}
 
 
 class _Unscored:
@@ -365,11 +368,12 @@ class _Unscored:
 def check_stages_can_train(
     recipe: Recipe, questions: Sequence[Question], processes: Processes = ALONE
 ) -> None:
-    """Refuse now what would stop a stage later: rewards or a group that RL cannot use, no target for SFT.
+    """Refuse now what would stop a run later: scorers, rewards or a group that cannot be used, no target.
 
     The curriculum is tried on the questions with stand-in labels where they have none yet.
     Raises ValueError.
     """
+    try_scorers(recipe.scorers(), questions)
     stand_ins = {q.id: Contribution(q.id, "strong" if n % 2 else "weak") for n, q in enumerate(questions)}
     contributions = {**stand_ins, **Dataset.of(questions).contributions}
     for stage in recipe.curriculum(questions, contributions, generator(recipe.seed, "curriculum")):
@@ -411,7 +415,7 @@ def _rehearse_rewards(recipe: Recipe, questions: Sequence[Question]) -> None:
 
     Where the recipe allows failures, one that fails is only told.
     """
-    scorer = Scorer(_rewards(recipe))
+    scorer = RewardSum(_rewards(recipe))
     for question in questions:
         texts = [sft_target(question), *["I hear nothing."] * (recipe.sampling.group_size - 1)]
         try:

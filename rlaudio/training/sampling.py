@@ -18,7 +18,7 @@ from rlaudio.utils.processes import Processes
 
 
 class Scores(Protocol):
-    """Who says how good completions are; rlaudio.scoring.Scorer in RL."""
+    """Who says how good completions are; rlaudio.scoring.RewardSum in RL."""
 
     def score(self, groups: Sequence[Group]) -> list[ScoredGroup]: ...
 

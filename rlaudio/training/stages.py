@@ -189,11 +189,4 @@ def _measure(
     label = f"evaluate: {name}"
     result = evaluate(questions, policy.prompts, worker, settings, label=label, processes=policy.processes)
     result.warn_if_unparsed(f"{label}, {policy.family.path}")
-    heard = [row for row in result.rows if row.control == "audio"]
-    accuracies = {
-        f"eval/{contribution}_{control}": value
-        for contribution, of_control in result.accuracy_by_contribution().items()
-        for control, value in of_control.items()
-        if value is not None
-    }
-    return accuracies | {"eval/unparsed": sum(row.unparsed for row in heard) / max(1, len(heard))}
+    return result.metrics()

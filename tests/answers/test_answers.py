@@ -1,134 +1,25 @@
-"""The reading of answers: the paper's rule bit for bit, and the robust matcher trap by trap."""
-
-import re
+"""The reading of answers, trap by trap; spans, and what SFT teaches."""
 
 import pytest
-from hypothesis import example, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rlaudio.answers import (
     Parsed,
     Span,
     answer_spans,
-    exact_match,
-    extract_answer,
-    matches,
     normalise,
     parse,
-    read_answer,
     sft_target,
     simple_analysis,
     structured_stages,
     think_spans,
 )
 from rlaudio.answers.normalising import canonical_numbers
+from tests.answers.texts import ANIMALS, TEXTS
 from tests.factories import make_question
 
-ANIMALS = ("a dog", "a cat", "a cow", "a bird")
-# Text made of what answers are made of, so that random strings hit tags, options and their neighbourhood.
-PIECES = [
-    "<answer>",
-    "</answer>",
-    "<ANSWER>",
-    "</Answer>",
-    "<think>",
-    "</think>",
-    "a dog",
-    "A Cat",
-    "cat",
-    "(B) ",
-]
-TEXTS = st.lists(st.sampled_from([*PIECES, " ", "\n", ".", "not ", "'", "İ", "ß"]) | st.text(max_size=3)).map(
-    "".join
-)
-
-
-def paper_rule(completion: str, solution: str) -> bool:
-    """A second writing of the authors' accuracy rule, by string search instead of a regular expression."""
-
-    def answer(text: str) -> str:
-        opening = re.search("<answer>", text, re.IGNORECASE)
-        closing = opening and re.compile("</answer>", re.IGNORECASE).search(text, opening.end())
-        if opening and closing:
-            return text[opening.end() : closing.start()].strip()
-        return text.strip()
-
-    return answer(completion).lower() == answer(solution).lower()
-
-
-# --- the paper's rule ---
-
-
-@given(TEXTS, st.sampled_from([*ANIMALS, "<answer>a dog</answer>", "İ", ""]) | TEXTS)
-@example("a dog", "a dog")
-@example("<answer>x</answer><answer>a dog</answer>", "a dog")
-def test_exact_match_agrees_with_a_second_writing_of_the_papers_rule(completion, solution):
-    assert exact_match(completion, solution) == paper_rule(completion, solution)
-
-
-@pytest.mark.parametrize(
-    ("completion", "right"),
-    [
-        ("<answer>a dog</answer>", True),
-        ("a dog", True),  # no tags are needed
-        ("  A DOG\n", True),
-        ("<ANSWER> a dog </Answer>", True),
-        ("<answer>\na dog\n</answer> and more", True),
-        ("<answer>a dog</answer><answer>a cat</answer>", True),  # the first block wins
-        ("<answer>a cat</answer><answer>a dog</answer>", False),
-        ("<think><answer>a dog</answer></think><answer>a cat</answer>", True),  # even inside a thought
-        ("<think>hm</think>a dog", False),
-        ("<answer>a dog", False),
-        ("<answer>a  dog</answer>", False),  # spaces inside count
-        ("<answer>a dog.</answer>", False),
-        ("<answer>'a dog'</answer>", False),
-        ("<answer></answer>", False),
-        ("", False),
-    ],
-)
-def test_exact_match_keeps_the_odd_cases_of_the_papers_rule(completion, right):
-    assert exact_match(completion, "a dog") is right
-
-
-def test_exact_match_takes_a_gold_answer_in_tags():
-    assert exact_match("a dog", "<answer>a dog</answer>")
-
-
-def test_extract_answer_can_take_the_last_block():
-    text = "<answer>a cat</answer> or <answer> a dog </answer>"
-    assert (extract_answer(text), extract_answer(text, "last")) == ("a cat", "a dog")
-
-
-def test_mode_exact_scores_by_the_papers_rule_and_names_the_option():
-    question = make_question(choices=ANIMALS, answer="a cat")
-    assert matches("A cat", question)
-    assert read_answer("A cat", question) == Parsed("exact", 1)
-    assert read_answer("the cat", question) == Parsed("none")
-
-
-@given(TEXTS)
-def test_mode_exact_is_right_only_when_it_names_the_gold_option(text):
-    question = make_question(choices=ANIMALS, answer="a cat")
-    assert matches(text, question) == (read_answer(text, question).index == 1)
-
-
-@given(TEXTS)
-def test_mode_robust_is_right_only_when_it_names_the_gold_option(text):
-    question = make_question(choices=ANIMALS, answer="a cat")
-    assert matches(text, question, "robust") == (read_answer(text, question, "robust").index == 1)
-
-
-def test_an_unknown_mode_is_refused_with_the_known_ones():
-    with pytest.raises(ValueError, match=r"'fuzzy'; expected 'exact' or 'robust'"):
-        matches("a dog", make_question(), "fuzzy")
-
-
-def test_mode_exact_refuses_layers():
-    with pytest.raises(ValueError, match="no layers"):
-        matches("B", make_question(), "exact", letters=True)
-
-
-# --- the traps of robust matching, numbered as in the design notes ---
+# --- the traps of reading, numbered as in the design notes ---
 
 
 @pytest.mark.parametrize("letters", [False, True])
@@ -193,12 +84,6 @@ def test_trap_3_the_longest_mention_wins():
     assert parse("they sound happy and calm", ("happy", "happy and calm"), contains=True) == Parsed(
         "unique_contains", 1
     )
-
-
-def test_trap_4_every_duplicate_of_the_gold_option_is_right():
-    question = make_question(choices=("A dog.", "a cat", "a  dog"), answer="A dog.")
-    assert matches("a  dog", question, "robust")
-    assert not matches("a cat", question, "robust")
 
 
 @pytest.mark.parametrize("text", ["21.2s", "21.2 s", "21.2 sec", "21.20 seconds"])
@@ -306,11 +191,6 @@ def test_trap_8_an_unparsed_answer_is_never_mapped_to_an_option(text):
     assert parsed.parsed == (parsed.status not in ("ambiguous", "none"))
 
 
-@pytest.mark.parametrize("answer", ANIMALS)
-def test_trap_8_an_unparsed_answer_is_wrong_whatever_the_gold(answer):
-    assert not matches("I cannot tell", make_question(choices=ANIMALS, answer=answer), "robust")
-
-
 @pytest.mark.parametrize(
     "text", ["not a dog but a cat", "It isn't a cat.", "I hear no reason for a cat", "a dog or a cat"]
 )
@@ -321,10 +201,6 @@ def test_trap_9_negations_and_second_mentions_are_ambiguous(text):
 def test_trap_9_a_negation_inside_the_option_is_its_own():
     choices = ("singing without music", "music without singing")
     assert parse("this is music without singing, I think", choices, contains=True).index == 1
-
-
-def test_trap_9_a_mention_never_counts_for_reward_and_accuracy():
-    assert not matches("I hear a cat", make_question(choices=ANIMALS, answer="a cat"), "robust")
 
 
 def test_a_mention_is_read_where_it_is_asked_for():
@@ -370,6 +246,25 @@ def test_numbers_lose_idle_zeros_and_keep_signs():
     assert canonical_numbers("-1.50") == "-1.5"
     assert canonical_numbers("100") == "100"
     assert canonical_numbers("MP3") == "mp3"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "no answer"),
+        ("<answer> </answer>", "no answer"),
+        ("<think>a dog</think>", "no answer"),
+        ("<answer>a dog", "unfinished"),
+        ("<think>so a dog", "unfinished"),
+        ("a fish", "no option"),
+        ("(A) a cat", "contradiction"),
+        ("It isn't a cat", "negated"),
+        ("a dog or a cat", "several"),
+        ("(B) a cat", ""),
+    ],
+)
+def test_a_text_that_names_no_option_says_why(text, reason):
+    assert parse(text, ANIMALS, contains=True).reason == reason
 
 
 # --- spans ---
@@ -455,14 +350,3 @@ def test_a_missing_stage_is_named():
 )
 def test_the_simple_analysis_is_read_in_both_spellings_and_untagged(text):
     assert simple_analysis(text) == "x"
-
-
-@pytest.mark.parametrize("kind", ["answer", "structured", "simple"])
-@pytest.mark.parametrize("answer", [*ANIMALS, "3", "the dog's bark", "A"])
-@pytest.mark.parametrize("mode", ["exact", "robust"])
-def test_every_sft_target_is_right_under_both_modes(kind, answer, mode):
-    stages = "".join(f"<stage{n}>the answer may be a cow</stage{n}>" for n in (1, 2, 3))
-    question = make_question(
-        choices=("a cow", answer, "x"), answer=answer, cot={"simple": "perhaps a cow", "structured": stages}
-    )
-    assert matches(sft_target(question, kind), question, mode)

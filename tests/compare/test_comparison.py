@@ -285,7 +285,14 @@ SHARED_BY = [  # an override, and the parts that two recipes share which differ 
     ("seed=1", {"labels"}),
     ("evaluation.bootstrap=9", {"labels"}),
     ("rollout.batch_tokens=99", set()),  # voters answer through it as well
-    ("evaluation.matcher=exact", set()),
+    ("scorer=exact", set()),  # voters' as well
+    ("contribution.scorer=exact", set()),
+    ("evaluation.scorer=exact", {"labels"}),
+    ("rewards.answer_correctness.scorer=exact", {"labels"}),  # evaluations show its accuracies too
+    (
+        "rewards.answer_correctness.scorer=robust",
+        {"labels", "base", "sft"},
+    ),  # the recipe's, which it has anyway
     ("sampling.max_new_tokens=9", set()),
     ("contribution.silence=2.0", set()),
     ("data.train.count=30", set()),

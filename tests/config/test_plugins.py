@@ -7,6 +7,7 @@ import pytest
 
 from rlaudio.config.plugins import KINDS, PACKAGE, OptionError, available, bind, describe, find, load
 from rlaudio.config.signatures import read_signature
+from tests.factories import make_completion, make_question
 
 REWARD = """
 from __future__ import annotations
@@ -199,6 +200,70 @@ def mine(question, completion, *, only: ContributionLabel = "weak") -> str:
     assert bind("reward", {"use": path, "only": "strong"})(None, None) == "strong"
     with pytest.raises(OptionError, match="'weak' or 'strong'"):
         bind("reward", {"use": path, "only": "both"}).function  # noqa: B018
+
+
+# --- a reward's scorer ----------------------------------------------------------------------------
+
+ASKS = """
+def asks(question, completion, *, scorer, bonus: float = 1.0):
+    return bonus * scorer(question, completion.text).right
+"""
+LENGTH = """
+from rlaudio.types import Verdict
+def length(question, text, *, letters: int = 5, strict: bool = False):
+    return Verdict(right=len(text) == letters, read=None)
+"""
+
+
+def test_the_scorer_of_a_users_reward_is_a_plug_in_with_options(write):
+    path = write("asks.py", ASKS)
+    write("length.py", LENGTH)
+    spec = {"use": "./asks.py", "bonus": 3, "scorer": {"use": "./length.py", "letters": "7"}}
+    reward = bind("reward", spec, path.parent)
+    assert [reward(make_question(), make_completion(text)) for text in ("a puppy", "a dog")] == [3.0, 0.0]
+    assert reward.spec()["scorer"] == {"use": str(path.parent / "length.py"), "letters": 7, "strict": False}
+
+
+@pytest.mark.parametrize("given", [{}, {"scorer": None}])
+def test_a_reward_that_names_no_scorer_takes_the_one_that_it_is_given(write, given):
+    reward = bind("reward", {"use": str(write("asks.py", ASKS)), **given})
+    exact, robust = bind("scorer", "exact"), bind("scorer", "robust")
+    assert reward.with_scorer(exact)(make_question(), make_completion("a dog.")) == 0.0
+    assert reward.with_scorer(robust)(make_question(), make_completion("a dog.")) == 1.0
+    assert reward.with_scorer(exact).with_scorer(robust) == reward.with_scorer(exact)
+
+
+def test_a_reward_without_a_scorer_is_given_none():
+    reward = bind("reward", "format")
+    assert reward.with_scorer(bind("scorer", "exact")) is reward
+    with pytest.raises(OptionError, match="unknown option 'scorer'"):
+        bind("reward", {"use": "format", "scorer": "exact"})
+
+
+@pytest.mark.parametrize(
+    ("scorer", "said"),
+    [
+        ("exakt", "option scorer: unknown scorer 'exakt'; did you mean 'exact'"),
+        ({"use": "robust", "letter": True}, "option scorer: scorer robust: unknown option 'letter'; did you"),
+        ("./gone.py", r"option scorer: scorer \./gone\.py: no file"),
+        (3, "option scorer: expected a scorer plug-in as NAME"),
+    ],
+)
+def test_what_is_wrong_with_a_rewards_scorer_is_told_as_its_option(tmp_path, scorer, said):
+    with pytest.raises(OptionError, match=f"reward answer_correctness: {said}") as error:
+        bind("reward", {"use": "answer_correctness", "scorer": scorer}, tmp_path)
+    assert error.value.option == "scorer"
+
+
+def test_a_plug_in_is_called_by_its_name_and_the_options_that_are_not_defaults(write):
+    path = str(write("length.py", LENGTH))
+    for options, label in (
+        ({}, "length"),
+        ({"letters": 5}, "length"),
+        ({"letters": 9}, "length_letters=9"),
+        ({"strict": True}, "length_strict"),
+    ):
+        assert bind("scorer", {"use": path, **options}).label == label
 
 
 # --- calling -------------------------------------------------------------------------------------

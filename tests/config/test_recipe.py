@@ -15,7 +15,7 @@ data:
 curriculum: weak_to_strong
 algorithm: {use: grpo, kl: 0.001}
 rewards:
-  answer_correctness: {weight: 2.0, mode: exact}
+  answer_correctness: {weight: 2.0, scorer: exact}
   format: {weight: 0.5}
 optimizer: {lr: 1e-6, warmup: 0.1}
 """
@@ -174,6 +174,63 @@ def test_an_override_is_named_in_its_error(parent):
         load_recipe(parent, ["optimizer.lr=fast"])
 
 
+# --- scorers -------------------------------------------------------------------------------------
+
+
+def labels_of(recipe):
+    """What evaluation, voters and the reward answer_correctness are scored by."""
+    reward = recipe.reward_plugins()["answer_correctness"]
+    return [*recipe.evaluation_scorers()], recipe.voting_scorer().label, reward.options["scorer"].label
+
+
+@pytest.mark.parametrize(
+    ("overrides", "scorers"),
+    [
+        (
+            [],
+            (["robust", "exact"], "robust", "exact"),
+        ),  # the recipe's for all but the reward, which names one
+        (["rewards.answer_correctness.scorer=null"], (["robust"], "robust", "robust")),
+        (["scorer=exact"], (["exact"], "exact", "exact")),
+        (["scorer=exact", "evaluation.scorer=robust"], (["robust", "exact"], "exact", "exact")),
+        (["contribution.scorer=exact"], (["robust", "exact"], "exact", "exact")),
+        (["scorer={use: robust, letters: true}"], (["robust_letters", "exact"], "robust_letters", "exact")),
+        (
+            ["rewards.answer_correctness.scorer={use: robust, numbers: true}"],
+            (["robust", "robust_numbers"], "robust", "robust_numbers"),
+        ),
+    ],
+)
+def test_one_scorer_is_for_all_that_name_none_of_their_own(parent, overrides, scorers):
+    assert labels_of(load_recipe(parent, overrides)) == scorers
+
+
+def test_a_resolved_recipe_still_takes_one_scorer_for_all(parent, write):
+    text = load_recipe(parent, ["rewards.answer_correctness.scorer=null"]).to_yaml()
+    again = load_recipe(write("resolved.yaml", text), ["scorer=exact"])
+    assert labels_of(again) == (["exact"], "exact", "exact")
+
+
+def test_a_users_scorer_is_found_beside_the_file_that_names_it(write, parent):
+    mine = write("sub/mine.py", "def mine(question, text, *, strict: bool = False): ...")
+    named = "{use: ./mine.py, strict: true}"
+    keys = [f"scorer: {named}", f"evaluation: {{scorer: {named}}}", f"contribution: {{scorer: {named}}}"]
+    keys.append(f"rewards: {{answer_correctness: {{scorer: {named}}}}}")
+    child = write("sub/child.yaml", "\n".join(["extends: ../parent.yaml", *keys]))
+    recipe = load_recipe(child)
+    assert labels_of(recipe) == (["mine_strict"], "mine_strict", "mine_strict")
+    assert recipe.user_files() == [mine]
+    assert load_recipe(write("elsewhere/recipe.yaml", recipe.to_yaml())).scorers() == recipe.scorers()
+
+
+def test_two_scorers_of_one_name_are_refused(write, parent):
+    mine = write("exact.py", "def exact(question, text): ...")
+    with pytest.raises(
+        ValueError, match=rf"call two scorers 'exact': {mine} and .*scorers/exact\.py; rename"
+    ):
+        load_recipe(parent, [f"scorer={mine}"])
+
+
 # --- paths ---------------------------------------------------------------------------------------
 
 
@@ -234,6 +291,37 @@ def test_an_unknown_option_is_told_with_its_own_line(write, parent):
     path = write("child.yaml", "extends: parent.yaml\nalgorithm:\n  use: grpo\n  klx: 0.1\n")
     with pytest.raises(ValueError, match=rf"{path}:4: algorithm\.klx: .*did you mean 'kl'\?"):
         load_recipe(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("evaluation: {matcher: robust}", "evaluation.matcher is now evaluation.scorer: {use: robust}"),
+        ("data: {lessons: {}}", "data.lessons is now data.pretrain"),
+        (
+            "rewards: {answer_correctness: {mode: exact}}",
+            "rewards.answer_correctness.mode is now scorer: {use: exact}",
+        ),
+        (
+            "rewards: {again: {use: answer_correctness, letters: true}}",
+            "rewards.again.letters is now an option of its scorer, {use: robust, letters: true}",
+        ),
+        (
+            "rewards: {cot_length: {mode: robust}}",
+            "rewards.cot_length.mode is now scorer: {use: robust}",
+        ),
+    ],
+)
+def test_a_key_that_had_another_name_is_told_by_its_new_one(write, parent, text, said):
+    path = write("old.yaml", f"extends: parent.yaml\n{text}\n")
+    with pytest.raises(ValueError) as error:
+        load_recipe(path)
+    assert str(error.value) == f"{path}:2: {said}"
+
+
+def test_an_override_that_had_another_name_is_told_by_its_new_one(parent):
+    with pytest.raises(ValueError, match=r"^-o evaluation\.matcher=exact: evaluation\.matcher is now "):
+        load_recipe(parent, ["evaluation.matcher=exact"])
 
 
 def test_all_problems_are_told_at_once(parent):

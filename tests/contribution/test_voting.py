@@ -27,6 +27,8 @@ from rlaudio.contribution.voting import (
 )
 from rlaudio.data.audiomcq import audiomcq, write_audiomcq
 from rlaudio.rollout.scripted import Scripted
+from rlaudio.scorers.exact import exact
+from rlaudio.scorers.robust import robust
 from tests.settings import vote_rule
 from tests.word_family import questions_on_disk, word_prompts
 
@@ -392,6 +394,14 @@ def test_the_summary_is_json_and_text(tmp_path, questions, ballot):
     assert found["order_gain"]["gain"] == 0.0
     assert "category: speech" in summary.table()
     assert "weak if at least 2 of 3 voters are right on 30 s of silence" in summary.table()
+
+
+def test_the_scorer_of_the_rule_says_which_voters_are_right(tmp_path, questions, ballot):
+    voter = ballot.voter(answer=lambda p, s: f"The answer is {p.question.answer}.")
+    for scorer, weak, unparsed in ((robust, True, 0.0), (exact, False, 1.0)):
+        labels = label(questions, {"a": voter}, folder=tmp_path, rule=vote_rule(threshold=1, scorer=scorer))
+        assert labels.weak.tolist() == [weak] * 4
+        assert summarise(labels).unparsed == {"a": unparsed}
 
 
 def test_the_summary_counts_answers_that_name_no_option(tmp_path, questions, ballot):

@@ -11,6 +11,8 @@ from rlaudio.evaluation import accuracy
 from rlaudio.evaluation.accuracy import EvaluationSettings, compare
 from rlaudio.evaluation.baselines import baselines, position_histogram
 from rlaudio.rollout.scripted import Scripted
+from rlaudio.scorers.exact import exact
+from rlaudio.scorers.robust import robust
 from tests.factories import make_question
 from tests.word_family import questions_on_disk, word_prompts
 
@@ -19,7 +21,7 @@ def evaluate(questions, prompts, worker, **changes):
     """An evaluation with all controls, of which the changes are what a test is about."""
     settings = EvaluationSettings(
         controls=("audio", "silence", "mismatch"),
-        matcher="robust",
+        scorers={"robust": robust},
         batch_questions=64,
         max_new_tokens=64,
         resamples=1000,
@@ -92,11 +94,52 @@ def test_questions_are_asked_greedily_in_batches_of_one_control(questions):
     assert {(sampling.group_size, sampling.temperature) for _, sampling, _ in worker.calls} == {(1, 0.0)}
 
 
-def test_what_is_right_follows_the_matcher(questions):
-    worker = Scripted(lambda prompt, sample: f"The answer is {prompt.question.answer}.")
-    robust = evaluate(questions, word_prompts(), worker, controls=["audio"], matcher="robust")
-    exact = evaluate(questions, word_prompts(), worker, controls=["audio"], matcher="exact")
-    assert (robust.accuracy("audio"), exact.accuracy("audio")) == (1.0, 0.0)
+def lax_and_strict(questions):
+    """Answers of which `robust` finds all right, and `exact` those to weak questions."""
+
+    def answer(prompt, sample):
+        answer = prompt.question.answer
+        return answer if prompt.question.contribution == "weak" else f"The answer is {answer}."
+
+    scorers = {"robust": robust, "exact": exact}
+    return evaluate(questions, word_prompts(), Scripted(answer), controls=["audio"], scorers=scorers)
+
+
+def test_the_first_scorer_decides_what_is_right_and_the_others_stand_beside(questions):
+    evaluation = lax_and_strict(questions)
+    assert evaluation.scorers == ("robust", "exact")
+    assert (evaluation.accuracy("audio"), evaluation.accuracy("audio", scorer="exact")) == (1.0, 0.5)
+    (line,) = (group for group in evaluation.groups() if group.name == "strong")
+    assert line.scores["audio"].accuracy == 1.0
+    strict = line.other_scores["exact"]["audio"]
+    assert (strict.accuracy, strict.low, strict.high, strict.unparsed) == (0.0, 0.0, 0.0, 1.0)
+    assert evaluation.to_dict()["scorer"] == "robust"
+    shown = evaluation.to_dict()["tables"]["all"]["all"]["other_scores"]["exact"]["audio"]
+    assert (shown["accuracy"], shown["unparsed"]) == (0.5, 0.5)
+    assert "scorer: robust" in evaluation.table()
+    assert "By exact, all: audio 50.0.\nBy exact, strong: audio 0.0.\n" in evaluation.table()
+
+
+def test_metrics_by_another_scorer_end_with_its_name(questions):
+    assert lax_and_strict(questions).metrics() == {
+        "eval/strong_audio": 1.0,
+        "eval/weak_audio": 1.0,
+        "eval/all_audio": 1.0,
+        "eval/strong_audio_exact": 0.0,
+        "eval/weak_audio_exact": 1.0,
+        "eval/all_audio_exact": 0.5,
+        "eval/unparsed": 0.0,
+        "eval/unparsed_exact": 0.5,
+    }
+
+
+def test_a_single_answer_has_every_verdict_with_its_reason(questions):
+    row = lax_and_strict(questions).rows[1].to_dict()
+    assert (row["right"], row["predicted"], row["status"]) == (True, 1, "normalised")
+    assert row["verdicts"] == {
+        "robust": {"right": True, "read": 1, "status": "normalised", "reason": ""},
+        "exact": {"right": False, "read": None, "status": "none", "reason": "no option"},
+    }
 
 
 def test_unparsed_answers_are_wrong_and_their_rate_is_shown(questions):
@@ -196,10 +239,14 @@ def test_the_table_has_a_line_for_every_group(questions):
     assert "100.0 [100.0, 100.0]" in table
 
 
-@pytest.mark.parametrize(("count", "controls"), [(0, ["audio"]), (8, [])])
-def test_an_evaluation_of_nothing_is_refused(questions, count, controls):
+@pytest.mark.parametrize(
+    ("count", "given"),
+    [(0, {}), (8, {"controls": []}), (8, {"scorers": {}})],
+    ids=["questions", "controls", "scorers"],
+)
+def test_an_evaluation_of_nothing_is_refused(questions, count, given):
     with pytest.raises(ValueError, match="at least one of each"):
-        evaluate(questions[:count], word_prompts(), listener(questions), controls=controls)
+        evaluate(questions[:count], word_prompts(), listener(questions), **given)
 
 
 # --- baselines --------------------------------------------------------------------------------------

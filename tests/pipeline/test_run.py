@@ -264,6 +264,19 @@ def test_rewards_are_tried_on_a_made_up_completion(recipe_file, tmp_path, caplog
     assert "tried on a made-up completion, reward clumsy" in caplog.text
 
 
+@pytest.mark.parametrize("key", ["scorer", "evaluation.scorer", "contribution.scorer"])
+def test_scorers_are_tried_on_made_up_answers_before_a_run_labels_or_an_evaluation(
+    recipe_file, tmp_path, key
+):
+    (tmp_path / "hasty.py").write_text("def hasty(question, text):\n    return True\n", encoding="utf-8")
+    recipe = load_recipe(recipe_file, [f"{key}={tmp_path / 'hasty.py'}"])
+    out = tmp_path / "out"
+    for begin in (pipeline.run, pipeline.label_data, pipeline.evaluate_recipe):
+        with pytest.raises(ValueError, match=r"scorer hasty, tried on the made-up answer .* returned True"):
+            begin(recipe, out)
+    assert not (out / "labels").exists() and not (out / "evaluation.json").exists()
+
+
 def test_bad_rows_are_dropped_and_counted_only_where_the_recipe_says_so(recipe_file, tmp_path, caplog):
     questions = load_recipe(recipe_file).data.train()
     bad = replace(questions[0], choices=("one",), answer="one")

@@ -114,6 +114,37 @@ def test_the_headline_shows_base_and_final_accuracy_of_the_first_held_out_set(fi
         assert f"<span>{before}</span><i>→</i><strong>{after}</strong>" in page
 
 
+def test_accuracies_by_a_rewards_scorer_stand_beside_those_of_the_evaluation(finished, page):
+    for when in ("base", "final"):
+        tables = json.loads((finished / "evaluation" / f"{when}.json").read_text())["test"]["tables"]
+        for group in ("strong", "weak"):
+            score = tables["contribution"][group]["other_scores"]["exact"]["audio"]
+            cell = [percent(score[name]) for name in ("accuracy", "low", "high")]
+            assert "<td><b>{}</b> <small>[{}, {}]</small></td>".format(*cell) in page
+    assert page.count("audio, by exact</th>") == 2  # of two held-out sets
+    assert "The scorer robust says what is right; in the last columns exact does" in page
+
+
+def test_a_run_with_one_scorer_has_no_columns_of_others(copy):
+    for when in ("base", "final"):
+        path = copy / "evaluation" / f"{when}.json"
+        sets = json.loads(path.read_text())
+        for evaluation in sets.values():
+            for table in evaluation["tables"].values():
+                for group in table.values():
+                    group["other_scores"] = {}
+        path.write_text(json.dumps(sets))
+    page = write_report(copy).read_text(encoding="utf-8")
+    assert ", by " not in page.partition('id="audio"')[0] and "in the last columns" not in page
+
+
+def test_learning_curves_by_a_rewards_scorer_have_a_chart_of_their_own(finished):
+    charts = {chart.title: chart for stage in curves(open_run(finished)) for chart in stage.charts}
+    names = [name for name, _ in charts["Held-out accuracy, real audio"].legend]
+    assert names == ["strong audio", "weak audio", "all audio"]
+    assert "by a reward's scorer" in charts["Held-out accuracy, real audio, by a reward's scorer"].meaning
+
+
 def test_every_completion_has_its_audio(finished, page):
     players = re.findall(r'src="data:audio/flac;base64,([^"]+)"', page)
     kept = json.loads((finished / "samples" / "samples.json").read_text())["samples"]

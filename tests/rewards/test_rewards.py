@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from rlaudio.answers import sft_target
 from rlaudio.config.plugins import bind, load
+from rlaudio.scorers.exact import exact
+from rlaudio.scorers.robust import robust
 from tests.factories import make_completion, make_group, make_question
 
 answer_correctness = load("reward", "answer_correctness")
@@ -26,29 +28,32 @@ def score(reward, text: str, **options) -> float:
     return reward(make_question(), make_completion(text), **options)
 
 
-def lengths_scored(*texts: str, **options) -> list[float]:
-    return cot_length(make_group(*texts), **options)
+def correctness(text: str, scorer=exact) -> float:
+    return score(answer_correctness, text, scorer=scorer)
+
+
+def lengths_scored(*texts, scorer=exact, **options) -> list[float]:
+    return cot_length(make_group(*texts), scorer=scorer, **options)
 
 
 # --- answer_correctness ---
 
 
 def test_a_right_answer_scores_1_and_a_wrong_one_0():
-    assert score(answer_correctness, RIGHT) == 1.0
-    assert score(answer_correctness, WRONG) == 0.0
+    assert correctness(RIGHT) == 1.0
+    assert correctness(WRONG) == 0.0
 
 
-def test_the_mode_decides_whether_spelling_counts():
-    assert score(answer_correctness, "<answer>'A dog'.</answer>") == 0.0
-    assert score(answer_correctness, "<answer>'A dog'.</answer>", mode="robust") == 1.0
+def test_the_scorer_decides_whether_spelling_counts():
+    assert correctness("<answer>'A dog'.</answer>") == 0.0
+    assert correctness("<answer>'A dog'.</answer>", robust) == 1.0
 
 
-def test_letters_and_numbers_count_only_if_asked_for():
+def test_the_options_of_the_scorer_are_written_with_it():
     claps = make_question(choices=("three", "two"))
-    assert answer_correctness(claps, make_completion("A"), mode="robust") == 0.0
-    assert answer_correctness(claps, make_completion("A"), mode="robust", letters=True) == 1.0
-    assert answer_correctness(claps, make_completion("3"), mode="robust") == 0.0
-    assert answer_correctness(claps, make_completion("3"), mode="robust", numbers=True) == 1.0
+    for scorer, value in (("robust", 0.0), ({"use": "robust", "letters": True}, 1.0)):
+        reward = bind("reward", {"use": "answer_correctness", "scorer": scorer})
+        assert reward(claps, make_completion("A")) == value
 
 
 @pytest.mark.parametrize(
@@ -56,7 +61,7 @@ def test_letters_and_numbers_count_only_if_asked_for():
     [(RIGHT, 2.5), ("a dog", 2.0), (f"<think>hm</think>{RIGHT}", 2.0), (WRONG, 0.5), ("a cat", 0.0)],
 )
 def test_the_papers_two_rewards_add_up_to_its_four_totals(text, total):
-    assert 2.0 * score(answer_correctness, text) + 0.5 * score(format_reward, text) == total
+    assert 2.0 * correctness(text) + 0.5 * score(format_reward, text) == total
 
 
 # --- format ---
@@ -165,7 +170,7 @@ def test_the_tokens_of_the_thought_are_counted(text, tokens):
 
 def test_a_truncated_completion_is_counted_to_its_last_token():
     cut = make_completion("<think>hm hm hm", stop_reason="length")
-    assert cot_length(make_group(cut), shape="window", low=3, high=3) == [1.0]
+    assert lengths_scored(cut, shape="window", low=3, high=3) == [1.0]
 
 
 def test_the_stop_token_is_not_part_of_the_thought():
@@ -205,7 +210,7 @@ def test_cosine_with_the_papers_values(tokens, answer, value):
 
 def test_cosine_of_a_truncated_thought_exceeds():
     cut = make_completion("<think>" + "hm " * 8, stop_reason="length")
-    assert cot_length(make_group(cut), shape="cosine", max_tokens=8, exceeding=-3.0) == [-3.0]
+    assert lengths_scored(cut, shape="cosine", max_tokens=8, exceeding=-3.0) == [-3.0]
 
 
 @pytest.mark.parametrize(
@@ -298,12 +303,13 @@ def test_a_shorter_right_answer_is_never_worth_less(shape):
     assert scored == sorted(scored, reverse=True)
 
 
-def test_the_mode_decides_which_answers_are_right():
+def test_the_scorer_decides_which_lengths_are_those_of_right_answers():
     text = thinking(0, "<answer>a dog.</answer>")
     assert lengths_scored(text, shape="cosine") == [-10.0]
-    assert lengths_scored(text, shape="cosine", mode="robust") == [2.0]
+    assert lengths_scored(text, shape="cosine", scorer=robust) == [2.0]
 
 
 def test_a_recipe_binds_every_option():
-    reward = bind("reward", {"use": "cot_length", "shape": "cosine", "right": [1, 0.5], "max_tokens": "8"})
+    options = {"shape": "cosine", "right": [1, 0.5], "max_tokens": "8", "scorer": "exact"}
+    reward = bind("reward", {"use": "cot_length", **options})
     assert reward.function(make_group(thinking(4))) == [0.75]

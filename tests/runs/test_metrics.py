@@ -33,6 +33,11 @@ def test_an_exact_name_goes_before_a_pattern():
     assert describe("eval/strong_silence").name == "eval/<contribution>_<control>"
 
 
+def test_of_two_patterns_the_one_that_spells_out_more_is_meant():
+    assert describe("eval/strong_silence_exact").name == "eval/<contribution>_<control>_<scorer>"
+    assert describe("eval/unparsed_robust_letters").name == "eval/unparsed_<scorer>"
+
+
 def test_wall_clock_metrics_are_told_apart():
     assert split_wall_clock(["loss/total", "time/rollout", "rollout/length"]) == (
         ["loss/total", "rollout/length"],

@@ -8,7 +8,7 @@ import pytest
 from rlaudio.curricula.stage import Stage
 from rlaudio.rollout.one_step_off import OneStepOff
 from rlaudio.rollout.scripted import Scripted
-from rlaudio.scoring import Scorer
+from rlaudio.scoring import RewardSum
 from rlaudio.training.sampling import Sampler, requests_of_round, sample_step
 from rlaudio.types import Absent
 from rlaudio.utils.processes import ALONE, Processes
@@ -38,7 +38,7 @@ def sampler_of(questions, processes=ALONE, worker=None, rounds=1):
         stage=Stage("rl", tuple(questions), steps=9),
         prompts=word_prompts(),
         worker=worker or Scripted(says_yes_now_and_then),
-        scorer=Scorer({"yes": (yes, 1.0)}),
+        scorer=RewardSum({"yes": (yes, 1.0)}),
         params=PARAMS,
         questions=4,
         rounds=rounds,

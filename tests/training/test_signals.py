@@ -12,7 +12,7 @@ import torch
 from rlaudio.algorithms.algorithm import Need
 from rlaudio.algorithms.grpo import GRPO
 from rlaudio.rollout.transformers import Transformers
-from rlaudio.scoring import Scorer
+from rlaudio.scoring import RewardSum
 from rlaudio.training.credit import assign_credit
 from rlaudio.training.learner import Learner
 from rlaudio.training.packing import Branch, PackedRow, pack
@@ -109,7 +109,7 @@ def test_contribution_by_rollouts_is_the_gap_between_success_rates(family):
     ]
     measure = SilentRollouts(
         FirstWordOnly(),
-        Scorer({"yes": (yes, 1.0)}),
+        RewardSum({"yes": (yes, 1.0)}),
         silent(family),
         sampling_params(3),
         completions=4,

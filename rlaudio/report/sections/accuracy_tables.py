@@ -47,6 +47,8 @@ class Line:
     chance: float
     base: Mapping[str, Cell]  # control -> accuracy
     final: Mapping[str, Cell]
+    base_by: Mapping[str, Cell]  # scorer other than the evaluation's -> accuracy with audio
+    final_by: Mapping[str, Cell]
     base_gains: Mapping[str, Cell]  # control -> accuracy with audio minus accuracy under the control
     final_gains: Mapping[str, Cell]
     change: Cell | None  # accuracy with audio, final minus base, paired over the questions
@@ -93,6 +95,8 @@ class AccuracyTable:
     """One held-out set before and after the run."""
 
     name: str
+    scorer: str  # decides what is right in all that is shown
+    other_scorers: list[str]  # those whose accuracies with audio stand beside
     headline: list[Line]  # strong, weak, all
     truth: list[Line]  # audio-only, text-answerable, where that is known and not what the labels say
     truth_is_label: bool  # strong and weak are the known truth
@@ -148,6 +152,8 @@ def _held_out(run: StoredRun, name: str) -> AccuracyTable:
     ]
     return AccuracyTable(
         name=name,
+        scorer=latest["scorer"],
+        other_scorers=list(tables["all"]["all"]["other_scores"]),
         headline=[found for grouping, group in HEADLINE if (found := line(grouping, group))],
         truth=[] if truth_is_label else lines("truth"),
         truth_is_label=truth_is_label,
@@ -171,6 +177,8 @@ def _line(grouping: str, name: str, base: Json | None, final: Json | None, chang
         chance=latest["chance"],
         base=_cells(before, "scores", "accuracy"),
         final=_cells(after, "scores", "accuracy"),
+        base_by=_cells_by(before),
+        final_by=_cells_by(after),
         base_gains=_cells(before, "gains", "difference"),
         final_gains=_cells(after, "gains", "difference"),
         change=changes.of(grouping, name),
@@ -186,6 +194,15 @@ def _group(evaluation: Json | None, grouping: str, name: str) -> Json | None:
 def _cells(group: Json | None, table: str, value: str) -> dict[str, Cell]:
     found = {} if group is None else group[table]
     return {control: Cell.of(found[control], value) for control in CONTROLS if control in found}
+
+
+def _cells_by(group: Json | None) -> dict[str, Cell]:
+    by_scorer = {} if group is None else group["other_scores"]
+    return {
+        scorer: Cell.of(scores["audio"], "accuracy")
+        for scorer, scores in by_scorer.items()
+        if "audio" in scores
+    }
 
 
 def _unparsed(group: Json | None, control: str) -> float | None:

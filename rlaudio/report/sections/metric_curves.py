@@ -13,12 +13,14 @@ from rlaudio.runs.run import StoredRun
 from rlaudio.utils.charts import Series, line_chart
 from rlaudio.utils.numbers import percent_mark, short_number
 
+GROUPS = ("strong", "weak", "all")
 # Title of a chart and its metrics: names of the metric table, or globs over the names that a run logged.
 CHARTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Total reward", ("reward/total",)),
     ("Reward parts", ("reward/<name>",)),
-    ("Held-out accuracy, real audio", ("eval/*_audio",)),
-    ("Held-out accuracy, silence", ("eval/*_silence",)),
+    ("Held-out accuracy, real audio", tuple(f"eval/{group}_audio" for group in GROUPS)),
+    ("Held-out accuracy, real audio, by a reward's scorer", tuple(f"eval/{g}_audio_*" for g in GROUPS)),
+    ("Held-out accuracy, silence", tuple(f"eval/{group}_silence" for group in GROUPS)),
     ("Completion length", ("rollout/length",)),
     ("Ended by itself", ("rollout/stop_rate",)),
     ("KL to the reference", ("loss/kl",)),

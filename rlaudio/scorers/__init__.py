@@ -1,0 +1,1 @@
+"""When is an answer right? One file for each rule, a plug-in that rewards, evaluation and voters share."""
