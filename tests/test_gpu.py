@@ -14,8 +14,8 @@ from rlaudio.training.policy import token_logprobs
 from rlaudio.training.strategies.strategy import OptimizerSettings
 from rlaudio.types import SamplingParams, ScoredGroup, greedy
 from tests.conftest import TINY, make_prompt
-from tests.test_learner import sampled
-from tests.test_packing import assert_same_gradients, forward_backward, make_rows
+from tests.training.test_learner import sampled
+from tests.training.test_packing import assert_same_gradients, forward_backward, make_rows
 
 pytestmark = [
     pytest.mark.gpu,

@@ -31,8 +31,8 @@ from rlaudio.evaluation.statistics import mcnemar_p_value
 from rlaudio.runs.files import append_row, write_json, write_rows, write_text
 from rlaudio.runs.folder import VERSIONS
 from tests.conftest import TINY
-from tests.test_report import Outline
-from tests.test_run import assert_same_numbers, wait_for
+from tests.pipeline.test_run import assert_same_numbers, wait_for
+from tests.report.test_page import Outline
 
 BASE = """
 threads: 1

@@ -13,7 +13,7 @@ from rlaudio import pipeline
 from rlaudio.config.recipe import load_recipe
 from rlaudio.models.family import resolve_model_path
 from tests.conftest import TINY
-from tests.test_run import RECIPE, assert_same_numbers, run_command, wait_for
+from tests.pipeline.test_run import RECIPE, assert_same_numbers, run_command, wait_for
 
 ADAPTER = "device: cpu, lora_rank: 4, lora_targets: [q_proj, v_proj, down_proj]"
 

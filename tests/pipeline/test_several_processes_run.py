@@ -13,7 +13,7 @@ from rlaudio import pipeline
 from rlaudio.config.recipe import load_recipe
 from tests.conftest import TINY
 from tests.launchers import deepspeed, torchrun, two_machines
-from tests.test_run import RECIPE
+from tests.pipeline.test_run import RECIPE
 
 EVEN = ("sampling.questions=4", "optimizer.lr=1e-4")  # 3 questions do not divide by two processes
 

@@ -15,7 +15,7 @@ from rlaudio.types import greedy
 from rlaudio.utils.processes import Processes
 from tests.rollout.conftest import KEY, WARM, nudge, prompts_of
 from tests.rollout.test_contract import largest_gap, tokens
-from tests.rollout.test_vllm import Tampered
+from tests.rollout.vllm.test_vllm import Tampered
 
 
 class Mortal(Transformers):

@@ -18,7 +18,7 @@ from tests.conftest import TINY
 from tests.rollout.conftest import KEY, prompts_of
 from tests.rollout.test_contract import DISTRIBUTIONS, largest_gap, tokens
 from tests.strict_device import OnDevice, strict_device
-from tests.test_signals import silent
+from tests.training.test_signals import silent
 
 SETTINGS = OptimizerSettings(lr=1e-3, steps=10, schedule="constant")
 ALGORITHMS = [GRPO(kl=0.1), PPO(kl=0.0), PAPO(kl=0.0, gamma=0.1, entropy=0.1), ContributionWeighted(kl=0.0)]

@@ -22,8 +22,8 @@ from rlaudio.training.policy import Distribution, token_logprobs
 from rlaudio.training.strategies.strategy import OptimizerSettings
 from rlaudio.types import SamplingParams, greedy
 from tests.conftest import TINY, make_prompt
-from tests.test_learner import sampled, score
-from tests.test_packing import assert_same_gradients, forward_backward, make_rows
+from tests.training.test_learner import sampled, score
+from tests.training.test_packing import assert_same_gradients, forward_backward, make_rows
 
 SETTINGS = OptimizerSettings(lr=1e-2, steps=20, schedule="constant")
 EVERYWHERE = ("q_proj", "down_proj", "lm_head", "audio_tower.q_proj", "audio_tower.fc1", "projector.proj")

@@ -25,7 +25,7 @@ from rlaudio.training.learner import Learner
 from rlaudio.training.totals import Totals
 from tests.conftest import TINY
 from tests.full_disk import files_of_at_most
-from tests.test_learner import SETTINGS, sampled
+from tests.training.test_learner import SETTINGS, sampled
 
 RECIPE = """
 threads: 1

@@ -16,8 +16,8 @@ from rlaudio.training.strategies.strategy import OptimizerSettings
 from rlaudio.types import SamplingParams
 from rlaudio.utils.processes import ALONE
 from tests.conftest import TINY, make_prompt
-from tests.test_learner import score
-from tests.test_packing import make_rows
+from tests.training.test_learner import score
+from tests.training.test_packing import make_rows
 
 SMALL = OptimizerSettings(lr=1e-4, steps=100, schedule="constant")
 
