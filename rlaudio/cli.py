@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, get_args
 
 import click
 
@@ -21,9 +21,10 @@ from rlaudio import __version__
 from rlaudio.config.plugins import KINDS, PACKAGE, available
 from rlaudio.config.recipe import Recipe, load_recipe, shipped_comparisons, shipped_recipes
 from rlaudio.config.schema import ContributionSection, field_table
+from rlaudio.runs.parts import StopAfter
 from rlaudio.utils import launcher
+from rlaudio.utils.number_format import counted
 from rlaudio.utils.peak_memory import keep_freed_memory
-from rlaudio.utils.text_table import counted
 
 _USER_ERRORS = (ValueError, OSError, ImportError, FloatingPointError)  # whatever else is raised is a bug
 _INTERRUPTED = 130  # the shell's exit status for Ctrl-C
@@ -72,7 +73,14 @@ _path = functools.partial(click.Path, path_type=Path)
 @_overrides
 @click.option("--out", type=_path(file_okay=False), help="Folder of the run.  [default: runs/NAME]")
 @click.option("--resume", is_flag=True, help="Continue the run in that folder where it stopped.")
-def run(recipe: str, overrides: Sequence[str], out: Path | None, resume: bool) -> None:
+@click.option(
+    "--until",
+    type=click.Choice(get_args(StopAfter)),
+    help="Stop after the labels, the evaluation of the base, or SFT; --resume goes on from there.",
+)
+def run(
+    recipe: str, overrides: Sequence[str], out: Path | None, resume: bool, until: StopAfter | None
+) -> None:
     """Run RECIPE from labels to report: a YAML file, or the name of one that ships.
 
     In several processes: torchrun --nproc_per_node 8 -m rlaudio run RECIPE, or
@@ -87,10 +95,12 @@ def run(recipe: str, overrides: Sequence[str], out: Path | None, resume: bool) -
     resolved = load_recipe(recipe, overrides)
     folder = out or Path("runs") / resolved.name
     again = shlex.join(["rlaudio", "run", f"{folder / 'recipe.yaml'}", "--out", f"{folder}", "--resume"])
+    if until:
+        again += f" --until {until}"
     if launcher.size() > 1:
         again += f" (by the launcher, in {launcher.size()} processes)"
     try:
-        _say(pipeline.run(resolved, folder, resume=resume))
+        _say(pipeline.run(resolved, folder, resume=resume, until=until))
         leave()
     except StopRequested as stop:
         _say(f"{stop}, all of it saved; continue with: {again}", err=True)
@@ -122,7 +132,7 @@ def compare(
     comparison: str, overrides: Sequence[str], out: Path | None, resume: bool, devices: str | None
 ) -> None:
     """Run every arm of COMPARISON with every seed and write one page about them."""
-    _quiet_transformers()
+    pipeline = _pipeline()
     from rlaudio.compare.compare import compare
     from rlaudio.compare.grid import read_comparison
     from rlaudio.compare.running import Interrupted
@@ -134,7 +144,7 @@ def compare(
     if not all(places):
         raise click.UsageError(f"--devices {devices} names an empty device; expected numbers: 0,1")
     try:
-        done = compare(resolved, folder, resume=resume, devices=places)
+        done = compare(resolved, folder, pipeline.run, resume=resume, devices=places)
     except (Interrupted, KeyboardInterrupt) as stop:
         same = " ".join(["rlaudio compare", comparison, *(f"-o '{text}'" for text in overrides)])
         again = f"{same} --out {folder} --resume{f' --devices {devices}' if devices else ''}"

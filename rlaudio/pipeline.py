@@ -13,7 +13,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
@@ -34,6 +34,7 @@ from rlaudio.rollout.reopened import Reopened, open_engine
 from rlaudio.rollout.transformers import Transformers
 from rlaudio.runs.files import read_json, read_rows, write_json, write_rows
 from rlaudio.runs.folder import RECIPE, FollowedFolder, RunFolder
+from rlaudio.runs.parts import StopAfter
 from rlaudio.runs.resuming import check_data, check_plugins, check_world, recipe_to_resume
 from rlaudio.runs.summary import build_summary
 from rlaudio.training.build import check_stages_can_train
@@ -45,10 +46,6 @@ from rlaudio.utils.randomness import generator
 from rlaudio.worlds.pretraining.from_recipe import with_built_models
 
 logger = logging.getLogger(__name__)
-
-StopAfter = Literal[
-    "labels", "base", "sft"
-]  # how far a run may be taken: labels, base evaluation, all before RL
 
 
 @dataclass(frozen=True)

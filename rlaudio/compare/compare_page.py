@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from rlaudio.runs.files import write_text
 from rlaudio.runs.metrics import describe
-from rlaudio.utils.charts import STYLE, Area, Mark, axis_ticks, band_chart, range_axis, range_chart
-from rlaudio.utils.numbers import FILTERS, percent, percent_mark, short_number, signed, thousands
+from rlaudio.utils.charts import Area, Mark, axis_ticks, band_chart, range_axis, range_chart
+from rlaudio.utils.html import render
+from rlaudio.utils.number_format import percent, percent_mark, short_number, signed, thousands
 
 if TYPE_CHECKING:
     from rlaudio.compare.estimates import Estimate, HeldOutComparison
@@ -42,16 +42,9 @@ OPEN_CURVES = 3  # so many rows of charts are shown at once, the others when ask
 
 def write_comparison_page(results: Results, arms: Sequence[str], folder: Path) -> Path:
     """Write `comparison.html` into the folder of a comparison of these arms and return its path."""
-    environment = Environment(
-        loader=FileSystemLoader([Path(__file__).parent, STYLE.parent]),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(FILTERS)
     rows = list(_curve_rows(results))
-    page = environment.get_template("compare.html.j2").render(
+    page = render(
+        Path(__file__).with_name("compare.html.j2"),
         results=results,
         arms=arms,
         facts=_facts(results, arms),

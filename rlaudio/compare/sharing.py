@@ -19,8 +19,8 @@ from typing import Any
 
 from rlaudio.compare.grid import Run
 from rlaudio.config.schema import Recipe
-from rlaudio.pipeline import StopAfter
 from rlaudio.runs.folder import LOCK, VERSIONS, RunFolder
+from rlaudio.runs.parts import StopAfter
 from rlaudio.training.stages import CHECKPOINTS
 
 SHARED = "shared"

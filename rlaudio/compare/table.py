@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rlaudio.compare.estimates import Estimate, HeldOutComparison
 from rlaudio.compare.results import Results
-from rlaudio.utils.numbers import duration, p_value, percent, signed, thousands
+from rlaudio.utils.number_format import duration, p_value, percent, signed, thousands
 
 SHOWN = (("strong", "audio"), ("strong", "silence"), ("weak", "audio"), ("all", "audio"))
 

@@ -23,7 +23,7 @@ from pydantic import (
 
 from rlaudio.config import plugins
 from rlaudio.config.plugins import Bound
-from rlaudio.utils.text_table import counted
+from rlaudio.utils.number_format import counted
 
 SYSTEM_PROMPT = (
     "You are an audio understanding model that answers multiple choice questions based on audio content."

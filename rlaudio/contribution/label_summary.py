@@ -26,7 +26,8 @@ from rlaudio.contribution.voting import (
     threshold_variants,
 )
 from rlaudio.types import Question
-from rlaudio.utils.text_table import percent, text_table
+from rlaudio.utils.number_format import percent
+from rlaudio.utils.text_table import text_table
 
 
 @dataclass(frozen=True)

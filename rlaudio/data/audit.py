@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rlaudio.audio.reading import TooLong, clip_seconds, read_clip
 from rlaudio.types import Question
-from rlaudio.utils.text_table import counted
+from rlaudio.utils.number_format import counted
 
 _EXAMPLES = 5
 

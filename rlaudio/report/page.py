@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from rlaudio.report.sections.accuracy_tables import CONTROLS, held_out
 from rlaudio.report.sections.labels import labelled
 from rlaudio.report.sections.metric_curves import curves
@@ -17,8 +15,7 @@ from rlaudio.report.sections.provenance import facts, phases, versions
 from rlaudio.report.sections.samples import samples
 from rlaudio.runs.files import write_text
 from rlaudio.runs.run import read_run
-from rlaudio.utils.charts import STYLE
-from rlaudio.utils.numbers import FILTERS
+from rlaudio.utils.html import render
 
 COMPLETIONS = 10
 
@@ -31,15 +28,8 @@ def write_report(run_folder: Path) -> Path:
     run = read_run(Path(run_folder))
     most = (run.recipe.get("report") or {}).get("completions", COMPLETIONS)
     sets = held_out(run)
-    environment = Environment(
-        loader=FileSystemLoader([Path(__file__).parent, STYLE.parent]),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(FILTERS)
-    page = environment.get_template("page.html.j2").render(
+    page = render(
+        Path(__file__).with_name("page.html.j2"),
         run=run,
         title=run.recipe.get("name", run.path.name),
         facts=facts(run),

@@ -1,7 +1,4 @@
-"""Small inline SVG drawings for the page: curves, ranges on a scale, waveforms.
-
-They take their colours from the page's CSS classes, so they follow light and dark.
-"""
+"""Inline SVG drawings for pages: curves, ranges on a scale, waveforms. page.css gives their colours."""
 
 from __future__ import annotations
 
@@ -9,12 +6,10 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 from markupsafe import Markup, escape
 
-STYLE = Path(__file__).with_name("page.css")  # what the classes of charts and pages look like
 WIDTH, HEIGHT = 320, 190
 LEFT, RIGHT, TOP, BOTTOM = 40, 10, 10, 24
 MOST_POINTS = 240  # more would not be seen at this width

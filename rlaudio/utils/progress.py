@@ -11,7 +11,7 @@ from typing import TypeVar
 from tqdm import tqdm
 
 from rlaudio.utils import launcher
-from rlaudio.utils.text_table import counted
+from rlaudio.utils.number_format import counted, thousands
 
 Item = TypeVar("Item")
 
@@ -51,7 +51,7 @@ def with_lines(
         done += 1
         now = seconds()
         if done in due and (done == total or now - said >= SECONDS_BETWEEN_LINES):
-            _say(f"{label}: {done} of {counted(total or done, unit)}, {now - begun:.0f} s")
+            _say(f"{label}: {thousands(done)} of {counted(total or done, unit)}, {now - begun:.0f} s")
             said = now
     if total is None:
         _say(f"{label}: {counted(done, unit)}, {seconds() - begun:.0f} s")

@@ -88,7 +88,7 @@ def place(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def finished(place) -> Path:
     torch.set_num_threads(1)
-    compare(read_comparison(place / "two.yaml"), place / "out")
+    compare(read_comparison(place / "two.yaml"), place / "out", pipeline.run)
     return place / "out"
 
 
@@ -374,7 +374,7 @@ def test_an_arm_is_an_ordinary_run_that_can_be_resumed(finished):
 
 def test_what_is_done_is_not_done_again(place, copy):
     before = {path: path.stat().st_mtime_ns for path in copy.glob("*/seed-*/*.json*")}
-    compare(read_comparison(place / "two.yaml"), copy, resume=True)
+    compare(read_comparison(place / "two.yaml"), copy, pipeline.run, resume=True)
     assert before and before == {path: path.stat().st_mtime_ns for path in copy.glob("*/seed-*/*.json*")}
 
 
@@ -383,7 +383,7 @@ def test_a_plugin_that_changed_after_an_arm_was_done_is_warned_of_and_the_arm_st
     before, page = loud.read_text(), (copy / "other" / "seed-0" / "report.html").stat().st_mtime_ns
     try:
         loud.write_text(before + "# mended\n", encoding="utf-8")
-        compare(read_comparison(place / "two.yaml"), copy, resume=True)
+        compare(read_comparison(place / "two.yaml"), copy, pipeline.run, resume=True)
     finally:
         loud.write_text(before, encoding="utf-8")
     (message,) = [r.getMessage() for r in caplog.records if "changed since" in r.getMessage()]
@@ -399,8 +399,8 @@ def test_an_arm_may_be_added_and_an_arm_that_fails_costs_no_other(place, copy):
     comparison = replace(read_comparison(file), name="two", seeds=(0, 1))
     comparison = replace(comparison, arms=tuple(a for a in comparison.arms if a.name != "other"))
     with pytest.raises(ValueError, match="arm other is gone"):
-        compare(comparison, copy, resume=True)
-    done = compare(replace(read_comparison(file), name="two", seeds=(0, 1)), copy, resume=True)
+        compare(comparison, copy, pipeline.run, resume=True)
+    done = compare(replace(read_comparison(file), name="two", seeds=(0, 1)), copy, pipeline.run, resume=True)
     assert [failure.place for failure in done.failures] == ["broken/seed-0", "broken/seed-1"]
     assert "broken" in done.failures[0].reason and "no</i> value" in done.failures[0].log.read_text()
     assert [arm.name for arm in done.results.arms] == ["grpo", "other", "late"]
@@ -418,7 +418,7 @@ def test_runs_on_devices_give_the_same_numbers_and_one_that_fails_takes_only_tho
     bad = [Job("bad/seed-0", gone), Job("worse/seed-0", gone, None, "bad/seed-0")]
     runs = read_comparison(place / "two.yaml").runs()
     two_at_a_time = ["0", "0"]
-    found = run_jobs([*bad, *jobs(runs, "two")], copy, two_at_a_time)
+    found = run_jobs([*bad, *jobs(runs, "two")], copy, pipeline.run, two_at_a_time)
     failures = {failure.place: failure for failure in found}
     for arm in ("grpo", "other"):
         assert_same_numbers(finished / arm / "seed-0", copy / arm / "seed-0")
@@ -430,7 +430,7 @@ def test_runs_on_devices_give_the_same_numbers_and_one_that_fails_takes_only_tho
 def test_a_launcher_is_refused(place, tmp_path, monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(ValueError, match="start it without a launcher"):
-        run_jobs(jobs(read_comparison(place / "two.yaml").runs(), "two"), tmp_path)
+        run_jobs(jobs(read_comparison(place / "two.yaml").runs(), "two"), tmp_path, pipeline.run)
 
 
 def test_ctrl_c_saves_the_step_and_says_how_to_go_on(place, finished, tmp_path):
@@ -445,7 +445,7 @@ def test_ctrl_c_saves_the_step_and_says_how_to_go_on(place, finished, tmp_path):
     assert process.returncode == 130
     assert f"continue with: rlaudio compare {file} --out {out} --resume" in said
     assert not (out / "comparison.html").exists()
-    assert compare(read_comparison(file), out, resume=True).results.missing == ()
+    assert compare(read_comparison(file), out, pipeline.run, resume=True).results.missing == ()
     assert_same_numbers(finished / "grpo" / "seed-0", out / "grpo" / "seed-0")
 
 

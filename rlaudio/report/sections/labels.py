@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from rlaudio.runs.run import Json, RunData
-from rlaudio.utils.numbers import group_title
+from rlaudio.utils.number_format import group_title
 
 
 @dataclass(frozen=True)

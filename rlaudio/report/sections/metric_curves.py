@@ -11,7 +11,7 @@ from markupsafe import Markup
 from rlaudio.runs.metrics import describe
 from rlaudio.runs.run import RunData
 from rlaudio.utils.charts import Series, line_chart
-from rlaudio.utils.numbers import percent_mark, short_number
+from rlaudio.utils.number_format import percent_mark, short_number
 
 # Title of a chart and its metrics: names of the metric table, or globs over the names that a run logged.
 CHARTS: tuple[tuple[str, tuple[str, ...]], ...] = (

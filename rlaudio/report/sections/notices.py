@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from rlaudio.report.sections.accuracy_tables import AccuracyTable, Line
-from rlaudio.utils.numbers import percent, signed
+from rlaudio.utils.number_format import percent, signed
 
 MANY_UNPARSED = 0.1  # share of the answers; from there on an accuracy says little about what was heard
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rlaudio.runs.run import RunData
-from rlaudio.utils.numbers import NO_VALUE, TIMES, duration, short_number, thousands
+from rlaudio.utils.number_format import NO_VALUE, TIMES, duration, short_number, thousands
 
 
 @dataclass(frozen=True)

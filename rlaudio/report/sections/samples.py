@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from rlaudio.runs.run import Json, RunData
 from rlaudio.utils.charts import waveform
-from rlaudio.utils.numbers import short_number
+from rlaudio.utils.number_format import short_number
 
 
 @dataclass(frozen=True)
