@@ -73,7 +73,7 @@ def test_the_default_of_a_plugin_is_shown_by_its_name():
     (line,) = [
         text for text in rlaudio("show", "--fields").output.splitlines() if text.startswith("strategy")
     ]
-    assert line.endswith("[Strategy = plain]")
+    assert line.endswith("[StrategyPlugin = plain]")
 
 
 def test_a_mistake_in_a_recipe_is_one_message_and_exit_status_1():

@@ -213,7 +213,7 @@ def _mark_complete(job: Job, folder: Path) -> None:
 
 
 def _not_run(job: Job) -> Failure:
-    return Failure(job.place, f"not run: it begins with {job.after}, which failed")
+    return Failure(job.place, f"not run: it starts from {job.after}, which failed")
 
 
 def _reason(error: BaseException) -> str:

@@ -1,4 +1,4 @@
-"""A look at data before anything is trained on it: what is there, and which rows cannot be used."""
+"""Counts over the data before training, and the rows that cannot be used."""
 
 from __future__ import annotations
 
@@ -53,14 +53,14 @@ class Audit:
             return
         examples = "".join(f"\n  {row.id}: {row.reason}" for row in self.bad_rows[:_EXAMPLES])
         more = f"\n  and {len(self.bad_rows) - _EXAMPLES} more" if len(self.bad_rows) > _EXAMPLES else ""
-        raise ValueError(f"{name}: {self.problems()}; mend or remove these rows:{examples}{more}")
+        raise ValueError(f"{name}: {self.problems()}; fix or remove these rows:{examples}{more}")
 
     def problems(self) -> str:
-        """How many bad rows of each kind there are, in words."""
+        """How many bad rows of each kind there are, as text."""
         kinds = Counter(row.kind for row in self.bad_rows)
         by_kind = ", ".join(f"{count} x {kind}" for kind, count in kinds.most_common())
-        found = counted(len(self.bad_rows), "problem")
-        return f"{found} in {counted(self.questions, 'question')} ({by_kind})"
+        number = counted(len(self.bad_rows), "problem")
+        return f"{number} in {counted(self.questions, 'question')} ({by_kind})"
 
     def lines(self) -> list[str]:
         """The audit as a few lines of text."""
@@ -102,8 +102,8 @@ def audit(
         if first != index:
             reason = f"this id stands at rows {first + 1} and {index + 1}; expected different ids"
             bad_rows.append(BadRow(index, question.id, "duplicate id", reason))
-        found = [*_problems(question), clips[question.audio_path].problem]
-        bad_rows += [BadRow(index, question.id, *problem) for problem in found if problem]
+        problems = [*_problems(question), clips[question.audio_path].problem]
+        bad_rows += [BadRow(index, question.id, *problem) for problem in problems if problem]
     return Audit(
         questions=len(questions),
         clips=len(clips),
@@ -144,7 +144,7 @@ def _problems(question: Question) -> list[tuple[str, str]]:
         problems.append(("answer not among the choices", reason))
     if len(choices) < 2:
         problems.append(("too few choices", f"the choices are {choices}; expected at least two"))
-    # The reward ignores case, so choices that differ in nothing else are the same answer to it.
+    # The reward ignores case, so choices that differ only in case are the same answer.
     counts = Counter(choice.strip().lower() for choice in choices)
     twice = [choice for choice, count in counts.items() if count > 1]
     if twice:

@@ -1,6 +1,6 @@
-"""The page of a run: one self-contained HTML file, made only from the files of the run folder.
+"""The page of a run: one self-contained HTML file, made from the files of the run folder alone.
 
-It asks nothing of the network, runs no script, follows light and dark, and escapes whatever a model wrote.
+It loads nothing from the network, runs no script, follows light and dark mode, and escapes all inserted text.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from rlaudio.report.sections.accuracy_tables import CONTROLS, held_out
-from rlaudio.report.sections.labels import labelled
+from rlaudio.report.sections.labels import labelled_sets
 from rlaudio.report.sections.metric_curves import curves
 from rlaudio.report.sections.notices import notices
 from rlaudio.report.sections.provenance import facts, phases, versions
@@ -17,7 +17,7 @@ from rlaudio.runs.files import write_text
 from rlaudio.runs.run import read_run
 from rlaudio.utils.html import render
 
-COMPLETIONS = 10
+COMPLETIONS = 10  # groups shown, for recipes that do not say
 
 
 def write_report(run_folder: Path) -> Path:
@@ -36,7 +36,7 @@ def write_report(run_folder: Path) -> Path:
         controls=CONTROLS,
         held_out=sets,
         notices=notices(sets),
-        labelled=labelled(run),
+        labelled=labelled_sets(run),
         stages=curves(run),
         samples=samples(run, most),
         phases=phases(run),

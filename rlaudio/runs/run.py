@@ -1,17 +1,14 @@
-"""What the page shows, read back from the files of a run folder; a run need not be finished."""
+"""The files of a run folder, read back; the run need not be finished."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import yaml
 
-from rlaudio.runs.files import read_json, read_rows
-
-Json = dict[str, Any]
+from rlaudio.runs.files import Json, read_json, read_rows
 
 
 @dataclass(frozen=True)
@@ -46,7 +43,7 @@ class RunData:
 
     @property
     def missing(self) -> list[str]:
-        """What an unfinished run still lacks, in words; nothing once there is a summary."""
+        """What an unfinished run still lacks, as text; empty once there is a summary."""
         if self.summary:
             return []
         voters = (self.recipe.get("contribution") or {}).get("voters")
@@ -58,7 +55,7 @@ class RunData:
             "the evaluation after training": self.final,
             "the summary": self.summary,
         }
-        return [part for part, found in parts.items() if not found]
+        return [part for part, value in parts.items() if not value]
 
     def series(self, stage: str, metric: str) -> list[tuple[float, float | None]]:
         """(step, value) of one metric in one stage."""

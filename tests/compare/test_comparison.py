@@ -424,7 +424,7 @@ def test_runs_on_devices_give_the_same_numbers_and_one_that_fails_takes_only_tho
         assert_same_numbers(finished / arm / "seed-0", copy / arm / "seed-0")
     assert list(failures) == ["bad/seed-0", "worse/seed-0"]
     assert "gone" in failures["bad/seed-0"].reason and failures["bad/seed-0"].log.exists()
-    assert failures["worse/seed-0"].reason == "not run: it begins with bad/seed-0, which failed"
+    assert failures["worse/seed-0"].reason == "not run: it starts from bad/seed-0, which failed"
 
 
 def test_a_launcher_is_refused(place, tmp_path, monkeypatch):

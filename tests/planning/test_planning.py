@@ -26,7 +26,7 @@ from rlaudio.models.shared.branching import Branching, _in_two_passes
 from rlaudio.models.shared.sizes import describe
 from rlaudio.planning import flops, memory, seconds
 from rlaudio.planning.hardware import GPUS, find_hardware, probe_cpu
-from rlaudio.planning.memory import Running, Sharing
+from rlaudio.planning.memory import Sharding, UpdateShape
 from rlaudio.planning.plan import _STAND_INS, Assumptions, plan, savings
 from rlaudio.planning.tables import changes_table, lines, rows
 from rlaudio.planning.tokens import StepTokens
@@ -80,7 +80,7 @@ def tokens_of(family, budget=10_000):
 
 
 def pass_of(tokens, attention, clips=ROWS):
-    return flops.Pass(
+    return flops.ForwardPass(
         tokens=tokens.computed,
         pairs=tokens.pairs(attention),
         targets=tokens.targets,
@@ -258,7 +258,7 @@ def test_a_chunked_head_is_computed_again_and_a_narrow_support_costs_its_own_row
 
 
 def test_fused_attention_goes_backward_in_the_operations_that_torch_states_for_it():
-    size, given = size_of(), flops.Pass(tokens=60, pairs=60 * 60, targets=0, clips=0, frames=4)
+    size, given = size_of(), flops.ForwardPass(tokens=60, pairs=60 * 60, targets=0, clips=0, frames=4)
     whole = flops.update(size, given, 0, checkpointing=False, eager=False, head_twice=False)
     heads = (1, 4, 60, 32)
     stated = sdpa_flop_count(heads, heads, heads) + sdpa_backward_flop_count(heads, heads, heads, heads)
@@ -301,8 +301,8 @@ def test_optimizer_and_gradients_take_what_the_plain_strategy_holds(dtype, given
     )
     own = strategy._parameters
     masters = sum(master.nbytes for name, master in strategy._masters.items() if master is not own[name])
-    assert memory.optimizer_bytes(size, Sharing()) == averages + masters
-    one, several = (memory.gradient_bytes(size, Sharing(), micro_batches) for micro_batches in (1, 2))
+    assert memory.optimizer_bytes(size, Sharding()) == averages + masters
+    one, several = (memory.gradient_bytes(size, Sharding(), micro_batches) for micro_batches in (1, 2))
     half = size.trained_bytes if masters else 0
     assert (several.held, several.step) == (gradients, gradients)
     assert several.last == gradients + half
@@ -312,10 +312,10 @@ def test_optimizer_and_gradients_take_what_the_plain_strategy_holds(dtype, given
 def test_zero_shares_out_twelve_bytes_a_parameter_as_its_paper_says():
     """arXiv:1910.02054, figure 1: 12 bytes of state a parameter, over 64 devices 1.4 GB of 7.5 billion."""
     size = replace(size_of(dtype="bfloat16"), parts=(_part(7_500_000_000),))
-    assert memory.optimizer_bytes(size, Sharing()) == 90e9
-    one, two, three = (Sharing(stage=stage, devices=64) for stage in (1, 2, 3))
-    for sharing in (one, two, three):
-        assert memory.optimizer_bytes(size, sharing) == pytest.approx(1.406e9, rel=1e-3)
+    assert memory.optimizer_bytes(size, Sharding()) == 90e9
+    one, two, three = (Sharding(stage=stage, devices=64) for stage in (1, 2, 3))
+    for sharding in (one, two, three):
+        assert memory.optimizer_bytes(size, sharding) == pytest.approx(1.406e9, rel=1e-3)
     assert memory.gradient_bytes(size, one, 2).held == 4 * 7.5e9  # whole, in float32
     bucket = 1e9 + 2e9  # in bfloat16, and in float32 while it is summed
     assert memory.gradient_bytes(size, two, 2).held == 4 * 7.5e9 / 64 + bucket
@@ -333,7 +333,7 @@ def test_a_reference_is_a_copy_of_what_trains():
     copied = [p for p in family.frozen_copy().model.parameters() if p.data_ptr() not in own]
     found = memory.persistent_rows(
         size_of(lora_rank=4, dtype="bfloat16"),
-        Sharing(),
+        Sharding(),
         stages={"RL update": True},
         reserved=0,
         audio_cache_mb=0,
@@ -413,14 +413,14 @@ def test_peak_memory_of_an_update_is_the_expected_one_within_a_quarter(given, bu
     learner.step(rows_of(family), 0)  # makes the optimizer's state
     step_rows = rows_of(family)
     measured = peak_of(lambda: learner.step(step_rows, 1))
-    running = Running(
+    update = UpdateShape(
         tokens=tokens_of(family, budget),
         head_rows=1024,
         chunk=chunk,
         checkpointing=checkpointing,
         attention="eager" if "attention" in given else "cpu",
     )
-    found = memory.totals(memory.update_rows(size, Sharing(on_gpu=False), running, "update", "end"))
+    found = memory.totals(memory.update_rows(size, Sharding(on_gpu=False), update, "update", "end"))
     assert max(found.values()) == pytest.approx(measured, rel=0.25)
 
 
@@ -430,16 +430,16 @@ def test_peak_memory_of_an_update_is_the_expected_one_within_a_quarter(given, bu
 def test_time_by_hand():
     device = replace(GPUS["h100"], flops={"float32": 1e12}, bandwidth=1e9, interconnect=1e8, host_link=1e7)
     size = size_of()
-    work = flops.Work(layers=4e11)
-    assert seconds.computing("x", work, device, "float32", 0.4).seconds == 1.0
+    work = flops.Flops(layers=4e11)
+    assert seconds.compute_phase("x", work, device, "float32", 0.4).seconds == 1.0
     trained = size.trained
-    step = seconds.stepping(size, Sharing(), device, updates=2)
+    step = seconds.optimizer_phase(size, Sharding(), device, updates=2)
     assert step.seconds == pytest.approx(2 * 32 * trained / 1e9)
-    plain = seconds.exchanging(size, Sharing(devices=4), device, updates=1, micro_batches=3)
-    two = seconds.exchanging(size, Sharing(stage=2, devices=4), device, updates=1, micro_batches=3)
+    plain = seconds.exchange_phase(size, Sharding(devices=4), device, updates=1, micro_batches=3)
+    two = seconds.exchange_phase(size, Sharding(stage=2, devices=4), device, updates=1, micro_batches=3)
     assert plain.seconds == pytest.approx(0.75 * 8 * trained / 1e8)
     assert two.seconds == pytest.approx(0.75 * (3 + 1) * 4 * trained / 1e8)
-    assert seconds.exchanging(size, Sharing(), device, updates=1, micro_batches=3) is None
+    assert seconds.exchange_phase(size, Sharding(), device, updates=1, micro_batches=3) is None
 
 
 def test_short_decoding_steps_are_bound_by_reading_the_weights():
