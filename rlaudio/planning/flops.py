@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rlaudio.models.shared.sizes import Decoder, ModelSize, Tower
+from rlaudio.models.shared.sizes import AudioTower, Decoder, ModelSize
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,7 +137,7 @@ class _Clip:
 
 
 def _tower(model: ModelSize, frames: int) -> _Clip:
-    t: Tower = model.tower
+    t: AudioTower = model.tower
     chunks = t.positions(frames)
     positions = sum(chunks)
     widest = min(frames, t.chunk_frames)  # the convolutions pad all chunks to the widest

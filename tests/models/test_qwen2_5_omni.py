@@ -10,7 +10,8 @@ import torch
 from safetensors.torch import load_file
 
 from rlaudio.models.family import resolve_model_path
-from rlaudio.models.qwen2_5_omni import Qwen2_5Omni, audio_tokens
+from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
+from rlaudio.models.qwen2_5_omni.prompts import audio_tokens
 from rlaudio.models.shared.checkpoint_files import in_own_memory
 from rlaudio.training.packing import Branch, PackedRow, pack
 from rlaudio.training.policy import token_logprobs

@@ -20,8 +20,9 @@ from rlaudio.algorithms.grpo import GRPO
 from rlaudio.cli import main
 from rlaudio.config.plugins import bind
 from rlaudio.config.recipe import load_recipe
-from rlaudio.models import qwen2_5_omni
-from rlaudio.models.qwen2_5_omni import Qwen2_5Omni, audio_tokens
+from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
+from rlaudio.models.qwen2_5_omni.prompts import audio_tokens
+from rlaudio.models.shared import branching_attention
 from rlaudio.models.shared.branching import Branching, _in_two_passes
 from rlaudio.models.shared.sizes import describe
 from rlaudio.planning import flops, memory, seconds
@@ -322,9 +323,9 @@ def test_zero_shares_out_twelve_bytes_a_parameter_as_its_paper_says():
 
 
 def _part(parameters):
-    from rlaudio.models.shared.sizes import Part
+    from rlaudio.models.shared.sizes import ModelPart
 
-    return Part("language model", parameters, True, 2)
+    return ModelPart("language model", parameters, True, 2)
 
 
 def test_a_reference_is_a_copy_of_what_trains():
@@ -374,7 +375,7 @@ def kept_for_backward(family, compute):
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_activations_are_what_autograd_keeps(dtype, attention, checkpointing, monkeypatch):
     if attention == "gpu":  # the form that devices other than a CPU take computes on one as well
-        monkeypatch.setattr(qwen2_5_omni, "attend", _in_two_passes)
+        monkeypatch.setattr(branching_attention, "attend", _in_two_passes)
     how = {"dtype": dtype, "gradient_checkpointing": checkpointing}
     family = loaded(attention="eager" if attention == "eager" else "sdpa", **how)
     size, tokens, batch = size_of(**how), tokens_of(family), pack(rows_of(family))

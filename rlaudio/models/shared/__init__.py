@@ -1,1 +1,1 @@
-"""What model families share: branching attention, adapters, caches, checkpoint files, sizes."""
+"""Code that model families share: branching attention, adapters, caches, checkpoint files, sizes."""
