@@ -1,4 +1,4 @@
-"""The models that a recipe builds before anything else: its base and its voters."""
+"""The models that a recipe trains from scratch before the run: its base and its voters."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from rlaudio.config.schema import PretrainSection
 from rlaudio.utils.randomness import generator
 from rlaudio.worlds.corpus import Example
 from rlaudio.worlds.pretraining.blank_model import Size, train_tokenizer
-from rlaudio.worlds.pretraining.build import show_progress, train_from_nothing
+from rlaudio.worlds.pretraining.build import show_progress, train_from_scratch
 from rlaudio.worlds.pretraining.training import Schedule
 
 Role = Literal["base", "voter"]
@@ -28,21 +28,21 @@ Role = Literal["base", "voter"]
 def with_built_models(recipe: Recipe, folder: Path) -> Recipe:
     """The recipe with the models of its `pretrain` section, built below `folder`, as policy and voters.
 
-    Each model takes one process and one thread; models that are there already are taken as they are. A
-    recipe without that section comes back unchanged. Raises ValueError where it names no examples.
+    Each model takes one process and one thread; models that exist already are used unchanged. A recipe
+    without that section is returned unchanged. Raises ValueError where it names no examples.
     """
     if recipe.pretrain is None:
         return recipe
     if recipe.data.pretrain is None:
         raise ValueError(
-            "the recipe has a pretrain section but no data.pretrain; name what models are taught"
+            "the recipe has a pretrain section but no data.pretrain; name the examples for the models"
         )
     roles: dict[str, Role] = {"base": "base"}
     roles |= {f"voter_{number}": "voter" for number in range(1, recipe.pretrain.voters + 1)}
     missing = [name for name in roles if not (folder / name).is_dir()]
     if missing:
         folder.mkdir(parents=True, exist_ok=True)
-        next(iter(recipe.data.pretrain("base")))  # what is made once is made here, not in two processes
+        next(iter(recipe.data.pretrain("base")))  # generates the data here once, not in several processes
         context = multiprocessing.get_context("spawn")
         processes = min(len(missing), os.cpu_count() or 1)
         with ProcessPoolExecutor(processes, mp_context=context, initializer=show_progress) as pool:
@@ -69,7 +69,7 @@ def _build(recipe_yaml: str, folder: Path, name: str, role: Role) -> None:
     seed = int(generator(recipe.seed, "pretrain", name).integers(2**31))
     building = folder / f".building-{name}"
     tokenizer = train_tokenizer(_texts(examples), section.vocabulary)
-    train_from_nothing(building, tokenizer, size, [(examples, schedule)], seed=seed, label=name)
+    train_from_scratch(building, tokenizer, size, [(examples, schedule)], seed=seed, label=name)
     building.rename(folder / name)
 
 
@@ -78,7 +78,7 @@ def _schedule(section: PretrainSection, steps: int) -> Schedule:
 
 
 def _texts(examples: list[Example]) -> Iterator[str]:
-    """Everything that examples say: what a tokenizer is trained on."""
+    """All texts of the examples, which the tokenizer is trained on."""
     for example in examples:
         yield example.system
         for exchange in example.exchanges:
