@@ -1,4 +1,4 @@
-"""The command line. Every command reads its arguments, calls one function of the library, prints.
+"""The command line. Every command reads its arguments, calls one function of the library and prints.
 
 Heavy libraries are imported by the commands that need them: `show` and `list` answer at once.
 """
@@ -26,12 +26,12 @@ from rlaudio.utils import launcher
 from rlaudio.utils.number_format import counted
 from rlaudio.utils.peak_memory import keep_freed_memory
 
-_USER_ERRORS = (ValueError, OSError, ImportError, FloatingPointError)  # whatever else is raised is a bug
+_USER_ERRORS = (ValueError, OSError, ImportError, FloatingPointError)  # any other exception is a bug
 _INTERRUPTED = 130  # the shell's exit status for Ctrl-C
 
 
 class _Commands(click.Group):
-    """Commands whose errors about the user's input are one message; `--debug` shows where they arose."""
+    """Commands whose errors about the user's input are one message; `--debug` shows the traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -51,7 +51,7 @@ def main(debug: bool, local_rank: int | None) -> None:
     """Post-training of large audio language models where listening matters."""
     keep_freed_memory()
     logging.basicConfig(format="%(message)s", stream=sys.stderr, level=logging.WARNING)
-    quiet = logging.ERROR if launcher.rank() else logging.INFO  # several processes would say the same
+    quiet = logging.ERROR if launcher.rank() else logging.INFO  # of several processes one logs
     logging.getLogger("rlaudio").setLevel(logging.DEBUG if debug else quiet)
 
 
@@ -110,7 +110,7 @@ def run(
         _say(f"interrupted; what is done is kept; continue with: {again}", err=True)
         raise SystemExit(_INTERRUPTED) from None
     except (EngineDied, CanaryError) as stop:
-        raise type(stop)(f"{stop}; mend the cause and continue with: {again}") from stop
+        raise type(stop)(f"{stop}; fix the cause and continue with: {again}") from stop
     except (BrokenTraining, PeerFailed) as error:
         if launcher.rank() == 0:
             raise
@@ -180,7 +180,7 @@ def show(recipe: str | None, overrides: Sequence[str], fields: bool) -> None:
 @_overrides
 @click.option("--decode", is_flag=True, help="Decode every clip, which finds damaged audio.")
 def check(recipe: str, overrides: Sequence[str], decode: bool) -> None:
-    """Check all of RECIPE that can be known before training: plug-ins, models, data, leakage."""
+    """Check RECIPE without training: plug-ins, models, data, leakage."""
     from rlaudio.check import check
 
     _quiet_transformers()
@@ -239,7 +239,7 @@ def label(
     out: Path | None,
     overrides: Sequence[str],
 ) -> None:
-    """Measure the audio contribution of DATA: voters answer without audio; what they know is weak."""
+    """Measure the audio contribution of DATA: questions that voters answer without audio are weak."""
     _check_voters(threshold, voters, overrides)
     pipeline = _pipeline()
 
@@ -308,22 +308,22 @@ def doctor(quick: bool) -> None:
 @click.option("--json", "json_file", type=_path(dir_okay=False), help="Write all that is found to this file.")
 @_overrides
 def replay(step: Path, json_file: Path | None, overrides: Sequence[str]) -> None:
-    """Compute a step again that stopped a run with NaN or infinity: what is wrong, and where it began.
+    """Repeat a step that stopped a run with NaN or infinity: which values are wrong, and where from.
 
-    Overrides try the step under another recipe; advantages stay as they were kept. Exit status 1 if it is
-    still broken.
+    Overrides repeat it under another recipe; advantages are those of the run. Exit status 1 if it is still
+    broken.
     """
     _quiet_transformers()
     from rlaudio.training.debug.replay import replay
 
-    kept, found = replay(step, overrides)
+    kept, inspection = replay(step, overrides)
     click.echo(kept.where)
-    for line in found.lines():
+    for line in inspection.lines():
         click.echo(line)
     if json_file is not None:
-        json_file.write_text(json.dumps(found.to_dict(), indent=2, ensure_ascii=False), encoding="utf-8")
+        json_file.write_text(json.dumps(inspection.to_dict(), indent=2, ensure_ascii=False), encoding="utf-8")
         click.echo(f"all of it in {json_file}")
-    raise SystemExit(0 if found.fine else 1)
+    raise SystemExit(0 if inspection.fine else 1)
 
 
 @main.group()
@@ -366,13 +366,13 @@ def list_() -> None:
 
 
 def _say(text: object, *, err: bool = False) -> None:
-    """Print it once, however many processes the run has."""
+    """Print in the first process only."""
     if launcher.rank() == 0:
         click.echo(text, err=err)
 
 
 def _pipeline() -> ModuleType:
-    """The pipeline, imported late."""
+    """The pipeline, imported when a command needs it."""
     _quiet_transformers()
     from rlaudio import pipeline
 
@@ -380,7 +380,7 @@ def _pipeline() -> ModuleType:
 
 
 def _quiet_transformers() -> None:
-    """Leave out transformers' own bars, and its warnings about parts of Qwen2.5-Omni that are not used."""
+    """Turn off transformers' progress bars, and its warnings about unused parts of Qwen2.5-Omni."""
     from transformers.utils import logging as transformers_logging
 
     transformers_logging.disable_progress_bar()
@@ -388,7 +388,7 @@ def _quiet_transformers() -> None:
 
 
 def _check_voters(threshold: int | None, voters: Sequence[str], overrides: Sequence[str]) -> None:
-    """Refuse voters that cannot vote in the words of the command line; an override speaks for itself."""
+    """Refuse voters that cannot vote, with a message about the command line's options."""
     twice = [voter for number, voter in enumerate(voters) if voter in voters[:number]]
     if twice:
         raise click.UsageError(
@@ -406,7 +406,7 @@ def _check_voters(threshold: int | None, voters: Sequence[str], overrides: Seque
 def _bare_recipe(
     model: str, *, overrides: Sequence[str], train: Path | None = None, evaluate: Path | None = None
 ) -> Recipe:
-    """The recipe for work that trains nothing, on a model and a file of questions."""
+    """The recipe of commands that do not train, for a model and a file of questions."""
     data = str(train or evaluate)
     given = [f"model.path={json.dumps(model)}", f"data.train.path={json.dumps(data)}"]
     if evaluate is not None:

@@ -272,7 +272,7 @@ def _stem(use: Any) -> str:
 
 
 def _default_budget(baseline: Recipe, origin: Origin) -> list[Layer]:
-    """The baseline's planned completions as a limit for all arms, unless it has one or its steps are unknown."""
+    """The baseline's planned completions as a limit for all arms, unless it has a limit or no known steps."""
     training, steps = baseline.training, baseline.curriculum.options.get("rl_steps")
     if training.max_rollouts or training.max_tokens or not isinstance(steps, int):
         return []

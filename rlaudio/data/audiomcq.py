@@ -1,6 +1,6 @@
 """Questions from files in the format of AudioMCQ, its StrongAC subset and DCASE 2026 Task 5; and back again.
 
-Fields: arXiv:2509.21060 and the data cards. Every file that rlaudio writes (the synthetic world, questions
+Fields: arXiv:2509.21060 and the data cards. Every file that rlaudio writes (the embedded world, questions
 about recordings) is in this format too, so that all data is read by this file.
 """
 
