@@ -228,9 +228,9 @@ def test_operations_of_an_update_are_those_that_torch_counts(given, tolerance):
     if not size.audio_trains:
         family.embed(batch.token_ids, batch.prompts)  # encodes the clips once
     with FlopCounterMode(display=False) as counter:
-        found = token_logprobs(family, batch)
+        scored = token_logprobs(family, batch)
         forward = counter.get_total_flops()
-        found.logprobs.sum().backward()
+        scored.logprobs.sum().backward()
     vocabulary = size.decoder.vocabulary
     clips = ROWS if size.audio_trains else 0
     expected = flops.forward(size, pass_of(tokens, "eager", clips), vocabulary)
@@ -300,26 +300,28 @@ def test_optimizer_and_gradients_take_what_the_plain_strategy_holds(dtype, given
         for state in strategy.optimizer.state.values()
         for name in ("exp_avg", "exp_avg_sq")
     )
-    own = strategy._parameters
-    masters = sum(master.nbytes for name, master in strategy._masters.items() if master is not own[name])
+    parameters = strategy._parameters
+    masters = sum(
+        master.nbytes for name, master in strategy._masters.items() if master is not parameters[name]
+    )
     assert memory.optimizer_bytes(size, Sharding()) == averages + masters
-    one, several = (memory.gradient_bytes(size, Sharding(), micro_batches) for micro_batches in (1, 2))
+    single, several = (memory.gradient_bytes(size, Sharding(), micro_batches) for micro_batches in (1, 2))
     half = size.trained_bytes if masters else 0
     assert (several.held, several.step) == (gradients, gradients)
     assert several.last == gradients + half
-    assert (one.held, one.last) == (0, half or gradients)
+    assert (single.held, single.last) == (0, half or gradients)
 
 
 def test_zero_shares_out_twelve_bytes_a_parameter_as_its_paper_says():
     """arXiv:1910.02054, figure 1: 12 bytes of state a parameter, over 64 devices 1.4 GB of 7.5 billion."""
     size = replace(size_of(dtype="bfloat16"), parts=(_part(7_500_000_000),))
     assert memory.optimizer_bytes(size, Sharding()) == 90e9
-    one, two, three = (Sharding(stage=stage, devices=64) for stage in (1, 2, 3))
-    for sharding in (one, two, three):
+    first, second, third = (Sharding(stage=stage, devices=64) for stage in (1, 2, 3))
+    for sharding in (first, second, third):
         assert memory.optimizer_bytes(size, sharding) == pytest.approx(1.406e9, rel=1e-3)
-    assert memory.gradient_bytes(size, one, 2).held == 4 * 7.5e9  # whole, in float32
+    assert memory.gradient_bytes(size, first, 2).held == 4 * 7.5e9  # whole, in float32
     bucket = 1e9 + 2e9  # in bfloat16, and in float32 while it is summed
-    assert memory.gradient_bytes(size, two, 2).held == 4 * 7.5e9 / 64 + bucket
+    assert memory.gradient_bytes(size, second, 2).held == 4 * 7.5e9 / 64 + bucket
 
 
 def _part(parameters):
@@ -330,16 +332,16 @@ def _part(parameters):
 
 def test_a_reference_is_a_copy_of_what_trains():
     family = loaded(lora_rank=4, dtype="bfloat16")
-    own = {p.data_ptr() for p in family.model.parameters()}
-    copied = [p for p in family.frozen_copy().model.parameters() if p.data_ptr() not in own]
-    found = memory.persistent_rows(
+    addresses = {p.data_ptr() for p in family.model.parameters()}
+    copied = [p for p in family.frozen_copy().model.parameters() if p.data_ptr() not in addresses]
+    table = memory.persistent_rows(
         size_of(lora_rank=4, dtype="bfloat16"),
         Sharding(),
         stages={"RL update": True},
         reserved=0,
         audio_cache_mb=0,
     )
-    reference = next(row for row in found if row.name.startswith("reference"))
+    reference = next(row for row in table if row.name.startswith("reference"))
     assert reference.phases["RL update"] == sum(p.nbytes for p in copied)
 
 
@@ -421,8 +423,8 @@ def test_peak_memory_of_an_update_is_the_expected_one_within_a_quarter(given, bu
         checkpointing=checkpointing,
         attention="eager" if "attention" in given else "cpu",
     )
-    found = memory.totals(memory.update_rows(size, Sharding(on_gpu=False), update, "update", "end"))
-    assert max(found.values()) == pytest.approx(measured, rel=0.25)
+    planned = memory.totals(memory.update_rows(size, Sharding(on_gpu=False), update, "update", "end"))
+    assert max(planned.values()) == pytest.approx(measured, rel=0.25)
 
 
 # --- time ----------------------------------------------------------------------------------------
@@ -452,10 +454,10 @@ def test_short_decoding_steps_are_bound_by_reading_the_weights():
 
 
 def test_a_cpu_is_measured():
-    found = probe_cpu("float32", threads=1)
-    assert found.flops["float32"] > 1e8
-    assert found.bandwidth > 1e7
-    assert found.measured
+    cpu = probe_cpu("float32", threads=1)
+    assert cpu.flops["float32"] > 1e8
+    assert cpu.bandwidth > 1e7
+    assert cpu.measured
 
 
 # --- plans ---------------------------------------------------------------------------------------
@@ -490,7 +492,7 @@ def test_phases_are_those_that_the_algorithm_asks_for():
 
 def test_inner_epochs_multiply_the_update_alone():
     once, twice = planned_tiny(), planned_tiny("training.epochs=2")
-    work = [{p.name: p.flops for p in found.stages[1].phases} for found in (once, twice)]
+    work = [{p.name: p.flops for p in planned.stages[1].phases} for planned in (once, twice)]
     assert work[1]["update: forward and backward"] == 2 * work[0]["update: forward and backward"]
     assert work[1]["reference"] == work[0]["reference"]
 
@@ -505,8 +507,8 @@ def test_the_paper_s_recipe_needs_more_than_eight_plain_h100_and_fits_with_zero_
     recipe = load_recipe(SEVEN_B, ["strategy={use: plain}"])
     plain = plan(recipe, GPUS["h100"], Assumptions(devices=8))
     assert not plain.fits
-    found = dict(savings([], lambda given: load_recipe(SEVEN_B, ["strategy={use: plain}", *given]), plain))
-    zero = found[("strategy={use: zero, stage: 2}",)]
+    changes = dict(savings([], lambda given: load_recipe(SEVEN_B, ["strategy={use: plain}", *given]), plain))
+    zero = changes[("strategy={use: zero, stage: 2}",)]
     assert zero.fits
     saved = 12 * plain.model.trained * 7 / 8
     before, after = (
@@ -514,7 +516,7 @@ def test_the_paper_s_recipe_needs_more_than_eight_plain_h100_and_fits_with_zero_
         for p in (plain, zero)
     )
     assert before - after == pytest.approx(saved)
-    text = changes_table(found.items())
+    text = changes_table(changes.items())
     assert '-o "strategy={use: zero, stage: 2}"\n' in text
     assert "stage: 2} -o" not in text  # what fits needs nothing further
 
