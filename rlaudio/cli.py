@@ -76,7 +76,7 @@ _path = functools.partial(click.Path, path_type=Path)
 @click.option(
     "--until",
     type=click.Choice(get_args(StopAfter)),
-    help="Stop after the labels, the evaluation of the base, or SFT; --resume goes on from there.",
+    help="Stop after the labels, the evaluation of the base, or SFT; --resume continues from there.",
 )
 def run(
     recipe: str, overrides: Sequence[str], out: Path | None, resume: bool, until: StopAfter | None

@@ -144,12 +144,12 @@ def _check(file: ComparisonFile, layer: Layer) -> None:
             refuse(("grid", key), f"grid.{key} has no values; name at least one")
     twice = sorted({seed for seed in file.seeds if file.seeds.count(seed) > 1})
     if twice:
-        refuse(("seeds",), f"seed {twice[0]} stands twice; the same run twice gives the same numbers")
+        refuse(("seeds",), f"seed {twice[0]} is given twice; the same run twice gives the same numbers")
     places: dict[tuple[str, ...], Mapping[str, Any]] = {("set",): file.set, ("grid",): file.grid}
     places |= {("arms", name): values or {} for name, values in file.arms.items()}
     for place, values in places.items():
         for key in set(_REFUSED) & set(values):
-            refuse((*place, key), f"{key} cannot stand here; {_REFUSED[key]}")
+            refuse((*place, key), f"{key} is not allowed here; {_REFUSED[key]}")
 
 
 def _refuse_overrides(overrides: Sequence[str]) -> None:

@@ -153,9 +153,7 @@ def _parse(text: str, where: str, folder: Path, *, lines: bool) -> Layer:
                 if not isinstance(key, str):
                     raise ValueError(f"{place(key_node.start_mark)}: a key must be a word, found {key}")
                 if key in values:
-                    raise ValueError(
-                        f"{place(key_node.start_mark)}: {_dotted((*keys, key))} stands here twice"
-                    )
+                    raise ValueError(f"{place(key_node.start_mark)}: {_dotted((*keys, key))} is given twice")
                 origins[(*keys, key)] = Origin(place(key_node.start_mark), folder)
                 values[key] = build((*keys, key), value_node)
             return values

@@ -156,7 +156,7 @@ def _changes(row: int) -> tuple[tuple[str, ...], ...]:
 
 
 class _Planner:
-    """One recipe's plan; what is asked for in several places is found once."""
+    """Computes the plan of one recipe; values that several parts need are computed once."""
 
     def __init__(self, recipe: Recipe, hardware: Hardware, assumed: Assumptions):
         self.recipe = recipe

@@ -216,7 +216,7 @@ def test_a_file_that_names_a_budget_gets_no_other(write):
             r":2: algorithm\.cliip: .*did you mean 'clip'\?.*\(arm a\)",
         ),
         ("base: tiny_weak_to_strong\narms: {a: 3}", r":2: arms\.a: .*valid dictionary; found 3"),
-        ("base: tiny_weak_to_strong\narms:\n  a: {}\n  a: {}", r":4: arms\.a stands here twice"),
+        ("base: tiny_weak_to_strong\narms:\n  a: {}\n  a: {}", r":4: arms\.a is given twice"),
         ("base: tiny_weak_to_strong\narms: {a: {}, A: {}}", r"arms 'a' and 'A' would share a folder"),
         ("base: tiny_weak_to_strong\narms: {a/b: {}}", r"arm 'a/b' cannot be the name of a folder"),
         ("base: tiny_weak_to_strong\narms: {shared: {}}", r"arm 'shared' cannot be the name"),
@@ -224,7 +224,7 @@ def test_a_file_that_names_a_budget_gets_no_other(write):
             "base: tiny_weak_to_strong\narms: {a: {}, b: {algorithm: grpo}}",
             r"arms 'a' and 'b' come to the same",
         ),
-        ("base: tiny_weak_to_strong\nseeds: [0, 1, 0]\narms: {a: }", r":2: seed 0 stands twice"),
+        ("base: tiny_weak_to_strong\nseeds: [0, 1, 0]\narms: {a: }", r":2: seed 0 is given twice"),
         ("base: tiny_weak_to_strong\nseeds: []\narms: {a: }", r":2: seeds: .*at least 1 item"),
         (
             "base: tiny_weak_to_strong\nseeds: [-1]\narms: {a: }",
@@ -234,9 +234,12 @@ def test_a_file_that_names_a_budget_gets_no_other(write):
             "base: tiny_weak_to_strong\nbaseline: gpro\narms: {grpo: }",
             r":2: baseline: unknown arm 'gpro'; did you mean 'grpo'\?",
         ),
-        ("base: tiny_weak_to_strong\narms: {a: {seed: 4}}", r":2: seed cannot stand here; list seeds under"),
-        ("base: tiny_weak_to_strong\ngrid: {seed: [4]}", r":2: seed cannot stand here; list seeds under"),
-        ("base: tiny_weak_to_strong\nset: {extends: x}\narms: {a: }", r":2: extends cannot stand here"),
+        (
+            "base: tiny_weak_to_strong\narms: {a: {seed: 4}}",
+            r":2: seed is not allowed here; list seeds under",
+        ),
+        ("base: tiny_weak_to_strong\ngrid: {seed: [4]}", r":2: seed is not allowed here; list seeds under"),
+        ("base: tiny_weak_to_strong\nset: {extends: x}\narms: {a: }", r":2: extends is not allowed here"),
         ("base: tiny_weak_to_strong\ngrid: {optimizer.lr: []}", r":2: grid\.optimizer\.lr has no values"),
     ],
 )
@@ -412,16 +415,19 @@ def test_an_arm_may_be_added_and_an_arm_that_fails_costs_no_other(place, copy):
 def test_runs_on_devices_give_the_same_numbers_and_one_that_fails_takes_only_those_after_it_along(
     place, finished, copy
 ):
-    for arm in ("grpo", "other"):
-        shutil.rmtree(copy / arm / "seed-0")
+    todo = jobs(read_comparison(place / "two.yaml").runs(), "two")
+    shared = next(job.after for job in todo if job.place == "grpo/seed-0")
+    for folder in ("grpo/seed-0", "other/seed-0", shared):
+        shutil.rmtree(copy / folder)
     gone = load_recipe(place / "base.yaml", ["model.path=./gone"])
     bad = [Job("bad/seed-0", gone), Job("worse/seed-0", gone, None, "bad/seed-0")]
-    runs = read_comparison(place / "two.yaml").runs()
     two_at_a_time = ["0", "0"]
-    failed = run_jobs([*bad, *jobs(runs, "two")], copy, pipeline.run, two_at_a_time)
+    failed = run_jobs([*bad, *todo], copy, pipeline.run, two_at_a_time)
     failures = {failure.place: failure for failure in failed}
     for arm in ("grpo", "other"):
         assert_same_numbers(finished / arm / "seed-0", copy / arm / "seed-0")
+    assert json.loads((copy / shared / "complete.json").read_text()) == {"until": "sft"}
+    assert not (copy / shared / "final").exists()
     assert list(failures) == ["bad/seed-0", "worse/seed-0"]
     assert "gone" in failures["bad/seed-0"].reason and failures["bad/seed-0"].log.exists()
     assert failures["worse/seed-0"].reason == "not run: it starts from bad/seed-0, which failed"

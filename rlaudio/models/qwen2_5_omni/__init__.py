@@ -159,7 +159,7 @@ class Qwen2_5Omni:
     ) -> torch.Tensor:
         """Last hidden states [B, T, d]; a mask [B, 1, T, S] is additive; a given cache is extended.
 
-        Without a mask every token attends to itself and to what stands before it; the cache is then empty.
+        Without a mask every token attends to itself and the tokens before it; the cache is then empty.
         """
         decoder = self.model.get_decoder()
         self._set_checkpointing(decoder, cache is None)
