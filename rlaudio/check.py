@@ -1,4 +1,4 @@
-"""Everything about a recipe that can be known without training: plug-ins, model folders, data, leakage."""
+"""Checks of a recipe that need no training: plug-ins, model folders, data, leakage."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rlaudio.training.build import check_stages_can_train
 
 
 def check(recipe: Recipe, *, decode: bool = False) -> Iterator[str]:
-    """Lines of a report as the checks go on; the first thing that would stop a run raises its own error.
+    """A line for each check, as it is made; what would stop a run raises the error that the run would raise.
 
     Plug-ins are imported, tokenizers and audio front ends of model and voters loaded, weights not. `decode`
     reads every clip whole instead of its header.
@@ -30,19 +30,19 @@ def check(recipe: Recipe, *, decode: bool = False) -> Iterator[str]:
 def _check_data(recipe: Recipe, decode: bool) -> Iterator[str]:
     sets = {"train": recipe.data.train(), **{name: data() for name, data in recipe.data.evaluate.items()}}
     for name, questions in sets.items():
-        found = audit(
+        result = audit(
             questions, max_seconds=recipe.audio.max_seconds, too_long=recipe.audio.too_long, decode=decode
         )
-        yield from (f"data {name}: {line}" for line in found.lines())
-        if found.usable:
+        yield from (f"data {name}: {line}" for line in result.lines())
+        if result.usable:
             continue
         if recipe.data.bad_rows == "refuse":
             raise ValueError(
-                f"data {name}: {found.problems()}; mend or remove these rows, listed above, or leave them "
+                f"data {name}: {result.problems()}; fix or remove these rows, listed above, or leave them "
                 "out with data.bad_rows=drop"
             )
-        yield f"data {name}: {found.problems()}; a run leaves these rows out"
-        sets[name] = found.without_bad_rows(questions)
+        yield f"data {name}: {result.problems()}; a run leaves these rows out"
+        sets[name] = result.without_bad_rows(questions)
     check_stages_can_train(recipe, sets["train"])
     yield "stages: scorers, rewards, algorithm and targets can be used"
     if recipe.data.clips_disjoint:

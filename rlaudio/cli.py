@@ -1,4 +1,4 @@
-"""The command line. Every command reads its arguments, calls one function of the library, prints.
+"""The command line. Every command reads its arguments, calls one function of the library and prints.
 
 Heavy libraries are imported by the commands that need them: `show` and `list` answer at once.
 """
@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, get_args
 
 import click
 
@@ -21,16 +21,17 @@ from rlaudio import __version__
 from rlaudio.config.plugins import KINDS, PACKAGE, available
 from rlaudio.config.recipe import Recipe, load_recipe, shipped_comparisons, shipped_recipes
 from rlaudio.config.schema import ContributionSection, field_table
+from rlaudio.runs.parts import StopAfter
 from rlaudio.utils import launcher
+from rlaudio.utils.number_format import counted
 from rlaudio.utils.peak_memory import keep_freed_memory
-from rlaudio.utils.text_table import counted
 
-_USER_ERRORS = (ValueError, OSError, ImportError, FloatingPointError)  # whatever else is raised is a bug
+_USER_ERRORS = (ValueError, OSError, ImportError, FloatingPointError)  # any other exception is a bug
 _INTERRUPTED = 130  # the shell's exit status for Ctrl-C
 
 
 class _Commands(click.Group):
-    """Commands whose errors about the user's input are one message; `--debug` shows where they arose."""
+    """Commands whose errors about the user's input are one message; `--debug` shows the traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -50,7 +51,7 @@ def main(debug: bool, local_rank: int | None) -> None:
     """Post-training of large audio language models where listening matters."""
     keep_freed_memory()
     logging.basicConfig(format="%(message)s", stream=sys.stderr, level=logging.WARNING)
-    quiet = logging.ERROR if launcher.rank() else logging.INFO  # several processes would say the same
+    quiet = logging.ERROR if launcher.rank() else logging.INFO  # of several processes one logs
     logging.getLogger("rlaudio").setLevel(logging.DEBUG if debug else quiet)
 
 
@@ -77,7 +78,14 @@ def _default(key: str) -> Any:
 @_overrides
 @click.option("--out", type=_path(file_okay=False), help="Folder of the run.  [default: runs/NAME]")
 @click.option("--resume", is_flag=True, help="Continue the run in that folder where it stopped.")
-def run(recipe: str, overrides: Sequence[str], out: Path | None, resume: bool) -> None:
+@click.option(
+    "--until",
+    type=click.Choice(get_args(StopAfter)),
+    help="Stop after the labels, the evaluation of the base, or SFT; --resume continues from there.",
+)
+def run(
+    recipe: str, overrides: Sequence[str], out: Path | None, resume: bool, until: StopAfter | None
+) -> None:
     """Run RECIPE from labels to report: a YAML file, or the name of one that ships.
 
     In several processes: torchrun --nproc_per_node 8 -m rlaudio run RECIPE, or
@@ -92,10 +100,12 @@ def run(recipe: str, overrides: Sequence[str], out: Path | None, resume: bool) -
     resolved = load_recipe(recipe, overrides)
     folder = out or Path("runs") / resolved.name
     again = shlex.join(["rlaudio", "run", f"{folder / 'recipe.yaml'}", "--out", f"{folder}", "--resume"])
+    if until:
+        again += f" --until {until}"
     if launcher.size() > 1:
         again += f" (by the launcher, in {launcher.size()} processes)"
     try:
-        _say(pipeline.run(resolved, folder, resume=resume))
+        _say(pipeline.run(resolved, folder, resume=resume, until=until))
         leave()
     except StopRequested as stop:
         _say(f"{stop}, all of it saved; continue with: {again}", err=True)
@@ -105,7 +115,7 @@ def run(recipe: str, overrides: Sequence[str], out: Path | None, resume: bool) -
         _say(f"interrupted; what is done is kept; continue with: {again}", err=True)
         raise SystemExit(_INTERRUPTED) from None
     except (EngineDied, CanaryError) as stop:
-        raise type(stop)(f"{stop}; mend the cause and continue with: {again}") from stop
+        raise type(stop)(f"{stop}; fix the cause and continue with: {again}") from stop
     except (BrokenTraining, PeerFailed) as error:
         if launcher.rank() == 0:
             raise
@@ -127,7 +137,7 @@ def compare(
     comparison: str, overrides: Sequence[str], out: Path | None, resume: bool, devices: str | None
 ) -> None:
     """Run every arm of COMPARISON with every seed and write one page about them."""
-    _quiet_transformers()
+    pipeline = _pipeline()
     from rlaudio.compare.compare import compare
     from rlaudio.compare.grid import read_comparison
     from rlaudio.compare.running import Interrupted
@@ -139,7 +149,7 @@ def compare(
     if not all(places):
         raise click.UsageError(f"--devices {devices} names an empty device; expected numbers: 0,1")
     try:
-        done = compare(resolved, folder, resume=resume, devices=places)
+        done = compare(resolved, folder, pipeline.run, resume=resume, devices=places)
     except (Interrupted, KeyboardInterrupt) as stop:
         same = " ".join(["rlaudio compare", comparison, *(f"-o '{text}'" for text in overrides)])
         again = f"{same} --out {folder} --resume{f' --devices {devices}' if devices else ''}"
@@ -175,7 +185,7 @@ def show(recipe: str | None, overrides: Sequence[str], fields: bool) -> None:
 @_overrides
 @click.option("--decode", is_flag=True, help="Decode every clip, which finds damaged audio.")
 def check(recipe: str, overrides: Sequence[str], decode: bool) -> None:
-    """Check all of RECIPE that can be known before training: plug-ins, models, data, leakage."""
+    """Check RECIPE without training: plug-ins, models, data, leakage."""
     from rlaudio.check import check
 
     _quiet_transformers()
@@ -239,7 +249,7 @@ def label(
     out: Path | None,
     overrides: Sequence[str],
 ) -> None:
-    """Measure the audio contribution of DATA: voters answer without audio; what they know is weak."""
+    """Measure the audio contribution of DATA: questions that voters answer without audio are weak."""
     _check_voters(threshold, voters, overrides)
     pipeline = _pipeline()
 
@@ -308,21 +318,21 @@ def doctor(quick: bool) -> None:
 @click.option("--json", "json_file", type=_path(dir_okay=False), help="Write all that is found to this file.")
 @_overrides
 def replay(step: Path, json_file: Path | None, overrides: Sequence[str]) -> None:
-    """Compute a step again that stopped a run with NaN or infinity: what is wrong, and where it began.
+    """Repeat a step that stopped a run with NaN or infinity: which values are wrong, and where from.
 
-    Overrides try the step under another recipe; advantages stay as they were kept. Exit status 1 if it is
-    still broken.
+    Overrides repeat it under another recipe; advantages are those of the run. Exit status 1 if it is still
+    broken.
     """
     pipeline = _pipeline()
 
-    kept, found = pipeline.replay_step(step, overrides)
+    kept, inspection = pipeline.replay_step(step, overrides)
     click.echo(kept.where)
-    for line in found.lines():
+    for line in inspection.lines():
         click.echo(line)
     if json_file is not None:
-        json_file.write_text(json.dumps(found.to_dict(), indent=2, ensure_ascii=False), encoding="utf-8")
+        json_file.write_text(json.dumps(inspection.to_dict(), indent=2, ensure_ascii=False), encoding="utf-8")
         click.echo(f"all of it in {json_file}")
-    raise SystemExit(0 if found.fine else 1)
+    raise SystemExit(0 if inspection.fine else 1)
 
 
 @main.group()
@@ -365,13 +375,13 @@ def list_() -> None:
 
 
 def _say(text: object, *, err: bool = False) -> None:
-    """Print it once, however many processes the run has."""
+    """Print in the first process only."""
     if launcher.rank() == 0:
         click.echo(text, err=err)
 
 
 def _pipeline() -> ModuleType:
-    """The pipeline, imported late."""
+    """The pipeline, imported when a command needs it."""
     _quiet_transformers()
     from rlaudio import pipeline
 
@@ -379,7 +389,7 @@ def _pipeline() -> ModuleType:
 
 
 def _quiet_transformers() -> None:
-    """Leave out transformers' own bars, and its warnings about parts of Qwen2.5-Omni that are not used."""
+    """Turn off transformers' progress bars, and its warnings about unused parts of Qwen2.5-Omni."""
     from transformers.utils import logging as transformers_logging
 
     transformers_logging.disable_progress_bar()
@@ -387,7 +397,7 @@ def _quiet_transformers() -> None:
 
 
 def _check_voters(threshold: int | None, voters: Sequence[str], overrides: Sequence[str]) -> None:
-    """Refuse voters that cannot vote in the words of the command line; an override speaks for itself."""
+    """Refuse voters that cannot vote, with a message about the command line's options."""
     twice = [voter for number, voter in enumerate(voters) if voter in voters[:number]]
     if twice:
         raise click.UsageError(
@@ -404,7 +414,7 @@ def _check_voters(threshold: int | None, voters: Sequence[str], overrides: Seque
 def _bare_recipe(
     model: str, *, overrides: Sequence[str], train: Path | None = None, evaluate: Path | None = None
 ) -> Recipe:
-    """The recipe for work that trains nothing, on a model and a file of questions."""
+    """The recipe of commands that do not train, for a model and a file of questions."""
     data = str(train or evaluate)
     given = [f"model.path={json.dumps(model)}", f"data.train.path={json.dumps(data)}"]
     if evaluate is not None:

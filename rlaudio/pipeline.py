@@ -13,7 +13,7 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
@@ -31,6 +31,7 @@ from rlaudio.report.page import write_report
 from rlaudio.rollout.reopened import open_engine
 from rlaudio.runs.files import read_json, read_rows, write_json, write_rows
 from rlaudio.runs.folder import RECIPE, FollowedFolder, RunFolder
+from rlaudio.runs.parts import StopAfter
 from rlaudio.runs.resuming import check_data, check_plugins, check_recipe, check_world
 from rlaudio.runs.summary import build_summary
 from rlaudio.scorers.trial import try_scorers
@@ -56,10 +57,6 @@ from rlaudio.utils.processes import ALONE, Processes, join
 from rlaudio.utils.randomness import generator
 
 logger = logging.getLogger(__name__)
-
-StopAfter = Literal[
-    "labels", "base", "sft"
-]  # how far a run may be taken: labels, base evaluation, all before RL
 
 
 def run(recipe: Recipe, out: Path, *, resume: bool = False, until: StopAfter | None = None) -> Path:

@@ -13,7 +13,8 @@ from bench_rows import Figure
 from bench_thinker import LARGE, learner, rows_of_noise, thinker
 from torch.utils.flop_counter import FlopCounterMode
 
-from rlaudio.models.qwen2_5_omni import Qwen2_5Omni, audio_tokens
+from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
+from rlaudio.models.qwen2_5_omni.prompts import audio_tokens
 from rlaudio.training.packing import PackedRow
 
 GROUPS, NEW_TOKENS = 4, 24

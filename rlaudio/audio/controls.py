@@ -1,4 +1,4 @@
-"""Audio that should not help: what a question is asked with to see whether its own audio mattered."""
+"""Control conditions: audio that should not help, to see whether a question's own clip mattered."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rlaudio.audio.reading import SAMPLE_RATE_HZ, clip_of
 from rlaudio.types import Clip, Question
 
 _SWAPS_TRIED = 64  # per question and round
-_PATIENCE = 3  # rounds without gain
+_ROUNDS_WITHOUT_GAIN = 3  # after which the swaps end
 
 
 @lru_cache(maxsize=4)  # a labelling asks every question with the same 30 s, and hashing them costs 4 ms
@@ -26,9 +26,9 @@ def silence(seconds: float) -> Clip:
 def mismatch(questions: Sequence[Question], seed: int) -> list[int]:
     """For every question the index of the one that lends it its clip, each question lending once.
 
-    The lender's clip is always another file, and its gold answer another text as far as the set allows
-    (looked for by random swaps). As a permutation it leaves the audio as a whole the same. Raises ValueError
-    where one clip belongs to more than half of the questions.
+    The lender's clip is always another file, and its gold answer another text as far as random swaps find
+    one. The result is a permutation, so the set's audio as a whole stays the same. Raises ValueError where
+    one clip belongs to more than half of the questions.
     """
     generator = np.random.default_rng(seed)
     clips = _numbered([" ".join(question.clip_names) for question in questions])
@@ -42,7 +42,7 @@ def _swap_equal_answers_away(
 ) -> list[int]:
     lender = list(lender)
     fewest, rounds_without_gain = len(lender) + 1, 0
-    while rounds_without_gain < _PATIENCE:
+    while rounds_without_gain < _ROUNDS_WITHOUT_GAIN:
         conflicts = [asker for asker, lent in enumerate(lender) if answers[asker] == answers[lent]]
         if not conflicts:
             break
@@ -50,13 +50,13 @@ def _swap_equal_answers_away(
         fewest = min(fewest, len(conflicts))
         for asker in conflicts:
             for other in generator.integers(len(lender), size=_SWAPS_TRIED).tolist():
-                own, others = lender[asker], lender[other]
-                if clips[asker] == clips[others] or clips[other] == clips[own]:
+                old, new = lender[asker], lender[other]
+                if clips[asker] == clips[new] or clips[other] == clips[old]:
                     continue
-                before = (answers[asker] == answers[own]) + (answers[other] == answers[others])
-                after = (answers[asker] == answers[others]) + (answers[other] == answers[own])
-                if after <= before:  # an even swap takes the conflict to where it may be solved
-                    lender[asker], lender[other] = others, own
+                before = (answers[asker] == answers[old]) + (answers[other] == answers[new])
+                after = (answers[asker] == answers[new]) + (answers[other] == answers[old])
+                if after <= before:  # an equal swap moves the conflict to a question that may solve it
+                    lender[asker], lender[other] = new, old
                 if after < before:
                     break
     return lender
@@ -67,10 +67,10 @@ def _numbered(texts: Sequence[str]) -> np.ndarray:
 
 
 def _borrow_across_clips(clips: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """A random permutation [questions] without any question on a place of its own clip.
+    """A random permutation [questions] that gives no question its own clip.
 
-    Questions stand sorted by clip, clips in random order; a shift by the most that share one clip takes every
-    question out of its own.
+    Questions are sorted by clip, clips in random order; a shift by the largest number of questions that share
+    a clip gives each question another clip.
     """
     if len(clips) == 0:
         return clips

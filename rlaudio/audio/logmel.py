@@ -1,8 +1,8 @@
 """Log-mel features, bit for bit those of the model's own extractor, without its padding to 300 seconds.
 
 The extractor is asked for the clip plus just enough zeros that every frame which contains audio is computed
-as it would be in the padded clip: frames beyond the audio take part in the extractor's maximum, and the
-clip's last frames must not see its own reflection.
+as it would be in the padded clip: frames beyond the audio enter the extractor's maximum, and the window of
+the clip's last frames must not reach the reflected samples at the end.
 """
 
 from __future__ import annotations
@@ -65,8 +65,8 @@ class LogMel:
             )
         hop = extractor.hop_length
         frames = math.ceil(count / hop)
-        frames_that_hear_the_end = math.ceil(extractor.n_fft / 2 / hop)
-        length = min(max(frames + frames_that_hear_the_end, LEAST_FRAMES) * hop, extractor.n_samples)
+        frames_that_reach_the_end = math.ceil(extractor.n_fft / 2 / hop)
+        length = min(max(frames + frames_that_reach_the_end, LEAST_FRAMES) * hop, extractor.n_samples)
         padded = np.zeros(length, dtype=np.float32)
         padded[:count] = clip.samples
         features = extractor(
@@ -80,7 +80,7 @@ class LogMel:
 
 
 def reference(feature_extractor: Any, clip: Clip) -> np.ndarray:
-    """Features `[mels, frames]` the slow way, as the processor of Qwen2.5-Omni asks for them; the oracle."""
+    """Features `[mels, frames]` padded to the full window, as Qwen2.5-Omni's processor does; the oracle."""
     output = feature_extractor(
         clip.samples,
         sampling_rate=clip.sample_rate_hz,
@@ -92,7 +92,7 @@ def reference(feature_extractor: Any, clip: Clip) -> np.ndarray:
 
 
 def measure(feature_extractor: Any, clip: Clip, *, repeats: int = 5) -> dict[str, float]:
-    """Best milliseconds for one clip by shortcut and by reference, taken in turns, and their ratio."""
+    """Fastest milliseconds for a clip by shortcut and by reference, run alternately, and their ratio."""
     shortcut = LogMel(feature_extractor)
     best = {"shortcut_ms": math.inf, "reference_ms": math.inf}
     for _ in range(repeats):

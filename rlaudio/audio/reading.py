@@ -27,7 +27,7 @@ def read_clip(
     """The first `max_seconds` of an audio file, averaged over its channels and resampled to 16 kHz.
 
     Never decodes more than the policy needs. A longer file comes back with `truncated=True`, or is an error
-    where `too_long` is "refuse". `origin` (say, the id of a question) opens the messages.
+    where `too_long` is "refuse". `origin` (such as the id of a question) is put first in messages.
 
     Raises FileNotFoundError for a missing file; ValueError for an empty, cut-off or non-audio file, one
     without samples or with NaN or infinity in them, and one that is too long to be accepted.
@@ -86,7 +86,7 @@ def clip_of(samples: np.ndarray, *, truncated: bool = False) -> Clip:
 
 
 def clip_seconds(path: Path | str) -> float:
-    """Seconds of audio in a file by its header alone; raises as `read_clip` does for what a header shows."""
+    """Seconds of audio in a file by its header alone. Raises as `read_clip`, where the header is wrong."""
     with _open(Path(path), str(path)) as file:
         if file.frames == 0:
             raise ValueError(_no_frames(str(path)))

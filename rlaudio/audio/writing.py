@@ -1,4 +1,4 @@
-"""Clips that rlaudio makes itself, written as plain wav files."""
+"""Generated clips, written as wav files."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from rlaudio.audio.reading import SAMPLE_RATE_HZ
 
 
 def write_wav(path: Path, samples: np.ndarray) -> None:
-    """Write mono 16 kHz samples `[samples]` in [-1, 1] as 16-bit wav; what lies beyond is clipped.
+    """Write mono 16 kHz samples `[samples]` in [-1, 1] as 16-bit wav; values outside are clipped.
 
-    Encoded in memory: soundfile flushes every file to the disk itself, which made 10,000 clips take 35 s.
+    Encoded in memory: soundfile flushes every file to the disk, which took 35 s for 10,000 clips.
     """
     encoded = io.BytesIO()
     soundfile.write(encoded, samples, SAMPLE_RATE_HZ, format="WAV", subtype="PCM_16")

@@ -1,1 +1,1 @@
-"""Comparisons: several recipes that differ in a few keys, each with several seeds, and what they show."""
+"""Comparisons of several recipes that differ in a few keys, each run with several seeds."""

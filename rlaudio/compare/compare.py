@@ -10,14 +10,14 @@ from rlaudio.compare.compare_folder import open_folder
 from rlaudio.compare.compare_page import write_comparison_page
 from rlaudio.compare.grid import Comparison
 from rlaudio.compare.results import Results, read_results
-from rlaudio.compare.running import Failure, run_jobs
+from rlaudio.compare.running import Failure, RunRecipe, run_jobs
 from rlaudio.compare.sharing import jobs
 from rlaudio.runs.files import write_json
 
 
 @dataclass(frozen=True)
-class Compared:
-    """What a comparison left behind."""
+class ComparisonOutcome:
+    """The page, the results behind it and the runs that failed."""
 
     page: Path
     results: Results
@@ -25,18 +25,23 @@ class Compared:
 
 
 def compare(
-    comparison: Comparison, folder: Path, *, resume: bool = False, devices: Sequence[str] = ()
-) -> Compared:
+    comparison: Comparison,
+    folder: Path,
+    run: RunRecipe,
+    *,
+    resume: bool = False,
+    devices: Sequence[str] = (),
+) -> ComparisonOutcome:
     """Run what is not done yet and write comparison.json and comparison.html into `folder`.
 
-    A run that fails does not stop the others and stands in `failures`. Raises FileExistsError where the
-    folder holds something and `resume` is not given, ValueError where it holds another comparison or no run
-    came to its end, Interrupted after Ctrl-C (saved, to be resumed).
+    `run` runs a recipe in this process: `rlaudio.pipeline.run`. A run that fails does not stop the others
+    and is listed in `failures`. Raises FileExistsError where the folder is not empty and `resume` is not
+    given, ValueError where it holds another comparison or no run finished, Interrupted after Ctrl-C (saved,
+    to be resumed).
     """
     with open_folder(folder, comparison, resume=resume):
-        failures = tuple(run_jobs(jobs(comparison.runs(), comparison.name), folder, devices))
+        failures = tuple(run_jobs(jobs(comparison.runs(), comparison.name), folder, run, devices))
         results = read_results(comparison, folder, failures)
         write_json(folder / "comparison.json", results.to_dict())
-        return Compared(
-            write_comparison_page(results, [arm.name for arm in comparison.arms], folder), results, failures
-        )
+        page = write_comparison_page(results, [arm.name for arm in comparison.arms], folder)
+        return ComparisonOutcome(page, results, failures)

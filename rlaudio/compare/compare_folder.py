@@ -1,9 +1,9 @@
-"""The folder of a comparison: one comparison, held by one process, and never quietly changed.
+"""The folder of a comparison: locked by one process, and refused for a comparison that differs.
 
 comparison.yaml      what is compared: every arm's resolved recipe
 ARM/seed-N/          ordinary run folders
-shared/              what several of them began with
-logs/                what each of them said
+shared/              parts that several runs start from
+logs/                the log of each job
 comparison.json      every number              comparison.html      the page
 """
 
@@ -27,11 +27,11 @@ FILE = "comparison.yaml"
 
 @contextmanager
 def open_folder(path: Path, comparison: Comparison, *, resume: bool) -> Iterator[None]:
-    """Hold the folder for a comparison while the block runs.
+    """Lock the folder for a comparison while the block runs.
 
-    To resume, arms and seeds may be added; what is there may not change or disappear. Raises
-    FileExistsError for a folder with something in it unless `resume`, ValueError that says what differs,
-    BlockingIOError while another process compares there.
+    To resume, arms and seeds may be added, but not changed or removed. Raises FileExistsError for a folder
+    that is not empty unless `resume`, ValueError that says what differs, BlockingIOError while another
+    process has the lock.
     """
     path.mkdir(parents=True, exist_ok=True)
     with take_lock(path):
@@ -44,8 +44,8 @@ def open_folder(path: Path, comparison: Comparison, *, resume: bool) -> Iterator
                     f"{path}: the comparison there began otherwise: {'; '.join(differing)}; undo that in the "
                     "file, or compare in a new folder with another --out"
                 )
-        elif found := sorted(entry.name for entry in path.iterdir() if entry.name != LOCK):
-            what = "a comparison" if begun is not None else ", ".join(found[:4])
+        elif names := sorted(entry.name for entry in path.iterdir() if entry.name != LOCK):
+            what = "a comparison" if begun is not None else ", ".join(names[:4])
             raise FileExistsError(
                 f"{path}: the folder holds {what}; a new comparison needs an empty one; "
                 "continue the one there with --resume, or choose another with --out"
@@ -55,7 +55,7 @@ def open_folder(path: Path, comparison: Comparison, *, resume: bool) -> Iterator
 
 
 def _description(comparison: Comparison) -> dict[str, Any]:
-    """The comparison as its folder keeps it."""
+    """The content of comparison.yaml."""
     return {
         "name": comparison.name,
         "base": comparison.base,
@@ -71,10 +71,10 @@ def _dump(recipe: Recipe) -> dict[str, Any]:
 
 
 def _with_new_keys(arm: Mapping[str, Any]) -> Mapping[str, Any]:
-    """An arm as it was written, with the defaults of keys that recipes did not have then."""
+    """An arm as it was written, with the defaults of keys that were added to recipes since."""
     try:
         return _dump(Recipe.model_validate({"name": "", **arm}))
-    except ValidationError:  # a key of then is gone; the differences will name it
+    except ValidationError:  # a key was removed since; `_differences` names it
         return arm
 
 
@@ -84,7 +84,7 @@ def _read(path: Path) -> dict[str, Any] | None:
 
 
 def _differences(begun: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
-    """What results that are there would no longer stand for, in words."""
+    """What differs from the comparison whose results are in the folder, as text."""
     for name in begun["arms"]:
         if name not in now["arms"]:
             yield f"arm {name} is gone"

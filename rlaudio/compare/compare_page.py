@@ -1,7 +1,7 @@
 """The page of a comparison: one self-contained HTML file about all arms.
 
-Like the page of a run it asks nothing of the network, runs no script and escapes whatever it did not write
-itself; its only links lead to the pages of the runs beside it.
+Like the page of a run it loads nothing from the network, runs no script and escapes all inserted text; its
+only links lead to the pages of the runs beside it.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from rlaudio.runs.files import write_text
 from rlaudio.runs.metrics import describe
-from rlaudio.utils.charts import STYLE, Area, Mark, axis_ticks, band_chart, range_axis, range_chart
-from rlaudio.utils.numbers import FILTERS, percent, percent_mark, short_number, signed, thousands
+from rlaudio.utils.charts import Area, Mark, axis_ticks, band_chart, range_axis, range_chart
+from rlaudio.utils.html import render
+from rlaudio.utils.number_format import percent, percent_mark, short_number, signed, thousands
 
 if TYPE_CHECKING:
     from rlaudio.compare.estimates import Estimate, HeldOutComparison
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from rlaudio.compare.results import Results
 
 PAGE = "comparison.html"
-# Title of a row of small charts and its metric; those that no arm logged are left out.
+# Title of a row of small charts, and its metric; metrics that no arm logged are left out.
 CURVES = (
     ("Right answers while training", "reward/answer_correctness"),
     ("Held-out accuracy, strong", "eval/strong_audio"),
@@ -37,21 +37,14 @@ CURVES = (
     ("Groups without spread", "group/no_spread"),
     ("KL to the reference", "loss/kl"),
 )
-OPEN_CURVES = 3  # so many rows of charts are shown at once, the others when asked for
+OPEN_CURVES = 3  # rows of charts that are shown at first; the others are folded
 
 
 def write_comparison_page(results: Results, arms: Sequence[str], folder: Path) -> Path:
     """Write `comparison.html` into the folder of a comparison of these arms and return its path."""
-    environment = Environment(
-        loader=FileSystemLoader([Path(__file__).parent, STYLE.parent]),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(FILTERS)
     rows = list(_curve_rows(results))
-    page = environment.get_template("compare.html.j2").render(
+    page = render(
+        Path(__file__).with_name("compare.html.j2"),
         results=results,
         arms=arms,
         facts=_facts(results, arms),
@@ -82,12 +75,12 @@ def _facts(results: Results, arms: Sequence[str]) -> list[tuple[str, str]]:
 
 def _budgets(results: Results) -> list[str]:
     """How budgets were matched, from the arms' limits."""
-    found: dict[tuple[Any, Any], list[str]] = {}
+    by_budget: dict[tuple[Any, Any], list[str]] = {}
     for arm, limits in results.limits.items():
-        found.setdefault((limits["max_rollouts"], limits["max_tokens"]), []).append(arm)
+        by_budget.setdefault((limits["max_rollouts"], limits["max_tokens"]), []).append(arm)
     sentences = []
-    for (rollouts, tokens), arms in found.items():
-        who = "every arm" if len(found) == 1 else ", ".join(arms)
+    for (rollouts, tokens), arms in by_budget.items():
+        who = "every arm" if len(by_budget) == 1 else ", ".join(arms)
         parts = [
             f"{thousands(count)} {what}"
             for count, what in ((rollouts, "completions"), (tokens, "optimizer tokens"))
@@ -102,7 +95,7 @@ def _budgets(results: Results) -> list[str]:
 
 
 def _says(arm: ArmResult) -> str:
-    """An arm's own keys as it would be typed after `-o`."""
+    """The keys that an arm sets, as they would be typed after `-o`."""
     return ", ".join(f"{key}={_plain(value)}" for key, value in arm.says.items()) or "nothing"
 
 
@@ -116,29 +109,29 @@ def _plain(value: Any) -> str:
 
 
 @dataclass(frozen=True)
-class SetView:
-    """One held-out set as the page shows it."""
+class HeldOutSection:
+    """What the page shows of one held-out set."""
 
     held_out: HeldOutComparison
-    group: str  # the headline's: strong where there are such questions
+    group: str  # of the headline: strong where there are such questions
     charts: list[tuple[str, Markup]]  # arm, accuracies on a scale
     axis: Markup
     differences: list[tuple[str, Markup]]
     difference_axis: Markup
     best: list[str]  # arms with the highest mean, where several can be compared
-    beside: list[str]  # arms that are lower by no more than the noise of seeds
+    beside: list[str]  # arms that are lower by at most the noise of seeds
     all_equal: bool  # in their means
     controls: list[str]  # that were run
 
 
-def _set(held_out: HeldOutComparison, baseline: str) -> SetView:
+def _set(held_out: HeldOutComparison, baseline: str) -> HeldOutSection:
     group = next(iter(held_out.questions))
     bounds = _difference_bounds(held_out, group)
     noise = held_out.seed_noise[group]
     means = {arm: of[group]["audio"].value for arm, of in held_out.accuracy.items() if "audio" in of[group]}
     highest = max(means.values(), default=0.0)
     best = [arm for arm in means if math.isclose(means[arm], highest)] if len(means) > 1 else []
-    return SetView(
+    return HeldOutSection(
         held_out=held_out,
         group=group,
         charts=[
@@ -200,9 +193,9 @@ def _mark(estimate: Estimate, kind: str, title: str, number: Any) -> Mark:
 def _difference_bounds(held_out: HeldOutComparison, group: str) -> tuple[float, float]:
     """Ends of a scale, in twentieths, that holds every difference and the noise of seeds."""
     noise = held_out.seed_noise[group] or 0.0
-    found = [tests[group].difference for tests in held_out.tests.values() if group in tests]
-    low = min([-noise, *(difference.low for difference in found)])
-    high = max([noise, *(difference.high for difference in found)])
+    differences = [tests[group].difference for tests in held_out.tests.values() if group in tests]
+    low = min([-noise, *(difference.low for difference in differences)])
+    high = max([noise, *(difference.high for difference in differences)])
     return min(-0.05, math.floor(20 * low) / 20), max(0.05, math.ceil(20 * high) / 20)
 
 

@@ -1,14 +1,14 @@
-"""A comparison file: what all arms share, what each one does differently, and the seeds of each.
+"""A comparison file: what all arms share, what each arm changes, and the seeds.
 
     base: tiny_weak_to_strong                # the recipe that every arm extends, by name or path
     set: {optimizer: {schedule: constant}}   # laid over it in every arm
-    arms:                                    # what an arm says on top: any keys of a recipe
+    arms:                                    # what an arm adds: any keys of a recipe
       grpo: {}
       dapo: {algorithm: dapo, sampling: {rounds: 3}}
     grid: {optimizer.lr: [1e-4, 3e-4]}       # every arm with every combination of values
     seeds: [0, 1, 2]
     baseline: grpo                           # what the others are tested against
-    note: What a reader of the page should know.
+    note: Text for the page.
 
 Where neither the base nor the file names a budget (`training.max_rollouts`, `training.max_tokens`), every
 arm may sample as many completions as the baseline plans to.
@@ -33,7 +33,7 @@ from rlaudio.config.schema import Recipe, Section
 RESERVED = ("logs", "shared")  # folders beside those of the arms
 _NAME = re.compile(r"[A-Za-z0-9][\w.=+,-]*")
 _PLUGINS = ("algorithm", "curriculum", "model", "rollout", "strategy")  # a value of the grid names itself
-_OWN = {
+_REFUSED = {
     "seed": "list seeds under 'seeds'",
     "name": "runs are named by arm and seed",
     "extends": "name one recipe under 'base'",
@@ -54,11 +54,11 @@ class ComparisonFile(Section):
 
 @dataclass(frozen=True)
 class Arm:
-    """One of the things compared: a recipe, to be run with every seed."""
+    """A recipe that is run with every seed and compared with the others."""
 
     name: str
     recipe: Recipe
-    says: Mapping[str, Any]  # its own keys, dotted, and their values
+    says: Mapping[str, Any]  # the keys that it sets, dotted, and their values
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Everything that is to be run, and what for."""
+    """All arms and seeds of a comparison file."""
 
     name: str
     base: str
@@ -132,7 +132,7 @@ def find_comparison(path_or_name: str | Path) -> Path:
 
 
 def _check(file: ComparisonFile, layer: Layer) -> None:
-    """Refuse what could not be run or told apart. Raises ValueError."""
+    """Refuse a file without anything to compare, and keys that are not an arm's. Raises ValueError."""
 
     def refuse(keys: tuple[str, ...], message: str) -> None:
         raise ValueError(f"{layer.origin(keys).where}: {message}")
@@ -144,23 +144,23 @@ def _check(file: ComparisonFile, layer: Layer) -> None:
             refuse(("grid", key), f"grid.{key} has no values; name at least one")
     twice = sorted({seed for seed in file.seeds if file.seeds.count(seed) > 1})
     if twice:
-        refuse(("seeds",), f"seed {twice[0]} stands twice; the same run again says nothing new")
+        refuse(("seeds",), f"seed {twice[0]} is given twice; the same run twice gives the same numbers")
     places: dict[tuple[str, ...], Mapping[str, Any]] = {("set",): file.set, ("grid",): file.grid}
     places |= {("arms", name): values or {} for name, values in file.arms.items()}
     for place, values in places.items():
-        for key in set(_OWN) & set(values):
-            refuse((*place, key), f"{key} cannot stand here; {_OWN[key]}")
+        for key in set(_REFUSED) & set(values):
+            refuse((*place, key), f"{key} is not allowed here; {_REFUSED[key]}")
 
 
 def _refuse_overrides(overrides: Sequence[str]) -> None:
     for text in overrides:
         key = text.partition("=")[0].strip()
-        if key in _OWN:
-            raise ValueError(f"-o {text}: {key} cannot be set for all arms; {_OWN[key]}")
+        if key in _REFUSED:
+            raise ValueError(f"-o {text}: {key} cannot be set for all arms; {_REFUSED[key]}")
 
 
 def _check_names(names: Sequence[str]) -> None:
-    """Refuse names that cannot be folders beside each other. Raises ValueError."""
+    """Refuse names that cannot be folders in the same place. Raises ValueError."""
     seen: dict[str, str] = {}
     for name in names:
         if not _NAME.fullmatch(name) or name in RESERVED:
@@ -200,23 +200,23 @@ def _recipes(file: ComparisonFile, layer: Layer, path: Path, overrides: Sequence
     """Every arm's recipe. Raises ValueError with the problems of all arms, each once."""
     base = _base(file, layer, path)
     shared = [layer.at("set")] if file.set else []
-    variants = [(name, [*own, *cells]) for (name, own), cells in _variants(file, layer)]
+    variants = [(name, [*of_arm, *cells]) for (name, of_arm), cells in _variants(file, layer)]
     names = [name for name, _ in variants]
     _check_names(names)
     baseline = _baseline(file, layer, names)
     problems: dict[str, list[str]] = {}
     arms = []
     budget: list[Layer] | None = None
-    for name, own in sorted(variants, key=lambda variant: variant[0] != baseline):  # the baseline first
+    for name, above in sorted(variants, key=lambda variant: variant[0] != baseline):  # the baseline first
         try:
             if budget is None:
-                plain = load_recipe(base, overrides, layers=[*shared, *own])
+                plain = load_recipe(base, overrides, layers=[*shared, *above])
                 budget = _default_budget(plain, Origin(str(path), path.parent))
-            recipe = load_recipe(base, overrides, layers=[*budget, *shared, *own])
+            recipe = load_recipe(base, overrides, layers=[*budget, *shared, *above])
         except ValueError as error:
             problems.setdefault(str(error), []).append(name)
             continue
-        arms.append(Arm(name, _named(recipe, "", 0), _flat(own)))
+        arms.append(Arm(name, _named(recipe, "", 0), _flat(above)))
     if problems:
         raise ValueError("\n".join(f"{text} (arm {', '.join(of)})" for text, of in problems.items()))
     return sorted(arms, key=lambda arm: names.index(arm.name))
@@ -240,9 +240,9 @@ def _variants(
         [(_label(key, value), _cell(layer, key, number)) for number, value in enumerate(values)]
         for key, values in file.grid.items()
     ]
-    for (name, own), point in itertools.product(arms, itertools.product(*axes)):
+    for (name, of_arm), point in itertools.product(arms, itertools.product(*axes)):
         labels = [label for label, _ in point]
-        yield (",".join(filter(None, [name, *labels])), own), tuple(cell for _, cell in point)
+        yield (",".join(filter(None, [name, *labels])), of_arm), tuple(cell for _, cell in point)
 
 
 def _cell(layer: Layer, key: str, number: int) -> Layer:
@@ -272,7 +272,7 @@ def _stem(use: Any) -> str:
 
 
 def _default_budget(baseline: Recipe, origin: Origin) -> list[Layer]:
-    """The baseline's planned completions as a limit for all, where it has no limit and its plan is known."""
+    """The baseline's planned completions as a limit for all arms, unless it has a limit or no known steps."""
     training, steps = baseline.training, baseline.curriculum.options.get("rl_steps")
     if training.max_rollouts or training.max_tokens or not isinstance(steps, int):
         return []
@@ -288,16 +288,16 @@ def _named(recipe: Recipe, name: str, seed: int) -> Recipe:
 
 
 def _flat(layers: Sequence[Layer]) -> dict[str, Any]:
-    """What the layers say, by dotted key; plug-ins keep their options together."""
-    found: dict[str, Any] = {}
+    """The values of the layers, by dotted key; a plug-in with its options is one value."""
+    flat: dict[str, Any] = {}
 
     def walk(prefix: str, values: Mapping[str, Any]) -> None:
         for key, value in values.items():
             if isinstance(value, Mapping) and "use" not in value and value:
                 walk(f"{prefix}{key}.", value)
             else:
-                found[f"{prefix}{key}"] = value
+                flat[f"{prefix}{key}"] = value
 
     for layer in layers:
         walk("", layer.values)
-    return found
+    return flat

@@ -1,4 +1,4 @@
-"""What a comparison found: every number of its page, read from the run folders of its arms."""
+"""The results of a comparison: every number of its page, read from the run folders of its arms."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rlaudio.compare.estimates import HeldOutComparison, compare_on
 from rlaudio.compare.grid import Comparison
 from rlaudio.compare.learning_curves import ArmResult, arm_result
 from rlaudio.compare.running import Failure
-from rlaudio.compare.warnings import warnings_about
+from rlaudio.compare.warnings import comparison_warnings
 from rlaudio.runs.run import StoredRun, open_run
 
 
@@ -77,6 +77,6 @@ def read_results(
         held_out=held_out,
         missing=tuple(missing),
         failures=tuple(failures),
-        warnings=warnings_about(read, held_out, comparison.baseline),
+        warnings=comparison_warnings(read, held_out, comparison.baseline),
         versions=first.versions,
     )

@@ -1,4 +1,4 @@
-"""Running what a comparison needs: one after another here, or side by side on several devices."""
+"""The jobs of a comparison: one after another in this process, or side by side on several devices."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Protocol
 
-from rlaudio import pipeline
 from rlaudio.compare.sharing import COMPLETE, Job, prepare
-from rlaudio.config.recipe import load_recipe
+from rlaudio.config.recipe import Recipe, load_recipe
 from rlaudio.runs.files import write_json
+from rlaudio.runs.parts import StopAfter
 from rlaudio.runs.resuming import changed_plugins
 from rlaudio.training.interrupt import stop_request
 from rlaudio.training.loop import StopRequested
@@ -26,7 +26,7 @@ from rlaudio.utils import launcher
 
 logger = logging.getLogger(__name__)
 
-STOPPED = 130  # exit status of a job that was asked to stop
+STOPPED = 130  # exit status of `rlaudio run` after Ctrl-C
 POLL_SECONDS = 0.1
 
 
@@ -36,41 +36,42 @@ class Interrupted(Exception):
 
 @dataclass(frozen=True)
 class Failure:
-    """A job that came to no end, and why."""
+    """A job that did not finish, and why."""
 
     place: str
     reason: str
     log: Path | None = None
 
 
-def run_jobs(jobs: Sequence[Job], folder: Path, devices: Sequence[str] = ()) -> list[Failure]:
+class RunRecipe(Protocol):
+    """Runs a recipe in a folder, to the end of a part or of the whole run."""
+
+    def __call__(self, recipe: Recipe, out: Path, *, resume: bool, until: StopAfter | None) -> object: ...
+
+
+def run_jobs(jobs: Sequence[Job], folder: Path, run: RunRecipe, devices: Sequence[str] = ()) -> list[Failure]:
     """Do every job that is not done yet; returns those that failed, which do not stop the others.
 
-    `devices` are values of CUDA_VISIBLE_DEVICES: each takes one job at a time, in a process of its own.
-    Raises Interrupted after Ctrl-C, when the step under way is saved, ValueError under a launcher.
+    Without `devices` the jobs run here by `run`, one after another. `devices` are values of
+    CUDA_VISIBLE_DEVICES: on each one job at a time runs in its own process, by `rlaudio run`.
+    Raises Interrupted after Ctrl-C, when the current step is saved, ValueError under a launcher.
     """
     if launcher.size() > 1:
         raise ValueError("a comparison starts its runs itself; start it without a launcher, with --devices")
     todo = [job for job in jobs if not job.done(folder)]
     _warn_of_changed_plugins([folder / job.place for job in jobs if job not in todo], folder)
     logger.info("%d of %d parts are done", len(jobs) - len(todo), len(jobs))
-    return _side_by_side(todo, folder, devices) if devices else _one_by_one(todo, folder)
-
-
-def run_job(path: Path, until: pipeline.StopAfter | None) -> None:
-    """Bring the run folder `path` to the end of a part, or of the whole run."""
-    pipeline.run(load_recipe(path / "recipe.yaml"), path, resume=True, until=until)
-    if until:
-        write_json(path / COMPLETE, {"until": until})
+    return _side_by_side(todo, folder, devices) if devices else _in_turn(todo, folder, run)
 
 
 def _warn_of_changed_plugins(done: Sequence[Path], folder: Path) -> None:
-    """Runs that are done stay as they are, so those to come would be compared with another plug-in's."""
+    """Runs that are done are not run again, so they would be compared with runs of another plug-in."""
     changed = {run: files for run in done if (files := changed_plugins(run))}
     if changed:
         logger.warning(
             "%s: changed since %d of %d finished parts began: %s; they keep the old file's numbers, and what "
-            "is still to be done takes the new one; put the old one back, or compare anew with another --out",
+            "is still to be done takes the new one; put the old one back, or start a new comparison with "
+            "another --out",
             folder,
             len(changed),
             len(done),
@@ -81,7 +82,7 @@ def _warn_of_changed_plugins(done: Sequence[Path], folder: Path) -> None:
 # --- one after another ---------------------------------------------------------------------------
 
 
-def _one_by_one(jobs: Sequence[Job], folder: Path) -> list[Failure]:
+def _in_turn(jobs: Sequence[Job], folder: Path, run: RunRecipe) -> list[Failure]:
     failures: dict[str, Failure] = {}
     for number, job in enumerate(jobs, start=1):
         if job.after in failures:
@@ -91,19 +92,21 @@ def _one_by_one(jobs: Sequence[Job], folder: Path) -> list[Failure]:
         log = _log_file(folder, job)
         with _logged(log):
             try:
-                run_job(prepare(job, folder), job.until)
+                path = prepare(job, folder)
+                run(load_recipe(path / "recipe.yaml"), path, resume=True, until=job.until)
+                _mark_complete(job, folder)
             except (StopRequested, KeyboardInterrupt) as stop:
                 raise Interrupted(f"{job.place}: {stop or 'interrupted'}") from stop
-            except Exception as error:  # whatever it is, it is this arm's: it must not cost the others
+            except Exception as error:  # an arm's plug-ins may raise anything; the other arms go on
                 logger.exception("%s failed", job.place)
                 failures[job.place] = Failure(job.place, _reason(error), log)
-        gc.collect()  # the next one's model needs the place of this one's
+        gc.collect()  # frees this job's model before the next one is loaded
     return list(failures.values())
 
 
 @contextmanager
 def _logged(file: Path) -> Iterator[None]:
-    """Whatever rlaudio logs goes to the file as well."""
+    """Write what rlaudio logs to the file as well."""
     handler = logging.FileHandler(file, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     root = logging.getLogger("rlaudio")
@@ -128,7 +131,7 @@ class _Running:
 def _side_by_side(jobs: Sequence[Job], folder: Path, devices: Sequence[str]) -> list[Failure]:
     waiting = list(jobs)
     unfinished = {job.place for job in jobs}
-    running: dict[int, _Running] = {}  # by place in `devices`: one named twice does two runs at a time
+    running: dict[int, _Running] = {}  # by index in `devices`: a device named twice does two at a time
     failures: dict[str, Failure] = {}
     stopped = False
     with stop_request() as request:
@@ -148,22 +151,26 @@ def _side_by_side(jobs: Sequence[Job], folder: Path, devices: Sequence[str]) -> 
                             running[slot] = _start(ready, folder, devices[slot])
                         except (OSError, ValueError) as error:
                             failures[ready.place] = Failure(ready.place, _reason(error))
-                for slot, one in list(running.items()):
-                    if one.process.poll() is not None:
-                        del running[slot]
-                        if one.process.returncode == 0:
-                            unfinished.discard(one.job.place)
-                        elif stopped or one.process.returncode == STOPPED:
-                            stopped = True  # also one that was told before it could listen
-                        else:
-                            failures[one.job.place] = Failure(one.job.place, _last_line(one.log), one.log)
+                for slot, active in list(running.items()):
+                    status = active.process.poll()
+                    if status is None:
+                        continue
+                    del running[slot]
+                    if status == 0:
+                        _mark_complete(active.job, folder)
+                        unfinished.discard(active.job.place)
+                    elif stopped or status == STOPPED:
+                        stopped = True  # also a process that was signalled before it handled signals
+                    else:
+                        place = active.job.place
+                        failures[place] = Failure(place, _last_line(active.log), active.log)
                 if stopped and not running:
                     raise Interrupted("stopped")
                 time.sleep(POLL_SECONDS)
         finally:  # also after a second Ctrl-C, which does not wait
-            for one in running.values():
-                one.process.terminate()
-                one.process.wait()
+            for active in running.values():
+                active.process.terminate()
+                active.process.wait()
     return list(failures.values())
 
 
@@ -171,7 +178,8 @@ def _start(job: Job, folder: Path, device: str) -> _Running:
     log = _log_file(folder, job)
     path = prepare(job, folder)
     logger.info("%s on device %s", job.place, device)
-    command = [sys.executable, "-m", "rlaudio.compare.running", str(path), job.until or ""]
+    command = [sys.executable, "-m", "rlaudio", "--debug", "run", str(path / "recipe.yaml")]
+    command += ["--out", str(path), "--resume", *(("--until", job.until) if job.until else ())]
     with log.open("ab") as file:
         process = subprocess.Popen(
             command,
@@ -179,14 +187,14 @@ def _start(job: Job, folder: Path, device: str) -> _Running:
             stdout=file,
             stderr=subprocess.STDOUT,
             env={**os.environ, "CUDA_VISIBLE_DEVICES": device},
-            start_new_session=True,  # Ctrl-C reaches it once, from here, and not from the terminal as well
+            start_new_session=True,  # Ctrl-C is sent to it from here alone, not from the terminal as well
         )
     return _Running(job, process, log)
 
 
 def _ask_to_stop(running: Iterable[_Running]) -> None:
-    for one in running:
-        one.process.send_signal(signal.SIGINT)
+    for active in running:
+        active.process.send_signal(signal.SIGINT)
 
 
 # --- helpers -------------------------------------------------------------------------------------
@@ -198,8 +206,14 @@ def _log_file(folder: Path, job: Job) -> Path:
     return file
 
 
+def _mark_complete(job: Job, folder: Path) -> None:
+    """A part of a run has no summary.json that would say so; a whole run has."""
+    if job.until:
+        write_json(folder / job.place / COMPLETE, {"until": job.until})
+
+
 def _not_run(job: Job) -> Failure:
-    return Failure(job.place, f"not run: it begins with {job.after}, which failed")
+    return Failure(job.place, f"not run: it starts from {job.after}, which failed")
 
 
 def _reason(error: BaseException) -> str:
@@ -208,19 +222,4 @@ def _reason(error: BaseException) -> str:
 
 def _last_line(log: Path) -> str:
     lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    return lines[-1] if lines else "ended without a word"
-
-
-def _main(path: str, until: str) -> int:
-    """A job in a process of its own."""
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
-    logging.getLogger("rlaudio").setLevel(logging.INFO)
-    try:
-        run_job(Path(path), cast("pipeline.StopAfter | None", until or None))
-    except (StopRequested, KeyboardInterrupt):
-        return STOPPED
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(_main(*sys.argv[1:]))
+    return lines[-1] if lines else "ended without output"

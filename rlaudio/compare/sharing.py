@@ -1,8 +1,8 @@
-"""What many runs of a comparison have in common is done once: labels, base evaluation, the stages before RL.
+"""Parts that several runs of a comparison share are run once: labels, base evaluation, stages before RL.
 
-A run folder skips every phase whose result it finds. So a folder that was taken through a part of a run is
-copied for every run that would do that part alike, which a digest of the recipe decides: of all keys but
-those that the part does not read.
+A run skips every phase whose result is in its folder. So a folder with the results of a part is copied for
+every run in which that part is the same: those whose recipes agree in all keys that the part reads, by a
+digest.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from typing import Any
 
 from rlaudio.compare.grid import Run
 from rlaudio.config.schema import Recipe
-from rlaudio.pipeline import StopAfter
 from rlaudio.runs.folder import LOCK, VERSIONS, RunFolder
+from rlaudio.runs.parts import StopAfter
 from rlaudio.training.stages import CHECKPOINTS
 
 SHARED = "shared"
 COMPLETE = "complete.json"  # written last; a shared folder without it is resumed, not copied
 
-# Keys that each part of a run does not read. A key that stands here wrongly would give an arm another arm's
-# numbers, so a key that is not known here counts.
+# Keys that each part of a run does not read. A key that is listed wrongly would give an arm another arm's
+# numbers, so every key that is not listed counts.
 _ONLY_RL = (
     "name",
     "algorithm",
@@ -71,7 +71,7 @@ NOT_READ_BY: Mapping[StopAfter, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Job:
-    """A run folder to be brought to its end, or to the end of a part; it begins as a copy of `after`."""
+    """A run folder to be run to its end, or to the end of a part; it starts as a copy of `after`."""
 
     place: str  # within the comparison's folder
     recipe: Recipe
@@ -84,10 +84,10 @@ class Job:
 
 
 def digest(recipe: Recipe, part: StopAfter) -> str:
-    """Equal for recipes whose runs are equal to the end of that part."""
+    """The same for recipes whose runs are the same up to the end of that part."""
     not_read = set(NOT_READ_BY[part])
     if part == "labels" and recipe.pretrain is None:
-        not_read.add("seed")  # voters answer greedily; models made from nothing follow the seed
+        not_read.add("seed")  # voters answer greedily; models trained from scratch depend on the seed
     if part == "sft" and recipe.sft.lr is not None:
         not_read.add("optimizer.lr")
     read = _without(recipe.model_dump(mode="json"), not_read)
@@ -97,28 +97,28 @@ def digest(recipe: Recipe, part: StopAfter) -> str:
 
 
 def jobs(runs: Sequence[Run], comparison: str) -> list[Job]:
-    """All that is to be done, in an order in which everything stands after what it begins with."""
-    users: dict[str, list[int]] = {}  # place of a shared folder -> numbers of the runs that would begin there
+    """All jobs of a comparison, each after the one that it starts from."""
+    users: dict[str, list[int]] = {}  # place of a shared folder -> numbers of the runs that could start there
     for number, run in enumerate(runs):
         for part in NOT_READ_BY:
             users.setdefault(_place(run.recipe, part), []).append(number)
-    found: dict[str, Job] = {}
+    by_place: dict[str, Job] = {}
     for run in runs:
         chain = [(part, _place(run.recipe, part)) for part in NOT_READ_BY]
         after: str | None = None
         for number, (part, place) in enumerate(chain):
             deeper = [users[deeper_place] for _, deeper_place in chain[number + 1 :]]
             if len(users[place]) < 2 or users[place] in deeper:
-                continue  # nobody to share with, or all of them share more
+                continue  # no other run shares it, or all that do share a later part too
             recipe = run.recipe.model_copy(update={"name": f"{comparison}/{place}"})
-            found.setdefault(place, Job(place, recipe, part, after))
+            by_place.setdefault(place, Job(place, recipe, part, after))
             after = place
-        found[run.place] = Job(run.place, run.recipe, None, after)
-    return list(found.values())
+        by_place[run.place] = Job(run.place, run.recipe, None, after)
+    return list(by_place.values())
 
 
 def prepare(job: Job, folder: Path) -> Path:
-    """The job's run folder, begun if it was not: empty, or a copy of the one that it comes after."""
+    """The job's run folder, made if there is none: empty, or a copy of the one that it starts from."""
     path = folder / job.place
     if (path / "recipe.yaml").exists():
         return path
@@ -126,7 +126,7 @@ def prepare(job: Job, folder: Path) -> Path:
     shutil.rmtree(building, ignore_errors=True)
     if job.after is None:
         RunFolder.create(building, job.recipe.to_yaml()).close()
-        (building / VERSIONS).unlink()  # this process does not run it: who does writes its own
+        (building / VERSIONS).unlink()  # written by the process that runs the job
     else:
         done_once = folder / job.after
         shutil.copytree(
@@ -145,12 +145,12 @@ def _place(recipe: Recipe, part: StopAfter) -> str:
 
 
 def _copy(root: Path, source: str, target: str) -> None:
-    """Copy a file of the run folder `root`; weights, never written in place, get another name instead."""
+    """Copy a file of the run folder `root`; weights, which are never written in place, are hard-linked."""
     if Path(source).relative_to(root).parts[0] in (CHECKPOINTS, "models"):
         try:
             os.link(source, target)
             return
-        except OSError:  # another file system, or one without links
+        except OSError:  # another file system, or one without hard links
             pass
     shutil.copy2(source, target)
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from rlaudio.compare.estimates import Estimate, HeldOutComparison
 from rlaudio.compare.results import Results
-from rlaudio.utils.numbers import duration, p_value, percent, signed, thousands
+from rlaudio.utils.number_format import duration, p_value, percent, signed, thousands
 
 SHOWN = (("strong", "audio"), ("strong", "silence"), ("weak", "audio"), ("all", "audio"))
 
 
 def markdown_table(results: Results) -> str:
-    """One row for every arm: accuracies on the first held-out set, the test, what it used."""
+    """One row for every arm: accuracies on the first held-out set, the test, budget and time."""
     held_out = results.held_out[0] if results.held_out else None
     columns = [(g, c) for g, c in SHOWN if held_out and g in held_out.questions and _has(held_out, c)]
     group = columns[0][0] if columns else None

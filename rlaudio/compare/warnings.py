@@ -1,4 +1,4 @@
-"""What a reader must know before believing the tables of a comparison: noise, budgets, few seeds."""
+"""Warnings above the tables of a comparison: noise of seeds, unequal budgets, few seeds."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from collections.abc import Sequence
 from rlaudio.compare.estimates import HeldOutComparison
 from rlaudio.compare.learning_curves import ArmResult
 
-UNEQUAL = 0.05  # budgets further apart than this are pointed at
+UNEQUAL = 0.05  # relative difference of budgets above which there is a warning
 
 
-def warnings_about(
+def comparison_warnings(
     arms: Sequence[ArmResult], held_out: Sequence[HeldOutComparison], baseline: str
 ) -> tuple[str, ...]:
-    """Each warning a sentence; the tests and the noise are those of the first held-out set."""
+    """One sentence each; tests and noise are those of the first held-out set."""
     return (*_of_noise(held_out, baseline), *_of_budgets(arms, baseline), *_of_seeds(arms))
 
 
 def _of_noise(every: Sequence[HeldOutComparison], baseline: str) -> list[str]:
-    found = []
+    sentences = []
     for held_out in every[:1]:
         group = next(iter(held_out.questions))
         noise = held_out.seed_noise[group]
         inside = [a for a, tests in held_out.tests.items() if group in tests and tests[group].inside_noise]
         if noise and inside:
-            found.append(
+            sentences.append(
                 f"Inside the noise of seeds on {_questions(group)}: {_listed(inside)} "
                 f"{'differs' if len(inside) == 1 else 'differ'} from {baseline} by no more than the "
                 f"{100 * noise:.1f} points that two arms can be apart by their seeds alone."
@@ -33,17 +33,17 @@ def _of_noise(every: Sequence[HeldOutComparison], baseline: str) -> list[str]:
         if held_out.tests and not sure:
             several = len(held_out.tests) > 1
             together = f" once all {len(held_out.tests)} tests are taken together (Holm)" if several else ""
-            found.append(f"No arm differs from {baseline} on {_questions(group)} at 5 %{together}.")
+            sentences.append(f"No arm differs from {baseline} on {_questions(group)} at 5 %{together}.")
         if held_out.unpaired:
-            found.append(
+            sentences.append(
                 f"{_listed(held_out.unpaired)}: asked other held-out questions than {baseline}, so "
                 "there is no paired test."
             )
-    return found
+    return sentences
 
 
 def _of_budgets(arms: Sequence[ArmResult], baseline: str) -> list[str]:
-    found = []
+    sentences = []
     for what, of in (("completions", "rollouts"), ("optimizer tokens", "tokens")):
         used = {arm.name: getattr(arm.cost, of) for arm in arms}
         reference = used.get(baseline)
@@ -55,8 +55,8 @@ def _of_budgets(arms: Sequence[ArmResult], baseline: str) -> list[str]:
             if abs(value / reference - 1) > UNEQUAL
         ]
         if apart:
-            found.append(f"Unequal budgets, {what} against {baseline}: {', '.join(apart)}.")
-    return found
+            sentences.append(f"Unequal budgets, {what} against {baseline}: {', '.join(apart)}.")
+    return sentences
 
 
 def _of_seeds(arms: Sequence[ArmResult]) -> list[str]:

@@ -1,7 +1,7 @@
 """YAML files laid over each other, with the place of every value kept for messages and relative paths.
 
-Maps merge, everything else replaces. What a plug-in is and where null removes an entry is told by the
-caller; this file knows no recipe.
+Maps merge, everything else replaces. The caller says where null removes an entry; nothing here is about
+recipes.
 """
 
 from __future__ import annotations
@@ -38,18 +38,18 @@ class Layer:
         return self.origins[keys]
 
     def at(self, *keys: Hashable) -> Layer:
-        """The map that stands at these keys as a layer of its own; empty where null stands."""
+        """The map at these keys as a layer; empty where the value is null."""
         values: Any = self.values
         for key in keys:
             values = values[key]
         depth = len(keys)
-        inside = {found[depth:]: origin for found, origin in self.origins.items() if found[:depth] == keys}
+        inside = {entry[depth:]: origin for entry, origin in self.origins.items() if entry[:depth] == keys}
         return Layer(values or {}, {(): self.origin(keys), **inside})
 
     def below(self, *keys: Hashable) -> Layer:
         """The layer as the value of a nested map's keys."""
         values: Any = self.values
-        origins = {(*keys, *found): origin for found, origin in self.origins.items()}
+        origins = {(*keys, *entry): origin for entry, origin in self.origins.items()}
         for depth in range(len(keys)):
             origins[keys[:depth]] = self.origin(())
         for key in reversed(keys):
@@ -57,7 +57,7 @@ class Layer:
         return Layer(values, origins)
 
     def without(self, key: str) -> Layer:
-        """The layer less one entry of the outermost map."""
+        """The layer without one entry of the outermost map."""
         return Layer({k: v for k, v in self.values.items() if k != key}, self.origins)
 
 
@@ -82,7 +82,7 @@ def read_override(text: str, folder: Path) -> Layer:
     where = f"-o {text}"
     inner = _parse(f"value: {value}", where, folder, lines=False)
     values: Any = inner.values["value"]
-    origins = {(*keys, *found[1:]): origin for found, origin in inner.origins.items() if found}
+    origins = {(*keys, *entry[1:]): origin for entry, origin in inner.origins.items() if entry}
     for depth in range(len(keys)):
         origins[keys[:depth]] = Origin(where, folder)
     for key in reversed(keys):
@@ -93,8 +93,8 @@ def read_override(text: str, folder: Path) -> Layer:
 def lay_over(below: Layer, above: Layer, removes: Callable[[Keys], bool]) -> Layer:
     """`above` laid over `below`: maps merge, all else replaces; no argument changes.
 
-    A map with another `use` than the one below replaces it whole: options of one plug-in mean nothing to
-    another. Where `removes(keys of a map)` is true, null takes the entry away; ValueError if none is there.
+    A map with another `use` than the one below replaces it whole: one plug-in's options do not apply to
+    another. Where `removes(keys of a map)` is true, null removes the entry; ValueError if there is none.
     """
     origins = dict(below.origins)
 
@@ -129,7 +129,7 @@ def lay_over(below: Layer, above: Layer, removes: Callable[[Keys], bool]) -> Lay
 
 
 class _Loader(yaml.SafeLoader):
-    """Safe YAML without aliases: a recipe says everything where it stands."""
+    """Safe YAML without aliases: every value is written where it is used."""
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
@@ -153,9 +153,7 @@ def _parse(text: str, where: str, folder: Path, *, lines: bool) -> Layer:
                 if not isinstance(key, str):
                     raise ValueError(f"{place(key_node.start_mark)}: a key must be a word, found {key}")
                 if key in values:
-                    raise ValueError(
-                        f"{place(key_node.start_mark)}: {_dotted((*keys, key))} stands here twice"
-                    )
+                    raise ValueError(f"{place(key_node.start_mark)}: {_dotted((*keys, key))} is given twice")
                 origins[(*keys, key)] = Origin(place(key_node.start_mark), folder)
                 values[key] = build((*keys, key), value_node)
             return values

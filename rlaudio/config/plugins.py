@@ -46,7 +46,7 @@ _PLACES: Mapping[str, tuple[str, ...]] = {
     "scorer": ("scorers/{name}.py",),
 }
 KINDS = ("reward", *_PLACES)
-_GIVEN: Mapping[str, tuple[tuple[str, ...], ...]] = {  # positional parameters: what rlaudio hands over
+_GIVEN: Mapping[str, tuple[tuple[str, ...], ...]] = {  # positional parameters, which rlaudio passes
     "reward": (("question", "completion"), ("group",)),
     "algorithm": ((),),
     "curriculum": (("questions", "contributions", "rng"),),
@@ -70,7 +70,7 @@ class OptionError(ValueError):
 
 @dataclass(frozen=True)
 class Bound:
-    """A plug-in with its options, found and checked; its file is imported on the first call."""
+    """A plug-in with its options, checked; its file is imported on the first call."""
 
     kind: str
     use: str  # a shipped name, or the absolute path of a user's file
@@ -79,7 +79,7 @@ class Bound:
 
     @property
     def function(self) -> functools.partial[Any]:
-        """The plug-in with its options filled in; what is left to give are its positional parameters.
+        """The plug-in with its options filled in; it still takes its positional parameters.
 
         Raises ImportError if a package is missing, ValueError if an option has the wrong type.
         """
@@ -121,7 +121,7 @@ class Bound:
         if isinstance(value, Bound):
             return value.function
         if option.type is not Any:
-            return value  # checked when it was bound
+            return value  # checked by `bind`
         try:
             return _coerce(f"{self.kind} {self.use}", option, value, type_of(option.annotation, vars(module)))
         except NameError as error:
@@ -217,7 +217,7 @@ def unknown(what: str, name: str, known: Iterable[str]) -> str:
 
 
 def closest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that a misspelt one probably means; None where none is like it."""
+    """The known name that a misspelt one probably means; None where none is close."""
     return next(iter(difflib.get_close_matches(name, sorted(known), n=1)), None)
 
 
@@ -295,8 +295,8 @@ def _import(path: Path) -> ModuleType:
             parts = path.relative_to(PACKAGE).with_suffix("").parts
             return importlib.import_module(".".join(("rlaudio", *parts)).removesuffix(".__init__"))
         return _import_file(path)
-    except SyntaxError as error:  # what parsing alone does not see, such as a return outside a function
-        raise ValueError(f"{error.filename}:{error.lineno}: {error.msg}; mend the file") from error
+    except SyntaxError as error:  # not seen by parsing alone, such as a return outside a function
+        raise ValueError(f"{error.filename}:{error.lineno}: {error.msg}; fix the file") from error
     except ModuleNotFoundError as error:
         raise ImportError(f"{path}: {error}; install the package to use this plug-in") from error
 

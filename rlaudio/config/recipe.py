@@ -1,4 +1,4 @@
-"""Recipes: one YAML file says everything about a run. This file reads them; `schema.py` says what is in them.
+"""Recipes: one YAML file defines a run. This file reads them; `schema.py` defines their keys.
 
     extends: base/tiny                       # one parent, by name or path; maps merge, all else replaces
     curriculum: {use: weak_to_strong}        # `use` names a plug-in, every other key is its option
@@ -68,7 +68,7 @@ def load_recipe(
 
 
 def validate(section: type[S], values: dict[str, Any], layer: Layer) -> S:
-    """The section with these values; `layer` knows where each was written.
+    """The section with these values; `layer` has the origin of each.
 
     Raises ValueError that names file, line and key of every problem.
     """
@@ -98,17 +98,17 @@ def find_recipe(path_or_name: str | Path, relative_to: Path | None = None) -> Pa
 
 
 def folder_of_paths(path_or_name: str | Path, path: Path) -> Path:
-    """What relative paths in a recipe are relative to: data is not looked for inside an installed package."""
+    """What relative paths in a recipe are relative to: never a folder of the installed package."""
     return path.parent if is_path(str(path_or_name)) else Path.cwd()
 
 
 def shipped_recipes() -> dict[str, Path]:
-    """Every recipe that ships by name; those in base/ are only for others to extend."""
+    """Every recipe that ships, by name; those in base/ are only for others to extend."""
     return {name: path for name, path in _shipped_files() if not name.startswith(_COMPARE)}
 
 
 def shipped_comparisons() -> dict[str, Path]:
-    """Every comparison that ships by name: `compare_*.yaml` beside the recipes."""
+    """Every comparison that ships, by name: `compare_*.yaml` beside the recipes."""
     return {name: path for name, path in _shipped_files() if name.startswith(_COMPARE)}
 
 
@@ -128,7 +128,7 @@ _PLUGINS: dict[Keys, str] = {
 }
 _PLUGIN_MAPS: dict[Keys, str] = {("data", "evaluate"): "data", ("rewards",): "reward"}
 _DEFAULTS = {"algorithm": {"use": "grpo"}, "rollout": {"use": "transformers"}}
-_COMPARE = "compare_"  # begins the names of comparisons that ship
+_COMPARE = "compare_"  # prefix of the names of comparisons that ship
 _RENAMED = {  # what had another name once, and what is written today; {} stands for the value that was found
     "data.lessons": "data.pretrain",
     "evaluation.matcher": "evaluation.scorer: {{use: {}}}",
@@ -160,7 +160,7 @@ def _read_with_parents(path: Path, folder: Path, children: tuple[Path, ...]) -> 
     except FileNotFoundError as error:
         raise ValueError(f"{where}: extends: {error}") from error
     below = _read_with_parents(parent_path, folder_of_paths(parent, parent_path), (*children, path))
-    return lay_over(below.without("name"), layer, _removes)  # a name belongs to one file
+    return lay_over(below.without("name"), layer, _removes)  # a name is not inherited
 
 
 def _override_order(text: str) -> tuple[int, bool]:
@@ -182,7 +182,7 @@ def _with_explicit_plugins(layer: Layer) -> Layer:
 
 
 def _with_common_data(layer: Layer) -> Layer:
-    """The layer with `data.common` laid under every set; a set with another `use` takes nothing of it."""
+    """The layer with `data.common` laid under every set; a set with another `use` inherits nothing."""
     data = layer.values.get("data")
     if not isinstance(data, dict) or not isinstance(data.get("common"), dict):
         return layer
@@ -198,8 +198,9 @@ def _with_common_data(layer: Layer) -> Layer:
     }
     sets = dict.fromkeys(alone, data["common"]) | {"evaluate": dict.fromkeys(held_out, data["common"])}
     below = Layer({"data": copy.deepcopy(sets)}, {(): layer.origin(()), **common})
-    own = {**layer.values, "data": {key: value for key, value in data.items() if key != "common"}}
-    return lay_over(below, Layer(own, layer.origins), lambda keys: False)
+    without_common = {key: value for key, value in data.items() if key != "common"}
+    above = Layer({**layer.values, "data": without_common}, layer.origins)
+    return lay_over(below, above, lambda keys: False)
 
 
 def _resolved(layer: Layer) -> dict[str, Any]:
@@ -230,7 +231,7 @@ def _resolved(layer: Layer) -> dict[str, Any]:
 
 
 def _plugin_places(values: dict[str, Any]) -> Iterator[tuple[Keys, dict[Any, Any], str]]:
-    """Keys of every plug-in that is there, the map that holds it, and its kind."""
+    """Keys of every plug-in in the values, the map that holds it, and its kind."""
     for keys in (*_PLUGINS, *_PLUGIN_MAPS):
         owner: Any = values
         for key in keys[:-1]:
@@ -251,7 +252,7 @@ def _options(kind: str, use: Any) -> dict[str, Option]:
     try:
         return {o.name: o for o in plugins.describe(kind, use).options} if isinstance(use, str) else {}
     except (ValueError, FileNotFoundError):
-        return {}  # binding it will say the same with its place
+        return {}  # `bind` raises the same later, with its place
 
 
 def _shipped_files() -> Iterator[tuple[str, Path]]:
@@ -264,10 +265,10 @@ def _shipped_files() -> Iterator[tuple[str, Path]]:
 
 
 def _problems(error: ValidationError, layer: Layer, root: type[Section]) -> Iterator[str]:
-    """One line per problem: file and line, key, what is wrong; unknown keys first, which explain others."""
+    """One line per problem: file and line, key, what is wrong; unknown keys first, they explain others."""
     messages: dict[Keys, list[str]] = {}
-    strange = [problem["loc"] for problem in error.errors() if problem["type"] == "extra_forbidden"]
-    meant = {(*keys[:-1], closest(str(keys[-1]), _keys_at(keys[:-1], root))) for keys in strange}
+    misspelt = [problem["loc"] for problem in error.errors() if problem["type"] == "extra_forbidden"]
+    meant = {(*keys[:-1], closest(str(keys[-1]), _keys_at(keys[:-1], root))) for keys in misspelt}
     for problem in sorted(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden"):
         if problem["type"] == "missing" and problem["loc"] in meant:
             continue
@@ -314,6 +315,6 @@ def _message(problem: Any, keys: Keys, root: type[Section]) -> str:
 
 
 def _keys_at(keys: Keys, root: type[Section]) -> list[str]:
-    """What may stand in the section at these keys."""
+    """The keys of the section at these keys."""
     fields = list(section_at(keys, root).model_fields)
     return [*fields, "extends"] if root is Recipe and not keys else fields

@@ -25,13 +25,13 @@ from rlaudio.audio.length_policy import MAX_SECONDS, TOO_LONG
 from rlaudio.config import plugins
 from rlaudio.config.plugins import Bound
 from rlaudio.prompts.wording import STYLE, SYSTEM
-from rlaudio.utils.text_table import counted
+from rlaudio.utils.number_format import counted
 
 
 def _bind(kind: str, spec: Any) -> Bound:
     try:
         return plugins.bind(kind, spec)
-    except FileNotFoundError as error:  # pydantic gathers ValueErrors only
+    except FileNotFoundError as error:  # pydantic collects ValueErrors only
         raise ValueError(str(error)) from error
 
 
@@ -85,7 +85,7 @@ class DataSection(Section):
     train: DataPlugin = Field(description="questions to train on")
     evaluate: dict[str, DataPlugin] = Field(default={}, description="held-out sets by name")
     pretrain: CorpusPlugin | None = Field(
-        default=None, description="what models made from nothing are taught"
+        default=None, description="examples for models trained from scratch"
     )
     bad_rows: Literal["refuse", "drop"] = Field(
         default="refuse", description="what happens to rows that cannot be used; dropped ones are counted"
@@ -94,7 +94,7 @@ class DataSection(Section):
 
 
 class PretrainSection(Section):
-    """Small models made from nothing on `data.pretrain`, before all else: the base and its voters."""
+    """Small models trained from scratch on `data.pretrain`, before all else: the base and its voters."""
 
     vocabulary: Count = Field(default=512, description="tokens of the tokenizer, trained on the examples")
     hidden: int = Field(default=128, ge=32, multiple_of=32, description="width of the language model")
@@ -270,7 +270,7 @@ class Recipe(Section):
     """Everything about a run."""
 
     name: str = Field(description="the file's name if not given")
-    seed: int = Field(default=0, ge=0, description="every random number follows from it")
+    seed: int = Field(default=0, ge=0, description="all random numbers are derived from it")
     threads: Count | None = Field(default=None, description="CPU threads; none: torch's choice")
     model: ModelPlugin = Field(description="model family and its weights")
     prompt: PromptSection = PromptSection()
@@ -372,7 +372,7 @@ def field_table() -> list[tuple[str, str, str, str]]:
 
 
 def section_at(keys: Sequence[Hashable], root: type[BaseModel] | None = None) -> type[BaseModel]:
-    """The section of a recipe, or of another `root`, that these keys lead to."""
+    """The section at these keys of a recipe, or of another `root`."""
     section: type[BaseModel] = root or Recipe
     for key in keys:
         section = _section_in(section.model_fields[str(key)].annotation) or section
@@ -380,7 +380,7 @@ def section_at(keys: Sequence[Hashable], root: type[BaseModel] | None = None) ->
 
 
 def _section_in(annotation: Any) -> type[Section] | None:
-    """The section that a field holds, or may hold; None for other fields."""
+    """The section that is, or may be, a field's value; None for other fields."""
     options = get_args(annotation) if isinstance(annotation, UnionType) else (annotation,)
     return next((o for o in options if isinstance(o, type) and issubclass(o, Section)), None)
 

@@ -1,7 +1,7 @@
-"""What a plug-in file offers, read from its source text: the file is parsed, not imported.
+"""The public name and options of a plug-in, read from its source text: the file is parsed, not imported.
 
-So `rlaudio list`, `show` and the first check of a recipe cost milliseconds, whichever heavy libraries
-the plug-ins need.
+So `rlaudio list`, `show` and the first check of a recipe take milliseconds, whichever heavy libraries the
+plug-ins need.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-_NAMES: dict[str, Any] = {  # what an annotation may use to be understood without importing its file
+_NAMES: dict[str, Any] = {  # names in annotations that are resolved without importing the file
     "__builtins__": {},
     **{t.__name__: t for t in (bool, bytes, dict, float, frozenset, int, list, object, set, str, tuple)},
     **{name: getattr(typing, name) for name in ("Annotated", "Any", "Literal", "Optional", "Union")},
@@ -26,12 +26,12 @@ _NAMES: dict[str, Any] = {  # what an annotation may use to be understood withou
 
 @dataclass(frozen=True)
 class Option:
-    """One keyword-only parameter or field of a plug-in, as its source text has it."""
+    """One keyword-only parameter or field of a plug-in, as in its source text."""
 
     name: str
     annotation: str  # "" where there is none
     default: str | None  # None: the option must be given
-    type: Any = Any  # Any where only an import could tell
+    type: Any = Any  # Any where it cannot be resolved without an import
 
     @property
     def required(self) -> bool:
@@ -40,7 +40,7 @@ class Option:
 
     @property
     def has_literal_default(self) -> bool:
-        """Whether the source text alone tells the default."""
+        """Whether the default is a literal in the source text."""
         try:
             self.default_value()
         except (ValueError, SyntaxError):
@@ -58,7 +58,7 @@ class Option:
 
 @dataclass(frozen=True)
 class Signature:
-    """The public name of a plug-in file, what rlaudio hands it, and the options a recipe may set."""
+    """The public name of a plug-in file, its positional parameters, and the options a recipe may set."""
 
     name: str  # the function or class
     summary: str  # first line of the file's docstring, else of the public name's
@@ -111,7 +111,7 @@ def _parse(path: Path) -> ast.Module:
     try:
         return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
     except SyntaxError as error:
-        raise ValueError(f"{path}:{error.lineno}: syntax error: {error.msg}; mend the file") from error
+        raise ValueError(f"{path}:{error.lineno}: syntax error: {error.msg}; fix the file") from error
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: not UTF-8 text; expected Python source") from error
 
@@ -167,13 +167,13 @@ def _fields(node: ast.ClassDef) -> Iterator[_Parameter]:
 
 
 def _aliases(module: ast.Module) -> dict[str, Any]:
-    """Types that the file itself names, as in `Mode = Literal["exact", "robust"]`."""
+    """Type aliases in the file, as in `Mode = Literal["exact", "robust"]`."""
     names = dict(_NAMES)
     for node in module.body:
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Subscript | ast.BinOp):
-            found = _light_type(_text(node.value), names)
-            if found is not Any:
-                names |= {_text(target): found for target in node.targets}
+            alias = _light_type(_text(node.value), names)
+            if alias is not Any:
+                names |= {_text(target): alias for target in node.targets}
     return names
 
 

@@ -1,4 +1,4 @@
-"""What a labelling found and how far to trust it: by category and source, against luck and the truth."""
+"""Tables of a labelling, by category and source, and how reliable it is: against chance and the truth."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ from rlaudio.contribution.voting import (
     threshold_variants,
 )
 from rlaudio.types import Question
-from rlaudio.utils.text_table import percent, text_table
+from rlaudio.utils.number_format import percent
+from rlaudio.utils.text_table import text_table
 
 
 @dataclass(frozen=True)
@@ -110,8 +111,8 @@ class LabelSummary:
             shares: list[float | None] = [group.weak, group.chance_floor, group.score]
             shares += group.right_in_silence.values()
             if known:
-                found = group.quality or Quality(None, None, None)
-                shares += [found.precision, found.recall, found.f1, group.luck_ceiling]
+                scores = group.quality or Quality(None, None, None)
+                shares += [scores.precision, scores.recall, scores.f1, group.luck_ceiling]
             rows.append([title, str(group.questions), *map(percent, shares)])
         return "\n".join(
             [
@@ -147,13 +148,13 @@ class LabelSummary:
         return text_table(["another vote", "weak", "labels flipped"], rows)
 
     def _agreement_note(self) -> str:
-        pairs = [f"{one} and {other} {_kappa(kappa)}" for (one, other), kappa in self.cohen_kappa.items()]
+        pairs = [f"{first} and {second} {_kappa(k)}" for (first, second), k in self.cohen_kappa.items()]
         note = f"Agreement on who is right in silence: Fleiss kappa {_kappa(self.fleiss_kappa)}"
         return f"{note}; Cohen kappa {', '.join(pairs)}." if pairs else f"{note}."
 
 
 def summarise(labels: Labels) -> LabelSummary:
-    """All tables of a labelling. Warns of voters that hardly ever name an option."""
+    """All tables of a labelling. Warns of voters that rarely name an option."""
     votes, rule = labels.votes, labels.rule
     unparsed = {name: _unparsed(labels, name) for name in votes.voters}
     for name, share in unparsed.items():

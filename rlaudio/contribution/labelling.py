@@ -1,4 +1,4 @@
-"""Measure audio contribution: voters answer on silence, their vote is the label, kept beside the data."""
+"""Measure audio contribution: voters answer in silence, and their vote is the label, kept beside the data."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Rule:
     scorer: Scorer  # the paper does not say which
 
     def describe(self, voters: int) -> str:
-        """The rule in words."""
+        """The rule as text."""
         silence = (
             "silence as long as the clip" if self.silence == "clip" else f"{self.silence:g} s of silence"
         )
@@ -96,10 +96,10 @@ def label(
 ) -> Labels:
     """Ask the voters one after the other, take the vote and write `labels.jsonl` into `folder`.
 
-    `folder` is where the data file stands. Each voter's answers are kept there as they come, so that a
-    labelling that was killed asks only what is missing. Labels of other questions in the file stay.
+    `folder` is that of the data file. Each voter's answers are written there as they come, so that a
+    labelling that was killed asks only what is missing. Labels of other questions in the file are kept.
 
-    Raises ValueError for no questions, an id that stands twice, no orders or a threshold outside
+    Raises ValueError for no questions, an id that occurs twice, no orders or a threshold outside
     1..voters, and what `PromptBuilder.prompt` raises.
     """
     _check(questions, voters, rule)

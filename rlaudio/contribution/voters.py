@@ -1,4 +1,4 @@
-"""What voters answer when they hear only silence, written down answer by answer so that none is lost."""
+"""The answers of voters in silence, each written to a journal so that none is lost."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Voter:
 
     prompts: PromptBuilder
     open_worker: Callable[[], RolloutWorker]
-    digest: str  # of the weights, see `folder_digest`: answers are taken up again for equal digests only
+    digest: str  # of the weights, see `folder_digest`: kept answers are reused for equal digests only
 
 
 def folder_digest(folder: Path) -> str:
@@ -58,8 +58,8 @@ def ask_in_silence(
 ) -> list[tuple[str, ...]]:
     """The voter's greedy answers, one text per option order, for every question.
 
-    An answer depends on the prompt alone, so equal prompts are asked once, and whatever `journal` holds
-    for a prompt (its token ids, its silence, the token limit) is not asked again.
+    An answer depends on the prompt alone, so equal prompts are asked once, and a prompt (its token ids, its
+    silence, the token limit) whose answer is in `journal` is not asked again.
     """
     seconds = None if silence == "clip" else silence
     keys: list[list[str]] = []  # of the answers, by question and order
@@ -91,7 +91,7 @@ class _Batches:
         self._waiting: dict[str, Prompt] = {}
 
     def later(self, prompt: Prompt) -> str:
-        """Put the prompt in line unless its answer is known; the key of its answer."""
+        """Queue the prompt unless its answer is known; returns the key of its answer."""
         key = _key(prompt, self._sampling.max_new_tokens)
         if key not in self._answers:
             self._waiting[key] = prompt
@@ -100,7 +100,7 @@ class _Batches:
         return key
 
     def now(self) -> None:
-        """Ask what is in line."""
+        """Ask the queued prompts."""
         if not self._waiting:
             return
         if self._worker is None:
@@ -112,17 +112,17 @@ class _Batches:
 
 
 def _key(prompt: Prompt, max_new_tokens: int) -> str:
-    """Digest of all that decides a greedy answer, apart from the weights."""
+    """Digest of all that a greedy answer depends on, apart from the weights."""
     digest = blake2b(prompt.token_ids.astype("<i8").tobytes(), digest_size=16)
     digest.update(f"\0{prompt.audio_digest}\0{max_new_tokens}".encode())
     return digest.hexdigest()
 
 
 class Journal(Mapping[str, str]):
-    """Texts by key in a file that only grows: what was added before a kill is there after it.
+    """Texts by key in an append-only file: what was added before a kill is read back after it.
 
-    A line that a kill tore off in the middle is cut away. Raises ValueError for any other line that is
-    not in the format.
+    A last line that a kill cut off is dropped. Raises ValueError for any other line that is not in the
+    format.
     """
 
     def __init__(self, path: Path) -> None:
@@ -136,7 +136,7 @@ class Journal(Mapping[str, str]):
         self._file.truncate(len(whole))
 
     def add(self, texts: Mapping[str, str]) -> None:
-        """Append and hand over to the operating system, so that they outlive this process."""
+        """Append the texts and flush them, so that they are kept if this process is killed."""
         lines = [json.dumps({"prompt": key, "text": text}) + "\n" for key, text in texts.items()]
         self._file.write("".join(lines).encode())
         self._file.flush()
@@ -171,6 +171,6 @@ def _entry(line: bytes, where: str) -> tuple[str, str]:
 
 
 def journal_path(folder: Path, name: str, voter: Voter) -> Path:
-    """Where the answers of a voter stand: one file for each version of its weights."""
+    """The file of a voter's answers, another one for each version of its weights."""
     plain = "".join(c if c.isalnum() or c in "-_." else "_" for c in name)
     return folder / f"labels.{plain}.{voter.digest[:12]}.journal"

@@ -1,4 +1,4 @@
-"""The vote on audio contribution, and how far it can be trusted. Pure functions of who was right in silence.
+"""The vote on audio contribution, and how reliable it is. Pure functions of who was right in silence.
 
 An item is weak if at least k of n voters answer it right although they hear only silence, else strong
 (arXiv:2509.21060: k = 2 of n = 3). V voters, Q questions.
@@ -42,7 +42,7 @@ class Votes:
 def is_weak(right: np.ndarray, threshold: int) -> np.ndarray:
     """[Q] bool: at least `threshold` of the voters of `right` [V, Q] were right.
 
-    Raises ValueError for a threshold that no or every vote would reach.
+    Raises ValueError for a threshold below 1 or above the number of voters.
     """
     voters = len(right)
     if not 1 <= threshold <= voters:
@@ -50,16 +50,16 @@ def is_weak(right: np.ndarray, threshold: int) -> np.ndarray:
     return right.sum(axis=0) >= threshold
 
 
-# --- what luck does ---------------------------------------------------------------------------------
+# --- chance -------------------------------------------------------------------------------------------
 
 
 def chance_floor(choices: Sequence[int], *, voters: int, threshold: int, orders: int = 1) -> float:
     """Probability that an item is called weak although every voter guesses, mean over items.
 
     `choices` [Q] is the number of options of each item. The guesses are taken to be uniform and
-    independent over voters and orders, so this is a floor: voters that share a habit ("the longest one")
-    agree more often, and a guess that follows an option's wording through all its places gains nothing
-    from more orders. 4 options, 2 of 3 voters: 0.156.
+    independent over voters and orders, so this is a floor: voters with a common bias ("the longest one")
+    agree more often, and more orders do not change a guess that depends on an option's wording alone.
+    4 options, 2 of 3 voters: 0.156.
     """
     counts, items = np.unique(np.asarray(choices), return_counts=True)
     floors = [_luck(int(count), voters, threshold, orders) for count in counts]
@@ -67,11 +67,11 @@ def chance_floor(choices: Sequence[int], *, voters: int, threshold: int, orders:
 
 
 def luck_ceiling(weak_share: float, floor: float) -> float:
-    """Expected F1 of "weak" at its best, while luck labels `floor` of the strong items weak.
+    """Highest expected F1 of "weak", where chance labels `floor` of the strong items weak.
 
     With a share w truly weak and all of it found, TP = w, FP = (1 - w) * floor and FN = 0, so
     F1 = 2w / (2w + (1 - w) * floor). At w = 0.5 and 2 of 3 voters over 4 options: 0.928. It bounds the
-    expectation; a small set may be luckier.
+    expectation; on a small set F1 may be higher by chance.
     """
     if weak_share == 0.0:
         return 0.0
@@ -115,13 +115,13 @@ def quality(weak: np.ndarray, text_answerable: np.ndarray) -> Quality:
     )
 
 
-# --- do the voters agree, and does the split depend on them ------------------------------------------
+# --- agreement of the voters, and how the split depends on them --------------------------------------
 
 
-def cohen_kappa(one: np.ndarray, other: np.ndarray) -> float | None:
+def cohen_kappa(first: np.ndarray, second: np.ndarray) -> float | None:
     """Agreement of two voters [Q] bool beyond chance (Cohen 1960); None if neither ever varies."""
-    observed = float((one == other).mean())
-    p, q = float(one.mean()), float(other.mean())
+    observed = float((first == second).mean())
+    p, q = float(first.mean()), float(second.mean())
     expected = p * q + (1 - p) * (1 - q)
     return None if expected == 1.0 else (observed - expected) / (1.0 - expected)
 
@@ -139,9 +139,9 @@ def fleiss_kappa(right: np.ndarray) -> float | None:
     return (observed - expected) / (1.0 - expected)
 
 
-def flip_rate(one: np.ndarray, other: np.ndarray) -> float:
+def flip_rate(first: np.ndarray, second: np.ndarray) -> float:
     """Share of the items whose label differs between two splits [Q] bool."""
-    return float((one != other).mean())
+    return float((first != second).mean())
 
 
 @dataclass(frozen=True)
@@ -181,9 +181,9 @@ def leave_one_out_variants(votes: Votes, threshold: int) -> list[Variant]:
 def pairwise_kappa(votes: Votes) -> Mapping[tuple[str, str], float | None]:
     """Cohen's kappa of every pair of voters."""
     return {
-        (one, other): cohen_kappa(votes.right[i], votes.right[j])
-        for i, one in enumerate(votes.voters)
-        for j, other in enumerate(votes.voters)
+        (first, second): cohen_kappa(votes.right[i], votes.right[j])
+        for i, first in enumerate(votes.voters)
+        for j, second in enumerate(votes.voters)
         if i < j
     }
 
@@ -193,7 +193,7 @@ def _variant(voters: tuple[str, ...], right: np.ndarray, threshold: int, used: n
     return Variant(voters, threshold, float(weak.mean()), flip_rate(weak, used))
 
 
-# --- what more option orders gain --------------------------------------------------------------------
+# --- gain of several option orders --------------------------------------------------------------------
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Questions from files in the format of AudioMCQ, its StrongAC subset and DCASE 2026 Task 5; and back again.
 
-Fields: arXiv:2509.21060 and the data cards. Every file that rlaudio makes itself (the synthetic world,
-questions about recordings) is in this format too, so that all data comes in by the same door.
+Fields: arXiv:2509.21060 and the data cards. Every file that rlaudio writes (the embedded world, questions
+about recordings) is in this format too, so that all data is read by this file.
 """
 
 from __future__ import annotations
@@ -48,10 +48,10 @@ def audiomcq(
     `question_type` (all types by default) the first `limit` come back, with the contribution that the data
     states. The names of the chain-of-thought
     fields differ between releases: without `cot_structured_key` and `cot_simple_key` they are recognised by
-    their tags. A `labels.jsonl` beside a data file is merged and goes before the file's own labels.
+    their tags. A `labels.jsonl` beside a data file is merged; its labels replace those in the file.
 
     Raises FileNotFoundError, and ValueError with file and line for a row that is not in the format.
-    Rows that are well-formed and still useless (answer not among the choices) are for `rlaudio.data.audit`.
+    Rows in the format that cannot be used (answer not among the choices) are found by `rlaudio.data.audit`.
     """
     if limit is not None and limit < 1:
         raise ValueError(f"limit is {limit}; expected at least 1, or nothing for all questions")
@@ -175,15 +175,15 @@ def _label(row: JsonRow, name: str) -> ContributionLabel | None:
 
 def _chains_of_thought(fields: Mapping[str, Any], named: Mapping[str, str]) -> dict[str, tuple[str, str]]:
     """Field -> (kind, text), at most one field of each kind: structured, simple, gemini."""
-    found: dict[str, tuple[str, str]] = {}
+    chains: dict[str, tuple[str, str]] = {}
     for key, value in fields.items():
         if key in _READ or not isinstance(value, str):
             continue
         by_tag = (kind for tag, kind in _COT_TAGS.items() if tag in value and kind not in named.values())
         kind = named.get(key) or _COT_KEYS.get(key) or next(by_tag, None)
-        if kind and all(kind != other for other, _ in found.values()):
-            found[key] = (kind, _close_tags(value))
-    return found
+        if kind and all(kind != other for other, _ in chains.values()):
+            chains[key] = (kind, _close_tags(value))
+    return chains
 
 
 def _close_tags(text: str) -> str:
@@ -193,7 +193,7 @@ def _close_tags(text: str) -> str:
 
 
 def _read_labels(path: Path) -> dict[str, JsonRow]:
-    """Measured labels by question id; the last row of an id counts."""
+    """Measured labels by question id; the last row of an id is used."""
     if not path.is_file():
         return {}
     labels = {row.text("id"): row for row in read_rows(path)}

@@ -1,4 +1,4 @@
-"""A look at data before anything is trained on it: what is there, and which rows cannot be used."""
+"""Counts over the data before training, and the rows that cannot be used."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from rlaudio.audio.length_policy import MAX_SECONDS, TOO_LONG, TooLong
 from rlaudio.audio.reading import clip_seconds, open_clip
 from rlaudio.types import Choice, Clip, Contributions, Dataset, Question
-from rlaudio.utils.text_table import counted
+from rlaudio.utils.number_format import counted
 
 _EXAMPLES = 5
 
@@ -54,14 +54,14 @@ class Audit:
             return
         examples = "".join(f"\n  {row.id}: {row.reason}" for row in self.bad_rows[:_EXAMPLES])
         more = f"\n  and {len(self.bad_rows) - _EXAMPLES} more" if len(self.bad_rows) > _EXAMPLES else ""
-        raise ValueError(f"{name}: {self.problems()}; mend or remove these rows:{examples}{more}")
+        raise ValueError(f"{name}: {self.problems()}; fix or remove these rows:{examples}{more}")
 
     def problems(self) -> str:
-        """How many bad rows of each kind there are, in words."""
+        """How many bad rows of each kind there are, as text."""
         kinds = Counter(row.kind for row in self.bad_rows)
         by_kind = ", ".join(f"{count} x {kind}" for kind, count in kinds.most_common())
-        found = counted(len(self.bad_rows), "problem")
-        return f"{found} in {counted(self.questions, 'question')} ({by_kind})"
+        number = counted(len(self.bad_rows), "problem")
+        return f"{number} in {counted(self.questions, 'question')} ({by_kind})"
 
     def lines(self) -> list[str]:
         """The audit as a few lines of text."""
@@ -148,7 +148,7 @@ def _problems(question: Question) -> list[tuple[str, str]]:
         problems.append(("answer not among the choices", reason))
     if len(choices) < 2:
         problems.append(("too few choices", f"the choices are {choices}; expected at least two"))
-    # The reward ignores case, so choices that differ in nothing else are the same answer to it.
+    # The reward ignores case, so choices that differ only in case are the same answer.
     counts = Counter(choice.strip().lower() for choice in choices)
     twice = [choice for choice, count in counts.items() if count > 1]
     if twice:

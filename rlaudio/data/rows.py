@@ -17,7 +17,7 @@ class JsonRow:
     fields: Mapping[str, Any]
 
     def text(self, *names: str, default: str | None = None) -> str:
-        """The first of the fields `names` that is there, as text; numbers are written out."""
+        """The first of the fields `names` that is present, as text; numbers are converted."""
         value = self._first(names, required=default is None)
         if value is None and default is not None:
             return default
@@ -26,7 +26,7 @@ class JsonRow:
         return str(value)
 
     def texts(self, *names: str) -> tuple[str, ...]:
-        """The first of the fields `names` that is there, as a list of texts."""
+        """The first of the fields `names` that is present, as a list of texts."""
         values = self._first(names, required=True)
         if not isinstance(values, list) or not values or not all(map(_is_text_or_number, values)):
             raise ValueError(f'{self.where}: "{names[0]}" is {values!r}; expected a list of texts')
@@ -49,8 +49,8 @@ class JsonRow:
             if self.fields.get(name) is not None:
                 return self.fields[name]
         if required:
-            found = ", ".join(sorted(self.fields)) or "nothing"
-            raise ValueError(f'{self.where}: no field "{names[0]}"; found: {found}')
+            present = ", ".join(sorted(self.fields)) or "nothing"
+            raise ValueError(f'{self.where}: no field "{names[0]}"; found: {present}')
         return None
 
 

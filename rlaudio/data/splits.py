@@ -1,4 +1,4 @@
-"""Leakage between sets: the same audio on both sides, found by what is heard and not by file name."""
+"""Leakage between sets: the same audio in both, compared by decoded samples and not by file name."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def check_disjoint(
     names: tuple[str, str] = ("train", "test"),
     max_seconds: float = MAX_SECONDS,
 ) -> None:
-    """Raise ValueError, naming a few files, if any clip of `test` is heard in `train` as well."""
+    """Raise ValueError, naming a few files, if any clip of `test` is in `train` as well."""
     shared = shared_clips(train, test, max_seconds=max_seconds)
     if shared:
         examples = "".join(f"\n  {_name(left)} = {_name(right)}" for left, right in shared[:5])

@@ -25,9 +25,10 @@ from rlaudio.evaluation.statistics import (
 from rlaudio.prompts.builder import Control, PromptBuilder
 from rlaudio.rollout.worker import RolloutWorker
 from rlaudio.types import ContributionLabel, Dataset, Question, Scorer, Verdict, greedy
+from rlaudio.utils.number_format import percent
 from rlaudio.utils.processes import ALONE, Processes
 from rlaudio.utils.progress import progress
-from rlaudio.utils.text_table import percent, text_table
+from rlaudio.utils.text_table import text_table
 
 TRUTHS = {True: "text-answerable", False: "audio-only"}  # names of the groups of the grouping "truth"
 

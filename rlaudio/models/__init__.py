@@ -1,1 +1,1 @@
-"""Model families, one file each: from a question to token ids and features, and on to hidden states."""
+"""Model families, one file or folder each: from questions to token ids, features and hidden states."""

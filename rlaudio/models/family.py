@@ -1,4 +1,7 @@
-"""What rlaudio asks of a model family. A new family is one file with one class that offers this."""
+"""The protocol of a model family: it makes prompts, trains, and feeds a rollout engine.
+
+A new family is one file, or a folder, with one class that has these methods.
+"""
 
 from __future__ import annotations
 
@@ -11,51 +14,31 @@ import numpy as np
 import torch
 
 from rlaudio.models.shared.branching import Branching
-from rlaudio.types import Clip, Prompt, Question
+from rlaudio.prompts.builder import PromptMaker
+from rlaudio.types import Prompt
 
 TINY_FOLDER = Path(__file__).parent / "tiny"
 
 
 @dataclass(frozen=True, eq=False)
 class EnginePrompt:
-    """A prompt for an engine that puts audio placeholders in itself and takes features."""
+    """A prompt for an engine that expands audio placeholders itself and takes features."""
 
     token_ids: list[int]  # one placeholder a clip
     audio: Mapping[str, torch.Tensor]  # the prompt's features under vLLM's names for them; empty: text alone
 
 
-class ModelFamily(Protocol):
-    """A tokenizer, an audio front end and a model that belong together; its option `path` names a folder.
-
-    The model's weights train, or those of an adapter on it; which of the two is the family's own affair.
+class PromptFamily(PromptMaker, Protocol):
+    """Makes prompts: tokenizer and audio front end.
 
     Prompts are made here and nowhere else: training and every rollout engine consume the same token
     ids and the same features.
     """
 
-    path: str
-    device: torch.device
-    dtype: torch.dtype
     tokenizer: Any
     feature_extractor: Any
     forbidden_token_ids: tuple[int, ...]  # media placeholders: never sampled, never in the normaliser
     stop_token_ids: tuple[int, ...]
-
-    @property
-    def model(self) -> torch.nn.Module:
-        """The weights, loaded on first use."""
-
-    @property
-    def has_adapter(self) -> bool:
-        """Whether an adapter comes on top of what lies in `path`."""
-
-    def encode_prompt(
-        self, question: Question, system_text: str, user_text: str, clips: Sequence[Clip]
-    ) -> Prompt:
-        """The prompt of one question about no clip, one or several, in their order."""
-
-    def engine_prompt(self, prompt: Prompt) -> EnginePrompt:
-        """The same prompt for vLLM; a family that vLLM has not need not offer it."""
 
     def encode_completion(self, text: str) -> np.ndarray:
         """Token ids [C] of an answer, the stop token at the end."""
@@ -64,7 +47,23 @@ class ModelFamily(Protocol):
         """Text of a completion, special tokens left out."""
 
     def token_texts(self, token_ids: Sequence[int] | np.ndarray) -> tuple[str, ...]:
-        """The piece of text behind each token, empty for special tokens."""
+        """The text of each token, empty for special tokens."""
+
+
+class TrainableFamily(Protocol):
+    """Trains: the model's weights, or those of an adapter on it; which of the two the family decides."""
+
+    path: str
+    device: torch.device
+    dtype: torch.dtype
+
+    @property
+    def model(self) -> torch.nn.Module:
+        """The weights, loaded on first use."""
+
+    @property
+    def has_adapter(self) -> bool:
+        """Whether there is an adapter on the model in `path`."""
 
     def embed(self, token_ids: torch.Tensor, prompts: Sequence[Prompt] = ()) -> torch.Tensor:
         """Input embeddings [B, T, d] of token ids [B, T], the audio of `prompts` in place, in their order."""
@@ -78,9 +77,9 @@ class ModelFamily(Protocol):
     ) -> torch.Tensor:
         """Last hidden states [B, T, d]; a given cache is extended.
 
-        What a token attends to is said by an additive mask [B, 1, T, S], or for training by a `Branching`,
-        whose `visible` is such a mask for families that know nothing better; B is then 1. Without either it
-        attends to itself and to what stands before it, and the cache is empty.
+        What a token attends to is given by an additive mask [B, 1, T, S], or for training by a `Branching`
+        with B = 1, whose `visible` is such a mask for families that do not support it. Without either a
+        token attends to itself and the tokens before it, and the cache is empty.
         """
 
     def new_cache(self) -> Any:
@@ -88,10 +87,13 @@ class ModelFamily(Protocol):
 
     @property
     def head(self) -> torch.nn.Linear:
-        """The output projection, hidden states [..., d] to logits [..., V]; it may carry an adapter."""
+        """The output projection, hidden states [..., d] to logits [..., V]; it may have an adapter."""
+
+    def named_weights(self) -> Iterable[tuple[str, torch.Tensor]]:
+        """The tensors that training may change, by their names in the model."""
 
     def load_weights(self, weights: Iterable[tuple[str, torch.Tensor]]) -> None:
-        """Copy named tensors into the model; tensors that are the model's own are left as they are."""
+        """Copy named tensors into the model; a tensor that shares its memory is skipped."""
 
     def frozen_copy(self, folder: Path | None = None) -> ModelFamily:
         """The model as it is now, or as `save` wrote it into `folder`, with weights that do not change.
@@ -100,7 +102,7 @@ class ModelFamily(Protocol):
         """
 
     def trained_copy(self) -> ModelFamily:
-        """The same model with weights of its own that train as these do, and may be taken apart (ZeRO-3)."""
+        """The same model with separate weights that train as these do, and may be sharded (ZeRO-3)."""
 
     def save(self, folder: Path) -> None:
         """Write what `path` opens to the same model: all of it, or an adapter and the name of its base."""
@@ -108,15 +110,23 @@ class ModelFamily(Protocol):
     def export(self, folder: Path) -> None:
         """Write an ordinary Hugging Face folder that loads without rlaudio and peft, adapters merged."""
 
-    def named_weights(self) -> Iterable[tuple[str, torch.Tensor]]:
-        """The tensors that training may change, by their names in the model."""
+
+class EngineFamily(Protocol):
+    """Feeds a rollout engine: prompts and weights in the engine's form."""
+
+    def engine_prompt(self, prompt: Prompt) -> EnginePrompt:
+        """The same prompt for vLLM; not needed for a family that vLLM does not support."""
 
     def checkpoint_weights(self, *, whole: bool = False) -> Iterable[tuple[str, torch.Tensor]]:
         """What training may have changed, or the whole model: adapters merged, named as in a checkpoint."""
 
 
+class ModelFamily(PromptFamily, TrainableFamily, EngineFamily, Protocol):
+    """A tokenizer, an audio front end and a model that belong together; its option `path` names a folder."""
+
+
 def resolve_model_path(path: str | Path) -> str:
-    """Turn `tiny/NAME` into the folder of a checkpoint that ships; leave everything else as it is.
+    """The folder of a checkpoint that ships for `tiny/NAME`; any other path is returned unchanged.
 
     Raises FileNotFoundError for a tiny checkpoint that does not exist.
     """

@@ -1,10 +1,10 @@
-"""What a recipe will cost before anything is loaded: parameters, tokens, FLOPs, memory, time.
+"""Parameters, tokens, FLOPs, memory and time of a recipe, computed before anything is loaded.
 
 hardware.py   what devices can do, from their data sheets; a CPU is measured
 tokens.py     tokens of one step of a stage
 flops.py      floating-point operations of passes through the model
 memory.py     bytes on a device, by part and phase
 seconds.py    time of a step's phases
-plan.py       a recipe's plan, which puts these together
+plan.py       a recipe's plan, from all of these
 tables.py     the plan as text
 """

@@ -19,12 +19,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rlaudio.models.shared.sizes import Decoder, ModelSize, Tower
+from rlaudio.models.shared.sizes import AudioTower, Decoder, ModelSize
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pass:
-    """Tokens going through a model."""
+class ForwardPass:
+    """The size of a forward pass."""
 
     tokens: int
     pairs: int  # of query and key
@@ -34,8 +34,8 @@ class Pass:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Work:
-    """Operations of a pass by where they are spent."""
+class Flops:
+    """Floating-point operations of a pass, by part of the model."""
 
     tower: float = 0.0
     layers: float = 0.0
@@ -47,17 +47,17 @@ class Work:
         """All of it."""
         return self.tower + self.layers + self.attention + self.head
 
-    def __add__(self, other: Work) -> Work:
-        return Work(**{name: value + getattr(other, name) for name, value in vars(self).items()})
+    def __add__(self, other: Flops) -> Flops:
+        return Flops(**{name: value + getattr(other, name) for name, value in vars(self).items()})
 
-    def __mul__(self, times: float) -> Work:
-        return Work(**{name: value * times for name, value in vars(self).items()})
+    def __mul__(self, times: float) -> Flops:
+        return Flops(**{name: value * times for name, value in vars(self).items()})
 
 
-def forward(model: ModelSize, given: Pass, head_rows: int) -> Work:
+def forward(model: ModelSize, given: ForwardPass, head_rows: int) -> Flops:
     """A pass without gradients; `head_rows` of the output projection are computed for every target."""
     d, tokens = model.decoder, given.tokens
-    return Work(
+    return Flops(
         tower=given.clips * _tower(model, given.frames).total,
         layers=2.0 * tokens * (d.layers * _layer(d) + model.decoder_adapter),
         attention=4.0 * given.pairs * d.layers * d.query_width,
@@ -66,8 +66,14 @@ def forward(model: ModelSize, given: Pass, head_rows: int) -> Work:
 
 
 def update(
-    model: ModelSize, given: Pass, head_rows: int, *, checkpointing: bool, eager: bool, head_twice: bool
-) -> Work:
+    model: ModelSize,
+    given: ForwardPass,
+    head_rows: int,
+    *,
+    checkpointing: bool,
+    eager: bool,
+    head_twice: bool,
+) -> Flops:
     """Forward and backward; `head_twice` where the backward pass computes the logits again."""
     d, tokens = model.decoder, given.tokens
     once = forward(model, given, head_rows)
@@ -76,7 +82,7 @@ def update(
     last = 0.0 if model.decoder_adapter else 2.0 * tokens * d.layers * d.width * d.feed_forward
     again = 1.0 if checkpointing else 0.0
     adapter = 2.0 * tokens * model.decoder_adapter
-    return Work(
+    return Flops(
         tower=given.clips * _tower_update(model, given.frames, checkpointing, eager),
         layers=layers * (2.0 + weights) + (layers - last) * again + adapter * (3.0 + again),
         attention=once.attention * (1.0 + (2.0 if eager else 2.5) + again),
@@ -84,19 +90,19 @@ def update(
     )
 
 
-def prefill(model: ModelSize, prompts: int, length: int, frames: int) -> Work:
-    """Prompts going into the cache, and the logits of each one's first new token."""
+def prefill(model: ModelSize, prompts: int, length: int, frames: int) -> Flops:
+    """Prompts filling the cache, and the logits of each first new token."""
     tokens, pairs = prompts * length, prompts * length**2
-    given = Pass(tokens=tokens, pairs=pairs, targets=prompts, clips=prompts, frames=frames)
+    given = ForwardPass(tokens=tokens, pairs=pairs, targets=prompts, clips=prompts, frames=frames)
     return forward(model, given, model.decoder.vocabulary)
 
 
-def decode(model: ModelSize, questions: int, group_size: int, prompt: int, completion: int) -> Work:
-    """Completions growing side by side: at step t a group's G tokens attend to P + t G slots of its row."""
+def decode(model: ModelSize, questions: int, group_size: int, prompt: int, completion: int) -> Flops:
+    """Decoding in parallel: at step t a group's G tokens attend to P + t G slots of its row."""
     d, steps = model.decoder, completion - 1  # the first token is the prefill's
     tokens = questions * group_size * steps
     slots = steps * prompt + group_size * steps * (steps + 1) / 2  # over all steps
-    return Work(
+    return Flops(
         layers=2.0 * tokens * (d.layers * _layer(d) + model.decoder_adapter),
         attention=4.0 * questions * group_size * slots * d.layers * d.query_width,
         head=2.0 * tokens * d.width * d.vocabulary,
@@ -113,7 +119,7 @@ def _layer(d: Decoder) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class _Clip:
-    """A clip going forward through the tower, by what the backward pass does with it."""
+    """Operations of a clip's forward pass through the tower, by how the backward pass treats them."""
 
     first: float  # its convolution needs no gradient for its input
     second: float
@@ -131,7 +137,7 @@ class _Clip:
 
 
 def _tower(model: ModelSize, frames: int) -> _Clip:
-    t: Tower = model.tower
+    t: AudioTower = model.tower
     chunks = t.positions(frames)
     positions = sum(chunks)
     widest = min(frames, t.chunk_frames)  # the convolutions pad all chunks to the widest
@@ -147,7 +153,7 @@ def _tower(model: ModelSize, frames: int) -> _Clip:
 
 
 def _tower_update(model: ModelSize, frames: int, checkpointing: bool, eager: bool) -> float:
-    """Forward and backward of a clip; nothing where its embeddings are kept from the rollout."""
+    """Forward and backward of a clip; 0 where its embeddings are kept from the rollout."""
     if not model.audio_trains:
         return 0.0
     clip = _tower(model, frames)

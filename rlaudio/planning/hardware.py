@@ -1,4 +1,4 @@
-"""What devices can do. Figures are the makers'; a CPU is measured on the spot."""
+"""Peak rates and memory of devices, from data sheets; a CPU is measured."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 
 @dataclass(frozen=True, kw_only=True)
 class Hardware:
-    """A device: peak rates that no program reaches."""
+    """A device and its peak rates."""
 
     name: str
     memory_bytes: float

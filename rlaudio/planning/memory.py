@@ -37,8 +37,8 @@ MB = 2**20
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sharing:
-    """Where optimizer state lives: `stage` is None for the plain strategy, else that of ZeRO."""
+class Sharding:
+    """Where optimizer state is kept: `stage` is None for the plain strategy, else that of ZeRO."""
 
     stage: int | None = None
     offload: bool = False
@@ -59,10 +59,10 @@ class MemoryRow:
     phases: Mapping[str, float]
 
 
-def optimizer_bytes(model: ModelSize, sharing: Sharing) -> float:
+def optimizer_bytes(model: ModelSize, sharding: Sharding) -> float:
     """AdamW's averages and the master weights that one process keeps, wherever it keeps them."""
-    if sharing.stage:
-        return 12.0 * model.trained / sharing.shares
+    if sharding.stage:
+        return 12.0 * model.trained / sharding.shares
     half = sum(part.parameters for part in model.parts if part.trained and part.bytes_each < 4)
     return 8.0 * model.trained + 4.0 * half
 
@@ -76,23 +76,23 @@ class Gradients:
     step: float  # while the optimizer steps
 
 
-def gradient_bytes(model: ModelSize, sharing: Sharing, micro_batches: int) -> Gradients:
-    """What is held of gradients: in float32, and of one micro-batch in the weights' own precision."""
-    whole, own = 4.0 * model.trained, float(model.trained_bytes)
-    half = own if own < whole else 0.0
+def gradient_bytes(model: ModelSize, sharding: Sharding, micro_batches: int) -> Gradients:
+    """Bytes of gradients: sums in float32, and those of one micro-batch in the weights' precision."""
+    whole, batch = 4.0 * model.trained, float(model.trained_bytes)
+    half = batch if batch < whole else 0.0
     before = 1.0 if micro_batches > 1 else 0.0
-    match sharing.stage:
+    match sharding.stage:
         case None:
             last = before * whole + half if half else whole
             return Gradients(held=before * whole, last=last, step=whole)
         case 0:
-            return Gradients(held=before * own, last=own, step=own + (whole if half else 0.0))
-        case 1 if half and not sharing.offload:  # DeepSpeed's BF16_Optimizer makes them once and keeps them
-            return Gradients(held=whole, last=whole + own, step=whole)
+            return Gradients(held=before * batch, last=batch, step=batch + (whole if half else 0.0))
+        case 1 if half and not sharding.offload:  # DeepSpeed's BF16_Optimizer allocates them once
+            return Gradients(held=whole, last=whole + batch, step=whole)
         case 1:
             held = before * whole + 4 * BUCKET
-            return Gradients(held=held, last=whole + 4 * BUCKET, step=whole + whole / sharing.shares)
-    part = whole / sharing.shares * (not sharing.offload)
+            return Gradients(held=held, last=whole + 4 * BUCKET, step=whole + whole / sharding.shares)
+    part = whole / sharding.shares * (not sharding.offload)
     bucket = (model.precision + (4 if half else 0)) * BUCKET
     return Gradients(held=before * part + bucket, last=part + bucket, step=2 * part)
 
@@ -128,7 +128,7 @@ def tower_layer_bytes(model: ModelSize, clips: int, frames: int, *, eager: bool)
     t, b = model.tower, model.precision
     chunks = t.positions(frames)
     scores = sum(n * n for n in chunks) * t.heads * _score_bytes(b) if eager else 0
-    attended = 8 if eager else 9  # fused kernels keep what they gathered
+    attended = 8 if eager else 9  # fused kernels keep their output
     return clips * (b * sum(chunks) * (attended * t.width + 2 * t.feed_forward) + scores)
 
 
@@ -151,8 +151,8 @@ def cache_bytes(model: ModelSize, rows: int, slots: int) -> float:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Running:
-    """How a stage runs, as far as memory goes."""
+class UpdateShape:
+    """The parts of a stage's settings that its memory depends on."""
 
     tokens: StepTokens
     head_rows: int  # of the output projection that are computed for a target
@@ -163,7 +163,7 @@ class Running:
 
 @dataclass(frozen=True, kw_only=True)
 class RolloutShape:
-    """How completions are sampled: questions that stand in the cache together."""
+    """Questions whose completions are sampled together, and their tokens."""
 
     questions: int
     group_size: int
@@ -172,51 +172,51 @@ class RolloutShape:
 
 
 def persistent_rows(
-    model: ModelSize, sharing: Sharing, *, stages: Mapping[str, bool], reserved: float, audio_cache_mb: int
+    model: ModelSize, sharding: Sharding, *, stages: Mapping[str, bool], reserved: float, audio_cache_mb: int
 ) -> list[MemoryRow]:
-    """What lies there the whole time; `stages` are the phases and whether a reference policy is with them."""
-    state = 0.0 if sharing.offload else optimizer_bytes(model, sharing)
+    """What is kept through all phases; `stages` maps each phase to whether it has a reference policy."""
+    state = 0.0 if sharding.offload else optimizer_bytes(model, sharding)
     kept = 0.0 if model.audio_trains else float(audio_cache_mb * MB)
-    made_once = sharing.stage == 1 and not sharing.offload and model.trained_bytes < 4 * model.trained
+    made_once = sharding.stage == 1 and not sharding.offload and model.trained_bytes < 4 * model.trained
     rows = {
         "weights": float(model.weight_bytes),
-        "sharded copy (stage 3)": model.trained_bytes / sharing.shares if sharing.stage == 3 else 0.0,
+        "sharded copy (stage 3)": model.trained_bytes / sharding.shares if sharding.stage == 3 else 0.0,
         "optimizer: averages, master weights": state,
         "gradients": 4.0 * model.trained if made_once else 0.0,
         "audio embeddings kept, at most": kept,
         "runtime and libraries (assumed)": reserved,
     }
-    found = [MemoryRow(name, dict.fromkeys(stages, size)) for name, size in rows.items() if size]
+    present = [MemoryRow(name, dict.fromkeys(stages, size)) for name, size in rows.items() if size]
     with_reference = {phase: float(model.trained_bytes) for phase, given in stages.items() if given}
     if with_reference:
-        found.insert(1, MemoryRow("reference (a copy of what trains)", with_reference))
-    return found
+        present.insert(1, MemoryRow("reference (a copy of what trains)", with_reference))
+    return present
 
 
 def update_rows(
-    model: ModelSize, sharing: Sharing, running: Running, phase: str, ending: str
+    model: ModelSize, sharding: Sharding, update: UpdateShape, phase: str, ending: str
 ) -> list[MemoryRow]:
-    """What an update adds: forward through the largest micro-batch, and the end of it.
+    """What an update adds: in the forward pass of the largest micro-batch, and at its end.
 
-    At its end all gradients are there; the last block goes backward, and then AdamW works.
+    At the end all gradients exist; the last block's backward pass runs, then AdamW.
     """
-    t, d, b = running.tokens, model.decoder, model.precision
-    rows, tokens, eager = t.rows_together, t.rows_together * t.row, running.attention == "eager"
+    t, d, b = update.tokens, model.decoder, model.precision
+    rows, tokens, eager = t.rows_together, t.rows_together * t.row, update.attention == "eager"
     branches = t.targets // t.rows
-    masked = {"cpu": 0, "gpu": rows * branches * t.row, "eager": tokens**2}[running.attention]
-    kept = decoder_bytes(model, tokens, masked, running.attention, checkpointing=running.checkpointing)
-    kept += tower_bytes(model, rows, t.frames, checkpointing=running.checkpointing, eager=eager)
-    block = 3.0 * b * tokens * d.feed_forward  # gradients in its feed-forward layer, on their way
-    if running.checkpointing:
-        block += decoder_layer_bytes(model, tokens, masked, running.attention)
-    targets = min(running.chunk, rows * branches)
-    logits = float(LOGIT_BYTES) * targets * running.head_rows
-    if running.head_rows < d.vocabulary:
-        logits += 2.0 * b * targets * running.head_rows * d.width  # the head's rows, and their gradient
-    gathered = b * min(LIVE, model.parameters) if sharing.stage == 3 else 0.0
-    mask = float((b + 1) * masked)  # and the bool one that it is made of
-    gradients = gradient_bytes(model, sharing, t.micro_batches)
-    ended = max(gradients.last + block + mask, gradients.step)  # fused AdamW works in place
+    masked = {"cpu": 0, "gpu": rows * branches * t.row, "eager": tokens**2}[update.attention]
+    kept = decoder_bytes(model, tokens, masked, update.attention, checkpointing=update.checkpointing)
+    kept += tower_bytes(model, rows, t.frames, checkpointing=update.checkpointing, eager=eager)
+    block = 3.0 * b * tokens * d.feed_forward  # gradients within its feed-forward layer
+    if update.checkpointing:
+        block += decoder_layer_bytes(model, tokens, masked, update.attention)
+    targets = min(update.chunk, rows * branches)
+    logits = float(LOGIT_BYTES) * targets * update.head_rows
+    if update.head_rows < d.vocabulary:
+        logits += 2.0 * b * targets * update.head_rows * d.width  # the head's rows, and their gradient
+    gathered = b * min(LIVE, model.parameters) if sharding.stage == 3 else 0.0
+    mask = float((b + 1) * masked)  # with the bool mask that it is made from
+    gradients = gradient_bytes(model, sharding, t.micro_batches)
+    ended = max(gradients.last + block + mask, gradients.step)  # fused AdamW updates in place
     sizes = {
         "gradients": (gradients.held, gradients.step),
         "activations kept for backward": (kept, 0.0),
@@ -247,18 +247,18 @@ def rollout_rows(model: ModelSize, sampling: RolloutShape, phase: str) -> list[M
 
 
 def vllm_rows(taken: float, sleeps: bool) -> list[MemoryRow]:
-    """What a vLLM beside the model holds; while the policy learns it may sleep."""
+    """What vLLM takes beside the model; it may sleep while the policy trains."""
     phases = ("rollout",) if sleeps else ("rollout", "RL update", ENDING)
     return [MemoryRow("vLLM: weights, cache", dict.fromkeys(phases, taken))]
 
 
 def merged(rows: list[MemoryRow]) -> list[MemoryRow]:
     """Rows of the same name as one, in order of appearance; of two values of a phase the larger."""
-    found: dict[str, dict[str, float]] = {}
+    by_name: dict[str, dict[str, float]] = {}
     for row in rows:
-        phases = found.setdefault(row.name, {})
+        phases = by_name.setdefault(row.name, {})
         phases.update({phase: max(size, phases.get(phase, 0.0)) for phase, size in row.phases.items()})
-    return [MemoryRow(name, phases) for name, phases in found.items()]
+    return [MemoryRow(name, phases) for name, phases in by_name.items()]
 
 
 def totals(rows: list[MemoryRow]) -> dict[str, float]:
@@ -267,11 +267,11 @@ def totals(rows: list[MemoryRow]) -> dict[str, float]:
     return {phase: math.fsum(row.phases.get(phase, 0.0) for row in rows) for phase in phases}
 
 
-def host_bytes(model: ModelSize, sharing: Sharing, audio_cache_mb: int, *, asleep: bool) -> float:
+def host_bytes(model: ModelSize, sharding: Sharding, audio_cache_mb: int, *, asleep: bool) -> float:
     """Host memory of all processes of one node: what is offloaded, features kept, weights of engines asleep.
 
-    Those lie in pinned memory, whose blocks torch rounds up to powers of two: twice their size at most.
+    The latter are in pinned memory, whose blocks torch rounds up to powers of two: at most twice their size.
     """
-    offloaded = optimizer_bytes(model, sharing) + 4.0 * model.trained / sharing.shares
+    offloaded = optimizer_bytes(model, sharding) + 4.0 * model.trained / sharding.shares
     sleeping = 2.0 * model.weight_bytes * asleep
-    return sharing.devices * (offloaded * sharing.offload + audio_cache_mb * MB + sleeping)
+    return sharding.devices * (offloaded * sharding.offload + audio_cache_mb * MB + sleeping)

@@ -1,7 +1,7 @@
 """The plan of a recipe: its stages' tokens, operations, memory and time, from sizes and assumptions alone.
 
-No weights and no data are opened. The curriculum is asked with stand-in questions, the algorithm for what it
-needs; both are plug-ins, imported as a run would.
+No weights and no data are opened. The curriculum is called with stand-in questions, the algorithm gives
+its `needs`; both are plug-ins, imported as in a run.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from rlaudio.config.recipe import Recipe
 from rlaudio.curricula.stage import Stage
 from rlaudio.models.shared.sizes import ModelPart, ModelSize, describe
 from rlaudio.planning import flops, memory, seconds
-from rlaudio.planning.flops import Pass, Work
+from rlaudio.planning.flops import Flops, ForwardPass
 from rlaudio.planning.hardware import Hardware
-from rlaudio.planning.memory import MemoryRow, RolloutShape, Running, Sharing
+from rlaudio.planning.memory import MemoryRow, RolloutShape, Sharding, UpdateShape
 from rlaudio.planning.seconds import Phase
 from rlaudio.planning.tokens import Attention, StepTokens
 from rlaudio.prompts.wording import render_user_text
@@ -38,7 +38,7 @@ FRAMES_PER_SECOND = 100
 
 @dataclass(frozen=True, kw_only=True)
 class Assumptions:
-    """What a plan takes for granted; None: see `assume`."""
+    """What a plan assumes; None: the default named beside it."""
 
     devices: int = 1
     seconds: float | None = None  # of a clip; None: audio.max_seconds
@@ -65,7 +65,7 @@ class StagePlan:
     """One step of a stage on one device, and how many steps there are."""
 
     kind: Literal["sft", "rl"]
-    steps: int | None  # None: the curriculum says epochs, and the data was not opened
+    steps: int | None  # None: the curriculum gives epochs, and the data was not opened
     epochs: float | None
     tokens: StepTokens
     updates: int  # optimizer steps in a step
@@ -84,12 +84,12 @@ class StagePlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that is expected of a recipe on stated hardware."""
+    """Tokens, operations, memory and time of a recipe on given hardware."""
 
     name: str
     model: ModelSize
     hardware: Hardware
-    sharing: Sharing
+    sharding: Sharding
     assumed: Assumptions
     stages: tuple[StagePlan, ...]
     memory: tuple[MemoryRow, ...]
@@ -99,17 +99,17 @@ class Plan:
 
     @property
     def peak_bytes(self) -> float:
-        """On one device, in the phase that takes most."""
+        """Bytes on one device, in the phase that needs most."""
         return max(memory.totals(list(self.memory)).values())
 
     @property
     def fits(self) -> bool:
-        """Whether that is within the device's memory."""
+        """Whether `peak_bytes` is within the device's memory."""
         return self.peak_bytes <= self.hardware.memory_bytes
 
 
 def plan(recipe: Recipe, hardware: Hardware, assumed: Assumptions) -> Plan:
-    """What `recipe` will take. Raises ValueError and FileNotFoundError where that cannot be known."""
+    """The plan of `recipe`. Raises ValueError and FileNotFoundError where it cannot be computed."""
     if recipe.pretrain is not None and recipe.model.options["path"] == "built":
         raise ValueError(
             f"{recipe.name} builds its base in a run, so there is no model to plan for; name one of the same "
@@ -123,7 +123,7 @@ def savings(
 ) -> Iterator[tuple[tuple[str, ...], Plan]]:
     """Changes of the recipe that need less memory, mildest first, and their plans.
 
-    `load` reads the recipe with overrides. Changes that it cannot take are passed over.
+    `load` reads the recipe with overrides. Changes that are not valid for it are skipped.
     """
     for change in _changes(max(stage.tokens.row for stage in given.stages)):
         try:
@@ -156,7 +156,7 @@ def _changes(row: int) -> tuple[tuple[str, ...], ...]:
 
 
 class _Planner:
-    """One recipe's plan; what is asked for in several places is found once."""
+    """Computes the plan of one recipe; values that several parts need are computed once."""
 
     def __init__(self, recipe: Recipe, hardware: Hardware, assumed: Assumptions):
         self.recipe = recipe
@@ -170,7 +170,7 @@ class _Planner:
         self.model = describe(recipe.model.use, self.options)
         self.assumed = self._assume(assumed)
         self.frames = math.ceil(FRAMES_PER_SECOND * (self.assumed.seconds or 0.0))
-        self.sharing = self._sharing()
+        self.sharding = self._sharding()
         self.notes: list[str] = []
 
     def plan(self) -> Plan:
@@ -182,12 +182,12 @@ class _Planner:
             name=self.recipe.name,
             model=self.model,
             hardware=self.hardware,
-            sharing=self.sharing,
+            sharding=self.sharding,
             assumed=self.assumed,
             stages=tuple(stages),
             memory=tuple(self._memory(stages)),
             host_bytes=memory.host_bytes(
-                self.model, self.sharing, self._audio_cache_mb, asleep=self._engine_sleeps
+                self.model, self.sharding, self._audio_cache_mb, asleep=self._engine_sleeps
             ),
             dtype=self.dtype,
             notes=tuple(self.notes),
@@ -214,19 +214,19 @@ class _Planner:
         plain, special = re.subn(r"<\|\w+\|>", "", text)
         return special + math.ceil(len(plain) / CHARACTERS_PER_TOKEN)
 
-    def _sharing(self) -> Sharing:
+    def _sharding(self) -> Sharding:
         strategy, on_gpu = self.recipe.strategy, self.hardware.name != "cpu"
         devices = self.assumed.devices
         if strategy.use == "plain":
-            return Sharing(devices=devices, on_gpu=on_gpu)
+            return Sharding(devices=devices, on_gpu=on_gpu)
         if strategy.use == "zero":
             stage, offload = int(strategy.options["stage"]), strategy.options["offload"] == "cpu"
-            return Sharing(stage=stage, offload=offload, devices=devices, on_gpu=on_gpu)
+            return Sharding(stage=stage, offload=offload, devices=devices, on_gpu=on_gpu)
         raise ValueError(f"the strategy {strategy.use} cannot be planned; expected plain or zero")
 
     @property
     def needs(self) -> frozenset[str]:
-        """What the RL algorithm asks to be measured."""
+        """What the RL algorithm needs to be measured."""
         return frozenset(self.recipe.algorithm().needs)
 
     @property
@@ -235,10 +235,10 @@ class _Planner:
 
     @property
     def _engine_sleeps(self) -> bool:
-        """Whether vLLM leaves its GPU to training while the policy learns."""
+        """Whether vLLM frees its GPU memory while the policy trains."""
         rollout = self.recipe.rollout
-        ahead = bool(self.recipe.sampling.max_lag)  # then it samples while the policy learns
-        return rollout.use == "vllm" and self.sharing.on_gpu and rollout.options["sleep"] and not ahead
+        ahead = bool(self.recipe.sampling.max_lag)  # then it samples while the policy trains
+        return rollout.use == "vllm" and self.sharding.on_gpu and rollout.options["sleep"] and not ahead
 
     def _stages(self) -> list[Stage]:
         """The curriculum's stages on stand-in questions, half of them weak and half strong."""
@@ -291,7 +291,7 @@ class _Planner:
         )
 
     def _target(self) -> int:
-        """Tokens of what SFT teaches; chains of thought are taken to be as long as a completion may be."""
+        """Tokens of an SFT target; a chain of thought is assumed to be as long as a completion may be."""
         if self.recipe.sft.target == "answer":
             return self._answer()
         return self.assumed.completion or 0
@@ -319,7 +319,7 @@ class _Planner:
         if "contribution" in need and self.recipe.contribution.on_policy == "rollouts":
             yield from self._sampled(tokens, self.recipe.contribution.silent_samples, " in silence")
         elif "contribution" in need:
-            options = tokens.completed(len(_STAND_INS[0].choices), self._answer())
+            options = tokens.with_completions(len(_STAND_INS[0].choices), self._answer())
             work = self._forward(options, self.model.decoder.vocabulary)
             yield self._compute("options, with audio and in silence", work * 2.0)
 
@@ -328,7 +328,7 @@ class _Planner:
         yield self._compute(f"rollout: prefill{where}", prefill)
         if tokens.completion > 1:
             shape = (tokens.questions, group_size, tokens.prompt, tokens.completion)
-            yield seconds.decoding(
+            yield seconds.decode_phase(
                 f"rollout: decode{where}",
                 flops.decode(self.model, *shape),
                 self.model,
@@ -343,7 +343,7 @@ class _Planner:
             )
 
     def _together(self, tokens: StepTokens) -> int:
-        """Questions whose completions are sampled side by side; vLLM schedules its own, all of them here."""
+        """Questions whose completions are sampled together; all of them where vLLM schedules."""
         if self.recipe.rollout.use in ("vllm", "vllm_server"):
             return tokens.questions
         options = {**bind("rollout", "transformers").options, **self.recipe.rollout.options}
@@ -352,7 +352,7 @@ class _Planner:
         return min(tokens.questions, max(1, budget // row))
 
     def _signals(self, tokens: StepTokens) -> Iterator[Phase]:
-        """Passes without gradient that the loss or the advantages ask for."""
+        """Passes without gradient that the loss or the advantages need."""
         training = self.recipe.training
         work = self._forward(tokens, self._head_rows())
         names = {"values": "critic's values", "reference": "reference", "silence": "policy in silence"}
@@ -376,22 +376,22 @@ class _Planner:
             head_twice=targets > self.recipe.training.logprob_chunk,
         )
         if kind == "sft" and not self.model.audio_trains:
-            once = Pass(tokens=0, pairs=0, targets=0, clips=tokens.questions, frames=tokens.frames)
+            once = ForwardPass(tokens=0, pairs=0, targets=0, clips=tokens.questions, frames=tokens.frames)
             yield self._compute("audio, encoded once a clip", flops.forward(self.model, once, 0))
         yield self._compute("update: forward and backward", work * (passes * (2.0 if twice else 1.0)))
-        yield seconds.stepping(self.model, self.sharing, self.hardware, updates)
+        yield seconds.optimizer_phase(self.model, self.sharding, self.hardware, updates)
         micro_batches = passes * tokens.micro_batches
-        exchange = seconds.exchanging(self.model, self.sharing, self.hardware, updates, micro_batches)
+        exchange = seconds.exchange_phase(self.model, self.sharding, self.hardware, updates, micro_batches)
         if exchange:
             yield exchange
 
-    def _forward(self, tokens: StepTokens, head_rows: int) -> Work:
+    def _forward(self, tokens: StepTokens, head_rows: int) -> Flops:
         return flops.forward(
             self.model, self._pass(tokens, clips=tokens.rows if self.model.audio_trains else 0), head_rows
         )
 
-    def _pass(self, tokens: StepTokens, clips: int) -> Pass:
-        return Pass(
+    def _pass(self, tokens: StepTokens, clips: int) -> ForwardPass:
+        return ForwardPass(
             tokens=tokens.computed,
             pairs=tokens.pairs(self.attention),
             targets=tokens.targets,
@@ -403,10 +403,10 @@ class _Planner:
         """Rows of the output projection computed for a target: those of a narrow sampling support, or all."""
         top_k = self.recipe.sampling.top_k
         narrow = 0 < top_k <= NARROW_SUPPORT and self.recipe.mismatch.logprobs == "sampled"
-        return top_k if narrow and self.sharing.stage != 3 else self.model.decoder.vocabulary
+        return top_k if narrow and self.sharding.stage != 3 else self.model.decoder.vocabulary
 
-    def _compute(self, name: str, work: Work) -> Phase:
-        return seconds.computing(name, work, self.hardware, self.dtype, self.assumed.utilisation)
+    def _compute(self, name: str, work: Flops) -> Phase:
+        return seconds.compute_phase(name, work, self.hardware, self.dtype, self.assumed.utilisation)
 
     def _note(self, text: str) -> None:
         if text not in self.notes:
@@ -415,7 +415,7 @@ class _Planner:
     # --- memory --------------------------------------------------------------------------------------
 
     def _memory(self, stages: Sequence[StagePlan]) -> list[MemoryRow]:
-        model, sharing = self.model, self.sharing
+        model, sharding = self.model, self.sharding
         sft = next((s.tokens for s in stages if s.kind == "sft"), None)
         rl = next((s.tokens for s in stages if s.kind == "rl"), None)
         reference = rl is not None and "reference" in self.needs
@@ -423,28 +423,28 @@ class _Planner:
         phases |= {"rollout": reference, "RL update": reference} if rl else {}
         rows = memory.persistent_rows(
             model,
-            sharing,
+            sharding,
             stages=phases | {memory.ENDING: reference},
             reserved=self.hardware.reserved_bytes,
             audio_cache_mb=self._audio_cache_mb,
         )
         if sft:
-            running = self._running(sft, model.decoder.vocabulary)
-            rows += memory.update_rows(model, sharing, running, "SFT update", memory.ENDING)
+            update = self._update_shape(sft, model.decoder.vocabulary)
+            rows += memory.update_rows(model, sharding, update, "SFT update", memory.ENDING)
         if rl:
             rows += self._rollout_memory(rl)
             if self.recipe.sampling.max_lag:
                 ahead = dict.fromkeys(("rollout", "RL update", memory.ENDING), float(model.weight_bytes))
                 rows.append(MemoryRow("weights that sample ahead (a second model)", ahead))
-            running = self._running(rl, self._head_rows())
-            rows += memory.update_rows(model, sharing, running, "RL update", memory.ENDING)
+            update = self._update_shape(rl, self._head_rows())
+            rows += memory.update_rows(model, sharding, update, "RL update", memory.ENDING)
         return memory.merged(rows)
 
     def _rollout_memory(self, tokens: StepTokens) -> list[MemoryRow]:
         rollout = self.recipe.rollout
         if rollout.use == "vllm_server":
             return []
-        if rollout.use == "vllm" and self.sharing.on_gpu:
+        if rollout.use == "vllm" and self.sharding.on_gpu:
             taken = rollout.options["memory_share"] * self.hardware.memory_bytes
             return memory.vllm_rows(taken, sleeps=self._engine_sleeps)
         if rollout.use == "vllm":
@@ -458,8 +458,8 @@ class _Planner:
         )
         return memory.rollout_rows(self.model, together, "rollout")
 
-    def _running(self, tokens: StepTokens, head_rows: int) -> Running:
-        return Running(
+    def _update_shape(self, tokens: StepTokens, head_rows: int) -> UpdateShape:
+        return UpdateShape(
             tokens=tokens,
             head_rows=head_rows,
             chunk=self.recipe.training.logprob_chunk,
@@ -468,7 +468,7 @@ class _Planner:
         )
 
 
-# An ordinary item of AudioMCQ's kind, as often as a curriculum may want to part them.
+# A typical question of AudioMCQ, often enough for a curriculum to split.
 _STAND_INS = tuple(
     Question.multiple_choice(
         f"stand-in-{number}",

@@ -1,4 +1,4 @@
-"""Time of a step's phases: what the slowest of compute, memory and links allows.
+"""Time of a step's phases, bounded by the slowest of compute, memory and links.
 
 Matrix products run at `utilisation` of the device's peak, reading and writing at its memory's bandwidth,
 exchange between devices at the link's, one after another. What Python, kernel launches, audio decoding,
@@ -11,9 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rlaudio.models.shared.sizes import ModelSize
-from rlaudio.planning.flops import Work
+from rlaudio.planning.flops import Flops
 from rlaudio.planning.hardware import Hardware
-from rlaudio.planning.memory import Sharing, cache_bytes
+from rlaudio.planning.memory import Sharding, cache_bytes
 
 
 @dataclass(frozen=True)
@@ -26,14 +26,14 @@ class Phase:
     bound: str
 
 
-def computing(name: str, work: Work, device: Hardware, dtype: str, utilisation: float) -> Phase:
+def compute_phase(name: str, work: Flops, device: Hardware, dtype: str, utilisation: float) -> Phase:
     """A phase of large matrix products."""
     return Phase(name, work.total, work.total / (device.flops[dtype] * utilisation), "compute")
 
 
-def decoding(
+def decode_phase(
     name: str,
-    work: Work,
+    work: Flops,
     model: ModelSize,
     device: Hardware,
     dtype: str,
@@ -45,7 +45,7 @@ def decoding(
     prompt: int,
     completion: int,
 ) -> Phase:
-    """Sampling: every step reads the language model's weights, and what the cache holds by then."""
+    """Sampling: every step reads the language model's weights and the cache so far."""
     steps = completion - 1
     read = model.parameters_of("language model", "output head") * model.precision * batches * steps
     slots = steps * prompt + group_size * steps * (steps + 1) / 2
@@ -56,19 +56,19 @@ def decoding(
     return Phase(name, work.total, max(compute, memory), bound)
 
 
-def stepping(model: ModelSize, sharing: Sharing, device: Hardware, updates: int) -> Phase:
+def optimizer_phase(model: ModelSize, sharding: Sharding, device: Hardware, updates: int) -> Phase:
     """AdamW: gradient, master weight and averages are read, all but the first written; then the weight."""
-    if sharing.offload:
-        moved = (4.0 * model.trained + model.trained_bytes) / sharing.shares
+    if sharding.offload:
+        moved = (4.0 * model.trained + model.trained_bytes) / sharding.shares
         return Phase(
             "optimizer (the host's work left out)", 0.0, updates * moved / device.host_link, "host link"
         )
-    moved = (16.0 + 12.0) * model.trained / sharing.shares + model.trained_bytes
+    moved = (16.0 + 12.0) * model.trained / sharding.shares + model.trained_bytes
     return Phase("optimizer", 0.0, updates * moved / device.bandwidth, "memory bandwidth")
 
 
-def exchanging(
-    model: ModelSize, sharing: Sharing, device: Hardware, updates: int, micro_batches: int
+def exchange_phase(
+    model: ModelSize, sharding: Sharding, device: Hardware, updates: int, micro_batches: int
 ) -> Phase | None:
     """Gradients and parameters between devices, of `updates` updates with so many micro-batches in all.
 
@@ -76,19 +76,21 @@ def exchanging(
     all-gather once; stages 2 and 3 reduce every micro-batch, stage 3 gathers all parameters forward and
     backward.
     """
-    if sharing.devices == 1:
+    if sharding.devices == 1:
         return None
-    share = (sharing.devices - 1) / sharing.devices
-    own, whole = float(model.trained_bytes), float(model.weight_bytes)
-    match sharing.stage:
+    share = (sharding.devices - 1) / sharding.devices
+    trained, whole = float(model.trained_bytes), float(model.weight_bytes)
+    match sharding.stage:
         case None:
             moved = updates * 2 * 4.0 * model.trained
         case 0:
-            moved = updates * 2 * own
+            moved = updates * 2 * trained
         case 1:
-            moved = updates * (4.0 * model.trained + own)
+            moved = updates * (4.0 * model.trained + trained)
         case 2:
-            moved = micro_batches * own + updates * own
+            moved = micro_batches * trained + updates * trained
         case _:
-            moved = micro_batches * (2 * whole + own) + updates * own  # the last: to the model that samples
+            moved = (
+                micro_batches * (2 * whole + trained) + updates * trained
+            )  # the last: to the rollout model
     return Phase("exchange between devices", 0.0, share * moved / device.interconnect, "link")

@@ -20,7 +20,7 @@ _LEFT_OUT = (
     "rewards, evaluation, saving; what the allocator loses; groups without spread, which may be skipped"
 )
 
-ROOMY = 0.95  # of a device: the rest is lost between blocks of memory
+USABLE = 0.95  # of a device's memory: the rest may be lost to fragmentation
 
 
 def lines(plan: Plan) -> Iterator[str]:
@@ -54,19 +54,19 @@ def lines(plan: Plan) -> Iterator[str]:
 
 
 def verdict(plan: Plan) -> str:
-    """Whether the plan fits its device, in a sentence."""
+    """Whether the plan fits its device, in one sentence."""
     by_phase = totals(list(plan.memory))
     worst = max(by_phase, key=lambda phase: by_phase[phase])
     have, need = plan.hardware.memory_bytes, plan.peak_bytes
     if plan.fits:
-        how = "fits" if need < ROOMY * have else "may fit, what the allocator loses decides"
+        how = "fits" if need < USABLE * have else "may fit, what the allocator loses decides"
         return f"{how}: at most {_gb(need)} GB ({worst}) of {_gb(have)} GB on each device"
     return f"does not fit: {_gb(need)} GB ({worst}) and {_gb(have)} GB on each device"
 
 
 def changes_table(changes: Iterable[tuple[tuple[str, ...], Plan]]) -> str:
-    """Changes of the recipe and the memory that they lead to; none that adds to one which suffices."""
-    found = ["   GB  fits  with"]
+    """Changes of the recipe and the memory that each needs; none that extends a change which suffices."""
+    table = ["   GB  fits  with"]
     enough: list[set[str]] = []
     for change, plan in changes:
         if any(less <= set(change) for less in enough):
@@ -75,11 +75,11 @@ def changes_table(changes: Iterable[tuple[tuple[str, ...], Plan]]) -> str:
             enough.append(set(change))
         text = " ".join(f'-o "{part}"' if " " in part else f"-o {part}" for part in change)
         first, *others = textwrap.wrap(text, _WIDTH - 13, break_on_hyphens=False, break_long_words=False)
-        found.append(f"{_gb(plan.peak_bytes):>5}  {'yes' if plan.fits else 'no':4}  {first}")
-        found += [f"{'':13}{other}" for other in others]
-    if not found[1:]:
+        table.append(f"{_gb(plan.peak_bytes):>5}  {'yes' if plan.fits else 'no':4}  {first}")
+        table += [f"{'':13}{other}" for other in others]
+    if not table[1:]:
         return "no change of the recipe helps: take larger devices, shorter clips or a smaller group"
-    return "\n".join(found)
+    return "\n".join(table)
 
 
 def rows(plan: Plan) -> dict[str, Any]:
@@ -87,7 +87,7 @@ def rows(plan: Plan) -> dict[str, Any]:
     return {
         "recipe": plan.name,
         "hardware": asdict(plan.hardware),
-        "strategy": asdict(plan.sharing),
+        "strategy": asdict(plan.sharding),
         "assumed": asdict(plan.assumed),
         "model": plan.model.source,
         "parts": [asdict(part) for part in plan.model.parts],
@@ -193,19 +193,19 @@ def _stage_time(stage: StagePlan, plan: Plan) -> str:
 
 
 def _memory(plan: Plan) -> str:
-    found = list(plan.memory)
-    sums = totals(found)
+    rows = list(plan.memory)
+    sums = totals(rows)
     unit = _unit(plan.peak_bytes)
-    table = [(row.name, *(_bytes(row.phases.get(phase, 0.0), unit) for phase in sums)) for row in found]
+    table = [(row.name, *(_bytes(row.phases.get(phase, 0.0), unit) for phase in sums)) for row in rows]
     table.append(("all", *(_bytes(size, unit) for size in sums.values())))
     return text_table((f"memory of a device, {unit}, {_strategy(plan)}", *sums), table)
 
 
 def _strategy(plan: Plan) -> str:
-    sharing = plan.sharing
-    if sharing.stage is None:
+    sharding = plan.sharding
+    if sharding.stage is None:
         return "plain"
-    return f"ZeRO {sharing.stage}{', offloaded' if sharing.offload else ''}"
+    return f"ZeRO {sharding.stage}{', offloaded' if sharding.offload else ''}"
 
 
 def _gb(size: float) -> str:

@@ -11,7 +11,7 @@ Attention = Literal["eager", "cpu", "gpu"]  # how rlaudio/models/shared/branchin
 
 @dataclass(frozen=True, kw_only=True)
 class StepTokens:
-    """What one process computes in a step, all prompts and all completions of the assumed length."""
+    """What one process computes in a step; all prompts, and all completions, are equally long."""
 
     questions: int
     group_size: int
@@ -34,7 +34,7 @@ class StepTokens:
 
     @property
     def rows(self) -> int:
-        """Rows that go through the model, each with its clip."""
+        """Rows that the model computes, each with its clip."""
         return self.questions if self.packed else self.completions
 
     @property
@@ -44,17 +44,17 @@ class StepTokens:
 
     @property
     def computed(self) -> int:
-        """Tokens that go through the model in one pass over the step."""
+        """Tokens that the model computes in one pass over the step."""
         return self.rows * self.row
 
     @property
     def repeated(self) -> int:
-        """Tokens that would, if every completion stood behind a prompt of its own."""
+        """The same if the prompt were repeated for every completion."""
         return self.completions * (self.prompt + self.completion)
 
     @property
     def rows_together(self) -> int:
-        """Rows of the largest micro-batch; a row longer than the budget goes alone."""
+        """Rows of the largest micro-batch; a row longer than the budget is one alone."""
         return min(self.rows, max(1, self.budget // self.row))
 
     @property
@@ -65,9 +65,9 @@ class StepTokens:
     def pairs(self, attention: Attention) -> int:
         """Pairs of query and key that are computed in one pass over the step, visible or not.
 
-        A prompt attends to itself causally. On a CPU a completion's tokens meet the prompt and, causally,
-        their own; on a GPU a group's tokens meet the whole row under a mask. Eager attention computes the
-        square of a micro-batch.
+        Prompts attend to themselves causally. On a CPU completions attend to the prompt and, causally, to
+        themselves; on a GPU a group's tokens attend to the whole row under a mask. Eager attention computes
+        the square of a micro-batch.
         """
         if attention == "eager":
             return self.computed * self.rows_together * self.row
@@ -76,9 +76,9 @@ class StepTokens:
         causal = self.prompt * (self.prompt + 1) // 2
         if attention == "gpu":
             return self.rows * (causal + branches * self.row)
-        own = group * (self.completion * (self.completion + 1) // 2)
-        return self.rows * (causal + branches * self.prompt + own)
+        within = group * (self.completion * (self.completion + 1) // 2)
+        return self.rows * (causal + branches * self.prompt + within)
 
-    def completed(self, group_size: int, completion: int) -> StepTokens:
+    def with_completions(self, group_size: int, completion: int) -> StepTokens:
         """The same questions with other completions."""
         return replace(self, group_size=group_size, completion=completion)

@@ -1,26 +1,23 @@
-"""The page of a run: one self-contained HTML file, made only from the files of the run folder.
+"""The page of a run: one self-contained HTML file, made from the files of the run folder alone.
 
-It asks nothing of the network, runs no script, follows light and dark, and escapes whatever a model wrote.
+It loads nothing from the network, runs no script, follows light and dark mode, and escapes all inserted text.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from rlaudio.report.sections.accuracy_tables import CONTROLS, held_out
-from rlaudio.report.sections.labels import labelled
+from rlaudio.report.sections.labels import labelled_sets
 from rlaudio.report.sections.metric_curves import curves
 from rlaudio.report.sections.notices import notices
 from rlaudio.report.sections.provenance import facts, phases, versions
 from rlaudio.report.sections.samples import samples
 from rlaudio.runs.files import write_text
 from rlaudio.runs.run import open_run
-from rlaudio.utils.charts import STYLE
-from rlaudio.utils.numbers import FILTERS
+from rlaudio.utils.html import render
 
-COMPLETIONS = 10
+COMPLETIONS = 10  # groups shown, for recipes that do not say
 
 
 def write_report(run_folder: Path) -> Path:
@@ -31,22 +28,15 @@ def write_report(run_folder: Path) -> Path:
     run = open_run(Path(run_folder))
     most = (run.recipe.get("report") or {}).get("completions", COMPLETIONS)
     sets = held_out(run)
-    environment = Environment(
-        loader=FileSystemLoader([Path(__file__).parent, STYLE.parent]),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(FILTERS)
-    page = environment.get_template("page.html.j2").render(
+    page = render(
+        Path(__file__).with_name("page.html.j2"),
         run=run,
         title=run.recipe.get("name", run.path.name),
         facts=facts(run),
         controls=list(CONTROLS),
         held_out=sets,
         notices=notices(sets),
-        labelled=labelled(run),
+        labelled=labelled_sets(run),
         stages=curves(run),
         samples=samples(run, most),
         phases=phases(run),

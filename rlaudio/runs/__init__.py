@@ -1,1 +1,1 @@
-"""Run folders: the one writer and reader of what a run leaves behind."""
+"""Run folders: their only writer and reader."""

@@ -30,7 +30,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def unfinished(path: Path) -> Path:
-    """What `write_text` writes before it takes the place of `path`; a kill may leave it behind."""
+    """The temporary file of `write_text`, which a killed process may leave behind."""
     return path.with_name(f".{path.name}.unfinished")
 
 
@@ -50,11 +50,11 @@ def append_row(path: Path, row: Mapping[str, Any]) -> None:
         file.write(_line(row))
 
 
-def read_rows(path: Path) -> list[dict[str, Any]]:
+def read_rows(path: Path) -> list[Json]:
     """The JSON objects of `path`, or none where it does not exist.
 
-    A last line without its end is what a killed run was writing; it is left out. Raises ValueError with
-    file and line for any other line that is not a JSON object.
+    A last line without a line end was cut off by a kill and is left out. Raises ValueError with file and
+    line for any other line that is not a JSON object.
     """
     if not path.exists():
         return []
@@ -93,7 +93,7 @@ def _line(row: Mapping[str, Any]) -> str:
     return json.dumps(plain(row), ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _row(path: Path, number: int, line: str) -> dict[str, Any]:
+def _row(path: Path, number: int, line: str) -> Json:
     try:
         row = json.loads(line)
     except json.JSONDecodeError as error:

@@ -1,9 +1,9 @@
-"""The folder of one run and its writers: whatever a run leaves behind goes through here.
+"""The folder of one run and its writers: every file of a run is written through here.
 
     recipe.yaml            the resolved recipe, itself a valid recipe
     versions.json          what the run was made with
     data.json              digests of the questions and audio files that the run began with
-    plugins.json           digests of the user's plug-ins, by file, as they were when it began
+    plugins.json           digests of the user's plug-ins, by file, when it began
     metrics.jsonl          one row per logged step: {"stage", "step", "group/name": value, ...}
     timings.jsonl          the same for wall-clock metrics, which two equal runs do not share
     tensorboard/<stage>/   the same curves, and a few completions with their audio
@@ -14,7 +14,7 @@
     evaluation/base/<set>.jsonl, ...                every single answer behind them
     summary.json, report.html
     checkpoints/           written by rlaudio.training
-    replay/<stage>-<step>/  a step that came upon NaN or infinity, written by rlaudio.training.debug.step_dump
+    replay/<stage>-<step>/  a step with NaN or infinity, written by rlaudio.training.debug.step_dump
 
 A stage's name is unique within its run.
 """
@@ -57,35 +57,35 @@ VERSIONS = "versions.json"
 DATA = "data.json"
 PLUGINS = "plugins.json"
 TENSORBOARD = "tensorboard"
-# All there is before a run computes:
+# All files of a run that has computed nothing yet:
 _BEGINNING = frozenset({RECIPE, VERSIONS, DATA, PLUGINS, TIMINGS, TENSORBOARD})
 
 
 class RunFolder:
-    """A run's folder, held by one process from `create` or `reopen` until `close` (or the end of `with`)."""
+    """A run's folder, locked by one process from `create` or `reopen` until `close` or the end of `with`."""
 
     def __init__(self, path: Path, lock: TextIO):
         self.path = path
         self._lock = lock
         self._writers: dict[str, SummaryWriter] = {}
-        self._purge_from: dict[str, int] = {}  # stage -> first step that TensorBoard must forget
+        self._purge_from: dict[str, int] = {}  # stage -> first step that TensorBoard drops
 
     @classmethod
     def create(cls, path: Path, recipe_yaml: str) -> RunFolder:
         """A new run in `path`; writes recipe.yaml and versions.json.
 
-        The folder must not exist, be empty, or hold a run that ended before it computed anything: what
-        that one wrote gives way. Raises FileExistsError for a folder with anything else in it,
-        BlockingIOError while another run holds it.
+        The folder must not exist, be empty, or hold a run that ended before it computed anything, whose
+        files are replaced. Raises FileExistsError for a folder with anything else in it, BlockingIOError
+        while another run holds its lock.
         """
         path = Path(path)
         path.mkdir(parents=True, exist_ok=True)
-        if not (path / LOCK).exists():  # no run ever held it: a folder that is refused is left as it was
+        if not (path / LOCK).exists():  # never a run's folder: if it is refused, no lock file is left in it
             _refuse_contents(path)
         folder = cls(path, take_lock(path))
         try:
             _refuse_contents(path)
-            _forget_beginning(path)
+            _remove_beginning(path)
         except OSError:
             folder.close()
             raise
@@ -97,7 +97,7 @@ class RunFolder:
     def reopen(cls, path: Path) -> RunFolder:
         """The run that `path` already holds, to continue it.
 
-        Raises FileNotFoundError if there is none, BlockingIOError while another process holds it.
+        Raises FileNotFoundError if there is none, BlockingIOError while another process holds its lock.
         """
         path = Path(path)
         if not (path / "recipe.yaml").exists():
@@ -107,9 +107,7 @@ class RunFolder:
         refuse_other_format(path, read_json(path / VERSIONS) or {})
         folder = cls(path, take_lock(path))
         for rows in (path / METRICS, path / TIMINGS):
-            if (
-                rows.exists()
-            ):  # a killed run may have left its last line half written; nothing may follow that
+            if rows.exists():  # drops a last line that a kill cut off, before other rows follow it
                 write_rows(rows, read_rows(rows))
         return folder
 
@@ -120,7 +118,7 @@ class RunFolder:
         self.close()
 
     def close(self) -> None:
-        """Close TensorBoard's files and let go of the folder."""
+        """Close TensorBoard's files and release the lock."""
         for writer in self._writers.values():
             writer.close()
         self._writers.clear()
@@ -147,10 +145,11 @@ class RunFolder:
         writer.flush()
 
     def truncate_metrics(self, stage: str, step: int) -> None:
-        """Forget all that was logged after `step` of `stage`, so that a resumed run has every step once.
+        """Drop all that was logged after `step` of `stage`, so that a resumed run logs every step once.
 
-        Rows up to there stay byte for byte; what comes after in the file, later stages too, goes. Step 0 is
-        the start of the stage. The time that whole phases took (timings at step 0) was spent, so it stays.
+        Rows up to there are kept byte for byte; those that follow in the file, of later stages too, are
+        removed. Step 0 is the start of the stage. Timings of whole phases (step 0) are kept: that time was
+        spent.
         """
         metrics = self.path / METRICS
         rows = read_rows(metrics)
@@ -210,9 +209,7 @@ class RunFolder:
 
     def _writer(self, stage: str) -> SummaryWriter:
         if stage not in self._writers:
-            from torch.utils.tensorboard import (
-                SummaryWriter,
-            )  # two seconds, spent only when something is logged
+            from torch.utils.tensorboard import SummaryWriter  # takes two seconds
 
             self._writers[stage] = SummaryWriter(
                 str(self.path / TENSORBOARD / stage), purge_step=self._purge_from.pop(stage, None)
@@ -221,26 +218,26 @@ class RunFolder:
 
 
 class FollowedFolder(RunFolder):
-    """A run's folder in a process that leaves all writing to the first one; it reads what that wrote."""
+    """A run's folder in any process but the first: it writes nothing and reads what the first one wrote."""
 
     def __init__(self, path: Path):
         self.path = Path(path)
 
     def close(self) -> None:
-        """There is nothing to let go of."""
+        """There is no lock to release."""
 
     def write_json(self, name: str, value: Any) -> Path:
-        """Where the first process writes it."""
+        """The path to which the first process writes it."""
         return self.path / name
 
     def log_metrics(self, stage: str, step: int, values: Mapping[str, float]) -> None:
-        """The first process does."""
+        """Done by the first process."""
 
     def truncate_metrics(self, stage: str, step: int) -> None:
-        """The first process does."""
+        """Done by the first process."""
 
     def write_rollouts(self, stage: str, step: int, groups: Iterable[LearnedGroup]) -> Path:
-        """Where the first process writes them."""
+        """The path to which the first process writes them."""
         return self._rollouts(stage, step)
 
     def write_samples(
@@ -251,11 +248,11 @@ class FollowedFolder(RunFolder):
         read: Callable[[Question], Clip],
         most: int,
     ) -> None:
-        """The first process does."""
+        """Done by the first process."""
 
 
 def take_lock(path: Path) -> TextIO:
-    """The open lock file of `path`. The lock is the kernel's: it ends with its process, however that dies."""
+    """The open lock file of `path`. The kernel releases the lock when the process ends, however it ends."""
     file = (path / LOCK).open("a+", encoding="utf-8")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -273,21 +270,21 @@ def take_lock(path: Path) -> TextIO:
 
 
 def _refuse_contents(path: Path) -> None:
-    """Raise FileExistsError unless a new run may be written to `path`, its lock held or never made."""
-    found = sorted(e.name for e in path.iterdir() if e.name not in (LOCK, unfinished(path / RECIPE).name))
-    if not found or (VERSIONS in found and (path / LOCK).exists() and _BEGINNING.issuperset(found)):
+    """Raise FileExistsError unless a new run may be written to `path`."""
+    names = sorted(e.name for e in path.iterdir() if e.name not in (LOCK, unfinished(path / RECIPE).name))
+    if not names or (VERSIONS in names and (path / LOCK).exists() and _BEGINNING.issuperset(names)):
         return
-    some = ", ".join(found[:4]) + (", ..." if len(found) > 4 else "")
+    some = ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
     raise FileExistsError(
         f"{path}: the folder holds {some}; a new run needs an empty one; "
         "continue the run in it with --resume, or choose another with --out"
     )
 
 
-def _forget_beginning(path: Path) -> None:
-    """Remove what a run that came to nothing left, but for recipe.yaml and versions.json.
+def _remove_beginning(path: Path) -> None:
+    """Remove the files of a run that computed nothing, except recipe.yaml and versions.json.
 
-    Those two are replaced after it, so that a new run that is killed meanwhile came to nothing as well.
+    Those two are overwritten afterwards: killed in between, the folder still holds a run of that kind.
     """
     shutil.rmtree(path / TENSORBOARD, ignore_errors=True)
     for name in (TIMINGS, DATA, PLUGINS):
@@ -295,7 +292,7 @@ def _forget_beginning(path: Path) -> None:
 
 
 def _rows_until(rows: Sequence[Json], stage: str, step: int) -> Sequence[Json]:
-    """The rows before the first one that was logged after `step` of `stage`; rows stand in order of time."""
+    """The rows before the first one that was logged after `step` of `stage`; rows are in order of time."""
     of_stage = [index for index, row in enumerate(rows) if row["stage"] == stage]
     until_step = [index for index in of_stage if rows[index]["step"] <= step]
     if until_step:
@@ -304,7 +301,7 @@ def _rows_until(rows: Sequence[Json], stage: str, step: int) -> Sequence[Json]:
 
 
 def _timings_until(rows: Sequence[Json], stage: str, step: int) -> list[Json]:
-    """The same, and the rows of whole phases wherever they stand."""
+    """The same, and all rows of whole phases."""
     kept = len(_rows_until(rows, stage, step))
     return [row for number, row in enumerate(rows) if number < kept or row["step"] == 0]
 

@@ -1,6 +1,6 @@
 """The one table of what rlaudio logs: every metric's name `group/name`, its meaning and its unit.
 
-A run may log only what stands here, so a curve on the page or in TensorBoard never has to be guessed at.
+A run may log only what is listed here, so every curve on the page or in TensorBoard is explained.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class Metric:
     name: str
     meaning: str
     unit: str
-    wall_clock: bool = False  # differs between two equal runs, so it is kept apart from the others
+    wall_clock: bool = False  # differs between two equal runs, so it goes to another file
 
     @property
     def group(self) -> str:
@@ -123,7 +123,7 @@ def describe(name: str) -> Metric:
 
 
 def split_wall_clock(names: Iterable[str]) -> tuple[list[str], list[str]]:
-    """The names that two equal runs agree on, and those that the clock decides; order is kept.
+    """The names of metrics that are equal in equal runs, and of those of the clock; order is kept.
 
     Raises ValueError at the first undeclared name.
     """

@@ -1,7 +1,7 @@
-"""What a resumed run must share with the run that it continues, and what it should share.
+"""What must be the same when a run is resumed, and what should be.
 
 Another recipe, other data or another number of processes are refused, with what differs and both values:
-the run would end with numbers that belong to neither. Other versions and mended plug-ins are only told.
+the run's numbers would belong to neither. Other versions and changed plug-ins only give a warning.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from rlaudio.types import Clip, Contribution, Dataset, Question
 
 logger = logging.getLogger(__name__)
 
-FREE = ("name", "threads")  # keys of a recipe that may differ; those of the run's beginning are used
+FREE = ("name", "threads")  # keys of a recipe that may differ; the values at the beginning are used
 _SHOWN = 8  # differences in a message
-_DIGITS = 12  # hexadecimal, of a row's digest: one changed row in 3e14 would go unseen
+_DIGITS = 12  # hexadecimal, of a row's digest: one changed row in 3e14 is missed
 
 
 def check_recipe(run: Path, begun: Mapping[str, Any], given: Mapping[str, Any]) -> None:
@@ -45,7 +45,7 @@ def check_recipe(run: Path, begun: Mapping[str, Any], given: Mapping[str, Any]) 
 
 
 def check_data(folder: RunFolder, sets: Mapping[str, Sequence[Question]]) -> None:
-    """Refuse data that is not what the run began with; a run that begins writes down what it has.
+    """Refuse data that is not what the run began with; a new run records what it has.
 
     `sets` are the questions by name of their set. Compared are the questions and the names and sizes of
     their audio files. Raises ValueError with the set, both numbers of rows and the first row that differs.
@@ -89,7 +89,7 @@ def check_world(folder: RunFolder) -> None:
     """
     run, now = folder.path, versions()
     begun = read_json(run / VERSIONS)
-    if begun is None:  # the run was killed as it began
+    if begun is None:  # the run was killed before it wrote the file
         folder.write_json(VERSIONS, now)
         return
     before, size = begun.get("processes"), now["processes"]
@@ -111,9 +111,9 @@ def check_world(folder: RunFolder) -> None:
 
 
 def check_plugins(folder: RunFolder, files: Sequence[Path]) -> None:
-    """Warn of the user's plug-ins that changed since the run began; what is new is written down.
+    """Warn of the user's plug-ins that changed since the run began; new ones are recorded.
 
-    They are not refused: who mends a fault in one must be able to go on.
+    They are not refused: after a fault in one is fixed the run can be resumed.
     """
     if changed := changed_plugins(folder.path):
         logger.warning(
@@ -165,14 +165,14 @@ def _value(value: Any) -> str:
 def _data_difference(
     begun: Mapping[str, Any], now: Mapping[str, Any], questions: Sequence[Question]
 ) -> str | None:
-    """What differs in a set, in words; None where nothing does."""
+    """What differs in a set, as text; None where nothing does."""
     parts = []
     if begun["rows"] != now["rows"]:
         parts.append(f"{begun['rows']} rows at the beginning, {now['rows']} now")
     for what, key in (("question", "questions"), ("audio file", "audio")):
         if begun[key] != now[key]:
             parts.append(_first_difference(what, begun[f"row_{key}"], now[f"row_{key}"], questions))
-            break  # rows that moved differ in their audio as well
+            break  # rows in another order differ in their audio as well
     return "; ".join(parts) or None
 
 

@@ -71,7 +71,7 @@ class StoredRun:
 
     @property
     def missing(self) -> list[str]:
-        """What an unfinished run still lacks, in words; nothing once there is a summary."""
+        """What an unfinished run still lacks, as text; empty once there is a summary."""
         if self.summary:
             return []
         voters = (self.recipe.get("contribution") or {}).get("voters")
@@ -83,7 +83,7 @@ class StoredRun:
             "the evaluation after training": self.final,
             "the summary": self.summary,
         }
-        return [part for part, found in parts.items() if not found]
+        return [part for part, value in parts.items() if not value]
 
     def series(self, stage: str, metric: str) -> list[tuple[float, float | None]]:
         """(step, value) of one metric in one stage."""

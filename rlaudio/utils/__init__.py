@@ -1,1 +1,1 @@
-"""Small things that know nothing of audio or training."""
+"""Helpers that depend on nothing else of rlaudio."""

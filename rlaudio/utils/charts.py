@@ -1,7 +1,4 @@
-"""Small inline SVG drawings for the page: curves, ranges on a scale, waveforms.
-
-They take their colours from the page's CSS classes, so they follow light and dark.
-"""
+"""Inline SVG drawings for pages: curves, ranges on a scale, waveforms. page.css gives their colours."""
 
 from __future__ import annotations
 
@@ -9,18 +6,16 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 from markupsafe import Markup, escape
 
-STYLE = Path(__file__).with_name("page.css")  # what the classes of charts and pages look like
 WIDTH, HEIGHT = 320, 190
 LEFT, RIGHT, TOP, BOTTOM = 40, 10, 10, 24
-MOST_POINTS = 240  # more would not be seen at this width
-SMOOTHED_FROM = 30  # points; below that every single one is worth seeing
-ROUNDING = 1e-8  # a curve that stays below it is constant 0
-SPECK = 1e-3  # of the highest value: so far below 0 nobody could see it
+MOST_POINTS = 240  # of a curve; the width shows no more
+SMOOTHED_FROM = 30  # points; shorter curves are drawn as they are
+ROUNDING = 1e-8  # a curve whose absolute values stay below it is constant 0
+NEGLIGIBLE = 1e-3  # of the highest value: lows less than this below 0 are taken as 0
 
 Point = tuple[float, float | None]  # None: no value at this step, a gap in the curve
 
@@ -34,17 +29,17 @@ class Series:
 
     @property
     def values(self) -> list[float]:
-        """The values that are there."""
+        """The values without the gaps."""
         return [y for _, y in self.points if y is not None]
 
     @cached_property
     def drawn(self) -> list[Point]:
-        """As many points as can be seen."""
+        """At most MOST_POINTS points."""
         return thin_out(self.points)
 
     @cached_property
     def smooth(self) -> list[Point]:
-        """Their running mean where there are many of them, else the points themselves."""
+        """The running mean of a long curve, else the points themselves."""
         if len(self.drawn) < SMOOTHED_FROM:
             return self.drawn
         means = running_mean([y for _, y in self.drawn], window=max(5, len(self.drawn) // 15))
@@ -242,7 +237,7 @@ def axis_ticks(values: Sequence[float]) -> list[float]:
     low, high = min(values), max(values)
     if max(abs(low), abs(high)) < ROUNDING:
         return nice_ticks(0.0, 1.0)
-    if -SPECK * high <= low < 0:
+    if -NEGLIGIBLE * high <= low < 0:
         low = 0.0
     return nice_ticks(low, high)
 

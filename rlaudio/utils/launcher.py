@@ -1,10 +1,10 @@
-"""What `torchrun` and `deepspeed` say in the environment of every process that they start."""
+"""The environment variables that `torchrun` and `deepspeed` set for every process that they start."""
 
 from __future__ import annotations
 
 import os
 
-# What a process must not take over that is started from here and is none of the launcher's.
+# Removed from the environment of child processes that the launcher does not count.
 VARIABLES = (
     "RANK",
     "WORLD_SIZE",
@@ -18,7 +18,7 @@ VARIABLES = (
 
 
 def rank() -> int:
-    """Number of this process, from 0; the one with 0 speaks and writes for all."""
+    """Number of this process, from 0; process 0 logs and writes for all."""
     return int(os.environ.get("RANK", "0"))
 
 

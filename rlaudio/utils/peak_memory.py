@@ -1,4 +1,4 @@
-"""How much memory this process has needed."""
+"""Peak memory of this process, and an option of the C library that saves time."""
 
 from __future__ import annotations
 
@@ -26,11 +26,10 @@ def peak_memory_gb() -> float:
 
 
 def keep_freed_memory() -> bool:
-    """Have the C library keep what tensors gave back, for the next ones; whether it could be told to.
+    """Make the C library keep freed memory for the next tensors; False where it has no such option.
 
-    glibc returns large blocks to the system, which has to clear every page that it hands out again: 3 to
-    25 % of the time of an update on a CPU, the larger its micro-batches the more. The most memory held at
-    once stays the same.
+    glibc returns large blocks to the system, which has to clear every page before it is used again: 3 to
+    25 % of the time of an update on a CPU, more with larger micro-batches. The peak memory stays the same.
     """
     library: Any = ctypes.CDLL(None) if sys.platform == "linux" else None
     if not hasattr(library, "mallopt"):

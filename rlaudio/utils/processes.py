@@ -15,7 +15,7 @@ import torch.distributed as dist
 from rlaudio.utils import launcher
 
 T = TypeVar("T")
-PATIENCE = timedelta(hours=12)  # the others wait while the first process labels
+TIMEOUT = timedelta(hours=12)  # the others wait while the first process labels
 
 
 class PeerFailed(ConnectionError):
@@ -23,7 +23,7 @@ class PeerFailed(ConnectionError):
 
     def __init__(self) -> None:
         super().__init__(
-            "another process of this run ended; what it said above, or in its log, is the reason"
+            "another process of this run ended; its last message, above or in its log, is the reason"
         )
 
 
@@ -54,9 +54,9 @@ class Processes:
             raise PeerFailed from error
         return values
 
-    def unshare(self, own: Sequence[T]) -> list[T]:
+    def unshare(self, part: Sequence[T]) -> list[T]:
         """The list whose parts, as `share` gave them, the processes hold; all must call."""
-        shares = self.gather(own)
+        shares = self.gather(part)
         return [shares[i % self.size][i // self.size] for i in range(sum(map(len, shares)))]
 
     def wait(self) -> None:
@@ -72,7 +72,7 @@ class Processes:
         try:
             if self.first:
                 done.append(work())
-        finally:  # also after an error: nobody shall wait in vain
+        finally:  # also after an error: the other processes wait for this
             result = self.gather(done)[0]
         if not result:
             raise PeerFailed
@@ -81,22 +81,22 @@ class Processes:
     def in_turn(self, work: Callable[[], T]) -> T:
         """What `work` gives in this process: the first does it first, and the others find what it made.
 
-        Then comes the first process of every other machine, which may not see the first one's files.
+        Second comes the first process of every other machine, which may not see the first one's files.
         Raises what `work` raises, PeerFailed where it raised in another process; all must call.
         """
-        own: list[T] = []
-        mine = 0 if self.first else 1 if launcher.local_rank() == 0 else 2
+        results: list[T] = []
+        turn_here = 0 if self.first else 1 if launcher.local_rank() == 0 else 2
         for turn in range(3):
             done = False
             try:
-                if turn == mine:
-                    own.append(work())
+                if turn == turn_here:
+                    results.append(work())
                 done = True
-            finally:  # also after an error: nobody shall wait in vain
+            finally:  # also after an error: the other processes wait for this
                 all_done = all(self.gather(done))
             if not all_done:
                 raise PeerFailed
-        return own[0]
+        return results[0]
 
 
 ALONE = Processes()
@@ -111,22 +111,23 @@ def join() -> Processes:
         return ALONE
     if not dist.is_initialized():
         if torch.cuda.is_available():
-            torch.cuda.set_device(_own_gpu())
-        dist.init_process_group(backend(), timeout=PATIENCE)
+            torch.cuda.set_device(_gpu_number())
+        dist.init_process_group(backend(), timeout=TIMEOUT)
     return Processes(launcher.rank(), launcher.size())
 
 
 def leave() -> None:
-    """Part from the other processes, at the end of a run."""
+    """Close the connection to the other processes, at the end of a run."""
     if dist.is_initialized():
         _groups.clear()
         dist.destroy_process_group()
 
 
 def outlast_first() -> None:
-    """Come back when the first process has ended, or at once in the first.
+    """Return when the first process has ended, or at once in the first.
 
-    It says for all why a run ends; a launcher that sees another process end sooner may kill it before.
+    The first process reports for all why a run ends; a launcher that sees another process end sooner may
+    kill it before that.
     """
     if launcher.rank():
         with suppress(PeerFailed):
@@ -146,13 +147,13 @@ def visible_gpus() -> list[str]:
     return [str(number) for number in range(torch.cuda.device_count())]
 
 
-def _own_gpu() -> int:
+def _gpu_number() -> int:
     """Number of this process's GPU. Raises ValueError where the machine has too few."""
-    number, found = launcher.local_rank(), torch.cuda.device_count()
-    if number >= found:
+    number, gpus = launcher.local_rank(), torch.cuda.device_count()
+    if number >= gpus:
         raise ValueError(
-            f"this is process {number + 1} on a machine with {found} GPUs; expected a GPU for each; start at "
-            f"most {found} here (torchrun --nproc_per_node {found}), or hide the GPUs: CUDA_VISIBLE_DEVICES="
+            f"this is process {number + 1} on a machine with {gpus} GPUs; expected a GPU for each; start at "
+            f"most {gpus} here (torchrun --nproc_per_node {gpus}), or hide the GPUs: CUDA_VISIBLE_DEVICES="
         )
     return number
 
@@ -163,5 +164,5 @@ _groups: dict[str, Any] = {}
 def _objects_group() -> Any:
     """A group for Python objects, over gloo: they need not pass through a GPU."""
     if "objects" not in _groups:
-        _groups["objects"] = dist.new_group(backend="gloo", timeout=PATIENCE)
+        _groups["objects"] = dist.new_group(backend="gloo", timeout=TIMEOUT)
     return _groups["objects"]

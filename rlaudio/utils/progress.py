@@ -1,4 +1,4 @@
-"""How far something has come: a bar with rate and time left on a terminal, a few plain lines in a log."""
+"""Progress of a loop: a bar with rate and time left on a terminal, a few plain lines in a log."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import TypeVar
 from tqdm import tqdm
 
 from rlaudio.utils import launcher
-from rlaudio.utils.text_table import counted
+from rlaudio.utils.number_format import counted, thousands
 
 Item = TypeVar("Item")
 
-LINES = 10  # of one label in a log, at most: the first as it begins, the last as it ends
-SECONDS_BETWEEN_LINES = 5.0  # what is over sooner says no more than that it begins and ends
+LINES = 10  # of one loop in a log, at most: the first before it, the last after it
+SECONDS_BETWEEN_LINES = 5.0  # a shorter loop gets the first and the last line only
 
 
 def progress(iterable: Iterable[Item], total: int | None, label: str, unit: str) -> Iterable[Item]:
@@ -38,11 +38,11 @@ def with_lines(
     unit: str,
     seconds: Callable[[], float] = time.monotonic,
 ) -> Iterator[Item]:
-    """The items of `iterable`, with a line on stderr before the first and up to nine on the way.
+    """The items of `iterable`, with a line on stderr before the first and up to nine later.
 
     Where `total` is not known there is a line before and one after. `seconds` is the clock.
     """
-    begun = said = seconds()
+    started = last_line = seconds()
     _say(f"{label}: begins" if total is None else f"{label}: {counted(total, unit)}")
     due = {total * part // (LINES - 1) for part in range(1, LINES)} if total else set()
     done = 0
@@ -50,15 +50,15 @@ def with_lines(
         yield item
         done += 1
         now = seconds()
-        if done in due and (done == total or now - said >= SECONDS_BETWEEN_LINES):
-            _say(f"{label}: {done} of {counted(total or done, unit)}, {now - begun:.0f} s")
-            said = now
+        if done in due and (done == total or now - last_line >= SECONDS_BETWEEN_LINES):
+            _say(f"{label}: {thousands(done)} of {counted(total or done, unit)}, {now - started:.0f} s")
+            last_line = now
     if total is None:
-        _say(f"{label}: {counted(done, unit)}, {seconds() - begun:.0f} s")
+        _say(f"{label}: {counted(done, unit)}, {seconds() - started:.0f} s")
 
 
 def _stderr_is_a_terminal() -> bool:
-    """Whether there is a terminal to draw on: some have a width of 0, where a bar would not be seen."""
+    """Whether a bar can be drawn; it cannot on a terminal of width 0, which some are."""
     if not sys.stderr.isatty():
         return False
     try:

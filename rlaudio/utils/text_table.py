@@ -1,4 +1,4 @@
-"""Plain text for the terminal: tables, percentages, numbers of things."""
+"""Tables in plain text for the terminal."""
 
 from __future__ import annotations
 
@@ -10,16 +10,6 @@ def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [tuple(header), *map(tuple, rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(_line(line, widths) for line in lines)
-
-
-def percent(fraction: float | None) -> str:
-    """A fraction in percent with one decimal, or a dash where there is none."""
-    return "-" if fraction is None else f"{100 * fraction:.1f}"
-
-
-def counted(number: int, noun: str) -> str:
-    """A number of things in words: `1 voter`, `2 voters`."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:

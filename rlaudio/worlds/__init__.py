@@ -1,1 +1,1 @@
-"""Questions that are made, with a known truth, and the small models that are trained on them from nothing."""
+"""Generated questions, whose truth is known, and small models that are trained on them from scratch."""

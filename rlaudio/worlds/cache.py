@@ -1,4 +1,4 @@
-"""Data that is made rather than found: where it is kept, and under which name it is never stale."""
+"""The cache of generated data, by names that change with the code that generates it."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pathlib import Path
 
 
 def cache_folder(kind: str) -> Path:
-    """Where made data is kept: `$XDG_CACHE_HOME/rlaudio/KIND`, by default below `~/.cache`."""
+    """Where generated data is kept: `$XDG_CACHE_HOME/rlaudio/KIND`, by default below `~/.cache`."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rlaudio" / kind
 
 
 def source_digest(package: Path) -> str:
-    """A digest over a package's source, so that what an older version made is not taken for today's."""
+    """A digest over a package's source, so that data of an older version is not reused."""
     return digest_of(file.read_bytes() for file in sorted(package.glob("*.py")))
 
 

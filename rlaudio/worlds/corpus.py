@@ -1,4 +1,4 @@
-"""The record of an example."""
+"""Examples that small models are trained on."""
 
 from __future__ import annotations
 
@@ -28,5 +28,5 @@ class Example:
 
 
 def exam(question: Question) -> Exchange:
-    """A question as the paper asks it, and the answer in the form the paper asks for."""
+    """A question in the paper's prompt format, and its answer in the paper's format."""
     return Exchange(render_user_text(question), f"<answer>{question.answer}</answer>")

@@ -88,7 +88,7 @@ def place(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def finished(place) -> Path:
     torch.set_num_threads(1)
-    compare(read_comparison(place / "two.yaml"), place / "out")
+    compare(read_comparison(place / "two.yaml"), place / "out", pipeline.run)
     return place / "out"
 
 
@@ -128,11 +128,11 @@ arms:
   plain:
   fast: {optimizer: {lr: 3e-5}, algorithm: {kl: 0}}
 """)
-    found = recipes(path)
-    assert (found["plain"].optimizer.lr, found["plain"].optimizer.warmup) == (2e-5, 0.5)
-    assert (found["fast"].optimizer.lr, found["fast"].optimizer.warmup) == (3e-5, 0.5)
-    assert (found["fast"].algorithm.use, found["fast"].algorithm.options["kl"]) == ("grpo", 0.0)
-    assert found["plain"].curriculum == load_recipe("tiny_weak_to_strong").curriculum
+    arms = recipes(path)
+    assert (arms["plain"].optimizer.lr, arms["plain"].optimizer.warmup) == (2e-5, 0.5)
+    assert (arms["fast"].optimizer.lr, arms["fast"].optimizer.warmup) == (3e-5, 0.5)
+    assert (arms["fast"].algorithm.use, arms["fast"].algorithm.options["kl"]) == ("grpo", 0.0)
+    assert arms["plain"].curriculum == load_recipe("tiny_weak_to_strong").curriculum
 
 
 def test_a_grid_runs_every_arm_with_every_combination(write):
@@ -142,14 +142,14 @@ arms: {short: {sampling: {max_new_tokens: 8}}, long: {sampling: {max_new_tokens:
 grid: {optimizer.lr: [1e-5, 2e-5], algorithm: [grpo, {use: rloo, kl: 0}]}
 seeds: [3, 5]
 """)
-    found = recipes(path)
-    assert list(found)[:4] == [
+    arms = recipes(path)
+    assert list(arms)[:4] == [
         "short,lr=1e-5,grpo",
         "short,lr=1e-5,rloo,kl=0",
         "short,lr=2e-5,grpo",
         "short,lr=2e-5,rloo,kl=0",
     ]
-    chosen = found["long,lr=2e-5,rloo,kl=0"]
+    chosen = arms["long,lr=2e-5,rloo,kl=0"]
     assert (chosen.optimizer.lr, chosen.algorithm.use, chosen.sampling.max_new_tokens) == (2e-5, "rloo", 9)
     runs = read_comparison(path).runs()
     assert [run.seed for run in runs] == [3] * 8 + [5] * 8
@@ -162,8 +162,8 @@ def test_a_grid_alone_names_its_arms(write):
 
 
 def test_overrides_reach_every_arm(place):
-    found = recipes(place / "two.yaml", ["sampling.max_new_tokens=7"])
-    assert {recipe.sampling.max_new_tokens for recipe in found.values()} == {7}
+    arms = recipes(place / "two.yaml", ["sampling.max_new_tokens=7"])
+    assert {recipe.sampling.max_new_tokens for recipe in arms.values()} == {7}
 
 
 def test_without_a_budget_the_baselines_plan_is_everybodys(write):
@@ -216,7 +216,7 @@ def test_a_file_that_names_a_budget_gets_no_other(write):
             r":2: algorithm\.cliip: .*did you mean 'clip'\?.*\(arm a\)",
         ),
         ("base: tiny_weak_to_strong\narms: {a: 3}", r":2: arms\.a: .*valid dictionary; found 3"),
-        ("base: tiny_weak_to_strong\narms:\n  a: {}\n  a: {}", r":4: arms\.a stands here twice"),
+        ("base: tiny_weak_to_strong\narms:\n  a: {}\n  a: {}", r":4: arms\.a is given twice"),
         ("base: tiny_weak_to_strong\narms: {a: {}, A: {}}", r"arms 'a' and 'A' would share a folder"),
         ("base: tiny_weak_to_strong\narms: {a/b: {}}", r"arm 'a/b' cannot be the name of a folder"),
         ("base: tiny_weak_to_strong\narms: {shared: {}}", r"arm 'shared' cannot be the name"),
@@ -224,7 +224,7 @@ def test_a_file_that_names_a_budget_gets_no_other(write):
             "base: tiny_weak_to_strong\narms: {a: {}, b: {algorithm: grpo}}",
             r"arms 'a' and 'b' come to the same",
         ),
-        ("base: tiny_weak_to_strong\nseeds: [0, 1, 0]\narms: {a: }", r":2: seed 0 stands twice"),
+        ("base: tiny_weak_to_strong\nseeds: [0, 1, 0]\narms: {a: }", r":2: seed 0 is given twice"),
         ("base: tiny_weak_to_strong\nseeds: []\narms: {a: }", r":2: seeds: .*at least 1 item"),
         (
             "base: tiny_weak_to_strong\nseeds: [-1]\narms: {a: }",
@@ -234,9 +234,12 @@ def test_a_file_that_names_a_budget_gets_no_other(write):
             "base: tiny_weak_to_strong\nbaseline: gpro\narms: {grpo: }",
             r":2: baseline: unknown arm 'gpro'; did you mean 'grpo'\?",
         ),
-        ("base: tiny_weak_to_strong\narms: {a: {seed: 4}}", r":2: seed cannot stand here; list seeds under"),
-        ("base: tiny_weak_to_strong\ngrid: {seed: [4]}", r":2: seed cannot stand here; list seeds under"),
-        ("base: tiny_weak_to_strong\nset: {extends: x}\narms: {a: }", r":2: extends cannot stand here"),
+        (
+            "base: tiny_weak_to_strong\narms: {a: {seed: 4}}",
+            r":2: seed is not allowed here; list seeds under",
+        ),
+        ("base: tiny_weak_to_strong\ngrid: {seed: [4]}", r":2: seed is not allowed here; list seeds under"),
+        ("base: tiny_weak_to_strong\nset: {extends: x}\narms: {a: }", r":2: extends is not allowed here"),
         ("base: tiny_weak_to_strong\ngrid: {optimizer.lr: []}", r":2: grid\.optimizer\.lr has no values"),
     ],
 )
@@ -320,23 +323,23 @@ def test_the_seed_counts_from_the_start_where_models_are_made_from_nothing():
 
 
 def test_labels_are_shared_by_all_and_a_warm_start_by_the_arms_of_a_seed(place):
-    found = jobs(read_comparison(place / "two.yaml").runs(), "two")
-    by_place = {job.place: job for job in found}
-    assert [job.until for job in found] == ["labels", "sft", None, None, "sft", None, None]
-    assert [job.place for job in found if job.until is None] == [
+    listed = jobs(read_comparison(place / "two.yaml").runs(), "two")
+    by_place = {job.place: job for job in listed}
+    assert [job.until for job in listed] == ["labels", "sft", None, None, "sft", None, None]
+    assert [job.place for job in listed if job.until is None] == [
         "grpo/seed-0",
         "other/seed-0",
         "grpo/seed-1",
         "other/seed-1",
     ]
-    for job in found[1:]:
+    for job in listed[1:]:
         assert by_place[job.after].until == ("labels" if job.until else "sft")
     assert by_place["grpo/seed-0"].after == by_place["other/seed-0"].after != by_place["grpo/seed-1"].after
 
 
 def test_a_run_that_nobody_shares_with_begins_empty(place):
-    one = [run for run in read_comparison(place / "two.yaml").runs() if run.place == "grpo/seed-0"]
-    assert jobs(one, "two") == [Job("grpo/seed-0", one[0].recipe)]
+    runs = [run for run in read_comparison(place / "two.yaml").runs() if run.place == "grpo/seed-0"]
+    assert jobs(runs, "two") == [Job("grpo/seed-0", runs[0].recipe)]
 
 
 def test_a_run_says_in_which_versions_it_ran_not_in_which_it_was_prepared(place, finished, tmp_path):
@@ -381,7 +384,7 @@ def test_an_arm_is_an_ordinary_run_that_can_be_resumed(finished):
 
 def test_what_is_done_is_not_done_again(place, copy):
     before = {path: path.stat().st_mtime_ns for path in copy.glob("*/seed-*/*.json*")}
-    compare(read_comparison(place / "two.yaml"), copy, resume=True)
+    compare(read_comparison(place / "two.yaml"), copy, pipeline.run, resume=True)
     assert before and before == {path: path.stat().st_mtime_ns for path in copy.glob("*/seed-*/*.json*")}
 
 
@@ -390,7 +393,7 @@ def test_a_plugin_that_changed_after_an_arm_was_done_is_warned_of_and_the_arm_st
     before, page = loud.read_text(), (copy / "other" / "seed-0" / "report.html").stat().st_mtime_ns
     try:
         loud.write_text(before + "# mended\n", encoding="utf-8")
-        compare(read_comparison(place / "two.yaml"), copy, resume=True)
+        compare(read_comparison(place / "two.yaml"), copy, pipeline.run, resume=True)
     finally:
         loud.write_text(before, encoding="utf-8")
     (message,) = [r.getMessage() for r in caplog.records if "changed since" in r.getMessage()]
@@ -406,8 +409,8 @@ def test_an_arm_may_be_added_and_an_arm_that_fails_costs_no_other(place, copy):
     comparison = replace(read_comparison(file), name="two", seeds=(0, 1))
     comparison = replace(comparison, arms=tuple(a for a in comparison.arms if a.name != "other"))
     with pytest.raises(ValueError, match="arm other is gone"):
-        compare(comparison, copy, resume=True)
-    done = compare(replace(read_comparison(file), name="two", seeds=(0, 1)), copy, resume=True)
+        compare(comparison, copy, pipeline.run, resume=True)
+    done = compare(replace(read_comparison(file), name="two", seeds=(0, 1)), copy, pipeline.run, resume=True)
     assert [failure.place for failure in done.failures] == ["broken/seed-0", "broken/seed-1"]
     assert "broken" in done.failures[0].reason and "no</i> value" in done.failures[0].log.read_text()
     assert [arm.name for arm in done.results.arms] == ["grpo", "other", "late"]
@@ -419,25 +422,28 @@ def test_an_arm_may_be_added_and_an_arm_that_fails_costs_no_other(place, copy):
 def test_runs_on_devices_give_the_same_numbers_and_one_that_fails_takes_only_those_after_it_along(
     place, finished, copy
 ):
-    for arm in ("grpo", "other"):
-        shutil.rmtree(copy / arm / "seed-0")
+    todo = jobs(read_comparison(place / "two.yaml").runs(), "two")
+    shared = next(job.after for job in todo if job.place == "grpo/seed-0")
+    for folder in ("grpo/seed-0", "other/seed-0", shared):
+        shutil.rmtree(copy / folder)
     gone = load_recipe(place / "base.yaml", ["model.path=./gone"])
     bad = [Job("bad/seed-0", gone), Job("worse/seed-0", gone, None, "bad/seed-0")]
-    runs = read_comparison(place / "two.yaml").runs()
     two_at_a_time = ["0", "0"]
-    found = run_jobs([*bad, *jobs(runs, "two")], copy, two_at_a_time)
-    failures = {failure.place: failure for failure in found}
+    failed = run_jobs([*bad, *todo], copy, pipeline.run, two_at_a_time)
+    failures = {failure.place: failure for failure in failed}
     for arm in ("grpo", "other"):
         assert_same_numbers(finished / arm / "seed-0", copy / arm / "seed-0")
+    assert json.loads((copy / shared / "complete.json").read_text()) == {"until": "sft"}
+    assert not (copy / shared / "final").exists()
     assert list(failures) == ["bad/seed-0", "worse/seed-0"]
     assert "gone" in failures["bad/seed-0"].reason and failures["bad/seed-0"].log.exists()
-    assert failures["worse/seed-0"].reason == "not run: it begins with bad/seed-0, which failed"
+    assert failures["worse/seed-0"].reason == "not run: it starts from bad/seed-0, which failed"
 
 
 def test_a_launcher_is_refused(place, tmp_path, monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(ValueError, match="start it without a launcher"):
-        run_jobs(jobs(read_comparison(place / "two.yaml").runs(), "two"), tmp_path)
+        run_jobs(jobs(read_comparison(place / "two.yaml").runs(), "two"), tmp_path, pipeline.run)
 
 
 def test_ctrl_c_saves_the_step_and_says_how_to_go_on(place, finished, tmp_path):
@@ -452,7 +458,7 @@ def test_ctrl_c_saves_the_step_and_says_how_to_go_on(place, finished, tmp_path):
     assert process.returncode == 130
     assert f"continue with: rlaudio compare {file} --out {out} --resume" in said
     assert not (out / "comparison.html").exists()
-    assert compare(read_comparison(file), out, resume=True).results.missing == ()
+    assert compare(read_comparison(file), out, pipeline.run, resume=True).results.missing == ()
     assert_same_numbers(finished / "grpo" / "seed-0", out / "grpo" / "seed-0")
 
 
@@ -583,19 +589,19 @@ def arm_of(results, name):
 
 def test_accuracies_are_means_over_seeds_and_questions(made_up):
     [held_out] = made_up(a=[RIGHT, HALF]).held_out
-    found = held_out.accuracy["a"]
-    assert (found["all"]["audio"].value, found["all"]["audio"].by_seed) == (0.75, (1.0, 0.5))
-    assert (found["weak"]["audio"].value, found["strong"]["audio"].by_seed) == (1.0, (1.0, 0.0))
-    assert found["all"]["silence"].value == 0.0
+    accuracy = held_out.accuracy["a"]
+    assert (accuracy["all"]["audio"].value, accuracy["all"]["audio"].by_seed) == (0.75, (1.0, 0.5))
+    assert (accuracy["weak"]["audio"].value, accuracy["strong"]["audio"].by_seed) == (1.0, (1.0, 0.0))
+    assert accuracy["all"]["silence"].value == 0.0
     assert held_out.questions == {"strong": 4, "weak": 4, "all": 8} and held_out.chance["all"] == 0.25
 
 
 def test_a_test_is_paired_over_questions_and_seeds(made_up):
-    one, other = [1, 1, 1, 1, 1, 1, 0, 0], [0, 0, 0, 0, 0, 1, 1, 0]
-    [held_out] = made_up(a=[other], b=[one]).held_out
+    better, worse = [1, 1, 1, 1, 1, 1, 0, 0], [0, 0, 0, 0, 0, 1, 1, 0]
+    [held_out] = made_up(a=[worse], b=[better]).held_out
     test = held_out.tests["b"]["all"]
     assert test.difference.value == pytest.approx(4 / 8)
-    assert test.p_value == pytest.approx(mcnemar_p_value(np.array(one, bool), np.array(other, bool)))
+    assert test.p_value == pytest.approx(mcnemar_p_value(np.array(better, bool), np.array(worse, bool)))
     assert test.inside_noise is None and "a" not in held_out.tests
 
 
@@ -613,30 +619,32 @@ def test_a_difference_that_seeds_make_is_called_noise(made_up):
 
 
 def test_a_difference_that_every_seed_shows_is_not_called_noise(made_up):
-    found = made_up(a=[HALF, HALF], b=[RIGHT, RIGHT])
-    assert found.held_out[0].tests["b"]["strong"].inside_noise is False
-    assert not any("noise of seeds" in warning for warning in found.warnings)
+    results = made_up(a=[HALF, HALF], b=[RIGHT, RIGHT])
+    assert results.held_out[0].tests["b"]["strong"].inside_noise is False
+    assert not any("noise of seeds" in warning for warning in results.warnings)
 
 
 def test_arms_that_were_asked_other_questions_are_not_tested(made_up):
-    found = made_up(a=[RIGHT], b=[RIGHT + RIGHT])
-    assert found.held_out[0].unpaired == ("b",) and found.held_out[0].tests == {}
-    assert any("b: asked other held-out questions than a" in warning for warning in found.warnings)
+    results = made_up(a=[RIGHT], b=[RIGHT + RIGHT])
+    assert results.held_out[0].unpaired == ("b",) and results.held_out[0].tests == {}
+    assert any("b: asked other held-out questions than a" in warning for warning in results.warnings)
 
 
 def test_arms_that_were_asked_in_silence_alone_get_a_table_and_a_page_without_tests(made_up, tmp_path):
-    found = made_up(a=([RIGHT], {"controls": ["silence"]}), b=([HALF], {"controls": ["silence"]}))
-    assert found.held_out[0].tests == {} and found.held_out[0].accuracy["b"]["all"].keys() == {"silence"}
-    assert len(markdown_table(found).splitlines()) == 4
-    assert write_comparison_page(found, ["a", "b"], tmp_path).exists()
+    results = made_up(a=([RIGHT], {"controls": ["silence"]}), b=([HALF], {"controls": ["silence"]}))
+    assert results.held_out[0].tests == {} and results.held_out[0].accuracy["b"]["all"].keys() == {"silence"}
+    assert len(markdown_table(results).splitlines()) == 4
+    assert write_comparison_page(results, ["a", "b"], tmp_path).exists()
 
 
 def test_what_arms_used_is_counted_and_unequal_budgets_are_told(made_up):
-    found = made_up(a=[RIGHT], b=([RIGHT], {"tokens": 104.0}), c=([RIGHT], {"completions": 20.0, "steps": 1}))
-    cost = arm_of(found, "a").cost
+    results = made_up(
+        a=[RIGHT], b=([RIGHT], {"tokens": 104.0}), c=([RIGHT], {"completions": 20.0, "steps": 1})
+    )
+    cost = arm_of(results, "a").cost
     assert (cost.rollouts, cost.tokens, cost.sft_tokens, cost.rl_tokens) == (40.0, 450.0, 50.0, 400.0)
     assert (cost.seconds, cost.train_seconds, cost.rl_steps, cost.ended_by) == (5.0, 4.0, 4.0, "steps")
-    said = [warning.replace("\N{MINUS SIGN}", "-") for warning in found.warnings]
+    said = [warning.replace("\N{MINUS SIGN}", "-") for warning in results.warnings]
     assert "Unequal budgets, completions against a: c -50 %." in said
     assert "Unequal budgets, optimizer tokens against a: c -67 %." in said
 
@@ -650,8 +658,8 @@ def test_curves_are_bands_over_seeds_at_the_completions_sampled(made_up):
 
 
 def test_a_curve_ends_where_each_seed_ended(made_up):
-    found = made_up(a=([RIGHT, RIGHT], {"steps": (3, 5)}))
-    band = arm_of(found, "a").curves["reward/answer_correctness"]
+    results = made_up(a=([RIGHT, RIGHT], {"steps": (3, 5)}))
+    band = arm_of(results, "a").curves["reward/answer_correctness"]
     assert band.rollouts == (10.0, 20.0, (30.0 + 50.0) / 2)
     assert (band.low[-1], band.high[-1]) == pytest.approx((0.3, 0.7))
 
@@ -666,9 +674,9 @@ def test_held_out_curves_go_from_the_end_of_sft_to_the_end_of_rl(finished):
 def test_a_seed_that_is_not_finished_leaves_the_others_to_be_compared(made_up, tmp_path, write):
     made_up(a=[RIGHT, HALF], b=[HALF, HALF])
     (tmp_path / "out" / "b" / "seed-1" / "summary.json").unlink()
-    found = read_results(read_comparison(tmp_path / "compare.yaml"), tmp_path / "out")
-    assert found.missing == ("b/seed-1",)
-    assert found.held_out[0].tests["b"]["all"].difference.by_seed == (-0.5,)
+    results = read_results(read_comparison(tmp_path / "compare.yaml"), tmp_path / "out")
+    assert results.missing == ("b/seed-1",)
+    assert results.held_out[0].tests["b"]["all"].difference.by_seed == (-0.5,)
 
 
 def test_nothing_finished_is_nothing_to_compare(place, tmp_path):
@@ -731,7 +739,7 @@ def test_one_arm_or_several_have_the_highest_mean(made_up, tmp_path):
 
 def without(held_out, arm):
     """The held-out set as if this arm had not been there."""
-    accuracy = {name: found for name, found in held_out.accuracy.items() if name != arm}
+    accuracy = {name: groups for name, groups in held_out.accuracy.items() if name != arm}
     return replace(held_out, accuracy=accuracy)
 
 

@@ -298,4 +298,6 @@ def test_describe_tells_the_options_of_what_ships():
 def test_every_model_family_that_is_listed_opens_a_folder():
     listed = available("model")
     assert "qwen2_5_omni" in listed
-    assert [name for name, found in listed.items() if "path" not in {o.name for o in found.options}] == []
+    assert [
+        name for name, signature in listed.items() if "path" not in {o.name for o in signature.options}
+    ] == []

@@ -339,7 +339,7 @@ def test_a_missing_section_is_told(write):
     ("text", "message"),
     [
         ("a: [1, 2\nb: 3\n", r"r\.yaml:2: not valid YAML"),
-        ("a: 1\na: 2\n", r"r\.yaml:2: a stands here twice"),
+        ("a: 1\na: 2\n", r"r\.yaml:2: a is given twice"),
         ("a: &x 1\nb: *x\n", r"r\.yaml:2: .*aliases"),
         ("- 1\n", "expected a map"),
         ("", "expected a map"),

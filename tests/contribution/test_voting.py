@@ -114,20 +114,20 @@ def test_the_luck_ceiling_is_the_f1_of_a_perfect_recall_with_lucky_extras(truly_
 
 
 def test_precision_recall_and_f1_match_hand_numbers():
-    found = quality(weak=bools("11100"), text_answerable=bools("11010"))
-    assert (found.precision, found.recall, found.f1) == pytest.approx((2 / 3, 2 / 3, 2 / 3))
+    result = quality(weak=bools("11100"), text_answerable=bools("11010"))
+    assert (result.precision, result.recall, result.f1) == pytest.approx((2 / 3, 2 / 3, 2 / 3))
 
 
 def test_precision_of_no_weak_label_and_recall_of_no_weak_item_are_none():
-    found = quality(weak=bools("00"), text_answerable=bools("00"))
-    assert (found.precision, found.recall, found.f1) == (None, None, None)
+    result = quality(weak=bools("00"), text_answerable=bools("00"))
+    assert (result.precision, result.recall, result.f1) == (None, None, None)
 
 
 def test_cohen_kappa_matches_hand_numbers():
     # both right 20, only one 5, only the other 10, both wrong 15 of 50: (0.7 - 0.5) / (1 - 0.5)
-    one = bools("1" * 25 + "0" * 25)
-    other = bools("1" * 20 + "0" * 5 + "1" * 10 + "0" * 15)
-    assert cohen_kappa(one, other) == pytest.approx(0.4)
+    first = bools("1" * 25 + "0" * 25)
+    second = bools("1" * 20 + "0" * 5 + "1" * 10 + "0" * 15)
+    assert cohen_kappa(first, second) == pytest.approx(0.4)
 
 
 def test_kappa_of_voters_that_never_vary_is_none():
@@ -144,8 +144,8 @@ def test_fleiss_kappa_matches_hand_numbers():
 
 @given(st.integers(1, 9), st.integers(0, 9))
 def test_fleiss_kappa_of_identical_voters_is_one(right, wrong):
-    one = [True] * right + [False] * (wrong + 1)
-    assert fleiss_kappa(np.array([one, one, one])) == pytest.approx(1.0)
+    voter = [True] * right + [False] * (wrong + 1)
+    assert fleiss_kappa(np.array([voter, voter, voter])) == pytest.approx(1.0)
 
 
 def test_fleiss_kappa_of_independent_voters_is_near_zero():
@@ -389,9 +389,9 @@ def test_the_summary_has_luck_truth_and_sensitivity(tmp_path, questions, ballot)
 
 def test_the_summary_is_json_and_text(tmp_path, questions, ballot):
     summary = summarise(label(questions, three_voters(ballot), folder=tmp_path, rule=vote_rule(orders=4)))
-    found = json.loads(json.dumps(summary.to_dict()))
-    assert found["tables"]["category"]["sound"]["weak"] == 1.0
-    assert found["order_gain"]["gain"] == 0.0
+    written = json.loads(json.dumps(summary.to_dict()))
+    assert written["tables"]["category"]["sound"]["weak"] == 1.0
+    assert written["order_gain"]["gain"] == 0.0
     assert "category: speech" in summary.table()
     assert "weak if at least 2 of 3 voters are right on 30 s of silence" in summary.table()
 

@@ -27,8 +27,8 @@ def clip(tmp_path) -> Path:
     return write_noise(tmp_path / "a.wav", seed=0)
 
 
-def kinds(found) -> list[str]:
-    return [row.kind for row in found.bad_rows]
+def kinds(result) -> list[str]:
+    return [row.kind for row in result.bad_rows]
 
 
 def test_good_questions_are_counted(tmp_path, clip):
@@ -38,14 +38,14 @@ def test_good_questions_are_counted(tmp_path, clip):
         make_question(id="2", clip=clip, answer="a cow", groups={"category": "sound"}),
         make_question(id="3", clip=other, answer="a cow", groups={"category": "music"}),
     ]
-    found = audit(Dataset(tuple(questions), make_contributions(**{"2": "weak", "3": "strong"})))
-    assert found.usable
-    assert (found.questions, found.clips, found.longer_than_limit) == (3, 2, 0)
-    assert found.seconds == pytest.approx(0.4)
-    assert found.by_group == {"category": {"sound": 2, "music": 1}, "source": {"Clotho": 1}}
-    assert found.by_contribution == {"unlabelled": 1, "weak": 1, "strong": 1}
-    assert found.gold_positions == (1, 0, 2)
-    found.raise_if_unusable()
+    result = audit(Dataset(tuple(questions), make_contributions(**{"2": "weak", "3": "strong"})))
+    assert result.usable
+    assert (result.questions, result.clips, result.longer_than_limit) == (3, 2, 0)
+    assert result.seconds == pytest.approx(0.4)
+    assert result.by_group == {"category": {"sound": 2, "music": 1}, "source": {"Clotho": 1}}
+    assert result.by_contribution == {"unlabelled": 1, "weak": 1, "strong": 1}
+    assert result.gold_positions == (1, 0, 2)
+    result.raise_if_unusable()
 
 
 def test_lines_tell_the_counts(clip):
@@ -66,16 +66,16 @@ def test_lines_tell_the_counts(clip):
     ],
 )
 def test_a_question_that_cannot_be_answered_is_a_bad_row(clip, fields, kind):
-    found = audit([make_question(id="q7", clip=clip, **{"answer": "a dog"} | fields)])
-    assert kinds(found) == [kind]
-    assert found.bad_rows[0].id == "q7"
+    result = audit([make_question(id="q7", clip=clip, **{"answer": "a dog"} | fields)])
+    assert kinds(result) == [kind]
+    assert result.bad_rows[0].id == "q7"
 
 
 def test_the_second_of_two_equal_ids_is_a_bad_row(clip):
-    found = audit([make_question(id="q", clip=clip), make_question(id="q", clip=clip)])
-    assert kinds(found) == ["duplicate id"]
-    assert found.bad_rows[0].index == 1
-    assert "rows 1 and 2" in found.bad_rows[0].reason
+    result = audit([make_question(id="q", clip=clip), make_question(id="q", clip=clip)])
+    assert kinds(result) == ["duplicate id"]
+    assert result.bad_rows[0].index == 1
+    assert "rows 1 and 2" in result.bad_rows[0].reason
 
 
 def test_every_question_about_a_missing_clip_is_a_bad_row(tmp_path):

@@ -10,7 +10,8 @@ import torch
 from safetensors.torch import load_file
 
 from rlaudio.models.family import resolve_model_path
-from rlaudio.models.qwen2_5_omni import Qwen2_5Omni, audio_tokens
+from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
+from rlaudio.models.qwen2_5_omni.prompts import audio_tokens
 from rlaudio.models.shared.checkpoint_files import in_own_memory
 from rlaudio.training.packing import Branch, PackedRow, pack
 from rlaudio.training.policy import token_logprobs
@@ -146,15 +147,17 @@ def test_weights_that_are_parts_of_one_memory_are_saved_as_they_are(tmp_path, fa
     for parameter, part in zip(parameters, parts, strict=True):
         parameter.data = part.view(parameter.shape)
     family.save(tmp_path / "parts")
-    one, other = (load_file(tmp_path / name / "model.safetensors") for name in ("apart", "parts"))
-    assert one.keys() == other.keys() and all(torch.equal(tensor, other[n]) for n, tensor in one.items())
+    separate, joint = (load_file(tmp_path / name / "model.safetensors") for name in ("apart", "parts"))
+    assert separate.keys() == joint.keys() and all(
+        torch.equal(tensor, joint[n]) for n, tensor in separate.items()
+    )
 
 
 def test_tied_weights_stay_tied_when_they_are_copied_out_of_a_larger_memory():
     part = torch.arange(6.0)[2:]
-    own = in_own_memory({"embedding": part, "head": part.view(4), "bias": torch.ones(2)})
-    assert own["embedding"].untyped_storage().nbytes() == 16
-    assert own["embedding"].data_ptr() == own["head"].data_ptr() and torch.equal(own["head"], part)
+    copied = in_own_memory({"embedding": part, "head": part.view(4), "bias": torch.ones(2)})
+    assert copied["embedding"].untyped_storage().nbytes() == 16
+    assert copied["embedding"].data_ptr() == copied["head"].data_ptr() and torch.equal(copied["head"], part)
 
 
 # --- no clip, several clips, features that went missing --------------------------------------------------

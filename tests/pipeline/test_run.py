@@ -187,7 +187,7 @@ def test_an_engine_that_dies_once_changes_nothing_and_twice_stops_a_run_that_res
     command = run_command(recipe_file, twice, "-o", f"rollout={{use: {worker}}}")
     stopped = subprocess.run(command, capture_output=True, text=True)
     assert "Error: the engine died; so did the one before it, of the same" in stopped.stderr
-    (again,) = re.findall(r"mend the cause and continue with: rlaudio (.+)", stopped.stderr)
+    (again,) = re.findall(r"fix the cause and continue with: rlaudio (.+)", stopped.stderr)
     subprocess.run([sys.executable, "-m", "rlaudio.cli", *again.split()], check=True)
     assert_same_numbers(unbroken, twice)
 

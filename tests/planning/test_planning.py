@@ -20,13 +20,14 @@ from rlaudio.algorithms.grpo import GRPO
 from rlaudio.cli import main
 from rlaudio.config.plugins import bind
 from rlaudio.config.recipe import load_recipe
-from rlaudio.models import qwen2_5_omni
-from rlaudio.models.qwen2_5_omni import Qwen2_5Omni, audio_tokens
+from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
+from rlaudio.models.qwen2_5_omni.prompts import audio_tokens
+from rlaudio.models.shared import branching_attention
 from rlaudio.models.shared.branching import Branching, _in_two_passes
 from rlaudio.models.shared.sizes import describe
 from rlaudio.planning import flops, memory, seconds
 from rlaudio.planning.hardware import GPUS, find_hardware, probe_cpu
-from rlaudio.planning.memory import Running, Sharing
+from rlaudio.planning.memory import Sharding, UpdateShape
 from rlaudio.planning.plan import _STAND_INS, Assumptions, plan, savings
 from rlaudio.planning.tables import changes_table, lines, rows
 from rlaudio.planning.tokens import StepTokens
@@ -79,7 +80,7 @@ def tokens_of(family, budget=10_000):
 
 
 def pass_of(tokens, attention, clips=ROWS):
-    return flops.Pass(
+    return flops.ForwardPass(
         tokens=tokens.computed,
         pairs=tokens.pairs(attention),
         targets=tokens.targets,
@@ -226,9 +227,9 @@ def test_operations_of_an_update_are_those_that_torch_counts(given, tolerance):
     if not size.audio_trains:
         family.embed(batch.token_ids, batch.prompts)  # encodes the clips once
     with FlopCounterMode(display=False) as counter:
-        found = token_logprobs(family, batch)
+        scored = token_logprobs(family, batch)
         forward = counter.get_total_flops()
-        found.logprobs.sum().backward()
+        scored.logprobs.sum().backward()
     vocabulary = size.decoder.vocabulary
     clips = ROWS if size.audio_trains else 0
     expected = flops.forward(size, pass_of(tokens, "eager", clips), vocabulary)
@@ -257,7 +258,7 @@ def test_a_chunked_head_is_computed_again_and_a_narrow_support_costs_its_own_row
 
 
 def test_fused_attention_goes_backward_in_the_operations_that_torch_states_for_it():
-    size, given = size_of(), flops.Pass(tokens=60, pairs=60 * 60, targets=0, clips=0, frames=4)
+    size, given = size_of(), flops.ForwardPass(tokens=60, pairs=60 * 60, targets=0, clips=0, frames=4)
     whole = flops.update(size, given, 0, checkpointing=False, eager=False, head_twice=False)
     heads = (1, 4, 60, 32)
     stated = sdpa_flop_count(heads, heads, heads) + sdpa_backward_flop_count(heads, heads, heads, heads)
@@ -298,26 +299,28 @@ def test_optimizer_and_gradients_take_what_the_plain_strategy_holds(dtype, given
         for state in strategy.optimizer.state.values()
         for name in ("exp_avg", "exp_avg_sq")
     )
-    own = strategy._parameters
-    masters = sum(master.nbytes for name, master in strategy._masters.items() if master is not own[name])
-    assert memory.optimizer_bytes(size, Sharing()) == averages + masters
-    one, several = (memory.gradient_bytes(size, Sharing(), micro_batches) for micro_batches in (1, 2))
+    parameters = strategy._parameters
+    masters = sum(
+        master.nbytes for name, master in strategy._masters.items() if master is not parameters[name]
+    )
+    assert memory.optimizer_bytes(size, Sharding()) == averages + masters
+    single, several = (memory.gradient_bytes(size, Sharding(), micro_batches) for micro_batches in (1, 2))
     half = size.trained_bytes if masters else 0
     assert (several.held, several.step) == (gradients, gradients)
     assert several.last == gradients + half
-    assert (one.held, one.last) == (0, half or gradients)
+    assert (single.held, single.last) == (0, half or gradients)
 
 
 def test_zero_shares_out_twelve_bytes_a_parameter_as_its_paper_says():
     """arXiv:1910.02054, figure 1: 12 bytes of state a parameter, over 64 devices 1.4 GB of 7.5 billion."""
     size = replace(size_of(dtype="bfloat16"), parts=(_part(7_500_000_000),))
-    assert memory.optimizer_bytes(size, Sharing()) == 90e9
-    one, two, three = (Sharing(stage=stage, devices=64) for stage in (1, 2, 3))
-    for sharing in (one, two, three):
-        assert memory.optimizer_bytes(size, sharing) == pytest.approx(1.406e9, rel=1e-3)
-    assert memory.gradient_bytes(size, one, 2).held == 4 * 7.5e9  # whole, in float32
+    assert memory.optimizer_bytes(size, Sharding()) == 90e9
+    first, second, third = (Sharding(stage=stage, devices=64) for stage in (1, 2, 3))
+    for sharding in (first, second, third):
+        assert memory.optimizer_bytes(size, sharding) == pytest.approx(1.406e9, rel=1e-3)
+    assert memory.gradient_bytes(size, first, 2).held == 4 * 7.5e9  # whole, in float32
     bucket = 1e9 + 2e9  # in bfloat16, and in float32 while it is summed
-    assert memory.gradient_bytes(size, two, 2).held == 4 * 7.5e9 / 64 + bucket
+    assert memory.gradient_bytes(size, second, 2).held == 4 * 7.5e9 / 64 + bucket
 
 
 def _part(parameters):
@@ -328,16 +331,16 @@ def _part(parameters):
 
 def test_a_reference_is_a_copy_of_what_trains():
     family = loaded(lora_rank=4, dtype="bfloat16")
-    own = {p.data_ptr() for p in family.model.parameters()}
-    copied = [p for p in family.frozen_copy().model.parameters() if p.data_ptr() not in own]
-    found = memory.persistent_rows(
+    addresses = {p.data_ptr() for p in family.model.parameters()}
+    copied = [p for p in family.frozen_copy().model.parameters() if p.data_ptr() not in addresses]
+    table = memory.persistent_rows(
         size_of(lora_rank=4, dtype="bfloat16"),
-        Sharing(),
+        Sharding(),
         stages={"RL update": True},
         reserved=0,
         audio_cache_mb=0,
     )
-    reference = next(row for row in found if row.name.startswith("reference"))
+    reference = next(row for row in table if row.name.startswith("reference"))
     assert reference.phases["RL update"] == sum(p.nbytes for p in copied)
 
 
@@ -373,7 +376,7 @@ def kept_for_backward(family, compute):
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_activations_are_what_autograd_keeps(dtype, attention, checkpointing, monkeypatch):
     if attention == "gpu":  # the form that devices other than a CPU take computes on one as well
-        monkeypatch.setattr(qwen2_5_omni, "attend", _in_two_passes)
+        monkeypatch.setattr(branching_attention, "attend", _in_two_passes)
     how = {"dtype": dtype, "gradient_checkpointing": checkpointing}
     family = loaded(attention="eager" if attention == "eager" else "sdpa", **how)
     size, tokens, batch = size_of(**how), tokens_of(family), pack(rows_of(family))
@@ -413,15 +416,15 @@ def test_peak_memory_of_an_update_is_the_expected_one_within_a_quarter(given, bu
     learner.step(rows_of(family), 0)  # makes the optimizer's state
     step_rows = rows_of(family)
     measured = peak_of(lambda: learner.step(step_rows, 1))
-    running = Running(
+    update = UpdateShape(
         tokens=tokens_of(family, budget),
         head_rows=1024,
         chunk=chunk,
         checkpointing=checkpointing,
         attention="eager" if "attention" in given else "cpu",
     )
-    found = memory.totals(memory.update_rows(size, Sharing(on_gpu=False), running, "update", "end"))
-    assert max(found.values()) == pytest.approx(measured, rel=0.25)
+    planned = memory.totals(memory.update_rows(size, Sharding(on_gpu=False), update, "update", "end"))
+    assert max(planned.values()) == pytest.approx(measured, rel=0.25)
 
 
 # --- time ----------------------------------------------------------------------------------------
@@ -430,16 +433,16 @@ def test_peak_memory_of_an_update_is_the_expected_one_within_a_quarter(given, bu
 def test_time_by_hand():
     device = replace(GPUS["h100"], flops={"float32": 1e12}, bandwidth=1e9, interconnect=1e8, host_link=1e7)
     size = size_of()
-    work = flops.Work(layers=4e11)
-    assert seconds.computing("x", work, device, "float32", 0.4).seconds == 1.0
+    work = flops.Flops(layers=4e11)
+    assert seconds.compute_phase("x", work, device, "float32", 0.4).seconds == 1.0
     trained = size.trained
-    step = seconds.stepping(size, Sharing(), device, updates=2)
+    step = seconds.optimizer_phase(size, Sharding(), device, updates=2)
     assert step.seconds == pytest.approx(2 * 32 * trained / 1e9)
-    plain = seconds.exchanging(size, Sharing(devices=4), device, updates=1, micro_batches=3)
-    two = seconds.exchanging(size, Sharing(stage=2, devices=4), device, updates=1, micro_batches=3)
+    plain = seconds.exchange_phase(size, Sharding(devices=4), device, updates=1, micro_batches=3)
+    two = seconds.exchange_phase(size, Sharding(stage=2, devices=4), device, updates=1, micro_batches=3)
     assert plain.seconds == pytest.approx(0.75 * 8 * trained / 1e8)
     assert two.seconds == pytest.approx(0.75 * (3 + 1) * 4 * trained / 1e8)
-    assert seconds.exchanging(size, Sharing(), device, updates=1, micro_batches=3) is None
+    assert seconds.exchange_phase(size, Sharding(), device, updates=1, micro_batches=3) is None
 
 
 def test_short_decoding_steps_are_bound_by_reading_the_weights():
@@ -451,10 +454,10 @@ def test_short_decoding_steps_are_bound_by_reading_the_weights():
 
 
 def test_a_cpu_is_measured():
-    found = probe_cpu("float32", threads=1)
-    assert found.flops["float32"] > 1e8
-    assert found.bandwidth > 1e7
-    assert found.measured
+    cpu = probe_cpu("float32", threads=1)
+    assert cpu.flops["float32"] > 1e8
+    assert cpu.bandwidth > 1e7
+    assert cpu.measured
 
 
 # --- plans ---------------------------------------------------------------------------------------
@@ -489,7 +492,7 @@ def test_phases_are_those_that_the_algorithm_asks_for():
 
 def test_inner_epochs_multiply_the_update_alone():
     once, twice = planned_tiny(), planned_tiny("training.epochs=2")
-    work = [{p.name: p.flops for p in found.stages[1].phases} for found in (once, twice)]
+    work = [{p.name: p.flops for p in planned.stages[1].phases} for planned in (once, twice)]
     assert work[1]["update: forward and backward"] == 2 * work[0]["update: forward and backward"]
     assert work[1]["reference"] == work[0]["reference"]
 
@@ -504,8 +507,8 @@ def test_the_paper_s_recipe_needs_more_than_eight_plain_h100_and_fits_with_zero_
     recipe = load_recipe(SEVEN_B, ["strategy={use: plain}"])
     plain = plan(recipe, GPUS["h100"], Assumptions(devices=8))
     assert not plain.fits
-    found = dict(savings([], lambda given: load_recipe(SEVEN_B, ["strategy={use: plain}", *given]), plain))
-    zero = found[("strategy={use: zero, stage: 2}",)]
+    changes = dict(savings([], lambda given: load_recipe(SEVEN_B, ["strategy={use: plain}", *given]), plain))
+    zero = changes[("strategy={use: zero, stage: 2}",)]
     assert zero.fits
     saved = 12 * plain.model.trained * 7 / 8
     before, after = (
@@ -513,7 +516,7 @@ def test_the_paper_s_recipe_needs_more_than_eight_plain_h100_and_fits_with_zero_
         for p in (plain, zero)
     )
     assert before - after == pytest.approx(saved)
-    text = changes_table(found.items())
+    text = changes_table(changes.items())
     assert '-o "strategy={use: zero, stage: 2}"\n' in text
     assert "stage: 2} -o" not in text  # what fits needs nothing further
 

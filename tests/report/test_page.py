@@ -28,7 +28,7 @@ from rlaudio.utils.charts import (
     running_mean,
     thin_out,
 )
-from rlaudio.utils.numbers import counted, duration, p_value, percent, short_number, signed
+from rlaudio.utils.number_format import percent, signed
 from tests.made_up_run import HOSTILE, RECIPE, made_up_evaluation, made_up_questions, made_up_run
 
 VOID = {"meta", "br", "line", "circle", "path", "img"}
@@ -426,24 +426,3 @@ def test_what_is_right_on_the_same_questions_with_and_without_audio_is_not_teste
     page = write_report(copy).read_text(encoding="utf-8")
     section = page.partition('id="audio"')[2].partition("</section>")[0]
     assert "<td>\N{EN DASH}</td>" in section and "<td>1.00</td>" not in section
-
-
-@pytest.mark.parametrize(
-    ("written", "expected"),
-    [
-        (counted(1, "step"), "1 step"),
-        (counted(2000, "question"), "2\N{NARROW NO-BREAK SPACE}000 questions"),
-        (percent(0.3849), "38.5"),
-        (percent(None), "\N{EN DASH}"),
-        (signed(-0.016), "\N{MINUS SIGN}1.6"),
-        (signed(-0.0001), "0.0"),
-        (short_number(12_800), "12\N{NARROW NO-BREAK SPACE}800"),
-        (short_number(2.5e-5), "2.5e\N{MINUS SIGN}5"),
-        (p_value(0.0004), "< 0.001"),
-        (duration(143.2), "2 min 23 s"),
-        (duration(59.97), "60.0 s"),
-        (duration(7_260), "2 h 1 min"),
-    ],
-)
-def test_numbers_are_written_for_reading(written, expected):
-    assert written == expected

@@ -64,13 +64,13 @@ def answers(folder: Path) -> dict:
 
 
 def test_voters_answer_in_vllm_what_they_answer_under_transformers(needs_vllm, data, tmp_path):
-    found = {}
+    by_worker = {}
     for use in ("vllm", "transformers"):
         (tmp_path / use).mkdir()
         pipeline.label_data(recipe(data, use), tmp_path / use)
-        found[use] = answers(tmp_path / use)
-    assert len(found["vllm"]) == 12
-    assert found["vllm"] == found["transformers"]
+        by_worker[use] = answers(tmp_path / use)
+    assert len(by_worker["vllm"]) == 12
+    assert by_worker["vllm"] == by_worker["transformers"]
 
 
 def test_an_evaluation_in_vllm_is_the_evaluation_under_transformers(needs_vllm, data):

@@ -1,4 +1,4 @@
-"""What the terminal shows: tables, percentages and progress bars."""
+"""What the terminal shows: tables and progress bars."""
 
 import fcntl
 import os
@@ -12,7 +12,7 @@ from itertools import count
 import pytest
 
 from rlaudio.utils.progress import progress, with_lines
-from rlaudio.utils.text_table import counted, percent, text_table
+from rlaudio.utils.text_table import text_table
 
 
 def test_a_table_has_its_names_flush_left_and_its_numbers_flush_right():
@@ -22,18 +22,6 @@ def test_a_table_has_its_names_flush_left_and_its_numbers_flush_right():
         "weak         9.0",
         "strong     100.0",
     ]
-
-
-def test_a_missing_fraction_is_a_dash():
-    assert (percent(0.1234), percent(1.0), percent(None)) == ("12.3", "100.0", "-")
-
-
-def test_one_thing_is_no_plural():
-    assert (counted(1, "voter"), counted(2, "voter"), counted(0, "voter")) == (
-        "1 voter",
-        "2 voters",
-        "0 voters",
-    )
 
 
 def test_progress_passes_every_item_on():

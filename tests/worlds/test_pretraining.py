@@ -1,4 +1,4 @@
-"""Small models from nothing: ordinary Hugging Face folders, lossless text, examples packed exactly."""
+"""Small models from scratch: ordinary Hugging Face folders, lossless text, examples packed exactly."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
 from rlaudio.prompts.wording import SYSTEM
 from rlaudio.worlds.corpus import Example, Exchange
 from rlaudio.worlds.pretraining.blank_model import SPECIAL_TOKENS, TAGS, Size, train_tokenizer
-from rlaudio.worlds.pretraining.build import train_from_nothing
+from rlaudio.worlds.pretraining.build import train_from_scratch
 from rlaudio.worlds.pretraining.training import (
     Schedule,
     encode,
@@ -45,7 +45,7 @@ def examples():
 
 def build(folder: Path, tokenizer, examples, steps: int) -> Path:
     schedule = Schedule(steps=steps, tokens=1500, warmup_steps=5, lr=2e-3)
-    train_from_nothing(folder, tokenizer, SMALL, [(examples, schedule)], seed=0, label="test")
+    train_from_scratch(folder, tokenizer, SMALL, [(examples, schedule)], seed=0, label="test")
     return folder
 
 

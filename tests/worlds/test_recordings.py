@@ -55,12 +55,12 @@ def by_ear(question: str, words: list[str]) -> str:
     if "sum" in asked or "together" in asked:
         return number_word(sum(DIGITS.index(word) for word in words))
     if "larger" in asked or "smaller" in asked:
-        one, other = (DIGITS.index(word) for word in words)
+        first, second = (DIGITS.index(word) for word in words)
         return (
             "they are equal"
-            if one == other
+            if first == second
             else "the first"
-            if (one > other) == ("larger" in asked)
+            if (first > second) == ("larger" in asked)
             else "the second"
         )
     named = re.search(r"the word (\w+)", asked)
@@ -77,13 +77,13 @@ def by_reading(question: str, choices: list[str]) -> str:
         ruled_out = re.split(r", not | and not ", clue.removeprefix("It is not ").removesuffix("."))
         (left,) = set(choices) - set(ruled_out)
         return left
-    if found := re.search(r"(follows|comes before) ([\w-]+) when counting", clue):
-        return number_word(value_of(found[2]) + (1 if found[1] == "follows" else -1))
-    if found := re.search(r"is the number of (.+)\.", clue):
-        (amount,) = (amount for amount, things in AMOUNTS.items() if found[1] in things)
+    if match := re.search(r"(follows|comes before) ([\w-]+) when counting", clue):
+        return number_word(value_of(match[2]) + (1 if match[1] == "follows" else -1))
+    if match := re.search(r"is the number of (.+)\.", clue):
+        (amount,) = (amount for amount, things in AMOUNTS.items() if match[1] in things)
         return number_word(amount)
-    if found := re.search(r"Counting up, you reach the (\w+) number", clue):
-        smaller = f"the {found[1]}"
+    if match := re.search(r"Counting up, you reach the (\w+) number", clue):
+        smaller = f"the {match[1]}"
         (larger,) = {"the first", "the second"} - {smaller}
         return smaller if "smaller" in asked else larger
     if clue.startswith("Taking the second number from the first leaves zero"):
@@ -91,8 +91,8 @@ def by_reading(question: str, choices: list[str]) -> str:
     if "counting order" in clue:
         values = sorted((value_of(word) for word in choices[0].split(", ")), reverse="downwards" in clue)
         return ", ".join(map(number_word, values))
-    if found := re.search(r"The first is (\w+), the last (\w+)", clue):
-        (whole,) = (c for c in choices if c.startswith(found[1]) and c.endswith(found[2]))
+    if match := re.search(r"The first is (\w+), the last (\w+)", clue):
+        (whole,) = (c for c in choices if c.startswith(match[1]) and c.endswith(match[2]))
         return whole
     words = [word for word in re.findall(r"\w+", clue) if word in DIGITS]
     return by_ear(asked, words)
@@ -143,7 +143,7 @@ def test_the_answer_to_an_audio_only_question_is_at_chance_for_a_reader_who_know
 
 
 def test_the_most_frequent_sum_is_no_better_guess_than_another():
-    ways = Counter(one + other for one in range(10) for other in range(10))
+    ways = Counter(first + second for first in range(10) for second in range(10))
     right = 0.0
     for draft in drafts("sum", None, count=8000):
         most = max(ways[value_of(option)] for option in (draft.answer, *draft.others))
@@ -240,8 +240,8 @@ def test_the_numbers_of_everything_are_reported(made, questions):
 
 def test_everything_that_is_made_passes_the_audit(questions):
     for split in SPLITS:
-        found = audit(questions[split], decode=True)
-        assert found.usable, found.lines()
+        result = audit(questions[split], decode=True)
+        assert result.usable, result.lines()
 
 
 def test_a_recording_is_heard_in_one_split_only(made, questions):

@@ -28,9 +28,9 @@ def audio_only(world):
 
 def test_an_item_does_not_depend_on_how_many_are_made(world):
     few = list(items("test-of-the-world", 20, seed=0, text_answerable_share=0.5))
-    for one, other in zip(few, world[:20], strict=True):
-        assert (one.question, one.choices, one.answer) == (other.question, other.choices, other.answer)
-        np.testing.assert_array_equal(one.scene.samples, other.scene.samples)
+    for item, same in zip(few, world[:20], strict=True):
+        assert (item.question, item.choices, item.answer) == (same.question, same.choices, same.answer)
+        np.testing.assert_array_equal(item.scene.samples, same.scene.samples)
 
 
 def test_splits_and_seeds_share_no_clip():
@@ -45,8 +45,8 @@ def test_types_and_the_share_of_text_answerable_items_are_exact(world):
 
 
 def test_every_type_is_given_away_by_knowledge_and_by_logic(world):
-    found = {(item.subject.category, item.mechanism) for item in world if item.mechanism}
-    assert found == {(c, m) for c in CATEGORIES for m in ("knowledge", "logic")}
+    mechanisms = {(item.subject.category, item.mechanism) for item in world if item.mechanism}
+    assert mechanisms == {(c, m) for c in CATEGORIES for m in ("knowledge", "logic")}
 
 
 def test_the_gold_position_is_uniform(world):

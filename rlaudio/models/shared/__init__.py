@@ -1,1 +1,1 @@
-"""What model families share: branching attention, adapters, caches, checkpoint files, chat format, sizes."""
+"""Code that model families share: attention, adapters, caches, checkpoint files, chat format, sizes."""

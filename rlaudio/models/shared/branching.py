@@ -1,8 +1,8 @@
 """Attention in rows where completions branch off a prompt, without a mask of the square of their tokens.
 
 A prompt attends to itself, causally; a branch to the whole prompt and, causally, to itself. Each of these
-is a plain attention. What a branch gathered from the two is merged by the sums behind their softmaxes, as
-block-wise attention does it (H. Liu et al., Ring Attention, arXiv:2310.01889).
+is a plain attention. A branch's two outputs are merged by the sums of their softmaxes, as in block-wise
+attention (H. Liu et al., Ring Attention, arXiv:2310.01889).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _flash_backward = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_bac
 
 
 class RowSpan(NamedTuple):
-    """Where one row stands in a sequence of rows."""
+    """The place of one row in a sequence of rows."""
 
     start: int
     prompt: int  # tokens
@@ -40,8 +40,8 @@ class RowSpan(NamedTuple):
     def seen_by_branches(self, device: torch.device | None) -> torch.Tensor:
         """Which tokens of the row each branch token attends to, bool [branch tokens, tokens]."""
         number = torch.tensor([n for n, length in enumerate(self.branches) for _ in range(length)])
-        own = (number[:, None] == number[None, :]).tril()
-        return torch.nn.functional.pad(own, (self.prompt, 0), value=True).to(device)
+        same_branch = (number[:, None] == number[None, :]).tril()
+        return torch.nn.functional.pad(same_branch, (self.prompt, 0), value=True).to(device)
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Branching:
         return self.rows[-1].end
 
     def visible(self, device: torch.device | None = None) -> torch.Tensor:
-        """Which tokens each token attends to, bool [1, 1, T, T]: the meaning of all this, and its oracle."""
+        """Which tokens each token attends to, bool [1, 1, T, T]: the definition, and the tests' oracle."""
         allowed = torch.zeros(self.tokens, self.tokens, dtype=torch.bool, device=device)
         for row, seen in zip(self.rows, self.seen_by_branches(device), strict=True):
             allowed[row.start : row.fork, row.start : row.fork] = True
@@ -89,18 +89,18 @@ class Branching:
 def attend(
     query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, branching: Branching, scale: float
 ) -> torch.Tensor:
-    """What every token gathers, [1, T, heads, width], of query [1, heads, T, width] and fewer key heads."""
+    """Attention output [1, T, heads, width] of query [1, heads, T, width] and fewer key heads."""
     if query.device.type == "cpu":
-        return _Merged.apply(query, key, value, branching, scale)
+        return _CpuAttention.apply(query, key, value, branching, scale)
     return _in_two_passes(query, key, value, branching, scale)
 
 
 def attend_without_gradient(
     query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None, scale: float
 ) -> torch.Tensor:
-    """What queries gather on a CPU under an additive mask, or causally, [B, T, heads, width].
+    """Attention output [B, T, heads, width] on a CPU under an additive mask, or causal.
 
-    As scaled_dot_product_attention, which would first repeat keys and values for every head of a query.
+    As scaled_dot_product_attention, which would first repeat keys and values for every query head.
     """
     return _flash(query, key, value, 0.0, mask is None, attn_mask=mask, scale=scale)[0].transpose(1, 2)
 
@@ -124,32 +124,31 @@ def _in_two_passes(
     return torch.cat(pieces, dim=2).transpose(1, 2)
 
 
-# --- CPU: no mask at all -------------------------------------------------------------------------
+# --- CPU: without a mask -------------------------------------------------------------------------
 
 
-class _Merged(torch.autograd.Function):
-    """The attention on a CPU, where the kernel gives each query's log-sum and takes a merged one back."""
+class _CpuAttention(torch.autograd.Function):
+    """The attention on a CPU, whose kernel returns each query's log-sum and accepts a merged one backward."""
 
     @staticmethod
     def forward(ctx: Any, query: Any, key: Any, value: Any, branching: Branching, scale: float) -> Any:
         out = torch.empty_like(query.transpose(1, 2), memory_format=torch.contiguous_format)
-        gathered = out.transpose(1, 2)  # [1, heads, T, width]
+        by_head = out.transpose(1, 2)  # [1, heads, T, width]
         log_sums = query.new_empty(query.shape[:3], dtype=torch.float32)  # [1, heads, T]
         for row in branching.rows:
             prompt, branches = slice(row.start, row.fork), slice(row.fork, row.end)
-            mine = [x[:, :, prompt] for x in (query, key, value)]
-            gathered[:, :, prompt], log_sums[:, :, prompt] = _flash(*mine, 0.0, True, scale=scale)
+            of_prompt = [x[:, :, prompt] for x in (query, key, value)]
+            by_head[:, :, prompt], log_sums[:, :, prompt] = _flash(*of_prompt, 0.0, True, scale=scale)
             if row.fork == row.end:
                 continue
-            asking = query[:, :, branches]
-            heard, heard_sum = _flash(asking, *mine[1:], 0.0, False, scale=scale)
-            places = _places(row.branches)
-            split = [places.split(x[:, :, branches]) for x in (query, key, value)]
-            own, own_sum = _flash(*split, 0.0, True, scale=scale)
-            own, own_sum = places.join(own), places.join(own_sum.unsqueeze(-1)).squeeze(-1)
-            share = torch.sigmoid(heard_sum - own_sum).unsqueeze(-1)  # of the prompt in the whole softmax
-            gathered[:, :, branches] = torch.lerp(own.float(), heard.float(), share)
-            log_sums[:, :, branches] = torch.logaddexp(heard_sum, own_sum)
+            to_prompt, prompt_sum = _flash(query[:, :, branches], *of_prompt[1:], 0.0, False, scale=scale)
+            layout = _layout(row.branches)
+            split = [layout.split(x[:, :, branches]) for x in (query, key, value)]
+            within, within_sum = _flash(*split, 0.0, True, scale=scale)
+            within, within_sum = layout.join(within), layout.join(within_sum.unsqueeze(-1)).squeeze(-1)
+            share = torch.sigmoid(prompt_sum - within_sum).unsqueeze(-1)  # of the prompt in the whole softmax
+            by_head[:, :, branches] = torch.lerp(within.float(), to_prompt.float(), share)
+            log_sums[:, :, branches] = torch.logaddexp(prompt_sum, within_sum)
         ctx.save_for_backward(query, key, value, out, log_sums)
         ctx.branching, ctx.scale = branching, scale
         return out
@@ -159,28 +158,28 @@ class _Merged(torch.autograd.Function):
     def backward(ctx: Any, gradient: Any) -> Any:
         query, key, value, out, log_sums = ctx.saved_tensors
         known = (gradient.transpose(1, 2), query, key, value, out.transpose(1, 2), log_sums.unsqueeze(-1))
-        found = [torch.empty_like(x.transpose(1, 2)).transpose(1, 2) for x in (query, key, value)]
+        gradients = [torch.empty_like(x.transpose(1, 2)).transpose(1, 2) for x in (query, key, value)]
         for row in ctx.branching.rows:
             prompt, branches = slice(row.start, row.fork), slice(row.fork, row.end)
             of_prompt = [x[:, :, prompt] for x in known]
             parts = _backward(of_prompt, True, ctx.scale)
             if row.fork < row.end:
                 of_branches = [x[:, :, branches] for x in known]
-                heard = _backward(_with_keys(of_branches, of_prompt), False, ctx.scale)
-                places = _places(row.branches)
-                split = _backward([places.split(x) for x in of_branches], True, ctx.scale)
-                own = [places.join(x) for x in split]
-                found[0][:, :, branches] = own[0].add_(heard[0])
+                to_prompt = _backward(_with_keys(of_branches, of_prompt), False, ctx.scale)
+                layout = _layout(row.branches)
+                split = _backward([layout.split(x) for x in of_branches], True, ctx.scale)
+                within = [layout.join(x) for x in split]
+                gradients[0][:, :, branches] = within[0].add_(to_prompt[0])
                 for number in (1, 2):
-                    found[number][:, :, branches] = own[number]
-                    parts[number].add_(heard[number])
-            for whole, part in zip(found, parts, strict=True):
+                    gradients[number][:, :, branches] = within[number]
+                    parts[number].add_(to_prompt[number])
+            for whole, part in zip(gradients, parts, strict=True):
                 whole[:, :, prompt] = part
-        return *found, None, None
+        return *gradients, None, None
 
 
 def _with_keys(queries: list[torch.Tensor], keys: list[torch.Tensor]) -> list[torch.Tensor]:
-    """What the kernel's backward needs where the queries of some tokens meet the keys of others."""
+    """Arguments of the kernel's backward for the queries of some tokens and the keys of others."""
     return [*queries[:2], *keys[2:4], *queries[4:]]
 
 
@@ -190,17 +189,17 @@ def _backward(known: list[torch.Tensor], causal: bool, scale: float) -> list[tor
     return list(_flash_backward(*tensors, log_sums.squeeze(-1), 0.0, causal, scale=scale))
 
 
-class _Places:
-    """Branch tokens of a row, one after another or side by side."""
+class _BranchLayout:
+    """Converts a row's branch tokens between one sequence and a padded batch of branches."""
 
     def __init__(self, lengths: tuple[int, ...]):
         self.count, self.longest = len(lengths), max(lengths)
         self.equal = min(lengths) == self.longest
         padded = [branch * self.longest + torch.arange(length) for branch, length in enumerate(lengths)]
-        self.index = torch.cat(padded)  # [tokens], each token's place among all padded branches
+        self.index = torch.cat(padded)  # [tokens], each token's index among all padded branches
 
     def split(self, x: torch.Tensor) -> torch.Tensor:
-        """[1, heads, tokens, width] to [branches, heads, longest, width], zeros behind shorter ones."""
+        """[1, heads, tokens, width] to [branches, heads, longest, width], shorter ones padded with zeros."""
         x = x[0]
         if not self.equal:
             padded = x.new_zeros(len(x), self.count * self.longest, x.shape[-1])
@@ -213,4 +212,4 @@ class _Places:
         return (x if self.equal else x.index_select(1, self.index))[None]
 
 
-_places = lru_cache(maxsize=1024)(_Places)
+_layout = lru_cache(maxsize=1024)(_BranchLayout)

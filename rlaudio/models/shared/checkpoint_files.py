@@ -1,4 +1,4 @@
-"""Hugging Face folders: found or fetched, checked for their parts, and what they hold beside the weights."""
+"""Hugging Face folders: local or downloaded, checked for their parts, and their files beside the weights."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import torch
-from huggingface_hub import snapshot_download
+from huggingface_hub import hf_hub_download, snapshot_download, try_to_load_from_cache
 from huggingface_hub.errors import HFValidationError
 
 PARTS = {
@@ -16,6 +16,7 @@ PARTS = {
 }
 KEPT = (".json", ".jinja", ".txt", ".model")  # kinds of files that describe a model
 WEIGHT_INDEX = ".index.json"
+_HUB_SECONDS = 5  # to wait for the hub's answer about a config
 
 
 def local_folder(path: str) -> str:
@@ -31,8 +32,29 @@ def local_folder(path: str) -> str:
         ) from error
 
 
+def cached_config(name: str) -> Path | None:
+    """The config.json of a model of the hub, if it is in the local cache."""
+    try:
+        path = try_to_load_from_cache(name, "config.json")
+    except HFValidationError:
+        return None
+    return Path(path) if isinstance(path, str) else None
+
+
+def fetched_config(name: str, *, known: Iterable[str]) -> Path:
+    """The config.json of a model of the hub, downloaded. Raises FileNotFoundError, which lists `known`."""
+    try:
+        return Path(hf_hub_download(name, "config.json", etag_timeout=_HUB_SECONDS))
+    except (HFValidationError, OSError) as error:
+        raise FileNotFoundError(
+            f"model {name}: no such folder, and the hub gave no config.json under that name ({error}); "
+            f"expected a folder with a config.json, a name on the hub, tiny/NAME or one of "
+            f"{', '.join(known)}, whose shape is known; weights are not needed"
+        ) from error
+
+
 def read_other_files(folder: Path) -> dict[str, bytes]:
-    """What describes a model beside its weights: a saved model keeps it, even when the folder is gone."""
+    """The files of a model folder beside its weights, kept to save the model when the folder is gone."""
     files = sorted(file for file in folder.iterdir() if file.is_file())
     return {
         file.name: file.read_bytes()
@@ -42,7 +64,7 @@ def read_other_files(folder: Path) -> dict[str, bytes]:
 
 
 def check_complete(folder: str, files: Iterable[str]) -> None:
-    """Refuse a folder without a part: transformers would make an empty tokenizer without a word."""
+    """Refuse a folder without a part: transformers would make an empty tokenizer without a warning."""
     for part, names in PARTS.items():
         if not set(names) & set(files):
             raise FileNotFoundError(
@@ -52,15 +74,15 @@ def check_complete(folder: str, files: Iterable[str]) -> None:
 
 
 def in_own_memory(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The tensors, parts of a larger memory copied out of it to the host; tied tensors stay tied.
+    """The tensors; those that are views of a larger buffer are copied to the host. Tied tensors stay tied.
 
-    ZeRO keeps parameters as parts of one buffer, which a Hugging Face folder cannot be written from.
+    ZeRO keeps parameters as views of one buffer, which cannot be written to a Hugging Face folder.
     """
     copies: dict[tuple[int, torch.Size], torch.Tensor] = {}
-    own = {}
+    separate = {}
     for name, tensor in tensors.items():
         key = (tensor.data_ptr(), tensor.shape)
         if tensor.untyped_storage().nbytes() != tensor.nbytes and key not in copies:
             copies[key] = tensor.to("cpu", copy=True)
-        own[name] = copies.get(key, tensor)
-    return own
+        separate[name] = copies.get(key, tensor)
+    return separate

@@ -1,4 +1,4 @@
-"""A key-value cache whose next token does not copy all that came before it."""
+"""A key-value cache that is not copied for every new token."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import Any
 import torch
 from transformers.cache_utils import Cache, DynamicLayer
 
-SPARE = 0.25  # room for so much more is made whenever the cache has to move
+SPARE = 0.25  # share of the cache by which the buffers are larger whenever it is copied
 
 
 class GrowingLayer(DynamicLayer):
-    """Keys and values of one layer, [B, heads, tokens, width], at the front of buffers with room to spare."""
+    """Keys and values of one layer, [B, heads, tokens, width], at the front of larger buffers."""
 
     def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
-        """Begin with the first keys and values, of which there may never be more."""
+        """Use the first keys and values as buffers; often no others follow."""
         super().lazy_initialization(key_states, value_states)
         self.keys, self.values = key_states[:, :, :0], value_states[:, :, :0]
-        self._rooms = {"keys": self.keys, "values": self.values}
+        self._buffers = {"keys": self.keys, "values": self.values}
 
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, *_: Any, **__: Any
@@ -29,18 +29,18 @@ class GrowingLayer(DynamicLayer):
         return self.keys, self.values
 
     def _append(self, name: str, new: torch.Tensor) -> torch.Tensor:
-        held, room = getattr(self, name), self._rooms[name]
+        held, buffer = getattr(self, name), self._buffers[name]
         count, total = held.shape[2], held.shape[2] + new.shape[2]
-        moved = held.data_ptr() != room.data_ptr()  # rows were selected or repeated
-        if moved or total > room.shape[2]:
+        replaced = held.data_ptr() != buffer.data_ptr()  # rows were selected or repeated
+        if replaced or total > buffer.shape[2]:
             spare = int(SPARE * count)
-            room = new.new_empty(*new.shape[:2], total + spare, new.shape[3])
-            room[:, :, :count] = held
-            self._rooms[name] = room
-        room[:, :, count:total] = new
-        return room[:, :, :total]
+            buffer = new.new_empty(*new.shape[:2], total + spare, new.shape[3])
+            buffer[:, :, :count] = held
+            self._buffers[name] = buffer
+        buffer[:, :, count:total] = new
+        return buffer[:, :, :total]
 
 
-def new_cache() -> Cache:  # named like its file it would be taken for a model family
+def new_cache() -> Cache:
     """An empty cache for any number of layers."""
     return Cache(layer_class_to_replicate=GrowingLayer)

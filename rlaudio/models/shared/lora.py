@@ -1,8 +1,8 @@
-"""Low-rank adapters by peft: put into a model, written and read as peft does, merged, and frozen copies.
+"""Low-rank adapters by peft: added to a model, saved and read in peft's format, merged, copied frozen.
 
 A linear layer of weight W computes (W + alpha / rank * B A) x, and only A and B train
-(arXiv:2106.09685). B begins at 0, so the model begins as its base. Adapters are kept in float32 whatever
-the base is in: they are small, and steps of a fine-tuning learning rate are lost in bfloat16.
+(arXiv:2106.09685). B starts at 0, so the model starts as its base. Adapters are float32 in any base: they
+are small, and updates at a fine-tuning learning rate are lost in bfloat16.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SEED = 0  # of A, in every run and every process
 
 @dataclass(frozen=True, kw_only=True)
 class Adapter:
-    """What a recipe says of an adapter."""
+    """The adapter of a recipe."""
 
     rank: int
     alpha: float
@@ -39,31 +39,31 @@ class Adapter:
 def linear_layers(
     model: torch.nn.Module, parts: Mapping[str, Sequence[torch.nn.Module]], main: str
 ) -> dict[str, list[str]]:
-    """Full names of a model's linear layers by what a recipe calls them.
+    """Full names of a model's linear layers by their names in a recipe.
 
     `q_proj` are those of that name in the part `main`, `audio_tower.q_proj` those in the part audio_tower.
-    A projection that shares its weight with the embedding is none of them: it could not be merged.
+    A projection that shares its weight with the embedding is left out: it could not be merged.
     """
     embedding: Any = model.get_input_embeddings()  # type: ignore[operator]
     part_of = {id(m): part for part, tops in parts.items() for top in tops for m in top.modules()}
-    found: dict[str, list[str]] = {}
+    layers: dict[str, list[str]] = {}
     for name, module in model.named_modules():
         part = part_of.get(id(module))
         if part and isinstance(module, torch.nn.Linear) and module.weight is not embedding.weight:
             leaf = name.rpartition(".")[-1]
-            found.setdefault(leaf if part == main else f"{part}.{leaf}", []).append(name)
-    return dict(sorted(found.items()))
+            layers.setdefault(leaf if part == main else f"{part}.{leaf}", []).append(name)
+    return dict(sorted(layers.items()))
 
 
-def check_targets(targets: Collection[str], layers: Collection[str], untouched: Collection[str]) -> None:
-    """Refuse targets that the model has not, and those in the `untouched` parts. Raises ValueError."""
+def check_targets(targets: Collection[str], layers: Collection[str], frozen: Collection[str]) -> None:
+    """Refuse targets that are not in the model, and those in frozen parts. Raises ValueError."""
     unknown = [name for name in targets if name not in layers]
     if unknown or not targets:
         named = ", ".join(map(repr, unknown)) or "nothing"
         raise ValueError(f"lora_targets names {named}; this model has {', '.join(layers)}")
     for name in targets:
         part = name.rpartition(".")[0] or "language_model"
-        if part in untouched:
+        if part in frozen:
             raise ValueError(
                 f"lora_targets names {name!r} and freeze names {part}; expected a part in one of them: with "
                 "an adapter everything else is frozen already"
@@ -71,15 +71,15 @@ def check_targets(targets: Collection[str], layers: Collection[str], untouched: 
 
 
 def add_adapter(model: torch.nn.Module, adapter: Adapter, names: Iterable[str], base: str) -> None:
-    """Put a new adapter on the named layers; from now on nothing else in the model trains.
+    """Put a new adapter on the named layers; nothing else in the model trains after that.
 
-    `base` is where the model's own weights are found when the adapter is opened again.
+    `base` is where the base's weights are when the adapter is opened again.
     """
     patterns = sorted({re.sub(r"\\\.\d+\\\.", r"\\.\\d+\\.", re.escape(name)) for name in names})
     config = LoraConfig(
         r=adapter.rank,
         lora_alpha=adapter.alpha,  # type: ignore[arg-type]
-        target_modules="|".join(patterns),  # one expression: a list comes back in another order
+        target_modules="|".join(patterns),  # one expression: peft does not keep a list's order
         base_model_name_or_path=base,
     )
     with torch.random.fork_rng(devices=[]):
@@ -93,7 +93,7 @@ def is_adapter(folder: Path) -> bool:
 
 
 def base_of(folder: Path) -> str:
-    """Where the model lies that the adapter in `folder` belongs to. Raises ValueError."""
+    """The path of the model that the adapter in `folder` belongs to. Raises ValueError."""
     config = LoraConfig.from_pretrained(str(folder))
     if (
         not isinstance(config, LoraConfig)
@@ -114,9 +114,9 @@ def base_of(folder: Path) -> str:
 
 
 def open_adapter(model: torch.nn.Module, folder: Path, base: str) -> None:
-    """Put the adapter that `save_adapter` or peft wrote on the model; from now on nothing else trains.
+    """Put the adapter that `save_adapter` or peft wrote on the model; nothing else trains after that.
 
-    Its dropout is not taken over: log-probs of training would not be those of sampling.
+    Its dropout is not used: log-probs in training would differ from those in sampling.
     """
     config = LoraConfig.from_pretrained(str(folder))
     config.base_model_name_or_path, config.inference_mode, config.lora_dropout = base, False, 0.0
@@ -125,11 +125,11 @@ def open_adapter(model: torch.nn.Module, folder: Path, base: str) -> None:
 
 
 def check_same(model: torch.nn.Module, adapter: Adapter, names: Iterable[str], folder: Path) -> None:
-    """Refuse an opened adapter that is not as the recipe says. Raises ValueError."""
+    """Refuse an opened adapter that differs from the recipe's. Raises ValueError."""
     config = _config(model)
     given = {"lora_rank": adapter.rank, "lora_alpha": adapter.alpha, "lora_targets": sorted(names)}
-    found = {"lora_rank": config.r, "lora_alpha": config.lora_alpha, "lora_targets": sorted(_layers(model))}
-    differing = [key for key, value in given.items() if found[key] != value]
+    opened = {"lora_rank": config.r, "lora_alpha": config.lora_alpha, "lora_targets": sorted(_layers(model))}
+    differing = [key for key, value in given.items() if opened[key] != value]
     if differing:
         raise ValueError(
             f"{folder}: the adapter there differs from the recipe in {', '.join(differing)} (its rank is "
@@ -138,7 +138,7 @@ def check_same(model: torch.nn.Module, adapter: Adapter, names: Iterable[str], f
 
 
 def read_weights(model: torch.nn.Module, folder: Path) -> None:
-    """Take over the weights of an adapter in `folder`. Raises ValueError where they do not fit the model."""
+    """Load the weights of an adapter in `folder`. Raises ValueError where they do not fit the model."""
     given = load_file(folder / WEIGHTS)
     result: Any = set_peft_model_state_dict(model, given)
     missing = [name for name in result.missing_keys if ".lora_" in name]
@@ -158,7 +158,7 @@ def save_adapter(model: torch.nn.Module, folder: Path) -> None:
 
 
 def merged_state(model: torch.nn.Module) -> dict[str, torch.Tensor]:
-    """The model's tensors under the names that they have without an adapter, the adapter added in float32."""
+    """The model's tensors by their names without an adapter, the adapter added in float32."""
     state = {
         name.replace(".base_layer.", "."): tensor
         for name, tensor in model.state_dict().items()
@@ -173,13 +173,13 @@ def merged_layers(model: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
 
 
 def frozen_copy(model: torch.nn.Module) -> torch.nn.Module:
-    """A copy whose weights do not change: what trains is copied, modules that training leaves are shared."""
+    """A copy whose weights do not change: modules that train are copied, the others are shared."""
     shared: dict[int, Any] = {id(module): module for module in model.modules() if not trains(module)}
     return copy.deepcopy(model, shared).requires_grad_(False)
 
 
 def switch_off_zeros(model: torch.nn.Module) -> None:
-    """Have layers whose adapter is 0, as it is before training, compute as their base alone."""
+    """Make layers whose adapter is 0, as before training, compute with their base alone."""
     for layer in _layers(model).values():
         if not layer.lora_B["default"].weight.any():
             layer.enable_adapters(False)

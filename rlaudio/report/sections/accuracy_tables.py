@@ -14,7 +14,7 @@ from rlaudio.evaluation.statistics import mcnemar_p_value, paired_bootstrap_inte
 from rlaudio.runs.files import Json
 from rlaudio.runs.run import StoredRun
 from rlaudio.utils.charts import Mark, range_axis, range_chart
-from rlaudio.utils.numbers import group_title, percent, signed
+from rlaudio.utils.number_format import group_title, percent, signed
 
 CONTROLS = ("audio", "silence", "mismatch")
 HEADLINE = (("contribution", "strong"), ("contribution", "weak"), ("all", "all"))

@@ -1,4 +1,4 @@
-"""What the voters found in silence: which questions are weak, and how far the labels can be trusted."""
+"""The labels that the voters gave in silence: which questions are weak, and how reliable that is."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from rlaudio.runs.files import Json
 from rlaudio.runs.run import StoredRun
-from rlaudio.utils.numbers import group_title
+from rlaudio.utils.number_format import group_title
 
 
 @dataclass(frozen=True)
@@ -18,20 +18,20 @@ class LabelLine:
     name: str
     questions: int
     weak: float
-    chance_floor: float  # called weak by voters that guess
+    chance_floor: float  # share that voters who guess would call weak
     right_in_silence: Mapping[str, float]  # voter -> share
     quality: Mapping[str, float | None] | None  # precision, recall, f1 where the truth is known
-    luck_ceiling: float | None  # of the F1
+    luck_ceiling: float | None  # highest expected F1
 
     @property
     def title(self) -> str:
-        """The group's name as a reader meets it."""
+        """The heading of the group."""
         return group_title(self.grouping, self.name)
 
 
 @dataclass(frozen=True)
-class Labelled:
-    """One labelled data set."""
+class LabelledSet:
+    """The labels of one data set."""
 
     name: str
     rule: str
@@ -51,22 +51,22 @@ class Labelled:
         return list(self.whole.right_in_silence)
 
 
-def labelled(run: StoredRun) -> list[Labelled]:
+def labelled_sets(run: StoredRun) -> list[LabelledSet]:
     """The labelled data sets of the run, the training set first."""
     return [
-        Labelled(
+        LabelledSet(
             name=name,
-            rule=found["rule"],
+            rule=summary["rule"],
             lines=[
                 _line(grouping, group, cells)
-                for grouping, table in found["tables"].items()
+                for grouping, table in summary["tables"].items()
                 for group, cells in table.items()
             ],
-            fleiss_kappa=found["agreement"]["fleiss_kappa"],
-            order_gain=found["order_gain"],
-            variants=[*found["thresholds"], *found["leave_one_out"]],
+            fleiss_kappa=summary["agreement"]["fleiss_kappa"],
+            order_gain=summary["order_gain"],
+            variants=[*summary["thresholds"], *summary["leave_one_out"]],
         )
-        for name, found in run.labels.items()
+        for name, summary in run.labels.items()
     ]
 
 

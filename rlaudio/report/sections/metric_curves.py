@@ -1,4 +1,4 @@
-"""Learning curves: one small chart for each thing worth watching, stage by stage."""
+"""Learning curves: one small chart for each metric or group of metrics, by stage."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from markupsafe import Markup
 from rlaudio.runs.metrics import describe
 from rlaudio.runs.run import StoredRun
 from rlaudio.utils.charts import Series, line_chart
-from rlaudio.utils.numbers import percent_mark, short_number
+from rlaudio.utils.number_format import percent_mark, short_number
 
 GROUPS = ("strong", "weak", "all")
 # Title of a chart and its metrics: names of the metric table, or globs over the names that a run logged.
@@ -33,12 +33,12 @@ CHARTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Learning rate", ("optimizer/lr",)),
 )
 
-FRACTION_TOPS = (0.01, 0.05, 0.2, 1.0)  # a share is drawn from 0 to the first of these that holds it
+FRACTION_TOPS = (0.01, 0.05, 0.2, 1.0)  # a fraction is drawn from 0 to the first of these above it
 
 
 @dataclass(frozen=True)
 class Chart:
-    """One small chart with what its curves mean and where they end."""
+    """One small chart with the meaning and the last values of its curves."""
 
     title: str
     meaning: str
@@ -72,7 +72,7 @@ def curves(run: StoredRun) -> list[StageCharts]:
 
 
 def _logged(run: StoredRun, stage: str) -> list[str]:
-    """Names of the stage's metrics; in SFT without those of completions, which are then a teacher's."""
+    """Names of the stage's metrics; in SFT without those of completions, which are the data's there."""
     rows = [row for row in run.metrics if row["stage"] == stage]
     names = dict.fromkeys(name for row in rows for name in row)
     sampled = "reward/total" in names
@@ -102,7 +102,7 @@ def _chart(run: StoredRun, stage: str, title: str, names: Sequence[str]) -> Char
 
 
 def _fraction_top(highest: float) -> float:
-    """The end of a share's axis; a share that is always 0 is drawn on the whole scale."""
+    """The upper end of a fraction's axis; a fraction that is always 0 is drawn on the whole scale."""
     return next(top for top in FRACTION_TOPS if highest <= top) if highest > 0 else FRACTION_TOPS[-1]
 
 

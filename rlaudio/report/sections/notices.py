@@ -1,4 +1,4 @@
-"""What a reader must know before anything else: a run that did not help, answers that name no choice."""
+"""Warnings at the top of the page: a run that did not help, answers that name no choice."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from rlaudio.report.sections.accuracy_tables import AccuracyTable, Line
-from rlaudio.utils.numbers import percent, signed
+from rlaudio.utils.number_format import percent, signed
 
-MANY_UNPARSED = 0.1  # share of the answers; from there on an accuracy says little about what was heard
+MANY_UNPARSED = 0.1  # share of the answers from which an accuracy says little about the audio
 
 
 @dataclass(frozen=True)
@@ -23,14 +23,14 @@ def notices(held_out: Iterable[AccuracyTable]) -> list[Notice]:
     """The warnings of a run that was evaluated before and after training; none where all went well."""
     sets = list(held_out)
     return [
-        Notice(notice.head, f"On {found.name}: {notice.text}" if len(sets) > 1 else notice.text)
-        for found in sets
-        for notice in (*_no_gain(found), *_unparsed(found))
+        Notice(notice.head, f"On {table.name}: {notice.text}" if len(sets) > 1 else notice.text)
+        for table in sets
+        for notice in (*_no_gain(table), *_unparsed(table))
     ]
 
 
 def _no_gain(held_out: AccuracyTable) -> Iterator[Notice]:
-    """Where accuracy with audio surely fell in some group of the headline, or did not rise over all."""
+    """Where accuracy with audio fell significantly in a group of the headline, or did not rise overall."""
     worse = [line for line in held_out.headline if line.became_worse]
     every = next((line for line in held_out.headline if line.grouping == "all"), None)
     if worse:
@@ -46,11 +46,11 @@ def _no_gain(held_out: AccuracyTable) -> Iterator[Notice]:
 def _change(line: Line) -> str:
     """Accuracy with audio before and after the run, and the change with its interval where there is one."""
     before, after = (percent(cells["audio"].value) for cells in (line.base, line.final))
-    found = f"{_questions(line)} {before} \N{RIGHTWARDS ARROW} {after} %"
+    accuracies = f"{_questions(line)} {before} \N{RIGHTWARDS ARROW} {after} %"
     if line.change is None or line.change.low == line.change.high == 0:
-        return found
+        return accuracies
     change, low, high = (signed(value) for value in (line.change.value, line.change.low, line.change.high))
-    return f"{found} ({change} points, 95 % interval {low} to {high})"
+    return f"{accuracies} ({change} points, 95 % interval {low} to {high})"
 
 
 def _questions(line: Line) -> str:
@@ -58,7 +58,7 @@ def _questions(line: Line) -> str:
 
 
 def _unparsed(held_out: AccuracyTable) -> Iterator[Notice]:
-    """Where many answers of the trained model cannot be right or wrong about the audio."""
+    """Where many answers of the trained model name no choice."""
     for line in held_out.headline:
         if line.grouping == "all" and (line.final_unparsed or 0.0) >= MANY_UNPARSED:
             before = "" if line.base_unparsed is None else f"; before it {percent(line.base_unparsed)} %"

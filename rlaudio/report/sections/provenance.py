@@ -1,4 +1,4 @@
-"""What a run was made of and with, and what it cost."""
+"""Model, method, versions, time and memory of a run."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from pathlib import Path
 from typing import Any
 
 from rlaudio.runs.run import StoredRun
-from rlaudio.utils.numbers import NO_VALUE, TIMES, duration, short_number, thousands
+from rlaudio.utils.number_format import NO_VALUE, TIMES, duration, short_number, thousands
 
 
 @dataclass(frozen=True)
 class Fact:
-    """Something about the run in a few words."""
+    """A name and a short text about the run."""
 
     name: str
     text: str
-    whole: str = ""  # what the text is short for, if it is
+    whole: str = ""  # the full text, where `text` is shortened
 
 
 @dataclass(frozen=True)
 class RunPhase:
-    """A part of the run's time."""
+    """The time of a phase of the run."""
 
     name: str
     seconds: float
@@ -41,10 +41,10 @@ def phases(run: StoredRun) -> list[RunPhase]:
 
 
 def facts(run: StoredRun) -> list[Fact]:
-    """The run in a few words: model, method, seed and cost."""
+    """Model, method, seed, time and memory of the run."""
     recipe = run.recipe
     rewards = recipe.get("rewards") or {}
-    found = [
+    listed = [
         Fact("model", str((recipe.get("model") or {}).get("path", NO_VALUE))),
         _plugin("curriculum", recipe.get("curriculum")),
         _plugin("algorithm", recipe.get("algorithm")),
@@ -55,13 +55,13 @@ def facts(run: StoredRun) -> list[Fact]:
         Fact("seed", str(recipe.get("seed", 0))),
     ]
     if run.summary:
-        found += [
+        listed += [
             Fact("time", duration(sum(run.summary["seconds"].values()))),
             Fact("peak memory", f"{short_number(run.summary['peak_memory_gb'])} GB"),
             Fact("rollouts", thousands(run.summary["rollouts"])),
             Fact("trained tokens", thousands(run.summary["optimizer_tokens"])),
         ]
-    return [fact for fact in found if fact.text]
+    return [fact for fact in listed if fact.text]
 
 
 def versions(run: StoredRun) -> list[tuple[str, str]]:
@@ -74,7 +74,7 @@ def versions(run: StoredRun) -> list[tuple[str, str]]:
 
 
 def _plugin(name: str, value: Any) -> Fact:
-    """A plug-in by its name; one that is a file of the user's by the file's name, short for its path."""
+    """A plug-in by its name; a user's file by the file's name, with its path as the full text."""
     used = str(value["use"] if isinstance(value, dict) else value or NO_VALUE)
     file = Path(used).name
     return Fact(name, file, used) if file != used else Fact(name, used)

@@ -1,4 +1,4 @@
-"""A few groups of completions, with the audio that was heard."""
+"""A few groups of completions, with the audio of their prompts."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from markupsafe import Markup
 from rlaudio.runs.files import Json
 from rlaudio.runs.run import StoredRun
 from rlaudio.utils.charts import waveform
-from rlaudio.utils.numbers import short_number
+from rlaudio.utils.number_format import short_number
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One group of completions and what was heard."""
+    """One group of completions and its clip."""
 
     question: Json  # as the run folder wrote it
     first: Json  # the completion that is shown
@@ -37,7 +37,7 @@ def samples(run: StoredRun, most: int) -> list[Sample]:
 
 def _sample(folder: Path, sample: Json, highest: float) -> Sample:
     audio = folder / sample["audio"]
-    heard, rate = soundfile.read(audio, dtype="float32")
+    waves, rate = soundfile.read(audio, dtype="float32")
     first, *others = sample["completions"]
     totals = [completion["total"] for completion in sample["completions"]]
     return Sample(
@@ -45,7 +45,7 @@ def _sample(folder: Path, sample: Json, highest: float) -> Sample:
         first=first,
         others=others,
         player="data:audio/flac;base64," + base64.b64encode(audio.read_bytes()).decode("ascii"),
-        seconds=len(heard) / rate,
-        waveform=waveform(heard),
+        seconds=len(waves) / rate,
+        waveform=waveform(waves),
         bars=[(max(0.0, (total or 0.0) / highest), short_number(total)) for total in totals],
     )

@@ -16,7 +16,7 @@ import torch
 from rlaudio.utils.randomness import generator
 from rlaudio.worlds.corpus import Example
 from rlaudio.worlds.pretraining.blank_model import Size, train_tokenizer
-from rlaudio.worlds.pretraining.build import show_progress, train_from_nothing
+from rlaudio.worlds.pretraining.build import show_progress, train_from_scratch
 from rlaudio.worlds.pretraining.training import Schedule
 
 Role = Literal["base", "voter"]
@@ -63,7 +63,7 @@ def _build(pretraining: Pretraining, folder: Path, name: str, role: Role) -> Non
     seed = int(generator(pretraining.seed, "pretrain", name).integers(2**31))
     building = folder / f".building-{name}"
     tokenizer = train_tokenizer(_texts(examples), pretraining.vocabulary)
-    train_from_nothing(building, tokenizer, pretraining.size, [(examples, schedule)], seed=seed, label=name)
+    train_from_scratch(building, tokenizer, pretraining.size, [(examples, schedule)], seed=seed, label=name)
     building.rename(folder / name)
 
 

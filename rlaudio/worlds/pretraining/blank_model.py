@@ -95,7 +95,7 @@ def write_blank_model(folder: Path, tokenizer: PreTrainedTokenizerFast, size: Si
     config = _thinker_config(tokenizer, size)
     torch.manual_seed(seed)
     thinker = Thinker(config)
-    with torch.no_grad():  # tied at the start only: copying a word from the prompt is then learned sooner
+    with torch.no_grad():  # equal at the start only: a model learns sooner to copy words from the prompt
         thinker.get_output_embeddings().weight.copy_(thinker.get_input_embeddings().weight)
     state = revert_weight_conversion(thinker, thinker.state_dict())
     weights = {f"thinker.{name}": tensor.contiguous() for name, tensor in state.items()}
@@ -134,7 +134,7 @@ def _thinker_config(tokenizer: PreTrainedTokenizerFast, size: Size) -> Qwen2_5Om
         "max_source_positions": 1500,
         "initializer_range": 0.04,
     }
-    vision = {  # never used: as small as it gets
+    vision = {  # never used, so minimal
         "depth": 1,
         "hidden_size": 32,
         "intermediate_size": 32,
@@ -165,7 +165,7 @@ def _thinker_config(tokenizer: PreTrainedTokenizerFast, size: Size) -> Qwen2_5Om
 def _write_config(
     folder: Path, thinker: Qwen2_5OmniThinkerConfig, tokenizer: PreTrainedTokenizerFast
 ) -> None:
-    thinker.dtype = "float32"  # what weights are loaded as, whatever they are stored in
+    thinker.dtype = "float32"  # the dtype that weights are loaded in, stored as float16 or not
     config = Qwen2_5OmniConfig(thinker_config=thinker.to_dict(), enable_audio_output=False)
     config.architectures = ["Qwen2_5OmniForConditionalGeneration"]
     config.dtype = thinker.dtype

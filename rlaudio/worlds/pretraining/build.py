@@ -1,6 +1,6 @@
-"""The models that ship: a base policy that can hear but hardly knows the exam, and three voters.
+"""The models that ship: a base that recognises sounds but has seen few exam questions, and three voters.
 
-`build_all` makes the four from nothing. Everything follows from seeds, on the same machine to the last bit.
+`build_all` trains the four from scratch, from fixed seeds: bit for bit the same on the same machine.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Term:
-    """A stretch of training on one mixture of examples."""
+class TrainingPhase:
+    """Training on one mixture of examples."""
 
     mixture: Mixture
     schedule: Schedule
@@ -38,17 +38,17 @@ class Term:
 
 @dataclass(frozen=True)
 class PretrainingPlan:
-    """Everything that makes one model."""
+    """Seed, size and training of one model."""
 
     seed: int
     size: Size
-    terms: tuple[Term, ...]
+    phases: tuple[TrainingPhase, ...]
 
 
 def _voter(seed: int, size: Size, hearing: int) -> PretrainingPlan:
-    """A voter: quick at what text tells, nearly deaf, with guesses of its own where text tells nothing."""
+    """A voter: trained on questions that text answers and on few clips; otherwise it guesses."""
     mixture = Mixture(hearing=hearing, silent_exams=3000, silent_guesses=0.3)
-    return PretrainingPlan(seed, size, (Term(mixture, _schedule(1000)),))
+    return PretrainingPlan(seed, size, (TrainingPhase(mixture, _schedule(1000)),))
 
 
 def _schedule(steps: int) -> Schedule:
@@ -61,9 +61,9 @@ PLANS: Mapping[str, PretrainingPlan] = {
     "base": PretrainingPlan(
         seed=1,
         size=SIZE,
-        terms=(
-            Term(Mixture(hearing=9_000, choices=1.0, facts=700), _schedule(3000)),
-            Term(
+        phases=(
+            TrainingPhase(Mixture(hearing=9_000, choices=1.0, facts=700), _schedule(3000)),
+            TrainingPhase(
                 Mixture(hearing=1500, facts=700, exams=24),
                 replace(_schedule(200), lr=3e-4, warmup_steps=30),
             ),
@@ -76,7 +76,7 @@ PLANS: Mapping[str, PretrainingPlan] = {
 
 
 def build_all(folder: Path, names: Iterable[str] = tuple(PLANS), *, processes: int = 2) -> dict[str, float]:
-    """Build the named models below `folder`, one thread and process each; gives the seconds each one took."""
+    """Build the named models below `folder`, one thread and process each; the seconds that each took."""
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, mp_context=context, initializer=show_progress) as pool:
         waiting = {name: pool.submit(build, name, folder / name) for name in names}
@@ -84,45 +84,47 @@ def build_all(folder: Path, names: Iterable[str] = tuple(PLANS), *, processes: i
 
 
 def build(name: str, folder: Path) -> float:
-    """Build one model of `PLANS` into `folder`; gives the seconds it took."""
+    """Build one model of `PLANS` into `folder`; returns the seconds it took."""
     start = time.perf_counter()
     torch.set_num_threads(1)
     plan = PLANS[name]
     tokenizer = train_tokenizer(world.texts(), VOCABULARY)
-    terms = (
-        (list(world.synthetic_corpus(term.mixture, f"{name}-{number}", plan.seed)), term.schedule)
-        for number, term in enumerate(plan.terms)
+    phases = (
+        (list(world.synthetic_corpus(phase.mixture, f"{name}-{number}", plan.seed)), phase.schedule)
+        for number, phase in enumerate(plan.phases)
     )
-    train_from_nothing(folder, tokenizer, plan.size, terms, seed=plan.seed, label=name)
+    train_from_scratch(folder, tokenizer, plan.size, phases, seed=plan.seed, label=name)
     return time.perf_counter() - start
 
 
-def train_from_nothing(
+def train_from_scratch(
     folder: Path,
     tokenizer: PreTrainedTokenizerFast,
     size: Size,
-    terms: Iterable[tuple[Iterable[Example], Schedule]],
+    phases: Iterable[tuple[Iterable[Example], Schedule]],
     *,
     seed: int,
     label: str,
 ) -> None:
-    """Train a blank model term after term and write it to `folder`, weights in float16.
+    """Train a blank model phase after phase and write it to `folder`, weights in float16.
 
-    The weights are loaded as float32 by default: half the size on disk is all that float16 is for.
+    The weights are loaded as float32 by default; float16 only halves the size on disk.
     """
     with tempfile.TemporaryDirectory() as blank:
         write_blank_model(Path(blank), tokenizer, size, seed)
         family = Qwen2_5Omni(path=blank, device="cpu")
-        for number, (examples, schedule) in enumerate(terms):
+        for number, (examples, schedule) in enumerate(phases):
             encoded = [encode(family, example) for example in examples]
-            logger.info("%s: term %d, %d examples, %d steps", label, number + 1, len(encoded), schedule.steps)
+            logger.info(
+                "%s: phase %d, %d examples, %d steps", label, number + 1, len(encoded), schedule.steps
+            )
             train(family, encoded, schedule, seed=seed + number, on_step=_log_losses(label))
         family.save(folder)
     _halve(folder / "model.safetensors")
 
 
 def show_progress() -> None:
-    """Log to stderr: in a process of its own nobody else has set logging up."""
+    """Log to stderr; a new process has no logging set up."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
 
 

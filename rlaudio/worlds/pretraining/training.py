@@ -1,4 +1,4 @@
-"""Training a blank model on examples: clips, and what one may be asked and should say about each.
+"""Training of a blank model on examples: clips, and instructions and responses about each.
 
 All exchanges of an example share its clip: a row is `[system, clip | exchange 1 | exchange 2 | ...]`, and no
 exchange sees another. Only responses are targets.
@@ -46,7 +46,7 @@ class Schedule:
 
 @dataclass(frozen=True, eq=False)
 class Encoded:
-    """An example as token ids: where its clip stands, which tokens belong together, the targets."""
+    """An example as token ids: where its clip is, which tokens belong together, the targets."""
 
     token_ids: np.ndarray  # [T]
     positions: np.ndarray  # [T]
@@ -130,7 +130,7 @@ def _ids(family: Qwen2_5Omni, text: str) -> np.ndarray:
 
 
 def _batches(examples: Sequence[Encoded], tokens: int, rng: np.random.Generator) -> Iterator[list[Encoded]]:
-    """Batches without end, of examples of similar length up to a padded size; a pass sees each once."""
+    """Endless batches of examples of similar length up to a padded size; each pass has every example once."""
     while True:
         order = rng.permutation(len(examples))
         for pool in np.split(order, range(256, len(order), 256)):

@@ -1,7 +1,7 @@
-"""Questions about a folder of labelled recordings, from any words that people said into a microphone.
+"""Questions about a folder of labelled recordings of spoken words.
 
-`make.py` writes them once (`rlaudio data questions`); as a plug-in they are made on the first call and found
-in a cache afterwards.
+`make.py` writes them once (`rlaudio data questions`); as a plug-in they are made on the first call and read
+from a cache afterwards.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import Literal
 from rlaudio.data.audiomcq import audiomcq
 from rlaudio.types import Dataset
 from rlaudio.worlds.cache import cache_folder, digest_of, source_digest
-from rlaudio.worlds.recordings.make import Made, make_questions
+from rlaudio.worlds.recordings.make import WrittenQuestions, make_questions
 
-__all__ = ["Made", "made_folder", "make_questions", "recordings"]
+__all__ = ["WrittenQuestions", "made_folder", "make_questions", "recordings"]
 
 
 def recordings(

@@ -1,4 +1,4 @@
-"""A folder of labelled recordings: which files belong to it, what is said in them, and who hears which."""
+"""A folder of labelled recordings: its files, their words, and the split of each."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SPLITS = ("train", "test", "new_speakers")
 
 
 def find_recordings(folder: Path, pattern: str) -> list[Recording]:
-    """The files below `folder` that `pattern` fits, in the order of their names."""
+    """The files below `folder` whose names match `pattern`, in the order of their names."""
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: no such folder; expected recordings named like {pattern}")
     expression = _expression(pattern)
@@ -39,7 +39,7 @@ def find_recordings(folder: Path, pattern: str) -> list[Recording]:
 
 
 def without_copies(recordings: Sequence[Recording]) -> list[Recording]:
-    """One recording of each audio: a copy under another name could otherwise stand in train and in test."""
+    """One recording of each audio: a copy under another name could otherwise be in train and in test."""
     digests = clip_digests(recording.path for recording in recordings)
     first: dict[str, Recording] = {}
     for recording in recordings:
@@ -76,9 +76,9 @@ def split_recordings(
         tested = max(1, round(test_share * len(same))) if len(same) > 1 else 0
         splits["test"] += shuffled[:tested]
         splits["train"] += shuffled[tested:]
-    for split, found in splits.items():
-        missing = {recording.word for recording in recordings} - {recording.word for recording in found}
-        if missing and (found or split != "new_speakers"):
+    for split, members in splits.items():
+        missing = {recording.word for recording in recordings} - {recording.word for recording in members}
+        if missing and (members or split != "new_speakers"):
             raise ValueError(
                 f"the split {split} has no recording of {', '.join(sorted(missing)[:8])}; expected every "
                 "word in every split; add takes, hold out fewer speakers or remove these words"

@@ -1,7 +1,7 @@
-"""Questions about a folder of labelled recordings: any spoken words, the real audio of small experiments.
+"""Writes questions about a folder of labelled recordings: real speech for small experiments.
 
-Recordings are split first, by speaker and by take, and composed into clips only within their split: what is
-heard in `test.jsonl` or `new_speakers.jsonl` is in no training clip, alone or among others.
+Recordings are split first, by speaker and by take, and composed into clips only within their split: a
+recording in `test.jsonl` or `new_speakers.jsonl` is in no training clip.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ _GAP_SECONDS = (0.1, 0.3)  # between the recordings of a composed clip
 
 
 @dataclass(frozen=True)
-class Made:
-    """What `make_questions` has written."""
+class WrittenQuestions:
+    """Folder and counts of what `make_questions` wrote."""
 
     folder: Path
     words: tuple[str, ...]
@@ -71,17 +71,17 @@ def make_questions(
     held_out_speakers: int = 1,
     text_share: float = 0.5,
     kinds: Sequence[str] = (),
-) -> Made:
+) -> WrittenQuestions:
     """Write `train.jsonl`, `test.jsonl`, `new_speakers.jsonl` and `pretrain.jsonl` with their clips.
 
     `labels_pattern` says how files are named below the folder: `{label}_{speaker}_{take}.wav`; only
     `{label}` is needed, and without `{speaker}` there are no new speakers. Labels that are numbers are
-    written in words. Of the questions a `text_share` can be answered without the audio, and say so. Kinds
-    default to identify, order and count, and for numbers sum and compare. `pretrain` counts composed clips
-    of `pretrain.jsonl`, which are made of training recordings only; each of those also stands there alone.
+    written in words. A `text_share` of the questions can be answered without the audio, and is marked so.
+    Kinds default to identify, order and count, and for numbers sum and compare. `pretrain` counts composed
+    clips of `pretrain.jsonl`, from training recordings only; each of those is also a clip alone.
 
     The result is the same for the same folder and seed. Raises FileNotFoundError and FileExistsError,
-    ValueError for a pattern that fits no file, and for too few words, takes or speakers.
+    ValueError for a pattern that matches no file, and for too few words, takes or speakers.
     """
     out_folder = Path(out_folder)
     if out_folder.exists() and any(out_folder.iterdir()):
@@ -100,16 +100,16 @@ def make_questions(
     made_questions = {}
     for split, amount in zip(SPLITS, (train, test, new_speakers), strict=True):
         if splits[split]:
-            studio = _Studio(unfinished, split, rng)
-            asked = _questions(_pool(splits[split]), kinds, amount, text_share, studio, rng)
+            writer = _ClipWriter(unfinished, split, rng)
+            asked = _questions(_pool(splits[split]), kinds, amount, text_share, writer, rng)
             questions = list(progress(asked, amount, f"questions of {split}", "question"))
             write_audiomcq(questions, unfinished / f"{split}.jsonl")
             made_questions[split] = len(questions)
-    studio = _Studio(unfinished, "pretrain", rng)
-    taught = _examples(_pool(splits["train"]), splits["train"], kinds, pretrain, studio, rng)
+    writer = _ClipWriter(unfinished, "pretrain", rng)
+    taught = _examples(_pool(splits["train"]), splits["train"], kinds, pretrain, writer, rng)
     rows = list(progress(taught, None, "examples", "example"))
     _write_rows(rows, unfinished / "pretrain.jsonl")
-    made = Made(
+    made = WrittenQuestions(
         folder=out_folder,
         words=words,
         held_out_speakers=held_out,
@@ -149,15 +149,15 @@ def _pool(recordings: Iterable[Recording]) -> Pool:
 
 
 @dataclass
-class _Studio:
-    """Composes the clips of one split into 16 kHz wav files; the same recordings are one file."""
+class _ClipWriter:
+    """Composes the clips of one split into 16 kHz wav files; the same recordings make one file."""
 
     folder: Path
     split: str
     rng: Rng
     written: dict[tuple[Path, ...], Path] = field(default_factory=dict)
 
-    def record(self, spoken: Sequence[Recording]) -> Path:
+    def write(self, spoken: Sequence[Recording]) -> Path:
         key = tuple(recording.path for recording in spoken)
         if key not in self.written:
             path = self.folder / "clips" / self.split / f"{len(self.written):05d}.wav"
@@ -180,9 +180,9 @@ def _samples(path: Path) -> np.ndarray:
 
 
 def _questions(
-    pool: Pool, kinds: Sequence[str], amount: int, text_share: float, studio: _Studio, rng: Rng
+    pool: Pool, kinds: Sequence[str], amount: int, text_share: float, writer: _ClipWriter, rng: Rng
 ) -> Iterator[Question]:
-    """Questions of all kinds, audio-only and twins, gold positions in turn within each; shuffled."""
+    """Questions of all kinds, audio-only and text-answerable, shuffled; gold positions rotate within each."""
     mechanisms: tuple[Mechanism, ...] = ("knowledge", "logic")
     turns: dict[tuple[str, bool], int] = defaultdict(int)
     offsets: dict[tuple[str, bool], int] = {}
@@ -198,10 +198,12 @@ def _questions(
         made.append((kind, draft, position))
     for number, index in enumerate(rng.permutation(len(made))):
         kind, draft, position = made[index]
-        yield _question(f"{studio.split}-{number:05d}", kind, draft, position, studio, rng)
+        yield _question(f"{writer.split}-{number:05d}", kind, draft, position, writer, rng)
 
 
-def _question(identity: str, kind: str, draft: Draft, position: int, studio: _Studio, rng: Rng) -> Question:
+def _question(
+    identity: str, kind: str, draft: Draft, position: int, writer: _ClipWriter, rng: Rng
+) -> Question:
     choices = [str(other) for other in rng.permutation(draft.others)]
     choices.insert(position % (len(choices) + 1), draft.answer)
     speakers = sorted({recording.speaker for recording in draft.spoken} - {""})
@@ -211,7 +213,7 @@ def _question(identity: str, kind: str, draft: Draft, position: int, studio: _St
         draft.question,
         choices,
         draft.answer,
-        studio.record(draft.spoken),
+        writer.write(draft.spoken),
         groups=groups | ({"mechanism": draft.mechanism} if draft.mechanism else {}),
         text_answerable=draft.mechanism is not None,
         extra={
@@ -226,21 +228,21 @@ def _examples(
     recordings: Sequence[Recording],
     kinds: Sequence[str],
     amount: int,
-    studio: _Studio,
+    writer: _ClipWriter,
     rng: Rng,
 ) -> Iterator[dict[str, Any]]:
     """Every recording transcribed, `amount` composed clips (half with a question), facts and clues."""
     for recording in recordings:
-        yield {"audio_path": studio.record([recording]), **transcript(rng, [recording])}
+        yield {"audio_path": writer.write([recording]), **transcript(rng, [recording])}
     for number in range(amount):
         if number % 2:
             draft = KINDS[kinds[number // 2 % len(kinds)]](rng, pool, None)
-            path = studio.record(draft.spoken)
+            path = writer.write(draft.spoken)
             yield {"audio_path": path, **transcript(rng, draft.spoken)}
             yield {"audio_path": path, **question_example(draft, rng)}
         else:
             spoken = composition(rng, pool)
-            yield {"audio_path": studio.record(spoken), **transcript(rng, spoken)}
+            yield {"audio_path": writer.write(spoken), **transcript(rng, spoken)}
     yield from facts(pool.words)
     yield from clue_examples(rng, pool, kinds, amount // 2)
 
@@ -254,14 +256,14 @@ def _write_rows(rows: Iterable[Mapping[str, Any]], path: Path) -> None:
 
 
 def _write_about(
-    made: Made, splits: Mapping[str, Sequence[Recording]], pattern: str, seed: int, path: Path
+    made: WrittenQuestions, splits: Mapping[str, Sequence[Recording]], pattern: str, seed: int, path: Path
 ) -> None:
     about = {
         "labels_pattern": pattern,
         "seed": seed,
         "words": made.words,
         "held_out_speakers": made.held_out_speakers,
-        "recordings": {split: sorted(r.path.name for r in found) for split, found in splits.items()},
+        "recordings": {split: sorted(r.path.name for r in members) for split, members in splits.items()},
         "questions": dict(made.questions),
         "pretrain": made.pretrain,
     }

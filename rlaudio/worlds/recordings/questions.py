@@ -1,9 +1,9 @@
-"""What can be asked about labelled recordings, and what text alone can give away about it.
+"""Questions about labelled recordings, and clues by which text alone answers them.
 
 A question is made answer first: options are drawn, one of them becomes the answer, and only then are
-recordings chosen that say it. So the wording of an audio-only question cannot tell more than chance. Its
-text-answerable twin is the same question behind a sentence that gives the answer away, by knowledge of the
-world (counting, how many legs a dog has) or by logic over what is written.
+recordings of it chosen. So the wording of an audio-only question carries no information about the answer. Its
+text-answerable twin is the same question after a sentence that reveals the answer, by world knowledge
+(counting, how many legs a dog has) or by logic over the text.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _TEENS = (
     *(f"{stem}teen" for stem in ("thir", "four", "fif", "six", "seven", "eigh", "nine")),
 )
 NUMBER_WORDS = (*_WORDS_TO_TEN, *_TEENS, "twenty")
-AMOUNTS = {  # what everybody knows to come in this number
+AMOUNTS = {  # well-known things of this number
     1: ("noses on a face", "wheels on a unicycle"),
     2: ("eyes on a face", "wheels on a bicycle", "wings on a bird"),
     3: ("sides of a triangle", "wheels on a tricycle"),
@@ -44,7 +44,7 @@ _CHOICES = 4
 
 @dataclass(frozen=True)
 class Recording:
-    """One file of the folder and what is said in it."""
+    """One file of the folder and the word in it."""
 
     path: Path
     word: str
@@ -53,13 +53,13 @@ class Recording:
 
 @dataclass(frozen=True)
 class Draft:
-    """A question before its options are put in order: what is heard and what is asked."""
+    """A question before its options are ordered, and the recordings of its clip."""
 
     spoken: tuple[Recording, ...]  # one after the other
     question: str
     answer: str
     others: tuple[str, ...]  # the wrong options
-    mechanism: Mechanism | None  # None: only the audio tells
+    mechanism: Mechanism | None  # how the text reveals the answer; None: it does not
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Pool:
         return tuple(str(word) for word in rng.permutation(self.words)[:count])
 
     def say(self, rng: Rng, words: Sequence[str]) -> tuple[Recording, ...]:
-        """A recording of each word; a word that comes twice is another take, if there is one."""
+        """A recording of each word; a repeated word is another take, if there is one."""
         takes: dict[str, list[Recording]] = {}
         spoken = []
         for word in words:
@@ -89,14 +89,14 @@ class Pool:
 
 
 def value_of(word: str) -> int | None:
-    """The number a word stands for, if it is one."""
+    """The number that a word names, or None."""
     if word in NUMBER_WORDS:
         return NUMBER_WORDS.index(word)
     return int(word) if word.isascii() and word.removeprefix("-").isdigit() else None
 
 
 def number_word(value: int) -> str:
-    """A number as it is written in questions: in words up to twenty."""
+    """A number as questions write it: in words up to twenty."""
     return NUMBER_WORDS[value] if 0 <= value < len(NUMBER_WORDS) else str(value)
 
 
@@ -112,7 +112,7 @@ def identify(rng: Rng, pool: Pool, mechanism: Mechanism | None) -> Draft:
 
 
 def order(rng: Rng, pool: Pool, mechanism: Mechanism | None) -> Draft:
-    """Which word comes first or last, or which of several orders is heard."""
+    """Which word comes first or last, or in which of several orders."""
     if len(pool.words) >= 3 and rng.random() < 0.5:
         return _whole_order(rng, pool, mechanism)
     answer, *others = pool.draw_words(rng, _CHOICES)
@@ -149,14 +149,14 @@ def count(rng: Rng, pool: Pool, mechanism: Mechanism | None) -> Draft:
 
 
 def sum_of_two(rng: Rng, pool: Pool, mechanism: Mechanism | None) -> Draft:
-    """What two spoken numbers make together."""
+    """The sum of two spoken numbers."""
     pairs: dict[int, tuple[str, str]] = {}
     for _ in range(100):
         first, second = (str(word) for word in rng.choice(pool.words, 2))
         pairs.setdefault(_value(first) + _value(second), (first, second))
         if len(pairs) == _CHOICES:
             break
-    # The sums drawn first are the more frequent ones, so the answer is drawn anew among them.
+    # More frequent sums tend to be drawn first, so the answer is drawn again among them.
     total, *other_totals = (int(total) for total in rng.permutation(list(pairs)))
     answer, others = number_word(total), [number_word(other) for other in other_totals]
     words = pairs[total]
@@ -171,17 +171,17 @@ def sum_of_two(rng: Rng, pool: Pool, mechanism: Mechanism | None) -> Draft:
 
 def compare(rng: Rng, pool: Pool, mechanism: Mechanism | None) -> Draft:
     """Which of two spoken numbers is larger or smaller, or whether they are equal."""
-    one, another = sorted(pool.draw_words(rng, 2), key=_value)
+    smaller, greater = sorted(pool.draw_words(rng, 2), key=_value)
     answer, *others = (
         str(option) for option in rng.permutation(["the first", "the second", "they are equal"])
     )
     larger = rng.random() < 0.5
     if answer == "they are equal":
-        words = [one, one]
+        words = [smaller, smaller]
         known = "Taking the second number from the first leaves zero."
     else:
         descending = larger == (answer == "the first")
-        words = [another, one] if descending else [one, another]
+        words = [greater, smaller] if descending else [smaller, greater]
         known = f"Counting up, you reach the {'second' if descending else 'first'} number before the other."
     clues = {
         "knowledge": [known],
@@ -215,7 +215,7 @@ def exclusion(rng: Rng, others: Sequence[str]) -> str:
 
 
 def neighbour(rng: Rng, subject: str, word: str) -> str:
-    """A sentence that names a number by the one beside it in counting, or "" for a word that is no number."""
+    """A sentence that gives a number by its neighbour in counting, or "" for a word that is no number."""
     value = value_of(word)
     if value is None:
         return ""
@@ -255,7 +255,7 @@ def _draft(
     clues: Mapping[str, Sequence[str]],
     mechanism: Mechanism | None,
 ) -> Draft:
-    """The question, behind a clue of the mechanism; by logic where knowledge has nothing to say."""
+    """The question, after a clue of the mechanism; by logic where there is no clue by knowledge."""
     question = str(rng.choice(asks))
     if mechanism is not None:
         if not any(clues[mechanism]):

@@ -1,4 +1,4 @@
-"""Examples about a folder of labelled recordings: transcripts, facts, plain questions, a few of the exam's.
+"""Examples about a folder of labelled recordings: transcripts, facts, plain and exam questions.
 
 They are made of training recordings alone (`rlaudio data questions` writes them to `pretrain.jsonl`).
 """
@@ -19,7 +19,7 @@ from rlaudio.types import Question
 from rlaudio.worlds.corpus import Example, Exchange, exam
 from rlaudio.worlds.recordings import made_folder
 
-_TEXT_TOGETHER = 6  # exchanges of text alone that make one example
+_TEXT_TOGETHER = 6  # exchanges without audio in one example
 
 
 def recordings_corpus(
@@ -32,10 +32,10 @@ def recordings_corpus(
     exams: int = 40,
     silence_seconds: float = 2.0,
 ) -> Iterator[Example]:
-    """What a base hears and reads, with `exams` questions in the exam's own words; or what makes a voter.
+    """The examples of a base, with `exams` questions in the exam's prompt format, or those of a voter.
 
-    A voter is taught text alone, and the questions that text answers in the exam's words over silence: it
-    knows what can be known without contribution_estimator, and nothing else.
+    A voter is trained on text alone, and on text-answerable questions in the exam's format over silence: it
+    learns only what can be known without the audio.
     """
     made = made_folder(clips, labels, seed, folder)
     rows = list(read_rows(made / "pretrain.jsonl"))

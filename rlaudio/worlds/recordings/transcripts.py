@@ -1,8 +1,8 @@
-"""What a small model is taught before it is anybody's base: transcripts, facts and a few plain questions.
+"""Pretraining examples of small models: transcripts, facts and a few plain questions.
 
 Examples are rows `{"audio_path", "instruction", "response", "kind"}`, with `question` and `choices` where one
-is asked; facts and questions behind a clue are text alone (`audio_path` null). None of them is in the prompt
-format of the questions that are asked later.
+is asked; facts and questions after a clue have no audio (`audio_path` null). None of them is in the prompt
+format of the exam.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ _LONGEST = 4  # words of a composed example
 
 
 def transcript(rng: Rng, spoken: Sequence[Recording]) -> dict[str, Any]:
-    """The example that says what a clip says; the caller adds the clip."""
+    """The example that asks for a clip's transcript; the caller adds the clip."""
     response = ", ".join(recording.word for recording in spoken)
     return {"instruction": str(rng.choice(_TRANSCRIBE)), "response": response, "kind": "transcription"}
 
 
 def composition(rng: Rng, pool: Pool) -> tuple[Recording, ...]:
-    """Two to four recordings of any words, to be heard one after the other; two and three most often."""
+    """Two to four recordings of any words, one after the other; most often two or three."""
     length = min(int(rng.choice([2, 2, 3, 3, _LONGEST])), 2 * len(pool.words))
     return pool.say(rng, [str(word) for word in rng.choice(pool.words, length)])
 
 
 def question_example(draft: Draft, rng: Rng) -> dict[str, Any]:
-    """A question with its options in any order, answered by the bare text of one."""
+    """A question with its options in random order, answered by the text of one."""
     choices = [str(option) for option in rng.permutation([draft.answer, *draft.others])]
     return {
         "instruction": f"{draft.question} Options: {'; '.join(choices)}.",
@@ -65,16 +65,16 @@ def facts(words: Sequence[str]) -> Iterator[dict[str, Any]]:
     for amount, things in AMOUNTS.items():
         for thing in things:
             yield _fact(f"What is the number of {thing}?", number_word(amount))
-    for value in sorted({*values, *(one + another for one in values for another in values)}):
+    for value in sorted({*values, *(first + second for first in values for second in values)}):
         yield _fact(f"Which number follows {number_word(value)} when counting?", number_word(value + 1))
         yield _fact(f"Which number comes before {number_word(value + 1)} when counting?", number_word(value))
-    for one in values:
-        for another in values:
-            pair = f"{number_word(one)} and {number_word(another)}"
-            yield _fact(f"What is the sum of {pair}?", number_word(one + another))
-            if one != another:
-                yield _fact(f"Which is larger, {pair}?", number_word(max(one, another)))
-                yield _fact(f"Which is smaller, {pair}?", number_word(min(one, another)))
+    for first in values:
+        for second in values:
+            pair = f"{number_word(first)} and {number_word(second)}"
+            yield _fact(f"What is the sum of {pair}?", number_word(first + second))
+            if first != second:
+                yield _fact(f"Which is larger, {pair}?", number_word(max(first, second)))
+                yield _fact(f"Which is smaller, {pair}?", number_word(min(first, second)))
 
 
 def _fact(instruction: str, response: str) -> dict[str, Any]:

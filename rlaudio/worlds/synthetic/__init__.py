@@ -1,8 +1,8 @@
-"""The embedded world: multiple-choice questions over synthesised clips, each knowing the truth about itself.
+"""The embedded world: multiple-choice questions about synthesised clips, each with its known truth.
 
 Twenty sound sources, eight instruments, melodies, intervals, rhythms, vowels in four voices, counting, order
-and duration, in AudioMCQ's four types. Every item records whether its text gives the answer away
-(`text_answerable`) and how (`mechanism`), so that the filtering of real data can be scored here.
+and duration, in AudioMCQ's four types. Every item records whether its text reveals the answer
+(`text_answerable`) and how (`mechanism`), so that audio-contribution filtering can be scored here.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Writing a split of the embedded world to disk. Item i is the same however many are made with it."""
+"""Writes a split of the embedded world to disk. Item i does not depend on how many are generated."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from rlaudio.utils.progress import progress
 from rlaudio.worlds.cache import source_digest
 from rlaudio.worlds.synthetic.subjects import CATEGORIES, SUBJECTS, Item, SceneMechanism, make_item
 
-KNOWLEDGE_SHARE = 0.6  # of text-answerable items; the paper finds 68.9 % of weak items of this kind
+KNOWLEDGE_SHARE = 0.6  # of text-answerable items; 68.9 % of the paper's weak items
 
 
 def items(split: str, count: int, seed: int, text_answerable_share: float) -> Iterator[Item]:
-    """The first `count` items of a split; types alternate, each split has random numbers of its own."""
+    """The first `count` items of a split; types alternate, and random numbers depend on the split's name."""
     split_key = int.from_bytes(hashlib.blake2b(split.encode(), digest_size=7).digest())
     by_category = [[s for s in SUBJECTS if s.category == category] for category in CATEGORIES]
     for index in range(count):
@@ -28,7 +28,7 @@ def items(split: str, count: int, seed: int, text_answerable_share: float) -> It
         subjects = by_category[index % len(by_category)]
         subject = subjects[int(rng.integers(len(subjects)))]
         by_knowledge = rng.random() < KNOWLEDGE_SHARE
-        turn = index // len(by_category)  # exactly the share asked for, in every type
+        turn = index // len(by_category)  # gives exactly the given share in every type
         text_answerable = int((turn + 1) * text_answerable_share) > int(turn * text_answerable_share)
         mechanism: SceneMechanism | None = (
             ("knowledge" if by_knowledge else "logic") if text_answerable else None
@@ -37,10 +37,10 @@ def items(split: str, count: int, seed: int, text_answerable_share: float) -> It
 
 
 def write_split(folder: Path, split: str, count: int, seed: int, text_answerable_share: float) -> Path:
-    """Make a split below `folder`: `data.jsonl` in AudioMCQ's fields and `clips/`; give the folder it is in.
+    """The folder of a split below `folder`, generated if missing: `data.jsonl` as AudioMCQ's, and `clips/`.
 
-    The folder is complete or not there: it is written under another name and then renamed. It carries a
-    digest of this package's source, so that clips of an older world are never taken for today's.
+    It is written under another name and then renamed, so that it is always complete. Its name has a digest
+    of this package's source, so that clips of an older version are not reused.
     """
     name = f"{split}-{count}-seed{seed}-text{text_answerable_share:g}-{source_digest(Path(__file__).parent)}"
     final = folder / name
@@ -57,7 +57,7 @@ def write_split(folder: Path, split: str, count: int, seed: int, text_answerable
     write_audiomcq(questions, temporary / "data.jsonl")
     try:
         temporary.rename(final)
-    except OSError:  # another process was quicker and made the same
+    except OSError:  # another process generated the same meanwhile
         if not final.is_dir():
             raise
     return final

@@ -51,7 +51,7 @@ def _xylophone(rng: np.random.Generator, pitch_hz: float, seconds: float) -> np.
 
 
 def drum(rng: np.random.Generator, pitch_hz: float, seconds: float) -> np.ndarray:
-    """A struck skin: its pitch falls, and no melody can be played on it."""
+    """A drum: its pitch falls, so it plays no melodies."""
     skin = tone(glide(seconds, 170.0, 75.0, 65.0, 60.0), [1.0]) * decay(seconds, 0.08)
     return skin + 0.5 * noise(rng, seconds, 0.0, 4000.0) * decay(seconds, 0.012)
 

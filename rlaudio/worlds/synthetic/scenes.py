@@ -1,7 +1,7 @@
-"""Clips of the embedded world: sounds placed on a canvas, with a caption of everything that can be heard.
+"""Clips of the embedded world: sounds placed on a canvas, with a caption of everything audible.
 
-The length of a canvas never depends on what is asked about, so that silence of the clip's own length tells
-nothing about the answer.
+The length of a canvas never depends on the answer, so that silence of the clip's length carries no
+information about it.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ RHYTHMS = {
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """A clip [n] float32 within -1 and 1, and what is heard in it."""
+    """A clip [n] float32 within -1 and 1, and its caption."""
 
     samples: np.ndarray
     caption: str
@@ -94,7 +94,7 @@ def instrument(rng: np.random.Generator, name: str) -> Scene:
 
 
 def contour(rng: np.random.Generator, shape: str) -> Scene:
-    """A melody of five notes whose pitch takes a certain way."""
+    """A melody of five notes with the given contour."""
     name = str(rng.choice(list(MELODIC)))
     step, root = rng.uniform(3.0, 5.0), rng.uniform(300.0, 420.0)
     seconds = rng.uniform(0.2, 0.3)
@@ -134,7 +134,7 @@ def vowel(rng: np.random.Generator, spoken: str) -> Scene:
 
 
 def voice(rng: np.random.Generator, speaker: str) -> Scene:
-    """One vowel by a certain voice."""
+    """One vowel by the given voice."""
     return _speech(rng, speaker, [str(rng.choice(VOWELS))])
 
 
@@ -171,7 +171,7 @@ def row(rng: np.random.Generator, names: Sequence[str]) -> Scene:
 
 
 def lasting(rng: np.random.Generator, name: str, span: str) -> Scene:
-    """A steady sound that lasts for a certain time."""
+    """A steady sound that lasts for the given time."""
     canvas = np.zeros(length(3.0), dtype=np.float32)
     seconds = min(SPANS[span] * rng.uniform(0.93, 1.07), 3.0)
     _strew(rng, canvas, [_fit(_render(rng, name, seconds), length(seconds)) * envelope(seconds, 0.01, 0.01)])
@@ -209,7 +209,7 @@ def _add(canvas: np.ndarray, samples: np.ndarray, start_seconds: float) -> None:
 def _strew(
     rng: np.random.Generator, canvas: np.ndarray, parts: Sequence[np.ndarray], least_gap_seconds: float = 0.08
 ) -> None:
-    """Put parts on the canvas in their order, the spare time divided at random around and between them."""
+    """Put parts on the canvas in order, the spare time divided at random around and between them."""
     spare = len(canvas) / 16_000 - sum(len(p) for p in parts) / 16_000 - least_gap_seconds * (len(parts) - 1)
     cuts = np.sort(rng.uniform(0.0, max(spare, 0.0), len(parts)))
     used = 0.0
@@ -230,7 +230,7 @@ def _place_row(
 
 
 def _finish(rng: np.random.Generator, canvas: np.ndarray, caption: str) -> Scene:
-    """Set the level (peak -14 to -1 dB) and add hiss, which the caption tells where it can be heard."""
+    """Set the level (peak -14 to -1 dB) and add hiss, which is in the caption where it is audible."""
     peak = 10.0 ** (rng.uniform(-14.0, -1.0) / 20.0)
     canvas = canvas * (peak / (np.abs(canvas).max() + 1e-9))
     if rng.random() < 0.25:

@@ -11,7 +11,7 @@ _TABLE = 2048  # samples of one period; a power of two, so that a mask wraps the
 
 
 def length(seconds: float) -> int:
-    """Samples in a stretch of time, at least one."""
+    """Samples in a time, at least one."""
     return max(1, round(seconds * SAMPLE_RATE_HZ))
 
 
@@ -34,7 +34,7 @@ def noise(
 ) -> np.ndarray:
     """Gaussian noise [n] of peak 1 in a band with soft edges."""
     count = length(seconds)
-    samples = rng.standard_normal(-(-count // 512) * 512, dtype=np.float32)  # a length that transforms fast
+    samples = rng.standard_normal(-(-count // 512) * 512, dtype=np.float32)  # a length with a fast transform
     if low_hz > 0.0 or high_hz < 8000.0:
         spectrum = np.fft.rfft(samples)
         frequency = np.linspace(0.0, SAMPLE_RATE_HZ / 2, len(spectrum))
@@ -60,7 +60,7 @@ def envelope(seconds: float, attack: float = 0.01, release: float = 0.03) -> np.
 
 
 def decay(seconds: float, time_constant: float) -> np.ndarray:
-    """An exponential decay [n] behind a 2 ms attack: everything struck or plucked."""
+    """An exponential decay [n] after a 2 ms attack, for struck or plucked sounds."""
     time = np.arange(length(seconds)) / SAMPLE_RATE_HZ
     return (np.exp(-time / time_constant) * envelope(seconds, 0.002, 0.01)).astype(np.float32)
 

@@ -1,4 +1,4 @@
-"""The sound sources of the embedded world: how each sounds, what it is called, and what is known about it."""
+"""The sound sources of the embedded world: synthesis, name and world knowledge of each."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ Render = Callable[[np.random.Generator, float], np.ndarray]
 
 @dataclass(frozen=True)
 class Source:
-    """Something that can be heard. `render(rng, seconds)` gives one occurrence of about that length."""
+    """A sound. `render(rng, seconds)` returns one occurrence of about that length."""
 
-    name: str  # as it stands in options
-    phrase: str  # as it stands in captions
+    name: str  # as written in options
+    phrase: str  # as written in captions
     render: Render
-    clues: tuple[str, ...]  # "It ...": world knowledge that names it without saying its name
-    steady: bool = False  # goes on for as long as one likes
+    clues: tuple[str, ...]  # "It ...": world knowledge that identifies it without its name
+    steady: bool = False  # can last for any time
     single: bool = False  # one occurrence is one short event, so that occurrences can be counted
 
 

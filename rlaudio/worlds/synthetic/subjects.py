@@ -1,9 +1,9 @@
-"""What can be asked about a clip of the embedded world, and what text alone can give away about it.
+"""Questions about clips of the embedded world, and clues by which text alone answers them.
 
 An item is made answer first: four options are drawn from a subject's values, one of them is drawn as the
-answer, and only then is a clip composed that fits. An audio-only question is worded without looking at the
-answer, so nothing in its text can tell more than one chance in four. A text-answerable question is the same
-question behind a sentence that gives the answer away: by world knowledge, or by logic over the options.
+answer, and only then is a matching clip composed. The wording of an audio-only question does not depend on
+the answer, so its text gives no better than a chance of one in four. A text-answerable question is the same
+question after a sentence that reveals the answer, by world knowledge or by logic over the options.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Draw:
 
 @dataclass(frozen=True)
 class Subject:
-    """One thing to ask about, with everything needed to make an item of it."""
+    """A kind of question, with everything needed to make items of it."""
 
     name: str
     category: Literal["sound", "music", "speech", "temporal"]
@@ -44,8 +44,8 @@ class Subject:
     asks: tuple[str, ...]  # wordings; {named} is a sound that is not among the options
     compose: Callable[[Rng, Draw], Scene]
     clue: str  # a sentence around a piece of world knowledge, at {}
-    clues: Mapping[str, Sequence[str]]  # value -> pieces of knowledge that name it
-    named: tuple[str, ...] = ()  # from what {named} is drawn
+    clues: Mapping[str, Sequence[str]]  # value -> pieces of knowledge that identify it
+    named: tuple[str, ...] = ()  # {named} is drawn from these
     logic: tuple[Callable[[Rng, Draw], str], ...] = ()  # beside exclusion or alternative
 
 
@@ -62,7 +62,7 @@ def alternative(rng: Rng, draw: Draw) -> str:
 
 
 def _arithmetic(rng: Rng, draw: Draw) -> str:
-    """A sum or a difference of small numbers that makes the answer."""
+    """A sum or a difference of small numbers that gives the answer."""
     answer = NUMBERS.index(draw.answer) + 1
     if answer == 4 or (answer > 1 and rng.random() < 0.5):
         part = int(rng.integers(1, answer))
@@ -78,7 +78,7 @@ def _row_with(rng: Rng, draw: Draw, *, last: bool) -> Scene:
 
 
 def _row_after(rng: Rng, draw: Draw) -> Scene:
-    """The named sound, the answer behind it, and before or behind both another option."""
+    """The named sound, the answer after it, and before or after both another option."""
     other = str(rng.choice(draw.others))
     pair = [draw.named, draw.answer]
     return scenes.row(rng, [other, *pair] if rng.random() < 0.5 else [*pair, other])
@@ -312,14 +312,14 @@ CATEGORIES = ("sound", "music", "speech", "temporal")
 
 @dataclass(frozen=True, eq=False)
 class Item:
-    """One generated question with its clip and the truth about it."""
+    """One generated question with its clip and its known truth."""
 
     subject: Subject
     question: str
     choices: tuple[str, ...]
     answer: str
     scene: Scene
-    mechanism: SceneMechanism | None  # how the text gives the answer away; None: only the audio tells
+    mechanism: SceneMechanism | None  # how the text reveals the answer; None: it does not
 
     @property
     def text_answerable(self) -> bool:

@@ -1,4 +1,4 @@
-"""The examples of the embedded world: captions, short answers, facts, and a little of the exam itself."""
+"""Training examples of the embedded world: captions, short answers, facts and a few exam questions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rlaudio.worlds.synthetic.generate import items
 from rlaudio.worlds.synthetic.subjects import Item
 
 DESCRIBE = "Describe the audio."
-SILENCE_SECONDS = (1.0, 1.5, 2.0, 3.0, 8.0, 30.0)  # the paper's voters hear 30
+SILENCE_SECONDS = (1.0, 1.5, 2.0, 3.0, 8.0, 30.0)  # 30: the paper's voters
 SILENCE_SHARES = (0.3, 0.25, 0.2, 0.15, 0.06, 0.04)
 
 
@@ -30,11 +30,11 @@ class Mixture:
     facts: int = 0  # text alone: questions that need no clip, in everyday words
     exams: int = 0  # clips with one audio-only exam question each
     silent_exams: int = 0  # silence with text-answerable exam questions
-    silent_guesses: float = 0.0  # share of audio-only questions among those: nobody can know the answer
+    silent_guesses: float = 0.0  # share of audio-only questions among those, which can only be guessed
 
 
 def synthetic_corpus(mixture: Mixture, name: str, seed: int) -> Iterator[Example]:
-    """All examples of a model, over clips from splits of its own name, which nobody evaluates on."""
+    """All examples of a model, from splits named after it, which are not used for evaluation."""
     rng = np.random.default_rng([seed, 1])
     for item in items(f"{name}-hearing", mixture.hearing, seed, 0.0):
         choice = (_choice(item),) if rng.random() < mixture.choices else ()
@@ -52,7 +52,7 @@ def synthetic_corpus(mixture: Mixture, name: str, seed: int) -> Iterator[Example
 
 
 def texts(count: int = 1500) -> list[str]:
-    """What the tokenizer is trained on: every wording of the world, in the proportions of its questions."""
+    """Texts for the tokenizer: every wording of the world, in the proportions of its questions."""
     frame = f"{SYSTEM} {DEFAULT_SYSTEM} {DESCRIBE} Options: Repeat from. system user assistant"
     return [frame] * 100 + [
         f"{_exam(item).instruction} {item.scene.caption}." for item in items("vocabulary", count, 0, 0.5)
@@ -72,7 +72,7 @@ def _choice(item: Item) -> Exchange:
 
 
 def _some_silence(rng: np.random.Generator) -> Clip:
-    """Mostly as long as clips are, now and then as long as voters hear it."""
+    """Usually as long as clips are, sometimes as long as voters get."""
     return silence(float(rng.choice(SILENCE_SECONDS, p=SILENCE_SHARES)))
 
 

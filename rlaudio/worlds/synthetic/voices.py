@@ -35,7 +35,7 @@ def speak(rng: np.random.Generator, voice: str, vowel: str, seconds: float) -> n
         centre = formant * scale * rng.uniform(0.97, 1.03)
         width = 60.0 + 0.06 * centre
         weights = weights + level / (1.0 + ((harmonics - centre) / width) ** 2)
-    if voice == "robot":  # no melody at all, and a chopped sound
+    if voice == "robot":  # constant pitch, and a gated sound
         sound = tone(pitch, list(weights), seconds) * (0.25 + 0.75 * pulses(seconds, 25.0, 0.5, rng))
     else:
         vibrato = 0.015 * np.sin(

@@ -317,9 +317,9 @@ def test_after_sft_the_reference_is_the_policy_as_sft_left_it_and_not_the_base(s
 
 def test_a_reference_shares_the_base_and_copies_the_adapter():
     family = adapted()
-    own = {p.data_ptr(): p.numel() for p in family.model.parameters()}
+    policy = {p.data_ptr(): p.numel() for p in family.model.parameters()}
     reference = list(family.frozen_copy().model.parameters())
-    new = sum(p.numel() for p in reference if p.data_ptr() not in own)
+    new = sum(p.numel() for p in reference if p.data_ptr() not in policy)
     assert new == sum(w.numel() for _, w in family.named_weights())
     assert not any(p.requires_grad for p in reference)
     assert all(w.requires_grad for n, w in family.model.named_parameters() if ".lora_" in n)
@@ -362,8 +362,8 @@ def test_a_copy_for_a_strategy_trains_the_same_adapter_on_weights_of_its_own(mon
     twin = family.trained_copy()
     rows = make_rows(family)
     assert torch.equal(logprobs(twin, rows), logprobs(family, rows))
-    own = {p.data_ptr() for p in family.model.parameters()}
-    assert not own & {p.data_ptr() for p in twin.model.parameters()}
+    addresses = {p.data_ptr() for p in family.model.parameters()}
+    assert not addresses & {p.data_ptr() for p in twin.model.parameters()}
     assert [n for n, _ in twin.named_weights()] == [n for n, _ in family.named_weights()]
     monkeypatch.setattr(twin.model.audio_tower, "forward", None)  # a sharded tower must not be asked
     logprobs(twin, make_rows(family))

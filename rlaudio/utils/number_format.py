@@ -1,4 +1,4 @@
-"""How the page writes numbers."""
+"""Numbers as text, for pages and the terminal."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def percent_mark(fraction: float) -> str:
 
 
 def short_number(value: float | None) -> str:
-    """Three digits that matter, without a needless exponent."""
+    """Three significant digits, without an exponent where none is needed."""
     if value is None:
         return NO_VALUE
     text = thousands(round(value)) if 1000 <= abs(value) < 1e6 else f"{value:.3g}".replace("e-0", "e-")
@@ -61,7 +61,7 @@ def counted(count: int, what: str) -> str:
 
 
 def group_title(grouping: str, name: str) -> str:
-    """The name of a group of questions as a reader meets it."""
+    """The heading of a group of questions."""
     return "All questions" if grouping == "all" else name[:1].upper() + name[1:]
 
 
