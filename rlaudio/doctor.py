@@ -286,7 +286,6 @@ def _probe_deepspeed() -> str:
         weight_decay=0.0,
         betas=(0.9, 0.999),
         max_grad_norm=1.0,
-        value_lr=0.0,
     )
     strategy = Zero(module, settings, ALONE)
     before = module.weight.detach().clone()

@@ -31,7 +31,6 @@ def optimizer_settings(**changes: Any) -> OptimizerSettings:
         "weight_decay": 0.0,
         "betas": (0.9, 0.999),
         "max_grad_norm": 1.0,
-        "value_lr": 1e-5,
     }
     return OptimizerSettings(**defaults | changes)
 

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from rlaudio.algorithms.algorithm import Algorithm, Loss, Tokens
+from rlaudio.algorithms.algorithm import Algorithm, Loss, Need, Tokens
 from rlaudio.algorithms.grpo import GRPO
 from rlaudio.algorithms.ppo import PPO
 from rlaudio.algorithms.sft import SFT
@@ -38,7 +38,7 @@ from tests.settings import make_batching, optimizer_settings, sampling_params
 
 # AdamW moves a weight of gradient 1e-9 as far as any other, so rounding shows in the weights as a share of
 # the learning rate: it is low enough here for 1e-5 to be a fair limit after some updates.
-SETTINGS = optimizer_settings(lr=2e-5, steps=20, schedule="constant", value_lr=1e-3, weight_decay=0.01)
+SETTINGS = optimizer_settings(lr=2e-5, steps=20, schedule="constant", weight_decay=0.01)
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ CASES = {
         batching=make_batching(micro_batch_tokens=90, epochs=2, mini_batches=2, logprob_chunk=9),
     ),
     "ppo, one process without rows": Case(
-        PPO(kl=0.0),
+        PPO(kl=0.0, value_lr=1e-3),
         batching=make_batching(micro_batch_tokens=90),
         held_by=lambda processes, i: processes.first,
         resumed_after=2,
@@ -165,10 +165,8 @@ def refused(strategy: Any, processes: Processes) -> tuple[str, bool]:
 
 def opened(case: Case, strategy: Any, processes: Processes) -> tuple[Qwen2_5Omni, Learner]:
     family = Qwen2_5Omni(path=TINY, device="cpu", **dict(case.model))
-    reference = family.frozen_copy() if "reference" in case.algorithm.needs else None
+    reference = family.frozen_copy() if Need.REFERENCE in case.algorithm.needs else None
     settings = LearnerSettings(optimizer=SETTINGS, batching=case.batching, strategy=strategy)
-    if "values" in case.algorithm.needs:
-        settings = replace(settings, optimizer=replace(SETTINGS, value_lr=1e-3))
     learner = Learner(
         family,
         case.algorithm,

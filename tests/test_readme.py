@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from rlaudio.algorithms.dry_run import rehearse
+from rlaudio.algorithms.dry_run import dry_run
 from rlaudio.config.plugins import bind, load
 from rlaudio.config.recipe import load_recipe
 from rlaudio.data.audiomcq import audiomcq
@@ -57,7 +57,7 @@ def test_the_algorithm_it_shows_works(tmp_path):
     (code,) = re.findall(r"```python\n(# above_median.py\n.*?)```", README, re.DOTALL)
     (tmp_path / "above_median.py").write_text(code, encoding="utf-8")
     median = bind("algorithm", {"use": "./above_median.py", "scale": 0.5}, relative_to=tmp_path)
-    rehearse(median(), "above_median", group_size=4, reward_weights={"correct": 1.0})
+    dry_run(median(), "above_median", group_size=4, reward_weights={"correct": 1.0})
 
 
 def test_the_row_of_data_it_shows_is_read(tmp_path):

@@ -8,18 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from enum import StrEnum
+from typing import Protocol, cast, runtime_checkable
 
 import torch
 
-# What an algorithm may ask for beyond rewards and log-probs:
-#   reference         log-probs under the frozen reference policy, in `Tokens.signals`
-#   silence           log-probs of the same tokens when the clip is replaced by silence, without gradient
-#   silence_gradient  the same, with the gradient through the policy in silence
-#   values            what the critic says, in both records; then it is an `ActorCritic`
-#   contribution      how much the audio contributes on each question, in `Samples.signals`
-#   equal_groups      groups whose advantages are all 0: the loss has a term that learns from them too
-Need = Literal["reference", "silence", "silence_gradient", "values", "contribution", "equal_groups"]
+
+class Need(StrEnum):
+    """What an algorithm may ask for beyond rewards and log-probs."""
+
+    REFERENCE = "reference"  # log-probs under the frozen reference policy, in `Tokens.signals`
+    SILENCE = "silence"  # of the same tokens with silence for the clip, no gradient, in `Tokens.signals`
+    SILENCE_GRADIENT = "silence_gradient"  # the same, named `silence` too, with the policy's gradient
+    VALUES = "values"  # what the critic says, in both records; then it is an `ActorCritic`
+    CONTRIBUTION = "contribution"  # how much the audio contributes on each question, in `Samples.signals`
+    EQUAL_GROUPS = "equal_groups"  # groups whose advantages are all 0: a term of the loss learns from them
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +80,7 @@ class Algorithm(Protocol):
 
 
 class ActorCritic(Algorithm, Protocol):
-    """An algorithm that needs `values`: a linear head on the policy's hidden states learns them.
+    """An algorithm that needs `VALUES`: a linear head on the policy's hidden states learns them.
 
     Its loss finds `values` (with gradient), `old_values` and `returns` in `Tokens.signals`.
     """
@@ -88,6 +91,19 @@ class ActorCritic(Algorithm, Protocol):
 
     def returns(self, samples: Samples) -> torch.Tensor:
         """What the critic should have said, [Q, G, C]."""
+
+
+@runtime_checkable
+class TokenLimited(Protocol):
+    """An algorithm that can be told how long completions may become before it is used."""
+
+    def with_token_limit(self, max_new_tokens: int) -> Algorithm:
+        """The algorithm for completions of at most so many tokens."""
+
+
+def as_critic(algorithm: Algorithm) -> ActorCritic | None:
+    """The algorithm as the actor-critic that it is; None where it needs no values."""
+    return cast(ActorCritic, algorithm) if Need.VALUES in algorithm.needs else None
 
 
 def sequence_mean(lengths: torch.Tensor) -> torch.Tensor:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 
-from rlaudio.algorithms.algorithm import Loss, Need, Samples, Tokens, token_mean
+from rlaudio.algorithms.algorithm import Loss, Samples, Tokens, token_mean
 from rlaudio.algorithms.groups import group_advantages
-from rlaudio.algorithms.kl import kl_needs
-from rlaudio.algorithms.options import check_range
-from rlaudio.algorithms.surrogate import token_ratio, with_kl
+from rlaudio.algorithms.options import PolicyOptions
+from rlaudio.algorithms.surrogate import token_ratio
 
 
 @dataclass(frozen=True, kw_only=True)
-class CISPO:
+class CISPO(PolicyOptions):
     """Clipped importance-sampling-weight policy optimisation (eq. 4 and 5), without a KL term.
 
     The weight, the ratio clipped to [1 - clip, 1 + clip_high], passes no gradient; the log-prob does. The
@@ -27,17 +25,6 @@ class CISPO:
     clip: float = 1.0
     clip_high: float = 4.0
     kl: float = 0.0  # section 3.1: none
-    kl_estimate: Literal["k1", "k2", "k3"] = "k3"
-
-    def __post_init__(self) -> None:
-        check_range("clip", self.clip, 0.0, 1.0)
-        check_range("clip_high", self.clip_high, 0.0)
-        check_range("kl", self.kl, 0.0)
-
-    @property
-    def needs(self) -> frozenset[Need]:
-        """Nothing without a KL term."""
-        return kl_needs(self.kl)
 
     def advantages(self, samples: Samples) -> torch.Tensor:
         """Advantages [Q, G] as in GRPO."""
@@ -60,4 +47,4 @@ class CISPO:
             "loss/ratio_mean": ratio,
             "loss/clip_fraction": (clipped != ratio).float(),
         }
-        return with_kl(tokens, policy, parts, self.kl, self.kl_estimate)
+        return self.with_kl(tokens, policy, parts)

@@ -13,19 +13,17 @@ on what top-k and top-p left with audio: a token that was the only one left has 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 
 from rlaudio.algorithms.algorithm import Loss, Need, Samples, Tokens, completion_mean, sequence_mean
 from rlaudio.algorithms.groups import group_advantages
-from rlaudio.algorithms.kl import kl_needs
-from rlaudio.algorithms.options import check_range
-from rlaudio.algorithms.surrogate import clipped_surrogate, token_ratio, with_kl
+from rlaudio.algorithms.options import PolicyOptions, check_range
+from rlaudio.algorithms.surrogate import token_ratio
 
 
 @dataclass(frozen=True, kw_only=True)
-class ContributionWeighted:
+class ContributionWeighted(PolicyOptions):
     """GRPO weighted by what the audio contributes, to questions and, with `by_token`, to tokens.
 
     The gap's absolute value counts: a token that the audio spoke against is as much the ear's business as
@@ -38,22 +36,17 @@ class ContributionWeighted:
     floor: float = 0.1  # no question falls out; one answered better in silence is not turned round
     by_token: bool = True
     token_floor: float = 0.1
-    clip: float = 0.2
-    clip_high: float | None = None
-    kl: float = 0.001
-    kl_estimate: Literal["k1", "k2", "k3"] = "k3"
 
     def __post_init__(self) -> None:
-        for option in ("floor", "token_floor", "clip"):
+        super().__post_init__()
+        for option in ("floor", "token_floor"):
             check_range(option, getattr(self, option), 0.0, 1.0)
-        check_range("clip_high", self.clip_high, 0.0)
-        check_range("kl", self.kl, 0.0)
 
     @property
     def needs(self) -> frozenset[Need]:
         """How much the audio contributes, and log-probs in silence for the weights of tokens."""
-        own: set[Need] = {"contribution", "silence"} if self.by_token else {"contribution"}
-        return kl_needs(self.kl) | own
+        of_tokens = {Need.SILENCE} if self.by_token else set()
+        return super().needs | of_tokens | {Need.CONTRIBUTION}
 
     def advantages(self, samples: Samples) -> torch.Tensor:
         """Advantages [Q, G] as in GRPO times the question's contribution, at least `floor`."""
@@ -67,9 +60,8 @@ class ContributionWeighted:
     def loss(self, tokens: Tokens) -> Loss:
         """Clipped surrogate of the tokens' weighted advantages, plus KL, weighted over tokens."""
         advantages = tokens.advantages * self._token_weights(tokens) if self.by_token else tokens.advantages
-        high = self.clip if self.clip_high is None else self.clip_high
-        policy, parts = clipped_surrogate(token_ratio(tokens), advantages, self.clip, high)
-        return with_kl(tokens, policy, parts, self.kl, self.kl_estimate)
+        terms, parts = self.clipped(token_ratio(tokens), advantages)
+        return self.with_kl(tokens, terms, parts)
 
     def _token_weights(self, tokens: Tokens) -> torch.Tensor:
         """Weights [N] of mean 1 in every completion; 1 where silence changes nothing.

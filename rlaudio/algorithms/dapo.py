@@ -8,19 +8,17 @@ Dynamic sampling (eq. 11) is the recipe's `sampling.rounds`, at 2 or more; the s
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 
-from rlaudio.algorithms.algorithm import Loss, Need, Samples, Tokens, token_mean
+from rlaudio.algorithms.algorithm import Loss, Samples, Tokens, token_mean
 from rlaudio.algorithms.groups import group_advantages
-from rlaudio.algorithms.kl import kl_needs
-from rlaudio.algorithms.options import check_range
-from rlaudio.algorithms.surrogate import clipped_surrogate, token_ratio, with_kl
+from rlaudio.algorithms.options import PolicyOptions
+from rlaudio.algorithms.surrogate import token_ratio
 
 
 @dataclass(frozen=True, kw_only=True)
-class DAPO:
+class DAPO(PolicyOptions):
     """Decoupled clip and dynamic sampling policy optimisation, without a KL term.
 
     The ratio is clipped to [1 - clip, 1 + clip_high]. `filter_truncated` leaves completions that were cut
@@ -29,21 +27,9 @@ class DAPO:
     of each group.
     """
 
-    clip: float = 0.2
     clip_high: float = 0.28
     filter_truncated: bool = True
     kl: float = 0.0  # section 2.3: a policy that thinks long may leave its start far behind
-    kl_estimate: Literal["k1", "k2", "k3"] = "k3"
-
-    def __post_init__(self) -> None:
-        check_range("clip", self.clip, 0.0, 1.0)
-        check_range("clip_high", self.clip_high, 0.0)
-        check_range("kl", self.kl, 0.0)
-
-    @property
-    def needs(self) -> frozenset[Need]:
-        """Nothing without a KL term."""
-        return kl_needs(self.kl)
 
     def advantages(self, samples: Samples) -> torch.Tensor:
         """Advantages [Q, G] as in GRPO (eq. 9), NaN for truncated samples if these are filtered."""
@@ -56,5 +42,5 @@ class DAPO:
 
     def loss(self, tokens: Tokens) -> Loss:
         """Clipped surrogate (eq. 8), weighted over tokens."""
-        policy, parts = clipped_surrogate(token_ratio(tokens), tokens.advantages, self.clip, self.clip_high)
-        return with_kl(tokens, policy, parts, self.kl, self.kl_estimate)
+        terms, parts = self.clipped(token_ratio(tokens), tokens.advantages)
+        return self.with_kl(tokens, terms, parts)

@@ -1,4 +1,4 @@
-"""Does an algorithm do what it must? Asked on a made-up step, before a run has computed anything.
+"""Does an algorithm do what it must? Tried on a made-up step, before a run has computed anything.
 
 A method that is missing, a shape that is wrong or a loss that is not finite would otherwise show after the
 warm start, or not at all: advantages [Q] broadcast where there are as many questions as completions.
@@ -13,51 +13,50 @@ from typing import Any, TypeVar
 
 import torch
 
-from rlaudio.algorithms.algorithm import Algorithm, Need, Samples, Tokens
+from rlaudio.algorithms.algorithm import Algorithm, Need, Samples, Tokens, as_critic
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
-METHODS = {"needs": "", "advantages": "(samples)", "weights": "(lengths)", "loss": "(tokens)"}
-OF_CRITICS = {"value_lr": "", "returns": "(samples)"}
 LONGEST = 5  # tokens of a completion
 
 
-def rehearse(
-    algorithm: Algorithm, name: str, *, group_size: int, reward_weights: Mapping[str, float]
-) -> None:
+def dry_run(algorithm: Algorithm, name: str, *, group_size: int, reward_weights: Mapping[str, float]) -> None:
     """Have the algorithm make advantages, weights and a loss with a gradient of groups as the recipe's.
 
     It is given what its `needs` name and no more. Raises ValueError that names the algorithm and what is
     wrong with what it gave; what it refuses itself, by a ValueError of its own, it refuses here.
     """
-    _check_methods(algorithm, name, METHODS)
-    critic = "values" in algorithm.needs
-    if critic:
-        _check_methods(algorithm, name, OF_CRITICS)
+    needs = _known_needs(algorithm, name)
+    critic = as_critic(algorithm)
     questions = 3 if group_size != 3 else 4  # not as many as completions: their axes cannot be mistaken
-    samples = _samples(questions, group_size, reward_weights, algorithm.needs)
-    advantages = check_advantages(_call(name, "advantages", algorithm.advantages, samples), samples, name)
+    samples = _samples(questions, group_size, reward_weights, needs)
+    advantages = _call(name, "advantages", lambda: algorithm.advantages(samples))
+    advantages = check_advantages(advantages, samples, name)
     by_token = advantages if advantages.dim() == 3 else advantages.unsqueeze(-1).expand(samples.mask.shape)
     kept = ~by_token[..., 0].isnan()  # [Q, G]
     lengths = samples.lengths[kept]  # [S]
-    weights = _call(name, "weights", algorithm.weights, lengths)
+    weights = _call(name, "weights", lambda: algorithm.weights(lengths))
     _check(name, "weights", weights, lengths.shape, "one weight for each of the lengths [S]")
     exists = samples.mask & kept.unsqueeze(-1)  # [Q, G, C]
     returns = torch.zeros(exists.shape)
     if critic:
-        returns = _call(name, "returns", algorithm.returns, samples)  # type: ignore[attr-defined]
+        _call(name, "value_lr", lambda: critic.value_lr)
+        returns = _call(name, "returns", lambda: critic.returns(samples))
         _check(name, "returns", returns, exists.shape, "a return for every token [Q, G, C]", exists)
-    tokens = _tokens(by_token[exists], weights, lengths, returns[exists], algorithm.needs)
-    _check_loss(algorithm, name, tokens)
-    _check(name, "the loss's gradient", tokens.logprobs.grad, tokens.logprobs.shape, "one for every log-prob")
-    equal = _tokens(torch.zeros_like(by_token[exists]), weights, lengths, returns[exists], algorithm.needs)
-    _check_loss(algorithm, name, equal)
-    learned = equal.logprobs.grad is not None and bool(equal.logprobs.grad.any())
-    if learned and "equal_groups" not in algorithm.needs:
+
+    def gradient(advantages: torch.Tensor) -> torch.Tensor | None:
+        tokens = _tokens(advantages[exists], weights, lengths, returns[exists], needs)
+        return _gradient(algorithm, name, tokens)
+
+    size = torch.Size([int(exists.sum())])
+    _check(name, "the loss's gradient", gradient(by_token), size, "one for every log-prob")
+    of_equal_groups = gradient(torch.zeros_like(by_token))
+    learned = of_equal_groups is not None and bool(of_equal_groups.any())
+    if learned and Need.EQUAL_GROUPS not in needs:
         logger.warning(
             "algorithm %s learns from groups whose advantages are all 0 too, and they are left out unless "
-            "its `needs` name 'equal_groups'",
+            "its `needs` have Need.EQUAL_GROUPS",
             name,
         )
 
@@ -74,9 +73,20 @@ def check_advantages(advantages: Any, samples: Samples, name: str) -> torch.Tens
     )
 
 
-def _check_loss(algorithm: Algorithm, name: str, tokens: Tokens) -> None:
-    """The loss of the tokens, and its gradient in their log-probs. Raises ValueError."""
-    loss = _call(name, "loss", algorithm.loss, tokens)
+# --- what is checked -----------------------------------------------------------------------------
+
+
+def _known_needs(algorithm: Algorithm, name: str) -> frozenset[Need]:
+    needs = _call(name, "needs", lambda: list(algorithm.needs))
+    if unknown := [need for need in needs if need not in list(Need)]:
+        known = ", ".join(f"Need.{need.name}" for need in Need)
+        raise ValueError(f"algorithm {name}: needs has {unknown[0]!r}; expected none but {known}")
+    return frozenset(map(Need, needs))
+
+
+def _gradient(algorithm: Algorithm, name: str, tokens: Tokens) -> torch.Tensor | None:
+    """The gradient of the tokens' loss in their log-probs. Raises ValueError for a loss that is none."""
+    loss = _call(name, "loss", lambda: algorithm.loss(tokens))
     _check(name, "loss's total", loss.total, torch.Size([]), "a scalar")
     for part, values in loss.parts.items():
         _check(name, f"loss's part {part!r}", values, tokens.logprobs.shape, "a value for every token [N]")
@@ -85,17 +95,7 @@ def _check_loss(algorithm: Algorithm, name: str, tokens: Tokens) -> None:
                 f"algorithm {name}: loss's part {part!r} needs a name as it is logged: 'loss/...'"
             )
     _call(name, "the loss's gradient", loss.total.backward)
-
-
-def _check_methods(algorithm: Algorithm, name: str, wanted: Mapping[str, str]) -> None:
-    missing = [
-        f"{method}{arguments}" for method, arguments in wanted.items() if not hasattr(algorithm, method)
-    ]
-    if missing:
-        raise ValueError(
-            f"algorithm {name} has no {', no '.join(missing)}; expected what rlaudio/algorithms/algorithm.py "
-            "describes; rloo.py beside it is a short example"
-        )
+    return tokens.logprobs.grad
 
 
 def _check(
@@ -109,14 +109,17 @@ def _check(
         raise ValueError(f"algorithm {name}: {what} is not finite on a made-up step of ordinary numbers")
 
 
-def _call(name: str, what: str, method: Callable[..., T], *arguments: Any) -> T:
-    """What the algorithm's method gives. Raises ValueError with its name for whatever it raises."""
+def _call(name: str, what: str, ask: Callable[[], T]) -> T:
+    """What the algorithm gives. Raises ValueError with its name for whatever it raises."""
     try:
-        return method(*arguments)
+        return ask()
     except ValueError:
         raise
     except Exception as error:  # whatever a researcher's file raises
-        raise ValueError(f"algorithm {name}: {what} raised {type(error).__name__}: {error}") from error
+        raise ValueError(
+            f"algorithm {name}: {what} raised {type(error).__name__}: {error}; "
+            "rlaudio/algorithms/algorithm.py says what is expected; rloo.py beside it is a short example"
+        ) from error
 
 
 # --- a made-up step ------------------------------------------------------------------------------
@@ -133,8 +136,8 @@ def _samples(
     lengths = torch.randint(1, LONGEST + 1, shape, generator=generator)
     lengths[0, 0] = LONGEST
     signals = {
-        "contribution": torch.linspace(-0.5, 1.0, questions),
-        "values": torch.zeros(*shape, LONGEST),
+        Need.CONTRIBUTION: torch.linspace(-0.5, 1.0, questions),
+        Need.VALUES: torch.zeros(*shape, LONGEST),
     }
     return Samples(
         rewards=torch.stack([weight * parts[name] for name, weight in reward_weights.items()]).sum(0),
@@ -160,20 +163,23 @@ def _tokens(
     def near(values: torch.Tensor) -> torch.Tensor:
         return values + 0.1 * torch.randn(count, generator=generator)
 
-    old = near(torch.full((count,), -1.0))
-    values = torch.zeros(count)
-    signals: dict[str, torch.Tensor] = {}
-    if "reference" in needs:
-        signals["reference"] = near(old)
-    if "silence" in needs or "silence_gradient" in needs:
-        signals["silence"] = near(old).requires_grad_("silence_gradient" in needs)
-    if "values" in needs:
-        signals |= {"values": near(values).requires_grad_(), "old_values": values, "returns": returns.float()}
+    old, old_values = near(torch.full((count,), -1.0)), torch.zeros(count)
+    critic = {
+        "values": near(old_values).requires_grad_(),
+        "old_values": old_values,
+        "returns": returns.float(),
+    }
+    signals = {
+        Need.REFERENCE: {"reference": near(old)},
+        Need.SILENCE: {"silence": near(old)},
+        Need.SILENCE_GRADIENT: {"silence": near(old).requires_grad_()},
+        Need.VALUES: critic,
+    }
     return Tokens(
         logprobs=near(old).requires_grad_(),
         old_logprobs=old,
         advantages=advantages.float(),
         weights=weights.repeat_interleave(lengths).float(),
         completions=torch.arange(len(lengths)).repeat_interleave(lengths),
-        signals=signals,
+        signals={name: value for need in needs for name, value in signals.get(need, {}).items()},
     )

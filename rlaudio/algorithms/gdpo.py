@@ -7,15 +7,14 @@ from typing import Literal
 
 import torch
 
-from rlaudio.algorithms.algorithm import Loss, Need, Samples, Tokens, sequence_mean, token_mean
+from rlaudio.algorithms.algorithm import Loss, Samples, Tokens, sequence_mean, token_mean
 from rlaudio.algorithms.groups import batch_scaled, group_advantages
-from rlaudio.algorithms.kl import kl_needs
-from rlaudio.algorithms.options import check_range
-from rlaudio.algorithms.surrogate import clipped_surrogate, token_ratio, with_kl
+from rlaudio.algorithms.options import PolicyOptions
+from rlaudio.algorithms.surrogate import token_ratio
 
 
 @dataclass(frozen=True, kw_only=True)
-class GDPO:
+class GDPO(PolicyOptions):
     """GRPO with decoupled rewards: answers that differ in one reward alone get different advantages.
 
     With rewards summed first, (right, bad format) and (wrong, good format) may fall together. Here each
@@ -23,21 +22,7 @@ class GDPO:
     its standard deviation over the step, so that its size does not grow with the number of rewards.
     """
 
-    clip: float = 0.2
-    clip_high: float | None = None
-    kl: float = 0.001
-    kl_estimate: Literal["k1", "k2", "k3"] = "k3"
     aggregate: Literal["sequence", "token"] = "sequence"  # as GRPO, which it is compared with
-
-    def __post_init__(self) -> None:
-        check_range("clip", self.clip, 0.0, 1.0)
-        check_range("clip_high", self.clip_high, 0.0)
-        check_range("kl", self.kl, 0.0)
-
-    @property
-    def needs(self) -> frozenset[Need]:
-        """The reference, and groups without advantage, for the KL term alone."""
-        return kl_needs(self.kl)
 
     def advantages(self, samples: Samples) -> torch.Tensor:
         """Advantages [Q, G]: those of each reward (eq. 4), summed (eq. 7), over the step's spread (eq. 6)."""
@@ -53,6 +38,5 @@ class GDPO:
 
     def loss(self, tokens: Tokens) -> Loss:
         """Clipped surrogate plus `kl` times the KL estimate, weighted over tokens."""
-        high = self.clip if self.clip_high is None else self.clip_high
-        policy, parts = clipped_surrogate(token_ratio(tokens), tokens.advantages, self.clip, high)
-        return with_kl(tokens, policy, parts, self.kl, self.kl_estimate)
+        terms, parts = self.clipped(token_ratio(tokens), tokens.advantages)
+        return self.with_kl(tokens, terms, parts)

@@ -2,60 +2,44 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
 
-from rlaudio.algorithms.algorithm import (
-    Loss,
-    Need,
-    Samples,
-    Tokens,
-    constant_mean,
-    sequence_mean,
-    token_mean,
-)
+from rlaudio.algorithms.algorithm import Loss, Samples, Tokens, constant_mean, sequence_mean, token_mean
 from rlaudio.algorithms.groups import group_advantages
-from rlaudio.algorithms.kl import kl_needs
-from rlaudio.algorithms.options import check_range
-from rlaudio.algorithms.surrogate import clipped_surrogate, token_ratio, with_kl
+from rlaudio.algorithms.options import PolicyOptions, check_range
+from rlaudio.algorithms.surrogate import token_ratio
 
 
 @dataclass(frozen=True, kw_only=True)
-class GRPO:
+class GRPO(PolicyOptions):
     """Group-relative policy optimisation with a clipped ratio and a KL to the reference.
 
-    `clip` is epsilon below 1, `clip_high` above (the same if not given). `scale` divides by the group's
-    standard deviation, or by nothing. `aggregate` averages per completion first (`sequence`, eq. 3), over
-    all tokens of the update (`token`, DAPO), or divides by `length` tokens (`constant`). Dr. GRPO
-    (arXiv:2503.20783) is `scale: none, aggregate: constant` with sampling.max_new_tokens as `length`.
-    `kl` is beta, by default that of arXiv:2509.21060; at 0 no reference is computed.
+    `scale` divides by the group's standard deviation, or by nothing. `aggregate` averages per completion
+    first (`sequence`, eq. 3), over all tokens of the update (`token`, DAPO), or divides by `length` tokens,
+    in a run sampling.max_new_tokens if not given (`constant`). Dr. GRPO (arXiv:2503.20783) is
+    `scale: none, aggregate: constant`.
     """
 
-    clip: float = 0.2
-    clip_high: float | None = None
-    kl: float = 0.001
-    kl_estimate: Literal["k1", "k2", "k3"] = "k3"
     scale: Literal["group", "none"] = "group"
     aggregate: Literal["sequence", "token", "constant"] = "sequence"
     length: int | None = None
 
     def __post_init__(self) -> None:
-        check_range("clip", self.clip, 0.0, 1.0)
-        check_range("clip_high", self.clip_high, 0.0)
-        check_range("kl", self.kl, 0.0)
+        super().__post_init__()
         check_range("length", self.length, 1)
-        if (self.aggregate == "constant") != (self.length is not None):
+        if self.length is not None and self.aggregate != "constant":
             raise ValueError(
-                "algorithm.aggregate: constant and algorithm.length, the tokens that every completion counts "
-                "as, go together; give both (Dr. GRPO: a length of sampling.max_new_tokens) or neither"
+                f"algorithm.length is {self.length} and algorithm.aggregate is {self.aggregate}, which does "
+                "not divide by it; leave it out, or set aggregate: constant"
             )
 
-    @property
-    def needs(self) -> frozenset[Need]:
-        """The reference, and groups without advantage, for the KL term alone."""
-        return kl_needs(self.kl)
+    def with_token_limit(self, max_new_tokens: int) -> GRPO:
+        """Every completion counts as so many tokens where a constant is divided by and none was given."""
+        unknown = self.aggregate == "constant" and self.length is None
+        return replace(self, length=max_new_tokens) if unknown else self
 
     def advantages(self, samples: Samples) -> torch.Tensor:
         """Advantages [Q, G]: rewards minus the group's mean, over its standard deviation (n - 1)."""
@@ -63,12 +47,16 @@ class GRPO:
 
     def weights(self, lengths: torch.Tensor) -> torch.Tensor:
         """Weight [S] of every token of each completion, by `aggregate`."""
-        if self.length is not None:
+        if self.aggregate == "constant":
+            if self.length is None:
+                raise ValueError(
+                    "algorithm.aggregate is constant and what a completion counts as is not known; "
+                    "give algorithm.length in tokens, or call with_token_limit"
+                )
             return constant_mean(lengths, self.length)
         return sequence_mean(lengths) if self.aggregate == "sequence" else token_mean(lengths)
 
     def loss(self, tokens: Tokens) -> Loss:
         """Clipped surrogate plus `kl` times the KL estimate (eq. 3 and 4), weighted over tokens."""
-        high = self.clip if self.clip_high is None else self.clip_high
-        policy, parts = clipped_surrogate(token_ratio(tokens), tokens.advantages, self.clip, high)
-        return with_kl(tokens, policy, parts, self.kl, self.kl_estimate)
+        terms, parts = self.clipped(token_ratio(tokens), tokens.advantages)
+        return self.with_kl(tokens, terms, parts)

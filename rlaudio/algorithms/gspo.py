@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 
-from rlaudio.algorithms.algorithm import Loss, Need, Samples, Tokens, sequence_mean
+from rlaudio.algorithms.algorithm import Loss, Samples, Tokens, sequence_mean
 from rlaudio.algorithms.groups import group_advantages
-from rlaudio.algorithms.kl import kl_needs
-from rlaudio.algorithms.options import check_range
-from rlaudio.algorithms.surrogate import clipped_surrogate, sequence_ratio, with_kl
+from rlaudio.algorithms.options import PolicyOptions
+from rlaudio.algorithms.surrogate import sequence_ratio
 
 
 @dataclass(frozen=True, kw_only=True)
-class GSPO:
+class GSPO(PolicyOptions):
     """Group sequence policy optimisation (eq. 5), in its GSPO-token form (eq. 13).
 
     The ratio is the geometric mean over a completion's tokens, so it stays near 1 and the clip range is
@@ -27,17 +25,6 @@ class GSPO:
     clip: float = 3e-4
     clip_high: float = 4e-4
     kl: float = 0.0  # eq. 5 has none
-    kl_estimate: Literal["k1", "k2", "k3"] = "k3"
-
-    def __post_init__(self) -> None:
-        check_range("clip", self.clip, 0.0, 1.0)
-        check_range("clip_high", self.clip_high, 0.0)
-        check_range("kl", self.kl, 0.0)
-
-    @property
-    def needs(self) -> frozenset[Need]:
-        """Nothing without a KL term."""
-        return kl_needs(self.kl)
 
     def advantages(self, samples: Samples) -> torch.Tensor:
         """Advantages [Q, G] as in GRPO (eq. 6)."""
@@ -49,6 +36,5 @@ class GSPO:
 
     def loss(self, tokens: Tokens) -> Loss:
         """Clipped surrogate of the completions' ratios, weighted over tokens."""
-        ratio = sequence_ratio(tokens)
-        policy, parts = clipped_surrogate(ratio, tokens.advantages, self.clip, self.clip_high)
-        return with_kl(tokens, policy, parts, self.kl, self.kl_estimate)
+        terms, parts = self.clipped(sequence_ratio(tokens), tokens.advantages)
+        return self.with_kl(tokens, terms, parts)

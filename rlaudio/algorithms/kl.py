@@ -6,8 +6,6 @@ from typing import Literal
 
 import torch
 
-from rlaudio.algorithms.algorithm import Need
-
 KL = Literal["k1", "k2", "k3"]
 KL_LIMIT = 10.0  # the framework of arXiv:2509.21060 clamps k3 to [-10, 10]
 GAP_LIMIT = 20.0  # k3 is far above its limit there; e^gap would overflow and its gradient be NaN further out
@@ -27,8 +25,3 @@ def kl_estimate(logprobs: torch.Tensor, reference_logprobs: torch.Tensor, kind: 
         return 0.5 * gap.square()
     gap = gap.clamp(-GAP_LIMIT, GAP_LIMIT)
     return (gap.exp() - gap - 1.0).clamp(-KL_LIMIT, KL_LIMIT)
-
-
-def kl_needs(weight: float) -> frozenset[Need]:
-    """What a KL term needs: the reference, and groups without advantage. Nothing at weight 0."""
-    return frozenset({"reference", "equal_groups"} if weight else ())

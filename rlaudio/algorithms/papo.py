@@ -14,13 +14,13 @@ import torch
 
 from rlaudio.algorithms.algorithm import Loss, Need, Samples, Tokens, sequence_mean
 from rlaudio.algorithms.groups import group_advantages
-from rlaudio.algorithms.kl import kl_estimate, kl_needs
-from rlaudio.algorithms.options import check_range
-from rlaudio.algorithms.surrogate import clipped_surrogate, token_ratio, with_kl
+from rlaudio.algorithms.kl import kl_estimate
+from rlaudio.algorithms.options import PolicyOptions, check_range
+from rlaudio.algorithms.surrogate import token_ratio
 
 
 @dataclass(frozen=True, kw_only=True)
-class PAPO:
+class PAPO(PolicyOptions):
     """Perception-aware policy optimisation: the GRPO loss - `gamma` KL(with audio || in silence) + entropies.
 
     The double entropy term, `entropy` times minus the log-probs with audio and in silence, keeps the KL,
@@ -34,21 +34,19 @@ class PAPO:
     entropy: float = 0.05
     gradient: Literal["audio", "both"] = "audio"
     perception_estimate: Literal["k1", "k2", "k3"] = "k3"
-    clip: float = 0.2
     clip_high: float = 0.3
     kl: float = 0.01
-    kl_estimate: Literal["k1", "k2", "k3"] = "k3"
 
     def __post_init__(self) -> None:
-        for option in ("gamma", "entropy", "clip_high", "kl"):
+        super().__post_init__()
+        for option in ("gamma", "entropy"):
             check_range(option, getattr(self, option), 0.0)
-        check_range("clip", self.clip, 0.0, 1.0)
 
     @property
     def needs(self) -> frozenset[Need]:
         """Log-probs in silence, of all groups: the perception term learns where rewards are equal too."""
-        silence: Need = "silence" if self.gradient == "audio" else "silence_gradient"
-        return kl_needs(self.kl) | {silence, "equal_groups"}
+        silence = Need.SILENCE if self.gradient == "audio" else Need.SILENCE_GRADIENT
+        return super().needs | {silence, Need.EQUAL_GROUPS}
 
     def advantages(self, samples: Samples) -> torch.Tensor:
         """Advantages [Q, G] as in GRPO."""
@@ -60,9 +58,9 @@ class PAPO:
 
     def loss(self, tokens: Tokens) -> Loss:
         """Clipped surrogate - gamma KL_prcp + entropies + `kl` times KL, weighted over tokens."""
-        policy, parts = clipped_surrogate(token_ratio(tokens), tokens.advantages, self.clip, self.clip_high)
+        policy, parts = self.clipped(token_ratio(tokens), tokens.advantages)
         silence = tokens.signals["silence"]
         perception = kl_estimate(tokens.logprobs, silence, self.perception_estimate)
         terms = policy - self.gamma * perception - self.entropy * (tokens.logprobs + silence)
         parts["loss/perception"] = perception
-        return with_kl(tokens, terms, parts, self.kl, self.kl_estimate)
+        return self.with_kl(tokens, terms, parts)

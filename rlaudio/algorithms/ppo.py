@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 
 from rlaudio.algorithms.algorithm import Loss, Need, Samples, Tokens, token_mean
 from rlaudio.algorithms.groups import batch_normalised
-from rlaudio.algorithms.kl import kl_needs
-from rlaudio.algorithms.options import check_range
-from rlaudio.algorithms.surrogate import clipped_surrogate, token_ratio, with_kl
+from rlaudio.algorithms.options import KLOptions, check_range
+from rlaudio.algorithms.surrogate import clipped_surrogate, token_ratio
 
 
 @dataclass(frozen=True, kw_only=True)
-class PPO:
+class PPO(KLOptions):
     """Proximal policy optimisation with a value head; one completion a question is enough.
 
     The reward comes with the last token, also of a truncated completion. Advantages are normalised over the
@@ -29,19 +27,18 @@ class PPO:
     value_clip: float | None = 0.2  # the critic moves no further in one step, as in OpenAI's baselines
     value_weight: float = 1.0  # c1 in eq. 9; the head has a rate of its own, this shapes the joint norm only
     value_lr: float = 1e-4  # a linear head that starts at 0 learns faster than the policy
-    kl: float = 0.001
-    kl_estimate: Literal["k1", "k2", "k3"] = "k3"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for option in ("gamma", "lam", "clip"):
             check_range(option, getattr(self, option), 0.0, 1.0)
-        for option in ("value_clip", "value_weight", "value_lr", "kl"):
+        for option in ("value_clip", "value_weight", "value_lr"):
             check_range(option, getattr(self, option), 0.0)
 
     @property
     def needs(self) -> frozenset[Need]:
         """The critic's values, of all groups: it learns where completions are equally good too."""
-        return kl_needs(self.kl) | {"values", "equal_groups"}
+        return super().needs | {Need.VALUES, Need.EQUAL_GROUPS}
 
     def advantages(self, samples: Samples) -> torch.Tensor:
         """Advantages [Q, G, C] by GAE, normalised over the step's tokens; NaN where there is no token."""
@@ -64,7 +61,7 @@ class PPO:
         held = 0.5 * (old + (values - old).clamp(-limit, limit) - returns).square()
         error = torch.maximum(plain, held)
         parts |= {"loss/value": error, "loss/value_clip_fraction": (held > plain).float()}
-        return with_kl(tokens, policy + self.value_weight * error, parts, self.kl, self.kl_estimate)
+        return self.with_kl(tokens, policy + self.value_weight * error, parts)
 
     def _gae(self, samples: Samples) -> torch.Tensor:
         """Generalised advantage estimates [Q, G, C] (eq. 11 and 12 of PPO); NaN where there is no token."""

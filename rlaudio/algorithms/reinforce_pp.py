@@ -7,15 +7,14 @@ from typing import Literal
 
 import torch
 
-from rlaudio.algorithms.algorithm import Loss, Need, Samples, Tokens, sequence_mean, token_mean
+from rlaudio.algorithms.algorithm import Loss, Samples, Tokens, sequence_mean, token_mean
 from rlaudio.algorithms.groups import batch_normalised, batch_scaled, gap_to_mean, refuse_single
-from rlaudio.algorithms.kl import kl_needs
-from rlaudio.algorithms.options import check_range
-from rlaudio.algorithms.surrogate import clipped_surrogate, token_ratio, with_kl
+from rlaudio.algorithms.options import PolicyOptions
+from rlaudio.algorithms.surrogate import token_ratio
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReinforcePP:
+class ReinforcePP(PolicyOptions):
     """REINFORCE++ with PPO's clipped ratio; one completion a question is enough.
 
     `baseline: batch` subtracts the mean reward of the step (section 3.1); `group` is "REINFORCE++ w/
@@ -29,21 +28,8 @@ class ReinforcePP:
     """
 
     baseline: Literal["batch", "group"] = "batch"
-    clip: float = 0.2
-    clip_high: float | None = None
-    kl: float = 0.001  # GRPO's, so that algorithms compared here differ in one thing
     kl_estimate: Literal["k1", "k2", "k3"] = "k2"
     aggregate: Literal["sequence", "token"] = "token"  # OpenRLHF's
-
-    def __post_init__(self) -> None:
-        check_range("clip", self.clip, 0.0, 1.0)
-        check_range("clip_high", self.clip_high, 0.0)
-        check_range("kl", self.kl, 0.0)
-
-    @property
-    def needs(self) -> frozenset[Need]:
-        """The reference, and groups without advantage, for the KL term alone."""
-        return kl_needs(self.kl)
 
     def advantages(self, samples: Samples) -> torch.Tensor:
         """Advantages [Q, G], of standard deviation 1 over the step."""
@@ -58,6 +44,5 @@ class ReinforcePP:
 
     def loss(self, tokens: Tokens) -> Loss:
         """Clipped surrogate plus `kl` times the KL estimate, weighted over tokens."""
-        high = self.clip if self.clip_high is None else self.clip_high
-        policy, parts = clipped_surrogate(token_ratio(tokens), tokens.advantages, self.clip, high)
-        return with_kl(tokens, policy, parts, self.kl, self.kl_estimate)
+        terms, parts = self.clipped(token_ratio(tokens), tokens.advantages)
+        return self.with_kl(tokens, terms, parts)

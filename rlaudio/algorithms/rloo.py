@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 
-from rlaudio.algorithms.algorithm import Loss, Need, Samples, Tokens, completion_sum, sequence_mean
+from rlaudio.algorithms.algorithm import Loss, Samples, Tokens, completion_sum, sequence_mean
 from rlaudio.algorithms.groups import leave_one_out
-from rlaudio.algorithms.kl import kl_needs
-from rlaudio.algorithms.options import check_range
-from rlaudio.algorithms.surrogate import clipped_surrogate, with_kl
+from rlaudio.algorithms.options import KLOptions, check_range
+from rlaudio.algorithms.surrogate import clipped_surrogate
 
 
 @dataclass(frozen=True, kw_only=True)
-class RLOO:
+class RLOO(KLOptions):
     """REINFORCE with a leave-one-out baseline; a completion is one action.
 
     The ratio is the quotient of whole completions' probabilities, so that at ratio 1 the gradient is the
@@ -25,17 +23,10 @@ class RLOO:
     """
 
     clip: float | None = None
-    kl: float = 0.001
-    kl_estimate: Literal["k1", "k2", "k3"] = "k3"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_range("clip", self.clip, 0.0, 1.0)
-        check_range("kl", self.kl, 0.0)
-
-    @property
-    def needs(self) -> frozenset[Need]:
-        """The reference, and groups without advantage, for the KL term alone."""
-        return kl_needs(self.kl)
 
     def advantages(self, samples: Samples) -> torch.Tensor:
         """Advantages [Q, G]: rewards minus the mean of the group's other rewards."""
@@ -50,4 +41,4 @@ class RLOO:
         ratio = completion_sum(tokens.logprobs - tokens.old_logprobs, tokens.completions).exp()
         low, high = (1.0, float("inf")) if self.clip is None else (self.clip, self.clip)
         policy, parts = clipped_surrogate(ratio, tokens.advantages, low, high)
-        return with_kl(tokens, policy, parts, self.kl, self.kl_estimate)
+        return self.with_kl(tokens, policy, parts)

@@ -1,11 +1,10 @@
-"""The clipped surrogate of PPO that most algorithms share, ratios for it, and the KL term beside it."""
+"""The clipped surrogate of PPO that most algorithms share, and ratios for it."""
 
 from __future__ import annotations
 
 import torch
 
-from rlaudio.algorithms.algorithm import Loss, Tokens, completion_mean
-from rlaudio.algorithms.kl import KL, kl_estimate
+from rlaudio.algorithms.algorithm import Tokens, completion_mean
 
 Parts = dict[str, torch.Tensor]
 
@@ -41,13 +40,3 @@ def clipped_surrogate(
         "loss/ratio_mean": ratio,
         "loss/clip_fraction": (clipped * advantages < ratio * advantages).float(),
     }
-
-
-def with_kl(tokens: Tokens, terms: torch.Tensor, parts: Parts, weight: float, kind: KL) -> Loss:
-    """The loss of terms [N] plus `weight` times the KL to the reference; `parts` [N] are logged with it."""
-    if weight:
-        kl = kl_estimate(tokens.logprobs, tokens.signals["reference"], kind)
-        terms, parts = terms + weight * kl, {**parts, "loss/kl": kl}
-    return Loss(
-        total=(tokens.weights * terms).sum(), parts={name: value.detach() for name, value in parts.items()}
-    )

@@ -29,6 +29,7 @@ from rlaudio.config.layers import Layer, Origin, read_layer
 from rlaudio.config.plugins import absolute, is_path, shipped_folder, unknown
 from rlaudio.config.recipe import find_recipe, folder_of_paths, load_recipe, shipped_comparisons, validate
 from rlaudio.config.schema import Recipe, Section
+from rlaudio.training.build import contribution_by
 
 RESERVED = ("logs", "shared")  # folders beside those of the arms
 _NAME = re.compile(r"[A-Za-z0-9][\w.=+,-]*")
@@ -277,7 +278,7 @@ def _default_budget(baseline: Recipe, origin: Origin) -> list[Layer]:
     if training.max_rollouts or training.max_tokens or not isinstance(steps, int):
         return []
     each = baseline.sampling.group_size  # completions of a question, those in silence included
-    if "contribution" in baseline.algorithm().needs and baseline.contribution.on_policy == "rollouts":
+    if contribution_by(baseline) == "rollouts":
         each += baseline.contribution.silent_samples
     planned = steps * baseline.sampling.questions * each
     return [Layer({"training": {"max_rollouts": planned}}, {(): origin})]

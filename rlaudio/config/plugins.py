@@ -84,10 +84,11 @@ class Bound:
         Raises ImportError if a package is missing, ValueError if an option has the wrong type.
         """
         module, signature = _import(self.path), _signature(self.kind, self.path)
-        options = {o.name: o for o in signature.options}
+        options, target = {o.name: o for o in signature.options}, getattr(module, signature.name)
+        names = _names_in_annotations(target, module)
         return functools.partial(
-            getattr(module, signature.name),
-            **{name: self._coerce_late(options[name], value, module) for name, value in self.options.items()},
+            target,
+            **{name: self._coerce_late(options[name], value, names) for name, value in self.options.items()},
         )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -117,13 +118,13 @@ class Bound:
             return self
         return replace(self, options={**self.options, SCORER: scorer})
 
-    def _coerce_late(self, option: Option, value: Any, module: ModuleType) -> Any:
+    def _coerce_late(self, option: Option, value: Any, names: Mapping[str, Any]) -> Any:
         if isinstance(value, Bound):
             return value.function
         if option.type is not Any:
             return value  # checked by `bind`
         try:
-            return _coerce(f"{self.kind} {self.use}", option, value, type_of(option.annotation, vars(module)))
+            return _coerce(f"{self.kind} {self.use}", option, value, type_of(option.annotation, names))
         except NameError as error:
             raise ValueError(f"{self.path}: option {option.name}: {error}; import the type's name") from error
 
@@ -321,6 +322,13 @@ def _bind_scorer(label: str, spec: Any, folder: Path) -> Bound:
         return bind("scorer", spec, folder)
     except (ValueError, FileNotFoundError) as error:
         raise OptionError(f"{label}: option {SCORER}: {error}", SCORER) from error
+
+
+def _names_in_annotations(target: Any, module: ModuleType) -> dict[str, Any]:
+    """Names in the plug-in's module, and in those of the classes that it inherits options from."""
+    bases = reversed(target.__mro__) if isinstance(target, type) else ()
+    modules = [*(sys.modules[base.__module__] for base in bases), module]
+    return {name: value for m in modules for name, value in vars(m).items()}
 
 
 def _coerce(label: str, option: Option, value: Any, to: Any) -> Any:

@@ -10,11 +10,13 @@ import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 from tokenizers import Tokenizer
 
+from rlaudio.algorithms.algorithm import Need
 from rlaudio.answers import sft_target
 from rlaudio.config.plugins import bind
 from rlaudio.config.recipe import Recipe
@@ -28,6 +30,7 @@ from rlaudio.planning.seconds import Phase
 from rlaudio.planning.tokens import Attention, StepTokens
 from rlaudio.prompts.wording import render_user_text
 from rlaudio.rollout.vllm.setup import CPU_CACHE_GB
+from rlaudio.training.build import contribution_by
 from rlaudio.training.policy import NARROW_SUPPORT
 from rlaudio.types import Contribution, Question
 from rlaudio.utils.randomness import generator
@@ -58,6 +61,24 @@ class Assumptions:
         for name, value in (("completion", self.completion), ("text", self.text)):
             if value is not None and value < 1:
                 raise ValueError(f"{name} of {value} tokens; expected at least 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class NeedCost:
+    """What a step of RL takes more where the algorithm needs something measured."""
+
+    forward: str | None = None  # a pass over the step's tokens without gradient, by name
+    gradient_passes: int = 0  # with gradient, in each pass of the updates over them
+    second_model: bool = False  # frozen, beside the policy
+    value_head: bool = False
+
+
+COSTS: Mapping[Need, NeedCost] = {  # contribution is measured by sampling, or on other tokens
+    Need.VALUES: NeedCost(forward="critic's values", value_head=True),
+    Need.REFERENCE: NeedCost(forward="reference", second_model=True),
+    Need.SILENCE: NeedCost(forward="policy in silence"),
+    Need.SILENCE_GRADIENT: NeedCost(gradient_passes=1),
+}
 
 
 @dataclass(frozen=True)
@@ -175,7 +196,7 @@ class _Planner:
 
     def plan(self) -> Plan:
         stages = [self._stage(stage) for stage in self._stages()]
-        if any(stage.kind == "rl" for stage in stages) and "values" in self.needs:
+        if any(stage.kind == "rl" for stage in stages) and any(c.value_head for c in self.costs):
             head = ModelPart("value head", self.model.decoder.width + 1, True, 4)
             self.model = replace(self.model, parts=(*self.model.parts, head))
         return Plan(
@@ -224,10 +245,11 @@ class _Planner:
             return Sharding(stage=stage, offload=offload, devices=devices, on_gpu=on_gpu)
         raise ValueError(f"the strategy {strategy.use} cannot be planned; expected plain or zero")
 
-    @property
-    def needs(self) -> frozenset[str]:
-        """What the RL algorithm needs to be measured."""
-        return frozenset(self.recipe.algorithm().needs)
+    @cached_property
+    def costs(self) -> list[NeedCost]:
+        """Of what the RL algorithm needs."""
+        needs = self.recipe.algorithm().needs
+        return [cost for need, cost in COSTS.items() if need in needs]
 
     @property
     def _audio_cache_mb(self) -> int:
@@ -300,7 +322,7 @@ class _Planner:
         return self._count(sft_target(_STAND_INS[0])) + 1
 
     def _rollout(self, tokens: StepTokens) -> Iterator[Phase]:
-        sampling, need = self.recipe.sampling, self.needs
+        sampling = self.recipe.sampling
         if self.recipe.rollout.use == "vllm_server":
             self._note(
                 "the server's GPUs are not in this plan; its rollouts take as long as on these devices"
@@ -316,12 +338,13 @@ class _Planner:
         if sampling.rounds > 1:
             self._note(f"rollouts are those of one round of drawing; there may be {sampling.rounds}")
         yield from self._sampled(tokens, sampling.group_size, "")
-        if "contribution" in need and self.recipe.contribution.on_policy == "rollouts":
-            yield from self._sampled(tokens, self.recipe.contribution.silent_samples, " in silence")
-        elif "contribution" in need:
-            options = tokens.with_completions(len(_STAND_INS[0].choices), self._answer())
-            work = self._forward(options, self.model.decoder.vocabulary)
-            yield self._compute("options, with audio and in silence", work * 2.0)
+        match contribution_by(self.recipe):
+            case "rollouts":
+                yield from self._sampled(tokens, self.recipe.contribution.silent_samples, " in silence")
+            case "options":
+                options = tokens.with_completions(len(_STAND_INS[0].choices), self._answer())
+                work = self._forward(options, self.model.decoder.vocabulary)
+                yield self._compute("options, with audio and in silence", work * 2.0)
 
     def _sampled(self, tokens: StepTokens, group_size: int, where: str) -> Iterator[Phase]:
         prefill = flops.prefill(self.model, tokens.questions, tokens.prompt, tokens.frames)
@@ -355,10 +378,9 @@ class _Planner:
         """Passes without gradient that the loss or the advantages need."""
         training = self.recipe.training
         work = self._forward(tokens, self._head_rows())
-        names = {"values": "critic's values", "reference": "reference", "silence": "policy in silence"}
-        for need, name in names.items():
-            if need in self.needs:
-                yield self._compute(name, work)
+        for cost in self.costs:
+            if cost.forward:
+                yield self._compute(cost.forward, work)
         corrected = self.recipe.mismatch.logprobs == "paper" or self.recipe.mismatch.correct != "none"
         if training.epochs * training.mini_batches > 1 and corrected:
             yield self._compute("log-probs before the step", work)
@@ -366,7 +388,7 @@ class _Planner:
     def _update(self, kind: str, tokens: StepTokens, passes: int, updates: int) -> Iterator[Phase]:
         head_rows = self._head_rows() if kind == "rl" else self.model.decoder.vocabulary
         targets = tokens.rows_together * tokens.targets // tokens.rows
-        twice = kind == "rl" and "silence_gradient" in self.needs
+        more = sum(cost.gradient_passes for cost in self.costs) if kind == "rl" else 0
         work = flops.update(
             self.model,
             self._pass(tokens, clips=tokens.rows),
@@ -378,7 +400,7 @@ class _Planner:
         if kind == "sft" and not self.model.audio_trains:
             once = ForwardPass(tokens=0, pairs=0, targets=0, clips=tokens.questions, frames=tokens.frames)
             yield self._compute("audio, encoded once a clip", flops.forward(self.model, once, 0))
-        yield self._compute("update: forward and backward", work * (passes * (2.0 if twice else 1.0)))
+        yield self._compute("update: forward and backward", work * (passes * (1.0 + more)))
         yield seconds.optimizer_phase(self.model, self.sharding, self.hardware, updates)
         micro_batches = passes * tokens.micro_batches
         exchange = seconds.exchange_phase(self.model, self.sharding, self.hardware, updates, micro_batches)
@@ -418,7 +440,7 @@ class _Planner:
         model, sharding = self.model, self.sharding
         sft = next((s.tokens for s in stages if s.kind == "sft"), None)
         rl = next((s.tokens for s in stages if s.kind == "rl"), None)
-        reference = rl is not None and "reference" in self.needs
+        reference = rl is not None and any(cost.second_model for cost in self.costs)
         phases = {"SFT update": False} if sft else {}
         phases |= {"rollout": reference, "RL update": reference} if rl else {}
         rows = memory.persistent_rows(

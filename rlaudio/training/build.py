@@ -12,11 +12,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
-from rlaudio.algorithms.dry_run import rehearse
+from rlaudio.algorithms.algorithm import Algorithm, Need, TokenLimited
+from rlaudio.algorithms.dry_run import dry_run
 from rlaudio.algorithms.sft import SFT
 from rlaudio.answers import answer_block, sft_target
 from rlaudio.config import plugins
@@ -188,7 +189,7 @@ def open_stage(
     if stage.kind == "sft":
         return replace(build_sft_stage(recipe, name, stage, policy), contributions=contributions)
     reference = None
-    if "reference" in recipe.algorithm().needs:
+    if Need.REFERENCE in recipe.algorithm().needs:
         reference = frozen_reference(policy, reference_folder)
     if recipe.sampling.max_lag:  # what samples ahead has a model of its own
         worker: RolloutWorker = OneStepOff(open_engine(recipe.rollout, recipe.model(), policy.processes))
@@ -232,7 +233,7 @@ def build_rl_stage(
 ) -> StageSetup:
     """The recipe's algorithm on completions that `worker` samples and the recipe's rewards score."""
     sampling, training = recipe.sampling, recipe.training
-    algorithm = recipe.algorithm()
+    algorithm = rl_algorithm(recipe)
     sampler = Sampler(
         stage=stage,
         prompts=policy.prompts,
@@ -245,8 +246,7 @@ def build_rl_stage(
         processes=policy.processes,
     )
     paper = recipe.mismatch.logprobs == "paper"
-    value_lr = algorithm.value_lr if "values" in algorithm.needs else 0.0
-    optimizer = _optimizer(recipe, stage.total_steps(sampling.questions), value_lr=value_lr)
+    optimizer = _optimizer(recipe, stage.total_steps(sampling.questions))
     learner = Learner(
         policy.family,
         algorithm,
@@ -305,7 +305,6 @@ def _optimizer(
     *,
     lr: float | None = None,
     warmup: float | None = None,
-    value_lr: float = 0.0,
 ) -> OptimizerSettings:
     """The recipe's optimizer for that many steps; `lr` and `warmup` are the stage's own, if it has any."""
     section = recipe.optimizer
@@ -317,7 +316,6 @@ def _optimizer(
         weight_decay=section.weight_decay,
         betas=section.betas,
         max_grad_norm=section.max_grad_norm,
-        value_lr=value_lr,
     )
 
 
@@ -335,14 +333,20 @@ def _contribution_estimator(
     recipe: Recipe, learner: Learner, sampler: Sampler
 ) -> ContributionEstimator | None:
     """How the audio's contribution is measured on policy, where the algorithm asks for it."""
-    if "contribution" not in learner.algorithm.needs:
-        return None
     settings, silent = recipe.contribution, sampler.prompts.silent
-    if settings.on_policy == "options":
-        return OptionProbabilities(learner, silent, _spelled)
-    return SilentRollouts(
-        sampler.worker, sampler.scorer, silent, sampler.params, settings.silent_samples, settings.success
-    )
+    match contribution_by(recipe):
+        case "options":
+            return OptionProbabilities(learner, silent, _spelled)
+        case "rollouts":
+            return SilentRollouts(
+                sampler.worker,
+                sampler.scorer,
+                silent,
+                sampler.params,
+                settings.silent_samples,
+                settings.success,
+            )
+    return None
 
 
 def _spelled(question: Question, choice: str) -> str:
@@ -386,8 +390,22 @@ def check_stages_can_train(
         else:
             _check_share("sampling.questions", recipe.sampling.questions, processes)
             _check_step(recipe, len(questions))
-            processes.from_first(partial(_rehearse_rewards, recipe, stage.questions[:1]))
-            _rehearse(recipe)
+            processes.from_first(partial(_dry_run_rewards, recipe, stage.questions[:1]))
+            _dry_run_algorithm(recipe)
+
+
+def rl_algorithm(recipe: Recipe) -> Algorithm:
+    """The recipe's algorithm, told how long completions may become."""
+    algorithm: Algorithm = recipe.algorithm()
+    if isinstance(algorithm, TokenLimited):
+        return algorithm.with_token_limit(recipe.sampling.max_new_tokens)
+    return algorithm
+
+
+def contribution_by(recipe: Recipe) -> Literal["rollouts", "options"] | None:
+    """By what the audio's contribution is measured on policy; None where the algorithm does not need it."""
+    needed = Need.CONTRIBUTION in recipe.algorithm().needs
+    return recipe.contribution.on_policy if needed else None
 
 
 def _check_share(key: str, questions: int, processes: Processes) -> None:
@@ -410,7 +428,7 @@ def _check_step(recipe: Recipe, questions: int) -> None:
         )
 
 
-def _rehearse_rewards(recipe: Recipe, questions: Sequence[Question]) -> None:
+def _dry_run_rewards(recipe: Recipe, questions: Sequence[Question]) -> None:
     """Try the rewards on made-up completions, one of them right. Raises ValueError for one that fails.
 
     Where the recipe allows failures, one that fails is only told.
@@ -427,17 +445,16 @@ def _rehearse_rewards(recipe: Recipe, questions: Sequence[Question]) -> None:
             logger.warning("%s", message)
 
 
-def _rehearse(recipe: Recipe) -> None:
-    """Try the algorithm, and what it asks for, before anything is computed. Raises ValueError."""
-    algorithm, settings = recipe.algorithm(), recipe.contribution
+def _dry_run_algorithm(recipe: Recipe) -> None:
+    """Try the algorithm, and what it needs, before anything is computed. Raises ValueError."""
+    algorithm, success = rl_algorithm(recipe), recipe.contribution.success
     if isinstance(algorithm, SFT):
         raise ValueError("algorithm.use is sft, which makes every sample likelier; expected one for RL")
-    rollouts = "contribution" in getattr(algorithm, "needs", ()) and settings.on_policy == "rollouts"
-    if rollouts and settings.success not in recipe.rewards:
-        raise ValueError(
-            f"contribution.success names the reward {settings.success!r}, which the recipe has not; "
-            f"expected one of {', '.join(recipe.rewards)}"
-        )
     weights = {name: spec.weight for name, spec in recipe.rewards.items()}
     name = recipe.algorithm.use
-    rehearse(algorithm, name, group_size=recipe.sampling.group_size, reward_weights=weights)
+    dry_run(algorithm, name, group_size=recipe.sampling.group_size, reward_weights=weights)
+    if contribution_by(recipe) == "rollouts" and success not in recipe.rewards:
+        raise ValueError(
+            f"contribution.success names the reward {success!r}, which the recipe has not; "
+            f"expected one of {', '.join(recipe.rewards)}"
+        )

@@ -8,7 +8,7 @@ from types import MappingProxyType
 import numpy as np
 import torch
 
-from rlaudio.algorithms.algorithm import Algorithm, Samples
+from rlaudio.algorithms.algorithm import Algorithm, Samples, as_critic
 from rlaudio.algorithms.dry_run import check_advantages
 from rlaudio.training.packing import Branch, PackedRow, branch_of
 from rlaudio.training.sampling import has_spread
@@ -48,7 +48,8 @@ def assign_credit(
     # [Q, G] or [Q, G, C] -> [Q, G, C]
     by_token = advantages if advantages.dim() == 3 else advantages.unsqueeze(-1).expand(*samples.mask.shape)
     kept = ~by_token[..., 0].isnan() & ~samples.rewards.isnan()  # [Q, G]
-    returns = algorithm.returns(samples) if "values" in algorithm.needs else None  # type: ignore[attr-defined]
+    critic = as_critic(algorithm)
+    returns = critic.returns(samples) if critic else None
     update_of = np.concatenate(
         [np.full(len(p), n) for n, p in enumerate(np.array_split(np.arange(len(scored)), mini_batches))]
     )  # [Q]

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 import torch
 
-from rlaudio.algorithms.algorithm import Algorithm, Tokens, completion_sum
+from rlaudio.algorithms.algorithm import Algorithm, Need, Tokens, as_critic, completion_sum
 from rlaudio.models.family import ModelFamily
 from rlaudio.training.debug.nonfinite import BrokenStep
 from rlaudio.training.distributed import MicroBatch, equal_micro_batches
@@ -23,6 +23,7 @@ from rlaudio.types import Prompt
 from rlaudio.utils.processes import ALONE, Processes
 
 OpenStrategy = Callable[[torch.nn.Module, OptimizerSettings, Processes], Strategy]
+SilentPrompt = Callable[[Prompt], Prompt]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +65,20 @@ class LearnerSettings:
     strategy: OpenStrategy = Plain
 
 
+@dataclass(frozen=True)
+class Provider:
+    """How the learner measures log-probs of tokens that an algorithm may need."""
+
+    need: Need
+    signal: str  # their name in `Tokens.signals`
+    measure: Callable[
+        [Learner, Sequence[PackedRow], int], torch.Tensor
+    ]  # rows, at least so many chunks -> [N]
+    source: ModelFamily | SilentPrompt | None  # what they cannot be measured without
+    expected: str  # the source in words
+    with_gradient: bool = False  # measured in every update; else once before them
+
+
 class Learner:
     """Trains one stage: owns its policy and, through the strategy, the optimizer."""
 
@@ -74,27 +89,33 @@ class Learner:
         settings: LearnerSettings,
         *,
         reference: ModelFamily | None = None,
-        silent_prompt: Callable[[Prompt], Prompt] | None = None,
+        silent_prompt: SilentPrompt | None = None,
         processes: Processes = ALONE,
     ):
-        if "reference" in algorithm.needs and reference is None:
-            raise ValueError("this algorithm compares with a reference policy; expected one, found none")
-        if {"silence", "silence_gradient"} & algorithm.needs and silent_prompt is None:
-            raise ValueError("this algorithm asks in silence; expected a way to make silent prompts")
+        critic = as_critic(algorithm)
         self.family = family
         self.algorithm = algorithm
-        self.settings = settings
+        value_lr = critic.value_lr if critic else 0.0
+        self.optimizer = replace(settings.optimizer, value_lr=value_lr)
         self.reference = reference
-        self.silent_prompt = silent_prompt
+        in_silence = ("silence", Learner._in_silence, silent_prompt, "a way to make silent prompts")
+        self.providers = _needed(
+            algorithm,
+            Provider(Need.REFERENCE, "reference", Learner._under_reference, reference, "a reference policy"),
+            Provider(Need.SILENCE, *in_silence),
+            Provider(Need.SILENCE_GRADIENT, *in_silence, with_gradient=True),
+        )
+        asks_in_silence = any(provider.source is silent_prompt for provider in self.providers)
+        self.silent_prompt = silent_prompt if asks_in_silence else None
         self.correction = settings.correction
         self.batching = settings.batching
         self.policy = Policy(
             family,
             settings.distribution,
             chunk=self.batching.logprob_chunk,
-            value_head="values" in algorithm.needs,
+            value_head=critic is not None,
         )
-        self.strategy = settings.strategy(self.policy, settings.optimizer, processes)
+        self.strategy = settings.strategy(self.policy, self.optimizer, processes)
 
     def step(self, rows: Sequence[PackedRow], number: int) -> dict[str, float]:
         """Learn from the rows of a step; returns its metrics, over all processes.
@@ -113,13 +134,13 @@ class Learner:
                     continue
                 try:
                     self._accumulate(micro, totals, unmoved=not norms)
-                    norms.append(self.strategy.update(self.settings.optimizer.factor_at(number)))
+                    norms.append(self.strategy.update(self.optimizer.factor_at(number)))
                 except FloatingPointError as error:
                     raise BrokenStep(
                         str(error), learned, "update", epoch=epoch, mini_batch=mini_batch
                     ) from error
         return totals.means(len(norms)) | {
-            "optimizer/lr": self.settings.optimizer.lr_at(number),
+            "optimizer/lr": self.optimizer.lr_at(number),
             "optimizer/grad_norm": float(np.mean(norms)) if norms else 0.0,
             "optimizer/updates": float(len(norms)),
         }
@@ -171,8 +192,9 @@ class Learner:
         signals = dict(batch.signals)
         if policy.values is not None:
             signals["values"] = policy.values
-        if "silence_gradient" in self.algorithm.needs:
-            signals["silence"] = self.strategy.forward(self._silent(rows, batch.chunks)).logprobs
+        for provider in self.providers:
+            if provider.with_gradient:
+                signals[provider.signal] = provider.measure(self, rows, batch.chunks)
         old, weights = self._old(policy, batch)
         return Tokens(policy.logprobs, old, batch.advantages, weights, batch.completions, signals)
 
@@ -199,30 +221,25 @@ class Learner:
         return equal_micro_batches(self.strategy.processes, rows, own, chunk=self.batching.logprob_chunk)
 
     def _teaches(self, row: PackedRow) -> bool:
-        return "equal_groups" in self.algorithm.needs or any(b.advantages.any() for b in row.branches)
+        return Need.EQUAL_GROUPS in self.algorithm.needs or any(b.advantages.any() for b in row.branches)
 
     # --- signals -------------------------------------------------------------------------------
 
     def _signals_before_updates(self) -> list[str]:
         """What must be known of the policy as it is when the step begins."""
-        wanted: list[str] = sorted({"reference", "silence"} & self.algorithm.needs)
+        wanted = [provider.signal for provider in self.providers if not provider.with_gradient]
         moves = self.batching.epochs * self.batching.mini_batches > 1
         return [*wanted, "old"] if moves and self.correction.by != "none" else wanted
 
     def _signals(self, micro: MicroBatch, names: Sequence[str]) -> dict[str, Iterator[np.ndarray]]:
         """Every named signal, completion by completion in the order of the rows, each [C]."""
-        batch = self._pack(micro.rows, micro.chunks)
         found: dict[str, torch.Tensor | None] = {}
         if {"old", "values"} & set(names):
-            policy: PolicyOutput = self.strategy.forward(batch)
+            policy: PolicyOutput = self.strategy.forward(self._pack(micro.rows, micro.chunks))
             found |= {"old": policy.logprobs, "values": policy.values}
-        if "silence" in names:
-            found["silence"] = self.strategy.forward(self._silent(micro.rows, micro.chunks)).logprobs
-        if "reference" in names:
-            assert self.reference is not None
-            found["reference"] = token_logprobs(
-                self.reference, batch, self.policy.distribution, chunk=self.batching.logprob_chunk
-            ).logprobs
+        for provider in self.providers:
+            if provider.signal in names:
+                found[provider.signal] = provider.measure(self, micro.rows, micro.chunks)
         lengths = [len(b.targets) for row in micro.rows for b in row.branches]
         return {
             name: (piece.numpy() for piece in tensor.cpu().split(lengths))
@@ -230,13 +247,33 @@ class Learner:
             if (tensor := found[name]) is not None
         }
 
-    def _silent(self, rows: Sequence[PackedRow], chunks: int) -> Batch:
-        """The same completions after the same questions, about silence."""
+    def _under_reference(self, rows: Sequence[PackedRow], chunks: int) -> torch.Tensor:
+        """Log-probs [N] under the reference policy."""
+        assert self.reference is not None
+        batch, distribution = self._pack(rows, chunks), self.policy.distribution
+        return token_logprobs(self.reference, batch, distribution, chunk=self.batching.logprob_chunk).logprobs
+
+    def _in_silence(self, rows: Sequence[PackedRow], chunks: int) -> torch.Tensor:
+        """Log-probs [N] of the same completions after the same questions, about silence."""
         assert self.silent_prompt is not None
-        return self._pack([replace(row, prompt=self.silent_prompt(row.prompt)) for row in rows], chunks)
+        silent = [replace(row, prompt=self.silent_prompt(row.prompt)) for row in rows]
+        policy: PolicyOutput = self.strategy.forward(self._pack(silent, chunks))
+        return policy.logprobs
 
     def _pack(self, rows: Sequence[PackedRow], chunks: int) -> Batch:
         return replace(pack(rows), chunks=chunks).to(self.family.device)
+
+
+def _needed(algorithm: Algorithm, *providers: Provider) -> list[Provider]:
+    """Those that the algorithm needs, in their order. Raises ValueError for one without a source."""
+    needed = [provider for provider in providers if provider.need in algorithm.needs]
+    for provider in needed:
+        if provider.source is None:
+            raise ValueError(
+                f"this algorithm needs {provider.need}; expected {provider.expected} to measure it by, "
+                "found none"
+            )
+    return needed
 
 
 def with_signals(row: PackedRow, signals: Mapping[str, Iterator[np.ndarray]]) -> PackedRow:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 import torch
 
+from rlaudio.algorithms.algorithm import as_critic
 from rlaudio.rollout.worker import RolloutWorker, SeedKey
 from rlaudio.training.learner import Learner
 from rlaudio.training.packing import Branch, PackedRow, unlearned_branch
@@ -32,13 +33,12 @@ class ContributionEstimator(Protocol):
 def observe(
     sampled: Sampled, learner: Learner, contribution: ContributionEstimator | None, key: SeedKey
 ) -> dict[str, torch.Tensor]:
-    """The signals that the learner's algorithm asks for: `values` [Q, G, C], `contribution` [Q]."""
+    """The signals that the learner's algorithm needs: `values` [Q, G, C], `contribution` [Q] if measured."""
     processes = learner.strategy.processes
     signals = {}
-    if "values" in learner.algorithm.needs:
+    if as_critic(learner.algorithm):
         signals["values"] = _by_place(_values(sampled.own_learned, learner), processes)
-    if "contribution" in learner.algorithm.needs:
-        assert contribution is not None
+    if contribution is not None:
         own = sampled.own_learned
         measured = dict(zip(own, contribution(list(own.values()), key), strict=True))
         everywhere = _merged(processes.gather(measured))
@@ -51,7 +51,7 @@ def describe_signals(
     signals: Mapping[str, torch.Tensor], contribution: ContributionEstimator | None
 ) -> dict[str, float]:
     """Metrics of a step's signals."""
-    if contribution is None or "contribution" not in signals:
+    if contribution is None:
         return {}
     measured = signals["contribution"]
     return {

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from rlaudio.algorithms.algorithm import Need
 from rlaudio.algorithms.contribution_weighted import ContributionWeighted
 from rlaudio.algorithms.grpo import GRPO
 from rlaudio.algorithms.papo import PAPO
@@ -44,9 +45,9 @@ def test_papo_without_perception_and_entropy_is_grpo():
 
 
 def test_papo_asks_for_silence_with_a_gradient_only_if_told():
-    assert PAPO(kl=0.0).needs == {"silence", "equal_groups"}
-    assert PAPO(kl=0.0, gradient="both").needs == {"silence_gradient", "equal_groups"}
-    assert PAPO().needs == {"silence", "equal_groups", "reference"}
+    assert PAPO(kl=0.0).needs == {Need.SILENCE, Need.EQUAL_GROUPS}
+    assert PAPO(kl=0.0, gradient="both").needs == {Need.SILENCE_GRADIENT, Need.EQUAL_GROUPS}
+    assert PAPO().needs == {Need.SILENCE, Need.EQUAL_GROUPS, Need.REFERENCE}
 
 
 # --- contribution-weighted -----------------------------------------------------------------------
@@ -108,7 +109,7 @@ def test_token_weights_follow_the_policy_that_sampled_not_the_one_that_moved():
 def test_by_token_off_is_grpos_loss_and_needs_no_silence():
     plain = ContributionWeighted(kl=0.0, by_token=False)
     columns = ([-1.0, -2.0], [-1.1, -1.7], [1.0, -0.5], [0.5, 0.5])
-    assert plain.needs == {"contribution"}
-    assert ContributionWeighted(kl=0.0).needs == {"contribution", "silence"}
+    assert plain.needs == {Need.CONTRIBUTION}
+    assert ContributionWeighted(kl=0.0).needs == {Need.CONTRIBUTION, Need.SILENCE}
     found, expected = (a.loss(tokens(*columns)).total.detach() for a in (plain, GRPO(kl=0.0)))
     assert float(found) == float(expected)

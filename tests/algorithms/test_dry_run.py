@@ -5,11 +5,14 @@ from dataclasses import dataclass, replace
 import pytest
 import torch
 
-from rlaudio.algorithms.algorithm import Loss, Samples, sequence_mean
-from rlaudio.algorithms.dry_run import check_advantages, rehearse
+from rlaudio.algorithms.algorithm import Loss, Need, Samples, sequence_mean
+from rlaudio.algorithms.dry_run import check_advantages, dry_run
 from rlaudio.config.recipe import load_recipe
 
 REWARDS = {"correct": 2.0, "format": 0.5}
+KNOWN = (
+    "Need.REFERENCE, Need.SILENCE, Need.SILENCE_GRADIENT, Need.VALUES, Need.CONTRIBUTION, Need.EQUAL_GROUPS"
+)
 SHIPPED = (
     "grpo", "dapo", "gspo", "cispo", "rloo", "reinforce_pp", "gdpo", "papo", "contribution_weighted", "ppo",
 )  # fmt: skip
@@ -37,11 +40,11 @@ class Plain:
 @pytest.mark.parametrize("name", SHIPPED)
 def test_every_algorithm_that_ships_passes(name, group_size):
     algorithm = load_recipe("tiny_weak_to_strong", [f"algorithm={name}"]).algorithm()
-    rehearse(algorithm, name, group_size=group_size, reward_weights=REWARDS)
+    dry_run(algorithm, name, group_size=group_size, reward_weights=REWARDS)
 
 
 def test_the_shortest_algorithm_passes():
-    rehearse(Plain(), "plain", group_size=1, reward_weights=REWARDS)
+    dry_run(Plain(), "plain", group_size=1, reward_weights=REWARDS)
 
 
 class Nameless(Plain):
@@ -51,7 +54,7 @@ class Nameless(Plain):
 def refused(said, **methods):
     algorithm = type("Wrong", (Nameless,), methods)()
     with pytest.raises(ValueError, match=said):
-        rehearse(algorithm, "mine", group_size=4, reward_weights=REWARDS)
+        dry_run(algorithm, "mine", group_size=4, reward_weights=REWARDS)
 
 
 def test_a_part_of_the_loss_has_a_name_that_can_be_logged():
@@ -61,10 +64,10 @@ def test_a_part_of_the_loss_has_a_name_that_can_be_logged():
     refused(r"algorithm mine: loss's part 'drift' needs a name as it is logged: 'loss/\.\.\.'", loss=loss)
 
 
-@pytest.mark.parametrize(("asked", "told"), [(set(), True), ({"equal_groups"}, False)])
+@pytest.mark.parametrize(("asked", "told"), [(set(), True), ({Need.EQUAL_GROUPS}, False)])
 def test_a_loss_that_learns_from_equal_groups_is_told_that_they_are_left_out(caplog, asked, told):
     class Drawn(Plain):
-        needs = frozenset({"reference", *asked})
+        needs = frozenset({Need.REFERENCE, *asked})
 
         def loss(self, tokens):
             drift = (tokens.logprobs - tokens.signals["reference"]).square()
@@ -72,8 +75,8 @@ def test_a_loss_that_learns_from_equal_groups_is_told_that_they_are_left_out(cap
                 Plain.loss(self, tokens).total + (tokens.weights * drift).sum(), {"loss/drift": drift}
             )
 
-    rehearse(Drawn(), "drawn", group_size=4, reward_weights=REWARDS)
-    assert ("its `needs` name 'equal_groups'" in caplog.text) == told
+    dry_run(Drawn(), "drawn", group_size=4, reward_weights=REWARDS)
+    assert ("its `needs` have Need.EQUAL_GROUPS" in caplog.text) == told
 
 
 def test_a_method_that_is_missing_is_named():
@@ -81,8 +84,44 @@ def test_a_method_that_is_missing_is_named():
         needs = frozenset()
         advantages, loss, wieghts = Plain.advantages, Plain.loss, Plain.weights
 
-    with pytest.raises(ValueError, match=r"algorithm mine has no weights\(lengths\); expected what"):
-        rehearse(Misspelt(), "mine", group_size=4, reward_weights=REWARDS)
+    said = (
+        "algorithm mine: weights raised AttributeError: .* no attribute 'weights'; .* says what is expected"
+    )
+    with pytest.raises(ValueError, match=said):
+        dry_run(Misspelt(), "mine", group_size=4, reward_weights=REWARDS)
+
+
+@pytest.mark.parametrize(
+    ("needs", "said"),
+    [
+        (frozenset({Need.VALUES, "refrence"}), f"needs has 'refrence'; expected none but {KNOWN}"),
+        (
+            property(lambda self: {Need.REFRENCE}),
+            "needs raised AttributeError: .*REFRENCE; rlaudio/algorithms/algorithm.py says",
+        ),
+        (lambda self: {Need.REFERENCE}, "needs raised TypeError: 'method' object is not iterable"),
+    ],
+)
+def test_needs_that_nobody_knows_are_refused_and_those_that_are_known_told(needs, said):
+    refused(f"^algorithm mine: {said}", needs=needs)
+
+
+def test_a_need_may_be_written_as_the_text_that_it_stands_for():
+    class Texts(Plain):
+        needs = frozenset({"reference", "equal_groups"})
+
+        def loss(self, tokens):
+            drift = (tokens.logprobs - tokens.signals["reference"]).square()
+            return Loss((tokens.weights * drift).sum(), {})
+
+    dry_run(Texts(), "texts", group_size=4, reward_weights=REWARDS)
+    assert Need.REFERENCE in Texts.needs and Need.SILENCE not in Texts.needs
+
+
+def test_a_critic_must_say_what_it_expects_and_how_fast_it_learns():
+    needs = frozenset({Need.VALUES})
+    refused("algorithm mine: value_lr raised AttributeError: .* no attribute 'value_lr'", needs=needs)
+    refused("algorithm mine: returns raised AttributeError", needs=needs, value_lr=1e-4)
 
 
 def test_an_error_inside_says_whose_it_is():

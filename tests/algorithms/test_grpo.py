@@ -123,10 +123,22 @@ def test_dr_grpo_divides_by_a_constant_whatever_the_lengths():
     assert dr_grpo.weights(torch.tensor([2, 8])).tolist() == [0.05, 0.05]
 
 
-@pytest.mark.parametrize("options", [{"aggregate": "constant"}, {"length": 24}])
-def test_a_constant_is_given_where_it_is_divided_by_and_nowhere_else(options):
-    with pytest.raises(ValueError, match=r"algorithm.length, .* a length of sampling.max_new_tokens"):
-        GRPO(**options)
+def test_a_length_is_refused_where_nothing_is_divided_by_it():
+    with pytest.raises(
+        ValueError, match=r"length is 24 and algorithm\.aggregate is sequence, .* leave it out"
+    ):
+        GRPO(length=24)
+
+
+def test_the_constant_is_the_token_limit_unless_a_length_was_given():
+    lengths = torch.tensor([2, 8])
+    dr_grpo = GRPO(aggregate="constant")
+    with pytest.raises(ValueError, match="what a completion counts as is not known; give"):
+        dr_grpo.weights(lengths)
+    assert dr_grpo.with_token_limit(20).weights(lengths).tolist() == [0.025, 0.025]
+    given = GRPO(aggregate="constant", length=10)
+    assert given.with_token_limit(20).weights(lengths).tolist() == [0.05, 0.05]
+    assert GRPO().with_token_limit(20) == GRPO()
 
 
 @pytest.mark.parametrize("weigh", [sequence_mean, token_mean])

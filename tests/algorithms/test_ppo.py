@@ -7,6 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rlaudio.algorithms.algorithm import Need
 from rlaudio.algorithms.ppo import PPO
 from tests.algorithms.batches import NAN, doubles, samples, tokens
 
@@ -106,7 +107,7 @@ def test_the_policy_part_is_clipped_on_both_sides():
 
 
 def test_the_critic_learns_from_groups_with_equal_rewards_and_from_one_completion():
-    assert PPO(kl=0.0).needs == {"values", "equal_groups"}
+    assert PPO(kl=0.0).needs == {Need.VALUES, Need.EQUAL_GROUPS}
     assert not PPO().advantages(samples([[1.0]], lengths=[[1]], values=[[[0.0]]])).isnan().any()
 
 

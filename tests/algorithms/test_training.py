@@ -85,7 +85,7 @@ def test_a_step_in_which_every_completion_was_cut_makes_no_update(family):
 
 def test_the_critic_learns_what_to_expect(family):
     scored, algorithm = sampled(family), PPO(kl=0.0, value_lr=1e-2, value_clip=None)
-    settings = learner_settings(lr=0.0, steps=10, schedule="constant", value_lr=algorithm.value_lr)
+    settings = learner_settings(lr=0.0, steps=10, schedule="constant")
     learner = Learner(family, algorithm, settings)
     rows = assign_credit(scored, algorithm, signals=signals(algorithm, scored))
     errors = [learner.step(rows, step)["loss/value"] for step in range(8)]

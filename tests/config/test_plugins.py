@@ -118,6 +118,105 @@ class Mine:
     assert [str(option) for option in signature.options] == ["rate: float = 0.1", "names: list[str] = list()"]
 
 
+def options_of(path: Path) -> list[str]:
+    signature = read_signature(path)
+    assert signature is not None
+    return [str(option) for option in signature.options]
+
+
+INHERITING = """
+from dataclasses import dataclass
+import a_library_that_nobody_has
+from rlaudio.algorithms.options import PolicyOptions
+@dataclass(frozen=True, kw_only=True)
+class Mine(PolicyOptions):
+    rate: float = 0.1
+    clip_high: float = 0.3
+"""
+
+
+def test_inherited_options_come_first_and_one_that_is_given_again_keeps_its_place(write):
+    assert options_of(write("mine.py", INHERITING)) == [
+        "kl: float = 0.001",
+        "kl_estimate: Literal['k1', 'k2', 'k3'] = 'k3'",
+        "clip: float = 0.2",
+        "clip_high: float = 0.3",
+        "rate: float = 0.1",
+    ]
+
+
+def test_inherited_options_are_checked_as_those_of_the_file_without_importing_it(write):
+    path = str(write("mine.py", INHERITING))
+    assert bind("algorithm", {"use": path, "kl": "0", "clip": 0.1}).options == {
+        "kl": 0.0, "kl_estimate": "k3", "clip": 0.1, "clip_high": 0.3, "rate": 0.1,
+    }  # fmt: skip
+    with pytest.raises(OptionError, match=r"unknown option 'cip'; did you mean 'clip'\? Known: clip, clip_"):
+        bind("algorithm", {"use": path, "cip": 0.1})
+    with pytest.raises(OptionError, match=r"option kl_estimate: .*'k1', 'k2' or 'k3'; found 'k4'"):
+        bind("algorithm", {"use": path, "kl_estimate": "k4"})
+
+
+def test_options_are_inherited_from_an_algorithm_that_ships_under_another_name_too(write):
+    text = """
+from dataclasses import dataclass
+from rlaudio.algorithms.grpo import GRPO as Shipped
+@dataclass(frozen=True, kw_only=True)
+class GRPO(Shipped):
+    kl: float = 0.5
+"""
+    path = write("grpo.py", text)
+    assert options_of(path)[:2] == ["kl: float = 0.5", "kl_estimate: Literal['k1', 'k2', 'k3'] = 'k3'"]
+    made = bind("algorithm", {"use": str(path), "aggregate": "token"})()
+    assert (made.kl, made.clip, made.aggregate) == (0.5, 0.2, "token")
+
+
+def test_several_bases_are_read_in_the_order_in_which_python_reads_them(write):
+    text = """
+from dataclasses import dataclass
+@dataclass(kw_only=True)
+class Root:
+    shared: int = 1
+@dataclass(kw_only=True)
+class Left(Root):
+    left: int = 2
+@dataclass(kw_only=True)
+class Right(Root):
+    shared: int = 3
+    right: int = 4
+@dataclass(kw_only=True)
+class Both(Left, Right):
+    both: int = 5
+class Plain(Left, Right):
+    not_a_field: int = 6
+"""
+    both, plain = write("both.py", text), write("plain.py", text)
+    assert options_of(both) == ["shared: int = 1", "right: int = 4", "left: int = 2", "both: int = 5"]
+    assert vars(load("algorithm", str(both))()) == {"shared": 1, "right": 4, "left": 2, "both": 5}
+    assert options_of(plain) == ["shared: int = 1", "left: int = 2"]  # no dataclass: made as Left is
+    assert vars(load("algorithm", str(plain))()) == {"shared": 1, "left": 2}
+
+
+def test_a_base_that_only_an_import_could_tell_adds_no_options(write):
+    text = """
+from dataclasses import dataclass
+from a_library_that_nobody_has import Base
+@dataclass(kw_only=True)
+class Mine(Base):
+    rate: float = 0.1
+"""
+    assert options_of(write("mine.py", text)) == ["rate: float = 0.1"]
+
+
+def test_an_inherited_init_is_that_of_the_class(write):
+    text = """
+class Base:
+    def __init__(self, *, size: int = 3): ...
+class Mine(Base):
+    pass
+"""
+    assert options_of(write("mine.py", text)) == ["size: int = 3"]
+
+
 def test_a_syntax_error_names_file_and_line(write):
     path = write("broken.py", "x = 1\ndef broken(:\n")
     with pytest.raises(ValueError, match=rf"{path}:2: syntax error"):
@@ -200,6 +299,23 @@ def mine(question, completion, *, only: ContributionLabel = "weak") -> str:
     assert bind("reward", {"use": path, "only": "strong"})(None, None) == "strong"
     with pytest.raises(OptionError, match="'weak' or 'strong'"):
         bind("reward", {"use": path, "only": "both"}).function  # noqa: B018
+
+
+def test_a_type_that_only_the_file_of_a_base_knows_is_checked_on_the_first_call(write):
+    text = """
+from dataclasses import dataclass
+from rlaudio.planning.memory import UpdateShape
+@dataclass(frozen=True, kw_only=True)
+class Mine(UpdateShape):
+    tokens: int = 0
+    head_rows: int = 1
+    chunk: int = 1
+    checkpointing: bool = False
+"""
+    path = str(write("mine.py", text))
+    assert bind("algorithm", {"use": path, "attention": "cpu"})().attention == "cpu"
+    with pytest.raises(OptionError, match=r"option attention: .*'eager', 'cpu' or 'gpu'; found 'tpu'"):
+        bind("algorithm", {"use": path, "attention": "tpu"})()
 
 
 # --- a reward's scorer ----------------------------------------------------------------------------

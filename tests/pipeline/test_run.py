@@ -18,7 +18,7 @@ from rlaudio import pipeline
 from rlaudio.config import plugins
 from rlaudio.config.recipe import load_recipe
 from rlaudio.data.audiomcq import write_audiomcq
-from rlaudio.training.build import check_stages_can_train
+from rlaudio.training.build import check_stages_can_train, rl_algorithm
 from rlaudio.training.loop import StopRequested
 from rlaudio.training.sampling import check_versions
 from rlaudio.utils.processes import Processes
@@ -233,6 +233,13 @@ def test_questions_that_two_processes_cannot_share_evenly_are_refused_at_once(re
 def test_every_algorithm_passes_the_trial_before_a_run(recipe_file, algorithm):
     recipe = load_recipe(recipe_file, [f"algorithm={algorithm}"])
     check_stages_can_train(recipe, recipe.data.train())
+
+
+@pytest.mark.parametrize(("given", "expected"), [("", 6), (", length: 9", 9)])
+def test_dr_grpo_divides_by_the_recipes_token_limit_unless_a_length_is_given(recipe_file, given, expected):
+    recipe = load_recipe(recipe_file, [f"algorithm={{use: grpo, scale: none, aggregate: constant{given}}}"])
+    check_stages_can_train(recipe, recipe.data.train())
+    assert rl_algorithm(recipe).weights(torch.tensor([2, 8])).tolist() == [0.5 / expected] * 2
 
 
 @pytest.mark.parametrize(

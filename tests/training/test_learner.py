@@ -1,6 +1,8 @@
 """The optimizer step: what it learns, what it refuses, and that batching changes nothing."""
 
+import gc
 import math
+import weakref
 from dataclasses import replace
 from typing import ClassVar
 
@@ -9,6 +11,8 @@ import pytest
 import torch
 
 from rlaudio.algorithms.grpo import GRPO
+from rlaudio.algorithms.papo import PAPO
+from rlaudio.algorithms.ppo import PPO
 from rlaudio.algorithms.sft import SFT
 from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
 from rlaudio.rollout.targets import Targets
@@ -145,9 +149,58 @@ def test_frozen_parts_do_not_move_and_the_rest_does():
     assert not torch.equal(before, weights_of(family))
 
 
-def test_an_algorithm_that_needs_a_reference_is_refused_without_one(family):
-    with pytest.raises(ValueError, match="reference policy"):
-        Learner(family, GRPO(kl=0.1), SETTINGS)
+@pytest.mark.parametrize(
+    ("algorithm", "expected"),
+    [
+        (GRPO(kl=0.1), "needs reference; expected a reference policy to measure it by, found"),
+        (PAPO(kl=0.0), "needs silence; expected a way to make silent prompts to measure it by"),
+        (PAPO(kl=0.0, gradient="both"), "needs silence_gradient; expected a way to make silent prompts"),
+    ],
+)
+def test_an_algorithm_is_refused_where_nothing_can_measure_what_it_needs(family, algorithm, expected):
+    with pytest.raises(ValueError, match=rf"^this algorithm {expected}"):
+        Learner(family, algorithm, SETTINGS)
+
+
+def test_only_what_the_algorithm_needs_is_measured_of_what_could_be(family):
+    def measured(algorithm):
+        learner = Learner(
+            family, algorithm, SETTINGS, reference=family.frozen_copy(), silent_prompt=lambda prompt: prompt
+        )
+        return [(provider.signal, provider.with_gradient) for provider in learner.providers]
+
+    assert measured(GRPO(kl=0.0)) == []
+    assert measured(GRPO(kl=0.1)) == [("reference", False)]
+    assert measured(PAPO(kl=0.1)) == [("reference", False), ("silence", False)]
+    assert measured(PAPO(kl=0.0, gradient="both")) == [("silence", True)]
+
+
+def test_prompts_in_silence_are_at_hand_only_where_they_are_asked_about(family):
+    def silent_prompt(prompt):
+        return prompt
+
+    plain, silent = (
+        Learner(family, algorithm, SETTINGS, silent_prompt=silent_prompt).silent_prompt
+        for algorithm in (GRPO(kl=0.0), PAPO(kl=0.0))
+    )
+    assert plain is None and silent is silent_prompt
+
+
+def test_a_learner_that_is_let_go_leaves_memory_at_once(family):
+    gc.collect()
+    gc.disable()  # what holds itself would wait for the collector, and a GPU for that
+    try:
+        gone = weakref.ref(Learner(family, GRPO(kl=0.1), SETTINGS, reference=family.frozen_copy()))
+        assert gone() is None
+    finally:
+        gc.enable()
+
+
+def test_a_critic_has_a_head_and_learns_at_the_rate_of_the_algorithm(family):
+    learner = Learner(family, PPO(kl=0.0, value_lr=0.25), SETTINGS)
+    assert learner.policy.value_head is not None
+    assert [group["peak"] for group in learner.strategy.optimizer.param_groups] == [SETTINGS.lr, 0.25]
+    assert Learner(family, GRPO(kl=0.0), SETTINGS).policy.value_head is None
 
 
 def test_the_learning_rate_warms_up_and_follows_the_cosine_to_zero():

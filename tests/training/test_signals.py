@@ -70,7 +70,7 @@ def test_most_algorithms_need_no_signal(family):
 
 def test_values_are_the_heads_word_on_the_state_before_every_token(family):
     groups = scored(family)
-    learner = Learner(family, needing("values"), SETTINGS)
+    learner = Learner(family, needing(Need.VALUES), SETTINGS)
     with torch.no_grad():
         learner.policy.value_head.weight.normal_(generator=torch.Generator().manual_seed(0))
     values = observe(as_sampled(groups), learner, None, ())["values"]
@@ -138,7 +138,7 @@ def test_contributions_stand_in_the_order_of_the_learned_groups_whoever_measured
     sampled = Sampled(groups, chosen, {1: groups[1], 3: groups[3]}, drawn=4)
     measured = {id(groups[1]): 0.2, id(groups[3]): 0.4}
     learner = SimpleNamespace(
-        algorithm=needing("contribution"), strategy=SimpleNamespace(processes=SecondOfTwo(1, 2))
+        algorithm=needing(Need.CONTRIBUTION), strategy=SimpleNamespace(processes=SecondOfTwo(1, 2))
     )
     found = observe(sampled, learner, lambda own, key: [measured[id(one)] for one in own], ())
     assert found["contribution"].tolist() == pytest.approx(expected)
@@ -177,11 +177,11 @@ def test_the_learner_hands_the_loss_the_log_probs_in_silence_with_and_without_gr
     groups = scored(family, count=1)
     values = np.array([1.0, 0.0, 0.5])
     groups = [replace(groups[0], total=values, rewards={"r": values})]
-    for need in ("silence", "silence_gradient"):
+    for need in (Need.SILENCE, Need.SILENCE_GRADIENT):
         algorithm = type("SpyFor", (Spy,), {"asked": frozenset({need})})(kl=0.0)
         learner = Learner(family, algorithm, learner_settings(lr=1e-9, steps=1), silent_prompt=silent(family))
         learner.step(assign_credit(groups, algorithm), 0)
-    plain, with_gradient = Spy.seen["silence"], Spy.seen["silence_gradient"]
+    plain, with_gradient = Spy.seen[Need.SILENCE], Spy.seen[Need.SILENCE_GRADIENT]
     assert not plain.requires_grad and with_gradient.requires_grad
     torch.testing.assert_close(plain, with_gradient.detach(), atol=1e-5, rtol=0)
     completion = groups[0].group.completions[0]

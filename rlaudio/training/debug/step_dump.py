@@ -126,8 +126,7 @@ def _gathered(
 ) -> KeptStep:
     """What is known of a broken step, the rows of all processes together."""
     processes = learner.strategy.processes
-    asks_in_silence = {"silence", "silence_gradient"} & learner.algorithm.needs
-    silent = learner.silent_prompt if asks_in_silence else None
+    silent = learner.silent_prompt
     own = [
         KeptRow(row, processes.rank, silent(row.prompt) if silent else None)
         for row in broken.rows

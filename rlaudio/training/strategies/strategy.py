@@ -23,7 +23,7 @@ class OptimizerSettings:
     weight_decay: float
     betas: tuple[float, float]
     max_grad_norm: float
-    value_lr: float  # of a value head, where there is one
+    value_lr: float = 0.0  # of a value head; the learner sets it to that of an algorithm with a critic
 
     def factor_at(self, step: int) -> float:
         """Share of the peak learning rate at a step, counted from 0."""
