@@ -295,19 +295,19 @@ def report(run: Path) -> None:
 @main.command()
 @click.option("--quick", is_flag=True, help="Leave DeepSpeed and vLLM out, which take a minute.")
 def doctor(quick: bool) -> None:
-    """Try what is installed: what works here, what is missing, and the command that mends it.
+    """Try what is installed: what works here, what is missing, and the command that fixes it.
 
     Exit status 0 if the base works, whatever else is missing or broken.
     """
-    from rlaudio.doctor import examine, works
+    from rlaudio.doctor import examine
 
-    findings = []
-    for finding in examine(engines=not quick):
-        click.echo(f"{finding.state:8}{finding.name:14}{finding.said}")
-        if finding.mend:
-            click.echo(f"{'':8}{'':14}mend it: {finding.mend}")
-        findings.append(finding)
-    if not works(findings):
+    missing = False
+    for result in examine(engines=not quick):
+        click.echo(f"{result.state:8}{result.name:14}{result.message}")
+        if result.fix:
+            click.echo(f"{'':8}{'':14}fix: {result.fix}")
+        missing |= result.needed and result.state != "works"
+    if missing:
         click.echo("rlaudio does not work here; begin with the first that is broken or absent")
         raise SystemExit(1)
     click.echo("rlaudio works here")
@@ -315,9 +315,8 @@ def doctor(quick: bool) -> None:
 
 @main.command()
 @click.argument("step", type=_path(exists=True, file_okay=False), metavar="RUN/replay/STEP")
-@click.option("--json", "json_file", type=_path(dir_okay=False), help="Write all that is found to this file.")
 @_overrides
-def replay(step: Path, json_file: Path | None, overrides: Sequence[str]) -> None:
+def replay(step: Path, overrides: Sequence[str]) -> None:
     """Repeat a step that stopped a run with NaN or infinity: which values are wrong, and where from.
 
     Overrides repeat it under another recipe; advantages are those of the run. Exit status 1 if it is still
@@ -325,14 +324,17 @@ def replay(step: Path, json_file: Path | None, overrides: Sequence[str]) -> None
     """
     pipeline = _pipeline()
 
-    kept, inspection = pipeline.replay_step(step, overrides)
-    click.echo(kept.where)
-    for line in inspection.lines():
-        click.echo(line)
-    if json_file is not None:
-        json_file.write_text(json.dumps(inspection.to_dict(), indent=2, ensure_ascii=False), encoding="utf-8")
-        click.echo(f"all of it in {json_file}")
-    raise SystemExit(0 if inspection.fine else 1)
+    dump, places = pipeline.replay_step(step, overrides)
+    click.echo(f"it stopped at {dump.error}")
+    for quantity, entries in places.items():
+        click.echo(f"{quantity}: not finite in {len(entries)} places")
+        for entry in entries[:12]:
+            click.echo(f"  {entry}")
+        if len(entries) > 12:
+            click.echo(f"  and {len(entries) - 12} more")
+    if places:
+        raise SystemExit(1)
+    click.echo("now every number is finite")
 
 
 @main.group()

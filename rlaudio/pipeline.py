@@ -46,9 +46,8 @@ from rlaudio.training.build import (
     training_setup,
     with_built_models,
 )
-from rlaudio.training.debug.inspection import Inspection
 from rlaudio.training.debug.replay import replay
-from rlaudio.training.debug.step_dump import KeptStep
+from rlaudio.training.debug.step_dump import StepDump
 from rlaudio.training.learner import Learner
 from rlaudio.training.stages import FINAL, stage_names, train_stages
 from rlaudio.types import Contribution, Dataset, Datasets, Question
@@ -167,15 +166,15 @@ def evaluate_recipe(recipe: Recipe, out: Path | None = None) -> dict[str, Evalua
     return results
 
 
-def replay_step(folder: Path, overrides: Sequence[str] = ()) -> tuple[KeptStep, Inspection]:
-    """The step that was kept in `folder` and what is found in it, in this process and on the recipe's device.
+def replay_step(folder: Path, overrides: Sequence[str] = ()) -> tuple[StepDump, dict[str, list[str]]]:
+    """The step in `folder`, and where it is not finite in this process and on the recipe's device.
 
     `overrides` change the recipe: another option of the algorithm, another precision.
     Raises FileNotFoundError where the folder holds no step.
     """
 
-    def open_learner(step: KeptStep) -> Learner:
-        return learner_of(load_recipe((folder / RECIPE).resolve(), overrides), step, folder)
+    def open_learner(dump: StepDump) -> Learner:
+        return learner_of(load_recipe((folder / RECIPE).resolve(), overrides), dump, folder)
 
     return replay(folder, open_learner)
 

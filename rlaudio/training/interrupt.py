@@ -8,25 +8,25 @@ from contextlib import contextmanager
 from types import FrameType
 
 
-class Request:
-    """Whether somebody asked to stop."""
+class StopSignal:
+    """Whether the process was asked to stop."""
 
-    made = False
+    received = False
 
 
 @contextmanager
-def stop_request() -> Iterator[Request]:
-    """Within the block Ctrl-C and SIGTERM only set `made`; a second Ctrl-C interrupts at once."""
-    request = Request()
+def stop_signal() -> Iterator[StopSignal]:
+    """Within the block Ctrl-C and SIGTERM only set `received`; a second Ctrl-C interrupts at once."""
+    stop = StopSignal()
 
-    def ask(number: int, frame: FrameType | None) -> None:
-        if request.made:
+    def receive(number: int, frame: FrameType | None) -> None:
+        if stop.received:
             raise KeyboardInterrupt
-        request.made = True
+        stop.received = True
 
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, receive) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield request
+        yield stop
     finally:
         for number, handler in before.items():  # None: it was set by something else than Python
             signal.signal(number, signal.SIG_DFL if handler is None else handler)

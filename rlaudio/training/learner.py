@@ -136,9 +136,8 @@ class Learner:
                     self._accumulate(micro, totals, unmoved=not norms)
                     norms.append(self.strategy.update(self.optimizer.factor_at(number)))
                 except FloatingPointError as error:
-                    raise BrokenStep(
-                        str(error), learned, "update", epoch=epoch, mini_batch=mini_batch
-                    ) from error
+                    told = f"pass {epoch + 1}, mini-batch {mini_batch + 1}: {error}"
+                    raise BrokenStep(told, learned, mini_batch) from error
         return totals.means(len(norms)) | {
             "optimizer/lr": self.optimizer.lr_at(number),
             "optimizer/grad_norm": float(np.mean(norms)) if norms else 0.0,
@@ -180,8 +179,11 @@ class Learner:
             self.strategy.backward(loss.total, last=number == len(every))
             if micro.dummy:
                 continue
-            own.count(loss.total, loss.parts | {"loss/entropy": policy.entropy}, batch.weights)
-            own.watch({"log-probs": tokens.logprobs, **tokens.signals})
+            parts = loss.parts | {"loss/entropy": policy.entropy}
+            own.count(loss.total, parts, batch.weights)
+            logprobs = torch.cat([tokens.logprobs, policy.sampled])
+            watched = {"loss": loss.total, "log-probs": logprobs, **tokens.signals, **parts}
+            own.watch(watched, [row.prompt.question.id for row in micro.rows])
             if unmoved:
                 own.count_mismatch(policy.sampled, batch.behaviour_logprobs)
         totals.add(self.strategy.processes.gather(own))

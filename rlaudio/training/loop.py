@@ -62,7 +62,7 @@ class Callbacks:
     save_every: int  # steps
     evaluate: Callable[[], Mapping[str, float]]
     evaluate_every: int  # steps; 0: never
-    keep_broken: Callable[[BrokenStep, Cursor, Learner], str]  # and say how to go on
+    dump_broken_step: Callable[[BrokenStep, Cursor, Learner], str]  # says how to go on
     stop_requested: Callable[[], bool]
 
 
@@ -83,7 +83,7 @@ def train(setup: StageSetup, recorder: Recorder, callbacks: Callbacks, *, start:
 
     All that is random follows from (seed, stage, step, item, sample), so a stage that goes on from a
     checkpoint does what it would have done without the break, in however many processes.
-    Raises StopRequested after saving, and BrokenTraining with what `keep_broken` says of the step in
+    Raises StopRequested after saving, and BrokenTraining with what `dump_broken_step` says of the step in
     which a number was not finite; it is called in every process, with the weights as they were then.
     """
     cursor, learner = start, setup.learner
@@ -98,7 +98,7 @@ def train(setup: StageSetup, recorder: Recorder, callbacks: Callbacks, *, start:
             meanwhile = partial(sample_ahead, setup, cursor, sampled, key)
             metrics = learn(setup, sampled, key, step, meanwhile)
         except BrokenStep as broken:
-            raise BrokenTraining(callbacks.keep_broken(broken, cursor, learner)) from broken
+            raise BrokenTraining(callbacks.dump_broken_step(broken, cursor, learner)) from broken
         if setup.ahead:
             metrics["rollout/lag"] = mean_lag(sampled.groups, cursor.weights_version)
         cursor = advance(cursor, sampled, metrics)
@@ -142,7 +142,7 @@ def learn(
     refuse_nonfinite_rollouts(list(sampled.own.values()), learner.strategy.processes)
     signals = observe(sampled, learner, setup.contribution_estimator, key)
     meanwhile()
-    refuse_nonfinite_signals(signals, list(sampled.own_learned.values()))
+    refuse_nonfinite_signals(signals, sampled.learned, list(sampled.own_learned.values()))
     rows = assign_credit(
         sampled.learned, learner.algorithm, signals=signals, mini_batches=learner.batching.mini_batches
     )

@@ -1,8 +1,8 @@
 """How a run is trained: stage after stage from the latest checkpoint on, and the final model.
 
 What a stage trains with is opened as the run's `TrainingSetup` says and handed to the loop of
-`rlaudio.training.loop`, with all that the loop asks for in its midst: how to save, to evaluate, and to keep a
-step that was not finite.
+`rlaudio.training.loop`, with all that the loop asks for in its midst: how to save, to evaluate, and to write
+down a step that was not finite.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from rlaudio.training.checkpoint import (
     tidy,
 )
 from rlaudio.training.debug.nonfinite import BrokenStep
-from rlaudio.training.debug.step_dump import keep_step
-from rlaudio.training.interrupt import stop_request
+from rlaudio.training.debug.step_dump import write_step_dump
+from rlaudio.training.interrupt import stop_signal
 from rlaudio.training.learner import Learner
 from rlaudio.training.loop import Callbacks, StageSetup, train
 from rlaudio.types import Dataset
@@ -94,7 +94,7 @@ def train_stages(
         save_checkpoint(checkpoints, at, policy.family, state, sampled_ahead=waiting, processes=processes)
         processes.from_first(partial(tidy, checkpoints, setup.keep, spare=opened))
 
-    with stop_request() as request:
+    with stop_signal() as stop:
         for number in range(cursor.stage, len(stages)):
             if only_sft and stages[number].kind == "rl":
                 return
@@ -108,8 +108,8 @@ def train_stages(
                 save_every=setup.save_every,
                 evaluate=partial(_measure, setup.evaluation, policy, held_out, stage),
                 evaluate_every=setup.evaluate_every,
-                keep_broken=partial(_keep_broken, setup.recipe, folder, stage),
-                stop_requested=lambda: any(processes.gather(request.made)),
+                dump_broken_step=partial(_dump_broken_step, setup.recipe, folder, stage),
+                stop_requested=lambda: any(processes.gather(stop.received)),
             )
             # The worker closes first: ZeRO's close copies parameters, which needs the engine's memory.
             with closing(stage.learner.strategy), closing(stage.worker):
@@ -152,28 +152,21 @@ def _go_on_from(checkpoint: Checkpoint, stage: StageSetup, rank: int) -> None:
             stage.ahead.load_state_dict(waiting)
 
 
-def _keep_broken(
+def _dump_broken_step(
     recipe: str, folder: RunFolder, stage: StageSetup, broken: BrokenStep, at: Cursor, learner: Learner
 ) -> str:
-    """Keep the step that came upon NaN or infinity, and say how to look at it and how to go on."""
+    """Write down the step that came upon NaN or infinity; how to look at it and how to go on."""
+    error = f"step {at.step + 1} of stage {stage.name}: {broken}"
+    dump = folder.path / "replay" / f"{stage.name}-{at.step + 1:06d}"
     try:
-        step, kept = keep_step(
-            broken,
-            learner,
-            recipe,
-            folder.path / "replay",
-            stage=stage.name,
-            kind=stage.sampler.stage.kind,
-            step=at.step + 1,
-        )
-    except OSError as error:
-        return f"step {at.step + 1} of stage {stage.name}: {broken}; the step could not be kept: {error}"
+        write_step_dump(dump, broken, learner, recipe, stage.sampler.stage.kind, error)
+    except OSError as failure:
+        return f"{error}; the step could not be written down: {failure}"
     weights = latest_weights(folder.path / CHECKPOINTS)
     return (
-        f"{step.where}: {broken}; the step is kept in {kept}: see what is wrong with it by 'rlaudio replay "
-        f"{kept}'. Once the cause is mended continue with --resume, which computes the same numbers again; "
-        "for other settings begin a new run with another --out"
-        + (f", from the latest weights with -o model.path={weights}" if weights else "")
+        f"{error}; see what is wrong with it by 'rlaudio replay {dump}'. Once the cause is fixed continue "
+        "with --resume, which computes the same numbers again; for other settings begin a new run with "
+        "another --out" + (f", from the latest weights with -o model.path={weights}" if weights else "")
     )
 
 

@@ -1,68 +1,74 @@
-"""NaN and infinity stop a step before they reach the weights; the step's rows are handed on to be kept."""
+"""NaN and infinity stop a step before they reach the weights."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
 
 import numpy as np
 import torch
 
 from rlaudio.training.packing import PackedRow, unlearned_branch
-from rlaudio.types import Completion, ScoredGroup
+from rlaudio.types import ScoredGroup
 from rlaudio.utils.processes import Processes
-
-During = Literal["sampling", "signals", "update"]
 
 
 class BrokenStep(FloatingPointError):
-    """A step that came upon a number that is not finite, and what it was to learn from.
+    """A step stopped at a number that is not finite, in every process alike.
 
-    `rows` are this process's. For an update they carry all that was measured before it, and the weights
-    are as they were when it began: those after `epoch` passes and `mini_batch` updates of the next one.
+    `rows` are those of this process. `mini_batch` is the update that was not made, with the weights as they
+    were before it; None where the step had not come to its updates.
     """
 
-    def __init__(
-        self, message: str, rows: Sequence[PackedRow], during: During, *, epoch: int = 0, mini_batch: int = 0
-    ):
+    def __init__(self, message: str, rows: Sequence[PackedRow], mini_batch: int | None = None):
         super().__init__(message)
         self.rows = list(rows)
-        self.during: During = during
-        self.epoch = epoch
         self.mini_batch = mini_batch
 
 
-def refuse_nonfinite_rollouts(own: Sequence[ScoredGroup], processes: Processes) -> None:
+def refuse_nonfinite_rollouts(local: Sequence[ScoredGroup], processes: Processes) -> None:
     """Raise BrokenStep, in every process, where a sampled token's log-prob is NaN or infinite in one."""
-    bad = [one.group.prompt.question.id for one in own if any(_is_bad(c) for c in one.group.completions)]
-    everywhere = [text for share in processes.gather(bad) for text in share]
+    bad = [
+        scored.group.prompt.question.id
+        for scored in local
+        if not all(np.isfinite(completion.logprobs).all() for completion in scored.group.completions)
+    ]
+    everywhere = [question for questions in processes.gather(bad) for question in questions]
     if everywhere:
-        raise BrokenStep(
-            f"the sampler gave log-probs that are NaN or infinite for {len(everywhere)} questions "
-            f"({', '.join(everywhere[:3])}); nothing was learned from this step",
-            [_unlearned(one, with_support=False) for one in own],  # NaN leaves a support without its token
-            "sampling",
+        raise BrokenStep(describe({"sampled log-probs": everywhere}), _without_credit(local))
+
+
+def refuse_nonfinite_signals(
+    signals: Mapping[str, torch.Tensor], learned: Sequence[ScoredGroup], local: Sequence[ScoredGroup]
+) -> None:
+    """Raise BrokenStep where a signal, [Q] or [Q, G, C], is NaN or infinite.
+
+    `learned` are the step's groups in all processes, `local` those that this one holds.
+    """
+    nonfinite = {}
+    for name, values in signals.items():
+        places = (~values.reshape(len(values), -1).isfinite().all(1)).nonzero().flatten().tolist()
+        if places:
+            nonfinite[name] = [learned[place].group.prompt.question.id for place in places]
+    if nonfinite:
+        raise BrokenStep(describe(nonfinite), _without_credit(local))
+
+
+def describe(nonfinite: Mapping[str, Sequence[str]]) -> str:
+    """A message on quantities that are not finite, each with the questions where that may have begun."""
+    ids = sorted({question for questions in nonfinite.values() for question in questions})
+    named = ", ".join(ids[:3]) + (", ..." if len(ids) > 3 else "")
+    return (
+        f"{', '.join(sorted(nonfinite))} came out as NaN or infinite among {len(ids)} questions ({named}); "
+        "the update was not made"
+    )
+
+
+def _without_credit(groups: Sequence[ScoredGroup]) -> list[PackedRow]:
+    """Groups as rows that are only looked at; NaN may leave a token outside its support, so without that."""
+    return [
+        PackedRow(
+            scored.group.prompt,
+            tuple(unlearned_branch(c, with_support=False) for c in scored.group.completions),
         )
-
-
-def refuse_nonfinite_signals(signals: Mapping[str, torch.Tensor], own: Sequence[ScoredGroup]) -> None:
-    """Raise BrokenStep where a signal of the step, the same in every process, is NaN or infinite."""
-    bad = [name for name, values in signals.items() if not values.isfinite().all()]
-    if bad:
-        raise BrokenStep(
-            f"{', '.join(bad)}, measured before the update, came out as NaN or infinite; the update was not "
-            "made",
-            [_unlearned(one, with_support=True) for one in own],
-            "signals",
-        )
-
-
-def _is_bad(completion: Completion) -> bool:
-    return not np.isfinite(completion.logprobs).all()
-
-
-def _unlearned(one: ScoredGroup, *, with_support: bool) -> PackedRow:
-    """A group as a row that is only looked at: no advantages and no weight."""
-
-    branches = (unlearned_branch(c, with_support=with_support) for c in one.group.completions)
-    return PackedRow(one.group.prompt, tuple(branches))
+        for scored in groups
+    ]

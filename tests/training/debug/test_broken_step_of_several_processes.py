@@ -1,7 +1,6 @@
-"""A step that breaks in a run of two processes: told once, kept whole, found again by one, then resumed."""
+"""A step that breaks in two processes: told once, written down whole, replayed in one, then resumed."""
 
 import json
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -13,7 +12,7 @@ from safetensors.torch import load_file
 from rlaudio import pipeline
 from rlaudio.config.recipe import load_recipe
 from rlaudio.pipeline import replay_step as replay
-from rlaudio.training.debug.step_dump import read_step
+from rlaudio.training.debug.step_dump import read_step_dump
 from tests.conftest import TINY
 from tests.launchers import torchrun
 
@@ -68,7 +67,7 @@ class BrokenRun:
     out: Path
 
     @property
-    def kept(self) -> Path:
+    def dump(self) -> Path:
         return self.out / "replay" / "rl-000002"
 
 
@@ -100,42 +99,54 @@ def broken(recipe, unbroken, tmp_path_factory) -> BrokenRun:
 def test_all_processes_end_and_one_message_says_what_broke_and_how_to_go_on(broken):
     assert broken.done.returncode != 0
     (message,) = [line for line in broken.done.stderr.splitlines() if "Error: " in line and "step" in line]
-    assert message.startswith("Error: step 2 of stage rl, pass 1, mini-batch 1: loss came out as NaN")
-    assert f"'rlaudio replay {broken.kept}'" in message and "--resume" in message
+    assert message.startswith("Error: step 2 of stage rl: pass 1, mini-batch 1: loss came out as NaN")
+    assert f"'rlaudio replay {broken.dump}'" in message and "--resume" in message
+    struck = {place.split(", ")[0].removeprefix("question ") for place in struck_by(broken)}
+    assert f"among {len(struck)} questions ({', '.join(sorted(struck)[:3])}" in message
 
 
-def test_the_kept_step_has_the_rows_and_the_state_of_both_and_the_weights_before_it(broken):
-    assert {row.process for row in read_step(broken.kept).rows} == {0, 1}
-    assert {file.name for file in broken.kept.glob("learner-*.pt")} == {"learner-0.pt", "learner-1.pt"}
-    kept, before = (
+def test_the_dump_has_the_rows_of_both_and_the_weights_before_the_step(broken, unbroken):
+    sampled = rows(unbroken / "rollouts" / "rl-2.jsonl")
+    drawn = list(dict.fromkeys(row["question_id"] for row in sampled))  # every other one is each process's
+    dumped_rows = read_step_dump(broken.dump).rows
+    assert {drawn.index(row.prompt.question.id) % 2 for row in dumped_rows} == {0, 1}
+    for row in dumped_rows:
+        expected = [line["token_ids"] for line in sampled if line["question_id"] == row.prompt.question.id]
+        assert [branch.token_ids.tolist() for branch in row.branches] == expected
+    dumped, before = (
         load_file(folder / "model" / "model.safetensors")
-        for folder in (broken.kept, broken.out / "checkpoints" / "0-000001")
+        for folder in (broken.dump, broken.out / "checkpoints" / "0-000001")
     )
-    assert all(torch.equal(tensor, kept[name]) for name, tensor in before.items())
+    assert all(torch.equal(tensor, dumped[name]) for name, tensor in before.items())
 
 
 def test_a_replay_in_one_process_blames_the_completions_that_the_fault_struck(broken):
-    step, found = replay(broken.kept)
-    assert found.verdict == "the loss of Broken is not finite; all that it reads is finite"
-    struck = {
-        (row.row.prompt.question.id, number)
-        for row in step.rows
-        for number, branch in enumerate(row.row.branches)
+    places = replay(broken.dump)[1]
+    assert set(places) == {"update", "completions, each alone"} and places["update"] == ["loss inf"]
+    struck = struck_by(broken)
+    assert set(places["completions, each alone"]) == {f"{place}: loss inf" for place in struck}
+    assert len({place.split(", ")[0] for place in struck}) > 1
+
+
+def struck_by(broken: BrokenRun) -> set[str]:
+    """The completions with a positive advantage, where the fault strikes."""
+    return {
+        f"question {row.prompt.question.id}, completion {number}"
+        for row in read_step_dump(broken.dump).rows
+        for number, branch in enumerate(row.branches)
         if (branch.advantages > 0).any()
     }
-    assert {(f.question_id, f.completion) for f in found.losses if f.value == math.inf} == struck
-    assert len({question for question, _ in struck}) > 1
 
 
-def test_the_mended_run_resumes_to_the_numbers_of_an_unbroken_one(recipe, broken, unbroken):
+def test_the_fixed_run_resumes_to_the_numbers_of_an_unbroken_one(recipe, broken, unbroken):
     recipe.with_name("fault").unlink()
     done = torchrun(recipe, broken.out, *ZERO, "--resume")
     assert done.returncode == 0, done.stderr[-4000:]
-    found, expected = (rows(out / "metrics.jsonl") for out in (broken.out, unbroken))
-    assert [row["step"] for row in found] == [row["step"] for row in expected]
+    resumed, expected = (rows(out / "metrics.jsonl") for out in (broken.out, unbroken))
+    assert [row["step"] for row in resumed] == [row["step"] for row in expected]
     for name, value in expected[-1].items():
         if not isinstance(value, str):
-            assert found[-1][name] == pytest.approx(value, rel=1e-3, abs=1e-3), name
+            assert resumed[-1][name] == pytest.approx(value, rel=1e-3, abs=1e-3), name
     tokens, wanted = (
         [row["token_ids"] for row in rows(out / "rollouts" / "rl-2.jsonl")] for out in (broken.out, unbroken)
     )

@@ -1,7 +1,7 @@
-"""A step that comes upon NaN or infinity is kept whole, and its replay names what was wrong."""
+"""A step that comes upon NaN or infinity is written down whole, and its replay names what was wrong."""
 
-import json
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,14 +18,17 @@ from rlaudio.cli import main
 from rlaudio.config.recipe import load_recipe
 from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
 from rlaudio.pipeline import replay_step as replay
+from rlaudio.rollout.transformers import Transformers
 from rlaudio.training.credit import assign_credit
 from rlaudio.training.debug.nonfinite import BrokenStep, refuse_nonfinite_signals
-from rlaudio.training.debug.step_dump import keep_step, read_step
+from rlaudio.training.debug.step_dump import StepDump, read_step_dump, write_step_dump
 from rlaudio.training.learner import Learner
+from rlaudio.training.packing import PackedRow
 from rlaudio.training.totals import Totals
-from tests.conftest import TINY
+from tests.conftest import TINY, make_prompt
 from tests.full_disk import files_of_at_most
-from tests.training.test_learner import SETTINGS, sampled
+from tests.settings import sampling_params
+from tests.training.test_learner import SETTINGS, even_tokens, sampled, score
 
 RECIPE = """
 threads: 1
@@ -38,6 +41,7 @@ sampling: {{questions: 2, group_size: 4, temperature: 1.2, top_k: 8, max_new_tok
 optimizer: {{lr: 1.0e-3}}
 training: {{save_every: 1, micro_batch_tokens: 1, mini_batches: {mini_batches}}}
 """
+MODULE = "output of a module with finite inputs, the first"
 BROKEN = '''
 """GRPO with a fault that a test puts into it."""
 
@@ -51,8 +55,8 @@ from rlaudio.algorithms.grpo import GRPO
 from rlaudio.algorithms.algorithm import Loss
 
 
-class Overflow(torch.autograd.Function):
-    """The identity, whose gradient overflows."""
+class Nan(torch.autograd.Function):
+    """The identity, whose gradient is NaN."""
 
     @staticmethod
     def forward(ctx, x):
@@ -60,12 +64,12 @@ class Overflow(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, gradient):
-        return gradient * 1e30 * 1e30
+        return gradient * float("nan")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Broken(GRPO):
-    """GRPO, broken in one way for micro-batches of one group; the made-up step of the dry run has three."""
+    """GRPO, broken in one way for micro-batches of one group; the made-up step of the rehearsal has three."""
 
     clip: float = 0.2
     clip_high: float | None = None
@@ -76,7 +80,7 @@ class Broken(GRPO):
         if tokens.completions.max() >= 4:
             return super().loss(tokens)
         if self.fault == "gradient":
-            tokens = replace(tokens, logprobs=Overflow.apply(tokens.logprobs))
+            tokens = replace(tokens, logprobs=Nan.apply(tokens.logprobs))
         found = super().loss(tokens)
         here = self.fault == "while a file is there" and Path(__file__).with_name("fault").exists()
         moved = (tokens.logprobs - tokens.old_logprobs).abs().max() > 1e-3
@@ -102,11 +106,11 @@ def recipe_file(tmp_path):
 
 
 def broken_run(file: Path, out: Path) -> tuple[str, Path]:
-    """The message of a run that stops at NaN or infinity, and the folder of the step that it kept."""
+    """The message of a run that stops at NaN or infinity, and the folder of the step that it wrote down."""
     with pytest.raises(FloatingPointError) as error:
         pipeline.run(load_recipe(file), out)
-    (kept,) = (out / "replay").iterdir()
-    return str(error.value), kept
+    (dump,) = (out / "replay").iterdir()
+    return str(error.value), dump
 
 
 def with_nan(folder: Path, name: str) -> Path:
@@ -123,76 +127,99 @@ def first_step(recipe_file, tmp_path, fault: str) -> tuple[str, Path]:
     return broken_run(recipe_file(f"{{use: ./broken.py, fault: {fault}}}"), tmp_path / "run")
 
 
-def test_a_loss_that_is_infinite_is_named_with_the_completions_that_make_it_so(recipe_file, tmp_path):
-    message, kept = first_step(recipe_file, tmp_path, "loss")
-    assert "step 1 of stage rl" in message and f"rlaudio replay {kept}" in message and "--resume" in message
-    assert kept.name == "rl-000001"
-    step, found = replay(kept)
-    assert found.verdict == "the loss of Broken is not finite; all that it reads is finite"
-    blamed = {(f.question_id, f.completion) for f in found.losses if f.value == math.inf}
-    good = {
-        (row.row.prompt.question.id, number)
-        for row in step.rows
-        for number, branch in enumerate(row.row.branches)
+def named(places: Sequence[str]) -> set[str]:
+    """Question and completion of every place."""
+    return {place.partition(": ")[0].partition(", token")[0] for place in places}
+
+
+def with_positive_advantages(dump: StepDump) -> set[str]:
+    return {
+        f"question {row.prompt.question.id}, completion {number}"
+        for row in dump.rows
+        for number, branch in enumerate(row.branches)
         if (branch.advantages > 0).any()
     }
-    assert good and blamed == good  # the fault strikes where the advantage is positive
 
 
-def test_a_gradient_that_overflows_is_named_by_operation_file_and_line(recipe_file, tmp_path):
-    message, kept = first_step(recipe_file, tmp_path, "gradient")
+def test_a_loss_that_is_infinite_is_named_with_the_completions_that_make_it_so(recipe_file, tmp_path):
+    message, folder = first_step(recipe_file, tmp_path, "loss")
+    assert message.startswith("step 1 of stage rl: pass 1, mini-batch 1: loss came out as NaN or infinite")
+    assert f"rlaudio replay {folder}" in message and "--resume" in message
+    assert folder.name == "rl-000001"
+    dump, places = replay(folder)
+    assert set(places) == {"update", "completions, each alone"}  # all that the loss reads is finite
+    assert places["update"] == ["loss inf"]
+    struck = with_positive_advantages(dump)  # there the fault strikes
+    blamed = places["completions, each alone"]
+    assert struck and named(blamed) == struck and all("loss inf" in place for place in blamed)
+    questions = {place.split(", ")[0].removeprefix("question ") for place in struck}
+    assert f"{len(questions)} questions ({', '.join(sorted(questions))})" in message
+
+
+def test_a_gradient_that_is_nan_is_named_by_operation_and_line(recipe_file, tmp_path):
+    message, folder = first_step(recipe_file, tmp_path, "gradient")
     assert "optimizer/grad_norm" in message
-    found = replay(kept)[1]
-    line = next(n for n, text in enumerate(BROKEN.splitlines(), start=1) if "Overflow.apply" in text)
-    assert found.operation.name == "OverflowBackward"
-    assert found.operation.where == f"{tmp_path / 'broken.py'}:{line} in loss"
-    assert "its gradient is not from operation OverflowBackward" in found.verdict
-    assert any(t.name == "lm_head.weight" or "embed_tokens" in t.name for t in found.gradients)
-    assert math.isfinite(found.loss) and not found.losses[0].finite
+    line = next(n for n, text in enumerate(BROKEN.splitlines(), start=1) if "Nan.apply" in text)
+    with pytest.warns(UserWarning, match=rf'broken.py", line {line}, in loss'):
+        places = replay(folder)[1]
+    assert places["update"] == ["norm of the gradient nan"]
+    assert "'NanBackward' returned nan values" in places["backward pass"][0]
+    assert any("embed_tokens" in place or "lm_head" in place for place in places["gradients"])
+    alone = places["completions, each alone"]
+    assert alone and all("norm of the gradient nan" in place and "loss" not in place for place in alone)
 
 
 def test_a_norm_that_overflows_over_finite_gradients_is_told_from_a_broken_gradient(recipe_file, tmp_path):
-    found = replay(first_step(recipe_file, tmp_path, "norm")[1])[1]
-    assert found.grad_norm == math.inf and not found.gradients and found.operation is None
-    assert found.verdict.startswith("every gradient is finite and their norm is not")
+    places = replay(first_step(recipe_file, tmp_path, "norm")[1])[1]
+    assert places["update"] == ["norm of the gradient inf"]
+    assert set(places) <= {"update", "completions, each alone"}
 
 
 def test_a_nan_in_the_weights_stops_the_sampling_and_is_named_by_tensor_and_module(recipe_file, tmp_path):
     model = with_nan(tmp_path / "model", "layers.1.mlp.up_proj.weight")
-    message, kept = broken_run(recipe_file("{use: grpo, kl: 0.0}", str(model)), tmp_path / "run")
-    assert "the sampler gave log-probs that are NaN or infinite for 2 questions" in message
-    step, found = replay(kept)
-    assert step.during == "sampling"
-    assert [(t.name.rpartition("layers.")[2], t.bad) for t in found.weights] == [("1.mlp.up_proj.weight", 1)]
-    assert found.verdict.startswith("the weights are not finite: 1 tensors, first ")
-    assert "layers.1.mlp.up_proj (Linear)" in found.module
-    assert all(math.isnan(f.value) for f in found.tokens if f.what == "log-prob")
+    message, folder = broken_run(recipe_file("{use: grpo, kl: 0.0}", str(model)), tmp_path / "run")
+    assert "step 1 of stage rl: sampled log-probs came out as NaN or infinite among 2 questions" in message
+    dump, places = replay(folder)
+    assert dump.mini_batch is None
+    (weights,) = places["weights"]
+    assert "layers.1.mlp.up_proj.weight: 1 of " in weights
+    (module,) = places[MODULE]
+    assert module.endswith("layers.1.mlp.up_proj (Linear)")
+    completions = [branch for row in dump.rows for branch in row.branches]
+    assert len(named(places["log-probs"])) == len(completions)
+    assert all(place.endswith(": nan") for place in places["log-probs"])
+    printed = CliRunner().invoke(main, ["replay", str(folder)]).output
+    tokens = sum(len(branch.token_ids) for branch in completions)
+    assert f"\nlog-probs: not finite in {tokens} places\n" in printed
+    assert printed.endswith(f"  and {tokens - 12} more\n")
 
 
-def test_a_step_of_sft_is_kept_and_replayed_as_well(recipe_file, tmp_path):
+def test_a_step_of_sft_is_written_down_and_replayed_as_well(recipe_file, tmp_path):
     model = with_nan(tmp_path / "model", "layers.0.self_attn.o_proj.weight")
     file = recipe_file("{use: grpo, kl: 0.0}", str(model))
     recipe = load_recipe(file, ["curriculum={use: sft_only, sft_steps: 2}", "sft.questions=2"])
-    with pytest.raises(FloatingPointError, match=r"step 1 of stage sft, .*: log-probs, loss, .* as NaN"):
+    with pytest.raises(FloatingPointError, match=r"step 1 of stage sft: .*: log-probs, loss, .* as NaN"):
         pipeline.run(recipe, tmp_path / "run")
-    found = replay(tmp_path / "run" / "replay" / "sft-000001")[1]
-    assert [t.name.rpartition("layers.")[2] for t in found.weights] == ["0.self_attn.o_proj.weight"]
-    assert math.isnan(found.loss) and len({f.question_id for f in found.losses}) == 2
+    places = replay(tmp_path / "run" / "replay" / "sft-000001")[1]
+    (weights,) = places["weights"]
+    assert "layers.0.self_attn.o_proj.weight" in weights
+    assert places["update"] == ["loss nan", "norm of the gradient nan"]
+    assert len(named(places["completions, each alone"])) == 2
 
 
-def test_the_command_prints_the_verdict_and_writes_all_of_it_as_json(recipe_file, tmp_path):
-    kept = first_step(recipe_file, tmp_path, "loss")[1]
-    written = tmp_path / "found.json"
-    done = CliRunner().invoke(main, ["replay", str(kept), "--json", str(written)])
-    assert done.exit_code == 1 and "the loss of Broken is not finite" in done.output
-    found = json.loads(written.read_text())
-    assert found["loss"] == "inf" and not found["fine"]
-    assert {entry["value"] for entry in found["losses"]} == {"inf"}
-    mended = CliRunner().invoke(main, ["replay", str(kept), "-o", "algorithm.fault=none"])
-    assert mended.exit_code == 0 and "the step is fine now" in mended.output
+def test_the_command_prints_what_is_wrong_and_tells_by_its_status_whether_anything_is(recipe_file, tmp_path):
+    folder = first_step(recipe_file, tmp_path, "loss")[1]
+    struck = sorted(with_positive_advantages(read_step_dump(folder)))
+    done = CliRunner().invoke(main, ["replay", str(folder)])
+    assert done.exit_code == 1
+    assert "it stopped at step 1 of stage rl: pass 1, mini-batch 1: loss came out as NaN" in done.output
+    assert "\nupdate: not finite in 1 places\n  loss inf\n" in done.output
+    assert all(f"\n  {place}: loss inf" in done.output for place in struck)
+    fixed = CliRunner().invoke(main, ["replay", str(folder), "-o", "algorithm.fault=none"])
+    assert fixed.exit_code == 0 and fixed.output.endswith("\nnow every number is finite\n")
 
 
-def test_after_the_cause_is_mended_the_step_is_fine_and_the_run_resumes_as_if_nothing_had_been(
+def test_after_the_cause_is_fixed_the_step_is_fine_and_the_run_resumes_as_if_nothing_had_been(
     recipe_file, tmp_path
 ):
     recipe = load_recipe(recipe_file("{use: ./broken.py, fault: while a file is there}"))
@@ -201,77 +228,88 @@ def test_after_the_cause_is_mended_the_step_is_fine_and_the_run_resumes_as_if_no
     (tmp_path / "fault").touch()
     with pytest.raises(FloatingPointError):
         pipeline.run(recipe, tmp_path / "run", resume=True)
-    kept = tmp_path / "run" / "replay" / "rl-000001"
-    assert not replay(kept)[1].fine
+    folder = tmp_path / "run" / "replay" / "rl-000001"
+    assert replay(folder)[1]
     (tmp_path / "fault").unlink()
-    assert "the step is fine now" in replay(kept)[1].verdict
+    assert replay(folder)[1] == {}
     pipeline.run(recipe, tmp_path / "run", resume=True)
     for name in ("metrics.jsonl", "final/model.safetensors"):
         assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "unbroken" / name).read_bytes(), name
 
 
-def test_a_step_that_could_not_be_kept_still_says_what_broke(recipe_file, tmp_path):
+def test_a_step_that_could_not_be_written_down_still_says_what_broke(recipe_file, tmp_path):
     file = recipe_file("{use: ./broken.py, fault: loss}")
     pipeline.run(load_recipe(file), tmp_path / "run", until="base")
     (tmp_path / "run" / "replay").write_text("in the way")
-    with pytest.raises(FloatingPointError, match=r"loss came out as NaN .* could not be kept"):
+    with pytest.raises(FloatingPointError, match=r"loss came out as NaN .* could not be written down"):
         pipeline.run(load_recipe(file), tmp_path / "run", resume=True)
 
 
 def test_a_folder_without_a_step_is_refused(tmp_path):
     with pytest.raises(
-        FileNotFoundError, match=r"expected a step that was kept, such as RUN/replay/rl-000012"
+        FileNotFoundError, match=r"expected a step that stopped a run, such as RUN/replay/rl-000012"
     ):
-        read_step(tmp_path)
+        read_step_dump(tmp_path)
 
 
-# --- what is kept --------------------------------------------------------------------------------
+# --- what is written down ------------------------------------------------------------------------
 
 
-def test_a_later_update_is_kept_with_the_weights_and_signals_that_it_had(recipe_file, tmp_path):
+def test_a_later_update_is_written_down_with_the_weights_and_signals_that_it_had(recipe_file, tmp_path):
     """The fault strikes once the policy has moved: in the second mini-batch of the first step."""
     file = recipe_file("{use: ./broken.py, fault: moved, kl: 0.1}", mini_batches=2)
-    message, kept = broken_run(file, tmp_path / "run")
-    assert "step 1 of stage rl, pass 1, mini-batch 2: loss came out as NaN" in message
-    base, then = (Qwen2_5Omni(path=str(p), device="cpu").model for p in (TINY, kept / "model"))
+    message, folder = broken_run(file, tmp_path / "run")
+    assert "step 1 of stage rl: pass 1, mini-batch 2: loss came out as NaN" in message
+    base, then = (Qwen2_5Omni(path=str(p), device="cpu").model for p in (TINY, folder / "model"))
     assert not torch.equal(base.lm_head.weight, then.lm_head.weight)
-    step, found = replay(kept)
-    assert step.mini_batch == 1 and {row.row.mini_batch for row in step.rows} == {0, 1}
-    second = {r.row.prompt.question.id for r in step.rows if r.row.mini_batch == 1}
-    assert {f.question_id for f in found.losses} == second
-    assert all("reference" in b.signals for row in step.rows for b in row.row.branches)
+    dump, places = replay(folder)
+    assert dump.mini_batch == 1 and {row.mini_batch for row in dump.rows} == {0, 1}
+    (second,) = {row.prompt.question.id for row in dump.rows if row.mini_batch == 1}
+    blamed = places["completions, each alone"]
+    assert blamed and all(place.startswith(f"question {second}, ") for place in blamed)
+    assert all("reference" in b.signals for row in dump.rows for b in row.branches)
+
+
+def dumped(rows, learner, file: Path, folder: Path, overrides: Sequence[str] = ()) -> Path:
+    """The folder of a step with these rows, whose first update broke."""
+    broken = BrokenStep("it broke", rows, mini_batch=0)
+    write_step_dump(folder, broken, learner, load_recipe(file, overrides).to_yaml(), "rl", "it broke")
+    return folder
 
 
 def test_rows_come_back_as_they_were(family, recipe_file, tmp_path):
-    rows = assign_credit(sampled(family, count=2), GRPO(kl=0.0))
+    prompts = [make_prompt(family, seed) for seed in range(2)]
+    groups = Transformers(family).generate(prompts, sampling_params(6, top_k=8, max_new_tokens=5), (0,))
+    rows = assign_credit(score(groups, even_tokens), GRPO(kl=0.0), mini_batches=2)
+    first = replace(rows[0].branches[0], signals={"old": np.array([0.5, -np.inf])})
+    rows[0] = replace(rows[0], branches=(first, *rows[0].branches[1:]))
     learner = Learner(family, GRPO(kl=0.0), SETTINGS)
-    recipe = load_recipe(recipe_file("{use: grpo, kl: 0.0}")).to_yaml()
-    broken = BrokenStep("it broke", rows, "update", epoch=1, mini_batch=0)
-    kept, folder = keep_step(broken, learner, recipe, tmp_path, stage="rl", kind="rl", step=12)
-    back = read_step(folder)
-    assert (
-        folder.name == "rl-000012" and back.where == kept.where == "step 12 of stage rl, pass 2, mini-batch 1"
-    )
+    back = read_step_dump(dumped(rows, learner, recipe_file("{use: grpo, kl: 0.0}"), tmp_path / "step"))
+    assert (back.kind, back.error, back.mini_batch, back.value_head) == ("rl", "it broke", 0, {})
     for row, again in zip(rows, back.rows, strict=True):
-        assert again.row.prompt.question == row.prompt.question
-        for name in ("token_ids", "positions", "features"):
-            assert np.array_equal(getattr(again.row.prompt, name), getattr(row.prompt, name)), name
-        for one, other in zip(row.branches, again.row.branches, strict=True):
-            assert one.weight == other.weight
-            for name in ("token_ids", "logprobs", "advantages"):
-                assert np.array_equal(getattr(one, name), getattr(other, name)), name
+        assert isinstance(again, PackedRow) and again.mini_batch == row.mini_batch
+        assert again.prompt.question == row.prompt.question
+        assert_same(row.prompt, again.prompt, "token_ids", "positions", "features")
+        for branch, other in zip(row.branches, again.branches, strict=True):
+            assert other.weight == branch.weight
+            assert_same(branch, other, "token_ids", "logprobs", "advantages", "support")
+            assert {n: v.tolist() for n, v in other.signals.items()} == {
+                n: v.tolist() for n, v in branch.signals.items()
+            }
 
 
-def test_a_disk_without_room_for_the_optimizer_is_told_and_leaves_no_part_of_a_step(
-    family, recipe_file, tmp_path
-):
+def assert_same(record, again, *names: str) -> None:
+    for name in names:
+        expected, array = getattr(record, name), getattr(again, name)
+        assert array.dtype == expected.dtype and np.array_equal(array, expected), name
+
+
+def test_a_full_disk_is_told_and_leaves_no_part_of_a_step(family, recipe_file, tmp_path):
     rows = assign_credit(sampled(family, count=2), GRPO(kl=0.0))
     learner = Learner(family, GRPO(kl=0.0), SETTINGS)
-    learner.step(rows, 0)  # from here on AdamW has averages, twice the size of the model
-    recipe = load_recipe(recipe_file("{use: grpo, kl: 0.0}")).to_yaml()
-    broken = BrokenStep("it broke", rows, "update")
-    with files_of_at_most(8_000_000), pytest.raises(OSError, match=r"could not write .*rl-000002"):
-        keep_step(broken, learner, recipe, tmp_path / "replay", stage="rl", kind="rl", step=2)
+    file = recipe_file("{use: grpo, kl: 0.0}")
+    with files_of_at_most(1_000_000), pytest.raises(OSError, match=r"could not write .*rl-000002"):
+        dumped(rows, learner, file, tmp_path / "replay" / "rl-000002")
     assert not list((tmp_path / "replay").iterdir())
 
 
@@ -279,19 +317,18 @@ def test_a_nan_in_the_critic_is_named(family, recipe_file, tmp_path):
     critic = PPO(kl=0.0)
     learner = Learner(family, critic, SETTINGS)
     scored = sampled(family, count=2)
-    longest = max(len(c.token_ids) for one in scored for c in one.group.completions)
+    longest = max(len(c.token_ids) for s in scored for c in s.group.completions)
     values = torch.zeros(2, len(scored[0].group.completions), longest, dtype=torch.float64)
     rows = assign_credit(scored, critic, signals={"values": values})
     with torch.no_grad():
         learner.policy.value_head.weight[0, 5] = float("nan")
     with pytest.raises(BrokenStep, match="loss/value, values came out as NaN or infinite") as error:
         learner.step(rows, 0)
-    recipe = load_recipe(recipe_file("{use: ppo, kl: 0.0}")).to_yaml()
-    folder = keep_step(error.value, learner, recipe, tmp_path, stage="rl", kind="rl", step=1)[1]
-    found = replay(folder)[1]
-    assert [(t.name, t.bad) for t in found.weights] == [("value_head.weight", 1)]
-    assert {f.what for f in found.tokens} >= {"values", "loss/value"}
-    assert "log-prob" not in {f.what for f in found.tokens}
+    file = recipe_file("{use: ppo, kl: 0.0}")
+    places = replay(dumped(error.value.rows, learner, file, tmp_path / "step"))[1]
+    assert places["weights"] == [f"value_head.weight: 1 of {learner.policy.value_head.in_features} numbers"]
+    assert places[MODULE] == ["value_head (Linear)"]
+    assert {"values", "loss/value"} <= set(places) and "log-probs" not in places
 
 
 def test_advantages_that_are_infinite_are_named_as_recorded(family, recipe_file, tmp_path):
@@ -302,41 +339,44 @@ def test_advantages_that_are_infinite_are_named_as_recorded(family, recipe_file,
     rows[0] = replace(rows[0], branches=(bad, *rows[0].branches[1:]))
     with pytest.raises(BrokenStep) as error:
         learner.step(rows, 0)
-    recipe = load_recipe(recipe_file("{use: grpo, kl: 0.0}")).to_yaml()
-    found = replay(keep_step(error.value, learner, recipe, tmp_path, stage="rl", kind="rl", step=1)[1])[1]
-    assert found.verdict.startswith(
-        "what the step was kept with is not finite, first recorded advantages inf"
-    )
-    assert {f.completion for f in found.recorded} == {0}
-    assert {f.question_id for f in found.recorded} == {rows[0].prompt.question.id}
+    file = recipe_file("{use: grpo, kl: 0.0}")
+    places = replay(dumped(error.value.rows, learner, file, tmp_path / "step"))[1]
+    recorded = places["recorded advantages"]
+    assert named(recorded) == {f"question {rows[0].prompt.question.id}, completion 0"}
+    assert len(recorded) == len(first.token_ids) and all(place.endswith(": inf") for place in recorded)
+    texts = family.token_texts(first.token_ids)
+    assert f", token 1 {texts[1]!r}: " in recorded[1]
+    assert named(places["completions, each alone"]) == named(recorded)
 
 
-def test_tokens_that_became_very_unlikely_are_listed(family, recipe_file, tmp_path):
+def test_a_ratio_that_overflows_is_named_by_token(family, recipe_file, tmp_path):
     learner = Learner(family, GRPO(kl=0.0), SETTINGS)
     rows = assign_credit(sampled(family, count=1), GRPO(kl=0.0))
-    certain = replace(rows[0].branches[2], logprobs=rows[0].branches[2].logprobs + np.float32(5.0))
-    rows = [replace(rows[0], branches=(*rows[0].branches[:2], certain, *rows[0].branches[3:]))]
+    impossible = replace(rows[0].branches[2], logprobs=rows[0].branches[2].logprobs - np.float32(100.0))
+    rows = [replace(rows[0], branches=(*rows[0].branches[:2], impossible, *rows[0].branches[3:]))]
     as_sampled = ["sampling.temperature=1.0", "sampling.top_k=0"]
-    recipe = load_recipe(recipe_file("{use: grpo, kl: 0.0}"), as_sampled).to_yaml()
-    broken = BrokenStep("it broke", rows, "update")
-    found = replay(keep_step(broken, learner, recipe, tmp_path, stage="rl", kind="rl", step=1)[1])[1]
-    ratios = [f for f in found.tokens if f.what == "ratio"]
-    assert {f.completion for f in ratios} == {2} and len(ratios) == len(certain.token_ids)
-    assert all(f.value == pytest.approx(math.exp(-5.0), rel=1e-3) for f in ratios)
-    assert found.fine  # extreme, but finite
+    folder = dumped(rows, learner, recipe_file("{use: grpo, kl: 0.0}"), tmp_path / "step", as_sampled)
+    ratios = replay(folder)[1]["ratio"]
+    assert named(ratios) == {f"question {rows[0].prompt.question.id}, completion 2"}
+    assert len(ratios) == len(impossible.token_ids)
 
 
-def test_a_signal_that_is_not_finite_stops_the_step_before_samples_without_advantage_are_left_out(family):
-    scored = sampled(family, count=1)
-    with pytest.raises(
-        BrokenStep, match="contribution, measured before the update, came out as NaN"
-    ) as error:
-        refuse_nonfinite_signals({"contribution": torch.tensor([math.nan])}, scored)
-    assert error.value.during == "signals" and len(error.value.rows) == 1
+def test_a_signal_that_is_not_finite_stops_the_step_and_names_its_questions(family):
+    scored = sampled(family, count=2)
+    questions = [s.group.prompt.question.id for s in scored]
+    signals = {"contribution": torch.tensor([0.5, math.nan]), "values": torch.zeros(2, 6, 5)}
+    with pytest.raises(BrokenStep, match=r"^contribution came out as NaN") as error:
+        refuse_nonfinite_signals(signals, scored, scored[:1])
+    assert f"among 1 questions ({questions[1]})" in str(error.value)
+    assert error.value.mini_batch is None
+    assert [row.prompt.question.id for row in error.value.rows] == questions[:1]
 
 
 def test_an_infinite_log_prob_is_noticed_where_a_clamp_hides_it():
-    totals = Totals()
-    totals.watch({"log-probs": torch.zeros(2), "reference": torch.tensor([0.0, -math.inf])})
-    with pytest.raises(FloatingPointError, match=r"^reference came out as NaN or infinite"):
+    totals, other = Totals(), Totals()
+    totals.watch({"log-probs": torch.zeros(2)}, ["a"])
+    totals.refuse_nonfinite()
+    other.watch({"log-probs": torch.zeros(2), "reference": torch.tensor([0.0, -math.inf])}, ["b", "c"])
+    totals.add([other])
+    with pytest.raises(FloatingPointError, match=r"^reference came out as NaN or .* 2 questions \(b, c\)"):
         totals.refuse_nonfinite()
