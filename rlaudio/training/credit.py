@@ -10,9 +10,11 @@ import torch
 
 from rlaudio.algorithms.algorithm import Algorithm, Samples, as_critic
 from rlaudio.algorithms.dry_run import check_advantages
+from rlaudio.runs.rollouts import LearnedGroup
 from rlaudio.training.packing import Branch, PackedRow, branch_of
-from rlaudio.training.sampling import has_spread
+from rlaudio.training.sampling import Sampled, has_spread
 from rlaudio.types import Contributions, ScoredGroup
+from rlaudio.utils.processes import Processes
 
 
 def samples_of(scored: Sequence[ScoredGroup], signals: Mapping[str, torch.Tensor] | None = None) -> Samples:
@@ -66,6 +68,7 @@ def assign_credit(
             completion,
             by_token[q, g, own].numpy(),
             float(weights[q, g]),
+            sample=g,
             signals={}
             if returns is None
             else {
@@ -76,10 +79,46 @@ def assign_credit(
 
     return [
         PackedRow(
-            one.group.prompt, tuple(branch(q, int(g)) for g in np.flatnonzero(kept[q])), int(update_of[q])
+            prompt=group.group.prompt,
+            branches=tuple(branch(q, int(g)) for g in np.flatnonzero(kept[q])),
+            mini_batch=int(update_of[q]),
+            group=q,
         )
-        for q, one in enumerate(scored)
+        for q, group in enumerate(scored)
     ]
+
+
+def learned_groups(
+    sampled: Sampled,
+    rows: Sequence[PackedRow],
+    measured: Sequence[PackedRow],
+    signals: Mapping[str, torch.Tensor],
+    processes: Processes,
+) -> list[LearnedGroup]:
+    """Every sampled group with what the step made of it, over all processes, as a run folder stores it.
+
+    `rows` are those of all learned groups, `measured` this process's with the signals of their tokens.
+    """
+    local = {(row.group, b.sample): b.signals for row in measured for b in row.branches if b.signals}
+    of_tokens = {place: of_branch for share in processes.gather(local) for place, of_branch in share.items()}
+    contribution = signals.get("contribution")  # [Q]
+    number_of = {place: number for number, place in enumerate(sampled.chosen)}
+    groups = []
+    for place, scored in enumerate(sampled.groups):
+        if place not in number_of:
+            groups.append(LearnedGroup(scored))
+            continue
+        number, samples = number_of[place], range(len(scored.group.completions))
+        advantages = {branch.sample: branch.advantages for branch in rows[number].branches}
+        groups.append(
+            LearnedGroup(
+                scored,
+                advantages=tuple(advantages.get(sample) for sample in samples),
+                signals=tuple(of_tokens.get((number, sample), {}) for sample in samples),
+                contribution=None if contribution is None else float(contribution[number]),
+            )
+        )
+    return groups
 
 
 def describe(

@@ -120,11 +120,20 @@ class Learner:
     def step(self, rows: Sequence[PackedRow], number: int) -> dict[str, float]:
         """Learn from the rows of a step; returns its metrics, over all processes.
 
-        Rows whose advantages are all 0 are not computed, unless the algorithm learns from them too.
         Raises BrokenStep (a FloatingPointError) on a loss, log-prob or gradient that is not finite.
         """
+        return self.update(self.prepare(rows), number)
+
+    def prepare(self, rows: Sequence[PackedRow]) -> list[PackedRow]:
+        """The rows to learn from, with all that must be measured before the weights move.
+
+        Rows whose advantages are all 0 are left out, unless the algorithm learns from them too.
+        """
         learned = [row for row in rows if self._teaches(row)]
-        learned = self.measure(learned, self._signals_before_updates())
+        return self.measure(learned, self._signals_before_updates())
+
+    def update(self, learned: Sequence[PackedRow], number: int) -> dict[str, float]:
+        """Make the updates of a step on prepared rows; raises and returns as `step` does."""
         totals = Totals()
         norms: list[float] = []
         for epoch in range(self.batching.epochs):

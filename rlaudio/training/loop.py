@@ -12,7 +12,7 @@ from rlaudio.rollout.worker import RolloutWorker, SeedKey
 from rlaudio.runs.rollouts import LearnedGroup
 from rlaudio.training.alarms import Alarms
 from rlaudio.training.checkpoint import Cursor
-from rlaudio.training.credit import assign_credit, describe
+from rlaudio.training.credit import assign_credit, describe, learned_groups
 from rlaudio.training.debug.nonfinite import (
     BrokenStep,
     refuse_nonfinite_rollouts,
@@ -96,7 +96,7 @@ def train(setup: StageSetup, recorder: Recorder, callbacks: Callbacks, *, start:
         sampled = sample_step(setup.sampler, key, first=cursor.drawn, weights_version=cursor.weights_version)
         try:
             meanwhile = partial(sample_ahead, setup, cursor, sampled, key)
-            metrics = learn(setup, sampled, key, step, meanwhile)
+            learned, metrics = learn(setup, sampled, key, step, meanwhile)
         except BrokenStep as broken:
             raise BrokenTraining(callbacks.dump_broken_step(broken, cursor, learner)) from broken
         if setup.ahead:
@@ -104,7 +104,7 @@ def train(setup: StageSetup, recorder: Recorder, callbacks: Callbacks, *, start:
         cursor = advance(cursor, sampled, metrics)
         setup.worker.load_weights(learner.weights(), cursor.weights_version)
 
-        recorder.write_rollouts(setup.name, cursor.step, map(LearnedGroup, sampled.groups))
+        recorder.write_rollouts(setup.name, cursor.step, learned)
         epoch = cursor.drawn / len(setup.sampler.stage.questions)
         recorder.log_metrics(setup.name, cursor.step, metrics | {"data/epoch": epoch})
         alarms.see(metrics, sampled.groups)
@@ -133,8 +133,8 @@ def learn(
     key: SeedKey,
     step: int,
     meanwhile: Callable[[], None] = lambda: None,
-) -> dict[str, float]:
-    """Take one step on what was sampled; returns its metrics. Raises BrokenStep.
+) -> tuple[list[LearnedGroup], dict[str, float]]:
+    """Take one step on what was sampled; returns what was learned and the metrics. Raises BrokenStep.
 
     `meanwhile` is called when nothing more is asked of the worker before the weights change.
     """
@@ -146,10 +146,10 @@ def learn(
     rows = assign_credit(
         sampled.learned, learner.algorithm, signals=signals, mini_batches=learner.batching.mini_batches
     )
-    metrics = describe(sampled.groups, setup.contributions) | describe_signals(
-        signals, setup.contribution_estimator
-    )
-    return metrics | learner.step(sampled.own_rows(rows), step)
+    prepared = learner.prepare(sampled.own_rows(rows))
+    metrics = describe(sampled.groups, setup.contributions)
+    metrics |= describe_signals(signals, setup.contribution_estimator) | learner.update(prepared, step)
+    return learned_groups(sampled, rows, prepared, signals, learner.strategy.processes), metrics
 
 
 def advance(cursor: Cursor, sampled: Sampled, metrics: Mapping[str, float]) -> Cursor:

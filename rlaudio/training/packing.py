@@ -32,6 +32,7 @@ class Branch:
     support: np.ndarray | None = None  # [S, K]
     signals: Mapping[str, np.ndarray] = field(default_factory=dict)  # measured before the update, each [S]
     mask: np.ndarray | None = None  # [C] bool, which tokens were sampled; None: all
+    sample: int = 0  # number of the completion in its group
 
     @property
     def targets(self) -> np.ndarray:
@@ -55,6 +56,7 @@ def branch_of(
     *,
     signals: Mapping[str, np.ndarray] | None = None,
     with_support: bool = True,
+    sample: int = 0,
 ) -> Branch:
     """A completion to learn from: advantages [S] of its sampled tokens, and what was measured of them.
 
@@ -73,6 +75,7 @@ def branch_of(
         support=completion.support if with_support else None,
         signals=signals or {},
         mask=None if completion.mask.all() else completion.mask,
+        sample=sample,
     )
 
 
@@ -83,6 +86,7 @@ class PackedRow:
     prompt: Prompt
     branches: tuple[Branch, ...]
     mini_batch: int = 0  # which update of the step learns from it
+    group: int = 0  # number of its group among those that the step learns from
 
     @property
     def length(self) -> int:
