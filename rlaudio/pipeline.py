@@ -25,14 +25,15 @@ from rlaudio.contribution.voters import Voter
 from rlaudio.curricula.stage import Stage, check_stages
 from rlaudio.data.audit import audit
 from rlaudio.data.splits import check_disjoint
-from rlaudio.evaluation.accuracy import Evaluation, evaluate
+from rlaudio.evaluation.accuracy import Evaluation, EvaluationSettings, evaluate
 from rlaudio.models.family import ModelFamily
 from rlaudio.report.page import write_report
 from rlaudio.rollout.reopened import open_engine
-from rlaudio.runs.files import read_json, read_rows, write_json, write_rows
+from rlaudio.runs.files import write_json, write_rows
 from rlaudio.runs.folder import RECIPE, FollowedFolder, RunFolder
 from rlaudio.runs.parts import StopAfter
 from rlaudio.runs.resuming import check_data, check_plugins, check_recipe, check_world
+from rlaudio.runs.run import open_run
 from rlaudio.runs.summary import build_summary
 from rlaudio.scorers.trial import try_scorers
 from rlaudio.training.build import (
@@ -49,7 +50,7 @@ from rlaudio.training.build import (
 from rlaudio.training.debug.replay import replay
 from rlaudio.training.debug.step_dump import StepDump
 from rlaudio.training.learner import Learner
-from rlaudio.training.stages import FINAL, stage_names, train_stages
+from rlaudio.training.stages import FINAL, OpenedPolicy, stage_names, train_stages
 from rlaudio.types import Contribution, Dataset, Datasets, Question
 from rlaudio.utils.peak_memory import peak_memory_gb
 from rlaudio.utils.processes import ALONE, Processes, join
@@ -97,7 +98,15 @@ def run(recipe: Recipe, out: Path, *, resume: bool = False, until: StopAfter | N
         if not processes.from_first((folder.path / FINAL).is_dir):
             with _clock(folder, "train"):
                 setup = training_setup(recipe, data.train.contributions)
-                train_stages(setup, stages, data.held_out, folder, processes, only_sft=until == "sft")
+                train_stages(
+                    setup,
+                    stages,
+                    data.held_out,
+                    folder,
+                    processes,
+                    only_sft=until == "sft",
+                    between=partial(_evaluate_between, recipe, data, folder),
+                )
         if until == "sft":
             return folder.path
         _keep_samples(recipe, stages, data, folder)
@@ -160,7 +169,7 @@ def evaluate_recipe(recipe: Recipe, out: Path | None = None) -> dict[str, Evalua
         )
     try_scorers(recipe.scorers(), next(iter(held_out.values())))
     family = model_that_answers(recipe, recipe.model.options["path"])
-    results = _evaluate_model(recipe, held_out, family, "evaluate")
+    results = _evaluate_model(recipe, held_out, family, evaluation_settings(recipe), "evaluate")
     if out:
         _write_evaluations(results, out)
     return results
@@ -181,23 +190,21 @@ def replay_step(folder: Path, overrides: Sequence[str] = ()) -> tuple[StepDump, 
 
 def build_summary_of(folder: RunFolder) -> dict[str, Any]:
     """The run's summary from the files of its folder."""
-    metrics = read_rows(folder.path / "metrics.jsonl")
-    timings = read_rows(folder.path / "timings.jsonl")
+    run = open_run(folder.path)
     seconds: dict[str, float] = {}
-    for row in timings:
+    for row in run.timings:
         if row["stage"] == "run":
             for name, value in row.items():
                 if name.startswith("time/"):
                     phase = name.removeprefix("time/")
                     seconds[phase] = seconds.get(phase, 0.0) + value
     return build_summary(
-        base=_headline(folder, "base"),
-        final=_headline(folder, "final"),
-        labels=(read_json(folder.path / "labels.json") or {}).get("train"),
+        evaluations={when: next(iter(sets.values()), None) for when, sets in run.evaluations.items()},
+        labels=run.labels.get("train"),
         seconds=seconds,
         peak_memory_gb=peak_memory_gb(),
-        rollouts=int(sum(row.get("rollout/completions", 0) for row in metrics)),
-        optimizer_tokens=int(sum(row.get("optimizer/tokens", 0) for row in metrics)),
+        rollouts=int(sum(row.get("rollout/completions", 0) for row in run.metrics)),
+        optimizer_tokens=int(sum(row.get("optimizer/tokens", 0) for row in run.metrics)),
     )
 
 
@@ -265,19 +272,37 @@ def _evaluate_once(
     if not data.held_out or processes.from_first((folder.path / "evaluation" / f"{when}.json").exists):
         return
     family = model_that_answers(recipe, path)
-    results = _evaluate_model(recipe, data.held_out, family, f"evaluate {when}", processes)
+    settings = evaluation_settings(recipe)
+    results = _evaluate_model(recipe, data.held_out, family, settings, f"evaluate {when}", processes)
     if processes.first:
         _write_evaluations(results, folder.path / "evaluation", when)
+
+
+def _evaluate_between(
+    recipe: Recipe, data: Datasets, folder: RunFolder, stage: str, policy: OpenedPolicy
+) -> None:
+    """Write evaluation/STAGE.json: what the policy answers once that stage is done."""
+    controls, processes = recipe.evaluation.between_stages, policy.processes
+    if not data.held_out or not controls:
+        return
+    settings = evaluation_settings(recipe, controls)
+    with _clock(folder, f"evaluate_{stage}"):
+        results = _evaluate_model(
+            recipe, data.held_out, policy.family, settings, f"evaluate {stage}", processes
+        )
+    if processes.first:
+        _write_evaluations(results, folder.path / "evaluation", stage)
 
 
 def _evaluate_model(
     recipe: Recipe,
     held_out: Mapping[str, Dataset],
     family: ModelFamily,
+    settings: EvaluationSettings,
     label: str,
     processes: Processes = ALONE,
 ) -> dict[str, Evaluation]:
-    prompts, settings = prompt_builder(recipe, family), evaluation_settings(recipe)
+    prompts = prompt_builder(recipe, family)
     results = {}
     with closing(open_engine(recipe.rollout, family, processes)) as worker:
         for name, questions in held_out.items():
@@ -298,7 +323,7 @@ def _write_evaluations(results: Mapping[str, Evaluation], folder: Path, name: st
 def _keep_samples(recipe: Recipe, stages: Sequence[Stage], data: Datasets, folder: RunFolder) -> None:
     """Keep a few groups of the last RL step with their audio, for the page."""
     name = stage_names(stages)[-1]
-    steps = [row["step"] for row in read_rows(folder.path / "metrics.jsonl") if row["stage"] == name]
+    steps = [row["step"] for row in open_run(folder.path).metrics if row["stage"] == name]
     if stages[-1].kind != "rl" or not steps or (folder.path / "samples" / "samples.json").exists():
         return
     audio = recipe.audio
@@ -337,12 +362,6 @@ def _with_known_truth(dataset: Dataset) -> Dataset:
         if q.text_answerable is not None
     }
     return replace(dataset, contributions={**dataset.contributions, **truth})
-
-
-def _headline(folder: RunFolder, when: str) -> dict[str, Any] | None:
-    """The evaluation of the first held-out set, which the summary reports."""
-    results = read_json(folder.path / "evaluation" / f"{when}.json") or {}
-    return next(iter(results.values()), None)
 
 
 @contextmanager

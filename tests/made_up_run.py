@@ -170,8 +170,7 @@ def made_up_run(path: Path, *, sft_steps: int = 40, rl_steps: int = 100, finishe
             folder.write_json(
                 "summary.json",
                 build_summary(
-                    base=base["test"].to_dict(),
-                    final=final["test"].to_dict(),
+                    evaluations={"base": base["test"].to_dict(), "final": final["test"].to_dict()},
                     labels=labels.to_dict(),
                     seconds={"label": 14.2, "base": 6.1, "sft": 31.0, "rl": 71.4, "final": 6.0},
                     peak_memory_gb=1.83,

@@ -259,7 +259,11 @@ class EvaluationSection(Section):
     )
     batch_questions: Count = Field(default=64, description="questions answered at a time")
     bootstrap: Count = Field(default=1000, description="resamples behind the confidence intervals")
-    every: int = Field(default=0, ge=0, description="steps between evaluations; 0: before and after only")
+    every: int = Field(default=0, ge=0, description="steps between evaluations amid a stage; 0: none")
+    between_stages: list[Literal["audio", "silence", "mismatch"]] = Field(
+        default=["audio"],
+        description="what the model hears in the evaluation after each stage but the last; []: none",
+    )
 
 
 class ReportSection(Section):

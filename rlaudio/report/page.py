@@ -13,6 +13,7 @@ from rlaudio.report.sections.metric_curves import curves
 from rlaudio.report.sections.notices import notices
 from rlaudio.report.sections.provenance import facts, phases, versions
 from rlaudio.report.sections.samples import samples
+from rlaudio.report.sections.stage_gains import stage_gains
 from rlaudio.runs.files import write_text
 from rlaudio.runs.run import open_run
 from rlaudio.utils.html import render
@@ -38,6 +39,7 @@ def write_report(run_folder: Path) -> Path:
         notices=notices(sets),
         labelled=labelled_sets(run),
         stages=curves(run),
+        stage_gains=stage_gains(run),
         samples=samples(run, most),
         phases=phases(run),
         versions=versions(run),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,11 +23,20 @@ class StoredRun:
     versions: Json
     metrics: list[Json]
     timings: list[Json]
-    base: Json  # held-out set -> Evaluation.to_dict()
-    final: Json
+    evaluations: Mapping[str, Json]  # base, the stages but the last, final -> set -> Evaluation.to_dict()
     labels: Json  # data set -> LabelSummary.to_dict()
     samples: Json | None
     summary: Json | None
+
+    @property
+    def base(self) -> Json:
+        """The evaluation before the run, by held-out set."""
+        return self.evaluations.get("base", {})
+
+    @property
+    def final(self) -> Json:
+        """The evaluation after the run, by held-out set."""
+        return self.evaluations.get("final", {})
 
     @property
     def held_out(self) -> list[str]:
@@ -103,16 +112,23 @@ def open_run(path: str | Path) -> StoredRun:
     versions = read_json(path / "versions.json") or {}
     refuse_other_format(path, versions)
     recipe_yaml = recipe.read_text(encoding="utf-8")
+    metrics = read_rows(path / "metrics.jsonl")
     return StoredRun(
         path=path,
         recipe_yaml=recipe_yaml,
         recipe=yaml.safe_load(recipe_yaml) or {},
         versions=versions,
-        metrics=read_rows(path / "metrics.jsonl"),
+        metrics=metrics,
         timings=read_rows(path / "timings.jsonl"),
-        base=read_json(path / "evaluation" / "base.json") or {},
-        final=read_json(path / "evaluation" / "final.json") or {},
+        evaluations=_evaluations(path / "evaluation", metrics),
         labels=read_json(path / "labels.json") or {},
         samples=read_json(path / "samples" / "samples.json"),
         summary=read_json(path / "summary.json"),
     )
+
+
+def _evaluations(folder: Path, metrics: Sequence[Json]) -> dict[str, Json]:
+    """The tables that are there, in the order of the run."""
+    stages = dict.fromkeys(row["stage"] for row in metrics)
+    tables = {when: read_json(folder / f"{when}.json") for when in ("base", *stages, "final")}
+    return {when: table for when, table in tables.items() if table}

@@ -11,23 +11,25 @@ CONTROLS = ("audio", "silence", "mismatch")
 
 def build_summary(
     *,
-    base: Mapping[str, Any] | None,
-    final: Mapping[str, Any] | None,
+    evaluations: Mapping[str, Mapping[str, Any] | None],
     labels: Mapping[str, Any] | None,
     seconds: Mapping[str, float],
     peak_memory_gb: float,
     rollouts: int,
     optimizer_tokens: int,
 ) -> dict[str, Any]:
-    """Accuracies as `accuracy.{base,final}.{strong,weak,all}.{audio,silence,mismatch}`, labels and costs.
+    """Accuracies as `accuracy.WHEN.{strong,weak,all}.{audio,silence,mismatch}`, labels and costs.
 
-    `base` and `final` are `Evaluation.to_dict()` of one held-out set, `labels` is `LabelSummary.to_dict()`
-    of the training set, `seconds` is by phase. Every key is always there, with None for what was not
-    measured.
+    `evaluations` are `Evaluation.to_dict()` of one held-out set before the run (base), after each stage but
+    the last, by its name, and after the run (final); `labels` is `LabelSummary.to_dict()` of the training
+    set, `seconds` is by phase. Base and final are always there, with None for what was not measured.
     """
     quality = (labels or {}).get("tables", {}).get("all", {}).get("all", {}).get("quality") or {}
     return {
-        "accuracy": {"base": _accuracy(base), "final": _accuracy(final)},
+        "accuracy": {
+            when: _accuracy(evaluation)
+            for when, evaluation in {"base": None, **evaluations, "final": evaluations.get("final")}.items()
+        },
         "labels": {name: quality.get(name) for name in ("precision", "recall", "f1")},
         "seconds": dict(seconds),
         "peak_memory_gb": peak_memory_gb,

@@ -27,7 +27,7 @@ from rlaudio.contribution.voters import Voter, folder_digest
 from rlaudio.curricula.stage import Stage
 from rlaudio.evaluation.accuracy import EvaluationSettings
 from rlaudio.models.family import ModelFamily, resolve_model_path
-from rlaudio.prompts.builder import PromptBuilder, PromptMaker
+from rlaudio.prompts.builder import Control, PromptBuilder, PromptMaker
 from rlaudio.rollout.one_step_off import OneStepOff
 from rlaudio.rollout.reopened import Reopened, open_engine
 from rlaudio.rollout.targets import Targets
@@ -81,10 +81,10 @@ def prompt_builder(recipe: Recipe, family: PromptMaker) -> PromptBuilder:
     )
 
 
-def evaluation_settings(recipe: Recipe) -> EvaluationSettings:
-    """How the recipe evaluates a model."""
+def evaluation_settings(recipe: Recipe, controls: Sequence[Control] | None = None) -> EvaluationSettings:
+    """How the recipe evaluates a model; `controls` are other ones than the recipe's."""
     return EvaluationSettings(
-        controls=recipe.evaluation.controls,
+        controls=recipe.evaluation.controls if controls is None else controls,
         scorers={name: scorer.function for name, scorer in recipe.evaluation_scorers().items()},
         batch_questions=recipe.evaluation.batch_questions,
         max_new_tokens=recipe.sampling.max_new_tokens,

@@ -72,8 +72,11 @@ def train_stages(
     processes: Processes,
     *,
     only_sft: bool = False,
+    between: Callable[[str, OpenedPolicy], None] = lambda name, policy: None,
 ) -> None:
     """Train all stages from the latest checkpoint on and write the final model; or those before RL alone.
+
+    `between` is called with the name of every stage but the last and the policy that came out of it.
 
     Raises StopRequested after Ctrl-C and BrokenTraining at a number that is not finite; both can be resumed.
     """
@@ -115,6 +118,8 @@ def train_stages(
             with closing(stage.learner.strategy), closing(stage.worker):
                 cursor = train(stage, folder, callbacks, start=cursor, seed=setup.seed)
             del stage, callbacks  # and what they held on the device, before the next one opens
+            if number + 1 < len(stages):  # before the stage counts as done: a run that is killed does it again
+                between(names[number], policy)
             cursor = Cursor(number + 1, weights_version=cursor.weights_version)
             save(cursor, None)
     processes.from_first(tidy_up)
