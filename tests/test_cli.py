@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 
 from rlaudio.cli import main
 from rlaudio.data.audiomcq import write_audiomcq
+from rlaudio.types import Choice
 from tests.word_family import questions_on_disk
 
 
@@ -137,7 +138,7 @@ def test_voters_that_make_no_vote_are_refused_in_the_words_of_the_command_line(t
 def recipe_with_a_bad_row(folder: Path) -> Path:
     """Two questions, of which one has a choice too few."""
     fine, odd = questions_on_disk(folder, 2)
-    write_audiomcq([fine, replace(odd, choices=("a dog",), answer="a dog")], folder / "data.jsonl")
+    write_audiomcq([fine, replace(odd, target=Choice(("a dog",), 0, "a dog"))], folder / "data.jsonl")
     recipe = {
         "extends": "base/tiny",
         "data": {"train": {"use": "audiomcq", "path": "data.jsonl"}, "evaluate": {"test": None}},

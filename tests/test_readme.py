@@ -11,6 +11,7 @@ from tests.factories import make_completion, make_question
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+SCORERS = (ROOT / "docs" / "scorers.md").read_text(encoding="utf-8")
 
 
 def test_it_is_short_enough_to_be_read():
@@ -25,7 +26,7 @@ def test_the_reward_it_shows_works(tmp_path):
 
 
 def test_the_scorer_it_shows_works(tmp_path):
-    (code,) = re.findall(r"```python\n(# letter.py\n.*?)```", README, re.DOTALL)
+    (code,) = re.findall(r"```python\n(# letter.py\n.*?)```", SCORERS, re.DOTALL)
     (tmp_path / "letter.py").write_text(code, encoding="utf-8")
     letter = bind("scorer", "./letter.py", relative_to=tmp_path)
     question = make_question(choices=("a dog", "a cat"), answer="a cat")
@@ -42,7 +43,7 @@ def test_the_scorer_it_shows_works(tmp_path):
 def test_the_answer_that_it_says_is_rewarded_and_wrong_is():
     question = make_question(choices=("right", "wrong"))
     text = "<answer>right</answer> No, <answer>wrong</answer>"
-    assert f"`{text}`" in README
+    assert f"`{text}`" in SCORERS
     assert load("scorer", "exact")(question, text).right
     assert not load("scorer", "robust")(question, text).right
 

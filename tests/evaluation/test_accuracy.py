@@ -98,8 +98,8 @@ def lax_and_strict(questions):
     """Answers of which `robust` finds all right, and `exact` those to weak questions."""
 
     def answer(prompt, sample):
-        answer = prompt.question.answer
-        return answer if prompt.question.contribution == "weak" else f"The answer is {answer}."
+        answer, label = prompt.question.answer, questions.contributions[prompt.question.id].label
+        return answer if label == "weak" else f"The answer is {answer}."
 
     scorers = {"robust": robust, "exact": exact}
     return evaluate(questions, word_prompts(), Scripted(answer), controls=["audio"], scorers=scorers)

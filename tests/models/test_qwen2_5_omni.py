@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from rlaudio.models.family import resolve_model_path
 from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
-from rlaudio.models.qwen2_5_omni.prompts import audio_tokens
+from rlaudio.models.qwen2_5_omni.prompts import audio_tokens, clips_of
 from rlaudio.models.shared.checkpoint_files import in_own_memory
 from rlaudio.training.packing import Branch, PackedRow, pack
 from rlaudio.training.policy import token_logprobs
@@ -50,19 +50,20 @@ def test_the_number_of_audio_tokens_is_the_number_of_audio_embeddings(shared_fam
 
 def test_audio_embeddings_of_a_batch_are_those_of_each_clip_alone(shared_family):
     prompts = [make_prompt(shared_family, seed, seconds=0.5 + seed) for seed in range(3)]
+    clips = [clip for prompt in prompts for clip in clips_of(prompt)]
     with torch.no_grad():
-        together = shared_family._encode_audio(prompts)
-        alone = torch.cat([shared_family._encode_audio([p]) for p in prompts])
+        together = shared_family._encode_audio(clips)
+        alone = torch.cat([shared_family._encode_audio([clip]) for clip in clips])
     torch.testing.assert_close(together, alone, atol=1e-5, rtol=0)
 
 
 def test_a_frozen_audio_tower_encodes_each_clip_once(monkeypatch):
     family = Qwen2_5Omni(path=TINY, device="cpu", freeze=("audio_tower", "projector"))
-    prompts = [make_prompt(family, seed) for seed in (0, 1, 0)]
+    clips = [clip for seed in (0, 1, 0) for clip in clips_of(make_prompt(family, seed))]
     runs = []
     run_tower = family._run_tower
     monkeypatch.setattr(family, "_run_tower", lambda asked: runs.append(len(asked)) or run_tower(asked))
-    first, again = family._encode_audio(prompts), family._encode_audio(prompts)
+    first, again = family._encode_audio(clips), family._encode_audio(clips)
     assert runs == [1, 1]
     assert torch.equal(first, again)
 
@@ -179,7 +180,7 @@ def test_a_prompt_of_any_number_of_clips_is_the_chat_template(shared_family, sec
     prompt = shared_family.encode_prompt(question, "You listen.", question.question, clips)
     contents = [*({"type": "audio"} for _ in clips), {"type": "text", "text": question.question}]
     pieces = chat(shared_family, question, contents).split("<|AUDIO|>")
-    counts = [audio_tokens(shared_family.log_mel(clip).shape[1]) for clip in clips]
+    counts = [audio_tokens(shared_family._prompts.log_mel(clip).shape[1]) for clip in clips]
     expected = pieces[0] + "".join(
         "<|AUDIO|>" * n + piece for n, piece in zip(counts, pieces[1:], strict=True)
     )

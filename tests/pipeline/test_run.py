@@ -15,9 +15,12 @@ import torch
 from safetensors.torch import load_file
 
 from rlaudio import pipeline
+from rlaudio.algorithms.groups import group_advantages
 from rlaudio.config import plugins
 from rlaudio.config.recipe import load_recipe
 from rlaudio.data.audiomcq import write_audiomcq
+from rlaudio.report.sections.stage_gains import stage_gains
+from rlaudio.runs.run import open_run
 from rlaudio.training.build import check_stages_can_train, rl_algorithm
 from rlaudio.training.loop import StopRequested
 from rlaudio.training.sampling import check_versions
@@ -117,13 +120,43 @@ def test_sft_and_rl_never_share_a_question(unbroken):
     asked = {"sft": set(), "rl": set()}
     for file in (unbroken / "rollouts").iterdir():
         stage = file.name.split("-")[0]
-        asked[stage] |= {json.loads(line)["question_id"] for line in file.read_text().splitlines()}
+        asked[stage] |= {json.loads(line)["question"]["id"] for line in file.read_text().splitlines()}
     assert asked["sft"] and asked["rl"] and not asked["sft"] & asked["rl"]
 
 
 def test_completions_carry_the_version_of_the_weights_that_sampled_them(unbroken):
-    rows = [json.loads(line) for line in (unbroken / "rollouts" / "rl-4.jsonl").read_text().splitlines()]
-    assert {row["weights_version"] for row in rows} == {3 + 3}  # three steps of SFT, three of RL before
+    groups = [learned.scored.group for learned in open_run(unbroken).rollouts("rl", 4)]
+    versions = {completion.weights_version for group in groups for completion in group.completions}
+    assert versions == {3 + 3}  # three steps of SFT, three of RL before
+
+
+def test_stored_rollouts_hold_what_was_learned_from_every_token(unbroken):
+    """Advantages are those of the stored rewards, and the reference is that of the KL term."""
+    run = open_run(unbroken)
+    assert run.steps("sft") == [1, 2, 3] and run.steps("rl") == [1, 2, 3, 4]
+    measured = 0
+    for step in run.steps("rl"):
+        for learned in run.rollouts("rl", step):
+            expected = group_advantages(torch.from_numpy(learned.scored.total[None]))[0]
+            for number, completion in enumerate(learned.scored.group.completions):
+                assert completion.length == len(completion.token_texts) == len(completion.logprobs)
+                assert "".join(completion.token_texts) == completion.text
+                advantages = learned.advantages[number]
+                assert advantages == pytest.approx(np.full(completion.length, expected[number]), abs=1e-6)
+                reference = learned.signals[number].get("reference")
+                if reference is not None:
+                    measured += 1
+                    assert reference.shape == completion.logprobs.shape and (reference <= 0).all()
+    assert measured == 4 * 3 * 4  # a KL learns from groups without spread too
+
+
+def test_the_policy_is_evaluated_between_the_stages(unbroken):
+    run = open_run(unbroken)
+    assert list(run.evaluations) == ["base", "sft", "final"]
+    assert list(run.summary["accuracy"]) == ["base", "sft", "final"]
+    assert {row["control"] for row in run.answers("sft", "held_out")} == {"audio"}
+    assert [gain.when for gain in stage_gains(run)] == ["before the run", "after SFT", "after RL"]
+    assert "What each stage added" in (unbroken / "report.html").read_text(encoding="utf-8")
 
 
 def test_a_run_killed_from_the_command_line_resumes_to_the_same_numbers(unbroken, recipe_file, tmp_path):

@@ -76,7 +76,9 @@ def test_two_processes_log_the_metrics_of_one(alone, sharded):
 
 
 def token_ids(rollouts: Path) -> list[list[int]]:
-    return [json.loads(line)["token_ids"] for line in rollouts.read_text().splitlines()]
+    groups = [json.loads(line) for line in rollouts.read_text().splitlines()]
+    segments = (s for group in groups for c in group["completions"] for s in c["segments"])
+    return [segment["token_ids"] for segment in segments]
 
 
 def test_two_processes_sample_the_tokens_of_one(alone, sharded):

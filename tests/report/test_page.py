@@ -325,8 +325,7 @@ def test_the_summary_holds_the_accuracies_of_the_evaluation():
     rng = np.random.default_rng(1)
     evaluation = made_up_evaluation(made_up_questions(80, rng), 0.5, rng)
     summary = build_summary(
-        base=evaluation.to_dict(),
-        final=None,
+        evaluations={"base": evaluation.to_dict()},
         labels=None,
         seconds={"rl": 1.0},
         peak_memory_gb=0.5,

@@ -202,7 +202,10 @@ def test_a_learner_that_is_let_go_leaves_memory_at_once(family):
 def test_a_critic_has_a_head_and_learns_at_the_rate_of_the_algorithm(family):
     learner = Learner(family, PPO(kl=0.0, value_lr=0.25), SETTINGS)
     assert learner.policy.value_head is not None
-    assert [group["peak"] for group in learner.strategy.optimizer.param_groups] == [SETTINGS.lr, 0.25]
+    assert [group["peak"] for group in learner.strategy.optimizer.param_groups] == [
+        SETTINGS.optimizer.lr,
+        0.25,
+    ]
     assert Learner(family, GRPO(kl=0.0), SETTINGS).policy.value_head is None
 
 

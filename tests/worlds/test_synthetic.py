@@ -172,7 +172,7 @@ def test_a_split_on_disk_reads_back_with_its_truth(tmp_path):
     assert not questions.contributions
     before = questions[0].clips[0].stat().st_mtime_ns
     again = synthetic(split="small", count=16, folder=tmp_path)
-    assert again == questions
+    assert list(again) == list(questions)
     assert again[0].clips[0].stat().st_mtime_ns == before
 
 

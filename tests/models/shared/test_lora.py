@@ -13,6 +13,7 @@ from transformers import Qwen2_5OmniThinkerForConditionalGeneration as Thinker
 from rlaudio.algorithms.grpo import GRPO
 from rlaudio.algorithms.sft import SFT
 from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
+from rlaudio.models.qwen2_5_omni.prompts import clips_of
 from rlaudio.rollout.targets import Targets
 from rlaudio.rollout.transformers import Transformers
 from rlaudio.training.credit import assign_credit
@@ -186,13 +187,13 @@ def test_completions_are_sampled_from_what_training_computes():
 def test_a_clip_is_encoded_once_unless_the_adapter_reaches_the_tower(monkeypatch):
     for targets, runs in [(("q_proj",), [1, 1]), (("audio_tower.q_proj",), [3, 3])]:
         family = adapted(lora_targets=targets)
-        prompts = [make_prompt(family, seed) for seed in (0, 1, 0)]
+        clips = [clip for seed in (0, 1, 0) for clip in clips_of(make_prompt(family, seed))]
         seen = []
         run_tower = family._run_tower
         monkeypatch.setattr(
             family, "_run_tower", lambda asked, f=run_tower, s=seen: s.append(len(asked)) or f(asked)
         )
-        family._encode_audio(prompts), family._encode_audio(prompts)
+        family._encode_audio(clips), family._encode_audio(clips)
         assert seen == runs
 
 
