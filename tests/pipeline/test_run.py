@@ -10,6 +10,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -384,8 +385,8 @@ def test_completions_sampled_ahead_lag_by_one_step_from_the_second_on(recipe_fil
         tmp_path / "out",
     )
     for step, version in ((1, 3), (2, 3), (3, 4), (4, 5)):  # after three steps of SFT; plain: 3, 4, 5, 6
-        rows = (tmp_path / "out" / "rollouts" / f"rl-{step}.jsonl").read_text().splitlines()
-        assert {json.loads(line)["weights_version"] for line in rows} == {version}
+        groups = [learned.scored.group for learned in open_run(tmp_path / "out").rollouts("rl", step)]
+        assert {c.weights_version for group in groups for c in group.completions} == {version}
     rows = map(json.loads, (tmp_path / "out" / "metrics.jsonl").read_text().splitlines())
     assert [r["rollout/lag"] for r in rows if "rollout/lag" in r] == [0.0, 1.0, 1.0, 1.0]
 
