@@ -98,7 +98,7 @@ def made_up_evaluation(questions: Dataset, skill: float, rng: np.random.Generato
                     contribution=questions.contributions[question.id].label,
                 )
             )
-    return Evaluation(tuple(rows), resamples=200, seed=0)
+    return Evaluation(tuple(rows), seed=0)
 
 
 def made_up_labels(questions: Dataset, rng: np.random.Generator) -> Labels:

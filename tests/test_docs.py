@@ -1,9 +1,7 @@
 """The documents say what is: links lead somewhere, what they show works, generated pages are up to date."""
 
-import importlib.util
 import re
 import shlex
-from importlib.machinery import SourceFileLoader
 from itertools import pairwise
 from pathlib import Path
 
@@ -17,6 +15,7 @@ from rlaudio.compare.grid import read_comparison
 from rlaudio.config.plugins import available, bind
 from rlaudio.config.recipe import load_recipe
 from rlaudio.config.schema import Recipe, field_table
+from tests.tool_scripts import load_tool
 
 ROOT = Path(__file__).parent.parent
 PAGES = {
@@ -24,13 +23,6 @@ PAGES = {
     for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 }
 KEYS = {key for key, *_ in field_table()}
-
-
-def load_tool(name):
-    loader = SourceFileLoader(name, str(ROOT / "tools" / name))
-    module = importlib.util.module_from_spec(importlib.util.spec_from_loader(name, loader))
-    loader.exec_module(module)
-    return module
 
 
 @pytest.mark.parametrize(("page", "text"), load_tool("write_docs").pages().items())

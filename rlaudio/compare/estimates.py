@@ -8,7 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from rlaudio.evaluation.statistics import (
-    crossed_bootstrap_interval,
+    Interval,
+    accuracy_interval,
+    difference_interval,
     holm,
     seed_noise,
     sign_flip_p_value,
@@ -22,7 +24,10 @@ CONTROLS = ("audio", "silence", "mismatch")
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean over seeds and questions, its 95 % interval over both, and each seed's own."""
+    """A mean over seeds and questions, its 95 % interval over both, and each seed's own.
+
+    With one seed the interval is over questions alone, and holds for that seed.
+    """
 
     value: float
     low: float
@@ -35,7 +40,9 @@ class Against:
     """An arm against the baseline, on the same questions and seeds: accuracy with audio, in fractions."""
 
     difference: Estimate
-    p_value: float  # exact sign flips over questions: McNemar's test where there is one seed
+    # Exact sign flips over questions, McNemar's test where there is one seed; None where each question is
+    # right as often for both.
+    p_value: float | None
     holm: float  # the same for all arms of the comparison together
     inside_noise: bool | None  # of seeds; None: not known
 
@@ -54,9 +61,7 @@ class HeldOutComparison:
     unpaired: tuple[str, ...]  # arms that were asked other questions than the baseline
 
 
-def compare_on(
-    name: str, runs: Mapping[str, Mapping[int, StoredRun]], baseline: str, resamples: int
-) -> HeldOutComparison:
+def compare_on(name: str, runs: Mapping[str, Mapping[int, StoredRun]], baseline: str) -> HeldOutComparison:
     """Accuracies of all arms on one held-out set, and each against the baseline.
 
     Raises ValueError where the seeds of an arm were asked different questions.
@@ -67,8 +72,7 @@ def compare_on(
     accuracy = {
         arm: {
             group: {
-                control: _estimate(right[:, found.where(group)], resamples)
-                for control, right in found.right.items()
+                control: _accuracy(right[:, found.where(group)]) for control, right in found.right.items()
             }
             for group in groups
             if found.where(group).any()
@@ -82,9 +86,9 @@ def compare_on(
     tests: dict[str, dict[str, Against]] = {arm: {} for arm in paired if arm != baseline}
     if baseline in paired:
         for group in groups:
-            of_group = {arm: _test(paired[arm], first, group, noise[group], resamples) for arm in tests}
+            of_group = {arm: _test(paired[arm], first, group, noise[group]) for arm in tests}
             known = {arm: test for arm, test in of_group.items() if test is not None}
-            adjusted = holm([test.p_value for test in known.values()])
+            adjusted = holm([1.0 if test.p_value is None else test.p_value for test in known.values()])
             for (arm, test), p_value in zip(known.items(), adjusted, strict=True):
                 tests[arm][group] = replace(test, holm=p_value)
     return HeldOutComparison(
@@ -162,10 +166,13 @@ def _answers(name: str, runs: Mapping[int, StoredRun]) -> _Answers | None:
     )
 
 
-def _estimate(values: np.ndarray, resamples: int) -> Estimate:
-    """Of values [S, Q]."""
-    low, high = crossed_bootstrap_interval(values, resamples=resamples, rng=np.random.default_rng(0))
-    return Estimate(float(values.mean()), low, high, tuple(values.mean(axis=1).tolist()))
+def _accuracy(right: np.ndarray) -> Estimate:
+    """Of bool [S, Q]."""
+    return _estimate(right, accuracy_interval(right))
+
+
+def _estimate(values: np.ndarray, interval: Interval) -> Estimate:
+    return Estimate(float(values.mean()), *interval, tuple(values.mean(axis=1).tolist()))
 
 
 def _noise(answers: Mapping[str, _Answers], group: str) -> float | None:
@@ -178,19 +185,22 @@ def _noise(answers: Mapping[str, _Answers], group: str) -> float | None:
     )
 
 
-def _test(
-    arm: _Answers, baseline: _Answers, group: str, noise: float | None, resamples: int
-) -> Against | None:
+def _test(arm: _Answers, baseline: _Answers, group: str, noise: float | None) -> Against | None:
     """Paired over the seeds that both have finished and over the questions."""
     seeds = _common([baseline, arm])
     if not seeds:
         return None
     here = arm.where(group)
-    pairs = [a.of_seeds(seeds, "audio")[:, here].astype(int) for a in (arm, baseline)]
-    differences = pairs[0] - pairs[1]  # [S, Q]
-    difference = _estimate(differences, resamples)
+    after, before = (a.of_seeds(seeds, "audio")[:, here] for a in (arm, baseline))  # bool [S, Q]
+    differences = after.astype(int) - before
+    difference = _estimate(differences, difference_interval(after, before))
     p_value = sign_flip_p_value(differences.sum(axis=0))
-    return Against(difference, p_value, p_value, None if noise is None else abs(difference.value) <= noise)
+    return Against(
+        difference,
+        p_value if differences.sum(axis=0).any() else None,
+        holm=p_value,
+        inside_noise=None if noise is None else abs(difference.value) <= noise,
+    )
 
 
 def _common(answers: Iterable[_Answers]) -> list[int]:

@@ -37,9 +37,7 @@ class Results:
         return asdict(self)
 
 
-def read_results(
-    comparison: Comparison, folder: Path, failures: Sequence[Failure] = (), *, resamples: int = 2000
-) -> Results:
+def read_results(comparison: Comparison, folder: Path, failures: Sequence[Failure] = ()) -> Results:
     """The results of all finished runs in the folder of a comparison.
 
     Raises ValueError where no run is finished or a file is damaged.
@@ -59,7 +57,7 @@ def read_results(
     arms = [arm for arm in comparison.arms if arm.name in runs]
     read = tuple(arm_result(arm, runs[arm.name]) for arm in arms)
     first = next(iter(runs[arms[0].name].values()))
-    held_out = tuple(compare_on(name, runs, comparison.baseline, resamples) for name in first.final)
+    held_out = tuple(compare_on(name, runs, comparison.baseline) for name in first.final)
     return Results(
         name=comparison.name,
         base=comparison.base,

@@ -60,7 +60,6 @@ _ONLY_EVALUATION = (
     *_ONLY_TRAINING,
     "evaluation.controls",
     "evaluation.batch_questions",
-    "evaluation.bootstrap",
 )
 NOT_READ_BY: Mapping[StopAfter, tuple[str, ...]] = {
     "labels": _ONLY_EVALUATION,

@@ -62,10 +62,13 @@ def _of_budgets(arms: Sequence[ArmResult], baseline: str) -> list[str]:
 def _of_seeds(arms: Sequence[ArmResult]) -> list[str]:
     fewest = min(len(arm.seeds) for arm in arms)
     if fewest == 1:
-        return ["One seed: nothing is known about its noise, and intervals hold for this very seed alone."]
+        return [
+            "One seed: nothing is known about its noise; intervals are over questions and hold for this very "
+            "seed alone."
+        ]
     if fewest < 5:
         return [
-            f"With {fewest} seeds the bootstrap sees only {100 * (1 - 1 / fewest):.0f} % of their variance."
+            f"With {fewest} seeds intervals are wide: how far seeds lie apart is known from {fewest} values."
         ]
     return []
 

@@ -129,13 +129,14 @@ _PLUGINS: dict[Keys, str] = {
 _PLUGIN_MAPS: dict[Keys, str] = {("data", "evaluate"): "data", ("rewards",): "reward"}
 _DEFAULTS = {"algorithm": {"use": "grpo"}, "rollout": {"use": "transformers"}}
 _COMPARE = "compare_"  # prefix of the names of comparisons that ship
-_RENAMED = {  # what had another name once, and what is written today; {} stands for the value that was found
-    "data.lessons": "data.pretrain",
-    "evaluation.matcher": "evaluation.scorer: {{use: {}}}",
-    "answer_correctness.mode": "scorer: {{use: {}}}",  # options by plug-in
-    "answer_correctness.letters": "an option of its scorer, {{use: robust, letters: true}}",
-    "answer_correctness.numbers": "an option of its scorer, {{use: robust, numbers: true}}",
-    "cot_length.mode": "scorer: {{use: {}}}",
+_FORMER_KEYS = {  # what became of keys that once were; {} stands for the value that was found
+    "data.lessons": "is now data.pretrain",
+    "evaluation.bootstrap": "is gone, no interval is resampled; delete it",
+    "evaluation.matcher": "is now evaluation.scorer: {{use: {}}}",
+    "answer_correctness.mode": "is now scorer: {{use: {}}}",  # options by plug-in
+    "answer_correctness.letters": "is now an option of its scorer, {{use: robust, letters: true}}",
+    "answer_correctness.numbers": "is now an option of its scorer, {{use: robust, numbers: true}}",
+    "cot_length.mode": "is now scorer: {{use: {}}}",
 }
 
 
@@ -281,7 +282,7 @@ def _problems(error: ValidationError, layer: Layer, root: type[Section]) -> Iter
         messages.setdefault(keys, []).append(_message(problem, keys, root))
     for keys, texts in messages.items():
         dotted = ".".join(map(str, keys))
-        text = _renamed(keys, layer) or ": ".join(filter(None, [dotted, " or ".join(dict.fromkeys(texts))]))
+        text = _former(keys, layer) or ": ".join(filter(None, [dotted, " or ".join(dict.fromkeys(texts))]))
         yield f"{layer.origin(keys).where}: {text}"
     file = Path(layer.origin(()).where)
     if file.parent == shipped_folder("recipes") / "base" and any(
@@ -291,15 +292,15 @@ def _problems(error: ValidationError, layer: Layer, root: type[Section]) -> Iter
         yield f"{name} is a base, which a recipe completes that begins with 'extends: {name}'"
 
 
-def _renamed(keys: Keys, layer: Layer) -> str | None:
-    """What is written today instead of a key or a reward's option that had another name."""
+def _former(keys: Keys, layer: Layer) -> str | None:
+    """What became of a key, or of a reward's option, that there is no longer."""
     if not keys or keys not in layer.origins:
         return None
     holder = layer.at(*keys[:-1]).values
     use = holder.get("use", keys[-2]) if keys[0] == "rewards" and len(keys) == 3 else None
     dotted = ".".join(map(str, keys))
-    today = _RENAMED.get(f"{use}.{keys[-1]}" if use else dotted)
-    return today and f"{dotted} is now {today.format(holder[str(keys[-1])])}"
+    fate = _FORMER_KEYS.get(f"{use}.{keys[-1]}" if use else dotted)
+    return fate and f"{dotted} {fate.format(holder[str(keys[-1])])}"
 
 
 def _message(problem: Any, keys: Keys, root: type[Section]) -> str:

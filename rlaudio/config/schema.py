@@ -258,7 +258,6 @@ class EvaluationSection(Section):
         default=["audio", "silence", "mismatch"], min_length=1, description="what the model hears"
     )
     batch_questions: Count = Field(default=64, description="questions answered at a time")
-    bootstrap: Count = Field(default=1000, description="resamples behind the confidence intervals")
     every: int = Field(default=0, ge=0, description="steps between evaluations amid a stage; 0: none")
     between_stages: list[Literal["audio", "silence", "mismatch"]] = Field(
         default=["audio"],

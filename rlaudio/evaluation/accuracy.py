@@ -18,9 +18,9 @@ from rlaudio.audio.controls import mismatch
 from rlaudio.evaluation.baselines import baselines, chance, position_histogram
 from rlaudio.evaluation.statistics import (
     Interval,
-    bootstrap_interval,
+    accuracy_interval,
+    difference_interval,
     mcnemar_p_value,
-    paired_bootstrap_interval,
 )
 from rlaudio.prompts.builder import Control, PromptBuilder
 from rlaudio.rollout.worker import RolloutWorker
@@ -41,8 +41,7 @@ class EvaluationSettings:
     scorers: Mapping[str, Scorer]  # by name; the first is the evaluation's own, the others are shown beside
     batch_questions: int  # asked at a time
     max_new_tokens: int  # of an answer
-    resamples: int  # behind the confidence intervals
-    seed: int  # of the mismatched clips and of the bootstrap
+    seed: int  # of the mismatched clips
 
 
 @dataclass(frozen=True)
@@ -100,7 +99,7 @@ class Score:
     """How one group of questions fares under one control; fractions."""
 
     accuracy: float
-    low: float  # 95 % bootstrap interval of the accuracy
+    low: float  # 95 % interval of this model's accuracy, by Wilson
     high: float
     unparsed: float
     truncated: float
@@ -111,9 +110,9 @@ class Difference:
     """Accuracy minus another accuracy on the same questions."""
 
     difference: float
-    low: float  # 95 % paired bootstrap interval
+    low: float  # 95 % interval over the questions, by Bonett and Price
     high: float
-    p_value: float  # McNemar's exact test
+    p_value: float | None  # McNemar's exact test; None where both are right on the very same questions
 
 
 @dataclass(frozen=True)
@@ -147,8 +146,7 @@ class Evaluation:
     """Every answer given, from which all tables are computed."""
 
     rows: tuple[AnswerRow, ...]  # control by control, the questions in the same order each time
-    resamples: int
-    seed: int  # of the mismatched clips and of the bootstrap
+    seed: int  # of the mismatched clips
 
     @property
     def controls(self) -> tuple[Control, ...]:
@@ -227,7 +225,6 @@ class Evaluation:
             tables.setdefault(group.grouping, {})[group.name] = group.to_dict()
         return {
             "scorer": self.scorers[0],
-            "resamples": self.resamples,
             "seed": self.seed,
             "baselines": asdict(baselines(self.questions)),
             "predicted_positions": {c: self.predicted_positions(c) for c in self.controls},
@@ -243,7 +240,7 @@ class Evaluation:
             [
                 text_table(header, [_table_line(group) for group in groups]),
                 "",
-                f"Percent [95 % bootstrap interval]; scorer: {self.scorers[0]}; an unparsed answer is wrong.",
+                f"Percent [95 % interval]; scorer: {self.scorers[0]}; an unparsed answer is wrong.",
                 *_other_lines(groups),
                 _over_controls("Unparsed", {c: percent(s.unparsed) for c, s in groups[0].scores.items()}),
                 _over_controls("Truncated", {c: percent(s.truncated) for c, s in groups[0].scores.items()}),
@@ -267,7 +264,7 @@ class Evaluation:
         }
         own = rows.get("audio")
         gains: dict[Control, Difference] = {
-            control: _difference(own, of_control, self.resamples, self.seed)
+            control: _difference(own, of_control)
             for control, of_control in rows.items()
             if own is not None and control != "audio"
         }
@@ -285,8 +282,7 @@ class Evaluation:
     def _score(self, rows: Sequence[AnswerRow], scorer: str) -> Score:
         verdicts = [row.verdicts[scorer] for row in rows]
         right = np.array([verdict.right for verdict in verdicts], dtype=bool)  # [N]
-        rng = np.random.default_rng(self.seed)
-        interval = bootstrap_interval(right, resamples=self.resamples, rng=rng)
+        interval = accuracy_interval(right)
         return Score(
             accuracy=float(right.mean()),
             low=interval.low,
@@ -321,7 +317,7 @@ def evaluate(
     own = list(progress(answered, total=share * len(controls), label=label, unit="question"))
     by_control = [own[number * share : (number + 1) * share] for number in range(len(controls))]
     rows = tuple(row for of_control in by_control for row in processes.unshare(of_control))
-    return Evaluation(rows, settings.resamples, settings.seed)
+    return Evaluation(rows, settings.seed)
 
 
 def compare(
@@ -339,9 +335,7 @@ def compare(
     changes: dict[str, dict[str, Difference]] = {}
     for grouping, name, rows in _grouped(after.rows):
         paired = [earlier[row.question.id] for row in rows[control]]
-        changes.setdefault(grouping, {})[name] = _difference(
-            rows[control], paired, after.resamples, after.seed
-        )
+        changes.setdefault(grouping, {})[name] = _difference(rows[control], paired)
     return changes
 
 
@@ -391,13 +385,10 @@ def _grouped(rows: Sequence[AnswerRow]) -> Iterator[tuple[str, str, dict[Control
             yield grouping, name, groups[name]
 
 
-def _difference(
-    after: Sequence[AnswerRow], before: Sequence[AnswerRow], resamples: int, seed: int
-) -> Difference:
+def _difference(after: Sequence[AnswerRow], before: Sequence[AnswerRow]) -> Difference:
     right, other = _right(after), _right(before)
-    rng = np.random.default_rng(seed)
-    low, high = paired_bootstrap_interval(right, other, resamples=resamples, rng=rng)
-    return Difference(float(right.mean() - other.mean()), low, high, mcnemar_p_value(right, other))
+    p_value = None if (right == other).all() else mcnemar_p_value(right, other)
+    return Difference(float(right.mean() - other.mean()), *difference_interval(right, other), p_value)
 
 
 def _right(rows: Sequence[AnswerRow]) -> np.ndarray:

@@ -88,7 +88,6 @@ def evaluation_settings(recipe: Recipe, controls: Sequence[Control] | None = Non
         scorers={name: scorer.function for name, scorer in recipe.evaluation_scorers().items()},
         batch_questions=recipe.evaluation.batch_questions,
         max_new_tokens=recipe.sampling.max_new_tokens,
-        resamples=recipe.evaluation.bootstrap,
         seed=recipe.seed,
     )
 

@@ -214,8 +214,9 @@ def test_the_kl_of_a_policy_to_itself_is_zero(kind, first):
 
 @pytest.mark.parametrize("kind", ["k2", "k3"])
 @given(first=logprobs, second=logprobs)
-def test_k2_and_k3_are_never_negative(kind, first, second):
-    assert (kl_estimate(torch.from_numpy(first), torch.from_numpy(second), kind) >= 0).all()
+def test_k2_and_k3_are_never_negative_but_for_rounding(kind, first, second):
+    smallest = -torch.finfo(torch.float64).eps  # exp(gap) - gap - 1 is a difference of numbers near 1
+    assert (kl_estimate(torch.from_numpy(first), torch.from_numpy(second), kind) >= smallest).all()
 
 
 @pytest.mark.parametrize("kind", ["k1", "k3"])

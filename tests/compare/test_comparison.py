@@ -46,7 +46,7 @@ rewards: {{answer_correctness: {{weight: 2.0}}, format: {{weight: 0.5}}}}
 sampling: {{questions: 2, group_size: 3, temperature: 1.2, max_new_tokens: 5}}
 optimizer: {{lr: 1.0e-3, schedule: constant}}
 sft: {{questions: 4, lr: 1.0e-3}}
-evaluation: {{bootstrap: 20, every: 2, controls: [audio, silence]}}
+evaluation: {{every: 2, controls: [audio, silence]}}
 """
 FILE = """
 base: base.yaml
@@ -286,7 +286,7 @@ SHARED_BY = [  # an override, and the parts that two recipes share which differ 
     ("training.micro_batch_tokens=99", {"labels", "base"}),
     ("evaluation.every=1", {"labels", "base"}),
     ("seed=1", {"labels"}),
-    ("evaluation.bootstrap=9", {"labels"}),
+    ("evaluation.batch_questions=9", {"labels"}),
     ("rollout.batch_tokens=99", set()),  # voters answer through it as well
     ("scorer=exact", set()),  # voters' as well
     ("contribution.scorer=exact", set()),
@@ -605,6 +605,17 @@ def test_a_test_is_paired_over_questions_and_seeds(made_up):
     assert test.inside_noise is None and "a" not in held_out.tests
 
 
+def test_arms_that_are_always_right_have_intervals_with_a_width_and_nothing_to_test(made_up):
+    [held_out] = made_up(a=[RIGHT, RIGHT], b=[RIGHT, RIGHT]).held_out
+    accuracy, test = held_out.accuracy["b"]["all"]["audio"], held_out.tests["b"]["all"]
+    assert accuracy.value == accuracy.high == 1.0 and 0.55 < accuracy.low < 0.7  # Wilson, one seed: 0.68
+    assert test.difference.value == 0.0
+    assert (
+        0.25 < test.difference.high < 0.35 and test.difference.low == -test.difference.high
+    )  # one seed: 0.28
+    assert (test.p_value, test.holm) == (None, 1.0)
+
+
 def test_tests_of_several_arms_are_taken_together(made_up):
     [held_out] = made_up(a=[[0] * 8], b=[RIGHT], c=[HALF]).held_out
     p_values = [held_out.tests[arm]["all"].p_value for arm in "bc"]
@@ -772,15 +783,21 @@ def test_the_table_has_a_row_for_every_arm(made_up):
         "| arm | strong | strong, silence | weak | all | strong, against a | p (Holm) |"
     )
     assert len({line.count("|") for line in table}) == 1
-    assert table[3].startswith("| `b` | 100.0 [100.0, 100.0] | 0.0 [0.0, 0.0] | 100.0 [100.0, 100.0] |")
-    assert "+100.0 [+100.0, +100.0] | 0.12 | 7.0 | 40 | 450 | 4.0 s |" in table[3]
+    # Wilson: 4 of 4 is at least 4 / (4 + 1.96^2), 0 of 4 the mirror; Bonett and Price: 4 of 4 gained
+    assert table[3].startswith("| `b` | 100.0 [51.0, 100.0] | 0.0 [0.0, 49.0] | 100.0 [51.0, 100.0] |")
+    assert "+100.0 [+7.0, +100.0] | 0.12 | 7.0 | 40 | 450 | 4.0 s |" in table[3]
 
 
 def test_the_command_prints_table_warnings_and_page(place, copy):
     arguments = ["compare", str(place / "two.yaml"), "--out", str(copy), "--resume"]
     done = CliRunner().invoke(main, arguments)
     assert done.exit_code == 0, done.output
-    for part in ("| `grpo` |", "| `other` |", "With 2 seeds the bootstrap", str(copy / "comparison.html")):
+    for part in (
+        "| `grpo` |",
+        "| `other` |",
+        "With 2 seeds intervals are wide",
+        str(copy / "comparison.html"),
+    ):
         assert part in done.output
 
 

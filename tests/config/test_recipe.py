@@ -299,6 +299,10 @@ def test_an_unknown_option_is_told_with_its_own_line(write, parent):
         ("evaluation: {matcher: robust}", "evaluation.matcher is now evaluation.scorer: {use: robust}"),
         ("data: {lessons: {}}", "data.lessons is now data.pretrain"),
         (
+            "evaluation: {bootstrap: 9}",
+            "evaluation.bootstrap is gone, no interval is resampled; delete it",
+        ),
+        (
             "rewards: {answer_correctness: {mode: exact}}",
             "rewards.answer_correctness.mode is now scorer: {use: exact}",
         ),
@@ -409,7 +413,7 @@ def test_a_reward_given_by_its_file_alone_is_named_like_the_file(write):
         ("pretrain={hidden: 100}", "multiple of 32"),
         ("rewards.total={use: format}", "metric reward/total exists"),
         ("evaluation={every: 5}", "needs a held-out set"),
-        ("evaluation={bootstrap: 0}", "evaluation.bootstrap"),
+        ("evaluation={batch_questions: 0}", "evaluation.batch_questions"),
         ("mismatch={logprobs: paper, correct: token}", "corrects nothing; set one of them to its default"),
     ],
 )

@@ -24,7 +24,6 @@ def evaluate(questions, prompts, worker, **changes):
         scorers={"robust": robust},
         batch_questions=64,
         max_new_tokens=64,
-        resamples=1000,
         seed=0,
     )
     return accuracy.evaluate(questions, prompts, worker, replace(settings, **changes))
@@ -112,7 +111,8 @@ def test_the_first_scorer_decides_what_is_right_and_the_others_stand_beside(ques
     (line,) = (group for group in evaluation.groups() if group.name == "strong")
     assert line.scores["audio"].accuracy == 1.0
     strict = line.other_scores["exact"]["audio"]
-    assert (strict.accuracy, strict.low, strict.high, strict.unparsed) == (0.0, 0.0, 0.0, 1.0)
+    assert (strict.accuracy, strict.low, strict.unparsed) == (0.0, 0.0, 1.0)
+    assert strict.high == pytest.approx(1.96**2 / (4 + 1.96**2), abs=1e-4)  # Wilson: 0 of 4
     assert evaluation.to_dict()["scorer"] == "robust"
     shown = evaluation.to_dict()["tables"]["all"]["all"]["other_scores"]["exact"]["audio"]
     assert (shown["accuracy"], shown["unparsed"]) == (0.5, 0.5)
@@ -195,8 +195,16 @@ def test_the_gain_over_silence_is_paired_over_the_questions(questions):
     worker = listener(questions, knows={"q0", "q1", "q2", "q3"})
     gain = evaluate(questions, word_prompts(), worker).groups()[0].gains["silence"]
     assert gain.difference == 0.5
-    assert 0.0 < gain.low < 0.5 < gain.high < 1.0
+    # Bonett and Price: five gained and one lost of ten, 0.4 -+ 1.96 sqrt((0.6 - 0.4^2) / 10)
+    assert (gain.low, gain.high) == pytest.approx((-0.0111, 0.8111), abs=1e-4)
     assert gain.p_value == 2 / 2**4  # four items gained, none lost
+
+
+def test_a_gain_of_nothing_has_an_interval_with_a_width_and_nothing_to_test(questions):
+    worker = listener(questions, knows={question.id for question in questions})
+    gain = evaluate(questions, word_prompts(), worker).groups()[0].gains["silence"]
+    assert (gain.difference, gain.p_value) == (0.0, None)
+    assert (gain.low, gain.high) == pytest.approx((-0.2772, 0.2772), abs=1e-4)  # 1.96 sqrt(2) / (8 + 2)
 
 
 def test_comparing_two_evaluations_shows_what_training_changed(questions):
@@ -236,7 +244,7 @@ def test_the_same_seed_gives_the_same_evaluation(questions):
 def test_the_table_has_a_line_for_every_group(questions):
     table = evaluate(questions, word_prompts(), listener(questions)).table()
     assert "contribution: strong" in table
-    assert "100.0 [100.0, 100.0]" in table
+    assert "100.0 [67.6, 100.0]" in table  # Wilson: 8 of 8 is at least 8 / (8 + 1.96^2)
 
 
 @pytest.mark.parametrize(

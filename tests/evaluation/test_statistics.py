@@ -1,103 +1,103 @@
-"""Intervals and tests of accuracies, against hand numbers and a second way to compute them."""
+"""Intervals and tests of accuracies, against hand numbers, published ones and a second way to compute."""
 
 import itertools
+import math
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from rlaudio.evaluation.statistics import (
-    bootstrap_interval,
-    crossed_bootstrap_interval,
+    accuracy_interval,
+    difference_interval,
     holm,
     mcnemar_p_value,
-    paired_bootstrap_interval,
     seed_noise,
     sign_flip_p_value,
-    t_quantile,
 )
+from tests.tool_scripts import load_tool
 
-answers = st.lists(st.booleans(), min_size=1, max_size=60)
-
-
-def rng(seed: int = 0) -> np.random.Generator:
-    return np.random.default_rng(seed)
+Z = 1.959964  # 97.5 % of the normal distribution
 
 
-def resampled_means(values: np.ndarray, resamples: int, rng: np.random.Generator) -> np.ndarray:
-    """The textbook bootstrap: draw N indices with replacement, take the mean, again and again."""
-    draws = rng.integers(0, len(values), size=(resamples, len(values)))
-    return values[draws].mean(axis=1)
+coverage = load_tool("interval_coverage")
 
 
-def test_bootstrap_interval_agrees_with_drawing_indices():
-    values = np.array([1.0] * 70 + [0.0] * 30)
-    low, high = bootstrap_interval(values, resamples=20_000, rng=rng())
-    expected = np.quantile(resampled_means(values, 20_000, rng(1)), (0.025, 0.975))
-    assert (low, high) == pytest.approx(expected, abs=0.011)  # one item is 0.01
+def answers_of(right: int, questions: int) -> np.ndarray:
+    return np.arange(questions) < right
 
 
-def test_bootstrap_interval_of_many_distinct_values_agrees_with_drawing_indices():
-    values = rng(3).normal(size=50)
-    interval = bootstrap_interval(values, resamples=20_000, rng=rng())
-    expected = np.quantile(resampled_means(values, 20_000, rng(1)), (0.025, 0.975))
-    assert interval == pytest.approx(expected, abs=0.02)
+@st.composite
+def answers_of_seeds(draw, most_seeds: int = 4):
+    """Answers of two arms to the same questions, bool [S, Q] each."""
+    seeds, questions = draw(st.integers(1, most_seeds)), draw(st.integers(1, 30))
+    share = draw(st.sampled_from([0.0, 0.05, 0.5, 0.95, 1.0]))
+    rng = np.random.default_rng(draw(st.integers(0, 10_000)))
+    alike = rng.random(questions) < share  # of all seeds, but for some
+    first, second = (alike ^ (rng.random((seeds, questions)) < draw(st.sampled_from([0, 0.3]))) for _ in "ab")
+    return first, second
 
 
-def test_bootstrap_interval_has_the_width_of_the_normal_approximation():
-    # p = 0.5, N = 400: standard error 0.025, so 95 % is 0.5 +- 0.049
-    interval = bootstrap_interval([True, False] * 200, resamples=20_000, rng=rng())
-    assert interval == pytest.approx((0.451, 0.549), abs=0.003)
+# --- one model ----------------------------------------------------------------------------------------
 
 
-def test_bootstrap_interval_of_equal_values_has_no_width():
-    assert bootstrap_interval([True] * 9, rng=rng()) == (1.0, 1.0)
+@pytest.mark.parametrize(
+    ("right", "questions", "low", "high"),  # R. G. Newcombe, Stat. Med. 17 (1998) 857, table I, method 3
+    [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)],
+)
+def test_the_interval_of_an_accuracy_is_wilsons_as_published(right, questions, low, high):
+    assert accuracy_interval(answers_of(right, questions)) == pytest.approx((low, high), abs=5e-5)
 
 
-def test_bootstrap_interval_repeats_with_the_same_seed_only():
-    values = rng(5).random(40)
-    assert bootstrap_interval(values, rng=rng(7)) == bootstrap_interval(values, rng=rng(7))
-    assert bootstrap_interval(values, rng=rng(7)) != bootstrap_interval(values, rng=rng(8))
+def test_an_accuracy_of_one_or_zero_has_an_interval_with_a_width():
+    assert accuracy_interval([True] * 9) == pytest.approx((9 / (9 + Z**2), 1.0))
+    assert accuracy_interval([False] * 9) == pytest.approx((0.0, Z**2 / (9 + Z**2)))
 
 
-@given(answers, st.sampled_from([0.5, 0.9, 0.99]))
-def test_bootstrap_interval_holds_only_possible_accuracies_in_order(right, level):
-    low, high = bootstrap_interval(right, level=level, resamples=200, rng=rng())
-    assert 0.0 <= low <= high <= 1.0
+@given(st.integers(1, 200).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_an_accuracy_lies_as_many_standard_errors_from_an_end_as_the_level_says(counts):
+    right, questions = counts
+    for end in accuracy_interval(answers_of(right, questions)):
+        error = math.sqrt(end * (1 - end) / questions)  # of the end, which makes the interval Wilson's
+        apart = abs(right / questions - end)
+        assert apart == pytest.approx(Z * error, abs=1e-7) or (apart == 0 and end in (0.0, 1.0))
 
 
-@pytest.mark.parametrize("values", [[], [1.0, float("nan")], [[1.0, 0.0]]])
-def test_bootstrap_interval_refuses_values_without_a_mean(values):
-    with pytest.raises(ValueError, match="at least one value and all finite"):
-        bootstrap_interval(values, rng=rng())
+def test_the_interval_of_a_difference_is_bonett_and_prices_as_published():
+    # Bentur et al. 2009, 1 and 7 of 21 discordant: (2 - 8) / 23 -+ 1.96 sqrt((10/23 - (6/23)^2) / 23)
+    before, after = np.zeros(21, bool), np.zeros(21, bool)
+    after[:1], before[1:8] = True, True
+    assert difference_interval(after, before) == pytest.approx((-0.508359, -0.013380), abs=1e-5)
 
 
-def test_paired_interval_of_one_model_against_itself_is_zero():
-    right = rng(2).random(50) < 0.6
-    assert paired_bootstrap_interval(right, right, rng=rng()) == (0.0, 0.0)
+def test_a_difference_of_nothing_has_an_interval_with_a_width():
+    right = answers_of(5, 8)
+    half = Z * math.sqrt(2) / 10  # one question gained and one lost in 10: variance 2/10, of the mean 2/100
+    assert difference_interval(right, right) == pytest.approx((-half, half))
 
 
-def test_paired_interval_agrees_with_drawing_pairs():
-    before, after = rng(1).random(200) < 0.4, rng(2).random(200) < 0.7
-    interval = paired_bootstrap_interval(after, before, resamples=20_000, rng=rng())
-    differences = after.astype(float) - before
-    expected = np.quantile(resampled_means(differences, 20_000, rng(9)), (0.025, 0.975))
-    assert interval == pytest.approx(expected, abs=0.006)
-
-
-def test_paired_interval_is_narrower_than_two_independent_ones_for_answers_that_move_together():
-    before = rng(1).random(500) < 0.5
+def test_the_interval_of_a_difference_is_narrower_than_two_independent_ones_for_answers_that_move_together():
+    before = np.random.default_rng(1).random(500) < 0.5
     after = before.copy()
     after[:25] = True
-    low, high = paired_bootstrap_interval(after, before, rng=rng())
-    alone = bootstrap_interval(before, rng=rng())
+    low, high = difference_interval(after, before)
+    alone = accuracy_interval(before)
     assert high - low < 0.5 * (alone.high - alone.low)
 
 
-def test_paired_interval_refuses_different_items():
-    with pytest.raises(ValueError, match="same items"):
-        paired_bootstrap_interval([True, False], [True], rng=rng())
+def test_the_interval_of_a_difference_refuses_different_questions():
+    with pytest.raises(ValueError, match="same questions; found shapes"):
+        difference_interval([True, False], [True])
+
+
+@pytest.mark.parametrize("answers", [[], [1.0, 0.0], np.ones((2, 2, 2), bool), np.ones((0, 4), bool)])
+def test_intervals_refuse_what_are_no_answers(answers):
+    with pytest.raises(ValueError, match="expected at least one answer, all bool"):
+        accuracy_interval(answers)
+    with pytest.raises(ValueError, match="expected at least one answer, all bool"):
+        difference_interval(answers, answers)
 
 
 def outcomes(gained: int, lost: int, same: int) -> tuple[np.ndarray, np.ndarray]:
@@ -122,7 +122,7 @@ def test_mcnemar_matches_hand_numbers(gained, lost, p_value):
 
 def test_mcnemar_agrees_with_flipping_a_coin_for_every_differing_item():
     after, before = outcomes(gained=14, lost=5, same=40)
-    heads = rng().binomial(19, 0.5, size=400_000)
+    heads = np.random.default_rng(0).binomial(19, 0.5, size=400_000)
     expected = np.mean(np.abs(heads - 9.5) >= 4.5)
     assert mcnemar_p_value(after, before) == pytest.approx(expected, abs=0.002)
 
@@ -139,28 +139,93 @@ def test_mcnemar_refuses_scores_that_are_not_right_or_wrong():
 # --- several seeds ------------------------------------------------------------------------------------
 
 
-def test_one_seed_crossed_is_the_plain_bootstrap():
-    right = np.arange(400) % 4 == 0
-    crossed = crossed_bootstrap_interval(right[None], resamples=4000, rng=np.random.default_rng(0))
-    plain = bootstrap_interval(right, resamples=4000, rng=np.random.default_rng(1))
-    assert crossed == pytest.approx(plain, abs=0.006)
+@given(answers_of_seeds())
+def test_an_interval_holds_its_accuracy_or_difference_and_nothing_impossible_and_is_no_point(arms):
+    after, before = arms
+    for lowest, (low, high), value in (
+        (0.0, accuracy_interval(after), after.mean()),
+        (-1.0, difference_interval(after, before), after.mean() - before.mean()),
+    ):
+        assert lowest <= low <= value + 1e-12 and value - 1e-12 <= high <= 1.0
+        assert high - low > 0.01
 
 
-def test_seeds_that_differ_make_the_crossed_interval_wider():
+@given(answers_of_seeds())
+def test_wrong_answers_have_the_mirrored_interval_and_swapped_arms_the_negative_one(arms):
+    after, before = arms
+    low, high = accuracy_interval(after)
+    assert accuracy_interval(~after) == pytest.approx((1 - high, 1 - low))
+    low, high = difference_interval(after, before)
+    assert difference_interval(before, after) == pytest.approx((-high, -low))
+
+
+@given(answers_of_seeds(most_seeds=1))
+def test_one_seed_has_the_interval_of_one_model(arms):
+    after, before = arms
+    assert accuracy_interval(after) == accuracy_interval(after[0])
+    assert difference_interval(after, before) == difference_interval(after[0], before[0])
+
+
+def test_the_interval_of_two_seeds_by_hand():
+    # One is right on 51 of 100 questions and the other on the first 49 of them; 104 with the added ones.
+    # Mean 0.5, mean squares: seeds 208 / 104^2 = 0.01923, questions 51 / 103 = 0.49515,
+    # rest (52 - 0.01923 - 51) / 103 = 0.00952. Variance (0.01923 + 0.49515 - 0.00952) / 208 = 0.0024272,
+    # degrees 0.50485^2 / (0.01923^2 / 1 + 0.49515^2 / 103 + 0.00952^2 / 103) = 92.65.
+    right = np.stack([answers_of(51, 100), answers_of(49, 100)])
+    half = 1.98592 * math.sqrt(0.0024272)
+    assert accuracy_interval(right) == pytest.approx((0.5 - half, 0.5 + half), abs=2e-5)
+
+
+def test_seeds_that_are_equally_right_leave_the_interval_of_the_questions():
+    right = np.stack([answers_of(50, 100), np.roll(answers_of(50, 100), 1)])
+    of_questions = np.concatenate([right.mean(axis=0), [1, 1, 0, 0]])
+    expected = stats.t.interval(0.95, 103, of_questions.mean(), stats.sem(of_questions))
+    assert accuracy_interval(right) == pytest.approx(expected, abs=1e-5)
+
+
+def test_seeds_that_answer_alike_know_no_more_than_their_questions():
+    alike = np.tile(answers_of(100, 100), (3, 1))
+    low, high = accuracy_interval(alike)
+    assert (low, high) == pytest.approx(accuracy_interval(alike[0]), abs=0.01) and high == 1.0
+    assert difference_interval(alike, alike) == pytest.approx(
+        difference_interval(alike[0], alike[0]), abs=1e-3
+    )
+
+
+def test_seeds_that_differ_make_the_interval_wider():
     rng = np.random.default_rng(0)
     alike = np.tile(rng.random(300) < 0.5, (4, 1))
     apart = np.stack([rng.random(300) < p for p in (0.2, 0.4, 0.6, 0.8)])
-    widths = [
-        high - low
-        for low, high in (crossed_bootstrap_interval(v, rng=np.random.default_rng(1)) for v in (alike, apart))
-    ]
-    # of the seeds alone: std (0.2, .4, .6, .8) / sqrt(4) = 0.11, so 0.44 from end to end
-    assert widths[0] < 0.14 and 0.35 < widths[1] < 0.55
+    widths = [high - low for low, high in map(accuracy_interval, (alike, apart))]
+    # of the seeds alone: std (0.2, .4, .6, .8) / sqrt(4) = 0.13, times 3.18 for three degrees, twice
+    assert widths[0] < 0.14 and 0.75 < widths[1] < 0.9
 
 
-def test_a_crossed_bootstrap_wants_seeds_by_questions():
-    with pytest.raises(ValueError, match=r"\[seeds, questions\]; found shape \(3,\)"):
-        crossed_bootstrap_interval([1.0, 0.0, 1.0], rng=np.random.default_rng(0))
+# Where seeds differ much (6 points and 9) and questions are many, so that the seeds decide.
+THREE_SEEDS = {
+    "accuracy": coverage.World(seeds=3, questions=200, accuracy=0.8, seed_effect=0.4, paired=False),
+    "difference": coverage.World(seeds=3, questions=200, accuracy=0.5, seed_effect=0.4, paired=True),
+}
+DATASETS = 2000
+ERROR = 2 * math.sqrt(0.93 * 0.07 / DATASETS)  # two standard errors of a measured 0.93: 0.011
+
+
+@pytest.mark.parametrize("kind", THREE_SEEDS)
+def test_the_intervals_of_three_seeds_cover_93_to_97_percent_and_the_bootstrap_did_not(kind):
+    rng = np.random.default_rng(0)
+    row = coverage.measure(THREE_SEEDS[kind], DATASETS, resamples=200, rng=rng)
+    assert 0.93 - ERROR <= row.new_coverage <= 0.97 + ERROR
+    assert row.old_coverage < 0.93 - ERROR
+
+
+def test_the_truth_of_the_measurement_of_coverage_is_the_mean_of_its_answers():
+    world = coverage.World(seeds=200, questions=20_000, accuracy=0.8, seed_effect=0.4, paired=True)
+    (after, before), differences = coverage.draw(world, np.random.default_rng(0))
+    assert (after.mean(), before.mean()) == pytest.approx((0.82, 0.78), abs=0.015)
+    assert after.mean(axis=1) - before.mean(axis=1) == pytest.approx(differences, abs=0.02)
+
+
+# --- tests of several seeds -----------------------------------------------------------------------------
 
 
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=40))
@@ -178,6 +243,14 @@ def test_sign_flips_are_counted_one_by_one(differences):
     assert sign_flip_p_value(np.array(differences)) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("differences", [[3, -1, 2, 0, 1], [1, 1, -1, 1, 1, 1, 2, -3], [0, 0]])
+def test_sign_flips_are_scipys_permutation_test(differences):
+    exact = stats.permutation_test(
+        (np.array(differences),), np.sum, permutation_type="samples", n_resamples=np.inf
+    )
+    assert sign_flip_p_value(np.array(differences)) == pytest.approx(exact.pvalue)
+
+
 def test_answers_counted_for_several_seeds_do_not_count_as_several_questions():
     differences = np.array([1] * 8 + [-1] * 2)
     assert sign_flip_p_value(3 * differences) == pytest.approx(sign_flip_p_value(differences))
@@ -187,13 +260,6 @@ def test_holm_multiplies_the_smallest_by_their_number_and_never_falls():
     assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
     assert holm([0.5, 0.9]) == [1.0, 1.0]
     assert holm([]) == []
-
-
-@pytest.mark.parametrize(
-    ("degrees", "expected"), [(1, 12.706), (2, 4.303), (10, 2.228), (30, 2.042), (10_000, 1.960)]
-)
-def test_t_quantiles_are_those_of_the_textbook(degrees, expected):
-    assert t_quantile(0.975, degrees) == pytest.approx(expected, abs=6e-4)
 
 
 def test_what_a_seed_does_to_all_arms_alike_is_no_noise():

@@ -32,7 +32,7 @@ rewards: {{answer_correctness: {{weight: 2.0}}, format: {{weight: 0.5}}}}
 sampling: {{questions: 2, group_size: 3, temperature: 1.2, top_k: 8, max_new_tokens: 4}}
 optimizer: {{lr: 1.0e-3}}
 sft: {{questions: 2}}
-evaluation: {{bootstrap: 10, controls: [audio]}}
+evaluation: {{controls: [audio]}}
 report: {{completions: 2}}
 """
 CLOCK = {"timings.jsonl", "report.html", "summary.json", "run.lock"}  # files that say when or how long

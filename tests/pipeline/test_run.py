@@ -43,7 +43,6 @@ sampling: {{questions: 3, group_size: 4, temperature: 1.2, top_k: 8, max_new_tok
 optimizer: {{lr: 1.0e-3}}
 sft: {{questions: 4}}
 training: {{save_every: 2}}
-evaluation: {{bootstrap: 50}}
 """
 
 

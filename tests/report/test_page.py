@@ -299,6 +299,9 @@ def test_a_run_that_changed_nothing_says_so_at_the_top(copy):
     top = top_of(copy)
     assert "This run did not make the model better." in top
     assert f"Accuracy is what it was: all questions {value} → {value} %." in top
+    change = held_out(open_run(copy))[0].headline[-1].change
+    assert change.value == 0.0 and change.p_value is None
+    assert (change.low, change.high) == pytest.approx((-0.0069, 0.0069), abs=1e-4)  # 1.96 sqrt(2) / 402
 
 
 def test_answers_that_name_no_choice_are_counted_at_the_top_and_under_the_baselines(copy):
@@ -420,7 +423,7 @@ def test_thinning_keeps_the_mean_and_the_last_step():
 
 
 def test_what_is_right_on_the_same_questions_with_and_without_audio_is_not_tested(copy):
-    gain = {"difference": 0.0, "low": 0.0, "high": 0.0, "p_value": 1.0}
+    gain = {"difference": 0.0, "low": -0.01, "high": 0.01, "p_value": None}
     edit_final(copy, lambda group: group["gains"].update(silence=gain, mismatch=gain))
     page = write_report(copy).read_text(encoding="utf-8")
     section = page.partition('id="audio"')[2].partition("</section>")[0]

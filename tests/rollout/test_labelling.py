@@ -53,7 +53,7 @@ def recipe(data: Path, use: str):
         f"data={{train: {{path: {data}}}, evaluate: {{held_out: {{use: audiomcq, path: {data}}}}}}}",
         f"contribution={{voters: [{TINY}], threshold: 1, silence: 3.0}}",
         "sampling.max_new_tokens=8",
-        "evaluation={bootstrap: 10, batch_questions: 5}",
+        "evaluation={batch_questions: 5}",
         f"rollout.use={use}",
     ]
     return load_recipe("base/no_training", given)

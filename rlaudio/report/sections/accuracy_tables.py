@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from rlaudio.evaluation.statistics import mcnemar_p_value, paired_bootstrap_interval
+from rlaudio.evaluation.statistics import difference_interval, mcnemar_p_value
 from rlaudio.runs.files import Json
 from rlaudio.runs.run import StoredRun
 from rlaudio.utils.charts import Mark, range_axis, range_chart
@@ -29,7 +29,7 @@ class Cell:
     value: float
     low: float
     high: float
-    p_value: float | None = None
+    p_value: float | None = None  # None for what is no difference, or one of answers that are all the same
 
     @classmethod
     def of(cls, found: Mapping[str, Any], name: str) -> Cell:
@@ -138,7 +138,7 @@ def held_out(run: StoredRun) -> list[AccuracyTable]:
 def _held_out(run: StoredRun, name: str) -> AccuracyTable:
     base, final = run.base.get(name), run.final.get(name)
     latest: Json = final or base or {}
-    changes = Changes(run.answers("base", name), run.answers("final", name), latest)
+    changes = Changes(run.answers("base", name), run.answers("final", name))
 
     def line(grouping: str, group: str) -> Line | None:
         return _line(grouping, group, base, final, changes)
@@ -212,12 +212,11 @@ def _unparsed(group: Json | None, control: str) -> float | None:
 class Changes:
     """What the run changed, computed from the single answers of both evaluations."""
 
-    def __init__(self, base: Sequence[Json], final: Sequence[Json], evaluation: Json):
+    def __init__(self, base: Sequence[Json], final: Sequence[Json]):
         before = {row["id"]: row["right"] for row in base if row["control"] == "audio"}
         self._rows = [row for row in final if row["control"] == "audio" and row["id"] in before]
         self._before = np.array([before[row["id"]] for row in self._rows], dtype=bool)  # [N]
         self._after = np.array([row["right"] for row in self._rows], dtype=bool)
-        self._resamples, self._seed = evaluation["resamples"], evaluation["seed"]
 
     def of(self, grouping: str, name: str) -> Cell | None:
         """Accuracy with real audio, after minus before, on questions asked both times; None without any."""
@@ -225,10 +224,8 @@ class Changes:
         if not here.any():
             return None
         before, after = self._before[here], self._after[here]
-        low, high = paired_bootstrap_interval(
-            after, before, resamples=self._resamples, rng=np.random.default_rng(self._seed)
-        )
-        return Cell(float(after.mean() - before.mean()), low, high, mcnemar_p_value(after, before))
+        p_value = None if (after == before).all() else mcnemar_p_value(after, before)
+        return Cell(float(after.mean() - before.mean()), *difference_interval(after, before), p_value)
 
 
 def _belongs(row: Json, grouping: str, name: str) -> bool:

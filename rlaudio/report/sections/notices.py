@@ -47,7 +47,7 @@ def _change(line: Line) -> str:
     """Accuracy with audio before and after the run, and the change with its interval where there is one."""
     before, after = (percent(cells["audio"].value) for cells in (line.base, line.final))
     accuracies = f"{_questions(line)} {before} \N{RIGHTWARDS ARROW} {after} %"
-    if line.change is None or line.change.low == line.change.high == 0:
+    if line.change is None or line.change.p_value is None:
         return accuracies
     change, low, high = (signed(value) for value in (line.change.value, line.change.low, line.change.high))
     return f"{accuracies} ({change} points, 95 % interval {low} to {high})"
