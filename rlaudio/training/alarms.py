@@ -50,7 +50,7 @@ class Alarms:
         """
         if not groups or not groups[0].rewards:  # a teacher's completions have no rewards
             return
-        if self._flat("", [one.total for one in groups]) >= self._patience:
+        if self._flat("", [group.total for group in groups]) >= self._patience:
             self._say(
                 "spread",
                 f"in the last {self._flat_steps['']} steps all completions of every group had the same "
@@ -58,7 +58,7 @@ class Alarms:
                 "change the rewards",
             )
         for name, weight in groups[0].weights.items():
-            flat = self._flat(name, [one.rewards[name] for one in groups]) >= STEPS_WITHOUT_SPREAD
+            flat = self._flat(name, [group.rewards[name] for group in groups]) >= STEPS_WITHOUT_SPREAD
             if flat and weight and name not in self._taught and "" in self._taught:
                 self._say(
                     f"reward {name}",

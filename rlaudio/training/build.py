@@ -207,7 +207,7 @@ def build_sft_stage(recipe: Recipe, name: str, stage: Stage, policy: OpenedPolic
         stage=stage,
         prompts=policy.prompts,
         worker=Targets(policy.family, recipe.sft.target),
-        scorer=_Unscored(),
+        rewards=_Unscored(),
         params=greedy(recipe.sampling.max_new_tokens),
         questions=questions,
         rounds=1,
@@ -238,7 +238,7 @@ def build_rl_stage(
         stage=stage,
         prompts=policy.prompts,
         worker=worker,
-        scorer=RewardSum(_rewards(recipe), recipe.reward_failures, policy.processes),
+        rewards=RewardSum(_rewards(recipe), recipe.reward_failures, policy.processes),
         params=_sampling_params(recipe),
         questions=sampling.questions,
         rounds=sampling.rounds,
@@ -339,7 +339,7 @@ def _contribution_estimator(
         case "rollouts":
             return SilentRollouts(
                 sampler.worker,
-                sampler.scorer,
+                sampler.rewards,
                 silent,
                 sampler.params,
                 settings.silent_samples,
@@ -432,11 +432,11 @@ def _dry_run_rewards(recipe: Recipe, questions: Sequence[Question]) -> None:
 
     Where the recipe allows failures, one that fails is only told.
     """
-    scorer = RewardSum(_rewards(recipe))
+    rewards = RewardSum(_rewards(recipe))
     for question in questions:
         texts = [sft_target(question), *["I hear nothing."] * (recipe.sampling.group_size - 1)]
         try:
-            scorer.score([made_up_group(question, texts)])
+            rewards.score([made_up_group(question, texts)])
         except RewardError as error:
             message = f"tried on a made-up completion, {error}"
             if not recipe.reward_failures:

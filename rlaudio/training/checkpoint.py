@@ -130,14 +130,16 @@ def latest_checkpoint(folder: Path) -> Checkpoint | None:
 
     Raises ValueError if one of its files is missing or is not what was written; it names the one before.
     """
-    found = _folders(folder)
-    if not found:
+    checkpoints = _folders(folder)
+    if not checkpoints:
         return None
-    newest = found[-1]
+    newest = checkpoints[-1]
     manifest = _read_manifest(newest / MANIFEST)
     wrong = [f"{MANIFEST} is damaged"] if manifest is None else list(_wrong_files(newest, manifest["sha256"]))
     if manifest is None or wrong:
-        before = f"resume from {found[-2]}" if len(found) > 1 else "begin again: there is no older one"
+        before = (
+            f"resume from {checkpoints[-2]}" if len(checkpoints) > 1 else "begin again: there is no older one"
+        )
         raise ValueError(
             f"checkpoint {newest}: {', '.join(wrong)}; expected what was written; delete this checkpoint's "
             f"folder to {before}"
@@ -202,14 +204,14 @@ def _digest(manifest: Mapping[str, Any]) -> str:
 
 def latest_weights(folder: Path) -> Path | None:
     """The model of the newest checkpoint in `folder`, unread; None if there is none."""
-    found = _folders(folder)
-    return found[-1] / "model" if found else None
+    checkpoints = _folders(folder)
+    return checkpoints[-1] / "model" if checkpoints else None
 
 
 def _folders(folder: Path) -> list[Path]:
     """Complete checkpoints, oldest first."""
-    found = [path.parent for path in folder.glob(f"*/{MANIFEST}") if not path.parent.name.startswith(".")]
-    return sorted(found, key=lambda path: tuple(int(part) for part in path.name.split("-")))
+    complete = [path.parent for path in folder.glob(f"*/{MANIFEST}") if not path.parent.name.startswith(".")]
+    return sorted(complete, key=lambda path: tuple(int(part) for part in path.name.split("-")))
 
 
 def _files(folder: Path) -> Iterator[str]:

@@ -33,19 +33,19 @@ def equal_micro_batches(
     As a dummy a process computes the shortest of its `rows`, or another's where it has none. A chunk holds
     at most `chunk` tokens of completions. All processes must call.
     """
-    own = list(micro_batches)
+    local = list(micro_batches)
     spare = sorted(rows, key=lambda row: row.length)[:1]
-    shares = processes.gather(([_chunks(some, chunk) for some in own], _chunks(spare, chunk)))
+    shares = processes.gather(([_chunks(some, chunk) for some in local], _chunks(spare, chunk)))
     of_dummy = max(chunks for _, chunks in shares)  # of the row that is computed as a dummy
     counts = zip_longest(*(counts for counts, _ in shares), fillvalue=of_dummy)
     chunks = [max(some) for some in counts]
     if chunks and not all(chunks for _, chunks in shares):
         offered = processes.gather(spare)
         spare = spare or next(filter(None, offered))
-    dummies = [[_weightless(row)] for row in spare] * (len(chunks) - len(own))
+    dummies = [[_weightless(row)] for row in spare] * (len(chunks) - len(local))
     return [
-        MicroBatch(some, count, dummy=number >= len(own))
-        for number, (some, count) in enumerate(zip([*own, *dummies], chunks, strict=True))
+        MicroBatch(some, count, dummy=number >= len(local))
+        for number, (some, count) in enumerate(zip([*local, *dummies], chunks, strict=True))
     ]
 
 

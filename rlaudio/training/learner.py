@@ -163,8 +163,8 @@ class Learner:
             return list(rows)
         measured: dict[int, PackedRow] = {}
         for micro in self._in_step(rows, micro_batches(rows, self.batching.micro_batch_tokens)):
-            found = self._signals(micro, names)
-            measured |= {id(row): with_signals(row, found) for row in micro.rows}
+            measurements = self._signals(micro, names)
+            measured |= {id(row): with_signals(row, measurements) for row in micro.rows}
         return [measured[id(row)] for row in rows]
 
     def weights(self) -> Iterable[tuple[str, torch.Tensor]]:
@@ -179,7 +179,7 @@ class Learner:
 
     def _accumulate(self, every: Sequence[MicroBatch], totals: Totals, unmoved: bool) -> None:
         """Gradients of one update, and its metrics; `unmoved`: the weights are still the sampler's."""
-        own = Totals()
+        local = Totals()
         for number, micro in enumerate(every, start=1):
             batch = self._pack(micro.rows, micro.chunks)
             policy: PolicyOutput = self.strategy.forward(batch)
@@ -189,13 +189,13 @@ class Learner:
             if micro.dummy:
                 continue
             parts = loss.parts | {"loss/entropy": policy.entropy}
-            own.count(loss.total, parts, batch.weights)
+            local.count(loss.total, parts, batch.weights)
             logprobs = torch.cat([tokens.logprobs, policy.sampled])
             watched = {"loss": loss.total, "log-probs": logprobs, **tokens.signals, **parts}
-            own.watch(watched, [row.prompt.question.id for row in micro.rows])
+            local.watch(watched, [row.prompt.question.id for row in micro.rows])
             if unmoved:
-                own.count_mismatch(policy.sampled, batch.behaviour_logprobs)
-        totals.add(self.strategy.processes.gather(own))
+                local.count_mismatch(policy.sampled, batch.behaviour_logprobs)
+        totals.add(self.strategy.processes.gather(local))
         totals.refuse_nonfinite()
 
     def tokens(self, rows: Sequence[PackedRow], batch: Batch, policy: PolicyOutput) -> Tokens:
@@ -227,9 +227,9 @@ class Learner:
         part = part if self.batching.prompt_once else repeated(part)
         return micro_batches(part, self.batching.micro_batch_tokens)
 
-    def _in_step(self, rows: Sequence[PackedRow], own: Iterable[list[PackedRow]]) -> list[MicroBatch]:
+    def _in_step(self, rows: Sequence[PackedRow], local: Iterable[list[PackedRow]]) -> list[MicroBatch]:
         """This process's micro-batches of these rows, and dummies up to the number of the others."""
-        return equal_micro_batches(self.strategy.processes, rows, own, chunk=self.batching.logprob_chunk)
+        return equal_micro_batches(self.strategy.processes, rows, local, chunk=self.batching.logprob_chunk)
 
     def _teaches(self, row: PackedRow) -> bool:
         return Need.EQUAL_GROUPS in self.algorithm.needs or any(b.advantages.any() for b in row.branches)
@@ -244,18 +244,18 @@ class Learner:
 
     def _signals(self, micro: MicroBatch, names: Sequence[str]) -> dict[str, Iterator[np.ndarray]]:
         """Every named signal, completion by completion in the order of the rows, each [C]."""
-        found: dict[str, torch.Tensor | None] = {}
+        signals: dict[str, torch.Tensor | None] = {}
         if {"old", "values"} & set(names):
             policy: PolicyOutput = self.strategy.forward(self._pack(micro.rows, micro.chunks))
-            found |= {"old": policy.logprobs, "values": policy.values}
+            signals |= {"old": policy.logprobs, "values": policy.values}
         for provider in self.providers:
             if provider.signal in names:
-                found[provider.signal] = provider.measure(self, micro.rows, micro.chunks)
+                signals[provider.signal] = provider.measure(self, micro.rows, micro.chunks)
         lengths = [len(b.targets) for row in micro.rows for b in row.branches]
         return {
             name: (piece.numpy() for piece in tensor.cpu().split(lengths))
             for name in names
-            if (tensor := found[name]) is not None
+            if (tensor := signals[name]) is not None
         }
 
     def _under_reference(self, rows: Sequence[PackedRow], chunks: int) -> torch.Tensor:

@@ -124,7 +124,7 @@ def sample_ahead(setup: StageSetup, cursor: Cursor, sampled: Sampled, key: SeedK
         setup.worker.sleep()
         return
     asked = requests_of_round(setup.sampler, (*key[:2], cursor.step + 1), cursor.drawn + sampled.drawn)
-    setup.ahead.begin([(one.prompts, one.key) for one in asked], setup.sampler.params)
+    setup.ahead.begin([(request.prompts, request.key) for request in asked], setup.sampler.params)
 
 
 def learn(
@@ -139,14 +139,14 @@ def learn(
     `meanwhile` is called when nothing more is asked of the worker before the weights change.
     """
     learner = setup.learner
-    refuse_nonfinite_rollouts(list(sampled.own.values()), learner.strategy.processes)
+    refuse_nonfinite_rollouts(list(sampled.local.values()), learner.strategy.processes)
     signals = observe(sampled, learner, setup.contribution_estimator, key)
     meanwhile()
-    refuse_nonfinite_signals(signals, sampled.learned, list(sampled.own_learned.values()))
+    refuse_nonfinite_signals(signals, sampled.learned, list(sampled.local_learned.values()))
     rows = assign_credit(
         sampled.learned, learner.algorithm, signals=signals, mini_batches=learner.batching.mini_batches
     )
-    prepared = learner.prepare(sampled.own_rows(rows))
+    prepared = learner.prepare(sampled.local_rows(rows))
     metrics = describe(sampled.groups, setup.contributions)
     metrics |= describe_signals(signals, setup.contribution_estimator) | learner.update(prepared, step)
     return learned_groups(sampled, rows, prepared, signals, learner.strategy.processes), metrics

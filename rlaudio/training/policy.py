@@ -72,14 +72,14 @@ class Policy(torch.nn.Module):
 
         The critic reads the hidden states and passes no gradient on to the model.
         """
-        found = token_logprobs(
+        output = token_logprobs(
             self.family, batch, self.distribution, chunk=self.chunk, head_is_whole=self.whole
         )
         values = None
         if self.value_head is not None:
-            states = found.states.detach().to(self.value_head.weight.dtype)
+            states = output.states.detach().to(self.value_head.weight.dtype)
             values = self.value_head(states).squeeze(-1).float()
-        return PolicyOutput(found.logprobs, found.entropy, found.sampled, values)
+        return PolicyOutput(output.logprobs, output.entropy, output.sampled, values)
 
 
 def token_logprobs(
@@ -146,17 +146,17 @@ def _head_logprobs(
         logits = family.head(hidden).float() / temperature  # [n, V]
         forbidden = torch.tensor(family.forbidden_token_ids, device=logits.device)
         logprobs = logits.index_fill(-1, forbidden, float("-inf")).log_softmax(-1)
-        found = logprobs.gather(-1, targets.unsqueeze(-1)).squeeze(-1)
+        chosen = logprobs.gather(-1, targets.unsqueeze(-1)).squeeze(-1)
     else:
         logits = _support_logits(family.head, hidden, support, head_is_whole)  # [n, K]
         logits = logits.float() / temperature
-        logprobs, found = _on_support(logits, support, targets)
+        logprobs, chosen = _on_support(logits, support, targets)
     with torch.no_grad():
         entropy = -(logprobs.exp() * logprobs.nan_to_num(neginf=0.0)).sum(-1)
-        sampled = found.detach()
+        sampled = chosen.detach()
         if support is not None and not distribution.on_support:
             sampled = _on_support(logits.gather(-1, support.clamp(min=0)), support, targets)[1]
-    return found, entropy, sampled
+    return chosen, entropy, sampled
 
 
 def _on_support(

@@ -118,7 +118,8 @@ def train_stages(
             with closing(stage.learner.strategy), closing(stage.worker):
                 cursor = train(stage, folder, callbacks, start=cursor, seed=setup.seed)
             del stage, callbacks  # and what they held on the device, before the next one opens
-            if number + 1 < len(stages):  # before the stage counts as done: a run that is killed does it again
+            # Before the stage counts as done: a run that is killed here evaluates again.
+            if number + 1 < len(stages):
                 between(names[number], policy)
             cursor = Cursor(number + 1, weights_version=cursor.weights_version)
             save(cursor, None)

@@ -164,10 +164,10 @@ def _trained_dtype(module: torch.nn.Module) -> torch.dtype:
             f"zero trains on {device} here and found a model on {', '.join(elsewhere)}; leave model.device "
             "out, or hide the GPUs (CUDA_VISIBLE_DEVICES=) to train on the CPU"
         )
-    found = sorted({str(p.dtype).removeprefix("torch.") for p in model})
-    if found not in (["float32"], ["bfloat16"]):
+    dtypes = sorted({str(p.dtype).removeprefix("torch.") for p in model})
+    if dtypes not in (["float32"], ["bfloat16"]):
         raise ValueError(
-            f"zero trains float32 or bfloat16 and found {', '.join(found) or 'nothing that trains'}; "
+            f"zero trains float32 or bfloat16 and found {', '.join(dtypes) or 'nothing that trains'}; "
             "set model.dtype, or take the strategy plain"
         )
     return model[0].dtype
