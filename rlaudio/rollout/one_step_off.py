@@ -82,7 +82,7 @@ class OneStepOff:
                 "key": list(request.key),
                 "sampling": asdict(request.sampling),
                 "questions": list(request.questions),
-                "completions": [[_to_state(one) for one in some] for some in future.result()],
+                "completions": [[_to_state(completion) for completion in some] for some in future.result()],
             }
             for request, future in self._ahead.items()
         ]
@@ -96,7 +96,7 @@ class OneStepOff:
             )
             self._ahead[request] = Future()
             self._ahead[request].set_result(
-                [tuple(_from_state(one) for one in some) for some in asked["completions"]]
+                [tuple(_from_state(completion) for completion in some) for some in asked["completions"]]
             )
 
     def _sample(self, prompts: Sequence[Prompt], sampling: SamplingParams, key: SeedKey) -> Completions:

