@@ -98,10 +98,10 @@ class RewardSum:
 
     def _refuse_too_many(self, failed: Sequence[_Failed], groups: Sequence[Group]) -> None:
         lost = len({(f.call.group_index, f.sample) for f in failed})
-        own = lost, sum(len(group.completions) for group in groups), [str(f) for f in failed[:1]]
+        local = lost, sum(len(group.completions) for group in groups), [str(f) for f in failed[:1]]
         all_lost, samples, first = (
             functools.reduce(operator.add, column)
-            for column in zip(*self._processes.gather(own), strict=True)
+            for column in zip(*self._processes.gather(local), strict=True)
         )
         allowed = self._allowed_failure_rate * samples
         if all_lost > allowed:

@@ -64,11 +64,11 @@ def dry_run(algorithm: Algorithm, name: str, *, group_size: int, reward_weights:
 def check_advantages(advantages: Any, samples: Samples, name: str) -> torch.Tensor:
     """The advantages, if they are [Q, G] or [Q, G, C]. Raises ValueError."""
     shapes = (samples.rewards.shape, samples.mask.shape)
-    found = tuple(advantages.shape) if isinstance(advantages, torch.Tensor) else type(advantages).__name__
-    if found in [tuple(shape) for shape in shapes]:
+    shape = tuple(advantages.shape) if isinstance(advantages, torch.Tensor) else type(advantages).__name__
+    if shape in [tuple(allowed) for allowed in shapes]:
         return advantages
     raise ValueError(
-        f"algorithm {name}: advantages gave {found}; expected a tensor [Q, G], {tuple(shapes[0])}, or "
+        f"algorithm {name}: advantages gave {shape}; expected a tensor [Q, G], {tuple(shapes[0])}, or "
         f"[Q, G, C], {tuple(shapes[1])}"
     )
 
@@ -99,13 +99,13 @@ def _gradient(algorithm: Algorithm, name: str, tokens: Tokens) -> torch.Tensor |
 
 
 def _check(
-    name: str, what: str, found: Any, shape: torch.Size, wanted: str, where: torch.Tensor | None = None
+    name: str, what: str, value: Any, shape: torch.Size, wanted: str, where: torch.Tensor | None = None
 ) -> None:
     """Refuse what is no tensor of the shape, finite, at least `where`. Raises ValueError."""
-    if not isinstance(found, torch.Tensor) or found.shape != shape:
-        given = tuple(found.shape) if isinstance(found, torch.Tensor) else type(found).__name__
+    if not isinstance(value, torch.Tensor) or value.shape != shape:
+        given = tuple(value.shape) if isinstance(value, torch.Tensor) else type(value).__name__
         raise ValueError(f"algorithm {name}: {what} is {given}; expected {wanted}, {tuple(shape)}")
-    if not (found if where is None else found[where]).isfinite().all():
+    if not (value if where is None else value[where]).isfinite().all():
         raise ValueError(f"algorithm {name}: {what} is not finite on a made-up step of ordinary numbers")
 
 

@@ -167,7 +167,7 @@ def _mentions(text: str, choices: Sequence[str]) -> tuple[set[int], str]:
     The longest goes first and takes its words away, so "happy" is not found in "happy and calm". Single
     letters never count: "a" is an article.
     """
-    found = set()
+    mentioned = set()
     options = [normalise(choice) for choice in choices]
     for index in sorted(range(len(options)), key=lambda i: -len(options[i])):
         option = options[index]
@@ -176,8 +176,8 @@ def _mentions(text: str, choices: Sequence[str]) -> tuple[set[int], str]:
         whole_words = rf"(?<![\w#+-])(?<!\w[.,'])(?:{re.escape(option)})(?![\w#]|[.,'-]\w)"
         text, count = re.subn(whole_words, "\N{WHITE SQUARE}", text)
         if count:
-            found.add(index)
-    return found, text
+            mentioned.add(index)
+    return mentioned, text
 
 
 LEAD_IN = re.compile(

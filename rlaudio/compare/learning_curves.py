@@ -121,8 +121,8 @@ def _band(name: str, seeds: Sequence[Sequence[Json]]) -> Band | None:
 def _points(name: str, rows: Sequence[Json]) -> list[tuple[float, float]]:
     """(completions sampled so far, value) wherever the metric has one."""
     sampled = np.cumsum([_sampled(row) for row in rows])
-    found = zip(sampled.tolist(), (row.get(name) for row in rows), strict=True)
-    return [(x, float(value)) for x, value in found if value is not None]
+    points = zip(sampled.tolist(), (row.get(name) for row in rows), strict=True)
+    return [(x, float(value)) for x, value in points if value is not None]
 
 
 def _last(name: str, seeds: Sequence[Sequence[Json]]) -> float | None:

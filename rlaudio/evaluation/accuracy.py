@@ -265,11 +265,11 @@ class Evaluation:
             scorer: {control: self._score(of_control, scorer) for control, of_control in rows.items()}
             for scorer in self.scorers
         }
-        own = rows.get("audio")
+        with_audio = rows.get("audio")
         gains: dict[Control, Difference] = {
-            control: _difference(own, of_control, self.resamples, self.seed)
+            control: _difference(with_audio, of_control, self.resamples, self.seed)
             for control, of_control in rows.items()
-            if own is not None and control != "audio"
+            if with_audio is not None and control != "audio"
         }
         questions = [row.question for row in next(iter(rows.values()))]
         return GroupScores(
@@ -318,8 +318,8 @@ def evaluate(
         )
     answered = _answers(questions, prompts, worker, settings, processes)
     share = len(processes.share(questions))
-    own = list(progress(answered, total=share * len(controls), label=label, unit="question"))
-    by_control = [own[number * share : (number + 1) * share] for number in range(len(controls))]
+    local = list(progress(answered, total=share * len(controls), label=label, unit="question"))
+    by_control = [local[number * share : (number + 1) * share] for number in range(len(controls))]
     rows = tuple(row for of_control in by_control for row in processes.unshare(of_control))
     return Evaluation(rows, settings.resamples, settings.seed)
 
@@ -352,7 +352,7 @@ def _answers(
     settings: EvaluationSettings,
     processes: Processes,
 ) -> Iterator[AnswerRow]:
-    own = processes.share(questions)
+    local = processes.share(questions)
     contributions = Dataset.of(questions).contributions
     sampling, size = greedy(settings.max_new_tokens), settings.batch_questions
     for control in settings.controls:
@@ -360,8 +360,8 @@ def _answers(
         if control == "mismatch":
             partners = [questions[index] for index in mismatch(questions, settings.seed)]
         partners = list(processes.share(partners))
-        for start in range(0, len(own), size):
-            asked = own[start : start + size]
+        for start in range(0, len(local), size):
+            asked = local[start : start + size]
             heard = partners[start : start + size]
             batch = [prompts.prompt(q, control, partner=p) for q, p in zip(asked, heard, strict=True)]
             groups = worker.generate(batch, sampling, (settings.seed, "evaluate", control))

@@ -32,9 +32,9 @@ class Cell:
     p_value: float | None = None
 
     @classmethod
-    def of(cls, found: Mapping[str, Any], name: str) -> Cell:
+    def of(cls, values: Mapping[str, Any], name: str) -> Cell:
         """From a score ("accuracy") or a difference ("difference") of an evaluation's JSON."""
-        return cls(found[name], found["low"], found["high"], found.get("p_value"))
+        return cls(values[name], values["low"], values["high"], values.get("p_value"))
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ def _held_out(run: StoredRun, name: str) -> AccuracyTable:
         return _line(grouping, group, base, final, changes)
 
     def lines(grouping: str) -> list[Line]:
-        return [found for group in latest["tables"].get(grouping, {}) if (found := line(grouping, group))]
+        return [row for group in latest["tables"].get(grouping, {}) if (row := line(grouping, group))]
 
     tables = latest["tables"]
     truth_is_label = "truth" in tables and [tables["truth"].get(name) for name in TRUTHS] == [
@@ -154,7 +154,7 @@ def _held_out(run: StoredRun, name: str) -> AccuracyTable:
         name=name,
         scorer=latest["scorer"],
         other_scorers=list(tables["all"]["all"]["other_scores"]),
-        headline=[found for grouping, group in HEADLINE if (found := line(grouping, group))],
+        headline=[row for grouping, group in HEADLINE if (row := line(grouping, group))],
         truth=[] if truth_is_label else lines("truth"),
         truth_is_label=truth_is_label,
         types=[
@@ -192,8 +192,8 @@ def _group(evaluation: Json | None, grouping: str, name: str) -> Json | None:
 
 
 def _cells(group: Json | None, table: str, value: str) -> dict[str, Cell]:
-    found = {} if group is None else group[table]
-    return {control: Cell.of(found[control], value) for control in CONTROLS if control in found}
+    entries = {} if group is None else group[table]
+    return {control: Cell.of(entries[control], value) for control in CONTROLS if control in entries}
 
 
 def _cells_by(group: Json | None) -> dict[str, Cell]:
@@ -265,16 +265,16 @@ class Positions:
 
 def _positions(evaluation: Json) -> list[Positions]:
     gold, answered = evaluation["baselines"]["gold_positions"], evaluation["predicted_positions"]
-    most = max(len(found) for found in (gold, *answered.values()))
+    most = max(len(counts) for counts in (gold, *answered.values()))
 
-    def shares(found: Sequence[int]) -> tuple[float, ...]:
-        return tuple(count / max(1, sum(found)) for count in [*found, *[0] * (most - len(found))])
+    def shares(counts: Sequence[int]) -> tuple[float, ...]:
+        return tuple(count / max(1, sum(counts)) for count in [*counts, *[0] * (most - len(counts))])
 
     every = _group(evaluation, "all", "all")
     return [
         Positions("gold", shares(gold), unparsed=None),
         *(
-            Positions(f"answered, {control}", shares(found), _unparsed(every, control))
-            for control, found in answered.items()
+            Positions(f"answered, {control}", shares(counts), _unparsed(every, control))
+            for control, counts in answered.items()
         ),
     ]
