@@ -43,7 +43,7 @@ def assign_credit(
     """One row per group with the algorithm's advantages and token weights; dropped samples stay out.
 
     `scored` are all groups of the step, whichever process holds them, because means, weights and
-    normalisations go over all of them. They are dealt to `mini_batches` updates in their order.
+    normalisations go over all of them. They are split over `mini_batches` updates in their order.
     """
     samples = samples_of(scored, signals)
     advantages = check_advantages(algorithm.advantages(samples), samples, type(algorithm).__name__)
@@ -95,9 +95,9 @@ def learned_groups(
     signals: Mapping[str, torch.Tensor],
     processes: Processes,
 ) -> list[LearnedGroup]:
-    """Every sampled group with what the step made of it, over all processes, as a run folder stores it.
+    """Every sampled group of all processes with its advantages and signals, as a run folder stores it.
 
-    `rows` are those of all learned groups, `measured` this process's with the signals of their tokens.
+    `rows` are those of all learned groups, `measured` this process's rows with the signals of their tokens.
     """
     local = {(row.group, b.sample): b.signals for row in measured for b in row.branches if b.signals}
     of_tokens = {place: of_branch for share in processes.gather(local) for place, of_branch in share.items()}
@@ -126,7 +126,7 @@ def describe(
 ) -> dict[str, float]:
     """Metrics of a step's groups: rewards, spread, lengths, how completions ended.
 
-    A teacher's completions, which carry no rewards, are not described: nobody sampled them.
+    SFT targets carry no rewards and were not sampled: only the questions are described.
     """
     questions = [group.group.prompt.question for group in scored]
     metrics = {

@@ -1,8 +1,8 @@
 """Equal numbers of micro-batches in every process.
 
-Sharded parameters are gathered by all processes together, so all must compute the same layers as often. A
-process with fewer micro-batches than another computes dummy ones, whose rows weigh nothing, and the log-probs
-of a micro-batch are computed in as many chunks everywhere.
+Sharded parameters are gathered by all processes together, so all must compute the same layers equally often.
+A process with fewer micro-batches than another computes dummy ones, whose rows have weight 0, and the
+log-probs of a micro-batch are computed in as many chunks everywhere.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from rlaudio.utils.processes import Processes
 
 @dataclass(frozen=True)
 class MicroBatch:
-    """A micro-batch as this process computes it."""
+    """A micro-batch that this process computes."""
 
     rows: list[PackedRow]
-    chunks: int  # chunks of its log-probs, as many as in the process with the most
-    dummy: bool  # it weighs nothing
+    chunks: int  # chunks of its log-probs, the largest number over all processes
+    dummy: bool  # its weight is 0
 
 
 def equal_micro_batches(
@@ -56,5 +56,5 @@ def _chunks(rows: Sequence[PackedRow], chunk: int) -> int:
 
 
 def _weightless(row: PackedRow) -> PackedRow:
-    """The row as a dummy: it is computed and weighs nothing."""
+    """The row as a dummy: computed, with weight 0."""
     return replace(row, branches=tuple(replace(branch, weight=0.0) for branch in row.branches))

@@ -1,4 +1,4 @@
-"""The completions of one step: draw questions, ask, score; again where groups without spread are refilled."""
+"""The completions of one step: draw questions, generate, score; draw more where groups have no spread."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from rlaudio.utils.processes import Processes
 
 
 class Scores(Protocol):
-    """Who says how good completions are; rlaudio.scoring.RewardSum in RL."""
+    """Scores groups of completions; in RL this is rlaudio.scoring.RewardSum."""
 
     def score(self, groups: Sequence[Group]) -> list[ScoredGroup]: ...
 
@@ -39,7 +39,7 @@ class Sampler:
 
 
 class PromptRequest(NamedTuple):
-    """Prompts that a worker is asked at once, and their places among those of the process."""
+    """Prompts of one request to the worker, and their places among those of the process."""
 
     prompts: list[Prompt]
     places: list[int]
@@ -79,7 +79,7 @@ def sample_step(sampler: Sampler, key: SeedKey, *, first: int, weights_version: 
     """A step's completions, for the stage's questions from number `first` on; `key` is (seed, stage, step).
 
     With more than one round further questions are drawn until as many groups have spread in their rewards
-    (DAPO's dynamic sampling, eq. 11 of arXiv:2503.14476); after the last round groups without fill up.
+    (DAPO's dynamic sampling, eq. 11 of arXiv:2503.14476); after the last round groups without spread fill the step.
     Completions may be sampled by weights that are up to `max_lag` steps older than `weights_version`.
     Raises ValueError for others.
     """
@@ -87,7 +87,7 @@ def sample_step(sampler: Sampler, key: SeedKey, *, first: int, weights_version: 
     groups: list[ScoredGroup] = []
     local: dict[int, ScoredGroup] = {}
     for number in range(sampler.rounds):
-        # of its own, or a question that comes again in this step would be answered as before
+        # one key per round: a question drawn again in a later round gets other completions
         round_key = (*key, "round", number) if number else key
         asked = requests_of_round(sampler, round_key, first + len(groups))
         answered = _ask(sampler, asked)
@@ -107,10 +107,10 @@ def sample_step(sampler: Sampler, key: SeedKey, *, first: int, weights_version: 
 
 
 def requests_of_round(sampler: Sampler, key: SeedKey, first: int) -> list[PromptRequest]:
-    """What this process asks when a step's questions are drawn from number `first` on.
+    """This process's requests when a step's questions are drawn from number `first` on.
 
-    Their order follows from seed and stage alone, the first two of `key`. A question that comes again in
-    the round is in a request of its own, with random numbers of its own.
+    Their order follows from seed and stage alone, the first two of `key`. A question that is drawn again
+    in the round goes into a separate request, with its own random numbers.
     """
     drawn = sampler.stage.draw(first, sampler.questions, *key[:2])
     asked_before = list(zip(drawn, _times_before(drawn), strict=True))  # questions, how often before
@@ -147,7 +147,7 @@ def mean_lag(groups: Sequence[ScoredGroup], current: int) -> float:
 
 
 def _times_before(drawn: Sequence[Question]) -> list[int]:
-    """How often each question stands among those before it: a stage may be smaller than a step."""
+    """How often each question was drawn earlier in the step: a stage may be smaller than a step."""
     seen: Counter[str] = Counter()
     times = []
     for question in drawn:

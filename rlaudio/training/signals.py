@@ -20,14 +20,14 @@ from rlaudio.utils.processes import Processes
 
 
 class ContributionEstimator(Protocol):
-    """A way to measure how much the audio contributes on questions, with the policy as it is."""
+    """Measures how much the audio contributes on questions, with the current policy."""
 
     @property
     def completions(self) -> int:
-        """Sampled in silence for each question."""
+        """Completions sampled with silence for each question."""
 
     def __call__(self, scored: Sequence[ScoredGroup], key: SeedKey) -> list[float]:
-        """One number for each group, from -1 to 1; NaN, where it is not known, counts as the others' mean."""
+        """One number for each group, from -1 to 1; NaN (unknown) counts as the mean of the others."""
 
 
 def observe(
@@ -64,7 +64,7 @@ def describe_signals(
 
 @dataclass(frozen=True, eq=False)
 class SilentRollouts:
-    """Success rate with audio minus that of a few completions in silence.
+    """Success rate with audio minus that of a few completions with silence.
 
     A completion succeeds where the reward named `success` is positive.
     """
@@ -89,7 +89,7 @@ class SilentRollouts:
 
 @dataclass(frozen=True, eq=False)
 class OptionProbabilities:
-    """The gold option's share of the options' probability, with audio minus in silence.
+    """The gold option's share of the options' probability, with audio minus with silence.
 
     Every option is spelled out by `spell(question, option)`; its probability is that of its tokens.
     """
@@ -142,13 +142,13 @@ def _values(local: Mapping[int, ScoredGroup], learner: Learner) -> dict[int, lis
 
 
 def _unlearned(token_ids: np.ndarray) -> Branch:
-    """A made-up completion that is only looked at."""
+    """A made-up completion that is only measured."""
     nothing = np.zeros(len(token_ids), dtype=np.float32)
     return Branch(token_ids, nothing, nothing, weight=0.0)
 
 
 def _by_place(local: dict[int, list[np.ndarray]], processes: Processes) -> torch.Tensor:
-    """Every process's values in the order of the groups, padded with 0: [Q, G, C]."""
+    """The values of all processes in the order of the groups, padded with 0: [Q, G, C]."""
     everywhere = _merged(processes.gather(local))
     groups = [everywhere[place] for place in range(len(everywhere))]
     longest = max(len(values) for group in groups for values in group)
