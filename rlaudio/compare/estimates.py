@@ -1,4 +1,4 @@
-"""How right the arms of a comparison are on held-out questions, and whether two of them really differ."""
+"""Held-out accuracy of the arms of a comparison, and tests of their differences."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class HeldOutComparison:
     base: Mapping[str, Mapping[str, float]]  # group -> control -> accuracy before training, mean over runs
     accuracy: Mapping[str, Mapping[str, Mapping[str, Estimate]]]  # arm -> group -> control
     tests: Mapping[str, Mapping[str, Against]]  # arm -> group; none for the baseline
-    seed_noise: Mapping[str, float | None]  # group -> least difference of two arms that is more than noise
+    seed_noise: Mapping[str, float | None]  # group -> least difference of two arms beyond the noise of seeds
     unpaired: tuple[str, ...]  # arms that were asked other questions than the baseline
 
 

@@ -1,8 +1,8 @@
 """Does the model answer right, and does it need the audio for it? Greedy accuracy with controls.
 
 Every question is asked with its own clip, with silence of the same length and with the clip of another
-question. What counts as right is decided by scorers: the evaluation's own, by which tables are made, and
-others, such as that of the reward, whose accuracies stand beside.
+question. Scorers decide what is right: the evaluation's own, on which tables are based, and others, such as
+that of the reward, whose accuracies are shown beside it.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ class EvaluationSettings:
 
     controls: Sequence[Control]
     scorers: Mapping[str, Scorer]  # by name; the first is the evaluation's own, the others are shown beside
-    batch_questions: int  # asked at a time
-    max_new_tokens: int  # of an answer
+    batch_questions: int  # per request
+    max_new_tokens: int  # per answer
     resamples: int  # behind the confidence intervals
     seed: int  # of the mismatched clips and of the bootstrap
 
@@ -71,11 +71,11 @@ class AnswerRow:
 
     @property
     def verdict(self) -> Verdict:
-        """What the evaluation's own scorer says."""
+        """The verdict of the evaluation's own scorer."""
         return next(iter(self.verdicts.values()))
 
     def to_dict(self) -> dict[str, Any]:
-        """The row as JSON; what the evaluation's own scorer says stands flat as well."""
+        """The row as JSON; the verdict of the evaluation's own scorer is also stored flat."""
         question = self.question
         return {
             "id": question.id,
@@ -97,7 +97,7 @@ class AnswerRow:
 
 @dataclass(frozen=True)
 class Score:
-    """How one group of questions fares under one control; fractions."""
+    """Results of one group of questions under one control; fractions."""
 
     accuracy: float
     low: float  # 95 % bootstrap interval of the accuracy
@@ -144,7 +144,7 @@ class GroupScores:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Every answer given, from which all tables are computed."""
+    """All answers, from which all tables are computed."""
 
     rows: tuple[AnswerRow, ...]  # control by control, the questions in the same order each time
     resamples: int
@@ -187,7 +187,7 @@ class Evaluation:
         return float(np.mean(unparsed)) if unparsed else None
 
     def warn_if_unparsed(self, model: str) -> None:
-        """Warn where most answers to the questions with their audio name no option; `model`: whose."""
+        """Warn where most answers to the questions with their audio name no option; `model` names it."""
         warn_if_unparsed(f"{model}, with audio", self.unparsed("audio") or 0.0, "accuracies say little")
 
     def accuracy_by_contribution(self, scorer: str | None = None) -> dict[str, dict[str, float | None]]:
@@ -305,9 +305,9 @@ def evaluate(
     label: str = "evaluate",
     processes: Processes = ALONE,
 ) -> Evaluation:
-    """Ask every question greedily under every control; each process asks its share, and all get the whole.
+    """Ask every question greedily under every control; each process asks its share, and all get all answers.
 
-    `label` stands before the progress bar.
+    `label` is shown before the progress bar.
     Raises ValueError for no questions, controls or scorers, and what `PromptBuilder.prompt` raises.
     """
     controls, scorers = settings.controls, settings.scorers

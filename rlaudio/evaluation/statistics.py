@@ -1,4 +1,4 @@
-"""How sure an accuracy, or a difference of two, is: bootstrap intervals, exact tests, the noise of seeds."""
+"""Uncertainty of accuracies and their differences: bootstrap intervals, exact tests, the noise of seeds."""
 
 from __future__ import annotations
 

@@ -145,8 +145,8 @@ class Learner:
                     self._accumulate(micro, totals, unmoved=not norms)
                     norms.append(self.strategy.update(self.optimizer.factor_at(number)))
                 except FloatingPointError as error:
-                    told = f"pass {epoch + 1}, mini-batch {mini_batch + 1}: {error}"
-                    raise BrokenStep(told, learned, mini_batch) from error
+                    message = f"pass {epoch + 1}, mini-batch {mini_batch + 1}: {error}"
+                    raise BrokenStep(message, learned, mini_batch) from error
         return totals.means(len(norms)) | {
             "optimizer/lr": self.optimizer.lr_at(number),
             "optimizer/grad_norm": float(np.mean(norms)) if norms else 0.0,

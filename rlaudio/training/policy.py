@@ -58,7 +58,7 @@ class Policy(torch.nn.Module):
         self.chunk = chunk
         width = family.head.in_features
         self.value_head = _value_head(width, family.device) if value_head else None
-        self.whole = True  # whether parameters can be read outside of the forward of their own layer
+        self.whole = True  # whether parameters can be read outside of their layer's forward
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Policy:
         """The same policy on a copy of the weights, which may be sharded; the family's stay whole."""

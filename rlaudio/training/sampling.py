@@ -79,7 +79,8 @@ def sample_step(sampler: Sampler, key: SeedKey, *, first: int, weights_version: 
     """A step's completions, for the stage's questions from number `first` on; `key` is (seed, stage, step).
 
     With more than one round further questions are drawn until as many groups have spread in their rewards
-    (DAPO's dynamic sampling, eq. 11 of arXiv:2503.14476); after the last round groups without spread fill the step.
+    (DAPO's dynamic sampling, eq. 11 of arXiv:2503.14476); after the last round groups without spread are used
+    too.
     Completions may be sampled by weights that are up to `max_lag` steps older than `weights_version`.
     Raises ValueError for others.
     """

@@ -19,7 +19,7 @@ from rlaudio.utils.number_format import group_title, percent, signed
 CONTROLS = ("audio", "silence", "mismatch")
 HEADLINE = (("contribution", "strong"), ("contribution", "weak"), ("all", "all"))
 NOT_GROUPS = ("all", "contribution", "truth", "source_truth")  # groupings that are no facts of the data
-TRUTHS = ("audio-only", "text-answerable")  # what strong and weak would be if labels were never wrong
+TRUTHS = ("audio-only", "text-answerable")  # the groups that strong and weak are meant to be
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Line:
-    """One group of held-out questions before and after the run; a control that was not run is not there."""
+    """One group of held-out questions before and after the run; a control that was not run is missing."""
 
     grouping: str
     name: str
@@ -57,7 +57,7 @@ class Line:
 
     @property
     def title(self) -> str:
-        """The group's name as a reader meets it."""
+        """The group's name as shown."""
         return group_title(self.grouping, self.name)
 
     @property
@@ -77,7 +77,7 @@ class Line:
 
     @property
     def became_worse(self) -> bool:
-        """The run lowered the accuracy, and the whole interval says so."""
+        """Whether the run lowered the accuracy, with the whole interval below 0."""
         return self.change is not None and self.change.high < 0
 
     @property
@@ -95,8 +95,8 @@ class AccuracyTable:
     """One held-out set before and after the run."""
 
     name: str
-    scorer: str  # decides what is right in all that is shown
-    other_scorers: list[str]  # those whose accuracies with audio stand beside
+    scorer: str  # the evaluation's scorer
+    other_scorers: list[str]  # scorers whose accuracies with audio are shown beside it
     headline: list[Line]  # strong, weak, all
     truth: list[Line]  # audio-only, text-answerable, where that is known and not what the labels say
     truth_is_label: bool  # strong and weak are the known truth

@@ -61,8 +61,8 @@ class ServerProcess:
         self._log.seek(0)
         text = self._log.read().strip()
         errors = list(dict.fromkeys(ERROR.findall(text)))[:ERRORS_TOLD]
-        told = "\n".join(errors) or text[-TAIL:]
-        return f"; it said:\n{told}" if told else ""
+        lines = "\n".join(errors) or text[-TAIL:]
+        return f"; it said:\n{lines}" if lines else ""
 
     def stop(self) -> None:
         """End the server and its child processes."""

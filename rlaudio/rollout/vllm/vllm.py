@@ -307,7 +307,7 @@ class _Engine:
 
 
 def _executor(beside: bool) -> str | None:
-    """In a run of several processes each has an engine of its own; vLLM must not take them for its own."""
+    """vLLM's executor: in a run of several processes each has its own engine, not a part of one."""
     alone = launcher.size() == 1
     return None if alone or beside else "external_launcher"
 

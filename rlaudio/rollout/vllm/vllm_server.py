@@ -375,7 +375,7 @@ def _check_place(
 def _ready(url: str, wanted: _Wanted, process: ServerProcess | None = None) -> str:
     """The address, when the server there is ready. Raises ValueError where it is not ready in time."""
     service = Service(url)
-    deadline, told = time.monotonic() + wanted.start_seconds, False
+    deadline, warned = time.monotonic() + wanted.start_seconds, False
     while not service.answers("health"):
         if process is not None and process.ended:
             raise ValueError(f"{process.ended}\n{memory_advice(process.ended)}")
@@ -385,14 +385,14 @@ def _ready(url: str, wanted: _Wanted, process: ServerProcess | None = None) -> s
                 "raise rollout.start_seconds, or "
                 + (f"see why{process.said}" if process else f"start it by: {wanted.command(url)}")
             )
-        if process is None and not told:
+        if process is None and not warned:
             logger.warning(
                 "no vLLM server answers at %s yet; waiting for %g s (rollout.start_seconds); start it by: %s",
                 url,
                 wanted.start_seconds,
                 wanted.command(url),
             )
-            told = True
+            warned = True
         time.sleep(0.5)
     _check(service, wanted)
     return service.url
@@ -446,7 +446,7 @@ def _told_of_the_model(path: str, wanted: _Wanted, url: str) -> Iterator[None]:
         yield
     except (EngineDied, CanaryError) as failure:
         raise ValueError(
-            f"the server at {url} did not take the weights of {path} over, and may be broken now: {failure}; "
+            f"the server at {url} did not load the weights of {path}, and may be broken now: {failure}; "
             f"end it, and start it by: {wanted.command(url)}"
         ) from failure
 
@@ -537,7 +537,7 @@ def _own_folder(opened: ExitStack) -> Path:
             shutil.rmtree(owner.parent)
     path = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix=TEMPORARY)))
     lock = opened.enter_context((path / "new").open("w"))
-    with suppress(OSError):  # a file system without locks: then nobody removes it for us
+    with suppress(OSError):  # a file system without locks: then no later run removes it
         fcntl.flock(lock, fcntl.LOCK_EX)
         (path / "new").rename(path / "owner")  # held before it can be seen
     return path

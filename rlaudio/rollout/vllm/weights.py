@@ -27,7 +27,7 @@ def ipc_sender(llm: Any) -> SendWeights:
     """To an engine in another process on the same GPU, through a buffer that both see.
 
     vLLM's own sender first puts the handles of all processes of a run together, for one engine on all their
-    GPUs. Here each process has an engine of its own and sends to it alone.
+    GPUs. Here each process has its own engine and sends to it alone.
     """
     from vllm.distributed.weight_transfer.packed_tensor import (
         DEFAULT_PACKED_BUFFER_SIZE_BYTES as LARGEST_BUFFER,
