@@ -11,7 +11,7 @@ from rlaudio.training.build import check_stages_can_train
 
 
 def check(recipe: Recipe, *, decode: bool = False) -> Iterator[str]:
-    """A line for each check, as it is made; what would stop a run raises the error that the run would raise.
+    """One line per check, as it is made; an error that would stop a run is raised as the run would raise it.
 
     Plug-ins are imported, tokenizers and audio front ends of model and voters loaded, weights not. `decode`
     reads every clip whole instead of its header.

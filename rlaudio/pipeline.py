@@ -1,7 +1,8 @@
-"""A whole run, phase by phase: data, labels, evaluation, training, evaluation, page.
+"""A run, phase by phase: data, labels, evaluation, training, evaluation, page.
 
 Every phase leaves its result in the run folder and is skipped when a resumed run finds it there; training
-goes on from its latest checkpoint. So a run that was killed anywhere ends with the numbers it would have had.
+goes on from its latest checkpoint. So a killed and resumed run ends with the numbers of
+an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -60,10 +61,10 @@ logger = logging.getLogger(__name__)
 
 
 def run(recipe: Recipe, out: Path, *, resume: bool = False, until: StopAfter | None = None) -> Path:
-    """Do everything a recipe says and write it into the folder `out`; returns the report's path.
+    """Run a recipe and write its results into the folder `out`; returns the report's path.
 
     With `until` the run ends after that part, to be resumed; then the folder is returned.
-    Started by `torchrun` or `deepspeed` its processes share the work, and the first alone writes the folder.
+    Under `torchrun` or `deepspeed` the processes share the work, and only the first writes the folder.
 
     Raises FileExistsError where `out` holds a run and `resume` is not given, ValueError where the data or
     the recipe cannot be used, StopRequested after Ctrl-C (saved, to be resumed).
@@ -84,7 +85,7 @@ def run(recipe: Recipe, out: Path, *, resume: bool = False, until: StopAfter | N
         check_stages_can_train(recipe, data.train, processes)
         with _clock(folder, "pretrain"):
             recipe = processes.in_turn(partial(with_built_models, recipe, folder.path / "models"))
-            recipe.model()  # what is wrong with its folder or options stops the run here
+            recipe.model()  # a wrong folder or option stops the run here
         with _clock(folder, "label"):
             data = processes.from_first(partial(_labelled, recipe, data, folder, processes))
         if until == "labels":
@@ -118,7 +119,7 @@ def run(recipe: Recipe, out: Path, *, resume: bool = False, until: StopAfter | N
 def recipe_to_resume(given: Recipe, run: Path) -> Recipe:
     """The recipe that the run in the folder began with.
 
-    Raises ValueError where `given` says something else.
+    Raises ValueError where `given` differs from it.
     """
     begun = load_recipe(run / RECIPE)
     check_recipe(run, begun.model_dump(mode="json"), given.model_dump(mode="json"))
@@ -212,14 +213,14 @@ def build_summary_of(folder: RunFolder) -> dict[str, Any]:
 
 
 def _open_folder(recipe: Recipe, out: Path, resume: bool, processes: Processes) -> RunFolder:
-    """The run's folder, which the first process holds and the others follow."""
+    """The run's folder: the first process writes it, the others follow it."""
     if not processes.first:
         return FollowedFolder(out)
     return RunFolder.reopen(out) if resume else RunFolder.create(out, recipe.to_yaml())
 
 
 def _check_all_see(folder: RunFolder, processes: Processes) -> None:
-    """Raises ValueError, alike in all processes, where one does not see what the first one wrote."""
+    """Raises ValueError, in all processes, where one does not see the files of the first one."""
     seen = processes.gather((folder.path / RECIPE).is_file())
     if not all(seen):
         blind = ", ".join(str(rank) for rank, sees in enumerate(seen) if not sees)
@@ -281,7 +282,7 @@ def _evaluate_once(
 def _evaluate_between(
     recipe: Recipe, data: Datasets, folder: RunFolder, stage: str, policy: OpenedPolicy
 ) -> None:
-    """Write evaluation/STAGE.json: what the policy answers once that stage is done."""
+    """Write evaluation/STAGE.json: the policy evaluated after that stage."""
     controls, processes = recipe.evaluation.between_stages, policy.processes
     if not data.held_out or not controls:
         return
@@ -313,7 +314,7 @@ def _evaluate_model(
 
 
 def _write_evaluations(results: Mapping[str, Evaluation], folder: Path, name: str = "evaluation") -> None:
-    """Single answers to NAME/SET.jsonl, then the tables to NAME.json, so that tables mean all is there."""
+    """Single answers to NAME/SET.jsonl, then the tables to NAME.json: tables imply all answers."""
     (folder / name).mkdir(parents=True, exist_ok=True)
     for held_out, result in results.items():
         write_rows(folder / name / f"{held_out}.jsonl", [row.to_dict() for row in result.rows])

@@ -1,8 +1,8 @@
 """Rewards turn groups into scored groups: for every completion a value, or a failure with its reason.
 
-A reward is a function. Its first parameter tells how it is called: with `question` (and `completion`) once
+A reward is a function. Its first parameter decides how it is called: with `question` (and `completion`) once
 per completion, returning a number; with `group` once per group, returning a number per completion. It may be
-`async`: all such calls of a step wait together.
+`async`: all such calls of a step are awaited together.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class RewardError(ValueError):
 
 
 def made_up_group(question: Question, texts: Sequence[str]) -> Group:
-    """Completions that nobody sampled, a token for every word: what rewards can be tried on."""
+    """Made-up completions, one token per word, for trying rewards."""
     nothing = np.zeros(0, dtype=np.int64)
     prompt = Prompt(question, nothing, nothing, features=Absent.MADE_UP)
     return Group(prompt, tuple(_made_up_completion(text) for text in texts))
@@ -98,16 +98,16 @@ class RewardSum:
 
     def _refuse_too_many(self, failed: Sequence[_Failed], groups: Sequence[Group]) -> None:
         lost = len({(f.call.group_index, f.sample) for f in failed})
-        own = lost, sum(len(group.completions) for group in groups), [str(f) for f in failed[:1]]
+        local = lost, sum(len(group.completions) for group in groups), [str(f) for f in failed[:1]]
         all_lost, samples, first = (
             functools.reduce(operator.add, column)
-            for column in zip(*self._processes.gather(own), strict=True)
+            for column in zip(*self._processes.gather(local), strict=True)
         )
         allowed = self._allowed_failure_rate * samples
         if all_lost > allowed:
             raise RewardError(
                 f"{first[0]}\n{all_lost} of {samples} samples failed, at most {math.floor(allowed)} may; "
-                "mend the reward, or let the recipe's reward_failures drop such samples"
+                "fix the reward, or let the recipe's reward_failures drop such samples"
             ) from (failed[0].why.cause if failed else None)
         for failure in failed:
             logger.warning("sample dropped: %s", failure)
@@ -206,7 +206,7 @@ def _attempt(call: _Call) -> Any:
 
 
 def _wait_together(results: Sequence[Any]) -> list[Any]:
-    """`results` with every awaitable replaced by what it came to, or by its exception."""
+    """`results` with every awaitable replaced by its result or its exception."""
     waiting = [result for result in results if inspect.isawaitable(result)]
     if not waiting:
         return list(results)
@@ -218,7 +218,7 @@ def _wait_together(results: Sequence[Any]) -> list[Any]:
     try:
         settled = iter(future.result())
     finally:
-        future.cancel()  # when interrupted: nobody waits for the calls any more
+        future.cancel()  # when interrupted: the results are no longer needed
     return [next(settled) if inspect.isawaitable(result) else result for result in results]
 
 
@@ -230,7 +230,7 @@ def _event_loop() -> asyncio.AbstractEventLoop:
 
 
 def _read(call: _Call, result: Any) -> list[float | _NoValue]:
-    """The value of each sample of the call, or why it has none."""
+    """The value of each sample of the call, or the reason why it has none."""
     if isinstance(result, BaseException):
         cause = result if isinstance(result, Exception) else None
         return [_NoValue(f"raised {type(result).__name__}: {result}", cause)] * len(call.samples)

@@ -184,7 +184,7 @@ def step(case: Case, learner: Learner, groups: list[ScoredGroup], number: int) -
     sampled = Sampled(groups, list(range(len(groups))), own, drawn=len(groups))
     signals = observe(sampled, learner, None, (0, "rl", number))
     rows = assign_credit(groups, case.algorithm, signals=signals, mini_batches=case.batching.mini_batches)
-    return learner.step(sampled.own_rows(rows), number)
+    return learner.step(sampled.local_rows(rows), number)
 
 
 def go_on(

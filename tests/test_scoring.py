@@ -208,7 +208,7 @@ def test_a_reward_that_raises_stops_the_step_with_everything_named():
     assert str(caught.value) == (
         f"reward no_cats ({__file__}) raised KeyError: 'cat'\n"
         "for question q17, sample 1, completion 'a cat'\n"
-        "1 of 2 samples failed, at most 0 may; mend the reward, or let the recipe's reward_failures drop "
+        "1 of 2 samples failed, at most 0 may; fix the reward, or let the recipe's reward_failures drop "
         "such samples"
     )
     assert isinstance(caught.value.__cause__, KeyError)

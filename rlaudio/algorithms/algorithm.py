@@ -20,14 +20,16 @@ class Need(StrEnum):
     REFERENCE = "reference"  # log-probs under the frozen reference policy, in `Tokens.signals`
     SILENCE = "silence"  # of the same tokens with silence for the clip, no gradient, in `Tokens.signals`
     SILENCE_GRADIENT = "silence_gradient"  # the same, named `silence` too, with the policy's gradient
-    VALUES = "values"  # what the critic says, in both records; then it is an `ActorCritic`
+    VALUES = "values"  # the critic's values, in both records; then the algorithm is an `ActorCritic`
     CONTRIBUTION = "contribution"  # how much the audio contributes on each question, in `Samples.signals`
-    EQUAL_GROUPS = "equal_groups"  # groups whose advantages are all 0: a term of the loss learns from them
+    EQUAL_GROUPS = (
+        "equal_groups"  # groups whose advantages are all 0 stay: a term of the loss learns from them
+    )
 
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """The completions of a step as far as advantages go. NaN in `rewards` marks dropped samples."""
+    """The completions of a step, for the advantages. NaN in `rewards` marks dropped samples."""
 
     rewards: torch.Tensor  # [Q, G] float64, weighted sum of the parts
     parts: Mapping[str, torch.Tensor] = field(default_factory=dict)  # each reward by name [Q, G], unweighted
@@ -67,7 +69,7 @@ class Algorithm(Protocol):
 
     @property
     def needs(self) -> frozenset[Need]:
-        """What must be measured for it."""
+        """What must be measured for the algorithm."""
 
     def advantages(self, samples: Samples) -> torch.Tensor:
         """Advantages [Q, G], or [Q, G, C] where tokens differ. NaN leaves a sample out of the update."""
@@ -90,19 +92,19 @@ class ActorCritic(Algorithm, Protocol):
         """Peak learning rate of the value head; it follows the schedule of the policy's."""
 
     def returns(self, samples: Samples) -> torch.Tensor:
-        """What the critic should have said, [Q, G, C]."""
+        """The critic's targets, [Q, G, C]."""
 
 
 @runtime_checkable
 class TokenLimited(Protocol):
-    """An algorithm that can be told how long completions may become before it is used."""
+    """An algorithm that takes the limit on completion tokens before it is used."""
 
     def with_token_limit(self, max_new_tokens: int) -> Algorithm:
         """The algorithm for completions of at most so many tokens."""
 
 
 def as_critic(algorithm: Algorithm) -> ActorCritic | None:
-    """The algorithm as the actor-critic that it is; None where it needs no values."""
+    """The algorithm as an actor-critic; None where it needs no values."""
     return cast(ActorCritic, algorithm) if Need.VALUES in algorithm.needs else None
 
 
@@ -122,11 +124,11 @@ def constant_mean(lengths: torch.Tensor, tokens: int) -> torch.Tensor:
 
 
 def completion_mean(values: torch.Tensor, completions: torch.Tensor) -> torch.Tensor:
-    """Mean of `values` [N] over the tokens of each completion, given back to every token [N]."""
+    """Mean of `values` [N] over the tokens of each completion, repeated for every token [N]."""
     return completion_sum(values, completions) / completion_sum(torch.ones_like(values), completions)
 
 
 def completion_sum(values: torch.Tensor, completions: torch.Tensor) -> torch.Tensor:
-    """Sum of `values` [N] over the tokens of each completion, given back to every token [N]."""
+    """Sum of `values` [N] over the tokens of each completion, repeated for every token [N]."""
     size = int(completions.max()) + 1 if len(completions) else 0
     return values.new_zeros(size).index_add(0, completions, values)[completions]

@@ -29,7 +29,7 @@ class DAPO(PolicyOptions):
 
     clip_high: float = 0.28
     filter_truncated: bool = True
-    kl: float = 0.0  # section 2.3: a policy that thinks long may leave its start far behind
+    kl: float = 0.0  # section 2.3: with long reasoning the policy may move far from its start
 
     def advantages(self, samples: Samples) -> torch.Tensor:
         """Advantages [Q, G] as in GRPO (eq. 9), NaN for truncated samples if these are filtered."""

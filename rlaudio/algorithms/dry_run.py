@@ -1,4 +1,4 @@
-"""Does an algorithm do what it must? Tried on a made-up step, before a run has computed anything.
+"""Checks of an algorithm on a made-up step, before a run has computed anything.
 
 A method that is missing, a shape that is wrong or a loss that is not finite would otherwise show after the
 warm start, or not at all: advantages [Q] broadcast where there are as many questions as completions.
@@ -22,10 +22,10 @@ LONGEST = 5  # tokens of a completion
 
 
 def dry_run(algorithm: Algorithm, name: str, *, group_size: int, reward_weights: Mapping[str, float]) -> None:
-    """Have the algorithm make advantages, weights and a loss with a gradient of groups as the recipe's.
+    """Compute the algorithm's advantages, weights, loss and gradient on groups of the recipe's size.
 
-    It is given what its `needs` name and no more. Raises ValueError that names the algorithm and what is
-    wrong with what it gave; what it refuses itself, by a ValueError of its own, it refuses here.
+    It gets only the signals that its `needs` name. Raises ValueError that names the algorithm and what is
+    wrong with its results; a ValueError of the algorithm itself is passed on.
     """
     needs = _known_needs(algorithm, name)
     critic = as_critic(algorithm)
@@ -64,11 +64,11 @@ def dry_run(algorithm: Algorithm, name: str, *, group_size: int, reward_weights:
 def check_advantages(advantages: Any, samples: Samples, name: str) -> torch.Tensor:
     """The advantages, if they are [Q, G] or [Q, G, C]. Raises ValueError."""
     shapes = (samples.rewards.shape, samples.mask.shape)
-    found = tuple(advantages.shape) if isinstance(advantages, torch.Tensor) else type(advantages).__name__
-    if found in [tuple(shape) for shape in shapes]:
+    shape = tuple(advantages.shape) if isinstance(advantages, torch.Tensor) else type(advantages).__name__
+    if shape in [tuple(allowed) for allowed in shapes]:
         return advantages
     raise ValueError(
-        f"algorithm {name}: advantages gave {found}; expected a tensor [Q, G], {tuple(shapes[0])}, or "
+        f"algorithm {name}: advantages gave {shape}; expected a tensor [Q, G], {tuple(shapes[0])}, or "
         f"[Q, G, C], {tuple(shapes[1])}"
     )
 
@@ -85,7 +85,7 @@ def _known_needs(algorithm: Algorithm, name: str) -> frozenset[Need]:
 
 
 def _gradient(algorithm: Algorithm, name: str, tokens: Tokens) -> torch.Tensor | None:
-    """The gradient of the tokens' loss in their log-probs. Raises ValueError for a loss that is none."""
+    """The gradient of the tokens' loss in their log-probs. Raises ValueError for an invalid loss."""
     loss = _call(name, "loss", lambda: algorithm.loss(tokens))
     _check(name, "loss's total", loss.total, torch.Size([]), "a scalar")
     for part, values in loss.parts.items():
@@ -99,18 +99,18 @@ def _gradient(algorithm: Algorithm, name: str, tokens: Tokens) -> torch.Tensor |
 
 
 def _check(
-    name: str, what: str, found: Any, shape: torch.Size, wanted: str, where: torch.Tensor | None = None
+    name: str, what: str, value: Any, shape: torch.Size, wanted: str, where: torch.Tensor | None = None
 ) -> None:
-    """Refuse what is no tensor of the shape, finite, at least `where`. Raises ValueError."""
-    if not isinstance(found, torch.Tensor) or found.shape != shape:
-        given = tuple(found.shape) if isinstance(found, torch.Tensor) else type(found).__name__
+    """Refuse anything but a tensor of the shape that is finite, or finite at `where`. Raises ValueError."""
+    if not isinstance(value, torch.Tensor) or value.shape != shape:
+        given = tuple(value.shape) if isinstance(value, torch.Tensor) else type(value).__name__
         raise ValueError(f"algorithm {name}: {what} is {given}; expected {wanted}, {tuple(shape)}")
-    if not (found if where is None else found[where]).isfinite().all():
+    if not (value if where is None else value[where]).isfinite().all():
         raise ValueError(f"algorithm {name}: {what} is not finite on a made-up step of ordinary numbers")
 
 
 def _call(name: str, what: str, ask: Callable[[], T]) -> T:
-    """What the algorithm gives. Raises ValueError with its name for whatever it raises."""
+    """The result of `ask`. Raises ValueError with the algorithm's name for any exception."""
     try:
         return ask()
     except ValueError:

@@ -17,8 +17,8 @@ from rlaudio.algorithms.surrogate import token_ratio
 class GDPO(PolicyOptions):
     """GRPO with decoupled rewards: answers that differ in one reward alone get different advantages.
 
-    With rewards summed first, (right, bad format) and (wrong, good format) may fall together. Here each
-    reward becomes a group advantage of its own, the recipe's weights add them up, and the sum is divided by
+    With rewards summed first, (right, bad format) and (wrong, good format) may get equal sums. Here each
+    reward becomes a separate group advantage, the recipe's weights add them up, and the sum is divided by
     its standard deviation over the step, so that its size does not grow with the number of rewards.
     """
 

@@ -1,4 +1,4 @@
-"""Rewards against the mean of their group: what most algorithms' advantages are made of.
+"""Rewards against the mean of their group: the base of most algorithms' advantages.
 
 NaN marks a dropped sample: it counts in no mean and stays NaN. The standard deviation is that of a sample
 (n - 1) everywhere, as in the code of GRPO's authors, TRL and verl.

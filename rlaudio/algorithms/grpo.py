@@ -1,4 +1,4 @@
-"""GRPO: a completion is as good as it is better than its group (arXiv:2402.03300, section 4.1)."""
+"""GRPO: a completion's advantage is its reward relative to its group (arXiv:2402.03300, section 4.1)."""
 
 from __future__ import annotations
 

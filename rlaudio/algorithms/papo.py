@@ -1,8 +1,8 @@
-"""PAPO: GRPO that is paid for an answer which silence would have made unlikely (arXiv:2507.06448, section 3).
+"""PAPO: GRPO plus a term for answers that are unlikely with silence (arXiv:2507.06448, section 3).
 
 The paper masks image patches; here the clip is replaced by silence. Where rollouts use top-k or top-p both
-sides of its KL are taken on the support that was left with audio, which hides what silence would have had
-outside of it: sample from the whole vocabulary to see all of the gap.
+sides of its KL are taken on the support that was left with audio, which hides the probability that silence
+puts outside of it: sample from the whole vocabulary to see all of the gap.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from rlaudio.algorithms.surrogate import token_ratio
 
 @dataclass(frozen=True, kw_only=True)
 class PAPO(PolicyOptions):
-    """Perception-aware policy optimisation: the GRPO loss - `gamma` KL(with audio || in silence) + entropies.
+    """Perception-aware policy optimisation: GRPO loss - `gamma` KL(with audio || with silence) + entropies.
 
-    The double entropy term, `entropy` times minus the log-probs with audio and in silence, keeps the KL,
-    which has no upper bound, from being had by mere noise. Defaults are those of the authors' script for a
-    7B model; gamma 0.04 collapsed there (Table 4). As in their code the policy in silence has no gradient,
-    so its entropy only shows in loss/total; with `gradient: both` it has one, at the cost of a second
-    forward and backward pass. Deviation: no dual clip.
+    The double entropy term, `entropy` times minus the log-probs with audio and with silence, keeps the
+    policy from raising the KL, which has no upper bound, by noise. Defaults are those of the authors' script
+    for a 7B model; gamma 0.04 collapsed there (Table 4). As in their code the policy with silence has no
+    gradient, so its entropy only shows in loss/total; with `gradient: both` it has one, at the cost of a
+    second forward and backward pass. Deviation: no dual clip.
     """
 
     gamma: float = 0.02
@@ -44,7 +44,7 @@ class PAPO(PolicyOptions):
 
     @property
     def needs(self) -> frozenset[Need]:
-        """Log-probs in silence, of all groups: the perception term learns where rewards are equal too."""
+        """Log-probs with silence, of all groups: the perception term learns where rewards are equal too."""
         silence = Need.SILENCE if self.gradient == "audio" else Need.SILENCE_GRADIENT
         return super().needs | {silence, Need.EQUAL_GROUPS}
 

@@ -1,4 +1,4 @@
-"""PPO: every token against what a learned critic expected (arXiv:1707.06347), by GAE (arXiv:1506.02438)."""
+"""PPO: advantages of tokens against a learned critic (arXiv:1707.06347), by GAE (arXiv:1506.02438)."""
 
 from __future__ import annotations
 
@@ -24,8 +24,12 @@ class PPO(KLOptions):
     gamma: float = 1.0  # an answer is short: nothing to discount
     lam: float = 0.95  # lambda of Table 3
     clip: float = 0.2
-    value_clip: float | None = 0.2  # the critic moves no further in one step, as in OpenAI's baselines
-    value_weight: float = 1.0  # c1 in eq. 9; the head has a rate of its own, this shapes the joint norm only
+    value_clip: float | None = (
+        0.2  # largest change of the critic's values in one step, as in OpenAI's baselines
+    )
+    value_weight: float = (
+        1.0  # c1 in eq. 9; the head has its own learning rate, so this only affects the joint gradient norm
+    )
     value_lr: float = 1e-4  # a linear head that starts at 0 learns faster than the policy
 
     def __post_init__(self) -> None:

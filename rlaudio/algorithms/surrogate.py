@@ -21,8 +21,8 @@ def sequence_ratio(tokens: Tokens) -> torch.Tensor:
     of arXiv:2507.18071. Averaged over a completion's tokens both are those of GSPO (eq. 7).
     """
     gap = tokens.logprobs - tokens.old_logprobs
-    own = gap - gap.detach()  # 0, with the token's gradient
-    return (completion_mean(gap.detach(), tokens.completions) + own).exp()
+    token_gradient = gap - gap.detach()  # 0, with the token's gradient
+    return (completion_mean(gap.detach(), tokens.completions) + token_gradient).exp()
 
 
 def clipped_surrogate(

@@ -1,9 +1,9 @@
-"""What a completion answers: how texts are read, and what SFT teaches. What is right, `rlaudio.scorers` say.
+"""What a completion answers: how texts are read, and SFT targets. `rlaudio.scorers` decide what is right.
 
 parsing.py       which option does a text name?  the layers behind the scorer `robust`
 normalising.py   when are two spellings of an option the same?
-tags.py          where does a text think and answer; what SFT teaches
-unparsed.py      what to say where most texts name no option
+tags.py          where does a text think and answer; SFT targets
+unparsed.py      the warning where most texts name no option
 """
 
 from rlaudio.answers.normalising import normalise

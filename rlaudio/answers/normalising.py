@@ -25,11 +25,11 @@ WRAPPINGS = [
 
 
 def normalise(text: str) -> str:
-    """`text` without what carries no meaning in an option; a second time changes nothing more.
+    """`text` without what carries no meaning in an option; idempotent.
 
-    Gone are case, runs of spaces, invisible and full-width characters, typographic quotes and dashes, a final
-    stop, and wrappings around the whole: quotes, brackets, Markdown emphasis, `\\text{}`, `\\boxed{}`. Signs,
-    decimal points, sharps and question marks stay: "-5" is not "5", "1.5" not "15", "C#" not "C".
+    Removed are case, runs of spaces, invisible and full-width characters, typographic quotes and dashes, a
+    final stop, and wrappings around the whole: quotes, brackets, Markdown emphasis, `\\text{}`, `\\boxed{}`.
+    Signs, decimal points, sharps and question marks stay: "-5" is not "5", "1.5" not "15", "C#" not "C".
     """
     text = "".join(c for c in text if unicodedata.category(c) != "Cf")  # invisible: zero-width, direction
     text = unicodedata.normalize("NFC", unicodedata.normalize("NFD", text).casefold())

@@ -1,4 +1,4 @@
-"""Which option does a text name? Layers from certain to doubtful; the first that can tell decides.
+"""Which option does a text name? Layers from certain to doubtful; the first that names an option decides.
 
 Rewards and accuracy use the certain layers. The doubtful ones (bare letters, numbers, mentions) are asked for
 by name, because each has been seen to give credit to wrong answers.
@@ -23,7 +23,7 @@ class Parsed:
 
     status: Status
     index: int | None = None  # position among the choices; None: unparsed
-    reason: str = field(default="", compare=False)  # why it is unparsed; no part of what was read
+    reason: str = field(default="", compare=False)  # why it is unparsed; not compared
 
     @property
     def parsed(self) -> bool:
@@ -48,7 +48,7 @@ def parse(
     numbers: bool = False,
     contains: bool = False,
 ) -> Parsed:
-    """The option that `text` names, and the layer that could tell.
+    """The option that `text` names, and the layer that read it.
 
     Only the answer block counts (of several the `which` one; `reject` finds several ambiguous), or, where
     there is none, all text outside `<think>`. A block inside `<think>` or left open is no answer.
@@ -88,7 +88,7 @@ def _answer_text(text: str, which: str) -> str | Parsed:
     return visible.strip() or (NO_ANSWER if all(span.closed for span in think_spans(text)) else UNFINISHED)
 
 
-# The layers, in their order. Each returns NONE when it cannot tell.
+# The layers, in their order. Each returns NONE when it finds no option.
 
 
 def _read_exact(answer: str, choices: Sequence[str]) -> Parsed:
@@ -167,7 +167,7 @@ def _mentions(text: str, choices: Sequence[str]) -> tuple[set[int], str]:
     The longest goes first and takes its words away, so "happy" is not found in "happy and calm". Single
     letters never count: "a" is an article.
     """
-    found = set()
+    mentioned = set()
     options = [normalise(choice) for choice in choices]
     for index in sorted(range(len(options)), key=lambda i: -len(options[i])):
         option = options[index]
@@ -176,8 +176,8 @@ def _mentions(text: str, choices: Sequence[str]) -> tuple[set[int], str]:
         whole_words = rf"(?<![\w#+-])(?<!\w[.,'])(?:{re.escape(option)})(?![\w#]|[.,'-]\w)"
         text, count = re.subn(whole_words, "\N{WHITE SQUARE}", text)
         if count:
-            found.add(index)
-    return found, text
+            mentioned.add(index)
+    return mentioned, text
 
 
 LEAD_IN = re.compile(

@@ -1,4 +1,4 @@
-"""Where a text thinks and answers, how chains of thought are annotated, and what SFT teaches."""
+"""Where a text thinks and answers, how chains of thought are annotated, and the targets of SFT."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def blank_thoughts(text: str) -> str:
 
 
 def sft_target(question: Question, kind: Literal["answer", "structured", "simple"] = "answer") -> str:
-    """The completion that SFT teaches: the gold answer in its tags, behind a chain of thought if asked for.
+    """The SFT target: the gold answer in its tags, behind a chain of thought if asked for.
 
     `structured` and `simple` put the question's annotation of that name into `<think>`.
     Raises ValueError for a question without it.

@@ -1,4 +1,4 @@
-"""A word of warning where most answers cannot be read: then their scores say little about the model."""
+"""A warning where most answers cannot be read: then their scores say little about the model."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ MOST = 0.5  # a model that can answer names an option more often than not, even 
 
 
 def warn_if_unparsed(model: str, share: float, meaning: str) -> None:
-    """Warn, in one line, where more than half of a model's answers name no option; `meaning`: so what."""
+    """Warn where more than half of a model's answers name no option; `meaning` is the consequence."""
     if share > MOST:
         logger.warning(
             "%s: %s of the answers name no option and count as wrong, so %s; try the other prompt.style or "

@@ -1,4 +1,4 @@
-"""How right the arms of a comparison are on held-out questions, and whether two of them really differ."""
+"""Held-out accuracy of the arms of a comparison, and tests of their differences."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class HeldOutComparison:
     base: Mapping[str, Mapping[str, float]]  # group -> control -> accuracy before training, mean over runs
     accuracy: Mapping[str, Mapping[str, Mapping[str, Estimate]]]  # arm -> group -> control
     tests: Mapping[str, Mapping[str, Against]]  # arm -> group; none for the baseline
-    seed_noise: Mapping[str, float | None]  # group -> least difference of two arms that is more than noise
+    seed_noise: Mapping[str, float | None]  # group -> least difference of two arms beyond the noise of seeds
     unpaired: tuple[str, ...]  # arms that were asked other questions than the baseline
 
 
@@ -66,21 +66,24 @@ def compare_on(name: str, runs: Mapping[str, Mapping[int, StoredRun]], baseline:
 
     Raises ValueError where the seeds of an arm were asked different questions.
     """
-    answers = {arm: found for arm, of_arm in runs.items() if (found := _answers(name, of_arm))}
+    answers = {arm: arm_answers for arm, of_arm in runs.items() if (arm_answers := _answers(name, of_arm))}
     first = answers[baseline] if baseline in answers else next(iter(answers.values()))
     groups = [group for group in GROUPS if first.where(group).any()]
     accuracy = {
         arm: {
             group: {
-                control: _accuracy(right[:, found.where(group)]) for control, right in found.right.items()
+                control: _accuracy(right[:, arm_answers.where(group)])
+                for control, right in arm_answers.right.items()
             }
             for group in groups
-            if found.where(group).any()
+            if arm_answers.where(group).any()
         }
-        for arm, found in answers.items()
+        for arm, arm_answers in answers.items()
     }
     paired = {
-        arm: found for arm, found in answers.items() if found.ids == first.ids and "audio" in found.right
+        arm: arm_answers
+        for arm, arm_answers in answers.items()
+        if arm_answers.ids == first.ids and "audio" in arm_answers.right
     }
     noise = {group: _noise(paired, group) for group in groups}
     tests: dict[str, dict[str, Against]] = {arm: {} for arm in paired if arm != baseline}
@@ -212,10 +215,10 @@ def _before(
     name: str, runs: Mapping[str, Mapping[int, StoredRun]], groups: Sequence[str]
 ) -> dict[str, dict[str, float]]:
     """Accuracy of the base by group and control, the mean over all runs."""
-    found: dict[str, dict[str, list[float]]] = {group: {} for group in groups}
+    accuracies: dict[str, dict[str, list[float]]] = {group: {} for group in groups}
     for run in (run for of_arm in runs.values() for run in of_arm.values()):
         tables = run.base.get(name, {}).get("tables", {})
         for group in groups:
             for control, score in scores_of(tables, group).items():
-                found[group].setdefault(control, []).append(score["accuracy"])
-    return {group: {c: float(np.mean(v)) for c, v in of.items()} for group, of in found.items() if of}
+                accuracies[group].setdefault(control, []).append(score["accuracy"])
+    return {group: {c: float(np.mean(v)) for c, v in of.items()} for group, of in accuracies.items() if of}

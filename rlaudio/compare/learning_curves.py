@@ -1,4 +1,4 @@
-"""How the training of an arm went and what it used: curves over its seeds, and their mean cost."""
+"""Learning curves of an arm over its seeds, and the mean cost of its training."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LAST_SHARE = 0.1  # of the RL steps: what rewards and lengths were in the end
 class Cost:
     """What an arm used, mean over its seeds."""
 
-    rollouts: float  # completions sampled in training, in silence too
+    rollouts: float  # completions sampled in training, also those with silence
     tokens: float  # that entered a loss, SFT and RL
     sft_tokens: float
     rl_tokens: float
@@ -43,7 +43,7 @@ class Band:
 
 @dataclass(frozen=True)
 class ArmResult:
-    """What one arm used and how its training went."""
+    """Cost and learning curves of one arm."""
 
     name: str
     says: Mapping[str, Any]  # its own recipe keys
@@ -70,7 +70,7 @@ def arm_result(arm: Arm, runs: Mapping[int, StoredRun]) -> ArmResult:
 
 
 def _rl_rows(run: StoredRun) -> list[Json]:
-    """One row for every RL step; evaluations in its midst, which are rows of their own, are taken in."""
+    """One row for every RL step; rows of evaluations during the step are merged into it."""
     merged: dict[tuple[str, int], Json] = {}
     for row in run.metrics:
         merged.setdefault((row["stage"], row["step"]), {}).update(row)
@@ -121,8 +121,8 @@ def _band(name: str, seeds: Sequence[Sequence[Json]]) -> Band | None:
 def _points(name: str, rows: Sequence[Json]) -> list[tuple[float, float]]:
     """(completions sampled so far, value) wherever the metric has one."""
     sampled = np.cumsum([_sampled(row) for row in rows])
-    found = zip(sampled.tolist(), (row.get(name) for row in rows), strict=True)
-    return [(x, float(value)) for x, value in found if value is not None]
+    points = zip(sampled.tolist(), (row.get(name) for row in rows), strict=True)
+    return [(x, float(value)) for x, value in points if value is not None]
 
 
 def _last(name: str, seeds: Sequence[Sequence[Json]]) -> float | None:

@@ -1,8 +1,8 @@
 """Does the model answer right, and does it need the audio for it? Greedy accuracy with controls.
 
 Every question is asked with its own clip, with silence of the same length and with the clip of another
-question. What counts as right is decided by scorers: the evaluation's own, by which tables are made, and
-others, such as that of the reward, whose accuracies stand beside.
+question. Scorers decide what is right: the evaluation's own, on which tables are based, and others, such as
+that of the reward, whose accuracies are shown beside it.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ class EvaluationSettings:
 
     controls: Sequence[Control]
     scorers: Mapping[str, Scorer]  # by name; the first is the evaluation's own, the others are shown beside
-    batch_questions: int  # asked at a time
-    max_new_tokens: int  # of an answer
+    batch_questions: int  # per request
+    max_new_tokens: int  # per answer
     seed: int  # of the mismatched clips
 
 
@@ -70,11 +70,11 @@ class AnswerRow:
 
     @property
     def verdict(self) -> Verdict:
-        """What the evaluation's own scorer says."""
+        """The verdict of the evaluation's own scorer."""
         return next(iter(self.verdicts.values()))
 
     def to_dict(self) -> dict[str, Any]:
-        """The row as JSON; what the evaluation's own scorer says stands flat as well."""
+        """The row as JSON; the verdict of the evaluation's own scorer is also stored flat."""
         question = self.question
         return {
             "id": question.id,
@@ -96,7 +96,7 @@ class AnswerRow:
 
 @dataclass(frozen=True)
 class Score:
-    """How one group of questions fares under one control; fractions."""
+    """Results of one group of questions under one control; fractions."""
 
     accuracy: float
     low: float  # 95 % interval of this model's accuracy, by Wilson
@@ -143,7 +143,7 @@ class GroupScores:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Every answer given, from which all tables are computed."""
+    """All answers, from which all tables are computed."""
 
     rows: tuple[AnswerRow, ...]  # control by control, the questions in the same order each time
     seed: int  # of the mismatched clips
@@ -185,7 +185,7 @@ class Evaluation:
         return float(np.mean(unparsed)) if unparsed else None
 
     def warn_if_unparsed(self, model: str) -> None:
-        """Warn where most answers to the questions with their audio name no option; `model`: whose."""
+        """Warn where most answers to the questions with their audio name no option; `model` names it."""
         warn_if_unparsed(f"{model}, with audio", self.unparsed("audio") or 0.0, "accuracies say little")
 
     def accuracy_by_contribution(self, scorer: str | None = None) -> dict[str, dict[str, float | None]]:
@@ -262,11 +262,11 @@ class Evaluation:
             scorer: {control: self._score(of_control, scorer) for control, of_control in rows.items()}
             for scorer in self.scorers
         }
-        own = rows.get("audio")
+        with_audio = rows.get("audio")
         gains: dict[Control, Difference] = {
-            control: _difference(own, of_control)
+            control: _difference(with_audio, of_control)
             for control, of_control in rows.items()
-            if own is not None and control != "audio"
+            if with_audio is not None and control != "audio"
         }
         questions = [row.question for row in next(iter(rows.values()))]
         return GroupScores(
@@ -301,9 +301,9 @@ def evaluate(
     label: str = "evaluate",
     processes: Processes = ALONE,
 ) -> Evaluation:
-    """Ask every question greedily under every control; each process asks its share, and all get the whole.
+    """Ask every question greedily under every control; each process asks its share, and all get all answers.
 
-    `label` stands before the progress bar.
+    `label` is shown before the progress bar.
     Raises ValueError for no questions, controls or scorers, and what `PromptBuilder.prompt` raises.
     """
     controls, scorers = settings.controls, settings.scorers
@@ -314,8 +314,8 @@ def evaluate(
         )
     answered = _answers(questions, prompts, worker, settings, processes)
     share = len(processes.share(questions))
-    own = list(progress(answered, total=share * len(controls), label=label, unit="question"))
-    by_control = [own[number * share : (number + 1) * share] for number in range(len(controls))]
+    local = list(progress(answered, total=share * len(controls), label=label, unit="question"))
+    by_control = [local[number * share : (number + 1) * share] for number in range(len(controls))]
     rows = tuple(row for of_control in by_control for row in processes.unshare(of_control))
     return Evaluation(rows, settings.seed)
 
@@ -346,7 +346,7 @@ def _answers(
     settings: EvaluationSettings,
     processes: Processes,
 ) -> Iterator[AnswerRow]:
-    own = processes.share(questions)
+    local = processes.share(questions)
     contributions = Dataset.of(questions).contributions
     sampling, size = greedy(settings.max_new_tokens), settings.batch_questions
     for control in settings.controls:
@@ -354,8 +354,8 @@ def _answers(
         if control == "mismatch":
             partners = [questions[index] for index in mismatch(questions, settings.seed)]
         partners = list(processes.share(partners))
-        for start in range(0, len(own), size):
-            asked = own[start : start + size]
+        for start in range(0, len(local), size):
+            asked = local[start : start + size]
             heard = partners[start : start + size]
             batch = [prompts.prompt(q, control, partner=p) for q, p in zip(asked, heard, strict=True)]
             groups = worker.generate(batch, sampling, (settings.seed, "evaluate", control))

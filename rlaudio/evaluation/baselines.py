@@ -1,4 +1,4 @@
-"""What a scorer of question sets must beat: guessing, and habits that need neither audio nor text."""
+"""What a model must beat: guessing, and rules that need neither audio nor text."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rlaudio.types import Question
 
 @dataclass(frozen=True)
 class Baselines:
-    """Accuracies, as fractions, that a set gives away."""
+    """Accuracies, as fractions, that need no model."""
 
     chance: float  # uniform guessing
     always_first: float

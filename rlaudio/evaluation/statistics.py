@@ -1,6 +1,6 @@
-"""How sure an accuracy, or a difference of two, is: 95 % intervals, exact tests, the noise of seeds.
+"""Uncertainty of accuracies and their differences: 95 % intervals, exact tests, the noise of seeds.
 
-What scipy has is scipy's. docs/statistics.md tells which interval is used where, and how often each covers.
+docs/statistics.md tells which interval is used where, and how often each covers.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Do the engine that samples and the engine that trains agree? Asked after every sync of weights.
 
-An engine that keeps old weights, half of them or old cache entries, hears other audio or reports
+An engine that keeps old weights, half of them or old cache entries, gets other audio or reports
 log-probs of another distribution goes on answering, and training on its completions looks healthy for a
 long time. So a few fixed prompts are sampled, and the log-probs that the engine reports are compared with
 those that the family's own model gives to the same tokens, in the plain form: one row a completion, no
-cache, nothing shared. An error that moves them by less than the tolerance stays unseen until it has grown.
+cache, nothing shared. An error that moves them by less than the tolerance is not detected.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from rlaudio.types import Clip, Group, Prompt, Question, SamplingParams
 
 Generate = Callable[[Sequence[Prompt], SamplingParams, tuple[int | str, ...]], list[Group]]
 
-# A temperature of its own, so that raw log-probs are told from those of the sampled distribution.
+# Not 1, so that raw log-probs differ from those of the sampled distribution.
 SAMPLING = SamplingParams(group_size=1, temperature=1.3, top_k=0, top_p=1.0, max_new_tokens=8)
 KEY = ("canary",)
 COUNTING = "Count: " + " ".join(map(str, range(1, 61)))  # longer than any engine's cache block
@@ -33,10 +33,10 @@ class CanaryError(ValueError):
 
 
 class Canary:
-    """Compares log-probs of fixed prompts, two about a clip and one of text alone.
+    """Compares log-probs of fixed prompts, two with a clip and one of text alone.
 
     `tolerance` is how many nats a prompt's log-probs may differ by, on the mean of its completion's tokens:
-    rounding alone moves single tokens further. None takes that of the dtype.
+    rounding alone moves single tokens further. None: the tolerance of the dtype.
     """
 
     def __init__(self, family: ModelFamily, tolerance: float | None = None):
@@ -45,7 +45,7 @@ class Canary:
         self.prompts = canary_prompts(family)
 
     def enter_caches(self, generate: Generate) -> None:
-        """Have the engine answer the prompts before an update, so that entries kept too long will show."""
+        """Have the engine answer the prompts before an update, so that stale cache entries are detected."""
         generate(self.prompts, SAMPLING, KEY)
 
     def check(self, generate: Generate, phase: str) -> float:
@@ -71,12 +71,12 @@ class Canary:
 
 
 def check_room(family: ModelFamily, max_model_len: int) -> None:
-    """Raises ValueError for an engine in which the fixed prompts have no room."""
+    """Raises ValueError for an engine whose context is too short for the fixed prompts."""
     needed = max(len(prompt.token_ids) for prompt in canary_prompts(family)) + SAMPLING.max_new_tokens
     if max_model_len < needed:
         raise ValueError(
-            f"rollout.max_model_len is {max_model_len}; expected at least {needed}: so much take the prompts "
-            "on which the engine is compared with the model"
+            f"rollout.max_model_len is {max_model_len}; expected at least {needed}: the length of the "
+            "prompts on which the engine is compared with the model"
         )
 
 

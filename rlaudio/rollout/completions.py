@@ -1,4 +1,4 @@
-"""What an engine outside rlaudio is asked for, and what it gives back, as rlaudio's records."""
+"""Requests to an engine outside rlaudio, and its completions as rlaudio's records."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rlaudio.models.family import ModelFamily
 from rlaudio.rollout.worker import SeedKey
 from rlaudio.types import Completion, SamplingParams, StopReason
 
-TIES = 16  # tokens beyond top-k that may share the k-th logit: engines keep all of them
+TIES = 16  # tokens beyond top-k that may tie with the k-th logit: engines keep all of them
 SEED_BITS = 62  # seeds of a group's samples count up from the request's, within 64 signed bits
 
 
@@ -27,7 +27,7 @@ class SampledTokens:
 
 
 def request_seed(key: SeedKey, item: str) -> int:
-    """The seed of the request that asks for an item's group; sample s draws with this plus s."""
+    """The seed of the request for an item's group; sample s draws with this plus s."""
     digest = hashlib.blake2b(repr((*key, item)).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "little") >> (64 - SEED_BITS)
 
@@ -42,14 +42,14 @@ def likeliest_to_report(sampling: SamplingParams, vocabulary: int, limit: int) -
 
 
 def truncates(sampling: SamplingParams) -> bool:
-    """Whether top-k or top-p leave tokens out of the distribution that is sampled from."""
+    """Whether top-k or top-p remove tokens from the distribution that is sampled from."""
     return sampling.temperature > 0.0 and (sampling.top_k > 0 or sampling.top_p < 1.0)
 
 
 def to_completion(
     family: ModelFamily, sampled: SampledTokens, weights_version: int, *, support: int, vocabulary: int
 ) -> Completion:
-    """The completion behind an engine's tokens; `support` likeliest tokens were reported, 0 for none.
+    """The completion from an engine's tokens; `support` likeliest tokens were reported, 0 for none.
 
     Raises ValueError where the engine left more tokens than it reported, RuntimeError where it did not
     finish the completion.

@@ -1,7 +1,7 @@
-"""A rollout worker on an engine that has a copy of the weights of its own.
+"""A rollout worker on an engine that holds its own copy of the weights.
 
-What is the same for all of them: the engine follows the family's weights, a canary compares both after
-every update, prompts that do not fit are refused or answered by the model itself.
+Shared by all such workers: the engine follows the family's weights, a canary compares both after
+every update, prompts that do not fit are refused or answered by the transformers worker.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 
 class Engine(Protocol):
-    """What samples from weights of its own, in this process or elsewhere."""
+    """An engine that samples from its own copy of the weights, in this process or elsewhere."""
 
     vocabulary: int
 
@@ -33,7 +33,7 @@ class Engine(Protocol):
 
     @property
     def cached_tokens(self) -> int:
-        """Those of them that its prefix cache held."""
+        """Prompt tokens that were in its prefix cache."""
 
     @property
     def awake(self) -> bool:
@@ -45,27 +45,27 @@ class Engine(Protocol):
         """The tokens of every prompt's group, `report` likeliest tokens beside each. Raises EngineDied."""
 
     def update(self, weights: Iterable[tuple[str, torch.Tensor]], version: int) -> None:
-        """Take over tensors named as in the checkpoint, and empty every cache that depends on them.
+        """Load tensors named as in the checkpoint, and empty every cache that depends on them.
 
         Raises EngineDied.
         """
 
     def sleep(self) -> None:
-        """Give memory back until the engine is needed again."""
+        """Free memory until the engine is needed again."""
 
     def close(self) -> None:
-        """Give memory and processes back."""
+        """Free memory and end processes."""
 
 
 class EngineWorker:
-    """A rollout worker on an engine; without one the family's own model samples.
+    """A rollout worker on an engine; without one the transformers worker samples.
 
-    `max_model_len` is what prompt and completion may have together. A longer prompt is refused or
+    `max_model_len` limits the tokens of prompt and completion together. A longer prompt is refused or
     answered by the transformers worker, and counted.
     """
 
-    temperatures = (0.01, 2.0)  # vLLM takes lower ones for this and refuses higher ones
-    opened_together = False  # whether the processes of a run must open the engine all at once
+    temperatures = (0.01, 2.0)  # vLLM raises lower ones to this and refuses higher ones
+    opened_together = False  # whether all processes of a run must open the engine together
 
     def __init__(
         self,
@@ -91,7 +91,7 @@ class EngineWorker:
     def generate(self, prompts: Sequence[Prompt], sampling: SamplingParams, key: SeedKey) -> list[Group]:
         """One group of completions per prompt, in the order of the prompts.
 
-        Raises ValueError for prompts that do not fit and sampling that vLLM cannot do, EngineDied.
+        Raises ValueError for prompts that do not fit and sampling that vLLM does not support, EngineDied.
         """
         if self._closed:
             raise RuntimeError("the worker is closed; make a new one")
@@ -113,7 +113,7 @@ class EngineWorker:
         return [by_prompt[id(prompt)] for prompt in prompts]
 
     def load_weights(self, weights: Iterable[tuple[str, torch.Tensor]], version: int) -> None:
-        """Take the tensors over, into the family's model and the engine; completions now carry `version`.
+        """Load the tensors into the family's model and the engine; completions now carry `version`.
 
         Raises CanaryError if both engines then disagree, EngineDied.
         """
@@ -123,23 +123,23 @@ class EngineWorker:
             self._send(self._engine, f"after sending weights version {version}")
 
     def sleep(self) -> None:
-        """Give memory back until the engine is needed again, where it has any to give."""
+        """Free memory until the engine is needed again, where the engine can."""
         if self._engine is not None:
             self._engine.sleep()
 
     def close(self) -> None:
-        """Give memory and processes back, and refuse to generate from now on."""
+        """Free memory, end processes, and refuse to generate from now on."""
         if self._engine is not None and not self._closed:
             self._engine.close()
         self._closed = True
 
     @property
     def prompt_tokens(self) -> tuple[int, int]:
-        """Prompt tokens that the engine was given so far, and how many of them its prefix cache held."""
+        """Prompt tokens sent to the engine so far, and how many of them were in its prefix cache."""
         return (self._engine.prompt_tokens, self._engine.cached_tokens) if self._engine else (0, 0)
 
     def _send(self, engine: Engine, phase: str, *, whole: bool = False) -> None:
-        """Have the engine take over what trains of the family's weights, or all, and compare both."""
+        """Send the family's trained weights, or all of them, to the engine and run the canary."""
         if engine.awake:
             self._canary.enter_caches(self._sample)
         weights = self.family.checkpoint_weights(whole=True) if whole else self.family.checkpoint_weights()

@@ -23,7 +23,7 @@ Completions = list[tuple[Completion, ...]]  # of every prompt
 
 @dataclass(frozen=True)
 class _Request:
-    """What was asked for: equal requests of equal weights have equal answers."""
+    """A request's key: equal requests to equal weights have equal completions."""
 
     key: SeedKey
     sampling: SamplingParams
@@ -31,9 +31,9 @@ class _Request:
 
 
 class OneStepOff:
-    """A rollout worker around another one, which must sample from weights of its own: training moves its.
+    """A rollout worker around one with its own copy of the weights: training changes the family's.
 
-    `begin` has a thread sample; the `generate` that asks for the same takes what came of it. Everything else
+    `begin` samples in a thread; `generate` with the same request returns its result. Everything else
     waits for the thread, so that completions carry the version of the weights that sampled them.
     """
 
@@ -44,7 +44,7 @@ class OneStepOff:
         self._ahead: dict[_Request, Future[Completions]] = {}
 
     def begin(self, asked: Sequence[tuple[Sequence[Prompt], SeedKey]], sampling: SamplingParams) -> None:
-        """Sample in the background what the next step will ask for: prompts and key of each request."""
+        """Sample the next step's requests in the background: prompts and key of each."""
         self._wait()
         self._ahead = {
             _request(prompts, sampling, key): self._thread.submit(self._sample, list(prompts), sampling, key)
@@ -52,7 +52,7 @@ class OneStepOff:
         }
 
     def generate(self, prompts: Sequence[Prompt], sampling: SamplingParams, key: SeedKey) -> list[Group]:
-        """One group per prompt: what was begun, if it is this, else sampled now. Raises as sampling did."""
+        """One group per prompt, from the background if this request was begun, else sampled now."""
         begun = self._ahead.pop(_request(prompts, sampling, key), None)
         if begun is not None:
             return [Group(prompt, some) for prompt, some in zip(prompts, begun.result(), strict=True)]
@@ -60,13 +60,13 @@ class OneStepOff:
         return self._worker.generate(prompts, sampling, key)
 
     def load_weights(self, weights: Iterable[tuple[str, torch.Tensor]], version: int) -> None:
-        """Take the tensors over once the thread has done; completions from then on carry `version`."""
+        """Load the tensors once the thread is done; completions from then on carry `version`."""
         self._wait()
         self._worker.load_weights(weights, version)
         self.weights_version = version
 
     def sleep(self) -> None:
-        """Give memory back, unless something is being sampled."""
+        """Free memory, unless the thread is sampling."""
         if all(future.done() for future in self._ahead.values()):
             self._worker.sleep()
 
@@ -82,21 +82,21 @@ class OneStepOff:
                 "key": list(request.key),
                 "sampling": asdict(request.sampling),
                 "questions": list(request.questions),
-                "completions": [[_to_state(one) for one in some] for some in future.result()],
+                "completions": [[_to_state(completion) for completion in some] for some in future.result()],
             }
             for request, future in self._ahead.items()
         ]
         return {"requests": requests} if requests else None
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Have at hand what was sampled ahead before a break: its weights are gone, it cannot be sampled."""
+        """Restore what was sampled ahead: the weights that sampled it are gone on resuming."""
         for asked in state["requests"]:
             request = _Request(
                 tuple(asked["key"]), SamplingParams(**asked["sampling"]), tuple(asked["questions"])
             )
             self._ahead[request] = Future()
             self._ahead[request].set_result(
-                [tuple(_from_state(one) for one in some) for some in asked["completions"]]
+                [tuple(_from_state(completion) for completion in some) for some in asked["completions"]]
             )
 
     def _sample(self, prompts: Sequence[Prompt], sampling: SamplingParams, key: SeedKey) -> Completions:
@@ -108,7 +108,7 @@ class OneStepOff:
 
 
 def _on_own_gpu() -> tuple[Any, ...]:
-    """What a new thread must do first, and with what: which GPU is the current one is known to a thread."""
+    """Initialiser of a new thread and its arguments: the current GPU is a setting of each thread."""
     return (torch.cuda.set_device, (torch.cuda.current_device(),)) if torch.cuda.is_available() else ()
 
 
@@ -117,7 +117,7 @@ def _request(prompts: Sequence[Prompt], sampling: SamplingParams, key: SeedKey) 
 
 
 def _to_state(completion: Completion) -> dict[str, Any]:
-    """The completion in types that torch loads without running code."""
+    """The completion in types that `torch.load(weights_only=True)` reads."""
     segments = [
         {
             field.name: torch.from_numpy(value) if isinstance(value, np.ndarray) else value

@@ -1,4 +1,4 @@
-"""A rollout worker whose engine is opened anew when it dies, and asked or given weights once more."""
+"""A rollout worker that reopens its engine when it dies and repeats the failed call."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 def open_engine(
     open_worker: Callable[[ModelFamily], RolloutWorker], family: ModelFamily, processes: Processes
 ) -> RolloutWorker:
-    """The worker, opened anew where its engine dies; not where several processes must open it together."""
+    """The worker, reopened where its engine dies, unless several processes must open it together."""
     worker = open_worker(family)
     if processes.size > 1 and isinstance(worker, EngineWorker) and worker.opened_together:
         return worker
@@ -28,11 +28,11 @@ def open_engine(
 
 
 class Reopened:
-    """Around a worker that `open_worker` opens on the family's model, and opens again where its engine died.
+    """A worker that `open_worker` opens on the family's model, and reopens where its engine died.
 
-    The new engine gets the weights that the old one had, or was to take over, and the same seeds, so it
-    answers what the old one would have answered. Where it dies of the same, EngineDied is raised.
-    `worker` is given where the first one is open already.
+    The new engine gets the weights and the seeds of the old one, or those of the update that failed, so its
+    completions are the same. Where it dies of the same call, EngineDied is raised. `worker` is the first
+    worker, if it is open already.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Reopened:
         self.weights_version = self.worker.weights_version
 
     def generate(self, prompts: Sequence[Prompt], sampling: SamplingParams, key: SeedKey) -> list[Group]:
-        """One group of completions per prompt; asked twice at most."""
+        """One group of completions per prompt; tried twice at most."""
         try:
             return self.worker.generate(prompts, sampling, key)
         except EngineDied as death:
@@ -63,7 +63,7 @@ class Reopened:
             ) from death
 
     def load_weights(self, weights: Iterable[tuple[str, torch.Tensor]], version: int) -> None:
-        """Take the tensors over, on a new engine if this one has died; completions now carry `version`."""
+        """Load the tensors, on a new engine if this one dies; completions now carry `version`."""
         self._family.load_weights(weights)  # they can be read once; a second engine gets the family's
         self.weights_version = version
         try:
@@ -75,11 +75,11 @@ class Reopened:
         self._reopen()
 
     def sleep(self) -> None:
-        """Give memory back until the worker is needed again."""
+        """Free memory until the worker is needed again."""
         self.worker.sleep()
 
     def close(self) -> None:
-        """Give memory and processes back, and refuse to generate from now on."""
+        """Free memory, end processes, and refuse to generate from now on."""
         self.worker.close()
 
     def _reopen(self) -> None:
@@ -92,7 +92,7 @@ class Reopened:
         except CanaryError:
             raise
         except ValueError as error:
-            raise EngineDied(f"the engine died, and no other one takes its place: {error}") from error
+            raise EngineDied(f"the engine died, and no new one could be opened: {error}") from error
         except EngineDied as death:
             raise EngineDied(
                 f"{death}, as it took weights version {self.weights_version} over; the engine before it died "

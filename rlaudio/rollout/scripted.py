@@ -1,4 +1,4 @@
-"""A rollout worker without a model: a function says what is answered. For tests and for trying rewards."""
+"""A rollout worker without a model: a function gives the answers. For tests and for trying rewards."""
 
 from __future__ import annotations
 
@@ -53,14 +53,14 @@ class Scripted:
         self.weights_version = version
 
     def sleep(self) -> None:
-        """There is nothing to give back."""
+        """There is nothing to free."""
 
     def close(self) -> None:
         """Refuse to generate from now on."""
         self.closed = True
 
     def _complete(self, text: str, max_new_tokens: int) -> Completion:
-        words = re.findall(r"\s*\S+|\s+$", text)  # joined they are the text again
+        words = re.findall(r"\s*\S+|\s+$", text)  # joined they give the text again
         kept = words[:max_new_tokens]
         ids = [self._vocabulary.setdefault(word, len(self._vocabulary) + 1) for word in kept]
         finished = len(words) < max_new_tokens  # there is room for the stop token, which has no text

@@ -1,4 +1,4 @@
-"""The teacher as a rollout worker: it "samples" the right answer. With it SFT is one more way of training."""
+"""SFT targets as a rollout worker: with it SFT uses the same loop as RL."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rlaudio.types import Completion, Group, Prompt, SamplingParams
 
 
 class Targets:
-    """Completes every prompt with the SFT target of its question; log-probs are 0, for it is certain."""
+    """Completes every prompt with the SFT target of its question; log-probs are 0."""
 
     def __init__(self, family: ModelFamily, target: Literal["answer", "structured", "simple"]):
         self.family = family
@@ -27,14 +27,14 @@ class Targets:
         return [Group(prompt, (self._complete(prompt),)) for prompt in prompts]
 
     def load_weights(self, weights: Iterable[tuple[str, torch.Tensor]], version: int) -> None:
-        """A teacher does not learn; only the version moves on."""
+        """Only the version changes: targets do not depend on weights."""
         self.weights_version = version
 
     def sleep(self) -> None:
-        """There is nothing to give back."""
+        """There is nothing to free."""
 
     def close(self) -> None:
-        """Nothing to give back."""
+        """Nothing to free."""
 
     def _complete(self, prompt: Prompt) -> Completion:
         text = sft_target(prompt.question, self.target)

@@ -1,4 +1,4 @@
-"""From next-token logits to a token: temperature, top-k, top-p, and the log-prob under just that."""
+"""From next-token logits to a token: temperature, top-k, top-p, and its log-prob under that distribution."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rlaudio.types import SamplingParams
 
 
 class Drawn(NamedTuple):
-    """One token per row, its log-prob under the distribution it was drawn from, and that one's support."""
+    """One token per row, its log-prob under the distribution it was drawn from, and the support of that."""
 
     tokens: torch.Tensor  # [B] int64
     logprobs: torch.Tensor  # [B] float32

@@ -3,7 +3,7 @@
 Every prompt is computed once. The G completions of a question grow side by side in one cache row, laid
 out like the training batch: at step t the row holds `[prompt | t tokens of each of the G completions]`,
 G new tokens attend to the prompt and to their own completion, and nothing is ever copied G times.
-Prompts that share their audio and the text before it (a whole labelling run in silence) share that
+Prompts that share their audio and the text before it (a whole labelling run with silence) share that
 prefix too.
 """
 
@@ -24,7 +24,7 @@ from rlaudio.utils.randomness import generator
 class Transformers:
     """A rollout worker on the family's own model, in this process.
 
-    It samples from the very tensors that training updates, so `load_weights` has nothing to copy then.
+    It samples from the tensors that training updates, so `load_weights` has nothing to copy then.
     `batch_tokens` bounds the cache: questions of a batch x (prompt + group size x new tokens).
     """
 
@@ -48,12 +48,12 @@ class Transformers:
         return [groups[i] for i in range(len(prompts))]
 
     def load_weights(self, weights: Iterable[tuple[str, torch.Tensor]], version: int) -> None:
-        """Take the tensors over; completions from now on carry `version`."""
+        """Load the tensors; completions from now on carry `version`."""
         self.family.load_weights(weights)
         self.weights_version = version
 
     def sleep(self) -> None:
-        """There is nothing to give back: the model belongs to the family."""
+        """There is nothing to free: the model belongs to the family."""
 
     def close(self) -> None:
         """Refuse to generate from now on."""
@@ -169,13 +169,13 @@ class _Rows:
         """Which slots [B, 1, G, width + (step + 1) G] the tokens drawn at `step` attend to."""
         device = self.lengths.device
         prompt = torch.arange(self.width, device=device) < self.lengths.unsqueeze(1)  # [B, width]
-        own = torch.eye(self.group_size, dtype=torch.bool, device=device).repeat(
+        same_completion = torch.eye(self.group_size, dtype=torch.bool, device=device).repeat(
             1, step + 1
         )  # [G, (step+1) G]
         return torch.cat(
             [
                 prompt[:, None, None, :].expand(-1, 1, self.group_size, -1),
-                own[None, None].expand(len(self.lengths), -1, -1, -1),
+                same_completion[None, None].expand(len(self.lengths), -1, -1, -1),
             ],
             dim=-1,
         )
@@ -242,7 +242,7 @@ def _causal(width: int, device: torch.device) -> torch.Tensor:
 
 
 def _shared_prefix(prompts: Sequence[Prompt]) -> int:
-    """Tokens that all prompts begin with, 0 unless they share their audio; one token at least stays own."""
+    """Tokens that all prompts begin with, 0 unless they share their audio; never a whole prompt."""
     if len(prompts) < 2 or len({p.audio_digest for p in prompts}) > 1:
         return 0
     shortest = min(len(p.token_ids) for p in prompts)

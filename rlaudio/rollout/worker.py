@@ -1,4 +1,4 @@
-"""What every rollout worker can do, whichever engine is behind it."""
+"""The protocol of rollout workers, for any engine."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SeedKey = tuple[int | str, ...]  # (run seed, stage, step); the worker adds item
 
 
 class EngineDied(ConnectionError):
-    """The engine behind a worker is gone; a new worker may answer what it was asked."""
+    """The engine of a worker has died; a new worker may answer the same request."""
 
 
 class RolloutWorker(Protocol):
@@ -28,13 +28,13 @@ class RolloutWorker(Protocol):
         """
 
     def load_weights(self, weights: Iterable[tuple[str, torch.Tensor]], version: int) -> None:
-        """Take the named tensors over; completions from now on carry `version`.
+        """Load the named tensors; completions from now on carry `version`.
 
         Raises EngineDied where there is an engine that can die.
         """
 
     def sleep(self) -> None:
-        """Give memory back, where that is possible, until the next call of one of the others."""
+        """Free memory, where possible, until the next call of another method."""
 
     def close(self) -> None:
-        """Give memory and processes back, and refuse to generate from now on."""
+        """Free memory, end processes, and refuse to generate from now on."""

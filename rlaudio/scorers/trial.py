@@ -1,4 +1,4 @@
-"""Scorers are tried on made-up answers before anything is computed."""
+"""A trial of scorers on made-up answers, before anything is computed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run should say aloud while it trains: rewards that teach nothing, sampler and trainer apart."""
+"""Warnings while a run trains: rewards without spread, log-probs of sampler and trainer that differ."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ STEPS_WITHOUT_SPREAD = 20  # half an hour of a large run, and at 8 completions a
 
 
 class Alarms:
-    """Watches the steps of a stage and warns once of each trouble.
+    """Watches the steps of a stage and warns once of each problem.
 
-    `steps` is the stage's length: of one shorter than STEPS_WITHOUT_SPREAD it is told at its end that nothing
-    was learned, and nothing of single rewards, for which so few steps are no evidence. `mismatch` is the mean
-    gap in nats above which sampler and trainer are too far apart.
+    `steps` is the stage's length. A stage shorter than STEPS_WITHOUT_SPREAD is warned at its end if nothing
+    was learned, and not about single rewards: so few steps are no evidence. `mismatch` is the mean gap in
+    nats above which the log-probs of sampler and trainer differ too much.
     """
 
     def __init__(self, *, mismatch: float, steps: int = STEPS_WITHOUT_SPREAD):
         self._mismatch = mismatch
         self._patience = max(1, min(steps, STEPS_WITHOUT_SPREAD))
         self._flat_steps: dict[str, int] = {}  # reward, or "" for their sum -> steps in a row without spread
-        self._taught: set[str] = set()  # rewards that told two completions of a group apart at some time
+        self._taught: set[str] = set()  # rewards that differed within a group in at least one step
         self._said: set[str] = set()
 
     def see(self, metrics: Mapping[str, float], groups: Sequence[ScoredGroup] = ()) -> None:
-        """Take note of one step: its metrics and all groups that were sampled in it."""
+        """Check one step: its metrics and all groups that were sampled in it."""
         self._see_rewards(groups)
         mismatch = metrics.get("rollout/mismatch_mean", 0.0)
         if mismatch > self._mismatch:
@@ -43,14 +43,14 @@ class Alarms:
             )
 
     def _see_rewards(self, groups: Sequence[ScoredGroup]) -> None:
-        """Count for the sum of rewards and for each of them the steps in which it told nothing apart.
+        """Count the steps without spread, for the sum of the rewards and for each reward.
 
-        The sum may lose its spread at any time; a single reward, such as one for the format, rightly does
-        once it is always earned, so it is only reported where it never told completions apart.
+        The sum may lose its spread at any time. A single reward, such as one for the format, is expected to
+        lose it once every completion earns it, so it is reported only where it never had spread.
         """
         if not groups or not groups[0].rewards:  # a teacher's completions have no rewards
             return
-        if self._flat("", [one.total for one in groups]) >= self._patience:
+        if self._flat("", [group.total for group in groups]) >= self._patience:
             self._say(
                 "spread",
                 f"in the last {self._flat_steps['']} steps all completions of every group had the same "
@@ -58,7 +58,7 @@ class Alarms:
                 "change the rewards",
             )
         for name, weight in groups[0].weights.items():
-            flat = self._flat(name, [one.rewards[name] for one in groups]) >= STEPS_WITHOUT_SPREAD
+            flat = self._flat(name, [group.rewards[name] for group in groups]) >= STEPS_WITHOUT_SPREAD
             if flat and weight and name not in self._taught and "" in self._taught:
                 self._say(
                     f"reward {name}",

@@ -1,7 +1,7 @@
-"""The one builder: what a recipe says becomes the objects that the rooms take.
+"""The one builder: it turns a recipe into the objects that the packages take.
 
-Whatever trains, evaluates, labels or pretrains is handed models, workers, settings and functions that are
-made here, and knows nothing of recipes.
+Code that trains, evaluates, labels or pretrains receives models, workers, settings and functions made here,
+and does not read recipes.
 """
 
 from __future__ import annotations
@@ -66,12 +66,12 @@ logger = logging.getLogger(__name__)
 
 
 def model_that_answers(recipe: Recipe, path: str) -> ModelFamily:
-    """A model that does not train: without the new adapter that would change nothing but time."""
+    """A model that does not train, without a new adapter: it would only cost time."""
     return recipe.model(path=path, **({"lora_rank": 0} if "lora_rank" in recipe.model.options else {}))
 
 
 def prompt_builder(recipe: Recipe, family: PromptMaker) -> PromptBuilder:
-    """The recipe's way of asking, for one model."""
+    """The recipe's prompt builder for one model."""
     return PromptBuilder(
         family,
         style=recipe.prompt.style,
@@ -82,7 +82,7 @@ def prompt_builder(recipe: Recipe, family: PromptMaker) -> PromptBuilder:
 
 
 def evaluation_settings(recipe: Recipe, controls: Sequence[Control] | None = None) -> EvaluationSettings:
-    """How the recipe evaluates a model; `controls` are other ones than the recipe's."""
+    """The recipe's evaluation settings; `controls` replaces the recipe's controls."""
     return EvaluationSettings(
         controls=recipe.evaluation.controls if controls is None else controls,
         scorers={name: scorer.function for name, scorer in recipe.evaluation_scorers().items()},
@@ -93,17 +93,17 @@ def evaluation_settings(recipe: Recipe, controls: Sequence[Control] | None = Non
 
 
 def labelling_rule(recipe: Recipe) -> Rule:
-    """How the voters' answers become labels."""
+    """The recipe's rule for making labels from the voters' answers."""
     settings = recipe.contribution
     scorer = recipe.voting_scorer().function
     return Rule(settings.threshold, settings.silence, settings.orders, scorer)
 
 
 def open_voters(recipe: Recipe, processes: Processes = ALONE) -> dict[str, Voter]:
-    """The recipe's voters by name; weights are loaded when the first answer is asked for.
+    """The recipe's voters by name; weights are loaded at the first request.
 
-    They answer through the recipe's rollout worker. In a run of several processes only the first asks, and
-    an engine may need them all to open; so there the model itself answers.
+    They answer through the recipe's rollout worker. In a run of several processes only the first asks
+    them, and some engines open only in all processes together; so there the transformers worker answers.
     """
     voters = {}
     engine = partial(Reopened, recipe.rollout) if processes.size == 1 else Transformers
@@ -125,7 +125,7 @@ def open_voters(recipe: Recipe, processes: Processes = ALONE) -> dict[str, Voter
 def with_built_models(recipe: Recipe, folder: Path) -> Recipe:
     """The recipe with the models of its `pretrain` section, built below `folder`, as policy and voters.
 
-    A recipe without that section comes back unchanged. Raises ValueError where it names no examples.
+    A recipe without that section is returned unchanged. Raises ValueError where it names no examples.
     """
     if recipe.pretrain is None:
         return recipe
@@ -140,7 +140,7 @@ def _pretraining(recipe: Recipe) -> Pretraining:
     assert section is not None
     if corpus is None:
         raise ValueError(
-            "the recipe has a pretrain section but no data.pretrain; name what models are taught"
+            "the recipe has a pretrain section but no data.pretrain; name examples to train models on"
         )
     return Pretraining(
         corpus=corpus,
@@ -190,7 +190,7 @@ def open_stage(
     reference = None
     if Need.REFERENCE in recipe.algorithm().needs:
         reference = frozen_reference(policy, reference_folder)
-    if recipe.sampling.max_lag:  # what samples ahead has a model of its own
+    if recipe.sampling.max_lag:  # a worker that samples ahead needs its own model
         worker: RolloutWorker = OneStepOff(open_engine(recipe.rollout, recipe.model(), policy.processes))
     else:
         worker = open_engine(recipe.rollout, policy.family, policy.processes)
@@ -206,7 +206,7 @@ def build_sft_stage(recipe: Recipe, name: str, stage: Stage, policy: OpenedPolic
         stage=stage,
         prompts=policy.prompts,
         worker=Targets(policy.family, recipe.sft.target),
-        scorer=_Unscored(),
+        rewards=_Unscored(),
         params=greedy(recipe.sampling.max_new_tokens),
         questions=questions,
         rounds=1,
@@ -237,7 +237,7 @@ def build_rl_stage(
         stage=stage,
         prompts=policy.prompts,
         worker=worker,
-        scorer=RewardSum(_rewards(recipe), recipe.reward_failures, policy.processes),
+        rewards=RewardSum(_rewards(recipe), recipe.reward_failures, policy.processes),
         params=_sampling_params(recipe),
         questions=sampling.questions,
         rounds=sampling.rounds,
@@ -270,19 +270,21 @@ def build_rl_stage(
         contribution_estimator=_contribution_estimator(recipe, learner, sampler),
         max_rollouts=training.max_rollouts or math.inf,
         max_tokens=training.max_tokens or math.inf,
-        mismatch_alarm=math.inf if ahead else recipe.mismatch.alarm,  # an update lies between: that differs
+        mismatch_alarm=math.inf
+        if ahead
+        else recipe.mismatch.alarm,  # one update apart, so the log-probs differ by design
     )
 
 
 def learner_of(recipe: Recipe, dump: StepDump, folder: Path) -> Learner:
-    """The learner as the run had it at the step that was dumped into the folder, its optimizer left out."""
+    """The run's learner at the step that was dumped into the folder, without optimizer state."""
     family: ModelFamily = recipe.model(path=str(folder / MODEL))
     recipe = recipe.model_copy(update={"strategy": plugins.bind("strategy", "plain")})
     policy = OpenedPolicy(family, prompt_builder(recipe, family), ALONE)
     stage = Stage(dump.kind, tuple(row.prompt.question for row in dump.rows), steps=1)
     if dump.kind == "sft":
         return build_sft_stage(recipe, folder.name, stage, policy).learner
-    # neither worker nor reference is asked for anything: what they said is in the rows
+    # worker and reference are not called: the rows hold what they computed
     return build_rl_stage(recipe, folder.name, stage, policy, Transformers(family), family).learner
 
 
@@ -304,7 +306,7 @@ def _optimizer(
     lr: float | None = None,
     warmup: float | None = None,
 ) -> OptimizerSettings:
-    """The recipe's optimizer for that many steps; `lr` and `warmup` are the stage's own, if it has any."""
+    """The recipe's optimizer for that many steps; `lr` and `warmup` override the recipe's, if given."""
     section = recipe.optimizer
     return OptimizerSettings(
         lr=section.lr if lr is None else lr,
@@ -330,7 +332,7 @@ def _batching(recipe: Recipe, epochs: int, mini_batches: int) -> Batching:
 def _contribution_estimator(
     recipe: Recipe, learner: Learner, sampler: Sampler
 ) -> ContributionEstimator | None:
-    """How the audio's contribution is measured on policy, where the algorithm asks for it."""
+    """The estimator of the audio's contribution on policy; None where the algorithm does not need it."""
     settings, silent = recipe.contribution, sampler.prompts.silent
     match contribution_by(recipe):
         case "options":
@@ -338,7 +340,7 @@ def _contribution_estimator(
         case "rollouts":
             return SilentRollouts(
                 sampler.worker,
-                sampler.scorer,
+                sampler.rewards,
                 silent,
                 sampler.params,
                 settings.silent_samples,
@@ -348,7 +350,7 @@ def _contribution_estimator(
 
 
 def _spelled(question: Question, choice: str) -> str:
-    """An option as a completion that answers with it."""
+    """The text of a completion that answers with this option."""
     return answer_block(choice)
 
 
@@ -358,19 +360,19 @@ def _rewards(recipe: Recipe) -> dict[str, tuple[Any, float]]:
 
 
 class _Unscored:
-    """Completions of a teacher need no reward."""
+    """Scores without rewards, for SFT targets."""
 
     def score(self, groups: Sequence[Group]) -> list[ScoredGroup]:
         return [ScoredGroup(group, {}, np.zeros(len(group.completions))) for group in groups]
 
 
-# --- what would stop a stage later ---------------------------------------------------------------
+# --- checks before a run -------------------------------------------------------------------------
 
 
 def check_stages_can_train(
     recipe: Recipe, questions: Sequence[Question], processes: Processes = ALONE
 ) -> None:
-    """Refuse now what would stop a run later: scorers, rewards or a group that cannot be used, no target.
+    """Raise now what would stop a run later: unusable scorers, rewards or group sizes, missing targets.
 
     The curriculum is tried on the questions with stand-in labels where they have none yet.
     Raises ValueError.
@@ -393,7 +395,7 @@ def check_stages_can_train(
 
 
 def rl_algorithm(recipe: Recipe) -> Algorithm:
-    """The recipe's algorithm, told how long completions may become."""
+    """The recipe's algorithm, with the recipe's token limit."""
     algorithm: Algorithm = recipe.algorithm()
     if isinstance(algorithm, TokenLimited):
         return algorithm.with_token_limit(recipe.sampling.max_new_tokens)
@@ -401,7 +403,7 @@ def rl_algorithm(recipe: Recipe) -> Algorithm:
 
 
 def contribution_by(recipe: Recipe) -> Literal["rollouts", "options"] | None:
-    """By what the audio's contribution is measured on policy; None where the algorithm does not need it."""
+    """How the audio's contribution is measured on policy; None where the algorithm does not need it."""
     needed = Need.CONTRIBUTION in recipe.algorithm().needs
     return recipe.contribution.on_policy if needed else None
 
@@ -429,13 +431,13 @@ def _check_step(recipe: Recipe, questions: int) -> None:
 def _dry_run_rewards(recipe: Recipe, questions: Sequence[Question]) -> None:
     """Try the rewards on made-up completions, one of them right. Raises ValueError for one that fails.
 
-    Where the recipe allows failures, one that fails is only told.
+    Where the recipe allows failures, a failing reward is only logged.
     """
-    scorer = RewardSum(_rewards(recipe))
+    rewards = RewardSum(_rewards(recipe))
     for question in questions:
         texts = [sft_target(question), *["I hear nothing."] * (recipe.sampling.group_size - 1)]
         try:
-            scorer.score([made_up_group(question, texts)])
+            rewards.score([made_up_group(question, texts)])
         except RewardError as error:
             message = f"tried on a made-up completion, {error}"
             if not recipe.reward_failures:
@@ -444,7 +446,7 @@ def _dry_run_rewards(recipe: Recipe, questions: Sequence[Question]) -> None:
 
 
 def _dry_run_algorithm(recipe: Recipe) -> None:
-    """Try the algorithm, and what it needs, before anything is computed. Raises ValueError."""
+    """Dry-run the algorithm, and check what it needs, before anything is computed. Raises ValueError."""
     algorithm, success = rl_algorithm(recipe), recipe.contribution.success
     if isinstance(algorithm, SFT):
         raise ValueError("algorithm.use is sft, which makes every sample likelier; expected one for RL")

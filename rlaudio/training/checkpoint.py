@@ -37,7 +37,7 @@ class Cursor:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint on disk whose files have been found whole."""
+    """A checkpoint on disk whose files have been verified."""
 
     path: Path
     cursor: Cursor
@@ -71,10 +71,10 @@ def save_checkpoint(
 ) -> Path:
     """Write a checkpoint into `folder`; all processes must call.
 
-    The first process writes the model, each its own part of the learner's state and what it has sampled for
-    the next step by weights that will be gone. The checkpoint is built
-    under a temporary name and renamed, so a kill or a full disk leaves the older ones whole.
-    Raises OSError that says so.
+    The first process writes the model; each writes its part of the learner's state and the completions that
+    it has sampled ahead, which cannot be sampled again from newer weights. The checkpoint is built under a
+    temporary name and renamed, so a kill or a full disk leaves the older ones intact.
+    Raises OSError where the disk is full.
     """
     final = folder / f"{cursor.stage}-{cursor.step:06d}"
     building = folder / f".building-{final.name}"
@@ -105,9 +105,9 @@ def save_checkpoint(
 
 
 def tidy(folder: Path, keep: int, spare: Path | None = None) -> None:
-    """Delete all but the newest `keep` checkpoints, and what a run left that was killed in writing one.
+    """Delete all but the newest `keep` checkpoints, and unfinished ones that a killed run left.
 
-    `spare` is a checkpoint that stays however old it is: the one whose folder a model was opened from.
+    `spare` is a checkpoint that is kept at any age: the one from whose folder a model was opened.
     """
     for old in _folders(folder)[:-keep]:
         if old != spare:
@@ -130,14 +130,16 @@ def latest_checkpoint(folder: Path) -> Checkpoint | None:
 
     Raises ValueError if one of its files is missing or is not what was written; it names the one before.
     """
-    found = _folders(folder)
-    if not found:
+    checkpoints = _folders(folder)
+    if not checkpoints:
         return None
-    newest = found[-1]
+    newest = checkpoints[-1]
     manifest = _read_manifest(newest / MANIFEST)
     wrong = [f"{MANIFEST} is damaged"] if manifest is None else list(_wrong_files(newest, manifest["sha256"]))
     if manifest is None or wrong:
-        before = f"resume from {found[-2]}" if len(found) > 1 else "begin again: there is no older one"
+        before = (
+            f"resume from {checkpoints[-2]}" if len(checkpoints) > 1 else "begin again: there is no older one"
+        )
         raise ValueError(
             f"checkpoint {newest}: {', '.join(wrong)}; expected what was written; delete this checkpoint's "
             f"folder to {before}"
@@ -147,7 +149,7 @@ def latest_checkpoint(folder: Path) -> Checkpoint | None:
 
 @contextmanager
 def _complete_or_absent(building: Path) -> Iterator[None]:
-    """Empty the folder before the block, and take it away if the block could not write all of it."""
+    """Empty the folder before the block, and remove it if the block could not write all of it."""
     shutil.rmtree(building, ignore_errors=True)
     with or_absent(building):
         yield
@@ -155,14 +157,14 @@ def _complete_or_absent(building: Path) -> Iterator[None]:
 
 @contextmanager
 def or_absent(building: Path) -> Iterator[None]:
-    """Take the folder away if the block could not write what belongs into it."""
+    """Remove the folder if the block could not write all of its files."""
     try:
         yield
     except (
         OSError,
         RuntimeError,
         SafetensorError,
-    ) as error:  # what torch and safetensors make of a full disk
+    ) as error:  # what torch and safetensors raise on a full disk
         shutil.rmtree(building, ignore_errors=True)
         raise OSError(
             f"could not write {building}: {error}; earlier checkpoints are whole; make room and continue "
@@ -171,7 +173,7 @@ def or_absent(building: Path) -> Iterator[None]:
 
 
 def _remove(checkpoint: Path) -> None:
-    """Delete a checkpoint; killed in between it leaves nothing that looks like one."""
+    """Delete a checkpoint; if killed halfway it leaves no folder that looks like a checkpoint."""
     going = checkpoint.with_name(f".removing-{checkpoint.name}")
     shutil.rmtree(going, ignore_errors=True)
     checkpoint.rename(going)
@@ -202,14 +204,14 @@ def _digest(manifest: Mapping[str, Any]) -> str:
 
 def latest_weights(folder: Path) -> Path | None:
     """The model of the newest checkpoint in `folder`, unread; None if there is none."""
-    found = _folders(folder)
-    return found[-1] / "model" if found else None
+    checkpoints = _folders(folder)
+    return checkpoints[-1] / "model" if checkpoints else None
 
 
 def _folders(folder: Path) -> list[Path]:
     """Complete checkpoints, oldest first."""
-    found = [path.parent for path in folder.glob(f"*/{MANIFEST}") if not path.parent.name.startswith(".")]
-    return sorted(found, key=lambda path: tuple(int(part) for part in path.name.split("-")))
+    complete = [path.parent for path in folder.glob(f"*/{MANIFEST}") if not path.parent.name.startswith(".")]
+    return sorted(complete, key=lambda path: tuple(int(part) for part in path.name.split("-")))
 
 
 def _files(folder: Path) -> Iterator[str]:
@@ -222,7 +224,7 @@ def _sha256(file: Path) -> str:
 
 
 def _sync(folder: Path) -> None:
-    """Have the system write the files out before the rename makes them count."""
+    """Flush the files to disk before the rename publishes them."""
     for name in _files(folder):
         with (folder / name).open("rb") as file:
             os.fsync(file.fileno())

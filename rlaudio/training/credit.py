@@ -19,11 +19,11 @@ from rlaudio.utils.processes import Processes
 
 def samples_of(scored: Sequence[ScoredGroup], signals: Mapping[str, torch.Tensor] | None = None) -> Samples:
     """The groups of a step as an algorithm's advantages read them."""
-    completions = [one.group.completions for one in scored]
+    completions = [group.group.completions for group in scored]
     return Samples(
-        rewards=torch.from_numpy(np.stack([one.total for one in scored])),  # [Q, G]
+        rewards=torch.from_numpy(np.stack([group.total for group in scored])),  # [Q, G]
         parts={
-            name: torch.from_numpy(np.stack([one.rewards[name] for one in scored]))
+            name: torch.from_numpy(np.stack([group.rewards[name] for group in scored]))
             for name in scored[0].rewards
         },
         part_weights=scored[0].weights,
@@ -43,7 +43,7 @@ def assign_credit(
     """One row per group with the algorithm's advantages and token weights; dropped samples stay out.
 
     `scored` are all groups of the step, whichever process holds them, because means, weights and
-    normalisations go over all of them. They are dealt to `mini_batches` updates in their order.
+    normalisations go over all of them. They are split over `mini_batches` updates in their order.
     """
     samples = samples_of(scored, signals)
     advantages = check_advantages(algorithm.advantages(samples), samples, type(algorithm).__name__)
@@ -63,17 +63,17 @@ def assign_credit(
 
     def branch(q: int, g: int) -> Branch:
         completion = scored[q].group.completions[g]
-        own = slice(completion.length)
+        tokens = slice(completion.length)
         return branch_of(
             completion,
-            by_token[q, g, own].numpy(),
+            by_token[q, g, tokens].numpy(),
             float(weights[q, g]),
             sample=g,
             signals={}
             if returns is None
             else {
-                "old_values": samples.signals["values"][q, g, own].numpy(),
-                "returns": returns[q, g, own].numpy(),
+                "old_values": samples.signals["values"][q, g, tokens].numpy(),
+                "returns": returns[q, g, tokens].numpy(),
             },
         )
 
@@ -95,9 +95,9 @@ def learned_groups(
     signals: Mapping[str, torch.Tensor],
     processes: Processes,
 ) -> list[LearnedGroup]:
-    """Every sampled group with what the step made of it, over all processes, as a run folder stores it.
+    """Every sampled group of all processes with its advantages and signals, as a run folder stores it.
 
-    `rows` are those of all learned groups, `measured` this process's with the signals of their tokens.
+    `rows` are those of all learned groups, `measured` this process's rows with the signals of their tokens.
     """
     local = {(row.group, b.sample): b.signals for row in measured for b in row.branches if b.signals}
     of_tokens = {place: of_branch for share in processes.gather(local) for place, of_branch in share.items()}
@@ -126,12 +126,12 @@ def describe(
 ) -> dict[str, float]:
     """Metrics of a step's groups: rewards, spread, lengths, how completions ended.
 
-    A teacher's completions, which carry no rewards, are not described: nobody sampled them.
+    SFT targets carry no rewards and were not sampled: only the questions are described.
     """
-    questions = [one.group.prompt.question for one in scored]
+    questions = [group.group.prompt.question for group in scored]
     metrics = {
         "data/questions": float(len(scored)),
-        "data/truncated_clips": float(sum(one.group.prompt.truncated for one in scored)),
+        "data/truncated_clips": float(sum(group.group.prompt.truncated for group in scored)),
     }
     labels = [contributions[q.id].label for q in questions if q.id in contributions]
     if labels:
@@ -139,9 +139,9 @@ def describe(
     names = scored[0].rewards
     if not names:
         return metrics
-    totals = np.stack([one.total for one in scored])  # [Q, G]
+    totals = np.stack([group.total for group in scored])  # [Q, G]
     spreads = np.array([_spread(row) for row in totals])
-    completions = [c for one in scored for c in one.group.completions]
+    completions = [c for group in scored for c in group.group.completions]
     lengths = np.array([c.length for c in completions])
     metrics |= {
         "rollout/completions": float(len(completions)),
@@ -150,11 +150,11 @@ def describe(
         "rollout/stop_rate": float(np.mean([c.stop_reason == "stop" for c in completions])),
         "group/no_spread": float(np.mean(spreads == 0.0)),
         "group/spread": float(spreads.mean()),
-        "reward/failures": float(sum(len(one.failures) for one in scored)),
+        "reward/failures": float(sum(len(group.failures) for group in scored)),
         "reward/total": _mean(totals),
     }
     for name in names:
-        metrics[f"reward/{name}"] = _mean(np.stack([one.rewards[name] for one in scored]))
+        metrics[f"reward/{name}"] = _mean(np.stack([group.rewards[name] for group in scored]))
     return metrics
 
 

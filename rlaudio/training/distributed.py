@@ -1,8 +1,8 @@
 """Equal numbers of micro-batches in every process.
 
-Sharded parameters are gathered by all processes together, so all must compute the same layers as often. A
-process with fewer micro-batches than another computes dummy ones, whose rows weigh nothing, and the log-probs
-of a micro-batch are computed in as many chunks everywhere.
+Sharded parameters are gathered by all processes together, so all must compute the same layers equally often.
+A process with fewer micro-batches than another computes dummy ones, whose rows have weight 0, and the
+log-probs of a micro-batch are computed in as many chunks everywhere.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from rlaudio.utils.processes import Processes
 
 @dataclass(frozen=True)
 class MicroBatch:
-    """A micro-batch as this process computes it."""
+    """A micro-batch that this process computes."""
 
     rows: list[PackedRow]
-    chunks: int  # chunks of its log-probs, as many as in the process with the most
-    dummy: bool  # it weighs nothing
+    chunks: int  # chunks of its log-probs, the largest number over all processes
+    dummy: bool  # its weight is 0
 
 
 def equal_micro_batches(
@@ -33,19 +33,19 @@ def equal_micro_batches(
     As a dummy a process computes the shortest of its `rows`, or another's where it has none. A chunk holds
     at most `chunk` tokens of completions. All processes must call.
     """
-    own = list(micro_batches)
+    local = list(micro_batches)
     spare = sorted(rows, key=lambda row: row.length)[:1]
-    shares = processes.gather(([_chunks(some, chunk) for some in own], _chunks(spare, chunk)))
+    shares = processes.gather(([_chunks(some, chunk) for some in local], _chunks(spare, chunk)))
     of_dummy = max(chunks for _, chunks in shares)  # of the row that is computed as a dummy
     counts = zip_longest(*(counts for counts, _ in shares), fillvalue=of_dummy)
     chunks = [max(some) for some in counts]
     if chunks and not all(chunks for _, chunks in shares):
         offered = processes.gather(spare)
         spare = spare or next(filter(None, offered))
-    dummies = [[_weightless(row)] for row in spare] * (len(chunks) - len(own))
+    dummies = [[_weightless(row)] for row in spare] * (len(chunks) - len(local))
     return [
-        MicroBatch(some, count, dummy=number >= len(own))
-        for number, (some, count) in enumerate(zip([*own, *dummies], chunks, strict=True))
+        MicroBatch(some, count, dummy=number >= len(local))
+        for number, (some, count) in enumerate(zip([*local, *dummies], chunks, strict=True))
     ]
 
 
@@ -56,5 +56,5 @@ def _chunks(rows: Sequence[PackedRow], chunk: int) -> int:
 
 
 def _weightless(row: PackedRow) -> PackedRow:
-    """The row as a dummy: it is computed and weighs nothing."""
+    """The row as a dummy: computed, with weight 0."""
     return replace(row, branches=tuple(replace(branch, weight=0.0) for branch in row.branches))

@@ -1,4 +1,4 @@
-"""One step of training: rows in, what the loss needs measured, gradients accumulated, updates out."""
+"""One training step: measure what the loss needs on the rows, accumulate gradients, update."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Batching:
 
 @dataclass(frozen=True, kw_only=True)
 class Correction:
-    """Truncated importance sampling where the sampler's log-probs are not quite the trainer's.
+    """Truncated importance sampling where the log-probs of sampler and trainer differ.
 
     `none`: the ratio is taken to the sampler's log-probs. `token`, `sequence`: it is taken to the trainer's
     own at the start of the step, and every token counts min(cap, trainer / sampler) times, the quotient of
@@ -56,7 +56,7 @@ NO_CORRECTION = Correction(by="none", cap=math.inf)
 
 @dataclass(frozen=True, kw_only=True)
 class LearnerSettings:
-    """Everything about learning but the algorithm."""
+    """All settings of a learner except the algorithm."""
 
     optimizer: OptimizerSettings
     batching: Batching
@@ -74,8 +74,8 @@ class Provider:
     measure: Callable[
         [Learner, Sequence[PackedRow], int], torch.Tensor
     ]  # rows, at least so many chunks -> [N]
-    source: ModelFamily | SilentPrompt | None  # what they cannot be measured without
-    expected: str  # the source in words
+    source: ModelFamily | SilentPrompt | None  # the model or function that they are measured with
+    expected: str  # the source as an error names it
     with_gradient: bool = False  # measured in every update; else once before them
 
 
@@ -118,16 +118,16 @@ class Learner:
         self.strategy = settings.strategy(self.policy, self.optimizer, processes)
 
     def step(self, rows: Sequence[PackedRow], number: int) -> dict[str, float]:
-        """Learn from the rows of a step; returns its metrics, over all processes.
+        """Update on the rows of a step; returns its metrics, over all processes.
 
         Raises BrokenStep (a FloatingPointError) on a loss, log-prob or gradient that is not finite.
         """
         return self.update(self.prepare(rows), number)
 
     def prepare(self, rows: Sequence[PackedRow]) -> list[PackedRow]:
-        """The rows to learn from, with all that must be measured before the weights move.
+        """The rows to learn from, with every signal that must be measured before the first update.
 
-        Rows whose advantages are all 0 are left out, unless the algorithm learns from them too.
+        Rows whose advantages are all 0 are left out, unless the algorithm needs them (Need.EQUAL_GROUPS).
         """
         learned = [row for row in rows if self._teaches(row)]
         return self.measure(learned, self._signals_before_updates())
@@ -145,8 +145,8 @@ class Learner:
                     self._accumulate(micro, totals, unmoved=not norms)
                     norms.append(self.strategy.update(self.optimizer.factor_at(number)))
                 except FloatingPointError as error:
-                    told = f"pass {epoch + 1}, mini-batch {mini_batch + 1}: {error}"
-                    raise BrokenStep(told, learned, mini_batch) from error
+                    message = f"pass {epoch + 1}, mini-batch {mini_batch + 1}: {error}"
+                    raise BrokenStep(message, learned, mini_batch) from error
         return totals.means(len(norms)) | {
             "optimizer/lr": self.optimizer.lr_at(number),
             "optimizer/grad_norm": float(np.mean(norms)) if norms else 0.0,
@@ -157,14 +157,14 @@ class Learner:
     def measure(self, rows: Sequence[PackedRow], names: Sequence[str]) -> list[PackedRow]:
         """The rows, each branch with the named signals added: old, values, silence, reference.
 
-        All processes must call, one without rows too.
+        All processes must call, also those without rows.
         """
         if not names:
             return list(rows)
         measured: dict[int, PackedRow] = {}
         for micro in self._in_step(rows, micro_batches(rows, self.batching.micro_batch_tokens)):
-            found = self._signals(micro, names)
-            measured |= {id(row): with_signals(row, found) for row in micro.rows}
+            measurements = self._signals(micro, names)
+            measured |= {id(row): with_signals(row, measurements) for row in micro.rows}
         return [measured[id(row)] for row in rows]
 
     def weights(self) -> Iterable[tuple[str, torch.Tensor]]:
@@ -179,7 +179,7 @@ class Learner:
 
     def _accumulate(self, every: Sequence[MicroBatch], totals: Totals, unmoved: bool) -> None:
         """Gradients of one update, and its metrics; `unmoved`: the weights are still the sampler's."""
-        own = Totals()
+        local = Totals()
         for number, micro in enumerate(every, start=1):
             batch = self._pack(micro.rows, micro.chunks)
             policy: PolicyOutput = self.strategy.forward(batch)
@@ -189,17 +189,17 @@ class Learner:
             if micro.dummy:
                 continue
             parts = loss.parts | {"loss/entropy": policy.entropy}
-            own.count(loss.total, parts, batch.weights)
+            local.count(loss.total, parts, batch.weights)
             logprobs = torch.cat([tokens.logprobs, policy.sampled])
             watched = {"loss": loss.total, "log-probs": logprobs, **tokens.signals, **parts}
-            own.watch(watched, [row.prompt.question.id for row in micro.rows])
+            local.watch(watched, [row.prompt.question.id for row in micro.rows])
             if unmoved:
-                own.count_mismatch(policy.sampled, batch.behaviour_logprobs)
-        totals.add(self.strategy.processes.gather(own))
+                local.count_mismatch(policy.sampled, batch.behaviour_logprobs)
+        totals.add(self.strategy.processes.gather(local))
         totals.refuse_nonfinite()
 
     def tokens(self, rows: Sequence[PackedRow], batch: Batch, policy: PolicyOutput) -> Tokens:
-        """What the loss reads of a micro-batch: `batch` is `rows` packed, `policy` what it says of them."""
+        """What the loss reads of a micro-batch: `batch` is `rows` packed, `policy` its output for them."""
         signals = dict(batch.signals)
         if policy.values is not None:
             signals["values"] = policy.values
@@ -222,14 +222,14 @@ class Learner:
         return old, batch.weights * gap.exp().clamp(max=self.correction.cap)
 
     def micro_batches(self, rows: Sequence[PackedRow], mini_batch: int) -> Iterator[list[PackedRow]]:
-        """The micro-batches of one update: of the rows those that are dealt to that mini-batch."""
+        """The micro-batches of one update: of the rows those of that mini-batch."""
         part = [row for row in rows if row.mini_batch == mini_batch]
         part = part if self.batching.prompt_once else repeated(part)
         return micro_batches(part, self.batching.micro_batch_tokens)
 
-    def _in_step(self, rows: Sequence[PackedRow], own: Iterable[list[PackedRow]]) -> list[MicroBatch]:
+    def _in_step(self, rows: Sequence[PackedRow], local: Iterable[list[PackedRow]]) -> list[MicroBatch]:
         """This process's micro-batches of these rows, and dummies up to the number of the others."""
-        return equal_micro_batches(self.strategy.processes, rows, own, chunk=self.batching.logprob_chunk)
+        return equal_micro_batches(self.strategy.processes, rows, local, chunk=self.batching.logprob_chunk)
 
     def _teaches(self, row: PackedRow) -> bool:
         return Need.EQUAL_GROUPS in self.algorithm.needs or any(b.advantages.any() for b in row.branches)
@@ -237,25 +237,25 @@ class Learner:
     # --- signals -------------------------------------------------------------------------------
 
     def _signals_before_updates(self) -> list[str]:
-        """What must be known of the policy as it is when the step begins."""
+        """Signals that must be measured before the first update."""
         wanted = [provider.signal for provider in self.providers if not provider.with_gradient]
         moves = self.batching.epochs * self.batching.mini_batches > 1
         return [*wanted, "old"] if moves and self.correction.by != "none" else wanted
 
     def _signals(self, micro: MicroBatch, names: Sequence[str]) -> dict[str, Iterator[np.ndarray]]:
         """Every named signal, completion by completion in the order of the rows, each [C]."""
-        found: dict[str, torch.Tensor | None] = {}
+        signals: dict[str, torch.Tensor | None] = {}
         if {"old", "values"} & set(names):
             policy: PolicyOutput = self.strategy.forward(self._pack(micro.rows, micro.chunks))
-            found |= {"old": policy.logprobs, "values": policy.values}
+            signals |= {"old": policy.logprobs, "values": policy.values}
         for provider in self.providers:
             if provider.signal in names:
-                found[provider.signal] = provider.measure(self, micro.rows, micro.chunks)
+                signals[provider.signal] = provider.measure(self, micro.rows, micro.chunks)
         lengths = [len(b.targets) for row in micro.rows for b in row.branches]
         return {
             name: (piece.numpy() for piece in tensor.cpu().split(lengths))
             for name in names
-            if (tensor := found[name]) is not None
+            if (tensor := signals[name]) is not None
         }
 
     def _under_reference(self, rows: Sequence[PackedRow], chunks: int) -> torch.Tensor:
@@ -265,7 +265,7 @@ class Learner:
         return token_logprobs(self.reference, batch, distribution, chunk=self.batching.logprob_chunk).logprobs
 
     def _in_silence(self, rows: Sequence[PackedRow], chunks: int) -> torch.Tensor:
-        """Log-probs [N] of the same completions after the same questions, about silence."""
+        """Log-probs [N] of the same completions after the same questions, with silence for the clip."""
         assert self.silent_prompt is not None
         silent = [replace(row, prompt=self.silent_prompt(row.prompt)) for row in rows]
         policy: PolicyOutput = self.strategy.forward(self._pack(silent, chunks))
@@ -276,7 +276,7 @@ class Learner:
 
 
 def _needed(algorithm: Algorithm, *providers: Provider) -> list[Provider]:
-    """Those that the algorithm needs, in their order. Raises ValueError for one without a source."""
+    """The providers that the algorithm needs, in their order. Raises ValueError for one without a source."""
     needed = [provider for provider in providers if provider.need in algorithm.needs]
     for provider in needed:
         if provider.source is None:

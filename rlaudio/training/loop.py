@@ -33,7 +33,7 @@ class StageSetup:
     steps: int
     sampler: Sampler
     learner: Learner
-    ahead: OneStepOff | None = None  # the worker, where it samples a step while the one before trains
+    ahead: OneStepOff | None = None  # the worker, where it samples the next step while this one trains
     contribution_estimator: ContributionEstimator | None = None
     contributions: Contributions = field(default_factory=dict)  # of the stage's questions, as labelled
     max_rollouts: float = float("inf")  # the stage ends with the step that reaches either of these
@@ -42,12 +42,12 @@ class StageSetup:
 
     @property
     def worker(self) -> RolloutWorker:
-        """Who samples, and follows the learner's weights."""
+        """The worker that samples with the learner's weights."""
         return self.sampler.worker
 
 
 class Recorder(Protocol):
-    """Who writes down what happens."""
+    """Where metrics and rollouts of a run are written."""
 
     def log_metrics(self, stage: str, step: int, values: Mapping[str, float]) -> None: ...
 
@@ -56,13 +56,13 @@ class Recorder(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Callbacks:
-    """What the loop asks for in its midst."""
+    """What the loop calls while it runs."""
 
     save: Callable[[Cursor, Learner], None]
     save_every: int  # steps
     evaluate: Callable[[], Mapping[str, float]]
     evaluate_every: int  # steps; 0: never
-    dump_broken_step: Callable[[BrokenStep, Cursor, Learner], str]  # says how to go on
+    dump_broken_step: Callable[[BrokenStep, Cursor, Learner], str]  # returns how to continue
     stop_requested: Callable[[], bool]
 
 
@@ -75,16 +75,16 @@ class StopRequested(Exception):
 
 
 class BrokenTraining(FloatingPointError):
-    """Training ended at a step with a number that was not finite: raised alike in every process."""
+    """Training ended at a step with a number that was not finite: raised in every process."""
 
 
 def train(setup: StageSetup, recorder: Recorder, callbacks: Callbacks, *, start: Cursor, seed: int) -> Cursor:
     """Train one stage from `start` to its end; returns the cursor there.
 
     All that is random follows from (seed, stage, step, item, sample), so a stage that goes on from a
-    checkpoint does what it would have done without the break, in however many processes.
-    Raises StopRequested after saving, and BrokenTraining with what `dump_broken_step` says of the step in
-    which a number was not finite; it is called in every process, with the weights as they were then.
+    checkpoint gives the numbers of an uninterrupted one, for any number of processes.
+    Raises StopRequested after saving, and BrokenTraining with the message of `dump_broken_step` at a step in
+    which a number was not finite; it is called in every process, with the weights of that moment.
     """
     cursor, learner = start, setup.learner
     alarms = Alarms(mismatch=setup.mismatch_alarm, steps=setup.steps)
@@ -119,12 +119,12 @@ def train(setup: StageSetup, recorder: Recorder, callbacks: Callbacks, *, start:
 
 
 def sample_ahead(setup: StageSetup, cursor: Cursor, sampled: Sampled, key: SeedKey) -> None:
-    """Begin the next step's completions while this one trains, or give what sampling holds free for that."""
+    """Begin to sample the next step while this one trains, or free the worker's memory for training."""
     if setup.ahead is None or cursor.step + 1 >= setup.steps:
         setup.worker.sleep()
         return
     asked = requests_of_round(setup.sampler, (*key[:2], cursor.step + 1), cursor.drawn + sampled.drawn)
-    setup.ahead.begin([(one.prompts, one.key) for one in asked], setup.sampler.params)
+    setup.ahead.begin([(request.prompts, request.key) for request in asked], setup.sampler.params)
 
 
 def learn(
@@ -134,19 +134,19 @@ def learn(
     step: int,
     meanwhile: Callable[[], None] = lambda: None,
 ) -> tuple[list[LearnedGroup], dict[str, float]]:
-    """Take one step on what was sampled; returns what was learned and the metrics. Raises BrokenStep.
+    """Take one step on the sampled groups; returns the learned groups and the metrics. Raises BrokenStep.
 
-    `meanwhile` is called when nothing more is asked of the worker before the weights change.
+    `meanwhile` is called after the last request to the worker before the weights change.
     """
     learner = setup.learner
-    refuse_nonfinite_rollouts(list(sampled.own.values()), learner.strategy.processes)
+    refuse_nonfinite_rollouts(list(sampled.local.values()), learner.strategy.processes)
     signals = observe(sampled, learner, setup.contribution_estimator, key)
     meanwhile()
-    refuse_nonfinite_signals(signals, sampled.learned, list(sampled.own_learned.values()))
+    refuse_nonfinite_signals(signals, sampled.learned, list(sampled.local_learned.values()))
     rows = assign_credit(
         sampled.learned, learner.algorithm, signals=signals, mini_batches=learner.batching.mini_batches
     )
-    prepared = learner.prepare(sampled.own_rows(rows))
+    prepared = learner.prepare(sampled.local_rows(rows))
     metrics = describe(sampled.groups, setup.contributions)
     metrics |= describe_signals(signals, setup.contribution_estimator) | learner.update(prepared, step)
     return learned_groups(sampled, rows, prepared, signals, learner.strategy.processes), metrics

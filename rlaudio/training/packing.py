@@ -1,4 +1,4 @@
-"""Groups to batches in which every prompt stands once.
+"""Groups to batches in which every prompt appears once.
 
 A row is `[prompt | completion 1 | ... | completion G]`: each completion is a branch whose positions go on
 where the prompt ends and whose tokens attend to the prompt and to themselves. Logits and gradients are
@@ -41,9 +41,9 @@ class Branch:
 
 
 def unlearned_branch(completion: Completion, *, with_support: bool = True) -> Branch:
-    """A completion that is looked at and not learned from: no advantages, no weight.
+    """A completion that is measured and not learned from: no advantages, no weight.
 
-    Raises ValueError for a completion with clips of its own: a packed row hears those of its prompt alone.
+    Raises ValueError for a completion with clips of its own: a packed row holds those of its prompt alone.
     """
     nothing = np.zeros(completion.length, dtype=np.float32)
     return branch_of(completion, nothing, 0.0, with_support=with_support)
@@ -60,12 +60,12 @@ def branch_of(
 ) -> Branch:
     """A completion to learn from: advantages [S] of its sampled tokens, and what was measured of them.
 
-    Raises ValueError for a completion with clips of its own: a packed row hears those of its prompt alone.
+    Raises ValueError for a completion with clips of its own: a packed row holds those of its prompt alone.
     """
     if any(segment.clips for segment in completion.segments):
         raise ValueError(
-            "a completion lets the policy hear clips amid it; expected clips in the prompt alone: "
-            "training on others is not there yet"
+            "a completion contains clips; expected clips in the prompt alone: "
+            "training on others is not supported"
         )
     return Branch(
         token_ids=completion.token_ids,
@@ -126,7 +126,7 @@ class Batch:
 
 
 def repeated(rows: Sequence[PackedRow]) -> list[PackedRow]:
-    """Every completion with a prompt of its own: slow, and the truth that packing is tested against."""
+    """One row per completion, each with a prompt of its own: slow; packing is tested against it."""
     return [replace(row, branches=(branch,)) for row in rows for branch in row.branches]
 
 
@@ -190,7 +190,7 @@ def pack(rows: Sequence[PackedRow]) -> Batch:
 
 
 def _check_support(branches: Sequence[Branch]) -> None:
-    """Refuse a token outside its own sampling support: its log-prob would be a neighbour's."""
+    """Refuse a token outside its own sampling support: its log-prob would be another token's."""
     for branch in branches:
         if branch.support is not None and not (branch.support == branch.targets[:, None]).any(1).all():
             raise ValueError("a completion holds a token outside its recorded sampling support")

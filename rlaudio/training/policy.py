@@ -1,4 +1,4 @@
-"""Log-probs of target tokens under a model, as the rollout defined them; and what a critic expects."""
+"""Log-probs of target tokens under a model, as the rollout defined them; and a critic's values."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NARROW_SUPPORT = 64  # up to this width only the support's rows of the output pr
 
 @dataclass(frozen=True, eq=False)
 class TokenLogprobs:
-    """What a model says about the target tokens of a batch."""
+    """A model's outputs for the target tokens of a batch."""
 
     logprobs: torch.Tensor  # [N] float32
     entropy: torch.Tensor  # [N] float32, no gradient
@@ -26,12 +26,12 @@ class TokenLogprobs:
 
 
 class PolicyOutput(NamedTuple):
-    """What the trained module says about a batch's target tokens: a tuple, where DeepSpeed finds tensors."""
+    """The trained module's outputs for a batch's target tokens; a tuple, in which DeepSpeed finds tensors."""
 
     logprobs: torch.Tensor  # [N] float32
     entropy: torch.Tensor  # [N] float32, no gradient
     sampled: torch.Tensor  # [N] float32, no gradient: log-probs as the sampler defines them, on its support
-    values: torch.Tensor | None  # [N] float32, what the critic expects before each token
+    values: torch.Tensor | None  # [N] float32, the critic's value before each token
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,28 +58,28 @@ class Policy(torch.nn.Module):
         self.chunk = chunk
         width = family.head.in_features
         self.value_head = _value_head(width, family.device) if value_head else None
-        self.whole = True  # whether parameters can be read beside the forward of their own layer
+        self.whole = True  # whether parameters can be read outside of their layer's forward
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Policy:
-        """The same policy on weights of its own, which may be taken apart: those of the family stay whole."""
+        """The same policy on a copy of the weights, which may be sharded; the family's stay whole."""
         twin = Policy(self.family.trained_copy(), self.distribution, chunk=self.chunk, value_head=False)
         twin.value_head = copy.deepcopy(self.value_head, memo)
         twin.whole = False
         return twin
 
     def forward(self, batch: Batch) -> PolicyOutput:
-        """Log-probs and entropies of the batch's targets, and what the critic expects.
+        """Log-probs and entropies of the batch's targets, and the critic's values.
 
         The critic reads the hidden states and passes no gradient on to the model.
         """
-        found = token_logprobs(
+        output = token_logprobs(
             self.family, batch, self.distribution, chunk=self.chunk, head_is_whole=self.whole
         )
         values = None
         if self.value_head is not None:
-            states = found.states.detach().to(self.value_head.weight.dtype)
+            states = output.states.detach().to(self.value_head.weight.dtype)
             values = self.value_head(states).squeeze(-1).float()
-        return PolicyOutput(found.logprobs, found.entropy, found.sampled, values)
+        return PolicyOutput(output.logprobs, output.entropy, output.sampled, values)
 
 
 def token_logprobs(
@@ -94,8 +94,8 @@ def token_logprobs(
 
     Media placeholders are left out of the normaliser as they are in sampling. Logits exist for `chunk`
     target tokens at a time (None: for all at once), in the forward and again in the backward pass, never
-    for the prompt; a batch may ask for more chunks than its targets fill, so that sharded heads compute in
-    step. Of a head that is whole only the rows of a narrow support are computed.
+    for the prompt; a batch may ask for more chunks than its targets fill, so that sharded heads compute
+    equally often. Of a head that is whole only the rows of a narrow support are computed.
     """
     batch = batch.to(family.device)
     hidden = family.hidden(
@@ -125,7 +125,7 @@ def token_logprobs(
 
 
 def _value_head(width: int, device: torch.device) -> torch.nn.Linear:
-    """A float32 head that expects 0 everywhere until it has learned."""
+    """A float32 value head, initialised to give 0 everywhere."""
     head = torch.nn.Linear(width, 1, device=device)
     torch.nn.init.zeros_(head.weight)
     torch.nn.init.zeros_(head.bias)
@@ -146,17 +146,17 @@ def _head_logprobs(
         logits = family.head(hidden).float() / temperature  # [n, V]
         forbidden = torch.tensor(family.forbidden_token_ids, device=logits.device)
         logprobs = logits.index_fill(-1, forbidden, float("-inf")).log_softmax(-1)
-        found = logprobs.gather(-1, targets.unsqueeze(-1)).squeeze(-1)
+        chosen = logprobs.gather(-1, targets.unsqueeze(-1)).squeeze(-1)
     else:
         logits = _support_logits(family.head, hidden, support, head_is_whole)  # [n, K]
         logits = logits.float() / temperature
-        logprobs, found = _on_support(logits, support, targets)
+        logprobs, chosen = _on_support(logits, support, targets)
     with torch.no_grad():
         entropy = -(logprobs.exp() * logprobs.nan_to_num(neginf=0.0)).sum(-1)
-        sampled = found.detach()
+        sampled = chosen.detach()
         if support is not None and not distribution.on_support:
             sampled = _on_support(logits.gather(-1, support.clamp(min=0)), support, targets)[1]
-    return found, entropy, sampled
+    return chosen, entropy, sampled
 
 
 def _on_support(

@@ -1,4 +1,4 @@
-"""The completions of one step: draw questions, ask, score; again where groups without spread are refilled."""
+"""The completions of one step: draw questions, generate, score; draw more where groups have no spread."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from rlaudio.utils.processes import Processes
 
 
 class Scores(Protocol):
-    """Who says how good completions are; rlaudio.scoring.RewardSum in RL."""
+    """Scores groups of completions; in RL this is rlaudio.scoring.RewardSum."""
 
     def score(self, groups: Sequence[Group]) -> list[ScoredGroup]: ...
 
@@ -30,7 +30,7 @@ class Sampler:
     stage: Stage
     prompts: PromptBuilder
     worker: RolloutWorker
-    scorer: Scores
+    rewards: Scores
     params: SamplingParams
     questions: int  # per step, over all processes
     rounds: int  # of drawing until groups with spread fill the step
@@ -39,7 +39,7 @@ class Sampler:
 
 
 class PromptRequest(NamedTuple):
-    """Prompts that a worker is asked at once, and their places among those of the process."""
+    """Prompts of one request to the worker, and their places among those of the process."""
 
     prompts: list[Prompt]
     places: list[int]
@@ -52,7 +52,7 @@ class Sampled:
 
     groups: list[ScoredGroup]  # all that were sampled, in the order in which their questions were drawn
     chosen: list[int]  # the groups that the step learns from
-    own: Mapping[int, ScoredGroup]  # this process's groups with their features, by place in `groups`
+    local: Mapping[int, ScoredGroup]  # this process's groups with their features, by place in `groups`
     drawn: int  # questions
 
     @property
@@ -61,37 +61,42 @@ class Sampled:
         return [self.groups[i] for i in self.chosen]
 
     @property
-    def own_learned(self) -> dict[int, ScoredGroup]:
+    def local_learned(self) -> dict[int, ScoredGroup]:
         """This process's groups among those, by place in `learned`."""
-        return {place: self.own[i] for place, i in enumerate(self.chosen) if i in self.own}
+        return {place: self.local[i] for place, i in enumerate(self.chosen) if i in self.local}
 
-    def own_rows(self, rows: Sequence[PackedRow]) -> list[PackedRow]:
+    def local_rows(self, rows: Sequence[PackedRow]) -> list[PackedRow]:
         """Of the rows of all learned groups those of this process, with their features; none empty."""
-        own = self.own_learned.items()
-        return [replace(rows[place], prompt=one.group.prompt) for place, one in own if rows[place].branches]
+        local = self.local_learned.items()
+        return [
+            replace(rows[place], prompt=scored.group.prompt)
+            for place, scored in local
+            if rows[place].branches
+        ]
 
 
 def sample_step(sampler: Sampler, key: SeedKey, *, first: int, weights_version: int) -> Sampled:
     """A step's completions, for the stage's questions from number `first` on; `key` is (seed, stage, step).
 
     With more than one round further questions are drawn until as many groups have spread in their rewards
-    (DAPO's dynamic sampling, eq. 11 of arXiv:2503.14476); after the last round groups without fill up.
+    (DAPO's dynamic sampling, eq. 11 of arXiv:2503.14476); after the last round groups without spread are used
+    too.
     Completions may be sampled by weights that are up to `max_lag` steps older than `weights_version`.
     Raises ValueError for others.
     """
     questions, processes = sampler.questions, sampler.processes
     groups: list[ScoredGroup] = []
-    own: dict[int, ScoredGroup] = {}
+    local: dict[int, ScoredGroup] = {}
     for number in range(sampler.rounds):
-        # of its own, or a question that comes again in this step would be answered as before
+        # one key per round: a question drawn again in a later round gets other completions
         round_key = (*key, "round", number) if number else key
         asked = requests_of_round(sampler, round_key, first + len(groups))
         answered = _ask(sampler, asked)
         check_versions(answered, weights_version, sampler.max_lag)
-        scored = sampler.scorer.score(answered)
-        own |= {len(groups) + processes.rank + i * processes.size: one for i, one in enumerate(scored)}
-        groups += processes.unshare([_without_features(one) for one in scored])
-        with_spread = [i for i, one in enumerate(groups) if has_spread(one.total)]
+        scored = sampler.rewards.score(answered)
+        local |= {len(groups) + processes.rank + i * processes.size: group for i, group in enumerate(scored)}
+        groups += processes.unshare([_without_features(group) for group in scored])
+        with_spread = [i for i, group in enumerate(groups) if has_spread(group.total)]
         if len(with_spread) >= questions:
             break
     if sampler.rounds == 1:
@@ -99,22 +104,22 @@ def sample_step(sampler: Sampler, key: SeedKey, *, first: int, weights_version: 
     else:
         without = [i for i in range(len(groups)) if i not in set(with_spread)]
         chosen = sorted((with_spread + without)[:questions])
-    return Sampled(groups, chosen, own, drawn=len(groups))
+    return Sampled(groups, chosen, local, drawn=len(groups))
 
 
 def requests_of_round(sampler: Sampler, key: SeedKey, first: int) -> list[PromptRequest]:
-    """What this process asks when a step's questions are drawn from number `first` on.
+    """This process's requests when a step's questions are drawn from number `first` on.
 
-    Their order follows from seed and stage alone, the first two of `key`. A question that comes again in
-    the round is in a request of its own, with random numbers of its own.
+    Their order follows from seed and stage alone, the first two of `key`. A question that is drawn again
+    in the round goes into a separate request, with its own random numbers.
     """
     drawn = sampler.stage.draw(first, sampler.questions, *key[:2])
     asked_before = list(zip(drawn, _times_before(drawn), strict=True))  # questions, how often before
-    own = sampler.processes.share(asked_before)
+    local = sampler.processes.share(asked_before)
     requests = []
-    for repeat in sorted({0, *(before for _, before in own)}):
-        places = [place for place, (_, before) in enumerate(own) if before == repeat]
-        asked = [sampler.prompts.prompt(own[place][0]) for place in places]
+    for repeat in sorted({0, *(before for _, before in local)}):
+        places = [place for place, (_, before) in enumerate(local) if before == repeat]
+        asked = [sampler.prompts.prompt(local[place][0]) for place in places]
         requests.append(PromptRequest(asked, places, (*key, "again", repeat) if repeat else key))
     return requests
 
@@ -127,8 +132,8 @@ def has_spread(rewards: np.ndarray) -> bool:
 
 def check_versions(groups: Sequence[Group], current: int, max_lag: int = 0) -> None:
     """Refuse completions of weights more than `max_lag` steps older than the current. Raises ValueError."""
-    found = {c.weights_version for group in groups for c in group.completions}
-    wrong = sorted(version for version in found if not current - max_lag <= version <= current)
+    versions = {c.weights_version for group in groups for c in group.completions}
+    wrong = sorted(version for version in versions if not current - max_lag <= version <= current)
     if wrong:
         allowed = f"{max_lag} older at most (sampling.max_lag)" if max_lag else "the current weights"
         raise ValueError(
@@ -139,17 +144,17 @@ def check_versions(groups: Sequence[Group], current: int, max_lag: int = 0) -> N
 
 def mean_lag(groups: Sequence[ScoredGroup], current: int) -> float:
     """By how many steps the weights that sampled are older than the current ones, on average."""
-    return float(np.mean([current - c.weights_version for one in groups for c in one.group.completions]))
+    return float(np.mean([current - c.weights_version for group in groups for c in group.group.completions]))
 
 
 def _times_before(drawn: Sequence[Question]) -> list[int]:
-    """How often each question stands among those before it: a stage may be smaller than a step."""
+    """How often each question was drawn earlier in the step: a stage may be smaller than a step."""
     seen: Counter[str] = Counter()
-    found = []
+    times = []
     for question in drawn:
-        found.append(seen[question.id])
+        times.append(seen[question.id])
         seen[question.id] += 1
-    return found
+    return times
 
 
 def _ask(sampler: Sampler, requests: Sequence[PromptRequest]) -> list[Group]:
@@ -161,8 +166,8 @@ def _ask(sampler: Sampler, requests: Sequence[PromptRequest]) -> list[Group]:
     return [groups[place] for place in sorted(groups)]
 
 
-def _without_features(one: ScoredGroup) -> ScoredGroup:
+def _without_features(scored: ScoredGroup) -> ScoredGroup:
     """The group as the other processes need it: they never compute with its features, which are large."""
-    prompt: Prompt = one.group.prompt
+    prompt: Prompt = scored.group.prompt
     light = replace(prompt, features=Absent.ELSEWHERE)
-    return replace(one, group=replace(one.group, prompt=light))
+    return replace(scored, group=replace(scored.group, prompt=light))

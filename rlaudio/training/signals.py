@@ -20,14 +20,14 @@ from rlaudio.utils.processes import Processes
 
 
 class ContributionEstimator(Protocol):
-    """A way to measure how much the audio contributes on questions, with the policy as it is."""
+    """Measures how much the audio contributes on questions, with the current policy."""
 
     @property
     def completions(self) -> int:
-        """Sampled in silence for each question."""
+        """Completions sampled with silence for each question."""
 
     def __call__(self, scored: Sequence[ScoredGroup], key: SeedKey) -> list[float]:
-        """One number for each group, from -1 to 1; NaN, where it is not known, counts as the others' mean."""
+        """One number for each group, from -1 to 1; NaN (unknown) counts as the mean of the others."""
 
 
 def observe(
@@ -37,13 +37,15 @@ def observe(
     processes = learner.strategy.processes
     signals = {}
     if as_critic(learner.algorithm):
-        signals["values"] = _by_place(_values(sampled.own_learned, learner), processes)
+        signals["values"] = _by_place(_values(sampled.local_learned, learner), processes)
     if contribution is not None:
-        own = sampled.own_learned
-        measured = dict(zip(own, contribution(list(own.values()), key), strict=True))
+        local = sampled.local_learned
+        measured = dict(zip(local, contribution(list(local.values()), key), strict=True))
         everywhere = _merged(processes.gather(measured))
-        found = torch.tensor([everywhere[place] for place in range(len(everywhere))])
-        signals["contribution"] = found.where(~found.isnan(), found.nanmean().nan_to_num(0.0))
+        contributions = torch.tensor([everywhere[place] for place in range(len(everywhere))])
+        signals["contribution"] = contributions.where(
+            ~contributions.isnan(), contributions.nanmean().nan_to_num(0.0)
+        )
     return signals
 
 
@@ -62,13 +64,13 @@ def describe_signals(
 
 @dataclass(frozen=True, eq=False)
 class SilentRollouts:
-    """Success rate with audio minus that of a few completions in silence.
+    """Success rate with audio minus that of a few completions with silence.
 
     A completion succeeds where the reward named `success` is positive.
     """
 
     worker: RolloutWorker
-    scorer: Scores
+    rewards: Scores
     silent_prompt: Callable[[Prompt], Prompt]
     sampling: SamplingParams
     completions: int
@@ -76,9 +78,9 @@ class SilentRollouts:
 
     def __call__(self, scored: Sequence[ScoredGroup], key: SeedKey) -> list[float]:
         """One difference for each group."""
-        silent = [self.silent_prompt(one.group.prompt) for one in scored]
+        silent = [self.silent_prompt(group.group.prompt) for group in scored]
         sampling = replace(self.sampling, group_size=self.completions)
-        in_silence = self.scorer.score(self.worker.generate(silent, sampling, (*key, "silence")))
+        in_silence = self.rewards.score(self.worker.generate(silent, sampling, (*key, "silence")))
         return [
             _success_rate(heard, self.success) - _success_rate(unheard, self.success)
             for heard, unheard in zip(scored, in_silence, strict=True)
@@ -87,7 +89,7 @@ class SilentRollouts:
 
 @dataclass(frozen=True, eq=False)
 class OptionProbabilities:
-    """The gold option's share of the options' probability, with audio minus in silence.
+    """The gold option's share of the options' probability, with audio minus with silence.
 
     Every option is spelled out by `spell(question, option)`; its probability is that of its tokens.
     """
@@ -99,7 +101,7 @@ class OptionProbabilities:
 
     def __call__(self, scored: Sequence[ScoredGroup], key: SeedKey) -> list[float]:
         """One difference for each group."""
-        heard = [self._options(one.group.prompt) for one in scored]
+        heard = [self._options(group.group.prompt) for group in scored]
         unheard = [replace(row, prompt=self.silent_prompt(row.prompt)) for row in heard]
         shares = [_gold_share(row) for row in self.learner.measure([*heard, *unheard], ["old"])]
         return [a - b for a, b in zip(shares[: len(heard)], shares[len(heard) :], strict=True)]
@@ -113,8 +115,8 @@ class OptionProbabilities:
 # --- helpers -------------------------------------------------------------------------------------
 
 
-def _success_rate(one: ScoredGroup, reward: str) -> float:
-    values = one.rewards[reward]
+def _success_rate(scored: ScoredGroup, reward: str) -> float:
+    values = scored.rewards[reward]
     present = values[~np.isnan(values)]
     return float((present > 0).mean()) if len(present) else math.nan
 
@@ -126,28 +128,28 @@ def _gold_share(row: PackedRow) -> float:
     return float(shares[row.prompt.question.answer_index] / shares.sum())
 
 
-def _values(own: Mapping[int, ScoredGroup], learner: Learner) -> dict[int, list[np.ndarray]]:
+def _values(local: Mapping[int, ScoredGroup], learner: Learner) -> dict[int, list[np.ndarray]]:
     """The critic's values of every completion, [C] each, by the group's place."""
     rows = [
-        PackedRow(one.group.prompt, tuple(unlearned_branch(c) for c in one.group.completions))
-        for one in own.values()
+        PackedRow(scored.group.prompt, tuple(unlearned_branch(c) for c in scored.group.completions))
+        for scored in local.values()
     ]
     measured = learner.measure(rows, ["values"])
     return {
         place: [branch.signals["values"] for branch in row.branches]
-        for place, row in zip(own, measured, strict=True)
+        for place, row in zip(local, measured, strict=True)
     }
 
 
 def _unlearned(token_ids: np.ndarray) -> Branch:
-    """A made-up completion that is only looked at."""
+    """A made-up completion that is only measured."""
     nothing = np.zeros(len(token_ids), dtype=np.float32)
     return Branch(token_ids, nothing, nothing, weight=0.0)
 
 
-def _by_place(own: dict[int, list[np.ndarray]], processes: Processes) -> torch.Tensor:
-    """Every process's values in the order of the groups, padded with 0: [Q, G, C]."""
-    everywhere = _merged(processes.gather(own))
+def _by_place(local: dict[int, list[np.ndarray]], processes: Processes) -> torch.Tensor:
+    """The values of all processes in the order of the groups, padded with 0: [Q, G, C]."""
+    everywhere = _merged(processes.gather(local))
     groups = [everywhere[place] for place in range(len(everywhere))]
     longest = max(len(values) for group in groups for values in group)
     padded = [[np.pad(values, (0, longest - len(values))) for values in group] for group in groups]

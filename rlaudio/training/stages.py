@@ -1,8 +1,7 @@
 """How a run is trained: stage after stage from the latest checkpoint on, and the final model.
 
-What a stage trains with is opened as the run's `TrainingSetup` says and handed to the loop of
-`rlaudio.training.loop`, with all that the loop asks for in its midst: how to save, to evaluate, and to write
-down a step that was not finite.
+The run's `TrainingSetup` opens what a stage trains with. The loop of `rlaudio.training.loop` gets it together
+with callbacks that save, evaluate, and dump a step that was not finite.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ FINAL = "final"  # the trained model, an ordinary Hugging Face folder
 
 @dataclass(frozen=True, eq=False)
 class OpenedPolicy:
-    """The policy that a run trains: its model, how it is asked, and the processes that share the work."""
+    """The policy that a run trains: its model, its prompt builder, and the processes that share the work."""
 
     family: ModelFamily
     prompts: PromptBuilder
@@ -55,7 +54,7 @@ class TrainingSetup:
     """How a run trains, whatever its stages are."""
 
     seed: int
-    recipe: str  # as YAML, kept beside a step that could not be finished
+    recipe: str  # as YAML, stored beside a dumped step
     open_policy: Callable[[Processes, Path | None], OpenedPolicy]  # with the model of a checkpoint, if any
     open_stage: Callable[[str, Stage, OpenedPolicy, Path], StageSetup]  # its name; a folder for the reference
     evaluation: EvaluationSettings
@@ -76,7 +75,7 @@ def train_stages(
 ) -> None:
     """Train all stages from the latest checkpoint on and write the final model; or those before RL alone.
 
-    `between` is called with the name of every stage but the last and the policy that came out of it.
+    `between` is called with the name of every stage but the last and the policy after it.
 
     Raises StopRequested after Ctrl-C and BrokenTraining at a number that is not finite; both can be resumed.
     """
@@ -117,8 +116,9 @@ def train_stages(
             # The worker closes first: ZeRO's close copies parameters, which needs the engine's memory.
             with closing(stage.learner.strategy), closing(stage.worker):
                 cursor = train(stage, folder, callbacks, start=cursor, seed=setup.seed)
-            del stage, callbacks  # and what they held on the device, before the next one opens
-            if number + 1 < len(stages):  # before the stage is saved as done: a killed run does it again
+            del stage, callbacks  # frees device memory before the next stage opens
+            # Before the stage counts as done: a run that is killed here evaluates again.
+            if number + 1 < len(stages):
                 between(names[number], policy)
             cursor = Cursor(number + 1, weights_version=cursor.weights_version)
             save(cursor, None)
@@ -127,7 +127,7 @@ def train_stages(
 
 
 def stage_names(stages: Sequence[Stage]) -> list[str]:
-    """A name for every stage, unique in its run: its kind, numbered where a kind comes twice."""
+    """A name for every stage, unique in its run: its kind, numbered where a kind occurs twice."""
     kinds = [stage.kind for stage in stages]
     return [
         kind if kinds.count(kind) == 1 else f"{kind}-{kinds[: number + 1].count(kind)}"
@@ -149,7 +149,7 @@ def frozen_reference(policy: OpenedPolicy, kept: Path) -> ModelFamily:
 
 
 def _go_on_from(checkpoint: Checkpoint, stage: StageSetup, rank: int) -> None:
-    """Give the learner, and who samples ahead, the state that they had amid the stage."""
+    """Restore the learner and the worker that samples ahead to their state within the stage."""
     state = checkpoint.learner_state(rank)
     if state:
         stage.learner.strategy.load_state_dict(state)
@@ -160,7 +160,7 @@ def _go_on_from(checkpoint: Checkpoint, stage: StageSetup, rank: int) -> None:
 def _dump_broken_step(
     recipe: str, folder: RunFolder, stage: StageSetup, broken: BrokenStep, at: Cursor, learner: Learner
 ) -> str:
-    """Write down the step that came upon NaN or infinity; how to look at it and how to go on."""
+    """Dump the step with NaN or infinity; returns how to inspect it and how to continue."""
     error = f"step {at.step + 1} of stage {stage.name}: {broken}"
     dump = folder.path / "replay" / f"{stage.name}-{at.step + 1:06d}"
     try:
@@ -181,7 +181,7 @@ def _measure(
     held_out: Mapping[str, Dataset],
     stage: StageSetup,
 ) -> dict[str, float]:
-    """Held-out accuracy in the midst of training, by metric name."""
+    """Held-out accuracy during training, by metric name."""
     worker = Transformers(policy.family) if stage.sampler.stage.kind == "sft" else stage.worker
     name, questions = next(iter(held_out.items()))
     label = f"evaluate: {name}"

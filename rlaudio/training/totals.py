@@ -13,7 +13,7 @@ from rlaudio.training.debug.nonfinite import describe
 
 @dataclass
 class Totals:
-    """What one or more micro-batches add up to."""
+    """Sums over one or more micro-batches."""
 
     sums: dict[str, float] = field(default_factory=dict)
     parts: dict[str, float] = field(default_factory=dict)  # metric -> sum of weighted token values
@@ -27,7 +27,7 @@ class Totals:
 
     def count_mismatch(self, trainer: torch.Tensor, sampler: torch.Tensor) -> None:
         """Log-probs [N] of the same tokens under trainer and sampler."""
-        if not sampler.any():  # a teacher's tokens: nobody sampled them
+        if not sampler.any():  # SFT targets: not sampled
             return
         t, s = trainer.detach().double(), sampler.double()
         gap = (t - s).abs()
@@ -38,14 +38,14 @@ class Totals:
     def watch(self, values: Mapping[str, torch.Tensor], questions: Sequence[str]) -> None:
         """Note which tensors of a micro-batch with these questions are not finite.
 
-        Of an infinite log-prob a clamp may leave a finite loss, so the loss alone does not tell.
+        A clamp may turn an infinite log-prob into a finite loss, so the loss alone is not enough.
         """
         for name, tensor in values.items():
             if not tensor.isfinite().all():
                 self.nonfinite.setdefault(name, []).extend(questions)
 
     def add(self, others: Iterable[Totals]) -> None:
-        """Take in what other micro-batches, updates or processes counted."""
+        """Add the sums of other micro-batches, updates or processes."""
         for other in others:
             _add(self.sums, other.sums)
             _add(self.parts, other.parts)

@@ -83,7 +83,7 @@ def test_where_no_other_engine_opens_the_run_stops_as_where_it_died(policy):
 
     worker = Reopened(Once, policy)
     Mortal.deaths = 1
-    with pytest.raises(EngineDied, match=r"died, and no other one takes its place: no server"):
+    with pytest.raises(EngineDied, match=r"died, and no new one could be opened: no server"):
         worker.generate(prompts_of(policy), WARM, KEY)
 
 

@@ -38,7 +38,7 @@ def sampler_of(questions, processes=ALONE, worker=None, rounds=1):
         stage=Stage("rl", tuple(questions), steps=9),
         prompts=word_prompts(),
         worker=worker or Scripted(says_yes_now_and_then),
-        scorer=RewardSum({"yes": (yes, 1.0)}),
+        rewards=RewardSum({"yes": (yes, 1.0)}),
         params=PARAMS,
         questions=4,
         rounds=rounds,
@@ -132,8 +132,8 @@ def test_two_processes_together_sample_what_one_samples(questions):
         object.__setattr__(process, "partner", [r[1 - rank :: 2] for r in rounds])
         sampled = step(questions, process, rounds=3)
         assert ids(sampled.groups) == ids(alone.groups) and sampled.chosen == alone.chosen
-        assert sorted(sampled.own) == list(range(rank, len(light), 2))
-        for place, one in sampled.own.items():
+        assert sorted(sampled.local) == list(range(rank, len(light), 2))
+        for place, one in sampled.local.items():
             assert ids([one]) == ids([alone.groups[place]])
             assert np.array_equal(one.total, alone.groups[place].total)
 
@@ -141,4 +141,4 @@ def test_two_processes_together_sample_what_one_samples(questions):
 def test_only_a_process_s_own_groups_carry_features(questions):
     sampled = step(questions)
     assert all(one.group.prompt.features is Absent.ELSEWHERE for one in sampled.groups)
-    assert all(one.group.prompt.present_features() for one in sampled.own.values())
+    assert all(one.group.prompt.present_features() for one in sampled.local.values())

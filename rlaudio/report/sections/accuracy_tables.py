@@ -19,7 +19,7 @@ from rlaudio.utils.number_format import group_title, percent, signed
 CONTROLS = ("audio", "silence", "mismatch")
 HEADLINE = (("contribution", "strong"), ("contribution", "weak"), ("all", "all"))
 NOT_GROUPS = ("all", "contribution", "truth", "source_truth")  # groupings that are no facts of the data
-TRUTHS = ("audio-only", "text-answerable")  # what strong and weak would be if labels were never wrong
+TRUTHS = ("audio-only", "text-answerable")  # the groups that strong and weak are meant to be
 
 
 @dataclass(frozen=True)
@@ -32,14 +32,14 @@ class Cell:
     p_value: float | None = None  # None for what is no difference, or one of answers that are all the same
 
     @classmethod
-    def of(cls, found: Mapping[str, Any], name: str) -> Cell:
+    def of(cls, values: Mapping[str, Any], name: str) -> Cell:
         """From a score ("accuracy") or a difference ("difference") of an evaluation's JSON."""
-        return cls(found[name], found["low"], found["high"], found.get("p_value"))
+        return cls(values[name], values["low"], values["high"], values.get("p_value"))
 
 
 @dataclass(frozen=True)
 class Line:
-    """One group of held-out questions before and after the run; a control that was not run is not there."""
+    """One group of held-out questions before and after the run; a control that was not run is missing."""
 
     grouping: str
     name: str
@@ -57,7 +57,7 @@ class Line:
 
     @property
     def title(self) -> str:
-        """The group's name as a reader meets it."""
+        """The group's name as shown."""
         return group_title(self.grouping, self.name)
 
     @property
@@ -77,7 +77,7 @@ class Line:
 
     @property
     def became_worse(self) -> bool:
-        """The run lowered the accuracy, and the whole interval says so."""
+        """Whether the run lowered the accuracy, with the whole interval below 0."""
         return self.change is not None and self.change.high < 0
 
     @property
@@ -95,8 +95,8 @@ class AccuracyTable:
     """One held-out set before and after the run."""
 
     name: str
-    scorer: str  # decides what is right in all that is shown
-    other_scorers: list[str]  # those whose accuracies with audio stand beside
+    scorer: str  # the evaluation's scorer
+    other_scorers: list[str]  # scorers whose accuracies with audio are shown beside it
     headline: list[Line]  # strong, weak, all
     truth: list[Line]  # audio-only, text-answerable, where that is known and not what the labels say
     truth_is_label: bool  # strong and weak are the known truth
@@ -144,7 +144,7 @@ def _held_out(run: StoredRun, name: str) -> AccuracyTable:
         return _line(grouping, group, base, final, changes)
 
     def lines(grouping: str) -> list[Line]:
-        return [found for group in latest["tables"].get(grouping, {}) if (found := line(grouping, group))]
+        return [row for group in latest["tables"].get(grouping, {}) if (row := line(grouping, group))]
 
     tables = latest["tables"]
     truth_is_label = "truth" in tables and [tables["truth"].get(name) for name in TRUTHS] == [
@@ -154,7 +154,7 @@ def _held_out(run: StoredRun, name: str) -> AccuracyTable:
         name=name,
         scorer=latest["scorer"],
         other_scorers=list(tables["all"]["all"]["other_scores"]),
-        headline=[found for grouping, group in HEADLINE if (found := line(grouping, group))],
+        headline=[row for grouping, group in HEADLINE if (row := line(grouping, group))],
         truth=[] if truth_is_label else lines("truth"),
         truth_is_label=truth_is_label,
         types=[
@@ -192,8 +192,8 @@ def _group(evaluation: Json | None, grouping: str, name: str) -> Json | None:
 
 
 def _cells(group: Json | None, table: str, value: str) -> dict[str, Cell]:
-    found = {} if group is None else group[table]
-    return {control: Cell.of(found[control], value) for control in CONTROLS if control in found}
+    entries = {} if group is None else group[table]
+    return {control: Cell.of(entries[control], value) for control in CONTROLS if control in entries}
 
 
 def _cells_by(group: Json | None) -> dict[str, Cell]:
@@ -262,16 +262,16 @@ class Positions:
 
 def _positions(evaluation: Json) -> list[Positions]:
     gold, answered = evaluation["baselines"]["gold_positions"], evaluation["predicted_positions"]
-    most = max(len(found) for found in (gold, *answered.values()))
+    most = max(len(counts) for counts in (gold, *answered.values()))
 
-    def shares(found: Sequence[int]) -> tuple[float, ...]:
-        return tuple(count / max(1, sum(found)) for count in [*found, *[0] * (most - len(found))])
+    def shares(counts: Sequence[int]) -> tuple[float, ...]:
+        return tuple(count / max(1, sum(counts)) for count in [*counts, *[0] * (most - len(counts))])
 
     every = _group(evaluation, "all", "all")
     return [
         Positions("gold", shares(gold), unparsed=None),
         *(
-            Positions(f"answered, {control}", shares(found), _unparsed(every, control))
-            for control, found in answered.items()
+            Positions(f"answered, {control}", shares(counts), _unparsed(every, control))
+            for control, counts in answered.items()
         ),
     ]

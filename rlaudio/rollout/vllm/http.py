@@ -1,4 +1,4 @@
-"""JSON over HTTP, as little of it as a client of a server in the same run needs."""
+"""A minimal client of JSON over HTTP, for a server of the same run."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ SECONDS = 60.0  # in which small requests must be answered
 
 
 class NoAnswer(ConnectionError):
-    """Nothing came back, or that the server failed: asking again may help."""
+    """No answer, or the answer that the server failed: a retry may help."""
 
 
 class Refused(ValueError):
-    """The server understood and does not do it: asking again does not help."""
+    """The server refused the request: a retry does not help."""
 
 
 class Service:
@@ -31,28 +31,28 @@ class Service:
         self._waiting = _opener(_WaitingHandler(self._healthy))
 
     def get(self, path: str) -> dict[str, Any]:
-        """The JSON that stands there. Raises NoAnswer, Refused."""
+        """The JSON at this path. Raises NoAnswer, Refused."""
         return _parsed(self._send(path, None, SECONDS))
 
     def post(self, path: str, body: dict[str, Any] | None = None) -> Any:
-        """What the server says to a body at once. Raises NoAnswer, Refused."""
+        """The answer to a body that the server processes at once. Raises NoAnswer, Refused."""
         return _parsed(self._send(path, json.dumps(body or {}).encode(), SECONDS))
 
     def post_long(self, path: str, body: dict[str, Any], patience: float) -> Any:
-        """What the server says to a body, however long it works on that. Raises NoAnswer, Refused.
+        """The answer to a body that the server may work on for any time. Raises NoAnswer, Refused.
 
-        It must say that it is healthy whenever `patience` seconds have passed, and be as quick to say so.
-        Over https it is not asked, and may be silent for ever.
+        After every `patience` seconds it must answer `/health` within `patience` seconds. Over https it is
+        not asked, and the wait has no limit.
         """
         seconds = None if self.url.startswith("https:") else patience
         return _parsed(self._send(path, json.dumps(body).encode(), seconds, self._waiting))
 
     def text(self, path: str) -> str:
-        """The text that stands there."""
+        """The text at this path."""
         return self._send(path, None, SECONDS).decode()
 
     def answers(self, path: str, seconds: float = 5.0) -> bool:
-        """Whether there is anything good."""
+        """Whether a request to this path succeeds."""
         try:
             self._send(path, None, seconds)
         except (NoAnswer, Refused):
@@ -125,7 +125,7 @@ def _parsed(content: bytes) -> Any:
 
 
 def _reason(error: urllib.error.HTTPError) -> str:
-    """What the server says is wrong."""
+    """The server's error message."""
     text = error.read().decode(errors="replace")
     try:
         return str(json.loads(text)["error"]["message"])

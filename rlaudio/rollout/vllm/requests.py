@@ -1,6 +1,6 @@
 """Prompts and sampling as vLLM takes them, in this process or over HTTP.
 
-It is given token ids and the log-mel frames that training uses: it extracts nothing.
+vLLM gets token ids and the log-mel frames that training uses; it extracts no features.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ def sampling_options(family: ModelFamily, sampling: SamplingParams, report: int,
 
 
 def whole_groups(groups: list[list[SampledTokens]], sampling: SamplingParams) -> list[list[SampledTokens]]:
-    """Groups of the size that was asked for: the likeliest tokens are asked for once."""
+    """Groups of the requested size: greedy completions are requested once and copied."""
     return [group * sampling.group_size for group in groups] if sampling.temperature == 0.0 else groups
 
 
 def together(prompts: Sequence[Prompt], group_size: int, step_tokens: int | None) -> Iterator[slice]:
     """Parts of the prompts that vLLM's CPU build takes whole in one step; on a GPU, None, all at once.
 
-    Where it takes a prompt in pieces it turns back the random numbers of the request's seed, and random
-    numbers on a CPU cannot be turned back: `CPU Generator does not use offset`.
+    Where it takes a prompt in pieces it rewinds the random generator of the request's seed, and a CPU
+    generator cannot be rewound: `CPU Generator does not use offset`.
     """
     start = tokens = 0
     for end, prompt in enumerate(prompts):
@@ -85,7 +85,7 @@ class HttpPrompts:
         self._renderer = renderer_from_config(config)
 
     def body(self, prompt: Prompt) -> dict[str, Any]:
-        """What a request says of the prompt: token ids, and log-mel frames in vLLM's own encoding."""
+        """The prompt's part of a request: token ids, and log-mel frames in vLLM's own encoding."""
         from vllm.entrypoints.scale_out.token_in_token_out.mm_features import extract_mm_features
 
         (rendered,) = self._renderer.render_cmpl([engine_request(self.family, prompt)], skip_mm_cache=True)
@@ -96,7 +96,7 @@ class HttpPrompts:
 
 
 def reading(family: ModelFamily) -> dict[str, Any]:
-    """How every engine reads the family's folder and its prompts."""
+    """Engine options for the family's folder and its prompts."""
     return {
         "dtype": str(family.dtype).removeprefix("torch."),
         "limit_mm_per_prompt": {"audio": 1, "image": 0, "video": 0},

@@ -17,7 +17,7 @@ from rlaudio.rollout.vllm.setup import EXACT
 from rlaudio.utils import launcher
 
 SERVE = "vllm.entrypoints.openai.api_server"  # `vllm serve`, whose command the CPU build cannot run
-DEV_MODE = "VLLM_SERVER_DEV_MODE"  # opens the way for weights
+DEV_MODE = "VLLM_SERVER_DEV_MODE"  # enables the endpoints for weights
 SECONDS_TO_END = 30.0
 ERROR = re.compile(r"(?:^|\] )(\w+(?:Error|Exception): .+)$", re.MULTILINE)  # the last line of a traceback
 ERRORS_TOLD = 4
@@ -47,7 +47,7 @@ class ServerProcess:
 
     @property
     def ended(self) -> str:
-        """How the server ended and what it said last; empty while it runs."""
+        """How the server ended, with the errors in its log; empty while it runs."""
         code = self._process.poll()
         if code is None:
             return ""
@@ -61,11 +61,11 @@ class ServerProcess:
         self._log.seek(0)
         text = self._log.read().strip()
         errors = list(dict.fromkeys(ERROR.findall(text)))[:ERRORS_TOLD]
-        told = "\n".join(errors) or text[-TAIL:]
-        return f"; it said:\n{told}" if told else ""
+        lines = "\n".join(errors) or text[-TAIL:]
+        return f"; it said:\n{lines}" if lines else ""
 
     def stop(self) -> None:
-        """End the server and what it started."""
+        """End the server and its child processes."""
         self._process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(SECONDS_TO_END)
@@ -85,7 +85,7 @@ def free_port(port: int = 0, host: str = "127.0.0.1") -> int:
                 "set rollout.port to another, to 0 for any, or rollout.url to the server that listens there"
             )
             raise ValueError(
-                f"port {port} of {host} cannot be had ({error.strerror}){f'; {advice}' if port else ''}"
+                f"port {port} of {host} is not available ({error.strerror}){f'; {advice}' if port else ''}"
             ) from error
         return int(probe.getsockname()[1])
 

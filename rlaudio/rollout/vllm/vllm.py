@@ -54,21 +54,21 @@ logger = logging.getLogger(__name__)
 
 
 class Vllm(EngineWorker):
-    """A rollout worker on vLLM, which is opened from the family's folder and then follows its weights.
+    """A rollout worker on vLLM, opened from the family's folder and sent its weights after every update.
 
-    On a CPU the engine always runs in this process. On a GPU `engine: beside` puts it into a process of its
-    own and sends weights by CUDA IPC; **nothing on a GPU has been run yet**. Weights that do not train are
-    never sent; adapters are sent merged. Completions depend on key, item and sample number, not on what is
-    asked beside them or by how many workers, up to the rounding of batched arithmetic.
+    On a CPU the engine always runs in this process. On a GPU `engine: beside` puts it into a separate
+    process and sends weights by CUDA IPC; **nothing on a GPU has been run yet**. Weights that do not train
+    are never sent; adapters are sent merged. Completions depend on key, item and sample number, not on the
+    other requests or the number of workers, up to the rounding of batched arithmetic.
 
-    `memory_share` of the GPU may be taken, less than half because training needs the rest; `sleep` gives it
-    back while the policy learns. On a CPU `kv_cache_gb` is 1, and `threads` samples with fewer threads than
+    `memory_share` of the GPU may be taken, less than half because training needs the rest; `sleep` frees it
+    while the policy learns. On a CPU `kv_cache_gb` is 1, and `threads` samples with fewer threads than
     training has: a small model is faster with one. A longer prompt than `max_model_len` leaves
     room for is refused or answered by the transformers worker, and counted; 4096 tokens hold 30 s of audio
     (750) and 3,000 of reasoning. Where top-p alone limits sampling, up to `support_tokens` tokens are
-    recorded. `without_vllm` says what happens where vLLM has no such model family. `canary_tolerance` is what
-    rounding alone may move log-probs, on the mean of a prompt's tokens: 0.001 nats in float32, 0.1 in half
-    precision.
+    recorded. `without_vllm` is what to do where vLLM does not support the model family. `canary_tolerance`
+    is the largest allowed difference of log-probs, on the mean of a prompt's tokens: 0.001 nats in float32,
+    0.1 in half precision.
     """
 
     def __init__(
@@ -153,11 +153,11 @@ class _Engine:
         self.family = family
         self._threads = threads
         self.awake = True
-        self.prompt_tokens = self.cached_tokens = 0  # of requests so far, and what of it no one computed anew
-        self._lost = ""  # why the engine cannot be used any more
+        self.prompt_tokens = self.cached_tokens = 0  # of requests so far, and how many of them were cached
+        self._lost = ""  # why the engine can no longer be used
         self._sleeps = sleep
         self._beside = beside
-        self._failures = (Exception,) if beside else ()  # what a call raises that failed in another process
+        self._failures = (Exception,) if beside else ()  # raised by a call that failed in another process
         self._step_tokens = arguments["max_num_batched_tokens"]
         self._send: SendWeights | None = None
         if not beside and os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] == "1":
@@ -220,13 +220,13 @@ class _Engine:
             self.prompt_tokens += len(output.prompt_token_ids)
             self.cached_tokens += output.num_cached_tokens or 0
         groups = [
-            [_tokens(one, report) for one in sorted(output.outputs, key=lambda one: one.index)]
+            [_tokens(sample, report) for sample in sorted(output.outputs, key=lambda sample: sample.index)]
             for output in outputs
         ]
         return whole_groups(groups, sampling)
 
     def update(self, weights: Iterable[tuple[str, torch.Tensor]], version: int) -> None:
-        """Take over tensors named as in the checkpoint, and empty every cache that depends on them.
+        """Load tensors named as in the checkpoint, and empty every cache that depends on them.
 
         Raises EngineDied; of tensors that do not fit an engine in this process ValueError, KeyError or
         AssertionError, which are vLLM's.
@@ -245,9 +245,9 @@ class _Engine:
         self._lost = ""
 
     def sleep(self) -> None:
-        """Let weights wait in the host's memory and forget the rest, where the engine can.
+        """Move weights to the host's memory and discard the rest, where the engine can.
 
-        Level 2 would forget the weights as well, those too that are never sent.
+        Level 2 would discard the weights too, also those that are never sent.
         """
         if self._sleeps and self.awake and not self._lost:
             try:
@@ -277,9 +277,9 @@ class _Engine:
 
     @contextmanager
     def _alive(self, did: str, *also: type[Exception]) -> Iterator[None]:
-        """Raise EngineDied for what vLLM raises amid its work, which leaves half of it behind.
+        """Raise EngineDied for errors that vLLM raises during a call, after which its state is undefined.
 
-        Those are RuntimeError, vLLM's own error, and `also` these; what it refuses before is a ValueError.
+        Those are RuntimeError, vLLM's own error, and `also` these; a request that it refuses is a ValueError.
         """
         from vllm.exceptions import VLLMServerError
 
@@ -307,7 +307,7 @@ class _Engine:
 
 
 def _executor(beside: bool) -> str | None:
-    """In a run of several processes each has an engine of its own; vLLM must not take them for its own."""
+    """vLLM's executor: in a run of several processes each has its own engine, not a part of one."""
     alone = launcher.size() == 1
     return None if alone or beside else "external_launcher"
 
@@ -328,7 +328,7 @@ def _threads_kept(threads: int | None) -> Iterator[None]:
 
 
 def _free_cached_memory(beside: bool) -> None:
-    """Leave to another process on the same GPU what torch keeps here of memory that is free."""
+    """Release torch's cached GPU memory to another process on the same GPU."""
     if beside and torch.cuda.is_available():
         gc.collect()
         torch.cuda.empty_cache()
@@ -336,7 +336,7 @@ def _free_cached_memory(beside: bool) -> None:
 
 @contextmanager
 def _own_gpu_alone() -> Iterator[None]:
-    """A process that is started meanwhile sees the GPU of this one and no other."""
+    """Within the block a process that is started sees only this process's GPU."""
     before = os.environ.get("CUDA_VISIBLE_DEVICES")
     if torch.cuda.is_available():
         os.environ["CUDA_VISIBLE_DEVICES"] = visible_gpus()[torch.cuda.current_device()]
@@ -360,7 +360,7 @@ def _closed_after_failure(engine: _Engine) -> Iterator[None]:
 
 
 def _fail_when_it_ends(llm: Any) -> None:
-    """Have calls that wait for the engine's process fail when that ends; vLLM 0.32 lets them wait on."""
+    """Make calls that wait for the engine's process fail when it ends; in vLLM 0.32 they wait for ever."""
     from vllm.v1.engine.exceptions import EngineDeadError
 
     client = llm.llm_engine.engine_core
@@ -369,7 +369,7 @@ def _fail_when_it_ends(llm: Any) -> None:
 
     def watch() -> None:
         wait(end)
-        resources.engine_dead = True  # what is called from now on fails at once
+        resources.engine_dead = True  # later calls fail at once
         answers.put(EngineDeadError())
         for result in list(results.values()):
             with suppress(InvalidStateError):  # it has been answered
@@ -380,7 +380,7 @@ def _fail_when_it_ends(llm: Any) -> None:
 
 @contextmanager
 def _process_groups_kept() -> Iterator[None]:
-    """An engine that shuts down would take the process groups of training and of other engines with it."""
+    """Keep the process groups of training and other engines when an engine shuts down."""
     from vllm.v1.engine import core
 
     destroy = core.cleanup_dist_env_and_memory

@@ -1,9 +1,9 @@
 """Rollouts in a vLLM server: on GPUs that training does not use, of this machine or another one.
 
-The server is one that runs already, or is started here and ends with the run. It is asked over HTTP for
-tokens of tokens (`/inference/v1/generate`), with the log-mel frames that training uses beside them. Weights
-go from GPU to GPU by NCCL, or through a folder that both sides see. Every answer says which weights sampled
-it; a canary compares both engines after every update.
+The server is one that runs already, or is started here and ends with the run. Requests over HTTP
+(`/inference/v1/generate`) carry token ids and the log-mel frames that training uses. Weights go from GPU to
+GPU by NCCL, or through a folder that both sides see. Every answer names the weights that sampled it; a canary
+compares both engines after every update.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ logger = logging.getLogger(__name__)
 
 GENERATE = "inference/v1/generate"
 IMPOSSIBLE = -9999.0  # how a server writes the log-prob of a token that cannot be sampled
-TEMPORARY = "rlaudio-weights-"  # how folders begin through which weights go
-AT_ONCE = 128  # requests in flight; a server queues what it has no room for
+TEMPORARY = "rlaudio-weights-"  # prefix of the folders through which weights are sent
+AT_ONCE = 128  # requests in flight; a server queues those beyond its capacity
 
 
 class VllmServer(EngineWorker):
@@ -70,9 +70,9 @@ class VllmServer(EngineWorker):
     In a run of several processes the first starts it and sends weights, and all ask.
 
     A request may take as long as it needs, while the server answers `/health` after every `patience` seconds.
-    What is cut off or fails is asked again, for `patience` seconds from the first time on: equal requests
-    have equal answers. So a server that falls silent is given up after four times that, at most; one that
-    calls itself healthy and never answers is waited for.
+    A request that is cut off or fails is repeated, for `patience` seconds from the first failure on: equal
+    requests have equal answers. So a server that stops answering is given up after at most four times
+    `patience`; one that is healthy and never answers is waited for.
 
     `weights` go by `nccl`, or through a `folder` that the server sees under the same path; by default by NCCL
     from a GPU, and from a CPU through a folder of this machine. All else is as in the `vllm` worker.
@@ -164,7 +164,7 @@ class VllmServer(EngineWorker):
             elif self._processes.first:
                 server.send = _through_folder(family, service, folder, patience, opened)
             with _told_of_the_model(family.path, wanted, address) if url else nullcontext():
-                self._send(server, "opening", whole=bool(url))  # whatever it served before
+                self._send(server, "opening", whole=bool(url))  # its weights may be those of another run
             server.opened = opened.pop_all()
 
     @property
@@ -174,7 +174,7 @@ class VllmServer(EngineWorker):
         return self._engine.service.url
 
     def _send(self, engine: Engine, phase: str, *, whole: bool = False) -> None:
-        """The first process sends and compares, while no one samples; all know what they are called then."""
+        """The first process sends and compares while no process samples; then all get the weights' label."""
         assert isinstance(engine, _Server)
         self._processes.wait()
         send = super()._send
@@ -184,7 +184,7 @@ class VllmServer(EngineWorker):
 
 @dataclass(frozen=True)
 class _Wanted:
-    """A server that can do what is needed here."""
+    """The server that this worker needs."""
 
     model: str
     max_model_len: int
@@ -193,7 +193,7 @@ class _Wanted:
     environment: dict[str, str]
 
     def command(self, url: str) -> str:
-        """What starts one at this address."""
+        """The command that starts one at this address."""
         there = urllib.parse.urlsplit(url)
         host = "127.0.0.1" if there.hostname in ("127.0.0.1", "localhost") else "0.0.0.0"
         flags = [*map(_quoted, self.flags), "--host", host, "--port", str(there.port or 80)]
@@ -220,7 +220,7 @@ class _Server:
     ):
         self.service = service
         self.vocabulary = prompts.vocabulary
-        self.label = ""  # what the weights are called that this run has sent
+        self.label = ""  # the label of the weights that this run has sent
         self.send: SendWeights | None = None  # in the process that does
         self.opened = opened
         self._family = family
@@ -234,12 +234,12 @@ class _Server:
 
     @property
     def prompt_tokens(self) -> int:
-        """Prompt tokens of requests so far, whoever asked; every sample of a group is a request."""
+        """Prompt tokens of requests of all clients so far; every sample of a group is a request."""
         return self._counter("vllm:prefix_cache_queries_total")
 
     @property
     def cached_tokens(self) -> int:
-        """Those of them that the prefix cache held."""
+        """Prompt tokens that were in the prefix cache."""
         return self._counter("vllm:prefix_cache_hits_total")
 
     def sample(
@@ -254,11 +254,11 @@ class _Server:
         groups: list[list[SampledTokens]] = []
         for part in together(prompts, sampling.group_size, self._step_tokens):
             answers = self._threads.map(self._ask, bodies[part])
-            groups += [[self._tokens(one, report) for one in answer["choices"]] for answer in answers]
+            groups += [[self._tokens(choice, report) for choice in answer["choices"]] for answer in answers]
         return whole_groups(groups, sampling)
 
     def update(self, weights: Iterable[tuple[str, torch.Tensor]], version: int) -> None:
-        """Take over tensors named as in the checkpoint, and empty every cache that depends on them.
+        """Load tensors named as in the checkpoint, and empty every cache that depends on them.
 
         Raises EngineDied.
         """
@@ -273,7 +273,7 @@ class _Server:
             self.service.post("update_weight_version", {"new_version": self.label})
 
     def label_of(self, version: int) -> str:
-        """What the server calls weights of this run, so that it knows them from another run's."""
+        """The label of this run's weights on the server, different from another run's."""
         return f"{self._run}-{version}"
 
     def sleep(self) -> None:
@@ -284,7 +284,7 @@ class _Server:
         self.opened.close()
 
     def _ask(self, body: dict[str, Any]) -> dict[str, Any]:
-        """What the server says to it, asked again while there is no answer. Raises EngineDied."""
+        """The server's answer to the request, repeated while there is none. Raises EngineDied."""
         deadline, pause = math.inf, 0.1
         while True:
             try:
@@ -325,7 +325,7 @@ class _Server:
 
 @contextmanager
 def _alive(started: Sequence[ServerProcess]) -> Iterator[None]:
-    """Raise EngineDied where the server does not answer what it answers at once while it lives."""
+    """Raise EngineDied where the server does not answer a request that it should answer at once."""
     try:
         yield
     except NoAnswer as silence:
@@ -333,7 +333,7 @@ def _alive(started: Sequence[ServerProcess]) -> Iterator[None]:
 
 
 def _death(silence: NoAnswer, started: Sequence[ServerProcess]) -> EngineDied:
-    """Why the server is gone: how its process ended, if it is ours and has, or that it does not answer."""
+    """Why the server is gone: how its process ended, if it was started here, or that it does not answer."""
     ended = [process.ended for process in started if process.ended]
     return EngineDied(ended[0] if ended else str(silence))
 
@@ -344,7 +344,7 @@ def _death(silence: NoAnswer, started: Sequence[ServerProcess]) -> EngineDied:
 def _check_place(
     on_gpu: bool, url: str | None, port: int, gpus: str | None, tensor_parallel: int, weights: str | None
 ) -> None:
-    """Raises ValueError, in the recipe's words, for a server that cannot be there or not take weights so."""
+    """Raises ValueError, naming the recipe's keys, for options that do not fit together or the device."""
     if weights == "nccl" and not on_gpu:
         raise ValueError("rollout.weights is 'nccl', and the model is on a CPU; expected 'folder'")
     if url and (gpus or port):
@@ -373,53 +373,53 @@ def _check_place(
 
 
 def _ready(url: str, wanted: _Wanted, process: ServerProcess | None = None) -> str:
-    """The address, when the server there is ready. Raises ValueError where it does not become so."""
+    """The address, when the server there is ready. Raises ValueError where it is not ready in time."""
     service = Service(url)
-    deadline, told = time.monotonic() + wanted.start_seconds, False
+    deadline, warned = time.monotonic() + wanted.start_seconds, False
     while not service.answers("health"):
         if process is not None and process.ended:
             raise ValueError(f"{process.ended}\n{memory_advice(process.ended)}")
         if time.monotonic() > deadline:
             raise ValueError(
-                f"no vLLM server answered at {url} within {wanted.start_seconds:g} s; mend rollout.url, "
+                f"no vLLM server answered at {url} within {wanted.start_seconds:g} s; correct rollout.url, "
                 "raise rollout.start_seconds, or "
                 + (f"see why{process.said}" if process else f"start it by: {wanted.command(url)}")
             )
-        if process is None and not told:
+        if process is None and not warned:
             logger.warning(
                 "no vLLM server answers at %s yet; waiting for %g s (rollout.start_seconds); start it by: %s",
                 url,
                 wanted.start_seconds,
                 wanted.command(url),
             )
-            told = True
+            warned = True
         time.sleep(0.5)
     _check(service, wanted)
     return service.url
 
 
 def _check(service: Service, wanted: _Wanted) -> None:
-    """Raises ValueError, with the command that mends it, where the server cannot do what is needed."""
-    mend = f"start it by: {wanted.command(service.url)}"
-    found = service.get("version")["version"]
-    if found.partition("+")[0] != VERSION:
-        raise ValueError(f"the server at {service.url} is vLLM {found}; expected {VERSION}")
+    """Raises ValueError, with the command to start it by, where the server lacks what is needed."""
+    fix = f"start it by: {wanted.command(service.url)}"
+    version = service.get("version")["version"]
+    if version.partition("+")[0] != VERSION:
+        raise ValueError(f"the server at {service.url} is vLLM {version}; expected {VERSION}")
     try:
         service.get("weight_info")
         service.post(GENERATE, {"token_ids": [0], "sampling_params": {"max_tokens": 1}})
     except Refused as error:
-        raise ValueError(f"the server cannot be used: {error}; {mend}") from error
+        raise ValueError(f"the server cannot be used: {error}; {fix}") from error
     (served, *_) = service.get("v1/models")["data"]
     if served["max_model_len"] < wanted.max_model_len:
         raise ValueError(
             f"the server at {service.url} takes {served['max_model_len']} tokens, and "
-            f"rollout.max_model_len is {wanted.max_model_len}; lower it, or {mend}"
+            f"rollout.max_model_len is {wanted.max_model_len}; lower it, or {fix}"
         )
     other = list(_differences(_config(served["root"]), _config(wanted.model)))
     if other:
         raise ValueError(
             f"the server at {service.url} serves {served['root']}, another model than {wanted.model}: "
-            f"{'; '.join(other[:3])}; {mend}"
+            f"{'; '.join(other[:3])}; {fix}"
         )
 
 
@@ -432,21 +432,21 @@ def _config(folder: str) -> dict[str, Any]:
 def _differences(there: dict[str, Any], here: dict[str, Any]) -> Iterator[str]:
     """Sizes that the configs of two models do not share."""
     for key in sorted(there.keys() & here.keys()):
-        one, other = there[key], here[key]
-        if isinstance(one, dict) and isinstance(other, dict):
-            yield from _differences(one, other)
-        elif type(one) is type(other) is int and one != other:
-            yield f"{key} is {one} there and {other} here"
+        remote, local = there[key], here[key]
+        if isinstance(remote, dict) and isinstance(local, dict):
+            yield from _differences(remote, local)
+        elif type(remote) is type(local) is int and remote != local:
+            yield f"{key} is {remote} there and {local} here"
 
 
 @contextmanager
 def _told_of_the_model(path: str, wanted: _Wanted, url: str) -> Iterator[None]:
-    """Raise ValueError where a server that others started fails at the first weights that it is sent."""
+    """Raise ValueError where a server at rollout.url fails at the first weights that it is sent."""
     try:
         yield
     except (EngineDied, CanaryError) as failure:
         raise ValueError(
-            f"the server at {url} did not take the weights of {path} over, and may be broken now: {failure}; "
+            f"the server at {url} did not load the weights of {path}, and may be broken now: {failure}; "
             f"end it, and start it by: {wanted.command(url)}"
         ) from failure
 
@@ -522,7 +522,7 @@ def _through_folder(
 
     def send(weights: Iterable[tuple[str, torch.Tensor]]) -> None:
         save_file({name: tensor.detach().cpu().contiguous() for name, tensor in weights}, new)
-        new.replace(path / "model.safetensors")  # the server may still have the last ones open
+        new.replace(path / "model.safetensors")  # the server may still have the last file open
         reload = {"method": "reload_weights", "kwargs": {"weights_path": str(path.resolve())}}
         service.post_long("collective_rpc", reload, patience)
 
@@ -530,14 +530,14 @@ def _through_folder(
 
 
 def _own_folder(opened: ExitStack) -> Path:
-    """A folder of this machine that is gone at the end; those of runs that were killed are removed now."""
+    """A folder of this machine that is removed at the end; those of killed runs are removed now."""
     for owner in Path(tempfile.gettempdir()).glob(f"{TEMPORARY}*/owner"):
-        with suppress(OSError), owner.open() as lock:  # someone holds it, or may not be looked at
+        with suppress(OSError), owner.open() as lock:  # another run holds it, or no permission
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(owner.parent)
     path = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix=TEMPORARY)))
     lock = opened.enter_context((path / "new").open("w"))
-    with suppress(OSError):  # a file system without locks: then nobody removes it for us
+    with suppress(OSError):  # a file system without locks: then no later run removes it
         fcntl.flock(lock, fcntl.LOCK_EX)
         (path / "new").rename(path / "owner")  # held before it can be seen
     return path
@@ -547,7 +547,7 @@ def _own_folder(opened: ExitStack) -> Path:
 
 
 def _likeliest(tokens: Sequence[dict[str, Any]], report: int) -> tuple[np.ndarray, np.ndarray]:
-    """Ids and log-probs of the `report` likeliest tokens; the sampled one stands first, wherever it ranks."""
+    """Ids and log-probs of the `report` likeliest tokens; the sampled one is first, whatever its rank."""
     ranked = sorted((token for token in tokens if token["rank"] <= report), key=lambda token: token["rank"])
     ids = np.array([token["token_id"] for token in ranked], dtype=np.int64)
     logprobs = np.array([token["logprob"] for token in ranked], dtype=np.float32)

@@ -20,14 +20,14 @@ class SendWeights(Protocol):
     """Sends tensors named as in the checkpoint to an engine."""
 
     def __call__(self, weights: Iterable[tuple[str, torch.Tensor]]) -> None:
-        """Send them; the engine has taken them over when this returns."""
+        """Send them; the engine has loaded them when this returns."""
 
 
 def ipc_sender(llm: Any) -> SendWeights:
     """To an engine in another process on the same GPU, through a buffer that both see.
 
     vLLM's own sender first puts the handles of all processes of a run together, for one engine on all their
-    GPUs. Here each process has an engine of its own and sends to it alone.
+    GPUs. Here each process has its own engine and sends to it alone.
     """
     from vllm.distributed.weight_transfer.packed_tensor import (
         DEFAULT_PACKED_BUFFER_SIZE_BYTES as LARGEST_BUFFER,
@@ -40,7 +40,7 @@ def ipc_sender(llm: Any) -> SendWeights:
     def send(weights: Iterable[tuple[str, torch.Tensor]]) -> None:
         named = list(weights)
         sizes = [tensor.nbytes for _, tensor in named]
-        # The embedding of 7B does not fit into vLLM's buffer, and no tensor is parted.
+        # The embedding of 7B does not fit into vLLM's buffer, and no tensor is split.
         buffer = max([min(sum(sizes), LARGEST_BUFFER), *sizes])
         llm.start_weight_update()
         for part in packed_ipc_producer(iter(named), gpu, itemgetter(1), buffer):
@@ -56,7 +56,7 @@ def ipc_sender(llm: Any) -> SendWeights:
 def nccl_sender(url: str, engine_gpus: int, host: str, port: int) -> SendWeights:
     """To a server whose `engine_gpus` GPUs meet this process at host:port. It and this raise NoAnswer.
 
-    A server that dies amid a broadcast may leave this process waiting in NCCL. After
+    A server that dies during a broadcast may leave this process waiting in NCCL. After
     docs.vllm.ai/en/v0.32.0/training/weight_transfer; this process is the only sender.
     """
     from vllm.distributed.weight_transfer import HTTPVLLMWeightSyncClient, WeightTransferTrainerFactory
@@ -96,7 +96,7 @@ def nccl_sender(url: str, engine_gpus: int, host: str, port: int) -> SendWeights
 
 @contextmanager
 def _answered() -> Iterator[None]:
-    """Raise NoAnswer where vLLM's own client gets none, or hears that the server failed."""
+    """Raise NoAnswer where vLLM's own client gets no answer, or one that the server failed."""
     from requests import RequestException
 
     try:

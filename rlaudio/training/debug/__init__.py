@@ -1,1 +1,1 @@
-"""A step that came upon NaN or infinity: stop, dump, compute it again."""
+"""A step with NaN or infinity: stop it, dump it, compute it again."""

@@ -22,7 +22,7 @@ from rlaudio.types import Prompt
 def find_nonfinite(dump: StepDump, learner: Learner) -> dict[str, list[str]]:
     """Compute a dumped step again: which quantities are not finite, in the order of the step, and where.
 
-    Empty if all is well. The weights stay as they are.
+    Empty if all are finite. The weights do not change.
     """
     policy, updates = learner.policy, dump.mini_batch is not None
     rows = [row for row in dump.rows if not updates or row.mini_batch == dump.mini_batch]
@@ -65,7 +65,7 @@ def _finite_features(prompt: Prompt) -> bool:
 def _compute(
     rows: Sequence[PackedRow], learner: Learner, updates: bool = True
 ) -> tuple[Mapping[str, torch.Tensor], torch.Tensor]:
-    """Numbers [N] of the rows' tokens, and their loss; 0 where the step had not come to an update."""
+    """Numbers [N] of the rows' tokens, and their loss; 0 where the step stopped before its updates."""
     batch = pack(rows).to(learner.family.device)
     policy = learner.policy(batch)
     if not updates:
@@ -82,7 +82,7 @@ def _compute(
 
 
 def _watch(policy: torch.nn.Module, names: list[str]) -> list[RemovableHandle]:
-    """Have forward passes put into `names` the first module that makes NaN or infinity of finite inputs."""
+    """Append to `names` the first module whose forward turns finite inputs into NaN or infinity."""
 
     def look(name: str, module: torch.nn.Module, args: Any, kwargs: Any, output: Any) -> None:
         if not names and not _all_finite(output) and _all_finite((args, kwargs)):
@@ -105,7 +105,7 @@ def _all_finite(value: Any) -> bool:
 def _anomalies(batches: Sequence[Sequence[PackedRow]], learner: Learner) -> Iterator[str]:
     """The first operation of each micro-batch that gives NaN, in torch's words; a warning names its caller.
 
-    An infinite gradient is told only by the operation that makes NaN of it.
+    An infinite gradient shows only at the operation that turns it into NaN.
     """
     for batch in batches:
         try:

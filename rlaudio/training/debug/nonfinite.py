@@ -1,4 +1,4 @@
-"""NaN and infinity stop a step before they reach the weights."""
+"""Stop a step at NaN or infinity before it changes the weights."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from rlaudio.utils.processes import Processes
 
 
 class BrokenStep(FloatingPointError):
-    """A step stopped at a number that is not finite, in every process alike.
+    """A step stopped at a number that is not finite; raised in every process.
 
-    `rows` are those of this process. `mini_batch` is the update that was not made, with the weights as they
-    were before it; None where the step had not come to its updates.
+    `rows` are those of this process. `mini_batch` is the update that was not made, with the weights
+    from before it; None where the step stopped before its updates.
     """
 
     def __init__(self, message: str, rows: Sequence[PackedRow], mini_batch: int | None = None):
@@ -54,7 +54,7 @@ def refuse_nonfinite_signals(
 
 
 def describe(nonfinite: Mapping[str, Sequence[str]]) -> str:
-    """A message on quantities that are not finite, each with the questions where that may have begun."""
+    """A message that names quantities that are not finite and the questions that may have caused it."""
     ids = sorted({question for questions in nonfinite.values() for question in questions})
     named = ", ".join(ids[:3]) + (", ..." if len(ids) > 3 else "")
     return (
@@ -64,7 +64,7 @@ def describe(nonfinite: Mapping[str, Sequence[str]]) -> str:
 
 
 def _without_credit(groups: Sequence[ScoredGroup]) -> list[PackedRow]:
-    """Groups as rows that are only looked at; NaN may leave a token outside its support, so without that."""
+    """Groups as rows without advantages or support: after NaN a token may lie outside its support."""
     return [
         PackedRow(
             scored.group.prompt,

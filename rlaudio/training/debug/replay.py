@@ -18,7 +18,7 @@ def replay(
     """The step in `folder`, and where it is not finite in this process.
 
     `open_learner` makes a learner with the weights of that step. Advantages, the reference's log-probs and
-    all else that was measured before the update stay as they were.
+    all else that was measured before the update are not computed again.
     Raises FileNotFoundError where the folder holds no step.
     """
     dump = read_step_dump(folder)

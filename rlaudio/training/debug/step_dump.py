@@ -2,9 +2,9 @@
 
     step.pt        the rows of all processes and the critic's head: tensors in lists and dictionaries
     recipe.yaml    the recipe of the run
-    model/         the weights as they were, as a checkpoint holds them
+    model/         the weights of that step, in the layout of a checkpoint
 
-The audio is needed only by an algorithm that asks in silence as it learns.
+The audio is needed only by an algorithm whose loss computes log-probs with silence.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ STEP, RECIPE, MODEL = "step.pt", "recipe.yaml", "model"
 
 @dataclass(frozen=True, eq=False)
 class StepDump:
-    """What a broken step had, beside recipe and model."""
+    """What is stored of a broken step, beside recipe and model."""
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(arbitrary_types_allowed=True)
 
     kind: Literal["sft", "rl"]
     error: str
-    mini_batch: int | None  # the update that was not made; None: the step had not come to its updates
+    mini_batch: int | None  # the update that was not made; None: the step stopped before its updates
     rows: tuple[PackedRow, ...]
     value_head: Mapping[str, np.ndarray]  # empty without a critic
 
@@ -45,7 +45,7 @@ def write_step_dump(
 ) -> None:
     """Write a broken step into `folder`, complete or not at all; all processes must call.
 
-    What an earlier try at the step left there is replaced. Raises OSError where the disk is full.
+    An earlier dump of the step is replaced. Raises OSError where the disk is full.
     """
     processes = learner.strategy.processes
     learner.family.load_weights(learner.strategy.weights())  # a strategy may train a copy
@@ -80,7 +80,7 @@ def read_step_dump(folder: Path) -> StepDump:
 
 
 def _plain(leaf: Any) -> Any:
-    """The leaf as `torch.load(weights_only=True)` reads it."""
+    """The leaf in a type that `torch.load(weights_only=True)` reads."""
     if isinstance(leaf, np.ndarray | np.generic):
         return torch.tensor(leaf) if leaf.ndim else leaf.item()
     return leaf if isinstance(leaf, str | int | float | None) else str(leaf)

@@ -43,7 +43,7 @@ class Plain:
         )
 
     def forward(self, batch: Any) -> Any:
-        """What the module makes of a micro-batch."""
+        """The module's output for a micro-batch."""
         return self.module(batch)
 
     def backward(self, loss: torch.Tensor, *, last: bool) -> None:
@@ -94,14 +94,14 @@ class Plain:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from what `state_dict` gave."""
+        """Restore what `state_dict` returned."""
         self.optimizer.load_state_dict(state["optimizer"])
         with torch.no_grad():
             for name, tensor in (state["masters"] | state["value_head"]).items():
                 self._masters[name].copy_(tensor)
 
     def close(self) -> None:
-        """Nothing to give back."""
+        """Nothing to free."""
 
 
 def _master(parameter: torch.nn.Parameter) -> torch.Tensor:

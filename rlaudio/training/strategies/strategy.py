@@ -1,4 +1,4 @@
-"""What the learner asks of a strategy, and the optimizer's settings."""
+"""The protocol of a strategy, and the optimizer's settings."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Strategy(Protocol):
     processes: Processes
 
     def forward(self, batch: Any) -> Any:
-        """What the module makes of a micro-batch."""
+        """The module's output for a micro-batch."""
 
     def backward(self, loss: torch.Tensor, *, last: bool) -> None:
         """Add the gradients of one micro-batch; `last` says that the update comes next."""
@@ -69,13 +69,13 @@ class Strategy(Protocol):
         """The policy's trained tensors, whole, by their names in the model; all processes must call."""
 
     def state_dict(self) -> dict[str, Any]:
-        """What this process must keep to go on: optimizer state, master weights, value head."""
+        """What this process must save to resume: optimizer state, master weights, value head."""
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from the state that this process kept; all processes must call."""
+        """Restore the state that this process saved; all processes must call."""
 
     def close(self) -> None:
-        """Let go of the module: after this another strategy may train it."""
+        """Release the module: after this another strategy may train it."""
 
 
 def is_head(name: str) -> bool:
@@ -84,7 +84,7 @@ def is_head(name: str) -> bool:
 
 
 def refuse_nonfinite_norm(norm: float, outcome: str) -> float:
-    """`norm`, unless it is NaN or infinite: then FloatingPointError, which says what became of the update."""
+    """`norm`, unless it is NaN or infinite: then FloatingPointError with the outcome of the update."""
     if not math.isfinite(norm):
         raise FloatingPointError(f"optimizer/grad_norm came out as {norm}; {outcome}")
     return norm

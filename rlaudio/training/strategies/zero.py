@@ -1,4 +1,4 @@
-"""DeepSpeed ZeRO (arXiv:1910.02054): what training must remember is shared out over the processes."""
+"""DeepSpeed ZeRO (arXiv:1910.02054): optimizer state, gradients and parameters sharded over processes."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ KEPT = (
 
 
 class Zero:
-    """DeepSpeed's AdamW: the processes share out what training must remember.
+    """DeepSpeed's AdamW with sharded training state.
 
     At stage 0 each holds all of it, at stage 1 its share of optimizer state and master weights, at 2 of
     gradients too, at 3 of parameters too. The model is in float32, or in bfloat16 and trained through
     float32 master weights. `offload: cpu` keeps optimizer state and master weights in the host's memory and
     updates them there.
 
-    Stage 3 takes the parameters of a copy apart, because sampling, evaluation and checkpoints need a model
+    Stage 3 shards the parameters of a copy, because sampling, evaluation and checkpoints need a model
     that is whole; those of up to `whole_below` elements stay whole in the copy too. All processes must then
     compute the same layers in the same order: a layer is gathered by all together.
 
@@ -67,10 +67,10 @@ class Zero:
             self.engine, *_ = deepspeed.initialize(
                 model=self.module, optimizer=_adamw(self.module, settings), config=config
             )
-        self._clips = stage == 0 and dtype == torch.float32  # there DeepSpeed would not tell the norm
+        self._clips = stage == 0 and dtype == torch.float32  # there DeepSpeed would not report the norm
 
     def forward(self, batch: Any) -> Any:
-        """What the module makes of a micro-batch."""
+        """The module's output for a micro-batch."""
         return self.engine(batch)
 
     def backward(self, loss: torch.Tensor, *, last: bool) -> None:
@@ -81,7 +81,7 @@ class Zero:
     def update(self, factor: float) -> float:
         """One AdamW step at `factor` times the peak learning rates; the gradient's norm before clipping.
 
-        DeepSpeed leaves a step out whose gradient is not finite; then this raises FloatingPointError.
+        DeepSpeed skips a step whose gradient is not finite; then this raises FloatingPointError.
         """
         for group in self.engine.basic_optimizer.param_groups:
             group["lr"] = group["peak"] * factor
@@ -98,7 +98,7 @@ class Zero:
     def weights(self) -> Iterator[tuple[str, torch.Tensor]]:
         """The policy's trained tensors by their names in the model.
 
-        At stage 3 each is whole only until the next is asked for: copy it.
+        At stage 3 each is whole only until the next is yielded: copy it.
         """
         for name, parameter in self._trained():
             if not is_head(name):
@@ -115,7 +115,7 @@ class Zero:
 
     @torch.no_grad()
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from what `state_dict` gave in a run with as many processes; all must call."""
+        """Restore what `state_dict` returned in a run with as many processes; all must call."""
         optimizer = self.engine.optimizer
         if self._clips:
             optimizer.load_state_dict(state["optimizer"])
@@ -137,12 +137,12 @@ class Zero:
             optimizer.update_lp_params()
 
     def close(self) -> None:
-        """Take DeepSpeed's hooks off the module and let go of its buffers."""
+        """Remove DeepSpeed's hooks from the module and free its buffers."""
         self.engine.destroy()
         for hooks in (self.module._forward_pre_hooks, self.module._forward_hooks):
             hooks.clear()  # the engine leaves its own there
         del self.engine
-        gc.collect()  # engine and optimizer hold one another, and averages and master weights
+        gc.collect()  # engine and optimizer refer to each other, and hold averages and master weights
         if self.stage in (1, 2):  # there the parameters became views of one buffer
             for _, parameter in self._trained():
                 parameter.data = parameter.detach().clone()
@@ -155,7 +155,7 @@ OUTCOME = "the update was not made"
 
 
 def _trained_dtype(module: torch.nn.Module) -> torch.dtype:
-    """The dtype of what trains. Raises ValueError for what DeepSpeed cannot train without more ado."""
+    """The dtype of what trains. Raises ValueError for what this strategy cannot train."""
     model = [p for name, p in module.named_parameters() if p.requires_grad and not is_head(name)]
     device = deepspeed.get_accelerator().current_device_name()
     elsewhere = {p.device.type for p in model} - {torch.device(device).type}
@@ -164,33 +164,33 @@ def _trained_dtype(module: torch.nn.Module) -> torch.dtype:
             f"zero trains on {device} here and found a model on {', '.join(elsewhere)}; leave model.device "
             "out, or hide the GPUs (CUDA_VISIBLE_DEVICES=) to train on the CPU"
         )
-    found = sorted({str(p.dtype).removeprefix("torch.") for p in model})
-    if found not in (["float32"], ["bfloat16"]):
+    dtypes = sorted({str(p.dtype).removeprefix("torch.") for p in model})
+    if dtypes not in (["float32"], ["bfloat16"]):
         raise ValueError(
-            f"zero trains float32 or bfloat16 and found {', '.join(found) or 'nothing that trains'}; "
+            f"zero trains float32 or bfloat16 and found {', '.join(dtypes) or 'nothing that trains'}; "
             "set model.dtype, or take the strategy plain"
         )
     return model[0].dtype
 
 
 def _refuse_shared_storage(module: torch.nn.Module) -> None:
-    """Refuse parameters that are views of one memory: sharding would part them. Raises ValueError."""
+    """Refuse parameters that are views of one memory: sharding would separate them. Raises ValueError."""
     owners: dict[int, str] = {}
-    for name, parameter in module.named_parameters():  # a parameter that stands in two places comes once
+    for name, parameter in module.named_parameters():  # a parameter that is used in two places is listed once
         if parameter.numel() == 0:
             continue
         owner = owners.setdefault(parameter.untyped_storage().data_ptr(), name)
         if owner != name:
             raise ValueError(
-                f"{owner} and {name} are views of one memory, which ZeRO would part; expected parameters of "
-                "their own, or one parameter in both places; take the strategy plain"
+                f"{owner} and {name} are views of one memory, which ZeRO would separate; expected separate "
+                "parameters, or one parameter in both places; take the strategy plain"
             )
 
 
 def _adamw(module: torch.nn.Module, settings: OptimizerSettings) -> torch.optim.AdamW:
     """AdamW with the value head's own learning rate.
 
-    Fused it also serves for what is offloaded, where DeepSpeed's own would need a compiler.
+    The fused one also updates offloaded parameters, where DeepSpeed's own would need a compiler.
     """
     trained = [(name, p) for name, p in module.named_parameters() if p.requires_grad]
     groups = [
@@ -215,7 +215,7 @@ def _config(
         zero["offload_optimizer"] = {"device": "cpu", "pin_memory": torch.cuda.is_available()}
     if stage == 3:
         zero["stage3_param_persistence_threshold"] = whole_below
-        zero["memory_efficient_linear"] = False  # it would change torch for all other models too
+        zero["memory_efficient_linear"] = False  # it would patch torch for all other models too
     return {
         "train_micro_batch_size_per_gpu": 1,  # unused: the learner makes the batches
         "gradient_accumulation_steps": 1,  # the same: it says which micro-batch is the last

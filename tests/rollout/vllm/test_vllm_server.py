@@ -89,7 +89,7 @@ def test_what_a_server_refuses_is_told_from_what_it_fails_at(elsewhere):
 
 def test_a_port_that_is_taken_is_refused_and_free_ones_are_found(elsewhere):
     taken = int(elsewhere.url.rpartition(":")[2])
-    with pytest.raises(ValueError, match=rf"port {taken} .* cannot be had .*rollout\.port .*rollout\.url"):
+    with pytest.raises(ValueError, match=rf"port {taken} .* is not available .*rollout\.port .*rollout\.url"):
         ServerProcess((), port=taken)
     assert free_port() != taken
 
@@ -263,7 +263,9 @@ def test_options_that_mean_nothing_are_refused(policy, options, said):
 
 @pytest.mark.parametrize("worker", [Vllm, VllmServer])
 def test_too_little_room_for_the_canary_is_refused_before_an_engine_opens(needs_vllm, policy, worker):
-    with pytest.raises(ValueError, match=r"max_model_len is 20; expected at least \d{3}: so much take"):
+    with pytest.raises(
+        ValueError, match=r"max_model_len is 20; expected at least \d{3}: the length of the prompts"
+    ):
         worker(policy, max_model_len=20)
 
 
