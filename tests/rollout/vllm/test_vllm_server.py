@@ -19,10 +19,11 @@ import torch
 
 from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
 from rlaudio.rollout.reopened import Reopened
+from rlaudio.rollout.vllm import vllm_server
 from rlaudio.rollout.vllm.http import NoAnswer, Refused, Service
 from rlaudio.rollout.vllm.server_process import ServerProcess, free_port
 from rlaudio.rollout.vllm.setup import VERSION
-from rlaudio.rollout.vllm.vllm import Vllm, vllm_server
+from rlaudio.rollout.vllm.vllm import Vllm
 from rlaudio.rollout.vllm.vllm_server import VllmServer, _Server, own_address
 from rlaudio.rollout.vllm.weights import _answered
 from rlaudio.rollout.worker import EngineDied

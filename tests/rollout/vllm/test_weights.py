@@ -14,9 +14,10 @@ import pytest
 from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
 from rlaudio.rollout.engine_worker import EngineWorker
 from rlaudio.rollout.reopened import Reopened
+from rlaudio.rollout.vllm import vllm_server
 from rlaudio.rollout.vllm import weights as vllm_weights
 from rlaudio.rollout.vllm.setup import CPU_BLOCK
-from rlaudio.rollout.vllm.vllm import _Engine, vllm_server
+from rlaudio.rollout.vllm.vllm import _Engine
 from rlaudio.rollout.vllm.vllm_server import VllmServer, _by_nccl
 from tests.conftest import TINY
 from tests.rollout import without_cuda
