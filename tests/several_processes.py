@@ -166,15 +166,12 @@ def refused(strategy: Any, processes: Processes) -> tuple[str, bool]:
 def opened(case: Case, strategy: Any, processes: Processes) -> tuple[Qwen2_5Omni, Learner]:
     family = Qwen2_5Omni(path=TINY, device="cpu", **dict(case.model))
     reference = family.frozen_copy() if Need.REFERENCE in case.algorithm.needs else None
-    settings = LearnerSettings(optimizer=SETTINGS, batching=case.batching, strategy=strategy)
-    learner = Learner(
-        family,
-        case.algorithm,
-        settings,
-        reference=reference,
-        processes=processes,
-    )
-    return family, learner
+    settings = settings_of(case, strategy)
+    return family, Learner(family, case.algorithm, settings, reference=reference, processes=processes)
+
+
+def settings_of(case: Case, strategy: Any) -> LearnerSettings:
+    return LearnerSettings(optimizer=SETTINGS, batching=case.batching, strategy=strategy)
 
 
 def step(case: Case, learner: Learner, groups: list[ScoredGroup], number: int) -> dict[str, float]:
@@ -199,12 +196,7 @@ def go_on(
     family.load_weights(weights.items())
     if other.strategy.module is not other.policy:  # what is trained is a copy, made before
         other.strategy.close()
-        other = Learner(
-            family,
-            case.algorithm,
-            other.settings,
-            processes=processes,
-        )
+        other = Learner(family, case.algorithm, settings_of(case, strategy), processes=processes)
     other.strategy.load_state_dict(torch.load(file, weights_only=True))
     metrics = step(case, other, groups, number)
     other.weights()
