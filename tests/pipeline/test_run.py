@@ -150,6 +150,14 @@ def test_stored_rollouts_hold_what_was_learned_from_every_token(unbroken):
     assert measured == 4 * 3 * 4  # a KL learns from groups without spread too
 
 
+def test_the_page_on_run_folders_shows_how_to_read_one(unbroken, capsys):
+    page = (Path(__file__).parents[2] / "docs/run_folder.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(# read_run.py\n.*?)```", page, re.DOTALL)
+    exec(code.replace("runs/tiny_weak_to_strong", unbroken.as_posix()), {})
+    completions = 4 * 3 * 4
+    assert len(capsys.readouterr().out.splitlines()) >= 2 * completions
+
+
 def test_the_policy_is_evaluated_between_the_stages(unbroken):
     run = open_run(unbroken)
     assert list(run.evaluations) == ["base", "sft", "final"]
