@@ -30,6 +30,9 @@ class DeclareOperators(importlib.abc.MetaPathFinder):
 sys.meta_path.insert(0, DeclareOperators())
 '''
 
-packages = Path(sysconfig.get_paths()["purelib"])
-(packages / "torchvision_on_cpu_hook.py").write_text(HOOK, encoding="utf-8")
-(packages / "torchvision_on_cpu_hook.pth").write_text("import torchvision_on_cpu_hook\n", encoding="utf-8")
+if __name__ == "__main__":
+    packages = Path(sysconfig.get_paths()["purelib"])
+    (packages / "torchvision_on_cpu_hook.py").write_text(HOOK, encoding="utf-8")
+    (packages / "torchvision_on_cpu_hook.pth").write_text(
+        "import torchvision_on_cpu_hook\n", encoding="utf-8"
+    )
