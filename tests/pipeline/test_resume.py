@@ -340,7 +340,7 @@ def test_every_kind_of_plugin_that_a_recipe_names_by_path_is_watched_and_those_t
         "answer": "def answer(question, completion): ...",
         "method": "def method(): ...",
         "engine": "def engine(family): ...",
-        "order": "def order(questions, rng): ...",
+        "order": "def order(questions, contributions, rng): ...",
         "rows": "def rows(): ...",
         "family": "def family(*, path: str = ''): ...",
         "shards": "def shards(module, settings, processes): ...",

@@ -25,6 +25,7 @@ from rlaudio.runs.run import open_run
 from rlaudio.training.build import check_stages_can_train, rl_algorithm
 from rlaudio.training.loop import StopRequested
 from rlaudio.training.sampling import check_versions
+from rlaudio.types import Choice
 from rlaudio.utils.processes import Processes
 from tests.conftest import TINY
 from tests.factories import make_group
@@ -327,7 +328,7 @@ def test_scorers_are_tried_on_made_up_answers_before_a_run_labels_or_an_evaluati
 
 def test_bad_rows_are_dropped_and_counted_only_where_the_recipe_says_so(recipe_file, tmp_path, caplog):
     questions = load_recipe(recipe_file).data.train()
-    bad = replace(questions[0], choices=("one",), answer="one")
+    bad = replace(questions[0], target=Choice(("one",), 0, "one"))
     write_audiomcq([bad, *questions[1:10]], tmp_path / "data.jsonl")
     given = f"data.train={{use: audiomcq, path: {tmp_path / 'data.jsonl'}}}"
     with pytest.raises(ValueError, match=r"1 problem in 10 questions"):
@@ -338,7 +339,7 @@ def test_bad_rows_are_dropped_and_counted_only_where_the_recipe_says_so(recipe_f
 
 def test_labelling_refuses_or_drops_bad_rows_as_the_recipe_says(recipe_file, tmp_path, caplog):
     questions = load_recipe(recipe_file).data.train()
-    bad = replace(questions[0], choices=("one",), answer="one")
+    bad = replace(questions[0], target=Choice(("one",), 0, "one"))
     write_audiomcq([bad, *questions[1:4]], tmp_path / "data.jsonl")
     given = f"data.train={{use: audiomcq, path: {tmp_path / 'data.jsonl'}}}"
     with pytest.raises(ValueError, match=r"1 problem in 4 questions"):

@@ -12,7 +12,9 @@ from safetensors.torch import load_file
 from rlaudio import pipeline
 from rlaudio.config.recipe import load_recipe
 from rlaudio.pipeline import replay_step as replay
+from rlaudio.runs.run import open_run
 from rlaudio.training.debug.step_dump import read_step_dump
+from rlaudio.types import Group
 from tests.conftest import TINY
 from tests.launchers import torchrun
 
@@ -106,13 +108,13 @@ def test_all_processes_end_and_one_message_says_what_broke_and_how_to_go_on(brok
 
 
 def test_the_dump_has_the_rows_of_both_and_the_weights_before_the_step(broken, unbroken):
-    sampled = rows(unbroken / "rollouts" / "rl-2.jsonl")
-    drawn = list(dict.fromkeys(row["question_id"] for row in sampled))  # every other one is each process's
+    groups = [learned.scored.group for learned in open_run(unbroken).rollouts("rl", 2)]
+    drawn = [group.prompt.question.id for group in groups]  # every other one is each process's
     dumped_rows = read_step_dump(broken.dump).rows
     assert {drawn.index(row.prompt.question.id) % 2 for row in dumped_rows} == {0, 1}
     for row in dumped_rows:
-        expected = [line["token_ids"] for line in sampled if line["question_id"] == row.prompt.question.id]
-        assert [branch.token_ids.tolist() for branch in row.branches] == expected
+        group = groups[drawn.index(row.prompt.question.id)]
+        assert [branch.token_ids.tolist() for branch in row.branches] == token_ids(group)
     dumped, before = (
         load_file(folder / "model" / "model.safetensors")
         for folder in (broken.dump, broken.out / "checkpoints" / "0-000001")
@@ -148,9 +150,14 @@ def test_the_fixed_run_resumes_to_the_numbers_of_an_unbroken_one(recipe, broken,
         if not isinstance(value, str):
             assert resumed[-1][name] == pytest.approx(value, rel=1e-3, abs=1e-3), name
     tokens, wanted = (
-        [row["token_ids"] for row in rows(out / "rollouts" / "rl-2.jsonl")] for out in (broken.out, unbroken)
+        [token_ids(learned.scored.group) for learned in open_run(out).rollouts("rl", 2)]
+        for out in (broken.out, unbroken)
     )
     assert tokens == wanted
+
+
+def token_ids(group: Group) -> list[list[int]]:
+    return [completion.token_ids.tolist() for completion in group.completions]
 
 
 def rows(file: Path) -> list[dict]:
