@@ -1,0 +1,1 @@
+"""How much the audio contributes to an answer: voters, their answers in silence, labels."""

@@ -1,0 +1,1 @@
+"""Greedy accuracy with controls, baselines, and the statistics of both."""

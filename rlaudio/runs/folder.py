@@ -25,6 +25,7 @@ import fcntl
 import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -181,12 +182,13 @@ class RunFolder:
         first completion of each group.
         """
         known = {question.id: question for question in questions}
-        groups = [from_json(row).scored for row in read_rows(self._rollouts(stage, step))]
+        rows = islice(read_rows(self._rollouts(stage, step)), most)
+        groups = [from_json(row).scored for row in rows]
         folder = self.path / "samples"
         folder.mkdir(exist_ok=True)
         writer = self._writer(stage)
         samples = []
-        for number, scored in enumerate(groups[:most]):
+        for number, scored in enumerate(groups):
             question = known[scored.group.prompt.question.id]
             clip = read(question)
             audio = f"{clip.digest}.flac"
