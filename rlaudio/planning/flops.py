@@ -33,6 +33,26 @@ class ForwardPass:
     frames: int
 
 
+@dataclass(frozen=True)
+class Decoding:
+    """The size of a rollout after its prefill: G completions of C tokens beside each prompt of P."""
+
+    questions: int
+    group_size: int
+    prompt: int
+    completion: int
+
+    @property
+    def steps(self) -> int:
+        """Forward passes: the first token is the prefill's."""
+        return self.completion - 1
+
+    @property
+    def slots(self) -> float:
+        """Slots of the cache that a group's row reads, over all steps."""
+        return self.steps * self.prompt + self.group_size * self.steps * (self.steps + 1) / 2
+
+
 @dataclass(frozen=True, kw_only=True)
 class Flops:
     """Floating-point operations of a pass, by part of the model."""
@@ -97,14 +117,13 @@ def prefill(model: ModelSize, prompts: int, length: int, frames: int) -> Flops:
     return forward(model, given, model.decoder.vocabulary)
 
 
-def decode(model: ModelSize, questions: int, group_size: int, prompt: int, completion: int) -> Flops:
+def decode(model: ModelSize, sampled: Decoding) -> Flops:
     """Decoding in parallel: at step t a group's G tokens attend to P + t G slots of its row."""
-    d, steps = model.decoder, completion - 1  # the first token is the prefill's
-    tokens = questions * group_size * steps
-    slots = steps * prompt + group_size * steps * (steps + 1) / 2  # over all steps
+    d, completions = model.decoder, sampled.questions * sampled.group_size
+    tokens = completions * sampled.steps
     return Flops(
         layers=2.0 * tokens * (d.layers * _layer(d) + model.decoder_adapter),
-        attention=4.0 * questions * group_size * slots * d.layers * d.query_width,
+        attention=4.0 * completions * sampled.slots * d.layers * d.query_width,
         head=2.0 * tokens * d.width * d.vocabulary,
     )
 

@@ -350,19 +350,13 @@ class _Planner:
         prefill = flops.prefill(self.model, tokens.questions, tokens.prompt, tokens.frames)
         yield self._compute(f"rollout: prefill{where}", prefill)
         if tokens.completion > 1:
-            shape = (tokens.questions, group_size, tokens.prompt, tokens.completion)
             yield seconds.decode_phase(
                 f"rollout: decode{where}",
-                flops.decode(self.model, *shape),
                 self.model,
+                flops.Decoding(tokens.questions, group_size, tokens.prompt, tokens.completion),
                 self.hardware,
-                self.dtype,
-                self.assumed.utilisation,
+                rate=self._rate,
                 batches=math.ceil(tokens.questions / self._together(tokens)),
-                questions=tokens.questions,
-                group_size=group_size,
-                prompt=tokens.prompt,
-                completion=tokens.completion,
             )
 
     def _together(self, tokens: StepTokens) -> int:
@@ -428,7 +422,12 @@ class _Planner:
         return top_k if narrow and self.sharding.stage != 3 else self.model.decoder.vocabulary
 
     def _compute(self, name: str, work: Flops) -> Phase:
-        return seconds.compute_phase(name, work, self.hardware, self.dtype, self.assumed.utilisation)
+        return seconds.compute_phase(name, work, self._rate)
+
+    @property
+    def _rate(self) -> float:
+        """Operations a second in matrix products."""
+        return self.hardware.flops[self.dtype] * self.assumed.utilisation
 
     def _note(self, text: str) -> None:
         if text not in self.notes:

@@ -1,6 +1,6 @@
 """Time of a step's phases, bounded by the slowest of compute, memory and links.
 
-Matrix products run at `utilisation` of the device's peak, reading and writing at its memory's bandwidth,
+Matrix products run at a share of the device's peak, reading and writing at its memory's bandwidth,
 exchange between devices at the link's, one after another. What Python, kernel launches, audio decoding,
 rewards, saving and evaluation take is left out; sampling by short steps, one kernel after another, can take a
 multiple of what the bandwidth allows.
@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rlaudio.models.shared.sizes import ModelSize
-from rlaudio.planning.flops import Flops
+from rlaudio.planning.flops import Decoding, Flops, decode
 from rlaudio.planning.hardware import Hardware
 from rlaudio.planning.memory import Sharding, cache_bytes
 
@@ -26,34 +26,21 @@ class Phase:
     bound: str
 
 
-def compute_phase(name: str, work: Flops, device: Hardware, dtype: str, utilisation: float) -> Phase:
-    """A phase of large matrix products."""
-    return Phase(name, work.total, work.total / (device.flops[dtype] * utilisation), "compute")
+def compute_phase(name: str, work: Flops, rate: float) -> Phase:
+    """A phase of large matrix products, at `rate` operations a second."""
+    return Phase(name, work.total, work.total / rate, "compute")
 
 
 def decode_phase(
-    name: str,
-    work: Flops,
-    model: ModelSize,
-    device: Hardware,
-    dtype: str,
-    utilisation: float,
-    *,
-    batches: int,
-    questions: int,
-    group_size: int,
-    prompt: int,
-    completion: int,
+    name: str, model: ModelSize, sampled: Decoding, device: Hardware, *, rate: float, batches: int
 ) -> Phase:
-    """Sampling: every step reads the language model's weights and the cache so far."""
-    steps = completion - 1
-    read = model.parameters_of("language model", "output head") * model.precision * batches * steps
-    slots = steps * prompt + group_size * steps * (steps + 1) / 2
-    moved = read + cache_bytes(model, questions, 1) * slots
-    compute = work.total / (device.flops[dtype] * utilisation)
-    memory = moved / device.bandwidth
+    """Sampling in so many batches: every step reads the language model's weights and the cache so far."""
+    work = decode(model, sampled).total
+    read = model.parameters_of("language model", "output head") * model.precision * batches * sampled.steps
+    moved = read + cache_bytes(model, sampled.questions, 1) * sampled.slots
+    compute, memory = work / rate, moved / device.bandwidth
     bound = "compute" if compute > memory else "memory bandwidth"
-    return Phase(name, work.total, max(compute, memory), bound)
+    return Phase(name, work, max(compute, memory), bound)
 
 
 def optimizer_phase(model: ModelSize, sharding: Sharding, device: Hardware, updates: int) -> Phase:

@@ -274,7 +274,8 @@ def test_operations_of_sampling_are_those_that_torch_counts():
             [prompt], sampling_params(GROUP, temperature=1.0, max_new_tokens=9), (0,)
         )
     length, frames = len(prompt.token_ids), prompt.features["input_features"].shape[1]
-    expected = flops.prefill(size, 1, length, frames) + flops.decode(size, 1, GROUP, length, 9)
+    sampled = flops.Decoding(questions=1, group_size=GROUP, prompt=length, completion=9)
+    expected = flops.prefill(size, 1, length, frames) + flops.decode(size, sampled)
     assert expected.total == pytest.approx(counter.get_total_flops(), rel=0.001)
 
 
@@ -434,7 +435,7 @@ def test_time_by_hand():
     device = replace(GPUS["h100"], flops={"float32": 1e12}, bandwidth=1e9, interconnect=1e8, host_link=1e7)
     size = size_of()
     work = flops.Flops(layers=4e11)
-    assert seconds.compute_phase("x", work, device, "float32", 0.4).seconds == 1.0
+    assert seconds.compute_phase("x", work, 4e11).seconds == 1.0
     trained = size.trained
     step = seconds.optimizer_phase(size, Sharding(), device, updates=2)
     assert step.seconds == pytest.approx(2 * 32 * trained / 1e9)

@@ -16,7 +16,6 @@ from rlaudio.models.family import ModelFamily
 from rlaudio.training.debug.step_dump import StepDump
 from rlaudio.training.learner import Learner
 from rlaudio.training.packing import PackedRow, micro_batches, pack, repeated
-from rlaudio.types import Prompt
 
 
 def find_nonfinite(dump: StepDump, learner: Learner) -> dict[str, list[str]]:
@@ -56,10 +55,6 @@ def find_nonfinite(dump: StepDump, learner: Learner) -> dict[str, list[str]]:
     if places["update"]:
         places["completions, each alone"] += _alone(rows, learner)
     return {quantity: entries for quantity, entries in places.items() if entries}
-
-
-def _finite_features(prompt: Prompt) -> bool:
-    return all(np.isfinite(array).all() for array in prompt.present_features().values())
 
 
 def _compute(
