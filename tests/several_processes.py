@@ -144,9 +144,9 @@ class Overflowing(SFT):
     """A finite loss with an infinite gradient."""
 
     def loss(self, tokens: Tokens) -> Loss:
-        found = super().loss(tokens)
-        found.total.register_hook(lambda gradient: gradient * torch.inf)
-        return found
+        actual = super().loss(tokens)
+        actual.total.register_hook(lambda gradient: gradient * torch.inf)
+        return actual
 
 
 def refused(strategy: Any, processes: Processes) -> tuple[str, bool]:
@@ -177,8 +177,8 @@ def settings_of(case: Case, strategy: Any) -> LearnerSettings:
 def step(case: Case, learner: Learner, groups: list[ScoredGroup], number: int) -> dict[str, float]:
     """One step as the training loop takes it, on recorded groups."""
     processes = learner.strategy.processes
-    own = {i: group for i, group in enumerate(groups) if case.held_by(processes, i)}
-    sampled = Sampled(groups, list(range(len(groups))), own, drawn=len(groups))
+    local = {i: group for i, group in enumerate(groups) if case.held_by(processes, i)}
+    sampled = Sampled(groups, list(range(len(groups))), local, drawn=len(groups))
     signals = observe(sampled, learner, None, (0, "rl", number))
     rows = assign_credit(groups, case.algorithm, signals=signals, mini_batches=case.batching.mini_batches)
     return learner.step(sampled.local_rows(rows), number)

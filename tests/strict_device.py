@@ -48,7 +48,7 @@ def compute(operation, args, kwargs):
     tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
     here = {id(tensor.inner): tensor for tensor in tensors if isinstance(tensor, OnDevice)}
     together = [args[0], *args[2:3]] if operation in INDEXING else [] if operation in COPYING else tensors
-    left = [one for one in together if not isinstance(one, OnDevice) and one.dim()]
+    left = [single for single in together if not isinstance(single, OnDevice) and single.dim()]
     if here and left:
         raise RuntimeError(f"{operation}: a tensor {tuple(left[0].shape)} was left on the CPU")
     if kwargs.get("device") is None:
@@ -56,10 +56,10 @@ def compute(operation, args, kwargs):
     else:
         to_device = torch.device(kwargs["device"]) == DEVICE
         kwargs = kwargs | {"device": torch.device("cpu")}
-    found = operation(*tree_map(_taken_off, args), **tree_map(_taken_off, kwargs))
+    actual = operation(*tree_map(_taken_off, args), **tree_map(_taken_off, kwargs))
     if not to_device:
-        return found
-    return tree_map(lambda leaf: _put_on(leaf, here) if isinstance(leaf, torch.Tensor) else leaf, found)
+        return actual
+    return tree_map(lambda leaf: _put_on(leaf, here) if isinstance(leaf, torch.Tensor) else leaf, actual)
 
 
 def _taken_off(leaf):

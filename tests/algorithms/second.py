@@ -52,32 +52,32 @@ def deviation(values: Sequence[float]) -> float:
 
 def grpo(rewards: np.ndarray, scale: bool = True) -> np.ndarray:
     """arXiv:2402.03300, section 4.1.2; arXiv:2503.20783 without the deviation."""
-    found = np.full(rewards.shape, math.nan)
+    advantages = np.full(rewards.shape, math.nan)
     for q, group in enumerate(rewards):
         for g, reward in enumerate(group):
             if not math.isnan(reward):
                 gap = reward - mean(known(group))
-                found[q, g] = gap / (deviation(known(group)) + FLOOR) if scale else gap
-    return found
+                advantages[q, g] = gap / (deviation(known(group)) + FLOOR) if scale else gap
+    return advantages
 
 
 def dapo(rewards: np.ndarray, truncated: np.ndarray) -> np.ndarray:
     """arXiv:2503.14476, eq. 9 and section 3.4."""
-    found = grpo(rewards)
+    advantages = grpo(rewards)
     for q, g in zip(*np.nonzero(truncated), strict=True):
-        found[q, g] = math.nan
-    return found
+        advantages[q, g] = math.nan
+    return advantages
 
 
 def rloo(rewards: np.ndarray) -> np.ndarray:
     """arXiv:2402.14740, eq. 8."""
-    found = np.full(rewards.shape, math.nan)
+    advantages = np.full(rewards.shape, math.nan)
     for q, group in enumerate(rewards):
         for g, reward in enumerate(group):
             others = known([r for other, r in enumerate(group) if other != g])
             if not math.isnan(reward):
-                found[q, g] = reward - mean(others) if others else 0.0
-    return found
+                advantages[q, g] = reward - mean(others) if others else 0.0
+    return advantages
 
 
 def over_the_step(values: np.ndarray) -> np.ndarray:
@@ -101,15 +101,15 @@ def gdpo(parts: dict[str, np.ndarray], weights: dict[str, float]) -> np.ndarray:
 
 
 def contribution_weighted(rewards: np.ndarray, contribution: np.ndarray, floor: float) -> np.ndarray:
-    found = grpo(rewards)
+    advantages = grpo(rewards)
     for q, measured in enumerate(contribution):
-        found[q] *= max(floor, measured)
-    return found
+        advantages[q] *= max(floor, measured)
+    return advantages
 
 
 def gae(rewards: np.ndarray, lengths: np.ndarray, values: np.ndarray, gamma: float, lam: float) -> np.ndarray:
     """arXiv:1506.02438, eq. 16: the discounted sum of temporal differences, written out."""
-    found = np.full(values.shape, math.nan)
+    advantages = np.full(values.shape, math.nan)
     for q, g in np.ndindex(rewards.shape):
         if math.isnan(rewards[q, g]):
             continue
@@ -118,8 +118,8 @@ def gae(rewards: np.ndarray, lengths: np.ndarray, values: np.ndarray, gamma: flo
         reward = [0.0] * (length - 1) + [rewards[q, g]]
         delta = [reward[t] + gamma * value[t + 1] - value[t] for t in range(length)]
         for t in range(length):
-            found[q, g, t] = sum((gamma * lam) ** i * delta[t + i] for i in range(length - t))
-    return found
+            advantages[q, g, t] = sum((gamma * lam) ** i * delta[t + i] for i in range(length - t))
+    return advantages
 
 
 # --- means over an update ------------------------------------------------------------------------
@@ -127,17 +127,19 @@ def gae(rewards: np.ndarray, lengths: np.ndarray, values: np.ndarray, gamma: flo
 
 def per_completion(terms: Sequence[Sequence[float]]) -> float:
     """1/S sum_i 1/|o_i| sum_t."""
-    return sum(sum(own) / len(own) for own in terms) / len(terms)
+    return sum(sum(of_completion) / len(of_completion) for of_completion in terms) / len(terms)
 
 
 def per_token(terms: Sequence[Sequence[float]]) -> float:
     """1/sum_i |o_i| sum_i sum_t."""
-    return sum(sum(own) for own in terms) / sum(len(own) for own in terms)
+    return sum(sum(of_completion) for of_completion in terms) / sum(
+        len(of_completion) for of_completion in terms
+    )
 
 
 def per_constant(length: int) -> Callable[[Sequence[Sequence[float]]], float]:
     """1/S sum_i 1/length sum_t, Dr. GRPO."""
-    return lambda terms: sum(sum(own) / length for own in terms) / len(terms)
+    return lambda terms: sum(sum(of_completion) / length for of_completion in terms) / len(terms)
 
 
 # --- terms ---------------------------------------------------------------------------------------
@@ -174,11 +176,11 @@ def clipped_loss(
     def loss(batch: Batch, held: Batch) -> float:
         terms = []
         for c in batch:
-            own = []
+            of_completion = []
             for lp, old, ref, advantage in zip(c.logprobs, c.old, c.reference, c.advantages, strict=True):
                 gain = objective(math.exp(lp - old), advantage, low, high)
-                own.append(-(gain - beta * kl(lp, ref, kind)))
-            terms.append(own)
+                of_completion.append(-(gain - beta * kl(lp, ref, kind)))
+            terms.append(of_completion)
         return average(terms)
 
     return loss
@@ -232,13 +234,13 @@ def papo_loss(low: float, high: float, gamma: float, entropy: float, through_sil
     def loss(batch: Batch, held: Batch) -> float:
         terms = []
         for c, h in zip(batch, held, strict=True):
-            own = []
+            of_completion = []
             for t, (lp, old, advantage) in enumerate(zip(c.logprobs, c.old, c.advantages, strict=True)):
                 masked = (c if through_silence else h).silence[t]
                 gain = objective(math.exp(lp - old), advantage, low, high)
                 perception = kl(lp, masked, "k3")
-                own.append(-(gain + gamma * perception - entropy * (-lp) - entropy * (-masked)))
-            terms.append(own)
+                of_completion.append(-(gain + gamma * perception - entropy * (-lp) - entropy * (-masked)))
+            terms.append(of_completion)
         return per_completion(terms)
 
     return loss
@@ -251,11 +253,11 @@ def contribution_weighted_loss(low: float, high: float, floor: float) -> LossOf:
         terms = []
         for c, h in zip(batch, held, strict=True):
             gaps = [abs(old - quiet) for old, quiet in zip(h.old, h.silence, strict=True)]
-            own = []
+            of_completion = []
             for t, (lp, old, advantage) in enumerate(zip(c.logprobs, c.old, c.advantages, strict=True)):
                 share = floor + (1 - floor) * gaps[t] / mean(gaps)
-                own.append(-objective(math.exp(lp - old), share * advantage, low, high))
-            terms.append(own)
+                of_completion.append(-objective(math.exp(lp - old), share * advantage, low, high))
+            terms.append(of_completion)
         return per_completion(terms)
 
     return loss
@@ -267,7 +269,7 @@ def ppo_loss(clip: float, value_clip: float | None, value_weight: float) -> Loss
     def loss(batch: Batch, held: Batch) -> float:
         terms = []
         for c in batch:
-            own = []
+            of_completion = []
             for t, (lp, old, advantage) in enumerate(zip(c.logprobs, c.old, c.advantages, strict=True)):
                 value, before, wanted = c.values[t], c.old_values[t], c.returns[t]
                 error = (value - wanted) ** 2
@@ -275,8 +277,8 @@ def ppo_loss(clip: float, value_clip: float | None, value_weight: float) -> Loss
                     near = before + bounded(value - before, -value_clip, value_clip)
                     error = max(error, (near - wanted) ** 2)
                 gain = objective(math.exp(lp - old), advantage, clip, clip)
-                own.append(-gain + value_weight * error / 2)
-            terms.append(own)
+                of_completion.append(-gain + value_weight * error / 2)
+            terms.append(of_completion)
         return per_token(terms)
 
     return loss
@@ -287,7 +289,7 @@ def ppo_loss(clip: float, value_clip: float | None, value_weight: float) -> Loss
 
 def gradient(loss: LossOf, batch: Batch, name: str, step: float = 1e-6) -> np.ndarray:
     """Central differences of the loss in every token's `name`, [N] over all completions."""
-    found = []
+    slopes = []
     for i, c in enumerate(batch):
         for t in range(len(c.logprobs)):
             either = []
@@ -296,5 +298,5 @@ def gradient(loss: LossOf, batch: Batch, name: str, step: float = 1e-6) -> np.nd
                 moved[t] += sign * step
                 changed = [*batch[:i], replace(c, **{name: moved}), *batch[i + 1 :]]
                 either.append(loss(changed, batch))
-            found.append((either[0] - either[1]) / (2 * step))
-    return np.array(found)
+            slopes.append((either[0] - either[1]) / (2 * step))
+    return np.array(slopes)

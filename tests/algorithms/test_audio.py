@@ -55,19 +55,19 @@ def test_papo_asks_for_silence_with_a_gradient_only_if_told():
 
 def test_advantages_are_those_of_grpo_times_the_floored_contribution():
     given = samples([[1.0, 0.0]] * 3, contribution=[0.5, 0.05, -1.0])
-    found = ContributionWeighted(floor=0.1).advantages(given)
+    advantages = ContributionWeighted(floor=0.1).advantages(given)
     expected = GRPO().advantages(given) * torch.tensor([[0.5], [0.1], [0.1]])
-    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(advantages, expected)
 
 
 def test_a_question_better_answered_in_silence_falls_out_at_floor_zero():
-    found = ContributionWeighted(floor=0.0).advantages(samples([[1.0, 0.0]], contribution=[-0.5]))
-    assert found.tolist() == [[0.0, 0.0]]
+    advantages = ContributionWeighted(floor=0.0).advantages(samples([[1.0, 0.0]], contribution=[-0.5]))
+    assert advantages.tolist() == [[0.0, 0.0]]
 
 
 def test_dropped_samples_stay_dropped_whatever_the_contribution():
-    found = ContributionWeighted().advantages(samples([[1.0, NAN, 0.0]], contribution=[0.0]))
-    assert found.isnan().tolist() == [[False, True, False]]
+    advantages = ContributionWeighted().advantages(samples([[1.0, NAN, 0.0]], contribution=[0.0]))
+    assert advantages.isnan().tolist() == [[False, True, False]]
 
 
 def test_tokens_count_by_their_gap_to_silence_normalised_in_each_completion():
@@ -111,5 +111,5 @@ def test_by_token_off_is_grpos_loss_and_needs_no_silence():
     columns = ([-1.0, -2.0], [-1.1, -1.7], [1.0, -0.5], [0.5, 0.5])
     assert plain.needs == {Need.CONTRIBUTION}
     assert ContributionWeighted(kl=0.0).needs == {Need.CONTRIBUTION, Need.SILENCE}
-    found, expected = (a.loss(tokens(*columns)).total.detach() for a in (plain, GRPO(kl=0.0)))
-    assert float(found) == float(expected)
+    actual, expected = (a.loss(tokens(*columns)).total.detach() for a in (plain, GRPO(kl=0.0)))
+    assert float(actual) == float(expected)

@@ -13,9 +13,9 @@ from tests.algorithms.batches import NAN, doubles, samples, tokens
 
 
 def test_advantages_are_rewards_minus_the_mean_over_the_sample_deviation():
-    found = GRPO().advantages(samples([[1.0, 0.0, 0.0, 0.0]]))
+    advantages = GRPO().advantages(samples([[1.0, 0.0, 0.0, 0.0]]))
     deviation = 0.5  # sqrt((0.75^2 + 3 * 0.25^2) / 3)
-    torch.testing.assert_close(found, doubles([[0.75, -0.25, -0.25, -0.25]]) / (deviation + 1e-4))
+    torch.testing.assert_close(advantages, doubles([[0.75, -0.25, -0.25, -0.25]]) / (deviation + 1e-4))
 
 
 def test_without_scaling_advantages_are_the_gap_to_the_mean():
@@ -27,13 +27,13 @@ def test_a_group_with_equal_rewards_has_no_advantage():
 
 
 def test_equal_rewards_whose_mean_is_rounded_have_no_advantage_either():
-    found = GRPO().advantages(samples([[1.1, 1.1, 1.1, NAN, 1.1, 1.1, 1.1]]))
-    assert found.nan_to_num(9.0).tolist() == [[0.0, 0.0, 0.0, 9.0, 0.0, 0.0, 0.0]]
+    advantages = GRPO().advantages(samples([[1.1, 1.1, 1.1, NAN, 1.1, 1.1, 1.1]]))
+    assert advantages.nan_to_num(9.0).tolist() == [[0.0, 0.0, 0.0, 9.0, 0.0, 0.0, 0.0]]
 
 
 def test_a_dropped_sample_counts_in_no_mean_and_stays_nan():
-    found = GRPO(scale="none").advantages(samples([[1.0, NAN, 0.0]]))
-    assert found[0, 0] == 0.5 and found[0, 2] == -0.5 and found[0, 1].isnan()
+    advantages = GRPO(scale="none").advantages(samples([[1.0, NAN, 0.0]]))
+    assert advantages[0, 0] == 0.5 and advantages[0, 2] == -0.5 and advantages[0, 1].isnan()
 
 
 def test_the_last_sample_of_a_group_whose_others_were_dropped_has_no_advantage():
@@ -86,8 +86,8 @@ def test_the_kl_term_pulls_towards_the_reference():
 
 @pytest.mark.parametrize(("kind", "expected"), [("k1", 1.0), ("k2", 0.5), ("k3", math.exp(-1.0))])
 def test_kl_estimates_by_hand(kind, expected):
-    found = kl_estimate(doubles([-1.0, -1.0]), doubles([-2.0, -1.0]), kind)
-    assert found.tolist() == pytest.approx([expected, 0.0])
+    estimate = kl_estimate(doubles([-1.0, -1.0]), doubles([-2.0, -1.0]), kind)
+    assert estimate.tolist() == pytest.approx([expected, 0.0])
 
 
 def test_k2_as_a_loss_has_the_log_ratio_as_its_gradient():
@@ -99,9 +99,9 @@ def test_k2_as_a_loss_has_the_log_ratio_as_its_gradient():
 @pytest.mark.parametrize("reference", [0.0, -1000.0])
 def test_k3_of_a_token_that_one_side_rules_out_is_limited_and_keeps_gradients_finite(reference):
     logprobs = doubles([-500.0]).requires_grad_()
-    found = kl_estimate(logprobs, doubles([reference]), "k3")
-    found.backward()
-    assert float(found.detach()) == 10.0 and float(logprobs.grad) == 0.0
+    estimate = kl_estimate(logprobs, doubles([reference]), "k3")
+    estimate.backward()
+    assert float(estimate.detach()) == 10.0 and float(logprobs.grad) == 0.0
 
 
 def test_logged_parts_carry_no_gradient():

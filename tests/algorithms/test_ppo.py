@@ -18,21 +18,21 @@ def test_gae_by_hand():
     # 3 tokens, reward 1 at the last, gamma 0.9, lambda 0.5:
     # deltas 0.9*0.2-0.5 = -0.32, 0.9*0.4-0.2 = 0.16, 1-0.4 = 0.6
     # advantages 0.6, 0.16+0.45*0.6 = 0.43, -0.32+0.45*0.43 = -0.1265
-    found = PPO(gamma=0.9, lam=0.5).returns(samples([[1.0, 0.0]], **TWO))
-    assert found[0, 0].tolist() == pytest.approx([-0.1265 + 0.5, 0.43 + 0.2, 0.6 + 0.4])
-    assert float(found[0, 1, 0]) == pytest.approx(0.0)  # -0.1 + 0.1: the reward of its only token
+    returns = PPO(gamma=0.9, lam=0.5).returns(samples([[1.0, 0.0]], **TWO))
+    assert returns[0, 0].tolist() == pytest.approx([-0.1265 + 0.5, 0.43 + 0.2, 0.6 + 0.4])
+    assert float(returns[0, 1, 0]) == pytest.approx(0.0)  # -0.1 + 0.1: the reward of its only token
 
 
 def test_advantages_are_normalised_over_the_tokens_of_the_step():
-    found = PPO(gamma=0.9, lam=0.5).advantages(samples([[1.0, 0.0]], **TWO))
+    advantages = PPO(gamma=0.9, lam=0.5).advantages(samples([[1.0, 0.0]], **TWO))
     raw = doubles([-0.1265, 0.43, 0.6, -0.1])
     expected = (raw - raw.mean()) / (raw.std() + 1e-4)
-    torch.testing.assert_close(torch.cat([found[0, 0], found[0, 1, :1]]), expected)
+    torch.testing.assert_close(torch.cat([advantages[0, 0], advantages[0, 1, :1]]), expected)
 
 
 def test_tokens_that_do_not_exist_have_no_advantage():
-    found = PPO().advantages(samples([[1.0, 0.0]], **TWO))
-    assert found.isnan().tolist() == [[[False] * 3, [False, True, True]]]
+    advantages = PPO().advantages(samples([[1.0, 0.0]], **TWO))
+    assert advantages.isnan().tolist() == [[[False] * 3, [False, True, True]]]
 
 
 def test_padding_in_the_values_does_not_matter():
@@ -42,13 +42,13 @@ def test_padding_in_the_values_does_not_matter():
 
 
 def test_a_dropped_sample_is_left_out_with_all_its_tokens():
-    found = PPO().advantages(samples([[NAN, 0.0]], **TWO))
-    assert found[0, 0].isnan().all() and not found[0, 1, 0].isnan()
+    advantages = PPO().advantages(samples([[NAN, 0.0]], **TWO))
+    assert advantages[0, 0].isnan().all() and not advantages[0, 1, 0].isnan()
 
 
 def test_a_critic_that_is_always_right_leaves_no_advantage():
-    found = PPO(lam=0.5).advantages(samples([[1.0]], lengths=[[2]], values=[[[1.0, 1.0]]]))
-    assert found.tolist() == [[[0.0, 0.0]]]
+    advantages = PPO(lam=0.5).advantages(samples([[1.0]], lengths=[[2]], values=[[[1.0, 1.0]]]))
+    assert advantages.tolist() == [[[0.0, 0.0]]]
 
 
 @given(
@@ -57,14 +57,16 @@ def test_a_critic_that_is_always_right_leaves_no_advantage():
 )
 def test_without_critic_and_discount_every_token_returns_the_reward(lengths, rewards):
     given_ = samples([rewards], lengths=[lengths], values=[[[0.0] * max(lengths)] * 3])
-    found = PPO(gamma=1.0, lam=1.0).returns(given_)
+    returns = PPO(gamma=1.0, lam=1.0).returns(given_)
     for g, length in enumerate(lengths):
-        assert found[0, g, :length].tolist() == pytest.approx([rewards[g]] * length)
+        assert returns[0, g, :length].tolist() == pytest.approx([rewards[g]] * length)
 
 
 def test_with_lambda_one_the_critic_cancels_in_the_returns():
-    found = PPO(gamma=1.0, lam=1.0).returns(samples([[2.0, -1.0]], **TWO))
-    assert found[0, 0].tolist() == pytest.approx([2.0] * 3) and float(found[0, 1, 0]) == pytest.approx(-1.0)
+    returns = PPO(gamma=1.0, lam=1.0).returns(samples([[2.0, -1.0]], **TWO))
+    assert returns[0, 0].tolist() == pytest.approx([2.0] * 3) and float(returns[0, 1, 0]) == pytest.approx(
+        -1.0
+    )
 
 
 def critic(values, old, returns, **options):
@@ -83,9 +85,9 @@ def critic(values, old, returns, **options):
     ],
 )
 def test_the_critics_error_is_clipped_only_where_that_makes_it_larger(value, expected, gradient):
-    result, found = critic([value], [0.0], [1.0])
+    result, slope = critic([value], [0.0], [1.0])
     assert float(result.total.detach()) == pytest.approx(expected)
-    assert found == pytest.approx(gradient)
+    assert slope == pytest.approx(gradient)
     assert float(result.parts["loss/value_clip_fraction"]) == (gradient == 0.0)
 
 

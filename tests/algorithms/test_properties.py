@@ -94,10 +94,10 @@ def test_the_advantages_of_a_group_sum_to_zero(algorithm, rewards):
 @pytest.mark.parametrize("algorithm", EVERY, ids=named)
 @given(rewards=grid)
 def test_advantages_are_finite_and_the_best_of_a_group_is_never_behind(algorithm, rewards):
-    found = algorithm.advantages(of(rewards)).reshape(3, 5)
-    assert found.isfinite().all()
+    advantages = algorithm.advantages(of(rewards)).reshape(3, 5)
+    assert advantages.isfinite().all()
     best, worst = rewards.argmax(1), rewards.argmin(1)
-    assert (found[range(3), best] >= found[range(3), worst] - 1e-12).all()
+    assert (advantages[range(3), best] >= advantages[range(3), worst] - 1e-12).all()
 
 
 @pytest.mark.parametrize("algorithm", EVERY, ids=named)
@@ -105,16 +105,16 @@ def test_advantages_are_finite_and_the_best_of_a_group_is_never_behind(algorithm
 def test_advantages_follow_the_order_of_groups_and_completions(algorithm, seed):
     given_ = random_samples(seed)
     questions, completions = [2, 0, 1], [3, 1, 0, 2]
-    found = algorithm.advantages(given_)[questions][:, completions]
+    advantages = algorithm.advantages(given_)[questions][:, completions]
     again = algorithm.advantages(selected(given_, questions, completions))
-    torch.testing.assert_close(found, again, atol=1e-12, rtol=0, equal_nan=True)
+    torch.testing.assert_close(advantages, again, atol=1e-12, rtol=0, equal_nan=True)
 
 
 @pytest.mark.parametrize("algorithm", EVERY, ids=named)
 def test_a_dropped_sample_is_left_out_and_moves_nobody_else_to_nan(algorithm):
     given_ = dataclasses.replace(random_samples(5), truncated=torch.zeros(3, 4, dtype=torch.bool))
-    found = algorithm.advantages(given_)
-    first = found[..., 0] if found.dim() == 3 else found
+    advantages = algorithm.advantages(given_)
+    first = advantages[..., 0] if advantages.dim() == 3 else advantages
     assert torch.equal(first.isnan(), given_.rewards.isnan())
 
 
@@ -193,8 +193,8 @@ def test_a_token_without_weight_has_no_gradient(algorithm_class):
     tokens = packed(random_completions(1), algorithm)
     tokens = dataclasses.replace(tokens, weights=tokens.weights * (tokens.completions > 0))
     algorithm.loss(tokens).total.backward()
-    own = tokens.completions == 0
-    assert not tokens.logprobs.grad[own].any() and tokens.logprobs.grad[~own].all()
+    local = tokens.completions == 0
+    assert not tokens.logprobs.grad[local].any() and tokens.logprobs.grad[~local].all()
 
 
 @pytest.mark.parametrize("algorithm_class", ALGORITHMS)

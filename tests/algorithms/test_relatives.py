@@ -21,9 +21,9 @@ UNEVEN = torch.tensor([2, 8])
 
 def test_dapo_leaves_truncated_samples_out_after_they_counted_in_their_group():
     given = samples([[1.0, 0.0, 0.0, 0.0]], truncated=[[False, True, False, False]])
-    found, whole = DAPO().advantages(given), GRPO().advantages(given)
-    assert found[0, 1].isnan()
-    torch.testing.assert_close(found[0, [0, 2, 3]], whole[0, [0, 2, 3]])
+    actual, whole = DAPO().advantages(given), GRPO().advantages(given)
+    assert actual[0, 1].isnan()
+    torch.testing.assert_close(actual[0, [0, 2, 3]], whole[0, [0, 2, 3]])
 
 
 def test_dapo_can_keep_truncated_samples():
@@ -106,13 +106,13 @@ def test_cispo_weighs_tokens_alike():
 
 
 def test_rloo_compares_with_the_mean_of_the_others():
-    found = RLOO().advantages(samples([[3.0, 0.0, 1.5]]))
-    assert found[0].tolist() == pytest.approx([2.25, -2.25, 0.0])  # 3 - 0.75, 0 - 2.25, 1.5 - 1.5
+    advantages = RLOO().advantages(samples([[3.0, 0.0, 1.5]]))
+    assert advantages[0].tolist() == pytest.approx([2.25, -2.25, 0.0])  # 3 - 0.75, 0 - 2.25, 1.5 - 1.5
 
 
 def test_rloo_counts_only_the_others_that_have_a_reward():
-    found = RLOO().advantages(samples([[3.0, NAN, 1.0], [NAN, 2.0, NAN]]))
-    assert found.nan_to_num(9.0).tolist() == [[2.0, 9.0, -2.0], [9.0, 0.0, 9.0]]
+    advantages = RLOO().advantages(samples([[3.0, NAN, 1.0], [NAN, 2.0, NAN]]))
+    assert advantages.nan_to_num(9.0).tolist() == [[2.0, 9.0, -2.0], [9.0, 0.0, 9.0]]
 
 
 def test_rloos_gradient_is_the_advantage_for_the_summed_logprob_of_each_completion():
@@ -131,20 +131,20 @@ def test_rloo_takes_the_ratio_of_whole_completions_and_clips_it_only_if_told():
 
 
 def test_reinforce_pp_compares_with_the_mean_of_the_whole_step():
-    found = ReinforcePP().advantages(samples([[1.0, 1.0], [0.0, 0.0]]))
+    advantages = ReinforcePP().advantages(samples([[1.0, 1.0], [0.0, 0.0]]))
     deviation = math.sqrt(4 * 0.25 / 3)
-    torch.testing.assert_close(found, doubles([[0.5, 0.5], [-0.5, -0.5]]) / (deviation + 1e-4))
+    torch.testing.assert_close(advantages, doubles([[0.5, 0.5], [-0.5, -0.5]]) / (deviation + 1e-4))
 
 
 def test_reinforce_pp_with_a_group_baseline_scales_by_the_whole_step():
-    found = ReinforcePP(baseline="group").advantages(samples([[1.0, 0.0], [5.0, 5.0]]))
+    advantages = ReinforcePP(baseline="group").advantages(samples([[1.0, 0.0], [5.0, 5.0]]))
     deviation = math.sqrt(2 * 0.25 / 3)
-    torch.testing.assert_close(found, doubles([[0.5, -0.5], [0.0, 0.0]]) / (deviation + 1e-4))
+    torch.testing.assert_close(advantages, doubles([[0.5, -0.5], [0.0, 0.0]]) / (deviation + 1e-4))
 
 
 def test_reinforce_pp_learns_from_one_completion_a_question():
-    found = ReinforcePP().advantages(samples([[1.0], [0.0]]))
-    torch.testing.assert_close(found, doubles([[0.5], [-0.5]]) / (math.sqrt(0.5) + 1e-4))
+    advantages = ReinforcePP().advantages(samples([[1.0], [0.0]]))
+    torch.testing.assert_close(advantages, doubles([[0.5], [-0.5]]) / (math.sqrt(0.5) + 1e-4))
     with pytest.raises(ValueError, match="found 1; expected 2 or more"):
         ReinforcePP(baseline="group").advantages(samples([[1.0], [0.0]]))
 
@@ -161,8 +161,8 @@ def test_gdpo_normalises_each_reward_in_its_group_before_summing():
     given = samples([[2.0, 0.0]], parts={"a": [[1.0, 0.0]], "b": [[0.0, 4.0]]}, weights={"a": 2.0, "b": 0.5})
     a, b = 0.5 / (math.sqrt(0.5) + 1e-4), 2.0 / (math.sqrt(8.0) + 1e-4)
     first = 2.0 * a - 0.5 * b
-    found = GDPO().advantages(given)
-    torch.testing.assert_close(found, doubles([[first, -first]]) / (math.sqrt(2) * first + 1e-4))
+    advantages = GDPO().advantages(given)
+    torch.testing.assert_close(advantages, doubles([[first, -first]]) / (math.sqrt(2) * first + 1e-4))
 
 
 def test_gdpo_tells_apart_what_the_sum_of_rewards_confuses():
@@ -174,18 +174,18 @@ def test_gdpo_tells_apart_what_the_sum_of_rewards_confuses():
 
 def test_gdpo_scales_by_the_step_and_leaves_groups_without_spread_at_exactly_zero():
     given = samples([[1.1, 1.1, 1.1], [0.0, 1.0, 0.3]])
-    found = GDPO().advantages(given)
-    assert found[0].tolist() == [0.0] * 3
-    deviation = math.sqrt(float(found.square().sum()) / 5)
+    advantages = GDPO().advantages(given)
+    assert advantages[0].tolist() == [0.0] * 3
+    deviation = math.sqrt(float(advantages.square().sum()) / 5)
     assert deviation == pytest.approx(1.0, abs=1e-3)
 
 
 def test_gdpo_drops_a_sample_that_lacks_one_reward_from_all_of_them():
     given = samples([[NAN, 1.0, 0.0]], parts={"a": [[9.0, 1.0, 0.0]], "b": [[NAN, 1.0, 0.0]]})
     without = samples([[1.0, 0.0]], parts={"a": [[1.0, 0.0]], "b": [[1.0, 0.0]]})
-    found = GDPO().advantages(given)
-    assert found[0, 0].isnan()
-    torch.testing.assert_close(found[:, 1:], GDPO().advantages(without))
+    advantages = GDPO().advantages(given)
+    assert advantages[0, 0].isnan()
+    torch.testing.assert_close(advantages[:, 1:], GDPO().advantages(without))
 
 
 def test_gdpo_averages_as_grpo_or_over_tokens():

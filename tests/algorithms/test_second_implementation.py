@@ -57,17 +57,17 @@ def test_advantages_agree(name, seed):
         "weights": given.part_weights,
         **{signal: values.numpy() for signal, values in given.signals.items()},
     }
-    found = algorithm.advantages(given).numpy()
-    np.testing.assert_allclose(found, expected(arrays), atol=1e-11)
+    advantages = algorithm.advantages(given).numpy()
+    np.testing.assert_allclose(advantages, expected(arrays), atol=1e-11)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_returns_agree(seed):
     given = random_samples(seed)
-    found = PPO(gamma=0.9, lam=0.8).returns(given).numpy()
+    returns = PPO(gamma=0.9, lam=0.8).returns(given).numpy()
     values = given.signals["values"].numpy()
     expected = second.gae(given.rewards.numpy(), given.lengths.numpy(), values, 0.9, 0.8) + values
-    np.testing.assert_allclose(found, expected, atol=1e-12)
+    np.testing.assert_allclose(returns, expected, atol=1e-12)
 
 
 LOSSES = {
@@ -110,8 +110,8 @@ def test_losses_and_their_gradients_agree(name, seed):
     total = algorithm.loss(tokens).total
     total.backward()
     assert float(total.detach()) == pytest.approx(expected(completions, completions), abs=1e-12)
-    found = tokens.logprobs.grad.numpy()
-    np.testing.assert_allclose(found, second.gradient(expected, completions, "logprobs"), atol=1e-8)
+    actual = tokens.logprobs.grad.numpy()
+    np.testing.assert_allclose(actual, second.gradient(expected, completions, "logprobs"), atol=1e-8)
 
 
 def test_the_critics_gradient_agrees():
@@ -127,7 +127,7 @@ def test_the_gradient_through_silence_agrees():
     tokens = packed(completions, algorithm)
     algorithm.loss(tokens).total.backward()
     expected = second.papo_loss(0.2, 0.3, 0.1, 0.05, through_silence=True)
-    for name, found in (("logprobs", tokens.logprobs), ("silence", tokens.signals["silence"])):
+    for name, actual in (("logprobs", tokens.logprobs), ("silence", tokens.signals["silence"])):
         np.testing.assert_allclose(
-            found.grad.numpy(), second.gradient(expected, completions, name), atol=1e-8
+            actual.grad.numpy(), second.gradient(expected, completions, name), atol=1e-8
         )

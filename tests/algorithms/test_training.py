@@ -34,7 +34,7 @@ def sampled(family) -> list[ScoredGroup]:
 
 def signals(algorithm, scored) -> dict:
     """What the training loop would have measured for its advantages."""
-    longest = max(len(c.token_ids) for one in scored for c in one.group.completions)
+    longest = max(len(c.token_ids) for each in scored for c in each.group.completions)
     everything = {
         "values": np.zeros((COUNT, GROUP_SIZE, longest)),
         "contribution": np.array([0.2, 0.8]),
@@ -70,12 +70,13 @@ def test_one_update_makes_completions_likelier_by_their_advantages(family, algor
 def test_a_step_in_which_every_completion_was_cut_makes_no_update(family):
     cut = [
         replace(
-            one,
+            scored,
             group=replace(
-                one.group, completions=tuple(replace(c, stop_reason="length") for c in one.group.completions)
+                scored.group,
+                completions=tuple(replace(c, stop_reason="length") for c in scored.group.completions),
             ),
         )
-        for one in sampled(family)
+        for scored in sampled(family)
     ]
     rows = assign_credit(cut, DAPO())
     assert not any(row.branches for row in rows)

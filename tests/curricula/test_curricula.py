@@ -62,9 +62,9 @@ def test_a_question_without_a_label_is_named_where_labels_are_needed():
 
 
 def test_stages_that_share_a_question_are_refused():
-    one = questions()[:1]
+    single = questions()[:1]
     with pytest.raises(ValueError, match="question q0 is in stage 0 and in stage 1"):
-        check_stages([Stage("sft", tuple(one), steps=1), Stage("rl", tuple(one), steps=1)])
+        check_stages([Stage("sft", tuple(single), steps=1), Stage("rl", tuple(single), steps=1)])
 
 
 def test_an_empty_stage_is_refused():

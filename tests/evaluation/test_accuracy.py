@@ -31,11 +31,11 @@ def evaluate(questions, prompts, worker, **changes):
 
 def listener(questions, *, knows=()):
     """Answers right when it hears the question's own clip or knows the question, and wrong otherwise."""
-    own = {question.id: read_clip(question.clips[0]).digest for question in questions}
+    local = {question.id: read_clip(question.clips[0]).digest for question in questions}
 
     def answer(prompt, sample):
         question = prompt.question
-        right = prompt.audio_digest == own[question.id] or question.id in knows
+        right = prompt.audio_digest == local[question.id] or question.id in knows
         return f"<answer>{question.answer if right else 'a fish'}</answer>"
 
     return Scripted(answer)
@@ -216,10 +216,10 @@ def test_comparing_two_evaluations_shows_what_training_changed(questions):
 
 
 def test_comparing_evaluations_of_different_questions_is_refused(questions):
-    one = evaluate(questions[:4], word_prompts(), listener(questions), controls=["audio"])
-    other = evaluate(questions[4:], word_prompts(), listener(questions), controls=["audio"])
+    first = evaluate(questions[:4], word_prompts(), listener(questions), controls=["audio"])
+    second = evaluate(questions[4:], word_prompts(), listener(questions), controls=["audio"])
     with pytest.raises(ValueError, match="different questions"):
-        compare(one, other)
+        compare(first, second)
 
 
 def test_answered_positions_show_a_habit(questions):
@@ -236,9 +236,9 @@ def test_evaluation_and_rows_are_json(questions):
 
 
 def test_the_same_seed_gives_the_same_evaluation(questions):
-    one, other = (evaluate(questions, word_prompts(), listener(questions), seed=5) for _ in range(2))
-    assert one.to_dict() == other.to_dict()
-    assert one.rows == other.rows
+    first, second = (evaluate(questions, word_prompts(), listener(questions), seed=5) for _ in range(2))
+    assert first.to_dict() == second.to_dict()
+    assert first.rows == second.rows
 
 
 def test_the_table_has_a_line_for_every_group(questions):
@@ -261,17 +261,17 @@ def test_an_evaluation_of_nothing_is_refused(questions, count, given):
 
 
 def test_baselines_match_hand_numbers():
-    found = baselines(
+    actual = baselines(
         [
             make_question(choices=("yes", "no"), answer="yes"),
             make_question(choices=("a", "bb", "ccc", "dddd"), answer="dddd"),
             make_question(choices=("aa", "bb", "c", "d"), answer="bb"),  # one of two longest
         ]
     )
-    assert found.chance == pytest.approx((1 / 2 + 1 / 4 + 1 / 4) / 3)
-    assert found.always_first == pytest.approx(1 / 3)
-    assert found.longest_option == pytest.approx((1 + 1 + 1 / 2) / 3)
-    assert found.gold_positions == (1, 1, 0, 1)
+    assert actual.chance == pytest.approx((1 / 2 + 1 / 4 + 1 / 4) / 3)
+    assert actual.always_first == pytest.approx(1 / 3)
+    assert actual.longest_option == pytest.approx((1 + 1 + 1 / 2) / 3)
+    assert actual.gold_positions == (1, 1, 0, 1)
 
 
 def test_baselines_of_no_questions_are_refused():

@@ -145,8 +145,8 @@ def contents(out: Path) -> dict[str, bytes]:
 
 def summary(out: Path) -> dict:
     """The summary without what the clock and the machine say."""
-    found = json.loads((out / "summary.json").read_text())
-    return {name: value for name, value in found.items() if name not in ("seconds", "peak_memory_gb")}
+    actual = json.loads((out / "summary.json").read_text())
+    return {name: value for name, value in actual.items() if name not in ("seconds", "peak_memory_gb")}
 
 
 def curves(out: Path, stage: str) -> dict[str, list[tuple[int, float]]]:
@@ -168,9 +168,9 @@ def test_a_run_killed_around_every_change_to_its_folder_ends_with_the_same_bytes
         run(recipe_file, broken, dies=moment, overrides=case.overrides)
     run(recipe_file, broken, overrides=case.overrides)
 
-    expected, found = contents(unbroken), contents(broken)
-    assert list(found) == list(expected)
-    assert [file for file in expected if found[file] != expected[file]] == []
+    expected, actual = contents(unbroken), contents(broken)
+    assert list(actual) == list(expected)
+    assert [file for file in expected if actual[file] != expected[file]] == []
     assert summary(broken) == summary(unbroken)
     for stage in {row["stage"] for row in rows}:
         assert curves(broken, stage) == curves(unbroken, stage)

@@ -71,8 +71,8 @@ def assert_same_numbers(first: Path, second: Path) -> None:
     assert (first / "metrics.jsonl").read_bytes() == (second / "metrics.jsonl").read_bytes()
     for rollouts in sorted((first / "rollouts").iterdir()):
         assert rollouts.read_bytes() == (second / "rollouts" / rollouts.name).read_bytes(), rollouts.name
-    one, other = (load_file(f / "final" / "model.safetensors") for f in (first, second))
-    assert all(torch.equal(tensor, other[name]) for name, tensor in one.items())
+    left, other = (load_file(f / "final" / "model.safetensors") for f in (first, second))
+    assert all(torch.equal(tensor, other[name]) for name, tensor in left.items())
     assert (first / "evaluation" / "final.json").read_text() == (
         second / "evaluation" / "final.json"
     ).read_text()
@@ -371,20 +371,20 @@ def test_an_evaluation_whose_answers_name_no_option_warns_once_and_names_the_mod
 
 def test_completions_of_other_weights_are_refused():
     group = make_group("<answer>a dog</answer>")
-    found = group.completions[0].weights_version
-    check_versions([group], found)
+    actual = group.completions[0].weights_version
+    check_versions([group], actual)
     with pytest.raises(ValueError, match=r"did not take over the last update"):
-        check_versions([group], found + 1)
+        check_versions([group], actual + 1)
 
 
 def test_completions_older_than_the_recipe_allows_are_refused_and_so_are_those_of_the_future():
     group = make_group("<answer>a dog</answer>")
-    found = group.completions[0].weights_version
-    check_versions([group], found + 1, max_lag=1)
+    actual = group.completions[0].weights_version
+    check_versions([group], actual + 1, max_lag=1)
     with pytest.raises(ValueError, match=r"expected 1 older at most \(sampling.max_lag\)"):
-        check_versions([group], found + 2, max_lag=1)
-    with pytest.raises(ValueError, match=rf"version \[{found}\] in a step of version {found - 1}"):
-        check_versions([group], found - 1, max_lag=1)
+        check_versions([group], actual + 2, max_lag=1)
+    with pytest.raises(ValueError, match=rf"version \[{actual}\] in a step of version {actual - 1}"):
+        check_versions([group], actual - 1, max_lag=1)
 
 
 def test_completions_sampled_ahead_lag_by_one_step_from_the_second_on(recipe_file, tmp_path):

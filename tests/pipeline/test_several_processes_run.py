@@ -66,9 +66,11 @@ def rows(out: Path) -> list[dict]:
 
 
 def test_two_processes_log_the_metrics_of_one(alone, sharded):
-    expected, found = rows(alone), rows(sharded)
-    assert [(row["stage"], row["step"]) for row in found] == [(row["stage"], row["step"]) for row in expected]
-    for row, wanted in zip(found, expected, strict=True):
+    expected, actual = rows(alone), rows(sharded)
+    assert [(row["stage"], row["step"]) for row in actual] == [
+        (row["stage"], row["step"]) for row in expected
+    ]
+    for row, wanted in zip(actual, expected, strict=True):
         assert row.keys() == wanted.keys()
         for name, value in wanted.items():
             if not isinstance(value, str):
@@ -87,9 +89,11 @@ def test_two_processes_sample_the_tokens_of_one(alone, sharded):
 
 
 def test_two_processes_leave_the_model_and_the_tables_of_one(alone, sharded):
-    one, two = (load_file(out / "final" / "model.safetensors") for out in (alone, sharded))
+    first, second = (load_file(out / "final" / "model.safetensors") for out in (alone, sharded))
     # where a gradient is all but 0 rounding turns AdamW's step: single weights may differ by the rate
-    gaps = torch.cat([(tensor.float() - two[name].float()).abs().flatten() for name, tensor in one.items()])
+    gaps = torch.cat(
+        [(tensor.float() - second[name].float()).abs().flatten() for name, tensor in first.items()]
+    )
     assert float(gaps.mean()) <= 1e-6
     tables = [(out / "evaluation" / "base.json").read_text() for out in (alone, sharded)]
     assert tables[0] == tables[1]
@@ -113,9 +117,10 @@ def test_a_machine_that_does_not_see_the_run_folder_is_named(recipe, tmp_path):
     for folder in machines:
         folder.mkdir()
     done = two_machines(recipe, Path("out"), *overrides(), folders=machines)
-    for one in done:
-        assert one.returncode != 0
+    for single in done:
+        assert single.returncode != 0
         assert (
-            "out: the run folder is not seen by process 1 of 2; expected --out on a file system" in one.stderr
+            "out: the run folder is not seen by process 1 of 2; expected --out on a file system"
+            in single.stderr
         )
     assert not (machines[1] / "out").exists()

@@ -104,9 +104,9 @@ def test_silence_of_a_given_length_does_not_need_the_clip():
 
 
 def test_mismatched_audio_is_the_partners(questions):
-    own, partner = questions
-    prompt = PromptBuilder(Echo()).prompt(own, "mismatch", partner=partner)
-    assert prompt.question is own
+    local, partner = questions
+    prompt = PromptBuilder(Echo()).prompt(local, "mismatch", partner=partner)
+    assert prompt.question is local
     np.testing.assert_array_equal(heard(prompt), read_clip(partner.clips[0]).samples)
 
 

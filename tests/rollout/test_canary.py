@@ -110,7 +110,7 @@ def test_there_are_prompts_with_different_audio_and_one_of_text_alone(policy):
 def test_plain_logprobs_are_those_of_the_model_called_as_transformers_means_it(policy, engine):
     for prompt in canary_prompts(policy):
         (group,) = engine.generate([prompt], dataclasses.replace(SAMPLING, group_size=3), ("key",))
-        for completion, found in zip(group.completions, plain_logprobs(policy, group, 1.3), strict=True):
+        for completion, actual in zip(group.completions, plain_logprobs(policy, group, 1.3), strict=True):
             ids = torch.from_numpy(np.concatenate([prompt.token_ids, completion.token_ids]))[None]
             audio = {}
             if prompt.clips:
@@ -124,5 +124,5 @@ def test_plain_logprobs_are_those_of_the_model_called_as_transformers_means_it(p
                     input_ids=ids, position_ids=torch.arange(ids.shape[1])[None], **audio
                 ).logits[0, len(prompt.token_ids) - 1 : -1]
             logits[:, list(policy.forbidden_token_ids)] = float("-inf")
-            expected = (logits / 1.3).log_softmax(-1)[range(len(found)), completion.token_ids]
-            np.testing.assert_allclose(found, expected.numpy(), atol=2e-5)
+            expected = (logits / 1.3).log_softmax(-1)[range(len(actual)), completion.token_ids]
+            np.testing.assert_allclose(actual, expected.numpy(), atol=2e-5)

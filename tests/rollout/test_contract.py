@@ -76,13 +76,13 @@ def test_no_prompts_give_no_groups(case):
 
 
 def test_a_completion_ends_with_its_only_stop_token_or_at_the_limit(case, prompts):
-    found = completions(case.worker.generate(prompts, dataclasses.replace(WARM, temperature=2.0), KEY))
-    found += completions(case.worker.generate(prompts, dataclasses.replace(WARM, max_new_tokens=1), KEY))
-    for completion in found:
+    actual = completions(case.worker.generate(prompts, dataclasses.replace(WARM, temperature=2.0), KEY))
+    actual += completions(case.worker.generate(prompts, dataclasses.replace(WARM, max_new_tokens=1), KEY))
+    for completion in actual:
         stops = np.isin(completion.token_ids, case.stop_token_ids)
         assert not stops[:-1].any()
         assert stops[-1] == (completion.stop_reason == "stop")
-    assert {c.stop_reason for c in found} == {"stop", "length"}
+    assert {c.stop_reason for c in actual} == {"stop", "length"}
 
 
 def test_the_same_key_repeats_the_same_completions(case, prompts):
@@ -147,7 +147,7 @@ def test_the_support_holds_every_sampled_token_and_only_where_something_was_left
 def test_samples_of_a_group_differ_and_another_key_draws_others(sampler, prompts):
     hot = sampling_params(4, temperature=2.0, max_new_tokens=6)
     groups = tokens(sampler.generate(prompts, hot, KEY))
-    assert all(len({tuple(one) for one in group}) > 1 for group in groups)
+    assert all(len({tuple(single) for single in group}) > 1 for group in groups)
     assert tokens(sampler.generate(prompts, hot, (0, "test", 1))) != groups
 
 
@@ -156,8 +156,8 @@ def test_equal_prompts_of_other_questions_draw_others(policy, sampler, prompts):
         prompts[0], question=dataclasses.replace(prompts[0].question, id="another question")
     )
     hot = sampling_params(4, temperature=2.0, max_new_tokens=6)
-    one, other = tokens(sampler.generate([prompts[0], twin], hot, KEY))
-    assert one != other
+    first, second = tokens(sampler.generate([prompts[0], twin], hot, KEY))
+    assert first != second
 
 
 def test_forbidden_tokens_are_never_sampled_though_the_model_wants_them(changeable, sampler, prompts):

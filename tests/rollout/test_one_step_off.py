@@ -153,11 +153,11 @@ def test_what_was_sampled_ahead_outlives_the_process(policy, tmp_path):
     torch.save(ahead.state_dict(), tmp_path / "ahead.pt")
     again = OneStepOff(Scripted(lambda prompt, sample: "sampled anew"))
     again.load_state_dict(torch.load(tmp_path / "ahead.pt", weights_only=True))
-    for one, other in zip(
+    for first, second in zip(
         ahead.generate(prompts, sampling, LATER), again.generate(prompts, sampling, LATER), strict=True
     ):
-        assert one.prompt is other.prompt
-        for a, b in zip(one.completions, other.completions, strict=True):
+        assert first.prompt is second.prompt
+        for a, b in zip(first.completions, second.completions, strict=True):
             assert (a.text, a.token_texts, a.stop_reason) == (b.text, b.token_texts, b.stop_reason)
             for name in ("token_ids", "logprobs", "support"):
                 assert np.array_equal(getattr(a, name), getattr(b, name))

@@ -143,9 +143,9 @@ def test_each_of_several_processes_reopens_an_engine_of_its_own_but_not_one_that
             self.weights_version = 0
 
     second_of_two = Processes(rank=1, size=2)
-    own = open_engine(Mortal, policy, second_of_two)
+    local = open_engine(Mortal, policy, second_of_two)
     Mortal.deaths = 1
-    assert own.generate(prompts_of(policy)[:1], greedy(2), KEY)
+    assert local.generate(prompts_of(policy)[:1], greedy(2), KEY)
     assert Mortal.opened == 2
     assert type(open_engine(Shared, policy, second_of_two)) is Shared
     assert type(open_engine(Shared, policy, Processes())) is Reopened

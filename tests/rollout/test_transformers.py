@@ -70,8 +70,8 @@ def test_gradient_checkpointing_leaves_sampling_as_it_is(shared_family, prompts)
     family = Qwen2_5Omni(path=TINY, device="cpu", gradient_checkpointing=True)
     sampling = sampling_params(3, temperature=1.0, max_new_tokens=6)
     plain, checkpointed = (Transformers(f).generate(prompts, sampling, KEY) for f in (shared_family, family))
-    for one, other in zip(plain, checkpointed, strict=True):
-        for x, y in zip(one.completions, other.completions, strict=True):
+    for first, second in zip(plain, checkpointed, strict=True):
+        for x, y in zip(first.completions, second.completions, strict=True):
             assert x.token_ids.tolist() == y.token_ids.tolist()
 
 
@@ -98,9 +98,9 @@ def test_group_and_completion_records_are_frozen(shared_family, prompts):
 def test_eager_attention_samples_the_same(shared_family, prompts):
     eager = Qwen2_5Omni(path=TINY, device="cpu", attention="eager")
     sampling = sampling_params(3, temperature=1.0, max_new_tokens=6)
-    for one, other in zip(
+    for first, second in zip(
         *(Transformers(f).generate(prompts, sampling, KEY) for f in (shared_family, eager)), strict=True
     ):
-        for x, y in zip(one.completions, other.completions, strict=True):
+        for x, y in zip(first.completions, second.completions, strict=True):
             assert x.token_ids.tolist() == y.token_ids.tolist()
             np.testing.assert_allclose(x.logprobs, y.logprobs, atol=2e-5)

@@ -23,8 +23,8 @@ class Store:
         self.group = StatelessProcessGroup.create(host=host, port=port, rank=rank, world_size=world_size)
 
     def broadcast(self, tensor, src, stream=None):
-        own = tensor.numpy() if self.group.rank == src else None
-        tensor.copy_(torch.from_numpy(self.group.broadcast_obj(own, src)))
+        local = tensor.numpy() if self.group.rank == src else None
+        tensor.copy_(torch.from_numpy(self.group.broadcast_obj(local, src)))
 
 
 class OnHost:

@@ -38,11 +38,11 @@ def together(*work: Callable[[Processes], list[Any]]) -> list[list[Any]]:
     size = len(work)
     barrier, board = threading.Barrier(size, timeout=20), [None] * size
     with ThreadPoolExecutor(size) as pool:
-        found = [
-            pool.submit(one, Threads(rank, size, barrier=barrier, board=board))
-            for rank, one in enumerate(work)
+        futures = [
+            pool.submit(task, Threads(rank, size, barrier=barrier, board=board))
+            for rank, task in enumerate(work)
         ]
-        return [one.result() for one in found]
+        return [future.result() for future in futures]
 
 
 @settings(max_examples=30, deadline=None)
@@ -74,39 +74,39 @@ def weight_of(micro: MicroBatch) -> float:
 
 def test_alone_a_process_computes_its_own_micro_batches():
     first, second, third = row(3, 2), row(1), row(4)
-    found = having([[first, second], [third]])(ALONE)
-    assert found == [MicroBatch([first, second], 3, dummy=False), MicroBatch([third], 2, dummy=False)]
+    actual = having([[first, second], [third]])(ALONE)
+    assert actual == [MicroBatch([first, second], 3, dummy=False), MicroBatch([third], 2, dummy=False)]
 
 
 def test_alone_a_process_without_rows_computes_nothing():
     assert having([])(ALONE) == []
 
 
-def test_processes_with_equally_many_keep_nobody_company():
-    for found in together(having([[row(2)], [row(2)]]), having([[row(2)], [row(2)]])):
-        assert [micro.dummy for micro in found] == [False, False]
+def test_processes_with_equally_many_rows_compute_no_dummy():
+    for actual in together(having([[row(2)], [row(2)]]), having([[row(2)], [row(2)]])):
+        assert [micro.dummy for micro in actual] == [False, False]
 
 
-def test_a_process_with_fewer_computes_the_shortest_row_of_its_step_for_company():
-    shortest, own = row(1), row(5)
-    _, found = together(having([[row(2)], [row(2)], [row(2)]]), having([[own]], row(3), shortest))
-    assert [micro.dummy for micro in found] == [False, True, True]
-    assert found[0].rows == [own]
-    for micro in found[1:]:
+def test_a_process_with_fewer_computes_the_shortest_row_of_its_step_as_a_dummy():
+    shortest, local = row(1), row(5)
+    _, actual = together(having([[row(2)], [row(2)], [row(2)]]), having([[local]], row(3), shortest))
+    assert [micro.dummy for micro in actual] == [False, True, True]
+    assert actual[0].rows == [local]
+    for micro in actual[1:]:
         [kept] = micro.rows
         assert kept.prompt is shortest.prompt and [len(b.token_ids) for b in kept.branches] == [1]
 
 
-def test_a_row_computed_for_company_weighs_nothing_and_stays_as_it_is_in_its_own_place():
-    own = row(2, 3)
-    _, found = together(having([[row(2)], [row(2)]]), having([[own]]))
-    assert [weight_of(micro) for micro in found] == [2.5, 0.0]
+def test_a_dummy_weighs_nothing_and_its_row_stays_as_it_is_in_its_place():
+    local = row(2, 3)
+    _, actual = together(having([[row(2)], [row(2)]]), having([[local]]))
+    assert [weight_of(micro) for micro in actual] == [2.5, 0.0]
 
 
 def test_a_process_without_rows_computes_one_of_another():
     theirs = row(1, 4)
-    empty, found, also_empty = together(having([]), having([[theirs]]), having([]))
-    assert [micro.dummy for micro in found] == [False]
+    empty, actual, also_empty = together(having([]), having([[theirs]]), having([]))
+    assert [micro.dummy for micro in actual] == [False]
     for of_none in (empty, also_empty):
         [micro] = of_none
         assert micro.dummy and weight_of(micro) == 0.0
@@ -114,13 +114,13 @@ def test_a_process_without_rows_computes_one_of_another():
 
 
 def test_chunks_are_as_many_as_in_the_process_with_the_most():
-    one, other = together(having([[row(3)], [row(7)]]), having([[row(5)], [row(1)]]))
-    assert [micro.chunks for micro in one] == [micro.chunks for micro in other] == [3, 4]
+    first, second = together(having([[row(3)], [row(7)]]), having([[row(5)], [row(1)]]))
+    assert [micro.chunks for micro in first] == [micro.chunks for micro in second] == [3, 4]
 
 
-def test_chunks_of_a_row_computed_for_company_count_too():
-    one, other = together(having([[row(3)], [row(3)]]), having([[row(9)]]))
-    assert [micro.chunks for micro in one] == [micro.chunks for micro in other] == [5, 5]
+def test_chunks_of_a_dummy_count_too():
+    first, second = together(having([[row(3)], [row(3)]]), having([[row(9)]]))
+    assert [micro.chunks for micro in first] == [micro.chunks for micro in second] == [5, 5]
 
 
 def test_where_no_process_has_a_micro_batch_none_computes_anything():
@@ -135,9 +135,9 @@ def test_where_no_process_has_a_micro_batch_none_computes_anything():
 )
 def test_all_compute_as_often_and_no_weight_is_lost_or_added(shares):
     shares = [[[row(length) for length in lengths] for lengths in share] for share in shares]
-    found = together(*(having(share) for share in shares))
-    assert len({tuple(micro.chunks for micro in of_one) for of_one in found}) == 1
-    for share, of_one in zip(shares, found, strict=True):
+    actual = together(*(having(share) for share in shares))
+    assert len({tuple(micro.chunks for micro in of_one) for of_one in actual}) == 1
+    for share, of_one in zip(shares, actual, strict=True):
         assert len(of_one) == max(map(len, shares))
         assert [micro.rows for micro in of_one if not micro.dummy] == share
         assert all(weight_of(micro) == 0.0 for micro in of_one[len(share) :])

@@ -120,13 +120,13 @@ def test_groups_without_spread_are_not_computed_and_change_nothing(family):
 
 
 def test_dropped_samples_stay_out_of_the_batch(family):
-    one = sampled(family, count=1)[0]
-    total = one.total.copy()
+    scored = sampled(family, count=1)[0]
+    total = scored.total.copy()
     total[2] = np.nan
-    failures = (RewardFailure("r", one.group.prompt.question.id, 2, "broke"),)
-    (row,) = assign_credit([ScoredGroup(one.group, {"r": total}, total, failures)], GRPO())
-    assert len(row.branches) == len(one.total) - 1
-    assert describe([ScoredGroup(one.group, {"r": total}, total, failures)])["reward/failures"] == 1.0
+    failures = (RewardFailure("r", scored.group.prompt.question.id, 2, "broke"),)
+    (row,) = assign_credit([ScoredGroup(scored.group, {"r": total}, total, failures)], GRPO())
+    assert len(row.branches) == len(scored.total) - 1
+    assert describe([ScoredGroup(scored.group, {"r": total}, total, failures)])["reward/failures"] == 1.0
 
 
 def test_an_update_that_would_not_be_finite_is_not_made(family):
@@ -333,10 +333,10 @@ def test_the_logged_loss_is_the_mean_over_updates_and_its_parts_the_mean_over_to
     totals = Totals()
     for loss, parts, weights in ((1.0, [1.0, 4.0], [0.75, 0.25]), (3.0, [2.0, 8.0], [0.5, 0.5])):
         totals.count(torch.tensor(loss), {"loss/kl": torch.tensor(parts)}, torch.tensor(weights))
-    found = totals.means(updates=2)
-    assert found["loss/total"] == 2.0
-    assert found["loss/kl"] == (1.0 * 0.75 + 4.0 * 0.25 + 2.0 * 0.5 + 8.0 * 0.5) / 2
-    assert found["optimizer/tokens"] == 4.0
+    actual = totals.means(updates=2)
+    assert actual["loss/total"] == 2.0
+    assert actual["loss/kl"] == (1.0 * 0.75 + 4.0 * 0.25 + 2.0 * 0.5 + 8.0 * 0.5) / 2
+    assert actual["optimizer/tokens"] == 4.0
 
 
 def test_the_correlation_of_sampler_and_trainer_is_pearsons(family):
@@ -355,5 +355,5 @@ def test_the_correlation_of_sampler_and_trainer_is_pearsons(family):
     with torch.no_grad():
         trainer = torch.cat([token_logprobs(family, pack([row])).logprobs for row in noisy]).numpy()
     sampler = np.concatenate([b.logprobs for row in noisy for b in row.branches])
-    found = Learner(family, GRPO(kl=0.0), SETTINGS).step(noisy, 0)["rollout/mismatch_pearson"]
-    assert found == pytest.approx(np.corrcoef(trainer, sampler)[0, 1], abs=1e-4)
+    actual = Learner(family, GRPO(kl=0.0), SETTINGS).step(noisy, 0)["rollout/mismatch_pearson"]
+    assert actual == pytest.approx(np.corrcoef(trainer, sampler)[0, 1], abs=1e-4)

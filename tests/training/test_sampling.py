@@ -48,7 +48,7 @@ def sampler_of(questions, processes=ALONE, worker=None, rounds=1):
 
 
 def ids(groups):
-    return [one.group.prompt.question.id for one in groups]
+    return [scored.group.prompt.question.id for scored in groups]
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ def test_what_is_sampled_ahead_serves_a_step_in_which_a_question_comes_twice(que
     worker = Scripted(says_yes_now_and_then)
     ahead = OneStepOff(worker)
     asked = requests_of_round(sampler_of(questions[:3]), (0, "rl", 0), first=0)
-    ahead.begin([(one.prompts, one.key) for one in asked], PARAMS)
+    ahead.begin([(request.prompts, request.key) for request in asked], PARAMS)
     sampled = step(questions[:3], worker=ahead)
     ahead.close()
     assert len(worker.calls) == 2  # both of them ahead
@@ -125,7 +125,7 @@ class Two(Processes):
 
 def test_two_processes_together_sample_what_one_samples(questions):
     alone = step(questions, rounds=3)
-    light = [replace(one) for one in alone.groups]
+    light = [replace(scored) for scored in alone.groups]
     for rank in (0, 1):
         process = Two(rank, 2)
         rounds = [light[i : i + 4] for i in range(0, len(light), 4)]
@@ -133,12 +133,12 @@ def test_two_processes_together_sample_what_one_samples(questions):
         sampled = step(questions, process, rounds=3)
         assert ids(sampled.groups) == ids(alone.groups) and sampled.chosen == alone.chosen
         assert sorted(sampled.local) == list(range(rank, len(light), 2))
-        for place, one in sampled.local.items():
-            assert ids([one]) == ids([alone.groups[place]])
-            assert np.array_equal(one.total, alone.groups[place].total)
+        for place, scored in sampled.local.items():
+            assert ids([scored]) == ids([alone.groups[place]])
+            assert np.array_equal(scored.total, alone.groups[place].total)
 
 
 def test_only_a_process_s_own_groups_carry_features(questions):
     sampled = step(questions)
-    assert all(one.group.prompt.features is Absent.ELSEWHERE for one in sampled.groups)
-    assert all(one.group.prompt.present_features() for one in sampled.local.values())
+    assert all(scored.group.prompt.features is Absent.ELSEWHERE for scored in sampled.groups)
+    assert all(scored.group.prompt.present_features() for scored in sampled.local.values())

@@ -74,12 +74,12 @@ def test_values_are_the_heads_word_on_the_state_before_every_token(family):
     with torch.no_grad():
         learner.policy.value_head.weight.normal_(generator=torch.Generator().manual_seed(0))
     values = observe(as_sampled(groups), learner, None, ())["values"]
-    lengths = [[len(c.token_ids) for c in one.group.completions] for one in groups]
+    lengths = [[len(c.token_ids) for c in each.group.completions] for each in groups]
     assert values.shape == (2, 3, max(max(row) for row in lengths))
-    for q, one in enumerate(groups):
-        for g, c in enumerate(one.group.completions):
+    for q, each in enumerate(groups):
+        for g, c in enumerate(each.group.completions):
             nothing = np.zeros(len(c.token_ids), np.float32)
-            alone = pack([PackedRow(one.group.prompt, (Branch(c.token_ids, nothing, nothing, 0.0),))])
+            alone = pack([PackedRow(each.group.prompt, (Branch(c.token_ids, nothing, nothing, 0.0),))])
             with torch.no_grad():
                 expected = learner.policy.value_head(token_logprobs(family, alone).states).squeeze(-1)
             torch.testing.assert_close(values[q, g, : lengths[q][g]].float(), expected, atol=1e-4, rtol=1e-4)
@@ -102,8 +102,8 @@ def test_contribution_by_rollouts_is_the_gap_between_success_rates(family):
         return 2.5 * (completion.text == "yes")
 
     heard = [
-        ScoredGroup(one.group, {"yes": values}, values)
-        for one, values in zip(
+        ScoredGroup(each.group, {"yes": values}, values)
+        for each, values in zip(
             scored(family), [np.array([2.5, 2.5, 0.0]), np.array([0.0, np.nan, 2.5])], strict=True
         )
     ]
@@ -140,8 +140,8 @@ def test_contributions_stand_in_the_order_of_the_learned_groups_whoever_measured
     learner = SimpleNamespace(
         algorithm=needing(Need.CONTRIBUTION), strategy=SimpleNamespace(processes=SecondOfTwo(1, 2))
     )
-    found = observe(sampled, learner, lambda own, key: [measured[id(one)] for one in own], ())
-    assert found["contribution"].tolist() == pytest.approx(expected)
+    actual = observe(sampled, learner, lambda local, key: [measured[id(single)] for single in local], ())
+    assert actual["contribution"].tolist() == pytest.approx(expected)
 
 
 def test_contribution_by_options_is_the_gap_between_the_gold_options_probabilities(family):
@@ -150,7 +150,7 @@ def test_contribution_by_options_is_the_gap_between_the_gold_options_probabiliti
     group = ScoredGroup(Group(prompt, ()), {}, np.zeros(0))
     learner = Learner(family, GRPO(kl=0.0), SETTINGS)
     measure = OptionProbabilities(learner, silent(family), lambda q, choice: f"<answer>{choice}</answer>")
-    (found,) = measure([group], ())
+    (actual,) = measure([group], ())
 
     def gold_share(asked):
         sums = []
@@ -162,8 +162,8 @@ def test_contribution_by_options_is_the_gap_between_the_gold_options_probabiliti
                 sums.append(float(token_logprobs(family, batch).logprobs.sum()))
         return torch.tensor(sums).softmax(0)[1].item()
 
-    assert found == pytest.approx(gold_share(prompt) - gold_share(silent(family)(prompt)), abs=1e-4)
-    assert found != 0.0
+    assert actual == pytest.approx(gold_share(prompt) - gold_share(silent(family)(prompt)), abs=1e-4)
+    assert actual != 0.0
 
 
 def test_the_learner_hands_the_loss_the_log_probs_in_silence_with_and_without_gradient(family):

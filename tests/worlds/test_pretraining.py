@@ -160,7 +160,7 @@ def test_only_responses_are_targets(family, examples):
         assert answers == [exchange.response for exchange in example.exchanges]
 
 
-def test_training_learns_the_lessons_and_repeats_to_the_last_bit(tmp_path, tokenizer, examples, folder):
+def test_training_learns_its_examples_and_repeats_to_the_last_bit(tmp_path, tokenizer, examples, folder):
     untrained = Qwen2_5Omni(
         path=str(build(tmp_path / "untrained", tokenizer, examples, steps=0)), device="cpu"
     )

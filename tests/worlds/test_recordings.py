@@ -301,7 +301,7 @@ def begins_with(samples: np.ndarray, recording: np.ndarray) -> bool:
     return bool((np.abs(samples[: len(recording)] - recording) < 1e-4).all())
 
 
-def test_lessons_use_training_recordings_only_and_transcripts_are_true(made, folder):
+def test_examples_use_training_recordings_only_and_transcripts_are_true(made, folder):
     rows = [json.loads(line) for line in (made.folder / "pretrain.jsonl").read_text().splitlines()]
     assert {row["kind"] for row in rows} == {"transcription", "question", "fact"}
     known = {path.name: read_clip(path).samples for path in folder.glob("*.wav")}

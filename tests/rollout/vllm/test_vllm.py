@@ -171,8 +171,8 @@ def test_the_canary_sees_logprobs_of_another_temperature(changeable, vllm_worker
     generate = vllm_worker._engine._llm.generate
 
     def untempered(prompts, asked, **options):
-        for one in asked:
-            one.temperature = 1.0
+        for single in asked:
+            single.temperature = 1.0
         return generate(prompts, asked, **options)
 
     tamper(generate=untempered)

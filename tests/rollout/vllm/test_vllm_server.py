@@ -374,8 +374,8 @@ def test_weights_that_a_killed_run_left_behind_are_removed_and_those_of_others_n
     left = tmp_path / f"{vllm_server.TEMPORARY}left"
     left.mkdir()
     (left / "owner").touch()
-    with ExitStack() as one, ExitStack() as other:
-        folders = [vllm_server._own_folder(opened) for opened in (one, other)]
+    with ExitStack() as first, ExitStack() as second:
+        folders = [vllm_server._own_folder(opened) for opened in (first, second)]
         assert sorted(tmp_path.iterdir()) == sorted(folders)
     assert not list(tmp_path.iterdir())
 

@@ -33,8 +33,8 @@ def transfer(needs_vllm, tmp_path, monkeypatch):
     plugin.mkdir(parents=True)
     (plugin / "METADATA").write_text("Metadata-Version: 2.1\nName: without_cuda\nVersion: 1\n")
     (plugin / "entry_points.txt").write_text(without_cuda.PLUGIN)
-    found = [str(plugin.parent), str(Path(__file__).parents[3]), os.environ.get("PYTHONPATH", "")]
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(found))
+    actual = [str(plugin.parent), str(Path(__file__).parents[3]), os.environ.get("PYTHONPATH", "")]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(actual))
     monkeypatch.syspath_prepend(plugin.parent)  # a process that Python spawns gets this path
     without_cuda.stand_in(monkeypatch.setattr)
     monkeypatch.setattr(vllm_weights, "torch", without_cuda.OnHost())

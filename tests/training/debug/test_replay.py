@@ -69,7 +69,7 @@ class Nan(torch.autograd.Function):
 
 @dataclass(frozen=True, kw_only=True)
 class Broken(GRPO):
-    """GRPO, broken in one way for micro-batches of one group; the made-up step of the rehearsal has three."""
+    """GRPO, broken in one way for micro-batches of one group; the made-up step of the dry run has three."""
 
     clip: float = 0.2
     clip_high: float | None = None

@@ -42,38 +42,38 @@ def alone(case: str) -> Result:
     return train(CASES[case], Plain)
 
 
-def close(found: dict[str, float], expected: dict[str, float], tolerance: float) -> bool:
-    assert found.keys() == expected.keys()
-    return all(found[n] == pytest.approx(expected[n], rel=tolerance, abs=tolerance) for n in expected)
+def close(actual: dict[str, float], expected: dict[str, float], tolerance: float) -> bool:
+    assert actual.keys() == expected.keys()
+    return all(actual[n] == pytest.approx(expected[n], rel=tolerance, abs=tolerance) for n in expected)
 
 
 @pytest.mark.parametrize(("case", "strategy"), EXACT)
 def test_two_processes_of_any_strategy_make_the_updates_of_one(two, case, strategy):
     expected = alone(case)
     for results in two["results"]:
-        found = results[case, strategy]
-        for number, (metrics, wanted) in enumerate(zip(found.metrics, expected.metrics, strict=True)):
+        actual = results[case, strategy]
+        for number, (metrics, wanted) in enumerate(zip(actual.metrics, expected.metrics, strict=True)):
             assert close(metrics, wanted, 1e-4), (number, metrics, wanted)
-        assert (found.weights - expected.weights).abs().max() <= 1e-5
+        assert (actual.weights - expected.weights).abs().max() <= 1e-5
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_bfloat16_is_trained_alike_within_its_precision(two, strategy):
     expected = alone("bfloat16")
     for results in two["results"]:
-        found = results["bfloat16", strategy]
-        assert found.metrics[0]["loss/total"] == pytest.approx(expected.metrics[0]["loss/total"], abs=5e-3)
-        moved = (found.weights - expected.weights).abs()
+        actual = results["bfloat16", strategy]
+        assert actual.metrics[0]["loss/total"] == pytest.approx(expected.metrics[0]["loss/total"], abs=5e-3)
+        moved = (actual.weights - expected.weights).abs()
         assert float(moved.mean()) <= 0.1 * SETTINGS.lr
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_a_learner_that_loads_the_state_goes_on_to_the_last_bit(two, strategy):
     for results in two["results"]:
-        found = results[RESUMED, strategy]
-        metrics, weights = found.resumed
-        assert metrics == found.metrics[CASES[RESUMED].resumed_after]
-        assert torch.equal(weights, found.weights)
+        actual = results[RESUMED, strategy]
+        metrics, weights = actual.resumed
+        assert metrics == actual.metrics[CASES[RESUMED].resumed_after]
+        assert torch.equal(weights, actual.weights)
 
 
 @pytest.mark.parametrize("strategy", (*STRATEGIES, *RARER))
