@@ -1,6 +1,7 @@
 """Fixtures that several test files share."""
 
 import os
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,12 @@ from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
 from rlaudio.types import Clip, Prompt, Question
 
 TINY = os.environ.get("RLAUDIO_TEST_MODEL", "tiny/base")
+
+
+def pytest_collection_modifyitems(items):
+    """Files with slow tests first: two workers that take file after file end at about the same time."""
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow[item.path])
 
 
 @pytest.fixture(autouse=True, scope="session")

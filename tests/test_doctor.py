@@ -58,6 +58,7 @@ def command(*arguments: str, python: str = sys.executable) -> subprocess.Complet
 # --- the whole -----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_where_the_base_works_it_says_so_and_ends_with_status_0():
     done = command("doctor", "--quick")
     assert done.returncode == 0, done.stdout
@@ -65,6 +66,7 @@ def test_where_the_base_works_it_says_so_and_ends_with_status_0():
     assert "model         tiny/base sampled" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_torchvision_that_breaks_transformers_ends_with_status_1_and_the_command_that_fixes_it(install):
     broken_torchvision(install)
     done = command("doctor", "--quick")
@@ -166,6 +168,7 @@ def test_a_deepspeed_that_breaks_on_import_is_detected_by_trying(install):
     assert (result.state, result.message) == ("broken", "RuntimeError: no accelerator")
 
 
+@pytest.mark.slow
 def test_a_deepspeed_that_works_is_started(install):
     result = deepspeed()
     assert (result.state, result.fix) == ("works", "")

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 APACHE_2_0 = "cfc7749b96f63bd31c3c42b5c471bf756814053e847c10f3eb003417bc523d30"  # SHA-256 of its text
 
@@ -62,7 +64,6 @@ def test_the_small_checkpoints_are_at_most_16_mb():
     assert sum(path.stat().st_size for path in files) <= 16 * 2**20
 
 
-@pytest.mark.slow
 def test_the_wheel_works_from_another_folder(wheel, tmp_path):
     python, elsewhere = make_environment(tmp_path / "environment", wheel), tmp_path / "elsewhere"
     elsewhere.mkdir()

@@ -23,6 +23,7 @@ def noise(count: int, seed: int = 0, level: float = 0.1):
     return clip_of(np.random.default_rng(seed).normal(0, level, count).astype(np.float32))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mels", [64, 128])
 @settings(max_examples=40, deadline=None)
 @given(count=st.integers(1, 160_000), level=st.sampled_from([1e-6, 1e-2, 1.0]), quiet_end=st.integers(0, 800))

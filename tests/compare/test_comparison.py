@@ -342,6 +342,7 @@ def test_a_run_that_nobody_shares_with_begins_empty(place):
     assert jobs(runs, "two") == [Job("grpo/seed-0", runs[0].recipe)]
 
 
+@pytest.mark.slow
 def test_a_run_says_in_which_versions_it_ran_not_in_which_it_was_prepared(place, finished, tmp_path):
     (run, *_) = read_comparison(place / "two.yaml").runs()
     assert not (prepare(Job(run.place, run.recipe), tmp_path) / VERSIONS).exists()
@@ -360,6 +361,7 @@ seeds: [0]
 # --- running ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("run", ["other/seed-0", "grpo/seed-1"])
 def test_an_arm_gives_the_numbers_of_the_same_recipe_run_on_its_own(finished, tmp_path, run):
     """Bit for bit, though it began with what another arm's recipe had made."""
@@ -401,6 +403,7 @@ def test_a_plugin_that_changed_after_an_arm_was_done_is_warned_of_and_the_arm_st
     assert (copy / "other" / "seed-0" / "report.html").stat().st_mtime_ns == page
 
 
+@pytest.mark.slow
 def test_an_arm_may_be_added_and_an_arm_that_fails_costs_no_other(place, copy):
     text = (place / "two.yaml").read_text() + "grid: {}\n"
     added = "  broken: {rewards: {broken: {use: ./broken.py}}}\n  late: {algorithm: {kl: 0.5}}\nseeds"
@@ -419,6 +422,7 @@ def test_an_arm_may_be_added_and_an_arm_that_fails_costs_no_other(place, copy):
     assert "Still missing: broken/seed-0, broken/seed-1." in page
 
 
+@pytest.mark.slow
 def test_runs_on_devices_give_the_same_numbers_and_one_that_fails_takes_only_those_after_it_along(
     place, finished, copy
 ):
@@ -446,6 +450,7 @@ def test_a_launcher_is_refused(place, tmp_path, monkeypatch):
         run_jobs(jobs(read_comparison(place / "two.yaml").runs(), "two"), tmp_path, pipeline.run)
 
 
+@pytest.mark.slow
 def test_ctrl_c_saves_the_step_and_says_how_to_go_on(place, finished, tmp_path):
     out = tmp_path / "out"
     file = place / "one.yaml"

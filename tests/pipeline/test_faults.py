@@ -120,6 +120,7 @@ def holder(tmp_path):
     process.join()
 
 
+@pytest.mark.slow
 def test_a_second_run_in_a_folder_is_refused_by_naming_the_process_in_it(holder, tmp_path):
     writes = rf"process {holder.pid} on {os.uname().nodename} is writing .* choose another with --out"
     with pytest.raises(BlockingIOError, match=writes):

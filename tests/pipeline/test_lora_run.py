@@ -15,6 +15,8 @@ from rlaudio.models.family import resolve_model_path
 from tests.conftest import TINY
 from tests.pipeline.test_run import RECIPE, assert_same_numbers, run_command, wait_for
 
+pytestmark = pytest.mark.slow
+
 ADAPTER = "device: cpu, lora_rank: 4, lora_targets: [q_proj, v_proj, down_proj]"
 
 

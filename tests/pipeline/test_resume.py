@@ -155,6 +155,7 @@ def curves(out: Path, stage: str) -> dict[str, list[tuple[int, float]]]:
     return {tag: [(e.step, e.value) for e in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_a_run_killed_around_every_change_to_its_folder_ends_with_the_same_bytes(name, recipe_file, tmp_path):
     case = CASES[name]
@@ -189,6 +190,7 @@ class Engine(Transformers):
 """
 
 
+@pytest.mark.slow
 def test_an_engine_opens_the_models_folder_long_after_a_resume_whose_checkpoint_is_old(recipe_file, tmp_path):
     (tmp_path / "engine.py").write_text(ENGINE, encoding="utf-8")
     overrides = (

@@ -86,6 +86,7 @@ def wait_for(condition, process, seconds=120.0):
         time.sleep(0.02)
 
 
+@pytest.mark.slow
 def test_a_run_leaves_its_whole_folder(unbroken):
     files = """
         recipe.yaml versions.json labels.json summary.json report.html metrics.jsonl labels/train/labels.jsonl
@@ -168,6 +169,7 @@ def test_the_policy_is_evaluated_between_the_stages(unbroken):
     assert "What each stage added" in (unbroken / "report.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_a_run_killed_from_the_command_line_resumes_to_the_same_numbers(unbroken, recipe_file, tmp_path):
     """The moments at which a run may die are all in test_resume.py."""
     out = tmp_path / "killed"
@@ -180,6 +182,7 @@ def test_a_run_killed_from_the_command_line_resumes_to_the_same_numbers(unbroken
     assert_same_numbers(unbroken, out)
 
 
+@pytest.mark.slow
 def test_ctrl_c_finishes_the_step_saves_and_says_how_to_go_on(unbroken, recipe_file, tmp_path):
     out = tmp_path / "interrupted"
     process = subprocess.Popen(run_command(recipe_file, out), stderr=subprocess.PIPE, text=True)
@@ -214,6 +217,7 @@ class Mortal(Transformers):
 """
 
 
+@pytest.mark.slow
 def test_an_engine_that_dies_once_changes_nothing_and_twice_stops_a_run_that_resumes(
     unbroken, recipe_file, tmp_path
 ):
@@ -387,6 +391,7 @@ def test_completions_older_than_the_recipe_allows_are_refused_and_so_are_those_o
         check_versions([group], actual - 1, max_lag=1)
 
 
+@pytest.mark.slow
 def test_completions_sampled_ahead_lag_by_one_step_from_the_second_on(recipe_file, tmp_path):
     pipeline.run(
         load_recipe(recipe_file, ["sampling.max_lag=1", "mismatch.correct=token", "evaluation.every=2"]),

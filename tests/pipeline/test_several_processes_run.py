@@ -15,6 +15,8 @@ from tests.conftest import TINY
 from tests.launchers import deepspeed, torchrun, two_machines
 from tests.pipeline.test_run import RECIPE
 
+pytestmark = pytest.mark.slow
+
 EVEN = ("sampling.questions=4", "optimizer.lr=1e-4")  # 3 questions do not divide by two processes
 
 

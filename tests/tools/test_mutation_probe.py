@@ -49,6 +49,7 @@ def test_an_edit_that_fits_nowhere_or_twice_is_not_made(tmp_path, old):
         assert not fits and (tmp_path / "a.py").read_text(encoding="utf-8") == "one = 11\n"
 
 
+@pytest.mark.slow
 def test_a_test_that_fails_is_named_and_one_that_passes_is_a_survivor(tmp_path):
     (tmp_path / "test_good.py").write_text("def test_good():\n    assert True\n", encoding="utf-8")
     (tmp_path / "test_bad.py").write_text("def test_bad():\n    assert False\n", encoding="utf-8")

@@ -92,6 +92,7 @@ def test_a_step_of_any_algorithm_is_that_of_the_cpu(on_cpu, device, algorithm):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", FAMILIES, ids=str)
 def test_a_step_of_any_kind_of_model_is_that_of_the_cpu(device, options):
     on_cpu = Qwen2_5Omni(path=TINY, device="cpu", **options)

@@ -7,6 +7,8 @@ import pytest
 
 from rlaudio.rollout.vllm.torchvision_cpu import install
 
+pytestmark = pytest.mark.slow
+
 EXTENSION = "def _has_ops():\n    return {works}\n"
 REGISTRATIONS = """
 import torch

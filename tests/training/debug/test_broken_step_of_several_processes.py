@@ -18,6 +18,8 @@ from rlaudio.types import Group
 from tests.conftest import TINY
 from tests.launchers import torchrun
 
+pytestmark = pytest.mark.slow
+
 RECIPE = """
 threads: 1
 model: {{use: qwen2_5_omni, path: {model}, device: cpu}}

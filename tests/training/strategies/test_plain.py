@@ -78,6 +78,7 @@ def test_logprobs_in_bfloat16_are_those_of_float32_within_its_precision(shared_f
     assert (exact - rounded).abs().mean() < 0.1 and not torch.equal(exact, rounded)
 
 
+@pytest.mark.slow
 def test_a_bfloat16_model_learns_at_a_rate_that_its_own_precision_would_lose():
     family = Qwen2_5Omni(path=TINY, device="cpu", dtype="bfloat16", gradient_checkpointing=True)
     prompts = [make_prompt(family, seed) for seed in range(3)]

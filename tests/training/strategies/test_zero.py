@@ -12,6 +12,8 @@ import torch
 from rlaudio.training.strategies.plain import Plain
 from tests.several_processes import CASES, SETTINGS, Result, cases_of, train
 
+pytestmark = pytest.mark.slow
+
 STRATEGIES = ("plain", "zero 0", "zero 1", "zero 2", "zero 3")
 RARER = ("zero 2, offloaded", "zero 3, offloaded", "zero 3, small parameters whole")
 PAIRS = [(case, strategy) for strategy in (*STRATEGIES, *RARER) for case in cases_of(strategy)]
