@@ -58,7 +58,9 @@ def arm_result(arm: Arm, runs: Mapping[int, StoredRun]) -> ArmResult:
     """The training of an arm, from the run folders of its seeds."""
     steps = {seed: _rl_rows(run) for seed, run in runs.items()}
     drawn = [_drawn_rows(run, steps[seed]) for seed, run in runs.items() if steps[seed]]
-    names = [name for name in dict.fromkeys(n for rows in drawn for row in rows for n in row) if is_declared(name)]
+    names = [
+        name for name in dict.fromkeys(n for rows in drawn for row in rows for n in row) if is_declared(name)
+    ]
     curves = {name: band for name in names if (band := _band(name, drawn))}
     return ArmResult(
         name=arm.name,

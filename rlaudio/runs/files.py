@@ -182,7 +182,9 @@ def _parse(content: bytes, where: str, expected: str, advice: str) -> Any:
     try:
         return from_json(content, allow_inf_nan=False)
     except ValueError as error:
-        raise ValueError(f"{where}: expected {expected}, found {_short(content)} ({error}); {advice}") from error
+        raise ValueError(
+            f"{where}: expected {expected}, found {_short(content)} ({error}); {advice}"
+        ) from error
 
 
 def _problem(problem: Any) -> str:

@@ -80,7 +80,7 @@ class StoredFiles:
             raise ValueError(f"{path}: cannot be followed ({error}); delete it") from error
         if not there.is_relative_to(self.folder.resolve()):
             raise ValueError(
-                f"{path}: leads to {there}, outside the run folder; expected a file in it; delete it, or copy "
-                "the file there"
+                f"{path}: leads to {there}, outside the run folder; expected a file in it; delete the link, "
+                "or copy the file to its place"
             )
         return path

@@ -41,7 +41,7 @@ class PlainLoader(yaml.SafeLoader):
 def parse_plain_yaml(text: str, where: str) -> Any:
     """The value of a YAML text; `where` names it in messages. Raises ValueError with the line."""
     try:
-        return yaml.load(text, PlainLoader)  # noqa: S506  a safe loader
+        return yaml.load(text, PlainLoader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = f", line {mark.line + 1}" if mark else ""
