@@ -9,20 +9,24 @@ comparison.json      every number              comparison.html      the page
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import yaml
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
+from typing_extensions import TypedDict  # pydantic takes typing's own from Python 3.12 on
 
 from rlaudio.compare.grid import Comparison
 from rlaudio.config.schema import Recipe
 from rlaudio.runs.files import write_text
 from rlaudio.runs.folder import LOCK, take_lock
+from rlaudio.runs.stored_files import StoredFiles
+from rlaudio.utils.plain_yaml import plain_yaml
 
 FILE = "comparison.yaml"
+LARGEST = 8 * 2**20  # bytes of it: a resolved recipe for every arm
 
 
 @contextmanager
@@ -50,7 +54,7 @@ def open_folder(path: Path, comparison: Comparison, *, resume: bool) -> Iterator
                 f"{path}: the folder holds {what}; a new comparison needs an empty one; "
                 "continue the one there with --resume, or choose another with --out"
             )
-        write_text(path / FILE, yaml.safe_dump(now, sort_keys=False, allow_unicode=True, width=110))
+        write_text(path / FILE, plain_yaml(now))
         yield
 
 
@@ -78,9 +82,21 @@ def _with_new_keys(arm: Mapping[str, Any]) -> Mapping[str, Any]:
         return arm
 
 
+class _Stored(TypedDict):
+    """What is read back of comparison.yaml."""
+
+    seeds: list[int]
+    arms: dict[str, dict[str, Any]]
+
+
+_STORED = TypeAdapter(_Stored)
+
+
 def _read(path: Path) -> dict[str, Any] | None:
-    file = path / FILE
-    return yaml.safe_load(file.read_text(encoding="utf-8")) if file.exists() else None
+    """The content of comparison.yaml, None where there is none. Raises ValueError for a damaged one."""
+    if not os.path.lexists(path / FILE):
+        return None
+    return StoredFiles(path).yaml(FILE, _STORED, LARGEST)[1]
 
 
 def _differences(begun: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:

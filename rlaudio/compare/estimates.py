@@ -164,7 +164,7 @@ def _answers(name: str, runs: Mapping[int, StoredRun]) -> _Answers | None:
         ids=ids,
         seeds=tuple(by_seed),
         contribution=np.array([row["contribution"] or "" for row in asked]),
-        chance=np.array([1 / len(row["choices"]) for row in asked]),
+        chance=np.array([1 / max(1, len(row["choices"])) for row in asked]),
         right={control: np.array(rows, dtype=bool) for control, rows in right.items()},
     )
 

@@ -11,6 +11,7 @@ import numpy as np
 from rlaudio.compare.estimates import GROUPS, other_scores_of, scores_of
 from rlaudio.compare.grid import Arm
 from rlaudio.runs.files import Json
+from rlaudio.runs.metrics import is_declared
 from rlaudio.runs.run import StoredRun
 
 LAST_SHARE = 0.1  # of the RL steps: what rewards and lengths were in the end
@@ -57,7 +58,9 @@ def arm_result(arm: Arm, runs: Mapping[int, StoredRun]) -> ArmResult:
     """The training of an arm, from the run folders of its seeds."""
     steps = {seed: _rl_rows(run) for seed, run in runs.items()}
     drawn = [_drawn_rows(run, steps[seed]) for seed, run in runs.items() if steps[seed]]
-    names = dict.fromkeys(name for rows in drawn for row in rows for name in row if "/" in name)
+    names = [
+        name for name in dict.fromkeys(n for rows in drawn for row in rows for n in row) if is_declared(name)
+    ]
     curves = {name: band for name in names if (band := _band(name, drawn))}
     return ArmResult(
         name=arm.name,
@@ -99,7 +102,7 @@ def _drawn_rows(run: StoredRun, rl_rows: Sequence[Json]) -> list[Json]:
 
 
 def _sampled(row: Json) -> float:
-    return row["rollout/completions"] + row.get("rollout/silent_completions", 0.0)
+    return (row["rollout/completions"] or 0.0) + (row.get("rollout/silent_completions") or 0.0)
 
 
 def _band(name: str, seeds: Sequence[Sequence[Json]]) -> Band | None:
@@ -142,7 +145,7 @@ def _cost(arm: Arm, runs: Mapping[int, StoredRun], steps: Mapping[int, Sequence[
         return float(np.mean([of(seed) for seed in runs]))
 
     def tokens(rows: Iterable[Json]) -> float:
-        return sum(row.get("optimizer/tokens", 0.0) for row in rows)
+        return sum(row.get("optimizer/tokens") or 0.0 for row in rows)
 
     all_tokens = mean(lambda seed: tokens(runs[seed].metrics))
     rl_tokens = mean(lambda seed: tokens(steps[seed]))
@@ -153,7 +156,7 @@ def _cost(arm: Arm, runs: Mapping[int, StoredRun], steps: Mapping[int, Sequence[
         sft_tokens=all_tokens - rl_tokens,
         rl_tokens=rl_tokens,
         rl_steps=mean(lambda seed: len(steps[seed])),
-        updates=mean(lambda seed: sum(row.get("optimizer/updates", 1.0) for row in steps[seed])),
+        updates=mean(lambda seed: sum(row.get("optimizer/updates", 1.0) or 0.0 for row in steps[seed])),
         seconds=mean(lambda seed: sum(seconds[seed].values())),
         train_seconds=mean(lambda seed: seconds[seed].get("train", 0.0)),
         ended_by=" or ".join(

@@ -38,17 +38,22 @@ class Results:
 
 
 def read_results(comparison: Comparison, folder: Path, failures: Sequence[Failure] = ()) -> Results:
-    """The results of all finished runs in the folder of a comparison.
+    """The results of all finished runs in the folder of a comparison; a damaged one counts as failed.
 
-    Raises ValueError where no run is finished or a file is damaged.
+    Raises ValueError where no run is finished.
     """
     runs: dict[str, dict[int, StoredRun]] = {}
-    missing = []
+    missing: list[str] = []
+    failures = list(failures)
     for run in comparison.runs():
-        if (folder / run.place / "summary.json").exists():
-            runs.setdefault(run.arm, {})[run.seed] = open_run(folder / run.place)
-        else:
+        if not (folder / run.place / "summary.json").exists():
             missing.append(run.place)
+            continue
+        try:
+            runs.setdefault(run.arm, {})[run.seed] = _whole(folder / run.place)
+        except ValueError as damage:
+            failures.append(Failure(run.place, str(damage)))
+    runs = {arm: of_arm for arm, of_arm in runs.items() if of_arm}
     if not runs:
         said = "; ".join(f"{failure.place}: {failure.reason}" for failure in failures[:3])
         raise ValueError(
@@ -78,3 +83,15 @@ def read_results(comparison: Comparison, folder: Path, failures: Sequence[Failur
         warnings=comparison_warnings(read, held_out, comparison.baseline),
         versions=first.versions,
     )
+
+
+def _whole(path: Path) -> StoredRun:
+    """The run, with answers that can be read. Raises ValueError for damage, and where there are none."""
+    run = open_run(path)
+    for name in run.final:
+        if not run.answers("final", name):
+            raise ValueError(
+                f"{path}: evaluation/final.json has a table of {name}, and evaluation/final/{name}.jsonl no "
+                "answers; copy the file again"
+            )
+    return run

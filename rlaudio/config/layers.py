@@ -13,6 +13,8 @@ from typing import Any
 
 import yaml
 
+from rlaudio.utils.plain_yaml import PlainLoader
+
 Keys = tuple[Hashable, ...]
 
 
@@ -128,16 +130,6 @@ def lay_over(below: Layer, above: Layer, removes: Callable[[Keys], bool]) -> Lay
 # --- helpers -------------------------------------------------------------------------------------
 
 
-class _Loader(yaml.SafeLoader):
-    """Safe YAML without aliases: every value is written where it is used."""
-
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        if self.check_event(yaml.AliasEvent):
-            mark = self.peek_event().start_mark
-            raise yaml.composer.ComposerError(None, None, "aliases (*name) are not supported", mark)
-        return super().compose_node(parent, index)
-
-
 def _parse(text: str, where: str, folder: Path, *, lines: bool) -> Layer:
     def place(mark: yaml.Mark | None) -> str:
         return f"{where}:{mark.line + 1}" if lines and mark else where
@@ -161,7 +153,7 @@ def _parse(text: str, where: str, folder: Path, *, lines: bool) -> Layer:
             return [build((*keys, i), item) for i, item in enumerate(node.value)]
         return loader.construct_object(node)
 
-    loader = _Loader(text)
+    loader = PlainLoader(text)
     try:
         root = loader.get_single_node()
         if not isinstance(root, yaml.MappingNode):

@@ -8,7 +8,6 @@ from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, get_args
 
-import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -26,6 +25,7 @@ from rlaudio.config import plugins
 from rlaudio.config.plugins import Bound
 from rlaudio.prompts.wording import STYLE, SYSTEM
 from rlaudio.utils.number_format import counted
+from rlaudio.utils.plain_yaml import plain_yaml
 
 
 def _bind(kind: str, spec: Any) -> Bound:
@@ -354,7 +354,7 @@ class Recipe(Section):
 
     def to_yaml(self) -> str:
         """The recipe with every default filled in; itself a recipe that loads to an equal one."""
-        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=110)
+        return plain_yaml(self.model_dump(mode="json"))
 
 
 def _by_label(scorers: Sequence[Bound]) -> dict[str, Bound]:

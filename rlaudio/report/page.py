@@ -24,9 +24,11 @@ COMPLETIONS = 10  # groups shown, for recipes that do not say
 def write_report(run_folder: Path) -> Path:
     """Write `report.html` into the run folder and return its path; an unfinished run says what is missing.
 
-    Raises FileNotFoundError for a folder without a run, ValueError for a damaged file in it.
+    Of a folder that is damaged, or was made by somebody else, the page shows what can be read, and says what
+    is left out. Nothing outside the folder is read or written. Raises FileNotFoundError for a folder without
+    a run, ValueError where its recipe.yaml is damaged.
     """
-    run = open_run(Path(run_folder))
+    run = open_run(Path(run_folder), leave_out_damage=True)
     most = (run.recipe.get("report") or {}).get("completions", COMPLETIONS)
     sets = held_out(run)
     page = render(

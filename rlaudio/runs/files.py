@@ -1,25 +1,38 @@
-"""Reading and writing of a run folder's files so that a crash at any moment leaves each of them usable."""
+"""Reading and writing of a run folder's files.
+
+A crash at any moment leaves each of them usable. The folder may come from somebody else, so what is read must
+be an ordinary file of limited size with UTF-8 text, and nothing is written through a link.
+"""
 
 from __future__ import annotations
 
 import json
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+import reprlib
+import stat
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import from_json
 
 Json = dict[str, Any]
+
+LARGEST_FILE = 256 * 2**20  # bytes that are read at once: a whole file, or a line of one with rows
+LARGEST_ROWS = 4 * 2**30  # bytes of a file with rows
+ANYTHING: TypeAdapter[Any] = TypeAdapter(Any)
 
 
 def write_text(path: Path, text: str) -> None:
     """Put `text` in `path` completely or not at all: on an error, a full disk too, the old file stays."""
     path.parent.mkdir(parents=True, exist_ok=True)
     building = unfinished(path)
+    building.unlink(missing_ok=True)
     try:
-        with building.open("w", encoding="utf-8", newline="\n") as file:
+        with building.open("x", encoding="utf-8", newline="\n") as file:  # never through a link
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
@@ -50,28 +63,100 @@ def append_row(path: Path, row: Mapping[str, Any]) -> None:
         file.write(_line(row))
 
 
-def read_rows(path: Path) -> list[Json]:
+def read_rows(path: Path, shape: TypeAdapter[Any] = ANYTHING) -> list[Json]:
     """The JSON objects of `path`, or none where it does not exist.
 
     A last line without a line end was cut off by a kill and is left out. Raises ValueError with file and
-    line for any other line that is not a JSON object.
+    line, and key where there is one, for any other line that is not a JSON object of this shape.
     """
-    if not path.exists():
-        return []
-    lines = path.read_text(encoding="utf-8").split("\n")
-    return [_row(path, number, line) for number, line in enumerate(lines[:-1], start=1)]
+    return [parse_row(path, number, line, shape) for number, line in lines(path)]
 
 
-def read_json(path: Path) -> Any:
-    """The value in `path`, or None where it does not exist. Raises ValueError if it is not JSON."""
-    if not path.exists():
-        return None
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
+def lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """The complete lines of a file with their numbers; none where it does not exist."""
+    if not os.path.lexists(path):
+        return
+    with open_file(path, LARGEST_ROWS) as file:
+        number = 1
+        while (line := file.readline(LARGEST_FILE + 1)).endswith(b"\n"):
+            yield number, line[:-1]
+            number += 1
+    if len(line) > LARGEST_FILE:
         raise ValueError(
-            f"{path}: expected JSON, found {error}; delete the file and write it anew"
+            f"{path}, line {number}: longer than {LARGEST_FILE / 2**20:g} MiB; expected a JSON object; "
+            "delete the line"
+        )
+
+
+def parse_row(path: Path, number: int, line: bytes, shape: TypeAdapter[Any] = ANYTHING) -> Json:
+    """The JSON object in a line of `path`. Raises ValueError with file, line and key."""
+    where = f"{path}, line {number}"
+    advice = "delete the line, or copy the file again"
+    row = _parse(line, where, "a JSON object", advice)
+    if not isinstance(row, dict):
+        raise ValueError(f"{where}: expected a JSON object, found {_short(row)}; {advice}")
+    shaped: Json = checked(row, shape, where, advice)
+    return shaped
+
+
+def read_json(path: Path, shape: TypeAdapter[Any] = ANYTHING) -> Any:
+    """The value in `path`, or None where it does not exist.
+
+    Raises ValueError with file and key if it is not JSON of this shape.
+    """
+    if not os.path.lexists(path):
+        return None
+    advice = "copy the file again, or delete it"
+    return checked(_parse(read_bytes(path), str(path), "JSON", advice), shape, str(path), advice)
+
+
+def read_text(path: Path, largest: int = LARGEST_FILE) -> str:
+    """The text in `path`. Raises ValueError for anything but an ordinary file with UTF-8 text."""
+    content = read_bytes(path, largest)
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ValueError(
+            f"{path}, line {line}: not UTF-8 text (byte {content[error.start]:#x}); copy the file again"
         ) from error
+
+
+def read_bytes(path: Path, largest: int = LARGEST_FILE) -> bytes:
+    """The content of `path`. Raises ValueError for anything but an ordinary file up to that size."""
+    with open_file(path, largest) as file:
+        return file.read(largest)
+
+
+def open_file(path: Path, largest: int = LARGEST_FILE) -> BinaryIO:
+    """An ordinary file, open to be read: a pipe or a device would be read for ever.
+
+    Raises ValueError for anything else and for more than `largest` bytes, FileNotFoundError.
+    """
+    kind = path.stat().st_mode
+    if not stat.S_ISREG(kind):  # seen before it is opened: that alone rewinds a tape
+        raise ValueError(
+            f"{path}: expected an ordinary file, found {_kind(kind)}; delete it, or copy the file again"
+        )
+    file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+    size = os.fstat(file.fileno()).st_size
+    if size > largest:
+        file.close()
+        raise ValueError(
+            f"{path}: {size / 2**20:.0f} MiB; expected at most {largest / 2**20:g} MiB; delete the file"
+        )
+    return file
+
+
+def checked(value: Any, shape: TypeAdapter[Any], where: str, advice: str) -> Any:
+    """The value, if it has this shape. Raises ValueError with the first key that is otherwise."""
+    try:
+        shape.validate_python(value, strict=True)
+        return value
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        key = f" {_key(problem['loc'])}:" if problem["loc"] else ""
+        raise ValueError(f"{where}:{key} {_problem(problem)}; {advice}") from error
 
 
 def plain(value: Any) -> Any:
@@ -93,11 +178,33 @@ def _line(row: Mapping[str, Any]) -> str:
     return json.dumps(plain(row), ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _row(path: Path, number: int, line: str) -> Json:
+def _parse(content: bytes, where: str, expected: str, advice: str) -> Any:
     try:
-        row = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path}, line {number}: expected a JSON object, found {line[:80]!r}") from error
-    if not isinstance(row, dict):
-        raise ValueError(f"{path}, line {number}: expected a JSON object, found {line[:80]!r}")
-    return row
+        return from_json(content, allow_inf_nan=False)
+    except ValueError as error:
+        raise ValueError(
+            f"{where}: expected {expected}, found {_short(content)} ({error}); {advice}"
+        ) from error
+
+
+def _problem(problem: Any) -> str:
+    """What is wrong with a value, in words."""
+    if problem["type"] == "missing":
+        return "the key is missing"
+    said = problem["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+    return f"expected {said}, found {_short(problem['input'])}"
+
+
+def _key(location: Sequence[int | str]) -> str:
+    """`("a", 0, "b")` -> `a.0.b`; what a terminal would obey is spelt out."""
+    text = ".".join(map(str, location))
+    return text if text.isprintable() and len(text) <= 120 else reprlib.repr(text)
+
+
+def _short(value: Any) -> str:
+    return reprlib.repr(value[:80].decode(errors="replace") if isinstance(value, bytes) else value)
+
+
+def _kind(mode: int) -> str:
+    kinds = {"a folder": stat.S_ISDIR, "a pipe": stat.S_ISFIFO, "a socket": stat.S_ISSOCK}
+    return next((name for name, holds in kinds.items() if holds(mode)), "a device")

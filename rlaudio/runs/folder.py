@@ -24,6 +24,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import stat
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -32,6 +33,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import numpy as np
 import soundfile
 
+from rlaudio.runs import shapes
 from rlaudio.runs.files import (
     Json,
     append_row,
@@ -101,15 +103,15 @@ class RunFolder:
         Raises FileNotFoundError if there is none, BlockingIOError while another process holds its lock.
         """
         path = Path(path)
-        if not (path / "recipe.yaml").exists():
+        if not (path / RECIPE).exists():
             raise FileNotFoundError(
                 f"{path}: found no recipe.yaml, so there is no run to resume; start one without --resume"
             )
-        refuse_other_format(path, read_json(path / VERSIONS) or {})
+        refuse_other_format(path, read_json(path / VERSIONS, shapes.MAP) or {})
         folder = cls(path, take_lock(path))
         for rows in (path / METRICS, path / TIMINGS):
             if rows.exists():  # drops a last line that a kill cut off, before other rows follow it
-                write_rows(rows, read_rows(rows))
+                write_rows(rows, read_rows(rows, shapes.METRICS))
         return folder
 
     def __enter__(self) -> RunFolder:
@@ -153,11 +155,11 @@ class RunFolder:
         spent.
         """
         metrics = self.path / METRICS
-        rows = read_rows(metrics)
+        rows = read_rows(metrics, shapes.METRICS)
         kept = _rows_until(rows, stage, step)
         write_rows(metrics, kept)
         timings = self.path / TIMINGS
-        write_rows(timings, _timings_until(read_rows(timings), stage, step))
+        write_rows(timings, _timings_until(read_rows(timings, shapes.METRICS), stage, step))
         for gone in {row["stage"] for row in rows} - {row["stage"] for row in kept}:
             shutil.rmtree(self.path / TENSORBOARD / gone, ignore_errors=True)
         self._purge_from = {stage: step + 1}
@@ -254,8 +256,11 @@ class FollowedFolder(RunFolder):
 
 
 def take_lock(path: Path) -> TextIO:
-    """The open lock file of `path`. The kernel releases the lock when the process ends, however it ends."""
-    file = (path / LOCK).open("a+", encoding="utf-8")
+    """The open lock file of `path`. The kernel releases the lock when the process ends, however it ends.
+
+    Raises BlockingIOError while another process holds it, ValueError where something else has its name.
+    """
+    file = _open_lock(path / LOCK)
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
@@ -269,6 +274,14 @@ def take_lock(path: Path) -> TextIO:
     file.write(f"process {os.getpid()} on {os.uname().nodename}\n")
     file.flush()
     return file
+
+
+def _open_lock(path: Path) -> TextIO:
+    """Never through a link, whose file would be emptied. Raises ValueError for what is no ordinary file."""
+    if os.path.lexists(path) and not stat.S_ISREG(path.lstat().st_mode):
+        raise ValueError(f"{path}: expected an ordinary file; delete it")
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
+    return os.fdopen(descriptor, "a+", encoding="utf-8")
 
 
 def _refuse_contents(path: Path) -> None:

@@ -122,6 +122,11 @@ def describe(name: str) -> Metric:
     return max(covering, key=lambda metric: len(re.sub(r"<[^>]+>", "", metric.name)))
 
 
+def is_declared(name: str) -> bool:
+    """Whether the table covers the name; a run of another rlaudio may have logged others."""
+    return any(metric.covers(name) for metric in METRICS)
+
+
 def split_wall_clock(names: Iterable[str]) -> tuple[list[str], list[str]]:
     """The names of metrics that are equal in equal runs, and of those of the clock; order is kept.
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rlaudio.runs import shapes
 from rlaudio.runs.files import read_json
 from rlaudio.runs.folder import DATA, PLUGINS, RECIPE, VERSIONS, RunFolder
 from rlaudio.runs.versions import versions
@@ -51,7 +52,7 @@ def check_data(folder: RunFolder, sets: Mapping[str, Sequence[Question]]) -> Non
     their audio files. Raises ValueError with the set, both numbers of rows and the first row that differs.
     """
     now = {name: describe_questions(questions) for name, questions in sets.items()}
-    begun = read_json(folder.path / DATA)
+    begun = read_json(folder.path / DATA, shapes.DATA)
     if begun is None:
         folder.write_json(DATA, now)
         return
@@ -88,7 +89,7 @@ def check_world(folder: RunFolder) -> None:
     Raises ValueError with both numbers.
     """
     run, now = folder.path, versions()
-    begun = read_json(run / VERSIONS)
+    begun = read_json(run / VERSIONS, shapes.MAP)
     if begun is None:  # the run was killed before it wrote the file
         folder.write_json(VERSIONS, now)
         return
@@ -122,7 +123,7 @@ def check_plugins(folder: RunFolder, files: Sequence[Path]) -> None:
             folder.path,
             ", ".join(changed),
         )
-    begun = read_json(folder.path / PLUGINS) or {}
+    begun = read_json(folder.path / PLUGINS, shapes.PLUGINS) or {}
     new = {str(file): _file_digest(file) for file in files if str(file) not in begun}
     if new:
         folder.write_json(PLUGINS, begun | new)
@@ -130,7 +131,7 @@ def check_plugins(folder: RunFolder, files: Sequence[Path]) -> None:
 
 def changed_plugins(run: Path) -> list[str]:
     """The user's plug-ins that are not what they were when the run in the folder began."""
-    begun = read_json(run / PLUGINS) or {}
+    begun = read_json(run / PLUGINS, shapes.PLUGINS) or {}
     return [file for file, digest in begun.items() if _file_digest(Path(file)) != digest]
 
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from glob import escape
 from pathlib import Path
 
-import yaml
-
-from rlaudio.runs.files import Json, read_json, read_rows
+from rlaudio.runs import shapes
+from rlaudio.runs.files import Json, lines, parse_row
 from rlaudio.runs.rollouts import LearnedGroup, from_json
+from rlaudio.runs.stored_files import StoredFiles
 from rlaudio.runs.versions import refuse_other_format
+
+LARGEST_RECIPE = 2**20  # bytes
 
 
 @dataclass(frozen=True)
@@ -18,6 +22,7 @@ class StoredRun:
     """What a run folder holds; None or empty where a file is not there (yet)."""
 
     path: Path
+    files: StoredFiles
     recipe_yaml: str
     recipe: Json
     versions: Json
@@ -27,6 +32,11 @@ class StoredRun:
     labels: Json  # data set -> LabelSummary.to_dict()
     samples: Json | None
     summary: Json | None
+
+    @property
+    def left_out(self) -> list[str]:
+        """What was damaged and is left out, one message each; empty unless `open_run` was told to do so."""
+        return self.files.left_out
 
     @property
     def base(self) -> Json:
@@ -45,7 +55,7 @@ class StoredRun:
 
     def answers(self, when: str, held_out: str) -> list[Json]:
         """The single answers ("base" or "final") on one held-out set, one row per question and control."""
-        return read_rows(self.path / "evaluation" / when / f"{held_out}.jsonl")
+        return self.files.rows(f"evaluation/{when}/{held_out}.jsonl", shapes.ANSWER)
 
     @property
     def stages(self) -> list[str]:
@@ -54,7 +64,7 @@ class StoredRun:
 
     def steps(self, stage: str) -> list[int]:
         """The steps of a stage whose rollouts are stored, in their order."""
-        files = (self.path / "rollouts").glob(f"{stage}-*.jsonl")
+        files = (self.path / "rollouts").glob(f"{escape(stage)}-*.jsonl")
         numbers = (path.stem.removeprefix(f"{stage}-") for path in files)
         return sorted(int(number) for number in numbers if number.isdigit())
 
@@ -63,16 +73,17 @@ class StoredRun:
 
         Raises FileNotFoundError where the step is not stored, ValueError with file and line of damage.
         """
-        path = self.path / "rollouts" / f"{stage}-{step}.jsonl"
-        if not path.is_file():
+        path = self.files.path_of(f"rollouts/{stage}-{step}.jsonl")
+        if not path.exists():
             steps = self.steps(stage)
             there = f"steps {steps[0]} to {steps[-1]}" if steps else "none"
             raise FileNotFoundError(f"{path}: no rollouts of step {step} of {stage!r}; there are: {there}")
         groups = []
-        for number, row in enumerate(read_rows(path), start=1):
+        for number, line in lines(path):
+            row = parse_row(path, number, line, shapes.GROUP)
             try:
                 groups.append(from_json(row))
-            except (KeyError, TypeError, ValueError) as error:
+            except (TypeError, ValueError) as error:
                 raise ValueError(
                     f"{path}, line {number}: expected a stored group, found {error!r}; delete the line"
                 ) from error
@@ -99,36 +110,39 @@ class StoredRun:
         return [(row["step"], row[metric]) for row in self.metrics if row["stage"] == stage and metric in row]
 
 
-def open_run(path: str | Path) -> StoredRun:
+def open_run(path: str | Path, *, leave_out_damage: bool = False) -> StoredRun:
     """Everything in the run folder `path`, also of a run that is still going or was cut off amid a line.
 
-    Raises FileNotFoundError where it holds no run, ValueError for a folder of another format or with a
-    damaged line, whose file and number it names.
+    Nothing that the folder names is run, and nothing outside it is read. Raises FileNotFoundError where it
+    holds no run, ValueError for a folder of another format or with damage, whose file, line and key it names.
+    With `leave_out_damage` only recipe.yaml must be whole, and the run's `left_out` says what is missing.
     """
     path = Path(path)
-    recipe = path / "recipe.yaml"
-    if not recipe.exists():
+    if not os.path.lexists(path / "recipe.yaml"):
         raise FileNotFoundError(f"{path}: found no recipe.yaml; expected the folder of a run")
-    versions = read_json(path / "versions.json") or {}
+    files = StoredFiles(path, leave_out=leave_out_damage)
+    versions = files.json("versions.json", shapes.MAP) or {}
     refuse_other_format(path, versions)
-    recipe_yaml = recipe.read_text(encoding="utf-8")
-    metrics = read_rows(path / "metrics.jsonl")
+    recipe_yaml, recipe = files.yaml("recipe.yaml", shapes.RECIPE, LARGEST_RECIPE)
+    metrics = files.rows("metrics.jsonl", shapes.METRICS)
     return StoredRun(
         path=path,
+        files=files,
         recipe_yaml=recipe_yaml,
-        recipe=yaml.safe_load(recipe_yaml) or {},
+        recipe=recipe,
         versions=versions,
         metrics=metrics,
-        timings=read_rows(path / "timings.jsonl"),
-        evaluations=_evaluations(path / "evaluation", metrics),
-        labels=read_json(path / "labels.json") or {},
-        samples=read_json(path / "samples" / "samples.json"),
-        summary=read_json(path / "summary.json"),
+        timings=files.rows("timings.jsonl", shapes.METRICS),
+        evaluations=_evaluations(files, metrics),
+        labels=files.json("labels.json", shapes.LABELS) or {},
+        samples=files.json("samples/samples.json", shapes.SAMPLES),
+        summary=files.json("summary.json", shapes.SUMMARY),
     )
 
 
-def _evaluations(folder: Path, metrics: Sequence[Json]) -> dict[str, Json]:
+def _evaluations(files: StoredFiles, metrics: Sequence[Json]) -> dict[str, Json]:
     """The tables that are there, in the order of the run."""
     stages = dict.fromkeys(row["stage"] for row in metrics)
-    tables = {when: read_json(folder / f"{when}.json") for when in ("base", *stages, "final")}
+    names = dict.fromkeys(("base", *stages, "final"))
+    tables = {when: files.json(f"evaluation/{when}.json", shapes.EVALUATIONS) for when in names}
     return {when: table for when, table in tables.items() if table}

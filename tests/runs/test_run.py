@@ -145,7 +145,9 @@ def test_a_damaged_line_is_named(folder):
     with pytest.raises(ValueError, match=r"rl-1.jsonl, line 2: expected a JSON object"):
         open_run(folder.path).rollouts("rl", 1)
     path.write_text(first + '\n{"question": {}}\n', encoding="utf-8")
-    with pytest.raises(ValueError, match=r"rl-1.jsonl, line 2: expected a stored group"):
+    with pytest.raises(
+        ValueError, match=r"rl-1.jsonl, line 2: question.id: the key is missing; delete the line"
+    ):
         open_run(folder.path).rollouts("rl", 1)
 
 

@@ -8,7 +8,7 @@ from fnmatch import fnmatch
 
 from markupsafe import Markup
 
-from rlaudio.runs.metrics import describe
+from rlaudio.runs.metrics import describe, is_declared
 from rlaudio.runs.run import StoredRun
 from rlaudio.utils.charts import Series, line_chart
 from rlaudio.utils.number_format import percent_mark, short_number
@@ -74,14 +74,14 @@ def curves(run: StoredRun) -> list[StageCharts]:
 def _logged(run: StoredRun, stage: str) -> list[str]:
     """Names of the stage's metrics; in SFT without those of completions, which are the data's there."""
     rows = [row for row in run.metrics if row["stage"] == stage]
-    names = dict.fromkeys(name for row in rows for name in row)
+    names = [name for name in dict.fromkeys(name for row in rows for name in row) if is_declared(name)]
     sampled = "reward/total" in names
     return [name for name in names if sampled or not name.startswith(("rollout/", "group/"))]
 
 
 def _is_one_of(name: str, metrics: Iterable[str]) -> bool:
-    """Whether a row's key is a metric (not "stage" or "step") and one of these."""
-    return "/" in name and any(describe(name).name == metric or fnmatch(name, metric) for metric in metrics)
+    """Whether the name is one of these."""
+    return any(describe(name).name == metric or fnmatch(name, metric) for metric in metrics)
 
 
 def _chart(run: StoredRun, stage: str, title: str, names: Sequence[str]) -> Chart | None:

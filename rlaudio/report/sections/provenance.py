@@ -36,7 +36,7 @@ def phases(run: StoredRun) -> list[RunPhase]:
         for name, seconds in row.items():
             if name.startswith("time/"):
                 phase = name.removeprefix("time/")
-                totals[phase] = totals.get(phase, 0.0) + seconds
+                totals[phase] = totals.get(phase, 0.0) + (seconds or 0.0)
     return [RunPhase(name, seconds) for name, seconds in totals.items()]
 
 
@@ -67,7 +67,7 @@ def facts(run: StoredRun) -> list[Fact]:
 def versions(run: StoredRun) -> list[tuple[str, str]]:
     """What the run was made with, as text."""
     return [
-        (name.replace("_", " "), ", ".join(value) if isinstance(value, list) else str(value))
+        (name.replace("_", " "), ", ".join(map(str, value)) if isinstance(value, list) else str(value))
         for name, value in run.versions.items()
         if value not in (None, [])
     ]
@@ -75,7 +75,7 @@ def versions(run: StoredRun) -> list[tuple[str, str]]:
 
 def _plugin(name: str, value: Any) -> Fact:
     """A plug-in by its name; a user's file by the file's name, with its path as the full text."""
-    used = str(value["use"] if isinstance(value, dict) else value or NO_VALUE)
+    used = str(value.get("use", NO_VALUE) if isinstance(value, dict) else value or NO_VALUE)
     file = Path(used).name
     return Fact(name, file, used) if file != used else Fact(name, used)
 

@@ -23,8 +23,11 @@ def stage_gains(run: StoredRun) -> list[StageGain]:
     if len(run.evaluations) < 3 or not run.held_out:
         return []
     gains: list[StageGain] = []
+    first = run.held_out[0]
     for when, sets in run.evaluations.items():
-        tables = sets[run.held_out[0]]["tables"]
+        if first not in sets:
+            continue
+        tables = sets[first]["tables"]
         accuracies = {
             name: Cell.of(tables[grouping][name]["scores"]["audio"], "accuracy")
             for grouping, name in HEADLINE

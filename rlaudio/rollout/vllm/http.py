@@ -1,4 +1,4 @@
-"""A minimal client of JSON over HTTP, for a server of the same run."""
+"""A minimal client of JSON over HTTP, for a server of the same run: on TCP, or on a socket in a folder."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from multiprocessing.connection import wait
 from typing import Any
 
 SECONDS = 60.0  # in which small requests must be answered
+KEY_ADVICE = "; name the environment variable that holds the server's key in rollout.api_key_variable"
 
 
 class NoAnswer(ConnectionError):
@@ -23,12 +24,24 @@ class Refused(ValueError):
     """The server refused the request: a retry does not help."""
 
 
-class Service:
-    """A server at one address."""
+UNIX = "unix:"  # what the address of a socket in a folder begins with, before its path
 
-    def __init__(self, url: str):
+
+class Service:
+    """A server at one address: `http://host:port`, `https://...`, or `unix:/folder/socket`.
+
+    `key` goes with every request, and nowhere else: redirections are not followed.
+    """
+
+    def __init__(self, url: str, key: str | None = None):
         self.url = url.rstrip("/")
-        self._waiting = _opener(_WaitingHandler(self._healthy))
+        socket_path = self.url.removeprefix(UNIX) if self.url.startswith(UNIX) else None
+        self._base = "http://localhost" if socket_path else self.url
+        self._headers = {"Content-Type": "application/json"}
+        if key is not None:
+            self._headers["Authorization"] = f"Bearer {key}"
+        self._at_once = _opener(_Handler(socket_path))
+        self._waiting = _opener(_Handler(socket_path, self._healthy))
 
     def get(self, path: str) -> dict[str, Any]:
         """The JSON at this path. Raises NoAnswer, Refused."""
@@ -69,55 +82,72 @@ class Service:
         seconds: float | None,
         opener: urllib.request.OpenerDirector | None = None,
     ) -> bytes:
-        request = urllib.request.Request(
-            f"{self.url}/{path}", data=body, headers={"Content-Type": "application/json"}
-        )
+        request = urllib.request.Request(f"{self._base}/{path}", data=body, headers=self._headers)
         try:
-            with (opener or _AT_ONCE).open(request, timeout=seconds) as answer:
+            with (opener or self._at_once).open(request, timeout=seconds) as answer:
                 content: bytes = answer.read()
                 return content
         except urllib.error.HTTPError as error:
-            said = f"{self.url}/{path}: {error.code} {_reason(error)}"
+            said = (
+                f"{self.url}/{path}: {error.code} {_reason(error)}{KEY_ADVICE if error.code == 401 else ''}"
+            )
             raise (NoAnswer if error.code >= 500 else Refused)(said) from error
         except (OSError, EOFError, http.client.HTTPException) as error:  # refused, timed out, cut off
             raise NoAnswer(f"{self.url}/{path}: {getattr(error, 'reason', error)}") from error
 
 
-class _WaitingHandler(urllib.request.HTTPHandler):
-    """Opens connections that wait for an answer as long as the server is healthy."""
+class _Handler(urllib.request.HTTPHandler):
+    """Opens connections; with `healthy` they wait for an answer as long as the server is healthy."""
 
-    def __init__(self, healthy: Callable[[float], bool]):
+    def __init__(self, socket_path: str | None, healthy: Callable[[float], bool] | None = None):
         super().__init__()
-        self._healthy = healthy
+        self._socket_path, self._healthy = socket_path, healthy
 
     def http_open(self, request: urllib.request.Request) -> http.client.HTTPResponse:
-        connection: Any = partial(_WaitingConnection, healthy=self._healthy)
+        connection: Any = partial(_Connection, socket_path=self._socket_path, healthy=self._healthy)
         return self.do_open(connection, request)
 
 
-class _WaitingConnection(http.client.HTTPConnection):
-    """Its timeout is the time after which the server is asked whether it is healthy."""
+class _Connection(http.client.HTTPConnection):
+    """With `healthy` its timeout is the time after which the server is asked whether it is healthy."""
 
-    def __init__(self, host: str, *, healthy: Callable[[float], bool], timeout: float):
+    def __init__(
+        self,
+        host: str,
+        *,
+        socket_path: str | None,
+        healthy: Callable[[float], bool] | None,
+        timeout: float,
+    ):
         super().__init__(host, timeout=timeout)
-        self._healthy, self._seconds = healthy, timeout
+        self._socket_path, self._healthy, self._seconds = socket_path, healthy, timeout
 
     def connect(self) -> None:
-        super().connect()
-        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # routers forget idle connections
+        if self._socket_path is None:
+            super().connect()
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # routers forget idle connections
+            return
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self._seconds)
+        self.sock.connect(self._socket_path)
 
     def getresponse(self) -> http.client.HTTPResponse:
-        while not wait([self.sock], self._seconds):
+        while self._healthy and not wait([self.sock], self._seconds):
             if not self._healthy(self._seconds):
                 raise TimeoutError(f"silent for {self._seconds:g} s, and not healthy")
         return super().getresponse()
 
 
+class _NoRedirection(urllib.request.HTTPRedirectHandler):
+    """Makes an error of a redirection, which would take the key to another address."""
+
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
 def _opener(*handlers: urllib.request.BaseHandler) -> urllib.request.OpenerDirector:
-    return urllib.request.build_opener(urllib.request.ProxyHandler({}), *handlers)  # no proxy within a run
-
-
-_AT_ONCE = _opener()
+    no_proxy = urllib.request.ProxyHandler({})  # within a run
+    return urllib.request.build_opener(no_proxy, _NoRedirection(), *handlers)
 
 
 def _parsed(content: bytes) -> Any:

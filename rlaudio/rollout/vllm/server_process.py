@@ -12,12 +12,19 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
 
+from rlaudio.rollout.vllm.http import UNIX
+from rlaudio.rollout.vllm.private_folder import private_folder
 from rlaudio.rollout.vllm.setup import EXACT
 from rlaudio.utils import launcher
 
 SERVE = "vllm.entrypoints.openai.api_server"  # `vllm serve`, whose command the CPU build cannot run
 DEV_MODE = "VLLM_SERVER_DEV_MODE"  # enables the endpoints for weights
+API_KEY = "VLLM_API_KEY"  # vLLM asks for it at some of its paths alone, and at none that takes weights
+FOLDER = "rlaudio-server-"  # prefix of the folders with the sockets of servers
+LONGEST_SOCKET = 100  # characters of a socket's path; the kernel takes 107
 SECONDS_TO_END = 30.0
 ERROR = re.compile(r"(?:^|\] )(\w+(?:Error|Exception): .+)$", re.MULTILINE)  # the last line of a traceback
 ERRORS_TOLD = 4
@@ -26,24 +33,26 @@ _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 
 
 class ServerProcess:
-    """`vllm serve` with flags, on a port of this machine, 0 for any that is free, and some of its GPUs.
+    """`vllm serve` with flags and some of this machine's GPUs, on a socket that this user alone can reach.
 
-    Raises ValueError where the port is taken.
+    Whoever reaches it can load weights and more: it has the endpoints that vLLM means for development.
     """
 
-    def __init__(self, flags: Sequence[str], gpus: str | None = None, port: int = 0):
-        port = free_port(port)
-        self.url = f"http://127.0.0.1:{port}"
-        self._log = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115  open while the server runs
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", SERVE, *flags, "--host", "127.0.0.1", "--port", str(port)],
-            stdin=subprocess.DEVNULL,
-            stdout=self._log,
-            stderr=subprocess.STDOUT,
-            env=_environment(gpus),
-            start_new_session=True,  # Ctrl-C is for the run, which ends the server in order
-            preexec_fn=_die_with_parent,
-        )
+    def __init__(self, flags: Sequence[str], gpus: str | None = None):
+        with ExitStack() as opened:
+            path = opened.enter_context(_socket_folder()) / "socket"
+            self.url = f"{UNIX}{path}"
+            self._log = opened.enter_context(tempfile.TemporaryFile("w+", errors="replace"))
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", SERVE, *flags, "--uds", str(path)],
+                stdin=subprocess.DEVNULL,
+                stdout=self._log,
+                stderr=subprocess.STDOUT,
+                env=_environment(gpus),
+                start_new_session=True,  # Ctrl-C is for the run, which ends the server in order
+                preexec_fn=_die_with_parent,
+            )
+            self._opened = opened.pop_all()
 
     @property
     def ended(self) -> str:
@@ -72,29 +81,28 @@ class ServerProcess:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
-        self._log.close()
+        self._opened.close()
 
 
-def free_port(port: int = 0, host: str = "127.0.0.1") -> int:
-    """This port of this machine if it is free, any free one for 0. Raises ValueError where it is taken."""
+def free_port(host: str = "127.0.0.1") -> int:
+    """A port of this machine that is free."""
     with socket.socket() as probe:
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            advice = (
-                "set rollout.port to another, to 0 for any, or rollout.url to the server that listens there"
-            )
-            raise ValueError(
-                f"port {port} of {host} is not available ({error.strerror}){f'; {advice}' if port else ''}"
-            ) from error
+        probe.bind((host, 0))
         return int(probe.getsockname()[1])
+
+
+def _socket_folder() -> AbstractContextManager[Path]:
+    """In /tmp where the machine's own folder for temporary files has too long a path for a socket."""
+    usual = Path(tempfile.gettempdir())
+    too_long = len(str(usual / f"{FOLDER}12345678" / "socket")) > LONGEST_SOCKET
+    return private_folder(FOLDER, Path("/tmp") if too_long else usual)
 
 
 def _environment(gpus: str | None) -> dict[str, str]:
     kept = {
         name: value
         for name, value in os.environ.items()
-        if name not in launcher.VARIABLES and name != "VLLM_ENABLE_V1_MULTIPROCESSING"
+        if name not in (*launcher.VARIABLES, "VLLM_ENABLE_V1_MULTIPROCESSING", API_KEY)
     }
     needed = {DEV_MODE: "1", "VLLM_NO_USAGE_STATS": "1"}
     return EXACT | kept | needed | ({} if gpus is None else {"CUDA_VISIBLE_DEVICES": gpus})

@@ -8,19 +8,18 @@ compares both engines after every update.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import logging
 import math
+import os
 import shutil
 import socket
-import tempfile
 import time
 import urllib.parse
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -33,7 +32,8 @@ from rlaudio.models.family import ModelFamily
 from rlaudio.rollout.canary import CanaryError, check_room
 from rlaudio.rollout.completions import SampledTokens
 from rlaudio.rollout.engine_worker import Engine, EngineWorker
-from rlaudio.rollout.vllm.http import NoAnswer, Refused, Service
+from rlaudio.rollout.vllm.http import UNIX, NoAnswer, Refused, Service
+from rlaudio.rollout.vllm.private_folder import private_folder
 from rlaudio.rollout.vllm.requests import HttpPrompts, reading, sampling_options, together, whole_groups
 from rlaudio.rollout.vllm.server_process import DEV_MODE, SERVE, ServerProcess, free_port
 from rlaudio.rollout.vllm.setup import (
@@ -66,8 +66,10 @@ class VllmServer(EngineWorker):
     """A rollout worker on `vllm serve`, which runs at `url` or, without one, is started here.
 
     A server started here takes `gpus` ("4,5", which training does not use), splits the model over
-    `tensor_parallel` of them, listens on `port`, 0 for any free one, and must answer within `start_seconds`.
-    In a run of several processes the first starts it and sends weights, and all ask.
+    `tensor_parallel` of them, listens on a socket that this user alone can reach, and must answer within
+    `start_seconds`. In a run of several processes the first starts it and sends weights, and all ask.
+
+    `api_key_variable` names the environment variable with the key that the server at `url` asks for.
 
     A request may take as long as it needs, while the server answers `/health` after every `patience` seconds.
     A request that is cut off or fails is repeated, for `patience` seconds from the first failure on: equal
@@ -86,8 +88,8 @@ class VllmServer(EngineWorker):
         family: ModelFamily,
         *,
         url: str | None = None,
+        api_key_variable: str | None = None,
         gpus: str | None = None,
-        port: int = 0,
         tensor_parallel: int = 1,
         max_model_len: int = 4096,
         max_sequences: int = 256,
@@ -102,7 +104,8 @@ class VllmServer(EngineWorker):
         canary_tolerance: float | None = None,
     ):
         on_gpu = family.device.type == "cuda"
-        _check_place(on_gpu, url, port, gpus, tensor_parallel, weights)
+        _check_place(on_gpu, url, gpus, tensor_parallel, weights)
+        key = _key(url, api_key_variable)
         check_sizes(max_model_len, max_sequences, memory_share, kv_cache_gb)
         check_device(family)
         check_vllm(on_gpu)
@@ -133,13 +136,14 @@ class VllmServer(EngineWorker):
             def open_server() -> tuple[str, str]:
                 if url is None:
                     logger.info("starting a vLLM server for %s", family.path)
-                    started.append(ServerProcess(wanted.flags, gpus, port))
+                    started.append(ServerProcess(wanted.flags, gpus))
                     opened.callback(started[0].stop)
                 with _alive(started):
-                    return _ready(url or started[0].url, wanted, *started), uuid.uuid4().hex[:8]
+                    service = Service(url or started[0].url, key)
+                    return _ready(service, wanted, *started), uuid.uuid4().hex[:8]
 
             address, run = self._processes.from_first(open_server)
-            service = Service(address)
+            service = Service(address, key)
             server = _Server(
                 family,
                 service,
@@ -160,7 +164,7 @@ class VllmServer(EngineWorker):
             )
             if self._processes.first and by_nccl:
                 with _alive(started):
-                    server.send = _by_nccl(service)
+                    server.send = _by_nccl(service, patience)
             elif self._processes.first:
                 server.send = _through_folder(family, service, folder, patience, opened)
             with _told_of_the_model(family.path, wanted, address) if url else nullcontext():
@@ -194,11 +198,18 @@ class _Wanted:
 
     def command(self, url: str) -> str:
         """The command that starts one at this address."""
-        there = urllib.parse.urlsplit(url)
-        host = "127.0.0.1" if there.hostname in ("127.0.0.1", "localhost") else "0.0.0.0"
-        flags = [*map(_quoted, self.flags), "--host", host, "--port", str(there.port or 80)]
+        flags = [*map(_quoted, self.flags), *_listening(url)]
         environment = [f"{name}={value}" for name, value in ({DEV_MODE: "1"} | self.environment).items()]
         return " ".join([*environment, "python -m", SERVE, *flags])
+
+
+def _listening(url: str) -> list[str]:
+    """The flags of a server at this address."""
+    if url.startswith(UNIX):
+        return ["--uds", url.removeprefix(UNIX)]
+    there = urllib.parse.urlsplit(url)
+    host = "127.0.0.1" if there.hostname in ("127.0.0.1", "localhost") else "0.0.0.0"
+    return ["--host", host, "--port", str(there.port or 80)]
 
 
 class _Server:
@@ -342,15 +353,20 @@ def _death(silence: NoAnswer, started: Sequence[ServerProcess]) -> EngineDied:
 
 
 def _check_place(
-    on_gpu: bool, url: str | None, port: int, gpus: str | None, tensor_parallel: int, weights: str | None
+    on_gpu: bool, url: str | None, gpus: str | None, tensor_parallel: int, weights: str | None
 ) -> None:
     """Raises ValueError, naming the recipe's keys, for options that do not fit together or the device."""
     if weights == "nccl" and not on_gpu:
         raise ValueError("rollout.weights is 'nccl', and the model is on a CPU; expected 'folder'")
-    if url and (gpus or port):
-        raise ValueError("rollout.url names a server that runs; leave rollout.gpus and rollout.port out")
-    if url and not url.startswith(("http://", "https://")):
+    if url and gpus:
+        raise ValueError("rollout.url names a server that runs; leave rollout.gpus out")
+    if url and not url.startswith(("http://", "https://", UNIX)):
         raise ValueError(f"rollout.url is {url}; expected an address such as http://{url}")
+    if url and urllib.parse.urlsplit(url).password:
+        raise ValueError(
+            "rollout.url holds a password, which a run writes into its folder; take it out, and name the "
+            "environment variable with the server's key in rollout.api_key_variable"
+        )
     if not on_gpu and (gpus or tensor_parallel > 1):
         raise ValueError(
             "rollout.gpus and rollout.tensor_parallel are for GPUs; expected none with a model on a CPU"
@@ -372,9 +388,26 @@ def _check_place(
         )
 
 
-def _ready(url: str, wanted: _Wanted, process: ServerProcess | None = None) -> str:
+def _key(url: str | None, variable: str | None) -> str | None:
+    """The key of the server at `url`, from the environment. Raises ValueError where it is not there."""
+    if variable is None:
+        return None
+    if not url:
+        raise ValueError(
+            "rollout.api_key_variable is for a server at rollout.url; a server that the run starts needs none"
+        )
+    key = os.environ.get(variable)
+    if not key or not key.isprintable():
+        raise ValueError(
+            f"rollout.api_key_variable is {variable}; expected the server's key in that environment "
+            f"variable, found {'something unprintable' if key else 'nothing'}"
+        )
+    return key
+
+
+def _ready(service: Service, wanted: _Wanted, process: ServerProcess | None = None) -> str:
     """The address, when the server there is ready. Raises ValueError where it is not ready in time."""
-    service = Service(url)
+    url = service.url
     deadline, warned = time.monotonic() + wanted.start_seconds, False
     while not service.answers("health"):
         if process is not None and process.ended:
@@ -488,11 +521,11 @@ def _quoted(flag: str) -> str:
 # --- weights -------------------------------------------------------------------------------------
 
 
-def _by_nccl(service: Service) -> SendWeights:
+def _by_nccl(service: Service, patience: float) -> SendWeights:
     """From this process's GPU to those of the server, on this machine or another one."""
     host = own_address(service.url)
     gpus = int(service.get("get_world_size")["world_size"])
-    return nccl_sender(service.url, gpus, host, free_port(host=host))
+    return nccl_sender(service, patience, gpus, (host, free_port(host)))
 
 
 def own_address(url: str) -> str:
@@ -500,6 +533,8 @@ def own_address(url: str) -> str:
 
     The machine's own name is no help: it often stands for a loopback address.
     """
+    if url.startswith(UNIX):
+        return "127.0.0.1"
     there = urllib.parse.urlsplit(url)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.connect((there.hostname, there.port or 80))  # sends nothing
@@ -511,14 +546,15 @@ def _through_folder(
 ) -> SendWeights:
     """Through a folder that opens as the family's model does, with what trains in it."""
     if folder is None:
-        path = _own_folder(opened)
+        path = opened.enter_context(private_folder(TEMPORARY))
     else:
         path = Path(folder)
         path.mkdir(parents=True, exist_ok=True)
+    new = path / f".{uuid.uuid4().hex}.new"  # a name that nobody else can have taken
     for file in Path(family.path).iterdir():
         if file.is_file() and not file.name.endswith((".safetensors", ".safetensors.index.json", ".bin")):
-            shutil.copy(file, path)
-    new = path / "model.safetensors.new"
+            shutil.copy(file, new)
+            new.replace(path / file.name)
 
     def send(weights: Iterable[tuple[str, torch.Tensor]]) -> None:
         save_file({name: tensor.detach().cpu().contiguous() for name, tensor in weights}, new)
@@ -527,20 +563,6 @@ def _through_folder(
         service.post_long("collective_rpc", reload, patience)
 
     return send
-
-
-def _own_folder(opened: ExitStack) -> Path:
-    """A folder of this machine that is removed at the end; those of killed runs are removed now."""
-    for owner in Path(tempfile.gettempdir()).glob(f"{TEMPORARY}*/owner"):
-        with suppress(OSError), owner.open() as lock:  # another run holds it, or no permission
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(owner.parent)
-    path = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix=TEMPORARY)))
-    lock = opened.enter_context((path / "new").open("w"))
-    with suppress(OSError):  # a file system without locks: then no later run removes it
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        (path / "new").rename(path / "owner")  # held before it can be seen
-    return path
 
 
 # --- answers -------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import torch
 
-from rlaudio.rollout.vllm.http import NoAnswer
+from rlaudio.rollout.vllm.http import NoAnswer, Service
 
 
 class SendWeights(Protocol):
@@ -53,8 +53,10 @@ def ipc_sender(llm: Any) -> SendWeights:
     return send
 
 
-def nccl_sender(url: str, engine_gpus: int, host: str, port: int) -> SendWeights:
-    """To a server whose `engine_gpus` GPUs meet this process at host:port. It and this raise NoAnswer.
+def nccl_sender(
+    service: Service, patience: float, engine_gpus: int, meeting_place: tuple[str, int]
+) -> SendWeights:
+    """To a server whose `engine_gpus` GPUs meet this process at host and port. It and this raise NoAnswer.
 
     A server that dies during a broadcast may leave this process waiting in NCCL. After
     docs.vllm.ai/en/v0.32.0/training/weight_transfer; this process is the only sender.
@@ -62,6 +64,12 @@ def nccl_sender(url: str, engine_gpus: int, host: str, port: int) -> SendWeights
     from vllm.distributed.weight_transfer import HTTPVLLMWeightSyncClient, WeightTransferTrainerFactory
     from vllm.distributed.weight_transfer.base import ParamMeta, WeightSource
     from vllm.distributed.weight_transfer.nccl_engine import NCCLTrainerInitInfo
+
+    class Client(HTTPVLLMWeightSyncClient):
+        """vLLM's own, whose requests go the way of all others: to a socket too, and with the key."""
+
+        def _post(self, path: str, json: dict[str, Any] | None = None) -> None:
+            service.post_long(path, json or {}, patience)
 
     class Source(WeightSource):
         """What one update sends."""
@@ -75,18 +83,17 @@ def nccl_sender(url: str, engine_gpus: int, host: str, port: int) -> SendWeights
             return iter(self.weights)
 
     source = Source()
+    host, port = meeting_place
     meeting = NCCLTrainerInitInfo(
         rank=0, master_address=host, master_port=port, world_size=1 + engine_gpus, packed=True
     )
-    with _answered():
-        sender = WeightTransferTrainerFactory.trainer_init(
-            meeting, client=HTTPVLLMWeightSyncClient(url), source=source
-        )
+    with _met():
+        sender = WeightTransferTrainerFactory.trainer_init(meeting, client=Client(service.url), source=source)
 
     def send(weights: Iterable[tuple[str, torch.Tensor]]) -> None:
         source.weights = list(weights)
         try:
-            with _answered():
+            with _met():
                 sender.send_weights()
         finally:
             source.weights = ()
@@ -95,15 +102,9 @@ def nccl_sender(url: str, engine_gpus: int, host: str, port: int) -> SendWeights
 
 
 @contextmanager
-def _answered() -> Iterator[None]:
-    """Raise NoAnswer where vLLM's own client gets no answer, or one that the server failed."""
-    from requests import RequestException
-
+def _met() -> Iterator[None]:
+    """Raise NoAnswer where NCCL fails, or the store where both sides meet."""
     try:
         yield
-    except RequestException as error:
-        if error.response is not None and error.response.status_code < 500:
-            raise
-        raise NoAnswer(str(error)) from error
-    except RuntimeError as error:  # of NCCL, or of the store where both sides meet
+    except RuntimeError as error:
         raise NoAnswer(f"weights were not sent: {error}") from error

@@ -1,0 +1,298 @@
+"""What the files of a run folder must hold, as far as something reads it back; other keys are left alone.
+
+The writers are `Evaluation.to_dict`, `LabelSummary.to_dict`, `build_summary`, `RunFolder` and
+`rlaudio.runs.rollouts`; a folder may come from somebody else, or be damaged.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, NotRequired
+
+from pydantic import AfterValidator, Field, TypeAdapter
+from typing_extensions import TypedDict  # pydantic takes typing's own from Python 3.12 on
+
+
+def _is_name(text: str) -> str:
+    if not text or text in (".", "..") or any(character in text for character in "/\\\0"):
+        raise ValueError("a name, which is no path")
+    return text
+
+
+MOST = 1e300  # of an absolute value: sums of such numbers are finite too
+
+Number = Annotated[float, Field(ge=-MOST, le=MOST, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=0, le=2**53)]
+TokenId = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+Name = Annotated[str, AfterValidator(_is_name)]  # part of a file's name
+
+
+# --- recipe.yaml ---------------------------------------------------------------------------------
+
+
+class _Model(TypedDict, total=False):
+    path: str
+
+
+class _Reward(TypedDict, total=False):
+    weight: Number
+
+
+class _Contribution(TypedDict, total=False):
+    voters: list[str] | None
+
+
+class _Report(TypedDict, total=False):
+    completions: Count
+
+
+class _Recipe(TypedDict, total=False):
+    name: str
+    seed: int
+    model: _Model | None
+    rewards: dict[str, _Reward | None] | None
+    contribution: _Contribution | None
+    report: _Report | None
+
+
+# --- metrics and timings -------------------------------------------------------------------------
+
+
+def _is_metrics(row: dict[str, Any]) -> dict[str, Any]:
+    if not isinstance(row.get("stage"), str):
+        raise ValueError("a row with the name of a stage under 'stage'")
+    _is_name(row["stage"])
+    if not _is_number(row.get("step"), int) or not 0 <= row["step"] <= 2**53:
+        raise ValueError("a row with a whole number under 'step'")
+    for key, value in row.items():
+        if key != "stage" and not (value is None or (_is_number(value, int | float) and abs(value) <= MOST)):
+            raise ValueError(f"a row with a finite number under {key[:80]!r}")
+    return row
+
+
+def _is_number(value: Any, kind: Any) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool)
+
+
+# --- evaluation ----------------------------------------------------------------------------------
+
+
+class _Score(TypedDict):
+    accuracy: Number
+    low: Number
+    high: Number
+    unparsed: NotRequired[Number | None]
+
+
+class _Gain(TypedDict):
+    difference: Number
+    low: Number
+    high: Number
+    p_value: NotRequired[Number | None]
+
+
+class _GroupScores(TypedDict):
+    questions: Count
+    chance: Number
+    scores: dict[str, _Score]
+    gains: dict[str, _Gain]
+    other_scores: dict[str, dict[str, _Score]]
+
+
+class _Baselines(TypedDict):
+    chance: Number
+    always_first: Number
+    longest_option: Number
+    gold_positions: list[Count]
+
+
+def _has_all(tables: dict[str, Any]) -> dict[str, Any]:
+    if "all" not in tables.get("all", {}):
+        raise ValueError("tables with a line of all questions (all.all)")
+    return tables
+
+
+class _Evaluation(TypedDict):
+    scorer: str
+    baselines: _Baselines
+    predicted_positions: dict[str, list[Count]]
+    tables: Annotated[dict[str, dict[str, _GroupScores]], AfterValidator(_has_all)]
+
+
+class _Answer(TypedDict):
+    id: str
+    control: str
+    right: bool
+    contribution: str | None
+    text_answerable: bool | None
+    groups: dict[str, str]
+    choices: list[str]
+
+
+# --- labels, summary, data, samples --------------------------------------------------------------
+
+
+class _Quality(TypedDict):
+    precision: Number | None
+    recall: Number | None
+    f1: Number | None
+
+
+class _GroupLabels(TypedDict):
+    questions: Count
+    weak: Number
+    chance_floor: Number
+    right_in_silence: dict[str, Number]
+    quality: _Quality | None
+    luck_ceiling: Number | None
+
+
+class _Agreement(TypedDict):
+    fleiss_kappa: Number | None
+
+
+class _OrderGain(TypedDict):
+    plain: Number | None
+
+
+class _Variant(TypedDict):
+    threshold: Count
+    voters: list[str]
+    weak: Number
+    flip_rate: Number
+
+
+class _Labels(TypedDict):
+    rule: str
+    tables: Annotated[dict[str, dict[str, _GroupLabels]], AfterValidator(_has_all)]
+    agreement: _Agreement
+    order_gain: _OrderGain | None
+    thresholds: list[_Variant]
+    leave_one_out: list[_Variant]
+
+
+class _Summary(TypedDict):
+    seconds: dict[str, Number]
+    peak_memory_gb: Number
+    rollouts: Count
+    optimizer_tokens: Count
+
+
+class _DataSet(TypedDict):
+    rows: Count
+    questions: str
+    audio: str
+    row_questions: str
+    row_audio: str
+
+
+class _SampledCompletion(TypedDict):
+    text: str
+    stop_reason: str
+    rewards: dict[str, Number | None]
+    total: Number | None
+    tokens: Count
+
+
+class _Sample(TypedDict):
+    question: str
+    choices: list[str]
+    gold: int | None
+    groups: dict[str, str]
+    contribution: str | None
+    audio: Name
+    completions: Annotated[list[_SampledCompletion], Field(min_length=1)]
+
+
+class _Samples(TypedDict):
+    stage: str
+    step: Count
+    samples: list[_Sample]
+
+
+# --- rollouts ------------------------------------------------------------------------------------
+
+
+class _Choice(TypedDict):
+    kind: Literal["choice"]
+    options: list[str]
+    gold: int | None
+    answer: str
+
+
+class _OpenText(TypedDict):
+    kind: Literal["open"]
+    answer: str
+
+
+class _Check(TypedDict):
+    kind: Literal["check"]
+    rule: str
+    arguments: dict[str, Any]
+
+
+class _Question(TypedDict):
+    id: str
+    question: str
+    clips: list[dict[str, str]]
+    target: Annotated[_Choice | _OpenText | _Check, Field(discriminator="kind")]
+    groups: dict[str, str]
+    text_answerable: bool | None
+    cot: dict[str, str]
+
+
+class _HeardClip(TypedDict):
+    digest: str
+    truncated: bool
+
+
+class _Prompt(TypedDict):
+    token_ids: list[TokenId]
+    positions: list[TokenId]
+    clips: list[_HeardClip]
+
+
+class _Segment(TypedDict):
+    text: str
+    token_ids: list[TokenId]
+    token_texts: list[str]
+    logprobs: list[Number | None] | None
+    support: list[list[TokenId]] | None
+
+
+class _Completion(TypedDict):
+    segments: list[_Segment]
+    stop_reason: str
+    weights_version: int
+
+
+class _Failure(TypedDict):
+    reward: str
+    question_id: str
+    sample: int
+    reason: str
+
+
+class _Group(TypedDict):
+    question: _Question
+    prompt: _Prompt
+    completions: list[_Completion]
+    rewards: dict[str, list[Number | None]]
+    weights: dict[str, Number]
+    total: list[Number | None]
+    failures: list[_Failure]
+    advantages: list[list[Number | None] | None]
+    signals: list[dict[str, list[Number | None]]]
+    contribution: Number | None
+
+
+RECIPE: TypeAdapter[Any] = TypeAdapter(_Recipe)
+MAP: TypeAdapter[Any] = TypeAdapter(dict[str, Any])
+METRICS: TypeAdapter[Any] = TypeAdapter(Annotated[dict[str, Any], AfterValidator(_is_metrics)])
+EVALUATIONS: TypeAdapter[Any] = TypeAdapter(dict[Name, _Evaluation])  # by held-out set
+ANSWER: TypeAdapter[Any] = TypeAdapter(_Answer)
+LABELS: TypeAdapter[Any] = TypeAdapter(dict[str, _Labels])
+SUMMARY: TypeAdapter[Any] = TypeAdapter(_Summary)
+DATA: TypeAdapter[Any] = TypeAdapter(dict[str, _DataSet])
+PLUGINS: TypeAdapter[Any] = TypeAdapter(dict[str, str | None])
+SAMPLES: TypeAdapter[Any] = TypeAdapter(_Samples)
+GROUP: TypeAdapter[Any] = TypeAdapter(_Group)
