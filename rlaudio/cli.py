@@ -18,6 +18,7 @@ from typing import Any, get_args
 import click
 
 from rlaudio import __version__
+from rlaudio.config.names import plain_name
 from rlaudio.config.plugins import KINDS, PACKAGE, available
 from rlaudio.config.recipe import Recipe, load_recipe, shipped_comparisons, shipped_recipes
 from rlaudio.config.schema import ContributionSection, field_table
@@ -27,6 +28,7 @@ from rlaudio.utils.number_format import counted
 from rlaudio.utils.peak_memory import keep_freed_memory
 
 _USER_ERRORS = (ValueError, OSError, ImportError, FloatingPointError)  # any other exception is a bug
+_NO_PLUGINS = "rlaudio.no_plugins"  # key of what click hands on within a command
 _INTERRUPTED = 130  # the shell's exit status for Ctrl-C
 
 
@@ -55,14 +57,35 @@ def main(debug: bool, local_rank: int | None) -> None:
     logging.getLogger("rlaudio").setLevel(logging.DEBUG if debug else quiet)
 
 
-def _overrides(command: Callable[..., Any]) -> Callable[..., Any]:
-    return click.option(
+def _each_once(context: click.Context, option: click.Parameter, given: Sequence[str]) -> Sequence[str]:
+    """The overrides, refused where two are of one key: which of them counts should not be a guess."""
+    by_key: dict[str, str] = {}
+    for text in given:
+        key = text.partition("=")[0].strip()
+        if key in by_key:
+            raise click.UsageError(f"-o {by_key[key]} and -o {text} set the same key; leave one out")
+        by_key[key] = text
+    return given
+
+
+def _recipe_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Options of every command that reads a recipe."""
+    overrides = click.option(
         "-o",
         "overrides",
         metavar="KEY=VALUE",
         multiple=True,
+        callback=_each_once,
         help="Change a key: optimizer.lr=2e-6",
-    )(command)
+    )
+    no_plugins = click.option(
+        "--no-plugins",
+        is_flag=True,
+        expose_value=False,
+        callback=lambda context, option, given: context.meta.update({_NO_PLUGINS: given}),
+        help="Refuse a recipe that names Python files of its own: they run with your rights.",
+    )
+    return overrides(no_plugins(command))
 
 
 _path = functools.partial(click.Path, path_type=Path)
@@ -75,7 +98,7 @@ def _default(key: str) -> Any:
 
 @main.command()
 @click.argument("recipe")
-@_overrides
+@_recipe_options
 @click.option("--out", type=_path(file_okay=False), help="Folder of the run.  [default: runs/NAME]")
 @click.option("--resume", is_flag=True, help="Continue the run in that folder where it stopped.")
 @click.option(
@@ -97,7 +120,7 @@ def run(
     from rlaudio.training.loop import BrokenTraining, StopRequested
     from rlaudio.utils.processes import PeerFailed, leave, outlast_first
 
-    resolved = load_recipe(recipe, overrides)
+    resolved = _load(recipe, overrides)
     folder = out or Path("runs") / resolved.name
     again = shlex.join(["rlaudio", "run", f"{folder / 'recipe.yaml'}", "--out", f"{folder}", "--resume"])
     if until:
@@ -125,7 +148,7 @@ def run(
 
 @main.command()
 @click.argument("comparison")
-@_overrides
+@_recipe_options
 @click.option("--out", type=_path(file_okay=False), help="Folder of all runs.  [default: runs/NAME]")
 @click.option("--resume", is_flag=True, help="Continue the comparison in that folder where it stopped.")
 @click.option(
@@ -143,7 +166,7 @@ def compare(
     from rlaudio.compare.running import Interrupted
     from rlaudio.compare.table import markdown_table
 
-    resolved = read_comparison(comparison, overrides)
+    resolved = read_comparison(comparison, overrides, before_use=_announcement())
     folder = out or Path("runs") / resolved.name
     places = [device.strip() for device in devices.split(",")] if devices else []
     if not all(places):
@@ -167,7 +190,7 @@ def compare(
 
 @main.command()
 @click.argument("recipe", required=False)
-@_overrides
+@_recipe_options
 @click.option("--fields", is_flag=True, help="List every key of a recipe: type, default, meaning.")
 def show(recipe: str | None, overrides: Sequence[str], fields: bool) -> None:
     """Print RECIPE resolved: parents and overrides merged, defaults filled in, everything checked."""
@@ -177,19 +200,21 @@ def show(recipe: str | None, overrides: Sequence[str], fields: bool) -> None:
     elif recipe is None:
         raise click.UsageError("name a RECIPE, or ask for --fields")
     else:
-        click.echo(load_recipe(recipe, overrides).to_yaml(), nl=False)
+        resolved = load_recipe(recipe, overrides)
+        _refuse_plugins(resolved)
+        click.echo(resolved.to_yaml(), nl=False)
 
 
 @main.command()
 @click.argument("recipe")
-@_overrides
+@_recipe_options
 @click.option("--decode", is_flag=True, help="Decode every clip, which finds damaged audio.")
 def check(recipe: str, overrides: Sequence[str], decode: bool) -> None:
     """Check RECIPE without training: plug-ins, models, data, leakage."""
     from rlaudio.check import check
 
     _quiet_transformers()
-    for line in check(load_recipe(recipe, overrides), decode=decode):
+    for line in check(_load(recipe, overrides), decode=decode):
         click.echo(line)
     click.echo("nothing found that would stop a run")
 
@@ -205,7 +230,7 @@ def check(recipe: str, overrides: Sequence[str], decode: bool) -> None:
 )
 @click.option("--utilisation", type=float, default=0.4, show_default=True, help="Share of peak FLOPS.")
 @click.option("--json", "rows", type=_path(dir_okay=False), help="Write the numbers to this file.")
-@_overrides
+@_recipe_options
 def explain(recipe: str, overrides: Sequence[str], hardware: str, rows: Path | None, **assumed: Any) -> None:
     """Parameters, tokens, FLOPs, memory and time of RECIPE, before anything is loaded; no weights needed."""
     _quiet_transformers()
@@ -214,7 +239,7 @@ def explain(recipe: str, overrides: Sequence[str], hardware: str, rows: Path | N
     from rlaudio.planning.tables import changes_table, lines
     from rlaudio.planning.tables import rows as plan_rows
 
-    resolved = load_recipe(recipe, overrides)
+    resolved = _load(recipe, overrides)
     dtype = str(resolved.model.options.get("dtype", "float32"))
     device = find_hardware(hardware, dtype, resolved.threads)
     planned = plan(resolved, device, Assumptions(**assumed))
@@ -240,7 +265,7 @@ def explain(recipe: str, overrides: Sequence[str], hardware: str, rows: Path | N
     help=f"Seconds of silence, or clip for the clip's length.  [default: {_default('silence'):g}]",
 )
 @click.option("--out", type=_path(file_okay=False), help="Folder of the labels.  [default: beside DATA]")
-@_overrides
+@_recipe_options
 def label(
     data: Path,
     voters: Sequence[str],
@@ -266,7 +291,7 @@ def label(
 @click.argument("target", metavar="RECIPE|MODEL")
 @click.option("--data", type=_path(exists=True), help="Questions for a MODEL; a RECIPE names its own.")
 @click.option("--out", type=_path(file_okay=False), help="Folder of the tables.  [default: print only]")
-@_overrides
+@_recipe_options
 def evaluate(target: str, data: Path | None, out: Path | None, overrides: Sequence[str]) -> None:
     """Accuracy with audio, in silence and with other audio, of a RECIPE's model or of a MODEL on --data."""
     pipeline = _pipeline()
@@ -274,7 +299,7 @@ def evaluate(target: str, data: Path | None, out: Path | None, overrides: Sequen
     if target in shipped_recipes() or target.endswith((".yaml", ".yml")):
         if data is not None:
             raise click.UsageError("--data goes with a MODEL; a RECIPE has data.evaluate")
-        recipe = load_recipe(target, overrides)
+        recipe = _load(target, overrides)
     elif data is None:
         raise click.UsageError(f"{target} is no recipe; to evaluate a model add --data FILE")
     else:
@@ -315,7 +340,7 @@ def doctor(quick: bool) -> None:
 
 @main.command()
 @click.argument("step", type=_path(exists=True, file_okay=False), metavar="RUN/replay/STEP")
-@_overrides
+@_recipe_options
 def replay(step: Path, overrides: Sequence[str]) -> None:
     """Repeat a step that stopped a run with NaN or infinity: which values are wrong, and where from.
 
@@ -324,7 +349,7 @@ def replay(step: Path, overrides: Sequence[str]) -> None:
     """
     pipeline = _pipeline()
 
-    dump, places = pipeline.replay_step(step, overrides)
+    dump, places = pipeline.replay_step(step, overrides, load=_load)
     click.echo(f"it stopped at {dump.error}")
     for quantity, entries in places.items():
         click.echo(f"{quantity}: not finite in {len(entries)} places")
@@ -376,6 +401,38 @@ def list_() -> None:
         click.echo(f"  {name:20} {megabytes:.1f} MB")
 
 
+def _load(recipe: str | Path, overrides: Sequence[str]) -> Recipe:
+    """The recipe, for a command that runs its plug-ins: which of the user's files these are is told."""
+    resolved = load_recipe(recipe, overrides)
+    _announcement()(resolved)
+    return resolved
+
+
+def _announcement() -> Callable[[Recipe], None]:
+    """What to call before a recipe's plug-ins run: it tells each of the user's files once."""
+    told: set[Path] = set()
+
+    def announce(recipe: Recipe) -> None:
+        _refuse_plugins(recipe)
+        for file in recipe.user_files():
+            if file not in told:
+                _say(f"the recipe runs {file}", err=True)
+        told.update(recipe.user_files())
+
+    return announce
+
+
+def _refuse_plugins(recipe: Recipe) -> None:
+    """With --no-plugins, refuse a recipe that names files of the user's."""
+    files = recipe.user_files()
+    if files and click.get_current_context().meta.get(_NO_PLUGINS):
+        listed = "".join(f"\n  {file}" for file in files)
+        raise click.UsageError(
+            f"--no-plugins: the recipe would run {counted(len(files), 'file')} of its own:{listed}\n"
+            "read them, then leave --no-plugins out"
+        )
+
+
 def _say(text: object, *, err: bool = False) -> None:
     """Print in the first process only."""
     if launcher.rank() == 0:
@@ -420,8 +477,9 @@ def _bare_recipe(
     data = str(train or evaluate)
     given = [f"model.path={json.dumps(model)}", f"data.train.path={json.dumps(data)}"]
     if evaluate is not None:
-        given.append(f"data.evaluate={json.dumps({evaluate.stem: {'use': 'audiomcq', 'path': data}})}")
-    return load_recipe("base/no_training", [*given, *overrides])
+        held_out = {plain_name(evaluate.stem): {"use": "audiomcq", "path": data}}
+        given.append(f"data.evaluate={json.dumps(held_out)}")
+    return _load("base/no_training", [*given, *overrides])
 
 
 def _list_files(title: str, files: Mapping[str, Path]) -> None:

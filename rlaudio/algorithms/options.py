@@ -11,6 +11,8 @@ from rlaudio.algorithms.algorithm import Loss, Need, Tokens
 from rlaudio.algorithms.kl import kl_estimate
 from rlaudio.algorithms.surrogate import Parts, clipped_surrogate
 
+CLIP = 0.2  # the best epsilon of table 1, arXiv:1707.06347
+
 
 @dataclass(frozen=True, kw_only=True)
 class KLOptions:
@@ -42,7 +44,7 @@ class KLOptions:
 class PolicyOptions(KLOptions):
     """The clipped ratio beside the KL: `clip` is epsilon below 1, `clip_high` above, if given."""
 
-    clip: float = 0.2
+    clip: float = CLIP
     clip_high: float | None = None
 
     def __post_init__(self) -> None:

@@ -8,7 +8,7 @@ import torch
 
 from rlaudio.algorithms.algorithm import Loss, Need, Samples, Tokens, token_mean
 from rlaudio.algorithms.groups import batch_normalised
-from rlaudio.algorithms.options import KLOptions, check_range
+from rlaudio.algorithms.options import CLIP, KLOptions, check_range
 from rlaudio.algorithms.surrogate import clipped_surrogate, token_ratio
 
 
@@ -23,7 +23,7 @@ class PPO(KLOptions):
 
     gamma: float = 1.0  # an answer is short: nothing to discount
     lam: float = 0.95  # lambda of Table 3
-    clip: float = 0.2
+    clip: float = CLIP
     value_clip: float | None = (
         0.2  # largest change of the critic's values in one step, as in OpenAI's baselines
     )

@@ -77,7 +77,7 @@ def _dump(recipe: Recipe) -> dict[str, Any]:
 def _with_new_keys(arm: Mapping[str, Any]) -> Mapping[str, Any]:
     """An arm as it was written, with the defaults of keys that were added to recipes since."""
     try:
-        return _dump(Recipe.model_validate({"name": "", **arm}))
+        return _dump(Recipe.model_validate({"name": "arm", **arm}))
     except ValidationError:  # a key was removed since; `_differences` names it
         return arm
 

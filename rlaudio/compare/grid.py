@@ -17,22 +17,22 @@ arm may sample as many completions as the baseline plans to.
 from __future__ import annotations
 
 import itertools
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 from pydantic import Field
 
-from rlaudio.config.layers import Layer, Origin, read_layer
-from rlaudio.config.plugins import absolute, is_path, shipped_folder, unknown
+from rlaudio.config.layers import Keys, Layer, Origin, read_layer
+from rlaudio.config.names import check_name, plain_name
+from rlaudio.config.plugins import absolute, is_path, no_file, unknown
 from rlaudio.config.recipe import find_recipe, folder_of_paths, load_recipe, shipped_comparisons, validate
-from rlaudio.config.schema import Recipe, Section
+from rlaudio.config.schema import Recipe, Section, Seed
 from rlaudio.training.build import contribution_by
 
 RESERVED = ("logs", "shared")  # folders beside those of the arms
-_NAME = re.compile(r"[A-Za-z0-9][\w.=+,-]*")
 _PLUGINS = ("algorithm", "curriculum", "model", "rollout", "strategy")  # a value of the grid names itself
 _REFUSED = {
     "seed": "list seeds under 'seeds'",
@@ -48,7 +48,7 @@ class ComparisonFile(Section):
     set: dict[str, Any] = Field(default={}, description="recipe keys laid over the base in every arm")
     arms: dict[str, dict[str, Any] | None] = Field(default={}, description="each arm's own recipe keys")
     grid: dict[str, list[Any]] = Field(default={}, description="values that every arm is run with, by key")
-    seeds: list[Annotated[int, Field(ge=0)]] = Field(default=[0, 1, 2], min_length=1, description="seeds")
+    seeds: list[Seed] = Field(default=[0, 1, 2], min_length=1, max_length=1000, description="seeds")
     baseline: str | None = Field(default=None, description="arm that others are tested against; the first")
     note: str = Field(default="", description="text for the page, such as how budgets were matched")
 
@@ -90,15 +90,21 @@ class Comparison:
     def runs(self) -> list[Run]:
         """All runs, every arm with the first seed before any with the second."""
         return [
-            Run(arm.name, seed, _named(arm.recipe, f"{self.name}/{arm.name}/seed-{seed}", seed))
+            Run(arm.name, seed, _named(arm.recipe, plain_name(f"{self.name}-{arm.name}-seed-{seed}"), seed))
             for seed in self.seeds
             for arm in self.arms
         ]
 
 
-def read_comparison(path_or_name: str | Path, overrides: Sequence[str] = ()) -> Comparison:
+def read_comparison(
+    path_or_name: str | Path,
+    overrides: Sequence[str] = (),
+    *,
+    before_use: Callable[[Recipe], object] = lambda recipe: None,
+) -> Comparison:
     """The comparison in a YAML file or of a shipped name; `KEY=VALUE` overrides go over every arm's recipe.
 
+    `before_use` is called with every arm's recipe before any plug-in of it runs.
     Raises FileNotFoundError if there is no such file, and ValueError that names file, line and key of every
     problem in it or in an arm's recipe.
     """
@@ -107,7 +113,7 @@ def read_comparison(path_or_name: str | Path, overrides: Sequence[str] = ()) -> 
     file = validate(ComparisonFile, layer.values, layer)
     _check(file, layer)
     _refuse_overrides(overrides)
-    arms = _recipes(file, layer, path, overrides)
+    arms = _recipes(file, layer, path, overrides, before_use)
     _refuse_equal(arms)
     return Comparison(
         name=path.stem,
@@ -120,12 +126,19 @@ def read_comparison(path_or_name: str | Path, overrides: Sequence[str] = ()) -> 
 
 
 def find_comparison(path_or_name: str | Path) -> Path:
-    """The file of a comparison: `x.yaml` is a path, a bare name one that ships. Raises FileNotFoundError."""
+    """The file of a comparison: `x.yaml` is a path, a bare name one that ships.
+
+    Raises FileNotFoundError, and ValueError for what cannot be a path.
+    """
     name = str(path_or_name)
-    path = absolute(name, Path.cwd()) if is_path(name) else shipped_folder("recipes") / f"{name}.yaml"
+    if not is_path(name):
+        shipped = shipped_comparisons()
+        if name not in shipped:
+            raise FileNotFoundError(unknown("comparison", name, shipped))
+        return shipped[name]
+    path = absolute(name, Path.cwd())
     if not path.is_file():
-        known = shipped_comparisons()
-        raise FileNotFoundError(f"no file {path}" if is_path(name) else unknown("comparison", name, known))
+        raise FileNotFoundError(no_file(path))
     return path
 
 
@@ -160,20 +173,33 @@ def _refuse_overrides(overrides: Sequence[str]) -> None:
             raise ValueError(f"-o {text}: {key} cannot be set for all arms; {_REFUSED[key]}")
 
 
-def _check_names(names: Sequence[str]) -> None:
+def _check_names(file: ComparisonFile, layer: Layer, names: Sequence[str]) -> None:
     """Refuse names that cannot be folders in the same place. Raises ValueError."""
     seen: dict[str, str] = {}
     for name in names:
-        if not _NAME.fullmatch(name) or name in RESERVED:
-            raise ValueError(
-                f"arm {name!r} cannot be the name of a folder here; expected letters, digits and _.=+,- "
-                f"and none of {', '.join(RESERVED)}"
-            )
-        if name.casefold() in seen:
-            raise ValueError(
-                f"arms {seen[name.casefold()]!r} and {name!r} would share a folder; expected different names"
-            )
+        with _told_at(layer, _keys_of_arm(file, name)):
+            if name in RESERVED:
+                raise ValueError(f"an arm cannot be called {name!r}, which is a folder beside those of arms")
+            check_name(name)
+            if name.casefold() in seen:
+                other = seen[name.casefold()]
+                raise ValueError(f"arms {other!r} and {name!r} would share a folder; name them apart")
         seen[name.casefold()] = name
+
+
+def _keys_of_arm(file: ComparisonFile, name: str) -> Keys:
+    """Where the file gives an arm its name: among its arms, or by values of its grid."""
+    arm = next((arm for arm in file.arms if name == arm or name.startswith(f"{arm},")), None)
+    return ("grid",) if arm is None else ("arms", arm)
+
+
+@contextmanager
+def _told_at(layer: Layer, keys: Keys) -> Iterator[None]:
+    """Put the place of an entry before what is raised about it."""
+    try:
+        yield
+    except (ValueError, FileNotFoundError) as error:
+        raise ValueError(f"{layer.origin(keys).where}: {'.'.join(map(str, keys))}: {error}") from error
 
 
 def _refuse_equal(arms: Sequence[Arm]) -> None:
@@ -197,13 +223,19 @@ def _baseline(file: ComparisonFile, layer: Layer, names: Sequence[str]) -> str:
 # --- recipes -------------------------------------------------------------------------------------
 
 
-def _recipes(file: ComparisonFile, layer: Layer, path: Path, overrides: Sequence[str]) -> list[Arm]:
+def _recipes(
+    file: ComparisonFile,
+    layer: Layer,
+    path: Path,
+    overrides: Sequence[str],
+    before_use: Callable[[Recipe], object],
+) -> list[Arm]:
     """Every arm's recipe. Raises ValueError with the problems of all arms, each once."""
     base = _base(file, layer, path)
     shared = [layer.at("set")] if file.set else []
     variants = [(name, [*of_arm, *cells]) for (name, of_arm), cells in _variants(file, layer)]
     names = [name for name, _ in variants]
-    _check_names(names)
+    _check_names(file, layer, names)
     baseline = _baseline(file, layer, names)
     problems: dict[str, list[str]] = {}
     arms = []
@@ -212,11 +244,13 @@ def _recipes(file: ComparisonFile, layer: Layer, path: Path, overrides: Sequence
         try:
             if budget is None:
                 plain = load_recipe(base, overrides, layers=[*shared, *above])
+                before_use(plain)
                 budget = _default_budget(plain, Origin(str(path), path.parent))
             recipe = load_recipe(base, overrides, layers=[*budget, *shared, *above])
         except ValueError as error:
             problems.setdefault(str(error), []).append(name)
             continue
+        before_use(recipe)
         arms.append(Arm(name, _named(recipe, "", 0), _flat(above)))
     if problems:
         raise ValueError("\n".join(f"{text} (arm {', '.join(of)})" for text, of in problems.items()))
@@ -224,11 +258,9 @@ def _recipes(file: ComparisonFile, layer: Layer, path: Path, overrides: Sequence
 
 
 def _base(file: ComparisonFile, layer: Layer, path: Path) -> str:
-    base = str(absolute(file.base, path.parent)) if is_path(file.base) else file.base
-    try:
+    with _told_at(layer, ("base",)):
+        base = str(absolute(file.base, path.parent)) if is_path(file.base) else file.base
         find_recipe(base)
-    except FileNotFoundError as error:
-        raise ValueError(f"{layer.origin(('base',)).where}: base: {error}") from error
     return base
 
 
@@ -265,7 +297,7 @@ def _label(key: str, value: Any) -> str:
         text = _stem(value)
     else:
         text = f"{last}={value}"
-    return re.sub(r"[^\w.=+,-]+", "-", text).strip("-")
+    return plain_name(text)
 
 
 def _stem(use: Any) -> str:

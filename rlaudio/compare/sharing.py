@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from rlaudio.compare.grid import Run
+from rlaudio.config.names import plain_name
 from rlaudio.config.schema import Recipe
 from rlaudio.runs.folder import LOCK, VERSIONS, RunFolder
 from rlaudio.runs.parts import StopAfter
@@ -109,7 +110,7 @@ def jobs(runs: Sequence[Run], comparison: str) -> list[Job]:
             deeper = [users[deeper_place] for _, deeper_place in chain[number + 1 :]]
             if len(users[place]) < 2 or users[place] in deeper:
                 continue  # no other run shares it, or all that do share a later part too
-            recipe = run.recipe.model_copy(update={"name": f"{comparison}/{place}"})
+            recipe = run.recipe.model_copy(update={"name": plain_name(f"{comparison}-{place}")})
             by_place.setdefault(place, Job(place, recipe, part, after))
             after = place
         by_place[run.place] = Job(run.place, run.recipe, None, after)

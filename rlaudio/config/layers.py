@@ -6,15 +6,19 @@ recipes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+import re
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from rlaudio.utils.plain_yaml import PlainLoader
+from rlaudio.config.names import shortened
+from rlaudio.utils.plain_yaml import DEEPEST, PlainLoader
 
+MAX_BYTES = 1_000_000  # of a file; the largest recipe that ships has 2,000
+_WHOLE_NUMBERS = range(-(2**63), 2**63)  # what numpy, torch and safetensors can hold
 Keys = tuple[Hashable, ...]
 
 
@@ -62,27 +66,45 @@ class Layer:
         """The layer without one entry of the outermost map."""
         return Layer({k: v for k, v in self.values.items() if k != key}, self.origins)
 
+    def with_value(self, key: str, value: Any) -> Layer:
+        """The layer with an entry of the outermost map, unless the value is None."""
+        return self if value is None else Layer({**self.values, key: value}, self.origins)
+
+    def renamed(self, keys: Keys, name: str) -> Layer:
+        """The layer with another last key of an entry, which keeps its place."""
+        if keys[-1] == name:
+            return self
+        *outer, old = keys
+
+        def moved(entry: Keys) -> Keys:
+            return (*outer, name, *entry[len(keys) :]) if entry[: len(keys)] == keys else entry
+
+        holder = {name if key == old else key: value for key, value in self.at(*outer).values.items()}
+        values = _with_value_at(self.values, outer, holder)
+        return Layer(values, {moved(entry): origin for entry, origin in self.origins.items()})
+
 
 def read_layer(path: Path, folder: Path) -> Layer:
     """The map in a YAML file whose relative paths are relative to `folder`.
 
-    Raises ValueError with file and line, FileNotFoundError.
+    Raises ValueError with file and line, OSError.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: not UTF-8 text; expected YAML") from error
-    return _parse(text, str(path), folder, lines=True)
+    return _parse(_text_of(path), str(path), folder)
 
 
 def read_override(text: str, folder: Path) -> Layer:
     """The layer of one `a.b=value`, the value read as YAML. Raises ValueError."""
     name, equals, value = text.partition("=")
     keys = tuple(name.strip().split("."))
+    shown = " ".join(text.split())
+    where = f"-o {shown if len(shown) < 200 else shown[:160] + ' ...'}"
     if not equals or not all(keys):
-        raise ValueError(f"-o {text}: expected KEY=VALUE, such as -o optimizer.lr=2e-6")
-    where = f"-o {text}"
-    inner = _parse(f"value: {value}", where, folder, lines=False)
+        raise ValueError(f"{where}: expected KEY=VALUE, such as -o optimizer.lr=2e-6")
+    if len(keys) > DEEPEST:
+        raise ValueError(f"{where}: {len(keys)} keys in each other; expected at most {DEEPEST}")
+    inner = _parse(f"value: {value}", where, folder, keys)
+    if len(inner.values) > 1:
+        raise ValueError(f"{where}: the value has several lines; expected a single value")
     values: Any = inner.values["value"]
     origins = {(*keys, *entry[1:]): origin for entry, origin in inner.origins.items() if entry}
     for depth in range(len(keys)):
@@ -130,9 +152,26 @@ def lay_over(below: Layer, above: Layer, removes: Callable[[Keys], bool]) -> Lay
 # --- helpers -------------------------------------------------------------------------------------
 
 
-def _parse(text: str, where: str, folder: Path, *, lines: bool) -> Layer:
-    def place(mark: yaml.Mark | None) -> str:
-        return f"{where}:{mark.line + 1}" if lines and mark else where
+def _text_of(path: Path) -> str:
+    size = path.stat().st_size
+    if size > MAX_BYTES:
+        raise ValueError(f"{path}: {size:,} bytes; expected YAML of at most {MAX_BYTES:,}")
+    content = path.read_bytes()
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise ValueError(f"{path}:{line}: not UTF-8 text; expected YAML; save the file as UTF-8") from error
+
+
+def _parse(text: str, where: str, folder: Path, override: Keys = ()) -> Layer:
+    """The layer in a file's text, or that in `value: ...` given for the keys of an override."""
+
+    def place(mark: Any) -> str:
+        return where if override else f"{where}:{mark.line + 1 if mark else 1}"
+
+    def dotted(keys: Keys) -> str:
+        return _dotted((*override, *keys[1:]) if override else keys)
 
     origins: dict[Keys, Origin] = {}
 
@@ -143,21 +182,33 @@ def _parse(text: str, where: str, folder: Path, *, lines: bool) -> Layer:
             for key_node, value_node in node.value:
                 key = key_node.value
                 if not isinstance(key, str):
-                    raise ValueError(f"{place(key_node.start_mark)}: a key must be a word, found {key}")
+                    raise ValueError(
+                        f"{place(key_node.start_mark)}: {dotted((*keys, '?'))}: a key must be a word"
+                    )
+                here = (*keys, key)
                 if key in values:
-                    raise ValueError(f"{place(key_node.start_mark)}: {_dotted((*keys, key))} is given twice")
-                origins[(*keys, key)] = Origin(place(key_node.start_mark), folder)
-                values[key] = build((*keys, key), value_node)
+                    raise ValueError(f"{place(key_node.start_mark)}: {dotted(here)} is given twice")
+                origins[here] = Origin(place(key_node.start_mark), folder)
+                values[key] = build(here, value_node)
             return values
         if isinstance(node, yaml.SequenceNode):
             return [build((*keys, i), item) for i, item in enumerate(node.value)]
-        return loader.construct_object(node)
+        try:
+            return _scalar(loader, node)
+        except ValueError as error:
+            raise ValueError(f"{place(node.start_mark)}: {dotted(keys)}: {error}") from error
 
-    loader = PlainLoader(text)
+    try:
+        loader = PlainLoader(text)
+    except yaml.reader.ReaderError as error:
+        at = where if override else f"{where}:{text[: error.position].count(chr(10)) + 1}"
+        sign = f"the sign U+{ord(text[error.position]):04X}"
+        raise ValueError(f"{at}: not valid YAML: {sign} cannot stand in text; delete it") from error
     try:
         root = loader.get_single_node()
         if not isinstance(root, yaml.MappingNode):
-            raise ValueError(f"{where}: expected a map of KEY: VALUE lines")
+            mark = root.start_mark if root else None
+            raise ValueError(f"{place(mark)}: expected a map of KEY: VALUE lines")
         return Layer(build((), root), origins)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -166,6 +217,29 @@ def _parse(text: str, where: str, folder: Path, *, lines: bool) -> Layer:
         raise ValueError(f"{where}: not valid YAML: {error}") from error
     finally:
         loader.dispose()
+
+
+def _scalar(loader: yaml.SafeLoader, node: yaml.Node) -> Any:
+    """The text, number, bool or None of a node. Raises ValueError."""
+    kind, text = node.tag.rpartition(":")[2], node.value
+    if kind in ("int", "float") and (":" in text or re.fullmatch(r"[-+]?0[0-7_]+", text)):
+        raise ValueError(f"{text} is to YAML a number to base 60 or 8; write it decimal, or in quotes")
+    if kind == "int" and len(text) > 100:
+        raise ValueError(f"a number of {len(text):,} digits; expected one of 64 bits")
+    value = loader.construct_object(node)
+    if kind == "int" and value not in _WHOLE_NUMBERS:
+        raise ValueError(f"{value} does not fit into 64 bits; expected a smaller number")
+    if isinstance(value, str) and not value.isascii() and any("\ud800" <= sign <= "\udfff" for sign in value):
+        raise ValueError(f"{shortened(value)} holds half of a sign (a surrogate), which is no text")
+    return value
+
+
+def _with_value_at(values: Mapping[Any, Any], keys: Sequence[Hashable], value: Any) -> Any:
+    """The values with another one at these keys; the argument does not change."""
+    if not keys:
+        return value
+    first, *others = keys
+    return {**values, first: _with_value_at(values[first], others, value)}
 
 
 def _same_plugin(key: str, below: dict[str, Any], above: dict[str, Any]) -> bool:

@@ -13,17 +13,18 @@ import functools
 import hashlib
 import importlib
 import importlib.util
-import re
+import math
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
-from typing import Any, get_args
+from typing import Any, get_args, get_type_hints
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import PydanticUserError, TypeAdapter, ValidationError
 
-from rlaudio.config.signatures import Option, Signature, read_signature, type_of
+from rlaudio.config.names import plain_name, shortened
+from rlaudio.config.signatures import Option, Signature, read_signature
 
 PACKAGE = Path(__file__).parents[1]
 
@@ -109,7 +110,7 @@ class Bound:
             for name, value in self.options.items()
             if name not in defaults or defaults[name] != value
         ]
-        return re.sub(r"[^\w.=+,-]+", "-", "_".join([Path(self.use).stem, *changed]))
+        return plain_name("_".join([Path(self.use).stem, *changed]))
 
     def with_scorer(self, scorer: Bound) -> Bound:
         """This reward with `scorer` where it takes one and names none."""
@@ -124,9 +125,10 @@ class Bound:
         if option.type is not Any:
             return value  # checked by `bind`
         try:
-            return _coerce(f"{self.kind} {self.use}", option, value, type_of(option.annotation, names))
-        except NameError as error:
+            to = _evaluated(option.annotation, names)
+        except (NameError, TypeError, AttributeError, SyntaxError) as error:
             raise ValueError(f"{self.path}: option {option.name}: {error}; import the type's name") from error
+        return _coerce(f"{self.kind} {self.use}", option, value, to)
 
 
 def bind(kind: str, spec: str | Mapping[str, Any] | Bound, relative_to: Path | None = None) -> Bound:
@@ -141,7 +143,9 @@ def bind(kind: str, spec: str | Mapping[str, Any] | Bound, relative_to: Path | N
     options = {"use": spec} if isinstance(spec, str) else dict(spec) if isinstance(spec, Mapping) else {}
     use = options.pop("use", None)
     if not isinstance(use, str):
-        raise ValueError(f"expected a {kind} plug-in as NAME or {{use: NAME, options ...}}, found {spec!r}")
+        raise ValueError(
+            f"expected a {kind} plug-in as NAME or {{use: NAME, options ...}}, found {shortened(spec)}"
+        )
     path = find(kind, use, relative_to)
     signature = _signature(kind, path)
     known = {o.name: o for o in signature.options}
@@ -185,7 +189,7 @@ def find(kind: str, name: str, relative_to: Path | None = None) -> Path:
         path = absolute(name, relative_to or Path.cwd())
         if not path.is_file():
             raise FileNotFoundError(
-                f"{kind} {name}: no file {path}; a relative path is looked for beside the recipe that names "
+                f"{kind} {name}: {no_file(path)}; a relative path is looked for beside the recipe that names "
                 "it, one of -o in the working folder"
             )
         return path
@@ -214,12 +218,12 @@ def unknown(what: str, name: str, known: Iterable[str]) -> str:
     names = sorted(known)
     close = closest(name, names)
     hint = f"; did you mean {close!r}?" if close else "."
-    return f"unknown {what} {name!r}{hint} Known: {', '.join(names) or 'none'}"
+    return f"unknown {what} {shortened(name)}{hint} Known: {', '.join(names) or 'none'}"
 
 
 def closest(name: str, known: Iterable[str]) -> str | None:
     """The known name that a misspelt one probably means; None where none is close."""
-    return next(iter(difflib.get_close_matches(name, sorted(known), n=1)), None)
+    return next(iter(difflib.get_close_matches(name[:100], sorted(known), n=1)), None)
 
 
 def is_path(name: str) -> bool:
@@ -228,8 +232,22 @@ def is_path(name: str) -> bool:
 
 
 def absolute(path: str | Path, folder: Path) -> Path:
-    """`path` without `~`, `.` and `..`, relative to `folder`."""
-    return (folder / Path(path).expanduser()).resolve()
+    """`path` without `~`, `.` and `..`, relative to `folder`. Raises ValueError for what is no path."""
+    try:
+        whole = (folder / Path(path).expanduser()).resolve()
+        whole.exists()
+    except PermissionError:
+        return whole
+    except (RuntimeError, OSError, ValueError) as error:  # ~nobody, a name too long, a circle of links, NUL
+        raise ValueError(f"no path {shortened(str(path))}: {error}") from error
+    return whole
+
+
+def no_file(path: Path) -> str:
+    """What to say of a path where a file is expected and none is."""
+    if path.is_dir():
+        return f"{path} is a folder; expected a file"
+    return f"{path} is a pipe or device; expected a file" if path.exists() else f"no file {path}"
 
 
 def absolute_option(kind: str, option: Option, value: Any, folder: Path) -> Any:
@@ -331,10 +349,34 @@ def _names_in_annotations(target: Any, module: ModuleType) -> dict[str, Any]:
     return {name: value for m in modules for name, value in vars(m).items()}
 
 
+def _evaluated(annotation: str, names: Mapping[str, Any]) -> Any:
+    """The type that an annotation of an imported file means. Raises NameError, TypeError, AttributeError."""
+    if not annotation:
+        return Any
+    holder = type("Holder", (), {"__annotations__": {"value": annotation}})
+    return get_type_hints(holder, globalns=dict(names), include_extras=True)["value"]
+
+
 def _coerce(label: str, option: Option, value: Any, to: Any) -> Any:
+    problem = _not_a_number(value, to)
     try:
-        return TypeAdapter(to).validate_python(value)
+        converted = TypeAdapter(to).validate_python(value)
     except ValidationError as error:
-        problems = " or ".join(dict.fromkeys(e["msg"] for e in error.errors()))
-        message = f"{label}: option {option.name}: {problems}; found {value!r}"
-        raise OptionError(message, option.name) from error
+        problem = problem or " or ".join(dict.fromkeys(e["msg"] for e in error.errors()))
+    except PydanticUserError as error:  # a type that no text can stand for
+        raise OptionError(
+            f"{label}: option {option.name} cannot be given in a recipe", option.name
+        ) from error
+    else:
+        if isinstance(converted, float) and not math.isfinite(converted):
+            problem = "expected a finite number"
+    if problem:
+        raise OptionError(f"{label}: option {option.name}: {problem}; found {shortened(value)}", option.name)
+    return converted
+
+
+def _not_a_number(value: Any, to: Any) -> str | None:
+    """What is wrong with a bool where a number is expected: Python would count with it."""
+    types = (to, *get_args(to))
+    numbers = bool not in types and not {int, float}.isdisjoint(t for t in types if isinstance(t, type))
+    return "expected a number" if numbers and isinstance(value, bool) else None

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,6 +20,7 @@ from pydantic import ValidationError
 
 from rlaudio.config import plugins
 from rlaudio.config.layers import Keys, Layer, Origin, lay_over, read_layer, read_override
+from rlaudio.config.names import plain_name, shortened
 from rlaudio.config.plugins import (
     SCORER,
     OptionError,
@@ -27,10 +29,11 @@ from rlaudio.config.plugins import (
     absolute_option,
     closest,
     is_path,
+    no_file,
     shipped_folder,
     unknown,
 )
-from rlaudio.config.schema import Recipe, Section, section_at
+from rlaudio.config.schema import Recipe, Section, SectionError, section_at
 from rlaudio.config.signatures import Option
 
 __all__ = [
@@ -55,15 +58,18 @@ def load_recipe(
     is no such file, and ValueError that names file, line and key of every problem in it.
     """
     path = find_recipe(path_or_name)
-    defaults = Layer({"name": path.stem, **_DEFAULTS}, {(): Origin(str(path), path.parent)})
+    defaults = Layer({"name": plain_name(path.stem), **_DEFAULTS}, {(): Origin(f"{path}:1", path.parent)})
     layer = lay_over(defaults, _read_with_parents(path, folder_of_paths(path_or_name, path), ()), _removes)
-    if "arms" in layer.values or "grid" in layer.values:
-        raise ValueError(f"{path}: this is a comparison, not a recipe; run it with 'rlaudio compare'")
+    for key in {"arms", "grid"} & set(layer.values):
+        where = layer.origin((key,)).where
+        raise ValueError(f"{where}: {key}: this is a comparison, not a recipe; run it with 'rlaudio compare'")
     for above in layers:
         layer = lay_over(layer, _with_explicit_plugins(above), _removes)
     for text in sorted(overrides, key=_override_order):
-        layer = lay_over(layer, _with_explicit_plugins(read_override(text, Path.cwd())), _removes)
-    layer = _with_common_data(layer)
+        override = _with_explicit_plugins(read_override(text, Path.cwd()))
+        _refuse_lost_options(layer, override)
+        layer = lay_over(layer, override, _removes)
+    layer = _named_like_files(_with_common_data(layer))
     return validate(Recipe, _resolved(layer), layer)
 
 
@@ -81,7 +87,7 @@ def validate(section: type[S], values: dict[str, Any], layer: Layer) -> S:
 def find_recipe(path_or_name: str | Path, relative_to: Path | None = None) -> Path:
     """The file of a recipe: `x.yaml` is a path, relative to a folder; a bare name is one that ships.
 
-    Raises FileNotFoundError.
+    Raises FileNotFoundError, and ValueError for what cannot be a path.
     """
     name = str(path_or_name)
     if is_path(name):
@@ -90,11 +96,11 @@ def find_recipe(path_or_name: str | Path, relative_to: Path | None = None) -> Pa
             return path
         shipped = Path(name).stem in shipped_recipes()
         hint = f"; {Path(name).stem} (without .yaml) is one that ships" if shipped else ""
-        raise FileNotFoundError(f"no recipe {path}{hint}")
-    path = shipped_folder("recipes") / f"{name}.yaml"
-    if not path.is_file():
+        raise FileNotFoundError(f"no recipe: {no_file(path)}{hint}")
+    files = dict(_shipped_files())
+    if name not in files:
         raise FileNotFoundError(f"{unknown('recipe', name, shipped_recipes())}; a path ends in .yaml")
-    return path
+    return files[name]
 
 
 def folder_of_paths(path_or_name: str | Path, path: Path) -> Path:
@@ -128,6 +134,7 @@ _PLUGINS: dict[Keys, str] = {
 }
 _PLUGIN_MAPS: dict[Keys, str] = {("data", "evaluate"): "data", ("rewards",): "reward"}
 _DEFAULTS = {"algorithm": {"use": "grpo"}, "rollout": {"use": "transformers"}}
+_MAX_PARENTS = 30  # recipes that extend each other
 _COMPARE = "compare_"  # prefix of the names of comparisons that ship
 _FORMER_KEYS = {  # what became of keys that once were; {} stands for the value that was found
     "data.lessons": "is now data.pretrain",
@@ -148,6 +155,8 @@ def _read_with_parents(path: Path, folder: Path, children: tuple[Path, ...]) -> 
     if path in children:
         circle = " -> ".join(str(p) for p in (*children[children.index(path) :], path))
         raise ValueError(f"{children[-1]}: extends goes in a circle: {circle}")
+    if len(children) > _MAX_PARENTS:
+        raise ValueError(f"{children[-1]}: extends: more than {_MAX_PARENTS} recipes extend each other")
     whole = _with_explicit_plugins(read_layer(path, folder))
     layer = whole.without("extends")
     parent = whole.values.get("extends")
@@ -155,10 +164,10 @@ def _read_with_parents(path: Path, folder: Path, children: tuple[Path, ...]) -> 
         return layer
     where = whole.origin(("extends",)).where
     if not isinstance(parent, str):
-        raise ValueError(f"{where}: extends: expected one recipe's name or path, found {parent!r}")
+        raise ValueError(f"{where}: extends: expected one recipe's name or path, found {shortened(parent)}")
     try:
         parent_path = find_recipe(parent, path.parent)
-    except FileNotFoundError as error:
+    except (FileNotFoundError, ValueError) as error:
         raise ValueError(f"{where}: extends: {error}") from error
     below = _read_with_parents(parent_path, folder_of_paths(parent, parent_path), (*children, path))
     return lay_over(below.without("name"), layer, _removes)  # a name is not inherited
@@ -174,34 +183,86 @@ def _with_explicit_plugins(layer: Layer) -> Layer:
     """The layer with `grpo` written as `{use: grpo}` and the user's files as absolute paths."""
     values = copy.deepcopy(layer.values)
     for keys, owner, _ in _plugin_places(values):
-        spec = owner[keys[-1]]
+        spec, name = owner[keys[-1]], str(keys[-1])
         if isinstance(spec, str):
             spec = owner[keys[-1]] = {"use": spec}
+        if isinstance(spec, dict) and keys[:-1] in _PLUGIN_MAPS and is_path(name):
+            spec.setdefault("use", name)
         if isinstance(spec, dict) and isinstance(spec.get("use"), str) and is_path(spec["use"]):
-            spec["use"] = str(absolute(spec["use"], layer.origin((*keys, "use")).folder))
+            with _told_at(layer, (*keys, "use")) as origin:
+                spec["use"] = str(absolute(spec["use"], origin.folder))
     return Layer(values, layer.origins)
 
 
+def _refuse_lost_options(layer: Layer, override: Layer) -> None:
+    """Refuse `-o algorithm.use=dapo` where the recipe has options of another. Raises ValueError."""
+    for keys, owner, _ in _plugin_places(override.values):
+        before, spec = _value_at(layer, keys), owner[keys[-1]]
+        where = override.origin((*keys, "use")).where
+        alone = isinstance(spec, dict) and f"{_dotted(keys)}.use" == _key_of(where)
+        if not alone or not isinstance(before, dict) or before.get("use", keys[-1]) == spec["use"]:
+            continue
+        if lost := [f"{name} ({layer.origin((*keys, name)).where})" for name in before if name != "use"]:
+            raise ValueError(
+                f"{where}: would drop options of {before.get('use', keys[-1])}: {', '.join(lost)}; to begin "
+                f"anew write -o '{_dotted(keys)}={{use: {spec['use']}, ...}}' with the options that it needs"
+            )
+
+
 def _with_common_data(layer: Layer) -> Layer:
-    """The layer with `data.common` laid under every set; a set with another `use` inherits nothing."""
+    """The layer with `data.common` laid under every set; a set with another `use` inherits nothing.
+
+    Raises ValueError where no set inherits it.
+    """
     data = layer.values.get("data")
-    if not isinstance(data, dict) or not isinstance(data.get("common"), dict):
+    if not isinstance(data, dict) or "common" not in data:
         return layer
+    common, where = data["common"] or {}, layer.origin(("data", "common")).where
+    if not isinstance(common, dict):
+        raise ValueError(f"{where}: data.common: expected options of data sets; found {shortened(common)}")
+    above = Layer({**layer.values, "data": {k: v for k, v in data.items() if k != "common"}}, layer.origins)
     evaluate = data.get("evaluate")
-    held_out = list(evaluate) if isinstance(evaluate, dict) else []
-    alone = [name for name in ("train", "pretrain") if name in data]
-    places = [*(("data", name) for name in alone), *(("data", "evaluate", name) for name in held_out)]
-    common = {
-        (*place, *keys[2:]): origin
-        for keys, origin in layer.origins.items()
-        for place in places
-        if keys[:2] == ("data", "common")
-    }
-    sets = dict.fromkeys(alone, data["common"]) | {"evaluate": dict.fromkeys(held_out, data["common"])}
-    below = Layer({"data": copy.deepcopy(sets)}, {(): layer.origin(()), **common})
-    without_common = {key: value for key, value in data.items() if key != "common"}
-    above = Layer({**layer.values, "data": without_common}, layer.origins)
-    return lay_over(below, above, lambda keys: False)
+    held_out = evaluate if isinstance(evaluate, dict) else {}
+    places: dict[Keys, Any] = {("data", name): data[name] for name in ("train", "pretrain") if name in data}
+    places |= {("data", "evaluate", str(name)): spec for name, spec in held_out.items()}
+    takes = {keys: spec for keys, spec in places.items() if isinstance(spec, dict) and _takes(spec, common)}
+    if common and not takes:
+        use = f"use: {common['use']}" if "use" in common else "options"
+        raise ValueError(
+            f"{where}: data.common ({use}) would be dropped: every set names another plug-in with use; "
+            "delete it, or leave 'use' out of the sets that it is meant for"
+        )
+    for keys, spec in takes.items():
+        below = layer.at("data", "common").with_value("use", spec.get("use"))
+        merged = lay_over(below.below(*keys), above, lambda keys: False)
+        above = Layer(merged.values, {**merged.origins, **above.origins})
+    return above
+
+
+def _takes(spec: dict[str, Any], common: dict[str, Any]) -> bool:
+    """Whether a data set inherits the common options: it names their plug-in, or they or it name none."""
+    return "use" not in common or "use" not in spec or spec["use"] == common["use"]
+
+
+def _named_like_files(layer: Layer) -> Layer:
+    """The layer with rewards and held-out sets that are given by their files alone named like these.
+
+    Raises ValueError where two have one name.
+    """
+    for place in _PLUGIN_MAPS:
+        named: dict[str, str] = {}
+        entries = _value_at(layer, place)
+        for key in entries if isinstance(entries, dict) else ():
+            name = Path(key).stem if is_path(key) else key
+            other = named.setdefault(name, key)
+            if other != key:
+                here, there = layer.origin((*place, key)).where, layer.origin((*place, other)).where
+                raise ValueError(
+                    f"{here}: {_dotted((*place, key))}: would be called {name}, as {other} is ({there}); "
+                    f"give one a name of its own, as in {_dotted(place)}: {{other_{name}: {{use: {key}}}}}"
+                )
+            layer = layer.renamed((*place, key), name)
+    return layer
 
 
 def _resolved(layer: Layer) -> dict[str, Any]:
@@ -212,23 +273,35 @@ def _resolved(layer: Layer) -> dict[str, Any]:
         if not isinstance(spec, dict):
             continue
         if keys[:-1] in _PLUGIN_MAPS:
-            use = str(keys[-1])
-            spec.setdefault("use", str(absolute(use, layer.origin(keys).folder)) if is_path(use) else use)
+            spec.setdefault("use", str(keys[-1]))
         for name, option in _options(kind, spec.get("use")).items():
             if name in spec:
-                spec[name] = absolute_option(kind, option, spec[name], layer.origin((*keys, name)).folder)
-    rewards = values.get("rewards")
-    if isinstance(rewards, dict):  # a reward given by its file alone is named like the file
-        values["rewards"] = {Path(key).stem if is_path(str(key)) else key: v for key, v in rewards.items()}
-    contribution = values.get("contribution")
-    if isinstance(contribution, dict) and isinstance(contribution.get("voters"), list):
-        contribution["voters"] = [
-            absolute_model(voter, layer.origin(("contribution", "voters", i)).folder)
-            if isinstance(voter, str)
-            else voter
-            for i, voter in enumerate(contribution["voters"])
-        ]
+                with _told_at(layer, (*keys, name)) as origin:
+                    spec[name] = absolute_option(kind, option, spec[name], origin.folder)
+    voters = _value_at(layer, ("contribution", "voters"))
+    for number, voter in enumerate(voters if isinstance(voters, list) else ()):
+        if isinstance(voter, str):
+            with _told_at(layer, ("contribution", "voters", number)) as origin:
+                values["contribution"]["voters"][number] = absolute_model(voter, origin.folder)
     return values
+
+
+@contextmanager
+def _told_at(layer: Layer, keys: Keys) -> Iterator[Origin]:
+    """The origin of an entry, which stands before what is raised about it."""
+    origin = layer.origin(keys)
+    try:
+        yield origin
+    except (ValueError, OSError) as error:
+        raise ValueError(f"{origin.where}: {_dotted(keys)}: {error}") from error
+
+
+def _value_at(layer: Layer, keys: Keys) -> Any:
+    """The value at these keys; None where there is none."""
+    value: Any = layer.values
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
 
 
 def _plugin_places(values: dict[str, Any]) -> Iterator[tuple[Keys, dict[Any, Any], str]]:
@@ -252,7 +325,7 @@ def _plugin_places(values: dict[str, Any]) -> Iterator[tuple[Keys, dict[Any, Any
 def _options(kind: str, use: Any) -> dict[str, Option]:
     try:
         return {o.name: o for o in plugins.describe(kind, use).options} if isinstance(use, str) else {}
-    except (ValueError, FileNotFoundError):
+    except (ValueError, OSError):
         return {}  # `bind` raises the same later, with its place
 
 
@@ -279,9 +352,11 @@ def _problems(error: ValidationError, layer: Layer, root: type[Section]) -> Iter
         raised = problem.get("ctx", {}).get("error")
         if isinstance(raised, OptionError) and (*keys, raised.option) in layer.origins:
             keys = (*keys, raised.option)
+        if isinstance(raised, SectionError):
+            keys = (*keys, *raised.keys)
         messages.setdefault(keys, []).append(_message(problem, keys, root))
     for keys, texts in messages.items():
-        dotted = ".".join(map(str, keys))
+        dotted = _dotted(keys)
         text = _former(keys, layer) or ": ".join(filter(None, [dotted, " or ".join(dict.fromkeys(texts))]))
         yield f"{layer.origin(keys).where}: {text}"
     file = Path(layer.origin(()).where)
@@ -298,7 +373,7 @@ def _former(keys: Keys, layer: Layer) -> str | None:
         return None
     holder = layer.at(*keys[:-1]).values
     use = holder.get("use", keys[-2]) if keys[0] == "rewards" and len(keys) == 3 else None
-    dotted = ".".join(map(str, keys))
+    dotted = _dotted(keys)
     fate = _FORMER_KEYS.get(f"{use}.{keys[-1]}" if use else dotted)
     return fate and f"{dotted} {fate.format(holder[str(keys[-1])])}"
 
@@ -307,15 +382,25 @@ def _message(problem: Any, keys: Keys, root: type[Section]) -> str:
     if problem["type"] == "extra_forbidden":
         return unknown("key", str(keys[-1]), _keys_at(keys[:-1], root))
     if problem["type"] == "missing":
-        return f"is missing; expected: {section_at(keys[:-1], root).model_fields[str(keys[-1])].description}"
+        field = section_at(keys[:-1], root).model_fields.get(str(keys[-1]))
+        return f"is missing; expected: {field.description if field else 'a value'}"
     if problem["type"] == "value_error":
         return str(problem["ctx"]["error"])
     if problem["type"] == "model_type":
-        return f"expected a map of KEY: VALUE; found {problem['input']!r}"
-    return f"{problem['msg']}; found {problem['input']!r}"
+        return f"expected a map of KEY: VALUE; found {shortened(problem['input'])}"
+    return f"{problem['msg']}; found {shortened(problem['input'])}"
 
 
 def _keys_at(keys: Keys, root: type[Section]) -> list[str]:
     """The keys of the section at these keys."""
     fields = list(section_at(keys, root).model_fields)
     return [*fields, "extends"] if root is Recipe and not keys else fields
+
+
+def _dotted(keys: Keys) -> str:
+    return ".".join(map(str, keys))
+
+
+def _key_of(where: str) -> str:
+    """The key of an override by its origin's text."""
+    return where.removeprefix("-o ").partition("=")[0].strip()

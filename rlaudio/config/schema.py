@@ -22,6 +22,7 @@ from pydantic import (
 
 from rlaudio.audio.length_policy import MAX_SECONDS, TOO_LONG
 from rlaudio.config import plugins
+from rlaudio.config.names import check_name
 from rlaudio.config.plugins import Bound
 from rlaudio.prompts.wording import STYLE, SYSTEM
 from rlaudio.utils.number_format import counted
@@ -31,7 +32,7 @@ from rlaudio.utils.plain_yaml import plain_yaml
 def _bind(kind: str, spec: Any) -> Bound:
     try:
         return plugins.bind(kind, spec)
-    except FileNotFoundError as error:  # pydantic collects ValueErrors only
+    except OSError as error:  # pydantic collects ValueErrors only
         raise ValueError(str(error)) from error
 
 
@@ -46,10 +47,32 @@ ScorerPlugin = Annotated[InstanceOf[Bound], BeforeValidator(partial(_bind, "scor
 RolloutPlugin = Annotated[InstanceOf[Bound], BeforeValidator(partial(_bind, "rollout")), _AS_YAML]
 StrategyPlugin = Annotated[InstanceOf[Bound], BeforeValidator(partial(_bind, "strategy")), _AS_YAML]
 
-Count = Annotated[int, Field(ge=1)]
-Positive = Annotated[float, Field(gt=0)]
-Share = Annotated[float, Field(ge=0, le=1)]
-Decay = Annotated[float, Field(ge=0, lt=1)]
+
+def _refuse_bool(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("expected a number; found a bool")
+    return value
+
+
+_NUMBER = BeforeValidator(_refuse_bool)  # Python would count with a bool
+Count = Annotated[int, _NUMBER, Field(ge=1, le=10**9)]
+CountOrZero = Annotated[int, _NUMBER, Field(ge=0, le=10**9)]
+Seed = Annotated[int, _NUMBER, Field(ge=0, lt=2**63)]
+Positive = Annotated[float, _NUMBER, Field(gt=0, le=10**9)]
+Rate = Annotated[float, _NUMBER, Field(gt=0, le=10)]
+Weight = Annotated[float, _NUMBER, Field(ge=-(10**9), le=10**9)]
+Share = Annotated[float, _NUMBER, Field(ge=0, le=1)]
+Decay = Annotated[float, _NUMBER, Field(ge=0, lt=1)]
+_BATCH = 64  # questions that are answered at a time, by voters and in evaluations
+Name = Annotated[str, AfterValidator(check_name)]
+
+
+class SectionError(ValueError):
+    """A section's values do not go together; `keys` within it name the one to change."""
+
+    def __init__(self, message: str, *keys: str):
+        super().__init__(message)
+        self.keys = keys
 
 
 def _refuse_taken(name: str) -> str:
@@ -58,7 +81,7 @@ def _refuse_taken(name: str) -> str:
     return name
 
 
-RewardName = Annotated[str, AfterValidator(_refuse_taken)]
+RewardName = Annotated[Name, AfterValidator(_refuse_taken)]
 
 
 class Section(BaseModel):
@@ -83,7 +106,7 @@ class AudioSection(Section):
 
 class DataSection(Section):
     train: DataPlugin = Field(description="questions to train on")
-    evaluate: dict[str, DataPlugin] = Field(default={}, description="held-out sets by name")
+    evaluate: dict[Name, DataPlugin] = Field(default={}, description="held-out sets by name")
     pretrain: CorpusPlugin | None = Field(
         default=None, description="examples for models trained from scratch"
     )
@@ -96,13 +119,17 @@ class DataSection(Section):
 class PretrainSection(Section):
     """Small models trained from scratch on `data.pretrain`, before all else: the base and its voters."""
 
-    vocabulary: Count = Field(default=512, description="tokens of the tokenizer, trained on the examples")
-    hidden: int = Field(default=128, ge=32, multiple_of=32, description="width of the language model")
-    layers: Count = Field(default=4, description="layers of the language model")
+    vocabulary: Count = Field(
+        default=512, le=10_000_000, description="tokens of the tokenizer, trained on the examples"
+    )
+    hidden: Count = Field(
+        default=128, ge=32, le=65_536, multiple_of=32, description="width of the language model"
+    )
+    layers: Count = Field(default=4, le=1000, description="layers of the language model")
     tokens: Count = Field(default=2400, description="packed tokens in one step")
-    lr: Positive = Field(default=1e-3, description="peak learning rate")
+    lr: Rate = Field(default=1e-3, description="peak learning rate")
     steps: Count = Field(default=1000, description="steps of the base")
-    voters: int = Field(default=3, ge=0, description="voters, each with a seed of its own")
+    voters: CountOrZero = Field(default=3, le=1000, description="voters, each with a seed of its own")
     voter_steps: Count = Field(default=400, description="steps of each voter")
 
 
@@ -117,7 +144,7 @@ class ContributionSection(Section):
     orders: Count = Field(
         default=1, description="option orders each voter answers under; right means right under most"
     )
-    batch_questions: Count = Field(default=64, description="questions answered at a time")
+    batch_questions: Count = Field(default=_BATCH, description="questions answered at a time")
     on_labelled: Literal["keep", "relabel"] = Field(
         default="keep", description="what happens to questions that have a label"
     )
@@ -138,10 +165,10 @@ class ContributionSection(Section):
     @model_validator(mode="after")
     def _voters_can_reach_the_threshold(self) -> ContributionSection:
         if len(set(self.voters)) < len(self.voters):
-            raise ValueError("a voter is named twice; it would vote twice: name different models")
+            raise SectionError("one is named twice; it would vote twice: name different models", "voters")
         if self.voters and self.threshold > len(self.voters):
             voters = counted(len(self.voters), "voter")
-            raise ValueError(f"threshold {self.threshold} is out of reach of {voters}; lower it")
+            raise SectionError(f"{self.threshold} is out of reach of {voters}; lower it", "threshold")
         return self
 
 
@@ -149,7 +176,7 @@ class RewardSpec(Section):
     """A reward plug-in and its weight; `{use, weight, **options}` in YAML."""
 
     reward: RewardPlugin
-    weight: float = Field(default=1.0, description="factor in the sum of rewards")
+    weight: Weight = Field(default=1.0, description="factor in the sum of rewards")
 
     @property
     def use(self) -> str:
@@ -164,7 +191,7 @@ class RewardSpec(Section):
     @model_validator(mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
-        if not isinstance(value, Mapping) or "reward" in value:
+        if not isinstance(value, Mapping) or isinstance(value.get("reward"), Bound):
             return value
         weight = {"weight": value["weight"]} if "weight" in value else {}
         return {"reward": {k: v for k, v in value.items() if k != "weight"}, **weight}
@@ -179,15 +206,14 @@ class SamplingSection(Section):
     questions: Count = Field(default=32, description="questions per step")
     group_size: Count = Field(default=8, description="completions per question")
     temperature: Positive = Field(default=1.0, description="divides the logits")
-    top_k: int = Field(default=0, ge=0, description="likeliest tokens to sample from; 0: all")
-    top_p: float = Field(default=1.0, gt=0, le=1, description="probability mass to sample from")
+    top_k: CountOrZero = Field(default=0, description="likeliest tokens to sample from; 0: all")
+    top_p: Share = Field(default=1.0, gt=0, description="probability mass to sample from")
     max_new_tokens: Count = Field(default=128, description="longest completion")
     rounds: Count = Field(
         default=1, description="times that questions are drawn until groups with spread fill the step (DAPO)"
     )
-    max_lag: int = Field(
+    max_lag: CountOrZero = Field(
         default=0,
-        ge=0,
         le=1,
         description="steps by which weights that sample may be older than those they train; 1: a step is "
         "sampled while the one before trains, by a copy of the model; needs mismatch.correct",
@@ -195,10 +221,10 @@ class SamplingSection(Section):
 
 
 class OptimizerSection(Section):
-    lr: Positive = Field(default=1e-6, description="peak learning rate of AdamW")
+    lr: Rate = Field(default=1e-6, description="peak learning rate of AdamW")
     warmup: Share = Field(default=0.01, description="fraction of the stage's steps")
     schedule: Literal["cosine", "constant", "linear"] = Field(default="cosine", description="after warm-up")
-    weight_decay: float = Field(default=0.0, ge=0, description="decoupled")
+    weight_decay: Share = Field(default=0.0, description="decoupled")
     betas: tuple[Decay, Decay] = Field(default=(0.9, 0.999), description="AdamW's averages")
     max_grad_norm: Positive = Field(default=1.0, description="gradients are clipped to this norm")
 
@@ -218,16 +244,17 @@ class MismatchSection(Section):
     @model_validator(mode="after")
     def _the_papers_ratio_is_not_corrected(self) -> MismatchSection:
         if self.logprobs == "paper" and self.correct != "none":
-            raise ValueError(
-                f"correct is {self.correct} and logprobs is paper, which takes the ratio to the trainer's "
-                "own log-probs and corrects nothing; set one of them to its default"
+            raise SectionError(
+                f"{self.correct}, but mismatch.logprobs is paper, which takes the ratio to the trainer's own "
+                "log-probs and corrects nothing; set one of them to its default",
+                "correct",
             )
         return self
 
 
 class SFTSection(Section):
     questions: Count = Field(default=32, description="questions per step")
-    lr: Positive | None = Field(default=None, description="none: optimizer.lr")
+    lr: Rate | None = Field(default=None, description="none: optimizer.lr")
     warmup: Share = Field(default=0.05, description="fraction of the stage's steps")
     target: Literal["answer", "structured", "simple"] = Field(
         default="answer", description="the answer alone, or after one of the annotated chains of thought"
@@ -257,8 +284,8 @@ class EvaluationSection(Section):
     controls: list[Literal["audio", "silence", "mismatch"]] = Field(
         default=["audio", "silence", "mismatch"], min_length=1, description="what the model hears"
     )
-    batch_questions: Count = Field(default=64, description="questions answered at a time")
-    every: int = Field(default=0, ge=0, description="steps between evaluations amid a stage; 0: none")
+    batch_questions: Count = Field(default=_BATCH, description="questions answered at a time")
+    every: CountOrZero = Field(default=0, description="steps between evaluations amid a stage; 0: none")
     between_stages: list[Literal["audio", "silence", "mismatch"]] = Field(
         default=["audio"],
         description="what the model hears in the evaluation after each stage but the last; []: none",
@@ -266,19 +293,19 @@ class EvaluationSection(Section):
 
 
 class ReportSection(Section):
-    completions: int = Field(default=10, ge=0, description="completions shown with their audio")
+    completions: CountOrZero = Field(default=10, le=10_000, description="completions shown with their audio")
 
 
 class Recipe(Section):
     """Everything about a run."""
 
-    name: str = Field(description="the file's name if not given")
-    seed: int = Field(default=0, ge=0, description="all random numbers are derived from it")
-    threads: Count | None = Field(default=None, description="CPU threads; none: torch's choice")
+    name: Name = Field(description="the file's name if not given")
+    seed: Seed = Field(default=0, description="all random numbers are derived from it")
+    threads: Count | None = Field(default=None, le=4096, description="CPU threads; none: torch's choice")
     model: ModelPlugin = Field(description="model family and its weights")
     prompt: PromptSection = PromptSection()
     audio: AudioSection = AudioSection()
-    data: DataSection
+    data: DataSection = Field(description="questions to train on, and those held out")
     pretrain: PretrainSection | None = Field(default=None, description="build the model and its voters first")
     contribution: ContributionSection = ContributionSection()
     curriculum: CurriculumPlugin = Field(description="stages, and which questions each may use")
@@ -306,8 +333,8 @@ class Recipe(Section):
     @model_validator(mode="after")
     def _evaluates_on_something(self) -> Recipe:
         if self.evaluation.every and not self.data.evaluate:
-            raise ValueError(
-                "evaluation.every needs a held-out set; name one in data.evaluate or set it to 0"
+            raise SectionError(
+                "needs a held-out set; name one in data.evaluate or set it to 0", "evaluation", "every"
             )
         return self
 
@@ -315,9 +342,10 @@ class Recipe(Section):
     def _corrects_for_old_samples(self) -> Recipe:
         corrects = self.mismatch.logprobs == "sampled" and self.mismatch.correct != "none"
         if self.sampling.max_lag and not corrects:
-            raise ValueError(
-                f"sampling.max_lag is {self.sampling.max_lag}: completions of older weights need importance "
-                "correction; set mismatch.correct to token or sequence, and mismatch.logprobs to sampled"
+            raise SectionError(
+                "completions of older weights need importance correction; set mismatch.correct to token or "
+                "sequence, and mismatch.logprobs to sampled",
+                *("sampling", "max_lag"),
             )
         return self
 
@@ -347,7 +375,7 @@ class Recipe(Section):
     def user_files(self) -> list[Path]:
         """The files of the plug-ins that the recipe names by path, each once."""
         data = (self.data.train, *self.data.evaluate.values(), self.data.pretrain)
-        others = (self.model, self.curriculum, self.algorithm, self.rollout, self.strategy)
+        others = (self.model, self.curriculum, self.algorithm, self.rollout, self.strategy, self.scorer)
         plugged = (*data, *self.reward_plugins().values(), *self.scorers().values(), *others)
         named = [plugin for plugin in plugged if plugin]
         return sorted({plugin.path for plugin in named if plugins.is_path(plugin.use)})

@@ -1,30 +1,24 @@
 """The public name and options of a plug-in, read from its source text: the file is parsed, not imported.
 
 So `rlaudio list`, `show` and the first check of a recipe take milliseconds, whichever heavy libraries the
-plug-ins need. Fields that a class inherits are read from the file of the base, if it stands in the same file
-or is imported from rlaudio by `from ... import ...`.
+plug-ins need, and nothing in the file runs. Fields that a class inherits, and defaults that are names of
+literals, are read where they stand: in the same file, or in that of rlaudio that `from ... import ...` names.
 """
 
 from __future__ import annotations
 
 import ast
 import functools
-import typing
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-_NAMES: dict[str, Any] = {  # names in annotations that are resolved without importing the file
-    "__builtins__": {},
-    **{t.__name__: t for t in (bool, bytes, dict, float, frozenset, int, list, object, set, str, tuple)},
-    **{name: getattr(typing, name) for name in ("Annotated", "Any", "Literal", "Optional", "Union")},
-    "Callable": Callable,
-    "Mapping": Mapping,
-    "Path": Path,
-    "Sequence": Sequence,
-}
+from rlaudio.config.annotations import read_aliases, read_annotation
+
+MAX_BYTES = 4_000_000  # of a plug-in's file; nobody writes more, and parsing takes 100 times the memory
+_NO_LITERAL = (ValueError, SyntaxError, TypeError, RecursionError, MemoryError)
 
 
 @dataclass(frozen=True)
@@ -46,7 +40,7 @@ class Option:
         """Whether the default is a literal in the source text."""
         try:
             self.default_value()
-        except (ValueError, SyntaxError):
+        except _NO_LITERAL:
             return False
         return True
 
@@ -75,8 +69,29 @@ def read_signature(path: Path) -> Signature | None:
     Case and underscores do not count: `cot_length.py` may hold `cot_length` or `CotLength`. A folder's
     `__init__.py` is named by the folder. Raises ValueError with file and line on a syntax error.
     """
-    module = _parse(path)
-    stem = path.parent.name if path.stem == "__init__" else path.stem
+    try:
+        return _signature_in(_parse(path), path.parent.name if path.stem == "__init__" else path.stem)
+    except (RecursionError, MemoryError) as error:
+        raise ValueError(f"{path}: nested too deeply to be parsed; expected Python source") from error
+
+
+# --- helpers -------------------------------------------------------------------------------------
+
+
+def _parse(path: Path) -> ast.Module:
+    size = path.stat().st_size
+    if size > MAX_BYTES:
+        raise ValueError(f"{path}: {size:,} bytes; expected Python source of at most {MAX_BYTES:,}")
+    try:  # bytes, since Python reads a file's mark and encoding itself, as when it imports the file
+        return ast.parse(path.read_bytes(), filename=str(path))
+    except SyntaxError as error:
+        line = f":{error.lineno}" if error.lineno else ""
+        raise ValueError(f"{path}{line}: syntax error: {error.msg}; fix the file") from error
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}; expected Python source") from error
+
+
+def _signature_in(module: ast.Module, stem: str) -> Signature | None:
     for number, node in enumerate(module.body):
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             continue
@@ -85,30 +100,10 @@ def read_signature(path: Path) -> Signature | None:
         if isinstance(node, ast.ClassDef):
             given, options = _class_parameters(_read_class(module.body, number))
         else:
-            given, options = _parameters(node, _aliases(module.body))
+            given, options = _parameters(node, _scope(module.body, number))
         summary = ast.get_docstring(module) or ast.get_docstring(node) or ""
         return Signature(node.name, summary.partition("\n")[0], given, tuple(options))
     return None
-
-
-def type_of(annotation: str, names: Mapping[str, Any]) -> Any:
-    """The type that an annotation's text means where `names` are known. Raises NameError."""
-    if not annotation:
-        return Any
-    holder = type("Holder", (), {"__annotations__": {"value": annotation}})
-    return typing.get_type_hints(holder, globalns=dict(names), include_extras=True)["value"]
-
-
-# --- helpers -------------------------------------------------------------------------------------
-
-
-def _parse(path: Path) -> ast.Module:
-    try:
-        return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
-    except SyntaxError as error:
-        raise ValueError(f"{path}:{error.lineno}: syntax error: {error.msg}; fix the file") from error
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: not UTF-8 text; expected Python source") from error
 
 
 def _plain(name: str) -> str:
@@ -123,19 +118,65 @@ def _is_protocol(node: ast.stmt) -> bool:
     return isinstance(node, ast.ClassDef) and any(_text(b).startswith("Protocol") for b in node.bases)
 
 
+@dataclass(frozen=True)
+class _Scope:
+    """What names mean where a plug-in is defined, as far as text can tell."""
+
+    aliases: Mapping[str, Any]  # of types, in its file
+    before: Sequence[ast.stmt]  # statements that come before, those of the class last
+
+
+def _scope(body: Sequence[ast.stmt], number: int) -> _Scope:
+    return _Scope(read_aliases(body), body[:number])
+
+
 def _parameters(
-    node: ast.FunctionDef | ast.AsyncFunctionDef, names: Mapping[str, Any], skip: int = 0
+    node: ast.FunctionDef | ast.AsyncFunctionDef, scope: _Scope, skip: int = 0
 ) -> tuple[tuple[str, ...], list[Option]]:
     given = tuple(a.arg for a in (*node.args.posonlyargs, *node.args.args))[skip:]
     pairs = zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
-    return given, [_option(a.arg, a.annotation, default, names) for a, default in pairs]
+    return given, [_option(a.arg, a.annotation, default, scope) for a, default in pairs]
 
 
-def _option(
-    name: str, annotation: ast.expr | None, default: ast.expr | None, names: Mapping[str, Any]
-) -> Option:
-    text = _text(annotation)
-    return Option(name, text, _text(default) if default else None, _light_type(text, names))
+def _option(name: str, annotation: ast.expr | None, default: ast.expr | None, scope: _Scope) -> Option:
+    if isinstance(default, ast.Name):
+        default = _literal(default.id, scope.before) or default
+    text = _text(default) if default else None
+    return Option(name, _text(annotation), text, read_annotation(annotation, scope.aliases))
+
+
+def _literal(name: str, body: Sequence[ast.stmt]) -> ast.expr | None:
+    """The literal that a name is bound to after these statements; None where text cannot tell."""
+    for number, node in reversed(list(enumerate(body))):
+        if isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                if name == (alias.asname or alias.name):
+                    return _literal(alias.name, _statements(node))
+                if alias.name == "*":
+                    return None
+        elif name in _bound_by(node):
+            value = node.value if isinstance(node, ast.Assign | ast.AnnAssign) else None
+            if isinstance(value, ast.Name):
+                return _literal(value.id, body[:number])
+            return value if value and _is_literal(value) else None
+    return None
+
+
+def _bound_by(node: ast.stmt) -> set[str]:
+    """The names that a statement of a file binds, those inside of functions aside."""
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return {node.name}
+    if isinstance(node, ast.Import):
+        return {alias.asname or alias.name for alias in node.names}
+    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and not isinstance(n.ctx, ast.Load)}
+
+
+def _is_literal(node: ast.expr) -> bool:
+    try:
+        ast.literal_eval(node)
+    except _NO_LITERAL:
+        return False
+    return True
 
 
 @dataclass(frozen=True)
@@ -143,8 +184,12 @@ class _Class:
     """A class in the text of a file."""
 
     node: ast.ClassDef
-    names: Mapping[str, Any]  # types that its file names
+    scope: _Scope
     bases: tuple[_Class, ...]  # those that text can tell
+
+    def scope_of(self, number: int) -> _Scope:
+        """What names mean in statement `number` of the class."""
+        return _Scope(self.scope.aliases, [*self.scope.before, *self.node.body[:number]])
 
 
 def _read_class(body: Sequence[ast.stmt], number: int) -> _Class:
@@ -152,7 +197,7 @@ def _read_class(body: Sequence[ast.stmt], number: int) -> _Class:
     node = body[number]
     assert isinstance(node, ast.ClassDef)
     bases = (_find_class(_text(base), body[:number]) for base in node.bases)
-    return _Class(node, _aliases(body), tuple(base for base in bases if base))
+    return _Class(node, _scope(body, number), tuple(base for base in bases if base))
 
 
 def _find_class(name: str, body: Sequence[ast.stmt]) -> _Class | None:
@@ -160,16 +205,21 @@ def _find_class(name: str, body: Sequence[ast.stmt]) -> _Class | None:
     for number, node in reversed(list(enumerate(body))):
         if isinstance(node, ast.ClassDef) and node.name == name:
             return _read_class(body, number)
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("rlaudio."):
+        if isinstance(node, ast.ImportFrom):
             for alias in node.names:
                 if name == (alias.asname or alias.name):
-                    return _find_class(alias.name, _statements(str(node.module)))
+                    return _find_class(alias.name, _statements(node))
     return None
 
 
+def _statements(imported: ast.ImportFrom) -> Sequence[ast.stmt]:
+    """The source of the module of this package that is imported from; nothing for other modules."""
+    module = imported.module or ""
+    return _shipped_statements(module) if module.startswith("rlaudio.") and not imported.level else ()
+
+
 @functools.lru_cache
-def _statements(module: str) -> Sequence[ast.stmt]:
-    """The source of a module of this package; nothing where there is none."""
+def _shipped_statements(module: str) -> Sequence[ast.stmt]:
     path = Path(str(files("rlaudio"))).joinpath(*module.split(".")[1:])
     file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
     return _parse(file).body if file.is_file() else ()
@@ -177,9 +227,9 @@ def _statements(module: str) -> Sequence[ast.stmt]:
 
 def _class_parameters(cls: _Class) -> tuple[tuple[str, ...], list[Option]]:
     """What a class takes: as its `__init__` has it, as a dataclass, or as the first base that says so."""
-    for item in cls.node.body:
+    for number, item in enumerate(cls.node.body):
         if isinstance(item, ast.FunctionDef) and item.name == "__init__":
-            return _parameters(item, cls.names, skip=1)
+            return _parameters(item, cls.scope_of(number), skip=1)
     if not _is_dataclass(cls):
         return next(filter(any, map(_class_parameters, cls.bases)), ((), []))
     fields = _fields(cls).values()
@@ -199,12 +249,12 @@ def _fields(cls: _Class) -> dict[str, tuple[Option, bool]]:
         fields |= _fields(base)
     if _is_dataclass(cls):  # a field that is defined again keeps its place
         by_keyword = _is_dataclass(cls, argument="kw_only=True")
-        fields |= {option.name: (option, by_keyword) for option in _fields_added(cls.node, cls.names)}
+        fields |= {option.name: (option, by_keyword) for option in _fields_added(cls)}
     return fields
 
 
-def _fields_added(node: ast.ClassDef, names: Mapping[str, Any]) -> Iterator[Option]:
-    for item in node.body:
+def _fields_added(cls: _Class) -> Iterator[Option]:
+    for number, item in enumerate(cls.node.body):
         if not isinstance(item, ast.AnnAssign) or not isinstance(item.target, ast.Name):
             continue
         if _text(item.annotation).startswith("ClassVar"):
@@ -216,22 +266,4 @@ def _fields_added(node: ast.ClassDef, names: Mapping[str, Any]) -> Iterator[Opti
                 continue
             factory = arguments.get("default_factory")
             default = arguments.get("default") or (ast.Call(factory, [], []) if factory else None)
-        yield _option(item.target.id, item.annotation, default, names)
-
-
-def _aliases(body: Sequence[ast.stmt]) -> dict[str, Any]:
-    """Type aliases in the file, as in `Mode = Literal["exact", "robust"]`."""
-    names = dict(_NAMES)
-    for node in body:
-        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Subscript | ast.BinOp):
-            alias = _light_type(_text(node.value), names)
-            if alias is not Any:
-                names |= {_text(target): alias for target in node.targets}
-    return names
-
-
-def _light_type(annotation: str, names: Mapping[str, Any]) -> Any:
-    try:
-        return type_of(annotation, names)
-    except (NameError, TypeError, AttributeError):
-        return Any
+        yield _option(item.target.id, item.annotation, default, cls.scope_of(number))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rlaudio.curricula.stage import Stage, random_split, with_contribution
+from rlaudio.curricula.stage import RL_STEPS, SFT_EPOCHS, Stage, random_split, with_contribution
 from rlaudio.types import Contributions, Question
 
 
@@ -13,10 +13,10 @@ def mixed_to_mixed(
     contributions: Contributions,
     rng: np.random.Generator,
     *,
-    sft_epochs: float = 2.0,
+    sft_epochs: float = SFT_EPOCHS,
     sft_steps: int | None = None,
     sft_questions: int | None = None,
-    rl_steps: int = 1000,
+    rl_steps: int = RL_STEPS,
 ) -> list[Stage]:
     """SFT on `sft_questions` drawn at random (default: as many as there are weak ones), RL on the rest."""
     if sft_questions is None:

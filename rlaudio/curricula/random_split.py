@@ -5,7 +5,7 @@ from typing import Literal
 
 import numpy as np
 
-from rlaudio.curricula.stage import Stage, with_contribution
+from rlaudio.curricula.stage import RL_STEPS, SFT_EPOCHS, Stage, with_contribution
 from rlaudio.types import Contributions, Question
 
 
@@ -14,9 +14,9 @@ def random_split(
     contributions: Contributions,
     rng: np.random.Generator,
     *,
-    sft_epochs: float = 2.0,
+    sft_epochs: float = SFT_EPOCHS,
     sft_steps: int | None = None,
-    rl_steps: int = 1000,
+    rl_steps: int = RL_STEPS,
     within: Literal["category", "all"] = "category",
 ) -> list[Stage]:
     """SFT and RL on as many questions as weak-to-strong would have, drawn at random.

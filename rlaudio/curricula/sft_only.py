@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rlaudio.curricula.stage import Stage
+from rlaudio.curricula.stage import SFT_EPOCHS, Stage
 from rlaudio.types import Contributions, Question
 
 
@@ -13,7 +13,7 @@ def sft_only(
     contributions: Contributions,
     rng: np.random.Generator,
     *,
-    sft_epochs: float = 2.0,
+    sft_epochs: float = SFT_EPOCHS,
     sft_steps: int | None = None,
 ) -> list[Stage]:
     """One stage of SFT on all questions; labels are not needed."""

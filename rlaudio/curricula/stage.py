@@ -12,6 +12,9 @@ import numpy as np
 from rlaudio.types import ContributionLabel, Contributions, Question
 from rlaudio.utils.randomness import generator
 
+SFT_EPOCHS = 2.0  # of a curriculum that has SFT and names no other length
+RL_STEPS = 1000  # of one that has RL after it
+
 
 @dataclass(frozen=True)
 class Stage:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rlaudio.curricula.stage import Stage, with_contribution
+from rlaudio.curricula.stage import RL_STEPS, SFT_EPOCHS, Stage, with_contribution
 from rlaudio.types import Contributions, Question
 
 
@@ -13,9 +13,9 @@ def weak_to_strong(
     contributions: Contributions,
     rng: np.random.Generator,
     *,
-    sft_epochs: float = 2.0,
+    sft_epochs: float = SFT_EPOCHS,
     sft_steps: int | None = None,
-    rl_steps: int = 1000,
+    rl_steps: int = RL_STEPS,
 ) -> list[Stage]:
     """SFT on all weak questions, RL on all strong ones. `sft_steps` overrules `sft_epochs`."""
     return [

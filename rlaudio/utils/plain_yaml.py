@@ -1,7 +1,7 @@
 """YAML as rlaudio reads and writes it: plain values, every one written where it is used.
 
 A file may come from somebody else, so nothing in it can grow or run: there are no aliases, which let a few
-lines stand for gigabytes, no objects, and no nesting deeper than any recipe needs.
+lines stand for gigabytes, no tags, dates or objects, and no nesting deeper than any recipe needs.
 """
 
 from __future__ import annotations
@@ -14,16 +14,25 @@ DEEPEST = 50  # maps and lists in each other
 
 
 class PlainLoader(yaml.SafeLoader):
-    """Safe YAML without aliases and without deep nesting. Raises yaml.MarkedYAMLError with the place."""
+    """Safe YAML of plain values: no aliases, tags, dates or deep nesting.
 
+    Raises yaml.MarkedYAMLError with the place.
+    """
+
+    yaml_implicit_resolvers = {  # noqa: RUF012
+        first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith(":timestamp")]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
     _depth = 0
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        mark = self.peek_event().start_mark
-        if self.check_event(yaml.AliasEvent):
-            raise yaml.composer.ComposerError(None, None, "aliases (*name) are not supported", mark)
-        if self._depth == DEEPEST:
-            raise yaml.composer.ComposerError(None, None, f"nested more than {DEEPEST} deep", mark)
+        event = self.peek_event()
+        if isinstance(event, yaml.AliasEvent):
+            raise _refusal("aliases (*name) are not supported", event)
+        if getattr(event, "tag", None):
+            raise _refusal(f"tags ({event.tag}) are not supported; write the value alone", event)
+        if self._depth > DEEPEST:
+            raise _refusal(f"more than {DEEPEST} maps and lists in each other", event)
         self._depth += 1
         node = super().compose_node(parent, index)
         self._depth -= 1
@@ -53,6 +62,10 @@ def parse_plain_yaml(text: str, where: str) -> Any:
 def plain_yaml(value: Any) -> str:
     """A value of maps, lists and scalars as YAML that `parse_plain_yaml` reads back."""
     return yaml.dump(value, Dumper=_PlainDumper, sort_keys=False, allow_unicode=True, width=110)
+
+
+def _refusal(problem: str, event: Any) -> yaml.MarkedYAMLError:
+    return yaml.composer.ComposerError(problem=problem, problem_mark=event.start_mark)
 
 
 class _PlainDumper(yaml.SafeDumper):

@@ -371,7 +371,7 @@ def test_a_missing_file_of_a_name_that_ships_suggests_the_name(tmp_path, monkeyp
 
 
 def test_fewer_voters_than_the_threshold_are_refused(parent):
-    with pytest.raises(ValueError, match="threshold 2 is out of reach of 1 voter; lower it"):
+    with pytest.raises(ValueError, match="threshold: 2 is out of reach of 1 voter; lower it"):
         load_recipe(parent, ["contribution.voters=[tiny/base]"])
 
 

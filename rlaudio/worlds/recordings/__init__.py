@@ -12,6 +12,7 @@ from typing import Literal
 from rlaudio.data.audiomcq import audiomcq
 from rlaudio.types import Dataset
 from rlaudio.worlds.cache import cache_folder, digest_of, source_digest
+from rlaudio.worlds.recordings.folder import PATTERN
 from rlaudio.worlds.recordings.make import WrittenQuestions, make_questions
 
 __all__ = ["WrittenQuestions", "made_folder", "make_questions", "recordings"]
@@ -20,7 +21,7 @@ __all__ = ["WrittenQuestions", "made_folder", "make_questions", "recordings"]
 def recordings(
     *,
     clips: Path,
-    labels: str = "{label}_{speaker}_{take}.wav",
+    labels: str = PATTERN,
     split: Literal["train", "test", "new_speakers"] = "train",
     seed: int = 0,
     folder: Path | None = None,

@@ -13,6 +13,7 @@ from rlaudio.worlds.recordings.questions import Recording, Rng, number_word, val
 
 logger = logging.getLogger(__name__)
 
+PATTERN = "{label}_{speaker}_{take}.wav"  # of the names of files, where none is given
 SPLITS = ("train", "test", "new_speakers")
 
 
@@ -91,7 +92,7 @@ def _expression(pattern: str) -> re.Pattern[str]:
     if "label" not in names or len(names) != len(set(names)):
         raise ValueError(
             f"labels pattern {pattern!r} names {names}; expected {{label}} once, and if the files have them "
-            "{speaker} and {take}: {label}_{speaker}_{take}.wav"
+            f"{{speaker}} and {{take}}: {PATTERN}"
         )
     parts = re.split(r"\{(\w+)\}", pattern)
     return re.compile(

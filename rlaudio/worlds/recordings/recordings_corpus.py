@@ -18,6 +18,7 @@ from rlaudio.prompts.wording import SYSTEM
 from rlaudio.types import Question
 from rlaudio.worlds.corpus import Example, Exchange, exam
 from rlaudio.worlds.recordings import made_folder
+from rlaudio.worlds.recordings.folder import PATTERN
 
 _TEXT_TOGETHER = 6  # exchanges without audio in one example
 
@@ -26,7 +27,7 @@ def recordings_corpus(
     role: Literal["base", "voter"],
     *,
     clips: Path,
-    labels: str = "{label}_{speaker}_{take}.wav",
+    labels: str = PATTERN,
     seed: int = 0,
     folder: Path | None = None,
     exams: int = 40,
