@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rlaudio.config.recipe import Recipe
-from rlaudio.data.audit import audit
 from rlaudio.data.splits import check_disjoint
-from rlaudio.training.build import check_stages_can_train
+from rlaudio.training.build import audit_data, check_stages_can_train
 
 
 def check(recipe: Recipe, *, decode: bool = False) -> Iterator[str]:
@@ -30,9 +29,7 @@ def check(recipe: Recipe, *, decode: bool = False) -> Iterator[str]:
 def _check_data(recipe: Recipe, decode: bool) -> Iterator[str]:
     sets = {"train": recipe.data.train(), **{name: data() for name, data in recipe.data.evaluate.items()}}
     for name, questions in sets.items():
-        result = audit(
-            questions, max_seconds=recipe.audio.max_seconds, too_long=recipe.audio.too_long, decode=decode
-        )
+        result = audit_data(recipe, questions, decode=decode)
         yield from (f"data {name}: {line}" for line in result.lines())
         if result.usable:
             continue

@@ -24,7 +24,6 @@ from rlaudio.contribution.label_summary import LabelSummary, summarise
 from rlaudio.contribution.labelling import Labels, label
 from rlaudio.contribution.voters import Voter
 from rlaudio.curricula.stage import Stage, check_stages
-from rlaudio.data.audit import audit
 from rlaudio.data.splits import check_disjoint
 from rlaudio.evaluation.accuracy import Evaluation, EvaluationSettings, evaluate
 from rlaudio.models.family import ModelFamily
@@ -38,6 +37,7 @@ from rlaudio.runs.run import open_run
 from rlaudio.runs.summary import build_summary
 from rlaudio.scorers.trial import try_scorers
 from rlaudio.training.build import (
+    audit_data,
     check_stages_can_train,
     evaluation_settings,
     labelling_rule,
@@ -352,11 +352,13 @@ def _report(folder: RunFolder) -> Path:
 
 def _usable(recipe: Recipe, name: str, questions: Sequence[Question]) -> Dataset:
     """The questions without the rows that cannot be used, which are refused or dropped with their number."""
-    audited = audit(questions, max_seconds=recipe.audio.max_seconds, too_long=recipe.audio.too_long)
+    audited = audit_data(recipe, questions)
     if recipe.data.bad_rows == "refuse":
         audited.raise_if_unusable(name)
     elif audited.bad_rows:
         logger.warning("%s: %d of %d rows left out", name, len(audited.bad_rows), audited.questions)
+    for oddity in audited.oddities():
+        logger.warning("%s: %s", name, oddity)
     return audited.without_bad_rows(questions)
 
 

@@ -27,6 +27,7 @@ class Clip:
     digest: str  # hex of a hash over the decoded samples: equal audio, equal digest
     truncated: bool = False  # the length policy cut it
     sample_rate_hz: int = 16_000
+    notes: tuple[str, ...] = ()  # what is odd about the file that it was read from
 
     @property
     def seconds(self) -> float:

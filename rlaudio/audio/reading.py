@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import math
-import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import soundfile
 import soxr
 
+from rlaudio.audio.channels import to_mono
+from rlaudio.audio.files import open_audio
 from rlaudio.audio.length_policy import MAX_SECONDS, TOO_LONG, TooLong
 from rlaudio.types import Clip
 
 SAMPLE_RATE_HZ = 16_000
+DIGITAL_SILENCE = "digital silence"
+KEPT_CHANNEL = "channels that cancel each other out: the loudest kept instead of their average"
+_LARGEST_SAMPLE = 10.0  # samples of a float file may pass 1 a little; integers as floats reach 128 or 32768
 
 
 def read_clip(
@@ -27,10 +32,11 @@ def read_clip(
     """The first `max_seconds` of an audio file, averaged over its channels and resampled to 16 kHz.
 
     Never decodes more than the policy needs. A longer file comes back with `truncated=True`, or is an error
-    where `too_long` is "refuse". `origin` (such as the id of a question) is put first in messages.
+    where `too_long` is "refuse". Of channels that cancel each other out the loudest is kept, and the clip's
+    `notes` say so. `origin` (such as the id of a question) is put first in messages.
 
     Raises FileNotFoundError for a missing file; ValueError for an empty, cut-off or non-audio file, one
-    without samples or with NaN or infinity in them, and one that is too long to be accepted.
+    without samples, with NaN, infinity or integers' values in them, and one that is too long to be accepted.
     """
     path = Path(path)
     name = f"{origin}: {path}" if origin else str(path)
@@ -39,25 +45,26 @@ def read_clip(
         raise ValueError(f"max_seconds is {max_seconds}; expected a positive number of seconds")
     if too_long not in ("truncate", "refuse"):
         raise ValueError(f'too_long is {too_long!r}; expected "truncate" or "refuse"')
-    samples, rate_hz, is_longer = _decode(path, name, max_seconds)
+    with open_audio(path, name) as audio:
+        rate_hz, notes = audio.rate_hz, audio.notes
+        wanted = math.ceil(max_seconds * rate_hz)
+        samples = audio.read(wanted + 1)
+    is_longer, samples = len(samples) > wanted, samples[:wanted]
     if is_longer and too_long == "refuse":
         raise ValueError(
             f"{name}: longer than audio.max_seconds = {max_seconds:g} s; raise it, remove the clip or "
             'set audio.too_long to "truncate"'
         )
-    if not np.isfinite(samples).all():
-        bad = int((~np.isfinite(samples)).any(axis=1).sum())
-        raise ValueError(
-            f"{name}: NaN or infinity in {bad} of {len(samples)} frames; expected finite samples"
-        )
-    mono = samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1)
+    _check_values(samples, name)
+    mono, kept_channel = to_mono(samples)
     if rate_hz != SAMPLE_RATE_HZ:
         mono = soxr.resample(mono, rate_hz, SAMPLE_RATE_HZ, quality="HQ")
     if len(mono) == 0:
         raise ValueError(
             f"{name}: {len(samples)} frames at {rate_hz} Hz are no sample at 16 kHz; expected audio"
         )
-    return clip_of(mono[:limit], truncated=is_longer)
+    notes += () if kept_channel is None else (KEPT_CHANNEL,)
+    return clip_of(mono[:limit], truncated=is_longer, notes=notes + _level(mono[:limit]))
 
 
 def open_clip(
@@ -74,87 +81,49 @@ def open_clip(
             f"{origin or clip.digest}: {clip.seconds:.1f} s of samples, longer than audio.max_seconds = "
             f'{max_seconds:g} s; raise it, remove the question or set audio.too_long to "truncate"'
         )
-    return clip_of(clip.samples[:limit], truncated=True)
+    return clip_of(clip.samples[:limit], truncated=True, notes=clip.notes)
 
 
-def clip_of(samples: np.ndarray, *, truncated: bool = False) -> Clip:
+def clip_of(samples: np.ndarray, *, truncated: bool = False, notes: Sequence[str] = ()) -> Clip:
     """A Clip of mono 16 kHz samples `[samples]`; equal samples give an equal digest on every machine."""
     samples = np.ascontiguousarray(samples, dtype=np.float32)
     little_endian = samples.astype("<f4", copy=False)
     digest = hashlib.blake2b(little_endian.tobytes(), digest_size=16).hexdigest()
-    return Clip(samples=samples, digest=digest, truncated=truncated)
+    return Clip(samples=samples, digest=digest, truncated=truncated, notes=tuple(notes))
+
+
+@dataclass(frozen=True)
+class ClipHeader:
+    """What a clip is, as far as it can be told without decoding it."""
+
+    seconds: float  # of the whole file
+    notes: tuple[str, ...]  # what is odd about it
+
+
+def clip_header(path: Path | str) -> ClipHeader:
+    """Length and oddities of a file by its header and end. Raises as `read_clip` where these are wrong."""
+    with open_audio(Path(path), str(path)) as audio:
+        return ClipHeader(audio.frames / audio.rate_hz, audio.notes)
 
 
 def clip_seconds(path: Path | str) -> float:
-    """Seconds of audio in a file by its header alone. Raises as `read_clip`, where the header is wrong."""
-    with _open(Path(path), str(path)) as file:
-        if file.frames == 0:
-            raise ValueError(_no_frames(str(path)))
-        return file.frames / file.samplerate
+    """Seconds of audio in a file by its header. Raises as `clip_header`."""
+    return clip_header(path).seconds
 
 
-def _decode(path: Path, name: str, max_seconds: float) -> tuple[np.ndarray, int, bool]:
-    """Samples [frames, channels] of at most `max_seconds`, their rate, and whether there were more."""
-    with _open(path, name) as file:
-        rate_hz = file.samplerate
-        wanted = math.ceil(max_seconds * rate_hz)
-        promised = min(file.frames, wanted + 1) if _knows_its_length(path, file.format) else 1
-        try:
-            samples = file.read(wanted + 1, dtype="float32", always_2d=True)
-        except soundfile.LibsndfileError as error:
-            raise ValueError(
-                f"{name}: cannot be decoded ({error.error_string}); the file is damaged"
-            ) from error
-    if len(samples) == 0:
-        raise ValueError(_no_frames(name))
-    if len(samples) < promised:
+def _check_values(samples: np.ndarray, name: str) -> None:
+    if not np.isfinite(samples).all():
+        bad = int((~np.isfinite(samples)).any(axis=1).sum())
         raise ValueError(
-            f"{name}: {len(samples)} frames decoded, {promised} or more promised by its header; the file is "
-            "cut off; fetch it again or remove the row"
+            f"{name}: NaN or infinity in {bad} of {len(samples)} frames; expected finite samples"
         )
-    return samples[:wanted], rate_hz, len(samples) > wanted
-
-
-def _knows_its_length(path: Path, file_format: str) -> bool:
-    """False for an mp3 without a Xing or Info header, whose length libsndfile estimates, often badly."""
-    if file_format != "MP3":
-        return True
-    with path.open("rb") as file:
-        head = file.read(2**14)
-    return b"Xing" in head or b"Info" in head
-
-
-def _open(path: Path, name: str) -> soundfile.SoundFile:
-    if not path.is_file():
-        what = "a folder" if path.is_dir() else "no such file"
-        raise FileNotFoundError(f"{name}: {what}; expected an audio file; is audio_root right?")
-    size = path.stat().st_size
-    if size == 0:
-        raise ValueError(f"{name}: 0 bytes; expected audio; fetch the file again or remove the row")
-    missing = _bytes_missing_from_wav(path, size)
-    if missing > 1:  # one byte may be the padding of an odd chunk, which some writers leave out
+    largest = float(np.abs(samples).max())
+    if largest > _LARGEST_SAMPLE:
         raise ValueError(
-            f"{name}: {size} bytes, {size + missing} promised by its header; the file is cut off; fetch it "
-            "again or remove the row"
+            f"{name}: samples as large as {largest:g}; expected -1 to 1; these look like integers stored as "
+            "floats: divide them by 32768, or by their own full scale, or remove the row"
         )
-    try:
-        return soundfile.SoundFile(path)
-    except soundfile.LibsndfileError as error:
-        raise ValueError(
-            f"{name}: not readable as audio ({error.error_string}); expected wav, flac, ogg or mp3"
-        ) from error
 
 
-def _no_frames(name: str) -> str:
-    return f'{name}: 0 frames decoded; expected audio; run "rlaudio check" to list such rows'
-
-
-def _bytes_missing_from_wav(path: Path, size: int) -> int:
-    """How many bytes the RIFF header promises beyond the end of the file (libsndfile hides this)."""
-    with path.open("rb") as file:
-        head = file.read(12)
-    if len(head) < 12 or head[:4] != b"RIFF" or head[8:] != b"WAVE":
-        return 0
-    promised = struct.unpack("<I", head[4:8])[0] + 8
-    written_to_a_pipe = promised >= 2**31  # the writer never knew the length: 0xFFFFFFFF or near it
-    return 0 if written_to_a_pipe else promised - size
+def _level(mono: np.ndarray) -> tuple[str, ...]:
+    return (DIGITAL_SILENCE,) if (mono == mono[0]).all() else ()

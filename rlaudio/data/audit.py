@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from rlaudio.audio.length_policy import MAX_SECONDS, TOO_LONG, TooLong
-from rlaudio.audio.reading import clip_seconds, open_clip
+from rlaudio.audio.reading import SAMPLE_RATE_HZ, clip_header, open_clip
 from rlaudio.types import Choice, Clip, Contributions, Dataset, Question
 from rlaudio.utils.number_format import counted
 
@@ -37,6 +37,7 @@ class Audit:
     by_contribution: Mapping[str, int]  # weak, strong, unlabelled
     gold_positions: tuple[int, ...]  # how often the gold answer is option 1, 2, ...
     bad_rows: tuple[BadRow, ...]
+    odd_clips: Mapping[str, Sequence[str]] = field(default_factory=dict)  # what is odd -> usable clips
 
     @property
     def usable(self) -> bool:
@@ -63,6 +64,13 @@ class Audit:
         number = counted(len(self.bad_rows), "problem")
         return f"{number} in {counted(self.questions, 'question')} ({by_kind})"
 
+    def oddities(self) -> list[str]:
+        """What is odd about clips that can be used: how many there are of each kind, and a few of them."""
+        return [
+            f"{what}: {counted(len(clips), 'clip')}, {', '.join(clips[:_EXAMPLES])}"
+            for what, clips in self.odd_clips.items()
+        ]
+
     def lines(self) -> list[str]:
         """The audit as a few lines of text."""
         gold = " ".join(f"{position}:{count}" for position, count in enumerate(self.gold_positions, start=1))
@@ -70,6 +78,7 @@ class Audit:
             f"{counted(self.questions, 'question')} over {counted(self.clips, 'clip')}, "
             f"{self.seconds / 3600:.2f} h of audio",
             f"longer than the limit: {counted(self.longer_than_limit, 'clip')}",
+            *self.oddities(),
             *(
                 f"{name}: " + ", ".join(f"{key} {count}" for key, count in counts.items())
                 for name, counts in (
@@ -87,15 +96,18 @@ def audit(
     *,
     max_seconds: float = MAX_SECONDS,
     too_long: TooLong = TOO_LONG,
+    min_seconds: float = 0.0,
     decode: bool = False,
 ) -> Audit:
     """Count a set of questions and find the rows that cannot be used.
 
     Of the audio only headers are read, each clip once; `decode` decodes up to `max_seconds` of each, which
-    also finds damaged data and NaN. A clip above `max_seconds` is a bad row where `too_long` is "refuse".
+    also finds damaged data, NaN, silence and channels that cancel each other out. A clip above `max_seconds`
+    is a bad row where `too_long` is "refuse", one below `min_seconds` always.
     """
     contributions = Dataset.of(questions).contributions
-    clips = {clip: _inspect(clip, max_seconds, too_long, decode) for clip in _clips(questions)}
+    limits = _Limits(min_seconds, max_seconds, too_long)
+    clips = {clip: _inspect(clip, limits, decode) for clip in _clips(questions)}
     first_of_id: dict[str, int] = {}
     bad_rows = []
     for index, question in enumerate(questions):
@@ -114,25 +126,54 @@ def audit(
         by_contribution=_counted(_label(question, contributions) for question in questions),
         gold_positions=_gold_positions(questions),
         bad_rows=tuple(bad_rows),
+        odd_clips=_odd_clips(clips),
     )
+
+
+@dataclass(frozen=True)
+class _Limits:
+    min_seconds: float
+    max_seconds: float
+    too_long: TooLong
 
 
 @dataclass(frozen=True)
 class _Inspected:
     seconds: float
     problem: tuple[str, str] | None = None  # kind, reason
+    notes: tuple[str, ...] = ()
 
 
-def _inspect(clip: Path | Clip, max_seconds: float, too_long: TooLong, decode: bool) -> _Inspected:
+def _inspect(clip: Path | Clip, limits: _Limits, decode: bool) -> _Inspected:
     try:
-        seconds = clip.seconds if isinstance(clip, Clip) else clip_seconds(clip)
-        if decode or (seconds > max_seconds and too_long == "refuse"):
-            open_clip(clip, max_seconds=max_seconds, too_long=too_long)
+        header = clip if isinstance(clip, Clip) else clip_header(clip)
+        heard, notes = min(header.seconds, limits.max_seconds), header.notes
+        is_short = heard < 2 * limits.min_seconds  # resampling may round it to either side of the limit
+        if decode or is_short or (header.seconds > limits.max_seconds and limits.too_long == "refuse"):
+            opened = open_clip(clip, max_seconds=limits.max_seconds, too_long=limits.too_long)
+            heard, notes = opened.seconds, opened.notes
+        if round(heard * SAMPLE_RATE_HZ) < round(limits.min_seconds * SAMPLE_RATE_HZ):
+            raise ValueError(
+                f"{_name(clip)}: lasts {1000 * heard:.0f} ms; expected {1000 * limits.min_seconds:.0f} ms or "
+                "more, the least that the model takes; remove the row"
+            )
     except FileNotFoundError as error:
         return _Inspected(0.0, ("missing audio", str(error)))
     except ValueError as error:
         return _Inspected(0.0, ("unusable audio", str(error)))
-    return _Inspected(seconds)
+    return _Inspected(header.seconds, notes=notes)
+
+
+def _odd_clips(clips: Mapping[Path | Clip, _Inspected]) -> dict[str, list[str]]:
+    odd: dict[str, list[str]] = {}
+    for clip, inspected in clips.items():
+        for note in inspected.notes:
+            odd.setdefault(note, []).append(_name(clip))
+    return odd
+
+
+def _name(clip: Path | Clip) -> str:
+    return f"samples {clip.digest}" if isinstance(clip, Clip) else str(clip)
 
 
 def _problems(question: Question) -> list[tuple[str, str]]:

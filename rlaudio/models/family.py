@@ -39,6 +39,7 @@ class PromptFamily(PromptMaker, Protocol):
     feature_extractor: Any
     forbidden_token_ids: tuple[int, ...]  # media placeholders: never sampled, never in the normaliser
     stop_token_ids: tuple[int, ...]
+    min_clip_seconds: float  # of the class: shorter clips are refused by `encode_prompt` and found by audits
 
     def encode_completion(self, text: str) -> np.ndarray:
         """Token ids [C] of an answer, the stop token at the end."""

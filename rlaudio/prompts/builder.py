@@ -45,6 +45,12 @@ class PromptBuilder:
         self.max_seconds = max_seconds
         self.too_long = too_long
         self._truncated: set[str] = set()
+        self._odd: set[tuple[str, str]] = set()
+
+    @property
+    def odd_clips(self) -> int:
+        """How many different files had something odd about them so far; the log says what."""
+        return len({name for name, _ in self._odd})
 
     @property
     def truncated_clips(self) -> int:
@@ -101,4 +107,8 @@ class PromptBuilder:
             if clip.truncated and name not in self._truncated:
                 self._truncated.add(name)
                 logger.info("%s: %s cut to %g s", origin, name, self.max_seconds)
+            for note in clip.notes:
+                if (name, note) not in self._odd:
+                    self._odd.add((name, note))
+                    logger.warning("%s: %s: %s", origin, name, note)
         return clips

@@ -25,6 +25,7 @@ from rlaudio.config.recipe import Recipe
 from rlaudio.contribution.labelling import Rule
 from rlaudio.contribution.voters import Voter, folder_digest
 from rlaudio.curricula.stage import Stage
+from rlaudio.data.audit import Audit, audit
 from rlaudio.evaluation.accuracy import EvaluationSettings
 from rlaudio.models.family import ModelFamily, resolve_model_path
 from rlaudio.prompts.builder import Control, PromptBuilder, PromptMaker
@@ -68,6 +69,17 @@ logger = logging.getLogger(__name__)
 def model_that_answers(recipe: Recipe, path: str) -> ModelFamily:
     """A model that does not train, without a new adapter: it would only cost time."""
     return recipe.model(path=path, **({"lora_rank": 0} if "lora_rank" in recipe.model.options else {}))
+
+
+def audit_data(recipe: Recipe, questions: Sequence[Question], *, decode: bool = False) -> Audit:
+    """Counts over questions and the rows that the recipe's model cannot use; `decode` as in `audit`."""
+    return audit(
+        questions,
+        max_seconds=recipe.audio.max_seconds,
+        too_long=recipe.audio.too_long,
+        min_seconds=getattr(recipe.model.function.func, "min_clip_seconds", 0.0),
+        decode=decode,
+    )
 
 
 def prompt_builder(recipe: Recipe, family: PromptMaker) -> PromptBuilder:

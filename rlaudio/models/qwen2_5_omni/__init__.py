@@ -25,7 +25,7 @@ from transformers.models.qwen2_5_omni.configuration_qwen2_5_omni import Qwen2_5O
 from rlaudio.models.family import EnginePrompt, additive_mask, resolve_model_path
 from rlaudio.models.qwen2_5_omni import engine
 from rlaudio.models.qwen2_5_omni.parts import linear_layers, model_parts
-from rlaudio.models.qwen2_5_omni.prompts import LogMelClip, PromptEncoder, clips_of
+from rlaudio.models.qwen2_5_omni.prompts import MIN_CLIP_SECONDS, LogMelClip, PromptEncoder, clips_of
 from rlaudio.models.shared import lora
 from rlaudio.models.shared.audio_cache import AudioCache
 from rlaudio.models.shared.branching import Branching
@@ -56,6 +56,8 @@ class Qwen2_5Omni:
     model's blocks (arXiv:2305.14314, section 4).
     Source: Qwen2.5-Omni Technical Report, arXiv:2503.20215.
     """
+
+    min_clip_seconds = MIN_CLIP_SECONDS
 
     def __init__(
         self,

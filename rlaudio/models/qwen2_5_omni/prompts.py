@@ -27,6 +27,9 @@ PLACEHOLDERS = (
 )
 
 
+MIN_CLIP_SECONDS = 0.04  # what one audio token stands for
+
+
 def audio_tokens(frames: int) -> int:
     """Audio tokens of a clip of `frames` log-mel frames: a convolution and a pooling, each of stride 2."""
     return ((frames - 1) // 2 + 1 - 2) // 2 + 1
@@ -68,18 +71,18 @@ class PromptEncoder:
         """The prompt of one question in Qwen's chat format, all clips before the text.
 
         Features are `input_features` [mels, frames of all clips] and `feature_lens` [clips], their frames.
-        Raises ValueError if a text contains one of the model's special tokens or a clip is too short to give
-        a single audio token (40 ms).
+        Raises ValueError if a text contains one of the model's special tokens or a clip is shorter than
+        `MIN_CLIP_SECONDS`.
         """
         for text in (system_text, user_text):
             self._refuse_special_tokens(text, question.id)
-        log_mels = [self.log_mel(clip) for clip in clips]  # [mels, frames] each
-        for clip, log_mel in zip(clips, log_mels, strict=True):
-            if audio_tokens(log_mel.shape[1]) < 1:
+        for clip in clips:
+            if clip.seconds < MIN_CLIP_SECONDS:
                 raise ValueError(
-                    f"question {question.id}: the clip lasts {clip.seconds * 1000:.0f} ms; "
-                    "expected at least 40 ms of audio; remove the item"
+                    f"question {question.id}: the clip lasts {clip.seconds * 1000:.0f} ms; expected at least "
+                    f"{MIN_CLIP_SECONDS * 1000:.0f} ms of audio; remove the item"
                 )
+        log_mels = [self.log_mel(clip) for clip in clips]  # [mels, frames] each
         token_ids = self._token_ids(system_text, user_text, [log_mel.shape[1] for log_mel in log_mels])
         return Prompt(
             question=question,

@@ -22,7 +22,10 @@ def find_recordings(folder: Path, pattern: str) -> list[Recording]:
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: no such folder; expected recordings named like {pattern}")
     expression = _expression(pattern)
-    files = sorted(file for file in folder.rglob(f"*{Path(pattern).suffix}") if file.is_file())
+    everything = sorted(file for file in folder.rglob(f"*{Path(pattern).suffix}") if file.is_file())
+    files = [file for file in everything if not _is_hidden(file.relative_to(folder))]
+    if len(files) < len(everything):
+        logger.warning("%s: %d hidden files left out", folder, len(everything) - len(files))
     recordings = []
     for file in files:
         match = expression.fullmatch(file.relative_to(folder).as_posix())
@@ -98,6 +101,11 @@ def _expression(pattern: str) -> re.Pattern[str]:
     return re.compile(
         "".join(f"(?P<{part}>[^/]+?)" if number % 2 else re.escape(part) for number, part in enumerate(parts))
     )
+
+
+def _is_hidden(path: Path) -> bool:
+    """Whether it or a folder above is hidden: macOS lays `._a.wav` with notes about `a.wav` beside it."""
+    return any(part.startswith(".") for part in path.parts)
 
 
 def _word(label: str) -> str:

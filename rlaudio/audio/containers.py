@@ -1,0 +1,110 @@
+"""What the header of a container says about its audio: where it lies, and how many bytes there should be.
+
+libsndfile reads what there is where a file is shorter than its header says, without a word.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import BinaryIO
+
+_MOST_CHUNKS = 4096  # a header of more is not worth the time
+_NEVER_FILLED_IN = (  # sizes that writers leave which cannot go back, such as those to a pipe
+    range(0, 1),
+    range(0x7FFF_0000, 0x8001_0000),
+    range(0xFFFF_0000, 0x1_0000_0000),
+    range(0x7FFF_FFFF_FFFF_0000, 0x1_0000_0000_0000_0000),
+)
+
+
+@dataclass(frozen=True)
+class AudioBytes:
+    """Where a header says that the audio lies."""
+
+    start: int
+    size: int | None  # None: whoever wrote the header did not know
+    codec: int = 0  # of a wav: the number in its format chunk
+
+    def missing(self, file_size: int) -> int:
+        """Bytes that lie beyond the end of the file."""
+        return 0 if self.size is None else max(0, self.start + self.size - file_size)
+
+
+def find_audio(file: BinaryIO, start: int) -> AudioBytes | None:
+    """Where the header at `start` says that the audio lies; None for other containers and broken headers."""
+    file.seek(start)
+    head = file.read(12)
+    kind, form = head[:4], head[8:]
+    if kind in (b"RIFF", b"RF64", b"BW64") and form == b"WAVE":
+        return _in_riff(file, start, "<")
+    if kind == b"RIFX" and form == b"WAVE":
+        return _in_riff(file, start, ">")
+    if kind == b"FORM" and form in (b"AIFF", b"AIFC"):
+        return _named(_chunks(file, start + 12, ">4sI", even=2), b"SSND")
+    if kind == b"riff":
+        chunks = _chunks(file, start + 40, "<16sQ", even=8, size_includes_header=True)
+        return _named(chunks, b"data")
+    if kind == b"caff":
+        return _named(_chunks(file, start + 8, ">4sQ"), b"data")
+    if kind == b".snd":
+        offset, size = struct.unpack(">II", head[4:])
+        return AudioBytes(start + offset, _stated(size))
+    return None
+
+
+@dataclass(frozen=True)
+class _Chunk:
+    name: bytes
+    start: int  # of its content
+    size: int  # of its content, as stated
+
+
+def _chunks(
+    file: BinaryIO, at: int, layout: str, *, even: int = 1, size_includes_header: bool = False
+) -> Iterator[_Chunk]:
+    header = struct.Struct(layout)
+    while True:
+        file.seek(at)
+        head = file.read(header.size)
+        if len(head) < header.size:
+            return
+        name, size = header.unpack(head)
+        size -= header.size if size_includes_header and size >= header.size else 0
+        yield _Chunk(name, at + header.size, size)
+        at += header.size + size + -size % even
+        if at >= 2**62:
+            return
+
+
+def _named(chunks: Iterator[_Chunk], name: bytes) -> AudioBytes | None:
+    for chunk in islice(chunks, _MOST_CHUNKS):
+        if chunk.name.startswith(name):
+            return AudioBytes(chunk.start, _stated(chunk.size))
+    return None
+
+
+def _in_riff(file: BinaryIO, start: int, endian: str) -> AudioBytes | None:
+    codec, long_size = 0, None
+    for chunk in islice(_chunks(file, start + 12, f"{endian}4sI", even=2), _MOST_CHUNKS):
+        if chunk.name == b"fmt ":
+            codec = _number(file, chunk.start, f"{endian}H")
+        elif chunk.name == b"ds64":
+            long_size = _number(file, chunk.start + 8, "<Q")
+        elif chunk.name == b"data":
+            is_long = chunk.size == 0xFFFF_FFFF and long_size is not None
+            return AudioBytes(chunk.start, _stated(long_size if is_long else chunk.size), codec)
+    return None
+
+
+def _number(file: BinaryIO, at: int, layout: str) -> int:
+    file.seek(at, io.SEEK_SET)
+    data = file.read(struct.calcsize(layout))
+    return int(struct.unpack(layout, data)[0]) if len(data) == struct.calcsize(layout) else 0
+
+
+def _stated(size: int | None) -> int | None:
+    return None if size is None or any(size in sizes for sizes in _NEVER_FILLED_IN) else size

@@ -1,0 +1,291 @@
+"""Audio files opened: which codec, how long, whole or not; what is wrong with one is said here.
+
+What a header says is compared with what the file holds, since libsndfile hides most differences.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import soundfile
+
+from rlaudio.audio.containers import find_audio
+from rlaudio.audio.flac import FlacHeader, last_sample, without_length
+from rlaudio.audio.mpeg import Stream
+from rlaudio.audio.ogg import last_page
+
+NOT_MARKED_AS_ENDED = "not marked as ended, perhaps cut off"
+_RATES_HZ = range(1_000, 1_000_001)
+_FORMATS = "wav, flac, ogg or mp3"
+_MPEG_CODECS = (0x50, 0x55)  # in a wav
+_NOT_KNOWN = 2**62  # libsndfile's frames where a header does not say, or more
+_BLOCK = 2**16  # frames decoded at a time, to count them
+_OTHERS = {  # first bytes, by where they stand
+    (4, b"ftyp"): "mp4 or m4a",
+    (0, b"\x1a\x45\xdf\xa3"): "webm or mkv",
+    (0, b"\x30\x26\xb2\x75"): "wma",
+    (0, b"#!AMR"): "amr",
+    (0, b"ADIF"): "aac",
+}
+_APPLE_DOUBLE = b"\x00\x05\x16\x07"
+
+
+@dataclass(frozen=True)
+class OpenAudio:
+    """An audio file that is open for reading, with what its header says."""
+
+    name: str  # in messages
+    sound: soundfile.SoundFile
+    frames: int  # of each channel, in the whole file
+    notes: tuple[str, ...] = ()  # what is odd about it, though it can be read
+
+    @property
+    def rate_hz(self) -> int:
+        """Frames a second."""
+        return int(self.sound.samplerate)
+
+    def read(self, most: int) -> np.ndarray:
+        """The first frames, `most` of them if there are as many, float32 [frames, channels].
+
+        Raises ValueError where fewer can be decoded.
+        """
+        expected = min(self.frames, most)
+        samples = _read(self.sound, expected, self.name)
+        if len(samples) == 0:
+            raise ValueError(_no_frames(self.name))
+        if len(samples) < expected:
+            raise ValueError(
+                f"{self.name}: {len(samples)} frames decoded, {expected} or more promised by its header; "
+                f"{_CUT_OFF}"
+            )
+        return samples
+
+
+_CUT_OFF = "the file is cut off; fetch it again or remove the row"
+
+
+@contextmanager
+def open_audio(path: Path, name: str) -> Iterator[OpenAudio]:
+    """An audio file, its length known without decoding it; `name` is put first in messages.
+
+    Raises FileNotFoundError for a missing file and for what is no file; ValueError for one that is empty, no
+    audio or not whole.
+    """
+    with _open_file(_existing(path, name), name) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size == 0:
+            raise ValueError(f"{name}: 0 bytes; expected audio; fetch the file again or remove the row")
+        with _open_stream(file, size, name) as audio:
+            if audio.rate_hz not in _RATES_HZ:
+                raise ValueError(
+                    f"{name}: {audio.rate_hz} Hz by its header; expected {_RATES_HZ[0]} to {_RATES_HZ[-1]} Hz"
+                )
+            if audio.frames == 0:
+                raise ValueError(_no_frames(name))
+            yield audio
+
+
+# --- the file ------------------------------------------------------------------------------------
+
+
+def _existing(path: Path, name: str) -> Path:
+    """The path of the file, whose name may be stored in another Unicode form (macOS stores é as e and ´)."""
+    for candidate in (path, *_in_other_forms(path)):
+        try:
+            mode = candidate.stat().st_mode
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except (OSError, ValueError) as error:  # too long, a NUL in it, no permission
+            what = error.strerror if isinstance(error, OSError) else str(error)
+            raise FileNotFoundError(f"{name}: {what}; expected an audio file") from error
+        if stat.S_ISREG(mode):
+            return candidate
+        what = "a folder" if stat.S_ISDIR(mode) else "a pipe, socket or device"
+        raise FileNotFoundError(f"{name}: {what}; expected an audio file; is audio_root right?")
+    raise FileNotFoundError(f"{name}: no such file; expected an audio file; is audio_root right?")
+
+
+def _in_other_forms(path: Path) -> Iterator[Path]:
+    """The path with its parts as they are stored, where they differ by Unicode form alone."""
+    if str(path).isascii():
+        return
+    stored = Path(path.anchor)
+    for part in path.relative_to(path.anchor).parts:
+        following = stored / part
+        if not following.exists():
+            wanted = unicodedata.normalize("NFC", part)
+            entries = stored.iterdir() if stored.is_dir() else ()
+            same = [entry for entry in entries if unicodedata.normalize("NFC", entry.name) == wanted]
+            if not same:
+                return
+            following = min(same)
+        stored = following
+    yield stored
+
+
+def _open_file(path: Path, name: str) -> BinaryIO:
+    try:
+        return path.open("rb", buffering=0)
+    except OSError as error:
+        raise ValueError(f"{name}: cannot be opened ({error.strerror}); expected a readable file") from error
+
+
+# --- what is in it -------------------------------------------------------------------------------
+
+
+class _Sound(soundfile.SoundFile):
+    """Read forward only: soundfile would seek after every read, which fails where the length is not known."""
+
+    def seekable(self) -> bool:
+        return False
+
+
+@contextmanager
+def _open_stream(file: BinaryIO, size: int, name: str) -> Iterator[OpenAudio]:
+    start = _after_tags(file)
+    file.seek(start)
+    head = file.read(12)
+    _refuse_others(head, name)
+    if head[:4] == b"fLaC":
+        opened = _open_flac(file, start, size, name)
+    elif head[:4] == b"OggS":
+        opened = _open_ogg(file, start, size, name)
+    else:
+        opened = _open_other(file, start, size, name)
+    with opened.sound:
+        yield opened
+
+
+def _open_flac(file: BinaryIO, start: int, size: int, name: str) -> OpenAudio:
+    header = FlacHeader.read(file, start)
+    end = last_sample(file, header, size) if header else None
+    if header is None or (end is not None and end == header.samples):
+        sound = _sound(file, name)
+        return OpenAudio(name, sound, sound.frames)
+    data = without_length(_whole(file), start)
+    frames = end if header.samples is None and end is not None else _count(data, name)
+    if header.samples is not None and frames < header.samples:
+        raise ValueError(f"{name}: {frames} frames, {header.samples} promised by its header; {_CUT_OFF}")
+    return OpenAudio(name, _sound(io.BytesIO(data), name), frames)
+
+
+def _open_ogg(file: BinaryIO, start: int, size: int, name: str) -> OpenAudio:
+    page = last_page(file, start, size)
+    if page is None or page.bytes_missing:
+        missing = page.bytes_missing if page else 1
+        raise ValueError(f"{name}: its last page lacks {missing} bytes or more; {_CUT_OFF}")
+    file.seek(start + 14)
+    if page.serial != file.read(4):
+        raise ValueError(
+            f"{name}: several streams in one ogg file, of which only one would be read; expected one; "
+            f"convert it: {_conversion(name)}"
+        )
+    sound = _sound(file, name)
+    return OpenAudio(name, sound, sound.frames, () if page.is_marked else (NOT_MARKED_AS_ENDED,))
+
+
+def _open_other(file: BinaryIO, start: int, size: int, name: str) -> OpenAudio:
+    audio = find_audio(file, start)
+    missing = audio.missing(size) if audio else 0
+    if missing > 1:  # one byte may be the padding of an odd chunk, which some writers leave out
+        raise ValueError(f"{name}: {size} bytes, {size + missing} promised by its header; {_CUT_OFF}")
+    if audio and audio.codec in _MPEG_CODECS:
+        end = None if audio.size is None else audio.start + audio.size
+        return _open_mpeg(_whole(file)[audio.start : end], None, name)
+    sound = _sound(file, name)
+    if sound.format == "MP3":
+        sound.close()
+        return _open_mpeg(_whole(file), file, name)
+    frames = sound.frames if sound.frames < _NOT_KNOWN else _count(_whole(file), name)
+    return OpenAudio(name, sound, frames)
+
+
+def _open_mpeg(data: bytes, file: BinaryIO | None, name: str) -> OpenAudio:
+    """An mp3 stream, from `file` itself where its index is right, else counted frame by frame."""
+    stream = Stream.find(data)
+    if stream is None:
+        raise ValueError(f"{name}: not two mp3 frames that follow each other; expected {_FORMATS}")
+    if file is not None and (stream.is_as_indexed or stream.frames == stream.indexed_frames):
+        sound = _sound(file, name)
+        return OpenAudio(name, sound, sound.frames)
+    if stream.bytes_missing:
+        raise ValueError(f"{name}: its last frame lacks {stream.bytes_missing} bytes; {_CUT_OFF}")
+    if stream.indexed_frames is not None and stream.frames < stream.indexed_frames - 1:
+        raise ValueError(
+            f"{name}: {stream.frames} mp3 frames, {stream.indexed_frames} promised by its header; {_CUT_OFF}"
+        )
+    return OpenAudio(name, _sound(io.BytesIO(stream.extended(stream.frames)), name), stream.samples)
+
+
+def _refuse_others(head: bytes, name: str) -> None:
+    if head.startswith(_APPLE_DOUBLE):
+        raise ValueError(f"{name}: what macOS notes about a file, not the file; remove the row")
+    is_adts = len(head) > 1 and head[0] == 0xFF and head[1] & 0xF6 == 0xF0
+    kind = next((kind for (at, magic), kind in _OTHERS.items() if head.startswith(magic, at)), None)
+    if kind or is_adts:
+        raise ValueError(
+            f"{name}: {kind or 'aac'}, which is not read; expected {_FORMATS}; "
+            f"convert it: {_conversion(name)}"
+        )
+
+
+def _conversion(name: str) -> str:
+    path = Path(name)
+    return f"ffmpeg -i {path.name!r} {path.with_suffix('.flac').name!r}"
+
+
+def _after_tags(file: BinaryIO) -> int:
+    """Where the file begins behind ID3 tags."""
+    start = 0
+    while True:
+        file.seek(start)
+        head = file.read(10)
+        if len(head) < 10 or head[:3] != b"ID3" or any(byte > 127 for byte in head[6:]):
+            return start
+        size = head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9]
+        start += 10 + size + (10 if head[5] & 0x10 else 0)
+
+
+def _whole(file: BinaryIO) -> bytes:
+    file.seek(0)
+    return file.read()
+
+
+def _sound(source: BinaryIO, name: str) -> soundfile.SoundFile:
+    """The stream in libsndfile, which would guess a codec from a path's ending, so it gets none."""
+    source.seek(0)
+    try:
+        return _Sound(source if isinstance(source, io.BytesIO) else source.fileno(), closefd=False)
+    except soundfile.LibsndfileError as error:
+        raise ValueError(
+            f"{name}: not readable as audio ({error.error_string}); expected {_FORMATS}"
+        ) from error
+
+
+def _read(sound: soundfile.SoundFile, frames: int, name: str) -> np.ndarray:
+    try:
+        return sound.read(frames, dtype="float32", always_2d=True)
+    except soundfile.LibsndfileError as error:
+        raise ValueError(f"{name}: cannot be decoded ({error.error_string}); the file is damaged") from error
+
+
+def _count(data: bytes, name: str) -> int:
+    """Frames of a stream, by decoding all of it."""
+    frames = 0
+    with _sound(io.BytesIO(data), name) as sound:
+        while block := len(_read(sound, _BLOCK, name)):
+            frames += block
+    return frames
+
+
+def _no_frames(name: str) -> str:
+    return f'{name}: 0 frames decoded; expected audio; run "rlaudio check" to list such rows'

@@ -1,0 +1,228 @@
+"""The frames of an mp3 stream, counted: libsndfile estimates a stream's length where no index states it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+# kbit/s by bitrate index 1 to 14, for (is MPEG-1, layer)
+_KBITS = {
+    (True, 1): tuple(range(32, 449, 32)),
+    (True, 2): (32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
+    (True, 3): (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
+    (False, 1): (32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256),
+    (False, 2): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+    (False, 3): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+}
+_RATES_HZ = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8_000)}
+_FREE_KBITS = 512  # more than any frame of a stream without a stated bitrate has
+_TAGS = (b"TAG", b"APETAGEX", b"LYRICSBEGIN", b"ID3", b"3DI")  # that may follow the last frame
+_MONO = 3
+_PADDED = 2  # in a header's third byte
+
+
+@dataclass(frozen=True)
+class Header:
+    """What the four bytes before every frame say."""
+
+    version: int  # 3: MPEG-1, 2: MPEG-2, 0: MPEG-2.5
+    layer: int
+    rate_index: int
+    is_mono: bool
+    has_checksum: bool
+
+    @classmethod
+    def read(cls, data: bytes, at: int) -> Header | None:
+        """The header at a position, if one stands there."""
+        head = data[at : at + 4]
+        if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
+            return None
+        version, layer, rate_index = head[1] >> 3 & 3, 4 - (head[1] >> 1 & 3), head[2] >> 2 & 3
+        if version == 1 or layer == 4 or rate_index == 3 or head[2] >> 4 == 15:
+            return None
+        return cls(version, layer, rate_index, head[3] >> 6 == _MONO, not head[1] & 1)
+
+    @property
+    def rate_hz(self) -> int:
+        """Samples a second."""
+        return _RATES_HZ[self.version][self.rate_index]
+
+    @property
+    def samples(self) -> int:
+        """Samples of each channel in a frame."""
+        if self.layer == 1:
+            return 384
+        return 576 if self.layer == 3 and self.version != 3 else 1152
+
+    @property
+    def index_offset(self) -> int:
+        """Where in its first frame a stream's index stands: behind the side information, which is empty."""
+        side = {(True, True): 17, (True, False): 32, (False, True): 9, (False, False): 17}
+        return 4 + side[self.version == 3, self.is_mono]
+
+    @property
+    def padding(self) -> int:
+        """Bytes by which a padded frame is longer."""
+        return 4 if self.layer == 1 else 1
+
+    def bytes_of(self, kbits: int, padding: int = 0) -> int:
+        """Bytes of a frame at a bitrate, with so many of padding."""
+        if self.layer == 1:
+            return 12_000 * kbits // self.rate_hz * 4 + padding
+        return self.samples // 8 * 1000 * kbits // self.rate_hz + padding
+
+
+@dataclass(frozen=True)
+class Stream:
+    """An mp3 stream: its bytes, and where its first frame begins."""
+
+    data: bytes
+    start: int
+    header: Header
+
+    @classmethod
+    def find(cls, data: bytes) -> Stream | None:
+        """The stream in `data`, from the first two frames that follow each other; None where there is none."""
+        at = data.find(b"\xff")
+        while at >= 0:
+            header = Header.read(data, at)
+            if header:
+                stream = cls(data, at, header)
+                if stream._is_frame(at):
+                    return stream
+            at = data.find(b"\xff", at + 1)
+        return None
+
+    @property
+    def frames(self) -> int:
+        """Whole frames, the index not counted."""
+        return self._walked[0] - (self.indexed_frames is not None)
+
+    @property
+    def bytes_missing(self) -> int:
+        """Bytes that the last frame lacks."""
+        return self._walked[1]
+
+    @property
+    def samples(self) -> int:
+        """Samples of each channel in all whole frames."""
+        return self.frames * self.header.samples
+
+    @property
+    def indexed_frames(self) -> int | None:
+        """How many frames the index states, if the stream has one that does (Xing, Info)."""
+        return self._index[0]
+
+    @property
+    def is_as_indexed(self) -> bool:
+        """Whether an index states the stream's bytes and they end with the file (or before its ID3 tag)."""
+        frames, size = self._index
+        if frames is None or size is None:
+            return False
+        rest = self.data[self.start + size :]
+        return self.start + size == len(self.data) or (len(rest) == 128 and rest.startswith(b"TAG"))
+
+    def extended(self, frames: int) -> bytes:
+        """The stream without its index, and silent frames behind it until libsndfile reads `frames` of it.
+
+        libsndfile ends where a stream would end whose frames were all as large as the first.
+        """
+        first = self.start if self.indexed_frames is None else self.start + self._bytes_at(self.start)
+        size = self._bytes_at(first)
+        head = bytes((0xFF, self._second, self.data[first + 2] & ~_PADDED, self.data[first + 3]))
+        missing = frames + 2 - (len(self.data) - first) // max(size, 1)
+        return self.data[first:] + head.ljust(size, b"\0") * missing
+
+    @cached_property
+    def _index(self) -> tuple[int | None, int | None]:
+        at = self.start + self.header.index_offset
+        if self.header.layer != 3 or self.data[at : at + 4] not in (b"Xing", b"Info"):
+            return None, None
+        flags, *numbers = (int.from_bytes(self.data[at + n : at + n + 4], "big") for n in (4, 8, 12))
+        if not flags & 1:
+            return None, None
+        return numbers[0], numbers[1] if flags & 2 else None
+
+    @cached_property
+    def _walked(self) -> tuple[int, int]:
+        """Frames, and the bytes that the last one lacks."""
+        frames, at, end = 0, self.start, len(self.data)
+        while at < end:
+            size = self._bytes_at(at)
+            if size and at + size <= end:
+                frames, at = frames + 1, at + size
+            elif size:
+                return frames, at + size - end
+            elif self.data.startswith(_TAGS, at) and not self._next(at):
+                break
+            elif end - at < 4 and frames:
+                return frames, 4 if self.data[at] == 0xFF else 0
+            else:
+                at = self._next(at) or end  # over what is damaged, or a tag between two streams
+        return frames, 0
+
+    def _next(self, at: int) -> int | None:
+        """Where after a position two frames follow each other again."""
+        at = self.data.find(b"\xff", at + 1)
+        while at >= 0 and not (self._bytes_at(at) and self._is_frame(at)):
+            at = self.data.find(b"\xff", at + 1)
+        return at if at >= 0 else None
+
+    def _is_frame(self, at: int) -> bool:
+        """Whether another frame, or the end of the data, follows the frame at a position."""
+        size = self._bytes_at(at)
+        return bool(size) and (bool(self._bytes_at(at + size)) or at + size == len(self.data))
+
+    def _bytes_at(self, at: int) -> int:
+        """The size of the frame at a position; 0 if none of this stream stands there."""
+        head = self.data[at : at + 3]
+        is_frame = len(head) == 3 and head[0] == 0xFF and head[1] | 1 == self._second
+        return self._sizes[head[2]] if is_frame else 0
+
+    @property
+    def _second(self) -> int:
+        return 0xE1 | self.header.version << 3 | (4 - self.header.layer) << 1
+
+    @property
+    def _kbits(self) -> tuple[int, ...]:
+        return _KBITS[self.header.version == 3, self.header.layer]
+
+    @cached_property
+    def _sizes(self) -> list[int]:
+        """Bytes of a frame by the third byte of its header; 0 where the byte is not one of this stream."""
+        return list(_sizes(self.header, self._free_size))
+
+    @cached_property
+    def _free_size(self) -> int:
+        """Bytes of an unpadded frame of a stream that states no bitrate: up to the next header like it."""
+        third = self.data[self.start + 2]
+        if third >> 4:
+            return 0
+        for at in _positions(self.data, self.start + 24, self.header.bytes_of(_FREE_KBITS)):
+            if self.data[at + 1] | 1 == self._second and (self.data[at + 2] ^ third) & ~3 == 0:
+                return at - self.start - bool(third & _PADDED) * self.header.padding
+        return 0
+
+
+def _positions(data: bytes, start: int, count: int) -> Iterator[int]:
+    end = min(start + count, len(data) - 2)
+    at = data.find(b"\xff", start, end)
+    while at >= 0:
+        yield at
+        at = data.find(b"\xff", at + 1, end)
+
+
+@lru_cache(maxsize=64)
+def _sizes(header: Header, free_size: int) -> tuple[int, ...]:
+    kbits = _KBITS[header.version == 3, header.layer]
+
+    def size(third: int) -> int:
+        bitrate, padding = third >> 4, header.padding if third & _PADDED else 0
+        if third >> 2 & 3 != header.rate_index or bitrate == 15:
+            return 0
+        if bitrate == 0:
+            return free_size + padding if free_size else 0
+        return header.bytes_of(kbits[bitrate - 1], padding)
+
+    return tuple(size(third) for third in range(256))
