@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -26,6 +26,8 @@ LABELS_FILE = "labels.jsonl"  # measured contribution beside the data: rows {id,
 # Chains of thought are recognised by our own names for the fields, or by the tags inside them.
 _COT_KEYS = {"structured_cot": "structured", "simple_cot": "simple", "gemini_cot": "gemini"}
 _COT_TAGS = {"<stage1>": "structured", "<simple analysis>": "simple"}
+
+_BAD_LABEL = "malformed label"
 
 # What file systems of Linux and macOS allow, in bytes.
 _LONGEST_NAME = 255
@@ -182,7 +184,7 @@ def _read(row: JsonRow, root: Path, cot_keys: Mapping[str, str], labels: _Labels
         yield from row.bad(faults)
         return
     question = _question(row, values, cot_keys)
-    stated = {key: values[key] for key in ("label", "score")} | labels.of(question.id)
+    stated = {"label": values["label"], "score": values["score"], **labels.of(question.id)}
     yield _Row(question, Contribution(question.id, **stated) if stated["label"] else None)
 
 
@@ -241,55 +243,60 @@ def _close_tags(text: str) -> str:
 
 
 @dataclass(frozen=True)
-class _Labels:
-    """The rows of a labels file by question id; of an id that occurs twice the last."""
+class _Label:
+    """What a row of a labels file states of a question, as fields of its contribution."""
 
-    rows: Mapping[str, JsonRow] = field(default_factory=dict)
-    bad_rows: tuple[BadRow, ...] = ()
+    where: str
+    fields: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class _Labels:
+    """A labels file by question id; of an id that occurs twice the last row."""
+
+    by_id: Mapping[str, _Label] = field(default_factory=dict)
+    bad_rows: Sequence[BadRow] = ()
     used: set[str] = field(default_factory=set)
 
-    def of(self, id: str) -> dict[str, Any]:
+    def of(self, id: str) -> Mapping[str, Any]:
         """What was measured of a question; it replaces what the data says."""
-        if id not in self.rows:
+        if id not in self.by_id:
             return {}
         self.used.add(id)
-        return _measured(self.rows[id])
+        return self.by_id[id].fields
 
     def log_use(self, path: Path) -> None:
         """Say how many labels there are, and how many belong to other questions than those of the data."""
-        if not self.rows:
+        if not self.by_id:
             return
         logger.info("%s: audio contribution of %d questions", path, len(self.used))
-        others = [row.where for id, row in self.rows.items() if id not in self.used]
+        others = [label.where for id, label in self.by_id.items() if id not in self.used]
         if others:
             report = logger.info if self.used else logger.warning
             report("%s: %d labels are of no question that was read; first: %s", path, len(others), others[0])
 
 
-def _measured(row: JsonRow) -> dict[str, Any]:
-    """Fields of the contribution that a row of labels states. Raises FieldError."""
-    label = _label(row, "contribution")
-    return (
-        ({"label": label} if label else {})
-        | ({"score": row.number("score")} if "score" in row.fields else {})
-        | {"method": row.text("rule", default="given"), "votes": row.mapping("votes")}
-    )
-
-
 def _read_labels(path: Path) -> _Labels:
-    if not path.exists():
-        return _Labels()
-    rows: dict[str, JsonRow] = {}
+    by_id: dict[str, _Label] = {}
     bad_rows: list[BadRow] = []
-    for row in scan_rows(path):
+    for row in scan_rows(path) if path.exists() else ():
         if isinstance(row, BadRow):
-            bad_rows.append(replace(row, kind="malformed label"))
+            bad_rows.append(replace(row, kind=_BAD_LABEL))
             continue
-        values, faults = gather({"id": partial(row.text, "id"), "measured": partial(_measured, row)})
-        bad_rows += row.bad(faults, "malformed label")
+        values, faults = gather(
+            {
+                "id": partial(row.text, "id"),
+                "label": partial(_label, row, "contribution"),
+                "score": partial(row.number, "score"),
+                "method": partial(row.text, "rule", default="given"),
+                "votes": partial(row.mapping, "votes"),
+            }
+        )
+        bad_rows += row.bad(faults, _BAD_LABEL)
         if not faults:
-            rows[values["id"]] = row
-    return _Labels(rows, tuple(bad_rows))
+            id = values.pop("id")
+            by_id[id] = _Label(row.where, {name: v for name, v in values.items() if v is not None})
+    return _Labels(by_id, bad_rows)
 
 
 def _fields(question: Question, stated: Contribution | None, folder: Path) -> dict[str, Any]:

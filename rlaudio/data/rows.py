@@ -19,20 +19,21 @@ MAX_CHARACTERS = 16 * 2**20  # of a row; one of AudioMCQ with its chains of thou
 MAX_DEPTH = 50  # of lists and objects; Python ends at about 1000 calls, and writers recurse
 MAX_DIGITS = 300  # of a whole number: what a float can hold
 
-# How files begin that are not text in UTF-8, which a byte order mark or a suffix may hide.
+# How files begin that are not JSON in UTF-8: what they are, and what to do.
+_UTF_16 = "text in UTF-16"
 _OTHER_FORMATS = {
-    b"\xff\xfe": "text in UTF-16; convert it: iconv -f UTF-16 -t UTF-8",
-    b"\xfe\xff": "text in UTF-16; convert it: iconv -f UTF-16 -t UTF-8",
-    b"{\0": "text in UTF-16; convert it: iconv -f UTF-16LE -t UTF-8",
-    b"[\0": "text in UTF-16; convert it: iconv -f UTF-16LE -t UTF-8",
-    b"\0{": "text in UTF-16; convert it: iconv -f UTF-16BE -t UTF-8",
-    b"\0[": "text in UTF-16; convert it: iconv -f UTF-16BE -t UTF-8",
-    b"\x1f\x8b": "compressed by gzip; unpack it",
-    b"BZh": "compressed by bzip2; unpack it",
-    b"\xfd7zXZ": "compressed by xz; unpack it",
-    b"\x28\xb5\x2f\xfd": "compressed by zstd; unpack it",
-    b"PK\x03\x04": "a zip archive; unpack it",
-    b"PAR1": "a Parquet file; write its rows as JSON lines",
+    b"\xff\xfe": (_UTF_16, "convert it: iconv -f UTF-16 -t UTF-8"),
+    b"\xfe\xff": (_UTF_16, "convert it: iconv -f UTF-16 -t UTF-8"),
+    b"{\0": (_UTF_16, "convert it: iconv -f UTF-16LE -t UTF-8"),
+    b"[\0": (_UTF_16, "convert it: iconv -f UTF-16LE -t UTF-8"),
+    b"\0{": (_UTF_16, "convert it: iconv -f UTF-16BE -t UTF-8"),
+    b"\0[": (_UTF_16, "convert it: iconv -f UTF-16BE -t UTF-8"),
+    b"\x1f\x8b": ("compressed by gzip", "unpack it"),
+    b"BZh": ("compressed by bzip2", "unpack it"),
+    b"\xfd7zXZ": ("compressed by xz", "unpack it"),
+    b"\x28\xb5\x2f\xfd": ("compressed by zstd", "unpack it"),
+    b"PK\x03\x04": ("a zip archive", "unpack it"),
+    b"PAR1": ("a Parquet file", "write its rows as JSON lines"),
 }
 
 
@@ -170,9 +171,9 @@ def _check_format(file: Path) -> None:
         raise ValueError(f"{printable(str(file))}: {what}; expected a file of rows")
     with file.open("rb") as content:
         head = content.read(8)
-    for beginning, what in _OTHER_FORMATS.items():
+    for beginning, (what, todo) in _OTHER_FORMATS.items():
         if head.startswith(beginning):
-            raise ValueError(f"{printable(str(file))}: is {what}; expected JSON in UTF-8")
+            raise ValueError(f"{printable(str(file))}: is {what}; expected JSON in UTF-8; {todo}")
 
 
 def _line_values(file: Path) -> Iterator[tuple[str, Any]]:
@@ -208,7 +209,7 @@ def _parse(line: str) -> Any:
     try:
         return _DECODER.decode(line)
     except json.JSONDecodeError as error:
-        return _Fault(f"not JSON ({error.msg} at column {error.colno}); fix or remove the line")
+        return _Fault(f"not JSON ({_message(error)} at column {error.colno}); fix or remove the line")
     except RecursionError:
         return _Fault(_TOO_DEEP)
 
@@ -219,12 +220,16 @@ def _items(file: Path) -> list[tuple[str, Any]]:
         rows = _DECODER.decode(file.read_text(encoding="utf-8-sig", errors="surrogateescape"))
     except json.JSONDecodeError as error:
         hint = "; one object a line makes a .jsonl file" if error.msg == "Extra data" else ""
-        raise ValueError(f"{name}:{error.lineno}: not JSON ({error.msg}){hint}") from error
+        raise ValueError(f"{name}:{error.lineno}: not JSON ({_message(error)}){hint}") from error
     except RecursionError as error:
         raise ValueError(f"{name}: {_TOO_DEEP}") from error
     if not isinstance(rows, list):
         raise ValueError(f"{name}: holds {_kind(rows)}; expected a list of objects")
     return [(f"{file}: item {number}", row) for number, row in enumerate(rows, start=1)]
+
+
+def _message(error: json.JSONDecodeError) -> str:
+    return error.msg.removesuffix(" at")  # a place follows
 
 
 _STRAY_BYTE = re.compile("[\udc80-\udcff]")  # as Python decodes a byte that is not UTF-8
@@ -287,8 +292,19 @@ def _faults(value: Any, key: str = "", depth: int = 0) -> Iterator[str]:
             yield from _faults(entry, f"{key}[{number}]", depth + 1)
 
 
+_KINDS = {
+    dict: "an object",
+    list: "a list",
+    str: "a text",
+    bool: "true or false",
+    int: "a number",
+    float: "a number",
+}
+
+
 def _kind(value: Any) -> str:
-    return "null" if value is None else f"a {type(value).__name__}"
+    """What a value is in JSON's words."""
+    return _KINDS.get(type(value), "null")
 
 
 def _is_text_or_number(value: Any) -> bool:
