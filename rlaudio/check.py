@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from rlaudio.config.recipe import Recipe
 from rlaudio.data.splits import check_disjoint
-from rlaudio.training.build import audit_data, check_stages_can_train
+from rlaudio.training.build import check_stages_can_train, load_data_set, special_tokens_of
+from rlaudio.types import Dataset
 
 
 def check(recipe: Recipe, *, decode: bool = False) -> Iterator[str]:
@@ -27,19 +28,32 @@ def check(recipe: Recipe, *, decode: bool = False) -> Iterator[str]:
 
 
 def _check_data(recipe: Recipe, decode: bool) -> Iterator[str]:
-    sets = {"train": recipe.data.train(), **{name: data() for name, data in recipe.data.evaluate.items()}}
-    for name, questions in sets.items():
-        result = audit_data(recipe, questions, decode=decode)
+    sets: dict[str, Dataset] = {}
+    refusals: list[str] = []
+    special_tokens = special_tokens_of(recipe)
+    for name, load in {"train": recipe.data.train, **recipe.data.evaluate}.items():
+        try:
+            questions, result = load_data_set(
+                recipe, load, special_tokens, for_training=name == "train", decode=decode
+            )
+        except (ValueError, OSError) as error:  # the other sets are looked at as well
+            refusals.append(f"data {name}: {error}")
+            continue
         yield from (f"data {name}: {line}" for line in result.lines())
+        sets[name] = result.without_bad_rows(questions)
         if result.usable:
             continue
         if recipe.data.bad_rows == "refuse":
-            raise ValueError(
+            refusals.append(
                 f"data {name}: {result.problems()}; fix or remove these rows, listed above, or leave them "
                 "out with data.bad_rows=drop"
             )
-        yield f"data {name}: {result.problems()}; a run leaves these rows out"
-        sets[name] = result.without_bad_rows(questions)
+        elif not sets[name]:
+            refusals.append(f"data {name}: {result.problems()}; none is left without these rows")
+        else:
+            yield f"data {name}: {result.problems()}; a run leaves these rows out"
+    if refusals:
+        raise ValueError("\n".join(refusals))
     check_stages_can_train(recipe, sets["train"])
     yield "stages: scorers, rewards, algorithm and targets can be used"
     if recipe.data.clips_disjoint:

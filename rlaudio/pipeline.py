@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
@@ -19,6 +19,7 @@ from typing import Any
 import torch
 
 from rlaudio.audio.reading import open_clip
+from rlaudio.config.plugins import Bound
 from rlaudio.config.recipe import Recipe, load_recipe
 from rlaudio.contribution.label_summary import LabelSummary, summarise
 from rlaudio.contribution.labelling import Labels, label
@@ -37,14 +38,15 @@ from rlaudio.runs.run import open_run
 from rlaudio.runs.summary import build_summary
 from rlaudio.scorers.trial import try_scorers
 from rlaudio.training.build import (
-    audit_data,
     check_stages_can_train,
     evaluation_settings,
     labelling_rule,
     learner_of,
+    load_data_set,
     model_that_answers,
     open_voters,
     prompt_builder,
+    special_tokens_of,
     training_setup,
     with_built_models,
 )
@@ -126,13 +128,17 @@ def recipe_to_resume(given: Recipe, run: Path) -> Recipe:
     return begun
 
 
-def load_data(recipe: Recipe) -> Datasets:
-    """The recipe's questions. Raises ValueError for rows that cannot be used and for leaking clips."""
-    train_set = _usable(recipe, "data.train", recipe.data.train())
-    held_out = {
-        name: _with_known_truth(_usable(recipe, f"data.evaluate.{name}", load()))
-        for name, load in recipe.data.evaluate.items()
-    }
+def load_data(recipe: Recipe, *, for_training: bool = True) -> Datasets:
+    """The recipe's questions, those to train on fit for it unless nothing will be trained.
+
+    Raises ValueError for rows that cannot be used, those of all sets at once, and for leaking clips.
+    """
+    train = "data.train"
+    held_out_sets = {f"data.evaluate.{name}": load for name, load in recipe.data.evaluate.items()}
+    sets = {train: recipe.data.train, **held_out_sets}
+    usable = _usable(recipe, sets, trained=[train] if for_training else [])
+    train_set = usable[train]
+    held_out = {name: _with_known_truth(usable[f"data.evaluate.{name}"]) for name in recipe.data.evaluate}
     for name, questions in held_out.items():
         if recipe.data.clips_disjoint:
             check_disjoint(
@@ -151,7 +157,7 @@ def label_data(recipe: Recipe, out: Path) -> LabelSummary:
 
     Raises ValueError for rows that cannot be used, unless the recipe drops them.
     """
-    questions = _usable(recipe, "data", recipe.data.train())
+    questions = _usable(recipe, {"data": recipe.data.train})["data"]
     try_scorers(recipe.scorers(), questions)
     return summarise(ask_voters(recipe, questions, out))
 
@@ -163,7 +169,7 @@ def evaluate_recipe(recipe: Recipe, out: Path | None = None) -> dict[str, Evalua
             f"{recipe.name} builds its base in a run, so there is nothing to evaluate yet; run it, or "
             "evaluate the folder 'models/base' or 'final' of a run with --data"
         )
-    held_out = load_data(recipe).held_out
+    held_out = load_data(recipe, for_training=False).held_out
     if not held_out:
         raise ValueError(
             "the recipe names nothing to evaluate on; expected at least one set in data.evaluate"
@@ -350,16 +356,31 @@ def _report(folder: RunFolder) -> Path:
 # --- helpers -------------------------------------------------------------------------------------
 
 
-def _usable(recipe: Recipe, name: str, questions: Sequence[Question]) -> Dataset:
-    """The questions without the rows that cannot be used, which are refused or dropped with their number."""
-    audited = audit_data(recipe, questions)
-    if recipe.data.bad_rows == "refuse":
-        audited.raise_if_unusable(name)
-    elif audited.bad_rows:
-        logger.warning("%s: %d of %d rows left out", name, len(audited.bad_rows), audited.questions)
-    for oddity in audited.oddities():
-        logger.warning("%s: %s", name, oddity)
-    return audited.without_bad_rows(questions)
+def _usable(recipe: Recipe, sets: Mapping[str, Bound], trained: Collection[str] = ()) -> dict[str, Dataset]:
+    """The data sets without the rows that cannot be used, which are refused or dropped with their number.
+
+    Those named in `trained` are to be trained on. Raises ValueError about the refused rows of all sets.
+    """
+    special_tokens, drop = special_tokens_of(recipe), recipe.data.bad_rows == "drop"
+    loaded = {
+        name: load_data_set(recipe, load, special_tokens, for_training=name in trained)
+        for name, load in sets.items()
+    }
+    refusals = [audit.refusal(name, drop=drop) for name, (_, audit) in loaded.items()]
+    if any(refusals):
+        raise ValueError("\n".join(filter(None, refusals)))
+    for name, (_, audit) in loaded.items():
+        if audit.left_out:
+            logger.warning(
+                "%s: %d of %d rows left out: %s; rlaudio check lists them",
+                name,
+                audit.left_out,
+                audit.rows,
+                audit.problems(),
+            )
+        for oddity in audit.oddities():
+            logger.warning("%s: %s", name, oddity)
+    return {name: audit.without_bad_rows(questions) for name, (questions, audit) in loaded.items()}
 
 
 def _with_known_truth(dataset: Dataset) -> Dataset:

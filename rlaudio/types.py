@@ -78,6 +78,7 @@ class Question:
     text_answerable: bool | None = None  # whether the text gives the answer: known in generated worlds only
     cot: Mapping[str, str] = field(default_factory=dict)  # annotations: "structured", "simple", ...
     extra: Mapping[str, Any] = field(default_factory=dict)  # fields of the file that rlaudio does not use
+    place: str = field(default="", compare=False)  # file and line that it comes from, for messages
 
     @classmethod
     def multiple_choice(

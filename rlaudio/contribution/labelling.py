@@ -15,6 +15,7 @@ import numpy as np
 from rlaudio.contribution.voters import Silence, Voter, ask_in_silence, journal_path, orders_of
 from rlaudio.contribution.voting import Votes, is_weak
 from rlaudio.data.audiomcq import LABELS_FILE
+from rlaudio.data.rows import read_rows
 from rlaudio.types import Contribution, Question, Scorer
 
 
@@ -103,6 +104,7 @@ def label(
     1..voters, and what `PromptBuilder.prompt` raises.
     """
     _check(questions, voters, rule)
+    others = _labels_of_others(folder / LABELS_FILE, questions)
     answers = {
         name: ask_in_silence(
             voter,
@@ -117,7 +119,7 @@ def label(
         for name, voter in voters.items()
     }
     labels = Labels(tuple(questions), answers, _count(questions, answers, rule.scorer), rule)
-    _merge(labels.rows(), folder / LABELS_FILE)
+    _write([*others, *labels.rows()], folder / LABELS_FILE)
     return labels
 
 
@@ -159,16 +161,20 @@ def _count(
     )
 
 
-def _merge(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """Replace the labels of these ids in the file, keep those of all others; atomic."""
-    fresh = {row["id"] for row in rows}
-    kept = []
-    if path.exists():
-        with path.open(encoding="utf-8") as lines:
-            kept = [line for line in lines if line.strip() and str(json.loads(line)["id"]) not in fresh]
+def _labels_of_others(path: Path, questions: Sequence[Question]) -> list[Mapping[str, Any]]:
+    """The rows of a labels file that are of none of the questions.
+
+    Raises ValueError for a damaged row: now, since the answers of hours would be lost with it later.
+    """
+    fresh = {question.id for question in questions}
+    rows = read_rows(path) if path.exists() else ()
+    return [row.fields for row in rows if row.text("id") not in fresh]
+
+
+def _write(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """Replace the file; atomic."""
     temporary = path.with_name(f"{path.name}.tmp")
     with temporary.open("w", encoding="utf-8") as file:
-        file.writelines(kept)
         file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
         file.flush()
         os.fsync(file.fileno())

@@ -9,12 +9,14 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from itertools import islice
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, cast, get_args
 
-from rlaudio.data.rows import JsonRow, read_rows
+from rlaudio.data.bad_rows import BadRow, printable, refuse_or_list
+from rlaudio.data.rows import JsonRow, gather, scan_rows
 from rlaudio.types import Contribution, ContributionLabel, Dataset, Question
 
 logger = logging.getLogger(__name__)
@@ -24,6 +26,12 @@ LABELS_FILE = "labels.jsonl"  # measured contribution beside the data: rows {id,
 # Chains of thought are recognised by our own names for the fields, or by the tags inside them.
 _COT_KEYS = {"structured_cot": "structured", "simple_cot": "simple", "gemini_cot": "gemini"}
 _COT_TAGS = {"<stage1>": "structured", "<simple analysis>": "simple"}
+
+_BAD_LABEL = "malformed label"
+
+# What file systems of Linux and macOS allow, in bytes.
+_LONGEST_NAME = 255
+_LONGEST_PATH = 4096
 
 _READ = {
     *("id", "question", "question_text", "choices", "multi_choice", "answer", "audio_path"),
@@ -50,7 +58,8 @@ def audiomcq(
     fields differ between releases: without `cot_structured_key` and `cot_simple_key` they are recognised by
     their tags. A `labels.jsonl` beside a data file is merged; its labels replace those in the file.
 
-    Raises FileNotFoundError, and ValueError with file and line for a row that is not in the format.
+    Raises FileNotFoundError, and ValueError that counts the rows that are not in the format and names the
+    first few by file and line; within `rlaudio.data.bad_rows.listing_bad_rows` they are listed instead.
     Rows in the format that cannot be used (answer not among the choices) are found by `rlaudio.data.audit`.
     """
     if limit is not None and limit < 1:
@@ -59,21 +68,17 @@ def audiomcq(
     root = Path(audio_root) if audio_root else (path if path.is_dir() else path.parent)
     named = ((cot_structured_key, "structured"), (cot_simple_key, "simple"))
     cot_keys = {key: kind for key, kind in named if key}
-    of_type = (
-        pair
-        for pair in _questions(path, root, cot_keys)
-        if question_type in (None, pair[0].groups["category"])
-    )
-    pairs = list(islice(of_type, limit))
-    if not pairs:
-        types = sorted({question.groups["category"] for question, _ in _questions(path, root, cot_keys)})
+    read, bad_rows, types = _select(_rows(path, root, cot_keys), limit, question_type)
+    refuse_or_list(bad_rows, printable(str(path)))
+    if not read and not bad_rows:
         wanted = f"no questions of question_type {question_type!r}" if question_type else "no questions"
-        raise ValueError(f"{path}: {wanted}; the types there are: {', '.join(types) or 'none, it is empty'}")
+        there = ", ".join(sorted(types)) or "none, it is empty"
+        raise ValueError(f"{printable(str(path))}: {wanted}; the types there are: {there}")
     for key, kind in cot_keys.items():
-        if not any(kind in question.cot for question, _ in pairs):
+        if read and not any(kind in row.question.cot for row in read):
             raise ValueError(f"{path}: no row has a text in the field {key!r}; expected chains of thought")
-    contributions = {stated.question_id: stated for _, stated in pairs if stated}
-    return Dataset(tuple(question for question, _ in pairs), contributions)
+    contributions = {row.question.id: row.stated for row in read if row.stated}
+    return Dataset(tuple(row.question for row in read), contributions)
 
 
 def write_audiomcq(questions: Iterable[Question], path: Path | str) -> None:
@@ -95,8 +100,33 @@ def write_audiomcq(questions: Iterable[Question], path: Path | str) -> None:
     temporary.replace(path)
 
 
+@dataclass(frozen=True)
+class _Row:
+    """A row in the format."""
+
+    question: Question
+    stated: Contribution | None
+
+
+def _select(
+    rows: Iterable[_Row | BadRow], limit: int | None, question_type: str | None
+) -> tuple[list[_Row], list[BadRow], set[str]]:
+    """The first `limit` rows of the type, the bad rows up to there, and the types that were seen."""
+    selected, bad_rows, types = [], [], set()
+    for row in rows:
+        if isinstance(row, BadRow):
+            bad_rows.append(row)
+            continue
+        types.add(row.question.groups["category"])
+        if question_type in (None, row.question.groups["category"]):
+            selected.append(row)
+            if len(selected) == limit:
+                break
+    return selected, bad_rows, types
+
+
 def _data_files(path: Path) -> list[Path]:
-    if path.is_file():
+    if path.exists() and not path.is_dir():
         if path.suffix not in (".jsonl", ".json"):
             raise ValueError(f'{path}: ends in "{path.suffix}"; expected .jsonl, .json or a folder of them')
         return [path]
@@ -105,7 +135,7 @@ def _data_files(path: Path) -> list[Path]:
     published = [
         file
         for file in sorted((path / "datasets").rglob("*"))
-        if file.suffix in (".jsonl", ".json") and file.name != LABELS_FILE
+        if file.suffix in (".jsonl", ".json") and file.name != LABELS_FILE and not file.is_dir()
     ]
     if published:
         return published
@@ -117,59 +147,79 @@ def _data_files(path: Path) -> list[Path]:
     )
 
 
-def _questions(
-    path: Path, root: Path, cot_keys: Mapping[str, str]
-) -> Iterator[tuple[Question, Contribution | None]]:
+def _rows(path: Path, root: Path, cot_keys: Mapping[str, str]) -> Iterator[_Row | BadRow]:
+    """Every row of the data, and the bad rows of the labels beside it."""
+    labels: dict[Path, _Labels] = {}
     for file in _data_files(path):
-        labels = _read_labels(file.parent / LABELS_FILE)
-        for row in read_rows(file):
-            question = _question(row, root, cot_keys)
-            yield question, _contribution(row, labels.get(question.id))
+        beside = file.parent / LABELS_FILE
+        if beside not in labels:
+            labels[beside] = _read_labels(beside)
+            yield from labels[beside].bad_rows
+        for row in scan_rows(file):
+            if isinstance(row, BadRow):
+                yield row
+            else:
+                yield from _read(row, root, cot_keys, labels[beside])
+    for beside, measured in labels.items():
+        measured.log_use(beside)
 
 
-def _question(row: JsonRow, root: Path, cot_keys: Mapping[str, str]) -> Question:
+def _read(row: JsonRow, root: Path, cot_keys: Mapping[str, str], labels: _Labels) -> Iterator[_Row | BadRow]:
+    values, faults = gather(
+        {
+            "id": partial(row.text, "id"),
+            "question": partial(row.text, "question", "question_text"),
+            "choices": partial(row.texts, "choices", "multi_choice"),
+            "answer": partial(row.text, "answer", empty=True),  # an option may be empty
+            "clip": partial(_clip, row, root),
+            "category": partial(row.text, "question_type", default="unknown"),
+            "source": partial(row.text, "source_dataset", default="unknown"),
+            "mechanism": partial(row.text, "mechanism", default=""),
+            "text_answerable": partial(row.flag, "text_answerable"),
+            "label": partial(_label, row, "audio-contribution"),
+            "score": partial(row.number, "contribution_score"),
+        }
+    )
+    if faults:
+        yield from row.bad(faults)
+        return
+    question = _question(row, values, cot_keys)
+    stated = {"label": values["label"], "score": values["score"], **labels.of(question.id)}
+    yield _Row(question, Contribution(question.id, **stated) if stated["label"] else None)
+
+
+def _question(row: JsonRow, values: Mapping[str, Any], cot_keys: Mapping[str, str]) -> Question:
     cot = _chains_of_thought(row.fields, cot_keys)
-    groups = {
-        "category": row.text("question_type", default="unknown"),
-        "source": row.text("source_dataset", default="unknown"),
-    }
-    mechanism = row.text("mechanism", default="")
+    groups = ("category", "source", *(["mechanism"] if values["mechanism"] else []))
     return Question.multiple_choice(
-        row.text("id"),
-        row.text("question", "question_text"),
-        row.texts("choices", "multi_choice"),
-        row.text("answer"),
-        root / row.text("audio_path"),
-        groups=groups | ({"mechanism": mechanism} if mechanism else {}),
-        text_answerable=row.flag("text_answerable"),
+        values["id"],
+        values["question"],
+        values["choices"],
+        values["answer"],
+        values["clip"],
+        groups={group: values[group] for group in groups},
+        text_answerable=values["text_answerable"],
         cot=dict(cot.values()),
         extra={key: value for key, value in row.fields.items() if key not in _READ and key not in cot},
+        place=row.where,
     )
 
 
-def _contribution(row: JsonRow, measured: JsonRow | None) -> Contribution | None:
-    """What a labels file says of the question, or else the row itself."""
-    label, score = _label(row, "audio-contribution"), row.number("contribution_score")
-    if measured is None:
-        return Contribution(row.text("id"), label, score) if label else None
-    label = _label(measured, "contribution") or label
-    if label is None:
-        return None
-    return Contribution(
-        question_id=row.text("id"),
-        label=label,
-        score=measured.number("score") if "score" in measured.fields else score,
-        method=measured.text("rule", default="given"),
-        votes=measured.fields.get("votes", {}),
-    )
+def _clip(row: JsonRow, root: Path) -> Path:
+    name = row.text("audio_path")
+    parts = [len(part.encode()) for part in name.split("/")]
+    if "\0" in name or max(parts) > _LONGEST_NAME or sum(parts) > _LONGEST_PATH:
+        expected = f"a path without NUL, of names of at most {_LONGEST_NAME} bytes, {_LONGEST_PATH} in all"
+        raise row.wrong("audio_path", name, expected)
+    return root / name
 
 
 def _label(row: JsonRow, name: str) -> ContributionLabel | None:
     value = row.fields.get(name)
-    if value in (None, ""):
+    if value is None or value == "":
         return None
     if value not in get_args(ContributionLabel):
-        raise ValueError(f'{row.where}: "{name}" is {value!r}; expected "weak", "strong" or nothing')
+        raise row.wrong(name, value, '"weak", "strong" or nothing')
     return cast(ContributionLabel, value)
 
 
@@ -192,13 +242,61 @@ def _close_tags(text: str) -> str:
     return re.sub(unclosed, r"<\1>\2</\1>", text, flags=re.DOTALL)
 
 
-def _read_labels(path: Path) -> dict[str, JsonRow]:
-    """Measured labels by question id; the last row of an id is used."""
-    if not path.is_file():
-        return {}
-    labels = {row.text("id"): row for row in read_rows(path)}
-    logger.info("%s: audio contribution of %d questions", path, len(labels))
-    return labels
+@dataclass(frozen=True)
+class _Label:
+    """What a row of a labels file states of a question, as fields of its contribution."""
+
+    where: str
+    fields: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class _Labels:
+    """A labels file by question id; of an id that occurs twice the last row."""
+
+    by_id: Mapping[str, _Label] = field(default_factory=dict)
+    bad_rows: Sequence[BadRow] = ()
+    used: set[str] = field(default_factory=set)
+
+    def of(self, id: str) -> Mapping[str, Any]:
+        """What was measured of a question; it replaces what the data says."""
+        if id not in self.by_id:
+            return {}
+        self.used.add(id)
+        return self.by_id[id].fields
+
+    def log_use(self, path: Path) -> None:
+        """Say how many labels there are, and how many belong to other questions than those of the data."""
+        if not self.by_id:
+            return
+        logger.info("%s: audio contribution of %d questions", path, len(self.used))
+        others = [label.where for id, label in self.by_id.items() if id not in self.used]
+        if others:
+            report = logger.info if self.used else logger.warning
+            report("%s: %d labels are of no question that was read; first: %s", path, len(others), others[0])
+
+
+def _read_labels(path: Path) -> _Labels:
+    by_id: dict[str, _Label] = {}
+    bad_rows: list[BadRow] = []
+    for row in scan_rows(path) if path.exists() else ():
+        if isinstance(row, BadRow):
+            bad_rows.append(replace(row, kind=_BAD_LABEL))
+            continue
+        values, faults = gather(
+            {
+                "id": partial(row.text, "id"),
+                "label": partial(_label, row, "contribution"),
+                "score": partial(row.number, "score"),
+                "method": partial(row.text, "rule", default="given"),
+                "votes": partial(row.mapping, "votes"),
+            }
+        )
+        bad_rows += row.bad(faults, _BAD_LABEL)
+        if not faults:
+            id = values.pop("id")
+            by_id[id] = _Label(row.where, {name: v for name, v in values.items() if v is not None})
+    return _Labels(by_id, bad_rows)
 
 
 def _fields(question: Question, stated: Contribution | None, folder: Path) -> dict[str, Any]:

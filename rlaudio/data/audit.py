@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from rlaudio.audio.length_policy import MAX_SECONDS, TOO_LONG, TooLong
 from rlaudio.audio.reading import SAMPLE_RATE_HZ, clip_header, open_clip
+from rlaudio.data.bad_rows import BadRow, examples, listing_bad_rows
+from rlaudio.data.question_rules import QuestionRules
 from rlaudio.types import Choice, Clip, Contributions, Dataset, Question
 from rlaudio.utils.number_format import counted
 
-_EXAMPLES = 5
 
-
-@dataclass(frozen=True)
-class BadRow:
-    """One question that cannot be used, and why."""
-
-    index: int  # position among the audited questions
-    id: str
-    kind: str  # "answer not among the choices", "missing audio", ...
-    reason: str
+_SHOWN = 5  # odd clips of a kind
 
 
 @dataclass(frozen=True)
@@ -43,31 +37,53 @@ class Audit:
     def usable(self) -> bool:
         return not self.bad_rows
 
+    @property
+    def rows(self) -> int:
+        """How many rows there are, with those of files that gave no question."""
+        return self.questions + self.unread
+
+    @property
+    def unread(self) -> int:
+        """How many rows of the files gave no question."""
+        return len({row.place for row in self.bad_rows if row.index is None})
+
+    @property
+    def left_out(self) -> int:
+        """How many rows cannot be used; one may have several problems."""
+        return len({row.index for row in self.bad_rows if row.index is not None}) + self.unread
+
     def without_bad_rows(self, questions: Sequence[Question]) -> Dataset:
         """Of the audited questions those that can be used."""
         bad = {row.index for row in self.bad_rows}
         usable = tuple(question for index, question in enumerate(questions) if index not in bad)
         return Dataset(usable, Dataset.of(questions).contributions)
 
+    def refusal(self, name: str = "data", *, drop: bool = False) -> str | None:
+        """Why the questions cannot be used: bad rows by kind, and a few; None where they can.
+
+        With `drop` bad rows are refused only where no other row is left.
+        """
+        if self.usable or (drop and self.left_out < self.rows):
+            return None
+        todo = "none is left without these rows" if drop else "fix or remove these rows"
+        return f"{name}: {self.problems()}; {todo}:{examples(self.bad_rows)}"
+
     def raise_if_unusable(self, name: str = "data") -> None:
         """Raise ValueError with the number of bad rows of each kind and a few examples, if there are any."""
-        if self.usable:
-            return
-        examples = "".join(f"\n  {row.id}: {row.reason}" for row in self.bad_rows[:_EXAMPLES])
-        more = f"\n  and {len(self.bad_rows) - _EXAMPLES} more" if len(self.bad_rows) > _EXAMPLES else ""
-        raise ValueError(f"{name}: {self.problems()}; fix or remove these rows:{examples}{more}")
+        if refusal := self.refusal(name):
+            raise ValueError(refusal)
 
     def problems(self) -> str:
         """How many bad rows of each kind there are, as text."""
         kinds = Counter(row.kind for row in self.bad_rows)
         by_kind = ", ".join(f"{count} x {kind}" for kind, count in kinds.most_common())
         number = counted(len(self.bad_rows), "problem")
-        return f"{number} in {counted(self.questions, 'question')} ({by_kind})"
+        return f"{number} in {counted(self.rows, 'question')} ({by_kind})"
 
     def oddities(self) -> list[str]:
         """What is odd about clips that can be used: how many there are of each kind, and a few of them."""
         return [
-            f"{what}: {counted(len(clips), 'clip')}, {', '.join(clips[:_EXAMPLES])}"
+            f"{what}: {counted(len(clips), 'clip')}, {', '.join(clips[:_SHOWN])}"
             for what, clips in self.odd_clips.items()
         ]
 
@@ -87,8 +103,19 @@ class Audit:
                 )
             ),
             f"position of the gold answer: {gold}",
-            *(f"bad row {row.id}: {row.reason}" for row in self.bad_rows),
+            *(f"bad row {row}" for row in self.bad_rows),
         ]
+
+
+def load_audited(load: Callable[[], Sequence[Question]], **rules: Any) -> tuple[Dataset, Audit]:
+    """What a data set gives, and its audit by `rules`, the keywords of `audit`.
+
+    The audit has the rows that could not be read as well, so that one look shows all that is wrong.
+    """
+    with listing_bad_rows() as unread:
+        questions = Dataset.of(load())
+    result = audit(questions, **rules)
+    return questions, replace(result, bad_rows=(*unread, *result.bad_rows))
 
 
 def audit(
@@ -98,25 +125,29 @@ def audit(
     too_long: TooLong = TOO_LONG,
     min_seconds: float = 0.0,
     decode: bool = False,
+    for_training: bool = True,
+    special_tokens: Collection[str] = (),
 ) -> Audit:
     """Count a set of questions and find the rows that cannot be used.
 
     Of the audio only headers are read, each clip once; `decode` decodes up to `max_seconds` of each, which
     also finds damaged data, NaN, silence and channels that cancel each other out. A clip above `max_seconds`
-    is a bad row where `too_long` is "refuse", one below `min_seconds` always.
+    is a bad row where `too_long` is "refuse", one below `min_seconds` always. `for_training` and
+    `special_tokens` are those of `QuestionRules`.
     """
     contributions = Dataset.of(questions).contributions
     limits = _Limits(min_seconds, max_seconds, too_long)
     clips = {clip: _inspect(clip, limits, decode) for clip in _clips(questions)}
-    first_of_id: dict[str, int] = {}
+    rules = QuestionRules(for_training, special_tokens)
+    repeated = _repeated_ids(questions)
     bad_rows = []
     for index, question in enumerate(questions):
-        first = first_of_id.setdefault(question.id, index)
-        if first != index:
-            reason = f"this id stands at rows {first + 1} and {index + 1}; expected different ids"
-            bad_rows.append(BadRow(index, question.id, "duplicate id", reason))
-        problems = [*_problems(question), *(clips[clip].problem for clip in question.clips)]
-        bad_rows += [BadRow(index, question.id, *problem) for problem in problems if problem]
+        problems = [
+            repeated.get(index),
+            *rules.problems(question),
+            *(clips[clip].problem for clip in question.clips),
+        ]
+        bad_rows += [BadRow(*problem, question.place, question.id, index) for problem in problems if problem]
     return Audit(
         questions=len(questions),
         clips=len(clips),
@@ -176,27 +207,17 @@ def _name(clip: Path | Clip) -> str:
     return f"samples {clip.digest}" if isinstance(clip, Clip) else str(clip)
 
 
-def _problems(question: Question) -> list[tuple[str, str]]:
-    """Kind and reason of everything that is wrong with the text of a question."""
-    problems = []
-    if not question.question.strip():
-        problems.append(("empty text", f"question {question.question!r}; expected a text"))
-    if not isinstance(question.target, Choice):
-        return problems
-    choices = list(question.choices)
-    if question.target.gold is None:
-        reason = f"answer {question.answer!r} is none of {choices}; expected the text of a choice"
-        problems.append(("answer not among the choices", reason))
-    if len(choices) < 2:
-        problems.append(("too few choices", f"the choices are {choices}; expected at least two"))
-    # The reward ignores case, so choices that differ only in case are the same answer.
-    counts = Counter(choice.strip().lower() for choice in choices)
-    twice = [choice for choice, count in counts.items() if count > 1]
-    if twice:
-        problems.append(("duplicate choices", f"{twice[0]!r} stands more than once in {choices}"))
-    if not all(counts):
-        problems.append(("empty text", f"one of the choices {choices} is empty"))
-    return problems
+def _repeated_ids(questions: Sequence[Question]) -> dict[int, tuple[str, str]]:
+    """Kind and reason, by index, of every question whose id an earlier one has."""
+    first_of_id: dict[str, int] = {}
+    repeated = {}
+    for index, question in enumerate(questions):
+        first = first_of_id.setdefault(question.id, index)
+        if first != index:
+            there = questions[first].place
+            both = f"{there} and {question.place}" if there else f"rows {first + 1} and {index + 1}"
+            repeated[index] = ("duplicate id", f"this id stands at {both}; expected different ids")
+    return repeated
 
 
 def _clips(questions: Sequence[Question]) -> list[Path | Clip]:

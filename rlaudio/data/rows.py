@@ -3,87 +3,308 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import math
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count, islice
 from pathlib import Path
 from typing import Any
+
+from rlaudio.data.bad_rows import BadRow, printable, shown
+
+# Beyond these a row is refused before it is parsed or walked through.
+MAX_CHARACTERS = 16 * 2**20  # of a row; one of AudioMCQ with its chains of thought has about 10,000
+MAX_DEPTH = 50  # of lists and objects; Python ends at about 1000 calls, and writers recurse
+MAX_DIGITS = 300  # of a whole number: what a float can hold
+
+# How files begin that are not JSON in UTF-8: what they are, and what to do.
+_UTF_16 = "text in UTF-16"
+_OTHER_FORMATS = {
+    b"\xff\xfe": (_UTF_16, "convert it: iconv -f UTF-16 -t UTF-8"),
+    b"\xfe\xff": (_UTF_16, "convert it: iconv -f UTF-16 -t UTF-8"),
+    b"{\0": (_UTF_16, "convert it: iconv -f UTF-16LE -t UTF-8"),
+    b"[\0": (_UTF_16, "convert it: iconv -f UTF-16LE -t UTF-8"),
+    b"\0{": (_UTF_16, "convert it: iconv -f UTF-16BE -t UTF-8"),
+    b"\0[": (_UTF_16, "convert it: iconv -f UTF-16BE -t UTF-8"),
+    b"\x1f\x8b": ("compressed by gzip", "unpack it"),
+    b"BZh": ("compressed by bzip2", "unpack it"),
+    b"\xfd7zXZ": ("compressed by xz", "unpack it"),
+    b"\x28\xb5\x2f\xfd": ("compressed by zstd", "unpack it"),
+    b"PK\x03\x04": ("a zip archive", "unpack it"),
+    b"PAR1": ("a Parquet file", "write its rows as JSON lines"),
+}
+
+
+class FieldError(ValueError):
+    """A field of a row is missing or is not what is expected; `fault` says so without the place."""
+
+    def __init__(self, where: str, fault: str):
+        super().__init__(f"{printable(where)}: {fault}")
+        self.fault = fault
 
 
 @dataclass(frozen=True)
 class JsonRow:
-    """One object of a file. Every getter raises ValueError where a field has another type."""
+    """One object of a file. Every getter raises FieldError where a field is not what it gives."""
 
     where: str  # "train.jsonl:12"
     fields: Mapping[str, Any]
 
-    def text(self, *names: str, default: str | None = None) -> str:
-        """The first of the fields `names` that is present, as text; numbers are converted."""
+    def text(self, *names: str, default: str | None = None, empty: bool = False) -> str:
+        """The first of the fields `names` that is present, as text; numbers are converted.
+
+        An empty text is refused unless `empty`.
+        """
         value = self._first(names, required=default is None)
         if value is None and default is not None:
             return default
-        if not _is_text_or_number(value) or value == "":
-            raise ValueError(f'{self.where}: "{names[0]}" is {value!r}; expected text')
+        if not _is_text_or_number(value) or (value == "" and not empty):
+            raise self.wrong(names[0], value, "text")
         return str(value)
 
     def texts(self, *names: str) -> tuple[str, ...]:
         """The first of the fields `names` that is present, as a list of texts."""
         values = self._first(names, required=True)
         if not isinstance(values, list) or not values or not all(map(_is_text_or_number, values)):
-            raise ValueError(f'{self.where}: "{names[0]}" is {values!r}; expected a list of texts')
+            raise self.wrong(names[0], values, "a list of texts")
         return tuple(str(value) for value in values)
 
     def number(self, name: str) -> float | None:
         value = self.fields.get(name)
         if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
-            raise ValueError(f'{self.where}: "{name}" is {value!r}; expected a number')
+            raise self.wrong(name, value, "a number")
         return None if value is None else float(value)
 
     def flag(self, name: str) -> bool | None:
         value = self.fields.get(name)
         if value is not None and not isinstance(value, bool):
-            raise ValueError(f'{self.where}: "{name}" is {value!r}; expected true or false')
+            raise self.wrong(name, value, "true or false")
         return value
+
+    def mapping(self, name: str) -> Mapping[str, Any]:
+        """The field as an object; an empty one where it is absent."""
+        value = self.fields.get(name)
+        if value is not None and not isinstance(value, dict):
+            raise self.wrong(name, value, "an object")
+        return value or {}
+
+    def wrong(self, name: str, value: Any, expected: str) -> FieldError:
+        """The error that says what the field is and what was expected."""
+        return FieldError(self.where, f'"{name}" is {shown(value)}; expected {expected}')
+
+    def bad(self, faults: Iterable[str], kind: str = "malformed row") -> list[BadRow]:
+        """A bad row for every fault."""
+        id = self.fields.get("id")
+        return [
+            BadRow(kind, fault, self.where, str(id) if _is_text_or_number(id) else "") for fault in faults
+        ]
 
     def _first(self, names: tuple[str, ...], *, required: bool) -> Any:
         for name in names:
             if self.fields.get(name) is not None:
                 return self.fields[name]
         if required:
-            present = ", ".join(sorted(self.fields)) or "nothing"
-            raise ValueError(f'{self.where}: no field "{names[0]}"; found: {present}')
+            raise FieldError(self.where, f'no field "{names[0]}"; found: {self._present()}')
         return None
+
+    def _present(self) -> str:
+        present = [name for name in sorted(self.fields) if self.fields[name] is not None]
+        return ", ".join(present[:20]) + (", ..." if present[20:] else "") if present else "nothing"
+
+
+def gather(getters: Mapping[str, Callable[[], Any]]) -> tuple[dict[str, Any], list[str]]:
+    """What the getters give, by name, and the faults of those that raise FieldError."""
+    values, faults = {}, []
+    for name, getter in getters.items():
+        try:
+            values[name] = getter()
+        except FieldError as error:
+            faults.append(error.fault)
+    return values, faults
 
 
 def read_rows(file: Path) -> Iterator[JsonRow]:
-    """The objects of a .jsonl file (one a line, empty lines skipped) or of the list in a .json file."""
-    if file.suffix == ".json":
-        yield from _read_list(file)
-        return
-    with file.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, start=1):
-            if line.strip():
-                where = f"{file}:{number}"
-                try:
-                    yield _row(where, json.loads(line))
-                except json.JSONDecodeError as error:
-                    raise ValueError(f"{where}: not JSON ({error.msg} at column {error.colno})") from error
+    """The rows of a file in which no row may be bad. Raises ValueError at the first that is."""
+    for row in scan_rows(file):
+        if isinstance(row, BadRow):
+            raise ValueError(str(row))
+        yield row
 
 
-def _read_list(file: Path) -> Iterator[JsonRow]:
+def scan_rows(file: Path) -> Iterator[JsonRow | BadRow]:
+    """The objects of a .jsonl file (one a line, empty lines skipped) or of the list in a .json file.
+
+    A row that cannot be read comes as one bad row or several, one for every fault. Raises ValueError where
+    the file as a whole cannot be read.
+    """
+    _check_format(file)
+    values = _items(file) if file.suffix == ".json" else _line_values(file)
+    for where, value in values:
+        if isinstance(value, _Fault):
+            yield BadRow("malformed row", value.text, where)
+            continue
+        faults = list(islice(_faults(value), 20))  # damage may repeat without end
+        fields = value if isinstance(value, dict) else {}
+        if not isinstance(value, dict) and not faults:
+            faults = [f"holds {_kind(value)}; expected an object with named fields"]
+        if faults:
+            yield from JsonRow(where, fields).bad(faults)
+        else:
+            yield JsonRow(where, fields)
+
+
+# --- files to values -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Fault:
+    """Stands where JSON holds something that is no value."""
+
+    text: str
+
+
+def _check_format(file: Path) -> None:
+    if not file.is_file():
+        what = "a folder" if file.is_dir() else "a pipe or a device" if file.exists() else "no such file"
+        raise ValueError(f"{printable(str(file))}: {what}; expected a file of rows")
+    with file.open("rb") as content:
+        head = content.read(8)
+    for beginning, (what, todo) in _OTHER_FORMATS.items():
+        if head.startswith(beginning):
+            raise ValueError(f"{printable(str(file))}: is {what}; expected JSON in UTF-8; {todo}")
+
+
+def _line_values(file: Path) -> Iterator[tuple[str, Any]]:
+    for number, line in _lines(file):
+        where = f"{file}:{number}"
+        if line is None:
+            fault = f"longer than {MAX_CHARACTERS:,} characters; expected one object of one question"
+            yield where, _Fault(fault)
+        elif line.strip("\ufeff \t\r\n"):
+            yield where, _parse(line.lstrip("\ufeff"))
+
+
+def _lines(file: Path) -> Iterator[tuple[int, str | None]]:
+    """Number and text of every line; no text for one that is too long. A byte order mark is skipped."""
+    with file.open(encoding="utf-8-sig", errors="surrogateescape") as text:
+        for number in count(1):
+            line = text.readline(MAX_CHARACTERS + 1)
+            if not line:
+                return
+            too_long = len(line) > MAX_CHARACTERS and not line.endswith("\n")
+            yield number, None if too_long else line
+            while too_long and line and not line.endswith("\n"):
+                line = text.readline(MAX_CHARACTERS)
+
+
+def _parse(line: str) -> Any:
+    stray = None if line.isascii() else _STRAY_BYTE.search(line)
+    if stray:
+        return _Fault(
+            f"byte 0x{ord(stray.group()) - 0xDC00:02x} at column {stray.start() + 1} is not UTF-8; save the "
+            "file as UTF-8, such as by iconv -f LATIN1 -t UTF-8"
+        )
     try:
-        rows = json.loads(file.read_text(encoding="utf-8"))
+        return _DECODER.decode(line)
     except json.JSONDecodeError as error:
-        raise ValueError(f"{file}:{error.lineno}: not JSON ({error.msg})") from error
+        return _Fault(f"not JSON ({_message(error)} at column {error.colno}); fix or remove the line")
+    except RecursionError:
+        return _Fault(_TOO_DEEP)
+
+
+def _items(file: Path) -> list[tuple[str, Any]]:
+    name = printable(str(file))
+    try:
+        rows = _DECODER.decode(file.read_text(encoding="utf-8-sig", errors="surrogateescape"))
+    except json.JSONDecodeError as error:
+        hint = "; one object a line makes a .jsonl file" if error.msg == "Extra data" else ""
+        raise ValueError(f"{name}:{error.lineno}: not JSON ({_message(error)}){hint}") from error
+    except RecursionError as error:
+        raise ValueError(f"{name}: {_TOO_DEEP}") from error
     if not isinstance(rows, list):
-        raise ValueError(f"{file}: holds a {type(rows).__name__}; expected a list of objects")
-    for number, row in enumerate(rows, start=1):
-        yield _row(f"{file}: item {number}", row)
+        raise ValueError(f"{name}: holds {_kind(rows)}; expected a list of objects")
+    return [(f"{file}: item {number}", row) for number, row in enumerate(rows, start=1)]
 
 
-def _row(where: str, value: Any) -> JsonRow:
-    if not isinstance(value, dict):
-        raise ValueError(f"{where}: holds a {type(value).__name__}; expected an object with named fields")
-    return JsonRow(where, value)
+def _message(error: json.JSONDecodeError) -> str:
+    return error.msg.removesuffix(" at")  # a place follows
+
+
+_STRAY_BYTE = re.compile("[\udc80-\udcff]")  # as Python decodes a byte that is not UTF-8
+_TOO_DEEP = f"lists and objects are nested more than {MAX_DEPTH} deep; expected the fields of a question"
+
+
+def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        counts = Counter(name for name, _ in pairs)
+        fields |= {
+            name: _Fault(f"stands {times} times in one object; keep one")
+            for name, times in counts.items()
+            if times > 1
+        }
+    return fields
+
+
+def _integer(digits: str) -> int | _Fault:
+    if len(digits) <= MAX_DIGITS:
+        return int(digits)
+    return _Fault(f"is a number of {len(digits)} digits; expected at most {MAX_DIGITS}")
+
+
+def _constant(name: str) -> _Fault:
+    return _Fault(f"is {name}, which JSON does not have; expected a number or null")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_int=_integer, parse_constant=_constant)
+
+
+# --- faults of values ----------------------------------------------------------------------------
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def _faults(value: Any, key: str = "", depth: int = 0) -> Iterator[str]:
+    """What is wrong with a value or in it, each fault with its key."""
+    what = json.dumps(key[:80]) if key else "the row"
+    if depth > MAX_DEPTH:
+        yield _TOO_DEEP
+    elif isinstance(value, _Fault):
+        yield f"{what} {value.text}"
+    elif isinstance(value, str):
+        half = None if value.isascii() else _SURROGATE.search(value)
+        if half:
+            yield (
+                f"{what} holds {half.group()!r}, half of a character or a byte that is not UTF-8; "
+                "write the text anew"
+            )
+    elif isinstance(value, float) and not math.isfinite(value):
+        yield f"{what} is a number too large for a computer; expected one below 1e308"
+    elif isinstance(value, dict):
+        for name, entry in value.items():
+            yield from _faults(entry, f"{key}.{name}" if key else name, depth + 1)
+            if not name.isascii() and _SURROGATE.search(name):
+                yield f"the name {name[:80]!r} holds half of a character; write it anew"
+    elif isinstance(value, list):
+        for number, entry in enumerate(value):
+            yield from _faults(entry, f"{key}[{number}]", depth + 1)
+
+
+_KINDS = {
+    dict: "an object",
+    list: "a list",
+    str: "a text",
+    bool: "true or false",
+    int: "a number",
+    float: "a number",
+}
+
+
+def _kind(value: Any) -> str:
+    """What a value is in JSON's words."""
+    return _KINDS.get(type(value), "null")
 
 
 def _is_text_or_number(value: Any) -> bool:

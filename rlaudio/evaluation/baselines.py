@@ -26,20 +26,24 @@ def baselines(questions: Sequence[Question]) -> Baselines:
         raise ValueError("baselines need at least one question; found none")
     return Baselines(
         chance=chance(questions),
-        always_first=float(np.mean([question.answer_index == 0 for question in questions])),
+        always_first=float(np.mean([question.choices[0] == question.answer for question in questions])),
         longest_option=float(np.mean([_longest_option_gain(question) for question in questions])),
         gold_positions=position_histogram([question.answer_index for question in questions]),
     )
 
 
 def chance(questions: Sequence[Question]) -> float:
-    """Expected accuracy of uniform guessing: the mean of 1 / number of options."""
-    return float(np.mean([1.0 / len(question.choices) for question in questions]))
+    """Expected accuracy of uniform guessing: the mean share of options that are right, equal texts alike."""
+    return float(np.mean([_right_options(question) / len(question.choices) for question in questions]))
 
 
 def position_histogram(positions: Sequence[int]) -> tuple[int, ...]:
     """How often each position 0, 1, ... up to the largest one occurs."""
     return tuple(int(count) for count in np.bincount(np.asarray(positions, dtype=np.int64)))
+
+
+def _right_options(question: Question) -> int:
+    return max(1, question.choices.count(question.answer))  # where the answer is not known, one is right
 
 
 def _longest_option_gain(question: Question) -> float:

@@ -126,6 +126,13 @@ class ModelFamily(PromptFamily, TrainableFamily, EngineFamily, Protocol):
     """A tokenizer, an audio front end and a model that belong together; its option `path` names a folder."""
 
 
+def special_tokens(tokenizer: Any) -> frozenset[str]:
+    """The texts that a tokenizer reads as control tokens; none where it does not say."""
+    named = getattr(tokenizer, "all_special_tokens", ())
+    added = getattr(tokenizer, "added_tokens_decoder", {}).values()
+    return frozenset(filter(None, [*named, *(token.content for token in added if token.special)]))
+
+
 def resolve_model_path(path: str | Path) -> str:
     """The folder of a checkpoint that ships for `tiny/NAME`; any other path is returned unchanged.
 

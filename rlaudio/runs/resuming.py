@@ -196,7 +196,7 @@ def _pieces(digests: str) -> list[str]:
 
 
 def _question_facts(question: Question, stated: Contribution | None) -> dict[str, Any]:
-    facts = {name: value for name, value in vars(question).items() if name != "clips"}
+    facts = {name: value for name, value in vars(question).items() if name not in ("clips", "place")}
     return facts | {"contribution": stated and vars(stated)}
 
 

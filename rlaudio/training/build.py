@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -25,9 +25,9 @@ from rlaudio.config.recipe import Recipe
 from rlaudio.contribution.labelling import Rule
 from rlaudio.contribution.voters import Voter, folder_digest
 from rlaudio.curricula.stage import Stage
-from rlaudio.data.audit import Audit, audit
+from rlaudio.data.audit import Audit, load_audited
 from rlaudio.evaluation.accuracy import EvaluationSettings
-from rlaudio.models.family import ModelFamily, resolve_model_path
+from rlaudio.models.family import ModelFamily, resolve_model_path, special_tokens
 from rlaudio.prompts.builder import Control, PromptBuilder, PromptMaker
 from rlaudio.rollout.one_step_off import OneStepOff
 from rlaudio.rollout.reopened import Reopened, open_engine
@@ -56,6 +56,7 @@ from rlaudio.types import (
 )
 from rlaudio.utils.processes import ALONE, Processes
 from rlaudio.utils.randomness import generator
+from rlaudio.worlds.pretraining import blank_model
 from rlaudio.worlds.pretraining.base_and_voters import Pretraining, build_base_and_voters
 from rlaudio.worlds.pretraining.blank_model import Size
 from rlaudio.worlds.pretraining.training import Schedule
@@ -69,17 +70,6 @@ logger = logging.getLogger(__name__)
 def model_that_answers(recipe: Recipe, path: str) -> ModelFamily:
     """A model that does not train, without a new adapter: it would only cost time."""
     return recipe.model(path=path, **({"lora_rank": 0} if "lora_rank" in recipe.model.options else {}))
-
-
-def audit_data(recipe: Recipe, questions: Sequence[Question], *, decode: bool = False) -> Audit:
-    """Counts over questions and the rows that the recipe's model cannot use; `decode` as in `audit`."""
-    return audit(
-        questions,
-        max_seconds=recipe.audio.max_seconds,
-        too_long=recipe.audio.too_long,
-        min_seconds=getattr(recipe.model.function.func, "min_clip_seconds", 0.0),
-        decode=decode,
-    )
 
 
 def prompt_builder(recipe: Recipe, family: PromptMaker) -> PromptBuilder:
@@ -163,6 +153,38 @@ def _pretraining(recipe: Recipe) -> Pretraining:
         voter=Schedule(steps=section.voter_steps, tokens=section.tokens, lr=section.lr),
         voters=section.voters,
     )
+
+
+# --- data ----------------------------------------------------------------------------------------
+
+
+def load_data_set(
+    recipe: Recipe,
+    load: Callable[[], Sequence[Question]],
+    special_tokens: Collection[str],
+    *,
+    for_training: bool,
+    decode: bool = False,
+) -> tuple[Dataset, Audit]:
+    """What a data set of the recipe gives, and its audit under the recipe's rules."""
+    return load_audited(
+        load,
+        max_seconds=recipe.audio.max_seconds,
+        too_long=recipe.audio.too_long,
+        min_seconds=getattr(recipe.model.function.func, "min_clip_seconds", 0.0),
+        decode=decode,
+        for_training=for_training,
+        special_tokens=special_tokens,
+    )
+
+
+def special_tokens_of(recipe: Recipe) -> frozenset[str]:
+    """The control tokens of the recipe's model and voters, which no text of the data may hold."""
+    if recipe.pretrain is not None:  # not built yet
+        return frozenset({*blank_model.SPECIAL_TOKENS.values(), blank_model.STOP, blank_model.PADDING})
+    paths = dict.fromkeys([recipe.model.options["path"], *recipe.contribution.voters])
+    families = [model_that_answers(recipe, path) for path in paths]
+    return frozenset().union(*(special_tokens(family.tokenizer) for family in families))
 
 
 # --- training ------------------------------------------------------------------------------------

@@ -210,13 +210,13 @@ def test_a_line_that_is_not_json_is_named(tmp_path):
 
 def test_a_wrong_row_of_a_json_list_is_named_by_its_number(tmp_path):
     (tmp_path / "train.json").write_text(json.dumps([ROW, "row"]))
-    with pytest.raises(ValueError, match=r"train\.json: item 2: holds a str; expected an object"):
+    with pytest.raises(ValueError, match=r"train\.json: item 2: holds a text; expected an object"):
         audiomcq(path=tmp_path / "train.json")
 
 
 def test_json_that_is_no_list_is_an_error(tmp_path):
     (tmp_path / "train.json").write_text(json.dumps(ROW))
-    with pytest.raises(ValueError, match="holds a dict; expected a list"):
+    with pytest.raises(ValueError, match="holds an object; expected a list"):
         audiomcq(path=tmp_path / "train.json")
 
 

@@ -10,6 +10,7 @@ from transformers import AutoTokenizer, WhisperFeatureExtractor
 from transformers.models.qwen2_5_omni.configuration_qwen2_5_omni import Qwen2_5OmniThinkerConfig
 
 from rlaudio.audio.logmel import LogMel
+from rlaudio.models.family import special_tokens
 from rlaudio.models.shared.chat_format import AFTER_USER, BEFORE_USER
 from rlaudio.types import Clip, HeardClip, Prompt, Question
 
@@ -63,6 +64,7 @@ class PromptEncoder:
         self.stop_token_ids = self._ids(STOP)
         self.audio_token_id = self._ids([AUDIO])[0]
         self._special_ids = frozenset(self.tokenizer.all_special_ids)
+        self._special_tokens = special_tokens(self.tokenizer)
         self._pieces: dict[int, str] = {}
 
     def encode_prompt(
@@ -135,9 +137,7 @@ class PromptEncoder:
         return self._pieces[token]
 
     def _refuse_special_tokens(self, text: str, question_id: str) -> None:
-        if "<|" not in text:
-            return
-        special = [token for token in self.tokenizer.all_special_tokens if token in text]
+        special = sorted(token for token in self._special_tokens if token in text)
         if special:
             raise ValueError(
                 f"question {question_id}: its text holds the special token {special[0]!r}; "

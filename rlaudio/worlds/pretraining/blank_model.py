@@ -30,6 +30,7 @@ SPECIAL_TOKENS = {
     "audio_bos_token": "<|audio_bos|>",
     "audio_eos_token": "<|audio_eos|>",
 }
+STOP, PADDING = "<|im_end|>", "<|endoftext|>"
 TAGS = ("<answer>", "</answer>", "<think>", "</think>")  # ordinary text, one token each
 # Words with the space before them, single digits, runs of anything else. No English contractions: options
 # stand in quotes, and `'dog'` must not begin with the token `'d`.
@@ -76,8 +77,8 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenize
     tokenizer.add_tokens(list(TAGS))
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
-        eos_token="<|im_end|>",
-        pad_token="<|endoftext|>",
+        eos_token=STOP,
+        pad_token=PADDING,
         extra_special_tokens=SPECIAL_TOKENS,
         clean_up_tokenization_spaces=False,
         model_max_length=32_768,

@@ -1,0 +1,125 @@
+"""What the texts of a question must be, so that it can be asked and its answer judged."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from rlaudio.data.bad_rows import shown
+from rlaudio.types import Choice, Question
+
+MAX_ID = 1_000  # characters; ids stand in messages, tables and labels
+MAX_TEXT = 100_000  # characters of question and choices: more than the 32,768 tokens of Qwen2.5-Omni hold
+MAX_CHOICES = 1_000  # each is compared with every answer; the largest list of sound classes has about 600
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")  # tab and line ends are text
+_CONTROL_IN_ID = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+Problem = tuple[str, str]  # kind and reason
+
+
+@dataclass(frozen=True)
+class QuestionRules:
+    """What is asked of a question's texts.
+
+    Equal and empty options are refused for training alone: a reward cannot tell them apart, while benchmarks
+    have some, and an accuracy without them would be over other questions than the published one.
+    """
+
+    for_training: bool = True
+    special_tokens: Collection[str] = field(default=())  # texts that the tokenizer reads as control tokens
+
+    def problems(self, question: Question) -> list[Problem]:
+        """Everything that is wrong with a question's texts; its audio is not looked at."""
+        unusable = list(_not_texts(question)) or list(_too_long(question))
+        if unusable:
+            return unusable
+        problems = [*_control_characters(question), *self._special_tokens(question)]
+        if not question.question.strip():
+            problems.append(("empty text", f"question {question.question!r}; expected a text"))
+        if isinstance(question.target, Choice):
+            problems += _unanswerable(question, question.target)
+            if self.for_training:
+                problems += _untrainable(question)
+        return problems
+
+    def _special_tokens(self, question: Question) -> Iterator[Problem]:
+        if not self.special_tokens:
+            return
+        texts = [*_texts(question)]
+        if self.for_training:  # SFT targets hold chains of thought
+            texts += [(f"chain of thought {kind!r}", text) for kind, text in question.cot.items()]
+        for name, text in texts:
+            if found := self._special.search(text):
+                yield (
+                    "special token",
+                    f"{name} holds {found.group()!r}, which the model's tokenizer reads as a control token; "
+                    "expected plain text; change its wording",
+                )
+
+    @cached_property
+    def _special(self) -> re.Pattern[str]:
+        longest_first = sorted(self.special_tokens, key=len, reverse=True)
+        return re.compile("|".join(map(re.escape, longest_first)))
+
+
+def _texts(question: Question) -> Iterator[tuple[str, str]]:
+    """The name and text of everything that is asked, or expected as the answer."""
+    yield "question", question.question
+    for number, choice in enumerate(question.choices, start=1):
+        yield f"choice {number}", choice
+    if question.answer not in question.choices:
+        yield "answer", question.answer
+
+
+def _not_texts(question: Question) -> Iterator[Problem]:
+    for name, text in (("id", question.id), *_texts(question)):
+        if not isinstance(text, str):
+            yield "not a text", f"{name} is {shown(text)}; expected a text"
+
+
+def _too_long(question: Question) -> Iterator[Problem]:
+    """Checked before all else: other rules look at every character."""
+    if len(question.id) > MAX_ID:
+        yield "too long", f"id of {len(question.id):,} characters; expected at most {MAX_ID:,}"
+    if len(question.choices) > MAX_CHOICES:
+        yield "too many choices", f"{len(question.choices):,} choices; expected at most {MAX_CHOICES:,}"
+    characters = sum(len(text) for _, text in _texts(question))
+    if characters > MAX_TEXT:
+        reason = f"question and choices of {characters:,} characters; expected at most {MAX_TEXT:,}"
+        yield "too long", reason
+
+
+def _control_characters(question: Question) -> Iterator[Problem]:
+    for name, text in _texts(question):
+        if found := _CONTROL.search(text):
+            yield (
+                "control character",
+                f"{name} holds the character U+{ord(found.group()):04X}; expected text; take it out",
+            )
+    if found := _CONTROL_IN_ID.search(question.id):
+        reason = f"id holds the character U+{ord(found.group()):04X}; expected text on one line"
+        yield "control character", reason
+
+
+def _unanswerable(question: Question, target: Choice) -> Iterator[Problem]:
+    choices = shown(list(target.options))
+    if target.gold is None:
+        reason = f"answer {shown(target.answer)} is none of {choices}; expected the text of a choice"
+        yield "answer not among the choices", reason
+    if len(target.options) < 2:
+        yield "too few choices", f"the choices are {choices}; expected at least two"
+
+
+def _untrainable(question: Question) -> Iterator[Problem]:
+    choices = shown(list(question.choices))
+    # The reward ignores case, so choices that differ only in case are the same answer.
+    counts = Counter(choice.strip().lower() for choice in question.choices)
+    twice = [choice for choice, count in counts.items() if count > 1]
+    if twice:
+        yield "duplicate choices", f"{shown(twice[0])} stands more than once in {choices}"
+    if not all(counts):
+        yield "empty text", f"one of the choices {choices} is empty"
