@@ -1,4 +1,4 @@
-"""Checkpoints: complete or absent, checked when they are read, and removed only where nothing else is in them.
+"""Checkpoints: complete or absent, and checked when they are read.
 
 Nothing is removed because of its place or name alone. A checkpoint is what its manifest names, file by file;
 a folder that was being written holds a marker, and one that was being removed its manifest until the last.
@@ -52,7 +52,7 @@ class Checkpoint:
     path: Path
     cursor: Cursor
     written: frozenset[str]  # its files; another one in its folder is not read
-    depends_on: Mapping[str, str | None] = field(default_factory=dict)  # digests, as `save_checkpoint` got them
+    depends_on: Mapping[str, str | None] = field(default_factory=dict)  # see `save_checkpoint`
 
     @property
     def model(self) -> Path:
@@ -143,12 +143,13 @@ def remove_unfinished(folder: Path) -> None:
             shutil.rmtree(left)
 
 
-def save_model(
+def write_folder(
     folder: Path, write: Callable[[Path], None], before_rename: Callable[[Path], None] = lambda content: None
 ) -> None:
     """Have `write` fill the folder, complete or not at all. Raises OSError that says how to go on.
 
-    `before_rename` sees the folder as it was written, under another name.
+    `before_rename` sees the folder as it was written, under another name. A folder that is there already must
+    hold the same. Raises FileExistsError where it does not.
     """
     building = folder.with_name(f".building-{folder.name}")
     content = building / folder.name
@@ -156,8 +157,14 @@ def save_model(
         write(content)
         _sync(content)
     before_rename(content)
-    content.rename(folder)
+    if not folder.exists():
+        content.rename(folder)
+    same = not content.exists() or files_digest(folder) == files_digest(content)
     shutil.rmtree(building)
+    if not same:
+        raise FileExistsError(
+            f"{folder} is not what the run writes there; move it elsewhere and continue with --resume"
+        )
 
 
 def latest_checkpoint(folder: Path) -> Checkpoint | None:
@@ -257,8 +264,8 @@ def _remove(checkpoint: Path) -> None:
     """
     if others := _others(checkpoint):
         raise FileExistsError(
-            f"{checkpoint} is in the way: {others[0]} is not what the run wrote; move the folder elsewhere and "
-            "continue with --resume"
+            f"{checkpoint} is in the way: {others[0]} is not what the run wrote; move the folder elsewhere "
+            "and continue with --resume"
         )
     going = checkpoint.with_name(f".removing-{checkpoint.name}")
     checkpoint.rename(going)
@@ -290,8 +297,8 @@ def _refuse_in_the_way(folder: Path, newest: Path | None) -> None:
     for path in folder.glob("*-*"):
         if _order(path) and not (path / MANIFEST).exists() and (not newest or _order(path) > _order(newest)):
             raise ValueError(
-                f"{path} has the name of a checkpoint and no {MANIFEST}, so it is none that was written whole; "
-                "move it elsewhere: the run may come to write a checkpoint of that name"
+                f"{path} has the name of a checkpoint and no {MANIFEST}, so it is none that was written "
+                "whole; move it elsewhere: the run may come to write a checkpoint of that name"
             )
 
 
@@ -313,9 +320,9 @@ def _wrong_files(checkpoint: Path, manifest: Mapping[str, Any]) -> Iterator[str]
         file = checkpoint / name
         if not file.is_file() or _sha256(file) != digest:
             yield f"{name} is {'damaged' if file.is_file() else 'missing'}"
-    for name in _files(checkpoint):  # what is opened depends on which files there are
-        if name.startswith("model/") and name not in manifest["sha256"] and not Path(name).name.startswith("."):
-            yield f"{name} was put there later"
+    for name in _files(checkpoint / "model"):  # what is opened depends on which files there are
+        if f"model/{name}" not in manifest["sha256"] and not Path(name).name.startswith("."):
+            yield f"model/{name} was put there later"
 
 
 def _digest(manifest: Mapping[str, Any]) -> str:

@@ -148,10 +148,14 @@ class Learner:
                 except FloatingPointError as error:
                     message = f"pass {epoch + 1}, mini-batch {mini_batch + 1}: {error}"
                     raise BrokenStep(message, learned, mini_batch) from error
-        return totals.means(len(norms)) | self.optimizer.rates(factor if norms else 0.0) | {
-            "optimizer/grad_norm": float(np.mean(norms)) if norms else 0.0,
-            "optimizer/updates": float(len(norms)),
-        }
+        return (
+            totals.means(len(norms))
+            | self.optimizer.rates(factor if norms else 0.0)
+            | {
+                "optimizer/grad_norm": float(np.mean(norms)) if norms else 0.0,
+                "optimizer/updates": float(len(norms)),
+            }
+        )
 
     @torch.no_grad()
     def measure(self, rows: Sequence[PackedRow], names: Sequence[str]) -> list[PackedRow]:

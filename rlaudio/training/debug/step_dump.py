@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from pydantic import ConfigDict, TypeAdapter
 
-from rlaudio.training.checkpoint import save_model
+from rlaudio.training.checkpoint import write_folder
 from rlaudio.training.debug.nonfinite import BrokenStep
 from rlaudio.training.learner import Learner
 from rlaudio.training.packing import PackedRow
@@ -68,7 +68,7 @@ def write_step_dump(
             if others or not (folder / STEP).is_file():
                 raise FileExistsError(f"{folder} holds something else than a step; move it elsewhere")
             shutil.rmtree(folder)
-        save_model(folder, write)
+        write_folder(folder, write)
 
     processes.from_first(replace)
 
