@@ -17,10 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 
 from rlaudio.audio.reading import open_clip
 from rlaudio.config.plugins import Bound
 from rlaudio.config.recipe import Recipe, load_recipe
+from rlaudio.config.schema import keys_beside_results
 from rlaudio.contribution.label_summary import LabelSummary, summarise
 from rlaudio.contribution.labelling import Labels, label
 from rlaudio.contribution.voters import Voter
@@ -30,10 +32,19 @@ from rlaudio.evaluation.accuracy import Evaluation, EvaluationSettings, evaluate
 from rlaudio.models.family import ModelFamily
 from rlaudio.report.page import write_report
 from rlaudio.rollout.reopened import open_engine
+from rlaudio.runs.digests import check_recorded, is_recorded, record
 from rlaudio.runs.files import write_json, write_rows
 from rlaudio.runs.folder import RECIPE, FollowedFolder, RunFolder
 from rlaudio.runs.parts import StopAfter
-from rlaudio.runs.resuming import check_data, check_plugins, check_recipe, check_world
+from rlaudio.runs.resuming import (
+    begun_recipe,
+    check_data,
+    check_models,
+    check_plugins,
+    check_recipe,
+    check_world,
+    keep_recipe,
+)
 from rlaudio.runs.run import open_run
 from rlaudio.runs.summary import build_summary
 from rlaudio.scorers.trial import try_scorers
@@ -43,6 +54,7 @@ from rlaudio.training.build import (
     labelling_rule,
     learner_of,
     load_data_set,
+    model_folders,
     model_that_answers,
     open_voters,
     prompt_builder,
@@ -50,6 +62,7 @@ from rlaudio.training.build import (
     training_setup,
     with_built_models,
 )
+from rlaudio.training.checkpoint import remove_unfinished
 from rlaudio.training.debug.replay import replay
 from rlaudio.training.debug.step_dump import StepDump
 from rlaudio.training.learner import Learner
@@ -61,6 +74,8 @@ from rlaudio.utils.randomness import generator
 
 logger = logging.getLogger(__name__)
 
+LABELS = ("labels", "labels.json")  # the voters' answers and labels, and the tables about them
+
 
 def run(recipe: Recipe, out: Path, *, resume: bool = False, until: StopAfter | None = None) -> Path:
     """Run a recipe and write its results into the folder `out`; returns the report's path.
@@ -69,7 +84,8 @@ def run(recipe: Recipe, out: Path, *, resume: bool = False, until: StopAfter | N
     Under `torchrun` or `deepspeed` the processes share the work, and only the first writes the folder.
 
     Raises FileExistsError where `out` holds a run and `resume` is not given, ValueError where the data or
-    the recipe cannot be used, StopRequested after Ctrl-C (saved, to be resumed).
+    the recipe cannot be used, or something that a resumed run goes on from is not what it was, StopRequested
+    after Ctrl-C (saved, to be resumed).
     """
     if resume and (out / RECIPE).exists():
         recipe = recipe_to_resume(recipe, out)
@@ -78,8 +94,11 @@ def run(recipe: Recipe, out: Path, *, resume: bool = False, until: StopAfter | N
     processes = join()
     with processes.in_turn(partial(_open_folder, recipe, out, resume, processes)) as folder:
         _check_all_see(folder, processes)
+        processes.from_first(
+            partial(keep_recipe, folder.path, recipe.model_dump(mode="json"), recipe.to_yaml())
+        )
         if resume:
-            processes.from_first(partial(check_world, folder))
+            processes.from_first(partial(_check_folder, folder))
         processes.from_first(partial(check_plugins, folder, recipe.user_files()))
         with _clock(folder, "data"):
             data = processes.in_turn(partial(load_data, recipe))
@@ -88,6 +107,7 @@ def run(recipe: Recipe, out: Path, *, resume: bool = False, until: StopAfter | N
         with _clock(folder, "pretrain"):
             recipe = processes.in_turn(partial(with_built_models, recipe, folder.path / "models"))
             recipe.model()  # a wrong folder or option stops the run here
+            processes.from_first(lambda: check_models(folder, model_folders(recipe)))
         with _clock(folder, "label"):
             data = processes.from_first(partial(_labelled, recipe, data, folder, processes))
         if until == "labels":
@@ -98,7 +118,7 @@ def run(recipe: Recipe, out: Path, *, resume: bool = False, until: StopAfter | N
             _evaluate_once(recipe, data, folder, "base", recipe.model.options["path"], processes)
         if until == "base":
             return folder.path
-        if not processes.from_first((folder.path / FINAL).is_dir):
+        if not processes.from_first(partial(is_recorded, folder.path, FINAL)):
             with _clock(folder, "train"):
                 setup = training_setup(recipe, data.train.contributions)
                 train_stages(
@@ -119,13 +139,18 @@ def run(recipe: Recipe, out: Path, *, resume: bool = False, until: StopAfter | N
 
 
 def recipe_to_resume(given: Recipe, run: Path) -> Recipe:
-    """The recipe that the run in the folder began with.
+    """The recipe that the run in the folder goes on with: `given`, in whose results it is the one that began.
 
-    Raises ValueError where `given` differs from it.
+    Raises ValueError where `given`, or the recipe.yaml in the folder, differs from the latter in a key that
+    enters results.
     """
-    begun = load_recipe(run / RECIPE)
-    check_recipe(run, begun.model_dump(mode="json"), given.model_dump(mode="json"))
-    return begun
+    stored = load_recipe(run / RECIPE).model_dump(mode="json")
+    kept = begun_recipe(run)
+    begun = stored if kept is None else _with_new_keys(kept)
+    free = keys_beside_results()
+    check_recipe(run, begun, stored, free=free, edited=run / RECIPE)
+    check_recipe(run, stored, given.model_dump(mode="json"), free=free)
+    return given
 
 
 def load_data(recipe: Recipe, *, for_training: bool = True) -> Datasets:
@@ -230,6 +255,22 @@ def _open_folder(recipe: Recipe, out: Path, resume: bool, processes: Processes) 
     return RunFolder.reopen(out) if resume else RunFolder.create(out, recipe.to_yaml())
 
 
+def _with_new_keys(kept: dict[str, Any]) -> dict[str, Any]:
+    """A recipe's values as a run kept them, with the defaults of keys that were added to recipes since."""
+    try:
+        return Recipe.model_validate(kept).model_dump(mode="json")
+    except ValidationError:  # a key was removed since: it is named as a difference
+        return kept
+
+
+def _check_folder(folder: RunFolder) -> None:
+    """What of the folder a resumed run goes on from is as it was; remains of a kill are removed."""
+    check_world(folder)
+    check_recorded(folder.path)
+    for place in (folder.path, folder.path / "reference", folder.path / "replay"):
+        remove_unfinished(place)
+
+
 def _check_all_see(folder: RunFolder, processes: Processes) -> None:
     """Raises ValueError, in all processes, where one does not see the files of the first one."""
     seen = processes.gather((folder.path / RECIPE).is_file())
@@ -262,6 +303,8 @@ def _labelled(recipe: Recipe, data: Datasets, folder: RunFolder, processes: Proc
         vote("train", data.train), {name: vote(name, held) for name, held in data.held_out.items()}
     )
     folder.write_json("labels.json", summaries)
+    check_recorded(folder.path, *LABELS)  # labels that were made again came out as before
+    record(folder.path, *LABELS)
     return voted
 
 
@@ -281,13 +324,20 @@ def _evaluate_once(
     recipe: Recipe, data: Datasets, folder: RunFolder, when: str, path: str, processes: Processes
 ) -> None:
     """Write evaluation/WHEN.json and the single answers, unless they are there."""
-    if not data.held_out or processes.from_first((folder.path / "evaluation" / f"{when}.json").exists):
+    places = _evaluation_places(when)
+    if not data.held_out or processes.from_first(partial(is_recorded, folder.path, *places)):
         return
     family = model_that_answers(recipe, path)
     settings = evaluation_settings(recipe)
     results = _evaluate_model(recipe, data.held_out, family, settings, f"evaluate {when}", processes)
     if processes.first:
         _write_evaluations(results, folder.path / "evaluation", when)
+        record(folder.path, *places)
+
+
+def _evaluation_places(when: str) -> tuple[str, str]:
+    """Tables and single answers of an evaluation, in the run folder."""
+    return f"evaluation/{when}.json", f"evaluation/{when}"
 
 
 def _evaluate_between(
@@ -304,6 +354,7 @@ def _evaluate_between(
         )
     if processes.first:
         _write_evaluations(results, folder.path / "evaluation", stage)
+        record(folder.path, *_evaluation_places(stage))
 
 
 def _evaluate_model(

@@ -22,6 +22,8 @@ from rlaudio.config.names import plain_name
 from rlaudio.config.schema import Recipe
 from rlaudio.runs.folder import LOCK, VERSIONS, RunFolder
 from rlaudio.runs.parts import StopAfter
+from rlaudio.runs.resuming import keep_recipe
+from rlaudio.training.checkpoint import write_folder
 from rlaudio.training.stages import CHECKPOINTS
 
 SHARED = "shared"
@@ -122,22 +124,26 @@ def prepare(job: Job, folder: Path) -> Path:
     path = folder / job.place
     if (path / "recipe.yaml").exists():
         return path
-    building = path.with_name(f".building-{path.name}")
-    shutil.rmtree(building, ignore_errors=True)
-    if job.after is None:
-        RunFolder.create(building, job.recipe.to_yaml()).close()
-        (building / VERSIONS).unlink()  # written by the process that runs the job
-    else:
-        done_once = folder / job.after
-        shutil.copytree(
-            done_once,
-            building,
-            copy_function=partial(_copy, done_once),
-            ignore=lambda where, names: {LOCK, COMPLETE, "recipe.yaml"} if Path(where) == done_once else (),
-        )
-        (building / "recipe.yaml").write_text(job.recipe.to_yaml(), encoding="utf-8")
-    building.rename(path)
+    write_folder(
+        path, partial(_begin, job) if job.after is None else partial(_continue, job, folder / job.after)
+    )
     return path
+
+
+def _begin(job: Job, path: Path) -> None:
+    RunFolder.create(path, job.recipe.to_yaml()).close()
+    (path / VERSIONS).unlink()  # written by the process that runs the job
+
+
+def _continue(job: Job, done_once: Path, path: Path) -> None:
+    shutil.copytree(
+        done_once,
+        path,
+        copy_function=partial(_copy, done_once),
+        ignore=lambda where, names: {LOCK, COMPLETE, "recipe.yaml"} if Path(where) == done_once else (),
+    )
+    (path / "recipe.yaml").write_text(job.recipe.to_yaml(), encoding="utf-8")
+    keep_recipe(path, job.recipe.model_dump(mode="json"), job.recipe.to_yaml())
 
 
 def _place(recipe: Recipe, part: StopAfter) -> str:

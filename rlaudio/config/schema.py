@@ -15,6 +15,7 @@ from pydantic import (
     ConfigDict,
     Field,
     InstanceOf,
+    JsonValue,
     PlainSerializer,
     model_serializer,
     model_validator,
@@ -84,6 +85,11 @@ def _refuse_taken(name: str) -> str:
 RewardName = Annotated[Name, AfterValidator(_refuse_taken)]
 
 
+# What a key enters that is not a result; a resumed run takes its new value. All other keys enter results.
+NO_RESULT: dict[str, JsonValue] = {"enters": "nothing"}
+ROUNDING: dict[str, JsonValue] = {"enters": "rounding"}  # the last digits of results
+
+
 class Section(BaseModel):
     """A part of a recipe: typed, frozen, no unknown keys."""
 
@@ -113,7 +119,9 @@ class DataSection(Section):
     bad_rows: Literal["refuse", "drop"] = Field(
         default="refuse", description="what happens to rows that cannot be used; dropped ones are counted"
     )
-    clips_disjoint: bool = Field(default=True, description="refuse clips that are in train and held out")
+    clips_disjoint: bool = Field(
+        default=True, description="refuse clips that are in train and held out", json_schema_extra=NO_RESULT
+    )
 
 
 class PretrainSection(Section):
@@ -144,7 +152,9 @@ class ContributionSection(Section):
     orders: Count = Field(
         default=1, description="option orders each voter answers under; right means right under most"
     )
-    batch_questions: Count = Field(default=_BATCH, description="questions answered at a time")
+    batch_questions: Count = Field(
+        default=_BATCH, description="questions answered at a time", json_schema_extra=ROUNDING
+    )
     on_labelled: Literal["keep", "relabel"] = Field(
         default="keep", description="what happens to questions that have a label"
     )
@@ -239,7 +249,9 @@ class MismatchSection(Section):
         default="none", description="truncated importance sampling from sampler to trainer"
     )
     cap: Positive = Field(default=2.0, description="largest importance weight")
-    alarm: Positive = Field(default=0.05, description="mean gap in nats above which a run warns")
+    alarm: Positive = Field(
+        default=0.05, description="mean gap in nats above which a run warns", json_schema_extra=NO_RESULT
+    )
 
     @model_validator(mode="after")
     def _the_papers_ratio_is_not_corrected(self) -> MismatchSection:
@@ -262,16 +274,28 @@ class SFTSection(Section):
 
 
 class TrainingSection(Section):
-    micro_batch_tokens: Count = Field(default=16384, description="packed tokens in one forward pass")
-    save_every: Count = Field(default=50, description="steps between checkpoints")
-    keep: Count = Field(default=2, description="newest checkpoints kept, and that which a resumed run opened")
-    logprob_chunk: Count = Field(default=1024, description="target tokens whose logits exist at a time")
+    micro_batch_tokens: Count = Field(
+        default=16384, description="packed tokens in one forward pass", json_schema_extra=ROUNDING
+    )
+    save_every: Count = Field(
+        default=50, description="steps between checkpoints", json_schema_extra=NO_RESULT
+    )
+    keep: Count = Field(
+        default=2,
+        description="newest checkpoints kept, and that which a resumed run opened",
+        json_schema_extra=NO_RESULT,
+    )
+    logprob_chunk: Count = Field(
+        default=1024, description="target tokens whose logits exist at a time", json_schema_extra=ROUNDING
+    )
     epochs: Count = Field(default=1, description="times that RL learns from a step's completions")
     mini_batches: Count = Field(default=1, description="RL updates in each of those")
     max_rollouts: Count | None = Field(default=None, description="completions after which RL ends")
     max_tokens: Count | None = Field(default=None, description="optimizer tokens after which RL ends")
     prompt_once: bool = Field(
-        default=True, description="compute a group's prompt once; false: repeat it (the slow oracle)"
+        default=True,
+        description="compute a group's prompt once; false: repeat it (the slow oracle)",
+        json_schema_extra=ROUNDING,
     )
 
 
@@ -284,7 +308,9 @@ class EvaluationSection(Section):
     controls: list[Literal["audio", "silence", "mismatch"]] = Field(
         default=["audio", "silence", "mismatch"], min_length=1, description="what the model hears"
     )
-    batch_questions: Count = Field(default=_BATCH, description="questions answered at a time")
+    batch_questions: Count = Field(
+        default=_BATCH, description="questions answered at a time", json_schema_extra=ROUNDING
+    )
     every: CountOrZero = Field(default=0, description="steps between evaluations amid a stage; 0: none")
     between_stages: list[Literal["audio", "silence", "mismatch"]] = Field(
         default=["audio"],
@@ -293,15 +319,25 @@ class EvaluationSection(Section):
 
 
 class ReportSection(Section):
-    completions: CountOrZero = Field(default=10, le=10_000, description="completions shown with their audio")
+    completions: CountOrZero = Field(
+        default=10,
+        le=10_000,
+        description="completions shown with their audio",
+        json_schema_extra=NO_RESULT,
+    )
 
 
 class Recipe(Section):
     """Everything about a run."""
 
-    name: Name = Field(description="the file's name if not given")
+    name: Name = Field(description="the file's name if not given", json_schema_extra=NO_RESULT)
     seed: Seed = Field(default=0, description="all random numbers are derived from it")
-    threads: Count | None = Field(default=None, le=4096, description="CPU threads; none: torch's choice")
+    threads: Count | None = Field(
+        default=None,
+        le=4096,
+        description="CPU threads; none: torch's choice",
+        json_schema_extra=ROUNDING,
+    )
     model: ModelPlugin = Field(description="model family and its weights")
     prompt: PromptSection = PromptSection()
     audio: AudioSection = AudioSection()
@@ -402,12 +438,25 @@ def field_table() -> list[tuple[str, str, str, str]]:
     return list(_field_rows(Recipe, ""))
 
 
+def keys_beside_results() -> dict[str, str]:
+    """The keys that enter no results, and what they enter: "nothing" or "rounding"."""
+    return dict(_beside_results(Recipe, ""))
+
+
 def section_at(keys: Sequence[Hashable], root: type[BaseModel] | None = None) -> type[BaseModel]:
     """The section at these keys of a recipe, or of another `root`."""
     section: type[BaseModel] = root or Recipe
     for key in keys:
         section = _section_in(section.model_fields[str(key)].annotation) or section
     return section
+
+
+def _beside_results(section: type[BaseModel], prefix: str) -> Iterator[tuple[str, str]]:
+    for name, field in section.model_fields.items():
+        if inner := _section_in(field.annotation):
+            yield from _beside_results(inner, f"{prefix}{name}.")
+        elif isinstance(field.json_schema_extra, dict) and "enters" in field.json_schema_extra:
+            yield f"{prefix}{name}", str(field.json_schema_extra["enters"])
 
 
 def _section_in(annotation: Any) -> type[Section] | None:

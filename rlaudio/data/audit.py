@@ -15,7 +15,6 @@ from rlaudio.data.question_rules import QuestionRules
 from rlaudio.types import Choice, Clip, Contributions, Dataset, Question
 from rlaudio.utils.number_format import counted
 
-
 _SHOWN = 5  # odd clips of a kind
 
 

@@ -4,6 +4,9 @@
     versions.json          what the run was made with
     data.json              digests of the questions and audio files that the run began with
     plugins.json           digests of the user's plug-ins, by file, when it began
+    inputs.json            the recipe that the run goes by, digests of its models' files
+    stamps.json            when digested files were last changed: a resume reads those that were touched
+    digests.json           digests of what the run wrote and reads again, see rlaudio.runs.digests
     metrics.jsonl          one row per logged step: {"stage", "step", "group/name": value, ...}
     timings.jsonl          the same for wall-clock metrics, which two equal runs do not share
     tensorboard/<stage>/   the same curves, and a few completions with their audio
@@ -23,7 +26,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import shutil
 import stat
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
@@ -59,9 +61,21 @@ TIMINGS = "timings.jsonl"
 VERSIONS = "versions.json"
 DATA = "data.json"
 PLUGINS = "plugins.json"
+INPUTS = "inputs.json"
+STAMPS = "stamps.json"
 TENSORBOARD = "tensorboard"
+EVENTS = "events.out.tfevents.*"
 # All files of a run that has computed nothing yet:
-_BEGINNING = frozenset({RECIPE, VERSIONS, DATA, PLUGINS, TIMINGS, TENSORBOARD})
+_BEGINNING = frozenset({RECIPE, VERSIONS, DATA, PLUGINS, INPUTS, STAMPS, TIMINGS, TENSORBOARD})
+
+
+# The keys by which those of them are known that a new run removes:
+_FIRST_KEYS: Mapping[str, set[str]] = {
+    TIMINGS: {"stage", "step"},
+    DATA: {"train"},
+    PLUGINS: set(),
+    INPUTS: {"recipe"},
+}
 
 
 class RunFolder:
@@ -161,7 +175,7 @@ class RunFolder:
         timings = self.path / TIMINGS
         write_rows(timings, _timings_until(read_rows(timings, shapes.METRICS), stage, step))
         for gone in {row["stage"] for row in rows} - {row["stage"] for row in kept}:
-            shutil.rmtree(self.path / TENSORBOARD / gone, ignore_errors=True)
+            _remove_events(self.path / TENSORBOARD / gone)
         self._purge_from = {stage: step + 1}
 
     def write_rollouts(self, stage: str, step: int, groups: Iterable[LearnedGroup]) -> Path:
@@ -188,6 +202,7 @@ class RunFolder:
         groups = [from_json(row).scored for row in rows]
         folder = self.path / "samples"
         folder.mkdir(exist_ok=True)
+        before = _audio_of(read_json(folder / "samples.json"))
         writer = self._writer(stage)
         samples = []
         for number, scored in enumerate(groups):
@@ -204,9 +219,8 @@ class RunFolder:
             writer.add_text(f"completion/{number}", _as_markdown(question, scored), step)
         writer.flush()
         self.write_json("samples/samples.json", {"stage": stage, "step": step, "samples": samples})
-        for path in folder.glob("*.flac"):
-            if path.name not in {sample["audio"] for sample in samples}:
-                path.unlink()
+        for name in before - {sample["audio"] for sample in samples}:
+            (folder / name).unlink(missing_ok=True)
 
     def _rollouts(self, stage: str, step: int) -> Path:
         return self.path / "rollouts" / f"{stage}-{step}.jsonl"
@@ -287,13 +301,35 @@ def _open_lock(path: Path) -> TextIO:
 def _refuse_contents(path: Path) -> None:
     """Raise FileExistsError unless a new run may be written to `path`."""
     names = sorted(e.name for e in path.iterdir() if e.name not in (LOCK, unfinished(path / RECIPE).name))
-    if not names or (VERSIONS in names and (path / LOCK).exists() and _BEGINNING.issuperset(names)):
+    begun = VERSIONS in names and (path / LOCK).exists() and _BEGINNING.issuperset(names)
+    others = _not_of_a_beginning(path) if begun else []
+    if not names or (begun and not others):
         return
-    some = ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
+    some = ", ".join((others or names)[:4]) + (", ..." if len(others or names) > 4 else "")
     raise FileExistsError(
         f"{path}: the folder holds {some}; a new run needs an empty one; "
         "continue the run in it with --resume, or choose another with --out"
     )
+
+
+def _not_of_a_beginning(path: Path) -> list[str]:
+    """What has the name of a file of a run that computed nothing, and is not what a run writes there."""
+    stages = _stages_of(path / TENSORBOARD)
+    events = {file for stage in stages for file in stage.glob(EVENTS)}
+    files = [file for file in (path / TENSORBOARD).rglob("*") if file not in events and file not in stages]
+    texts = [path / name for name, keys in _FIRST_KEYS.items() if not _begins_with(path / name, keys)]
+    return [str(file.relative_to(path)) for file in (*sorted(files), *texts)]
+
+
+def _begins_with(file: Path, keys: set[str]) -> bool:
+    """Whether the file is not there, or holds a JSON object, or rows of them, with these keys."""
+    if not file.exists():
+        return True
+    try:
+        value = read_rows(file)[:1] if file.suffix == ".jsonl" else [read_json(file)]
+    except (ValueError, OSError):
+        return False
+    return all(isinstance(entry, dict) and keys <= entry.keys() for entry in value)
 
 
 def _remove_beginning(path: Path) -> None:
@@ -301,9 +337,30 @@ def _remove_beginning(path: Path) -> None:
 
     Those two are overwritten afterwards: killed in between, the folder still holds a run of that kind.
     """
-    shutil.rmtree(path / TENSORBOARD, ignore_errors=True)
-    for name in (TIMINGS, DATA, PLUGINS):
+    for stage in _stages_of(path / TENSORBOARD):
+        _remove_events(stage)
+    if (path / TENSORBOARD).is_dir():
+        (path / TENSORBOARD).rmdir()
+    for name in (TIMINGS, DATA, PLUGINS, INPUTS, STAMPS):
         (path / name).unlink(missing_ok=True)
+
+
+def _stages_of(tensorboard: Path) -> list[Path]:
+    return [path for path in tensorboard.iterdir() if path.is_dir()] if tensorboard.is_dir() else []
+
+
+def _remove_events(stage: Path) -> None:
+    """Remove a stage's TensorBoard files, and its folder unless something else is in it."""
+    for events in stage.glob(EVENTS):
+        events.unlink()
+    if stage.is_dir() and not any(stage.iterdir()):
+        stage.rmdir()
+
+
+def _audio_of(samples: Any) -> set[str]:
+    """The audio files in `samples/` that a samples.json names; never a path to elsewhere."""
+    named = [str(sample["audio"]) for sample in (samples or {}).get("samples", [])]
+    return {name for name in named if Path(name).name == name}
 
 
 def _rows_until(rows: Sequence[Json], stage: str, step: int) -> Sequence[Json]:

@@ -183,6 +183,18 @@ class _DataSet(TypedDict):
     audio: str
     row_questions: str
     row_audio: str
+    labels: NotRequired[str]
+    row_labels: NotRequired[str]
+
+
+class _Inputs(TypedDict, total=False):
+    recipe: dict[str, Any]
+    models: dict[str, dict[str, str]]  # key of the recipe -> file -> digest
+
+
+class _Stamps(TypedDict, total=False):
+    data: dict[str, str]
+    models: dict[str, dict[str, str]]
 
 
 class _SampledCompletion(TypedDict):
@@ -293,6 +305,9 @@ ANSWER: TypeAdapter[Any] = TypeAdapter(_Answer)
 LABELS: TypeAdapter[Any] = TypeAdapter(dict[str, _Labels])
 SUMMARY: TypeAdapter[Any] = TypeAdapter(_Summary)
 DATA: TypeAdapter[Any] = TypeAdapter(dict[str, _DataSet])
+INPUTS: TypeAdapter[Any] = TypeAdapter(_Inputs)
+STAMPS: TypeAdapter[Any] = TypeAdapter(_Stamps)
+DIGESTS: TypeAdapter[Any] = TypeAdapter(dict[str, str])
 PLUGINS: TypeAdapter[Any] = TypeAdapter(dict[str, str | None])
 SAMPLES: TypeAdapter[Any] = TypeAdapter(_Samples)
 GROUP: TypeAdapter[Any] = TypeAdapter(_Group)

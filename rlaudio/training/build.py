@@ -28,6 +28,8 @@ from rlaudio.curricula.stage import Stage
 from rlaudio.data.audit import Audit, load_audited
 from rlaudio.evaluation.accuracy import EvaluationSettings
 from rlaudio.models.family import ModelFamily, resolve_model_path, special_tokens
+from rlaudio.models.shared import lora
+from rlaudio.models.shared.checkpoint_files import local_folder
 from rlaudio.prompts.builder import Control, PromptBuilder, PromptMaker
 from rlaudio.rollout.one_step_off import OneStepOff
 from rlaudio.rollout.reopened import Reopened, open_engine
@@ -42,7 +44,7 @@ from rlaudio.training.loop import StageSetup
 from rlaudio.training.policy import Distribution
 from rlaudio.training.sampling import Sampler
 from rlaudio.training.signals import ContributionEstimator, OptionProbabilities, SilentRollouts
-from rlaudio.training.stages import OpenedPolicy, TrainingSetup, frozen_reference
+from rlaudio.training.stages import KeptReference, OpenedPolicy, TrainingSetup, frozen_reference
 from rlaudio.training.strategies.strategy import OptimizerSettings
 from rlaudio.types import (
     Contribution,
@@ -70,6 +72,20 @@ logger = logging.getLogger(__name__)
 def model_that_answers(recipe: Recipe, path: str) -> ModelFamily:
     """A model that does not train, without a new adapter: it would only cost time."""
     return recipe.model(path=path, **({"lora_rank": 0} if "lora_rank" in recipe.model.options else {}))
+
+
+def model_folders(recipe: Recipe) -> dict[str, Path]:
+    """The folders of the recipe's models by the key that names them; an adapter's base comes after it.
+
+    A model whose family has no option `path` is left out.
+    """
+    named = {f"contribution.voters.{n}": path for n, path in enumerate(recipe.contribution.voters)}
+    named |= {"model.path": path} if (path := recipe.model.options.get("path")) else {}
+    folders = {key: Path(local_folder(resolve_model_path(path))) for key, path in named.items()}
+    bases = {key: lora.base_of(folder) for key, folder in folders.items() if lora.is_adapter(folder)}
+    return folders | {
+        f"{key}, its base": Path(local_folder(resolve_model_path(base))) for key, base in bases.items()
+    }
 
 
 def prompt_builder(recipe: Recipe, family: PromptMaker) -> PromptBuilder:
@@ -216,14 +232,14 @@ def open_stage(
     name: str,
     stage: Stage,
     policy: OpenedPolicy,
-    reference_folder: Path,
+    kept_reference: KeptReference,
 ) -> StageSetup:
-    """What a stage trains with; a frozen reference, if the algorithm asks for one, is kept in the folder."""
+    """What a stage trains with, among it a frozen reference if the algorithm asks for one."""
     if stage.kind == "sft":
         return replace(build_sft_stage(recipe, name, stage, policy), contributions=contributions)
     reference = None
     if Need.REFERENCE in recipe.algorithm().needs:
-        reference = frozen_reference(policy, reference_folder)
+        reference = frozen_reference(policy, kept_reference)
     if recipe.sampling.max_lag:  # a worker that samples ahead needs its own model
         worker: RolloutWorker = OneStepOff(open_engine(recipe.rollout, recipe.model(), policy.processes))
     else:

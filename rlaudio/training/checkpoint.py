@@ -1,15 +1,22 @@
-"""Checkpoints: complete or absent, and checked when they are read."""
+"""Checkpoints: complete or absent, and checked when they are read.
+
+Nothing is removed because of its place or name alone. A checkpoint is what its manifest names, file by file;
+a folder that was being written holds a marker, and one that was being removed its manifest until the last.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
+import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -18,7 +25,10 @@ from safetensors import SafetensorError
 from rlaudio.models.family import ModelFamily
 from rlaudio.utils.processes import ALONE, Processes
 
+logger = logging.getLogger(__name__)
+
 MANIFEST = "manifest.json"  # written last; a folder without it is not a checkpoint
+MARKER = "unfinished"  # in a folder that is being written, until it has its manifest or its name
 LEARNER = "learner-{rank}.pt"
 AHEAD = "ahead-{rank}.pt"
 
@@ -41,6 +51,8 @@ class Checkpoint:
 
     path: Path
     cursor: Cursor
+    written: frozenset[str]  # its files; another one in its folder is not read
+    depends_on: Mapping[str, str | None] = field(default_factory=dict)  # see `save_checkpoint`
 
     @property
     def model(self) -> Path:
@@ -57,7 +69,7 @@ class Checkpoint:
 
     def _read(self, name: str) -> dict[str, Any] | None:
         file = self.path / name
-        return torch.load(file, map_location="cpu", weights_only=True) if file.exists() else None
+        return torch.load(file, map_location="cpu", weights_only=True) if name in self.written else None
 
 
 def save_checkpoint(
@@ -67,16 +79,18 @@ def save_checkpoint(
     learner_state: dict[str, Any] | None,
     *,
     sampled_ahead: dict[str, Any] | None = None,
+    depends_on: Mapping[str, str | None] = MappingProxyType({}),
     processes: Processes = ALONE,
 ) -> Path:
     """Write a checkpoint into `folder`; all processes must call.
 
     The first process writes the model; each writes its part of the learner's state and the completions that
-    it has sampled ahead, which cannot be sampled again from newer weights. The checkpoint is built under a
-    temporary name and renamed, so a kill or a full disk leaves the older ones intact.
-    Raises OSError where the disk is full.
+    it has sampled ahead, which cannot be sampled again from newer weights. `depends_on` holds digests of
+    what else a run needs as it is now to go on from here. The checkpoint is built under a temporary name and
+    renamed, so a kill or a full disk leaves the older ones intact.
+    Raises OSError where the disk is full, or something else has the checkpoint's name.
     """
-    final = folder / f"{cursor.stage}-{cursor.step:06d}"
+    final = folder / _name(cursor)
     building = folder / f".building-{final.name}"
 
     def begin() -> None:
@@ -85,11 +99,13 @@ def save_checkpoint(
 
     def complete() -> None:
         with or_absent(building):
-            digests = {name: _sha256(building / name) for name in _files(building)}
+            digests = {name: _sha256(building / name) for name in _files(building) if name != MARKER}
             manifest: dict[str, Any] = {"cursor": asdict(cursor), "sha256": digests}
+            manifest["depends_on"] = dict(depends_on)
             manifest["digest"] = _digest(manifest)
             (building / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
             _sync(building)
+            (building / MARKER).unlink()
         if final.exists():  # left by a run that was resumed from an older one
             _remove(final)
         building.rename(final)
@@ -107,51 +123,119 @@ def save_checkpoint(
 def tidy(folder: Path, keep: int, spare: Path | None = None) -> None:
     """Delete all but the newest `keep` checkpoints, and unfinished ones that a killed run left.
 
-    `spare` is a checkpoint that is kept at any age: the one from whose folder a model was opened.
+    `spare` is a checkpoint that is kept at any age: the one from whose folder a model was opened. One that
+    holds anything else than was written stays, and so does every other file and folder.
     """
+    remove_unfinished(folder)
     for old in _folders(folder)[:-keep]:
-        if old != spare:
+        if old == spare:
+            continue
+        if others := _others(old):
+            logger.info("%s is kept: it holds %s, which the run did not write", old, others[0])
+        else:
             _remove(old)
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove what a killed run left half written or half removed in the folder, and nothing else."""
     for left in folder.glob(".*"):
-        shutil.rmtree(left)
+        if re.match(r"\.(building|removing)-", left.name) and _is_left_over(left):
+            shutil.rmtree(left)
 
 
-def save_model(folder: Path, write: Callable[[Path], None]) -> None:
-    """Have `write` fill the folder, complete or not at all. Raises OSError that says how to go on."""
+def write_folder(
+    folder: Path, write: Callable[[Path], None], before_rename: Callable[[Path], None] = lambda content: None
+) -> None:
+    """Have `write` fill the folder, complete or not at all. Raises OSError that says how to go on.
+
+    `before_rename` sees the folder as it was written, under another name. A folder that is there already must
+    hold the same. Raises FileExistsError where it does not.
+    """
     building = folder.with_name(f".building-{folder.name}")
+    content = building / folder.name
     with _complete_or_absent(building):
-        write(building)
-        _sync(building)
-    building.rename(folder)
+        write(content)
+        _sync(content)
+    before_rename(content)
+    if not folder.exists():
+        content.rename(folder)
+    same = not content.exists() or files_digest(folder) == files_digest(content)
+    shutil.rmtree(building)
+    if not same:
+        raise FileExistsError(
+            f"{folder} is not what the run writes there; move it elsewhere and continue with --resume"
+        )
 
 
 def latest_checkpoint(folder: Path) -> Checkpoint | None:
     """The newest checkpoint in `folder`, None if there is none.
 
-    Raises ValueError if one of its files is missing or is not what was written; it names the one before.
+    Raises ValueError if its files are not those that were written, and if another folder stands where a later
+    checkpoint would be written. It names the checkpoint before.
     """
     checkpoints = _folders(folder)
-    if not checkpoints:
+    newest = checkpoints[-1] if checkpoints else None
+    _refuse_in_the_way(folder, newest)
+    if newest is None:
         return None
-    newest = checkpoints[-1]
     manifest = _read_manifest(newest / MANIFEST)
-    wrong = [f"{MANIFEST} is damaged"] if manifest is None else list(_wrong_files(newest, manifest["sha256"]))
+    wrong = [f"{MANIFEST} is damaged"] if manifest is None else list(_wrong_files(newest, manifest))
     if manifest is None or wrong:
-        before = (
-            f"resume from {checkpoints[-2]}" if len(checkpoints) > 1 else "begin again: there is no older one"
-        )
         raise ValueError(
             f"checkpoint {newest}: {', '.join(wrong)}; expected what was written; delete this checkpoint's "
-            f"folder to {before}"
+            f"folder to {_go_back(checkpoints)}"
         )
-    return Checkpoint(newest, Cursor(**manifest["cursor"]))
+    written = frozenset(manifest["sha256"])
+    return Checkpoint(newest, Cursor(**manifest["cursor"]), written, manifest.get("depends_on", {}))
+
+
+def refuse_changed(folder: Path, checkpoint: Checkpoint, now: Mapping[str, str | None]) -> None:
+    """Raise ValueError for what the run needs as it was when the checkpoint was written, and is not.
+
+    `now` are the digests of `save_checkpoint`'s `depends_on`, None: not there. What a checkpoint does not
+    name is not compared.
+    """
+    changed = [
+        f"{name} ({_shown(checkpoint.depends_on[name])} when it was written, {_shown(digest)} now)"
+        for name, digest in now.items()
+        if name in checkpoint.depends_on and checkpoint.depends_on[name] != digest
+    ]
+    if changed:
+        raise ValueError(
+            f"checkpoint {checkpoint.path}: the run would go on with other numbers, because this is not what "
+            f"it was: {', '.join(changed)}; put it back as it was, or delete this checkpoint's folder to "
+            f"{_go_back(_folders(folder))}"
+        )
+
+
+def files_digest(folder: Path) -> str | None:
+    """A digest over names and contents of all files below a folder, None where there is none."""
+    if not folder.is_dir():
+        return None
+    return _digest({name: _sha256(folder / name) for name in _files(folder)})
+
+
+def _shown(digest: str | None) -> str:
+    return f"digest {digest[:12]}" if digest else "not there"
+
+
+def _go_back(checkpoints: Sequence[Path]) -> str:
+    return f"resume from {checkpoints[-2]}" if len(checkpoints) > 1 else "begin again: there is no older one"
 
 
 @contextmanager
 def _complete_or_absent(building: Path) -> Iterator[None]:
-    """Empty the folder before the block, and remove it if the block could not write all of it."""
-    shutil.rmtree(building, ignore_errors=True)
+    """A new folder with a marker for the block, and none if the block could not write all of it.
+
+    Raises FileExistsError where something else has its name.
+    """
+    if building.exists():
+        if not _is_left_over(building):
+            raise FileExistsError(f"{building} is in the way and rlaudio did not write it; move it elsewhere")
+        shutil.rmtree(building)
     with or_absent(building):
+        building.mkdir(parents=True)
+        (building / MARKER).write_text("rlaudio removes this folder when the run is resumed\n", "utf-8")
         yield
 
 
@@ -173,11 +257,49 @@ def or_absent(building: Path) -> Iterator[None]:
 
 
 def _remove(checkpoint: Path) -> None:
-    """Delete a checkpoint; if killed halfway it leaves no folder that looks like a checkpoint."""
+    """Delete a checkpoint; if killed halfway it leaves no folder that looks like a checkpoint.
+
+    Its manifest goes last: until then it says that the rest may go. Raises FileExistsError for a folder with
+    anything else in it.
+    """
+    if others := _others(checkpoint):
+        raise FileExistsError(
+            f"{checkpoint} is in the way: {others[0]} is not what the run wrote; move the folder elsewhere "
+            "and continue with --resume"
+        )
     going = checkpoint.with_name(f".removing-{checkpoint.name}")
-    shutil.rmtree(going, ignore_errors=True)
     checkpoint.rename(going)
-    shutil.rmtree(going)
+    for entry in going.iterdir():
+        if entry.is_dir():
+            shutil.rmtree(entry)
+        elif entry.name != MANIFEST:
+            entry.unlink()
+    (going / MANIFEST).unlink()
+    going.rmdir()
+
+
+def _others(checkpoint: Path) -> list[str]:
+    """What a checkpoint's folder holds beside the files that its manifest names; all, if that is damaged."""
+    manifest = _read_manifest(checkpoint / MANIFEST)
+    written = {MANIFEST, *manifest["sha256"]} if manifest and not checkpoint.is_symlink() else set()
+    return [name for name in _files(checkpoint) if name not in written]
+
+
+def _is_left_over(folder: Path) -> bool:
+    """Whether a folder was being written or removed by rlaudio, or has no file in it."""
+    if folder.is_symlink() or not folder.is_dir():
+        return False
+    return (folder / MARKER).is_file() or not _others(folder)
+
+
+def _refuse_in_the_way(folder: Path, newest: Path | None) -> None:
+    """Raise ValueError for something at the place of a later checkpoint, which would be written there."""
+    for path in folder.glob("*-*"):
+        if _order(path) and not (path / MANIFEST).exists() and (not newest or _order(path) > _order(newest)):
+            raise ValueError(
+                f"{path} has the name of a checkpoint and no {MANIFEST}, so it is none that was written "
+                "whole; move it elsewhere: the run may come to write a checkpoint of that name"
+            )
 
 
 def _read_manifest(file: Path) -> dict[str, Any] | None:
@@ -185,17 +307,22 @@ def _read_manifest(file: Path) -> dict[str, Any] | None:
     try:
         manifest = json.loads(file.read_text(encoding="utf-8"))
         digest = manifest.pop("digest")
-    except (ValueError, KeyError, AttributeError):
+    except (OSError, ValueError, KeyError, AttributeError, TypeError):
         return None
     return manifest if digest == _digest(manifest) else None
 
 
-def _wrong_files(checkpoint: Path, digests: Mapping[str, str]) -> Iterator[str]:
-    """Which files are damaged or missing."""
-    for name, digest in digests.items():
+def _wrong_files(checkpoint: Path, manifest: Mapping[str, Any]) -> Iterator[str]:
+    """Which files are damaged, missing or too many; whether it is another checkpoint than its name says."""
+    if checkpoint.name != (name := _name(Cursor(**manifest["cursor"]))):
+        yield f"its name is not that which it was written under, {name}"
+    for name, digest in manifest["sha256"].items():
         file = checkpoint / name
         if not file.is_file() or _sha256(file) != digest:
             yield f"{name} is {'damaged' if file.is_file() else 'missing'}"
+    for name in _files(checkpoint / "model"):  # what is opened depends on which files there are
+        if f"model/{name}" not in manifest["sha256"] and not Path(name).name.startswith("."):
+            yield f"model/{name} was put there later"
 
 
 def _digest(manifest: Mapping[str, Any]) -> str:
@@ -210,8 +337,20 @@ def latest_weights(folder: Path) -> Path | None:
 
 def _folders(folder: Path) -> list[Path]:
     """Complete checkpoints, oldest first."""
-    complete = [path.parent for path in folder.glob(f"*/{MANIFEST}") if not path.parent.name.startswith(".")]
-    return sorted(complete, key=lambda path: tuple(int(part) for part in path.name.split("-")))
+    complete = [path.parent for path in folder.glob(f"*/{MANIFEST}") if _order(path.parent)]
+    return sorted(complete, key=_order)
+
+
+def _name(cursor: Cursor) -> str:
+    return f"{cursor.stage}-{cursor.step:06d}"
+
+
+def _order(path: Path) -> tuple[int, ...]:
+    """Stage and step by a checkpoint's name; nothing for another name."""
+    if not re.fullmatch(r"\d+-\d{6,}", path.name):
+        return ()
+    stage, step = path.name.split("-")
+    return int(stage), int(step)
 
 
 def _files(folder: Path) -> Iterator[str]:

@@ -136,6 +136,7 @@ class Learner:
         """Make the updates of a step on prepared rows; raises and returns as `step` does."""
         totals = Totals()
         norms: list[float] = []
+        factor = self.optimizer.factor_at(number)
         for epoch in range(self.batching.epochs):
             for mini_batch in range(self.batching.mini_batches):
                 micro = self._in_step(learned, self.micro_batches(learned, mini_batch))
@@ -143,15 +144,18 @@ class Learner:
                     continue
                 try:
                     self._accumulate(micro, totals, unmoved=not norms)
-                    norms.append(self.strategy.update(self.optimizer.factor_at(number)))
+                    norms.append(self.strategy.update(factor))
                 except FloatingPointError as error:
                     message = f"pass {epoch + 1}, mini-batch {mini_batch + 1}: {error}"
                     raise BrokenStep(message, learned, mini_batch) from error
-        return totals.means(len(norms)) | {
-            "optimizer/lr": self.optimizer.lr_at(number),
-            "optimizer/grad_norm": float(np.mean(norms)) if norms else 0.0,
-            "optimizer/updates": float(len(norms)),
-        }
+        return (
+            totals.means(len(norms))
+            | self.optimizer.rates(factor if norms else 0.0)
+            | {
+                "optimizer/grad_norm": float(np.mean(norms)) if norms else 0.0,
+                "optimizer/updates": float(len(norms)),
+            }
+        )
 
     @torch.no_grad()
     def measure(self, rows: Sequence[PackedRow], names: Sequence[str]) -> list[PackedRow]:

@@ -11,6 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 from rlaudio.curricula.stage import Stage
 from rlaudio.evaluation.accuracy import EvaluationSettings, evaluate
@@ -18,15 +19,18 @@ from rlaudio.models.family import ModelFamily
 from rlaudio.prompts.builder import PromptBuilder
 from rlaudio.rollout.one_step_off import OneStepOff
 from rlaudio.rollout.transformers import Transformers
-from rlaudio.runs.folder import RunFolder
+from rlaudio.runs.digests import file_digest, record
+from rlaudio.runs.folder import METRICS, RunFolder
 from rlaudio.training.checkpoint import (
     Checkpoint,
     Cursor,
+    files_digest,
     latest_checkpoint,
     latest_weights,
+    refuse_changed,
     save_checkpoint,
-    save_model,
     tidy,
+    write_folder,
 )
 from rlaudio.training.debug.nonfinite import BrokenStep
 from rlaudio.training.debug.step_dump import write_step_dump
@@ -38,6 +42,8 @@ from rlaudio.utils.processes import Processes
 
 CHECKPOINTS = "checkpoints"
 FINAL = "final"  # the trained model, an ordinary Hugging Face folder
+REFERENCE = "reference"
+HISTORY = "metrics.jsonl up to it"
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +55,14 @@ class OpenedPolicy:
     processes: Processes
 
 
+@dataclass(frozen=True)
+class KeptReference:
+    """Where a stage's reference is kept, and whether the policy is that reference now: the stage begins."""
+
+    folder: Path
+    is_policy: bool
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TrainingSetup:
     """How a run trains, whatever its stages are."""
@@ -56,7 +70,7 @@ class TrainingSetup:
     seed: int
     recipe: str  # as YAML, stored beside a dumped step
     open_policy: Callable[[Processes, Path | None], OpenedPolicy]  # with the model of a checkpoint, if any
-    open_stage: Callable[[str, Stage, OpenedPolicy, Path], StageSetup]  # its name; a folder for the reference
+    open_stage: Callable[[str, Stage, OpenedPolicy, KeptReference], StageSetup]  # the stage's name first
     evaluation: EvaluationSettings
     evaluate_every: int  # steps; 0: never
     save_every: int  # steps
@@ -78,6 +92,7 @@ def train_stages(
     `between` is called with the name of every stage but the last and the policy after it.
 
     Raises StopRequested after Ctrl-C and BrokenTraining at a number that is not finite; both can be resumed.
+    Raises ValueError where a checkpoint, the metrics up to it or the reference is not what was written.
     """
     checkpoints = folder.path / CHECKPOINTS
     resumed = processes.from_first(partial(latest_checkpoint, checkpoints))
@@ -89,24 +104,44 @@ def train_stages(
     names = stage_names(stages)
     if cursor.stage < len(stages):
         folder.truncate_metrics(names[cursor.stage], cursor.step)
+    if resumed:
+        history = {HISTORY: processes.from_first(partial(_history, folder.path))}
+        processes.from_first(partial(refuse_changed, checkpoints, resumed, history))
 
-    def save(at: Cursor, learner: Learner | None, ahead: OneStepOff | None = None) -> None:
-        state = learner.strategy.state_dict() if learner else None
-        waiting = ahead.state_dict() if ahead else None
-        save_checkpoint(checkpoints, at, policy.family, state, sampled_ahead=waiting, processes=processes)
+    def save(
+        at: Cursor,
+        learner: Learner | None = None,
+        ahead: OneStepOff | None = None,
+        reference: Mapping[str, str | None] = MappingProxyType({}),
+    ) -> None:
+        save_checkpoint(
+            checkpoints,
+            at,
+            policy.family,
+            learner.strategy.state_dict() if learner else None,
+            sampled_ahead=ahead.state_dict() if ahead else None,
+            depends_on={HISTORY: processes.from_first(partial(_history, folder.path)), **reference},
+            processes=processes,
+        )
         processes.from_first(partial(tidy, checkpoints, setup.keep, spare=opened))
 
     with stop_signal() as stop:
         for number in range(cursor.stage, len(stages)):
             if only_sft and stages[number].kind == "rl":
                 return
-            stage = setup.open_stage(
-                names[number], stages[number], policy, folder.path / "reference" / names[number]
+            kept = KeptReference(folder.path / REFERENCE / names[number], is_policy=not cursor.step)
+            within = resumed if cursor.step else None
+            if within:
+                checked = processes.from_first(partial(_described, kept.folder))
+                processes.from_first(partial(refuse_changed, checkpoints, within, checked))
+            stage = setup.open_stage(names[number], stages[number], policy, kept)
+            if within:
+                _go_on_from(within, stage, processes.rank)
+            reference = (
+                processes.from_first(partial(_described, kept.folder)) if stage.learner.reference else {}
             )
-            if resumed and cursor.step:
-                _go_on_from(resumed, stage, processes.rank)
             callbacks = Callbacks(
-                save=partial(save, ahead=stage.ahead),
+                save=partial(save, ahead=stage.ahead, reference=reference),
                 save_every=setup.save_every,
                 evaluate=partial(_measure, setup.evaluation, policy, held_out, stage),
                 evaluate_every=setup.evaluate_every,
@@ -121,9 +156,10 @@ def train_stages(
             if number + 1 < len(stages):
                 between(names[number], policy)
             cursor = Cursor(number + 1, weights_version=cursor.weights_version)
-            save(cursor, None)
+            save(cursor)
     processes.from_first(tidy_up)
-    processes.from_first(partial(save_model, folder.path / FINAL, policy.family.export))
+    note = partial(_record_final, folder.path)
+    processes.from_first(partial(write_folder, folder.path / FINAL, policy.family.export, note))
 
 
 def stage_names(stages: Sequence[Stage]) -> list[str]:
@@ -135,17 +171,38 @@ def stage_names(stages: Sequence[Stage]) -> list[str]:
     ]
 
 
-def frozen_reference(policy: OpenedPolicy, kept: Path) -> ModelFamily:
-    """The policy as it was when the stage began; a resumed run finds it in the folder `kept`.
+def frozen_reference(policy: OpenedPolicy, kept: KeptReference) -> ModelFamily:
+    """The policy as it was when the stage began; a run that is resumed within it finds it in the folder.
 
     With an adapter that is the base and the adapter as SFT left it, not the base alone: KL to the base
     would pull the policy back behind its warm start.
+    Raises FileNotFoundError where it is missing, FileExistsError where the folder of a stage that begins
+    holds another one.
     """
     family, processes = policy.family, policy.processes
-    if processes.from_first(kept.is_dir):
-        return family.frozen_copy(kept)
-    processes.from_first(partial(save_model, kept, family.save))
-    return family.frozen_copy()
+    if kept.is_policy:
+        processes.from_first(partial(write_folder, kept.folder, family.save))
+        return family.frozen_copy()
+    if not processes.from_first(kept.folder.is_dir):
+        raise FileNotFoundError(
+            f"{kept.folder}: the reference policy of the stage is gone, and the policy has moved on; put it "
+            "back, or delete the checkpoints of the stage to begin it again"
+        )
+    return family.frozen_copy(kept.folder)
+
+
+def _described(reference: Path) -> dict[str, str | None]:
+    """What a checkpoint says of the reference."""
+    return {f"{REFERENCE}/{reference.name}": files_digest(reference)}
+
+
+def _history(run: Path) -> str | None:
+    """A digest of the metrics logged so far, which tell one run from another."""
+    return file_digest(run / METRICS) if (run / METRICS).exists() else None
+
+
+def _record_final(run: Path, content: Path) -> None:
+    record(run, FINAL, written_as=content)
 
 
 def _go_on_from(checkpoint: Checkpoint, stage: StageSetup, rank: int) -> None:

@@ -5,6 +5,9 @@ run goes through without a break; another is killed before or after each change 
 """
 
 import json
+import logging
+import os
+import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -14,8 +17,10 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from rlaudio import pipeline
 from rlaudio.config import plugins
 from rlaudio.config.recipe import load_recipe
+from rlaudio.config.schema import keys_beside_results
+from rlaudio.runs import digests
 from rlaudio.runs.folder import RunFolder
-from rlaudio.runs.resuming import check_data, check_plugins, check_world
+from rlaudio.runs.resuming import check_data, check_models, check_plugins, check_world, keep_recipe
 from rlaudio.types import Dataset
 from tests.conftest import TINY
 from tests.factories import make_contributions, make_question
@@ -35,7 +40,7 @@ sft: {{questions: 2}}
 evaluation: {{controls: [audio]}}
 report: {{completions: 2}}
 """
-CLOCK = {"timings.jsonl", "report.html", "summary.json", "run.lock"}  # files that say when or how long
+CLOCK = {"timings.jsonl", "report.html", "summary.json", "run.lock", "stamps.json"}  # say when or how long
 
 
 @dataclass(frozen=True)
@@ -237,9 +242,50 @@ def test_another_recipe_is_refused_with_every_key_and_both_values(begun, recipe_
     assert "-o model.path=" in lines[-1]  # how to go on with other settings
 
 
-def test_the_same_recipe_under_another_name_resumes_with_the_threads_that_it_began_with(begun, recipe_file):
-    given = load_recipe(recipe_file, ["threads=7", "name=other"])
-    assert pipeline.recipe_to_resume(given, begun.path) == load_recipe(begun.path / "recipe.yaml")
+def resumed_with(begun, recipe_file, *overrides: str):
+    """The recipe that the run goes on with; and its folder says so."""
+    recipe = pipeline.recipe_to_resume(load_recipe(recipe_file, overrides), begun.path)
+    keep_recipe(begun.path, recipe.model_dump(mode="json"), recipe.to_yaml())
+    assert (begun.path / "recipe.yaml").read_text() == recipe.to_yaml()
+    return recipe
+
+
+def test_a_key_that_enters_no_result_is_taken_and_one_that_changes_rounding_with_a_warning(
+    begun, recipe_file, caplog
+):
+    with caplog.at_level(logging.INFO):
+        recipe = resumed_with(begun, recipe_file, "threads=7", "name=other", "training.save_every=3")
+    assert (recipe.threads, recipe.name, recipe.training.save_every) == (7, "other", 3)
+    assert [record.levelname for record in caplog.records] == ["INFO", "WARNING", "INFO"]
+    assert "name: it began with" in caplog.text and "save_every: it began with 50, now it is 3" in caplog.text
+    assert "threads: it began with 1, now it is 7; it changes rounding" in caplog.text
+
+
+def test_what_a_resume_took_is_what_the_next_one_compares_with(begun, recipe_file, caplog):
+    resumed_with(begun, recipe_file, "threads=7")
+    caplog.clear()
+    resumed_with(begun, recipe_file, "threads=7")
+    assert not caplog.records
+
+
+def test_every_key_that_is_not_marked_is_refused(begun, recipe_file):
+    free = keys_beside_results()
+    assert {"training.keep", "report.completions", "threads", "evaluation.batch_questions"} <= free.keys()
+    for change in ("seed=1", "sampling.temperature=0.7", "evaluation.every=1", "model.device=auto"):
+        assert change.partition("=")[0] not in free
+        with pytest.raises(ValueError, match=re.escape(change.partition("=")[0])):
+            pipeline.recipe_to_resume(load_recipe(recipe_file, [change]), begun.path)
+
+
+def test_a_recipe_that_was_edited_in_the_folder_is_refused_also_where_it_is_the_one_given(begun, recipe_file):
+    resumed_with(begun, recipe_file)
+    file = begun.path / "recipe.yaml"
+    file.write_text(file.read_text().replace("lr: 0.001", "lr: 0.002"), encoding="utf-8")
+    with pytest.raises(ValueError) as error:
+        pipeline.recipe_to_resume(load_recipe(file), begun.path)
+    assert f"{file} was changed since the run began" in str(error.value)
+    assert "  optimizer.lr: it began with 0.001, now it is 0.002\n" in str(error.value)
+    assert "put the values back" in str(error.value)
 
 
 def changed_data(folder, before, after) -> str:
@@ -260,7 +306,7 @@ def test_another_wording_is_refused_by_its_row_and_id(begun, questions):
 
 def test_a_measured_label_that_changed_is_refused(begun, questions):
     other = Dataset(tuple(questions), make_contributions(q0="weak"))
-    assert "row 1 (id q0)" in changed_data(begun, questions, other)
+    assert "the label of row 1 (id q0) is another" in changed_data(begun, questions, other)
 
 
 def test_missing_and_new_rows_are_counted(begun, questions):
@@ -278,6 +324,80 @@ def test_an_audio_file_of_another_size_is_refused(begun, questions):
     questions[2].clips[0].write_bytes(b"more audio")
     with pytest.raises(ValueError, match=r"train: the audio file of row 3 \(id q2\) is another"):
         check_data(begun, {"train": questions})
+
+
+def rewritten_in_place(file: Path, content: bytes) -> None:
+    """Other bytes under the same times of the last change, as far as a user can set them."""
+    about = file.stat()
+    assert len(content) == about.st_size
+    file.write_bytes(content)
+    os.utime(file, ns=(about.st_atime_ns, about.st_mtime_ns))
+
+
+def test_an_audio_file_of_the_same_size_and_other_content_is_refused(begun, questions):
+    check_data(begun, {"train": questions})
+    rewritten_in_place(questions[1].clips[0], b"Audio")
+    with pytest.raises(ValueError, match=r"audio file of row 2 \(id q1\) is another, the first of 1; digest"):
+        check_data(begun, {"train": questions})
+
+
+def test_an_old_audio_file_is_not_read_again_until_it_is_touched(begun, questions, monkeypatch):
+    monkeypatch.setattr(digests, "_FRESH_NS", 0)  # as if the files were older
+    read: list[Path] = []
+    digest = digests.file_digest
+    monkeypatch.setattr(digests, "file_digest", lambda file: read.append(file) or digest(file))
+    check_data(begun, {"train": questions})
+    assert len(read) == 3
+    check_data(begun, {"train": questions})
+    assert len(read) == 3
+    os.utime(questions[2].clips[0], ns=(0, 0))
+    check_data(begun, {"train": questions})
+    assert read[3:] == [questions[2].clips[0]]
+
+
+def test_a_question_with_two_clips_is_compared_by_both(begun, questions):
+    both = [replace(questions[0], clips=(*questions[0].clips, *questions[1].clips)), questions[2]]
+    check_data(begun, {"train": both})
+    rewritten_in_place(questions[1].clips[0], b"Audio")
+    with pytest.raises(ValueError, match=r"row 1 \(id q0\) is another, the first of 1"):
+        check_data(begun, {"train": both})
+
+
+@pytest.fixture
+def model(tmp_path):
+    """A folder with weights and a tokenizer."""
+    folder = tmp_path / "model"
+    folder.mkdir()
+    for name in ("model.safetensors", "tokenizer.json"):
+        (folder / name).write_text(f"content of {name}")
+    return folder
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json"])
+def test_a_models_changed_file_is_refused_by_key_folder_and_digests(begun, model, name):
+    check_models(begun, {"model.path": model, "contribution.voters.0": model})
+    check_models(begun, {"model.path": model, "contribution.voters.0": model})
+    rewritten_in_place(model / name, (model / name).read_bytes().upper())
+    with pytest.raises(ValueError) as error:
+        check_models(begun, {"model.path": model, "contribution.voters.0": model})
+    for key in ("model.path", "contribution.voters.0"):
+        assert re.search(
+            rf"{key} \({model}\): {name}: it began with digest \w+, now it is digest", str(error.value)
+        )
+
+
+def test_a_models_new_file_and_a_lost_one_are_refused(begun, model):
+    check_models(begun, {"model.path": model})
+    (model / "tokenizer.json").rename(model / "adapter_config.json")
+    with pytest.raises(ValueError) as error:
+        check_models(begun, {"model.path": model})
+    assert re.search(r"tokenizer.json: it began with digest \w+, now it is nothing", str(error.value))
+    assert re.search(r"adapter_config.json: it began with nothing, now it is digest", str(error.value))
+
+
+def test_a_model_that_moved_is_the_same_model(begun, model, tmp_path):
+    check_models(begun, {"model.path": model})
+    check_models(begun, {"model.path": model.rename(tmp_path / "elsewhere")})
 
 
 def test_audio_that_moved_to_another_folder_is_the_same_data(begun, questions, tmp_path):

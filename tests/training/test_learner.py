@@ -21,6 +21,8 @@ from rlaudio.training.credit import assign_credit, describe
 from rlaudio.training.learner import Correction, Learner
 from rlaudio.training.packing import pack
 from rlaudio.training.policy import Distribution, token_logprobs
+from rlaudio.training.sampling import Sampled
+from rlaudio.training.signals import observe
 from rlaudio.training.totals import Totals
 from rlaudio.types import RewardFailure, ScoredGroup
 from tests.conftest import TINY, make_prompt
@@ -211,7 +213,7 @@ def test_a_critic_has_a_head_and_learns_at_the_rate_of_the_algorithm(family):
 
 def test_the_learning_rate_warms_up_and_follows_the_cosine_to_zero():
     settings = optimizer_settings(lr=1.0, steps=10, warmup=0.2, schedule="cosine")
-    rates = [settings.lr_at(step) for step in range(11)]
+    rates = [settings.factor_at(step) for step in range(11)]
     assert rates[:3] == [0.5, 1.0, 1.0]
     assert rates[6] == pytest.approx(0.5) and rates[10] == pytest.approx(0.0)
     assert rates[4] == pytest.approx(0.5 * (1 + math.cos(math.pi / 4)))
@@ -227,6 +229,44 @@ def test_a_step_is_taken_at_the_learning_rate_of_its_number(family):
     learner = Learner(family, GRPO(kl=0.0), learner_settings(lr=3e-3, steps=20, schedule="linear"))
     metrics = learner.step(rows, 15)
     assert metrics["optimizer/lr"] == learner.strategy.optimizer.param_groups[0]["lr"] == 3e-3 / 4
+
+
+def logged_and_used(family, algorithm, settings, step) -> tuple[dict[str, float], list[list[float]]]:
+    """The learning rates that a step logs, and those of every optimizer step in it, by parameter group."""
+    learner = Learner(family, algorithm, settings)
+    used: list[list[float]] = []
+    learner.strategy.optimizer.register_step_pre_hook(
+        lambda optimizer, *_: used.append([group["lr"] for group in optimizer.param_groups])
+    )
+    groups = sampled(family)
+    drawn = Sampled(groups, list(range(len(groups))), dict(enumerate(groups)), drawn=len(groups))
+    rows = assign_credit(groups, algorithm, signals=observe(drawn, learner, None, ()))
+    metrics = learner.step(rows, step)
+    return {name: value for name, value in metrics.items() if name.endswith("lr")}, used
+
+
+WARM = learner_settings(lr=4e-3, steps=20, schedule="cosine", warmup=0.2)  # 4 steps of warm-up
+
+
+@pytest.mark.parametrize(
+    ("step", "rate"), [(0, 1e-3), (1, 2e-3), (3, 4e-3), (4, 4e-3), (12, 2e-3), (19, 3.842944e-5)]
+)
+def test_the_logged_rate_is_that_of_every_update_of_the_step_from_the_first_of_warm_up_on(family, step, rate):
+    twice = replace(WARM, batching=make_batching(epochs=2))
+    logged, used = logged_and_used(family, GRPO(kl=0.0), twice, step)
+    assert used == [[logged["optimizer/lr"]]] * 2
+    assert logged == {"optimizer/lr": pytest.approx(rate, rel=1e-6)}
+
+
+def test_a_value_head_has_its_own_logged_rate(family):
+    logged, used = logged_and_used(family, PPO(kl=0.0, value_lr=0.5), WARM, 0)
+    assert used == [[1e-3, 0.125]]
+    assert logged == {"optimizer/lr": 1e-3, "optimizer/value_lr": 0.125}
+
+
+def test_a_step_without_updates_used_no_learning_rate(family):
+    metrics = Learner(family, GRPO(kl=0.0), WARM).step([], 5)
+    assert (metrics["optimizer/updates"], metrics["optimizer/lr"]) == (0.0, 0.0)
 
 
 def test_sampler_and_trainer_are_compared_before_the_policy_moves(family):

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from pydantic import ConfigDict, TypeAdapter
 
-from rlaudio.training.checkpoint import save_model
+from rlaudio.training.checkpoint import write_folder
 from rlaudio.training.debug.nonfinite import BrokenStep
 from rlaudio.training.learner import Learner
 from rlaudio.training.packing import PackedRow
@@ -45,7 +45,8 @@ def write_step_dump(
 ) -> None:
     """Write a broken step into `folder`, complete or not at all; all processes must call.
 
-    An earlier dump of the step is replaced. Raises OSError where the disk is full.
+    An earlier dump of the step is replaced. Raises OSError where the disk is full, and FileExistsError where
+    something else is in the folder.
     """
     processes = learner.strategy.processes
     learner.family.load_weights(learner.strategy.weights())  # a strategy may train a copy
@@ -62,8 +63,12 @@ def write_step_dump(
         learner.family.save(building / MODEL)
 
     def replace() -> None:
-        shutil.rmtree(folder, ignore_errors=True)
-        save_model(folder, write)
+        if folder.exists():
+            others = {entry.name for entry in folder.iterdir()} - {STEP, RECIPE, MODEL}
+            if others or not (folder / STEP).is_file():
+                raise FileExistsError(f"{folder} holds something else than a step; move it elsewhere")
+            shutil.rmtree(folder)
+        write_folder(folder, write)
 
     processes.from_first(replace)
 

@@ -37,9 +37,10 @@ class OptimizerSettings:
             "cosine": 0.5 * (1.0 + math.cos(math.pi * done)),
         }[self.schedule]
 
-    def lr_at(self, step: int) -> float:
-        """Learning rate of a step, counted from 0."""
-        return self.lr * self.factor_at(step)
+    def rates(self, factor: float) -> dict[str, float]:
+        """The learning rates of updates at `factor` times the peak, by the names of their metrics."""
+        of_head = {"optimizer/value_lr": self.value_lr * factor} if self.value_lr else {}
+        return {"optimizer/lr": self.lr * factor} | of_head
 
 
 class Strategy(Protocol):
