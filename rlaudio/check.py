@@ -1,64 +1,280 @@
-"""Checks of a recipe that need no training: plug-ins, model folders, data, leakage."""
+"""What would stop a run, found before it computes anything.
+
+`rlaudio check` prints what it looks at; a run makes the same checks, by the same functions, before it builds
+models, asks voters or evaluates. All problems are collected and told together.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+import tempfile
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
 
+import numpy as np
+
+from rlaudio.audio.controls import mismatch
+from rlaudio.audio.reading import SAMPLE_RATE_HZ
+from rlaudio.config.plugins import Bound
 from rlaudio.config.recipe import Recipe
 from rlaudio.data.splits import check_disjoint
-from rlaudio.training.build import check_stages_can_train, load_data_set, special_tokens_of
-from rlaudio.types import Dataset
+from rlaudio.models.family import ModelFamily
+from rlaudio.runs.folder import check_place
+from rlaudio.training.build import (
+    check_stages_can_train,
+    contribution_by,
+    load_data_set,
+    model_that_answers,
+    prompt_builder,
+    sampling_params,
+    special_tokens_of,
+    with_blank_base,
+)
+from rlaudio.types import Dataset, Datasets, Question
+from rlaudio.utils.processes import PeerFailed, Processes
+
+_STOPS = (ValueError, OSError, ImportError)  # what is wrong with a recipe or a machine; all else is a bug
+_QUESTION_BYTES = 1024  # of a question in memory, at least
+_TRAINED_BYTES = 16  # of a weight: itself, its gradient and AdamW's two averages
 
 
-def check(recipe: Recipe, *, decode: bool = False) -> Iterator[str]:
-    """One line per check, as it is made; an error that would stop a run is raised as the run would raise it.
+def check(recipe: Recipe, out: Path, *, decode: bool = False, processes: int = 1) -> Iterator[str]:
+    """One line for each thing that is looked at; at the end raises what would stop a run into `out`.
 
-    Plug-ins are imported, tokenizers and audio front ends of model and voters loaded, weights not. `decode`
-    reads every clip whole instead of its header.
+    Plug-ins are imported, tokenizers and audio front ends loaded, of weights only names and shapes are read.
+    `decode` reads every clip whole instead of its header. Raises ValueError with all problems, or the only
+    problem as a run would raise it.
     """
-    rewards = [(name, spec.reward) for name, spec in recipe.rewards.items()]
-    others = (recipe.algorithm, recipe.curriculum, recipe.rollout, *recipe.scorers().values())
-    for name, plugin in [*((plugin.use, plugin) for plugin in others), *rewards]:
-        yield f"{plugin.kind} {name}: {plugin.function.func.__name__} in {plugin.path}"
-    if recipe.pretrain is None:
-        yield f"model {recipe.model().path}"
-    for voter in recipe.contribution.voters:
-        yield f"voter {recipe.model(path=voter).path}"
-    yield from _check_data(recipe, decode)
+    problems = _Problems()
+    with problems.collected():
+        check_place(out)
+    for name, plugin in _plugins(recipe):
+        with problems.collected():
+            yield f"{plugin.kind} {name}: {plugin.function.func.__name__} in {plugin.path}"
+    data = yield from _checked_data(recipe, problems, decode)
+    _collect(problems, recipe, data, Processes(0, processes), wait=False)
+    yield "tried: models, scorers, rewards, algorithm, stages, prompts"
+    problems.tell()
 
 
-def _check_data(recipe: Recipe, decode: bool) -> Iterator[str]:
-    sets: dict[str, Dataset] = {}
-    refusals: list[str] = []
-    special_tokens = special_tokens_of(recipe)
-    for name, load in {"train": recipe.data.train, **recipe.data.evaluate}.items():
+def refuse_what_would_stop(recipe: Recipe, data: Datasets, processes: Processes) -> None:
+    """Raise what would stop the run later: the only problem itself, or ValueError with all of them.
+
+    All processes must call; where one has a problem the first raises and the others raise PeerFailed.
+    """
+    problems = _Problems()
+    _collect(problems, recipe, data, processes, wait=True)
+    everywhere = processes.gather([str(error) for error in problems.errors])
+    if any(everywhere) and not processes.first:
+        raise PeerFailed
+    problems.tell(
+        f"process {rank}: {text}"
+        for rank, texts in enumerate(everywhere)
+        for text in texts
+        if text not in everywhere[0]
+    )
+
+
+class _Problems:
+    """What would stop a run, collected so that all of it is told at once."""
+
+    def __init__(self) -> None:
+        self.errors: list[Exception] = []
+
+    @contextmanager
+    def collected(self) -> Iterator[None]:
+        """Keep an error that is raised within; what comes after it in there is not tried."""
         try:
+            yield
+        except _STOPS as error:
+            if str(error) not in map(str, self.errors):
+                self.errors.append(error)
+
+    def tell(self, more: Iterable[str] = ()) -> None:
+        """Raise the only problem as it was raised, or ValueError with all of them, `more` at the end."""
+        texts = [*map(str, self.errors), *more]
+        if len(texts) == len(self.errors) == 1:
+            raise self.errors[0]
+        if texts:
+            raise ValueError("\n".join([f"{len(texts)} problems would stop a run:", *texts]))
+
+
+# --- data ----------------------------------------------------------------------------------------
+
+
+def _checked_data(recipe: Recipe, problems: _Problems, decode: bool) -> Generator[str, None, Datasets | None]:
+    """The usable questions, None where those of train cannot be read; yields a line for each finding."""
+    sets: dict[str, Dataset] = {}
+    special_tokens: frozenset[str] = frozenset()
+    with problems.collected():
+        special_tokens = special_tokens_of(recipe)
+    for name, load in {"train": recipe.data.train, **recipe.data.evaluate}.items():
+        with problems.collected():
             questions, result = load_data_set(
                 recipe, load, special_tokens, for_training=name == "train", decode=decode
             )
-        except (ValueError, OSError) as error:  # the other sets are looked at as well
-            refusals.append(f"data {name}: {error}")
-            continue
-        yield from (f"data {name}: {line}" for line in result.lines())
-        sets[name] = result.without_bad_rows(questions)
-        if result.usable:
-            continue
-        if recipe.data.bad_rows == "refuse":
-            refusals.append(
-                f"data {name}: {result.problems()}; fix or remove these rows, listed above, or leave them "
-                "out with data.bad_rows=drop"
-            )
-        elif not sets[name]:
-            refusals.append(f"data {name}: {result.problems()}; none is left without these rows")
-        else:
+            yield from (f"data {name}: {line}" for line in result.lines())
+            sets[name] = result.without_bad_rows(questions)
+            if result.usable:
+                continue
+            if recipe.data.bad_rows == "refuse":
+                raise ValueError(
+                    f"data {name}: {result.problems()}; fix or remove these rows, listed above, or leave "
+                    "them out with data.bad_rows=drop"
+                )
+            if not sets[name]:
+                raise ValueError(f"data {name}: {result.problems()}; none is left without these rows")
             yield f"data {name}: {result.problems()}; a run leaves these rows out"
-    if refusals:
-        raise ValueError("\n".join(refusals))
-    check_stages_can_train(recipe, sets["train"])
-    yield "stages: scorers, rewards, algorithm and targets can be used"
-    if recipe.data.clips_disjoint:
-        for name in recipe.data.evaluate:
-            check_disjoint(
-                sets["train"], sets[name], names=("train", name), max_seconds=recipe.audio.max_seconds
-            )
+    train = sets.pop("train", None)
+    if train is None:
+        return None
+    for name in sets if recipe.data.clips_disjoint else ():
+        with problems.collected():
+            check_disjoint(train, sets[name], names=("train", name), max_seconds=recipe.audio.max_seconds)
             yield f"data {name}: no clip of train"
+    return Datasets(train, sets)
+
+
+# --- what a run does -----------------------------------------------------------------------------
+
+
+def _collect(
+    problems: _Problems, recipe: Recipe, data: Datasets | None, processes: Processes, *, wait: bool
+) -> None:
+    """Try all that a run will do, with `wait` also for a server that does not answer yet."""
+    if data:
+        with problems.collected():
+            check_stages_can_train(recipe, data.train, processes)
+        for name, questions in data.held_out.items():
+            with problems.collected():
+                _check_evaluation(recipe, name, questions)
+    with problems.collected():
+        _check_counts(recipe)  # what follows may need as much memory as the run
+        with tempfile.TemporaryDirectory() as folder:
+            built = with_blank_base(recipe, Path(folder))
+            _collect_models(problems, built, data, wait)
+
+
+def _collect_models(problems: _Problems, recipe: Recipe, data: Datasets | None, wait: bool) -> None:
+    """Open policy and voters without their weights, and try strategy, rollout worker and prompts on them."""
+    sets = {"data.train": data.train, **data.held_out} if data else {}
+    with problems.collected():
+        policy: ModelFamily = recipe.model()
+        with problems.collected():
+            _check_plugin(recipe.rollout, policy, sampling_params(recipe), wait=wait)
+        with problems.collected():
+            blank = _blank(policy)
+            if blank is not None:
+                _check_plugin(recipe.strategy, blank)
+            for name, questions in sets.items():
+                _check_prompt(recipe, policy, blank, name, questions, "audio")
+    for voter in recipe.contribution.voters:
+        with problems.collected():
+            family = model_that_answers(recipe, voter)
+            blank = _blank(family)
+            for name, questions in sets.items():
+                _check_prompt(recipe, family, blank, name, questions, "silence")
+
+
+def _check_evaluation(recipe: Recipe, name: str, questions: Dataset) -> None:
+    """Refuse a held-out set that cannot be evaluated. Raises ValueError."""
+    if not questions:
+        raise ValueError(f"data.evaluate.{name} has no questions; expected at least one, or leave it out")
+    if "mismatch" in (*recipe.evaluation.controls, *recipe.evaluation.between_stages):
+        try:
+            mismatch(questions, recipe.seed)
+        except ValueError as error:
+            raise ValueError(
+                f"data.evaluate.{name}: {error}; add clips, or leave mismatch out of evaluation.controls"
+            ) from error
+
+
+def _check_counts(recipe: Recipe) -> None:
+    """Refuse numbers for which the memory of this machine does not suffice. Raises ValueError."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    for keys, needed in _bytes_needed(recipe):
+        if needed > memory:
+            raise ValueError(
+                f"{keys}: needs at least {needed / 2**30:,.0f} GiB, and this machine has "
+                f"{memory / 2**30:,.0f}; lower it"
+            )
+
+
+def _bytes_needed(recipe: Recipe) -> Iterator[tuple[str, int]]:
+    """Keys of the recipe and the least memory that their values ask for."""
+    tokens, section = recipe.sampling.max_new_tokens, recipe.pretrain
+    number = np.dtype(float).itemsize  # a random one for every token
+    yield "sampling.group_size x max_new_tokens", number * recipe.sampling.group_size * tokens
+    if contribution_by(recipe) == "rollouts":
+        silent = recipe.contribution.silent_samples
+        yield "contribution.silent_samples x sampling.max_new_tokens", number * silent * tokens
+    if recipe.contribution.silence != "clip":
+        samples = round(recipe.contribution.silence * SAMPLE_RATE_HZ)
+        yield "contribution.silence", np.dtype(np.float32).itemsize * samples
+    yield "contribution.orders", _QUESTION_BYTES * recipe.contribution.orders
+    yield "sft.questions", _QUESTION_BYTES * recipe.sft.questions
+    if section:
+        weights = 13 * section.layers * section.hidden**2 + 2 * section.vocabulary * section.hidden
+        yield "pretrain.layers, hidden and vocabulary", _TRAINED_BYTES * weights
+        yield "pretrain.tokens x hidden", number * section.tokens * section.hidden
+
+
+def _blank(family: ModelFamily) -> Any:
+    """The family's model without weights; None for a family that makes none."""
+    return family.blank() if hasattr(family, "blank") else None
+
+
+def _check_plugin(plugin: Bound, *given: Any, **options: Any) -> None:
+    """Call the plug-in's own `check`, if it has one, with its options. Raises what that raises."""
+    function = plugin.function
+    if hasattr(function.func, "check"):
+        function.func.check(*given, **function.keywords, **options)
+
+
+def _check_prompt(
+    recipe: Recipe,
+    family: ModelFamily,
+    blank: Any,
+    name: str,
+    questions: Sequence[Question],
+    control: Literal["audio", "silence"],
+) -> None:
+    """Make the prompt of the question with most text, and refuse one that leaves no room for an answer.
+
+    Raises ValueError.
+    """
+    if not questions:
+        return
+    longest = max(questions, key=lambda question: len(question.question) + sum(map(len, question.choices)))
+    seconds = recipe.contribution.silence
+    silence = seconds if control == "silence" and seconds != "clip" else None
+    prompt = prompt_builder(recipe, family).prompt(longest, control, silence_seconds=silence)
+    tokens, room = len(prompt.token_ids), _context_tokens(blank)
+    if room and tokens + recipe.sampling.max_new_tokens > room:
+        raise ValueError(
+            f"sampling.max_new_tokens is {recipe.sampling.max_new_tokens}, the prompt of question "
+            f"{longest.id} of {name} has {tokens} tokens, and the context of {family.path} is {room}; expected "
+            f"at most {room - tokens} new tokens"
+        )
+
+
+def _context_tokens(blank: Any) -> int | None:
+    """Tokens that the model takes at most; None where its config does not say."""
+    config = getattr(blank, "config", None)
+    return getattr(config.get_text_config(), "max_position_embeddings", None) if config else None
+
+
+def _plugins(recipe: Recipe) -> Iterator[tuple[str, Bound]]:
+    """Every plug-in of the recipe, by what its line calls it."""
+    others = (
+        recipe.model,
+        recipe.strategy,
+        recipe.algorithm,
+        recipe.curriculum,
+        recipe.rollout,
+        *recipe.scorers().values(),
+    )
+    yield from ((plugin.use, plugin) for plugin in others)
+    yield from ((name, spec.reward) for name, spec in recipe.rewards.items())

@@ -208,13 +208,17 @@ def show(recipe: str | None, overrides: Sequence[str], fields: bool) -> None:
 @main.command()
 @click.argument("recipe")
 @_recipe_options
+@click.option("--out", type=_path(file_okay=False), help="Folder of the run.  [default: runs/NAME]")
+@click.option("--processes", type=click.IntRange(min=1), default=1, help="How many the run will have.")
 @click.option("--decode", is_flag=True, help="Decode every clip, which finds damaged audio.")
-def check(recipe: str, overrides: Sequence[str], decode: bool) -> None:
-    """Check RECIPE without training: plug-ins, models, data, leakage."""
+def check(recipe: str, overrides: Sequence[str], out: Path | None, processes: int, decode: bool) -> None:
+    """Make the checks of a run of RECIPE, and list all that would stop it; nothing is trained or written."""
     from rlaudio.check import check
 
     _quiet_transformers()
-    for line in check(_load(recipe, overrides), decode=decode):
+    resolved = _load(recipe, overrides)
+    folder = out or Path("runs") / resolved.name
+    for line in check(resolved, folder, decode=decode, processes=processes):
         click.echo(line)
     click.echo("nothing found that would stop a run")
 

@@ -20,6 +20,7 @@ import torch
 from pydantic import ValidationError
 
 from rlaudio.audio.reading import open_clip
+from rlaudio.check import refuse_what_would_stop
 from rlaudio.config.plugins import Bound
 from rlaudio.config.recipe import Recipe, load_recipe
 from rlaudio.config.schema import keys_beside_results
@@ -49,7 +50,6 @@ from rlaudio.runs.run import open_run
 from rlaudio.runs.summary import build_summary
 from rlaudio.scorers.trial import try_scorers
 from rlaudio.training.build import (
-    check_stages_can_train,
     evaluation_settings,
     labelling_rule,
     learner_of,
@@ -103,7 +103,7 @@ def run(recipe: Recipe, out: Path, *, resume: bool = False, until: StopAfter | N
         with _clock(folder, "data"):
             data = processes.in_turn(partial(load_data, recipe))
             processes.from_first(partial(check_data, folder, {"train": data.train, **data.held_out}))
-        check_stages_can_train(recipe, data.train, processes)
+        refuse_what_would_stop(recipe, data, processes)
         with _clock(folder, "pretrain"):
             recipe = processes.in_turn(partial(with_built_models, recipe, folder.path / "models"))
             recipe.model()  # a wrong folder or option stops the run here
@@ -113,7 +113,7 @@ def run(recipe: Recipe, out: Path, *, resume: bool = False, until: StopAfter | N
         if until == "labels":
             return folder.path
         stages = recipe.curriculum(data.train, data.train.contributions, generator(recipe.seed, "curriculum"))
-        check_stages(stages)
+        check_stages(stages, recipe.curriculum.use)
         with _clock(folder, "evaluate_base"):
             _evaluate_once(recipe, data, folder, "base", recipe.model.options["path"], processes)
         if until == "base":

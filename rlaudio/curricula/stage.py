@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import Literal
 import numpy as np
 
 from rlaudio.types import ContributionLabel, Contributions, Question
+from rlaudio.utils.number_format import counted
 from rlaudio.utils.randomness import generator
 
 SFT_EPOCHS = 2.0  # of a curriculum that has SFT and names no other length
@@ -20,13 +22,15 @@ RL_STEPS = 1000  # of one that has RL after it
 class Stage:
     """Some questions, one way to train on them, and for how long: `epochs` or `steps`.
 
-    Raises ValueError for less than none of either.
+    `shared` states that other stages with `shared` may train on the same questions: RL, then SFT, then RL
+    on one set, or easy questions first and then all. Raises ValueError for less than none of either.
     """
 
     kind: Literal["sft", "rl"]
     questions: tuple[Question, ...]
     epochs: float | None = None
     steps: int | None = None
+    shared: bool = False
 
     def __post_init__(self) -> None:
         for name, value in (("epochs", self.epochs), ("steps", self.steps)):
@@ -76,21 +80,32 @@ def random_split(
     )
 
 
-def check_stages(stages: Sequence[Stage]) -> None:
-    """Refuse stages that are empty or share a question (the paper: SFT and RL strictly disjoint).
+def check_stages(stages: Sequence[Stage], curriculum: str) -> None:
+    """Refuse stages that are empty or share questions without saying so (the paper's are disjoint).
 
-    Raises ValueError that names the stage and the question.
+    `curriculum` is its name. Raises ValueError that names the stages and a question.
     """
-    seen: dict[str, int] = {}
-    for number, stage in enumerate(stages):
+    if not stages:
+        raise ValueError(f"curriculum {curriculum} gave no stages; expected at least one Stage")
+    for number, stage in enumerate(stages, start=1):
         if not stage.questions:
             raise ValueError(
-                f"stage {number} ({stage.kind}) has no questions; expected at least one; "
-                "look at the labels ('rlaudio check') or take another curriculum"
+                f"curriculum {curriculum}: stage {number} ({stage.kind}) has no questions; expected at least "
+                "one; look at the labels ('rlaudio check') or take another curriculum"
             )
-        for question in stage.questions:
-            if seen.setdefault(question.id, number) != number:
-                raise ValueError(
-                    f"question {question.id} is in stage {seen[question.id]} and in stage {number}; "
-                    "expected disjoint stages; remove the duplicate from the data"
-                )
+    for (first, one), (second, other) in itertools.combinations(enumerate(stages, start=1), 2):
+        if not (one.shared and other.shared):
+            _refuse_common(
+                one, other, f"stage {first} ({one.kind})", f"stage {second} ({other.kind})", curriculum
+            )
+
+
+def _refuse_common(one: Stage, other: Stage, first: str, second: str, curriculum: str) -> None:
+    ids = {question.id for question in one.questions}
+    common = [question.id for question in other.questions if question.id in ids]
+    if common:
+        raise ValueError(
+            f"curriculum {curriculum}: {first} and {second} have {counted(len(common), 'question')} in "
+            f"common, such as {common[0]}; expected different ones, as in the paper: what SFT has shown RL "
+            "cannot find out; divide the questions, or give both stages shared=True if it is meant"
+        )

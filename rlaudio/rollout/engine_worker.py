@@ -97,12 +97,7 @@ class EngineWorker:
             raise RuntimeError("the worker is closed; make a new one")
         if self._engine is None:
             return self._transformers.generate(prompts, sampling, key)
-        low, high = self.temperatures
-        if sampling.temperature and not low <= sampling.temperature <= high:
-            raise ValueError(
-                f"temperature is {sampling.temperature:g}; vLLM samples at {low} to {high}, or takes the "
-                "likeliest token at 0"
-            )
+        self.check_temperature(sampling)
         long = [p for p in prompts if len(p.token_ids) + sampling.max_new_tokens > self._max_model_len]
         groups: list[Group] = []
         if long:
@@ -111,6 +106,16 @@ class EngineWorker:
         groups += self._sample([p for p in prompts if p not in long], sampling, key)
         by_prompt = {id(group.prompt): group for group in groups}
         return [by_prompt[id(prompt)] for prompt in prompts]
+
+    @classmethod
+    def check_temperature(cls, sampling: SamplingParams) -> None:
+        """Raises ValueError for a temperature that the engine does not sample at."""
+        low, high = cls.temperatures
+        if sampling.temperature and not low <= sampling.temperature <= high:
+            raise ValueError(
+                f"temperature is {sampling.temperature:g}; vLLM samples at {low} to {high}, or takes the "
+                "likeliest token at 0"
+            )
 
     def load_weights(self, weights: Iterable[tuple[str, torch.Tensor]], version: int) -> None:
         """Load the tensors into the family's model and the engine; completions now carry `version`.

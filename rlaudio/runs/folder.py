@@ -27,6 +27,7 @@ from __future__ import annotations
 import fcntl
 import os
 import stat
+import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -267,6 +268,17 @@ class FollowedFolder(RunFolder):
         most: int,
     ) -> None:
         """Done by the first process."""
+
+
+def check_place(path: Path) -> None:
+    """Raise the OSError with which `RunFolder.create` would refuse `path`, and leave nothing there."""
+    if path.is_dir():
+        if (path / LOCK).exists():
+            take_lock(path).close()
+        _refuse_contents(path)
+    there = next(place for place in (path, *path.absolute().parents) if place.exists())
+    with tempfile.TemporaryFile(dir=there):  # NotADirectoryError, PermissionError, no space
+        pass
 
 
 def take_lock(path: Path) -> TextIO:

@@ -24,7 +24,7 @@ from rlaudio.config import plugins
 from rlaudio.config.recipe import Recipe
 from rlaudio.contribution.labelling import Rule
 from rlaudio.contribution.voters import Voter, folder_digest
-from rlaudio.curricula.stage import Stage
+from rlaudio.curricula.stage import Stage, check_stages
 from rlaudio.data.audit import Audit, load_audited
 from rlaudio.evaluation.accuracy import EvaluationSettings
 from rlaudio.models.family import ModelFamily, resolve_model_path, special_tokens
@@ -56,10 +56,15 @@ from rlaudio.types import (
     ScoredGroup,
     greedy,
 )
+from rlaudio.utils.number_format import counted
 from rlaudio.utils.processes import ALONE, Processes
 from rlaudio.utils.randomness import generator
 from rlaudio.worlds.pretraining import blank_model
-from rlaudio.worlds.pretraining.base_and_voters import Pretraining, build_base_and_voters
+from rlaudio.worlds.pretraining.base_and_voters import (
+    Pretraining,
+    build_base_and_voters,
+    write_blank_base,
+)
 from rlaudio.worlds.pretraining.blank_model import Size
 from rlaudio.worlds.pretraining.training import Schedule
 
@@ -147,7 +152,21 @@ def with_built_models(recipe: Recipe, folder: Path) -> Recipe:
     """
     if recipe.pretrain is None:
         return recipe
-    base, voters = build_base_and_voters(_pretraining(recipe), folder)
+    return _with_models(recipe, *build_base_and_voters(_pretraining(recipe), folder))
+
+
+def with_blank_base(recipe: Recipe, folder: Path) -> Recipe:
+    """The recipe with an untrained model, written into `folder`, for each that its `pretrain` section builds.
+
+    A recipe without that section is returned unchanged. Raises ValueError for what could not be built.
+    """
+    if recipe.pretrain is None:
+        return recipe
+    write_blank_base(_pretraining(recipe), folder)
+    return _with_models(recipe, folder, [folder] if recipe.pretrain.voters else [])
+
+
+def _with_models(recipe: Recipe, base: Path, voters: Sequence[Path]) -> Recipe:
     model = replace(recipe.model, options={**recipe.model.options, "path": str(base)})
     asked = recipe.contribution.model_copy(update={"voters": [str(voter) for voter in voters]})
     return recipe.model_copy(update={"model": model, "contribution": asked})
@@ -288,7 +307,7 @@ def build_rl_stage(
         prompts=policy.prompts,
         worker=worker,
         rewards=RewardSum(_rewards(recipe), recipe.reward_failures, policy.processes),
-        params=_sampling_params(recipe),
+        params=sampling_params(recipe),
         questions=sampling.questions,
         rounds=sampling.rounds,
         max_lag=sampling.max_lag,
@@ -338,7 +357,8 @@ def learner_of(recipe: Recipe, dump: StepDump, folder: Path) -> Learner:
     return build_rl_stage(recipe, folder.name, stage, policy, Transformers(family), family).learner
 
 
-def _sampling_params(recipe: Recipe) -> SamplingParams:
+def sampling_params(recipe: Recipe) -> SamplingParams:
+    """How completions are sampled in training."""
     sampling = recipe.sampling
     return SamplingParams(
         group_size=sampling.group_size,
@@ -428,9 +448,16 @@ def check_stages_can_train(
     Raises ValueError.
     """
     try_scorers(recipe.scorers(), questions)
+    stated = Dataset.of(questions).contributions
     stand_ins = {q.id: Contribution(q.id, "strong" if n % 2 else "weak") for n, q in enumerate(questions)}
-    contributions = {**stand_ins, **Dataset.of(questions).contributions}
-    for stage in recipe.curriculum(questions, contributions, generator(recipe.seed, "curriculum")):
+    to_be_labelled = _voters(recipe) and (
+        recipe.contribution.on_labelled == "relabel" or stand_ins.keys() - stated.keys()
+    )
+    contributions = {**stand_ins, **stated} if to_be_labelled else stated
+    stages = recipe.curriculum(questions, contributions, generator(recipe.seed, "curriculum"))
+    if not to_be_labelled or all(stage.questions for stage in stages):  # votes may fill what is empty now
+        check_stages(stages, recipe.curriculum.use)
+    for stage in stages:
         if stage.kind == "sft":
             _check_share("sft.questions", recipe.sft.questions, processes)
             for question in stage.questions:
@@ -440,8 +467,21 @@ def check_stages_can_train(
         else:
             _check_share("sampling.questions", recipe.sampling.questions, processes)
             _check_step(recipe, len(questions))
-            processes.from_first(partial(_dry_run_rewards, recipe, stage.questions[:1]))
+            if processes.first:
+                _dry_run_rewards(recipe, stage.questions[:1])
             _dry_run_algorithm(recipe)
+
+
+def _voters(recipe: Recipe) -> int:
+    """How many voters are asked, those that are built first included. Raises ValueError for too few."""
+    voters = recipe.pretrain.voters if recipe.pretrain else len(recipe.contribution.voters)
+    threshold = recipe.contribution.threshold
+    if voters and threshold > voters:
+        raise ValueError(
+            f"contribution.threshold is {threshold}, out of reach of {counted(voters, 'voter')}; lower it, or "
+            "raise pretrain.voters"
+        )
+    return voters
 
 
 def rl_algorithm(recipe: Recipe) -> Algorithm:

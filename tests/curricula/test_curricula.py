@@ -43,7 +43,7 @@ def test_weak_to_strong_tunes_on_the_weak_and_reinforces_on_the_strong():
 def test_mixed_to_strong_tunes_on_as_many_as_there_are_weak_and_keeps_them_out_of_rl():
     sft, rl = mixed_to_strong(questions(), stated(), rng())
     assert len(sft.questions) == 6 and labels(sft) == {"weak", "strong"} and labels(rl) == {"strong"}
-    check_stages([sft, rl])
+    check_stages([sft, rl], "mixed_to_strong")
 
 
 def test_mixed_to_mixed_uses_every_question_once():
@@ -61,15 +61,30 @@ def test_a_question_without_a_label_is_named_where_labels_are_needed():
         weak_to_strong([make_question(id="a")], {}, rng())
 
 
-def test_stages_that_share_a_question_are_refused():
-    single = questions()[:1]
-    with pytest.raises(ValueError, match="question q0 is in stage 0 and in stage 1"):
-        check_stages([Stage("sft", tuple(single), steps=1), Stage("rl", tuple(single), steps=1)])
+def stages_on(*parts, shared=()):
+    """A stage of RL on each part of the questions, by slice; the numbers in `shared` state that they share."""
+    asked = questions()
+    return [Stage("rl", tuple(asked[part]), steps=1, shared=n in shared) for n, part in enumerate(parts)]
+
+
+def test_stages_that_share_questions_are_refused_with_both_and_the_curriculum():
+    said = r"curriculum mine: stage 1 \(rl\) and stage 3 \(rl\) have 2 questions in common, such as q1.*shared=True"
+    with pytest.raises(ValueError, match=said):
+        check_stages(stages_on(slice(0, 3), slice(3, 5), slice(1, 3), shared={2}), "mine")
+
+
+def test_stages_that_state_it_share_questions_with_each_other():
+    check_stages(stages_on(slice(0, 3), slice(0, 16), slice(0, 3), shared={0, 1, 2}), "mine")
 
 
 def test_an_empty_stage_is_refused():
-    with pytest.raises(ValueError, match=r"stage 1 \(rl\) has no questions"):
-        check_stages(weak_to_strong(questions(strong=0), stated(strong=0), rng()))
+    with pytest.raises(ValueError, match=r"curriculum weak_to_strong: stage 2 \(rl\) has no questions"):
+        check_stages(weak_to_strong(questions(strong=0), stated(strong=0), rng()), "weak_to_strong")
+
+
+def test_a_curriculum_without_stages_is_refused():
+    with pytest.raises(ValueError, match="curriculum mine gave no stages"):
+        check_stages([], "mine")
 
 
 def test_an_epoch_draws_every_question_once_and_epochs_differ_in_order():
@@ -104,7 +119,7 @@ def test_weak_only_shares_the_weak_ones_out():
     sft, rl = weak_only(questions(), stated(), rng())
     assert (len(sft.questions), len(rl.questions)) == (3, 3)
     assert labels(sft) == labels(rl) == {"weak"}
-    check_stages([sft, rl])
+    check_stages([sft, rl], "weak_only")
     assert [len(stage.questions) for stage in weak_only(questions(), stated(), rng(), sft_questions=5)] == [
         5,
         1,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 import json
+import warnings
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -34,8 +35,10 @@ from rlaudio.models.shared.checkpoint_files import (
     check_complete,
     in_own_memory,
     local_folder,
+    open_complete,
     read_other_files,
 )
+from rlaudio.models.shared.devices import pick_device
 from rlaudio.models.shared.growing_cache import new_cache
 from rlaudio.types import Clip, Prompt, Question
 
@@ -88,7 +91,7 @@ class Qwen2_5Omni:
         self._other_files = read_other_files(Path(self.path))
         check_complete(self.path, self._other_files)
         self.dtype = getattr(torch, dtype)
-        self.device = torch.device(_pick_device(device))
+        self.device = pick_device(device)
         self.attention = attention
         self.freeze = tuple(freeze)
         self.adapter = self._adapter(lora_rank, lora_alpha, lora_targets)
@@ -130,17 +133,19 @@ class Qwen2_5Omni:
     @cached_property
     def model(self) -> Any:
         """The thinker, loaded on first use, in eval mode (no dropout), frozen as asked."""
-        model: Any = Thinker.from_pretrained(self.path, dtype=self.dtype, attn_implementation=self.attention)
-        if self.attention == "sdpa":
-            model.get_decoder().set_attn_implementation(BRANCHING)
-        model.requires_grad_(True)
-        unused = (model.visual, model.audio_tower.audio_bos_eos_token)  # not used by input of audio and text
-        for module in (*unused, *(m for part in self.freeze for m in model_parts(model)[part])):
-            module.requires_grad_(False)
-        self._put_adapter(model)
+        model = self._opened()
         if self.gradient_checkpointing:  # not reentrant: that would need a gradient for the layers' input
             model.gradient_checkpointing_enable({"use_reentrant": False})
         return model.to(self.device).eval()
+
+    def blank(self) -> torch.nn.Module:
+        """The same model on torch's meta device: names, shapes and what trains, without memory.
+
+        Raises ValueError where the folder's weights are missing, damaged or those of another model.
+        """
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".*which is a no-op", UserWarning)  # of an adapter's weights
+            return self._opened(device_map="meta")
 
     def embed(self, token_ids: torch.Tensor, prompts: Sequence[Prompt] = ()) -> torch.Tensor:
         """Input embeddings [B, T, d] of token ids [B, T], the audio of `prompts` in place, in their order."""
@@ -265,6 +270,20 @@ class Qwen2_5Omni:
     def has_adapter(self) -> bool:
         return bool(self.adapter or self.adapter_folder)
 
+    def _opened(self, **options: Any) -> Any:
+        """The thinker with the folder's weights, frozen as asked. Raises ValueError."""
+        model = open_complete(
+            Thinker, self.path, dtype=self.dtype, attn_implementation=self.attention, **options
+        )
+        if self.attention == "sdpa":
+            model.get_decoder().set_attn_implementation(BRANCHING)
+        model.requires_grad_(True)
+        unused = (model.visual, model.audio_tower.audio_bos_eos_token)  # not used by input of audio and text
+        for module in (*unused, *(m for part in self.freeze for m in model_parts(model)[part])):
+            module.requires_grad_(False)
+        self._put_adapter(model)
+        return model
+
     def _adapter(self, rank: int, alpha: float | None, targets: Sequence[str]) -> lora.Adapter | None:
         """The recipe's adapter, if it has one. Raises ValueError."""
         if rank < 0:
@@ -273,7 +292,9 @@ class Qwen2_5Omni:
             return None
         with torch.device("meta"):
             blank: Any = Thinker(Qwen2_5OmniThinkerConfig.from_pretrained(self.path))
-        lora.check_targets(targets, linear_layers(blank), self.freeze)
+        layers = linear_layers(blank)
+        lora.check_targets(targets, layers, self.freeze)
+        lora.check_rank(rank, [blank.get_submodule(name) for target in targets for name in layers[target]])
         return lora.Adapter(rank=rank, alpha=2.0 * rank if alpha is None else alpha, targets=tuple(targets))
 
     def _put_adapter(self, model: Any) -> None:
@@ -322,10 +343,6 @@ class Qwen2_5Omni:
             feature_lens=lengths,
             aftercnn_lens=(lengths - 1) // 2 + 1,
         ).last_hidden_state
-
-
-def _pick_device(device: str) -> str:
-    return ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
 
 
 def _findable(path: str) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from huggingface_hub import hf_hub_download, snapshot_download, try_to_load_from_cache
 from huggingface_hub.errors import HFValidationError
+from safetensors import SafetensorError
 
 PARTS = {
     "config": ("config.json",),
@@ -69,8 +71,35 @@ def check_complete(folder: str, files: Iterable[str]) -> None:
         if not set(names) & set(files):
             raise FileNotFoundError(
                 f"model {folder} has no {part}; expected a complete Hugging Face folder, with "
-                f"{' or '.join(names)}; save the processor beside the weights"
+                f"{' or '.join(names)}; {_meant(Path(folder)) or 'save the processor beside the weights'}"
             )
+
+
+def _meant(folder: Path) -> str:
+    """What to name in place of a folder that holds a model's folder; empty where it holds none."""
+    inner = [folder / name for name in ("model", "final") if (folder / name / "config.json").is_file()]
+    return f"there is one in it: {inner[0]}" if inner else ""
+
+
+def open_complete(model_class: Any, folder: str, **options: Any) -> Any:
+    """The model in a folder by transformers' `from_pretrained`, all of whose weights are in the folder.
+
+    Without this a weight that is missing would be random. Raises ValueError.
+    """
+    try:
+        model, report = model_class.from_pretrained(folder, output_loading_info=True, **options)
+    except (OSError, RuntimeError, SafetensorError) as error:
+        raise ValueError(
+            f"model {folder}: its weights cannot be read ({error}); expected the complete files of one "
+            "model; copy or download the folder again"
+        ) from error
+    if missing := sorted(report["missing_keys"]):
+        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+        raise ValueError(
+            f"model {folder}: its files lack the weights {', '.join(missing[:3])}{more}; expected all that "
+            "its config.json describes; copy or download the folder again"
+        )
+    return model
 
 
 def in_own_memory(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

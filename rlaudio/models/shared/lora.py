@@ -19,6 +19,7 @@ from peft import LoraConfig, inject_adapter_in_model
 from peft.tuners.lora import LoraLayer
 from peft.tuners.tuners_utils import cast_adapter_dtype
 from peft.utils import get_peft_model_state_dict, set_peft_model_state_dict
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 CONFIG = "adapter_config.json"
@@ -68,6 +69,17 @@ def check_targets(targets: Collection[str], layers: Collection[str], frozen: Col
                 f"lora_targets names {name!r} and freeze names {part}; expected a part in one of them: with "
                 "an adapter everything else is frozen already"
             )
+
+
+def check_rank(rank: int, layers: Iterable[Any]) -> None:
+    """Refuse a rank above that of a layer that gets an adapter. Raises ValueError."""
+    smallest = min(layers, key=lambda layer: min(layer.in_features, layer.out_features))
+    most = min(smallest.in_features, smallest.out_features)
+    if rank > most:
+        raise ValueError(
+            f"lora_rank is {rank}, and a matrix that lora_targets names is {smallest.out_features} x "
+            f"{smallest.in_features}; expected at most {most}: a higher rank adds nothing to it"
+        )
 
 
 def add_adapter(model: torch.nn.Module, adapter: Adapter, names: Iterable[str], base: str) -> None:
@@ -139,8 +151,13 @@ def check_same(model: torch.nn.Module, adapter: Adapter, names: Iterable[str], f
 
 def read_weights(model: torch.nn.Module, folder: Path) -> None:
     """Load the weights of an adapter in `folder`. Raises ValueError where they do not fit the model."""
-    given = load_file(folder / WEIGHTS)
-    result: Any = set_peft_model_state_dict(model, given)
+    try:
+        result: Any = set_peft_model_state_dict(model, load_file(folder / WEIGHTS))
+    except (RuntimeError, SafetensorError) as error:
+        raise ValueError(
+            f"{folder / WEIGHTS} cannot be put on the model: {error}; expected the whole file of an adapter "
+            "of this model"
+        ) from error
     missing = [name for name in result.missing_keys if ".lora_" in name]
     if missing or result.unexpected_keys:
         raise ValueError(

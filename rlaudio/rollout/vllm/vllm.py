@@ -92,27 +92,13 @@ class Vllm(EngineWorker):
         canary_tolerance: float | None = None,
     ):
         on_gpu = family.device.type == "cuda"
-        if engine == "beside" and not on_gpu:
-            raise ValueError(
-                "rollout.engine is 'beside', which shares a GPU's memory, and the model is on a CPU; "
-                "expected 'inside'"
-            )
-        check_sizes(max_model_len, max_sequences, memory_share, kv_cache_gb)
-        check_device(family)
-        check_vllm(on_gpu)
         self.opened_together = engine == "inside"
-        set_environment(on_gpu, beside=engine == "beside")
-        missing = unsupported(family)
-        if missing and without_vllm == "refuse":
-            raise ValueError(
-                f"{missing}; set rollout.without_vllm to 'transformers' to sample with the model itself, "
-                "or rollout.use to transformers"
-            )
+        check_sizes(max_model_len, max_sequences, memory_share, kv_cache_gb)
+        missing = _missing(family, engine, max_model_len, without_vllm)
         opened = None
         if missing:
             logger.warning("%s; the model itself samples", missing)
         else:
-            check_room(family, max_model_len)
             opened = _Engine(
                 family,
                 beside=engine == "beside",
@@ -137,6 +123,47 @@ class Vllm(EngineWorker):
         if opened and family.has_adapter:  # the folder holds its base alone
             with _closed_after_failure(opened):
                 self._send(opened, "opening")
+
+    @classmethod
+    def check(
+        cls,
+        family: ModelFamily,
+        sampling: SamplingParams,
+        *,
+        engine: Literal["inside", "beside"],
+        max_model_len: int,
+        max_sequences: int,
+        memory_share: float,
+        kv_cache_gb: float | None,
+        without_vllm: Literal["refuse", "transformers"],
+        **_: Any,
+    ) -> None:
+        """Raises ValueError, ImportError for what would not open or not sample; no engine is opened."""
+        check_sizes(max_model_len, max_sequences, memory_share, kv_cache_gb)
+        if not _missing(family, engine, max_model_len, without_vllm):
+            cls.check_temperature(sampling)
+
+
+def _missing(family: ModelFamily, engine: str, max_model_len: int, without_vllm: str) -> str:
+    """Why the model itself samples; empty where vLLM can. Raises ValueError, ImportError."""
+    on_gpu = family.device.type == "cuda"
+    if engine == "beside" and not on_gpu:
+        raise ValueError(
+            "rollout.engine is 'beside', which shares a GPU's memory, and the model is on a CPU; "
+            "expected 'inside'"
+        )
+    check_device(family)
+    check_vllm(on_gpu)
+    set_environment(on_gpu, beside=engine == "beside")
+    missing = unsupported(family)
+    if missing and without_vllm == "refuse":
+        raise ValueError(
+            f"{missing}; set rollout.without_vllm to 'transformers' to sample with the model itself, "
+            "or rollout.use to transformers"
+        )
+    if not missing:
+        check_room(family, max_model_len)
+    return missing
 
 
 class _Engine:

@@ -107,24 +107,13 @@ class VllmServer(EngineWorker):
         canary_tolerance: float | None = None,
     ):
         on_gpu = family.device.type == "cuda"
+        by_nccl = on_gpu and weights != "folder"
+        check_sizes(max_model_len, max_sequences, memory_share, kv_cache_gb)
         _check_place(on_gpu, url, gpus, tensor_parallel, weights)
         key = _key(url, api_key_variable)
-        check_sizes(max_model_len, max_sequences, memory_share, kv_cache_gb)
-        check_device(family)
-        check_vllm(on_gpu)
-        missing = unsupported(family)
-        if missing:
-            raise ValueError(f"{missing}; set rollout.use to transformers")
-        check_room(family, max_model_len)
-        by_nccl = on_gpu and weights != "folder"
-        flags = _flags(
-            {"model": family.path}
-            | reading(family)
-            | {"max_model_len": max_model_len, "max_num_seqs": max_sequences}
-            | _of_device(on_gpu, max_model_len, kv_cache_gb, memory_share, tensor_parallel)
-            | ({"weight_transfer_config": {"backend": "nccl"}} if by_nccl else {})
-        )
-        wanted = _Wanted(family.path, max_model_len, flags, start_seconds, EXACT if on_gpu else {})
+        _check_support(family, max_model_len)
+        memory = _of_device(on_gpu, max_model_len, kv_cache_gb, memory_share, tensor_parallel)
+        wanted = _wanted(family, max_model_len, max_sequences, memory, by_nccl, start_seconds)
         self._processes = join()
         machines = set(self._processes.gather(socket.gethostname()))
         if url is None and len(machines) > 1:
@@ -173,6 +162,47 @@ class VllmServer(EngineWorker):
             with _told_of_the_model(family.path, wanted, address) if url else nullcontext():
                 self._send(server, "opening", whole=bool(url))  # its weights may be those of another run
             server.opened = opened.pop_all()
+
+    @classmethod
+    def check(
+        cls,
+        family: ModelFamily,
+        sampling: SamplingParams,
+        *,
+        url: str | None,
+        api_key_variable: str | None,
+        gpus: str | None,
+        tensor_parallel: int,
+        max_model_len: int,
+        max_sequences: int,
+        memory_share: float,
+        kv_cache_gb: float | None,
+        weights: Literal["nccl", "folder"] | None,
+        start_seconds: float,
+        wait: bool,
+        **_: Any,
+    ) -> None:
+        """Raises ValueError, ImportError for what would not open or not sample; no server is started.
+
+        A server at `url` that does not answer yet is waited for, or refused at once without `wait`.
+        """
+        on_gpu = family.device.type == "cuda"
+        check_sizes(max_model_len, max_sequences, memory_share, kv_cache_gb)
+        _check_place(on_gpu, url, gpus, tensor_parallel, weights)
+        key = _key(url, api_key_variable)
+        _check_support(family, max_model_len)
+        cls.check_temperature(sampling)
+        if url:
+            memory = _of_device(on_gpu, max_model_len, kv_cache_gb, memory_share, tensor_parallel)
+            by_nccl = on_gpu and weights != "folder"
+            wanted = _wanted(family, max_model_len, max_sequences, memory, by_nccl, start_seconds)
+            service = Service(url, key)
+            if not wait and not service.answers("health"):
+                raise ValueError(
+                    f"no vLLM server answers at {url} now (a run waits for {start_seconds:g} s); correct "
+                    f"rollout.url, or start it by: {wanted.command(url)}"
+                )
+            _ready(service, wanted)
 
     @property
     def url(self) -> str:
@@ -406,6 +436,34 @@ def _key(url: str | None, variable: str | None) -> str | None:
             f"variable, found {'something unprintable' if key else 'nothing'}"
         )
     return key
+
+
+def _check_support(family: ModelFamily, max_model_len: int) -> None:
+    """Raises ValueError, ImportError where the vLLM that is installed cannot serve the family."""
+    check_device(family)
+    check_vllm(family.device.type == "cuda")
+    if missing := unsupported(family):
+        raise ValueError(f"{missing}; set rollout.use to transformers")
+    check_room(family, max_model_len)
+
+
+def _wanted(
+    family: ModelFamily,
+    max_model_len: int,
+    max_sequences: int,
+    memory: dict[str, Any],
+    by_nccl: bool,
+    start_seconds: float,
+) -> _Wanted:
+    flags = _flags(
+        {"model": family.path}
+        | reading(family)
+        | {"max_model_len": max_model_len, "max_num_seqs": max_sequences}
+        | memory
+        | ({"weight_transfer_config": {"backend": "nccl"}} if by_nccl else {})
+    )
+    exact = EXACT if family.device.type == "cuda" else {}
+    return _Wanted(family.path, max_model_len, flags, start_seconds, exact)
 
 
 def _ready(service: Service, wanted: _Wanted, process: ServerProcess | None = None) -> str:

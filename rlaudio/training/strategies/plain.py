@@ -8,7 +8,12 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
-from rlaudio.training.strategies.strategy import OptimizerSettings, is_head, refuse_nonfinite_norm
+from rlaudio.training.strategies.strategy import (
+    OptimizerSettings,
+    is_head,
+    refuse_nonfinite_norm,
+    trained_parameters,
+)
 from rlaudio.utils.processes import Processes
 
 
@@ -22,14 +27,9 @@ class Plain:
         self.module = module
         self.settings = settings
         self.processes = processes
-        trained = [(name, p) for name, p in module.named_parameters() if p.requires_grad]
-        if any(p.dtype == torch.float16 for _, p in trained):
-            raise ValueError(
-                "plain trains float32 or bfloat16 and found float16, in which small gradients come out as 0; "
-                "set model.dtype"
-            )
-        self._masters = {name: _master(p) for name, p in trained}
-        self._parameters = dict(trained)
+        self.check(module)
+        self._parameters = trained_parameters(module)
+        self._masters = {name: _master(p) for name, p in self._parameters.items()}
         groups = [
             {"params": [m for name, m in self._masters.items() if is_head(name) == head], "peak": peak}
             for head, peak in ((False, settings.lr), (True, settings.value_lr))
@@ -41,6 +41,15 @@ class Plain:
             weight_decay=settings.weight_decay,
             fused=True,  # one pass over memory; elementwise, so its bits do not depend on threads
         )
+
+    @staticmethod
+    def check(module: torch.nn.Module) -> None:
+        """Raises ValueError for a model that it cannot train."""
+        if any(p.dtype == torch.float16 for p in trained_parameters(module).values()):
+            raise ValueError(
+                "plain trains float32 or bfloat16 and found float16, in which small gradients come out as 0; "
+                "set model.dtype"
+            )
 
     def forward(self, batch: Any) -> Any:
         """The module's output for a micro-batch."""

@@ -54,6 +54,13 @@ class Strategy(Protocol):
     module: torch.nn.Module
     processes: Processes
 
+    @staticmethod
+    def check(module: torch.nn.Module) -> None:
+        """Raise ValueError for a model that it cannot train; the model may have no memory (meta device).
+
+        Optional, and called with the options too, before a run computes anything.
+        """
+
     def forward(self, batch: Any) -> Any:
         """The module's output for a micro-batch."""
 
@@ -77,6 +84,17 @@ class Strategy(Protocol):
 
     def close(self) -> None:
         """Release the module: after this another strategy may train it."""
+
+
+def trained_parameters(module: torch.nn.Module) -> dict[str, torch.nn.Parameter]:
+    """The parameters that train, by name. Raises ValueError where the model has none."""
+    trained = {name: p for name, p in module.named_parameters() if p.requires_grad}
+    if all(map(is_head, trained)):
+        raise ValueError(
+            "nothing in the model trains; expected at least one part that does; leave it out of model.freeze, "
+            "or set model.lora_rank"
+        )
+    return trained
 
 
 def is_head(name: str) -> bool:

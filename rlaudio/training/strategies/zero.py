@@ -15,7 +15,12 @@ import deepspeed
 import torch
 import torch.distributed as dist
 
-from rlaudio.training.strategies.strategy import OptimizerSettings, is_head, refuse_nonfinite_norm
+from rlaudio.training.strategies.strategy import (
+    OptimizerSettings,
+    is_head,
+    refuse_nonfinite_norm,
+    trained_parameters,
+)
 from rlaudio.utils.processes import Processes, backend
 
 # What of a DeepSpeed optimizer's state an update depends on: AdamW's averages and the master weights.
@@ -53,8 +58,7 @@ class Zero:
         offload: Literal["none", "cpu"] = "none",
         whole_below: int = 100_000,
     ):
-        if offload != "none" and stage == 0:
-            raise ValueError("offload keeps what ZeRO shares out in the host's memory; take stage 1, 2 or 3")
+        self.check(module, stage=stage, offload=offload)
         self.settings = settings
         self.processes = processes
         self.stage = stage
@@ -68,6 +72,13 @@ class Zero:
                 model=self.module, optimizer=_adamw(self.module, settings), config=config
             )
         self._clips = stage == 0 and dtype == torch.float32  # there DeepSpeed would not report the norm
+
+    @staticmethod
+    def check(module: torch.nn.Module, *, stage: int, offload: str, **_: Any) -> None:
+        """Raises ValueError for options that do not fit together, and for a model that it cannot train."""
+        if offload != "none" and stage == 0:
+            raise ValueError("offload keeps what ZeRO shares out in the host's memory; take stage 1, 2 or 3")
+        _trained_dtype(module)
 
     def forward(self, batch: Any) -> Any:
         """The module's output for a micro-batch."""
@@ -156,9 +167,9 @@ OUTCOME = "the update was not made"
 
 def _trained_dtype(module: torch.nn.Module) -> torch.dtype:
     """The dtype of what trains. Raises ValueError for what this strategy cannot train."""
-    model = [p for name, p in module.named_parameters() if p.requires_grad and not is_head(name)]
+    model = [p for name, p in trained_parameters(module).items() if not is_head(name)]
     device = deepspeed.get_accelerator().current_device_name()
-    elsewhere = {p.device.type for p in model} - {torch.device(device).type}
+    elsewhere = {p.device.type for p in model} - {torch.device(device).type, "meta"}
     if elsewhere:
         raise ValueError(
             f"zero trains on {device} here and found a model on {', '.join(elsewhere)}; leave model.device "
@@ -167,7 +178,7 @@ def _trained_dtype(module: torch.nn.Module) -> torch.dtype:
     dtypes = sorted({str(p.dtype).removeprefix("torch.") for p in model})
     if dtypes not in (["float32"], ["bfloat16"]):
         raise ValueError(
-            f"zero trains float32 or bfloat16 and found {', '.join(dtypes) or 'nothing that trains'}; "
+            f"zero trains float32 or bfloat16 and found {', '.join(dtypes)}; "
             "set model.dtype, or take the strategy plain"
         )
     return model[0].dtype

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Literal
 
@@ -15,11 +16,12 @@ import torch
 
 from rlaudio.utils.randomness import generator
 from rlaudio.worlds.corpus import Example
-from rlaudio.worlds.pretraining.blank_model import Size, train_tokenizer
+from rlaudio.worlds.pretraining.blank_model import Size, train_tokenizer, write_blank_model
 from rlaudio.worlds.pretraining.build import show_progress, train_from_scratch
 from rlaudio.worlds.pretraining.training import Schedule
 
 Role = Literal["base", "voter"]
+_TRIED = 50  # examples
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +55,18 @@ def build_base_and_voters(pretraining: Pretraining, folder: Path) -> tuple[Path,
             list(pool.map(build, missing, [roles[name] for name in missing]))
     base, *voters = (folder / name for name in roles)
     return base, voters
+
+
+def write_blank_base(pretraining: Pretraining, folder: Path) -> None:
+    """Write an untrained base into `folder`, its tokenizer trained on a few examples: to try what follows.
+
+    Raises ValueError where there are no examples, and what the corpus raises.
+    """
+    examples = list(islice(pretraining.corpus("base"), _TRIED))
+    if not examples or (pretraining.voters and not next(iter(pretraining.corpus("voter")), None)):
+        raise ValueError("data.pretrain gives no examples; expected some to train the base and voters on")
+    tokenizer = train_tokenizer(_texts(examples), pretraining.vocabulary)
+    write_blank_model(folder, tokenizer, pretraining.size, seed=0)
 
 
 def _build(pretraining: Pretraining, folder: Path, name: str, role: Role) -> None:
