@@ -14,6 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, cast, get_args
 
+from rlaudio.data.audio_paths import AudioRoot
 from rlaudio.data.rows import JsonRow, read_rows
 from rlaudio.types import Contribution, ContributionLabel, Dataset, Question
 
@@ -36,6 +37,7 @@ def audiomcq(
     *,
     path: Path,
     audio_root: Path | None = None,
+    outside_root: bool = False,
     limit: int | None = None,
     question_type: str | None = None,
     cot_structured_key: str | None = None,
@@ -44,7 +46,8 @@ def audiomcq(
     """The questions of a .jsonl or .json file, or of a dataset folder, in the order of the files.
 
     A folder is read as AudioMCQ publishes it: everything under `datasets/`, or else `data.jsonl`.
-    `audio_path` fields are relative to `audio_root` (by default the folder of the data). Of the questions of
+    `audio_path` fields are relative to `audio_root` (by default the folder of the data), and a path that
+    leaves it, also by a symbolic link, is an error unless `outside_root` is set. Of the questions of
     `question_type` (all types by default) the first `limit` come back, with the contribution that the data
     states. The names of the chain-of-thought
     fields differ between releases: without `cot_structured_key` and `cot_simple_key` they are recognised by
@@ -56,7 +59,8 @@ def audiomcq(
     if limit is not None and limit < 1:
         raise ValueError(f"limit is {limit}; expected at least 1, or nothing for all questions")
     path = Path(path)
-    root = Path(audio_root) if audio_root else (path if path.is_dir() else path.parent)
+    folder = Path(audio_root) if audio_root else (path if path.is_dir() else path.parent)
+    root = AudioRoot(folder, outside=outside_root)
     named = ((cot_structured_key, "structured"), (cot_simple_key, "simple"))
     cot_keys = {key: kind for key, kind in named if key}
     of_type = (
@@ -79,6 +83,8 @@ def audiomcq(
 def write_audiomcq(questions: Iterable[Question], path: Path | str) -> None:
     """Write a .jsonl file that `audiomcq` reads back; audio below its folder gets a relative path.
 
+    Audio elsewhere gets an absolute one, which is read back with `outside_root`, or with an `audio_root`
+    above it (generated clips in rlaudio's cache without).
     The contributions of a `Dataset` are written with its questions. Raises ValueError for a question that is
     not a choice about one audio file.
     """
@@ -118,7 +124,7 @@ def _data_files(path: Path) -> list[Path]:
 
 
 def _questions(
-    path: Path, root: Path, cot_keys: Mapping[str, str]
+    path: Path, root: AudioRoot, cot_keys: Mapping[str, str]
 ) -> Iterator[tuple[Question, Contribution | None]]:
     for file in _data_files(path):
         labels = _read_labels(file.parent / LABELS_FILE)
@@ -127,7 +133,7 @@ def _questions(
             yield question, _contribution(row, labels.get(question.id))
 
 
-def _question(row: JsonRow, root: Path, cot_keys: Mapping[str, str]) -> Question:
+def _question(row: JsonRow, root: AudioRoot, cot_keys: Mapping[str, str]) -> Question:
     cot = _chains_of_thought(row.fields, cot_keys)
     groups = {
         "category": row.text("question_type", default="unknown"),
@@ -139,7 +145,7 @@ def _question(row: JsonRow, root: Path, cot_keys: Mapping[str, str]) -> Question
         row.text("question", "question_text"),
         row.texts("choices", "multi_choice"),
         row.text("answer"),
-        root / row.text("audio_path"),
+        root.path(row.text("audio_path"), row.where),
         groups=groups | ({"mechanism": mechanism} if mechanism else {}),
         text_answerable=row.flag("text_answerable"),
         cot=dict(cot.values()),
