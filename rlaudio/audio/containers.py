@@ -6,9 +6,11 @@ libsndfile reads what there is where a file is shorter than its header says, wit
 from __future__ import annotations
 
 import io
+import math
+import re
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import BinaryIO
 
@@ -28,6 +30,7 @@ class AudioBytes:
     start: int
     size: int | None  # None: whoever wrote the header did not know
     codec: int = 0  # of a wav: the number in its format chunk
+    unexplained: int = 0  # bytes behind it that are no chunk
 
     def missing(self, file_size: int) -> int:
         """Bytes that lie beyond the end of the file."""
@@ -40,17 +43,20 @@ def find_audio(file: BinaryIO, start: int) -> AudioBytes | None:
     head = file.read(12)
     kind, form = head[:4], head[8:]
     if kind in (b"RIFF", b"RF64", b"BW64") and form == b"WAVE":
-        return _in_riff(file, start, "<")
+        return _with_rest(file, _in_riff(file, start, "<"), "<4sI")
     if kind == b"RIFX" and form == b"WAVE":
-        return _in_riff(file, start, ">")
+        return _with_rest(file, _in_riff(file, start, ">"), ">4sI")
     if kind == b"FORM" and form in (b"AIFF", b"AIFC"):
-        return _named(_chunks(file, start + 12, ">4sI", even=2), b"SSND")
+        audio = _named(_chunks(file, start + 12, ">4sI", even=2), b"SSND")
+        return _with_rest(file, audio, ">4sI")
     if kind == b"riff":
         chunks = _chunks(file, start + 40, "<16sQ", even=8, size_includes_header=True)
         return _named(chunks, b"data")
     if kind == b"caff":
         return _named(_chunks(file, start + 8, ">4sQ"), b"data")
-    if kind == b".snd":
+    if kind == b"NIST":
+        return _in_sphere(file, start)
+    if kind == b".snd" and len(head) == 12:
         offset, size = struct.unpack(">II", head[4:])
         return AudioBytes(start + offset, _stated(size))
     return None
@@ -100,8 +106,33 @@ def _in_riff(file: BinaryIO, start: int, endian: str) -> AudioBytes | None:
     return None
 
 
+def _in_sphere(file: BinaryIO, start: int) -> AudioBytes | None:
+    """NIST SPHERE, whose header is lines of text: its own length, then names, types and values."""
+    file.seek(start)
+    head = file.read(1024)
+    lines = (line.split() for line in head.split(b"\n"))
+    numbers = {words[0]: int(words[2]) for words in lines if len(words) == 3 and words[2].isdigit()}
+    parts = [numbers.get(key, -1) for key in (b"sample_count", b"channel_count", b"sample_n_bytes")]
+    length = head[8:16].strip()
+    if -1 in parts or not length.isdigit() or b"shorten" in head:
+        return None
+    return AudioBytes(start + int(length), _stated(math.prod(parts)))
+
+
+def _with_rest(file: BinaryIO, audio: AudioBytes | None, layout: str) -> AudioBytes | None:
+    """The same with the number of bytes behind it that no further chunk explains."""
+    if audio is None or audio.size is None:
+        return audio
+    size, at = file.seek(0, io.SEEK_END), audio.start + audio.size + audio.size % 2
+    for chunk in islice(_chunks(file, at, layout, even=2), _MOST_CHUNKS):
+        if not re.fullmatch(rb"[ -~]{4}", chunk.name) or chunk.start + chunk.size > size:
+            break
+        at = chunk.start + chunk.size + chunk.size % 2
+    return replace(audio, unexplained=max(0, size - at))
+
+
 def _number(file: BinaryIO, at: int, layout: str) -> int:
-    file.seek(at, io.SEEK_SET)
+    file.seek(at)
     data = file.read(struct.calcsize(layout))
     return int(struct.unpack(layout, data)[0]) if len(data) == struct.calcsize(layout) else 0
 

@@ -24,8 +24,10 @@ from rlaudio.audio.mpeg import Stream
 from rlaudio.audio.ogg import last_page
 
 NOT_MARKED_AS_ENDED = "not marked as ended, perhaps cut off"
+MORE_BEHIND = "more bytes behind the audio than its header explains"
 _RATES_HZ = range(1_000, 1_000_001)
 _FORMATS = "wav, flac, ogg or mp3"
+_MOST_UNEXPLAINED = 1024  # bytes behind the audio that are not worth a word
 _MPEG_CODECS = (0x50, 0x55)  # in a wav
 _NOT_KNOWN = 2**62  # libsndfile's frames where a header does not say, or more
 _BLOCK = 2**16  # frames decoded at a time, to count them
@@ -166,16 +168,18 @@ def _open_stream(file: BinaryIO, size: int, name: str) -> Iterator[OpenAudio]:
 
 
 def _open_flac(file: BinaryIO, start: int, size: int, name: str) -> OpenAudio:
+    """A stream whose last frame says how long it is; where there is none, all of it is decoded."""
     header = FlacHeader.read(file, start)
-    end = last_sample(file, header, size) if header else None
-    if header is None or (end is not None and end == header.samples):
-        sound = _sound(file, name)
-        return OpenAudio(name, sound, sound.frames)
-    data = without_length(_whole(file), start)
-    frames = end if header.samples is None and end is not None else _count(data, name)
-    if header.samples is not None and frames < header.samples:
-        raise ValueError(f"{name}: {frames} frames, {header.samples} promised by its header; {_CUT_OFF}")
-    return OpenAudio(name, _sound(io.BytesIO(data), name), frames)
+    if header is None:
+        raise ValueError(f"{name}: {size} bytes of flac, without a whole header; {_CUT_OFF}")
+    end = last_sample(file, header, size)
+    promised = header.samples or 0
+    if end is not None and end > promised:  # libsndfile would believe the header
+        return OpenAudio(name, _sound(io.BytesIO(without_length(_whole(file), start)), name), end)
+    frames = promised if end == promised else _count(_whole(file), name, promised or _NOT_KNOWN)
+    if frames < promised:
+        raise ValueError(f"{name}: {frames} frames, {promised} promised by its header; {_CUT_OFF}")
+    return OpenAudio(name, _sound(file, name), frames)
 
 
 def _open_ogg(file: BinaryIO, start: int, size: int, name: str) -> OpenAudio:
@@ -206,7 +210,8 @@ def _open_other(file: BinaryIO, start: int, size: int, name: str) -> OpenAudio:
         sound.close()
         return _open_mpeg(_whole(file), file, name)
     frames = sound.frames if sound.frames < _NOT_KNOWN else _count(_whole(file), name)
-    return OpenAudio(name, sound, frames)
+    has_more = audio is not None and audio.unexplained > _MOST_UNEXPLAINED
+    return OpenAudio(name, sound, frames, (MORE_BEHIND,) if has_more else ())
 
 
 def _open_mpeg(data: bytes, file: BinaryIO | None, name: str) -> OpenAudio:
@@ -278,11 +283,11 @@ def _read(sound: soundfile.SoundFile, frames: int, name: str) -> np.ndarray:
         raise ValueError(f"{name}: cannot be decoded ({error.error_string}); the file is damaged") from error
 
 
-def _count(data: bytes, name: str) -> int:
-    """Frames of a stream, by decoding all of it."""
+def _count(data: bytes, name: str, most: int = _NOT_KNOWN) -> int:
+    """Frames of a stream up to `most`, by decoding it."""
     frames = 0
     with _sound(io.BytesIO(data), name) as sound:
-        while block := len(_read(sound, _BLOCK, name)):
+        while block := len(_read(sound, min(_BLOCK, most - frames), name)):
             frames += block
     return frames
 

@@ -83,7 +83,7 @@ class Stream:
 
     @classmethod
     def find(cls, data: bytes) -> Stream | None:
-        """The stream in `data`, from its first two frames in a row; None where there is none."""
+        """The stream in `data`, from the first two frames that follow each other, if there are such."""
         at = data.find(b"\xff")
         while at >= 0:
             header = Header.read(data, at)

@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast, get_args
 
+from rlaudio.data.audio_paths import AudioRoot
 from rlaudio.data.bad_rows import BadRow, printable, refuse_or_list
 from rlaudio.data.rows import JsonRow, gather, scan_rows
 from rlaudio.types import Contribution, ContributionLabel, Dataset, Question
@@ -44,6 +45,7 @@ def audiomcq(
     *,
     path: Path,
     audio_root: Path | None = None,
+    outside_root: bool = False,
     limit: int | None = None,
     question_type: str | None = None,
     cot_structured_key: str | None = None,
@@ -52,7 +54,8 @@ def audiomcq(
     """The questions of a .jsonl or .json file, or of a dataset folder, in the order of the files.
 
     A folder is read as AudioMCQ publishes it: everything under `datasets/`, or else `data.jsonl`.
-    `audio_path` fields are relative to `audio_root` (by default the folder of the data). Of the questions of
+    `audio_path` fields are relative to `audio_root` (by default the folder of the data), and a path that
+    leaves it, also by a symbolic link, is an error unless `outside_root` is set. Of the questions of
     `question_type` (all types by default) the first `limit` come back, with the contribution that the data
     states. The names of the chain-of-thought
     fields differ between releases: without `cot_structured_key` and `cot_simple_key` they are recognised by
@@ -65,7 +68,8 @@ def audiomcq(
     if limit is not None and limit < 1:
         raise ValueError(f"limit is {limit}; expected at least 1, or nothing for all questions")
     path = Path(path)
-    root = Path(audio_root) if audio_root else (path if path.is_dir() else path.parent)
+    folder = Path(audio_root) if audio_root else (path if path.is_dir() else path.parent)
+    root = AudioRoot(folder, outside=outside_root)
     named = ((cot_structured_key, "structured"), (cot_simple_key, "simple"))
     cot_keys = {key: kind for key, kind in named if key}
     read, bad_rows, types = _select(_rows(path, root, cot_keys), limit, question_type)
@@ -84,6 +88,8 @@ def audiomcq(
 def write_audiomcq(questions: Iterable[Question], path: Path | str) -> None:
     """Write a .jsonl file that `audiomcq` reads back; audio below its folder gets a relative path.
 
+    Audio elsewhere gets an absolute one, which is read back with `outside_root`, or with an `audio_root`
+    above it (generated clips in rlaudio's cache without).
     The contributions of a `Dataset` are written with its questions. Raises ValueError for a question that is
     not a choice about one audio file.
     """
@@ -147,7 +153,7 @@ def _data_files(path: Path) -> list[Path]:
     )
 
 
-def _rows(path: Path, root: Path, cot_keys: Mapping[str, str]) -> Iterator[_Row | BadRow]:
+def _rows(path: Path, root: AudioRoot, cot_keys: Mapping[str, str]) -> Iterator[_Row | BadRow]:
     """Every row of the data, and the bad rows of the labels beside it."""
     labels: dict[Path, _Labels] = {}
     for file in _data_files(path):
@@ -164,7 +170,9 @@ def _rows(path: Path, root: Path, cot_keys: Mapping[str, str]) -> Iterator[_Row 
         measured.log_use(beside)
 
 
-def _read(row: JsonRow, root: Path, cot_keys: Mapping[str, str], labels: _Labels) -> Iterator[_Row | BadRow]:
+def _read(
+    row: JsonRow, root: AudioRoot, cot_keys: Mapping[str, str], labels: _Labels
+) -> Iterator[_Row | BadRow]:
     values, faults = gather(
         {
             "id": partial(row.text, "id"),
@@ -205,13 +213,16 @@ def _question(row: JsonRow, values: Mapping[str, Any], cot_keys: Mapping[str, st
     )
 
 
-def _clip(row: JsonRow, root: Path) -> Path:
+def _clip(row: JsonRow, root: AudioRoot) -> Path:
     name = row.text("audio_path")
     parts = [len(part.encode()) for part in name.split("/")]
     if "\0" in name or max(parts) > _LONGEST_NAME or sum(parts) > _LONGEST_PATH:
         expected = f"a path without NUL, of names of at most {_LONGEST_NAME} bytes, {_LONGEST_PATH} in all"
         raise row.wrong("audio_path", name, expected)
-    return root / name
+    try:
+        return root.path(name)
+    except ValueError as error:
+        raise row.wrong("audio_path", name, str(error)) from error
 
 
 def _label(row: JsonRow, name: str) -> ContributionLabel | None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from rlaudio.utils.cache import cache_root
+
 
 def cache_folder(kind: str) -> Path:
-    """Where generated data is kept: `$XDG_CACHE_HOME/rlaudio/KIND`, by default below `~/.cache`."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rlaudio" / kind
+    """Where generated data of a kind is kept."""
+    return cache_root() / kind
 
 
 def source_digest(package: Path) -> str:

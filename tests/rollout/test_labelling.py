@@ -50,7 +50,8 @@ class StaysOpen:
 def recipe(data: Path, use: str):
     given = [
         f"model={{path: {TINY}, device: cpu}}",
-        f"data={{train: {{path: {data}}}, evaluate: {{held_out: {{use: audiomcq, path: {data}}}}}}}",
+        f"data={{train: {{path: {data}, outside_root: true}}, evaluate: {{}}}}",
+        f"data.evaluate.held_out={{use: audiomcq, path: {data}, outside_root: true}}",
         f"contribution={{voters: [{TINY}], threshold: 1, silence: 3.0}}",
         "sampling.max_new_tokens=8",
         "evaluation={batch_questions: 5}",
