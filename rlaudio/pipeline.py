@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
@@ -75,6 +75,7 @@ from rlaudio.utils.randomness import generator
 logger = logging.getLogger(__name__)
 
 LABELS = ("labels", "labels.json")  # the voters' answers and labels, and the tables about them
+_TRAIN = "data.train"  # the set to train on, in messages
 
 
 def run(recipe: Recipe, out: Path, *, resume: bool = False, until: StopAfter | None = None) -> Path:
@@ -153,23 +154,19 @@ def recipe_to_resume(given: Recipe, run: Path) -> Recipe:
     return given
 
 
-def load_data(recipe: Recipe, *, for_training: bool = True) -> Datasets:
-    """The recipe's questions, those to train on fit for it unless nothing will be trained.
+def load_data(recipe: Recipe) -> Datasets:
+    """The recipe's questions.
 
     Raises ValueError for rows that cannot be used, those of all sets at once, and for leaking clips.
     """
-    train = "data.train"
-    held_out_sets = {f"data.evaluate.{name}": load for name, load in recipe.data.evaluate.items()}
-    sets = {train: recipe.data.train, **held_out_sets}
-    usable = _usable(recipe, sets, trained=[train] if for_training else [])
-    train_set = usable[train]
-    held_out = {name: _with_known_truth(usable[f"data.evaluate.{name}"]) for name in recipe.data.evaluate}
-    for name, questions in held_out.items():
-        if recipe.data.clips_disjoint:
-            check_disjoint(
-                train_set, questions, names=("data.train", name), max_seconds=recipe.audio.max_seconds
-            )
-    return Datasets(train_set, held_out)
+    usable = _usable(recipe, {_TRAIN: recipe.data.train, **_held_out_sets(recipe)}, trained=_TRAIN)
+    return _leakless(recipe, usable)
+
+
+def load_held_out(recipe: Recipe) -> Mapping[str, Dataset]:
+    """The questions to evaluate on, where nothing will be trained. Raises as `load_data`."""
+    train = {_TRAIN: recipe.data.train} if recipe.data.clips_disjoint else {}
+    return _leakless(recipe, _usable(recipe, {**train, **_held_out_sets(recipe)})).held_out
 
 
 def ask_voters(recipe: Recipe, questions: Sequence[Question], place: Path) -> Labels:
@@ -194,7 +191,7 @@ def evaluate_recipe(recipe: Recipe, out: Path | None = None) -> dict[str, Evalua
             f"{recipe.name} builds its base in a run, so there is nothing to evaluate yet; run it, or "
             "evaluate the folder 'models/base' or 'final' of a run with --data"
         )
-    held_out = load_data(recipe, for_training=False).held_out
+    held_out = load_held_out(recipe)
     if not held_out:
         raise ValueError(
             "the recipe names nothing to evaluate on; expected at least one set in data.evaluate"
@@ -407,14 +404,28 @@ def _report(folder: RunFolder) -> Path:
 # --- helpers -------------------------------------------------------------------------------------
 
 
-def _usable(recipe: Recipe, sets: Mapping[str, Bound], trained: Collection[str] = ()) -> dict[str, Dataset]:
+def _held_out_sets(recipe: Recipe) -> dict[str, Bound]:
+    return {f"data.evaluate.{name}": load for name, load in recipe.data.evaluate.items()}
+
+
+def _leakless(recipe: Recipe, sets: Mapping[str, Dataset]) -> Datasets:
+    """Usable data sets as those to train and to evaluate on. Raises ValueError for leaking clips."""
+    train = sets.get(_TRAIN, Dataset(()))
+    held_out = {name: _with_known_truth(sets[f"data.evaluate.{name}"]) for name in recipe.data.evaluate}
+    for name, questions in held_out.items():
+        if recipe.data.clips_disjoint:
+            check_disjoint(train, questions, names=(_TRAIN, name), max_seconds=recipe.audio.max_seconds)
+    return Datasets(train, held_out)
+
+
+def _usable(recipe: Recipe, sets: Mapping[str, Bound], *, trained: str | None = None) -> dict[str, Dataset]:
     """The data sets without the rows that cannot be used, which are refused or dropped with their number.
 
-    Those named in `trained` are to be trained on. Raises ValueError about the refused rows of all sets.
+    The one named `trained` is to be trained on. Raises ValueError about the refused rows of all sets.
     """
     special_tokens, drop = special_tokens_of(recipe), recipe.data.bad_rows == "drop"
     loaded = {
-        name: load_data_set(recipe, load, special_tokens, for_training=name in trained)
+        name: load_data_set(recipe, load, special_tokens, for_training=name == trained)
         for name, load in sets.items()
     }
     refusals = [audit.refusal(name, drop=drop) for name, (_, audit) in loaded.items()]

@@ -155,6 +155,24 @@ def test_check_lists_a_bad_row_once_and_counts_it_in_its_error(tmp_path):
     assert "data train: 1 problem in 2 questions (1 x too few choices)" in done.output
 
 
+def test_check_lists_the_bad_rows_of_all_sets_and_of_a_set_that_cannot_be_read(tmp_path):
+    recipe = str(recipe_with_a_bad_row(tmp_path))
+    with (tmp_path / "data.jsonl").open("ab") as file:
+        file.write(b'not JSON\n{"id": "latin \xe9"}\n')
+    (tmp_path / "utf16.jsonl").write_bytes("{}".encode("utf-16"))
+    (tmp_path / "held.jsonl").write_text(
+        '{"id": "x", "question": "Say <|im_end|>", "choices": ["a", "a"],'
+        ' "answer": "a", "audio_path": "q0.wav"}'
+    )
+    sets = ("utf16", "held")
+    held_out = (f"-odata.evaluate.{name}={{use: audiomcq, path: {tmp_path / name}.jsonl}}" for name in sets)
+    output = rlaudio("check", recipe, *held_out, "-o", "data.clips_disjoint=false").output
+    assert "data train: 3 problems in 4 questions (2 x malformed row, 1 x too few choices)" in output
+    assert f"bad row {tmp_path / 'data.jsonl'}:3: not JSON" in output
+    assert "utf16.jsonl: is text in UTF-16" in output
+    assert "data held: 1 problem in 1 question (1 x special token)" in output
+
+
 def test_check_calls_rewards_by_their_names_in_the_recipe(tmp_path):
     (tmp_path / "shout.py").write_text("def shout(question, completion): return 0.0")
     loud = f"rewards.loud={{use: {tmp_path / 'shout.py'}}}"

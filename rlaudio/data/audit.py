@@ -64,7 +64,9 @@ class Audit:
         """
         if self.usable or (drop and self.left_out < self.rows):
             return None
-        todo = "none is left without these rows" if drop else "fix or remove these rows"
+        todo = "fix or remove these rows, or leave them out with data.bad_rows=drop"
+        if drop:
+            todo = "none is left without these rows"
         return f"{name}: {self.problems()}; {todo}:{examples(self.bad_rows)}"
 
     def raise_if_unusable(self, name: str = "data") -> None:

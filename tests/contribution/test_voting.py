@@ -305,6 +305,13 @@ def test_labels_of_other_questions_in_the_folder_stay(tmp_path, questions, ballo
     }
 
 
+def test_damaged_labels_are_refused_before_a_voter_is_asked(tmp_path, questions, ballot):
+    (tmp_path / "labels.jsonl").write_text('{"id": "other", "contribution": "weak"}\n{"id": ')
+    with pytest.raises(ValueError, match=r"labels\.jsonl:2: not JSON"):
+        label(questions, three_voters(ballot), folder=tmp_path)
+    assert not ballot.workers
+
+
 def test_a_finished_labelling_asks_nothing_again_and_opens_no_worker(tmp_path, questions, ballot):
     first = label(questions, three_voters(ballot), folder=tmp_path)
     again = Ballot()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rlaudio.data.audiomcq import audiomcq, write_audiomcq
+from rlaudio.data.bad_rows import listing_bad_rows
 from rlaudio.types import Choice, Contribution, Dataset, Question
 from tests.factories import make_question
 
@@ -212,6 +214,96 @@ def test_a_wrong_row_of_a_json_list_is_named_by_its_number(tmp_path):
     (tmp_path / "train.json").write_text(json.dumps([ROW, "row"]))
     with pytest.raises(ValueError, match=r"train\.json: item 2: holds a text; expected an object"):
         audiomcq(path=tmp_path / "train.json")
+
+
+def test_all_faults_of_all_rows_are_counted_and_named_in_one_error(tmp_path):
+    wrong = [ROW | {"id": True, "answer": []}, ROW, ROW | {"audio_path": 7, "choices": "a"}]
+    path = write_rows(tmp_path / "train.jsonl", *wrong)
+    path.write_text(path.read_text() + "not JSON")
+    with pytest.raises(ValueError, match=r"train\.jsonl: 4 bad rows; fix or remove them") as error:
+        audiomcq(path=path)
+    lines = [line.partition("train.jsonl:")[2][:12] for line in str(error.value).splitlines()[1:]]
+    assert lines == ['1: "id" is T', '1: "answer" ', '3: "choices"', "4: not JSON "]
+
+
+def test_bad_rows_that_are_listed_are_left_out(tmp_path):
+    path = write_rows(tmp_path / "train.jsonl", ROW, ROW | {"id": None, "answer": None}, ROW | {"id": 18})
+    with listing_bad_rows() as rows:
+        data = audiomcq(path=path)
+    assert [question.id for question in data] == ["17", "18"]
+    assert [(row.kind, row.place) for row in rows] == [("malformed row", f"{path}:2")] * 2
+
+
+def test_a_file_of_bad_rows_alone_gives_no_question(tmp_path):
+    with listing_bad_rows() as rows:
+        assert len(audiomcq(path=write_rows(tmp_path / "train.jsonl", {"id": 1}))) == 0
+    assert len(rows) == 4
+
+
+def test_rows_after_the_limit_are_not_looked_at(tmp_path):
+    path = write_rows(tmp_path / "train.jsonl", ROW, {"id": "bad"})
+    assert len(audiomcq(path=path, limit=1)) == 1
+
+
+def test_every_question_knows_its_file_and_line(tmp_path):
+    path = write_rows(tmp_path / "train.jsonl", ROW, ROW | {"id": 18})
+    assert [question.place for question in audiomcq(path=path)] == [f"{path}:1", f"{path}:2"]
+
+
+@pytest.mark.parametrize("path", ["x" * 300 + ".wav", "/".join(["x" * 100] * 50), "a\0.wav", "\udcff.wav"])
+def test_an_audio_path_that_no_file_can_have_is_a_bad_row(tmp_path, path):
+    with pytest.raises(ValueError, match=r'train\.jsonl:1: "audio_path" (is|holds) '):
+        load_one(tmp_path, audio_path=path)
+
+
+def test_audio_with_an_emoji_in_its_name_is_found(tmp_path):
+    assert load_one(tmp_path, audio_path="\N{DOG}.wav").clips == (tmp_path / "\N{DOG}.wav",)
+
+
+def test_an_empty_option_may_be_the_right_one(tmp_path):
+    question = load_one(tmp_path, choices=["a", ""], answer="")
+    assert question.choices == ("a", "") and question.answer_index == 1
+
+
+def test_a_pipe_among_data_files_is_refused_and_not_waited_for(tmp_path):
+    write_rows(tmp_path / "datasets" / "a.jsonl", ROW)
+    (tmp_path / "datasets" / "folder.jsonl").mkdir()
+    assert len(audiomcq(path=tmp_path)) == 1
+    os.mkfifo(tmp_path / "datasets" / "b.jsonl")
+    with pytest.raises(ValueError, match=r"b\.jsonl: a pipe or a device"):
+        audiomcq(path=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("label", "reason"),
+    [
+        ("{", "not JSON"),
+        ('{"contribution": "weak"}', 'no field "id"'),
+        ('{"id": "17", "contribution": "medium"}', '"contribution" is \'medium\'; expected "weak", '),
+        ('{"id": "17", "score": "high"}', "\"score\" is 'high'; expected a number"),
+        ('{"id": "17", "score": NaN}', '"score" is NaN'),
+        ('{"id": "17", "votes": []}', '"votes" is []; expected an object'),
+    ],
+)
+def test_a_wrong_label_is_named_by_file_and_line_and_costs_no_question(tmp_path, label, reason):
+    path = write_rows(tmp_path / "train.jsonl", ROW)
+    (tmp_path / "labels.jsonl").write_text('{"id": "17", "contribution": "weak"}\n' + label)
+    with listing_bad_rows() as rows:
+        data = audiomcq(path=path)
+    assert data.contributions["17"].label == "weak"
+    assert [(row.kind, row.place) for row in rows] == [("malformed label", f"{tmp_path / 'labels.jsonl'}:2")]
+    assert rows[0].reason.startswith(reason)
+    with pytest.raises(ValueError, match=r"train\.jsonl: 1 bad row; .*\n.*labels\.jsonl:2: "):
+        audiomcq(path=path)
+
+
+def test_labels_of_no_question_are_told_with_the_first_place(tmp_path, caplog):
+    path = write_rows(tmp_path / "train.jsonl", ROW)
+    write_rows(tmp_path / "labels.jsonl", {"id": "other", "contribution": "weak"})
+    audiomcq(path=path)
+    (record,) = [record for record in caplog.records if record.levelname == "WARNING"]
+    labels = tmp_path / "labels.jsonl"
+    assert record.getMessage() == f"{labels}: 1 labels are of no question that was read; first: {labels}:1"
 
 
 def test_json_that_is_no_list_is_an_error(tmp_path):

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from rlaudio.data.audit import audit
+from rlaudio.data.audit import audit, load_audited
+from rlaudio.data.bad_rows import BadRow, refuse_or_list
 from rlaudio.data.splits import check_disjoint, clip_digests, shared_clips
 from rlaudio.types import Dataset
 from tests.factories import make_contributions, make_question
@@ -76,6 +77,35 @@ def test_the_second_of_two_equal_ids_is_a_bad_row(clip):
     assert kinds(result) == ["duplicate id"]
     assert result.bad_rows[0].index == 1
     assert "rows 1 and 2" in result.bad_rows[0].reason
+
+
+def test_equal_ids_of_a_file_are_named_by_their_lines(clip):
+    questions = [make_question(id="q", clip=clip, place=f"t.jsonl:{line}") for line in (3, 8)]
+    (row,) = audit(questions).bad_rows
+    assert str(row) == "t.jsonl:8: this id stands at t.jsonl:3 and t.jsonl:8; expected different ids (id q)"
+
+
+def test_what_could_not_be_read_is_in_the_audit_of_a_loaded_set_even_if_the_loader_makes_a_new_one(clip):
+    def filtered():
+        refuse_or_list([BadRow("malformed row", "not JSON", f"t.jsonl:{line}") for line in (1, 1, 4)], "t")
+        return [make_question(id="a", clip=clip), make_question(id="b", clip=clip, answer="a horse")]
+
+    questions, result = load_audited(filtered)
+    assert [question.id for question in result.without_bad_rows(questions)] == ["a"]
+    assert (result.rows, result.left_out) == (4, 3)  # two lines gave no question, one a bad question
+    assert "4 problems in 4 questions (3 x malformed row, 1 x answer not among" in result.problems()
+
+
+def test_bad_rows_that_may_be_dropped_are_refused_where_no_other_is_left(clip):
+    bad = make_question(id="b", clip=clip, answer="a horse")
+    assert audit([make_question(clip=clip), bad]).refusal("train", drop=True) is None
+    refusal = audit([bad]).refusal("train", drop=True)
+    assert refusal is not None and "none is left without these rows:\n  b: answer" in refusal
+
+
+def test_a_row_with_two_problems_is_left_out_once(tmp_path):
+    result = audit([make_question(clip=tmp_path / "gone.wav", answer="a horse")])
+    assert (len(result.bad_rows), result.left_out) == (2, 1)
 
 
 def test_every_question_about_a_missing_clip_is_a_bad_row(tmp_path):

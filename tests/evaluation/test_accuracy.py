@@ -13,6 +13,7 @@ from rlaudio.evaluation.baselines import baselines, position_histogram
 from rlaudio.rollout.scripted import Scripted
 from rlaudio.scorers.exact import exact
 from rlaudio.scorers.robust import robust
+from rlaudio.types import Choice
 from tests.factories import make_question
 from tests.word_family import questions_on_disk, word_prompts
 
@@ -257,7 +258,27 @@ def test_an_evaluation_of_nothing_is_refused(questions, count, given):
         evaluate(questions[:count], word_prompts(), listener(questions), **given)
 
 
+@pytest.mark.parametrize("scorer", [robust, exact])
+def test_equal_and_empty_options_are_evaluated_and_texts_equal_to_the_gold_are_right(tmp_path, scorer):
+    options = [("a dog", "a cat", "a dog"), ("a cat", "a dog", "a cat"), ("a dog", "", "a cat")]
+    golds = [2, 1, 0]  # the gold itself stands twice, a wrong option does, one is empty
+    odd = [
+        replace(question, target=Choice(texts, gold, "a dog"))
+        for question, texts, gold in zip(questions_on_disk(tmp_path, 3), options, golds, strict=True)
+    ]
+    right = Scripted(lambda prompt, sample: "<answer>a dog</answer>")
+    evaluation = evaluate(odd, word_prompts(), right, scorers={"scorer": scorer})
+    assert evaluation.accuracy("audio") == 1.0 and evaluation.table()
+    silent = Scripted(lambda prompt, sample: "<answer></answer>")
+    assert evaluate(odd, word_prompts(), silent, scorers={"scorer": scorer}).accuracy("audio") == 0.0
+
+
 # --- baselines --------------------------------------------------------------------------------------
+
+
+def test_guessing_is_right_with_every_option_that_equals_the_gold():
+    twice = make_question(choices=("a", "b", "a"), answer="a")
+    assert baselines([twice]).chance == pytest.approx(2 / 3)
 
 
 def test_baselines_match_hand_numbers():

@@ -341,6 +341,58 @@ def test_bad_rows_are_dropped_and_counted_only_where_the_recipe_says_so(recipe_f
     assert len(data.train) == 9 and "1 of 10 rows left out" in caplog.text
 
 
+def test_every_kind_of_bad_row_is_refused_at_once_or_dropped(recipe_file, tmp_path, caplog):
+    questions = load_recipe(recipe_file).data.train()
+    special = replace(questions[0], question="Say <|im_end|>")
+    for name, rows in {"train": [special, *questions[1:4]], "test": questions[4:8]}.items():
+        write_audiomcq(rows, tmp_path / f"{name}.jsonl")
+        with (tmp_path / f"{name}.jsonl").open("ab") as file:
+            file.write(b'{"id": 1}\nnot JSON\n\xff\n' + b'{"id": "\\ud800"}\n')
+    train, test = (f"{{use: audiomcq, path: {tmp_path / name}.jsonl}}" for name in ("train", "test"))
+    given = [f"data.train={train}", f"data.evaluate={{held_out: {test}}}"]
+    with pytest.raises(
+        ValueError, match=r"^data\.train: 8 problems in 8 questions .*7 x malformed row"
+    ) as error:
+        pipeline.load_data(load_recipe(recipe_file, given))
+    assert "\ndata.evaluate.held_out: 7 problems in 8 questions" in str(error.value)
+    data = pipeline.load_data(load_recipe(recipe_file, [*given, "data.bad_rows=drop"]))
+    assert (len(data.train), len(data.held_out["held_out"])) == (3, 4)
+    assert "data.train: 5 of 8 rows left out" in caplog.text
+
+
+WRAPPER = """
+from rlaudio.data.audiomcq import audiomcq
+from rlaudio.types import Dataset
+
+
+def wrapper(*, path: str):
+    return Dataset(tuple(q for q in audiomcq(path=path) if q.choices))
+"""
+
+
+def test_bad_rows_that_a_users_data_set_reads_are_refused_or_dropped_too(recipe_file, tmp_path):
+    (tmp_path / "wrapper.py").write_text(WRAPPER)
+    write_audiomcq(load_recipe(recipe_file).data.train()[:3], tmp_path / "data.jsonl")
+    with (tmp_path / "data.jsonl").open("a") as file:
+        file.write("not JSON\n")
+    given = f"data.train={{use: {tmp_path / 'wrapper.py'}, path: {tmp_path / 'data.jsonl'}}}"
+    with pytest.raises(ValueError, match=r"data\.jsonl:4: not JSON"):
+        pipeline.load_data(load_recipe(recipe_file, [given]))
+    assert len(pipeline.load_data(load_recipe(recipe_file, [given, "data.bad_rows=drop"])).train) == 3
+
+
+def test_equal_options_are_left_out_of_training_and_evaluated(recipe_file, tmp_path):
+    questions = load_recipe(recipe_file).data.train()
+    twice = replace(questions[0], target=Choice(("one", "two", "one"), 0, "one"))
+    write_audiomcq([twice, questions[1]], tmp_path / "data.jsonl")
+    given = f"{{use: audiomcq, path: {tmp_path / 'data.jsonl'}}}"
+    options = [
+        f"data={{train: {given}, evaluate: {{held_out: {given}}}, clips_disjoint: false, bad_rows: drop}}"
+    ]
+    data = pipeline.load_data(load_recipe(recipe_file, options))
+    assert (len(data.train), len(data.held_out["held_out"])) == (1, 2)
+
+
 def test_labelling_refuses_or_drops_bad_rows_as_the_recipe_says(recipe_file, tmp_path, caplog):
     questions = load_recipe(recipe_file).data.train()
     bad = replace(questions[0], target=Choice(("one",), 0, "one"))

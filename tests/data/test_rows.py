@@ -1,0 +1,168 @@
+"""Rows of files: every kind of damage is one bad row with file, line and reason, and the others are read."""
+
+from __future__ import annotations
+
+import gzip
+import os
+from pathlib import Path
+
+import pytest
+
+from rlaudio.data import rows
+from rlaudio.data.bad_rows import BadRow
+from rlaudio.data.rows import FieldError, JsonRow, read_rows, scan_rows
+
+GOOD = b'{"id": "a"}\n'
+
+
+def write(folder: Path, content: bytes, name: str = "t.jsonl") -> Path:
+    (folder / name).write_bytes(content)
+    return folder / name
+
+
+def scanned(file: Path) -> tuple[list[str], list[str]]:
+    """Ids of the rows, and the bad rows as text without the folder."""
+    found = list(scan_rows(file))
+    ids = [row.fields["id"] for row in found if isinstance(row, JsonRow)]
+    bad = [str(row).replace(f"{file.parent}/", "") for row in found if isinstance(row, BadRow)]
+    return ids, bad
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (b'{"id": "\xe9"}', "byte 0xe9 at column 9 is not UTF-8; save the file as UTF-8"),
+        (b'{"id": "\xed\xa0\x80"}', "byte 0xed at column 9 is not UTF-8"),
+        (b'{"id": "b",', "not JSON ("),
+        (b'{"id": "b",}', "not JSON ("),
+        (b'{"id": "b"} {"id": "c"}', "not JSON (Extra data at column 13)"),
+        (b'{"id": "b\x01"}', "not JSON (Invalid control character at column 10)"),
+        (b"\0\0\0\0", "not JSON (Expecting value at column 1)"),
+        (b"null", "holds null; expected an object with named fields"),
+        (b"17", "holds a number; expected an object"),
+        (b"[1]", "holds a list; expected an object"),
+        (b'"row"', "holds a text; expected an object"),
+        (b"NaN", "is NaN, which JSON does not have"),
+        (b'{"z": NaN}', '"z" is NaN, which JSON does not have; expected a number or null'),
+        (b'{"z": {"y": [1, -Infinity]}}', '"z.y[1]" is -Infinity, which JSON does not have'),
+        (b'{"z": 1e999}', '"z" is a number too large'),
+        (b'{"z": ' + b"9" * 5000 + b"}", '"z" is a number of 5000 digits; expected at most 300'),
+        (b'{"z": "half \\ud83d"}', r""""z" holds '\ud83d', half of a character"""),
+        (b'{"z": ["\\udcff"]}', r""""z[0]" holds '\udcff', half of a character or a byte"""),
+        (b'{"\\ud800": 1}', r"the name '\ud800' holds half of a character"),
+        (b'{"z": 1, "y": 2, "z": 3}', '"z" stands 2 times in one object; keep one'),
+        (b'{"z": {"y": 1, "y": 2}}', '"z.y" stands 2 times in one object'),
+        (b'{"z": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "lists and objects are nested more than 50"),
+        (b'{"z": ' + b"[" * 60 + b"]" * 60 + b"}", "lists and objects are nested more than 50 deep"),
+    ],
+)
+def test_a_damaged_line_is_one_bad_row_with_its_place_and_reason(tmp_path, line, reason):
+    ids, bad = scanned(write(tmp_path, GOOD + line + b"\n" + GOOD.replace(b"a", b"c")))
+    assert ids == ["a", "c"] and len(bad) == 1
+    assert bad[0].startswith(f"t.jsonl:2: {reason}")
+
+
+def test_every_fault_of_a_row_is_told_with_its_id(tmp_path):
+    _, bad = scanned(write(tmp_path, b'{"id": "q7", "y": NaN, "z": NaN}'))
+    assert [text.partition(" is")[0] for text in bad] == ['t.jsonl:1: "y"', 't.jsonl:1: "z"']
+    assert all(text.endswith("(id q7)") for text in bad)
+
+
+def test_a_line_beyond_the_limit_is_one_bad_row_and_is_not_parsed(tmp_path, monkeypatch):
+    monkeypatch.setattr(rows, "MAX_CHARACTERS", 1000)
+    ids, bad = scanned(write(tmp_path, GOOD + b'{"id": "' + b"x" * 5000 + b'"}\n' + GOOD + b"y" * 5000))
+    assert ids == ["a", "a"]
+    assert [text.partition(" than ")[0] for text in bad] == ["t.jsonl:2: longer", "t.jsonl:4: longer"]
+
+
+def test_a_line_at_the_limit_is_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(rows, "MAX_CHARACTERS", len(GOOD) - 1)
+    assert scanned(write(tmp_path, GOOD + GOOD)) == (["a", "a"], [])
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\xef\xbb\xbf" + GOOD + b'{"id": "b"}',
+        GOOD + b"\xef\xbb\xbf" + b'{"id": "b"}',  # two files with a mark each, put together
+        b'{"id": "a"}\r\n\r\n{"id": "b"}\r\n',
+        b'{"id": "a"}\r{"id": "b"}\r',
+        b"\n \t\n" + GOOD + b'{"id": "b"}',
+        b'{"id": "a", "z": "\xe2\x80\xa8 \xc2\x85 \xe2\x80\xa9"}\n{"id": "b"}',  # line separators in a text
+        b'{"id": "a", "z": "\\ud83d\\ude00"}\n{"id": "b"}',  # a pair is a character
+    ],
+)
+def test_marks_line_ends_and_line_separators_do_no_harm(tmp_path, content):
+    assert scanned(write(tmp_path, content)) == (["a", "b"], [])
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ('{"id": "a"}'.encode("utf-16"), "is text in UTF-16; expected JSON in UTF-8; convert it: iconv -f"),
+        ('{"id": "a"}'.encode("utf-16-le"), "iconv -f UTF-16LE -t UTF-8"),
+        ('[{"id": "a"}]'.encode("utf-16-be"), "iconv -f UTF-16BE -t UTF-8"),
+        (gzip.compress(GOOD), "is compressed by gzip; expected JSON in UTF-8; unpack it"),
+        (b"PAR1\0\0", "is a Parquet file"),
+    ],
+)
+@pytest.mark.parametrize("name", ["t.jsonl", "t.json"])
+def test_a_file_in_another_format_is_an_error_that_says_which(tmp_path, content, said, name):
+    with pytest.raises(ValueError, match=rf"{name}: is .*") as error:
+        scanned(write(tmp_path, content, name))
+    assert said in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b'[{"id": "a"},\n]', "t.json:2: not JSON"),
+        (GOOD + GOOD, r"t.json:2: not JSON \(Extra data\); one object a line makes a .jsonl file"),
+        (GOOD, "t.json: holds an object; expected a list of objects"),
+        (b"", "t.json:1: not JSON"),
+        (b"[" * 100_000, "t.json: lists and objects are nested more than 50 deep"),
+    ],
+)
+def test_a_json_file_that_is_no_list_is_an_error(tmp_path, content, said):
+    with pytest.raises(ValueError, match=said):
+        scanned(write(tmp_path, content, "t.json"))
+
+
+def test_bad_entries_of_a_json_list_are_bad_rows_named_by_their_number(tmp_path):
+    ids, bad = scanned(write(tmp_path, b'\xef\xbb\xbf[{"id": "a"}, 7, {"z": NaN}, {"id": "b"}]', "t.json"))
+    assert ids == ["a", "b"]
+    assert [text.partition(" is ")[0] for text in bad] == [
+        "t.json: item 2: holds a number; expected an object with named fields",
+        't.json: item 3: "z"',
+    ]
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "t.jsonl")
+    with pytest.raises(ValueError, match=r"t\.jsonl: a pipe or a device; expected a file"):
+        scanned(tmp_path / "t.jsonl")
+
+
+def test_a_file_name_that_is_not_utf8_can_be_printed(tmp_path):
+    file = tmp_path / os.fsdecode(b"\xff.jsonl")
+    file.write_bytes(b"x\n")
+    (row,) = scan_rows(file)
+    assert isinstance(row, BadRow)
+    assert f"{tmp_path}/\\udcff.jsonl:1: not JSON" in str(row).encode().decode()
+
+
+def test_where_no_row_may_be_bad_the_first_is_an_error(tmp_path):
+    with pytest.raises(ValueError, match=r"t\.jsonl:2: not JSON"):
+        list(read_rows(write(tmp_path, GOOD + b"x\ny\n")))
+
+
+def test_a_field_of_another_type_is_shown_short_enough_for_a_message():
+    row = JsonRow("t.jsonl:1", {"id": ["x" * 10_000] * 10_000})
+    with pytest.raises(FieldError, match=r't\.jsonl:1: "id" is \[.*; expected text') as error:
+        row.text("id")
+    assert len(str(error.value)) < 3000
+
+
+def test_a_field_that_is_null_is_not_called_present():
+    with pytest.raises(FieldError, match=r'no field "answer"; found: id$'):
+        JsonRow("t.jsonl:1", {"id": "a", "answer": None}).text("answer")
