@@ -217,7 +217,7 @@ def test_a_file_that_names_a_budget_gets_no_other(write):
         ),
         ("base: tiny_weak_to_strong\narms: {a: 3}", r":2: arms\.a: .*valid dictionary; found 3"),
         ("base: tiny_weak_to_strong\narms:\n  a: {}\n  a: {}", r":4: arms\.a is given twice"),
-        ("base: ../../x\narms: {a: {}}", r"c\w+\.yaml:1: base: unknown recipe"),
+        ("base: ../../x\narms: {a: {}}", r"c\w+\.yaml:1: base: no recipe /"),
         ("base: ./gone.yaml\narms: {a: {}}", r"c\w+\.yaml:1: base: no recipe /"),
         ("base: tiny_weak_to_strong\narms: {../../x: {}}", r"yaml:2: arms\...\...\.x: expected a name"),
         (
