@@ -184,3 +184,68 @@ def test_check_passes_bad_rows_that_a_run_would_leave_out(tmp_path):
     done = rlaudio("check", str(recipe_with_a_bad_row(tmp_path)), "-o", "data.bad_rows=drop")
     assert "data train: 1 problem in 2 questions (1 x too few choices); a run leaves" in done.output
     assert (done.exit_code, done.output.splitlines()[-1]) == (0, "nothing found that would stop a run")
+
+
+# --- the user's own files ------------------------------------------------------------------------
+
+SELF_MADE = """
+from pathlib import Path
+Path(__file__).with_name("ran").touch()
+def mine(question, completion): return 1.0
+"""
+
+
+@pytest.fixture
+def with_own_reward(tmp_path) -> Path:
+    """A recipe with a reward of the user's, which leaves a file `ran` when it is imported."""
+    (tmp_path / "mine.py").write_text(SELF_MADE, encoding="utf-8")
+    text = "extends: base/tiny\ncurriculum: sft_only\nrewards: {mine: ./mine.py}\n"
+    (tmp_path / "r.yaml").write_text(text, encoding="utf-8")
+    return tmp_path / "r.yaml"
+
+
+def told(done: Result) -> list[str]:
+    return [line for line in done.stderr.splitlines() if line.startswith("the recipe runs")]
+
+
+def test_showing_a_recipe_runs_nothing_of_the_users(with_own_reward):
+    assert rlaudio("show", str(with_own_reward)).exit_code == 0
+    assert not with_own_reward.with_name("ran").exists()
+
+
+def test_a_file_of_the_users_is_told_before_it_runs(with_own_reward):
+    done = rlaudio("check", str(with_own_reward), "-o", "data.train.count=-1")
+    assert told(done) == [f"the recipe runs {with_own_reward.with_name('mine.py')}"]
+
+
+def test_files_that_ship_are_not_told():
+    assert told(rlaudio("explain", "tiny_weak_to_strong", "-o", "model.path=./gone")) == []
+
+
+@pytest.mark.parametrize("command", [["run"], ["check"], ["explain"], ["evaluate"], ["show"]])
+def test_a_recipe_with_files_of_the_users_can_be_refused(with_own_reward, command, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    done = rlaudio(*command, str(with_own_reward), "--no-plugins")
+    assert done.exit_code == 2
+    assert f"would run 1 file of its own:\n  {with_own_reward.with_name('mine.py')}" in done.output
+    assert not with_own_reward.with_name("ran").exists()
+
+
+def test_a_comparison_with_files_of_the_users_in_an_arm_can_be_refused(with_own_reward, tmp_path):
+    text = "base: tiny_weak_to_strong\narms: {a: {}, b: {rewards: {mine: ./mine.py}}}\n"
+    (tmp_path / "c.yaml").write_text(text, encoding="utf-8")
+    done = rlaudio("compare", str(tmp_path / "c.yaml"), "--no-plugins", "--out", str(tmp_path / "out"))
+    assert (done.exit_code, (tmp_path / "out").exists()) == (2, False)
+    assert f"  {tmp_path / 'mine.py'}" in done.output
+
+
+def test_an_override_given_twice_is_refused():
+    done = rlaudio("show", "tiny_weak_to_strong", "-o", "seed=1", "-o", "seed=2")
+    assert (done.exit_code, "-o seed=1 and -o seed=2 set the same key" in done.output) == (2, True)
+
+
+def test_a_set_is_named_after_the_file_that_a_model_is_evaluated_on(tmp_path):
+    data = tmp_path / ".my questions.jsonl"
+    data.write_text("", encoding="utf-8")
+    done = rlaudio("evaluate", "tiny/base", "--data", str(data))
+    assert "expected a name" not in done.output

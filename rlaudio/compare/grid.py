@@ -114,7 +114,7 @@ def read_comparison(
     _check(file, layer)
     _refuse_overrides(overrides)
     arms = _recipes(file, layer, path, overrides, before_use)
-    _refuse_equal(arms)
+    _refuse_equal(file, layer, arms)
     return Comparison(
         name=path.stem,
         base=file.base,
@@ -202,14 +202,15 @@ def _told_at(layer: Layer, keys: Keys) -> Iterator[None]:
         raise ValueError(f"{layer.origin(keys).where}: {'.'.join(map(str, keys))}: {error}") from error
 
 
-def _refuse_equal(arms: Sequence[Arm]) -> None:
+def _refuse_equal(file: ComparisonFile, layer: Layer, arms: Sequence[Arm]) -> None:
     recipes: dict[str, str] = {}
     for arm in arms:
         same = recipes.setdefault(arm.recipe.to_yaml(), arm.name)
         if same != arm.name:
+            where = layer.origin(_keys_of_arm(file, arm.name)).where
             raise ValueError(
-                f"arms {same!r} and {arm.name!r} come to the same recipe and would give the same numbers; "
-                "change one of them, or add seeds to see the noise"
+                f"{where}: arms {same!r} and {arm.name!r} come to the same recipe and would give the same "
+                "numbers; change one of them, or add seeds to see the noise"
             )
 
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import yaml
 
-from rlaudio.config.names import shortened
-from rlaudio.utils.plain_yaml import DEEPEST, PlainLoader
+from rlaudio.config.names import dotted, shortened
+from rlaudio.utils.plain_yaml import DEEPEST, NotSupported, PlainLoader
 
 MAX_BYTES = 1_000_000  # of a file; the largest recipe that ships has 2,000
 _WHOLE_NUMBERS = range(-(2**63), 2**63)  # what numpy, torch and safetensors can hold
@@ -131,7 +131,7 @@ def lay_over(below: Layer, above: Layer, removes: Callable[[Keys], bool]) -> Lay
             if value is None and removes(keys):
                 if key not in low:
                     where = above.origin(here).where
-                    raise ValueError(f"{where}: {_dotted(here)} is not there, so null cannot remove it")
+                    raise ValueError(f"{where}: {dotted(here)} is not there, so null cannot remove it")
                 del merged[key]
                 _forget(here)
             elif isinstance(value, dict) and isinstance(old, dict) and _same_plugin(key, old, value):
@@ -170,8 +170,8 @@ def _parse(text: str, where: str, folder: Path, override: Keys = ()) -> Layer:
     def place(mark: Any) -> str:
         return where if override else f"{where}:{mark.line + 1 if mark else 1}"
 
-    def dotted(keys: Keys) -> str:
-        return _dotted((*override, *keys[1:]) if override else keys)
+    def shown(keys: Keys) -> str:
+        return dotted((*override, *keys[1:]) if override else keys)
 
     origins: dict[Keys, Origin] = {}
 
@@ -182,12 +182,11 @@ def _parse(text: str, where: str, folder: Path, override: Keys = ()) -> Layer:
             for key_node, value_node in node.value:
                 key = key_node.value
                 if not isinstance(key, str):
-                    raise ValueError(
-                        f"{place(key_node.start_mark)}: {dotted((*keys, '?'))}: a key must be a word"
-                    )
+                    at = f"{place(key_node.start_mark)}: {shown((*keys, '?'))}"
+                    raise ValueError(f"{at}: a key must be a word")
                 here = (*keys, key)
                 if key in values:
-                    raise ValueError(f"{place(key_node.start_mark)}: {dotted(here)} is given twice")
+                    raise ValueError(f"{place(key_node.start_mark)}: {shown(here)} is given twice")
                 origins[here] = Origin(place(key_node.start_mark), folder)
                 values[key] = build(here, value_node)
             return values
@@ -196,7 +195,7 @@ def _parse(text: str, where: str, folder: Path, override: Keys = ()) -> Layer:
         try:
             return _scalar(loader, node)
         except ValueError as error:
-            raise ValueError(f"{place(node.start_mark)}: {dotted(keys)}: {error}") from error
+            raise ValueError(f"{place(node.start_mark)}: {shown(keys)}: {error}") from error
 
     try:
         loader = PlainLoader(text)
@@ -211,8 +210,11 @@ def _parse(text: str, where: str, folder: Path, override: Keys = ()) -> Layer:
             raise ValueError(f"{place(mark)}: expected a map of KEY: VALUE lines")
         return Layer(build((), root), origins)
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        raise ValueError(f"{place(mark)}: not valid YAML: {error.problem or error.context}") from error
+        where = place(error.problem_mark or error.context_mark)
+        if isinstance(error, NotSupported):
+            keys = tuple(loader.keys[: DEEPEST // 10])
+            raise ValueError(f"{where}: {shown(keys)}: {error.problem}") from error
+        raise ValueError(f"{where}: not valid YAML: {error.problem or error.context}") from error
     except yaml.YAMLError as error:
         raise ValueError(f"{where}: not valid YAML: {error}") from error
     finally:
@@ -229,8 +231,8 @@ def _scalar(loader: yaml.SafeLoader, node: yaml.Node) -> Any:
     value = loader.construct_object(node)
     if kind == "int" and value not in _WHOLE_NUMBERS:
         raise ValueError(f"{value} does not fit into 64 bits; expected a smaller number")
-    if isinstance(value, str) and not value.isascii() and any("\ud800" <= sign <= "\udfff" for sign in value):
-        raise ValueError(f"{shortened(value)} holds half of a sign (a surrogate), which is no text")
+    if isinstance(value, str) and (odd := re.search("[\0\ud800-\udfff]", value)):
+        raise ValueError(f"{shortened(value)} holds U+{ord(odd.group()):04X}, which is no text")
     return value
 
 
@@ -244,7 +246,3 @@ def _with_value_at(values: Mapping[Any, Any], keys: Sequence[Hashable], value: A
 
 def _same_plugin(key: str, below: dict[str, Any], above: dict[str, Any]) -> bool:
     return "use" not in above or above["use"] == below.get("use", key)
-
-
-def _dotted(keys: Keys) -> str:
-    return ".".join(map(str, keys))

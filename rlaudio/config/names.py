@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Hashable, Iterable
 
 MAX_BYTES = 150
 _NAME = re.compile(r"\w[\w.=+,-]*")
@@ -22,6 +23,16 @@ def plain_name(text: str) -> str:
     """A name made of any text: other signs become a hyphen, too much is cut."""
     name = re.sub(r"[^\w.=+,-]+", "-", text).lstrip(".=+,-").rstrip("-")
     return name.encode()[:MAX_BYTES].decode(errors="ignore") or "unnamed"
+
+
+def dotted(keys: Iterable[Hashable]) -> str:
+    """Keys within each other as a message shows them, such as `optimizer.lr`."""
+    return ".".join(map(_shown, keys))
+
+
+def _shown(key: Hashable) -> str:
+    text = str(key) if str(key).isprintable() else repr(str(key))[1:-1]
+    return text if len(text) <= 100 else f"{text[:60]}..."
 
 
 def shortened(value: object) -> str:

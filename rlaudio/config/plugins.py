@@ -243,11 +243,11 @@ def absolute(path: str | Path, folder: Path) -> Path:
     return whole
 
 
-def no_file(path: Path) -> str:
+def no_file(path: Path, what: str = "file") -> str:
     """What to say of a path where a file is expected and none is."""
     if path.is_dir():
         return f"{path} is a folder; expected a file"
-    return f"{path} is a pipe or device; expected a file" if path.exists() else f"no file {path}"
+    return f"{path} is a pipe or device; expected a file" if path.exists() else f"no {what} {path}"
 
 
 def absolute_option(kind: str, option: Option, value: Any, folder: Path) -> Any:

@@ -20,7 +20,7 @@ from pydantic import ValidationError
 
 from rlaudio.config import plugins
 from rlaudio.config.layers import Keys, Layer, Origin, lay_over, read_layer, read_override
-from rlaudio.config.names import plain_name, shortened
+from rlaudio.config.names import dotted, plain_name, shortened
 from rlaudio.config.plugins import (
     SCORER,
     OptionError,
@@ -96,7 +96,7 @@ def find_recipe(path_or_name: str | Path, relative_to: Path | None = None) -> Pa
             return path
         shipped = Path(name).stem in shipped_recipes()
         hint = f"; {Path(name).stem} (without .yaml) is one that ships" if shipped else ""
-        raise FileNotFoundError(f"no recipe: {no_file(path)}{hint}")
+        raise FileNotFoundError(f"{no_file(path, 'recipe')}{hint}")
     files = dict(_shipped_files())
     if name not in files:
         raise FileNotFoundError(f"{unknown('recipe', name, shipped_recipes())}; a path ends in .yaml")
@@ -152,11 +152,6 @@ def _removes(keys: Keys) -> bool:
 
 
 def _read_with_parents(path: Path, folder: Path, children: tuple[Path, ...]) -> Layer:
-    if path in children:
-        circle = " -> ".join(str(p) for p in (*children[children.index(path) :], path))
-        raise ValueError(f"{children[-1]}: extends goes in a circle: {circle}")
-    if len(children) > _MAX_PARENTS:
-        raise ValueError(f"{children[-1]}: extends: more than {_MAX_PARENTS} recipes extend each other")
     whole = _with_explicit_plugins(read_layer(path, folder))
     layer = whole.without("extends")
     parent = whole.values.get("extends")
@@ -169,7 +164,13 @@ def _read_with_parents(path: Path, folder: Path, children: tuple[Path, ...]) -> 
         parent_path = find_recipe(parent, path.parent)
     except (FileNotFoundError, ValueError) as error:
         raise ValueError(f"{where}: extends: {error}") from error
-    below = _read_with_parents(parent_path, folder_of_paths(parent, parent_path), (*children, path))
+    line = (*children, path)
+    if parent_path in line:
+        circle = " -> ".join(str(p) for p in (*line[line.index(parent_path) :], parent_path))
+        raise ValueError(f"{where}: extends: goes in a circle: {circle}")
+    if len(line) > _MAX_PARENTS:
+        raise ValueError(f"{where}: extends: more than {_MAX_PARENTS} recipes extend each other")
+    below = _read_with_parents(parent_path, folder_of_paths(parent, parent_path), line)
     return lay_over(below.without("name"), layer, _removes)  # a name is not inherited
 
 
@@ -199,13 +200,13 @@ def _refuse_lost_options(layer: Layer, override: Layer) -> None:
     for keys, owner, _ in _plugin_places(override.values):
         before, spec = _value_at(layer, keys), owner[keys[-1]]
         where = override.origin((*keys, "use")).where
-        alone = isinstance(spec, dict) and f"{_dotted(keys)}.use" == _key_of(where)
+        alone = isinstance(spec, dict) and f"{dotted(keys)}.use" == _key_of(where)
         if not alone or not isinstance(before, dict) or before.get("use", keys[-1]) == spec["use"]:
             continue
         if lost := [f"{name} ({layer.origin((*keys, name)).where})" for name in before if name != "use"]:
             raise ValueError(
                 f"{where}: would drop options of {before.get('use', keys[-1])}: {', '.join(lost)}; to begin "
-                f"anew write -o '{_dotted(keys)}={{use: {spec['use']}, ...}}' with the options that it needs"
+                f"anew write -o '{dotted(keys)}={{use: {spec['use']}, ...}}' with the options that it needs"
             )
 
 
@@ -249,20 +250,27 @@ def _named_like_files(layer: Layer) -> Layer:
 
     Raises ValueError where two have one name.
     """
+    renamed = layer
     for place in _PLUGIN_MAPS:
         named: dict[str, str] = {}
         entries = _value_at(layer, place)
         for key in entries if isinstance(entries, dict) else ():
-            name = Path(key).stem if is_path(key) else key
+            name = Path(key).stem if _is_its_own_file(key, entries[key]) else key
             other = named.setdefault(name, key)
             if other != key:
                 here, there = layer.origin((*place, key)).where, layer.origin((*place, other)).where
                 raise ValueError(
-                    f"{here}: {_dotted((*place, key))}: would be called {name}, as {other} is ({there}); "
-                    f"give one a name of its own, as in {_dotted(place)}: {{other_{name}: {{use: {key}}}}}"
+                    f"{here}: {dotted((*place, key))}: would be called {name}, as {other} is ({there}); "
+                    f"give one a name of its own, as in {dotted(place)}: {{other_{name}: {{use: {key}}}}}"
                 )
-            layer = layer.renamed((*place, key), name)
-    return layer
+            renamed = renamed.renamed((*place, key), name)
+    return renamed
+
+
+def _is_its_own_file(key: str, spec: Any) -> bool:
+    """Whether an entry such as `./shout.py: {}` is named by the file that it uses."""
+    use = spec.get("use") if isinstance(spec, dict) else None
+    return is_path(key) and isinstance(use, str) and is_path(use) and Path(use).name == Path(key).name
 
 
 def _resolved(layer: Layer) -> dict[str, Any]:
@@ -293,7 +301,7 @@ def _told_at(layer: Layer, keys: Keys) -> Iterator[Origin]:
     try:
         yield origin
     except (ValueError, OSError) as error:
-        raise ValueError(f"{origin.where}: {_dotted(keys)}: {error}") from error
+        raise ValueError(f"{origin.where}: {dotted(keys)}: {error}") from error
 
 
 def _value_at(layer: Layer, keys: Keys) -> Any:
@@ -356,8 +364,8 @@ def _problems(error: ValidationError, layer: Layer, root: type[Section]) -> Iter
             keys = (*keys, *raised.keys)
         messages.setdefault(keys, []).append(_message(problem, keys, root))
     for keys, texts in messages.items():
-        dotted = _dotted(keys)
-        text = _former(keys, layer) or ": ".join(filter(None, [dotted, " or ".join(dict.fromkeys(texts))]))
+        problem = " or ".join(dict.fromkeys(texts))
+        text = _former(keys, layer) or ": ".join(filter(None, [dotted(keys), problem]))
         yield f"{layer.origin(keys).where}: {text}"
     file = Path(layer.origin(()).where)
     if file.parent == shipped_folder("recipes") / "base" and any(
@@ -373,12 +381,13 @@ def _former(keys: Keys, layer: Layer) -> str | None:
         return None
     holder = layer.at(*keys[:-1]).values
     use = holder.get("use", keys[-2]) if keys[0] == "rewards" and len(keys) == 3 else None
-    dotted = _dotted(keys)
-    fate = _FORMER_KEYS.get(f"{use}.{keys[-1]}" if use else dotted)
-    return fate and f"{dotted} {fate.format(holder[str(keys[-1])])}"
+    fate = _FORMER_KEYS.get(f"{use}.{keys[-1]}" if use else dotted(keys))
+    return fate and f"{dotted(keys)} {fate.format(holder[str(keys[-1])])}"
 
 
 def _message(problem: Any, keys: Keys, root: type[Section]) -> str:
+    if problem["type"] == "extra_forbidden" and root is Recipe and keys == ("extends",):
+        return "is a key of a recipe's file alone, and cannot be laid over one"
     if problem["type"] == "extra_forbidden":
         return unknown("key", str(keys[-1]), _keys_at(keys[:-1], root))
     if problem["type"] == "missing":
@@ -395,10 +404,6 @@ def _keys_at(keys: Keys, root: type[Section]) -> list[str]:
     """The keys of the section at these keys."""
     fields = list(section_at(keys, root).model_fields)
     return [*fields, "extends"] if root is Recipe and not keys else fields
-
-
-def _dotted(keys: Keys) -> str:
-    return ".".join(map(str, keys))
 
 
 def _key_of(where: str) -> str:

@@ -70,7 +70,8 @@ def read_signature(path: Path) -> Signature | None:
     `__init__.py` is named by the folder. Raises ValueError with file and line on a syntax error.
     """
     try:
-        return _signature_in(_parse(path), path.parent.name if path.stem == "__init__" else path.stem)
+        module = _parse(path)
+        return _signature_in(module, path.parent.name if path.stem == "__init__" else path.stem)
     except (RecursionError, MemoryError) as error:
         raise ValueError(f"{path}: nested too deeply to be parsed; expected Python source") from error
 
@@ -111,7 +112,10 @@ def _plain(name: str) -> str:
 
 
 def _text(node: ast.expr | None) -> str:
-    return "" if node is None else ast.unparse(node)
+    try:
+        return "" if node is None else ast.unparse(node)
+    except ValueError:  # a number that is too long for Python to print, as no option is
+        return "<number>"
 
 
 def _is_protocol(node: ast.stmt) -> bool:

@@ -6,6 +6,7 @@ lines stand for gigabytes, no tags, dates or objects, and no nesting deeper than
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Any
 
 import yaml
@@ -23,19 +24,18 @@ class PlainLoader(yaml.SafeLoader):
         first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith(":timestamp")]
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
-    _depth = 0
 
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        event = self.peek_event()
-        if isinstance(event, yaml.AliasEvent):
-            raise _refusal("aliases (*name) are not supported", event)
-        if getattr(event, "tag", None):
-            raise _refusal(f"tags ({event.tag}) are not supported; write the value alone", event)
-        if self._depth > DEEPEST:
-            raise _refusal(f"more than {DEEPEST} maps and lists in each other", event)
-        self._depth += 1
+    def __init__(self, text: str):
+        super().__init__(text)
+        self.keys: list[Hashable] = []  # of the value that is being read
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        if parent is not None:
+            self.keys.append("?" if index is None else getattr(index, "value", index))
+        self._refuse(self.peek_event())
         node = super().compose_node(parent, index)
-        self._depth -= 1
+        if parent is not None:
+            self.keys.pop()
         return node
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
@@ -45,6 +45,21 @@ class PlainLoader(yaml.SafeLoader):
         except (ValueError, OverflowError) as error:
             text = f"{str(node.value)[:40]!r} cannot be read: {error}"
             raise yaml.constructor.ConstructorError(None, None, text, node.start_mark) from error
+
+    def _refuse(self, event: Any) -> None:
+        problem = None
+        if isinstance(event, yaml.AliasEvent):
+            problem = "aliases (*name) are not supported"
+        elif getattr(event, "tag", None):
+            problem = f"tags ({event.tag}) are not supported; write the value alone"
+        elif len(self.keys) > DEEPEST:
+            problem = f"more than {DEEPEST} maps and lists in each other"
+        if problem:
+            raise NotSupported(problem=problem, problem_mark=event.start_mark)
+
+
+class NotSupported(yaml.MarkedYAMLError):
+    """Valid YAML of a kind that is not read here."""
 
 
 def parse_plain_yaml(text: str, where: str) -> Any:
@@ -62,10 +77,6 @@ def parse_plain_yaml(text: str, where: str) -> Any:
 def plain_yaml(value: Any) -> str:
     """A value of maps, lists and scalars as YAML that `parse_plain_yaml` reads back."""
     return yaml.dump(value, Dumper=_PlainDumper, sort_keys=False, allow_unicode=True, width=110)
-
-
-def _refusal(problem: str, event: Any) -> yaml.MarkedYAMLError:
-    return yaml.composer.ComposerError(problem=problem, problem_mark=event.start_mark)
 
 
 class _PlainDumper(yaml.SafeDumper):

@@ -217,9 +217,23 @@ def test_a_file_that_names_a_budget_gets_no_other(write):
         ),
         ("base: tiny_weak_to_strong\narms: {a: 3}", r":2: arms\.a: .*valid dictionary; found 3"),
         ("base: tiny_weak_to_strong\narms:\n  a: {}\n  a: {}", r":4: arms\.a is given twice"),
+        ("base: ../../x\narms: {a: {}}", r"c\w+\.yaml:1: base: no recipe /"),
+        ("base: ./gone.yaml\narms: {a: {}}", r"c\w+\.yaml:1: base: no recipe /"),
+        ("base: tiny_weak_to_strong\narms: {../../x: {}}", r"yaml:2: arms\...\...\.x: expected a name"),
+        (
+            "base: tiny_weak_to_strong\nseeds: [9223372036854775808]\narms: {a: {}}",
+            r"yaml:2: seeds\.0: .* 64 bits",
+        ),
+        ("base: tiny_weak_to_strong\nseeds: [true]\narms: {a: {}}", r"yaml:2: seeds\.0: expected a number"),
         ("base: tiny_weak_to_strong\narms: {a: {}, A: {}}", r"arms 'a' and 'A' would share a folder"),
-        ("base: tiny_weak_to_strong\narms: {a/b: {}}", r"arm 'a/b' cannot be the name of a folder"),
-        ("base: tiny_weak_to_strong\narms: {shared: {}}", r"arm 'shared' cannot be the name"),
+        (
+            "base: tiny_weak_to_strong\narms: {a/b: {}}",
+            r"c\w+\.yaml:2: arms\.a/b: expected a name, not a path",
+        ),
+        (
+            "base: tiny_weak_to_strong\narms: {shared: {}}",
+            r"c\w+\.yaml:2: arms\.shared: an arm cannot be called 'shared'",
+        ),
         (
             "base: tiny_weak_to_strong\narms: {a: {}, b: {algorithm: grpo}}",
             r"arms 'a' and 'b' come to the same",

@@ -1,5 +1,6 @@
 """Plug-ins are found by name or path, checked without being imported, and called with typed options."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -233,6 +234,93 @@ def test_a_reward_with_other_positional_parameters_is_refused(write):
     path = write("mine.py", "def mine(prompt, answer): ...")
     with pytest.raises(ValueError, match=r"takes \(prompt, answer\).*\(question, completion\) or \(group\)"):
         bind("reward", str(path))
+
+
+def test_reading_a_signature_runs_nothing_of_the_file(write, tmp_path):
+    text = """
+def mine(question, completion, *,
+         a: 9**9**9 = 1,
+         b: [c for c in ().__class__.__base__.__subclasses__() if c.__name__ == "_wrap_close"][0]
+            .__init__.__globals__["system"]("touch ran") = 1,
+         c: int = print("ran"),
+         d: "print('ran')" = 1): ...
+"""
+    options = bind("reward", str(write("mine.py", text))).options
+    assert (options, list(tmp_path.iterdir())) == ({"a": 1, "b": 1, "d": 1}, [tmp_path / "mine.py"])
+
+
+def test_a_default_that_is_the_name_of_a_literal_is_that_literal(write):
+    text = """
+from rlaudio.curricula.stage import RL_STEPS as STEPS
+from somewhere import UNHEARD
+SHARE: float = 0.25
+SIZE = -3
+OTHER = SIZE
+TWICE = 1
+TWICE += 1
+MADE = print(1)
+def mine(question, completion, *, steps: int = STEPS, share=SHARE, size=OTHER,
+         twice=TWICE, made=MADE, unheard=UNHEARD, later=LATER): ...
+LATER = 2
+"""
+    path = write("mine.py", text)
+    assert options_of(path) == [
+        "steps: int = 1000",
+        "share = 0.25",
+        "size = -3",
+        "twice = TWICE",
+        "made = MADE",
+        "unheard = UNHEARD",
+        "later = LATER",
+    ]
+    assert bind("reward", str(path)).options == {"steps": 1000, "share": 0.25, "size": -3}
+
+
+def test_a_default_of_a_field_may_be_a_name_of_its_class(write):
+    text = """
+from dataclasses import dataclass, field
+KL = 1
+@dataclass(kw_only=True)
+class Mine:
+    kl: float = 0.5
+    other: float = kl
+    third: int = field(default=KL)
+"""
+    path = write("mine.py", text.replace("kl: float = 0.5", "KL = 2\n    kl: float = 0.5"))
+    assert options_of(path) == ["kl: float = 0.5", "other: float = 0.5", "third: int = 2"]
+    assert vars(load("algorithm", str(path))()) == {"kl": 0.5, "other": 0.5, "third": 2}
+
+
+def test_a_byte_order_mark_and_an_encoding_are_read_as_python_reads_them(tmp_path):
+    marked = b"\xef\xbb\xbfdef mine(question, completion): return 1.0\n"
+    coded = "# coding: latin-1\ndef coded(question, completion, *, text='\xe9'): return text\n"
+    (tmp_path / "mine.py").write_bytes(marked)
+    (tmp_path / "coded.py").write_bytes(coded.encode("latin-1"))
+    assert bind("reward", str(tmp_path / "mine.py"))(None, None) == 1.0
+    assert bind("reward", str(tmp_path / "coded.py")).options == {"text": "\xe9"}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("def mine(question, completion):\0 ...", r"mine\.py.*null bytes"),
+        ("def mine(question, completion, *, x=" + "(" * 500 + ")" * 500 + "): ...", r"mine\.py:1: .*nested"),
+        ("def mine(question, completion, *, x=" + "-" * 100_000 + "1): ...", r"mine\.py: nested too deeply"),
+        ("#" * 5_000_000, r"mine\.py: 5,000,000 bytes; expected Python source of at most"),
+    ],
+)
+def test_a_file_that_cannot_be_parsed_is_named(write, text, said):
+    with pytest.raises(ValueError, match=said):
+        bind("reward", str(write("mine.py", text)))
+
+
+def test_a_plug_in_that_is_no_file_is_told_without_opening_it(tmp_path):
+    (tmp_path / "folder.py").mkdir()
+    os.mkfifo(tmp_path / "pipe.py")
+    with pytest.raises(FileNotFoundError, match=r"folder\.py is a folder; expected a file"):
+        bind("reward", "./folder.py", tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"pipe\.py is a pipe or device; expected a file"):
+        bind("reward", "./pipe.py", tmp_path)
 
 
 # --- options -------------------------------------------------------------------------------------

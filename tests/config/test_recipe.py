@@ -1,5 +1,6 @@
 """Recipes are typed YAML in layers; whatever is wrong is told with file, line and key."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -347,7 +348,7 @@ def test_a_missing_section_is_told(write):
         ("a: &x 1\nb: *x\n", r"r\.yaml:2: .*aliases"),
         ("- 1\n", "expected a map"),
         ("", "expected a map"),
-        ("a: !!python/object:os.system 1\n", r"r\.yaml:1: not valid YAML"),
+        ("a: !!python/object:os.system 1\n", r"r\.yaml:1: a: tags .* are not supported"),
         ("data: {train: 3}\n", r"r\.yaml:1: data\.train: expected a data plug-in"),
         ("rewards: [format]\n", r"r\.yaml:1: rewards: "),
         ("sampling: 3\n", r"r\.yaml:1: sampling: expected a map"),
@@ -358,10 +359,180 @@ def test_bad_yaml_is_told_with_file_and_line(write, text, message):
         load_recipe(write("r.yaml", text))
 
 
-def test_text_that_is_not_utf8_is_told(tmp_path):
-    (tmp_path / "r.yaml").write_bytes(b"name: \xff\n")
-    with pytest.raises(ValueError, match="not UTF-8"):
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("seed: 010", "seed: 010 is to YAML a number to base 60 or 8"),
+        ("seed: 1:30", "seed: 1:30 is to YAML a number to base 60 or 8"),
+        ("seed: " + "9" * 5000, "seed: a number of 5,000 digits"),
+        ("seed: 9223372036854775808", "seed: 9223372036854775808 does not fit into 64 bits"),
+        ("seed: 2020-13-45", "seed: .*valid integer.*'2020-13-45'"),
+        ("seed: 2020-10-10", "seed: .*valid integer.*'2020-10-10'"),
+        ("seed: true", "seed: expected a number; found a bool"),
+        ("optimizer: {lr: .inf}", "optimizer.lr: .*finite number; found inf"),
+        ("algorithm: {kl: .nan}", "algorithm.kl: .*finite number; found nan"),
+        ("algorithm: {kl: inf}", "algorithm.kl: .*finite number; found 'inf'"),
+        ("algorithm: {kl: yes}", "algorithm.kl: .*expected a number; found True"),
+        ("name: !!bool maybe", "name: tags .*bool. are not supported"),
+        ("prompt: {system: !!binary aGk=}", "prompt.system: tags .*binary. are not supported"),
+        ("name: " + "[" * 5000, "name.*: more than 50 maps and lists in each other"),
+        ("name: {{a: 1}: 2}", "name.*: a key must be a word"),
+        ('name: "a\x07b"', r"not valid YAML: the sign U\+0007 cannot stand in text"),
+        ("name: a\x00b", r"not valid YAML: the sign U\+0000 cannot stand in text"),
+        ('prompt: {system: "\\ud800"}', r"prompt.system: .*U\+D800, which is no text"),
+        ("sft: {<<: {lr: 1}}", "sft.<<: unknown key '<<'"),
+        ("---\nseed: 1", "not valid YAML: .*another document"),
+        ("sft:\n\tlr: 1", "not valid YAML: found character"),
+        ("model: {path: ~nobody-is-called-so}", "model.path: no path '~nobody-is-called-so'"),
+        ('model: {path: "a\\0b/"}', r"model.path: .*U\+0000, which is no text"),
+        ("rewards: {format: {reward: 1}}", "rewards.format.reward: reward format: unknown option 'reward'"),
+        ("name: ../../x", "name: expected a name, not a path"),
+        ("data: {evaluate: {../x: {use: synthetic}}}", r"data.evaluate.\.\./x: expected a name, not a path"),
+        ("data: {evaluate: {/abs: synthetic}}", "data.evaluate./abs: expected a name, not a path"),
+        ("rewards: {a/b: {use: format}}", "rewards.a/b: expected a name, not a path"),
+        ("sampling: {max_lag: 1}", "sampling.max_lag: completions of older weights need"),
+    ],
+)
+def test_a_value_that_no_recipe_can_mean_is_told_with_line_and_key(write, parent, text, said):
+    path = write("odd.yaml", f"extends: parent.yaml\n{text}\n")
+    with pytest.raises(ValueError, match=rf"^{path}:[234]: {said}"):
+        load_recipe(path)
+
+
+@pytest.mark.parametrize(
+    "content", [b"name: x\nseed: \xff\n", b"\n\x1f\x8b\x08", "\nseed: 1".encode("utf-16")]
+)
+def test_bytes_that_are_not_utf8_are_told_with_their_line(tmp_path, content):
+    (tmp_path / "r.yaml").write_bytes(content)
+    with pytest.raises(ValueError, match=r"r\.yaml:[12]: not UTF-8 text"):
         load_recipe(tmp_path / "r.yaml")
+
+
+def test_a_byte_order_mark_is_skipped(tmp_path):
+    (tmp_path / "r.yaml").write_bytes(b"\xef\xbb\xbf" + PARENT.encode())
+    assert load_recipe(tmp_path / "r.yaml").curriculum.use == "weak_to_strong"
+
+
+def test_a_file_too_large_for_a_recipe_is_not_read(tmp_path):
+    with (tmp_path / "r.yaml").open("wb") as file:
+        file.truncate(2**31)
+    with pytest.raises(ValueError, match=r"r\.yaml: 2,147,483,648 bytes; expected YAML"):
+        load_recipe(tmp_path / "r.yaml")
+
+
+@pytest.mark.parametrize(
+    ("parents", "said"),
+    [
+        ("./folder", "is a folder; expected a file"),
+        ("pipe.yaml", "is a pipe or device; expected a file"),
+        ("/dev/zero", "is a pipe or device; expected a file"),
+        ("base/../../other", "unknown recipe 'base/../../other'"),
+        ("x" * 300 + ".yaml", "File name too long"),
+        ("[a]", "expected one recipe's name or path"),
+    ],
+)
+def test_what_cannot_be_extended_is_told_with_the_line(write, tmp_path, parents, said):
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe.yaml")
+    path = write("r.yaml", f"seed: 1\nextends: {parents}\n")
+    with pytest.raises(ValueError, match=rf"^{path}:2: extends: .*{said}"):
+        load_recipe(path)
+
+
+def test_a_long_chain_of_parents_is_refused(write):
+    for number in range(40):
+        write(f"r{number}.yaml", f"extends: r{number + 1}.yaml\n")
+    with pytest.raises(ValueError, match=r"r\d+\.yaml:1: extends: more than 30 recipes extend each other"):
+        load_recipe(write("r.yaml", "extends: r0.yaml\n"))
+
+
+def test_a_recipe_is_named_like_its_file_with_hyphens_for_what_no_name_has(write):
+    assert load_recipe(write(".my recipe (2).yaml", PARENT)).name == "my-recipe-2"
+
+
+# --- nothing is dropped --------------------------------------------------------------------------
+
+
+def test_two_rewards_that_would_have_one_name_are_refused(write, parent):
+    for folder in ("a", "b"):
+        write(f"{folder}/r.py", "def r(question, completion): ...")
+    path = write("r.yaml", "extends: parent.yaml\nrewards:\n  ./a/r.py: {}\n  ./b/r.py: {}\n")
+    said = (
+        rf"^{path}:4: rewards\.\./b/r\.py: would be called r, as \./a/r\.py is \({path}:3\); give one a name"
+    )
+    with pytest.raises(ValueError, match=said):
+        load_recipe(path)
+
+
+def test_files_of_one_name_in_two_folders_are_two_files(write, parent):
+    write("a/r.py", "def r(question, completion): ...")
+    mine = write("b/r.py", "def r(question, completion): ...")
+    write("a/parent.yaml", "extends: ../parent.yaml\nrewards: {./r.py: {}}\n")
+    recipe = load_recipe(write("b/child.yaml", "extends: ../a/parent.yaml\nrewards: {./r.py: {}}\n"))
+    assert recipe.rewards["r"].reward.path == mine
+
+
+@pytest.mark.parametrize("common", ["{use: synthetic, count: 3}", "{use: ./mine.py}"])
+def test_common_options_that_no_set_takes_are_refused(write, parent, common):
+    path = write("r.yaml", f"extends: parent.yaml\ndata: {{common: {common}}}\n")
+    with pytest.raises(ValueError, match=rf"^{path}:2: data\.common .* would be dropped: every set names"):
+        load_recipe(path)
+
+
+def test_common_options_that_name_no_plug_in_are_for_every_set(write, parent):
+    path = write("r.yaml", "extends: parent.yaml\ndata: {common: {limit: 3}, evaluate: {test: audiomcq}}\n")
+    recipe = load_recipe(path, ["data.evaluate.test.path=test"])
+    assert [s.options["limit"] for s in (recipe.data.train, recipe.data.evaluate["test"])] == [3, 3]
+    with pytest.raises(ValueError, match=rf"^{path}:2: data\.train\.split: .*unknown option 'split'"):
+        load_recipe(write("r.yaml", "extends: parent.yaml\ndata: {common: {split: test}}\n"))
+
+
+def test_another_plug_in_by_its_name_alone_does_not_drop_options_in_silence(parent):
+    said = (
+        rf"^-o algorithm\.use=dapo: would drop options of grpo: kl \({parent}:6\); .* 'algorithm={{use: dapo"
+    )
+    with pytest.raises(ValueError, match=said):
+        load_recipe(parent, ["algorithm.use=dapo"])
+    assert load_recipe(parent, ["algorithm=dapo"]).algorithm.use == "dapo"
+
+
+def test_an_override_of_several_lines_is_refused(parent):
+    with pytest.raises(ValueError, match=r"^-o seed=1 threads: 2: the value has several lines"):
+        load_recipe(parent, ["seed=1\nthreads: 2"])
+
+
+def test_a_parent_cannot_be_laid_over_a_recipe(parent):
+    with pytest.raises(
+        ValueError, match=r"^-o extends=base/tiny: extends: is a key of a recipe's file alone"
+    ):
+        load_recipe(parent, ["extends=base/tiny"])
+
+
+NUMBERS = [
+    (key, annotation) for key, annotation, _, _ in field_table() if {"int", "float"} & set(annotation.split())
+]
+
+
+def test_every_number_of_the_schema_has_a_smallest_and_a_largest_value():
+    assert NUMBERS == []  # `int` and `float` have none, `Count` and its like have
+
+
+@pytest.mark.parametrize(
+    ("override", "bound"),
+    [
+        ("pretrain={steps: 1000000000000}", "1000000000"),
+        ("training.save_every=1000000000000000000", "1000000000"),
+        ("sampling.questions=1000000001", "1000000000"),
+        ("optimizer.lr=11", "10"),
+        ("optimizer.weight_decay=2", "1"),
+        ("rewards.format.weight=-1e10", "-1000000000"),
+        ("threads=100000", "4096"),
+        ("sampling.temperature=1e10", "1000000000"),
+    ],
+)
+def test_a_number_beyond_all_use_is_refused(parent, override, bound):
+    with pytest.raises(ValueError, match=rf"(less|greater) than or equal to {bound}; found"):
+        load_recipe(parent, [override])
 
 
 def test_a_missing_file_of_a_name_that_ships_suggests_the_name(tmp_path, monkeypatch):
@@ -412,7 +583,7 @@ def test_a_reward_given_by_its_file_alone_is_named_like_the_file(write):
         ("contribution.voters=[tiny/voter_a, tiny/voter_a]", "named twice"),
         ("pretrain={hidden: 100}", "multiple of 32"),
         ("rewards.total={use: format}", "metric reward/total exists"),
-        ("evaluation={every: 5}", "needs a held-out set"),
+        ("evaluation={every: 5}", r"^-o .*: evaluation\.every: needs a held-out set"),
         ("evaluation={batch_questions: 0}", "evaluation.batch_questions"),
         ("mismatch={logprobs: paper, correct: token}", "corrects nothing; set one of them to its default"),
     ],
