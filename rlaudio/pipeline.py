@@ -117,13 +117,13 @@ def run(recipe: Recipe, out: Path, *, resume: bool = False, until: StopAfter | N
 
 
 def recipe_to_resume(given: Recipe, run: Path) -> Recipe:
-    """The recipe that the run in the folder began with.
+    """The recipe that the run in the folder began with, with the time limit of rewards that is given now.
 
     Raises ValueError where `given` differs from it.
     """
     begun = load_recipe(run / RECIPE)
     check_recipe(run, begun.model_dump(mode="json"), given.model_dump(mode="json"))
-    return begun
+    return begun.model_copy(update={"reward_timeout": given.reward_timeout})
 
 
 def load_data(recipe: Recipe) -> Datasets:

@@ -78,6 +78,9 @@ class Question:
     cot: Mapping[str, str] = field(default_factory=dict)  # annotations: "structured", "simple", ...
     extra: Mapping[str, Any] = field(default_factory=dict)  # fields of the file that rlaudio does not use
 
+    def __hash__(self) -> int:  # mappings have none, and functions that cache ask for it
+        return hash((self.id, self.question))
+
     @classmethod
     def multiple_choice(
         cls,

@@ -20,7 +20,8 @@ from rlaudio.types import Clip, Contribution, Dataset, Question
 
 logger = logging.getLogger(__name__)
 
-FREE = ("name", "threads")  # keys of a recipe that may differ; the values at the beginning are used
+# keys of a recipe that may differ: of the first two the values at the beginning are used
+FREE = ("name", "threads", "reward_timeout")
 _SHOWN = 8  # differences in a message
 _DIGITS = 12  # hexadecimal, of a row's digest: one changed row in 3e14 is missed
 
