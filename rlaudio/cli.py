@@ -16,14 +16,17 @@ from types import ModuleType
 from typing import Any, get_args
 
 import click
+from click.exceptions import Exit
 
 from rlaudio import __version__
 from rlaudio.config.names import plain_name
-from rlaudio.config.plugins import KINDS, PACKAGE, available
+from rlaudio.config.plugin_files import innermost
+from rlaudio.config.plugins import KINDS, PACKAGE, available, plugin_that_raised
 from rlaudio.config.recipe import Recipe, load_recipe, shipped_comparisons, shipped_recipes
 from rlaudio.config.schema import ContributionSection, field_table
 from rlaudio.runs.parts import StopAfter
 from rlaudio.utils import launcher
+from rlaudio.utils.messages import described, printable
 from rlaudio.utils.number_format import counted
 from rlaudio.utils.peak_memory import keep_freed_memory
 
@@ -38,11 +41,28 @@ class _Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except _USER_ERRORS as error:
-            if ctx.params["debug"] or isinstance(error, BrokenPipeError):
+        except (click.ClickException, Exit, click.Abort, KeyboardInterrupt, BrokenPipeError):
+            raise
+        except BaseException as error:
+            message = _message(error)
+            if isinstance(error, SystemExit) and ctx.params["debug"]:
+                raise RuntimeError(message) from error  # shows the traceback
+            if message is None or ctx.params["debug"]:
                 raise
             where = f"process {launcher.rank()}: " if launcher.rank() else ""
-            raise click.ClickException(f"{where}{error}") from error
+            raise click.ClickException(f"{where}{printable(message)}") from error
+
+
+def _message(error: BaseException) -> str | None:
+    """What to tell the user of an error in data, recipe or plug-ins; None of other ones, which are bugs."""
+    plugin = plugin_that_raised(error)
+    if isinstance(error, _USER_ERRORS):
+        return f"{plugin}: {error}" if plugin and str(plugin.path) not in str(error) else str(error)
+    if plugin:
+        return f"{plugin} raised {described(error)}; fix the file, or see more with rlaudio --debug"
+    if isinstance(error, SystemExit):  # commands end by click's Exit
+        return f"a library ended the command by SystemExit({error.code!r}), at {innermost(error)}"
+    return None
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -117,6 +137,7 @@ def run(
     pipeline = _pipeline()
     from rlaudio.rollout.canary import CanaryError
     from rlaudio.rollout.worker import EngineDied
+    from rlaudio.scoring import RewardError
     from rlaudio.training.loop import BrokenTraining, StopRequested
     from rlaudio.utils.processes import PeerFailed, leave, outlast_first
 
@@ -133,17 +154,19 @@ def run(
     except StopRequested as stop:
         _say(f"{stop}, all of it saved; continue with: {again}", err=True)
         outlast_first()
-        raise SystemExit(_INTERRUPTED) from stop
+        raise Exit(_INTERRUPTED) from stop
     except KeyboardInterrupt:
         _say(f"interrupted; what is done is kept; continue with: {again}", err=True)
-        raise SystemExit(_INTERRUPTED) from None
+        raise Exit(_INTERRUPTED) from None
     except (EngineDied, CanaryError) as stop:
         raise type(stop)(f"{stop}; fix the cause and continue with: {again}") from stop
-    except (BrokenTraining, PeerFailed) as error:
-        if launcher.rank() == 0:
-            raise
-        outlast_first()
-        raise SystemExit(1) from error
+    except (BrokenTraining, PeerFailed, RewardError) as error:
+        if launcher.rank():
+            outlast_first()
+            raise Exit(1) from error
+        if isinstance(error, RewardError):
+            raise type(error)(f"{error}; what is done is kept; then continue with: {again}") from error
+        raise
 
 
 @main.command()
@@ -177,7 +200,7 @@ def compare(
         same = " ".join(["rlaudio compare", comparison, *(f"-o '{text}'" for text in overrides)])
         again = f"{same} --out {folder} --resume{f' --devices {devices}' if devices else ''}"
         click.echo(f"{stop or 'interrupted'}; what is done is kept; continue with: {again}", err=True)
-        raise SystemExit(_INTERRUPTED) from stop
+        raise Exit(_INTERRUPTED) from stop
     click.echo(markdown_table(done.results))
     for warning in done.results.warnings:
         click.echo(warning)
@@ -185,7 +208,7 @@ def compare(
     for failure in done.failures:
         click.echo(f"{failure.place} failed: {failure.reason} ({failure.log})", err=True)
     if done.failures:
-        raise SystemExit(1)
+        raise Exit(1)
 
 
 @main.command()
@@ -338,7 +361,7 @@ def doctor(quick: bool) -> None:
         missing |= result.needed and result.state != "works"
     if missing:
         click.echo("rlaudio does not work here; begin with the first that is broken or absent")
-        raise SystemExit(1)
+        raise Exit(1)
     click.echo("rlaudio works here")
 
 
@@ -362,7 +385,7 @@ def replay(step: Path, overrides: Sequence[str]) -> None:
         if len(entries) > 12:
             click.echo(f"  and {len(entries) - 12} more")
     if places:
-        raise SystemExit(1)
+        raise Exit(1)
     click.echo("now every number is finite")
 
 

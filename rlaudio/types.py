@@ -80,6 +80,9 @@ class Question:
     extra: Mapping[str, Any] = field(default_factory=dict)  # fields of the file that rlaudio does not use
     place: str = field(default="", compare=False)  # file and line that it comes from, for messages
 
+    def __hash__(self) -> int:  # mappings have none, and functions that cache ask for it
+        return hash((self.id, self.question))
+
     @classmethod
     def multiple_choice(
         cls,

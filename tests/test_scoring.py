@@ -217,7 +217,7 @@ def test_a_reward_that_raises_stops_the_step_with_everything_named():
 def test_failures_are_a_share_of_what_all_processes_score():
     class SecondOfTwo(Processes):
         def gather(self, value):
-            return [(0, 8, []), value]
+            return [(0, 8, [], []), value]
 
     groups = [make_group("a cat", "a dog")]
     scorer = RewardSum({"no_cats": (fails_on_cats, 1.0)}, 0.1, SecondOfTwo(rank=1, size=2))
@@ -229,7 +229,7 @@ def test_failures_are_a_share_of_what_all_processes_score():
 def test_a_process_without_failures_says_what_failed_in_another():
     class FirstOfTwo(Processes):
         def gather(self, value):
-            return [value, (1, 1, ["reward no_cats raised"])]
+            return [value, (1, 1, ["reward no_cats raised"], [])]
 
     scorer = RewardSum({"no_cats": (fails_on_cats, 1.0)}, 0.1, FirstOfTwo(rank=0, size=2))
     with pytest.raises(RewardError, match=r"^reward no_cats raised\n1 of 2 samples failed, at most 0 may"):

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import difflib
 import functools
-import hashlib
 import importlib
-import importlib.util
+import inspect
 import math
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -24,6 +23,7 @@ from typing import Any, get_args, get_type_hints
 from pydantic import PydanticUserError, TypeAdapter, ValidationError
 
 from rlaudio.config.names import plain_name, shortened
+from rlaudio.config.plugin_files import import_plugin, line_in
 from rlaudio.config.signatures import Option, Signature, read_signature
 
 PACKAGE = Path(__file__).parents[1]
@@ -69,6 +69,12 @@ class OptionError(ValueError):
         self.option = option
 
 
+class PlugIn(functools.partial[Any]):
+    """A plug-in's function or class with its options filled in."""
+
+    path: Path  # its file, also where a decorator of another file wraps it
+
+
 @dataclass(frozen=True)
 class Bound:
     """A plug-in with its options, checked; its file is imported on the first call."""
@@ -79,18 +85,22 @@ class Bound:
     options: Mapping[str, Any]
 
     @property
-    def function(self) -> functools.partial[Any]:
+    def function(self) -> PlugIn:
         """The plug-in with its options filled in; it still takes its positional parameters.
 
-        Raises ImportError if a package is missing, ValueError if an option has the wrong type.
+        Raises ImportError if its file cannot be imported, ValueError if an option has the wrong type.
         """
-        module, signature = _import(self.path), _signature(self.kind, self.path)
-        options, target = {o.name: o for o in signature.options}, getattr(module, signature.name)
+        module, signature = _import(self.kind, self.path), _signature(self.kind, self.path)
+        options = {o.name: o for o in signature.options}
+        target: Any = getattr(module, signature.name, None)
+        _check_decorators(self.kind, self.path, signature, target)
         names = _names_in_annotations(target, module)
-        return functools.partial(
+        filled = PlugIn(
             target,
             **{name: self._coerce_late(options[name], value, names) for name, value in self.options.items()},
         )
+        filled.path = self.path
+        return filled
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.function(*args, **kwargs)
@@ -172,7 +182,25 @@ def bind(kind: str, spec: str | Mapping[str, Any] | Bound, relative_to: Path | N
 def load(kind: str, name: str, relative_to: Path | None = None) -> Callable[..., Any]:
     """The function or class of a plug-in, its file imported. Raises as `bind`, and ImportError."""
     path = find(kind, name, relative_to)
-    return getattr(_import(path), _signature(kind, path).name)
+    return getattr(_import(kind, path), _signature(kind, path).name)
+
+
+@dataclass(frozen=True)
+class PlugInLine:
+    """A line of a plug-in's file."""
+
+    kind: str
+    path: Path
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.path.stem} ({self.path}:{self.line})"
+
+
+def plugin_that_raised(error: BaseException) -> PlugInLine | None:
+    """Where an exception came out of a user's plug-in; None where it did not."""
+    lines = ((kind, path, line_in(error, path)) for path, kind in _imported.items())
+    return next((PlugInLine(kind, path, line) for kind, path, line in lines if line), None)
 
 
 def describe(kind: str, name: str, relative_to: Path | None = None) -> Signature:
@@ -307,32 +335,32 @@ def _signature(kind: str, path: Path) -> Signature:
 
 
 @functools.lru_cache
-def _import(path: Path) -> ModuleType:
+def _import(kind: str, path: Path) -> ModuleType:
     shipped = PACKAGE / "_shipped"
-    try:
-        if path.is_relative_to(PACKAGE) and not path.is_relative_to(shipped):
-            parts = path.relative_to(PACKAGE).with_suffix("").parts
+    if path.is_relative_to(PACKAGE) and not path.is_relative_to(shipped):
+        parts = path.relative_to(PACKAGE).with_suffix("").parts
+        try:
             return importlib.import_module(".".join(("rlaudio", *parts)).removesuffix(".__init__"))
-        return _import_file(path)
-    except SyntaxError as error:  # not seen by parsing alone, such as a return outside a function
-        raise ValueError(f"{error.filename}:{error.lineno}: {error.msg}; fix the file") from error
-    except ModuleNotFoundError as error:
-        raise ImportError(f"{path}: {error}; install the package to use this plug-in") from error
+        except ModuleNotFoundError as error:
+            raise ImportError(f"{path}: {error}; install the package to use this plug-in") from error
+    _imported[path] = kind
+    return import_plugin(kind, path)
 
 
-def _import_file(path: Path) -> ModuleType:
-    digest = hashlib.blake2b(str(path).encode(), digest_size=4).hexdigest()
-    name = f"rlaudio_plugin_{path.stem}_{digest}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None and spec.loader is not None, path
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses look their module up
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return module
+_imported: dict[Path, str] = {}  # the kinds of the plug-ins outside the package
+
+
+def _check_decorators(kind: str, path: Path, signature: Signature, target: Any) -> None:
+    """Refuse a decorator that gives no function, or hides how a reward is called. Raises ValueError."""
+    written = f"{path}: {signature.name} is written to take ({', '.join(signature.given)})"
+    if not callable(target):
+        raise ValueError(f"{written} and is {target!r} when the file is imported; expected it to be there")
+    taken = tuple(inspect.signature(target).parameters) if kind == "reward" else signature.given
+    if taken[: len(signature.given)] != signature.given:
+        raise ValueError(
+            f"{written} and takes ({', '.join(taken)}) when the file is imported; write its decorator with "
+            "functools.wraps(function)"
+        )
 
 
 def _bind_scorer(label: str, spec: Any, folder: Path) -> Bound:

@@ -354,6 +354,12 @@ class Recipe(Section):
     reward_failures: Share = Field(
         default=0.0, description="share of a step's samples that may get no reward; they are dropped"
     )
+    reward_timeout: Positive | None = Field(
+        default=60.0,
+        description="seconds in which the next value of a reward must come, else the run saves and stops; "
+        "none: no limit",
+        json_schema_extra=NO_RESULT,
+    )
     rollout: RolloutPlugin = Field(description="engine that samples completions")
     sampling: SamplingSection = SamplingSection()
     optimizer: OptimizerSection = OptimizerSection()

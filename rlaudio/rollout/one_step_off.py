@@ -42,6 +42,7 @@ class OneStepOff:
         self._worker = worker
         self._thread = ThreadPoolExecutor(1, "rollouts", *_on_own_gpu())
         self._ahead: dict[_Request, Future[Completions]] = {}
+        self._handed_out: dict[_Request, Future[Completions]] = {}  # to a step that may yet be broken off
 
     def begin(self, asked: Sequence[tuple[Sequence[Prompt], SeedKey]], sampling: SamplingParams) -> None:
         """Sample the next step's requests in the background: prompts and key of each."""
@@ -53,8 +54,10 @@ class OneStepOff:
 
     def generate(self, prompts: Sequence[Prompt], sampling: SamplingParams, key: SeedKey) -> list[Group]:
         """One group per prompt, from the background if this request was begun, else sampled now."""
-        begun = self._ahead.pop(_request(prompts, sampling, key), None)
+        request = _request(prompts, sampling, key)
+        begun = self._ahead.pop(request, None)
         if begun is not None:
+            self._handed_out[request] = begun
             return [Group(prompt, some) for prompt, some in zip(prompts, begun.result(), strict=True)]
         self._wait()
         return self._worker.generate(prompts, sampling, key)
@@ -62,6 +65,7 @@ class OneStepOff:
     def load_weights(self, weights: Iterable[tuple[str, torch.Tensor]], version: int) -> None:
         """Load the tensors once the thread is done; completions from then on carry `version`."""
         self._wait()
+        self._handed_out = {}
         self._worker.load_weights(weights, version)
         self.weights_version = version
 
@@ -76,7 +80,7 @@ class OneStepOff:
         self._worker.close()
 
     def state_dict(self) -> dict[str, Any] | None:
-        """What was sampled ahead, as a checkpoint holds it; None if nothing was."""
+        """What was sampled ahead for steps that are not done, as a checkpoint holds it; None for nothing."""
         requests = [
             {
                 "key": list(request.key),
@@ -84,7 +88,7 @@ class OneStepOff:
                 "questions": list(request.questions),
                 "completions": [[_to_state(completion) for completion in some] for some in future.result()],
             }
-            for request, future in self._ahead.items()
+            for request, future in (self._handed_out | self._ahead).items()
         ]
         return {"requests": requests} if requests else None
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -37,7 +37,7 @@ from rlaudio.rollout.targets import Targets
 from rlaudio.rollout.transformers import Transformers
 from rlaudio.rollout.worker import RolloutWorker
 from rlaudio.scorers.trial import try_scorers
-from rlaudio.scoring import RewardError, RewardSum, made_up_group
+from rlaudio.scoring import RewardError, RewardStop, RewardSum, made_up_group
 from rlaudio.training.debug.step_dump import MODEL, StepDump
 from rlaudio.training.learner import Batching, Correction, Learner, LearnerSettings
 from rlaudio.training.loop import StageSetup
@@ -306,7 +306,7 @@ def build_rl_stage(
         stage=stage,
         prompts=policy.prompts,
         worker=worker,
-        rewards=RewardSum(_rewards(recipe), recipe.reward_failures, policy.processes),
+        rewards=_reward_sum(recipe, recipe.reward_failures, policy.processes),
         params=sampling_params(recipe),
         questions=sampling.questions,
         rounds=sampling.rounds,
@@ -424,9 +424,12 @@ def _spelled(question: Question, choice: str) -> str:
     return answer_block(choice)
 
 
-def _rewards(recipe: Recipe) -> dict[str, tuple[Any, float]]:
-    plugins_of = recipe.reward_plugins()
-    return {name: (plugin.function, recipe.rewards[name].weight) for name, plugin in plugins_of.items()}
+def _reward_sum(recipe: Recipe, failure_rate: float = 0.0, processes: Processes = ALONE) -> RewardSum:
+    rewards = {
+        name: (plugin.function, recipe.rewards[name].weight)
+        for name, plugin in recipe.reward_plugins().items()
+    }
+    return RewardSum(rewards, failure_rate, processes, recipe.reward_timeout)
 
 
 class _Unscored:
@@ -521,17 +524,17 @@ def _check_step(recipe: Recipe, questions: int) -> None:
 def _dry_run_rewards(recipe: Recipe, questions: Sequence[Question]) -> None:
     """Try the rewards on made-up completions, one of them right. Raises ValueError for one that fails.
 
-    Where the recipe allows failures, a failing reward is only logged.
+    Where the recipe allows failures, a failing reward is only logged, unless it ends a run.
     """
-    rewards = RewardSum(_rewards(recipe))
+    rewards = _reward_sum(recipe)
     for question in questions:
         texts = [sft_target(question), *["I hear nothing."] * (recipe.sampling.group_size - 1)]
         try:
             rewards.score([made_up_group(question, texts)])
         except RewardError as error:
             message = f"tried on a made-up completion, {error}"
-            if not recipe.reward_failures:
-                raise RewardError(message) from error
+            if isinstance(error, RewardStop) or not recipe.reward_failures:
+                raise type(error)(message) from error
             logger.warning("%s", message)
 
 

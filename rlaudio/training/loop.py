@@ -10,6 +10,7 @@ from typing import Protocol
 from rlaudio.rollout.one_step_off import OneStepOff
 from rlaudio.rollout.worker import RolloutWorker, SeedKey
 from rlaudio.runs.rollouts import LearnedGroup
+from rlaudio.scoring import saving_when_stopped
 from rlaudio.training.alarms import Alarms
 from rlaudio.training.checkpoint import Cursor
 from rlaudio.training.credit import assign_credit, describe, learned_groups
@@ -83,22 +84,33 @@ def train(setup: StageSetup, recorder: Recorder, callbacks: Callbacks, *, start:
 
     All that is random follows from (seed, stage, step, item, sample), so a stage that goes on from a
     checkpoint gives the numbers of an uninterrupted one, for any number of processes.
-    Raises StopRequested after saving, and BrokenTraining with the message of `dump_broken_step` at a step in
-    which a number was not finite; it is called in every process, with the weights of that moment.
+    Raises StopRequested after saving, RewardError after saving the weights before the step whose rewards
+    failed, and BrokenTraining with the message of `dump_broken_step` at a step in which a number was not
+    finite; it is called in every process, with the weights of that moment.
     """
-    cursor, learner = start, setup.learner
+    cursor, learner, saved = start, setup.learner, start
+
+    def save() -> None:
+        nonlocal saved
+        if cursor != saved:
+            callbacks.save(cursor, learner)
+            saved = cursor
+
     alarms = Alarms(mismatch=setup.mismatch_alarm, steps=setup.steps)
     setup.worker.load_weights(learner.weights(), cursor.weights_version)
     for step in progress(range(start.step, setup.steps), setup.steps - start.step, setup.name, "step"):
         if cursor.rollouts >= setup.max_rollouts or cursor.tokens >= setup.max_tokens:
             break
         key = (seed, setup.name, step)
-        sampled = sample_step(setup.sampler, key, first=cursor.drawn, weights_version=cursor.weights_version)
-        try:
-            meanwhile = partial(sample_ahead, setup, cursor, sampled, key)
-            learned, metrics = learn(setup, sampled, key, step, meanwhile)
-        except BrokenStep as broken:
-            raise BrokenTraining(callbacks.dump_broken_step(broken, cursor, learner)) from broken
+        with saving_when_stopped(save):  # rewards are asked before the weights change
+            sampled = sample_step(
+                setup.sampler, key, first=cursor.drawn, weights_version=cursor.weights_version
+            )
+            try:
+                meanwhile = partial(sample_ahead, setup, cursor, sampled, key)
+                learned, metrics = learn(setup, sampled, key, step, meanwhile)
+            except BrokenStep as broken:
+                raise BrokenTraining(callbacks.dump_broken_step(broken, cursor, learner)) from broken
         if setup.ahead:
             metrics["rollout/lag"] = mean_lag(sampled.groups, cursor.weights_version)
         cursor = advance(cursor, sampled, metrics)
@@ -111,10 +123,10 @@ def train(setup: StageSetup, recorder: Recorder, callbacks: Callbacks, *, start:
         if callbacks.evaluate_every and cursor.step % callbacks.evaluate_every == 0:
             recorder.log_metrics(setup.name, cursor.step, callbacks.evaluate())
         if callbacks.stop_requested():
-            callbacks.save(cursor, learner)
+            save()
             raise StopRequested(cursor)
         if cursor.step % callbacks.save_every == 0:
-            callbacks.save(cursor, learner)
+            save()
     return cursor
 
 

@@ -91,7 +91,8 @@ def train_stages(
 
     `between` is called with the name of every stage but the last and the policy after it.
 
-    Raises StopRequested after Ctrl-C and BrokenTraining at a number that is not finite; both can be resumed.
+    Raises StopRequested after Ctrl-C, RewardError where rewards fail and BrokenTraining at a number that is
+    not finite; all can be resumed.
     Raises ValueError where a checkpoint, the metrics up to it or the reference is not what was written.
     """
     checkpoints = folder.path / CHECKPOINTS

@@ -1,0 +1,182 @@
+"""Importing a user's plug-in: one file, and the modules beside it.
+
+`from helper import k` in a plug-in means helper.py in its folder, as in a script. The folder becomes a
+package under a name made from its path, and the import, when the file is compiled, one of
+`that package.helper`. So helpers of one name in two folders are two modules, and sys.path, where a `json.py`
+beside a plug-in would hide Python's own from everybody, stays as it is. The standard library and installed
+packages go before.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.util
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from pathlib import Path
+from types import CodeType, ModuleType
+
+from rlaudio.utils.interrupts import heard_interrupts
+from rlaudio.utils.messages import described
+
+logger = logging.getLogger(__name__)
+
+PREFIX = "rlaudio_plugins_"
+
+
+def import_plugin(kind: str, path: Path) -> ModuleType:
+    """The module of a plug-in of that kind. What the file changes of the process is put back.
+
+    Raises ImportError that names file, line and error, whatever the file raises, be it SystemExit.
+    """
+    from rlaudio.utils.process_state import kept_process_state  # imports torch
+
+    try:
+        with heard_interrupts() as interrupts, kept_process_state() as state:
+            try:
+                return _import(path)
+            finally:
+                for setting in state.restore():
+                    logger.warning(
+                        "%s %s changed %s on import, which a run depends on; it is put back",
+                        kind,
+                        path,
+                        setting,
+                    )
+    except BaseException as error:
+        if interrupts.received:
+            raise KeyboardInterrupt from None
+        raise ImportError(f"{kind} {_what_failed(path, error)}") from error
+
+
+def line_in(error: BaseException, path: str | Path) -> int | None:
+    """The line of the file at which it raised, or called what raised; None where it is not involved."""
+    if isinstance(error, SyntaxError) and error.filename == str(path):
+        return error.lineno
+    frames = traceback.walk_tb(error.__traceback__)
+    return next((line for f, line in reversed([*frames]) if f.f_code.co_filename == str(path)), None)
+
+
+def innermost(error: BaseException) -> str:
+    """File and line at which an exception was raised; empty where Python itself raised it."""
+    *_, (frame, line) = [(None, 0), *traceback.walk_tb(error.__traceback__)]
+    file = frame.f_code.co_filename if frame else "<"
+    return "" if file.startswith("<") else f"{file}:{line}"
+
+
+# --- helpers -------------------------------------------------------------------------------------
+
+
+def _what_failed(path: Path, error: BaseException) -> str:
+    """File and line of the plug-in, the error, and where else it came from."""
+    line = line_in(error, path)
+    here = f"{path}:{line}" if line else str(path)
+    if isinstance(error, ModuleNotFoundError):
+        beside = path.parent / f"{(error.name or '').partition('.')[0]}.py"
+        return f"{here}: {error}; install the package to use this plug-in, or put {beside.name} beside it"
+    there = f"{error.filename}:{error.lineno}" if isinstance(error, SyntaxError) else innermost(error)
+    elsewhere = "" if there in ("", here) else f" ({there})"
+    text = f"SyntaxError: {error.msg}" if isinstance(error, SyntaxError) else described(error)
+    return f"{here}: {text}{elsewhere}; fix the file"
+
+
+def _import(path: Path) -> ModuleType:
+    if _Finder not in sys.meta_path:
+        sys.meta_path.insert(0, _Finder)
+    name = f"{_package(path.parent)}.{path.stem.replace('.', '_')}"
+    spec = importlib.util.spec_from_file_location(name, path, loader=_Loader(name, str(path)))
+    assert spec is not None and spec.loader is not None, path
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look their module up
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _package(folder: Path) -> str:
+    """Name of the package that is the folder."""
+    name = PREFIX + hashlib.blake2b(str(folder).encode(), digest_size=4).hexdigest()
+    if name not in sys.modules:
+        spec = ModuleSpec(name, None, is_package=True)
+        spec.submodule_search_locations = [str(folder)]
+        sys.modules[name] = importlib.util.module_from_spec(spec)
+    return name
+
+
+class _Finder:
+    """Finds the modules of the folders' packages, for `_Loader` to load."""
+
+    @staticmethod
+    def find_spec(name: str, path: Sequence[str] | None = None, target: object = None) -> ModuleSpec | None:
+        if not name.startswith(PREFIX):
+            return None
+        spec = PathFinder.find_spec(name, path)
+        if spec is not None and isinstance(spec.loader, SourceFileLoader):
+            spec.loader = _Loader(name, spec.loader.path)
+        return spec
+
+
+class _Loader(SourceFileLoader):
+    """Loads a file with its imports of files beside the plug-in renamed; nothing compiled is kept."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        path = self.get_filename(fullname)
+        package = fullname.partition(".")[0]
+        [folder] = sys.modules[package].__path__
+        tree = _Renamed(package, Path(folder)).visit(ast.parse(self.get_data(path), path))
+        return compile(tree, path, "exec", dont_inherit=True)
+
+
+class _Renamed(ast.NodeTransformer):
+    """Imports of modules beside the plug-in, as imports from the folder's package."""
+
+    def __init__(self, package: str, folder: Path) -> None:
+        self._package, self._folder = package, folder
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.ImportFrom:
+        if node.level == 0 and node.module and _is_beside(node.module, self._folder):
+            node.module = f"{self._package}.{node.module}"
+        return node
+
+    def visit_Import(self, node: ast.Import) -> list[ast.Import]:
+        names = [name for alias in node.names for name in self._names(alias)]
+        return [ast.copy_location(ast.Import([name]), node) for name in names]
+
+    def _names(self, alias: ast.alias) -> Iterator[ast.alias]:
+        if not _is_beside(alias.name, self._folder):
+            yield alias
+            return
+        top = alias.name.partition(".")[0]
+        yield ast.copy_location(ast.alias(f"{self._package}.{alias.name}", alias.asname or top), alias)
+        if not alias.asname and top != alias.name:  # `import pkg.part` loads the part and binds pkg
+            yield ast.copy_location(ast.alias(f"{self._package}.{top}", top), alias)
+
+
+def _is_beside(name: str, folder: Path) -> bool:
+    """Whether an absolute import of this name in a plug-in means a module in its folder."""
+    top = name.partition(".")[0]
+    if top in sys.stdlib_module_names or top == "rlaudio":
+        return False
+    return PathFinder.find_spec(top, [str(folder)]) is not None and not _is_installed(top, folder)
+
+
+def _is_installed(top: str, folder: Path) -> bool:
+    """Whether a package is found elsewhere than where the user keeps files of the day."""
+    of_the_user = {Path(place).resolve() for place in ("", *_python_path())} | {folder}
+    places = [place for place in sys.path if Path(place).resolve() not in of_the_user]
+    others = [finder for finder in sys.meta_path if finder not in (PathFinder, _Finder)]
+    return PathFinder.find_spec(top, places) is not None or any(
+        finder.find_spec(top, None) is not None for finder in others if hasattr(finder, "find_spec")
+    )
+
+
+def _python_path() -> list[str]:
+    return [place for place in os.environ.get("PYTHONPATH", "").split(os.pathsep) if place]

@@ -1,0 +1,69 @@
+"""What rewards are handed: the records of a group, which they can read and not write into.
+
+A reward that writes into token ids or log-probs would change what the policy learns from, and one that
+writes into a question what all later steps see.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import is_dataclass
+from typing import Any, NoReturn, TypeVar
+
+import numpy as np
+
+T = TypeVar("T")
+
+
+def read_only(value: T) -> T:
+    """The record with read-only views of its arrays, read-only mappings, and copies of its lists."""
+    return _read_only(value)
+
+
+class ReadOnlyDict(dict[Any, Any]):
+    """A dict that refuses to change; `dict(it)`, a deep copy or a pickle is an ordinary one.
+
+    Not a mapping proxy: those have no JSON, no copy and no pickle, which rewards that ask a server need.
+    """
+
+    def _refuse(self, *_: Any, **__: Any) -> NoReturn:
+        raise TypeError("a reward cannot change what it is given; change a copy: dict(...)")
+
+    __setitem__ = __delitem__ = __ior__ = _refuse
+    clear = pop = popitem = setdefault = update = _refuse
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return dict, (dict(self),)
+
+
+def _read_only(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        view = value.view()
+        view.flags.writeable = False
+        return view
+    if isinstance(value, Mapping):
+        return ReadOnlyDict({key: _read_only(entry) for key, entry in value.items()})
+    if isinstance(value, list):
+        return [_read_only(entry) for entry in value]
+    if type(value) is tuple and not (value and isinstance(value[0], str)):  # not every piece of a text
+        return tuple(_read_only(entry) for entry in value)
+    return _read_only_record(value) if is_dataclass(value) else value
+
+
+def _read_only_record(record: Any) -> Any:
+    kind: Any = type(record)
+    for name in _cached(kind):
+        with suppress(ValueError):  # where there is nothing to concatenate, the reward that asks sees it
+            getattr(record, name)
+    twin = copy.copy(record)
+    vars(twin).update({name: _read_only(value) for name, value in vars(record).items()})
+    return twin
+
+
+@functools.cache
+def _cached(kind: Any) -> tuple[str, ...]:
+    """Properties that a record computes once: they hold arrays, too."""
+    return tuple(n for n, value in vars(kind).items() if isinstance(value, functools.cached_property))

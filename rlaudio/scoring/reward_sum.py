@@ -1,0 +1,213 @@
+"""The weighted sum of a recipe's rewards, and which failures of them stop a step.
+
+A reward is a function. Its first parameter decides how it is called: with `question` (and `completion`) once
+per completion, returning a number; with `group` once per group, returning a number per completion. It may be
+`async`: all such calls of a step are awaited together.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import logging
+import math
+import operator
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import numpy as np
+
+from rlaudio.scoring.arguments import read_only
+from rlaudio.scoring.calls import Reward, RewardCall, attempt, calls_of, late, read, settle
+from rlaudio.scoring.time_limit import TimeLimit
+from rlaudio.scoring.values import NoValue
+from rlaudio.types import Group, RewardFailure, ScoredGroup
+from rlaudio.utils.interrupts import heard_interrupts
+from rlaudio.utils.process_state import ProcessState, kept_process_state
+from rlaudio.utils.processes import ALONE, Processes, outlast_first
+
+logger = logging.getLogger(__name__)
+
+
+class RewardError(ValueError):
+    """More samples of a step failed than allowed; names the first one and chains its exception."""
+
+
+class RewardStop(RewardError):
+    """A reward asked to end the run, or did not return in time: no number of allowed failures covers that."""
+
+
+_save: ContextVar[Callable[[], object]] = ContextVar("save", default=lambda: None)
+
+
+@contextmanager
+def saving_when_stopped(save: Callable[[], object]) -> Iterator[None]:
+    """Call `save` where rewards stop the run within the block: in every process, in one of its threads."""
+    token = _save.set(save)
+    try:
+        yield
+    except RewardError:
+        save()
+        raise
+    finally:
+        _save.reset(token)
+
+
+class RewardSum:
+    """Scores groups by a weighted sum of rewards, named functions with their options bound.
+
+    A sample fails if a reward raises or returns anything but a finite number. Failed samples are dropped
+    (total NaN) as long as they are at most `allowed_failure_rate` of the samples scored together, over all
+    `processes`, which then must all call. The next value must come within `seconds`; None: no limit.
+
+    Rewards are handed records that they cannot write into, and what they change of the process is put back.
+    """
+
+    def __init__(
+        self,
+        rewards: Mapping[str, tuple[Callable[..., Any], float]],
+        allowed_failure_rate: float = 0.0,
+        processes: Processes = ALONE,
+        seconds: float | None = None,
+    ) -> None:
+        if not rewards:
+            raise ValueError("no rewards; expected at least one, such as answer_correctness")
+        if not 0.0 <= allowed_failure_rate <= 1.0:
+            raise ValueError(f"allowed failure rate {allowed_failure_rate}; expected a share from 0 to 1")
+        self._rewards = [Reward.of(name, *spec) for name, spec in rewards.items()]
+        self._allowed_failure_rate = allowed_failure_rate
+        self._processes = processes
+        self._seconds = seconds
+        self._warned: set[tuple[str, str]] = set()
+
+    def score(self, groups: Sequence[Group]) -> list[ScoredGroup]:
+        """Every reward's value and the weighted total for each completion of the groups, which are one step.
+
+        Raises RewardError if too many samples failed, RewardStop if a reward ends the run or hangs.
+        """
+        seen = [read_only(group) for group in groups]
+        calls = [call for reward in self._rewards for call in calls_of(reward, seen)]
+        values = [
+            {r.name: np.full(len(group.completions), np.nan) for r in self._rewards} for group in groups
+        ]
+        failed: list[_Failed] = []
+        for call, result in zip(calls, self._results(calls), strict=False):  # fewer where one stops the run
+            for sample, value in zip(call.samples, read(call, result), strict=True):
+                if isinstance(value, NoValue):
+                    failed.append(_Failed(call, sample, value))
+                else:
+                    values[call.group_index][call.reward.name][sample] = value
+        self._refuse(failed, groups)
+        return [self._scored(group, values[i], failed, i) for i, group in enumerate(groups)]
+
+    def _results(self, calls: Sequence[RewardCall]) -> list[Any]:
+        """What the calls returned, or NoValue; the last is the first one that stops the run."""
+        results: list[Any] = []
+        limit = TimeLimit(self._seconds, functools.partial(self._take_over, _save.get()))
+        with heard_interrupts(limit.answer_signal) as interrupts, kept_process_state() as state:
+            with limit.watching():
+                for call in calls:
+                    results.append(attempt(call, limit, interrupts))
+                    self._restore(state, [call.reward])
+                    if _stops(results[-1]):
+                        return [_closed(result) for result in results]
+            results = settle(calls, results, self._seconds)
+            self._restore(state, [r for r in self._rewards if inspect.iscoroutinefunction(r.function)])
+        return results
+
+    def _restore(self, state: ProcessState, rewards: Sequence[Reward]) -> None:
+        """Undo what rewards changed of the process, with one warning about each change."""
+        if not (changed := state.restore()):
+            return
+        who = ", ".join(map(str, rewards)) or "a reward"
+        for setting in changed:
+            if (who, setting) not in self._warned:
+                logger.warning("%s changed %s, which the run depends on; it is put back", who, setting)
+        self._warned |= {(who, setting) for setting in changed}
+
+    def _refuse(self, failed: Sequence[_Failed], groups: Sequence[Group]) -> None:
+        """Raise the same in all processes, if too many samples failed or one failure stops the run."""
+        first = next((f for f in failed if f.why.stops), failed[0] if failed else None)
+        messages = [str(first)] if first else []
+        lost, samples, messages, stops = self._gathered(
+            len({(f.call.group_index, f.sample) for f in failed}),
+            sum(len(group.completions) for group in groups),
+            messages,
+            messages if first and first.why.stops else [],
+        )
+        cause = first.why.cause if first else None
+        if stops:
+            raise RewardStop(_stop_message(stops[0])) from cause
+        allowed = self._allowed_failure_rate * samples
+        if lost > allowed:
+            raise RewardError(
+                f"{messages[0]}\n{lost} of {samples} samples failed, at most {math.floor(allowed)} may; "
+                "fix the reward, or let the recipe's reward_failures drop such samples"
+            ) from cause
+        for failure in failed:
+            logger.warning("sample dropped: %s", failure)
+
+    def _gathered(self, *local: Any) -> list[Any]:
+        """The sum over all processes of each thing that this one counts or lists."""
+        columns = zip(*self._processes.gather(local), strict=True)
+        return [functools.reduce(operator.add, column) for column in columns]
+
+    def _take_over(self, save: Callable[[], object], call: RewardCall, place: str) -> NoReturn:
+        """End the process as RewardStop would, in place of the main thread, which hangs in the call."""
+        message = str(_Failed(call, call.samples[0], late(self._seconds, place)))
+        try:
+            self._gathered(0, 0, [message], [message])
+            save()
+        finally:
+            with suppress(OSError, ValueError, AttributeError):
+                print(f"Error: {_stop_message(message)}; continue with --resume", file=sys.stderr, flush=True)  # noqa: T201
+            outlast_first()
+            os._exit(1)
+
+    def _scored(
+        self, group: Group, values: Mapping[str, np.ndarray], failed: Sequence[_Failed], index: int
+    ) -> ScoredGroup:
+        total = sum(
+            (r.weight * values[r.name] for r in self._rewards), np.zeros(len(group.completions))
+        )  # [G]
+        failures = tuple(f.record() for f in failed if f.call.group_index == index)
+        weights = {r.name: r.weight for r in self._rewards}
+        return ScoredGroup(group=group, rewards=values, total=total, weights=weights, failures=failures)
+
+
+@dataclass(frozen=True)
+class _Failed:
+    call: RewardCall
+    sample: int
+    why: NoValue
+
+    def record(self) -> RewardFailure:
+        question = self.call.group.prompt.question
+        return RewardFailure(self.call.reward.name, question.id, self.sample, self.why.reason)
+
+    def __str__(self) -> str:
+        return f"{self.call.reward} {self.why.reason}\n{self.call.sample(self.sample)}"
+
+
+def _stop_message(failure: str) -> str:
+    return (
+        f"{failure}\nthis stops a run, whatever reward_failures allows; fix the reward: it must return, or "
+        "raise an Exception where it has no value; reward_timeout sets how long it may take"
+    )
+
+
+def _stops(result: Any) -> bool:
+    return isinstance(result, NoValue) and result.stops
+
+
+def _closed(result: Any) -> Any:
+    """The result of a call that is no longer awaited."""
+    if inspect.iscoroutine(result):
+        result.close()
+        return NoValue("was not awaited")
+    return result

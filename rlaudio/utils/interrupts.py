@@ -1,0 +1,59 @@
+"""Ctrl-C while a user's code runs, told apart from a KeyboardInterrupt that the code raises itself."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Interrupts:
+    """Whether a signal from outside has interrupted the code."""
+
+    received = False
+
+
+@contextmanager
+def heard_interrupts(answered: Callable[[], bool] = lambda: False) -> Iterator[Interrupts]:
+    """Within the block, notes whether the handler of Ctrl-C or SIGTERM has raised.
+
+    A SIGINT that `answered` knows of, by returning True or raising, does not reach that handler. Only the
+    main thread gets signals, so a KeyboardInterrupt in another one comes from the code that runs there.
+    """
+    interrupts = Interrupts()
+    if threading.current_thread() is not threading.main_thread():
+        yield interrupts
+        return
+
+    def receive(number: int, frame: FrameType | None) -> None:
+        if number == signal.SIGINT and answered():
+            return
+        try:
+            _pass_on(before[number], number, frame)
+        except BaseException:
+            interrupts.received = True
+            raise
+
+    handlers: dict[int, Any] = {number: signal.getsignal(number) for number in SIGNALS}
+    # None: not set by Python. A default SIGTERM ends the process at once, which no code can take for its own.
+    before = {n: h for n, h in handlers.items() if h is not None and (n == signal.SIGINT or callable(h))}
+    for number in before:
+        signal.signal(number, receive)
+    try:
+        yield interrupts
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _pass_on(handler: Any, number: int, frame: FrameType | None) -> None:
+    if callable(handler):
+        handler(number, frame)
+    elif handler == signal.SIG_DFL:
+        signal.signal(number, signal.SIG_DFL)
+        signal.raise_signal(number)
