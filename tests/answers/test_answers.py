@@ -15,7 +15,7 @@ from rlaudio.answers import (
     structured_stages,
     think_spans,
 )
-from rlaudio.answers.normalising import canonical_numbers
+from rlaudio.answers.numbers import canonical_numbers
 from tests.answers.texts import ANIMALS, TEXTS
 from tests.factories import make_question
 
@@ -242,10 +242,10 @@ def test_normalising_ignores_case_of_ascii_and_outer_spaces(text):
 
 
 def test_numbers_lose_idle_zeros_and_keep_signs():
-    assert canonical_numbers("007 Secs") == "7 s"
-    assert canonical_numbers("-1.50") == "-1.5"
-    assert canonical_numbers("100") == "100"
-    assert canonical_numbers("MP3") == "mp3"
+    assert canonical_numbers(normalise("007 Secs")) == "7 s"
+    assert canonical_numbers(normalise("-1.50")) == "-1.5"
+    assert canonical_numbers(normalise("100")) == "100"
+    assert canonical_numbers(normalise("MP3")) == "mp3"
 
 
 @pytest.mark.parametrize(
