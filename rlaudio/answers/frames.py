@@ -1,6 +1,7 @@
-"""The words around an answer: "I think the answer is", "is correct". What is inside must be an option as a whole.
+"""The words around an answer: "I think the answer is", "is correct", "because it meows".
 
-So nothing has to be known of what negates an answer: "not a cat" and "a cat or a dog" are no options.
+What they frame must be an option as a whole, so nothing has to be known of what negates an answer or doubts
+it: "not a cat" and "a cat or a dog" are no options.
 """
 
 from __future__ import annotations
@@ -9,52 +10,61 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-# The parts of a lead-in, each behind the other as often as they come.
-FILLER = r"(?:so|but|and|sure|certainly|of course|thus|therefore|hence|then|okay|ok|well|hmm|alright|overall|finally|clearly|in conclusion|in summary)\b"
+FILLER = (
+    r"(?:so|but|and|then|thus|therefore|hence|finally|overall|clearly|okay|ok|well|hmm|sure|certainly|of course"
+    r"|in conclusion|in summary)"
+)
 SOURCE = (
-    r"(?:based on|from|given|among|according to|judging (?:by|from)|(?:after )?(?:listening(?: carefully)?(?: to)?|hearing))"
+    r"(?:based on|from|given|among|according to|judging (?:by|from)"
+    r"|(?:after )?(?:listening(?: carefully)?(?: to)?|hearing))"
     r"(?: (?:the|this|these|what|my)(?: [\w']+){1,5})?,"
 )
 OPINION = (
     r"(?:i|we)(?:'d| would| will|'ll| can)?"
     r" (?:think|believe|guess|suppose|assume|say|choose|pick|select|answer|conclude|go (?:with|for)"
-    r"|(?:am|'m) (?:(?:fairly|pretty|quite|very|almost) )?(?:sure|confident|certain))(?: that\b)?"
+    r"|(?:am|'m) (?:(?:fairly|pretty|quite|very|almost) )?(?:sure|confident|certain))(?: that)?"
 )
 QUALITY = (
-    r"(?:most |more )?(?:correct|right|best|final|likely|probable|appropriate|suitable|fitting|accurate|true|main"
-    r"|primary|dominant)"
+    r"(?:(?:most |more )?(?:correct|right|best|final|likely|probable|appropriate|suitable|fitting|accurate|main"
+    r"|true|primary|dominant))"
 )
 NOUN = r"(?:answer|option|choice|response|conclusion|guess|pick|selection|prediction)"
 THING = (
     r"(?:sound|audio|clip|recording|noise|instrument|animal|speaker|voice|person|singer|emotion|mood|tone|genre"
-    r"|style|tempo|key|chord|note|melody|music|song|piece|source|event|scene|place|location|language|accent|pitch"
-    r"|gender|number|count|order|object|vehicle|material)"
+    r"|style|tempo|key|chord|note|melody|music|song|piece|source|event|scene|place|location|language|accent"
+    r"|pitch|gender|number|count|order|object|vehicle|material)"
 )
 PLACE = r"(?: (?:heard|played|here|(?:in|of) (?:the|this) (?:audio|clip|recording|background|music|song|piece)))"
-ANSWER = rf"(?:(?:the|my|our) )?(?:{QUALITY} )*{NOUN}(?: {NOUN})?(?: (?:here|to (?:the|this) question))?"
 IS = (
-    r"(?:'s| is| was| are| were| (?:must|would|should|could|might|may) be| (?:sounds?|seems?|appears?|looks?)"
-    r"(?: like| to be)?)(?: (?:most likely|very likely|likely|probably|possibly|definitely|clearly|indeed|therefore))?"
+    r"(?:(?:'s| is| was| are| were| (?:must|would|should|could|might|may) be"
+    r"| (?:sounds?|seems?|appears?|looks?)(?: like| to be)?)"
+    r"(?: (?:most likely|very likely|likely|probably|possibly|definitely|clearly|indeed|therefore))?)"
 )
-SAYS_THE_PLACE = r"(?: (?:heard|played|here|(?:in|of) (?:the|this) (?:audio|clip|recording|background|music|song|piece)))"
-ANSWER = rf"""["']?{ANSWER}["']?(?:{IS}(?: ?[:=])? |(?: is)? ?(?:[:=]|->|=>) ?| - (?!\d))"""
-SAYS_WHAT_IT_IS = rf"(?:it|this|that|here|they|he|she|(?:the|this) (?:{QUALITY} )*{THING}{PLACE}?){IS}"
-CHINESE = r"(?:我(?:认为|觉得))?(?:(?:正确|最终)?的?(?:答案|选项)(?:应该)?(?:[是为]|:)|我?选择?|[它这那]?(?:应该|听起来)?[是像]):? ?"
-FOREIGN = r"(?:antwort|respuesta|réponse|risposta|resposta|ответ|정답|答え|الإجابة|उत्तर) ?(?:es|est|è|é|ist|는|は)? ?: ?"
+IT_IS = rf"(?:it|this|that|here|they|he|she|(?:the|this) (?:{QUALITY} )*{THING}{PLACE}?){IS}"
+ANSWER = rf"(?:(?:the|my|our) )?(?:{QUALITY} )*{NOUN}(?: {NOUN})?(?: (?:here|to (?:the|this) question))?"
+ANSWER_IS = rf"""["']?{ANSWER}["']?(?:{IS}(?: ?[:=])? |(?: is)? ?(?:[:=]|->|=>) ?| - (?!\d))"""
+CHINESE = (
+    r"(?:我(?:认为|觉得))?"
+    r"(?:(?:正确|最终)?的?(?:答案|选项)(?:应该)?(?:[是为]|:)|我?选择?|[它这那]?(?:应该|听起来)?[是像]):? ?"
+)
+FOREIGN = (
+    r"(?:antwort|respuesta|réponse|risposta|resposta|ответ|정답|答え|الإجابة|उत्तर)"
+    r" ?(?:es|est|è|é|ist|는|は)? ?: ?"
+)
 LEAD_IN = re.compile(
-    rf"(?P<answer>{SAYS_THE_ANSWER}|{CHINESE}|{FOREIGN})"
-    rf"|(?:{FILLER}|{SOURCE}|{OPINION}|{SAYS_WHAT_IT_IS}|(?:final )?answer)[,:]? ",
+    rf"(?P<answer>{ANSWER_IS}|{CHINESE}|{FOREIGN})"
+    rf"|(?:{FILLER}|{SOURCE}|{OPINION}|{IT_IS}|(?:final )?answer)[,:]? ",
     re.IGNORECASE,
 )
 TAIL = re.compile(
     rf"(?:{IS} (?:the |my )?(?:{QUALITY}|(?:{QUALITY} )*{NOUN})"
-    r"|,? (?:i (?:think|believe|guess|suppose|would say)|i'd say|probably|most likely|definitely|certainly|for sure|please)"
+    r"|,? (?:i (?:think|believe|guess|suppose|would say)|i'd say|please|for sure"
+    r"|probably|most likely|definitely|certainly)"
     r"| \((?:correct|final answer|the answer)\))[.!]?$",
     re.IGNORECASE,
 )
 LONGEST_TAIL = 60  # characters
-MOST_FRAMES = 6  # around each other
-REASON = re.compile(r",? (?:because|since|as|due to|given)\b", re.IGNORECASE)
+MOST_LEAD_INS = 6  # behind each other
 
 
 @dataclass(frozen=True)
@@ -62,13 +72,13 @@ class Core:
     """A text without some of the words around its answer."""
 
     text: str
-    says_answer: bool = False  # it was called the answer, as in "the answer is"
+    says_answer: bool = False  # they call it the answer
 
 
 def cores(text: str) -> Iterator[Core]:
-    """The text, then with one frame less each time: the larger first, since an option may itself be framed."""
+    """The text, then with a frame less each time; the larger come first, since an option may look framed."""
     core = Core(text)
-    for _ in range(MOST_FRAMES):
+    for _ in range(MOST_LEAD_INS):
         yield core
         if tail := TAIL.search(core.text, max(1, len(core.text) - LONGEST_TAIL)):
             yield Core(core.text[: tail.start()], core.says_answer)
@@ -76,6 +86,7 @@ def cores(text: str) -> Iterator[Core]:
         if lead_in is None:
             return
         core = Core(core.text[lead_in.end() :].lstrip(), core.says_answer or bool(lead_in["answer"]))
+    yield core
 
 
 CONTRAST = re.compile(r"\b(?:not|rather than|instead of)\b", re.IGNORECASE)
@@ -90,6 +101,9 @@ def contrasts(text: str) -> Iterator[tuple[str, str]]:
     for contrast in CONTRASTS if CONTRAST.search(text) else ():
         if match := contrast.fullmatch(text):
             yield match["answer"], match["other"]
+
+
+REASON = re.compile(r",? (?:because|since|as|due to|given)\b", re.IGNORECASE)
 
 
 def without_reason(text: str) -> tuple[str, str]:

@@ -58,7 +58,7 @@ class Reader:
     # A phrase: an option or its letter, in a frame or without.
 
     def _phrase(self, text: str) -> Sentence:
-        if len(text) > self.options.longest + LONGEST_FRAME:
+        if len(text) > self.options.longest + LONGEST_FRAME or len(boxes(text)) > 1:
             return Sentence(text, NONE)
         says_answer = False
         for core in cores(normalise_but_case(without_latex(text))):
