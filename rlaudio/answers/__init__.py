@@ -6,8 +6,9 @@ tags.py          where does a text think and answer; SFT targets
 unparsed.py      the warning where most texts name no option
 """
 
-from rlaudio.answers.normalising import normalise
-from rlaudio.answers.parsing import Parsed, Status, parse
+from rlaudio.answers.normalising import normalise, normalise_but_case
+from rlaudio.answers.parsed import Parsed, Status
+from rlaudio.answers.parsing import parse
 from rlaudio.answers.tags import (
     Span,
     answer_block,
@@ -25,6 +26,7 @@ __all__ = [
     "answer_block",
     "answer_spans",
     "normalise",
+    "normalise_but_case",
     "parse",
     "sft_target",
     "simple_analysis",

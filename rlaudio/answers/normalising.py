@@ -4,87 +4,141 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from decimal import Decimal
 
 # Typographic forms of ASCII signs, by code point: they look alike in an editor too.
 QUOTES = "\u2018\u2019\u201b\u2032\u00b4\u02bc`"
 DOUBLE_QUOTES = "\u201c\u201d\u201e\u201f\u2033\u00ab\u00bb"
 DASHES = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212"
-LOOK_ALIKES = (
-    str.maketrans(dict.fromkeys(QUOTES, "'"))
-    | str.maketrans(dict.fromkeys(DOUBLE_QUOTES, '"'))
-    | str.maketrans(dict.fromkeys(DASHES, "-"))
-    | {full_width: full_width - 0xFEE0 for full_width in range(0xFF01, 0xFF5F)}
-    | {0x3002: "."}  # ideographic full stop
-)
+CORNERS = "\u300c\u300d\u300e\u300f\u3010\u3011\u300a\u300b\u3008\u3009\u3014\u3015"  # brackets of Chinese
 WRAPPINGS = [
     *(("'", "'"), ('"', '"'), ("(", ")"), ("[", "]"), ("{", "}")),
+    *zip(CORNERS[::2], CORNERS[1::2], strict=True),
     *(("**", "**"), ("*", "*"), ("__", "__"), ("_", "_")),  # Markdown
-    *(("$", "$"), ("\\(", "\\)"), ("\\text{", "}"), ("\\boxed{", "}")),  # LaTeX
 ]
+STOPS = ".,;: "
 
 
 def normalise(text: str) -> str:
     """`text` without what carries no meaning in an option; idempotent.
 
-    Removed are case, runs of spaces, invisible and full-width characters, typographic quotes and dashes, a
-    final stop, and wrappings around the whole: quotes, brackets, Markdown emphasis, `\\text{}`, `\\boxed{}`.
+    Removed are case, runs of spaces, invisible characters, the letters and digits of other scripts that are
+    forms of these (full-width, circled, Arabic digits), typographic quotes and dashes, a final stop, and
+    wrappings around the whole: quotes, brackets, Markdown emphasis.
     Signs, decimal points, sharps and question marks stay: "-5" is not "5", "1.5" not "15", "C#" not "C".
     """
-    text = "".join(c for c in text if unicodedata.category(c) != "Cf")  # invisible: zero-width, direction
-    text = unicodedata.normalize("NFC", unicodedata.normalize("NFD", text).casefold())
-    text = unicodedata.normalize("NFC", text.translate(LOOK_ALIKES))
-    text = " ".join(text.split())
-    while (inner := _unwrap(text)) != text:
-        text = inner
-    return text
+    text = _plain_characters(text)
+    if text.isascii():
+        return _unwrapped(text.lower())
+    return _unwrapped(_plain_characters(unicodedata.normalize("NFD", text).casefold()))
 
 
-def _unwrap(text: str) -> str:
-    """One wrapping less, or without final stops; the text itself where nothing would be left."""
-    for opening, closing in WRAPPINGS:
-        inside = text[len(opening) : -len(closing)].strip()
-        wrapped = text.startswith(opening) and text.endswith(closing) and inside
-        if wrapped and (opening == closing or _balanced(inside, opening[-1], closing[-1])):
-            return inside
-    return text.rstrip(".,;: ") or text
+def normalise_but_case(text: str) -> str:
+    """`text` normalised, its letters in the case that they have."""
+    return _unwrapped(_plain_characters(text))
 
 
-def _balanced(inside: str, opening: str, closing: str) -> bool:
-    """Whether the brackets around `inside` belong to each other, unlike those of "(a) cat (b)"."""
-    depth = 0
-    for character in inside:
-        depth += (character == opening) - (character == closing)
-        if depth < 0:
-            return False
-    return depth == 0
+HYPHEN = re.compile(r"(?<=[^\W\d_])-(?=[^\W\d_])")
+KEY = re.compile(r"\b([a-g])[ -](sharp|flat)\b")
+ARTICLE = re.compile(r"^(?:an?|the) (?=\w\w)(?!(?:an?|the|major|minor|flat|sharp|natural|note|string|key|chord|scale)\b)")
+ACCENTS = dict.fromkeys(range(0x300, 0x333))
+SIGNS = str.maketrans({"\u266f": "#", "\u266d": "b"})
 
 
-NUMBER_WORDS = [
-    *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"),
-    *("eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen"),
-    *("nineteen", "twenty"),
-]
-UNITS = {
-    "s": "sec secs second seconds",
-    "ms": "msec millisecond milliseconds",
-    "min": "mins minute minutes",
-    "hz": "hertz",
-    "khz": "kilohertz",
-    "db": "decibel decibels",
-}
-SHORT_FORMS = {word: str(number) for number, word in enumerate(NUMBER_WORDS)} | {
-    spelling: unit for unit, spellings in UNITS.items() for spelling in spellings.split()
-}
+def loosened(text: str) -> str:
+    """A normalised text without what seldom carries meaning: for options that this leaves different.
+
+    An article at the beginning, accents, an exclamation mark, hyphens in words; "C sharp" is "C#".
+    """
+    if not text.isascii():
+        text = unicodedata.normalize("NFD", text.translate(SIGNS)).translate(ACCENTS)
+    if "-" in text:
+        text = HYPHEN.sub(" ", text)
+    if "sharp" in text or "flat" in text:
+        text = KEY.sub(lambda key: key[1] + "#b"[key[2] == "flat"], text)
+    text = text.rstrip("!" + STOPS) or text
+    return ARTICLE.sub("", text.replace(" and ", " & "))
 
 
-def canonical_numbers(text: str) -> str:
-    """`text` normalised, numbers in digits without idle zeros, units by symbol: "21.20sec" is "21.2 s"."""
-    spaced = re.sub(r"(?<=\d)(?=[^\W\d_])", " ", normalise(text))
-    return " ".join(_canonical_word(word) for word in spaced.split())
+class _PlainCharacters(dict[int, str | None]):
+    """A table for `str.translate`, filled as characters come up."""
+
+    def __missing__(self, code: int) -> str | None:
+        self[code] = plain = _plain_character(chr(code))
+        return plain
 
 
-def _canonical_word(word: str) -> str:
-    if re.fullmatch(r"[+-]?\d+(?:\.\d+)?", word):
-        return format(Decimal(word).normalize(), "f")
-    return SHORT_FORMS.get(word, word)
+FORMS = ("<wide>", "<narrow>", "<circle>", "<compat>", "<font>", "<square>")  # not <super>: 10³ is not 103
+PLAIN_CHARACTERS = _PlainCharacters(
+    str.maketrans(dict.fromkeys(QUOTES, "'") | dict.fromkeys(DOUBLE_QUOTES, '"') | dict.fromkeys(DASHES, "-"))
+    | str.maketrans({"\u3002": ".", "\u3001": ","})
+)
+
+
+def _plain_character(character: str) -> str | None:
+    """The character that this one is a form of; None for an invisible one: zero-width, direction."""
+    if unicodedata.category(character) == "Cf":
+        return None
+    if unicodedata.category(character) == "Nd":
+        return str(unicodedata.decimal(character))
+    if unicodedata.decomposition(character).startswith(FORMS):
+        return unicodedata.normalize("NFKC", character)
+    return character
+
+
+def _plain_characters(text: str) -> str:
+    if text.isascii():
+        text = text.replace("`", "'")
+    else:
+        text = unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).translate(PLAIN_CHARACTERS))
+    return " ".join(text.split())
+
+
+OPENINGS = {opening[0] for opening, _ in WRAPPINGS}
+
+
+def _unwrapped(text: str) -> str:
+    """`text` without wrappings and final stops, in linear time; never empty if `text` is not."""
+    start, end = 0, len(text)
+    partners: dict[str, dict[int, int]] = {}
+    while True:
+        stop = end
+        while stop > start and text[stop - 1] in STOPS:
+            stop -= 1
+        end = stop if stop > start else end
+        if start == end or text[start] not in OPENINGS:
+            return text[start:end]
+        inside = next((i for wrap in WRAPPINGS if (i := _inside(text, start, end, wrap, partners))), None)
+        if inside is None:
+            return text[start:end]
+        start, end = inside
+
+
+def _inside(
+    text: str, start: int, end: int, wrapping: tuple[str, str], partners: dict[str, dict[int, int]]
+) -> tuple[int, int] | None:
+    """Where the inside of `text[start:end]` lies if `wrapping` is around it and has something in it."""
+    opening, closing = wrapping
+    first, last = start + len(opening), end - len(closing)
+    if first >= last or not (text.startswith(opening, start) and text.endswith(closing, start, end)):
+        return None
+    if opening != closing:
+        if opening not in partners:
+            partners[opening] = _partners(text, opening, closing)
+        if partners[opening].get(start) != last:  # unlike the brackets around "(a) cat (b)"
+            return None
+    while first < last and text[first].isspace():
+        first += 1
+    while first < last and text[last - 1].isspace():
+        last -= 1
+    return (first, last) if first < last else None
+
+
+def _partners(text: str, opening: str, closing: str) -> dict[int, int]:
+    """The closing bracket of each opening one, by position."""
+    partners, still_open = {}, []
+    for position, character in enumerate(text):
+        if character == opening:
+            still_open.append(position)
+        elif character == closing and still_open:
+            partners[still_open.pop()] = position
+    return partners

@@ -6,44 +6,25 @@ by name, because each has been seen to give credit to wrong answers.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
-from rlaudio.answers.normalising import canonical_numbers, normalise
-from rlaudio.answers.tags import ANSWER_OPENS, answer_spans, blank_thoughts, think_spans
+from rlaudio.answers.mentions import NEGATION, mentions
+from rlaudio.answers.normalising import normalise
+from rlaudio.answers.options import options_of
+from rlaudio.answers.parsed import NEGATED, NO_ANSWER, NONE, SEVERAL, UNFINISHED, Parsed
+from rlaudio.answers.reading import Reader
+from rlaudio.answers.tags import Span, answer_spans, blank_thoughts, think_spans
 
-Status = Literal["exact", "normalised", "letter", "unique_contains", "ambiguous", "none"]
-
-
-@dataclass(frozen=True)
-class Parsed:
-    """The option that a text names, and the layer that read it."""
-
-    status: Status
-    index: int | None = None  # position among the choices; None: unparsed
-    reason: str = field(default="", compare=False)  # why it is unparsed; not compared
-
-    @property
-    def parsed(self) -> bool:
-        return self.index is not None
-
-
-NONE = Parsed("none", reason="no option")
-NO_ANSWER = Parsed("none", reason="no answer")
-UNFINISHED = Parsed("none", reason="unfinished")  # an answer or a thought that was left open
-SEVERAL = Parsed("ambiguous", reason="several")
-CONTRADICTION = Parsed("ambiguous", reason="contradiction")  # a letter and the text of another option
-NEGATED = Parsed("ambiguous", reason="negated")
-Reading = Callable[[str, Sequence[str]], Parsed]
+Which = Literal["first", "last", "reject"]
 
 
 def parse(
     text: str,
     choices: Sequence[str],
     *,
-    which: Literal["first", "last", "reject"] = "last",
+    which: Which = "last",
     letters: bool = False,
     numbers: bool = False,
     contains: bool = False,
@@ -51,107 +32,58 @@ def parse(
     """The option that `text` names, and the layer that read it.
 
     Only the answer block counts (of several the `which` one; `reject` finds several ambiguous), or, where
-    there is none, all text outside `<think>`. A block inside `<think>` or left open is no answer.
+    there is none, all text outside `<think>`. A block inside `<think>` is no answer; one that the end of the
+    text cuts off is, unless another option begins like it. Blocks that name all of three or more options
+    are ambiguous.
 
     - `exact`: equal but for case and outer spaces.
-    - `normalised`: equal after `normalise`, or behind a lead-in such as "The answer is"; with `numbers` also
-      across spellings of numbers and units ("three", "3"; "21.2s", "21.2 sec").
-    - `letter`: an option's text behind its own letter, "(B) a cat"; a letter that disagrees with the text is
+    - `normalised`: equal after `normalise` and a little more, also inside a phrase such as "The answer is";
+      with `numbers` also across spellings of numbers and units ("three", "3"; "21.2s", "21.2 sec").
+    - `letter`: an option's text with its own letter, "(B) a cat"; a letter that disagrees with the text is
       ambiguous. With `letters`, for prompts that label their options, the letter alone is enough.
     - `unique_contains`, with `contains` only and never for a training reward: exactly one option is
       mentioned, and nothing is negated.
     """
-    answer = _answer_text(text, which)
-    if isinstance(answer, Parsed):
-        return answer
-    layers: list[Reading] = [_read_exact, _read_normalised]
-    if numbers:
-        layers.append(_read_numbers)
-    layers.append(_read_letter if letters else _read_labelled_option)
-    if contains:
-        layers.append(_read_mention)
-    readings = (layer(answer, choices) for layer in layers)
-    return next((reading for reading in readings if reading != NONE), NONE)
-
-
-def _answer_text(text: str, which: str) -> str | Parsed:
-    """The words to compare with the options, or what to return where there are none."""
+    reader = Reader(options_of(tuple(choices)), letters, numbers)
     visible = blank_thoughts(text)
-    spans = answer_spans(text)
-    if which == "reject" and len(spans) > 1:
+    blocks = answer_spans(visible)
+    if len(blocks) > 1 and (which == "reject" or _all_are_named(reader, visible, blocks)):
         return SEVERAL
-    if spans:
-        span = spans[0 if which == "first" else -1]
-        visible = visible[span.start : span.end]
-    elif ANSWER_OPENS.search(visible):
-        return UNFINISHED  # what follows may be the beginning of another option
-    return visible.strip() or (NO_ANSWER if all(span.closed for span in think_spans(text)) else UNFINISHED)
+    block = blocks[0 if which == "first" else -1] if blocks else Span(0, len(visible))
+    answer = visible[block.start : block.end].strip()
+    if not answer:
+        is_open = not block.closed or any(not thought.closed for thought in think_spans(text))
+        return UNFINISHED if is_open else NO_ANSWER
+    if not block.closed:
+        return _read_cut_off(reader, answer)
+    parsed = reader.read(answer)
+    return _read_mention(answer, choices) if contains and parsed == NONE else parsed
 
 
-# The layers, in their order. Each returns NONE when it finds no option.
+def _all_are_named(reader: Reader, text: str, blocks: Sequence[Span]) -> bool:
+    """Whether blocks name all of three or more options; of two, the second block may correct the first."""
+    kinds = {kind for kind in reader.options.kinds if kind}
+    if len(blocks) < len(kinds) or len(kinds) < 3:
+        return False
+    indices = {reader.read(text[block.start : block.end]).index for block in blocks}
+    return {reader.options.kinds[index] for index in indices if index is not None} >= kinds
 
 
-def _read_exact(answer: str, choices: Sequence[str]) -> Parsed:
-    options = [choice.strip().lower() for choice in choices]
-    return Parsed("exact", options.index(answer.lower())) if answer.lower() in options else NONE
+def _read_cut_off(reader: Reader, answer: str) -> Parsed:
+    """What an answer names that the end of the text cuts off, unless it may have gone on to another option.
 
-
-def _read_normalised(answer: str, choices: Sequence[str]) -> Parsed:
-    options = [normalise(choice) for choice in choices]
-    for reading in (normalise(answer), _without_lead_in(answer)):
-        if reading in options:
-            return Parsed("normalised", options.index(reading))
-    return NONE
-
-
-def _read_numbers(answer: str, choices: Sequence[str]) -> Parsed:
-    """Equal in numbers and units; ambiguous where that would merge options that differ otherwise."""
-    reading = canonical_numbers(_without_lead_in(answer))
-    hits = [i for i, choice in enumerate(choices) if canonical_numbers(choice) == reading]
-    if len({normalise(choices[i]) for i in hits}) > 1:
-        return SEVERAL
-    return Parsed("normalised", hits[0]) if hits else NONE
-
-
-LABELLED = re.compile(r"(?:\(([a-z])\) ?|([a-z])[).:] )(.+)", re.DOTALL)  # "(b) a cat", "b. a cat"
-BARE_LETTER = re.compile(r"(?:option |choice )?\(?([a-z])[).:]?")
-
-
-def _read_labelled_option(answer: str, choices: Sequence[str]) -> Parsed:
-    """An option's text behind a letter, which must be its own."""
-    labelled = LABELLED.fullmatch(_without_lead_in(answer))
-    if labelled is None:
-        return NONE
-    options = [normalise(choice) for choice in choices]
-    option, index = normalise(labelled[3]), _position(labelled[1] or labelled[2])
-    if option not in options:
-        return NONE
-    return Parsed("letter", index) if options[index : index + 1] == [option] else CONTRADICTION
-
-
-def _read_letter(answer: str, choices: Sequence[str]) -> Parsed:
-    """A letter alone, or before words that name no other option."""
-    reading = _read_labelled_option(answer, choices)
-    if reading != NONE:
-        return reading
-    text = _without_lead_in(answer)
-    if bare := BARE_LETTER.fullmatch(text):
-        index = _position(bare[1])
-    elif labelled := LABELLED.fullmatch(text):
-        index = _position(labelled[1] or labelled[2])
-        if _mentions(labelled[3], choices)[0] - {index}:
-            return CONTRADICTION
-    else:
-        return NONE
-    return Parsed("letter", index) if index < len(choices) else NONE
-
-
-NEGATION = re.compile(r"\b(?:not|no|never|neither|nor|without|except|cannot)\b|n't\b")
+    Numbers are read as they stand, since "twenty" may have become "twenty-one".
+    """
+    parsed = replace(reader, numbers=False).read(answer)
+    end = answer[-2:] if parsed.status == "letter" else ""
+    if parsed.index is None or reader.options.goes_on(parsed.index, end):
+        return UNFINISHED
+    return parsed
 
 
 def _read_mention(answer: str, choices: Sequence[str]) -> Parsed:
     """The only option mentioned; ambiguous if others are too, or if something is negated."""
-    mentioned, rest = _mentions(normalise(answer), choices)
+    mentioned, rest = mentions(normalise(answer), [normalise(choice) for choice in choices])
     if not mentioned:
         return NONE
     if len(mentioned) > 1:
@@ -159,38 +91,3 @@ def _read_mention(answer: str, choices: Sequence[str]) -> Parsed:
     if NEGATION.search(rest):
         return NEGATED
     return Parsed("unique_contains", min(mentioned))
-
-
-def _mentions(text: str, choices: Sequence[str]) -> tuple[set[int], str]:
-    """The options that stand in `text` as whole words, and what is left of the text without them.
-
-    The longest goes first and takes its words away, so "happy" is not found in "happy and calm". Single
-    letters never count: "a" is an article.
-    """
-    mentioned = set()
-    options = [normalise(choice) for choice in choices]
-    for index in sorted(range(len(options)), key=lambda i: -len(options[i])):
-        option = options[index]
-        if not option or (len(option) == 1 and option.isalpha()):
-            continue
-        whole_words = rf"(?<![\w#+-])(?<!\w[.,'])(?:{re.escape(option)})(?![\w#]|[.,'-]\w)"
-        text, count = re.subn(whole_words, "\N{WHITE SQUARE}", text)
-        if count:
-            mentioned.add(index)
-    return mentioned, text
-
-
-LEAD_IN = re.compile(
-    r"(?:(?:the|my) )?(?:(?:correct|right|best|final) )?(?:answer|option|choice)(?: is:?|:) "
-)
-
-
-def _without_lead_in(answer: str) -> str:
-    """The normalised answer, without a lead-in such as "The answer is"."""
-    text = normalise(answer)
-    lead_in = LEAD_IN.match(text)
-    return normalise(text[lead_in.end() :]) if lead_in else text
-
-
-def _position(letter: str) -> int:
-    return ord(letter) - ord("a")

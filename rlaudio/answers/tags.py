@@ -8,9 +8,9 @@ from typing import Literal
 
 from rlaudio.types import Question
 
-THINK_TAG = re.compile(r"</?think>", re.IGNORECASE)
-ANSWER_OPENS = re.compile(r"<answer>", re.IGNORECASE)
-ANSWER_BLOCK = re.compile(r"<answer>((?:(?!<answer>).)*?)</answer>", re.DOTALL | re.IGNORECASE)
+THINK_TAG = re.compile(r"< ?/? ?think ?>", re.IGNORECASE)
+ANSWER_TAG = re.compile(r"< ?/? ?answer ?/?>", re.IGNORECASE)
+CUT_TAG = re.compile(r"<[/a-z]{0,7}\s*$", re.IGNORECASE)  # what may be left of `</answer>` at the end
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ def think_spans(text: str) -> list[Span]:
     spans: list[Span] = []
     start = None
     for tag in THINK_TAG.finditer(text):
-        opens = not tag.group().startswith("</")
+        opens = "/" not in tag.group()
         if opens and start is None:
             start = tag.end()
         elif not opens and start is not None:
@@ -45,15 +45,48 @@ def think_spans(text: str) -> list[Span]:
 
 
 def answer_spans(text: str) -> list[Span]:
-    """Where the text answers: in each closed `<answer>` block outside thoughts; of nested ones, the inner."""
-    return [Span(*block.span(1)) for block in ANSWER_BLOCK.finditer(blank_thoughts(text))]
+    """Where the text answers: in each `<answer>` block outside thoughts; of nested ones, the inner.
+
+    A block that the end of the text cuts off is not closed, unless its closing tag has begun; one with
+    nothing in it counts only if it is the only one. A second opening tag at the end is a slip for the closing
+    one. A first closing tag without an opening one ends a block that began with the text.
+    """
+    visible = blank_thoughts(text)
+    spans: list[Span] = []
+    opened = before = None  # where the open block starts, and what that block's opening tag may have closed
+    for tag in ANSWER_TAG.finditer(visible):
+        if "/" not in tag.group():
+            before = None if opened is None else Span(opened, tag.start())
+            opened = tag.end()
+        elif opened is not None:
+            spans.append(Span(opened, tag.start()))
+            opened = None
+        elif not spans:
+            spans.append(Span(0, tag.start()))
+    if opened is None:
+        return spans
+    if visible[opened:].strip():
+        return [*spans, _cut_off(visible, opened)]
+    if before is not None and visible[before.start : before.end].strip():
+        return [*spans, before]
+    return spans or [Span(opened, len(text), closed=False)]
+
+
+def _cut_off(text: str, start: int) -> Span:
+    """The block from `start` to the end of the text, without what is there of its closing tag."""
+    tag = CUT_TAG.search(text, max(start, len(text) - 20))
+    if tag is None or not "</answer>".startswith(tag.group().strip().lower()):
+        return Span(start, len(text), closed=False)
+    return Span(start, tag.start(), closed=tag.group().strip() != "<")
 
 
 def blank_thoughts(text: str) -> str:
     """`text` with every thought and its tags overwritten by spaces, so that offsets stay as they are."""
+    pieces, done = [], 0
     for span in think_spans(text):
-        text = text[: span.start] + " " * (span.end - span.start) + text[span.end :]
-    return THINK_TAG.sub(lambda tag: " " * len(tag.group()), text)
+        pieces += [text[done : span.start], " " * (span.end - span.start)]
+        done = span.end
+    return THINK_TAG.sub(lambda tag: " " * len(tag.group()), "".join([*pieces, text[done:]]))
 
 
 def sft_target(question: Question, kind: Literal["answer", "structured", "simple"] = "answer") -> str:

@@ -7,10 +7,10 @@ and the gold answer may itself stand in tags.
 
 import re
 
-from rlaudio.answers.tags import ANSWER_OPENS
 from rlaudio.types import Question, Verdict
 
-ANSWER_BLOCK = re.compile(r"<answer>(.*?)</answer>", re.DOTALL | re.IGNORECASE)
+OPENING = re.compile("<answer>", re.IGNORECASE)
+CLOSING = re.compile("</answer>", re.IGNORECASE)
 
 
 def exact(question: Question, text: str) -> Verdict:
@@ -25,12 +25,14 @@ def exact(question: Question, text: str) -> Verdict:
 
 def _first_answer(text: str) -> str:
     """The inside of the first `<answer>...</answer>`, or all of the text; stripped, in lower case."""
-    block = ANSWER_BLOCK.search(text)
-    return (block.group(1) if block else text).strip().lower()
+    opening = OPENING.search(text)
+    closing = CLOSING.search(text, opening.end()) if opening else None
+    if opening and closing:
+        text = text[opening.end() : closing.start()]
+    return text.strip().lower()
 
 
 def _why_unparsed(text: str, answer: str) -> str:
     if not answer:
         return "no answer"
-    left_open = ANSWER_OPENS.search(text) and not ANSWER_BLOCK.search(text)
-    return "unfinished" if left_open else "no option"
+    return "unfinished" if (opening := OPENING.search(text)) and not CLOSING.search(text, opening.end()) else "no option"

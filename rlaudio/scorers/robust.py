@@ -1,10 +1,12 @@
 """Right where the text names the gold option, in any spelling and layout, and no other.
 
-Options that are equal after `normalise` are one option: naming any of them counts. `parse` says what is read,
-in its certain layers; `letters` and `numbers` open two more.
+Options that differ in no more than spaces, typographic signs and a final stop are one option: naming any of
+them counts. `parse` says what is read.
 """
 
-from rlaudio.answers import normalise, parse
+from typing import Literal
+
+from rlaudio.answers import normalise_but_case, parse
 from rlaudio.types import Question, Verdict
 
 
@@ -12,11 +14,12 @@ def robust(
     question: Question,
     text: str,
     *,
+    which: Literal["first", "last", "reject"] = "last",  # of several answer blocks; reject: none
     letters: bool = False,  # a letter alone is an answer; for prompts that label their options
-    numbers: bool = False,  # "three" is "3", "21.2s" is "21.2 sec"
+    numbers: bool = True,  # "three" is "3", "21.2s" is "21.2 sec"
 ) -> Verdict:
-    parsed = parse(text, question.choices, letters=letters, numbers=numbers)
+    parsed = parse(text, question.choices, which=which, letters=letters, numbers=numbers)
     right = parsed.index is not None and (
-        normalise(question.choices[parsed.index]) == normalise(question.answer)
+        normalise_but_case(question.choices[parsed.index]) == normalise_but_case(question.answer)
     )
     return Verdict(right, parsed.index, parsed.status, parsed.reason)

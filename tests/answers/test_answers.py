@@ -15,7 +15,6 @@ from rlaudio.answers import (
     structured_stages,
     think_spans,
 )
-from rlaudio.answers.normalising import canonical_numbers
 from tests.answers.texts import ANIMALS, TEXTS
 from tests.factories import make_question
 
@@ -25,7 +24,7 @@ from tests.factories import make_question
 @pytest.mark.parametrize("letters", [False, True])
 def test_trap_1_the_article_a_is_not_the_letter_a(letters):
     assert parse("A dog barks", ("a cat meows", "a dog barks"), letters=letters) == Parsed("exact", 1)
-    assert parse("A dog", ("cat", "dog"), letters=letters) == Parsed("none")
+    assert parse("A dog", ("cat", "dog"), letters=letters) == Parsed("normalised", 1)
 
 
 def test_trap_1_a_letter_counts_only_if_the_prompt_labels_its_options():
@@ -81,9 +80,8 @@ def test_trap_3_no_credit_for_beginnings_extensions_or_reorderings(text):
 
 
 def test_trap_3_the_longest_mention_wins():
-    assert parse("they sound happy and calm", ("happy", "happy and calm"), contains=True) == Parsed(
-        "unique_contains", 1
-    )
+    text = "all of them are happy and calm here"
+    assert parse(text, ("happy", "happy and calm"), contains=True) == Parsed("unique_contains", 1)
 
 
 @pytest.mark.parametrize("text", ["21.2s", "21.2 s", "21.2 sec", "21.20 seconds"])
@@ -117,7 +115,7 @@ def test_trap_6_of_several_answer_blocks_the_policy_decides():
         "<answer>a dog or maybe a cat</answer>",  # hedges
         "<think>so <answer>a dog</answer></think>",  # answers inside the thought
         "<think>so <answer>a dog</answer>",  # the thought never ends
-        "<answer>a dog",  # the tag never ends
+        "<answer>a d",  # the tag never ends, and the option neither
         "<answer></answer>",
         "<answer>  </answer>",
         "",
@@ -192,7 +190,7 @@ def test_trap_8_an_unparsed_answer_is_never_mapped_to_an_option(text):
 
 
 @pytest.mark.parametrize(
-    "text", ["not a dog but a cat", "It isn't a cat.", "I hear no reason for a cat", "a dog or a cat"]
+    "text", ["not a fish but a cat", "It isn't a cat.", "I hear no reason for a cat", "a dog or a cat"]
 )
 def test_trap_9_negations_and_second_mentions_are_ambiguous(text):
     assert parse(text, ANIMALS, contains=True) == Parsed("ambiguous")
@@ -241,20 +239,13 @@ def test_normalising_ignores_case_of_ascii_and_outer_spaces(text):
     assert normalise(f"  {text}\n") == normalise(text)
 
 
-def test_numbers_lose_idle_zeros_and_keep_signs():
-    assert canonical_numbers("007 Secs") == "7 s"
-    assert canonical_numbers("-1.50") == "-1.5"
-    assert canonical_numbers("100") == "100"
-    assert canonical_numbers("MP3") == "mp3"
-
-
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
         ("", "no answer"),
         ("<answer> </answer>", "no answer"),
         ("<think>a dog</think>", "no answer"),
-        ("<answer>a dog", "unfinished"),
+        ("<answer>a do", "unfinished"),
         ("<think>so a dog", "unfinished"),
         ("a fish", "no option"),
         ("(A) a cat", "contradiction"),
@@ -296,9 +287,32 @@ def test_an_opening_tag_inside_a_thought_is_part_of_it():
     assert inside(text, think_spans(text)) == ["a<think>b"]
 
 
-def test_answer_spans_leave_out_thoughts_and_open_blocks():
-    text = "<think><answer>a</answer></think><answer>bc</answer><answer>d"
+def test_answer_spans_leave_out_thoughts():
+    text = "<think><answer>a</answer></think><answer>bc</answer>"
     assert inside(text, answer_spans(text)) == ["bc"]
+
+
+def test_an_answer_that_the_text_cuts_off_is_not_closed():
+    assert answer_spans("<answer>a</answer><answer>b") == [Span(8, 9), Span(26, 27, closed=False)]
+
+
+@pytest.mark.parametrize("tag", ["</", "</ans", "</answer", "</ANSWER", "</answer>", "<answer>", "<answer/>"])
+def test_an_answer_ends_where_its_closing_tag_begins(tag):
+    assert answer_spans(f"<answer>b{tag}") == [Span(8, 9)]
+
+
+def test_a_first_closing_tag_ends_an_answer_that_the_prompt_opened():
+    assert answer_spans("ab</answer>c</answer>") == [Span(0, 2)]
+
+
+def test_tags_may_have_spaces():
+    text = "< think >a</ think><answer >b</ answer >"
+    assert inside(text, answer_spans(text)) == ["b"]
+
+
+def test_an_empty_answer_at_the_end_is_none_where_there_is_another():
+    assert answer_spans("<answer>a</answer><answer>") == [Span(8, 9)]
+    assert answer_spans("<answer>") == [Span(8, 8, closed=False)]
 
 
 @given(TEXTS)

@@ -1,8 +1,15 @@
 """The robust rule: what counts as the gold option, and what never does."""
 
+import json
+from pathlib import Path
+
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
+from rlaudio.answers import normalise
+from rlaudio.config.plugins import bind
+from rlaudio.scorers.exact import exact
 from rlaudio.scorers.robust import robust
 from rlaudio.types import Verdict
 from tests.answers.texts import ANIMALS, TEXTS
@@ -19,7 +26,8 @@ CAT = make_question(choices=ANIMALS, answer="a cat")
         ("(B) a cat", Verdict(True, 1, "letter")),
         ("a cow", Verdict(False, 2, "exact")),
         ("(A) a cat", Verdict(False, None, "ambiguous", "contradiction")),
-        ("<answer>a cat", Verdict(False, None, "none", "unfinished")),
+        ("<answer>a cat", Verdict(True, 1, "exact")),
+        ("<answer>a ca", Verdict(False, None, "none", "unfinished")),
         ("", Verdict(False, None, "none", "no answer")),
         ("I cannot tell", Verdict(False, None, "none", "no option")),
     ],
@@ -34,16 +42,27 @@ def test_it_is_right_only_when_it_reads_the_gold_option(text):
     assert verdict.right == (verdict.read == 1)
 
 
-def test_letters_and_numbers_count_only_if_asked_for():
+def test_letters_count_only_if_asked_for():
+    assert not robust(CAT, "B").right
+    assert robust(CAT, "B", letters=True).right
+
+
+def test_spellings_of_numbers_count_unless_that_is_switched_off():
     claps = make_question(choices=("three", "two"))
-    assert not robust(claps, "A").right and robust(claps, "A", letters=True).right
-    assert not robust(claps, "3").right and robust(claps, "3", numbers=True).right
+    assert robust(claps, "3").right
+    assert not robust(claps, "3", numbers=False).right
 
 
 def test_every_option_that_is_spelled_like_the_gold_one_is_right():
-    question = make_question(choices=("A dog.", "a cat", "a  dog"), answer="A dog.")
-    assert robust(question, "a  dog").right
+    question = make_question(choices=("A dog.", "a cat", "A  dog"), answer="A dog.")
+    assert robust(question, "A  dog").right
     assert not robust(question, "a cat").right
+
+
+def test_options_that_differ_in_case_only_are_told_apart_by_it():
+    notes = make_question(choices=("C", "c"), answer="c")
+    assert robust(notes, "'c'").right
+    assert not robust(notes, "'C'").right
 
 
 @pytest.mark.parametrize("answer", ANIMALS)
@@ -54,3 +73,115 @@ def test_an_unparsed_answer_is_wrong_whatever_the_gold(answer):
 
 def test_a_mention_in_a_sentence_never_counts():
     assert not robust(CAT, "I hear a cat").right
+
+
+VERDICTS = [
+    json.loads(line)
+    for line in Path(__file__).with_name("verdicts.jsonl").read_text(encoding="utf-8").splitlines()
+]
+
+
+@pytest.mark.parametrize("row", VERDICTS, ids=lambda row: f"{row['text'][:40]!r} {row['gold']!r}")
+def test_it_agrees_with_a_human_reader(row):
+    question = make_question(choices=tuple(row["choices"]), answer=row["gold"])
+    assert robust(question, row["text"], letters=True, numbers=True).right is row["right"]
+
+
+# --- several answer blocks ---
+
+
+@pytest.mark.parametrize(("which", "right"), [("first", False), ("last", True), ("reject", False)])
+def test_of_several_answer_blocks_the_recipe_says_which_counts(which, right):
+    text = "<answer>a dog</answer> No, wait. <answer>a cat</answer>"
+    scorer = bind("scorer", {"use": "robust", "which": which}).function
+    assert scorer(CAT, text).right is right
+
+
+@pytest.mark.parametrize("which", ["first", "last", "reject"])
+@pytest.mark.parametrize("gold", ANIMALS)
+def test_a_block_for_every_option_is_never_right(which, gold):
+    text = "".join(f"<answer>{option}</answer>" for option in ANIMALS)
+    verdict = robust(make_question(choices=ANIMALS, answer=gold), text, which=which)
+    assert verdict == Verdict(False, None, "ambiguous", "several")
+
+
+@pytest.mark.parametrize("answer", ["A B C D", "A, B, C, D", "ABCD", " ".join(ANIMALS), "\n".join(ANIMALS)])
+@pytest.mark.parametrize("gold", ANIMALS)
+def test_all_options_in_one_block_are_never_right(answer, gold):
+    question = make_question(choices=ANIMALS, answer=gold)
+    assert not robust(question, f"<answer>{answer}</answer>", letters=True).right
+
+
+# --- wrong options, whatever stands around them ---
+
+# Options inside each other, with signs, letters and numbers, as the benchmarks have them.
+ROWS = [
+    ANIMALS,
+    ("Dog", "Dog barks", "Dog barks and cat meows", "Cat meows"),
+    ("happy", "happy and calm", "unhappy", "not happy"),
+    ("-3 dB", "3 dB", "0.3 dB", "30 dB"),
+    ("3/4", "4/4", "6/8", "2/4"),
+    ("C", "C#", "C major", "c minor"),
+    ("B", "A", "D", "C"),
+    ("1", "2", "12", "21"),
+    ("Speaker A", "Speaker B", "Both A and B", "None of the above"),
+    ("Yes", "No"),
+]
+REJECTED = [  # {x} is rejected, doubted, or one of several
+    *("not {x}", "It is not {x}.", "The answer isn't {x}.", "{x} is wrong", "{x}? No.", "I doubt that it is {x}."),
+    *("anything but {x}", "neither {x} nor {y}", "The answer is not \\boxed{{{x}}}", "Definitely not\n{x}"),
+    *("This is wrong:\n{x}", "If the answer is {x}, I would hear it.", "{y}, not {x}", "not {x} but {y}"),
+    *("{x} or {y}", "{y} or {x}", "{x}, {y}", "{x}; {y}", "{x}\n\n{y}", "{x}, or maybe {y}", "Either {x} or {y}."),
+    *("- {x}\n- {y}", "\\boxed{{{x}}} \\boxed{{{y}}}", "It could be {x}. It could be {y}."),
+    *("The answer is {x}. No, that is wrong.", "The answer is {x}. Or {y}.", "The wrong answer is {x}."),
+]
+FRAMES = [
+    *("{x}", "{x}!", "**{x}**", "`{x}`", "\\boxed{{\\text{{{x}}}}}", "\u300c{x}\u300d", "Answer: {x}"),
+    *("The answer is {x}.", "I think it's {x}.", "It sounds like {x}.", "{x} is correct.", "Let me listen.\n\n{x}"),
+    *("So the correct answer is: {x}", "<answer>{x}</ans", "### {x}", "{x}<|im_end|>"),
+]
+
+
+def options(row=st.sampled_from(ROWS)):
+    return row.flatmap(lambda choices: st.tuples(st.just(choices), st.permutations(choices)))
+
+
+@given(options(), st.sampled_from(REJECTED), st.booleans())
+def test_an_option_that_is_rejected_or_one_of_several_is_not_right(drawn, template, tagged):
+    choices, (x, y, *_) = drawn
+    text = template.format(x=x, y=y)
+    if text in choices or normalise(f"not {x}") in map(normalise, choices):
+        return  # the text is an option
+    question = make_question(choices=choices, answer=x)
+    assert not robust(question, f"<answer>{text}</answer>" if tagged else text, letters=True).right
+
+
+@given(options(), st.sampled_from(FRAMES))
+def test_a_framed_option_is_that_option_and_no_other(drawn, template):
+    choices, (x, y, *_) = drawn
+    text = template.format(x=x)
+    assert robust(make_question(choices=choices, answer=x), text, letters=True).right
+    assert not robust(make_question(choices=choices, answer=y), text, letters=True).right
+
+
+# --- time ---
+
+LONG = 100_000  # a rule that is quadratic in this would not end
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("(" * LONG + "a cat" + ")" * LONG, "(" * LONG, "\\boxed{" * LONG, "\\text{" * LONG + "}" * LONG),
+        *("<answer>" * LONG, "</answer>" * LONG, "<think></think>" * LONG, "<answer>a cat" + "<" * LONG),
+        *("a" + " " * LONG + "cat x", "not " * LONG, "the answer is " * LONG, "1," * LONG, "twenty-" * LONG),
+    ],
+    ids=lambda text: text[:12],
+)
+def test_long_answers_take_time_in_proportion_to_their_length(text):
+    assert not robust(CAT, text, letters=True).right
+
+
+@pytest.mark.parametrize("text", ["<answer>" * LONG, "<answer>a cat</answer" * LONG])
+def test_the_papers_rule_takes_time_in_proportion_too(text):
+    assert not exact(CAT, text).right

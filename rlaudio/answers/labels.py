@@ -1,0 +1,73 @@
+"""Letters and numbers in front of an option or behind it: "(B)", "B: a cat", "a cat (option B)"."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+WORD = r"(?:option|choice|answer|letter|number|选项|選項)"
+MARK = r"(?:[a-z]|\d{1,2})"
+BARE = re.compile(rf"(?P<word>{WORD} ?)?[(\[{{'\"]?(?P<mark>{MARK})[)\]}}'\"]?[).:!]*", re.IGNORECASE)
+BEFORE = re.compile(
+    rf"(?P<word>{WORD} ?)?(?:[(\[{{](?P<inside>{MARK})[)\]}}]|(?P<mark>{MARK})(?!\w)(?!\.\w))"
+    r"(?P<stop> ?[).:=|]+| ?-+>?(?= )|,)? ?(?P<text>\S.*)",
+    re.IGNORECASE | re.DOTALL,
+)
+BEHIND = re.compile(
+    rf",? ?(?:- )?(?:which is )?(?:[(\[](?:{WORD} ?)?(?P<inside>{MARK})[)\]]|\b{WORD} (?P<mark>{MARK})"
+    rf"|(?<=- )(?P<last>{MARK}))$",
+    re.IGNORECASE,
+)
+LONGEST_BEHIND = 30  # characters
+PREDICATE = re.compile(r"(?:is|was|are|isn't|has|does|can|could|may|might|would|seems|sounds)\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Label:
+    """A letter or a number, and the text that it labels."""
+
+    mark: str
+    text: str = ""
+    certain: bool = True  # False: an article or a member of a list looks the same, "a dog", "B, ..."
+
+
+def bare_label(text: str) -> Label | None:
+    """The letter that is all of the text, or the number behind the word "option"."""
+    bare = BARE.fullmatch(text)
+    return Label(bare["mark"]) if bare and (bare["word"] or bare["mark"].isalpha()) else None
+
+
+def label_before(text: str) -> Label | None:
+    """The label with which the text begins."""
+    label = BEFORE.fullmatch(text)
+    if label is None:
+        return None
+    mark = label["inside"] or label["mark"]
+    certain = label["inside"] or (label["stop"] or ",") != "," or (label["word"] and mark not in "aA")
+    return Label(mark, label["text"], bool(certain))
+
+
+def label_behind(text: str) -> Label | None:
+    """The label with which the text ends."""
+    label = BEHIND.search(text, max(1, len(text) - LONGEST_BEHIND))
+    return Label(label["inside"] or label["mark"] or label["last"], text[: label.start()]) if label else None
+
+
+def labels(text: str) -> Iterator[Label]:
+    yield from filter(None, (label_before(text), label_behind(text)))
+
+
+def explained(text: str) -> Label | None:
+    """A label before words that are not said of it: "B: it meows", but not "B) is wrong"."""
+    label = label_before(text)
+    stop = label and label.certain and not re.match(WORD, text, re.IGNORECASE)
+    return label if label and stop and not PREDICATE.match(label.text) else None
+
+
+LETTER = re.compile(r"(?<![\w'])(?:[b-hj-z]\b(?!')|a\b(?=[).,:]|$| (?:and|or)\b))", re.IGNORECASE)
+
+
+def letters_in(text: str) -> set[str]:
+    """Letters that stand alone, in upper case; "a" and "I" are words unless a sign or "or" follows."""
+    return {letter.upper() for letter in LETTER.findall(text)}

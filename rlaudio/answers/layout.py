@@ -1,0 +1,74 @@
+"""Text without what lays it out: Markdown, LaTeX, a tokenizer's special tokens."""
+
+from __future__ import annotations
+
+import re
+
+EMOJI = "\u2611\u2705\u2713\u2714\ufe0f\U0001f300-\U0001faff"
+MARKUP = re.compile(rf"[`#*_<>~{{\u2022\u00b7\u25aa{EMOJI}-]")
+SPECIAL_TOKENS = re.compile(r"<\|[^|<>\s]{1,40}\|>|</?s>|<(?:eos|pad|end_of_turn)>")
+FENCE = re.compile(r"```(?:[a-z]*\n)?")
+HEADING = re.compile(r"^[ \t]{0,3}#{1,6} +", re.MULTILINE)
+TITLE = re.compile(r"^[ \t]{0,3}#{1,6} +((?:\w+ )?answer) *:? *$", re.MULTILINE | re.IGNORECASE)
+BULLET = re.compile(r"^[ \t]{0,8}(?:[*\u2022\u00b7\u25aa>] +|- +(?![\d.]))", re.MULTILINE)
+EMPHASIS = re.compile(
+    rf"\*\*|__|~~|[{EMOJI}]|</?(?:b|i|u|em|strong|p|br|span|div|code) ?/?>", re.IGNORECASE
+)
+
+JSON = re.compile(r"""^\{\s*["'](?:final[_ ])?(answer|choice|option|response|result)["']\s*:\s*["']?([^{}]*?)["']?\s*\}$""")
+
+
+def without_markdown(text: str) -> str:
+    """`text` without headings, bullets, fences, emphasis and special tokens; its lines stay."""
+    if not MARKUP.search(text):
+        return text.strip()
+    text = FENCE.sub("\n", SPECIAL_TOKENS.sub("", text))
+    text = HEADING.sub("", TITLE.sub(r"\1:", text))
+    text = EMPHASIS.sub("", BULLET.sub("", EMPHASIS.sub("", text))).strip()
+    return JSON.sub(r"\1: \2", text)
+
+
+FRACTION = re.compile(r"\\[dt]?frac ?\{([^{}]{1,20})\} ?\{([^{}]{1,20})\}")
+SPACE = re.compile(r"\\(?:[ ,;:!]|q?quad\b)|~")
+ESCAPED = re.compile(r"\\([%#&_$])")
+COMMAND = re.compile(
+    r"\\(?:boxed|[fm]box|framebox|text[a-z]*|math[a-z]+|emph|underline|operatorname|displaystyle|left|right)"
+    r"(?![a-z])\s?"
+)
+DELIMITERS = re.compile(r"\\[()\[\]]|(?<!\\)\$")
+
+
+def without_latex(text: str) -> str:
+    """`text` without LaTeX's boxes, fonts, spaces and delimiters."""
+    if "\\" not in text and "$" not in text:
+        return text
+    text = SPACE.sub(" ", FRACTION.sub(r"\1/\2", text)).replace("\\times", "×")
+    text = text.replace("^\\circ", "°").replace("^{\\circ}", "°")
+    text, commands = COMMAND.subn("", text)
+    if commands:
+        text = text.replace("{", "").replace("}", "")
+    dollars = text.count("$") - text.count("\\$")
+    text = DELIMITERS.sub("", text) if dollars % 2 == 0 else text  # an odd one may be a price
+    return ESCAPED.sub(r"\1", text).strip()
+
+
+BOX = re.compile(r"\\f?box(?:ed)? ?\{")
+
+
+def boxes(text: str) -> list[tuple[int, int]]:
+    """Where the contents of LaTeX's boxes start and end; a box inside a box is a part of it."""
+    spans: list[tuple[int, int]] = []
+    for box in BOX.finditer(text):
+        if not spans or box.start() >= spans[-1][1]:
+            spans.append((box.end(), _closing_brace(text, box.end())))
+    return spans
+
+
+def _closing_brace(text: str, start: int) -> int:
+    """Where the brace closes that was opened before `start`; the end of the text if it never does."""
+    depth = 1
+    for brace in re.compile(r"[{}]").finditer(text, start):
+        depth += 1 if brace.group() == "{" else -1
+        if depth == 0:
+            return brace.start()
+    return len(text)

@@ -1,0 +1,31 @@
+"""Options and doubts inside running text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+NEGATION = re.compile(r"\b(?:not|no|never|neither|nor|without|except|cannot)\b|n't\b")
+DOUBT = re.compile(
+    NEGATION.pattern + r"|\b(?:or|either|maybe|perhaps|could|might|may|but|wait|actually|correction|instead|rather"
+    r"|wrong|incorrect|false|unlikely|doubt\w*|sorry|unless|however|although|also|both|too|as well|alternatively"
+    r"|exclud\w+|eliminat\w+|reject\w*|rul(?:e|es|ed|ing) out|nicht|kein\w*|pas|non|нет|не)\b|^and\b|[不没沒非或错錯?]"
+)
+
+
+def mentions(text: str, options: Sequence[str]) -> tuple[set[int], str]:
+    """The options that stand in `text` as whole words, and what is left of the text without them.
+
+    Both are normalised already. The longest goes first and takes its words away, so "happy" is not found in
+    "happy and calm". Single letters never count: "a" is an article.
+    """
+    mentioned = set()
+    for index in sorted(range(len(options)), key=lambda i: -len(options[i])):
+        option = options[index]
+        if not option or (len(option) == 1 and option.isalpha()):
+            continue
+        whole_words = rf"(?<![\w#+-])(?<!\w[.,'])(?:{re.escape(option)})(?![\w#]|[.,'-]\w)"
+        text, count = re.subn(whole_words, "\N{WHITE SQUARE}", text)
+        if count:
+            mentioned.add(index)
+    return mentioned, text

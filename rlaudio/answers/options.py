@@ -1,0 +1,119 @@
+"""The options of a question: which of them is spelled like this text, which has this letter?"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+
+from rlaudio.answers.layout import without_latex, without_markdown
+from rlaudio.answers.normalising import loosened, normalise, normalise_but_case
+from rlaudio.answers.numbers import canonical_numbers
+from rlaudio.answers.parsed import NONE, SEVERAL, Parsed, Status
+
+OWN_LABEL = re.compile(r"\(?([A-Z])[).:] ?(?=\S)")  # of options that carry their labels: "A. 1", "B. 2"
+LAST_LETTER = re.compile(r"(?<!\w)[A-Za-z]$")
+CYRILLIC_OR_GREEK = re.compile("[\u0370-\u03ff\u0400-\u04ff]")
+LONGER = 40  # characters that a spelling may have more than another: "three thousand", "3000"
+
+
+@lru_cache(maxsize=4096)
+def options_of(choices: tuple[str, ...]) -> Options:
+    """The options, kept for the next answer to the same question."""
+    return Options(choices)
+
+
+class Options:
+    """The options of a question, by spelling and by letter."""
+
+    def __init__(self, choices: Sequence[str]) -> None:
+        self.kinds = [normalise_but_case(choice) for choice in choices]
+        self.labels = _own_labels(choices)
+        self.bodies = [OWN_LABEL.sub("", c.strip(), count=1) if self.labels else c.strip() for c in choices]
+        self.plain = [loosened(normalise(_without_markup(body))) for body in self.bodies]
+        self.longest = max(map(len, choices), default=0)
+        self.are_letters = any(len(body) == 1 and body.isascii() and body.isalpha() for body in self.bodies)
+        self.have_digits = any(character.isdigit() for body in self.bodies for character in body)
+        self.are_latin = not any(CYRILLIC_OR_GREEK.search(choice) for choice in choices)
+        spellings = zip(*map(_exactly, choices), strict=True)
+        self._exact = [self._positions(spelling) for spelling in spellings]
+        spellings = zip(*(_similarly(text, _without_markup(text)) for text in (*choices, *self.bodies)), strict=True)
+        self._similar = [self._positions(spelling) for spelling in spellings]
+
+    def equal(self, text: str) -> Parsed:
+        """The option that equals the text but for case and outer spaces."""
+        return _first("exact", zip(_exactly(text), self._exact, strict=True))
+
+    def spelled(self, text: str, *, numbers: bool) -> Parsed:
+        """The option that equals a text without markup, in the strictest spelling in which one does."""
+        if len(text) > 2 * self.longest + LONGER:
+            return NONE
+        known = self._similar if numbers else self._similar[:-1]
+        return _first("normalised", zip(_similarly(text), known, strict=False))
+
+    def lettered(self, mark: str) -> int | None:
+        """The position that a letter, or a number from 1, stands for, if there is such an option."""
+        if self.labels:
+            return self.labels.get(mark.upper())
+        position = int(mark) - 1 if mark.isdecimal() else ord(mark.upper()) - ord("A")
+        return position if 0 <= position < len(self.kinds) else None
+
+    def same(self, first: int, second: int) -> bool:
+        """Whether two options have the same text, but for spaces, typographic signs and a final stop."""
+        return self.kinds[first] == self.kinds[second]
+
+    def goes_on(self, index: int, end: str) -> bool:
+        """Whether a cut-off text that names this option may have become another one: if that begins like
+        this one, or with the letter that ends the text."""
+        letter = LAST_LETTER.search(end)
+        return any(
+            plain.startswith(self.plain[index]) or (letter and body.lower().startswith(letter[0].lower()))
+            for i, (plain, body) in enumerate(zip(self.plain, self.bodies, strict=True))
+            if not self.same(i, index)
+        )
+
+    def _positions(self, spellings: Iterable[str]) -> dict[str, int | None]:
+        """Positions by spelling, of the options and then of their bodies; None where options that differ
+        share a spelling."""
+        positions: dict[str, int | None] = {}
+        for place, spelling in enumerate(spellings):
+            index = place % len(self.kinds)
+            known = positions.setdefault(spelling, index) if spelling else index
+            if known is not None and not self.same(known, index):
+                positions[spelling] = None
+        return positions
+
+
+def _exactly(text: str) -> Iterator[str]:
+    text = text.strip()
+    yield text
+    yield text.lower()
+
+
+def _similarly(text: str, plain: str | None = None) -> Iterator[str]:
+    """A text's spellings, from strict to generous; `plain` is the text without markup, where it has some."""
+    yield normalise_but_case(text)
+    yield normalise(text)
+    yield loosened(normalise(text if plain is None else plain))
+    yield canonical_numbers(loosened(normalise(text if plain is None else plain)))
+
+
+def _first(status: Status, spellings: Iterable[tuple[str, dict[str, int | None]]]) -> Parsed:
+    """What the first spelling names that names something."""
+    for spelling, positions in spellings:
+        if spelling in positions:
+            index = positions[spelling]
+            return SEVERAL if index is None else Parsed(status, index)
+    return NONE
+
+
+def _own_labels(choices: Sequence[str]) -> dict[str, int]:
+    """Positions by the letters with which all options begin, A to the number of options in any order."""
+    matches = [OWN_LABEL.match(choice.strip()) for choice in choices]
+    labels = {match[1]: index for index, match in enumerate(matches) if match}
+    expected = {chr(ord("A") + index) for index in range(len(choices))}
+    return labels if len(choices) > 1 and labels.keys() == expected else {}
+
+
+def _without_markup(text: str) -> str:
+    return without_latex(without_markdown(text))

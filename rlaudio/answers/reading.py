@@ -1,0 +1,192 @@
+"""Reads the option that an answer names: as a phrase, or in one of its sentences."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from rlaudio.answers.frames import contrasts, cores, without_reason
+from rlaudio.answers.labels import Label, bare_label, explained, labels, letters_in
+from rlaudio.answers.layout import boxes, without_latex, without_markdown
+from rlaudio.answers.mentions import DOUBT, mentions
+from rlaudio.answers.normalising import loosened, normalise, normalise_but_case
+from rlaudio.answers.options import Options
+from rlaudio.answers.parsed import CONTRADICTION, NONE, SEVERAL, Parsed
+
+# Cyrillic and Greek letters that look like Latin ones.
+LOOK_ALIKES = str.maketrans(
+    "АВЕІКМНОРСТХУЅЈаеіорсухѕјΑΒΕΖΗΙΚΜΝΟΡΤΥΧο", "ABEIKMHOPCTXYSJaeiopcyxsjABEZHIKMNOPTYXo"
+)
+LONGEST_FRAME = 200  # characters around an option
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """A sentence of an answer, and what it names."""
+
+    text: str
+    parsed: Parsed
+    says_answer: bool = False  # it calls something the answer
+
+    @property
+    def named(self) -> bool:
+        return self.parsed.index is not None
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Reads answers to one question."""
+
+    options: Options
+    letters: bool  # a letter alone names an option
+    numbers: bool  # numbers and units are read in any spelling
+
+    def read(self, answer: str) -> Parsed:
+        """The option that the answer names, as a whole or in one of its sentences."""
+        equal = self.options.equal(answer)
+        if equal != NONE:
+            return equal
+        if self.options.are_latin and not answer.isascii():
+            answer = answer.translate(LOOK_ALIKES)
+        plain = without_markdown(answer)
+        phrase = self._phrase(plain)
+        if phrase.parsed != NONE:
+            return phrase.parsed
+        sentences = split_sentences(plain)
+        return self._read_sentences(sentences) if len(sentences) > 1 or boxes(plain) else NONE
+
+    # A phrase: an option or its letter, in a frame or without.
+
+    def _phrase(self, text: str) -> Sentence:
+        if len(text) > self.options.longest + LONGEST_FRAME or len(boxes(text)) > 1:
+            return Sentence(text, NONE)
+        says_answer = False
+        for core in cores(normalise_but_case(without_latex(text))):
+            says_answer |= core.says_answer
+            named = self._named(core.text)
+            if named == NONE:
+                named = self._named_in_contrast(core.text)
+            if named == NONE:
+                named = self._named_with_reason(core.text)
+            if named != NONE:
+                return Sentence(text, named, says_answer)
+        return Sentence(text, NONE, says_answer)
+
+    def _named(self, text: str) -> Parsed:
+        for read in (self._spelled, self._labelled, self._lettered, self._explained):
+            parsed = read(text)
+            if parsed != NONE:
+                return parsed
+        return NONE
+
+    def _spelled(self, text: str) -> Parsed:
+        return self.options.spelled(text, numbers=self.numbers)
+
+    def _labelled(self, text: str) -> Parsed:
+        """An option's text with a label, which must be its own."""
+        for label in labels(text):
+            option = self._spelled(label.text)
+            if option.index is None:
+                continue
+            index = self._position(label)
+            if index is not None and self.options.same(index, option.index):
+                return Parsed("letter", index)
+            if label.certain:
+                return CONTRADICTION
+        return NONE
+
+    def _lettered(self, text: str) -> Parsed:
+        label = bare_label(text)
+        index = self._position(label) if label and self._labels_are_shown else None
+        return NONE if index is None else Parsed("letter", index)
+
+    def _explained(self, text: str) -> Parsed:
+        """A letter before words that name no other option and doubt nothing."""
+        label = explained(text)
+        index = self._position(label) if label and self._labels_are_shown else None
+        if label is None or index is None:
+            return NONE
+        named = Parsed("letter", index)
+        others = self._mentions(label.text)[0] | {self.options.lettered(letter) for letter in letters_in(label.text)}
+        if others - {index, None}:
+            return CONTRADICTION
+        return named if self._harmless(label.text, named) else NONE
+
+    def _named_in_contrast(self, text: str) -> Parsed:
+        for answer, other in contrasts(text):
+            named, rejected = self._named(answer), self._named(other)
+            is_option = self._spelled(f"not {other}").parsed
+            if named.parsed and rejected.parsed and not is_option:
+                return CONTRADICTION if self.options.same(named.index, rejected.index) else named
+        return NONE
+
+    def _named_with_reason(self, text: str) -> Parsed:
+        answer, reason = without_reason(text)
+        named = self._named(answer) if reason else NONE
+        return named if named.parsed and self._harmless(reason, named) else NONE
+
+    @property
+    def _labels_are_shown(self) -> bool:
+        return self.letters or bool(self.options.labels)
+
+    def _position(self, label: Label) -> int | None:
+        """The option of a label; none where the options themselves are letters or numbers."""
+        ambiguous = self.options.are_letters if label.mark.isalpha() else self.options.have_digits
+        return None if ambiguous else self.options.lettered(label.mark)
+
+    # Sentences: those that say the answer count, or else all that name an option.
+
+    def _read_sentences(self, texts: list[str]) -> Parsed:
+        sentences = [self._sentence(text) for text in texts]
+        says_answer = [i for i, sentence in enumerate(sentences) if sentence.says_answer and sentence.named]
+        if says_answer:
+            named = self._agreed([sentences[i].parsed for i in says_answer])
+            others = sentences[says_answer[-1] + 1 :]  # what comes before may weigh the options
+        else:
+            named = self._agreed([sentence.parsed for sentence in sentences if sentence.named])
+            others = [sentence for sentence in sentences if not sentence.named]
+        return named if all(self._agrees(sentence, named) for sentence in others) else SEVERAL
+
+    def _sentence(self, text: str) -> Sentence:
+        phrase = self._phrase(text)
+        if phrase.named or (spans := boxes(text)) == []:
+            return phrase
+        named = self._agreed([self._phrase(text[start:end]).parsed for start, end in spans])
+        edges = [0, *(edge for span in spans for edge in span), len(text)]
+        around = " ".join(text[start:end] for start, end in zip(edges[::2], edges[1::2], strict=True))
+        if named.index is None or not self._harmless(around, named):
+            return Sentence(text, SEVERAL, says_answer=True)
+        return Sentence(text, named, says_answer=True)
+
+    def _agreed(self, named: list[Parsed]) -> Parsed:
+        """What all of them name."""
+        indices = [parsed.index for parsed in named if parsed.index is not None]
+        if not indices:
+            return NONE
+        agree = len(indices) == len(named) and all(self.options.same(indices[0], i) for i in indices)
+        return named[0] if agree else SEVERAL
+
+    def _agrees(self, sentence: Sentence, named: Parsed) -> bool:
+        """Whether the sentence leaves what another one names as it is."""
+        if named.index is None:
+            return True
+        if sentence.parsed.index is not None:
+            return self.options.same(sentence.parsed.index, named.index)
+        return not sentence.says_answer and self._harmless(sentence.text, named)
+
+    def _harmless(self, text: str, named: Parsed) -> bool:
+        """Whether a text mentions no option but the named one, and doubts nothing."""
+        mentioned, rest = self._mentions(text)
+        return mentioned <= {named.index} and not DOUBT.search(rest)
+
+    def _mentions(self, text: str) -> tuple[set[int], str]:
+        return mentions(loosened(normalise(without_latex(text))), self.options.plain)
+
+
+CONTINUED = re.compile(r"(?<=[:,：，])\s*\n\s*")
+END = re.compile(r"\n[^\S\n]*\n\s*|(?<=[.!?])\s+|(?<=[。！？])\s*")
+
+
+def split_sentences(text: str) -> list[str]:
+    """Sentences and paragraphs; a line that ends in a colon or a comma goes on in the next one."""
+    return [sentence for sentence in END.split(CONTINUED.sub(" ", text)) if sentence.strip()]
