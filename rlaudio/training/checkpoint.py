@@ -274,12 +274,12 @@ def _remove(checkpoint: Path) -> None:
 
 def _clear(folder: Path) -> None:
     """Delete a folder, last the file by which it is known: killed halfway it is known still."""
-    for entry in sorted(folder.iterdir(), key=lambda entry: (entry.name in (MANIFEST, MARKER), entry.name)):
+    for entry in sorted(folder.iterdir()):
         if entry.is_dir():
             shutil.rmtree(entry)
-        else:
+        elif entry.name not in (MANIFEST, MARKER):
             entry.unlink()
-    folder.rmdir()
+    shutil.rmtree(folder)
 
 
 def _others(checkpoint: Path) -> list[str]:

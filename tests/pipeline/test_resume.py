@@ -560,4 +560,4 @@ def test_a_final_model_that_the_run_did_not_write_is_not_taken_for_its_result(
 ):
     out = shutil.copytree(broken_off, tmp_path / "run")
     shutil.copytree(out / "reference" / "rl", out / "final")
-    assert f"{out / 'final'} is not what the run writes there; move it elsewhere" in refused(recipe_file, out)
+    assert f"{out / 'final'} is not the model that the run wrote" in refused(recipe_file, out)
