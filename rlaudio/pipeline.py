@@ -33,7 +33,7 @@ from rlaudio.evaluation.accuracy import Evaluation, EvaluationSettings, evaluate
 from rlaudio.models.family import ModelFamily
 from rlaudio.report.page import write_report
 from rlaudio.rollout.reopened import open_engine
-from rlaudio.runs.digests import check_recorded, is_recorded, record
+from rlaudio.runs.digests import DIGESTS, check_recorded, is_recorded, record
 from rlaudio.runs.files import write_json, write_rows
 from rlaudio.runs.folder import RECIPE, FollowedFolder, RunFolder
 from rlaudio.runs.parts import StopAfter
@@ -119,7 +119,7 @@ def run(recipe: Recipe, out: Path, *, resume: bool = False, until: StopAfter | N
             _evaluate_once(recipe, data, folder, "base", recipe.model.options["path"], processes)
         if until == "base":
             return folder.path
-        if not processes.from_first(partial(is_recorded, folder.path, FINAL)):
+        if not processes.from_first(partial(_is_trained, folder.path)):
             with _clock(folder, "train"):
                 setup = training_setup(recipe, data.train.contributions)
                 train_stages(
@@ -266,6 +266,17 @@ def _check_folder(folder: RunFolder) -> None:
     check_recorded(folder.path)
     for place in (folder.path, folder.path / "reference", folder.path / "replay"):
         remove_unfinished(place)
+
+
+def _is_trained(run: Path) -> bool:
+    """Whether the final model is there. Raises ValueError for one that the run did not write."""
+    done = is_recorded(run, FINAL)
+    if not done and (run / FINAL).exists() and (run / DIGESTS).exists():
+        raise ValueError(
+            f"{run / FINAL} is not the model that the run wrote, or not all of it; move it elsewhere to have "
+            "it written again"
+        )
+    return done
 
 
 def _check_all_see(folder: RunFolder, processes: Processes) -> None:

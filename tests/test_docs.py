@@ -14,7 +14,7 @@ from rlaudio.cli import main
 from rlaudio.compare.grid import read_comparison
 from rlaudio.config.plugins import available, bind
 from rlaudio.config.recipe import load_recipe
-from rlaudio.config.schema import Recipe, field_table
+from rlaudio.config.schema import Recipe, field_table, keys_beside_results
 from tests.tool_scripts import load_tool
 
 ROOT = Path(__file__).parent.parent
@@ -134,6 +134,15 @@ def table(page, title):
     """First cells of the rows below a header that begins with this title."""
     rows = PAGES[page].partition(f"| {title} |")[2].partition("\n\n")[0]
     return re.findall(r"^\| `([^`]+)` \|", rows, re.MULTILINE)
+
+
+def test_the_keys_that_a_resume_takes_are_those_that_the_schema_marks():
+    text = (ROOT / "docs" / "run_folder.md").read_text(encoding="utf-8")
+    begin, middle = text.index("These keys enter"), text.index("These change rounding")
+    end = text.index("All others are refused")
+    for part, enters in ((text[begin:middle], "nothing"), (text[middle:end], "rounding")):
+        marked = [key for key, value in keys_beside_results().items() if value == enters]
+        assert sorted(re.findall(r"`([\w.]+)`", part)) == sorted(marked)
 
 
 def test_the_table_of_algorithms_names_all_that_ship():

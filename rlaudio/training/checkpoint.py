@@ -140,7 +140,7 @@ def remove_unfinished(folder: Path) -> None:
     """Remove what a killed run left half written or half removed in the folder, and nothing else."""
     for left in folder.glob(".*"):
         if re.match(r"\.(building|removing)-", left.name) and _is_left_over(left):
-            shutil.rmtree(left)
+            _clear(left)
 
 
 def write_folder(
@@ -232,7 +232,7 @@ def _complete_or_absent(building: Path) -> Iterator[None]:
     if building.exists():
         if not _is_left_over(building):
             raise FileExistsError(f"{building} is in the way and rlaudio did not write it; move it elsewhere")
-        shutil.rmtree(building)
+        _clear(building)
     with or_absent(building):
         building.mkdir(parents=True)
         (building / MARKER).write_text("rlaudio removes this folder when the run is resumed\n", "utf-8")
@@ -269,13 +269,17 @@ def _remove(checkpoint: Path) -> None:
         )
     going = checkpoint.with_name(f".removing-{checkpoint.name}")
     checkpoint.rename(going)
-    for entry in going.iterdir():
+    _clear(going)
+
+
+def _clear(folder: Path) -> None:
+    """Delete a folder, last the file by which it is known: killed halfway it is known still."""
+    for entry in sorted(folder.iterdir()):
         if entry.is_dir():
             shutil.rmtree(entry)
-        elif entry.name != MANIFEST:
+        elif entry.name not in (MANIFEST, MARKER):
             entry.unlink()
-    (going / MANIFEST).unlink()
-    going.rmdir()
+    shutil.rmtree(folder)
 
 
 def _others(checkpoint: Path) -> list[str]:

@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import re
+import shutil
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -500,3 +501,65 @@ def test_a_run_is_resumed_under_other_data_only_by_an_error(recipe_file, tmp_pat
             pipeline.run(recipe, out, resume=True)
     finally:
         clip.write_bytes(content)
+
+
+# --- what a run wrote and reads again ------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def broken_off(recipe_file, tmp_path_factory) -> Path:
+    """A run that died in its RL stage, after the checkpoint of the second step."""
+    out = tmp_path_factory.mktemp("runs") / "broken_off"
+    dies = Moment("os.rename", "rollouts/rl-3.jsonl")
+    run(recipe_file, out, dies=dies, overrides=CASES["sft_then_rl"].overrides)
+    return out
+
+
+def flip(file: Path) -> None:
+    """Another byte in the middle of a file."""
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(bytes(content))
+
+
+def refused(recipe_file, out) -> str:
+    """What a resume says of the run."""
+    before = contents(out)
+    with pytest.raises((ValueError, OSError)) as error:
+        pipeline.run(load_recipe(recipe_file, CASES["sft_then_rl"].overrides), out, resume=True)
+    assert before.keys() == contents(out).keys()
+    return str(error.value)
+
+
+@pytest.mark.parametrize(
+    "pattern", ["labels/train/labels.jsonl", "labels/train/*.journal", "evaluation/base.json"]
+)
+def test_a_result_that_was_edited_is_refused_before_it_is_read(recipe_file, broken_off, tmp_path, pattern):
+    out = shutil.copytree(broken_off, tmp_path / "run")
+    (file,) = out.glob(pattern)
+    flip(file)
+    assert f"not what the run wrote: {file.relative_to(out)} (digest" in refused(recipe_file, out)
+
+
+def test_an_edited_reference_a_lost_one_and_edited_metrics_are_refused(recipe_file, broken_off, tmp_path):
+    out = shutil.copytree(broken_off, tmp_path / "run")
+    flip(out / "reference" / "rl" / "model.safetensors")
+    assert "checkpoints/1-000002: the run would go on with other numbers" in (
+        said := refused(recipe_file, out)
+    )
+    assert "reference/rl (digest" in said
+    shutil.rmtree(out / "reference")
+    assert re.search(
+        r"reference/rl \(digest \w+ when it was written, not there now\)", refused(recipe_file, out)
+    )
+    metrics = out / "metrics.jsonl"
+    metrics.write_text(metrics.read_text().replace('"step": 1', '"step": 1, "reward/total": 9.0', 1))
+    assert "metrics.jsonl up to it (digest" in refused(recipe_file, out)
+
+
+def test_a_final_model_that_the_run_did_not_write_is_not_taken_for_its_result(
+    recipe_file, broken_off, tmp_path
+):
+    out = shutil.copytree(broken_off, tmp_path / "run")
+    shutil.copytree(out / "reference" / "rl", out / "final")
+    assert f"{out / 'final'} is not the model that the run wrote" in refused(recipe_file, out)

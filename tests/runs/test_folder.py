@@ -105,6 +105,27 @@ def test_a_run_that_computed_anything_is_refused_and_left_alone(tmp_path, comput
     take_lock(path).close()
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("tensorboard/notes.txt", "mine"),
+        ("tensorboard/run/notes.txt", "mine"),
+        ("tensorboard/run/deeper/events.out.tfevents.1", "mine"),
+        ("data.json", '[{"id": "q1", "question": "What is heard?"}]'),
+        ("plugins.json", "not JSON"),
+        ("inputs.json", '{"microphone": 1}'),
+        ("timings.jsonl", '{"lap": 1}\n'),
+    ],
+)
+def test_a_file_that_a_run_would_not_write_there_is_named_and_left_alone(tmp_path, name, text):
+    path = begun(tmp_path / "run")
+    (path / name).parent.mkdir(parents=True, exist_ok=True)
+    (path / name).write_text(text)
+    with pytest.raises(FileExistsError, match=rf"the folder holds .*{name}"):
+        RunFolder.create(path, RECIPE)
+    assert (path / name).read_text() == text and (path / "recipe.yaml").read_text() == "name: before\n"
+
+
 def test_a_recipe_that_no_run_wrote_is_left_alone_however_often_it_is_tried(tmp_path):
     (tmp_path / "recipe.yaml").write_text("# by hand")
     for _ in range(2):
@@ -206,6 +227,14 @@ def test_truncation_to_the_start_of_a_stage_keeps_what_came_before(folder):
     assert [row["stage"] for row in read_rows(folder.path / "metrics.jsonl")] == ["base"]
 
 
+def test_truncation_leaves_what_a_user_put_beside_the_curves(folder):
+    folder.log_metrics("sft", 1, {"loss/total": 1.0})
+    folder.log_metrics("grpo", 1, {"loss/total": 2.0})
+    (folder.path / "tensorboard" / "grpo" / "notes.txt").write_text("mine")
+    folder.truncate_metrics("sft", 1)
+    assert [path.name for path in (folder.path / "tensorboard" / "grpo").iterdir()] == ["notes.txt"]
+
+
 def test_the_time_of_whole_phases_outlives_a_truncation(folder):
     folder.log_metrics("sft", 1, {"time/update": 1.0})
     folder.log_metrics("sft", 2, {"time/update": 1.0})
@@ -246,6 +275,19 @@ def test_samples_keep_the_audio_that_was_heard_and_replace_the_ones_before(folde
     samples, rate = soundfile.read(folder.path / "samples" / sample["audio"], dtype="float32")
     assert rate == 16_000
     np.testing.assert_allclose(samples, clip().samples, atol=1 / 32_768)
+
+
+def test_new_samples_replace_only_those_that_were_written_before_them(folder):
+    write_samples(folder, 1, Clip(clip().samples, digest="e" * 32))
+    samples = folder.path / "samples"
+    (samples / "mine.flac").write_bytes(b"mine")
+    (folder.path / "elsewhere.flac").write_bytes(b"mine")
+    written = read_json(samples / "samples.json")
+    written["samples"].append({"audio": "../elsewhere.flac"})
+    folder.write_json("samples/samples.json", written)
+    write_samples(folder, 2, clip())
+    assert {path.name for path in samples.glob("*.flac")} == {"mine.flac", f"{'d' * 32}.flac"}
+    assert (folder.path / "elsewhere.flac").exists()
 
 
 def test_tensorboard_plays_the_samples(folder):

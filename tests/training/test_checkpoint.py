@@ -1,12 +1,21 @@
 """Checkpoints are whole or absent, and a damaged one is noticed."""
 
 import json
+import shutil
 
 import pytest
 import torch
 
 from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
-from rlaudio.training.checkpoint import Cursor, latest_checkpoint, latest_weights, save_checkpoint, tidy
+from rlaudio.training.checkpoint import (
+    Cursor,
+    latest_checkpoint,
+    latest_weights,
+    refuse_changed,
+    save_checkpoint,
+    tidy,
+    write_folder,
+)
 from tests.full_disk import files_of_at_most
 
 
@@ -93,3 +102,149 @@ def test_the_manifest_names_every_file(tmp_path, family):
     folder = save(tmp_path, family, 0, 1)
     named = set(json.loads((folder / "manifest.json").read_text())["sha256"])
     assert named == {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()} - {"manifest.json"}
+
+
+# --- what is not rlaudio's stays -----------------------------------------------------------------
+
+
+def three(folder, family) -> None:
+    for step in (1, 2, 3):
+        save_checkpoint(folder, Cursor(0, step, step), family, {"moments": {}})
+
+
+def content(folder) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def my_best(folder) -> None:
+    """A checkpoint that the user copied under a name of their own."""
+    shutil.copytree(folder / "0-000001", folder / "my_best")
+
+
+def my_notes(folder) -> None:
+    """Files of the user's beside checkpoints, hidden ones too."""
+    (folder / ".git").mkdir()
+    for name in (".git/config", ".DS_Store", "notes.txt", "0-000001.txt"):
+        (folder / name).write_text("mine")
+
+
+def my_building(folder) -> None:
+    """A folder whose name is that of one which is being written, with files that no run wrote."""
+    (folder / ".building-0-000009").mkdir()
+    (folder / ".building-0-000009" / "plan.txt").write_text("mine")
+
+
+@pytest.mark.parametrize("put", [my_best, my_notes, my_building])
+def test_what_a_user_put_among_checkpoints_outlives_tidying(tmp_path, family, put):
+    three(tmp_path, family)
+    before = content(tmp_path)
+    put(tmp_path)
+    mine = {name: text for name, text in content(tmp_path).items() if name not in before}
+    tidy(tmp_path, keep=1)
+    kept = content(tmp_path)
+    assert mine and mine.items() <= kept.items()
+    assert {name.split("/")[0] for name in kept.keys() - mine.keys()} == {"0-000003"}
+    assert latest_checkpoint(tmp_path).cursor == Cursor(0, 3, 3)
+
+
+def test_a_checkpoint_into_which_a_user_put_a_file_is_kept_whole(tmp_path, family, caplog):
+    three(tmp_path, family)
+    (tmp_path / "0-000001" / "notes.txt").write_text("the best so far")
+    before = content(tmp_path / "0-000001")
+    with caplog.at_level("INFO"):
+        tidy(tmp_path, keep=1)
+    assert content(tmp_path / "0-000001") == before and not (tmp_path / "0-000002").exists()
+    assert "0-000001 is kept: it holds notes.txt" in caplog.text
+
+
+def test_a_checkpoint_that_is_a_link_to_elsewhere_is_not_emptied(tmp_path, family):
+    three(tmp_path, family)
+    (tmp_path / "0-000001").rename(tmp_path / "elsewhere")
+    (tmp_path / "0-000001").symlink_to(tmp_path / "elsewhere")
+    before = content(tmp_path / "elsewhere")
+    tidy(tmp_path, keep=1)
+    assert content(tmp_path / "elsewhere") == before and (tmp_path / "0-000001").is_symlink()
+
+
+@pytest.mark.parametrize("stage", ["building", "removing"])
+def test_the_remains_of_a_kill_go(tmp_path, family, stage):
+    three(tmp_path, family)
+    left = (tmp_path / "0-000002").rename(tmp_path / f".{stage}-0-000002")
+    (left / "learner-0.pt").unlink()
+    tidy(tmp_path, keep=3)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["0-000001", "0-000003"]
+
+
+def test_a_half_written_model_goes_and_is_written_anew(tmp_path):
+    class Killed(BaseException):
+        pass
+
+    def write(folder, text, error=None):
+        folder.mkdir(parents=True)
+        (folder / "weights").write_text(text)
+        if error:
+            raise error
+
+    with pytest.raises(Killed):
+        write_folder(tmp_path / "final", lambda folder: write(folder, "half", Killed()))
+    assert [path.name for path in tmp_path.iterdir()] == [".building-final"]
+    write_folder(tmp_path / "final", lambda folder: write(folder, "whole"))
+    assert content(tmp_path) == {"final/weights": b"whole"}
+    with pytest.raises(FileExistsError, match="final is not what the run writes there; move it elsewhere"):
+        write_folder(tmp_path / "final", lambda folder: write(folder, "another"))
+    assert content(tmp_path) == {"final/weights": b"whole"}
+
+
+def test_a_folder_in_the_way_of_one_to_be_written_is_left_alone(tmp_path):
+    (tmp_path / ".building-final").mkdir()
+    (tmp_path / ".building-final" / "thesis.tex").write_text("mine")
+    with pytest.raises(FileExistsError, match="is in the way and rlaudio did not write it"):
+        write_folder(tmp_path / "final", lambda folder: folder.mkdir())
+    assert content(tmp_path) == {".building-final/thesis.tex": b"mine"}
+
+
+def test_a_folder_with_the_name_of_a_later_checkpoint_is_refused_before_training(tmp_path, family):
+    three(tmp_path, family)
+    (tmp_path / "0-000004").mkdir()
+    with pytest.raises(ValueError, match=r"0-000004 has the name of a checkpoint and no manifest.json"):
+        latest_checkpoint(tmp_path)
+    (tmp_path / "0-000004").rename(tmp_path / "0-000000")  # never written again
+    assert latest_checkpoint(tmp_path).cursor.step == 3
+
+
+# --- what was put there later, and what a checkpoint depends on ----------------------------------
+
+
+@pytest.mark.parametrize("name", ["adapter_config.json", "model.safetensors.index.json", "extra/config.json"])
+def test_a_file_put_beside_the_weights_is_noticed(tmp_path, family, name):
+    model = save(tmp_path, family, 0, 1) / "model"
+    (model / name).parent.mkdir(exist_ok=True)
+    (model / name).write_text("{}")
+    with pytest.raises(ValueError, match=f"model/{name} was put there later"):
+        latest_checkpoint(tmp_path)
+
+
+def test_a_state_put_beside_is_not_read(tmp_path, family):
+    folder = save(tmp_path, family, 0, 1)
+    torch.save({"moments": 1}, folder / "learner-0.pt")
+    torch.save({"groups": 1}, folder / "ahead-0.pt")
+    checkpoint = latest_checkpoint(tmp_path)
+    assert checkpoint.learner_state() is None and checkpoint.sampled_ahead() is None
+
+
+def test_a_checkpoint_under_the_name_of_another_is_noticed(tmp_path, family):
+    save(tmp_path, family, 0, 1).rename(tmp_path / "0-000007")
+    with pytest.raises(ValueError, match="its name is not that which it was written under, 0-000001"):
+        latest_checkpoint(tmp_path)
+
+
+def test_a_checkpoint_tells_when_what_it_depends_on_is_another(tmp_path, family):
+    for step in (1, 2):
+        save_checkpoint(tmp_path, Cursor(0, step, step), family, None, depends_on={"reference/rl": "a" * 64})
+    checkpoint = latest_checkpoint(tmp_path)
+    refuse_changed(tmp_path, checkpoint, {"reference/rl": "a" * 64, "what it does not name": "c"})
+    told = r"reference/rl \(digest aaaaaaaaaaaa when it was written, {} now\).*to resume from .*0-000001"
+    with pytest.raises(ValueError, match=told.format("digest bbbbbbbbbbbb")):
+        refuse_changed(tmp_path, checkpoint, {"reference/rl": "b" * 64})
+    with pytest.raises(ValueError, match=told.format("not there")):
+        refuse_changed(tmp_path, checkpoint, {"reference/rl": None})
