@@ -23,7 +23,7 @@ class AudioRoot:
         self._allowed = (self._real, cache_root().resolve())
 
     def path(self, stated: str, where: str) -> Path:
-        """The path of an audio file. Raises ValueError, which says `where` it stands, if it leaves the root."""
+        """The path of an audio file. Raises ValueError, saying `where` it stands, if it leaves the root."""
         path = self.folder / stated
         if self._outside:
             return path
