@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
+from rlaudio.audio.reading import DIGITAL_SILENCE, KEPT_CHANNEL
 from rlaudio.data.audit import audit, load_audited
 from rlaudio.data.bad_rows import BadRow, refuse_or_list
 from rlaudio.data.splits import check_disjoint, clip_digests, shared_clips
@@ -123,6 +125,38 @@ def test_damage_inside_a_clip_is_found_by_decoding(tmp_path):
     questions = [make_question(clip=tmp_path / "a.wav")]
     assert audit(questions).usable
     assert kinds(audit(questions, decode=True)) == ["unusable audio"]
+
+
+@pytest.mark.parametrize("decode", [False, True])
+def test_a_clip_shorter_than_the_model_takes_is_a_bad_row(tmp_path, decode):
+    short = make_question(id="a", clip=write_noise(tmp_path / "a.wav", seed=0, seconds=0.03))
+    enough = make_question(id="b", clip=write_noise(tmp_path / "b.wav", seed=0, seconds=0.04))
+    result = audit([short, enough], min_seconds=0.04, decode=decode)
+    assert [(row.id, row.kind) for row in result.bad_rows] == [("a", "unusable audio")]
+    assert "a.wav: lasts 30 ms; expected 40 ms or more" in result.bad_rows[0].reason
+
+
+def test_a_limit_that_leaves_less_than_the_model_takes_is_found(clip):
+    assert kinds(audit([make_question(clip=clip)], max_seconds=0.02, min_seconds=0.04)) == ["unusable audio"]
+
+
+def test_clips_that_are_usable_but_odd_are_counted_by_decoding(tmp_path):
+    soundfile.write(tmp_path / "silent.wav", np.zeros(1600), 16_000)
+    left = np.sin(np.arange(1600) / 5)
+    soundfile.write(tmp_path / "opposite.wav", np.stack([left, -left], axis=1), 16_000)
+    questions = [make_question(id=name, clip=tmp_path / f"{name}.wav") for name in ("silent", "opposite")]
+    result = audit(questions, decode=True)
+    assert result.usable
+    assert {what: len(clips) for what, clips in result.odd_clips.items()} == {
+        DIGITAL_SILENCE: 1,
+        KEPT_CHANNEL: 1,
+    }
+    assert f"digital silence: 1 clip, {tmp_path / 'silent.wav'}" in result.lines()
+
+
+def test_a_pipe_is_a_bad_row(tmp_path):
+    os.mkfifo(tmp_path / "a.wav")
+    assert kinds(audit([make_question(clip=tmp_path / "a.wav")])) == ["missing audio"]
 
 
 def test_long_clips_are_counted_or_refused_as_the_policy_says(tmp_path):

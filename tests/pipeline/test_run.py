@@ -334,7 +334,7 @@ def test_bad_rows_are_dropped_and_counted_only_where_the_recipe_says_so(recipe_f
     questions = load_recipe(recipe_file).data.train()
     bad = replace(questions[0], target=Choice(("one",), 0, "one"))
     write_audiomcq([bad, *questions[1:10]], tmp_path / "data.jsonl")
-    given = f"data.train={{use: audiomcq, path: {tmp_path / 'data.jsonl'}}}"
+    given = f"data.train={{use: audiomcq, path: {tmp_path / 'data.jsonl'}, outside_root: true}}"
     with pytest.raises(ValueError, match=r"1 problem in 10 questions"):
         pipeline.load_data(load_recipe(recipe_file, [given]))
     data = pipeline.load_data(load_recipe(recipe_file, [given, "data.bad_rows=drop"]))
@@ -397,7 +397,7 @@ def test_labelling_refuses_or_drops_bad_rows_as_the_recipe_says(recipe_file, tmp
     questions = load_recipe(recipe_file).data.train()
     bad = replace(questions[0], target=Choice(("one",), 0, "one"))
     write_audiomcq([bad, *questions[1:4]], tmp_path / "data.jsonl")
-    given = f"data.train={{use: audiomcq, path: {tmp_path / 'data.jsonl'}}}"
+    given = f"data.train={{use: audiomcq, path: {tmp_path / 'data.jsonl'}, outside_root: true}}"
     with pytest.raises(ValueError, match=r"1 problem in 4 questions"):
         pipeline.label_data(load_recipe(recipe_file, [given]), tmp_path)
     pipeline.label_data(load_recipe(recipe_file, [given, "data.bad_rows=drop"]), tmp_path)

@@ -127,6 +127,14 @@ def test_cut_clips_are_counted_once_each(questions):
     assert builder.truncated_clips == 1
 
 
+def test_an_odd_clip_is_told_once_and_counted(tmp_path, caplog):
+    soundfile.write(tmp_path / "a.wav", np.zeros(16_000), 16_000)
+    builder = PromptBuilder(Echo())
+    for _ in range(2):
+        builder.prompt(make_question(clip=tmp_path / "a.wav"))
+    assert builder.odd_clips == 1 and caplog.text.count("digital silence") == 1
+
+
 def test_a_clip_that_cannot_be_read_is_named_with_its_question():
     with pytest.raises(FileNotFoundError, match=r"question q9: gone\.wav"):
         PromptBuilder(Echo()).prompt(make_question(id="q9", clip="gone.wav"))

@@ -1,0 +1,266 @@
+"""Files that are not what they seem: what is told when they are opened, and what is read."""
+
+from __future__ import annotations
+
+import io
+import os
+import struct
+import unicodedata
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from rlaudio.audio.files import MORE_BEHIND, NOT_MARKED_AS_ENDED
+from rlaudio.audio.mpeg import Stream
+from rlaudio.audio.reading import clip_header, read_clip
+
+RATE_HZ = 16_000
+
+
+def noise(seconds: float, level: float = 0.1) -> np.ndarray:
+    return np.random.default_rng(0).normal(0, level, round(seconds * RATE_HZ))
+
+
+def encoded(container: str, samples: np.ndarray | None = None, **options) -> bytes:
+    file = io.BytesIO()
+    samples = noise(2.0) if samples is None else samples
+    soundfile.write(file, samples, RATE_HZ, format=container, **options)
+    return file.getvalue()
+
+
+def with_bytes(data: bytes, at: int, new: bytes) -> bytes:
+    return data[:at] + new + data[at + len(new) :]
+
+
+def mp3_without_index(samples: np.ndarray) -> bytes:
+    """mp3 frames of different sizes, and no Xing header."""
+    data = encoded("MP3", samples, bitrate_mode="VARIABLE")
+    header = Stream.find(data).header
+    kbits = (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)[(data[2] >> 4) - 1]
+    return data[header.bytes_of(kbits, data[2] >> 1 & 1) :]
+
+
+def as_file(folder: Path, data: bytes, name: str = "a.wav") -> Path:
+    (folder / name).write_bytes(data)
+    return folder / name
+
+
+def refusal(path: Path) -> str:
+    """What is said about a file, by its header and by reading it: the same."""
+    with pytest.raises(ValueError) as by_header:
+        clip_header(path)
+    with pytest.raises(ValueError) as by_reading:
+        read_clip(path)
+    assert str(by_header.value) == str(by_reading.value)
+    return str(by_header.value)
+
+
+def seconds(path: Path) -> float:
+    """The length of a file, by its header and by reading it: the same."""
+    by_header, by_reading = clip_header(path).seconds, read_clip(path).seconds
+    assert by_header == pytest.approx(by_reading, abs=1 / RATE_HZ)
+    return by_reading
+
+
+# --- mp3 -----------------------------------------------------------------------------------------
+
+
+def test_mp3_frames_of_any_size_are_read_to_the_end_without_an_index(tmp_path):
+    loud_then_quiet = np.concatenate([noise(1.0), np.zeros(9 * RATE_HZ)])
+    data = mp3_without_index(loud_then_quiet)
+    guessed = soundfile.info(io.BytesIO(data)).duration
+    assert guessed < 5 and seconds(as_file(tmp_path, data)) == pytest.approx(10, abs=0.2)
+
+
+def test_an_mp3_without_an_index_begins_with_the_samples_that_libsndfile_gives(tmp_path):
+    data = mp3_without_index(np.concatenate([noise(1.0), noise(2.0, level=0.001)]))
+    given = soundfile.SoundFile(io.BytesIO(data)).read(dtype="float32")
+    read = read_clip(as_file(tmp_path, data)).samples
+    assert len(read) > len(given)
+    np.testing.assert_array_equal(read[: len(given)], given)
+
+
+def test_an_mp3_with_an_index_is_what_libsndfile_gives(tmp_path):
+    data = encoded("MP3")
+    given = soundfile.SoundFile(io.BytesIO(data)).read(dtype="float32")
+    np.testing.assert_array_equal(read_clip(as_file(tmp_path, data)).samples, given)
+
+
+def test_tags_around_an_mp3_change_nothing(tmp_path):
+    plain = mp3_without_index(noise(2.0))
+    in_front = b"ID3\x04\0\0\0\0\x0a\x0a" + b"\xff\xfb" * 645
+    tagged = in_front + plain + b"TAG" + bytes(125)
+    np.testing.assert_array_equal(
+        read_clip(as_file(tmp_path, tagged, "b.mp3")).samples, read_clip(as_file(tmp_path, plain)).samples
+    )
+
+
+@pytest.mark.parametrize("make", [mp3_without_index, lambda samples: encoded("MP3", samples)])
+def test_a_cut_off_mp3_is_refused_by_its_header(tmp_path, make):
+    data = make(noise(2.0))
+    assert "the file is cut off" in refusal(as_file(tmp_path, data[: len(data) // 2 + 1]))
+
+
+def test_two_mp3s_in_one_file_are_read_both(tmp_path):
+    assert seconds(as_file(tmp_path, 2 * encoded("MP3"))) == pytest.approx(4, abs=0.3)
+
+
+def wav_of_mp3(data: bytes) -> bytes:
+    fields = struct.pack("<HHIIHHHIHHH", 0x55, 1, RATE_HZ, 8000, 1, 0, 12, 1, 2, 576, 1)
+    chunks = b"fmt " + struct.pack("<I", len(fields)) + fields + b"data" + struct.pack("<I", len(data)) + data
+    return b"RIFF" + struct.pack("<I", 4 + len(chunks)) + b"WAVE" + chunks
+
+
+def test_a_whole_mp3_in_a_wav_is_read(tmp_path):
+    data = mp3_without_index(noise(2.0))
+    inside = read_clip(as_file(tmp_path, wav_of_mp3(data)))
+    np.testing.assert_array_equal(inside.samples, read_clip(as_file(tmp_path, data, "b.mp3")).samples)
+
+
+def test_a_cut_off_mp3_in_a_wav_is_refused(tmp_path):
+    data = wav_of_mp3(mp3_without_index(noise(2.0)))
+    assert "promised by its header" in refusal(as_file(tmp_path, data[:-500]))
+
+
+# --- flac ----------------------------------------------------------------------------------------
+
+
+def of_length(data: bytes, samples: int) -> bytes:
+    """A flac stream that says it has so many samples."""
+    return with_bytes(data, 22, struct.pack(">I", samples))
+
+
+@pytest.mark.parametrize("stated", [0, 16_000, 32_000])
+def test_a_flac_that_says_nothing_or_too_little_of_its_length_is_read_to_its_end(tmp_path, stated):
+    assert seconds(as_file(tmp_path, of_length(encoded("FLAC"), stated))) == 2.0
+
+
+def test_a_flac_that_says_too_much_is_refused(tmp_path):
+    said = refusal(as_file(tmp_path, of_length(encoded("FLAC"), 64_000)))
+    assert "32000 frames, 64000 promised" in said
+
+
+@pytest.mark.parametrize("stated", [0, 32_000])
+@pytest.mark.parametrize("kept", [0.1, 0.5, 0.999])
+def test_a_cut_off_flac_is_refused_by_its_last_frame(tmp_path, stated, kept):
+    data = of_length(encoded("FLAC"), stated)
+    assert "a.wav" in refusal(as_file(tmp_path, data[: round(kept * len(data))]))
+
+
+@pytest.mark.parametrize("behind", [b"TAG" + bytes(125), bytes(5000)])
+def test_what_stands_behind_a_flac_does_no_harm(tmp_path, behind):
+    assert seconds(as_file(tmp_path, encoded("FLAC") + behind)) == 2.0
+
+
+# --- wav and its like ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stated", [100, 64_036 + 8, 64_036 + 44, 10**6])
+def test_the_data_chunk_decides_and_not_the_riff_size(tmp_path, stated):
+    assert seconds(as_file(tmp_path, with_bytes(encoded("WAV"), 4, struct.pack("<I", stated)))) == 2.0
+
+
+def test_a_data_chunk_that_promises_more_than_there_is_is_cut_off(tmp_path):
+    data = with_bytes(encoded("WAV"), 40, struct.pack("<I", 100_000))
+    assert "64044 bytes, 100044 promised" in refusal(as_file(tmp_path, data))
+
+
+@pytest.mark.parametrize("container", ["RF64", "W64", "AIFF", "CAF", "AU", "NIST"])
+def test_a_cut_off_file_of_another_container_is_refused(tmp_path, container):
+    data = encoded(container)
+    assert seconds(as_file(tmp_path, data)) == 2.0
+    assert "promised by its header" in refusal(as_file(tmp_path, data[: len(data) // 2]))
+
+
+def test_a_chunk_behind_the_audio_is_nothing_odd(tmp_path):
+    data = encoded("WAV", noise(0.5)[:-1], subtype="PCM_U8")  # an odd number of bytes
+    chunk = b"LIST" + struct.pack("<I", 4000) + bytes(4000)
+    assert clip_header(as_file(tmp_path, data + chunk)).notes == ()
+
+
+def test_a_data_chunk_that_is_too_small_for_what_follows_is_told(tmp_path):
+    data = with_bytes(encoded("WAV"), 40, struct.pack("<I", 3200))
+    header = clip_header(as_file(tmp_path, data))
+    assert (header.seconds, header.notes) == (0.1, (MORE_BEHIND,))
+
+
+@pytest.mark.parametrize("rate_hz", [1, 10_000_000])
+def test_a_rate_that_no_recording_has_is_refused(tmp_path, rate_hz):
+    data = with_bytes(encoded("WAV"), 24, struct.pack("<I", rate_hz))
+    assert f"{rate_hz} Hz by its header; expected 1000 to" in refusal(as_file(tmp_path, data))
+
+
+def test_integers_as_floats_are_refused(tmp_path):
+    data = encoded("WAV", 32_768 * noise(0.5), subtype="FLOAT")
+    with pytest.raises(ValueError, match=r"samples as large as \d+.*expected -1 to 1.*divide"):
+        read_clip(as_file(tmp_path, data))
+
+
+def test_floats_a_little_beyond_one_are_as_they_are(tmp_path):
+    samples = (3 * noise(0.5, level=1.0).clip(-1, 1)).astype(np.float32)
+    read = read_clip(as_file(tmp_path, encoded("WAV", samples, subtype="FLOAT")))
+    np.testing.assert_array_equal(read.samples, samples)
+
+
+# --- ogg -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
+def test_an_ogg_that_is_cut_within_a_page_is_refused(tmp_path, subtype):
+    data = encoded("OGG", noise(5.0), subtype=subtype)
+    assert "its last page lacks" in refusal(as_file(tmp_path, data[: len(data) // 2]))
+    assert "its last page lacks" in refusal(as_file(tmp_path, data[:-1]))
+
+
+def test_an_ogg_that_is_cut_between_pages_is_told(tmp_path):
+    data = encoded("OGG", noise(5.0))
+    assert clip_header(as_file(tmp_path, data)).notes == ()
+    cut = as_file(tmp_path, data[: data.rfind(b"OggS")])
+    assert clip_header(cut).notes == read_clip(cut).notes == (NOT_MARKED_AS_ENDED,)
+
+
+# --- files that are no audio ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["a.wav", "a.au", "a.vox", "a.raw", "a.gsm"])
+def test_text_is_no_audio_whatever_its_name(tmp_path, name):
+    assert "not readable as audio" in refusal(as_file(tmp_path, b"hello " * 1000, name))
+
+
+@pytest.mark.parametrize(
+    ("head", "kind"),
+    [
+        (b"\0\0\0\x20ftypM4A ", "mp4 or m4a"),
+        (b"\x1a\x45\xdf\xa3" + bytes(8), "webm or mkv"),
+        (b"\xff\xf1\x50\x80" + bytes(8), "aac"),
+    ],
+)
+def test_what_is_not_read_is_named_with_the_command_that_converts_it(tmp_path, head, kind):
+    said = refusal(as_file(tmp_path, head + bytes(1000), "my clip.x"))
+    assert f"{kind}, which is not read" in said and "ffmpeg -i 'my clip.x' 'my clip.flac'" in said
+
+
+def test_what_macos_lays_beside_a_file_is_named(tmp_path):
+    assert "macOS" in refusal(as_file(tmp_path, b"\x00\x05\x16\x07" + bytes(100), "._a.wav"))
+
+
+def test_a_pipe_a_device_and_a_name_that_is_too_long_do_not_hang_or_crash(tmp_path):
+    os.mkfifo(tmp_path / "a.wav")
+    for path, said in [
+        (tmp_path / "a.wav", "a pipe, socket or device"),
+        (Path("/dev/zero"), "a pipe, socket or device"),
+        (tmp_path / ("a" * 300), "name too long"),
+        (tmp_path / "a\0b", "null byte"),
+    ]:
+        with pytest.raises(FileNotFoundError, match=f"(?i){said}"):
+            clip_header(path)
+
+
+@pytest.mark.parametrize(("asked", "stored"), [("NFC", "NFD"), ("NFD", "NFC")])
+def test_a_name_in_another_unicode_form_is_found(tmp_path, asked, stored):
+    folder = tmp_path / unicodedata.normalize(stored, "données")
+    folder.mkdir()
+    as_file(folder, encoded("WAV"), unicodedata.normalize(stored, "café.wav"))
+    assert seconds(tmp_path / unicodedata.normalize(asked, "données/café.wav")) == 2.0
