@@ -249,3 +249,44 @@ def test_a_set_is_named_after_the_file_that_a_model_is_evaluated_on(tmp_path):
     data.write_text("", encoding="utf-8")
     done = rlaudio("evaluate", "tiny/base", "--data", str(data))
     assert "expected a name" not in done.output
+
+
+# --- plug-ins that end the command -----------------------------------------------------------------
+
+LEAVING = {
+    "curriculum": "def leaving(questions, contributions, rng):\n    raise SystemExit(0)\n",
+    "algorithm": "class Leaving:\n    def __init__(self):\n        raise SystemExit(0)\n",
+    "data.train": "def leaving():\n    raise SystemExit(0)\n",
+    "scorer": "def leaving(question, text):\n    raise SystemExit(0)\n",
+}
+
+
+@pytest.mark.parametrize(("key", "text"), LEAVING.items(), ids=LEAVING)
+def test_a_plug_in_that_exits_with_0_is_named_and_the_command_fails(tmp_path, key, text):
+    recipe = recipe_with_a_bad_row(tmp_path)
+    file = tmp_path / "leaving.py"
+    file.write_text(text, encoding="utf-8")
+    rl = ["-o", "curriculum={use: rl_only, rl_steps: 1}", "-o", "sampling.questions=1"]
+    given = ["-o", "data.bad_rows=drop", *rl, "-o", f"{key}={{use: {file}}}"]
+    done = rlaudio("check", str(recipe), *given)
+    kind, line = key.partition(".")[0], len(text.splitlines())
+    assert done.exit_code == 1
+    assert f"Error: {kind} leaving ({file}:{line}) raised SystemExit: 0; fix the file" in done.output
+
+
+def test_an_error_in_the_constructor_of_a_plug_in_is_one_message_with_its_line(tmp_path):
+    file = tmp_path / "broken.py"
+    file.write_text("class Broken:\n    def __init__(self):\n        self.rate = 1 + 'a'\n", encoding="utf-8")
+    given = ["-o", "data.bad_rows=drop", "-o", "curriculum={use: rl_only, rl_steps: 1}"]
+    recipe = recipe_with_a_bad_row(tmp_path)
+    done = rlaudio("check", str(recipe), *given, "-o", "sampling.questions=1", "-o", f"algorithm={file}")
+    assert done.exit_code == 1
+    assert f"Error: algorithm broken ({file}:3) raised TypeError: unsupported operand" in done.output
+
+
+def test_under_debug_a_plug_in_that_exits_with_0_still_fails(tmp_path):
+    file = tmp_path / "leaving.py"
+    file.write_text(LEAVING["data.train"], encoding="utf-8")
+    recipe = recipe_with_a_bad_row(tmp_path)
+    done = rlaudio("--debug", "check", str(recipe), "-o", f"data.train={{use: {file}}}")
+    assert done.exit_code == 1 and isinstance(done.exception.__cause__, SystemExit)

@@ -480,7 +480,9 @@ def test_a_bound_plugin_is_called_with_its_options(write):
 
 def test_a_missing_package_is_named_with_the_file(write):
     path = write("my_reward.py", REWARD)
-    with pytest.raises(ImportError, match=r"my_reward\.py: No module named 'a_library.*; install"):
+    with pytest.raises(
+        ImportError, match=r"reward .*my_reward\.py:\d+: No module named 'a_library.*; install"
+    ):
         bind("reward", str(path)).function  # noqa: B018
 
 

@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 
 from rlaudio import pipeline
+from rlaudio.config import plugins
 from rlaudio.config.recipe import load_recipe
 from rlaudio.runs.folder import RunFolder
+from rlaudio.scoring import RewardStop
 from rlaudio.training.alarms import STEPS_WITHOUT_SPREAD, Alarms
+from rlaudio.training.build import check_stages_can_train
 from rlaudio.training.checkpoint import Cursor, latest_checkpoint, save_checkpoint, tidy
 from rlaudio.types import ScoredGroup
 from tests.conftest import TINY
@@ -134,6 +137,69 @@ def test_a_folder_is_free_again_as_soon_as_its_process_is_killed(holder, tmp_pat
     holder.join()
     with RunFolder.reopen(tmp_path / "run") as folder:
         assert folder.path == tmp_path / "run"
+
+
+# --- rewards that stop a run ---------------------------------------------------------------------
+
+MOODY = """
+import random, sys
+import numpy as np
+import torch
+CALLS = [0]
+
+def moody(question, completion):
+    for seed in (random.seed, np.random.seed, torch.manual_seed):
+        seed(0)
+    CALLS[0] += 1
+    if CALLS[0] > {calls}:
+        sys.exit(0)
+    return float(len(completion.text))
+"""
+PLAIN = "def moody(question, completion):\n    return float(len(completion.text))\n"
+NEVER = "import time\ndef never(question, completion):\n    time.sleep(10**6)\n"
+
+
+@pytest.mark.parametrize(
+    "more", [(), ("sampling.max_lag=1", "mismatch.correct=token")], ids=["in step", "one step ahead"]
+)
+def test_a_reward_that_exits_stops_the_run_saved_and_mended_it_ends_as_an_unbroken_one(tmp_path, more):
+    """The reward of the broken run also seeds every global generator, which changes no number."""
+    file, reward = tmp_path / "small.yaml", tmp_path / "moody.py"
+    file.write_text(RECIPE.format(model=TINY, folder=tmp_path / "data"), encoding="utf-8")
+    reward.write_text(PLAIN, encoding="utf-8")
+    only = ["rewards.answer_correctness=null", f"rewards.moody={{use: {reward}}}"]
+    recipe = load_recipe(file, [*only, "training.save_every=50", *more])
+    pipeline.run(recipe, tmp_path / "unbroken")
+    dry_run, step = 3, 6
+    reward.write_text(MOODY.format(calls=dry_run + step + 2), encoding="utf-8")
+    plugins._import.cache_clear()  # as in a new process
+    out = tmp_path / "run"
+    with pytest.raises(RewardStop, match=rf"reward moody \({reward}\) raised SystemExit: 0\nfor question"):
+        pipeline.run(recipe, out)
+    assert [path.name for path in (out / "checkpoints").iterdir()] == ["0-000001"]
+    reward.write_text(PLAIN, encoding="utf-8")
+    plugins._import.cache_clear()
+    pipeline.run(recipe, out, resume=True)
+    for name in ("metrics.jsonl", "rollouts/rl-2.jsonl", "rollouts/rl-3.jsonl", "final/model.safetensors"):
+        assert (out / name).read_bytes() == (tmp_path / "unbroken" / name).read_bytes(), name
+
+
+def test_a_reward_that_never_returns_is_found_before_the_run_begins(tmp_path):
+    file = tmp_path / "small.yaml"
+    file.write_text(RECIPE.format(model=TINY, folder=tmp_path / "data"), encoding="utf-8")
+    (tmp_path / "never.py").write_text(NEVER, encoding="utf-8")
+    never = f"rewards.never={{use: {tmp_path / 'never.py'}}}"
+    recipe = load_recipe(file, [never, "reward_timeout=0.5", "reward_failures=1.0"])
+    with pytest.raises(RewardStop, match=r"tried on a made-up completion, reward never .* within 0.5 s"):
+        check_stages_can_train(recipe, recipe.data.train())
+
+
+def test_the_time_limit_of_rewards_may_change_when_a_run_is_resumed(tmp_path):
+    file = tmp_path / "small.yaml"
+    file.write_text(RECIPE.format(model=TINY, folder=tmp_path / "data"), encoding="utf-8")
+    RunFolder.create(tmp_path / "run", load_recipe(file, ["reward_timeout=2"]).to_yaml()).close()
+    given = load_recipe(file, ["reward_timeout=300"])
+    assert pipeline.recipe_to_resume(given, tmp_path / "run").reward_timeout == 300
 
 
 # --- alarms --------------------------------------------------------------------------------------

@@ -165,6 +165,20 @@ def test_what_was_sampled_ahead_outlives_the_process(policy, tmp_path):
     ahead.close()
 
 
+def test_a_step_that_is_broken_off_keeps_what_was_sampled_for_it(policy):
+    prompts, sampling = prompts_of(policy), sampling_params(2, temperature=1.2, max_new_tokens=3)
+    ahead = OneStepOff(Transformers(policy))
+    ahead.begin([(prompts, LATER)], sampling)
+    handed_out = ahead.generate(prompts, sampling, LATER)
+    again = OneStepOff(Scripted(lambda prompt, sample: "sampled anew"))
+    again.load_state_dict(ahead.state_dict())
+    texts = [[c.text for c in group.completions] for group in again.generate(prompts, sampling, LATER)]
+    assert texts == [[c.text for c in group.completions] for group in handed_out]
+    ahead.load_weights((), 1)  # the step is done
+    assert ahead.state_dict() is None
+    ahead.close()
+
+
 def test_vllm_samples_ahead_what_its_weights_of_then_answer(changeable, vllm_worker):
     prompts = prompts_of(changeable)
     expected = tokens(vllm_worker.generate(prompts, WARM, LATER))

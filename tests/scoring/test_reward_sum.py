@@ -1,16 +1,21 @@
 """Scoring: weighted sums, both ways of calling, async rewards, and what happens when a reward fails."""
 
 import asyncio
+import contextlib
 import math
+import os
+import signal
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rlaudio.config.plugins import bind
-from rlaudio.scoring import RewardError, RewardSum
+from rlaudio.scoring import RewardError, RewardStop, RewardSum, made_up_group, saving_when_stopped
 from rlaudio.utils.processes import Processes
 from tests.factories import make_group, make_question
 
@@ -124,7 +129,7 @@ def test_a_reward_gets_its_question_and_completion():
 
 def test_a_reward_with_other_parameters_is_refused():
     with pytest.raises(
-        TypeError, match=r"reward odd \(.*test_scoring.py\) takes \(text\); expected \(question, comp"
+        TypeError, match=r"reward odd \(.*test_reward_sum.py\) takes \(text\); expected \(question, comp"
     ):
         RewardSum({"odd": (lambda text: 0.0, 1.0)})
 
@@ -262,12 +267,104 @@ def test_a_failing_reward_of_weight_0_is_a_failure():
         RewardSum({"no_cats": (fails_on_cats, 0.0)}).score([make_group("a cat")])
 
 
-def test_an_interrupt_is_not_a_failure():
+def test_ctrl_c_is_not_a_failure():
     def interrupted(question, completion):
-        raise KeyboardInterrupt
+        signal.raise_signal(signal.SIGINT)
+        return 1.0
 
     with pytest.raises(KeyboardInterrupt):
         RewardSum({"r": (interrupted, 1.0)}, allowed_failure_rate=1.0).score([make_group("a")])
+
+
+def test_ctrl_c_is_heard_although_the_reward_catches_everything():
+    def deaf(question, completion):
+        with contextlib.suppress(BaseException):
+            signal.raise_signal(signal.SIGINT)
+        return 1.0
+
+    with pytest.raises(KeyboardInterrupt):
+        RewardSum({"r": (deaf, 1.0)}).score([make_group("a")])
+
+
+class OwnEnd(BaseException):
+    pass
+
+
+ENDS = [SystemExit(0), SystemExit(3), KeyboardInterrupt(), GeneratorExit(), OwnEnd("mine")]
+
+
+@pytest.mark.parametrize("end", ENDS, ids=repr)
+@pytest.mark.parametrize("is_async", [False, True])
+def test_a_reward_that_ends_the_process_is_named_whatever_failures_are_allowed(end, is_async):
+    def leaves(question, completion):
+        raise end
+
+    async def leaves_later(question, completion):
+        await asyncio.sleep(0)
+        raise end
+
+    scorer = RewardSum({"r": (leaves_later if is_async else leaves, 1.0)}, allowed_failure_rate=1.0)
+    with pytest.raises(RewardStop) as caught:
+        scorer.score([make_group("a dog", question=make_question(id="q7"))])
+    assert str(caught.value).startswith(f"reward r ({__file__}) raised {type(end).__name__}")
+    assert "for question q7, sample 0, completion 'a dog'" in str(caught.value)
+    assert caught.value.__cause__ is end
+
+
+def test_system_exit_in_a_task_of_an_async_reward_ends_no_thread():
+    async def leaves(question, completion):
+        await asyncio.create_task(exits())
+
+    async def exits():
+        raise SystemExit(0)
+
+    async def stays(question, completion):
+        return 1.0
+
+    with pytest.raises(RewardStop, match="raised SystemExit: 0"):
+        RewardSum({"r": (leaves, 1.0)}).score([make_group("a", "b")])
+    [scored] = RewardSum({"r": (stays, 1.0)}).score([make_group("a")])
+    assert list(scored.total) == [1.0]
+
+
+def test_a_cancelled_async_reward_is_a_failure_like_others():
+    async def cancelled(question, completion):
+        raise asyncio.CancelledError
+
+    scorer = RewardSum({"r": (cancelled, 1.0)}, allowed_failure_rate=1.0)
+    assert np.isnan(scorer.score([make_group("a")])[0].total).all()
+
+
+def test_after_a_reward_that_ends_the_run_no_other_is_called():
+    called = []
+
+    def leaves(question, completion):
+        called.append(completion.text)
+        raise SystemExit
+
+    with pytest.raises(RewardStop):
+        RewardSum({"r": (leaves, 1.0)}).score([make_group("a", "b")])
+    assert called == ["a"]
+
+
+def test_all_processes_stop_where_a_reward_ends_the_run_in_one():
+    class FirstOfTwo(Processes):
+        def gather(self, value):
+            return [value, (1, 1, ["reward r raised"], ["reward r raised"])]
+
+    with pytest.raises(RewardStop, match=r"^reward r raised\nthis stops a run"):
+        RewardSum({"r": (length, 1.0)}, 1.0, FirstOfTwo(rank=0, size=2)).score([make_group("a")])
+
+
+def test_a_step_that_a_reward_stops_is_saved_before_the_error_goes_on():
+    saved = []
+
+    def leaves(question, completion):
+        raise SystemExit
+
+    with pytest.raises(RewardStop), saving_when_stopped(lambda: saved.append("saved")):
+        RewardSum({"r": (leaves, 1.0)}).score([make_group("a")])
+    assert saved == ["saved"]
 
 
 def test_allowed_failures_are_dropped_not_scored_0():
@@ -326,3 +423,72 @@ def test_a_users_reward_file_is_named(tmp_path):
     file.write_text("def mine(question, completion, *, low: float = 0.0):\n    return low / 0\n")
     with pytest.raises(RewardError, match=rf"reward short \({file}\) raised ZeroDivisionError"):
         RewardSum({"short": (bind("reward", "./mine.py", tmp_path).function, 1.0)}).score([make_group("a")])
+
+
+# --- messages ---
+
+
+def test_what_is_said_of_a_completion_is_short_and_harmless_on_a_terminal():
+    def fails(question, completion):
+        raise ValueError("\x1b[2J\ud800" + "x" * 9999)
+
+    group = made_up_group(make_question(id="q\x07"), ["\x1b[31m\ud800" + "y" * 9999])
+    with pytest.raises(RewardError) as caught:
+        RewardSum({"r": (fails, 1.0)}).score([group])
+    message = str(caught.value)
+    assert "\\x1b[2J\\ud800xxx" in message and "\\x1b[31m\\ud800yyy" in message and "q\\x07" in message
+    assert message.replace("\n", "").isprintable()
+    assert len(message) < 3000
+
+
+def test_an_exception_that_cannot_be_shown_is_named_by_its_type():
+    class Odd(Exception):
+        def __str__(self):
+            raise RuntimeError
+
+    def fails(question, completion):
+        raise Odd
+
+    with pytest.raises(RewardError, match="raised Odd: <its text raises RuntimeError>"):
+        RewardSum({"r": (fails, 1.0)}).score([make_group("a")])
+
+
+# --- what a reward may not change ---
+
+
+def test_what_a_reward_changes_of_the_process_is_put_back_and_told_once(tmp_path, caplog):
+    def moves(question, completion):
+        os.chdir(tmp_path)
+        torch.set_grad_enabled(False)
+        return 1.0
+
+    before = Path.cwd()
+    RewardSum({"r": (moves, 1.0)}).score([make_group("a", "b")])
+    assert Path.cwd() == before and torch.is_grad_enabled()
+    said = [record.getMessage() for record in caplog.records]
+    assert [
+        f"reward r ({__file__}) changed {what}" in text
+        for what, text in zip(["torch.set_grad_enabled", "the working directory"], said, strict=True)
+    ] == [True, True]
+
+
+def test_what_an_async_reward_changes_of_the_process_is_put_back(caplog):
+    async def moves(question, completion):
+        torch.set_default_dtype(torch.float64)
+        return 1.0
+
+    RewardSum({"r": (moves, 1.0)}).score([make_group("a")])
+    assert torch.get_default_dtype() == torch.float32
+    assert f"reward r ({__file__}) changed torch.set_default_dtype" in caplog.text
+
+
+def test_a_reward_may_use_an_alarm_and_signals_of_its_own():
+    def impatient(question, completion):
+        before = signal.signal(signal.SIGALRM, lambda *_: None)
+        signal.setitimer(signal.ITIMER_REAL, 0.01)
+        signal.pause()
+        signal.signal(signal.SIGALRM, before)
+        return 1.0
+
+    [scored] = RewardSum({"r": (impatient, 1.0)}, seconds=60).score([make_group("a")])
+    assert list(scored.total) == [1.0]

@@ -1,0 +1,188 @@
+"""Importing a user's plug-in: what it raises, what lies beside it, what it changes."""
+
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from rlaudio.config.plugins import bind, load
+
+REWARD = "def {name}(question, completion):\n    return {value}\n"
+
+
+def write(file: Path, text: str) -> Path:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def reward(file: Path, before: str, value: str = "1.0") -> Path:
+    """A reward's file that begins with `before`."""
+    return write(file, before + "\n" + REWARD.format(name=file.stem, value=value))
+
+
+# --- errors --------------------------------------------------------------------------------------
+
+RAISED = {
+    "undefined_name": "NameError: name 'undefined_name' is not defined",
+    "raise RuntimeError('at import')": "RuntimeError: at import",
+    "raise SystemExit(0)": "SystemExit: 0",
+    "import sys; sys.exit()": "SystemExit",
+    "raise KeyboardInterrupt": "KeyboardInterrupt",
+    "raise GeneratorExit": "GeneratorExit",
+    "def deep(): deep()\ndeep()": "RecursionError: maximum recursion depth exceeded",
+    "exec('1 +')": "SyntaxError: invalid syntax (<string>:1)",
+    "1 / 0": "ZeroDivisionError: division by zero",
+    "from os import no_such_name": "ImportError: cannot import name 'no_such_name' from 'os'",
+    "raise type('Own', (BaseException,), {})('mine')": "Own: mine",
+}
+
+
+@pytest.mark.parametrize(("text", "said"), RAISED.items(), ids=RAISED)
+def test_whatever_a_file_raises_on_import_is_told_with_kind_file_and_line(tmp_path, text, said):
+    file = reward(tmp_path / "mine.py", f"'''first line'''\n{text}")
+    with pytest.raises(ImportError) as caught:
+        bind("reward", str(file)).function  # noqa: B018
+    line = 2 + text.count("\n")
+    place = str(caught.value).partition(": ")[0]
+    assert place in (f"reward {file}:{line}", f"reward {file}:2")
+    assert said in str(caught.value) and "fix the file" in str(caught.value)
+
+
+def test_a_return_outside_a_function_is_told_with_its_line(tmp_path):
+    file = reward(tmp_path / "mine.py", "\nreturn 1")
+    with pytest.raises(ImportError, match=rf"reward {file}:2: SyntaxError: 'return' outside function"):
+        bind("reward", str(file)).function  # noqa: B018
+
+
+def test_an_error_in_a_file_beside_is_told_with_both_places(tmp_path):
+    helper = write(tmp_path / "helper.py", "\n\n1 / 0\n")
+    file = reward(tmp_path / "mine.py", "import helper")
+    with pytest.raises(ImportError, match=rf"reward {file}:1: ZeroDivisionError: .* \({helper}:3\); fix"):
+        bind("reward", str(file)).function  # noqa: B018
+
+
+def test_ctrl_c_during_an_import_interrupts(tmp_path):
+    file = reward(tmp_path / "mine.py", "import signal\nsignal.raise_signal(signal.SIGINT)")
+    with pytest.raises(KeyboardInterrupt):
+        load("reward", str(file))
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_file_that_fails_can_be_mended_and_imported_again(tmp_path):
+    file = reward(tmp_path / "mine.py", "raise SystemExit")
+    with pytest.raises(ImportError):
+        load("reward", str(file))
+    reward(file, "")
+    assert load("reward", str(file))(None, None) == 1.0
+
+
+def test_what_an_import_changes_of_the_process_is_put_back_and_told(tmp_path, caplog):
+    before = Path.cwd()
+    file = reward(tmp_path / "mine.py", "import os, torch\ntorch.set_grad_enabled(False)\nos.chdir('/')")
+    load("reward", str(file))
+    assert torch.is_grad_enabled() and Path.cwd() == before
+    assert f"reward {file} changed torch.set_grad_enabled on import" in caplog.text
+
+
+# --- files beside --------------------------------------------------------------------------------
+
+WAYS = {
+    "from helper import k": "k()",
+    "from helper import *": "k()",
+    "from .helper import k": "k()",
+    "import helper": "helper.k()",
+    "import helper as h": "h.k()",
+    "import os, helper": "helper.k()",
+    "import parts.inner": "parts.inner.k() + parts.name",
+    "import parts.inner as inner": "inner.k()",
+    "from parts import inner": "inner.k()",
+    "from parts.inner import k": "k()",
+    "from spread.inner import k": "k()",
+    "def k():\n    import helper\n    return helper.k()": "k()",
+    "import chain": "chain.k()",
+}
+
+
+@pytest.mark.parametrize(("text", "call"), WAYS.items(), ids=WAYS)
+def test_modules_and_packages_beside_a_file_are_imported_in_every_way(tmp_path, text, call):
+    for name in ("helper.py", "parts/inner.py", "spread/inner.py"):
+        write(tmp_path / name, "def k(): return 'k'\n")
+    write(tmp_path / "parts/__init__.py", "name = ''\n")
+    write(tmp_path / "chain.py", "from helper import k\n")
+    file = reward(tmp_path / "mine.py", text, call)
+    assert load("reward", str(file))(None, None) == "k"
+
+
+def test_helpers_of_one_name_in_two_folders_are_two_modules(tmp_path):
+    values = []
+    for folder in ("a", "b"):
+        write(tmp_path / folder / "helper.py", f"WHO = '{folder}'\n")
+        file = reward(tmp_path / folder / "mine.py", "import helper", "helper.WHO")
+        values.append(load("reward", str(file))(None, None))
+    assert values == ["a", "b"] and "helper" not in sys.modules
+
+
+def test_two_plug_ins_of_one_folder_share_their_helper(tmp_path):
+    write(tmp_path / "helper.py", "seen = []\n")
+    first, second = (reward(tmp_path / f"{n}.py", "from helper import seen", "seen") for n in ("a", "b"))
+    assert load("reward", str(first))(None, None) is load("reward", str(second))(None, None)
+
+
+def test_a_helper_goes_before_a_file_of_its_name_in_the_working_directory(tmp_path, monkeypatch):
+    write(tmp_path / "here" / "helper.py", "WHO = 'working directory'\n")
+    write(tmp_path / "there" / "helper.py", "WHO = 'beside'\n")
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.syspath_prepend("")
+    file = reward(tmp_path / "there" / "mine.py", "import helper", "helper.WHO")
+    assert load("reward", str(file))(None, None) == "beside"
+
+
+@pytest.mark.parametrize("name", ["json", "numpy", "rlaudio", "torch", "sys"])
+def test_a_file_beside_hides_no_installed_package_and_nothing_of_python(tmp_path, name):
+    write(tmp_path / f"{name}.py", "raise RuntimeError('the file beside')\n")
+    file = reward(tmp_path / "mine.py", f"import {name}", name)
+    assert load("reward", str(file))(None, None) is sys.modules[name]
+
+
+def test_neither_the_search_path_nor_the_users_folder_changes(tmp_path):
+    write(tmp_path / "helper.py", "")
+    before = list(sys.path)
+    load("reward", str(reward(tmp_path / "mine.py", "import helper")))
+    assert sys.path == before and sorted(path.name for path in tmp_path.iterdir()) == ["helper.py", "mine.py"]
+
+
+# --- decorators ----------------------------------------------------------------------------------
+
+WRAPPED = """
+import functools
+def plain(function):
+    @functools.wraps(function)
+    def inner(*arguments, **options):
+        return function(*arguments, **options)
+    return inner
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "decorator"), [(WRAPPED, "@plain"), ("import functools", "@functools.lru_cache")]
+)
+def test_a_decorated_reward_works_and_its_file_is_known(tmp_path, before, decorator):
+    file = reward(tmp_path / "mine.py", f"{before}\n{decorator}")
+    function = bind("reward", str(file)).function
+    assert (function.path, function(None, None)) == (file, 1.0)
+
+
+def test_a_decorator_that_hides_the_parameters_is_refused_with_the_users_file(tmp_path):
+    write(tmp_path / "tools_of_mine.py", "def bare(function):\n    return lambda *arguments: 1.0\n")
+    file = reward(tmp_path / "mine.py", "from tools_of_mine import bare\n@bare")
+    with pytest.raises(ValueError, match=rf"{file}: mine .* takes \(arguments\) .* functools.wraps"):
+        bind("reward", str(file)).function  # noqa: B018
+
+
+def test_a_decorator_that_returns_nothing_is_refused_with_the_users_file(tmp_path):
+    file = reward(tmp_path / "mine.py", "def lost(function): ...\n@lost")
+    with pytest.raises(ValueError, match=rf"{file}: mine is written to take .* and is None"):
+        bind("reward", str(file)).function  # noqa: B018

@@ -1,0 +1,68 @@
+"""What code leaves changed in the process is named and put back."""
+
+import contextlib
+import io
+import logging
+import os
+import signal
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from rlaudio.utils.process_state import ProcessState, kept_process_state
+
+CHANGES = {
+    "torch.set_grad_enabled": lambda: torch.set_grad_enabled(False),
+    "torch.inference_mode": lambda: KEPT.append(torch.inference_mode()) or KEPT[-1].__enter__(),
+    "torch.set_default_dtype": lambda: torch.set_default_dtype(torch.float64),
+    "torch.set_default_device": lambda: torch.set_default_device("meta"),
+    "torch.set_float32_matmul_precision": lambda: torch.set_float32_matmul_precision("medium"),
+    "torch.use_deterministic_algorithms": lambda: torch.use_deterministic_algorithms(True),
+    "torch.set_num_threads": lambda: torch.set_num_threads(torch.get_num_threads() + 1),
+    "numpy.seterr": lambda: np.seterr(all="raise"),
+    "the working directory": lambda: os.chdir("/"),
+    "sys.stdout": lambda: setattr(sys, "stdout", io.StringIO()),
+    "sys.stderr": lambda: setattr(sys, "stderr", io.StringIO()),
+    "logging.disable": lambda: logging.disable(logging.CRITICAL),
+    "sys.setrecursionlimit": lambda: sys.setrecursionlimit(sys.getrecursionlimit() + 1),
+    "the handler of SIGINT": lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
+    "the handler of SIGTERM": lambda: signal.signal(signal.SIGTERM, signal.SIG_IGN),
+    "signal.alarm": lambda: signal.setitimer(signal.ITIMER_REAL, 1000),
+}
+KEPT = []  # a guard that is deleted ends its mode by itself
+
+
+@pytest.mark.parametrize(("name", "change"), CHANGES.items(), ids=CHANGES)
+def test_a_change_is_named_and_put_back(name, change):
+    with kept_process_state() as state:
+        change()
+        assert name in state.restore()
+        assert state.restore() == []
+    assert torch.ones(1, requires_grad=True).exp().requires_grad
+
+
+def test_code_that_changes_nothing_is_left_alone():
+    with kept_process_state() as state:
+        np.random.seed(3)
+        torch.manual_seed(3)
+        os.environ["A_VARIABLE_OF_A_TEST"] = "1"
+        assert state.restore() == []
+    del os.environ["A_VARIABLE_OF_A_TEST"]
+
+
+def test_a_closed_standard_stream_is_opened_again(tmp_path, monkeypatch):
+    with (tmp_path / "out").open("w") as stream, contextlib.ExitStack() as after:
+        monkeypatch.setattr(sys, "stdout", stream)
+        with kept_process_state() as state:
+            sys.stdout.close()
+            assert state.restore() == ["sys.stdout.close"]
+            after.callback(sys.stdout.close)
+            sys.stdout.write("still here\n")
+    assert (tmp_path / "out").read_text() == "still here\n"
+
+
+def test_a_stream_that_is_no_file_has_no_second_descriptor(monkeypatch):
+    monkeypatch.setattr(sys, "stdout", io.StringIO())
+    ProcessState().close()
