@@ -1,4 +1,4 @@
-"""Warnings above the tables of a comparison: noise of seeds, unequal budgets, few seeds."""
+"""Warnings above the tables of a comparison: arms that did not help or learn, noise, budgets, few seeds."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from rlaudio.compare.estimates import HeldOutComparison
 from rlaudio.compare.learning_curves import ArmResult
 
+FEWEST_STEPS = 3  # in which a reward must have had one value to be called stuck
+NOT_REWARDS = ("reward/total", "reward/failures")
 UNEQUAL = 0.05  # relative difference of budgets above which there is a warning
 
 
@@ -14,7 +16,46 @@ def comparison_warnings(
     arms: Sequence[ArmResult], held_out: Sequence[HeldOutComparison], baseline: str
 ) -> tuple[str, ...]:
     """One sentence each; tests and noise are those of the first held-out set."""
-    return (*_of_noise(held_out, baseline), *_of_budgets(arms, baseline), *_of_seeds(arms))
+    return (
+        *_of_the_base(held_out),
+        *_of_learning(arms),
+        *_of_noise(held_out, baseline),
+        *_of_budgets(arms, baseline),
+        *_of_seeds(arms),
+    )
+
+
+def _of_the_base(every: Sequence[HeldOutComparison]) -> list[str]:
+    """Where all arms are below the model that they began with."""
+    sentences = []
+    for held_out in every[:1]:
+        for group in held_out.questions:
+            before = held_out.base.get(group, {}).get("audio")
+            after = [of[group]["audio"].value for of in held_out.accuracy.values() if "audio" in of[group]]
+            if before is not None and after and max(after) < before:
+                who = "The arm" if len(after) == 1 else f"All {len(after)} arms"
+                sentences.append(
+                    f"{who} fell below the base on {_questions(group)}: {100 * before:.1f} % before "
+                    f"training, at best {100 * max(after):.1f} % after it."
+                )
+    return sentences
+
+
+def _of_learning(arms: Sequence[ArmResult]) -> list[str]:
+    """Arms whose groups, or one of whose rewards, had no differences in any step."""
+    sentences = []
+    for arm in arms:
+        spread = arm.curves.get("group/no_spread")
+        if spread is not None and min(spread.low) == 1.0:
+            sentences.append(
+                f"{arm.name} had no learning signal: in every step all completions of a group had one reward."
+            )
+        for name, band in arm.curves.items():
+            stuck = len(band.mean) >= FEWEST_STEPS and min(band.low) == max(band.high)
+            if name.startswith("reward/") and name not in NOT_REWARDS and stuck:
+                reward = name.removeprefix("reward/")
+                sentences.append(f"{arm.name}: reward {reward} was {band.mean[0]:.3g} in every step.")
+    return sentences
 
 
 def _of_noise(every: Sequence[HeldOutComparison], baseline: str) -> list[str]:

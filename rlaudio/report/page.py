@@ -10,7 +10,7 @@ from pathlib import Path
 from rlaudio.report.sections.accuracy_tables import CONTROLS, held_out
 from rlaudio.report.sections.labels import labelled_sets
 from rlaudio.report.sections.metric_curves import curves
-from rlaudio.report.sections.notices import notices
+from rlaudio.report.sections.notices import notices, training_notices
 from rlaudio.report.sections.provenance import facts, phases, versions
 from rlaudio.report.sections.samples import samples
 from rlaudio.report.sections.stage_gains import stage_gains
@@ -38,7 +38,7 @@ def write_report(run_folder: Path) -> Path:
         facts=facts(run),
         controls=list(CONTROLS),
         held_out=sets,
-        notices=notices(sets),
+        notices=[*notices(sets), *training_notices(run)],
         labelled=labelled_sets(run),
         stages=curves(run),
         stage_gains=stage_gains(run),

@@ -549,6 +549,15 @@ def test_one_folder_is_held_by_one_comparison(place, tmp_path):
 # --- results ------------------------------------------------------------------------------------------
 
 
+NO_SCORES = {"questions": 8, "chance": 0.25, "scores": {}, "gains": {}, "other_scores": {}}
+TABLES = {
+    "scorer": "robust",
+    "baselines": {"chance": 0.25, "always_first": 0.25, "longest_option": 0.25, "gold_positions": [8]},
+    "predicted_positions": {},
+    "tables": {"all": {"all": NO_SCORES}},
+}
+
+
 def made_up_arm(
     folder: Path,
     right: np.ndarray,
@@ -568,19 +577,22 @@ def made_up_arm(
                 "right": bool(is_right) and control == "audio",
                 "contribution": "strong" if number % 2 else "weak",
                 "choices": ["a", "b", "c", "d"],
+                "text_answerable": None,
+                "groups": {},
             }
             for control in controls
             for number, is_right in enumerate(answers)
         ]
         write_text(run / "recipe.yaml", "name: made_up\n")
         write_rows(run / "evaluation" / "final" / "test.jsonl", rows)
-        write_json(run / "evaluation" / "final.json", {"test": {"tables": {}}})
+        write_json(run / "evaluation" / "final.json", {"test": TABLES})
         append_row(run / "metrics.jsonl", {"stage": "sft", "step": 1, "optimizer/tokens": 50.0})
         for step in range(1, (steps if isinstance(steps, int) else steps[seed]) + 1):
             row = {"rollout/completions": completions, "optimizer/tokens": tokens, "rollout/length": 7.0}
             row["reward/answer_correctness"] = 0.1 * step + 0.2 * seed
             append_row(run / "metrics.jsonl", {"stage": "rl", "step": step, **row})
-        write_json(run / "summary.json", {"seconds": {"train": 4.0, "label": 1.0}})
+        costs = {"peak_memory_gb": 1.0, "rollouts": 40, "optimizer_tokens": 450}
+        write_json(run / "summary.json", {"seconds": {"train": 4.0, "label": 1.0}, **costs})
 
 
 @pytest.fixture

@@ -30,8 +30,8 @@ def test_an_absolute_path_below_the_root_is_taken(root):
 
 
 @pytest.mark.parametrize("stated", ["../secret.wav", "clips/../../secret.wav", "/etc/hostname", ".."])
-def test_a_path_that_leaves_the_root_is_refused_with_its_row(root, stated):
-    with pytest.raises(ValueError, match=r"^d\.jsonl:7: .*outside of .*root; .*audio_root.*outside_root"):
+def test_a_path_that_leaves_the_root_is_refused(root, stated):
+    with pytest.raises(ValueError, match=r"a file below .*root, and it leads to .*audio_root.*outside_root"):
         AudioRoot(root).path(stated)
 
 
@@ -39,7 +39,7 @@ def test_a_path_that_leaves_the_root_is_refused_with_its_row(root, stated):
 def test_a_link_that_leaves_the_root_is_refused(root, link):
     (root / link).symlink_to(root.parent / "secret.wav" if link == "link.wav" else root.parent)
     stated = link if link == "link.wav" else f"{link}/secret.wav"
-    with pytest.raises(ValueError, match=r"leads to .*secret\.wav, outside"):
+    with pytest.raises(ValueError, match=r"leads to .*secret\.wav"):
         AudioRoot(root).path(stated)
 
 
@@ -52,7 +52,7 @@ def test_a_link_within_the_root_and_a_root_that_is_a_link_are_fine(root):
 
 def test_links_in_a_circle_are_refused(root):
     (root / "loop.wav").symlink_to(root / "loop.wav")
-    with pytest.raises(ValueError, match=r"^d\.jsonl:1: "):
+    with pytest.raises(ValueError, match="a path, not: "):
         AudioRoot(root).path("loop.wav/a.wav")
 
 

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import re
 import shutil
 from html.parser import HTMLParser
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from rlaudio.report.page import write_report
 from rlaudio.report.sections.accuracy_tables import held_out
 from rlaudio.report.sections.metric_curves import curves
-from rlaudio.report.sections.notices import notices
+from rlaudio.report.sections.notices import notices, training_notices
 from rlaudio.runs.files import read_rows, write_rows
 from rlaudio.runs.run import open_run
 from rlaudio.runs.summary import build_summary
@@ -54,7 +55,7 @@ class Outline(HTMLParser):
 
     def __init__(self, text):
         super().__init__()
-        self.open, self.ids, self.references, self.tags = [], set(), [], []
+        self.open, self.ids, self.references, self.tags, self.handlers = [], set(), [], [], []
         self.feed(text)
 
     def handle_starttag(self, tag, attributes):
@@ -62,6 +63,8 @@ class Outline(HTMLParser):
         for name, value in attributes:
             if name == "id":
                 self.ids.add(value)
+            if name.startswith("on"):
+                self.handlers.append(value)
             if name in {"src", "href"}:
                 self.references.append(value)
         if tag not in VOID:
@@ -104,6 +107,116 @@ def test_names_of_questions_and_sets_are_escaped_too(copy):
     page = write_report(copy).read_text()
     for tag in ("<i>why", "<u>a", "<s>x", "<em>x"):
         assert tag not in page
+
+
+NAME = "\"'><img src=x onerror=alert(1)>"
+TEXT = f"{NAME}</style></pre></title></script><script>alert(1)</script>"
+NAMED = {"rewards", "right_in_silence", "other_scores", "category", "source", "arguments", "seconds"}
+
+
+def planted(value, key=""):
+    """The value with markup in all its texts, and in the names that users give."""
+    if isinstance(value, dict):
+        named = key in NAMED
+        return {f"{name}{NAME}" if named else name: planted(entry, name) for name, entry in value.items()}
+    if isinstance(value, list):
+        return [planted(entry, key) for entry in value]
+    kept = not isinstance(value, str) or key in {"stage", "control", "audio", "stop_reason"}
+    return value if kept else value + TEXT
+
+
+def test_markup_in_any_text_of_a_run_folder_is_shown_and_not_obeyed(copy):
+    for path in copy.rglob("*.json"):
+        value = planted(json.loads(path.read_text()))
+        if path.parent.name == "evaluation":
+            value = {f"{name}{NAME}": tables for name, tables in value.items()}
+        path.write_text(json.dumps(value | {NAME: TEXT} if path.name == "versions.json" else value))
+    for path in copy.glob("evaluation/*/*.jsonl"):
+        write_rows(path.with_stem(f"{path.stem}{NAME}"), map(planted, read_rows(path)))
+    metrics = [
+        {f"{k}{NAME}" if k.startswith("reward/") and k != "reward/total" else k: v for k, v in row.items()}
+        | {"stage": f"{row['stage']}{NAME}"}
+        for row in read_rows(copy / "metrics.jsonl")
+    ]
+    write_rows(copy / "metrics.jsonl", metrics)
+    (copy / "recipe.yaml").write_text(
+        json.dumps(
+            {
+                "name": TEXT,
+                "model": {"path": TEXT},
+                "algorithm": f"{TEXT}/x.py",
+                "curriculum": {"use": TEXT},
+                "rewards": {TEXT: {"weight": 1.0}},
+            }
+        )
+    )
+    page = write_report(copy).read_text(encoding="utf-8")
+    outline = Outline(page)
+    assert not {"img", "script"} & set(outline.tags) and not outline.handlers
+    assert outline.tags.count("style") == 1 and outline.open == []
+    assert all(reference.startswith(("#", "data:audio/flac")) for reference in outline.references)
+    assert page.count("&lt;img src=x onerror=alert(1)&gt;") > 100 and "Left out" not in page
+
+
+# --- folders of others --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda path: path.write_bytes(path.read_bytes()[:100] + b"\n"),
+        lambda path: path.write_bytes(b"\xff\n"),
+        lambda path: path.write_text("[]\n"),
+        lambda path: path.write_text('{"test": 1, "samples": 1, "seconds": [], "train": {"tables": 1}}\n'),
+        lambda path: (path.unlink(), os.mkfifo(path)),
+        lambda path: (path.unlink(), path.symlink_to("/dev/zero")),
+        lambda path: (path.unlink(), path.mkdir()),
+    ],
+    ids=["cut off", "not UTF-8", "a list", "other types", "a pipe", "a device", "a folder"],
+)
+def test_a_page_says_which_damaged_part_it_leaves_out(copy, change):
+    names = ["metrics.jsonl", "timings.jsonl", "labels.json", "summary.json", "samples/samples.json"]
+    names += ["evaluation/base.json", "evaluation/final/test.jsonl"]
+    for name in names:
+        change(copy / name)
+    top = top_of(copy)
+    assert "Left out, because it is damaged:" in top
+    for name in names:
+        assert f"{copy / name}" in top
+
+
+def test_a_damaged_recipe_is_one_message(copy):
+    (copy / "recipe.yaml").write_text("name: x\na: &a [x]\nb: [*a, *a]\n")
+    with pytest.raises(ValueError, match=r"recipe\.yaml, line 3: not valid YAML: aliases"):
+        write_report(copy)
+    (copy / "recipe.yaml").write_text("report: {completions: many}\n")
+    with pytest.raises(ValueError, match=r"recipe\.yaml: report\.completions: expected .*found 'many';"):
+        write_report(copy)
+
+
+@pytest.mark.parametrize("named", ["../../secret.flac", "link.flac", "text.flac", "pipe.flac"])
+def test_a_clip_elsewhere_or_of_another_kind_is_left_out_of_the_page(copy, tmp_path, named):
+    folder = copy / "samples"
+    kept = json.loads((folder / "samples.json").read_text())
+    secret = tmp_path / "secret.flac"
+    shutil.copy(folder / kept["samples"][0]["audio"], secret)
+    (folder / "link.flac").symlink_to(secret)
+    (folder / "text.flac").write_text("root:x:0:0")
+    os.mkfifo(folder / "pipe.flac")
+    kept["samples"] = kept["samples"][:1]
+    kept["samples"][0]["audio"] = named
+    (folder / "samples.json").write_text(json.dumps(kept))
+    page = write_report(copy).read_text(encoding="utf-8")
+    assert "Left out, because it is damaged:" in page and "data:audio" not in page
+
+
+def test_a_page_is_written_over_a_link_and_not_through_it(copy, tmp_path):
+    (tmp_path / "mine").write_text("mine")
+    for name in ("report.html", ".report.html.unfinished"):
+        (copy / name).unlink(missing_ok=True)
+        (copy / name).symlink_to(tmp_path / "mine")
+    write_report(copy)
+    assert (tmp_path / "mine").read_text() == "mine"
 
 
 def test_the_headline_shows_base_and_final_accuracy_of_the_first_held_out_set(finished, page):
@@ -271,8 +384,26 @@ def edit_final(run, change):
 
 
 def test_a_run_that_went_well_has_no_notice(finished):
-    assert notices(held_out(open_run(finished))) == []
+    assert notices(held_out(open_run(finished))) == training_notices(open_run(finished)) == []
     assert 'class="warnings"' not in top_of(finished)
+
+
+def edit_metrics(run, change):
+    rows = read_rows(run / "metrics.jsonl")
+    write_rows(run / "metrics.jsonl", [row | change for row in rows if row["stage"] == "rl"])
+
+
+def test_a_reward_with_one_value_in_every_step_is_told_at_the_top(copy):
+    edit_metrics(copy, {"reward/format": 0.0})
+    assert [notice.head for notice in training_notices(open_run(copy))] == [
+        "Reward format was 0 in every step of RL."
+    ]
+    assert "Reward format was 0 in every step of RL." in top_of(copy)
+
+
+def test_a_run_without_a_learning_signal_says_so_at_the_top(copy):
+    edit_metrics(copy, {"group/no_spread": 1.0})
+    assert "RL had no learning signal in every step." in top_of(copy)
 
 
 def test_a_run_that_made_the_model_worse_says_so_at_the_top(copy):

@@ -1,14 +1,18 @@
-"""Warnings at the top of the page: a run that did not help, answers that name no choice."""
+"""Warnings at the top of the page: a run that did not help or learn, answers that name no choice."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from rlaudio.report.sections.accuracy_tables import AccuracyTable, Line
-from rlaudio.utils.number_format import percent, signed
+from rlaudio.runs.run import StoredRun
+from rlaudio.utils.number_format import counted, percent, short_number, signed
 
 MANY_UNPARSED = 0.1  # share of the answers from which an accuracy says little about the audio
+STEPS_WITHOUT_SIGNAL = 20  # at the end of a stage, from which it is told; in a shorter stage all of them
+FEWEST_STEPS = 3  # in which a reward must have had one value to be called stuck
+NOT_REWARDS = ("reward/total", "reward/failures")
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,48 @@ def notices(held_out: Iterable[AccuracyTable]) -> list[Notice]:
         for table in sets
         for notice in (*_no_gain(table), *_unparsed(table))
     ]
+
+
+def training_notices(run: StoredRun) -> list[Notice]:
+    """The warnings of a run whose rewards taught nothing; they need no evaluation."""
+    return [
+        notice
+        for stage in run.stages
+        if run.series(stage, "reward/total")
+        for notice in (*_no_signal(run, stage), *_stuck_rewards(run, stage))
+    ]
+
+
+def _no_signal(run: StoredRun, stage: str) -> Iterator[Notice]:
+    """Where up to the end of a stage all completions of every group had the same reward."""
+    shares = [share for _, share in run.series(stage, "group/no_spread")]
+    silent = next((n for n, share in enumerate(reversed(shares)) if share != 1.0), len(shares))
+    if not silent or silent < min(STEPS_WITHOUT_SIGNAL, len(shares)):
+        return
+    when = "every step" if silent == len(shares) else f"the last {counted(silent, 'step')}"
+    yield Notice(
+        f"{stage.upper()} had no learning signal in {when}.",
+        "All completions of every group had the same reward, so nothing was learned from them; look at the "
+        "completions, raise the temperature or change the rewards.",
+    )
+
+
+def _stuck_rewards(run: StoredRun, stage: str) -> Iterator[Notice]:
+    """Rewards whose mean had one value in all steps of a stage."""
+    names = dict.fromkeys(name for row in run.metrics if row["stage"] == stage for name in row)
+    for name in names:
+        values = [value for _, value in run.series(stage, name)]
+        if name.startswith("reward/") and name not in NOT_REWARDS and is_stuck(values):
+            yield Notice(
+                f"Reward {name.removeprefix('reward/')} was {short_number(values[0])} in every step of "
+                f"{stage.upper()}.",
+                "It taught nothing; look at the completions, change its options or leave it out.",
+            )
+
+
+def is_stuck(values: Sequence[float | None]) -> bool:
+    """Whether a metric never moved, in enough steps to say so."""
+    return len(values) >= FEWEST_STEPS and len(set(values)) == 1
 
 
 def _no_gain(held_out: AccuracyTable) -> Iterator[Notice]:

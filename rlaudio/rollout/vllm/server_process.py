@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import uuid
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
@@ -23,8 +24,9 @@ from rlaudio.utils import launcher
 SERVE = "vllm.entrypoints.openai.api_server"  # `vllm serve`, whose command the CPU build cannot run
 DEV_MODE = "VLLM_SERVER_DEV_MODE"  # enables the endpoints for weights
 API_KEY = "VLLM_API_KEY"  # vLLM asks for it at some of its paths alone, and at none that takes weights
+SOCKETS = "VLLM_RPC_BASE_PATH"  # where its processes put the sockets between them
 FOLDER = "rlaudio-server-"  # prefix of the folders with the sockets of servers
-LONGEST_SOCKET = 100  # characters of a socket's path; the kernel takes 107
+LONGEST_SOCKET = 107  # characters of a socket's path that the kernel takes
 SECONDS_TO_END = 30.0
 ERROR = re.compile(r"(?:^|\] )(\w+(?:Error|Exception): .+)$", re.MULTILINE)  # the last line of a traceback
 ERRORS_TOLD = 4
@@ -40,15 +42,15 @@ class ServerProcess:
 
     def __init__(self, flags: Sequence[str], gpus: str | None = None):
         with ExitStack() as opened:
-            path = opened.enter_context(_socket_folder()) / "socket"
-            self.url = f"{UNIX}{path}"
+            folder = opened.enter_context(_socket_folder())
+            self.url = f"{UNIX}{folder / 'socket'}"
             self._log = opened.enter_context(tempfile.TemporaryFile("w+", errors="replace"))
             self._process = subprocess.Popen(
-                [sys.executable, "-m", SERVE, *flags, "--uds", str(path)],
+                [sys.executable, "-m", SERVE, *flags, "--uds", str(folder / "socket")],
                 stdin=subprocess.DEVNULL,
                 stdout=self._log,
                 stderr=subprocess.STDOUT,
-                env=_environment(gpus),
+                env=_environment(gpus) | {SOCKETS: str(folder)},
                 start_new_session=True,  # Ctrl-C is for the run, which ends the server in order
                 preexec_fn=_die_with_parent,
             )
@@ -94,7 +96,7 @@ def free_port(host: str = "127.0.0.1") -> int:
 def _socket_folder() -> AbstractContextManager[Path]:
     """In /tmp where the machine's own folder for temporary files has too long a path for a socket."""
     usual = Path(tempfile.gettempdir())
-    too_long = len(str(usual / f"{FOLDER}12345678" / "socket")) > LONGEST_SOCKET
+    too_long = len(str(usual / f"{FOLDER}12345678" / str(uuid.uuid4()))) > LONGEST_SOCKET
     return private_folder(FOLDER, Path("/tmp") if too_long else usual)
 
 

@@ -9,6 +9,7 @@ The audio is needed only by an algorithm whose loss computes log-probs with sile
 
 from __future__ import annotations
 
+import pickle
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from rlaudio.training.debug.nonfinite import BrokenStep
 from rlaudio.training.learner import Learner
 from rlaudio.training.packing import PackedRow
 
+_DAMAGE = (pickle.UnpicklingError, RuntimeError, EOFError, LookupError, TypeError, AttributeError)
 STEP, RECIPE, MODEL = "step.pt", "recipe.yaml", "model"
 
 
@@ -74,14 +76,21 @@ def write_step_dump(
 
 
 def read_step_dump(folder: Path) -> StepDump:
-    """The step in `folder`. Raises FileNotFoundError where there is none."""
+    """The step in `folder`. Raises FileNotFoundError where there is none, ValueError for a damaged one."""
     if not (folder / STEP).is_file():
         raise FileNotFoundError(
             f"{folder}: found no {STEP}; expected a step that stopped a run, such as RUN/replay/rl-000012"
         )
-    saved = torch.load(folder / STEP, map_location="cpu", weights_only=True)
-    arrays = _map(saved, lambda leaf: leaf.numpy() if isinstance(leaf, torch.Tensor) else leaf)
-    return TypeAdapter(StepDump).validate_python(arrays)
+    try:
+        saved = torch.load(folder / STEP, map_location="cpu", weights_only=True)
+        arrays = _map(saved, lambda leaf: leaf.numpy() if isinstance(leaf, torch.Tensor) else leaf)
+        return TypeAdapter(StepDump).validate_python(arrays)
+    except (*_DAMAGE, ValueError) as error:
+        said = str(error).partition("\n")[0]
+        raise ValueError(
+            f"{folder / STEP}: expected a step that a run stored, found {type(error).__name__}: {said}; copy it "
+            "again, or run the step again"
+        ) from error
 
 
 def _plain(leaf: Any) -> Any:

@@ -6,7 +6,6 @@ import os
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -21,11 +20,10 @@ from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
 from rlaudio.rollout.reopened import Reopened
 from rlaudio.rollout.vllm import vllm_server
 from rlaudio.rollout.vllm.http import NoAnswer, Refused, Service
-from rlaudio.rollout.vllm.server_process import ServerProcess, free_port
+from rlaudio.rollout.vllm.server_process import free_port
 from rlaudio.rollout.vllm.setup import VERSION
 from rlaudio.rollout.vllm.vllm import Vllm
 from rlaudio.rollout.vllm.vllm_server import VllmServer, _Server, own_address
-from rlaudio.rollout.vllm.weights import _answered
 from rlaudio.rollout.worker import EngineDied
 from rlaudio.types import greedy
 from tests.conftest import TINY, make_prompt
@@ -37,7 +35,7 @@ class Elsewhere:
     """A server that is not ours: what it says to each path, at once or after a while, and what was asked."""
 
     def __init__(self, **answers):
-        self.answers, self.asked = answers, []
+        self.answers, self.asked, self.keys, self.headers = answers, [], [], {}
         elsewhere = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -45,8 +43,11 @@ class Elsewhere:
                 name = self.path.strip("/").replace("/", "_")
                 elsewhere.asked.append(name)
                 answer = elsewhere.answers.get(name, (404, {"error": {"message": "no such path"}}))
+                elsewhere.keys.append(self.headers.get("Authorization"))
                 code, body = answer() if callable(answer) else answer
                 self.send_response(code)
+                for header, value in elsewhere.headers.items():
+                    self.send_header(header, value)
                 self.end_headers()
                 self.wfile.write(json.dumps(body).encode())
 
@@ -88,11 +89,39 @@ def test_what_a_server_refuses_is_told_from_what_it_fails_at(elsewhere):
         service.get("version")
 
 
-def test_a_port_that_is_taken_is_refused_and_free_ones_are_found(elsewhere):
-    taken = int(elsewhere.url.rpartition(":")[2])
-    with pytest.raises(ValueError, match=rf"port {taken} .* is not available .*rollout\.port .*rollout\.url"):
-        ServerProcess((), port=taken)
-    assert free_port() != taken
+def test_a_key_goes_with_every_request_and_not_to_another_address(elsewhere):
+    other = Elsewhere(there=(200, {}))
+    elsewhere.answers |= {"moved": (302, {}), "closed": (401, {"error": {"message": "no"}})}
+    elsewhere.headers = {"Location": f"{other.url}/there"}
+    service = Service(elsewhere.url, key="s3cret")
+    service.get("version")
+    service.post("version")
+    with pytest.raises(Refused, match="moved: 302"):
+        service.get("moved")
+    with pytest.raises(Refused, match=r"closed: 401 no; name .* in rollout\.api_key_variable") as refused:
+        service.get("closed")
+    assert "s3cret" not in str(refused.value)
+    assert elsewhere.keys == ["Bearer s3cret"] * 4 and other.asked == []
+    other.close()
+
+
+def test_a_server_on_a_socket_is_asked_there(tmp_path):
+    def answer(server):
+        for _ in range(2):
+            connection, _ = server.accept()
+            connection.recv(65536)
+            head = b"HTTP/1.1 200 OK\r\nContent-Length: 11\r\nConnection: close\r\n\r\n"
+            connection.sendall(head + b'{"a": true}')
+            connection.close()
+
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(tmp_path / "socket"))
+        server.listen()
+        threading.Thread(target=answer, args=(server,), daemon=True).start()
+        service = Service(f"unix:{tmp_path / 'socket'}")
+        assert service.get("version") == service.post_long("generate", {}, patience=5.0) == {"a": True}
+    with pytest.raises(NoAnswer, match="refused"):
+        service.get("version")
 
 
 # --- silence -------------------------------------------------------------------------------------
@@ -186,15 +215,6 @@ def test_a_server_that_is_gone_when_weights_come_has_died(elsewhere, client):
         _ = engine.prompt_tokens
 
 
-@pytest.mark.parametrize(("code", "told"), [(500, "NoAnswer"), (400, "HTTPError")])
-def test_what_vllms_own_client_is_not_answered_is_told_from_what_it_is_refused(elsewhere, code, told):
-    requests = pytest.importorskip("requests")
-    elsewhere.answers["update_weights"] = (code, {})
-    with pytest.raises(OSError, match=str(code)) as raised, _answered():
-        requests.post(f"{elsewhere.url}/update_weights", json={}).raise_for_status()
-    assert raised.type.__name__ == told
-
-
 # --- other people's servers ----------------------------------------------------------------------
 
 
@@ -252,6 +272,12 @@ def test_a_server_of_another_model_is_refused_before_weights_break_it(
             r"rollout\.gpus and rollout\.tensor_parallel are for GPUs; expected none",
         ),
         ({"tensor_parallel": 2}, r"are for GPUs; expected none with a model on a CPU"),
+        ({"url": "http://me:pw@there:8000"}, r"rollout\.url holds a password, .*rollout\.api_key_variable"),
+        ({"api_key_variable": "KEY"}, r"is for a server at rollout\.url; a server that the run starts needs"),
+        (
+            {"url": "http://there:8000", "api_key_variable": "NO_SUCH_KEY"},
+            r"expected the server's key in that environment variable, found nothing",
+        ),
         ({"max_model_len": 0}, r"rollout\.max_model_len is 0; expected at least 1"),
         ({"kv_cache_gb": -1.0}, r"rollout\.kv_cache_gb is -1; expected more than 0"),
         ({"memory_share": 1.5}, r"rollout\.memory_share is 1\.5; expected more than 0 and at most 1"),
@@ -271,8 +297,8 @@ def test_too_little_room_for_the_canary_is_refused_before_an_engine_opens(needs_
 
 
 def test_options_that_exclude_each_other_are_refused(policy):
-    with pytest.raises(ValueError, match=r"leave rollout\.gpus and rollout\.port out"):
-        VllmServer(policy, url="http://127.0.0.1:8000", port=8001)
+    with pytest.raises(ValueError, match=r"leave rollout\.gpus out"):
+        VllmServer(policy, url="http://127.0.0.1:8000", gpus="1")
     with pytest.raises(ValueError, match="'nccl', and the model is on a CPU; expected 'folder'"):
         VllmServer(policy, weights="nccl")
 
@@ -369,15 +395,10 @@ def test_a_server_that_others_had_is_sent_the_parts_too_that_do_not_train(change
     worker.close()
 
 
-def test_weights_that_a_killed_run_left_behind_are_removed_and_those_of_others_not(tmp_path, monkeypatch):
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    left = tmp_path / f"{vllm_server.TEMPORARY}left"
-    left.mkdir()
-    (left / "owner").touch()
-    with ExitStack() as first, ExitStack() as second:
-        folders = [vllm_server._own_folder(opened) for opened in (first, second)]
-        assert sorted(tmp_path.iterdir()) == sorted(folders)
-    assert not list(tmp_path.iterdir())
+def test_no_path_of_a_server_that_a_run_starts_is_open_to_another_user(needs_vllm, vllm_server_worker):
+    path = Path(vllm_server_worker.url.removeprefix("unix:"))
+    assert path.is_socket() and path.parent.stat().st_mode & 0o777 == 0o700
+    assert path.parent.stat().st_uid == os.geteuid()
 
 
 @pytest.mark.slow

@@ -52,7 +52,7 @@ def test_weights_broadcast_to_a_server_are_those_it_samples_from(transfer, famil
     monkeypatch.setattr(vllm_server, "_of_device", lambda *given: flags(*given) | transferring)
     prompts = prompts_of(family)
     with closing(VllmServer(family)) as worker:
-        worker._engine.send = _by_nccl(worker._engine.service)
+        worker._engine.send = _by_nccl(worker._engine.service, 120.0)
         before = worker.generate(prompts, WARM, KEY)
         for version in (1, 2):
             worker.load_weights(nudge(family, seed=version), version=version)

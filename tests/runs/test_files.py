@@ -1,0 +1,97 @@
+"""Files that somebody else may have made: read if they are ordinary, never written through a link."""
+
+import os
+
+import pytest
+
+from rlaudio.runs import files, shapes
+from rlaudio.runs.files import read_json, read_rows, read_text, write_text
+from rlaudio.runs.stored_files import StoredFiles
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\xff\xfe",
+        b'{"a": NaN}',
+        b"[" * 100_000,
+        b"9" * 5_000,
+        b'{"a": "\\ud800"}',
+        b'{"a": 1',
+    ],
+    ids=["empty", "not UTF-8", "NaN", "deep", "long number", "half a character", "cut off"],
+)
+def test_what_is_not_json_is_one_message_with_the_file(tmp_path, content):
+    (tmp_path / "x.json").write_bytes(content)
+    with pytest.raises(ValueError, match=r"x\.json: expected JSON, found .* at line 1 .*; copy the"):
+        read_json(tmp_path / "x.json")
+    (tmp_path / "x.jsonl").write_bytes(b'{"a": 1}\n' + content + b"\n")
+    with pytest.raises(ValueError, match=r"x\.jsonl, line 2: expected a JSON object, found .*; delete the"):
+        read_rows(tmp_path / "x.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ("[1]", "expected a JSON object, found"),
+        ("{}", "expected a row with the name of a stage under 'stage'"),
+        ('{"stage": "../../x", "step": 1}', "expected a name, which is no path"),
+        ('{"stage": "rl", "step": "1"}', "expected a row with a whole number under 'step'"),
+        (
+            '{"stage": "rl", "step": 1, "loss/total": "0.5"}',
+            "expected a row with a finite number under 'loss/",
+        ),
+        (
+            '{"stage": "rl", "step": 1, "loss/total": 1e999}',
+            "expected a row with a finite number under 'loss/",
+        ),
+    ],
+)
+def test_a_row_of_another_shape_is_told_with_file_line_and_key(tmp_path, row, said):
+    (tmp_path / "metrics.jsonl").write_text(row + "\n")
+    with pytest.raises(ValueError, match=f"metrics.jsonl, line 1: {said}"):
+        read_rows(tmp_path / "metrics.jsonl", shapes.METRICS)
+
+
+def test_a_pipe_a_folder_and_a_device_are_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "device").symlink_to("/dev/zero")
+    for name in ("pipe", "folder", "device"):
+        with pytest.raises(ValueError, match=f"{name}: expected an ordinary file, found a {name}; delete it"):
+            read_text(tmp_path / name)
+
+
+def test_a_file_that_is_too_large_is_not_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "LARGEST_ROWS", 10)
+    (tmp_path / "rows.jsonl").write_text('{"a": 12345678}\n')
+    with pytest.raises(ValueError, match=r"rows\.jsonl: .* MiB; expected at most .* MiB; delete the file"):
+        read_rows(tmp_path / "rows.jsonl")
+
+
+@pytest.mark.parametrize("name", ["../secret.json", "link.json", "folder/secret.json"])
+def test_a_name_that_leads_out_of_the_folder_is_refused(tmp_path, name):
+    (tmp_path / "secret.json").write_text("{}")
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "link.json").symlink_to(tmp_path / "secret.json")
+    (run / "folder").symlink_to(tmp_path)
+    with pytest.raises(ValueError, match=r"leads to .*secret\.json, outside the run folder"):
+        StoredFiles(run).json(name, shapes.MAP)
+
+
+def test_a_run_folder_may_be_a_link_itself(tmp_path):
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "x.json").write_text('{"a": 1}')
+    (tmp_path / "run").symlink_to(tmp_path / "there")
+    assert StoredFiles(tmp_path / "run").json("x.json", shapes.MAP) == {"a": 1}
+
+
+def test_nothing_is_written_through_a_link_that_lies_in_the_way(tmp_path):
+    (tmp_path / "mine").write_text("mine")
+    for name in ("page.html", ".page.html.unfinished"):
+        (tmp_path / name).symlink_to(tmp_path / "mine")
+    write_text(tmp_path / "page.html", "page")
+    assert (tmp_path / "mine").read_text() == "mine"
+    assert not (tmp_path / "page.html").is_symlink() and (tmp_path / "page.html").read_text() == "page"

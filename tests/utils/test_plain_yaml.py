@@ -1,0 +1,27 @@
+"""YAML of others: a few lines cannot become gigabytes, and every fault has its line."""
+
+import pytest
+
+from rlaudio.utils.plain_yaml import DEEPEST, parse_plain_yaml, plain_yaml
+
+
+def test_values_come_back_and_one_used_twice_is_written_twice():
+    shared = ["é", 1, None]
+    text = plain_yaml({"b": shared, "a": shared})
+    assert "&" not in text and parse_plain_yaml(text, "x.yaml") == {"b": shared, "a": shared}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a: &a [x, x]\nb: [*a, *a]\n", r"x.yaml, line 2: not valid YAML: aliases \(\*name\) are not supp"),
+        ("a: " + "[" * 5000, rf"x.yaml, line 1: not valid YAML: nested more than {DEEPEST} deep"),
+        ("a: 1\nb: 2020-13-45\n", r"x.yaml, line 2: not valid YAML: '2020-13-45' cannot be read"),
+        ("a: " + "9" * 5000, r"x.yaml, line 1: not valid YAML: '9{40}' cannot be read"),
+        ("a: !!python/object/apply:os.system [ls]", r"x.yaml, line 1: .*could not determine a constructor"),
+        ("a: \x01", r"x.yaml: not valid YAML: .*special characters"),
+    ],
+)
+def test_what_could_grow_or_run_is_refused_with_its_line(text, said):
+    with pytest.raises(ValueError, match=said):
+        parse_plain_yaml(text, "x.yaml")
