@@ -25,6 +25,7 @@ from rlaudio.runs.parts import StopAfter
 from rlaudio.utils import launcher
 from rlaudio.utils.number_format import counted
 from rlaudio.utils.peak_memory import keep_freed_memory
+from rlaudio.utils.threads import wait_asleep
 
 _USER_ERRORS = (ValueError, OSError, ImportError, FloatingPointError)  # any other exception is a bug
 _INTERRUPTED = 130  # the shell's exit status for Ctrl-C
@@ -50,6 +51,7 @@ class _Commands(click.Group):
 def main(debug: bool, local_rank: int | None) -> None:
     """Post-training of large audio language models where listening matters."""
     keep_freed_memory()
+    wait_asleep()  # before torch is imported
     logging.basicConfig(format="%(message)s", stream=sys.stderr, level=logging.WARNING)
     quiet = logging.ERROR if launcher.rank() else logging.INFO  # of several processes one logs
     logging.getLogger("rlaudio").setLevel(logging.DEBUG if debug else quiet)
@@ -91,14 +93,16 @@ def run(
     In several processes: torchrun --nproc_per_node 8 -m rlaudio run RECIPE, or
     deepspeed --num_gpus 8 --module rlaudio run RECIPE.
     """
+    resolved = load_recipe(recipe, overrides)
+    folder = out or Path("runs") / resolved.name
+    _say(f"{resolved.name} into {folder}: {', '.join(_phases(resolved))}", err=True)
+    _say("loading torch and transformers, then data and checks", err=True)
     pipeline = _pipeline()
     from rlaudio.rollout.canary import CanaryError
     from rlaudio.rollout.worker import EngineDied
     from rlaudio.training.loop import BrokenTraining, StopRequested
     from rlaudio.utils.processes import PeerFailed, leave, outlast_first
 
-    resolved = load_recipe(recipe, overrides)
-    folder = out or Path("runs") / resolved.name
     again = shlex.join(["rlaudio", "run", f"{folder / 'recipe.yaml'}", "--out", f"{folder}", "--resume"])
     if until:
         again += f" --until {until}"
@@ -384,6 +388,21 @@ def _say(text: object, *, err: bool = False) -> None:
     """Print in the first process only."""
     if launcher.rank() == 0:
         click.echo(text, err=err)
+
+
+def _phases(recipe: Recipe) -> Iterator[str]:
+    """What a run of the recipe does, in its order, as text."""
+    if recipe.pretrain:
+        yield f"build a base and {counted(recipe.pretrain.voters, 'voter')}"
+    elif recipe.contribution.voters:
+        yield f"labels by {counted(len(recipe.contribution.voters), 'voter')}"
+    evaluated = ", ".join(recipe.data.evaluate)
+    if evaluated:
+        yield f"evaluation on {evaluated}"
+    yield f"training by {Path(recipe.curriculum.use).stem} and {Path(recipe.algorithm.use).stem}"
+    if evaluated:
+        yield "evaluation again"
+    yield "report"
 
 
 def _pipeline() -> ModuleType:
