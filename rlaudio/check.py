@@ -104,9 +104,7 @@ class _Problems:
 # --- data ----------------------------------------------------------------------------------------
 
 
-def _checked_data(
-    recipe: Recipe, problems: _Problems, decode: bool
-) -> Generator[str, None, Datasets | None]:
+def _checked_data(recipe: Recipe, problems: _Problems, decode: bool) -> Generator[str, None, Datasets | None]:
     """The usable questions, None where those of train cannot be read; yields a line for each finding."""
     sets: dict[str, Dataset] = {}
     for name, load in {"train": recipe.data.train, **recipe.data.evaluate}.items():
@@ -121,8 +119,8 @@ def _checked_data(
                 continue
             if recipe.data.bad_rows == "refuse":
                 raise ValueError(
-                    f"data {name}: {result.problems()}; fix or remove these rows, listed above, or leave them "
-                    "out with data.bad_rows=drop"
+                    f"data {name}: {result.problems()}; fix or remove these rows, listed above, or leave "
+                    "them out with data.bad_rows=drop"
                 )
             yield f"data {name}: {result.problems()}; a run leaves these rows out"
     train = sets.pop("train", None)
@@ -271,8 +269,8 @@ def _check_prompt(
         length = "contribution.silence" if control == "silence" else "audio.max_seconds"
         raise ValueError(f"{found}; expected fewer than its {context}; lower {length}")
     raise ValueError(
-        f"{found} of its {context}, and sampling.max_new_tokens is {recipe.sampling.max_new_tokens}; expected "
-        f"at most {context - tokens}"
+        f"{found} of its {context}, and sampling.max_new_tokens is {recipe.sampling.max_new_tokens}; "
+        f"expected at most {context - tokens}"
     )
 
 

@@ -67,6 +67,7 @@ def _overrides(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
+_at_least_1 = click.IntRange(min=1)
 _path = functools.partial(click.Path, path_type=Path)
 
 
@@ -355,13 +356,17 @@ def data() -> None:
 @click.option("--labels", required=True, help="How files are named, such as {label}_{speaker}_{take}.wav.")
 @click.option("--out", type=_path(file_okay=False), required=True, help="Folder of questions and audio.")
 @click.option("--seed", type=int, default=0, show_default=True)
-def questions(clips: Path, labels: str, out: Path, seed: int) -> None:
+@click.option("--train", type=_at_least_1, default=4000, show_default=True, help="Questions to train on.")
+@click.option("--test", type=_at_least_1, default=800, show_default=True, help="On other recordings.")
+@click.option("--new-speakers", type=_at_least_1, default=800, show_default=True, help="On another speaker.")
+@click.option("--pretrain", type=_at_least_1, default=4000, show_default=True, help="Clips of examples.")
+@click.option("--kind", "kinds", multiple=True, help="One or more of identify, order, count, sum, compare.")
+def questions(clips: Path, labels: str, out: Path, **asked: Any) -> None:
     """Turn a folder of labelled recordings into multiple-choice questions."""
     from rlaudio.worlds.recordings import make_questions
 
-    made = make_questions(clips, labels, out, seed=seed)
-    for split, count in made.questions.items():
-        click.echo(f"{made.folder / split}.jsonl: {count} questions on {made.recordings[split]} recordings")
+    for line in make_questions(clips, labels, out, **asked).lines():
+        click.echo(line)
 
 
 @main.command("list")

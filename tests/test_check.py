@@ -99,7 +99,10 @@ NO_LABELS = "contribution={voters: [], threshold: 1}"
         (["prompt.system='<|AUDIO|>'"], "<|AUDIO|>"),
         (["strategy={use: zero, stage: 0, offload: cpu}"], "offload keeps what ZeRO shares out"),
         (["curriculum.sft_questions=6", NO_LABELS], "stage 2 (rl) has no questions"),
-        (["curriculum={use: weak_to_strong}", NO_LABELS], "6 of 6 questions have no audio-contribution label"),
+        (
+            ["curriculum={use: weak_to_strong}", NO_LABELS],
+            "6 of 6 questions have no audio-contribution label",
+        ),
         (["data.evaluate.held_out.path=one_clip.jsonl"], "data.evaluate.held_out: mismatched audio: 2 of 2"),
         (["data.evaluate.held_out.path=empty.jsonl"], "empty.jsonl: no questions"),
     ],
@@ -197,9 +200,7 @@ def corpus(role):
         ("data.pretrain=null", "a pretrain section but no data.pretrain"),
     ],
 )
-def test_a_recipe_that_builds_its_models_is_tried_on_an_untrained_one(
-    recipe_file, tmp_path, override, said
-):
+def test_a_recipe_that_builds_its_models_is_tried_on_an_untrained_one(recipe_file, tmp_path, override, said):
     (tmp_path / "corpus.py").write_text(CORPUS, encoding="utf-8")
     builds = [
         "contribution={voters: [], threshold: 2}",
@@ -234,7 +235,9 @@ SERVER = {
 }
 
 
-@pytest.mark.parametrize(("wait", "said"), [(False, "answers at .* now"), (True, "answered at .* within 0 s")])
+@pytest.mark.parametrize(
+    ("wait", "said"), [(False, "answers at .* now"), (True, "answered at .* within 0 s")]
+)
 def test_a_server_that_does_not_answer_is_refused_at_once_or_waited_for(
     shared_family, monkeypatch, wait, said
 ):

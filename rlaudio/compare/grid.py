@@ -1,7 +1,7 @@
 """A comparison file: what all arms share, what each arm changes, and the seeds.
 
     base: tiny_weak_to_strong                # the recipe that every arm extends, by name or path
-    set: {optimizer: {schedule: constant}}   # laid over it in every arm; {optimizer.schedule: constant} is the same
+    set: {optimizer: {schedule: constant}}   # laid over it in every arm; or optimizer.schedule: constant
     arms:                                    # what an arm adds: any keys of a recipe
       grpo: {}
       dapo: {algorithm: dapo, sampling: {rounds: 3}}
@@ -247,7 +247,7 @@ def _variants(
 
 
 def _undotted(layer: Layer) -> list[Layer]:
-    """The layer as layers of nested maps, in which `optimizer.lr` is the key lr of optimizer; wide keys first."""
+    """The layer as layers of nested maps: `optimizer.lr` becomes the key lr of optimizer; wide keys first."""
     dotted = sorted((key for key in layer.values if "." in key), key=lambda key: key.count("."))
     plain = Layer({k: v for k, v in layer.values.items() if k not in dotted}, layer.origins)
     return [plain, *(_nested(layer, (key,), layer.values[key], key) for key in dotted)]
@@ -259,7 +259,7 @@ def _cell(layer: Layer, key: str, number: int) -> Layer:
 
 
 def _nested(layer: Layer, here: tuple[Any, ...], value: Any, key: str) -> Layer:
-    """The value that stands at `here` in the layer, as a layer of its own in which it stands at a dotted key."""
+    """The value at `here` in the layer, as a layer of its own in which it stands at a dotted key."""
     *outer, last = key.split(".")
     depth = len(here)
     inside = {(last, *k[depth:]): origin for k, origin in layer.origins.items() if k[:depth] == here}

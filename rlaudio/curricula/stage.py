@@ -92,7 +92,9 @@ def check_stages(stages: Sequence[Stage], curriculum: str) -> None:
             )
     for (first, one), (second, other) in itertools.combinations(enumerate(stages, start=1), 2):
         if not (one.shared and other.shared):
-            _refuse_common(one, other, f"stage {first} ({one.kind})", f"stage {second} ({other.kind})", curriculum)
+            _refuse_common(
+                one, other, f"stage {first} ({one.kind})", f"stage {second} ({other.kind})", curriculum
+            )
 
 
 def _refuse_common(one: Stage, other: Stage, first: str, second: str, curriculum: str) -> None:

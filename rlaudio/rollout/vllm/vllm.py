@@ -121,7 +121,6 @@ class Vllm(EngineWorker):
             with _closed_after_failure(opened):
                 self._send(opened, "opening")
 
-
     @classmethod
     def check(
         cls,
