@@ -276,7 +276,7 @@ class Recipe(Section):
     seed: int = Field(default=0, ge=0, description="all random numbers are derived from it")
     threads: Count | None = Field(
         default=None,
-        description="CPU threads at most: no more than cores or OMP_NUM_THREADS; none: torch's choice",
+        description="CPU threads, at most as many as cores or OMP_NUM_THREADS; none: torch's choice",
     )
     model: ModelPlugin = Field(description="model family and its weights")
     prompt: PromptSection = PromptSection()

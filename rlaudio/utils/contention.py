@@ -68,9 +68,7 @@ def describe(
             f"the load average is {load:.1f} on {counted(cores, 'core')}: other processes compute here"
         )
     if threads > usable:
-        found.append(
-            f"{threads} threads share {counted(usable, 'core')}; set threads, or OMP_NUM_THREADS={usable}"
-        )
+        found.append(f"{threads} threads share {counted(usable, 'core')}; set OMP_NUM_THREADS={usable}")
     if swapped_gb > 0.1 * held_gb:
         found.append(f"{swapped_gb:.1f} GiB of {held_gb + swapped_gb:.1f} are swapped out: memory is short")
     return found

@@ -19,14 +19,14 @@ _WAITING = {  # of OpenMP threads for their next work: asleep, not spinning on a
 def wait_asleep(environment: MutableMapping[str, str] = os.environ) -> None:
     """Have OpenMP threads sleep while they wait, unless the environment says otherwise; before torch loads.
 
-    A thread that spins takes a core from the one that it waits for, wherever there are more of them than cores.
+    A thread that spins takes a core from the one that it waits for, where there are more of them than cores.
     """
     if not {*_WAITING, "GOMP_SPINCOUNT"} & set(environment):
         environment.update(_WAITING)
 
 
 def thread_limit(asked: int, environment: Mapping[str, str] = os.environ) -> int:
-    """At most `asked` threads: no more than there are cores for this process, or than OMP_NUM_THREADS says."""
+    """At most `asked` threads: no more than cores for this process, or than OMP_NUM_THREADS says."""
     named = environment.get("OMP_NUM_THREADS", "").partition(",")[0].strip()  # "4,2": of nested regions
     limits = [asked, usable_cores()]
     if named.isdigit() and int(named):

@@ -1,6 +1,7 @@
 """The model family: prompts against the official layout, and folders that are not what they should be."""
 
 import dataclasses
+import re
 import shutil
 from pathlib import Path
 

@@ -17,7 +17,7 @@ def test_a_run_that_has_its_machine_for_itself_has_no_reason_to_be_slow():
     ("changed", "said"),
     [
         ({"load": 3.0}, "the load average is 3.0 on 2 cores"),
-        ({"threads": 3}, "3 threads share 2 cores; set threads, or OMP_NUM_THREADS=2"),
+        ({"threads": 3}, "3 threads share 2 cores; set OMP_NUM_THREADS=2"),
         ({"swapped_gb": 0.5}, "0.5 GiB of 1.5 are swapped out"),
     ],
 )

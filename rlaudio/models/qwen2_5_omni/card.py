@@ -2,7 +2,7 @@
 
 CARD = """# A thinker of Qwen2.5-Omni, trained by rlaudio
 
-`rlaudio evaluate FOLDER --data FILE` evaluates it, and `-o model.path=FOLDER` trains it further. In transformers:
+`rlaudio evaluate FOLDER --data FILE` evaluates it, `-o model.path=FOLDER` trains it further. In transformers:
 
 ```python
 from transformers import AutoFeatureExtractor, AutoTokenizer, Qwen2_5OmniThinkerForConditionalGeneration
@@ -13,7 +13,9 @@ tokenizer = AutoTokenizer.from_pretrained(folder)
 feature_extractor = AutoFeatureExtractor.from_pretrained(folder)
 
 chat = [{"role": "user", "content": "How many sounds are heard?"}]
-prompt = tokenizer.apply_chat_template(chat, add_generation_prompt=True, return_dict=True, return_tensors="pt")
+prompt = tokenizer.apply_chat_template(
+    chat, add_generation_prompt=True, return_dict=True, return_tensors="pt"
+)
 tokens = model.generate(**prompt, max_new_tokens=8)
 print(tokenizer.decode(tokens[0]))
 ```
