@@ -144,14 +144,14 @@ def _collect(
     problems: _Problems, recipe: Recipe, data: Datasets | None, processes: Processes, *, wait: bool
 ) -> None:
     """Try all that a run will do, with `wait` also for a server that does not answer yet."""
-    if data:
+    for name, questions in data.held_out.items() if data else ():
         with problems.collected():
-            check_stages_can_train(recipe, data.train, processes)
-        for name, questions in data.held_out.items():
-            with problems.collected():
-                _check_evaluation(recipe, name, questions)
+            _check_evaluation(recipe, name, questions)
     with problems.collected():
-        _check_counts(recipe)  # what follows may need as much memory as the run
+        _check_counts(recipe)  # what follows may need as much memory as a step
+        if data:
+            with problems.collected():
+                check_stages_can_train(recipe, data.train, processes)
         with tempfile.TemporaryDirectory() as folder:
             built = with_blank_base(recipe, Path(folder))
             _collect_models(problems, built, data, wait)
@@ -251,13 +251,17 @@ def _check_prompt(
     seconds = recipe.contribution.silence
     silence = seconds if control == "silence" and seconds != "clip" else None
     prompt = prompt_builder(recipe, family).prompt(longest, control, silence_seconds=silence)
-    tokens, room = len(prompt.token_ids), _context_tokens(blank)
-    if room and tokens + recipe.sampling.max_new_tokens > room:
-        raise ValueError(
-            f"sampling.max_new_tokens is {recipe.sampling.max_new_tokens}, the prompt of question "
-            f"{longest.id} of {name} has {tokens} tokens, and the context of {family.path} is {room}; expected "
-            f"at most {room - tokens} new tokens"
-        )
+    tokens, context = len(prompt.token_ids), _context_tokens(blank)
+    if context is None or tokens + recipe.sampling.max_new_tokens <= context:
+        return
+    found = f"{family.path}: the prompt of question {longest.id} of {name} has {tokens} tokens"
+    if tokens >= context:
+        length = "contribution.silence" if control == "silence" else "audio.max_seconds"
+        raise ValueError(f"{found}; expected fewer than its {context}; lower {length}")
+    raise ValueError(
+        f"{found} of its {context}, and sampling.max_new_tokens is {recipe.sampling.max_new_tokens}; "
+        f"expected at most {context - tokens}"
+    )
 
 
 def _context_tokens(blank: Any) -> int | None:

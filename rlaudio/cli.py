@@ -29,6 +29,7 @@ from rlaudio.utils import launcher
 from rlaudio.utils.messages import described, printable
 from rlaudio.utils.number_format import counted
 from rlaudio.utils.peak_memory import keep_freed_memory
+from rlaudio.utils.threads import wait_asleep
 
 _USER_ERRORS = (ValueError, OSError, ImportError, FloatingPointError)  # any other exception is a bug
 _NO_PLUGINS = "rlaudio.no_plugins"  # key of what click hands on within a command
@@ -72,6 +73,7 @@ def _message(error: BaseException) -> str | None:
 def main(debug: bool, local_rank: int | None) -> None:
     """Post-training of large audio language models where listening matters."""
     keep_freed_memory()
+    wait_asleep()  # before torch is imported
     logging.basicConfig(format="%(message)s", stream=sys.stderr, level=logging.WARNING)
     quiet = logging.ERROR if launcher.rank() else logging.INFO  # of several processes one logs
     logging.getLogger("rlaudio").setLevel(logging.DEBUG if debug else quiet)
@@ -108,6 +110,7 @@ def _recipe_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return overrides(no_plugins(command))
 
 
+_at_least_1 = click.IntRange(min=1)
 _path = functools.partial(click.Path, path_type=Path)
 
 
@@ -134,6 +137,10 @@ def run(
     In several processes: torchrun --nproc_per_node 8 -m rlaudio run RECIPE, or
     deepspeed --num_gpus 8 --module rlaudio run RECIPE.
     """
+    resolved = _load(recipe, overrides)
+    folder = out or Path("runs") / resolved.name
+    _say(f"{resolved.name} into {folder}: {', '.join(_phases(resolved))}", err=True)
+    _say("loading torch and transformers, then data and checks", err=True)
     pipeline = _pipeline()
     from rlaudio.rollout.canary import CanaryError
     from rlaudio.rollout.worker import EngineDied
@@ -141,8 +148,6 @@ def run(
     from rlaudio.training.loop import BrokenTraining, StopRequested
     from rlaudio.utils.processes import PeerFailed, leave, outlast_first
 
-    resolved = _load(recipe, overrides)
-    folder = out or Path("runs") / resolved.name
     again = shlex.join(["rlaudio", "run", f"{folder / 'recipe.yaml'}", "--out", f"{folder}", "--resume"])
     if until:
         again += f" --until {until}"
@@ -399,13 +404,17 @@ def data() -> None:
 @click.option("--labels", required=True, help="How files are named, such as {label}_{speaker}_{take}.wav.")
 @click.option("--out", type=_path(file_okay=False), required=True, help="Folder of questions and audio.")
 @click.option("--seed", type=int, default=0, show_default=True)
-def questions(clips: Path, labels: str, out: Path, seed: int) -> None:
+@click.option("--train", type=_at_least_1, default=4000, show_default=True, help="Questions to train on.")
+@click.option("--test", type=_at_least_1, default=800, show_default=True, help="On other recordings.")
+@click.option("--new-speakers", type=_at_least_1, default=800, show_default=True, help="On another speaker.")
+@click.option("--pretrain", type=_at_least_1, default=4000, show_default=True, help="Clips of examples.")
+@click.option("--kind", "kinds", multiple=True, help="One or more of identify, order, count, sum, compare.")
+def questions(clips: Path, labels: str, out: Path, **asked: Any) -> None:
     """Turn a folder of labelled recordings into multiple-choice questions."""
     from rlaudio.worlds.recordings import make_questions
 
-    made = make_questions(clips, labels, out, seed=seed)
-    for split, count in made.questions.items():
-        click.echo(f"{made.folder / split}.jsonl: {count} questions on {made.recordings[split]} recordings")
+    for line in make_questions(clips, labels, out, **asked).lines():
+        click.echo(line)
 
 
 @main.command("list")
@@ -464,6 +473,21 @@ def _say(text: object, *, err: bool = False) -> None:
     """Print in the first process only."""
     if launcher.rank() == 0:
         click.echo(text, err=err)
+
+
+def _phases(recipe: Recipe) -> Iterator[str]:
+    """What a run of the recipe does, in its order, as text."""
+    if recipe.pretrain:
+        yield f"build a base and {counted(recipe.pretrain.voters, 'voter')}"
+    elif recipe.contribution.voters:
+        yield f"labels by {counted(len(recipe.contribution.voters), 'voter')}"
+    evaluated = ", ".join(recipe.data.evaluate)
+    if evaluated:
+        yield f"evaluation on {evaluated}"
+    yield f"training by {Path(recipe.curriculum.use).stem} and {Path(recipe.algorithm.use).stem}"
+    if evaluated:
+        yield "evaluation again"
+    yield "report"
 
 
 def _pipeline() -> ModuleType:

@@ -71,6 +71,7 @@ from rlaudio.types import Contribution, Dataset, Datasets, Question
 from rlaudio.utils.peak_memory import peak_memory_gb
 from rlaudio.utils.processes import ALONE, Processes, join
 from rlaudio.utils.randomness import generator
+from rlaudio.utils.threads import thread_limit
 
 logger = logging.getLogger(__name__)
 
@@ -90,8 +91,7 @@ def run(recipe: Recipe, out: Path, *, resume: bool = False, until: StopAfter | N
     """
     if resume and (out / RECIPE).exists():
         recipe = recipe_to_resume(recipe, out)
-    if recipe.threads:
-        torch.set_num_threads(recipe.threads)
+    _set_threads(recipe)
     processes = join()
     with processes.in_turn(partial(_open_folder, recipe, out, resume, processes)) as folder:
         _check_all_see(folder, processes)
@@ -277,6 +277,20 @@ def _is_trained(run: Path) -> bool:
             "it written again"
         )
     return done
+
+
+def _set_threads(recipe: Recipe) -> None:
+    """Compute with the recipe's threads, or as many of them as the machine and OMP_NUM_THREADS allow."""
+    if recipe.threads is None:
+        return
+    threads = thread_limit(recipe.threads)
+    torch.set_num_threads(threads)
+    if threads < recipe.threads:
+        logger.info(
+            "threads: %d, fewer than the recipe's %d: no more are usable here (cores, OMP_NUM_THREADS)",
+            threads,
+            recipe.threads,
+        )
 
 
 def _check_all_see(folder: RunFolder, processes: Processes) -> None:

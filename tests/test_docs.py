@@ -90,7 +90,7 @@ def test_every_command_it_shows_has_its_options(words):
 
 @pytest.mark.parametrize(("read", "words"), commands_with_a_recipe())
 def test_every_recipe_it_runs_loads_with_the_overrides_shown(read, words, tmp_path, monkeypatch):
-    for file in ("shout.py", "above_median.py"):
+    for file in ("shout.py", "above_median.py", "easy_first.py"):
         (code,) = re.findall(rf"```python\n(# {file}\n.*?)```", PAGES["README.md"], re.DOTALL)
         (tmp_path / file).write_text(code, encoding="utf-8")
     (tmp_path / "recipes").symlink_to(ROOT / "recipes")
@@ -101,7 +101,9 @@ def test_every_recipe_it_runs_loads_with_the_overrides_shown(read, words, tmp_pa
 
 def test_every_block_of_python_is_one_that_a_test_runs():  # in tests/test_readme.py or tests/pipeline
     blocks = [first for text in PAGES.values() for first in re.findall(r"```python\n(.*)", text)]
-    assert sorted(blocks) == ["# above_median.py", "# letter.py", "# read_run.py", "# shout.py"]
+    assert sorted(blocks) == [
+        *("# above_median.py", "# easy_first.py", "# letter.py", "# read_run.py", "# shout.py")
+    ]
 
 
 def yaml_blocks():

@@ -3,11 +3,14 @@
 import re
 from pathlib import Path
 
+import numpy as np
+
 from rlaudio.algorithms.dry_run import dry_run
 from rlaudio.config.plugins import bind, load
 from rlaudio.config.recipe import load_recipe
+from rlaudio.curricula.stage import check_stages
 from rlaudio.data.audiomcq import audiomcq
-from tests.factories import make_completion, make_question
+from tests.factories import make_completion, make_contributions, make_question
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -59,6 +62,21 @@ def test_the_algorithm_it_shows_works(tmp_path):
     (tmp_path / "above_median.py").write_text(code, encoding="utf-8")
     median = bind("algorithm", {"use": "./above_median.py", "scale": 0.5}, relative_to=tmp_path)
     dry_run(median(), "above_median", group_size=4, reward_weights={"correct": 1.0})
+
+
+def test_the_curriculum_it_shows_works(tmp_path):
+    (code,) = re.findall(r"```python\n(# easy_first.py\n.*?)```", README, re.DOTALL)
+    (tmp_path / "easy_first.py").write_text(code, encoding="utf-8")
+    curriculum = bind("curriculum", {"use": "./easy_first.py", "rl_steps": 6}, relative_to=tmp_path)
+    questions = [make_question(id=id) for id in ("a", "b", "c")]
+    labels = make_contributions(a="weak", b="strong", c="weak")
+    stages = curriculum(questions, labels, np.random.default_rng(0))
+    check_stages(stages, "easy_first")
+    assert [[question.id for question in stage.questions] for stage in stages] == [
+        ["a", "c"],
+        ["a", "b", "c"],
+    ]
+    assert [(stage.kind, stage.steps) for stage in stages] == [("rl", 3), ("rl", 3)]
 
 
 def test_the_row_of_data_it_shows_is_read(tmp_path):

@@ -34,7 +34,9 @@ THING = (
     r"|style|tempo|key|chord|note|melody|music|song|piece|source|event|scene|place|location|language|accent"
     r"|pitch|gender|number|count|order|object|vehicle|material)"
 )
-PLACE = r"(?: (?:heard|played|here|(?:in|of) (?:the|this) (?:audio|clip|recording|background|music|song|piece)))"
+PLACE = (
+    r"(?: (?:heard|played|here|(?:in|of) (?:the|this) (?:audio|clip|recording|background|music|song|piece)))"
+)
 IS = (
     r"(?:(?:'s| is| was| are| were| (?:must|would|should|could|might|may) be"
     r"| (?:sounds?|seems?|appears?|looks?)(?: like| to be)?)"

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 NEGATION = re.compile(r"\b(?:not|no|never|neither|nor|without|except|cannot)\b|n't\b")
 DOUBT = re.compile(
-    NEGATION.pattern + r"|\b(?:or|either|maybe|perhaps|could|might|may|but|wait|actually|correction|instead|rather"
+    NEGATION.pattern
+    + r"|\b(?:or|either|maybe|perhaps|could|might|may|but|wait|actually|correction|instead|rather"
     r"|wrong|incorrect|false|unlikely|doubt\w*|sorry|unless|however|although|also|both|too|as well|alternatively"
     r"|exclud\w+|eliminat\w+|reject\w*|rul(?:e|es|ed|ing) out|nicht|kein\w*|pas|non|нет|не)\b|^and\b|[不没沒非或错錯?]"
 )

@@ -16,7 +16,12 @@ VALUES = (
     {"zero": 0}
     | {word: n for n, word in enumerate((*ONES, *TEENS), start=1)}
     | {word: 10 * n for n, word in enumerate(TENS, start=2)}
-    | {f"{ten}{dash}{one}": 10 * n + m for n, ten in enumerate(TENS, start=2) for m, one in enumerate(ONES, start=1) for dash in " -"}
+    | {
+        f"{ten}{dash}{one}": 10 * n + m
+        for n, ten in enumerate(TENS, start=2)
+        for m, one in enumerate(ONES, start=1)
+        for dash in " -"
+    }
 )
 UNITS = {
     "s": "sec secs second seconds",

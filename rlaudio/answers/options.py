@@ -37,7 +37,9 @@ class Options:
         self.are_latin = not any(CYRILLIC_OR_GREEK.search(choice) for choice in choices)
         spellings = zip(*map(_exactly, choices), strict=True)
         self._exact = [self._positions(spelling) for spelling in spellings]
-        spellings = zip(*(_similarly(text, _without_markup(text)) for text in (*choices, *self.bodies)), strict=True)
+        spellings = zip(
+            *(_similarly(text, _without_markup(text)) for text in (*choices, *self.bodies)), strict=True
+        )
         self._similar = [self._positions(spelling) for spelling in spellings]
 
     def equal(self, text: str) -> Parsed:

@@ -107,7 +107,9 @@ class Reader:
         if label is None or index is None:
             return NONE
         named = Parsed("letter", index)
-        others = self._mentions(label.text)[0] | {self.options.lettered(letter) for letter in letters_in(label.text)}
+        others = self._mentions(label.text)[0] | {
+            self.options.lettered(letter) for letter in letters_in(label.text)
+        }
         if others - {index, None}:
             return CONTRADICTION
         return named if self._harmless(label.text, named) else NONE

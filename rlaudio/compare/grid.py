@@ -1,7 +1,7 @@
 """A comparison file: what all arms share, what each arm changes, and the seeds.
 
     base: tiny_weak_to_strong                # the recipe that every arm extends, by name or path
-    set: {optimizer: {schedule: constant}}   # laid over it in every arm
+    set: {optimizer: {schedule: constant}}   # laid over it in every arm; or optimizer.schedule: constant
     arms:                                    # what an arm adds: any keys of a recipe
       grpo: {}
       dapo: {algorithm: dapo, sampling: {rounds: 3}}
@@ -233,7 +233,7 @@ def _recipes(
 ) -> list[Arm]:
     """Every arm's recipe. Raises ValueError with the problems of all arms, each once."""
     base = _base(file, layer, path)
-    shared = [layer.at("set")] if file.set else []
+    shared = _undotted(layer.at("set")) if file.set else []
     variants = [(name, [*of_arm, *cells]) for (name, of_arm), cells in _variants(file, layer)]
     names = [name for name, _ in variants]
     _check_names(file, layer, names)
@@ -269,7 +269,7 @@ def _variants(
     file: ComparisonFile, layer: Layer
 ) -> Iterator[tuple[tuple[str, list[Layer]], tuple[Layer, ...]]]:
     """Every arm with every point of the grid: ((name, the arm's layers), the point's layers)."""
-    arms = [(name, [layer.at("arms", name)]) for name in file.arms] or [("", [])]
+    arms = [(name, _undotted(layer.at("arms", name))) for name in file.arms] or [("", [])]
     axes = [
         [(_label(key, value), _cell(layer, key, number)) for number, value in enumerate(values)]
         for key, values in file.grid.items()
@@ -279,12 +279,23 @@ def _variants(
         yield (",".join(filter(None, [name, *labels])), of_arm), tuple(cell for _, cell in point)
 
 
+def _undotted(layer: Layer) -> list[Layer]:
+    """The layer as layers of nested maps: `optimizer.lr` becomes the key lr of optimizer; wide keys first."""
+    dotted = sorted((key for key in layer.values if "." in key), key=lambda key: key.count("."))
+    plain = Layer({k: v for k, v in layer.values.items() if k not in dotted}, layer.origins)
+    return [plain, *(_nested(layer, (key,), layer.values[key], key) for key in dotted)]
+
+
 def _cell(layer: Layer, key: str, number: int) -> Layer:
     """One value of the grid as a layer over a recipe."""
+    return _nested(layer, ("grid", key, number), layer.values["grid"][key][number], key)
+
+
+def _nested(layer: Layer, here: tuple[Any, ...], value: Any, key: str) -> Layer:
+    """The value at `here` in the layer, as a layer of its own in which it stands at a dotted key."""
     *outer, last = key.split(".")
-    here = ("grid", key, number)
-    inside = {(last, *k[3:]): origin for k, origin in layer.origins.items() if k[:3] == here}
-    value = layer.values["grid"][key][number]
+    depth = len(here)
+    inside = {(last, *k[depth:]): origin for k, origin in layer.origins.items() if k[:depth] == here}
     return Layer({last: value}, {(): layer.origin(here), **inside}).below(*outer)
 
 

@@ -335,7 +335,7 @@ class Recipe(Section):
     threads: Count | None = Field(
         default=None,
         le=4096,
-        description="CPU threads; none: torch's choice",
+        description="CPU threads, at most as many as cores or OMP_NUM_THREADS; none: torch's choice",
         json_schema_extra=ROUNDING,
     )
     model: ModelPlugin = Field(description="model family and its weights")

@@ -93,19 +93,18 @@ def check_stages(stages: Sequence[Stage], curriculum: str) -> None:
                 f"curriculum {curriculum}: stage {number} ({stage.kind}) has no questions; expected at least "
                 "one; look at the labels ('rlaudio check') or take another curriculum"
             )
-    for (first, one), (second, other) in itertools.combinations(enumerate(stages, start=1), 2):
+    named = [(f"stage {number} ({stage.kind})", stage) for number, stage in enumerate(stages, start=1)]
+    for (first, one), (second, other) in itertools.combinations(named, 2):
         if not (one.shared and other.shared):
-            _refuse_common(
-                one, other, f"stage {first} ({one.kind})", f"stage {second} ({other.kind})", curriculum
-            )
+            _refuse_common(one, other, f"curriculum {curriculum}: {first} and {second}")
 
 
-def _refuse_common(one: Stage, other: Stage, first: str, second: str, curriculum: str) -> None:
+def _refuse_common(one: Stage, other: Stage, names: str) -> None:
     ids = {question.id for question in one.questions}
     common = [question.id for question in other.questions if question.id in ids]
     if common:
         raise ValueError(
-            f"curriculum {curriculum}: {first} and {second} have {counted(len(common), 'question')} in "
-            f"common, such as {common[0]}; expected different ones, as in the paper: what SFT has shown RL "
-            "cannot find out; divide the questions, or give both stages shared=True if it is meant"
+            f"{names} have {counted(len(common), 'question')} in common, such as {common[0]}; "
+            "expected different ones, as in the paper: what SFT has shown RL cannot find out; "
+            "divide the questions, or give both stages shared=True if it is meant"
         )

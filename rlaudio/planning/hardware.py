@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import torch
 
+from rlaudio.utils.threads import thread_limit
+
 
 @dataclass(frozen=True, kw_only=True)
 class Hardware:
@@ -73,7 +75,7 @@ def find_hardware(name: str, dtype: str, threads: int | None = None) -> Hardware
 def probe_cpu(dtype: str, threads: int | None = None) -> Hardware:
     """This machine's CPU: its rate in products of 1024 x 1024 matrices, its bandwidth in copies of 128 MB."""
     before = torch.get_num_threads()
-    torch.set_num_threads(threads or before)
+    torch.set_num_threads(thread_limit(threads) if threads else before)
     try:
         left = torch.ones(1024, 1024, dtype=getattr(torch, dtype))
         block = torch.ones(32 * 2**20, dtype=torch.float32)

@@ -277,8 +277,10 @@ def check_place(path: Path) -> None:
             take_lock(path).close()
         _refuse_contents(path)
     there = next(place for place in (path, *path.absolute().parents) if place.exists())
-    with tempfile.TemporaryFile(dir=there):  # NotADirectoryError, PermissionError, no space
-        pass
+    try:
+        tempfile.TemporaryFile(dir=there).close()
+    except OSError as error:
+        raise type(error)(f"{path}: cannot be written to ({error}); choose another with --out") from error
 
 
 def take_lock(path: Path) -> TextIO:

@@ -481,8 +481,8 @@ def _voters(recipe: Recipe) -> int:
     threshold = recipe.contribution.threshold
     if voters and threshold > voters:
         raise ValueError(
-            f"contribution.threshold is {threshold}, out of reach of {counted(voters, 'voter')}; lower it, or "
-            "raise pretrain.voters"
+            f"contribution.threshold is {threshold}, out of reach of {counted(voters, 'voter')}; lower it, "
+            "or raise pretrain.voters"
         )
     return voters
 

@@ -11,6 +11,7 @@ from typing import TypeVar
 from tqdm import tqdm
 
 from rlaudio.utils import launcher
+from rlaudio.utils.contention import WATCH
 from rlaudio.utils.number_format import counted, thousands
 
 Item = TypeVar("Item")
@@ -26,6 +27,7 @@ def progress(iterable: Iterable[Item], total: int | None, label: str, unit: str)
     """
     if launcher.rank():
         return iterable
+    iterable = WATCH.over(iterable)
     if _stderr_is_a_terminal():
         return tqdm(iterable, total=total, desc=label, unit=unit, delay=2.0, dynamic_ncols=True)
     return with_lines(iterable, total, label, unit)

@@ -120,6 +120,25 @@ def test_comparisons_that_ship_are_valid(name):
     assert comparison.name == name and len(comparison.seeds) >= 2 and len(comparison.arms) >= 8
 
 
+def test_dotted_keys_of_all_and_of_an_arm_are_those_of_nested_maps(write):
+    path = write("""
+base: tiny_weak_to_strong
+set: {optimizer.lr: 2e-5, optimizer: {warmup: 0.5}, algorithm.kl: 0}
+arms:
+  plain:
+  fast: {optimizer.lr: 3e-5}
+""")
+    arms = recipes(path)
+    assert [(arm.optimizer.lr, arm.optimizer.warmup) for arm in arms.values()] == [(2e-5, 0.5), (3e-5, 0.5)]
+    assert arms["plain"].algorithm.options["kl"] == 0.0
+
+
+def test_an_unknown_dotted_key_is_named_with_its_line(write):
+    path = write("base: tiny_weak_to_strong\nset:\n  optimizer.lrr: 1\narms: {a: }\n")
+    with pytest.raises(ValueError, match=r"compare.yaml:3: optimizer.lrr: unknown key 'lrr'"):
+        read_comparison(path)
+
+
 def test_an_arm_is_the_base_with_what_all_say_and_what_it_says(write):
     path = write("""
 base: tiny_weak_to_strong

@@ -62,13 +62,13 @@ def test_a_question_without_a_label_is_named_where_labels_are_needed():
 
 
 def stages_on(*parts, shared=()):
-    """A stage of RL on each part of the questions, by slice; the numbers in `shared` state that they share."""
+    """A stage of RL on each slice of the questions; those with the numbers in `shared` say so."""
     asked = questions()
     return [Stage("rl", tuple(asked[part]), steps=1, shared=n in shared) for n, part in enumerate(parts)]
 
 
 def test_stages_that_share_questions_are_refused_with_both_and_the_curriculum():
-    said = r"curriculum mine: stage 1 \(rl\) and stage 3 \(rl\) have 2 questions in common, such as q1.*shared=True"
+    said = r"mine: stage 1 \(rl\) and stage 3 \(rl\) have 2 questions in common, such as q1.*shared=True"
     with pytest.raises(ValueError, match=said):
         check_stages(stages_on(slice(0, 3), slice(3, 5), slice(1, 3), shared={2}), "mine")
 

@@ -1,6 +1,7 @@
 """The model family: prompts against the official layout, and folders that are not what they should be."""
 
 import dataclasses
+import re
 import shutil
 from pathlib import Path
 
@@ -227,3 +228,20 @@ def test_a_batch_whose_features_went_missing_is_an_error(shared_family):
     ]:
         with pytest.raises(ValueError, match=said):
             shared_family.embed(ids, [dataclasses.replace(prompt, features=features)])
+
+
+def test_the_card_of_an_exported_model_opens_it(family, tmp_path, capsys):
+    family.export(tmp_path)
+    (code,) = re.findall(r"```python\n(.*?)```", (tmp_path / "README.md").read_text(), re.DOTALL)
+    exec(code.replace("FOLDER", str(tmp_path)), {})
+    assert "How many sounds are heard?" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("options", [{}, {"lora_rank": 4}, {"freeze": ("audio_tower", "projector")}])
+def test_a_blank_model_has_the_names_shapes_and_trained_parts_of_the_loaded_one(options):
+    family = Qwen2_5Omni(path=TINY, device="cpu", **options)
+    blank, loaded = (
+        {name: (tuple(p.shape), p.dtype, p.requires_grad) for name, p in model.named_parameters()}
+        for model in (family.blank(), family.model)
+    )
+    assert blank == loaded

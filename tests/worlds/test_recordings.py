@@ -11,8 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from click.testing import CliRunner
 
 from rlaudio.audio.reading import read_clip
+from rlaudio.cli import main
 from rlaudio.data.audiomcq import audiomcq
 from rlaudio.data.audit import audit
 from rlaudio.data.splits import check_disjoint
@@ -242,6 +244,24 @@ def test_everything_that_is_made_passes_the_audit(questions):
     for split in SPLITS:
         result = audit(questions[split], decode=True)
         assert result.usable, result.lines()
+
+
+def test_what_was_made_is_told_by_kind(made):
+    lines = made.lines()
+    assert (
+        f"{made.folder / 'test'}.jsonl: 100 questions (identify 20, order 20, count 20, sum 20, compare 20) "
+        in (lines[1])
+    )
+    assert lines[-1].endswith(f"pretrain.jsonl: {made.pretrain} examples")
+
+
+def test_the_command_makes_as_many_questions_of_those_kinds_as_it_is_asked_for(folder, tmp_path):
+    asked = ["--train", "9", "--test", "6", "--pretrain", "2", "--kind", "order", "--kind", "sum"]
+    places = ["--clips", str(folder), "--labels", "{label}_{take}.wav", "--out", str(tmp_path / "out")]
+    output = CliRunner().invoke(main, ["data", "questions", *places, *asked]).stdout.splitlines()
+    assert "train.jsonl: 9 questions (order 5, sum 4) on" in output[0]
+    assert "test.jsonl: 6 questions (order 3, sum 3) on" in output[1]
+    assert output[2].startswith("new_speakers: no questions; the pattern has no {speaker}")
 
 
 def test_a_recording_is_heard_in_one_split_only(made, questions):

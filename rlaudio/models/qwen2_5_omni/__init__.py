@@ -1,6 +1,7 @@
 """Qwen2.5-Omni, the thinker alone: audio and text in, text out. The paper's backbone.
 
 prompts.py   question and clip to token ids and features, token ids to text
+card.py      what opens an exported folder
 engine.py    prompts and weights for a rollout engine
 parts.py     the parts that `freeze` and `lora_targets` name
 sizes.py     parameters and shapes for `rlaudio explain`
@@ -25,6 +26,7 @@ from transformers.models.qwen2_5_omni.configuration_qwen2_5_omni import Qwen2_5O
 
 from rlaudio.models.family import EnginePrompt, additive_mask, resolve_model_path
 from rlaudio.models.qwen2_5_omni import engine
+from rlaudio.models.qwen2_5_omni.card import CARD
 from rlaudio.models.qwen2_5_omni.parts import linear_layers, model_parts
 from rlaudio.models.qwen2_5_omni.prompts import MIN_CLIP_SECONDS, LogMelClip, PromptEncoder, clips_of
 from rlaudio.models.shared import lora
@@ -251,7 +253,7 @@ class Qwen2_5Omni:
             self.export(folder)
 
     def export(self, folder: Path) -> None:
-        """Write config, tokenizer, processor and weights in the official layout of Qwen2.5-Omni.
+        """Write config, tokenizer, processor, model card and weights in the official layout of Qwen2.5-Omni.
 
         An adapter is merged into its base. The talker is left out: the folder loads as a thinker in
         transformers and in vLLM.
@@ -261,6 +263,7 @@ class Qwen2_5Omni:
             (folder / name).write_bytes(content)
         config = json.loads(self._other_files["config.json"]) | {"enable_audio_output": False}
         (folder / "config.json").write_text(json.dumps(config, indent=2), encoding="utf-8")
+        (folder / "README.md").write_text(CARD, encoding="utf-8")
         weights = in_own_memory(lora.merged_state(self.model))
         save_torch_state_dict(dict(engine.official_names(self.model, weights)), folder)
 

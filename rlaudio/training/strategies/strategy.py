@@ -91,8 +91,8 @@ def trained_parameters(module: torch.nn.Module) -> dict[str, torch.nn.Parameter]
     trained = {name: p for name, p in module.named_parameters() if p.requires_grad}
     if all(map(is_head, trained)):
         raise ValueError(
-            "nothing in the model trains; expected at least one part that does; leave it out of model.freeze, "
-            "or set model.lora_rank"
+            "nothing in the model trains; expected at least one part that does; leave it out of "
+            "model.freeze, or set model.lora_rank"
         )
     return trained
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -21,6 +21,7 @@ from rlaudio.audio.reading import SAMPLE_RATE_HZ, read_clip
 from rlaudio.audio.writing import write_wav
 from rlaudio.data.audiomcq import write_audiomcq
 from rlaudio.types import Question
+from rlaudio.utils.number_format import counted
 from rlaudio.utils.progress import progress
 from rlaudio.worlds.recordings.folder import SPLITS, find_recordings, split_recordings, without_copies
 from rlaudio.worlds.recordings.questions import (
@@ -53,8 +54,28 @@ class WrittenQuestions:
     words: tuple[str, ...]
     held_out_speakers: tuple[str, ...]
     recordings: Mapping[str, int]  # by split
-    questions: Mapping[str, int]  # by split
+    kinds: Mapping[str, Mapping[str, int]]  # by split: how many questions of each kind
     pretrain: int
+
+    @property
+    def questions(self) -> dict[str, int]:
+        """How many there are of each split."""
+        return {split: sum(kinds.values()) for split, kinds in self.kinds.items()}
+
+    def lines(self) -> list[str]:
+        """What was made, and what was asked for and could not be, as text."""
+        made = [
+            f"{self.folder / split}.jsonl: {counted(self.questions[split], 'question')} "
+            f"({', '.join(f'{kind} {count}' for kind, count in kinds.items())}) "
+            f"on {counted(self.recordings[split], 'recording')}"
+            for split, kinds in self.kinds.items()
+        ]
+        none = [
+            f"{split}: no questions; the pattern has no {{speaker}}, or no speaker is held out"
+            for split in SPLITS
+            if split not in self.kinds
+        ]
+        return [*made, *none, f"{self.folder / 'pretrain.jsonl'}: {counted(self.pretrain, 'example')}"]
 
 
 def make_questions(
@@ -97,14 +118,15 @@ def make_questions(
 
     unfinished = out_folder.with_name(out_folder.name + ".unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
-    made_questions = {}
+    by_kind: dict[str, dict[str, int]] = {}
     for split, amount in zip(SPLITS, (train, test, new_speakers), strict=True):
         if splits[split]:
             writer = _ClipWriter(unfinished, split, rng)
             asked = _questions(_pool(splits[split]), kinds, amount, text_share, writer, rng)
             questions = list(progress(asked, amount, f"questions of {split}", "question"))
             write_audiomcq(questions, unfinished / f"{split}.jsonl")
-            made_questions[split] = len(questions)
+            asked_for = Counter(question.groups["source"] for question in questions)
+            by_kind[split] = {kind: asked_for[_source(kind)] for kind in kinds if asked_for[_source(kind)]}
     writer = _ClipWriter(unfinished, "pretrain", rng)
     taught = _examples(_pool(splits["train"]), splits["train"], kinds, pretrain, writer, rng)
     rows = list(progress(taught, None, "examples", "example"))
@@ -114,7 +136,7 @@ def make_questions(
         words=words,
         held_out_speakers=held_out,
         recordings={split: len(splits[split]) for split in SPLITS},
-        questions=made_questions,
+        kinds=by_kind,
         pretrain=len(rows),
     )
     _write_about(made, splits, labels_pattern, seed, unfinished / "about.json")
@@ -207,7 +229,7 @@ def _question(
     choices = [str(other) for other in rng.permutation(draft.others)]
     choices.insert(position % (len(choices) + 1), draft.answer)
     speakers = sorted({recording.speaker for recording in draft.spoken} - {""})
-    groups = {"category": CATEGORIES[kind], "source": f"recordings_{kind}"}
+    groups = {"category": CATEGORIES[kind], "source": _source(kind)}
     return Question.multiple_choice(
         identity,
         draft.question,
@@ -221,6 +243,11 @@ def _question(
             **({"speakers": speakers} if speakers else {}),
         },
     )
+
+
+def _source(kind: str) -> str:
+    """What a question of this kind names as its source."""
+    return f"recordings_{kind}"
 
 
 def _examples(
@@ -264,7 +291,7 @@ def _write_about(
         "words": made.words,
         "held_out_speakers": made.held_out_speakers,
         "recordings": {split: sorted(r.path.name for r in members) for split, members in splits.items()},
-        "questions": dict(made.questions),
+        "questions": made.questions,
         "pretrain": made.pretrain,
     }
     path.write_text(json.dumps(about, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")

@@ -1,0 +1,56 @@
+"""How many CPU threads torch computes with, and how they wait.
+
+Numbers depend on the number of threads in their last bits, so a run records it.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping, MutableMapping
+from pathlib import Path
+
+_WAITING = {  # of OpenMP threads for their next work: asleep, not spinning on a core that others need
+    "OMP_WAIT_POLICY": "PASSIVE",  # GNU's, which torch's CPU build brings, and Intel's
+    "KMP_BLOCKTIME": "0",  # Intel's
+}
+
+
+def wait_asleep(environment: MutableMapping[str, str] = os.environ) -> None:
+    """Have OpenMP threads sleep while they wait, unless the environment says otherwise; before torch loads.
+
+    A thread that spins takes a core from the one that it waits for, where there are more of them than cores.
+    """
+    if not {*_WAITING, "GOMP_SPINCOUNT"} & set(environment):
+        environment.update(_WAITING)
+
+
+def thread_limit(asked: int, environment: Mapping[str, str] = os.environ) -> int:
+    """At most `asked` threads: no more than cores for this process, or than OMP_NUM_THREADS says."""
+    named = environment.get("OMP_NUM_THREADS", "").partition(",")[0].strip()  # "4,2": of nested regions
+    limits = [asked, usable_cores()]
+    if named.isdigit() and int(named):
+        limits.append(int(named))
+    return min(limits)
+
+
+def usable_cores(groups: Path = Path("/sys/fs/cgroup")) -> int:
+    """Cores that this process may use: those it is bound to, within its control group's share of time."""
+    bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, math.ceil(min(bound, _share_of_time(groups))))
+
+
+def _share_of_time(groups: Path) -> float:
+    """Cores' worth of time that the control group may use; infinite without a limit."""
+    whole = _words(groups / "cpu.max")  # version 2: "200000 100000" or "max 100000"
+    limits = whole or [*_words(groups / "cpu/cpu.cfs_quota_us"), *_words(groups / "cpu/cpu.cfs_period_us")]
+    if len(limits) != 2 or limits[0] == "max" or int(limits[0]) <= 0:
+        return math.inf
+    return int(limits[0]) / int(limits[1])
+
+
+def _words(file: Path) -> list[str]:
+    try:
+        return file.read_text(encoding="ascii").split()
+    except OSError:
+        return []

@@ -1,0 +1,281 @@
+"""What would stop a run is told by `check`, and by the run before it computes anything, in the same words."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file, save_file
+
+from rlaudio import pipeline
+from rlaudio.check import check, refuse_what_would_stop
+from rlaudio.config.recipe import load_recipe
+from rlaudio.data.audiomcq import write_audiomcq
+from rlaudio.models.family import resolve_model_path
+from rlaudio.rollout.vllm import vllm_server
+from rlaudio.rollout.vllm.vllm_server import VllmServer
+from rlaudio.types import greedy
+from rlaudio.utils.processes import PeerFailed, Processes
+from tests.conftest import TINY
+from tests.word_family import questions_on_disk
+
+RECIPE = """
+threads: 1
+model: {{use: qwen2_5_omni, path: {model}, device: cpu}}
+data:
+  train: {{use: audiomcq, path: train.jsonl}}
+  evaluate: {{held_out: {{use: audiomcq, path: held_out.jsonl}}}}
+  clips_disjoint: false
+contribution: {{voters: [{model}], threshold: 1, silence: 2.0}}
+curriculum: {{use: mixed_to_mixed, sft_questions: 3, sft_steps: 1, rl_steps: 1}}
+rewards: {{answer_correctness: {{}}}}
+sampling: {{questions: 2, group_size: 4, max_new_tokens: 6}}
+sft: {{questions: 2}}
+"""
+
+
+@pytest.fixture(scope="module")
+def recipe_file(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("recipe")
+    questions = questions_on_disk(folder, 6)
+    for name in ("train", "held_out"):
+        write_audiomcq(questions, folder / f"{name}.jsonl")
+    one = [replace(question, clips=questions[0].clips) for question in questions[:2]]
+    write_audiomcq(one, folder / "one_clip.jsonl")
+    write_audiomcq([], folder / "empty.jsonl")
+    (folder / "small.yaml").write_text(RECIPE.format(model=TINY), encoding="utf-8")
+    return folder / "small.yaml"
+
+
+def told(recipe, out: Path, **options) -> str:
+    """The error at the end of a check; nothing is left behind."""
+    with pytest.raises((ValueError, OSError, ImportError)) as error:
+        list(check(recipe, out, **options))
+    assert not out.exists()
+    return str(error.value)
+
+
+def test_nothing_is_found_in_a_recipe_that_runs_and_nothing_is_left_behind(recipe_file, tmp_path):
+    lines = list(check(load_recipe(recipe_file), tmp_path / "out"))
+    assert lines[-1].startswith("tried: ")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("model.device=cuda:99", "model.device is 'cuda:99', and of GPUs this process sees"),
+        ("model.freeze=[audio_tower, projector, language_model]", "nothing in the model trains"),
+        ("rewards.a/b={use: format}", "a reward is named 'a/b'"),
+    ],
+)
+def test_what_check_tells_stops_a_run_before_it_labels(recipe_file, tmp_path, override, said):
+    recipe, out = load_recipe(recipe_file, [override]), tmp_path / "out"
+    by_check = told(recipe, out)
+    assert said in by_check
+    with pytest.raises(ValueError) as error:
+        pipeline.run(recipe, out)
+    assert str(error.value) == by_check
+    assert not {"labels", "models", "evaluation"} & {path.name for path in out.iterdir()}
+
+
+NO_LABELS = "contribution={voters: [], threshold: 1}"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["model.device=gpu"], "model.device is 'gpu'; expected auto, cpu, cuda or cuda:NUMBER"),
+        (["model.dtype=float16"], "plain trains float32 or bfloat16 and found float16"),
+        (["model.lora_rank=65"], "lora_rank is 65, and a matrix that lora_targets names is 64 x 128"),
+        (["model={lora_rank: 4, lora_targets: [nothing_like_it]}"], "lora_targets names 'nothing_like_it'"),
+        (["sampling.max_new_tokens=4000"], "sampling.max_new_tokens is 4000; expected at most 3968"),
+        (["sampling.group_size=1000000000000"], "sampling.group_size x max_new_tokens: needs at least"),
+        (["sft.questions=1000000000000"], "sft.questions: needs at least"),
+        (["contribution.orders=1000000000000"], "contribution.orders: needs at least"),
+        (["contribution.silence=1e12"], "contribution.silence: needs at least"),
+        (["contribution.silence=299"], "expected fewer than its 4096; lower contribution.silence"),
+        (["prompt.system='<|AUDIO|>'"], "<|AUDIO|>"),
+        (["strategy={use: zero, stage: 0, offload: cpu}"], "offload keeps what ZeRO shares out"),
+        (["curriculum.sft_questions=6", NO_LABELS], "stage 2 (rl) has no questions"),
+        (
+            ["curriculum={use: weak_to_strong}", NO_LABELS],
+            "6 of 6 questions have no audio-cont",
+        ),
+        (["data.evaluate.held_out.path=one_clip.jsonl"], "data.evaluate.held_out: mismatched audio: 2 of 2"),
+        (["data.evaluate.held_out.path=empty.jsonl"], "empty.jsonl: no questions"),
+    ],
+)
+def test_what_would_stop_a_run_later_is_told(recipe_file, tmp_path, monkeypatch, overrides, said):
+    monkeypatch.chdir(recipe_file.parent)
+    assert said in told(load_recipe(recipe_file, overrides), tmp_path / "out")
+
+
+def test_all_problems_are_told_at_once(recipe_file, tmp_path):
+    overrides = ["model.device=gpu", "sampling.group_size=1", "rewards.a/b={use: format}"]
+    first, *problems = told(load_recipe(recipe_file, overrides), tmp_path / "out").splitlines()
+    assert first == "3 problems would stop a run:"
+    assert ["a/b" in problems[0], "group_size" in problems[1], "'gpu'" in problems[2]] == [True] * 3
+
+
+def test_a_problem_of_the_data_does_not_hide_the_others(recipe_file, tmp_path):
+    rows = (recipe_file.parent / "train.jsonl").read_text().splitlines()
+    broken = json.loads(rows[0]) | {"answer": "none of these"}
+    bad = recipe_file.parent / "bad.jsonl"
+    bad.write_text("\n".join([json.dumps(broken), *rows[1:]]))
+    recipe = load_recipe(recipe_file, [f"data.train.path={bad}", "model.device=gpu"])
+    said = told(recipe, tmp_path / "out")
+    assert "1 x answer not among the choices" in said and "model.device is 'gpu'" in said
+
+
+def test_training_data_that_cannot_be_read_does_not_hide_the_others(recipe_file, tmp_path):
+    recipe = load_recipe(recipe_file, ["data.train.path=nowhere.jsonl", "model.device=gpu"])
+    said = told(recipe, tmp_path / "out")
+    assert "nowhere.jsonl" in said and "model.device is 'gpu'" in said
+
+
+# --- models --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def model_folder(tmp_path) -> Path:
+    return Path(shutil.copytree(resolve_model_path(TINY), tmp_path / "model"))
+
+
+def cut_off(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+
+def without_one_weight(file: Path) -> None:
+    weights = load_file(file)
+    weights.pop("thinker.lm_head.weight")
+    save_file(weights, file, metadata={"format": "pt"})
+
+
+def with_another_shape(file: Path) -> None:
+    weights = load_file(file)
+    save_file(weights | {"thinker.lm_head.weight": weights["thinker.lm_head.weight"][:9].clone()}, file)
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (cut_off, "its weights cannot be read"),
+        (Path.unlink, "its weights cannot be read"),
+        (without_one_weight, "its files lack the weights lm_head.weight; expected all"),
+        (with_another_shape, "its weights cannot be read"),
+    ],
+)
+@pytest.mark.parametrize("key", ["model.path={}", "contribution.voters=[{}]"])
+def test_a_model_with_missing_or_damaged_weights_is_told(
+    recipe_file, tmp_path, model_folder, damage, said, key
+):
+    damage(model_folder / "model.safetensors")
+    assert said in told(load_recipe(recipe_file, [key.format(model_folder)]), tmp_path / "out")
+
+
+@pytest.mark.parametrize("inner", ["model", "final"])
+def test_a_folder_that_holds_a_models_folder_is_answered_with_that(recipe_file, tmp_path, inner):
+    shutil.copytree(resolve_model_path(TINY), tmp_path / "outer" / inner)
+    said = told(load_recipe(recipe_file, [f"model.path={tmp_path / 'outer'}"]), tmp_path / "out")
+    assert said.endswith(f"there is one in it: {tmp_path / 'outer' / inner}")
+
+
+CORPUS = """
+from rlaudio.worlds.corpus import Example, Exchange
+
+def corpus(role):
+    yield Example(None, (Exchange("What follows one when counting?", "two"),))
+"""
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("model.lora_rank=65", "lora_rank is 65"),
+        ("model.freeze=[audio_tower, projector, language_model]", "nothing in the model trains"),
+        ("pretrain.voters=1", "contribution.threshold is 2, out of reach of 1 voter; lower it"),
+        ("pretrain.layers=1000000000000", "pretrain.layers, hidden and vocabulary: needs at least"),
+        ("data.pretrain=null", "a pretrain section but no data.pretrain"),
+    ],
+)
+def test_a_recipe_that_builds_its_models_is_tried_on_an_untrained_one(recipe_file, tmp_path, override, said):
+    (tmp_path / "corpus.py").write_text(CORPUS, encoding="utf-8")
+    builds = [
+        "contribution={voters: [], threshold: 2}",
+        "pretrain={layers: 1, voters: 2}",
+        f"data.pretrain={{use: {tmp_path / 'corpus.py'}}}",
+    ]
+    assert said in told(load_recipe(recipe_file, [*builds, override]), tmp_path / "out")
+
+
+# --- rollout workers -----------------------------------------------------------------------------
+
+
+def test_a_rollout_worker_without_its_engine_is_told(recipe_file, tmp_path, monkeypatch):
+    def not_installed(on_gpu):
+        raise ImportError("vLLM is not installed")
+
+    monkeypatch.setattr("rlaudio.rollout.vllm.vllm.check_vllm", not_installed)
+    assert told(load_recipe(recipe_file, ["rollout.use=vllm"]), tmp_path / "out") == "vLLM is not installed"
+
+
+SERVER = {
+    "url": "http://127.0.0.1:9",
+    "gpus": None,
+    "port": 0,
+    "tensor_parallel": 1,
+    "max_model_len": 4096,
+    "max_sequences": 8,
+    "memory_share": 0.5,
+    "kv_cache_gb": None,
+    "weights": None,
+    "start_seconds": 0.0,
+}
+
+
+@pytest.mark.parametrize(("wait", "said"), [(False, "answers at .* now"), (True, "answered at .* within 0")])
+def test_a_server_that_does_not_answer_is_refused_at_once_or_waited_for(
+    shared_family, monkeypatch, wait, said
+):
+    monkeypatch.setattr(vllm_server, "check_vllm", lambda on_gpu: "0")
+    monkeypatch.setattr(vllm_server, "unsupported", lambda family: "")
+    with pytest.raises(ValueError, match=f"no vLLM server {said}"):
+        VllmServer.check(shared_family, greedy(8), **SERVER, wait=wait)
+
+
+# --- place and processes -------------------------------------------------------------------------
+
+
+def test_a_folder_below_a_file_is_told(recipe_file, tmp_path):
+    (tmp_path / "file").touch()
+    said = told(load_recipe(recipe_file), tmp_path / "file" / "out")
+    assert said.startswith(f"{tmp_path / 'file' / 'out'}: cannot be written to (")
+
+
+def test_a_folder_that_holds_something_else_is_told(recipe_file, tmp_path):
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(FileExistsError, match=r"the folder holds notes.txt; .* choose another with --out"):
+        list(check(load_recipe(recipe_file), tmp_path))
+
+
+def test_batches_that_so_many_processes_cannot_share_are_told(recipe_file, tmp_path):
+    said = told(load_recipe(recipe_file), tmp_path / "out", processes=4)
+    assert "sft.questions is 2 and there are 4 processes" in said
+
+
+class WithATroubledPeer(Processes):
+    """One of two processes, of which the second alone has a problem."""
+
+    def gather(self, value):
+        return [value, ["no GPU there"]]
+
+
+def test_a_problem_of_another_process_is_told_by_the_first_alone(recipe_file):
+    recipe = load_recipe(recipe_file)
+    data = pipeline.load_data(recipe)
+    with pytest.raises(ValueError, match="process 1: no GPU there"):
+        refuse_what_would_stop(recipe, data, WithATroubledPeer(0, 2))
+    with pytest.raises(PeerFailed):
+        refuse_what_would_stop(recipe, data, WithATroubledPeer(1, 2))
