@@ -20,7 +20,9 @@ BEHIND = re.compile(
     re.IGNORECASE,
 )
 LONGEST_BEHIND = 30  # characters
-PREDICATE = re.compile(r"(?:is|was|are|isn't|has|does|can|could|may|might|would|seems|sounds)\b", re.IGNORECASE)
+PREDICATE = re.compile(
+    r"(?:is|was|are|isn't|has|does|can|could|may|might|would|seems|sounds)\b", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,9 @@ def normalise_but_case(text: str) -> str:
 
 HYPHEN = re.compile(r"(?<=[^\W\d_])-(?=[^\W\d_])")
 KEY = re.compile(r"\b([a-g])[ -](sharp|flat)\b")
-ARTICLE = re.compile(r"^(?:an?|the) (?=\w\w)(?!(?:an?|the|major|minor|flat|sharp|natural|note|string|key|chord|scale)\b)")
+ARTICLE = re.compile(
+    r"^(?:an?|the) (?=\w\w)(?!(?:an?|the|major|minor|flat|sharp|natural|note|string|key|chord|scale)\b)"
+)
 ACCENTS = dict.fromkeys(range(0x300, 0x333))
 SIGNS = str.maketrans({"\u266f": "#", "\u266d": "b"})
 

@@ -35,4 +35,8 @@ def _first_answer(text: str) -> str:
 def _why_unparsed(text: str, answer: str) -> str:
     if not answer:
         return "no answer"
-    return "unfinished" if (opening := OPENING.search(text)) and not CLOSING.search(text, opening.end()) else "no option"
+    return (
+        "unfinished"
+        if (opening := OPENING.search(text)) and not CLOSING.search(text, opening.end())
+        else "no option"
+    )

@@ -128,16 +128,37 @@ ROWS = [
     ("Yes", "No"),
 ]
 REJECTED = [  # {x} is rejected, doubted, or one of several
-    *("not {x}", "It is not {x}.", "The answer isn't {x}.", "{x} is wrong", "{x}? No.", "I doubt that it is {x}."),
+    *(
+        "not {x}",
+        "It is not {x}.",
+        "The answer isn't {x}.",
+        "{x} is wrong",
+        "{x}? No.",
+        "I doubt that it is {x}.",
+    ),
     *("anything but {x}", "neither {x} nor {y}", "The answer is not \\boxed{{{x}}}", "Definitely not\n{x}"),
     *("This is wrong:\n{x}", "If the answer is {x}, I would hear it.", "{y}, not {x}", "not {x} but {y}"),
-    *("{x} or {y}", "{y} or {x}", "{x}, {y}", "{x}; {y}", "{x}\n\n{y}", "{x}, or maybe {y}", "Either {x} or {y}."),
+    *(
+        "{x} or {y}",
+        "{y} or {x}",
+        "{x}, {y}",
+        "{x}; {y}",
+        "{x}\n\n{y}",
+        "{x}, or maybe {y}",
+        "Either {x} or {y}.",
+    ),
     *("- {x}\n- {y}", "\\boxed{{{x}}} \\boxed{{{y}}}", "It could be {x}. It could be {y}."),
     *("The answer is {x}. No, that is wrong.", "The answer is {x}. Or {y}.", "The wrong answer is {x}."),
 ]
 FRAMES = [
     *("{x}", "{x}!", "**{x}**", "`{x}`", "\\boxed{{\\text{{{x}}}}}", "\u300c{x}\u300d", "Answer: {x}"),
-    *("The answer is {x}.", "I think it's {x}.", "It sounds like {x}.", "{x} is correct.", "Let me listen.\n\n{x}"),
+    *(
+        "The answer is {x}.",
+        "I think it's {x}.",
+        "It sounds like {x}.",
+        "{x} is correct.",
+        "Let me listen.\n\n{x}",
+    ),
     *("So the correct answer is: {x}", "<answer>{x}</ans", "### {x}", "{x}<|im_end|>"),
 ]
 
