@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 FILLER = (
-    r"(?:so|but|and|then|thus|therefore|hence|finally|overall|clearly|okay|ok|well|hmm|sure|certainly|of course"
-    r"|in conclusion|in summary)"
+    r"(?:so|but|and|then|thus|therefore|hence|finally|overall|clearly|okay|ok|well|hmm|sure|certainly"
+    r"|of course|in conclusion|in summary)"
 )
 SOURCE = (
     r"(?:based on|from|given|among|according to|judging (?:by|from)"
@@ -25,8 +25,8 @@ OPINION = (
     r"|(?:am|'m) (?:(?:fairly|pretty|quite|very|almost) )?(?:sure|confident|certain))(?: that)?"
 )
 QUALITY = (
-    r"(?:(?:most |more )?(?:correct|right|best|final|likely|probable|appropriate|suitable|fitting|accurate|main"
-    r"|true|primary|dominant))"
+    r"(?:(?:most |more )?(?:correct|right|best|final|likely|probable|appropriate|suitable|fitting|accurate"
+    r"|main|true|primary|dominant))"
 )
 NOUN = r"(?:answer|option|choice|response|conclusion|guess|pick|selection|prediction)"
 THING = (

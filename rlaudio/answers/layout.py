@@ -11,10 +11,11 @@ FENCE = re.compile(r"```(?:[a-z]*\n)?")
 HEADING = re.compile(r"^[ \t]{0,3}#{1,6} +", re.MULTILINE)
 TITLE = re.compile(r"^[ \t]{0,3}#{1,6} +((?:\w+ )?answer) *:? *$", re.MULTILINE | re.IGNORECASE)
 BULLET = re.compile(r"^[ \t]{0,8}(?:[*\u2022\u00b7\u25aa>] +|- +(?![\d.]))", re.MULTILINE)
-EMPHASIS = re.compile(rf"\*\*|__|~~|[{EMOJI}]|</?(?:b|i|u|em|strong|p|br|span|div|code) ?/?>", re.IGNORECASE)
+EMPHASIS = re.compile(rf"\*\*|__|[{EMOJI}]|</?(?:b|i|u|em|strong|p|br|span|div|code) ?/?>", re.IGNORECASE)
 
 JSON = re.compile(
-    r"""^\{\s*["'](?:final[_ ])?(answer|choice|option|response|result)["']\s*:\s*["']?([^{}]*?)["']?\s*\}$"""
+    r"""^\{\s*["'](?:final[_ ])?(answer|choice|option|response|result)["']\s*:"""
+    r"""\s*["']?([^{}]*?)["']?\s*\}$"""
 )
 
 
@@ -42,7 +43,7 @@ def without_latex(text: str) -> str:
     """`text` without LaTeX's boxes, fonts, spaces and delimiters."""
     if "\\" not in text and "$" not in text:
         return text
-    text = SPACE.sub(" ", FRACTION.sub(r"\1/\2", text)).replace("\\times", "×")
+    text = SPACE.sub(" ", FRACTION.sub(r"\1/\2", text)).replace("\\times", "\u00d7")
     text = text.replace("^\\circ", "°").replace("^{\\circ}", "°")
     text, commands = COMMAND.subn("", text)
     if commands:

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 
 NEGATION = re.compile(r"\b(?:not|no|never|neither|nor|without|except|cannot)\b|n't\b")
 DOUBT = re.compile(
-    NEGATION.pattern
-    + r"|\b(?:or|either|maybe|perhaps|could|might|may|but|wait|actually|correction|instead|rather"
-    r"|wrong|incorrect|false|unlikely|doubt\w*|sorry|unless|however|although|also|both|too|as well|alternatively"
-    r"|exclud\w+|eliminat\w+|reject\w*|rul(?:e|es|ed|ing) out|nicht|kein\w*|pas|non|нет|не)\b|^and\b|[不没沒非或错錯?]"
+    NEGATION.pattern + r"|\b(?:or|either|maybe|perhaps|could|might|may|but|wait|actually|correction|instead"
+    r"|rather|wrong|incorrect|false|unlikely|doubt\w*|sorry|unless|however|although|also|both|too|as well"
+    r"|alternatively|exclud\w+|eliminat\w+|reject\w*|rul(?:e|es|ed|ing) out)\b|^(?:and|is|was)\b"
+    r"|[?{}\u274c\u2717\u2718]"
+    r"|\b(?:nicht|kein\w*|pas|non|нет|не)\b|[不没沒非或错錯]"
 )
 
 
@@ -23,7 +24,7 @@ def mentions(text: str, options: Sequence[str]) -> tuple[set[int], str]:
     mentioned = set()
     for index in sorted(range(len(options)), key=lambda i: -len(options[i])):
         option = options[index]
-        if not option or (len(option) == 1 and option.isalpha()):
+        if not option or (len(option) == 1 and option.isascii() and option.isalpha()):
             continue
         whole_words = rf"(?<![\w#+-])(?<!\w[.,'])(?:{re.escape(option)})(?![\w#]|[.,'-]\w)"
         text, count = re.subn(whole_words, "\N{WHITE SQUARE}", text)

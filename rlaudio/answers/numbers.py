@@ -12,17 +12,9 @@ TEENS = [
     "nineteen",
 ]
 TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
-VALUES = (
-    {"zero": 0}
-    | {word: n for n, word in enumerate((*ONES, *TEENS), start=1)}
-    | {word: 10 * n for n, word in enumerate(TENS, start=2)}
-    | {
-        f"{ten}{dash}{one}": 10 * n + m
-        for n, ten in enumerate(TENS, start=2)
-        for m, one in enumerate(ONES, start=1)
-        for dash in " -"
-    }
-)
+VALUES = {word: n for n, word in enumerate(("zero", *ONES, *TEENS))}
+VALUES |= {word: 10 * n for n, word in enumerate(TENS, start=2)}
+VALUES |= {f"{ten}{dash}{one}": VALUES[ten] + VALUES[one] for ten in TENS for one in ONES for dash in " -"}
 UNITS = {
     "s": "sec secs second seconds",
     "ms": "msec millisecond milliseconds",
@@ -74,7 +66,7 @@ REWRITES = [
     (re.compile(r"\b(?:minus|negative) (?=[\d.])"), "-"),
     (re.compile(r"\bplus (?=[\d.])|^\+ ?(?=[\d.])"), "+"),
     (re.compile(r"^- (?=[\d.])"), "-"),
-    (re.compile(r"(?<=\d) ?[x×*] ?10 ?\^ ?\{?([+-]?\d{1,2})\b\}?"), r"e\1"),
+    (re.compile(r"(?<=\d) ?[x\u00d7*] ?10 ?\^ ?\{?([+-]?\d{1,2})\b\}?"), r"e\1"),
     (re.compile(r"(?<![\w.^])10 ?\^ ?\{?([+-]?\d{1,2})\b\}?"), r"1e\1"),
     (re.compile(r"(?<=\d) ?([-:/]) ?(?=\d)"), r"\1"),
     (re.compile(r"(?<=\d)(?=[^\W\d_]|[%°])(?!e[+-]?\d)"), " "),

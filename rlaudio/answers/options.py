@@ -35,12 +35,9 @@ class Options:
         self.are_letters = any(len(body) == 1 and body.isascii() and body.isalpha() for body in self.bodies)
         self.have_digits = any(character.isdigit() for body in self.bodies for character in body)
         self.are_latin = not any(CYRILLIC_OR_GREEK.search(choice) for choice in choices)
-        spellings = zip(*map(_exactly, choices), strict=True)
-        self._exact = [self._positions(spelling) for spelling in spellings]
-        spellings = zip(
-            *(_similarly(text, _without_markup(text)) for text in (*choices, *self.bodies)), strict=True
-        )
-        self._similar = [self._positions(spelling) for spelling in spellings]
+        self._exact = self._by_spelling(map(_exactly, choices))
+        texts = (*choices, *self.bodies)
+        self._similar = self._by_spelling(_similarly(text, _without_markup(text)) for text in texts)
 
     def equal(self, text: str) -> Parsed:
         """The option that equals the text but for case and outer spaces."""
@@ -73,6 +70,10 @@ class Options:
             for i, (plain, body) in enumerate(zip(self.plain, self.bodies, strict=True))
             if not self.same(i, index)
         )
+
+    def _by_spelling(self, texts: Iterable[Iterator[str]]) -> list[dict[str, int | None]]:
+        """For each way of spelling, the positions by spelling."""
+        return [self._positions(spellings) for spellings in zip(*texts, strict=True)]
 
     def _positions(self, spellings: Iterable[str]) -> dict[str, int | None]:
         """Positions by spelling, of the options and then of their bodies; None where options that differ

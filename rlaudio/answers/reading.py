@@ -13,9 +13,12 @@ from rlaudio.answers.normalising import loosened, normalise, normalise_but_case
 from rlaudio.answers.options import Options
 from rlaudio.answers.parsed import CONTRADICTION, NONE, SEVERAL, Parsed
 
-# Cyrillic and Greek letters that look like Latin ones.
+# Letters that look like Latin ones, by code point: they look alike in an editor too.
+CYRILLIC = "\u0410\u0412\u0415\u0406\u041a\u041c\u041d\u041e\u0420\u0421\u0422\u0425\u0423\u0405\u0408"
+SMALL_CYRILLIC = "\u0430\u0435\u0456\u043e\u0440\u0441\u0443\u0445\u0455\u0458"
+GREEK = "\u0391\u0392\u0395\u0396\u0397\u0399\u039a\u039c\u039d\u039f\u03a1\u03a4\u03a5\u03a7\u03bf"
 LOOK_ALIKES = str.maketrans(
-    "АВЕІКМНОРСТХУЅЈаеіорсухѕјΑΒΕΖΗΙΚΜΝΟΡΤΥΧο", "ABEIKMHOPCTXYSJaeiopcyxsjABEZHIKMNOPTYXo"
+    CYRILLIC + SMALL_CYRILLIC + GREEK, "ABEIKMHOPCTXYSJ" + "aeiopcyxsj" + "ABEZHIKMNOPTYXo"
 )
 LONGEST_FRAME = 200  # characters around an option
 
@@ -107,19 +110,19 @@ class Reader:
         if label is None or index is None:
             return NONE
         named = Parsed("letter", index)
-        others = self._mentions(label.text)[0] | {
-            self.options.lettered(letter) for letter in letters_in(label.text)
-        }
+        letters = {self.options.lettered(letter) for letter in letters_in(label.text)}
+        others = letters | self._mentions(label.text)[0]
         if others - {index, None}:
             return CONTRADICTION
         return named if self._harmless(label.text, named) else NONE
 
     def _named_in_contrast(self, text: str) -> Parsed:
+        """An option in contrast to another one: "a cat, not a dog"."""
         for answer, other in contrasts(text):
             named, rejected = self._named(answer), self._named(other)
-            is_option = self._spelled(f"not {other}").parsed
-            if named.parsed and rejected.parsed and not is_option:
-                return CONTRADICTION if self.options.same(named.index, rejected.index) else named
+            if named.index is None or rejected.index is None or self._spelled(f"not {other}").parsed:
+                continue
+            return CONTRADICTION if self.options.same(named.index, rejected.index) else named
         return NONE
 
     def _named_with_reason(self, text: str) -> Parsed:
@@ -185,8 +188,8 @@ class Reader:
         return mentions(loosened(normalise(without_latex(text))), self.options.plain)
 
 
-CONTINUED = re.compile(r"(?<=[:,：，])\s*\n\s*")
-END = re.compile(r"\n[^\S\n]*\n\s*|(?<=[.!?])\s+|(?<=[。！？])\s*")
+CONTINUED = re.compile(r"(?<=[:,\uff1a\uff0c])\s*\n\s*")
+END = re.compile(r"\n[^\S\n]*\n\s*|(?<=[.!?])\s+|(?<=[\u3002\uff01\uff1f])\s*")
 
 
 def split_sentences(text: str) -> list[str]:
