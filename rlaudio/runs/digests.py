@@ -71,8 +71,10 @@ def record(run: Path, *places: str, written_as: Path | None = None) -> None:
 
     `written_as` is where the content of a single place lies until it is renamed into it.
     """
-    others = {name: digest for name, digest in _recorded(run).items() if not _within(name, places)}
-    write_json(run / DIGESTS, others | {k: v for p in places for k, v in _digests(written_as or run / p, p)})
+    digests = {name: digest for name, digest in _recorded(run).items() if not _within(name, places)}
+    for place in places:
+        digests |= _digests(written_as or run / place, place)
+    write_json(run / DIGESTS, dict(sorted(digests.items())))
 
 
 def is_recorded(run: Path, *places: str) -> bool:
