@@ -143,10 +143,20 @@ def made_up_clip(question: Question, rng: np.random.Generator, seconds: float = 
     return Clip((0.3 * tone).astype(np.float32), digest=f"{question.id:0>32}")
 
 
-def made_up_run(path: Path, *, sft_steps: int = 40, rl_steps: int = 100, finished: bool = True) -> Path:
-    """A run folder at `path`: labels, base, SFT, GRPO and, if `finished`, the evaluation after it all."""
+def made_up_run(
+    path: Path,
+    *,
+    sft_steps: int = 40,
+    rl_steps: int = 100,
+    questions: tuple[int, int, int] = (600, 400, 120),
+    finished: bool = True,
+) -> Path:
+    """A run folder at `path`: labels, base, SFT, GRPO and, if `finished`, the evaluation after it all.
+
+    `questions` are those of train, test and new speakers.
+    """
     rng = np.random.default_rng(0)
-    train, test, speakers = (made_up_questions(count, rng) for count in (600, 400, 120))
+    train, test, speakers = (made_up_questions(count, rng) for count in questions)
     moved = (replace(q, groups={**q.groups, "source": "new speakers"}) for q in speakers)
     speakers = replace(speakers, questions=tuple(moved))
     sets = {"test": test, "new_speakers": speakers}
