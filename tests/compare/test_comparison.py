@@ -17,6 +17,7 @@ from click.testing import CliRunner
 
 from rlaudio import pipeline
 from rlaudio.cli import main
+from rlaudio.compare import compare_folder
 from rlaudio.compare.compare import compare
 from rlaudio.compare.compare_folder import open_folder
 from rlaudio.compare.compare_page import write_comparison_page
@@ -585,6 +586,8 @@ def made_up_arm(
     completions=10.0,
     tokens=100.0,
     controls=("audio", "silence"),
+    base=None,
+    metrics=None,
 ) -> None:
     """Run folders seed-0, ... without runs: answers [S, Q] with audio (none right in silence), RL steps."""
     for seed, answers in enumerate(right):
@@ -609,7 +612,9 @@ def made_up_arm(
         for step in range(1, (steps if isinstance(steps, int) else steps[seed]) + 1):
             row = {"rollout/completions": completions, "optimizer/tokens": tokens, "rollout/length": 7.0}
             row["reward/answer_correctness"] = 0.1 * step + 0.2 * seed
-            append_row(run / "metrics.jsonl", {"stage": "rl", "step": step, **row})
+            append_row(run / "metrics.jsonl", {"stage": "rl", "step": step, **row, **(metrics or {})})
+        if base is not None:
+            write_json(run / "evaluation" / "base.json", {"test": base})
         costs = {"peak_memory_gb": 1.0, "rollouts": 40, "optimizer_tokens": 450}
         write_json(run / "summary.json", {"seconds": {"train": 4.0, "label": 1.0}, **costs})
 
@@ -738,6 +743,48 @@ def test_a_seed_that_is_not_finished_leaves_the_others_to_be_compared(made_up, t
     results = read_results(read_comparison(tmp_path / "compare.yaml"), tmp_path / "out")
     assert results.missing == ("b/seed-1",)
     assert results.held_out[0].tests["b"]["all"].difference.by_seed == (-0.5,)
+
+
+def test_a_damaged_run_counts_as_failed_and_the_others_are_compared(made_up, tmp_path):
+    made_up(a=[RIGHT, HALF], b=[HALF, HALF])
+    (tmp_path / "out" / "a" / "seed-1" / "evaluation" / "final" / "test.jsonl").write_text("{}\n")
+    (tmp_path / "out" / "b" / "seed-0" / "summary.json").write_text("[]")
+    results = read_results(read_comparison(tmp_path / "compare.yaml"), tmp_path / "out")
+    assert {arm.name: arm.seeds for arm in results.arms} == {"a": (0,), "b": (1,)}
+    answers, summary = sorted(failure.reason for failure in results.failures)
+    assert "test.jsonl, line 1: id: the key is missing" in answers
+    assert "summary.json: expected a valid dictionary, found []" in summary
+
+
+def test_a_damaged_comparison_is_one_message(tmp_path):
+    (tmp_path / "comparison.yaml").write_text("seeds: [0]\narms: &a {x: {}}\nb: [*a, *a]\n")
+    with pytest.raises(ValueError, match=r"comparison\.yaml, line 3: not valid YAML: aliases"):
+        compare_folder._read(tmp_path)
+    (tmp_path / "comparison.yaml").write_text("seeds: [0]\narms: [x]\n")
+    with pytest.raises(
+        ValueError, match=r"comparison\.yaml: arms: expected a valid dictionary, found \['x'\]"
+    ):
+        compare_folder._read(tmp_path)
+
+
+def test_arms_that_all_fell_below_the_base_are_told(made_up):
+    before = {"accuracy": 0.9, "low": 0.8, "high": 1.0}
+    line = NO_SCORES | {"scores": {"audio": before}}
+    base = TABLES | {"tables": {"all": {"all": line}, "contribution": {"strong": line}}}
+    assert not any("below the base" in text for text in made_up((), a=[HALF], b=[HALF]).warnings)
+    told = made_up((), a=([HALF], {"base": base}), b=([HALF], {"base": base})).warnings
+    assert (
+        "All 2 arms fell below the base on all questions: 90.0 % before training, at best 50.0 % after it."
+        in told
+    )
+
+
+def test_an_arm_without_a_learning_signal_or_with_a_reward_that_never_moves_is_told(made_up):
+    stuck = {"metrics": {"group/no_spread": 1.0, "reward/format": 0.0}}
+    told = made_up((), a=[HALF], b=([HALF], stuck)).warnings
+    assert "b: reward format was 0 in every step." in told
+    assert "b had no learning signal: in every step all completions of a group had one reward." in told
+    assert not any(text.startswith(("a:", "a had")) for text in told)
 
 
 def test_nothing_finished_is_nothing_to_compare(place, tmp_path):

@@ -88,8 +88,8 @@ def read_step_dump(folder: Path) -> StepDump:
     except (*_DAMAGE, ValueError) as error:
         said = str(error).partition("\n")[0]
         raise ValueError(
-            f"{folder / STEP}: expected a step that a run stored, found {type(error).__name__}: {said}; copy it "
-            "again, or run the step again"
+            f"{folder / STEP}: expected a step that a run stored, found {type(error).__name__}: {said}; copy "
+            "it again"
         ) from error
 
 

@@ -1,6 +1,7 @@
 """A step that comes upon NaN or infinity is written down whole, and its replay names what was wrong."""
 
 import math
+import pickle
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -383,3 +384,17 @@ def test_an_infinite_log_prob_is_noticed_where_a_clamp_hides_it():
     totals.add([other])
     with pytest.raises(FloatingPointError, match=r"^reference came out as NaN or .* 2 questions \(b, c\)"):
         totals.refuse_nonfinite()
+
+
+@pytest.mark.parametrize("content", [b"", b"no zip", pickle.dumps({"kind": print})])
+def test_a_stored_step_of_another_kind_is_one_message(tmp_path, content):
+    (tmp_path / "step.pt").write_bytes(content)
+    with pytest.raises(
+        ValueError, match=r"step\.pt: expected a step that a run stored, found .*; copy it again"
+    ):
+        read_step_dump(tmp_path)
+    torch.save({"kind": "rl", "rows": [1]}, tmp_path / "step.pt")
+    with pytest.raises(
+        ValueError, match=r"step\.pt: expected a step that a run stored, found ValidationError"
+    ):
+        read_step_dump(tmp_path)
