@@ -364,8 +364,8 @@ def _problems(error: ValidationError, layer: Layer, root: type[Section]) -> Iter
             keys = (*keys, *raised.keys)
         messages.setdefault(keys, []).append(_message(problem, keys, root))
     for keys, texts in messages.items():
-        problem = " or ".join(dict.fromkeys(texts))
-        text = _former(keys, layer) or ": ".join(filter(None, [dotted(keys), problem]))
+        wrong = " or ".join(dict.fromkeys(texts))
+        text = _former(keys, layer) or ": ".join(filter(None, [dotted(keys), wrong]))
         yield f"{layer.origin(keys).where}: {text}"
     file = Path(layer.origin(()).where)
     if file.parent == shipped_folder("recipes") / "base" and any(
