@@ -49,7 +49,7 @@ def answer_spans(text: str) -> list[Span]:
 
     A block that the end of the text cuts off is not closed, unless its closing tag has begun; one with
     nothing in it counts only if it is the only one. A second opening tag at the end is a slip for the closing
-    one. A first closing tag without an opening one ends a block that began with the text.
+    one.
     """
     visible = blank_thoughts(text)
     spans: list[Span] = []
@@ -61,8 +61,6 @@ def answer_spans(text: str) -> list[Span]:
         elif opened is not None:
             spans.append(Span(opened, tag.start()))
             opened = None
-        elif not spans:
-            spans.append(Span(0, tag.start()))
     if opened is None:
         return spans
     if visible[opened:].strip():

@@ -301,10 +301,6 @@ def test_an_answer_ends_where_its_closing_tag_begins(tag):
     assert answer_spans(f"<answer>b{tag}") == [Span(8, 9)]
 
 
-def test_a_first_closing_tag_ends_an_answer_that_the_prompt_opened():
-    assert answer_spans("ab</answer>c</answer>") == [Span(0, 2)]
-
-
 def test_tags_may_have_spaces():
     text = "< think >a</ think><answer >b</ answer >"
     assert inside(text, answer_spans(text)) == ["b"]

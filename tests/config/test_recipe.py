@@ -197,8 +197,8 @@ def labels_of(recipe):
         (["contribution.scorer=exact"], (["robust", "exact"], "exact", "exact")),
         (["scorer={use: robust, letters: true}"], (["robust_letters", "exact"], "robust_letters", "exact")),
         (
-            ["rewards.answer_correctness.scorer={use: robust, numbers: true}"],
-            (["robust", "robust_numbers"], "robust", "robust_numbers"),
+            ["rewards.answer_correctness.scorer={use: robust, letters: true}"],
+            (["robust", "robust_letters"], "robust", "robust_letters"),
         ),
     ],
 )
