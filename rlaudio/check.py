@@ -40,16 +40,19 @@ _QUESTION_BYTES = 1024  # of a question in memory, at least
 _TRAINED_BYTES = 16  # of a weight: itself, its gradient and AdamW's two averages
 
 
-def check(recipe: Recipe, out: Path, *, decode: bool = False, processes: int = 1) -> Iterator[str]:
+def check(
+    recipe: Recipe, out: Path | None = None, *, decode: bool = False, processes: int = 1
+) -> Iterator[str]:
     """One line for each thing that is looked at; at the end raises what would stop a run into `out`.
+
+    Without `out`, a run that is already in the recipe's default folder is no problem, only a line.
 
     Plug-ins are imported, tokenizers and audio front ends loaded, of weights only names and shapes are read.
     `decode` reads every clip whole instead of its header. Raises ValueError with all problems, or the only
     problem as a run would raise it.
     """
     problems = _Problems()
-    with problems.collected():
-        check_place(out)
+    yield from _checked_place(problems, recipe, out)
     for name, plugin in _plugins(recipe):
         with problems.collected():
             yield f"{plugin.kind} {name}: {plugin.function.func.__name__} in {plugin.path}"
@@ -99,6 +102,16 @@ class _Problems:
             raise self.errors[0]
         if texts:
             raise ValueError("\n".join([f"{len(texts)} problems would stop a run:", *texts]))
+
+
+def _checked_place(problems: _Problems, recipe: Recipe, out: Path | None) -> Iterator[str]:
+    with problems.collected():
+        try:
+            check_place(out or Path("runs") / recipe.name)
+        except FileExistsError as error:
+            if out:
+                raise
+            yield f"note: {error}"
 
 
 # --- data ----------------------------------------------------------------------------------------

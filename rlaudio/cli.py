@@ -245,8 +245,7 @@ def check(recipe: str, overrides: Sequence[str], out: Path | None, processes: in
 
     _quiet_transformers()
     resolved = _load(recipe, overrides)
-    folder = out or Path("runs") / resolved.name
-    for line in check(resolved, folder, decode=decode, processes=processes):
+    for line in check(resolved, out, decode=decode, processes=processes):
         click.echo(line)
     click.echo("nothing found that would stop a run")
 

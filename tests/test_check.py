@@ -67,7 +67,6 @@ def test_nothing_is_found_in_a_recipe_that_runs_and_nothing_is_left_behind(recip
     [
         ("model.device=cuda:99", "model.device is 'cuda:99', and of GPUs this process sees"),
         ("model.freeze=[audio_tower, projector, language_model]", "nothing in the model trains"),
-        ("rewards.a/b={use: format}", "a reward is named 'a/b'"),
     ],
 )
 def test_what_check_tells_stops_a_run_before_it_labels(recipe_file, tmp_path, override, said):
@@ -91,10 +90,10 @@ NO_LABELS = "contribution={voters: [], threshold: 1}"
         (["model.lora_rank=65"], "lora_rank is 65, and a matrix that lora_targets names is 64 x 128"),
         (["model={lora_rank: 4, lora_targets: [nothing_like_it]}"], "lora_targets names 'nothing_like_it'"),
         (["sampling.max_new_tokens=4000"], "sampling.max_new_tokens is 4000; expected at most 3968"),
-        (["sampling.group_size=1000000000000"], "sampling.group_size x max_new_tokens: needs at least"),
-        (["sft.questions=1000000000000"], "sft.questions: needs at least"),
-        (["contribution.orders=1000000000000"], "contribution.orders: needs at least"),
-        (["contribution.silence=1e12"], "contribution.silence: needs at least"),
+        (["sampling.group_size=1000000000", "sampling.max_new_tokens=1000000"], "sampling.group_size x max_new_tokens: needs at least"),
+        (["sft.questions=1000000000"], "sft.questions: needs at least"),
+        (["contribution.orders=1000000000"], "contribution.orders: needs at least"),
+        (["contribution.silence=1e9"], "contribution.silence: needs at least"),
         (["contribution.silence=299"], "expected fewer than its 4096; lower contribution.silence"),
         (["prompt.system='<|AUDIO|>'"], "<|AUDIO|>"),
         (["strategy={use: zero, stage: 0, offload: cpu}"], "offload keeps what ZeRO shares out"),
@@ -113,10 +112,11 @@ def test_what_would_stop_a_run_later_is_told(recipe_file, tmp_path, monkeypatch,
 
 
 def test_all_problems_are_told_at_once(recipe_file, tmp_path):
-    overrides = ["model.device=gpu", "sampling.group_size=1", "rewards.a/b={use: format}"]
+    overrides = ["model.device=gpu", "sampling.group_size=1", "data.evaluate.held_out.path=empty.jsonl"]
     first, *problems = told(load_recipe(recipe_file, overrides), tmp_path / "out").splitlines()
     assert first == "3 problems would stop a run:"
-    assert ["a/b" in problems[0], "group_size" in problems[1], "'gpu'" in problems[2]] == [True] * 3
+    said = " ".join(problems)
+    assert all(part in said for part in ("empty.jsonl", "group_size", "'gpu'"))
 
 
 def test_a_problem_of_the_data_does_not_hide_the_others(recipe_file, tmp_path):
@@ -196,7 +196,7 @@ def corpus(role):
         ("model.lora_rank=65", "lora_rank is 65"),
         ("model.freeze=[audio_tower, projector, language_model]", "nothing in the model trains"),
         ("pretrain.voters=1", "contribution.threshold is 2, out of reach of 1 voter; lower it"),
-        ("pretrain.layers=1000000000000", "pretrain.layers, hidden and vocabulary: needs at least"),
+        ("pretrain={layers: 1000, hidden: 16384}", "pretrain.layers, hidden and vocabulary: needs at least"),
         ("data.pretrain=null", "a pretrain section but no data.pretrain"),
     ],
 )
@@ -224,7 +224,7 @@ def test_a_rollout_worker_without_its_engine_is_told(recipe_file, tmp_path, monk
 SERVER = {
     "url": "http://127.0.0.1:9",
     "gpus": None,
-    "port": 0,
+    "api_key_variable": None,
     "tensor_parallel": 1,
     "max_model_len": 4096,
     "max_sequences": 8,
@@ -258,6 +258,18 @@ def test_a_folder_that_holds_something_else_is_told(recipe_file, tmp_path):
     (tmp_path / "notes.txt").touch()
     with pytest.raises(FileExistsError, match=r"the folder holds notes.txt; .* choose another with --out"):
         list(check(load_recipe(recipe_file), tmp_path))
+
+
+def test_a_run_in_the_folder_that_nobody_asked_for_is_only_noted(recipe_file, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    there = tmp_path / "runs" / "small"
+    there.mkdir(parents=True)
+    (there / "summary.json").touch()
+    lines = list(check(load_recipe(recipe_file)))
+    assert [line for line in lines if line.startswith("note: ")] == [
+        "note: runs/small: the folder holds summary.json; a new run needs an empty one; continue the run in it "
+        "with --resume, or choose another with --out"
+    ]
 
 
 def test_batches_that_so_many_processes_cannot_share_are_told(recipe_file, tmp_path):

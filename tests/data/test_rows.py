@@ -102,7 +102,7 @@ def test_marks_line_ends_and_line_separators_do_no_harm(tmp_path, content):
         ('{"id": "a"}'.encode("utf-16"), "is text in UTF-16; expected JSON in UTF-8; convert it: iconv -f"),
         ('{"id": "a"}'.encode("utf-16-le"), "iconv -f UTF-16LE -t UTF-8"),
         ('[{"id": "a"}]'.encode("utf-16-be"), "iconv -f UTF-16BE -t UTF-8"),
-        (gzip.compress(GOOD), "is compressed by gzip; expected JSON in UTF-8; unpack it"),
+        (gzip.compress(GOOD, mtime=0), "is compressed by gzip; expected JSON in UTF-8; unpack it"),
         (b"PAR1\0\0", "is a Parquet file"),
     ],
 )
