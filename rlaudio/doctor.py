@@ -13,7 +13,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from importlib import metadata, util
+from importlib import metadata
 from typing import Literal
 
 from packaging.requirements import Requirement
@@ -133,7 +133,7 @@ def _has_driver() -> bool:
 def _pip(what: str, *packages: Requirement | str) -> str:
     """A command of pip, or of uv where the environment has no pip."""
     quoted = [name if re.fullmatch(r"[\w.=-]+", name) else f"'{name}'" for name in map(str, packages)]
-    if util.find_spec("pip"):
+    if _version("pip"):  # finding its module would switch off the distutils of setuptools in this process
         return " ".join([sys.executable, "-m pip", what, *(["-y"] if what == "uninstall" else []), *quoted])
     return " ".join(["uv pip", what, "--python", sys.executable, *quoted])
 

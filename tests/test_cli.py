@@ -266,7 +266,8 @@ def test_a_plug_in_that_exits_with_0_is_named_and_the_command_fails(tmp_path, ke
     recipe = recipe_with_a_bad_row(tmp_path)
     file = tmp_path / "leaving.py"
     file.write_text(text, encoding="utf-8")
-    rl = ["-o", "curriculum={use: rl_only, rl_steps: 1}", "-o", "sampling.questions=1"]
+    rl = [] if key == "curriculum" else ["-o", "curriculum={use: rl_only, rl_steps: 1}"]
+    rl += ["-o", "sampling.questions=1"]
     given = ["-o", "data.bad_rows=drop", *rl, "-o", f"{key}={{use: {file}}}"]
     done = rlaudio("check", str(recipe), *given)
     kind, line = key.partition(".")[0], len(text.splitlines())

@@ -348,7 +348,9 @@ def test_every_kind_of_bad_row_is_refused_at_once_or_dropped(recipe_file, tmp_pa
         write_audiomcq(rows, tmp_path / f"{name}.jsonl")
         with (tmp_path / f"{name}.jsonl").open("ab") as file:
             file.write(b'{"id": 1}\nnot JSON\n\xff\n' + b'{"id": "\\ud800"}\n')
-    train, test = (f"{{use: audiomcq, path: {tmp_path / name}.jsonl}}" for name in ("train", "test"))
+    train, test = (
+        f"{{use: audiomcq, path: {tmp_path / name}.jsonl, outside_root: true}}" for name in ("train", "test")
+    )
     given = [f"data.train={train}", f"data.evaluate={{held_out: {test}}}"]
     with pytest.raises(
         ValueError, match=r"^data\.train: 8 problems in 8 questions .*7 x malformed row"
@@ -366,7 +368,7 @@ from rlaudio.types import Dataset
 
 
 def wrapper(*, path: str):
-    return Dataset(tuple(q for q in audiomcq(path=path) if q.choices))
+    return Dataset(tuple(q for q in audiomcq(path=path, outside_root=True) if q.choices))
 """
 
 
@@ -385,7 +387,7 @@ def test_equal_options_are_left_out_of_training_and_evaluated(recipe_file, tmp_p
     questions = load_recipe(recipe_file).data.train()
     twice = replace(questions[0], target=Choice(("one", "two", "one"), 0, "one"))
     write_audiomcq([twice, questions[1]], tmp_path / "data.jsonl")
-    given = f"{{use: audiomcq, path: {tmp_path / 'data.jsonl'}}}"
+    given = f"{{use: audiomcq, path: {tmp_path / 'data.jsonl'}, outside_root: true}}"
     options = [
         f"data={{train: {given}, evaluate: {{held_out: {given}}}, clips_disjoint: false, bad_rows: drop}}"
     ]

@@ -15,13 +15,16 @@ def test_values_come_back_and_one_used_twice_is_written_twice():
     ("text", "said"),
     [
         ("a: &a [x, x]\nb: [*a, *a]\n", r"x.yaml, line 2: not valid YAML: aliases \(\*name\) are not supp"),
-        ("a: " + "[" * 5000, rf"x.yaml, line 1: not valid YAML: nested more than {DEEPEST} deep"),
-        ("a: 1\nb: 2020-13-45\n", r"x.yaml, line 2: not valid YAML: '2020-13-45' cannot be read"),
+        ("a: " + "[" * 5000, rf"x.yaml, line 1: not valid YAML: more than {DEEPEST} maps and lists"),
         ("a: " + "9" * 5000, r"x.yaml, line 1: not valid YAML: '9{40}' cannot be read"),
-        ("a: !!python/object/apply:os.system [ls]", r"x.yaml, line 1: .*could not determine a constructor"),
+        ("a: !!python/object/apply:os.system [ls]", r"x.yaml, line 1: .*tags .* are not supported"),
         ("a: \x01", r"x.yaml: not valid YAML: .*special characters"),
     ],
 )
 def test_what_could_grow_or_run_is_refused_with_its_line(text, said):
     with pytest.raises(ValueError, match=said):
         parse_plain_yaml(text, "x.yaml")
+
+
+def test_a_date_is_text():
+    assert parse_plain_yaml("a: 2020-13-45", "x.yaml") == {"a": "2020-13-45"}
