@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any, cast, get_args
 
 from rlaudio.data.audio_paths import AudioRoot
-from rlaudio.data.bad_rows import BadRow, printable, refuse_or_list
+from rlaudio.data.bad_rows import BadRow, refuse_or_list
 from rlaudio.data.rows import JsonRow, gather, scan_rows
 from rlaudio.types import Contribution, ContributionLabel, Dataset, Question
+from rlaudio.utils.messages import printable
 
 logger = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from rlaudio.data.bad_rows import shown
 from rlaudio.types import Choice, Question
+from rlaudio.utils.messages import shown
 
 MAX_ID = 1_000  # characters; ids stand in messages, tables and labels
 MAX_TEXT = 100_000  # characters of question and choices: more than the 32,768 tokens of Qwen2.5-Omni hold

@@ -12,7 +12,8 @@ from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
-from rlaudio.data.bad_rows import BadRow, printable, shown
+from rlaudio.data.bad_rows import BadRow
+from rlaudio.utils.messages import printable, shown
 
 # Beyond these a row is refused before it is parsed or walked through.
 MAX_CHARACTERS = 16 * 2**20  # of a row; one of AudioMCQ with its chains of thought has about 10,000
