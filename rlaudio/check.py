@@ -36,6 +36,7 @@ from rlaudio.types import Dataset, Datasets, Question
 from rlaudio.utils.processes import PeerFailed, Processes
 
 _STOPS = (ValueError, OSError, ImportError)  # what is wrong with a recipe or a machine; all else is a bug
+_TRAIN = ""  # key of the training set among those by name: no held-out set can have it
 _QUESTION_BYTES = 1024  # of a question in memory, at least
 _TRAINED_BYTES = 16  # of a weight: itself, its gradient and AdamW's two averages
 
@@ -123,13 +124,14 @@ def _checked_data(recipe: Recipe, problems: _Problems, decode: bool) -> Generato
     special_tokens: frozenset[str] = frozenset()
     with problems.collected():
         special_tokens = special_tokens_of(recipe)
-    for name, load in {"train": recipe.data.train, **recipe.data.evaluate}.items():
+    for key, load in {_TRAIN: recipe.data.train, **recipe.data.evaluate}.items():
+        name = key or "train"
         with problems.collected():
             questions, result = load_data_set(
-                recipe, load, special_tokens, for_training=name == "train", decode=decode
+                recipe, load, special_tokens, for_training=key == _TRAIN, decode=decode
             )
             yield from (f"data {name}: {line}" for line in result.lines())
-            sets[name] = result.without_bad_rows(questions)
+            sets[key] = result.without_bad_rows(questions)
             if result.usable:
                 continue
             if recipe.data.bad_rows == "refuse":
@@ -137,10 +139,10 @@ def _checked_data(recipe: Recipe, problems: _Problems, decode: bool) -> Generato
                     f"data {name}: {result.problems()}; fix or remove these rows, listed above, or leave "
                     "them out with data.bad_rows=drop"
                 )
-            if not sets[name]:
+            if not sets[key]:
                 raise ValueError(f"data {name}: {result.problems()}; none is left without these rows")
             yield f"data {name}: {result.problems()}; a run leaves these rows out"
-    train = sets.pop("train", None)
+    train = sets.pop(_TRAIN, None)
     if train is None:
         return None
     for name in sets if recipe.data.clips_disjoint else ():

@@ -90,7 +90,10 @@ NO_LABELS = "contribution={voters: [], threshold: 1}"
         (["model.lora_rank=65"], "lora_rank is 65, and a matrix that lora_targets names is 64 x 128"),
         (["model={lora_rank: 4, lora_targets: [nothing_like_it]}"], "lora_targets names 'nothing_like_it'"),
         (["sampling.max_new_tokens=4000"], "sampling.max_new_tokens is 4000; expected at most 3968"),
-        (["sampling.group_size=1000000000", "sampling.max_new_tokens=1000000"], "sampling.group_size x max_new_tokens: needs at least"),
+        (
+            ["sampling.group_size=1000000000", "sampling.max_new_tokens=1000000"],
+            "sampling.group_size x max_new_tokens: needs at least",
+        ),
         (["sft.questions=1000000000"], "sft.questions: needs at least"),
         (["contribution.orders=1000000000"], "contribution.orders: needs at least"),
         (["contribution.silence=1e9"], "contribution.silence: needs at least"),
@@ -260,6 +263,13 @@ def test_a_folder_that_holds_something_else_is_told(recipe_file, tmp_path):
         list(check(load_recipe(recipe_file), tmp_path))
 
 
+def test_a_held_out_set_named_train_is_checked_beside_the_training_set(recipe_file, tmp_path, monkeypatch):
+    monkeypatch.chdir(recipe_file.parent)
+    overrides = ["data.evaluate.held_out=null", "data.evaluate.train={use: audiomcq, path: held_out.jsonl}"]
+    lines = list(check(load_recipe(recipe_file, overrides), tmp_path / "out"))
+    assert sum("6 questions over" in line for line in lines) == 2
+
+
 def test_a_run_in_the_folder_that_nobody_asked_for_is_only_noted(recipe_file, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     there = tmp_path / "runs" / "small"
@@ -267,8 +277,8 @@ def test_a_run_in_the_folder_that_nobody_asked_for_is_only_noted(recipe_file, tm
     (there / "summary.json").touch()
     lines = list(check(load_recipe(recipe_file)))
     assert [line for line in lines if line.startswith("note: ")] == [
-        "note: runs/small: the folder holds summary.json; a new run needs an empty one; continue the run in it "
-        "with --resume, or choose another with --out"
+        "note: runs/small: the folder holds summary.json; a new run needs an empty one; continue the run in "
+        "it with --resume, or choose another with --out"
     ]
 
 

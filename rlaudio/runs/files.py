@@ -22,7 +22,8 @@ from rlaudio.utils.messages import dotted, shown
 
 Json = dict[str, Any]
 
-LARGEST_FILE = 256 * 2**20  # bytes that are read at once: a whole file, or a line of one with rows
+LARGEST_FILE = 256 * 2**20  # bytes that are read at once
+LARGEST_LINE = 64 * 2**20  # bytes of a row; a group of rollouts may be larger
 LARGEST_ROWS = 4 * 2**30  # bytes of a file with rows
 ANYTHING: TypeAdapter[Any] = TypeAdapter(Any)
 
@@ -64,27 +65,30 @@ def append_row(path: Path, row: Mapping[str, Any]) -> None:
         file.write(_line(row))
 
 
-def read_rows(path: Path, shape: TypeAdapter[Any] = ANYTHING) -> list[Json]:
+def read_rows(path: Path, shape: TypeAdapter[Any] = ANYTHING, longest: int = LARGEST_LINE) -> list[Json]:
     """The JSON objects of `path`, or none where it does not exist.
 
     A last line without a line end was cut off by a kill and is left out. Raises ValueError with file and
     line, and key where there is one, for any other line that is not a JSON object of this shape.
     """
-    return [parse_row(path, number, line, shape) for number, line in lines(path)]
+    return [parse_row(path, number, line, shape) for number, line in lines(path, longest)]
 
 
-def lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """The complete lines of a file with their numbers; none where it does not exist."""
+def lines(path: Path, longest: int = LARGEST_LINE) -> Iterator[tuple[int, bytes]]:
+    """The complete lines of a file with their numbers; none where it does not exist.
+
+    Raises ValueError for a line of more than `longest` bytes.
+    """
     if not os.path.lexists(path):
         return
     with open_file(path, LARGEST_ROWS) as file:
         number = 1
-        while (line := file.readline(LARGEST_FILE + 1)).endswith(b"\n"):
+        while (line := file.readline(longest + 1)).endswith(b"\n"):
             yield number, line[:-1]
             number += 1
-    if len(line) > LARGEST_FILE:
+    if len(line) > longest:
         raise ValueError(
-            f"{path}, line {number}: longer than {LARGEST_FILE / 2**20:g} MiB; expected a JSON object; "
+            f"{path}, line {number}: longer than {longest / 2**20:g} MiB; expected a JSON object; "
             "delete the line"
         )
 

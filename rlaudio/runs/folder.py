@@ -38,6 +38,7 @@ import soundfile
 
 from rlaudio.runs import shapes
 from rlaudio.runs.files import (
+    LARGEST_FILE,
     Json,
     append_row,
     read_json,
@@ -199,7 +200,7 @@ class RunFolder:
         first completion of each group.
         """
         known = {question.id: question for question in questions}
-        rows = islice(read_rows(self._rollouts(stage, step)), most)
+        rows = islice(read_rows(self._rollouts(stage, step), longest=LARGEST_FILE), most)
         groups = [from_json(row).scored for row in rows]
         folder = self.path / "samples"
         folder.mkdir(exist_ok=True)

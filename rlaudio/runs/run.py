@@ -9,7 +9,7 @@ from glob import escape
 from pathlib import Path
 
 from rlaudio.runs import shapes
-from rlaudio.runs.files import Json, lines, parse_row
+from rlaudio.runs.files import LARGEST_FILE, Json, lines, parse_row
 from rlaudio.runs.rollouts import LearnedGroup, from_json
 from rlaudio.runs.stored_files import StoredFiles
 from rlaudio.runs.versions import refuse_other_format
@@ -79,7 +79,7 @@ class StoredRun:
             there = f"steps {steps[0]} to {steps[-1]}" if steps else "none"
             raise FileNotFoundError(f"{path}: no rollouts of step {step} of {stage!r}; there are: {there}")
         groups = []
-        for number, line in lines(path):
+        for number, line in lines(path, LARGEST_FILE):
             row = parse_row(path, number, line, shapes.GROUP)
             try:
                 groups.append(from_json(row))

@@ -14,6 +14,8 @@ from rlaudio.types import Dataset
 from rlaudio.worlds.cache import cache_folder
 from rlaudio.worlds.synthetic.generate import write_split
 
+MOST = 10_000_000  # questions of a split: four hours of generating, hundreds of gigabytes of clips
+
 
 def synthetic(
     *,
@@ -27,10 +29,12 @@ def synthetic(
 
     Any name makes a split; different names and seeds share no clip. `text_answerable_share` of each type can
     be answered from text alone. Files lie below `folder`, by default in the user's cache. The caption of
-    a clip is in the question's `extra`. Raises ValueError for a count below 1 or a share outside 0 to 1.
+    a clip is in the question's `extra`.
+
+    Raises ValueError for a count outside 1 to MOST or a share outside 0 to 1.
     """
-    if count < 1:
-        raise ValueError(f"count is {count}; expected at least 1 question")
+    if not 1 <= count <= MOST:
+        raise ValueError(f"count is {count}; expected 1 to {MOST:,} questions")
     if not 0.0 <= text_answerable_share <= 1.0:
         raise ValueError(f"text_answerable_share is {text_answerable_share}; expected 0 to 1")
     made = write_split(Path(folder or cache_folder("synthetic")), split, count, seed, text_answerable_share)

@@ -386,7 +386,7 @@ def test_an_infinite_log_prob_is_noticed_where_a_clamp_hides_it():
         totals.refuse_nonfinite()
 
 
-@pytest.mark.parametrize("content", [b"", b"no zip", pickle.dumps({"kind": print})])
+@pytest.mark.parametrize("content", [b"", b"no zip", pickle.dumps({"kind": print}, protocol=2)])
 def test_a_stored_step_of_another_kind_is_one_message(tmp_path, content):
     (tmp_path / "step.pt").write_bytes(content)
     with pytest.raises(
