@@ -2,7 +2,7 @@
 
 parsing.py       which option does a text name?  the layers behind the scorer `robust`
 tags.py          where does a text think and answer; SFT targets
-reading.py       one answer: a phrase, or its sentences
+reader.py        one answer: a phrase, or its sentences
 frames.py        the words around an answer: "I think the answer is"
 labels.py        letters in front of an option or behind it
 mentions.py      options and doubts inside running text

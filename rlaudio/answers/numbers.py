@@ -14,7 +14,7 @@ TEENS = [
 TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
 VALUES = {word: n for n, word in enumerate(("zero", *ONES, *TEENS))}
 VALUES |= {word: 10 * n for n, word in enumerate(TENS, start=2)}
-VALUES |= {f"{ten}{dash}{one}": VALUES[ten] + VALUES[one] for ten in TENS for one in ONES for dash in " -"}
+VALUES |= {f"{ten}{dash}{unit}": VALUES[ten] + VALUES[unit] for ten in TENS for unit in ONES for dash in " -"}
 UNITS = {
     "s": "sec secs second seconds",
     "ms": "msec millisecond milliseconds",

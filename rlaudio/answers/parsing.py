@@ -14,7 +14,7 @@ from rlaudio.answers.mentions import NEGATION, mentions
 from rlaudio.answers.normalising import normalise
 from rlaudio.answers.options import options_of
 from rlaudio.answers.parsed import NEGATED, NO_ANSWER, NONE, SEVERAL, UNFINISHED, Parsed
-from rlaudio.answers.reading import Reader
+from rlaudio.answers.reader import Reader
 from rlaudio.answers.tags import Span, answer_spans, blank_thoughts, think_spans
 
 Which = Literal["first", "last", "reject"]

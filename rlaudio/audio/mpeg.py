@@ -184,10 +184,6 @@ class Stream:
     def _second(self) -> int:
         return 0xE1 | self.header.version << 3 | (4 - self.header.layer) << 1
 
-    @property
-    def _kbits(self) -> tuple[int, ...]:
-        return _KBITS[self.header.version == 3, self.header.layer]
-
     @cached_property
     def _sizes(self) -> list[int]:
         """Bytes of a frame by the third byte of its header; 0 where the byte is not one of this stream."""

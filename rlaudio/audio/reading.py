@@ -12,8 +12,8 @@ import numpy as np
 import soxr
 
 from rlaudio.audio.channels import to_mono
-from rlaudio.audio.files import open_audio
 from rlaudio.audio.length_policy import MAX_SECONDS, TOO_LONG, TooLong
+from rlaudio.audio.opening import open_audio
 from rlaudio.types import Clip
 
 SAMPLE_RATE_HZ = 16_000

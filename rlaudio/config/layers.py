@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from rlaudio.config.names import dotted, shortened
+from rlaudio.utils.messages import dotted, shortened, shown
 from rlaudio.utils.plain_yaml import DEEPEST, NotSupported, PlainLoader
 
 MAX_BYTES = 1_000_000  # of a file; the largest recipe that ships has 2,000
@@ -96,8 +96,7 @@ def read_override(text: str, folder: Path) -> Layer:
     """The layer of one `a.b=value`, the value read as YAML. Raises ValueError."""
     name, equals, value = text.partition("=")
     keys = tuple(name.strip().split("."))
-    shown = " ".join(text.split())
-    where = f"-o {shown if len(shown) < 200 else shown[:160] + ' ...'}"
+    where = f"-o {shortened(' '.join(text.split()), most=160)}"
     if not equals or not all(keys):
         raise ValueError(f"{where}: expected KEY=VALUE, such as -o optimizer.lr=2e-6")
     if len(keys) > DEEPEST:
@@ -170,7 +169,7 @@ def _parse(text: str, where: str, folder: Path, override: Keys = ()) -> Layer:
     def place(mark: Any) -> str:
         return where if override else f"{where}:{mark.line + 1 if mark else 1}"
 
-    def shown(keys: Keys) -> str:
+    def named(keys: Keys) -> str:
         return dotted((*override, *keys[1:]) if override else keys)
 
     origins: dict[Keys, Origin] = {}
@@ -182,11 +181,11 @@ def _parse(text: str, where: str, folder: Path, override: Keys = ()) -> Layer:
             for key_node, value_node in node.value:
                 key = key_node.value
                 if not isinstance(key, str):
-                    at = f"{place(key_node.start_mark)}: {shown((*keys, '?'))}"
+                    at = f"{place(key_node.start_mark)}: {named((*keys, '?'))}"
                     raise ValueError(f"{at}: a key must be a word")
                 here = (*keys, key)
                 if key in values:
-                    raise ValueError(f"{place(key_node.start_mark)}: {shown(here)} is given twice")
+                    raise ValueError(f"{place(key_node.start_mark)}: {named(here)} is given twice")
                 origins[here] = Origin(place(key_node.start_mark), folder)
                 values[key] = build(here, value_node)
             return values
@@ -195,7 +194,7 @@ def _parse(text: str, where: str, folder: Path, override: Keys = ()) -> Layer:
         try:
             return _scalar(loader, node)
         except ValueError as error:
-            raise ValueError(f"{place(node.start_mark)}: {shown(keys)}: {error}") from error
+            raise ValueError(f"{place(node.start_mark)}: {named(keys)}: {error}") from error
 
     try:
         loader = PlainLoader(text)
@@ -213,7 +212,7 @@ def _parse(text: str, where: str, folder: Path, override: Keys = ()) -> Layer:
         where = place(error.problem_mark or error.context_mark)
         if isinstance(error, NotSupported):
             keys = tuple(loader.keys[: DEEPEST // 10])
-            raise ValueError(f"{where}: {shown(keys)}: {error.problem}") from error
+            raise ValueError(f"{where}: {named(keys)}: {error.problem}") from error
         raise ValueError(f"{where}: not valid YAML: {error.problem or error.context}") from error
     except yaml.YAMLError as error:
         raise ValueError(f"{where}: not valid YAML: {error}") from error
@@ -232,7 +231,7 @@ def _scalar(loader: yaml.SafeLoader, node: yaml.Node) -> Any:
     if kind == "int" and value not in _WHOLE_NUMBERS:
         raise ValueError(f"{value} does not fit into 64 bits; expected a smaller number")
     if isinstance(value, str) and (odd := re.search("[\0\ud800-\udfff]", value)):
-        raise ValueError(f"{shortened(value)} holds U+{ord(odd.group()):04X}, which is no text")
+        raise ValueError(f"{shown(value)} holds U+{ord(odd.group()):04X}, which is no text")
     return value
 
 

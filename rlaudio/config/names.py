@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Iterable
+
+from rlaudio.utils.messages import shown
 
 MAX_BYTES = 150
 _NAME = re.compile(r"\w[\w.=+,-]*")
@@ -15,7 +16,7 @@ def check_name(name: str, *, max_bytes: int = MAX_BYTES) -> str:
         return name
     raise ValueError(
         "expected a name, not a path: letters, digits and _.=+,- after a letter, digit or _, at most "
-        f"{max_bytes} bytes; found {shortened(name)}"
+        f"{max_bytes} bytes; found {shown(name)}"
     )
 
 
@@ -23,22 +24,3 @@ def plain_name(text: str) -> str:
     """A name made of any text: other signs become a hyphen, too much is cut."""
     name = re.sub(r"[^\w.=+,-]+", "-", text).lstrip(".=+,-").rstrip("-")
     return name.encode()[:MAX_BYTES].decode(errors="ignore") or "unnamed"
-
-
-def dotted(keys: Iterable[Hashable]) -> str:
-    """Keys within each other as a message shows them, such as `optimizer.lr`."""
-    return ".".join(map(_shown, keys))
-
-
-def _shown(key: Hashable) -> str:
-    text = str(key) if str(key).isprintable() else repr(str(key))[1:-1]
-    return text if len(text) <= 100 else f"{text[:60]}..."
-
-
-def shortened(value: object) -> str:
-    """A value as a message shows it: its beginning, if it is long."""
-    try:
-        text = repr(value)
-    except ValueError:  # Python prints no number of more than 4,300 digits
-        return "a number of thousands of digits"
-    return text if len(text) <= 200 else f"{text[:160]} ... ({len(text):,} characters)"

@@ -22,9 +22,10 @@ from typing import Any, get_args, get_type_hints
 
 from pydantic import PydanticUserError, TypeAdapter, ValidationError
 
-from rlaudio.config.names import plain_name, shortened
+from rlaudio.config.names import plain_name
 from rlaudio.config.plugin_files import import_plugin, line_in
 from rlaudio.config.signatures import Option, Signature, read_signature
+from rlaudio.utils.messages import shown
 
 PACKAGE = Path(__file__).parents[1]
 
@@ -154,7 +155,7 @@ def bind(kind: str, spec: str | Mapping[str, Any] | Bound, relative_to: Path | N
     use = options.pop("use", None)
     if not isinstance(use, str):
         raise ValueError(
-            f"expected a {kind} plug-in as NAME or {{use: NAME, options ...}}, found {shortened(spec)}"
+            f"expected a {kind} plug-in as NAME or {{use: NAME, options ...}}, found {shown(spec)}"
         )
     path = find(kind, use, relative_to)
     signature = _signature(kind, path)
@@ -246,7 +247,7 @@ def unknown(what: str, name: str, known: Iterable[str]) -> str:
     names = sorted(known)
     close = closest(name, names)
     hint = f"; did you mean {close!r}?" if close else "."
-    return f"unknown {what} {shortened(name)}{hint} Known: {', '.join(names) or 'none'}"
+    return f"unknown {what} {shown(name)}{hint} Known: {', '.join(names) or 'none'}"
 
 
 def closest(name: str, known: Iterable[str]) -> str | None:
@@ -267,7 +268,7 @@ def absolute(path: str | Path, folder: Path) -> Path:
     except PermissionError:
         return whole
     except (RuntimeError, OSError, ValueError) as error:  # ~nobody, a name too long, a circle of links, NUL
-        raise ValueError(f"no path {shortened(str(path))}: {error}") from error
+        raise ValueError(f"no path {shown(str(path))}: {error}") from error
     return whole
 
 
@@ -399,7 +400,7 @@ def _coerce(label: str, option: Option, value: Any, to: Any) -> Any:
         if isinstance(converted, float) and not math.isfinite(converted):
             problem = "expected a finite number"
     if problem:
-        raise OptionError(f"{label}: option {option.name}: {problem}; found {shortened(value)}", option.name)
+        raise OptionError(f"{label}: option {option.name}: {problem}; found {shown(value)}", option.name)
     return converted
 
 

@@ -20,7 +20,7 @@ from pydantic import ValidationError
 
 from rlaudio.config import plugins
 from rlaudio.config.layers import Keys, Layer, Origin, lay_over, read_layer, read_override
-from rlaudio.config.names import dotted, plain_name, shortened
+from rlaudio.config.names import plain_name
 from rlaudio.config.plugins import (
     SCORER,
     OptionError,
@@ -35,6 +35,7 @@ from rlaudio.config.plugins import (
 )
 from rlaudio.config.schema import Recipe, Section, SectionError, section_at
 from rlaudio.config.signatures import Option
+from rlaudio.utils.messages import dotted, shown
 
 __all__ = [
     "Recipe",
@@ -159,7 +160,7 @@ def _read_with_parents(path: Path, folder: Path, children: tuple[Path, ...]) -> 
         return layer
     where = whole.origin(("extends",)).where
     if not isinstance(parent, str):
-        raise ValueError(f"{where}: extends: expected one recipe's name or path, found {shortened(parent)}")
+        raise ValueError(f"{where}: extends: expected one recipe's name or path, found {shown(parent)}")
     try:
         parent_path = find_recipe(parent, path.parent)
     except (FileNotFoundError, ValueError) as error:
@@ -220,7 +221,7 @@ def _with_common_data(layer: Layer) -> Layer:
         return layer
     common, where = data["common"] or {}, layer.origin(("data", "common")).where
     if not isinstance(common, dict):
-        raise ValueError(f"{where}: data.common: expected options of data sets; found {shortened(common)}")
+        raise ValueError(f"{where}: data.common: expected options of data sets; found {shown(common)}")
     above = Layer({**layer.values, "data": {k: v for k, v in data.items() if k != "common"}}, layer.origins)
     evaluate = data.get("evaluate")
     held_out = evaluate if isinstance(evaluate, dict) else {}
@@ -396,8 +397,8 @@ def _message(problem: Any, keys: Keys, root: type[Section]) -> str:
     if problem["type"] == "value_error":
         return str(problem["ctx"]["error"])
     if problem["type"] == "model_type":
-        return f"expected a map of KEY: VALUE; found {shortened(problem['input'])}"
-    return f"{problem['msg']}; found {shortened(problem['input'])}"
+        return f"expected a map of KEY: VALUE; found {shown(problem['input'])}"
+    return f"{problem['msg']}; found {shown(problem['input'])}"
 
 
 def _keys_at(keys: Keys, root: type[Section]) -> list[str]:

@@ -64,6 +64,7 @@ Rate = Annotated[float, _NUMBER, Field(gt=0, le=10)]
 Weight = Annotated[float, _NUMBER, Field(ge=-(10**9), le=10**9)]
 Share = Annotated[float, _NUMBER, Field(ge=0, le=1)]
 Decay = Annotated[float, _NUMBER, Field(ge=0, lt=1)]
+_STEP = 32  # questions of a step, of SFT and of RL
 _BATCH = 64  # questions that are answered at a time, by voters and in evaluations
 Name = Annotated[str, AfterValidator(check_name)]
 
@@ -213,7 +214,7 @@ class RewardSpec(Section):
 
 
 class SamplingSection(Section):
-    questions: Count = Field(default=32, description="questions per step")
+    questions: Count = Field(default=_STEP, description="questions per step")
     group_size: Count = Field(default=8, description="completions per question")
     temperature: Positive = Field(default=1.0, description="divides the logits")
     top_k: CountOrZero = Field(default=0, description="likeliest tokens to sample from; 0: all")
@@ -265,7 +266,7 @@ class MismatchSection(Section):
 
 
 class SFTSection(Section):
-    questions: Count = Field(default=32, description="questions per step")
+    questions: Count = Field(default=_STEP, description="questions per step")
     lr: Rate | None = Field(default=None, description="none: optimizer.lr")
     warmup: Share = Field(default=0.05, description="fraction of the stage's steps")
     target: Literal["answer", "structured", "simple"] = Field(

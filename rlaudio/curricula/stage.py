@@ -94,14 +94,14 @@ def check_stages(stages: Sequence[Stage], curriculum: str) -> None:
                 "one; look at the labels ('rlaudio check') or take another curriculum"
             )
     named = [(f"stage {number} ({stage.kind})", stage) for number, stage in enumerate(stages, start=1)]
-    for (first, one), (second, other) in itertools.combinations(named, 2):
-        if not (one.shared and other.shared):
-            _refuse_common(one, other, f"curriculum {curriculum}: {first} and {second}")
+    for (first_name, first), (second_name, second) in itertools.combinations(named, 2):
+        if not (first.shared and second.shared):
+            _refuse_common(first, second, f"curriculum {curriculum}: {first_name} and {second_name}")
 
 
-def _refuse_common(one: Stage, other: Stage, names: str) -> None:
-    ids = {question.id for question in one.questions}
-    common = [question.id for question in other.questions if question.id in ids]
+def _refuse_common(first: Stage, second: Stage, names: str) -> None:
+    ids = {question.id for question in first.questions}
+    common = [question.id for question in second.questions if question.id in ids]
     if common:
         raise ValueError(
             f"{names} have {counted(len(common), 'question')} in common, such as {common[0]}; "

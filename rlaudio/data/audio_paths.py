@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 
-from rlaudio.utils.cache import cache_root
+from rlaudio.utils.cache_root import cache_root
 
 
 class AudioRoot:

@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any, cast, get_args
 
 from rlaudio.data.audio_paths import AudioRoot
-from rlaudio.data.bad_rows import BadRow, printable, refuse_or_list
+from rlaudio.data.bad_rows import BadRow, refuse_or_list
 from rlaudio.data.rows import JsonRow, gather, scan_rows
 from rlaudio.types import Contribution, ContributionLabel, Dataset, Question
+from rlaudio.utils.messages import printable
 
 logger = logging.getLogger(__name__)
 
@@ -155,11 +156,11 @@ def _data_files(path: Path) -> list[Path]:
 
 def _rows(path: Path, root: AudioRoot, cot_keys: Mapping[str, str]) -> Iterator[_Row | BadRow]:
     """Every row of the data, and the bad rows of the labels beside it."""
-    labels: dict[Path, _Labels] = {}
+    labels: dict[Path, _LabelsFile] = {}
     for file in _data_files(path):
         beside = file.parent / LABELS_FILE
         if beside not in labels:
-            labels[beside] = _read_labels(beside)
+            labels[beside] = _read_labels_file(beside)
             yield from labels[beside].bad_rows
         for row in scan_rows(file):
             if isinstance(row, BadRow):
@@ -171,7 +172,7 @@ def _rows(path: Path, root: AudioRoot, cot_keys: Mapping[str, str]) -> Iterator[
 
 
 def _read(
-    row: JsonRow, root: AudioRoot, cot_keys: Mapping[str, str], labels: _Labels
+    row: JsonRow, root: AudioRoot, cot_keys: Mapping[str, str], labels: _LabelsFile
 ) -> Iterator[_Row | BadRow]:
     values, faults = gather(
         {
@@ -262,7 +263,7 @@ class _Label:
 
 
 @dataclass(frozen=True)
-class _Labels:
+class _LabelsFile:
     """A labels file by question id; of an id that occurs twice the last row."""
 
     by_id: Mapping[str, _Label] = field(default_factory=dict)
@@ -287,7 +288,7 @@ class _Labels:
             report("%s: %d labels are of no question that was read; first: %s", path, len(others), others[0])
 
 
-def _read_labels(path: Path) -> _Labels:
+def _read_labels_file(path: Path) -> _LabelsFile:
     by_id: dict[str, _Label] = {}
     bad_rows: list[BadRow] = []
     for row in scan_rows(path) if path.exists() else ():
@@ -307,7 +308,7 @@ def _read_labels(path: Path) -> _Labels:
         if not faults:
             id = values.pop("id")
             by_id[id] = _Label(row.where, {name: v for name, v in values.items() if v is not None})
-    return _Labels(by_id, bad_rows)
+    return _LabelsFile(by_id, bad_rows)
 
 
 def _fields(question: Question, stated: Contribution | None, folder: Path) -> dict[str, Any]:

@@ -57,7 +57,7 @@ class Audit:
         usable = tuple(question for index, question in enumerate(questions) if index not in bad)
         return Dataset(usable, Dataset.of(questions).contributions)
 
-    def refusal(self, name: str = "data", *, drop: bool = False) -> str | None:
+    def refusal(self, name: str, *, drop: bool = False) -> str | None:
         """Why the questions cannot be used: bad rows by kind, and a few; None where they can.
 
         With `drop` bad rows are refused only where no other row is left.
@@ -68,11 +68,6 @@ class Audit:
         if drop:
             todo = "none is left without these rows"
         return f"{name}: {self.problems()}; {todo}:{examples(self.bad_rows)}"
-
-    def raise_if_unusable(self, name: str = "data") -> None:
-        """Raise ValueError with the number of bad rows of each kind and a few examples, if there are any."""
-        if refusal := self.refusal(name):
-            raise ValueError(refusal)
 
     def problems(self) -> str:
         """How many bad rows of each kind there are, as text."""

@@ -7,14 +7,15 @@ and a recipe may drop them.
 
 from __future__ import annotations
 
-import re
-import reprlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
+from rlaudio.utils.messages import printable, shown
+
 EXAMPLES = 5  # bad rows that an error shows
+_MOST_OF_ID = 120  # characters in a message
 
 _listed: ContextVar[list[BadRow] | None] = ContextVar("bad rows", default=None)
 
@@ -65,22 +66,7 @@ def examples(rows: Sequence[BadRow]) -> str:
     return "".join(f"\n  {line}" for line in lines)
 
 
-def shown(value: object) -> str:
-    """The value as Python writes it, cut where it is long, so that it fits in a message."""
-    return printable(_short.repr(value))
-
-
 def shown_id(id: object) -> str:
     """An id as it is, or as `shown` where it would spoil a message."""
-    plain = isinstance(id, str) and len(id) <= _short.maxstring and id.isprintable()
-    return str(id) if plain else shown(id)
-
-
-def printable(text: str) -> str:
-    """The text with surrogates, such as a file name that is not UTF-8 has, written as escapes."""
-    return re.sub("[\ud800-\udfff]", lambda half: f"\\u{ord(half.group()):04x}", text)
-
-
-_short = reprlib.Repr()
-_short.maxstring = _short.maxother = 120
-_short.maxlist = _short.maxtuple = _short.maxdict = 12
+    plain = isinstance(id, str) and len(id) <= _MOST_OF_ID and id.isprintable()
+    return str(id) if plain else shown(id, _MOST_OF_ID)

@@ -8,8 +8,8 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from rlaudio.data.bad_rows import shown
 from rlaudio.types import Choice, Question
+from rlaudio.utils.messages import shown
 
 MAX_ID = 1_000  # characters; ids stand in messages, tables and labels
 MAX_TEXT = 100_000  # characters of question and choices: more than the 32,768 tokens of Qwen2.5-Omni hold
@@ -53,10 +53,10 @@ class QuestionRules:
         if self.for_training:  # SFT targets hold chains of thought
             texts += [(f"chain of thought {kind!r}", text) for kind, text in question.cot.items()]
         for name, text in texts:
-            if found := self._special.search(text):
+            if token := self._special.search(text):
                 yield (
                     "special token",
-                    f"{name} holds {found.group()!r}, which the model's tokenizer reads as a control token; "
+                    f"{name} holds {token.group()!r}, which the model's tokenizer reads as a control token; "
                     "expected plain text; change its wording",
                 )
 
@@ -95,13 +95,13 @@ def _too_long(question: Question) -> Iterator[Problem]:
 
 def _control_characters(question: Question) -> Iterator[Problem]:
     for name, text in _texts(question):
-        if found := _CONTROL.search(text):
+        if control := _CONTROL.search(text):
             yield (
                 "control character",
-                f"{name} holds the character U+{ord(found.group()):04X}; expected text; take it out",
+                f"{name} holds the character U+{ord(control.group()):04X}; expected text; take it out",
             )
-    if found := _CONTROL_IN_ID.search(question.id):
-        reason = f"id holds the character U+{ord(found.group()):04X}; expected text on one line"
+    if control := _CONTROL_IN_ID.search(question.id):
+        reason = f"id holds the character U+{ord(control.group()):04X}; expected text on one line"
         yield "control character", reason
 
 

@@ -12,11 +12,12 @@ from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
-from rlaudio.data.bad_rows import BadRow, printable, shown
+from rlaudio.data.bad_rows import BadRow
+from rlaudio.utils.messages import printable, shown
+from rlaudio.utils.plain_yaml import DEEPEST
 
 # Beyond these a row is refused before it is parsed or walked through.
 MAX_CHARACTERS = 16 * 2**20  # of a row; one of AudioMCQ with its chains of thought has about 10,000
-MAX_DEPTH = 50  # of lists and objects; Python ends at about 1000 calls, and writers recurse
 MAX_DIGITS = 300  # of a whole number: what a float can hold
 
 # How files begin that are not JSON in UTF-8: what they are, and what to do.
@@ -233,7 +234,7 @@ def _message(error: json.JSONDecodeError) -> str:
 
 
 _STRAY_BYTE = re.compile("[\udc80-\udcff]")  # as Python decodes a byte that is not UTF-8
-_TOO_DEEP = f"lists and objects are nested more than {MAX_DEPTH} deep; expected the fields of a question"
+_TOO_DEEP = f"lists and objects are nested more than {DEEPEST} deep; expected the fields of a question"
 
 
 def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
@@ -269,7 +270,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 def _faults(value: Any, key: str = "", depth: int = 0) -> Iterator[str]:
     """What is wrong with a value or in it, each fault with its key."""
     what = json.dumps(key[:80]) if key else "the row"
-    if depth > MAX_DEPTH:
+    if depth > DEEPEST:
         yield _TOO_DEEP
     elif isinstance(value, _Fault):
         yield f"{what} {value.text}"

@@ -49,6 +49,11 @@ def file_stamp(file: Path) -> str:
     return hashlib.blake2b(repr(facts).encode(), digest_size=len(NO_STAMP) // 2).hexdigest()
 
 
+def short_digest(digest: str | None, absent: str = "not there") -> str:
+    """The digest in a message, or `absent`."""
+    return f"digest {digest[:12]}" if digest else absent
+
+
 def digests_of(files: Iterable[Path], before: Mapping[Path, Known]) -> dict[Path, Known]:
     """Digest and stamp of each file; those with the stamp of `before` are not read again."""
 
@@ -90,7 +95,7 @@ def check_recorded(run: Path, *places: str) -> None:
     """
     names = {n: d for n, d in _recorded(run).items() if (not places or _within(n, places))}
     changed = [
-        f"{name} (digest {digest[:12]} when it was written, {now[:12]} now)"
+        f"{name} ({short_digest(digest)} when it was written, {short_digest(now)} now)"
         for name, digest in names.items()
         if (run / name).is_file() and (now := file_digest(run / name)) != digest
     ]

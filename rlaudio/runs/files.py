@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import reprlib
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -18,6 +17,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
+
+from rlaudio.utils.messages import dotted, shown
 
 Json = dict[str, Any]
 
@@ -159,7 +160,7 @@ def checked(value: Any, shape: TypeAdapter[Any], where: str, advice: str) -> Any
         return value
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
-        key = f" {_key(problem['loc'])}:" if problem["loc"] else ""
+        key = f" {dotted(problem['loc'])}:" if problem["loc"] else ""
         raise ValueError(f"{where}:{key} {_problem(problem)}; {advice}") from error
 
 
@@ -199,14 +200,8 @@ def _problem(problem: Any) -> str:
     return f"expected {said}, found {_short(problem['input'])}"
 
 
-def _key(location: Sequence[int | str]) -> str:
-    """`("a", 0, "b")` -> `a.0.b`; what a terminal would obey is spelt out."""
-    text = ".".join(map(str, location))
-    return text if text.isprintable() and len(text) <= 120 else reprlib.repr(text)
-
-
 def _short(value: Any) -> str:
-    return reprlib.repr(value[:80].decode(errors="replace") if isinstance(value, bytes) else value)
+    return shown(value[:80].decode(errors="replace") if isinstance(value, bytes) else value, most=60)
 
 
 def _kind(mode: int) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from rlaudio.runs import shapes
-from rlaudio.runs.digests import NO_STAMP, Known, digests_of, file_stamp
+from rlaudio.runs.digests import NO_STAMP, Known, digests_of, file_stamp, short_digest
 from rlaudio.runs.files import read_json, write_json, write_text
 from rlaudio.runs.folder import DATA, INPUTS, PLUGINS, RECIPE, STAMPS, VERSIONS, RunFolder
 from rlaudio.runs.versions import versions
@@ -135,11 +135,6 @@ def check_models(folder: RunFolder, models: Mapping[str, Path]) -> None:
     folder.write_json(
         STAMPS, stamps | {"models": {k: {f.name: read[f].stamp for f in of} for k, of in files.items()}}
     )
-
-
-def describe_questions(questions: Sequence[Question]) -> dict[str, Any]:
-    """What data.json says of a set: how many rows, digests over all, and a short one of every row."""
-    return _describe(questions, _NO_ROWS).facts
 
 
 def check_world(folder: RunFolder) -> None:
@@ -266,12 +261,8 @@ def _changed_files(
         where = models.get(key, "not named any more")
         for file in dict.fromkeys([*before, *after]):
             if before.get(file) != after.get(file):
-                was, is_now = (_shown(digests.get(file)) for digests in (before, after))
+                was, is_now = (short_digest(digests.get(file), _ABSENT) for digests in (before, after))
                 yield f"{key} ({where}): {file}: it began with {was}, now it is {is_now}"
-
-
-def _shown(digest: str | None) -> str:
-    return f"digest {digest[:_DIGITS]}" if digest else _ABSENT
 
 
 def _refuse_other_data(

@@ -21,9 +21,9 @@ def _is_name(text: str) -> str:
 MOST = 1e300  # of an absolute value: sums of such numbers are finite too
 
 Number = Annotated[float, Field(ge=-MOST, le=MOST, allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=0, le=2**53)]
+WholeNumber = Annotated[int, Field(ge=0, le=2**53)]
 TokenId = Annotated[int, Field(ge=-(2**63), lt=2**63)]
-Name = Annotated[str, AfterValidator(_is_name)]  # part of a file's name
+FileName = Annotated[str, AfterValidator(_is_name)]  # part of a file's name
 
 
 # --- recipe.yaml ---------------------------------------------------------------------------------
@@ -42,7 +42,7 @@ class _Contribution(TypedDict, total=False):
 
 
 class _Report(TypedDict, total=False):
-    completions: Count
+    completions: WholeNumber
 
 
 class _Recipe(TypedDict, total=False):
@@ -91,7 +91,7 @@ class _Gain(TypedDict):
 
 
 class _GroupScores(TypedDict):
-    questions: Count
+    questions: WholeNumber
     chance: Number
     scores: dict[str, _Score]
     gains: dict[str, _Gain]
@@ -102,7 +102,7 @@ class _Baselines(TypedDict):
     chance: Number
     always_first: Number
     longest_option: Number
-    gold_positions: list[Count]
+    gold_positions: list[WholeNumber]
 
 
 def _has_all(tables: dict[str, Any]) -> dict[str, Any]:
@@ -114,7 +114,7 @@ def _has_all(tables: dict[str, Any]) -> dict[str, Any]:
 class _Evaluation(TypedDict):
     scorer: str
     baselines: _Baselines
-    predicted_positions: dict[str, list[Count]]
+    predicted_positions: dict[str, list[WholeNumber]]
     tables: Annotated[dict[str, dict[str, _GroupScores]], AfterValidator(_has_all)]
 
 
@@ -138,7 +138,7 @@ class _Quality(TypedDict):
 
 
 class _GroupLabels(TypedDict):
-    questions: Count
+    questions: WholeNumber
     weak: Number
     chance_floor: Number
     right_in_silence: dict[str, Number]
@@ -155,7 +155,7 @@ class _OrderGain(TypedDict):
 
 
 class _Variant(TypedDict):
-    threshold: Count
+    threshold: WholeNumber
     voters: list[str]
     weak: Number
     flip_rate: Number
@@ -173,12 +173,12 @@ class _Labels(TypedDict):
 class _Summary(TypedDict):
     seconds: dict[str, Number]
     peak_memory_gb: Number
-    rollouts: Count
-    optimizer_tokens: Count
+    rollouts: WholeNumber
+    optimizer_tokens: WholeNumber
 
 
 class _DataSet(TypedDict):
-    rows: Count
+    rows: WholeNumber
     questions: str
     audio: str
     row_questions: str
@@ -202,7 +202,7 @@ class _SampledCompletion(TypedDict):
     stop_reason: str
     rewards: dict[str, Number | None]
     total: Number | None
-    tokens: Count
+    tokens: WholeNumber
 
 
 class _Sample(TypedDict):
@@ -211,13 +211,13 @@ class _Sample(TypedDict):
     gold: int | None
     groups: dict[str, str]
     contribution: str | None
-    audio: Name
+    audio: FileName
     completions: Annotated[list[_SampledCompletion], Field(min_length=1)]
 
 
 class _Samples(TypedDict):
     stage: str
-    step: Count
+    step: WholeNumber
     samples: list[_Sample]
 
 
@@ -300,7 +300,7 @@ class _Group(TypedDict):
 RECIPE: TypeAdapter[Any] = TypeAdapter(_Recipe)
 MAP: TypeAdapter[Any] = TypeAdapter(dict[str, Any])
 METRICS: TypeAdapter[Any] = TypeAdapter(Annotated[dict[str, Any], AfterValidator(_is_metrics)])
-EVALUATIONS: TypeAdapter[Any] = TypeAdapter(dict[Name, _Evaluation])  # by held-out set
+EVALUATIONS: TypeAdapter[Any] = TypeAdapter(dict[FileName, _Evaluation])  # by held-out set
 ANSWER: TypeAdapter[Any] = TypeAdapter(_Answer)
 LABELS: TypeAdapter[Any] = TypeAdapter(dict[str, _Labels])
 SUMMARY: TypeAdapter[Any] = TypeAdapter(_Summary)

@@ -23,6 +23,7 @@ import torch
 from safetensors import SafetensorError
 
 from rlaudio.models.family import ModelFamily
+from rlaudio.runs.digests import short_digest
 from rlaudio.utils.processes import ALONE, Processes
 
 logger = logging.getLogger(__name__)
@@ -196,9 +197,9 @@ def refuse_changed(folder: Path, checkpoint: Checkpoint, now: Mapping[str, str |
     name is not compared.
     """
     changed = [
-        f"{name} ({_shown(checkpoint.depends_on[name])} when it was written, {_shown(digest)} now)"
-        for name, digest in now.items()
-        if name in checkpoint.depends_on and checkpoint.depends_on[name] != digest
+        f"{name} ({short_digest(before)} when it was written, {short_digest(now[name])} now)"
+        for name, before in checkpoint.depends_on.items()
+        if name in now and before != now[name]
     ]
     if changed:
         raise ValueError(
@@ -213,10 +214,6 @@ def files_digest(folder: Path) -> str | None:
     if not folder.is_dir():
         return None
     return _digest({name: _sha256(folder / name) for name in _files(folder)})
-
-
-def _shown(digest: str | None) -> str:
-    return f"digest {digest[:12]}" if digest else "not there"
 
 
 def _go_back(checkpoints: Sequence[Path]) -> str:

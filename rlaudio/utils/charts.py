@@ -80,9 +80,7 @@ def line_chart(
     parts += [_step_label(place(step, low)[0], step) for step in dict.fromkeys([min(steps), max(steps)])]
     for index, curve in enumerate(series):
         parts += _curve(curve, f"series-{index}", place)
-    return Markup('<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
-        WIDTH, HEIGHT, label, Markup("").join(parts)
-    )
+    return _chart(parts, label)
 
 
 @dataclass(frozen=True)
@@ -121,9 +119,7 @@ def band_chart(
         parts.append(Markup('<polygon class="band {}" points="{}"/>').format(area.kind, outline))
         means: list[Point] = [(x, mean) for x, mean, _, _ in area.points]
         parts += [_path(means, area.kind, place), *_end_dot(means, area.kind, place)]
-    return Markup('<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
-        WIDTH, HEIGHT, label, Markup("").join(parts)
-    )
+    return _chart(parts, label)
 
 
 @dataclass(frozen=True)
@@ -299,6 +295,12 @@ def _end_dot(
         Markup('<circle class="end {}" cx="{:.1f}" cy="{:.1f}" r="2.6"/>').format(kind, *place(x, y))
         for x, y in seen[-1:]
     ]
+
+
+def _chart(parts: Sequence[Markup], label: str) -> Markup:
+    return Markup('<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
+        WIDTH, HEIGHT, label, Markup("").join(parts)
+    )
 
 
 def _grid_line(y: float, text: str) -> Markup:

@@ -44,10 +44,10 @@ class Watch:
                 self._look()
 
     def _look(self) -> None:
-        found = self._find()
+        texts = self._find()
         self._next_look = self._seconds() + SECONDS_BETWEEN_LOOKS
-        if found:
-            logger.warning("this may be slow: %s", "; ".join(found))
+        if texts:
+            logger.warning("this may be slow: %s", "; ".join(texts))
             self._told = True
 
 
@@ -62,16 +62,16 @@ def describe(
     cores: int, load: float, usable: int, threads: int, swapped_gb: float, held_gb: float
 ) -> list[str]:
     """The reasons as text, from cores and load of the machine, and what this process has of it."""
-    found = []
+    texts = []
     if load > BUSY * cores:
-        found.append(
+        texts.append(
             f"the load average is {load:.1f} on {counted(cores, 'core')}: other processes compute here"
         )
     if threads > usable:
-        found.append(f"{threads} threads share {counted(usable, 'core')}; set OMP_NUM_THREADS={usable}")
+        texts.append(f"{threads} threads share {counted(usable, 'core')}; set OMP_NUM_THREADS={usable}")
     if swapped_gb > 0.1 * held_gb:
-        found.append(f"{swapped_gb:.1f} GiB of {held_gb + swapped_gb:.1f} are swapped out: memory is short")
-    return found
+        texts.append(f"{swapped_gb:.1f} GiB of {held_gb + swapped_gb:.1f} are swapped out: memory is short")
+    return texts
 
 
 def _status(key: str) -> float:

@@ -1,7 +1,10 @@
-"""Values of other people's code in messages: shortened, on any terminal, whatever the values are."""
+"""Values, names and errors in messages: shortened, on any terminal, whatever they are."""
 
 from __future__ import annotations
 
+import reprlib
+import sys
+from collections.abc import Iterable
 from typing import Any
 
 MOST = 300  # characters of a value in a message
@@ -10,7 +13,7 @@ MOST = 300  # characters of a value in a message
 def shown(value: Any, most: int = MOST) -> str:
     """The value as Python writes it, shortened; never raises."""
     try:
-        return shortened(printable(repr(value)), most)
+        return shortened(printable(_REPR.repr(value)), most)
     except Exception as error:  # noqa: BLE001  a __repr__ may raise anything, as a number of 5,000 digits does
         return f"<a value of type {type(value).__name__} whose repr raises {type(error).__name__}>"
 
@@ -24,6 +27,11 @@ def described(error: BaseException, most: int = 1000) -> str:
     return ": ".join(filter(None, [type(error).__name__, shortened(printable(text), most)]))
 
 
+def dotted(keys: Iterable[object]) -> str:
+    """Keys within each other, such as `optimizer.lr`."""
+    return ".".join(_on_one_line(str(key)) for key in keys)
+
+
 def printable(text: str) -> str:
     """The text with escapes for what steers a terminal or has no UTF-8; line breaks stay."""
     if text.isprintable():
@@ -33,4 +41,21 @@ def printable(text: str) -> str:
 
 def shortened(text: str, most: int) -> str:
     """The text, or its beginning and its length."""
-    return text if len(text) <= most else f"{text[:most]}... ({len(text)} characters)"
+    return text if len(text) <= most else f"{text[:most]}... ({len(text):,} characters)"
+
+
+def _on_one_line(text: str) -> str:
+    line = text if text.isprintable() else repr(text)[1:-1]
+    return line if len(line) <= 100 else f"{line[:60]}..."
+
+
+class _FirstEntries(reprlib.Repr):
+    """The beginnings of lists and maps, and not deep in them: a whole file would take seconds to write."""
+
+    def repr_instance(self, x: Any, level: int) -> str:
+        return repr(x)
+
+
+_REPR = _FirstEntries()
+_REPR.maxlist = _REPR.maxtuple = _REPR.maxdict = _REPR.maxset = 12
+_REPR.maxstring = _REPR.maxlong = sys.maxsize  # cut by `shortened`

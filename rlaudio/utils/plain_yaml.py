@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-DEEPEST = 50  # maps and lists in each other
+DEEPEST = 50  # maps and lists in each other; Python ends at about 1000 calls, and writers recurse
 
 
 class PlainLoader(yaml.SafeLoader):
@@ -39,7 +39,7 @@ class PlainLoader(yaml.SafeLoader):
         return node
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
-        """As in YAML 1.1; what looks like a number or date and is none is an error with its place."""
+        """As in YAML 1.1; what looks like a number and is none is an error with its place."""
         try:
             return super().construct_object(node, deep)
         except (ValueError, OverflowError) as error:

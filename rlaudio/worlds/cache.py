@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
-from rlaudio.utils.cache import cache_root
+from rlaudio.utils.cache_root import cache_root
 
 
 def cache_folder(kind: str) -> Path:

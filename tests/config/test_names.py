@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlaudio.config.names import MAX_BYTES, check_name, dotted, plain_name, shortened
+from rlaudio.config.names import MAX_BYTES, check_name, plain_name
 
 
 @pytest.mark.parametrize(
@@ -53,9 +53,3 @@ def test_any_text_can_be_made_a_name(text):
 )
 def test_a_name_stays_when_it_is_made_one(name):
     assert plain_name(name) == name
-
-
-def test_what_a_message_shows_of_a_value_is_short_and_printable():
-    assert shortened("x" * 5000).endswith("... (5,002 characters)")
-    assert "thousands of digits" in shortened(16**5000)
-    assert dotted(("data", "a\nb", "x" * 300)) == "data.a\\nb." + "x" * 60 + "..."

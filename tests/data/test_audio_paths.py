@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rlaudio.data.audio_paths import AudioRoot
-from rlaudio.utils.cache import cache_root
+from rlaudio.utils.cache_root import cache_root
 
 
 @pytest.fixture

@@ -33,7 +33,9 @@ def test_a_place_from_which_a_file_is_gone_is_written_again(run):
 def test_a_changed_file_is_named_with_both_digests(run, name):
     content = (run / name).read_bytes()
     (run / name).write_bytes(content[:-1] + b"~")
-    with pytest.raises(ValueError, match=rf"{name} \(digest \w{{12}} when it was written, \w{{12}} now\)"):
+    with pytest.raises(
+        ValueError, match=rf"{name} \(digest \w{{12}} when it was written, digest \w{{12}} now\)"
+    ):
         check_recorded(run)
     (run / name).write_bytes(content)
     check_recorded(run)

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from rlaudio.audio.files import MORE_BEHIND, NOT_MARKED_AS_ENDED
 from rlaudio.audio.mpeg import Stream
+from rlaudio.audio.opening import MORE_BEHIND, NOT_MARKED_AS_ENDED
 from rlaudio.audio.reading import clip_header, read_clip
 
 RATE_HZ = 16_000
