@@ -6,6 +6,8 @@ Q groups of a step, K tokens in the sampling support, T packed tokens, N target 
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -82,6 +84,12 @@ class Question:
 
     def __hash__(self) -> int:  # mappings have none, and functions that cache ask for it
         return hash((self.id, self.question))
+
+    @property
+    def text_digest(self) -> str:
+        """Digest over question, options and answer: all that a model in silence can go by."""
+        text = json.dumps([self.question, self.choices, self.answer], ensure_ascii=True)
+        return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
     @classmethod
     def multiple_choice(

@@ -73,16 +73,17 @@ class Labels:
         }
 
     def rows(self) -> list[dict[str, Any]]:
-        """The lines of `labels.jsonl`: id, contribution, score, the rule and every voter's answers."""
+        """The lines of `labels.jsonl`: the question, contribution, score, the rule, every voter's answers."""
         return [
             {
-                "id": measured.question_id,
+                "id": question.id,
+                "text_digest": question.text_digest,
                 "contribution": measured.label,
                 "score": measured.score,
                 "rule": measured.method,
                 "votes": measured.votes,
             }
-            for measured in self.contributions.values()
+            for question, measured in zip(self.questions, self.contributions.values(), strict=True)
         ]
 
 
@@ -162,13 +163,18 @@ def _count(
 
 
 def _labels_of_others(path: Path, questions: Sequence[Question]) -> list[Mapping[str, Any]]:
-    """The rows of a labels file that are of none of the questions.
+    """The rows of a labels file that are of none of the questions, but perhaps of others with their ids.
 
     Raises ValueError for a damaged row: now, since the answers of hours would be lost with it later.
     """
-    fresh = {question.id for question in questions}
+    fresh = {question.id: question.text_digest for question in questions}
     rows = read_rows(path) if path.exists() else ()
-    return [row.fields for row in rows if row.text("id") not in fresh]
+    return [
+        row.fields
+        for row in rows
+        if row.text("id") not in fresh
+        or row.text("text_digest", default="") not in ("", fresh[row.text("id")])
+    ]
 
 
 def _write(rows: Sequence[Mapping[str, Any]], path: Path) -> None:

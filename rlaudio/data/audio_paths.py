@@ -33,8 +33,9 @@ class AudioRoot:
             raise ValueError(f"a path, not: {error}") from error
         if not any(real.is_relative_to(folder) for folder in self._allowed):
             raise ValueError(
-                f"a file below {self.folder}, and it leads to {real}; set audio_root to a folder above all "
-                "files, or outside_root to true if you trust this data"
+                f"a file below {self.folder}, and it leads to {real}; "
+                + ("set audio_root to a folder above all files, or " if Path(stated).is_absolute() else "")
+                + "set outside_root to true if you trust this data"
             )
         return path if ".." not in path.parts else self._without_dots(path, real)
 

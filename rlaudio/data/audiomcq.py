@@ -23,6 +23,8 @@ from rlaudio.utils.messages import printable
 
 logger = logging.getLogger(__name__)
 
+_LabelledQuestion = tuple[str, str | None]  # id, and digest of its text where the labels say it
+
 LABELS_FILE = "labels.jsonl"  # measured contribution beside the data: rows {id, contribution, score, votes}
 
 # Chains of thought are recognised by our own names for the fields, or by the tags inside them.
@@ -193,7 +195,7 @@ def _read(
         yield from row.bad(faults)
         return
     question = _question(row, values, cot_keys)
-    stated = {"label": values["label"], "score": values["score"], **labels.of(question.id)}
+    stated = {"label": values["label"], "score": values["score"], **labels.of(question)}
     yield _Row(question, Contribution(question.id, **stated) if stated["label"] else None)
 
 
@@ -264,32 +266,36 @@ class _Label:
 
 @dataclass(frozen=True)
 class _LabelsFile:
-    """A labels file by question id; of an id that occurs twice the last row."""
+    """A labels file by id and text of its questions; of a question that occurs twice the last row.
 
-    by_id: Mapping[str, _Label] = field(default_factory=dict)
+    A row that does not say of which text it is is taken for every question with its id.
+    """
+
+    by_question: Mapping[_LabelledQuestion, _Label] = field(default_factory=dict)
     bad_rows: Sequence[BadRow] = ()
-    used: set[str] = field(default_factory=set)
+    used: set[_LabelledQuestion] = field(default_factory=set)
 
-    def of(self, id: str) -> Mapping[str, Any]:
+    def of(self, question: Question) -> Mapping[str, Any]:
         """What was measured of a question; it replaces what the data says."""
-        if id not in self.by_id:
-            return {}
-        self.used.add(id)
-        return self.by_id[id].fields
+        for labelled in ((question.id, question.text_digest), (question.id, None)):
+            if labelled in self.by_question:
+                self.used.add(labelled)
+                return self.by_question[labelled].fields
+        return {}
 
     def log_use(self, path: Path) -> None:
         """Say how many labels there are, and how many belong to other questions than those of the data."""
-        if not self.by_id:
-            return
-        logger.info("%s: audio contribution of %d questions", path, len(self.used))
-        others = [label.where for id, label in self.by_id.items() if id not in self.used]
+        if self.used:
+            logger.info("%s: audio contribution of %d questions", path, len(self.used))
+        others = [label.where for question, label in self.by_question.items() if question not in self.used]
         if others:
-            report = logger.info if self.used else logger.warning
+            of_other_texts = all(digest for _, digest in self.by_question)  # of another file beside it
+            report = logger.info if self.used or of_other_texts else logger.warning
             report("%s: %d labels are of no question that was read; first: %s", path, len(others), others[0])
 
 
 def _read_labels_file(path: Path) -> _LabelsFile:
-    by_id: dict[str, _Label] = {}
+    by_question: dict[_LabelledQuestion, _Label] = {}
     bad_rows: list[BadRow] = []
     for row in scan_rows(path) if path.exists() else ():
         if isinstance(row, BadRow):
@@ -298,6 +304,7 @@ def _read_labels_file(path: Path) -> _LabelsFile:
         values, faults = gather(
             {
                 "id": partial(row.text, "id"),
+                "text_digest": partial(row.text, "text_digest", default=""),
                 "label": partial(_label, row, "contribution"),
                 "score": partial(row.number, "score"),
                 "method": partial(row.text, "rule", default="given"),
@@ -306,9 +313,9 @@ def _read_labels_file(path: Path) -> _LabelsFile:
         )
         bad_rows += row.bad(faults, _BAD_LABEL)
         if not faults:
-            id = values.pop("id")
-            by_id[id] = _Label(row.where, {name: v for name, v in values.items() if v is not None})
-    return _LabelsFile(by_id, bad_rows)
+            labelled = values.pop("id"), values.pop("text_digest") or None
+            by_question[labelled] = _Label(row.where, {n: v for n, v in values.items() if v is not None})
+    return _LabelsFile(by_question, bad_rows)
 
 
 def _fields(question: Question, stated: Contribution | None, folder: Path) -> dict[str, Any]:

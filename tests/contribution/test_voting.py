@@ -305,6 +305,18 @@ def test_labels_of_other_questions_in_the_folder_stay(tmp_path, questions, ballo
     }
 
 
+def test_two_files_in_a_folder_keep_labels_of_their_own_under_the_same_ids(tmp_path, questions, ballot):
+    others = [replace(question, question="Which is it?") for question in questions]
+    write_audiomcq(questions, tmp_path / "train.jsonl")
+    write_audiomcq(others, tmp_path / "test.jsonl")
+    label(questions, three_voters(ballot), folder=tmp_path)
+    assert not audiomcq(path=tmp_path / "test.jsonl").contributions
+    label(others, three_voters(ballot), folder=tmp_path)  # whose text no voter knows
+    first, second = (audiomcq(path=tmp_path / f"{name}.jsonl") for name in ("train", "test"))
+    assert [first.contributions[question.id].label for question in first].count("weak") == 2
+    assert [second.contributions[question.id].label for question in second].count("weak") == 0
+
+
 def test_damaged_labels_are_refused_before_a_voter_is_asked(tmp_path, questions, ballot):
     (tmp_path / "labels.jsonl").write_text('{"id": "other", "contribution": "weak"}\n{"id": ')
     with pytest.raises(ValueError, match=r"labels\.jsonl:2: not JSON"):

@@ -31,8 +31,15 @@ def test_an_absolute_path_below_the_root_is_taken(root):
 
 @pytest.mark.parametrize("stated", ["../secret.wav", "clips/../../secret.wav", "/etc/hostname", ".."])
 def test_a_path_that_leaves_the_root_is_refused(root, stated):
-    with pytest.raises(ValueError, match=r"a file below .*root, and it leads to .*audio_root.*outside_root"):
+    with pytest.raises(ValueError, match=r"a file below .*root, and it leads to .*outside_root"):
         AudioRoot(root).path(stated)
+
+
+def test_a_wider_root_is_advised_for_absolute_paths_alone(root):
+    with pytest.raises(ValueError, match="set audio_root to a folder above all files"):
+        AudioRoot(root).path("/etc/hostname")
+    with pytest.raises(ValueError, match=r"secret\.wav; set outside_root to true"):
+        AudioRoot(root).path("../secret.wav")
 
 
 @pytest.mark.parametrize("link", ["link.wav", "folder"])
