@@ -21,6 +21,7 @@ from pydantic import ValidationError
 
 from rlaudio.audio.reading import open_clip
 from rlaudio.check import refuse_what_would_stop
+from rlaudio.config.plugin_files import with_helpers
 from rlaudio.config.plugins import Bound
 from rlaudio.config.recipe import Recipe, load_recipe
 from rlaudio.config.schema import keys_beside_results
@@ -100,7 +101,7 @@ def run(recipe: Recipe, out: Path, *, resume: bool = False, until: StopAfter | N
         )
         if resume:
             processes.from_first(partial(_check_folder, folder))
-        processes.from_first(partial(check_plugins, folder, recipe.user_files()))
+        processes.from_first(partial(check_plugins, folder, with_helpers(recipe.user_files())))
         with _clock(folder, "data"):
             data = processes.in_turn(partial(load_data, recipe))
             processes.from_first(partial(check_data, folder, {"train": data.train, **data.held_out}))

@@ -20,9 +20,10 @@ SOURCE = (
     r"(?: (?:the|this|these|what|my)(?: [\w']+){1,5})?,"
 )
 OPINION = (
-    r"(?:i|we)(?:'d| would| will|'ll| can)?"
-    r" (?:think|believe|guess|suppose|assume|say|choose|pick|select|answer|conclude|go (?:with|for)"
-    r"|(?:am|'m) (?:(?:fairly|pretty|quite|very|almost) )?(?:sure|confident|certain))(?: that)?"
+    r"(?:(?:i|we)(?:'d| would| will|'ll| can)?"
+    r" (?:think|believe|guess|suppose|assume|say|choose|pick|select|answer|conclude|go (?:with|for))"
+    r"|(?:i(?: a|')m|we(?: a|')re) (?:(?:fairly|pretty|quite|very|almost) )?(?:sure|confident|certain))"
+    r"(?: that)?"
 )
 QUALITY = (
     r"(?:(?:most |more )?(?:correct|right|best|final|likely|probable|appropriate|suitable|fitting|accurate"
@@ -42,7 +43,9 @@ IS = (
     r"| (?:sounds?|seems?|appears?|looks?)(?: like| to be)?)"
     r"(?: (?:most likely|very likely|likely|probably|possibly|definitely|clearly|indeed|therefore))?)"
 )
-IT_IS = rf"(?:it|this|that|here|they|he|she|(?:the|this) (?:{QUALITY} )*{THING}{PLACE}?){IS}"
+IT_IS = (
+    rf"(?:it|this|that|here|they|he|she|(?:the|this) (?:{QUALITY} )*{THING}{PLACE}?){IS}(?: th(?:at|ose) of)?"
+)
 ANSWER = rf"(?:(?:the|my|our) )?(?:{QUALITY} )*{NOUN}(?: {NOUN})?(?: (?:here|to (?:the|this) question))?"
 ANSWER_IS = rf"""["']?{ANSWER}["']?(?:{IS}(?: ?[:=])? |(?: is)? ?(?:[:=]|->|=>) ?| - (?!\d))"""
 CHINESE = (

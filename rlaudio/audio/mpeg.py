@@ -109,19 +109,14 @@ class Stream:
         """Samples of each channel in all whole frames."""
         return self.frames * self.header.samples
 
-    @property
+    @cached_property
     def indexed_frames(self) -> int | None:
         """How many frames the index states, if the stream has one that does (Xing, Info)."""
-        return self._index[0]
-
-    @property
-    def is_as_indexed(self) -> bool:
-        """Whether an index states the stream's bytes and they end with the file (or before its ID3 tag)."""
-        frames, size = self._index
-        if frames is None or size is None:
-            return False
-        rest = self.data[self.start + size :]
-        return self.start + size == len(self.data) or (len(rest) == 128 and rest.startswith(b"TAG"))
+        at = self.start + self.header.index_offset
+        if self.header.layer != 3 or self.data[at : at + 4] not in (b"Xing", b"Info"):
+            return None
+        flags, frames = (int.from_bytes(self.data[at + n : at + n + 4], "big") for n in (4, 8))
+        return frames if flags & 1 else None
 
     def extended(self, frames: int) -> bytes:
         """The stream without its index, and silent frames behind it until libsndfile reads `frames` of it.
@@ -133,16 +128,6 @@ class Stream:
         head = bytes((0xFF, self._second, self.data[first + 2] & ~_PADDED, self.data[first + 3]))
         missing = frames + 2 - (len(self.data) - first) // max(size, 1)
         return self.data[first:] + head.ljust(size, b"\0") * missing
-
-    @cached_property
-    def _index(self) -> tuple[int | None, int | None]:
-        at = self.start + self.header.index_offset
-        if self.header.layer != 3 or self.data[at : at + 4] not in (b"Xing", b"Info"):
-            return None, None
-        flags, *numbers = (int.from_bytes(self.data[at + n : at + n + 4], "big") for n in (4, 8, 12))
-        if not flags & 1:
-            return None, None
-        return numbers[0], numbers[1] if flags & 2 else None
 
     @cached_property
     def _walked(self) -> tuple[int, int]:

@@ -219,7 +219,7 @@ def _open_mpeg(data: bytes, file: BinaryIO | None, name: str) -> OpenAudio:
     stream = Stream.find(data)
     if stream is None:
         raise ValueError(f"{name}: not two mp3 frames that follow each other; expected {_FORMATS}")
-    if file is not None and (stream.is_as_indexed or stream.frames == stream.indexed_frames):
+    if file is not None and stream.frames == stream.indexed_frames:
         sound = _sound(file, name)
         return OpenAudio(name, sound, sound.frames)
     if stream.bytes_missing:

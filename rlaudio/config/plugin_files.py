@@ -16,7 +16,7 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
 from types import CodeType, ModuleType
@@ -52,6 +52,22 @@ def import_plugin(kind: str, path: Path) -> ModuleType:
         if interrupts.received:
             raise KeyboardInterrupt from None
         raise ImportError(f"{kind} {_what_failed(path, error)}") from error
+
+
+def with_helpers(files: Iterable[Path]) -> list[Path]:
+    """Plug-ins, and the files beside them that they import, directly or by each other: all that would run."""
+    found = dict.fromkeys(files)
+    todo = [(path, path.parent) for path in found]
+    while todo:
+        path, folder = todo.pop()
+        for top in sorted(_imported_names(path)):
+            if not _is_beside(top, folder):
+                continue
+            beside = [folder / f"{top}.py", *(folder / top).rglob("*.py")]
+            new = [file for file in beside if file.is_file() and file not in found]
+            found |= dict.fromkeys(sorted(new))
+            todo += [(file, folder) for file in new]
+    return list(found)
 
 
 def line_in(error: BaseException, path: str | Path) -> int | None:
@@ -99,6 +115,19 @@ def _import(path: Path) -> ModuleType:
         del sys.modules[name]
         raise
     return module
+
+
+def _imported_names(path: Path) -> set[str]:
+    """Outermost names of the modules that a file imports; none where it cannot be parsed."""
+    try:
+        nodes = [*ast.walk(ast.parse(path.read_bytes(), str(path)))]
+    except (SyntaxError, ValueError, RecursionError, MemoryError, OSError):
+        return set()  # whoever imports the file tells what is wrong with it
+    modules = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    for node in nodes:
+        if isinstance(node, ast.ImportFrom):
+            modules += [node.module] if node.module else [alias.name for alias in node.names]
+    return {name.partition(".")[0] for name in modules}
 
 
 def _package(folder: Path) -> str:

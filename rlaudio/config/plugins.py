@@ -59,6 +59,7 @@ _GIVEN: Mapping[str, tuple[tuple[str, ...], ...]] = {  # positional parameters, 
     "strategy": (("module", "settings", "processes"),),
     "scorer": (("question", "text"),),
 }
+_KEYS = {"reward": ("use", "weight")}  # of a recipe beside a plug-in's options; of other kinds "use" alone
 SCORER = "scorer"  # the option of a reward that is itself a plug-in
 
 
@@ -332,6 +333,12 @@ def _signature(kind: str, path: Path) -> Signature:
             f"{path}: {signature.name} takes ({', '.join(signature.given)}) by position; a {kind} takes "
             f"{expected}, and its options as keyword-only parameters, after a '*'"
         )
+    for option in signature.options:
+        if option.name in _KEYS.get(kind, ("use",)):
+            raise ValueError(
+                f"{path}: option {option.name} of {signature.name} could not be given: in a recipe that is "
+                f"a key of the {kind} itself; rename the option"
+            )
     return signature
 
 

@@ -96,7 +96,7 @@ def _signature_in(module: ast.Module, stem: str) -> Signature | None:
     for number, node in enumerate(module.body):
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             continue
-        if _plain(node.name) != _plain(stem) or _is_protocol(node):
+        if _plain(node.name) != _plain(stem) or _is_protocol(node) or _is_defined_again(module, number):
             continue
         if isinstance(node, ast.ClassDef):
             given, options = _class_parameters(_read_class(module.body, number))
@@ -116,6 +116,13 @@ def _text(node: ast.expr | None) -> str:
         return "" if node is None else ast.unparse(node)
     except ValueError:  # a number that is too long for Python to print, as no option is
         return "<number>"
+
+
+def _is_defined_again(module: ast.Module, number: int) -> bool:
+    """Whether a later definition takes the name of this one."""
+    definitions = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    names = [node.name if isinstance(node, definitions) else None for node in module.body]
+    return names[number] in names[number + 1 :]
 
 
 def _is_protocol(node: ast.stmt) -> bool:

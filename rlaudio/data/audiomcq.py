@@ -36,6 +36,9 @@ _BAD_LABEL = "malformed label"
 # What file systems of Linux and macOS allow, in bytes.
 _LONGEST_NAME = 255
 _LONGEST_PATH = 4096
+_CONTROL = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u2028\u2029]"
+)  # in a path they would spoil every message about it
 
 _READ = {
     *("id", "question", "question_text", "choices", "multi_choice", "answer", "audio_path"),
@@ -219,8 +222,11 @@ def _question(row: JsonRow, values: Mapping[str, Any], cot_keys: Mapping[str, st
 def _clip(row: JsonRow, root: AudioRoot) -> Path:
     name = row.text("audio_path")
     parts = [len(part.encode()) for part in name.split("/")]
-    if "\0" in name or max(parts) > _LONGEST_NAME or sum(parts) > _LONGEST_PATH:
-        expected = f"a path without NUL, of names of at most {_LONGEST_NAME} bytes, {_LONGEST_PATH} in all"
+    if _CONTROL.search(name) or max(parts) > _LONGEST_NAME or sum(parts) > _LONGEST_PATH:
+        expected = (
+            f"a path without control characters, of names of at most {_LONGEST_NAME} bytes, "
+            f"{_LONGEST_PATH} in all"
+        )
         raise row.wrong("audio_path", name, expected)
     try:
         return root.path(name)

@@ -11,12 +11,12 @@ from functools import cached_property
 from rlaudio.types import Choice, Question
 from rlaudio.utils.messages import shown
 
-MAX_ID = 1_000  # characters; ids stand in messages, tables and labels
+MAX_NAME = 1_000  # characters; ids and groups stand in messages, tables and labels
 MAX_TEXT = 100_000  # characters of question and choices: more than the 32,768 tokens of Qwen2.5-Omni hold
 MAX_CHOICES = 1_000  # each is compared with every answer; the largest list of sound classes has about 600
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")  # tab and line ends are text
-_CONTROL_IN_ID = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_CONTROL_IN_NAME = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 Problem = tuple[str, str]  # kind and reason
 
@@ -75,16 +75,23 @@ def _texts(question: Question) -> Iterator[tuple[str, str]]:
         yield "answer", question.answer
 
 
+def _names(question: Question) -> Iterator[tuple[str, str]]:
+    """The name and text of what is shown on one line."""
+    yield "id", question.id
+    yield from question.groups.items()
+
+
 def _not_texts(question: Question) -> Iterator[Problem]:
-    for name, text in (("id", question.id), *_texts(question)):
+    for name, text in (*_names(question), *_texts(question)):
         if not isinstance(text, str):
             yield "not a text", f"{name} is {shown(text)}; expected a text"
 
 
 def _too_long(question: Question) -> Iterator[Problem]:
     """Checked before all else: other rules look at every character."""
-    if len(question.id) > MAX_ID:
-        yield "too long", f"id of {len(question.id):,} characters; expected at most {MAX_ID:,}"
+    for name, text in _names(question):
+        if len(text) > MAX_NAME:
+            yield "too long", f"{name} of {len(text):,} characters; expected at most {MAX_NAME:,}"
     if len(question.choices) > MAX_CHOICES:
         yield "too many choices", f"{len(question.choices):,} choices; expected at most {MAX_CHOICES:,}"
     characters = sum(len(text) for _, text in _texts(question))
@@ -100,9 +107,10 @@ def _control_characters(question: Question) -> Iterator[Problem]:
                 "control character",
                 f"{name} holds the character U+{ord(control.group()):04X}; expected text; take it out",
             )
-    if control := _CONTROL_IN_ID.search(question.id):
-        reason = f"id holds the character U+{ord(control.group()):04X}; expected text on one line"
-        yield "control character", reason
+    for name, text in _names(question):
+        if control := _CONTROL_IN_NAME.search(text):
+            reason = f"{name} holds the character U+{ord(control.group()):04X}; expected text on one line"
+            yield "control character", reason
 
 
 def _unanswerable(question: Question, target: Choice) -> Iterator[Problem]:

@@ -166,7 +166,7 @@ def check_world(folder: RunFolder) -> None:
 
 
 def check_plugins(folder: RunFolder, files: Sequence[Path]) -> None:
-    """Warn of the user's plug-ins that changed since the run began; new ones are recorded.
+    """Warn of files of the user's plug-ins that changed since the run began; new ones are recorded.
 
     They are not refused: after a fault in one is fixed the run can be resumed.
     """

@@ -30,7 +30,7 @@ class StoredFiles:
         """Text and value of a YAML file, which must be there and whole."""
         path = self.path_of(name)
         text = read_text(path, largest)
-        return text, checked(parse_plain_yaml(text, str(path)) or {}, shape, str(path), "correct the file")
+        return text, checked(parse_plain_yaml(text, str(path)), shape, str(path), "correct the file")
 
     def json(self, name: str, shape: TypeAdapter[Any]) -> Any:
         """The value of a JSON file, None where it is not there."""

@@ -107,6 +107,19 @@ def test_two_mp3s_in_one_file_are_read_both(tmp_path):
     assert seconds(as_file(tmp_path, 2 * encoded("MP3"))) == pytest.approx(4, abs=0.3)
 
 
+@pytest.mark.parametrize("stated", [0, 10])
+def test_an_index_that_states_too_few_frames_is_not_believed(tmp_path, stated):
+    data = encoded("MP3")
+    lying = with_bytes(data, data.index(b"Xing") + 8, struct.pack(">I", stated))
+    assert seconds(as_file(tmp_path, lying)) == pytest.approx(2, abs=0.3)
+
+
+def test_an_mp3_with_fewer_frames_than_its_index_states_is_cut_off(tmp_path):
+    data = encoded("MP3")
+    lying = with_bytes(data, data.index(b"Xing") + 8, struct.pack(">I", 10**6))
+    assert "1000000 promised by its header" in refusal(as_file(tmp_path, lying))
+
+
 def wav_of_mp3(data: bytes) -> bytes:
     fields = struct.pack("<HHIIHHHIHHH", 0x55, 1, RATE_HZ, 8000, 1, 0, 12, 1, 2, 576, 1)
     chunks = b"fmt " + struct.pack("<I", len(fields)) + fields + b"data" + struct.pack("<I", len(data)) + data

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from rlaudio.config.plugin_files import with_helpers
 from rlaudio.config.plugins import bind, load
 
 REWARD = "def {name}(question, completion):\n    return {value}\n"
@@ -114,6 +115,15 @@ def test_modules_and_packages_beside_a_file_are_imported_in_every_way(tmp_path, 
     write(tmp_path / "chain.py", "from helper import k\n")
     file = reward(tmp_path / "mine.py", text, call)
     assert load("reward", str(file))(None, None) == "k"
+
+
+def test_files_beside_are_listed_where_they_are_imported_directly_or_by_each_other(tmp_path):
+    helper = write(tmp_path / "helper.py", "import json\nfrom parts import inner\nimport mine\n")
+    inner = write(tmp_path / "parts" / "inner.py", "")
+    write(tmp_path / "unused.py", "")
+    write(tmp_path / "json.py", "")
+    file = reward(tmp_path / "mine.py", "def f():\n    import helper, numpy")
+    assert with_helpers([file]) == [file, helper, inner]
 
 
 def test_helpers_of_one_name_in_two_folders_are_two_modules(tmp_path):

@@ -236,6 +236,18 @@ def test_a_reward_with_other_positional_parameters_is_refused(write):
         bind("reward", str(path))
 
 
+@pytest.mark.parametrize("name", ["use", "weight"])
+def test_an_option_that_a_recipe_could_not_give_is_refused(write, name):
+    path = write("mine.py", f"def mine(question, completion, *, {name}=1): ...")
+    with pytest.raises(ValueError, match=rf"mine\.py: option {name} of mine could not be given: .*rename"):
+        bind("reward", str(path))
+
+
+def test_of_two_definitions_of_one_name_the_last_counts_as_for_python(write):
+    first, last = (f"def mine(question, completion, *, {name}=1):\n    return {name}\n" for name in "ab")
+    assert bind("reward", str(write("mine.py", first + last)), None)(None, None) == 1
+
+
 def test_reading_a_signature_runs_nothing_of_the_file(write, tmp_path):
     text = """
 def mine(question, completion, *,

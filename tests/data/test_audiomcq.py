@@ -250,7 +250,10 @@ def test_every_question_knows_its_file_and_line(tmp_path):
     assert [question.place for question in audiomcq(path=path)] == [f"{path}:1", f"{path}:2"]
 
 
-@pytest.mark.parametrize("path", ["x" * 300 + ".wav", "/".join(["x" * 100] * 50), "a\0.wav", "\udcff.wav"])
+@pytest.mark.parametrize(
+    "path",
+    ["x" * 300 + ".wav", "/".join(["x" * 100] * 50), "a\0.wav", "\x1b[2J.wav", "a\nb.wav", "\udcff.wav"],
+)
 def test_an_audio_path_that_no_file_can_have_is_a_bad_row(tmp_path, path):
     with pytest.raises(ValueError, match=r'train\.jsonl:1: "audio_path" (is|holds) '):
         load_one(tmp_path, audio_path=path)

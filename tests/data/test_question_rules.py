@@ -29,7 +29,11 @@ def kinds(question, **rules) -> list[str]:
         ({"choices": ("a", "b\0")}, "control character"),
         ({"id": "a\nb"}, "control character"),
         ({"id": "a\u2028b"}, "control character"),
+        ({"groups": {"category": "c" * 10_000}}, "too long"),
+        ({"groups": {"source": "a\nb"}}, "control character"),
+        ({"groups": {"source": "\x1b[2J"}}, "control character"),
         ({"id": 7}, "not a text"),
+        ({"groups": {"category": 7}}, "not a text"),
         ({"choices": ("a", None)}, "not a text"),
     ],
 )

@@ -17,6 +17,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from rlaudio import pipeline
 from rlaudio.config import plugins
+from rlaudio.config.plugin_files import with_helpers
 from rlaudio.config.recipe import load_recipe
 from rlaudio.config.schema import keys_beside_results
 from rlaudio.runs import digests
@@ -454,6 +455,18 @@ def test_a_plugin_that_changed_since_the_run_began_is_warned_of_by_its_file(begu
     file.write_text(SHY.format(value=0.5), encoding="utf-8")
     check_plugins(begun, recipe.user_files())
     assert f"changed since the run began: {file}; what the run has computed so far" in caplog.text
+
+
+def test_a_changed_file_beside_a_plugin_that_imports_it_is_warned_of_too(begun, shy, caplog):
+    file, recipe = shy
+    helper = file.with_name("helper_of_shy.py")
+    helper.write_text("VALUE = 0.5\n", encoding="utf-8")
+    source = "from helper_of_shy import VALUE\n" + SHY.format(value="VALUE")
+    file.write_text(source, encoding="utf-8")
+    check_plugins(begun, with_helpers(recipe.user_files()))
+    helper.write_text("VALUE = 0.7\n", encoding="utf-8")
+    check_plugins(begun, with_helpers(recipe.user_files()))
+    assert f"changed since the run began: {helper}; " in caplog.text
 
 
 def test_every_kind_of_plugin_that_a_recipe_names_by_path_is_watched_and_those_that_ship_are_not(

@@ -189,6 +189,9 @@ def test_a_damaged_recipe_is_one_message(copy):
     (copy / "recipe.yaml").write_text("name: x\na: &a [x]\nb: [*a, *a]\n")
     with pytest.raises(ValueError, match=r"recipe\.yaml, line 3: not valid YAML: aliases"):
         write_report(copy)
+    (copy / "recipe.yaml").write_text("")
+    with pytest.raises(ValueError, match=r"recipe\.yaml: expected .*found None; correct the file"):
+        write_report(copy)
     (copy / "recipe.yaml").write_text("report: {completions: many}\n")
     with pytest.raises(ValueError, match=r"recipe\.yaml: report\.completions: expected .*found 'many';"):
         write_report(copy)

@@ -148,6 +148,7 @@ REJECTED = [  # {x} is rejected, doubted, or one of several
         "Either {x} or {y}.",
     ),
     *("- {x}\n- {y}", "\\boxed{{{x}}} \\boxed{{{y}}}", "It could be {x}. It could be {y}."),
+    *("I'm not sure it is {x}.", "I'm sure it is not {x}.", "The sound is not that of {x}."),
     *("The answer is {x}. No, that is wrong.", "The answer is {x}. Or {y}.", "The wrong answer is {x}."),
 ]
 FRAMES = [
@@ -159,6 +160,7 @@ FRAMES = [
         "{x} is correct.",
         "Let me listen.\n\n{x}",
     ),
+    *("I'm sure it is {x}.", "I am fairly confident that the answer is: {x}", "The sound is that of {x}."),
     *("So the correct answer is: {x}", "<answer>{x}</ans", "### {x}", "{x}<|im_end|>"),
 ]
 
