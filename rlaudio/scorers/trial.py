@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from rlaudio.answers import sft_target
 from rlaudio.types import Question, Scorer, Verdict
+from rlaudio.utils.messages import shown
 
 
 def try_scorers(scorers: Mapping[str, Scorer], questions: Sequence[Question]) -> None:
@@ -23,7 +24,7 @@ def try_scorers(scorers: Mapping[str, Scorer], questions: Sequence[Question]) ->
 
 def _check(verdict: object, question: Question, who: str) -> None:
     if not isinstance(verdict, Verdict):
-        raise ValueError(f"{who} returned {verdict!r}; expected a Verdict of rlaudio.types")
+        raise ValueError(f"{who} returned {shown(verdict)}; expected a Verdict of rlaudio.types")
     options = len(question.choices)
     if verdict.read is not None and not 0 <= verdict.read < options:
         raise ValueError(f"{who} read option {verdict.read}; expected one of 0 to {options - 1}, or None")
