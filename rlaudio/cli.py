@@ -42,7 +42,10 @@ class _Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except (click.ClickException, Exit, click.Abort, KeyboardInterrupt, BrokenPipeError):
+        except KeyboardInterrupt as error:  # commands that have something to continue say so themselves
+            _say("interrupted", err=True)
+            raise Exit(_INTERRUPTED) from error
+        except (click.ClickException, Exit, click.Abort, BrokenPipeError):
             raise
         except BaseException as error:
             message = _message(error)

@@ -291,3 +291,12 @@ def test_under_debug_a_plug_in_that_exits_with_0_still_fails(tmp_path):
     recipe = recipe_with_a_bad_row(tmp_path)
     done = rlaudio("--debug", "check", str(recipe), "-o", f"data.train={{use: {file}}}")
     assert done.exit_code == 1 and isinstance(done.exception.__cause__, SystemExit)
+
+
+def test_ctrl_c_before_a_command_has_anything_to_continue_is_one_word(monkeypatch):
+    def interrupted(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("rlaudio.cli.load_recipe", interrupted)
+    done = rlaudio("show", "tiny_weak_to_strong")
+    assert (done.exit_code, done.stderr.strip()) == (130, "interrupted")
