@@ -70,11 +70,11 @@ class Audit:
         return f"{name}: {self.problems()}; {todo}:{examples(self.bad_rows)}"
 
     def problems(self) -> str:
-        """How many bad rows of each kind there are, as text."""
+        """How many problems of each kind there are, and in how many of the rows, as text."""
         kinds = Counter(row.kind for row in self.bad_rows)
         by_kind = ", ".join(f"{count} x {kind}" for kind, count in kinds.most_common())
         number = counted(len(self.bad_rows), "problem")
-        return f"{number} in {counted(self.rows, 'question')} ({by_kind})"
+        return f"{number} in {self.left_out} of {counted(self.rows, 'question')} ({by_kind})"
 
     def oddities(self) -> list[str]:
         """What is odd about clips that can be used: how many there are of each kind, and a few of them."""

@@ -96,7 +96,7 @@ def test_what_could_not_be_read_is_in_the_audit_of_a_loaded_set_even_if_the_load
     questions, result = load_audited(filtered)
     assert [question.id for question in result.without_bad_rows(questions)] == ["a"]
     assert (result.rows, result.left_out) == (4, 3)  # two lines gave no question, one a bad question
-    assert "4 problems in 4 questions (3 x malformed row, 1 x answer not among" in result.problems()
+    assert "4 problems in 3 of 4 questions (3 x malformed row, 1 x answer not among" in result.problems()
 
 
 def test_bad_rows_that_may_be_dropped_are_refused_where_no_other_is_left(clip):
@@ -172,7 +172,7 @@ def test_the_error_counts_every_kind_and_gives_examples(tmp_path, clip):
         *(make_question(id=f"q{i}", clip=tmp_path / f"gone{i}.wav") for i in range(6)),
         make_question(id="odd", clip=clip, answer="a horse"),
     ]
-    message = r"^train: 7 problems in 7 questions \(6 x missing audio, 1 x answer not among the choices\)"
+    message = r"^train: 7 problems in 7 of 7 questions \(6 x missing audio, 1 x answer not among the choices\)"
     refusal = audit(questions).refusal("train")
     assert re.match(message, refusal)
     assert "q0: " in refusal

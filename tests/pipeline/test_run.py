@@ -335,7 +335,7 @@ def test_bad_rows_are_dropped_and_counted_only_where_the_recipe_says_so(recipe_f
     bad = replace(questions[0], target=Choice(("one",), 0, "one"))
     write_audiomcq([bad, *questions[1:10]], tmp_path / "data.jsonl")
     given = f"data.train={{use: audiomcq, path: {tmp_path / 'data.jsonl'}, outside_root: true}}"
-    with pytest.raises(ValueError, match=r"1 problem in 10 questions"):
+    with pytest.raises(ValueError, match=r"1 problem in 1 of 10 questions"):
         pipeline.load_data(load_recipe(recipe_file, [given]))
     data = pipeline.load_data(load_recipe(recipe_file, [given, "data.bad_rows=drop"]))
     assert len(data.train) == 9 and "1 of 10 rows left out" in caplog.text
@@ -353,10 +353,10 @@ def test_every_kind_of_bad_row_is_refused_at_once_or_dropped(recipe_file, tmp_pa
     )
     given = [f"data.train={train}", f"data.evaluate={{held_out: {test}}}"]
     with pytest.raises(
-        ValueError, match=r"^data\.train: 8 problems in 8 questions .*7 x malformed row"
+        ValueError, match=r"^data\.train: 8 problems in \d of 8 questions .*7 x malformed row"
     ) as error:
         pipeline.load_data(load_recipe(recipe_file, given))
-    assert "\ndata.evaluate.held_out: 7 problems in 8 questions" in str(error.value)
+    assert "\ndata.evaluate.held_out: 7 problems in 4 of 8 questions" in str(error.value)
     data = pipeline.load_data(load_recipe(recipe_file, [*given, "data.bad_rows=drop"]))
     assert (len(data.train), len(data.held_out["held_out"])) == (3, 4)
     assert "data.train: 5 of 8 rows left out" in caplog.text
@@ -400,7 +400,7 @@ def test_labelling_refuses_or_drops_bad_rows_as_the_recipe_says(recipe_file, tmp
     bad = replace(questions[0], target=Choice(("one",), 0, "one"))
     write_audiomcq([bad, *questions[1:4]], tmp_path / "data.jsonl")
     given = f"data.train={{use: audiomcq, path: {tmp_path / 'data.jsonl'}, outside_root: true}}"
-    with pytest.raises(ValueError, match=r"1 problem in 4 questions"):
+    with pytest.raises(ValueError, match=r"1 problem in 1 of 4 questions"):
         pipeline.label_data(load_recipe(recipe_file, [given]), tmp_path)
     pipeline.label_data(load_recipe(recipe_file, [given, "data.bad_rows=drop"]), tmp_path)
     labelled = [json.loads(line)["id"] for line in (tmp_path / "labels.jsonl").read_text().splitlines()]
