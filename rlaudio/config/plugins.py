@@ -22,7 +22,7 @@ from typing import Any, get_args, get_type_hints
 
 from pydantic import PydanticUserError, TypeAdapter, ValidationError
 
-from rlaudio.config.names import plain_name
+from rlaudio.config.names import MAX_BYTES, plain_name
 from rlaudio.config.plugin_files import import_plugin, line_in
 from rlaudio.config.signatures import Option, Signature, read_signature
 from rlaudio.utils.messages import shown
@@ -223,12 +223,12 @@ def find(kind: str, name: str, relative_to: Path | None = None) -> Path:
                 "it, one of -o in the working folder"
             )
         return path
-    if name.isidentifier():
-        for folder, pattern in _places(kind):
-            if (path := folder / pattern.format(name=name)).is_file():
-                return path
     hint = ""
-    if relative_to and (relative_to / f"{name}.py").is_file():
+    is_name = name.isidentifier() and len(name.encode()) <= MAX_BYTES
+    for folder, pattern in _places(kind) if is_name else ():
+        if (path := folder / pattern.format(name=name)).is_file():
+            return path
+    if is_name and relative_to and (relative_to / f"{name}.py").is_file():
         hint = f"; for the file beside the recipe write ./{name}.py"
     raise ValueError(f"{unknown(kind, name, available(kind))}{hint}")
 

@@ -8,6 +8,7 @@ import socket
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from multiprocessing.connection import wait
 from typing import Any
@@ -130,6 +131,11 @@ class _Connection(http.client.HTTPConnection):
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.settimeout(self._seconds)
         self.sock.connect(self._socket_path)
+
+    def send(self, data: Any) -> None:
+        """Write a part of the request; a server may answer by its head alone and close before the body."""
+        with suppress(BrokenPipeError):  # where there is no answer either, reading it fails
+            super().send(data)
 
     def getresponse(self) -> http.client.HTTPResponse:
         while self._healthy and not wait([self.sock], self._seconds):
