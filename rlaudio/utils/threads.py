@@ -11,7 +11,7 @@ from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 
 # How long OpenMP threads spin for their next work before they sleep. GNU's, which torch's CPU build brings,
-# spin 300,000 times; 25 steps of a tiny model on two cores took 19 s so, 25 s without spinning, 16 s with 20,000.
+# spin 300,000 times: 25 steps of a tiny model on two cores took 19 s so, 25 s without, 16 s with 20,000.
 _WAITING = {"GOMP_SPINCOUNT": "20000", "KMP_BLOCKTIME": "1"}  # the latter is Intel's, in milliseconds
 
 
