@@ -51,6 +51,10 @@ def read_aliases(body: Sequence[ast.stmt]) -> Mapping[str, Any]:
 # --- helpers -------------------------------------------------------------------------------------
 
 
+# Types are made at run time here, so unions are written as calls: `|` and `X | None` are for annotations.
+# ruff: noqa: UP007, UP045
+
+
 def _type(node: ast.expr, aliases: Mapping[str, Any]) -> Any:
     """The type of an annotation. Raises LookupError for what the table does not know."""
     match node:
@@ -59,7 +63,7 @@ def _type(node: ast.expr, aliases: Mapping[str, Any]) -> Any:
         case ast.Constant(value=str(text)):
             return _type(ast.parse(text, mode="eval").body, aliases)
         case ast.BinOp(left=left, op=ast.BitOr(), right=right):
-            return typing.Union[_type(left, aliases), _type(right, aliases)]  # noqa: UP007
+            return typing.Union[_type(left, aliases), _type(right, aliases)]
         case ast.Subscript(value=base, slice=inside):
             return _with_brackets(_name(base), inside, aliases)
         case ast.Name(id=name) if name in aliases:
@@ -90,15 +94,15 @@ def _with_brackets(name: str, inside: ast.expr, aliases: Mapping[str, Any]) -> A
     if name == "Callable":
         return Callable
     if name == "tuple":
-        return tuple[tuple(_item(part, aliases) for part in parts)]  # type: ignore[misc]
+        return tuple[tuple(_item(part, aliases) for part in parts)]  # type: ignore[misc]  # a type made at run time
     count = _COUNTS[name]
     if count not in (None, len(parts)):
         raise LookupError(f"{name} of {len(parts)}")
     types = tuple(_type(part, aliases) for part in parts)
     if name == "Optional":
-        return typing.Optional[types[0]]  # noqa: UP045
+        return typing.Optional[types[0]]
     if name == "Union":
-        return functools.reduce(lambda left, right: typing.Union[left, right], types)  # noqa: UP007
+        return functools.reduce(lambda left, right: typing.Union[left, right], types)
     return _TYPES[name][types if count == 2 else types[0]]
 
 

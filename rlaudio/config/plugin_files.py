@@ -56,18 +56,18 @@ def import_plugin(kind: str, path: Path) -> ModuleType:
 
 def with_helpers(files: Iterable[Path]) -> list[Path]:
     """Plug-ins, and the files beside them that they import, directly or by each other: all that would run."""
-    found = dict.fromkeys(files)
-    todo = [(path, path.parent) for path in found]
+    running = dict.fromkeys(files)
+    todo = [(path, path.parent) for path in running]
     while todo:
         path, folder = todo.pop()
         for top in sorted(_imported_names(path)):
             if not _is_beside(top, folder):
                 continue
             beside = [folder / f"{top}.py", *(folder / top).rglob("*.py")]
-            new = [file for file in beside if file.is_file() and file not in found]
-            found |= dict.fromkeys(sorted(new))
+            new = [file for file in beside if file.is_file() and file not in running]
+            running |= dict.fromkeys(sorted(new))
             todo += [(file, folder) for file in new]
-    return list(found)
+    return list(running)
 
 
 def line_in(error: BaseException, path: str | Path) -> int | None:

@@ -165,7 +165,7 @@ class RewardSum:
             save()
         finally:
             with suppress(OSError, ValueError, AttributeError):
-                print(f"Error: {_stop_message(message)}; continue with --resume", file=sys.stderr, flush=True)  # noqa: T201
+                print(f"Error: {_stop_message(message)}; continue with --resume", file=sys.stderr, flush=True)  # noqa: T201  the process ends here
             outlast_first()
             os._exit(1)
 
