@@ -3,8 +3,8 @@
 Every prompt is computed once. The G completions of a question grow side by side in one cache row, laid
 out like the training batch: at step t the row holds `[prompt | t tokens of each of the G completions]`,
 G new tokens attend to the prompt and to their own completion, and nothing is ever copied G times.
-Prompts that share their audio and the text before it (a whole labelling run with silence) share that
-prefix too.
+The text before the audio, which all prompts of a run have in common, is computed once for a batch; of prompts
+that share their audio too (a whole labelling run with silence) so is that, and the text behind it.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from rlaudio.models.family import ModelFamily, additive_mask
+from rlaudio.models.shared.prefixes import before_media, common_start
 from rlaudio.rollout.token_sampling import Drawn, draw
 from rlaudio.rollout.worker import SeedKey
 from rlaudio.types import Completion, Group, Prompt, SamplingParams
@@ -110,12 +111,12 @@ class Transformers:
         for row, prompt in enumerate(prompts):
             token_ids[row, : len(prompt.token_ids)] = torch.from_numpy(prompt.token_ids)
         positions = torch.arange(rows.width, device=device).expand(len(prompts), -1)
-        shared = _shared_prefix(prompts)
+        shared, audio_too = _shared_prefix(prompts, self.family.forbidden_token_ids)
         if shared:
-            first = self.family.embed(token_ids[:1, :shared], prompts[:1])
+            first = self.family.embed(token_ids[:1, :shared], prompts[:1] if audio_too else ())
             self.family.hidden(first, positions[:1, :shared], None, cache)
             cache.batch_repeat_interleave(len(prompts))
-            embeddings = self.family.embed(token_ids[:, shared:])
+            embeddings = self.family.embed(token_ids[:, shared:], () if audio_too else prompts)
             mask = self._mask(_causal(rows.width, device)[:, :, shared:])
         else:
             embeddings = self.family.embed(token_ids, prompts)
@@ -241,11 +242,16 @@ def _causal(width: int, device: torch.device) -> torch.Tensor:
     return torch.ones(width, width, dtype=torch.bool, device=device).tril()[None, None]
 
 
-def _shared_prefix(prompts: Sequence[Prompt]) -> int:
-    """Tokens that all prompts begin with, 0 unless they share their audio; never a whole prompt."""
-    if len(prompts) < 2 or len({p.audio_digest for p in prompts}) > 1:
-        return 0
-    shortest = min(len(p.token_ids) for p in prompts)
-    heads = np.stack([p.token_ids[:shortest] for p in prompts])  # [B, shortest]
-    differs = np.flatnonzero((heads != heads[0]).any(axis=0))
-    return int(min(differs[0] if len(differs) else shortest, shortest - 1))
+def _shared_prefix(prompts: Sequence[Prompt], media: Sequence[int]) -> tuple[int, bool]:
+    """Tokens that all prompts begin with, and whether the audio is among them; never a whole prompt.
+
+    Where the prompts differ in their audio they share what stands before the first token for `media`.
+    """
+    if len(prompts) < 2:
+        return 0, False
+    token_ids = prompts[0].token_ids
+    shared = common_start([p.token_ids for p in prompts])
+    same_audio = len({p.audio_digest for p in prompts}) == 1
+    if same_audio and before_media(token_ids[shared:], media) == len(token_ids) - shared:
+        return shared, True
+    return before_media(token_ids[:shared], media), False

@@ -276,7 +276,10 @@ class Learner:
         return policy.logprobs
 
     def _pack(self, rows: Sequence[PackedRow], chunks: int) -> Batch:
-        return replace(pack(rows), chunks=chunks).to(self.family.device)
+        # GPU kernels would need a mask of all tokens to share the text before the audio
+        shares = self.batching.prompt_once and self.family.device.type == "cpu"
+        media = self.family.forbidden_token_ids if shares else ()
+        return replace(pack(rows, media), chunks=chunks).to(self.family.device)
 
 
 def _needed(algorithm: Algorithm, *providers: Provider) -> list[Provider]:

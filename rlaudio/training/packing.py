@@ -3,21 +3,24 @@
 A row is `[prompt | completion 1 | ... | completion G]`: each completion is a branch whose positions go on
 where the prompt ends and whose tokens attend to the prompt and to themselves. Logits and gradients are
 those of G separate rows `[prompt | completion]`, at a fraction of the tokens; `repeated` makes those
-separate rows, the oracle of the tests.
+separate rows, the oracle of the tests. Of completions of a group that are equal, and of tokens that all of
+them begin with, only one copy is computed.
 
-The rows of a batch stand one after another in one sequence, without padding.
+The rows of a batch stand one after another in one sequence, without padding. Text that all prompts begin
+with may stand once before them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
 from rlaudio.models.shared.branching import Branching
+from rlaudio.models.shared.prefixes import before_media, common_start
 from rlaudio.types import Completion, Prompt
 
 
@@ -148,45 +151,97 @@ def micro_batches(rows: Sequence[PackedRow], max_tokens: int) -> Iterator[list[P
         yield chosen
 
 
-def pack(rows: Sequence[PackedRow]) -> Batch:
-    """One batch of the given rows."""
-    token_ids, positions, predictor = [], [], []
-    start = 0  # of the prompt or branch that comes next
+def pack(rows: Sequence[PackedRow], media: Sequence[int] = ()) -> Batch:
+    """One batch of the given rows.
+
+    With the ids of the tokens that stand for `media` the text that all prompts begin with, up to the first
+    of these, is computed once for all rows.
+    """
+    shared = _shared_text([row.prompt for row in rows], media) if len(media) and len(rows) > 1 else 0
+    prompt = rows[0].prompt
+    token_ids, positions, predictor, lengths = (
+        [prompt.token_ids[:shared]],
+        [prompt.positions[:shared]],
+        [],
+        [],
+    )
+    start = shared  # of the row that comes next
     for row in rows:
-        token_ids.append(row.prompt.token_ids)
-        positions.append(row.prompt.positions)
-        start += len(row.prompt.token_ids)
-        fork = start - 1  # the prompt's last token
-        for branch in row.branches:
-            count = len(branch.token_ids)
-            token_ids.append(branch.token_ids)
-            positions.append(row.prompt.positions[-1] + 1 + np.arange(count))
-            # the prompt's last token predicts the first of every branch, each token then the next
-            before = np.array([fork, *range(start, start + count - 1)])
-            predictor.append(before if branch.mask is None else before[branch.mask])
-            start += count
+        placed = _place(row, shared)
+        token_ids.append(placed.token_ids)
+        positions.append(placed.positions)
+        predictor += [start + places for places in placed.predictors]
+        lengths.append(placed.lengths)
+        start += len(placed.token_ids)
     flat = [branch for row in rows for branch in row.branches]
     _check_support(flat)
-    lengths = [len(b.targets) for b in flat]
+    targets = [len(b.targets) for b in flat]
     return Batch(
         prompts=tuple(row.prompt for row in rows),
         token_ids=torch.from_numpy(np.concatenate(token_ids))[None],
         positions=torch.from_numpy(np.concatenate(positions))[None],
-        branching=Branching(
-            tuple((len(r.prompt.token_ids), tuple(len(b.token_ids) for b in r.branches)) for r in rows)
-        ),
+        branching=Branching(tuple(lengths), shared),
         predictor=torch.from_numpy(np.concatenate(predictor)),
         targets=torch.from_numpy(np.concatenate([b.targets for b in flat])),
         behaviour_logprobs=torch.from_numpy(np.concatenate([b.logprobs for b in flat])),
         advantages=torch.from_numpy(np.concatenate([b.advantages for b in flat])).float(),
-        weights=torch.tensor(np.repeat([b.weight for b in flat], lengths), dtype=torch.float32),
-        completions=torch.from_numpy(np.repeat(np.arange(len(flat)), lengths)),
+        weights=torch.tensor(np.repeat([b.weight for b in flat], targets), dtype=torch.float32),
+        completions=torch.from_numpy(np.repeat(np.arange(len(flat)), targets)),
         support=_stack_support(flat),
         signals={
             name: torch.from_numpy(np.concatenate([b.signals[name] for b in flat])).float()
             for name in flat[0].signals
         },
     )
+
+
+class _PlacedRow(NamedTuple):
+    """A row's tokens in the order in which they are computed."""
+
+    token_ids: np.ndarray  # [T]
+    positions: np.ndarray  # [T]
+    predictors: list[np.ndarray]  # of each branch [S], index into T of the token whose output predicts
+    lengths: tuple[int, tuple[int, ...]]  # of the prompt, and of the branches off it
+
+
+def _place(row: PackedRow, shared: int) -> _PlacedRow:
+    """The row without the first `shared` tokens of its prompt, and without tokens that stood there twice.
+
+    What all completions begin with follows on the prompt, as if it were its end.
+    """
+    prompt = row.prompt.token_ids[shared:]
+    different = {branch.token_ids.tobytes(): branch.token_ids for branch in row.branches}
+    completions = list(different.values())
+    common = common_start(completions) if len(completions) > 1 else len(completions[0])
+    tails = {key: ids[common:] for key, ids in different.items() if len(ids) > common}
+    fork = len(prompt) + common
+    starts = dict(zip(tails, fork + np.cumsum([0, *map(len, tails.values())]), strict=False))
+    ends = row.prompt.positions[-1] + 1
+    predictors = []
+    for branch in row.branches:
+        start = starts.get(branch.token_ids.tobytes(), fork)
+        rest = np.arange(start, start + len(branch.token_ids) - common)
+        # the prompt's last token predicts a branch's first one, each token then the next
+        before = np.concatenate([np.arange(len(prompt) - 1, fork), rest])[:-1]
+        predictors.append(before if branch.mask is None else before[branch.mask])
+    return _PlacedRow(
+        np.concatenate([prompt, completions[0][:common], *tails.values()]),
+        np.concatenate(
+            [
+                row.prompt.positions[shared:],
+                ends + np.arange(common),
+                *(ends + common + np.arange(len(tail)) for tail in tails.values()),
+            ]
+        ),
+        predictors,
+        (fork, tuple(map(len, tails.values()))),
+    )
+
+
+def _shared_text(prompts: Sequence[Prompt], media: Sequence[int]) -> int:
+    """Tokens that all prompts begin with, up to the first that stands for media; never a whole prompt."""
+    shared = min(common_start([p.token_ids for p in prompts]), common_start([p.positions for p in prompts]))
+    return before_media(prompts[0].token_ids[:shared], media)
 
 
 def _check_support(branches: Sequence[Branch]) -> None:

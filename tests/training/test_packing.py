@@ -76,6 +76,49 @@ def test_packed_rows_give_the_logprobs_and_gradients_of_repeated_prompts(family,
     assert_same_gradients(packed_gradients, plain_gradients, 1e-5)
 
 
+def with_completions(row, completions):
+    """The row with those completions, each with advantages of its own."""
+    rng = np.random.default_rng(len(completions))
+    branches = [
+        Branch(np.array(ids), np.zeros(len(ids), np.float32), rng.normal(size=len(ids)), 1 / (1 + number))
+        for number, ids in enumerate(completions)
+    ]
+    return dataclasses.replace(row, branches=tuple(branches))
+
+
+@pytest.mark.parametrize(
+    ("completions", "computed"),
+    [
+        (([120, 121, 122], [120, 121, 122]), 3),
+        (([120, 121, 122], [120, 121, 123, 124], [120, 121, 122]), 2 + 1 + 2),
+        (([120, 121], [120, 121, 122], [120, 121]), 1 + 1 + 2),
+        (([120], [121, 120], [120]), 1 + 2),
+        (([120],), 1),
+        (([120], [120], [120]), 1),
+    ],
+)
+def test_what_completions_have_in_common_is_computed_once(family, completions, computed):
+    first, second, third = make_rows(family)
+    rows = [with_completions(first, completions), second, with_completions(third, completions)]
+    once = pack(rows, media=family.forbidden_token_ids)
+    prompts = [len(row.prompt.token_ids) for row in rows]
+    text = once.branching.shared
+    assert text == rows[0].prompt.token_ids.tolist().index(family.audio_token_id) - 1  # audio_bos is no text
+    assert once.tokens == text + sum(prompt - text for prompt in prompts) + 2 * computed + 2
+    packed, packed_gradients = forward_backward(family, [once])
+    plain, plain_gradients = forward_backward(family, [pack([r]) for r in repeated(rows)])
+    torch.testing.assert_close(packed, plain, atol=2e-5, rtol=0)
+    assert_same_gradients(packed_gradients, plain_gradients, 5e-5)  # of weights up to 1 in sum
+
+
+def test_equal_prompts_share_their_text_alone(family):
+    row = make_rows(family)[0]
+    batch = pack([row, row], media=family.forbidden_token_ids)
+    assert 0 < batch.branching.shared < row.prompt.token_ids.tolist().index(family.audio_token_id)
+    both = token_logprobs(family, batch).logprobs.view(2, -1)
+    torch.testing.assert_close(both[0], both[1], atol=1e-5, rtol=0)
+
+
 def test_gradients_reach_the_audio_tower_and_the_language_model(family):
     _, gradients = forward_backward(family, [pack(make_rows(family))])
     assert any("audio_tower.layers" in name for name in gradients)

@@ -1,19 +1,22 @@
 """Attention in rows where completions branch off a prompt, without a mask of the square of their tokens.
 
-A prompt attends to itself, causally; a branch to the whole prompt and, causally, to itself. Each of these
-is a plain attention. A branch's two outputs are merged by the sums of their softmaxes, as in block-wise
-attention (H. Liu et al., Ring Attention, arXiv:2310.01889).
+A prompt attends to itself, causally; a branch to the whole prompt and, causally, to itself; all of them to
+the text before the first row, if there is any. Each of these is a plain attention. A token's outputs are
+merged by the sums of their softmaxes, as in block-wise attention (H. Liu et al., Ring Attention,
+arXiv:2310.01889).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import torch
 from torch.nn.functional import scaled_dot_product_attention
+
+SHORT, MOST_PADDING = 16, 1.25  # spans up to so many tokens, or so much longer than others, go together
 
 # Both take and give [N, heads, tokens, width]; the first also gives each query's log of the softmax's sum.
 _flash = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
@@ -37,6 +40,13 @@ class RowSpan(NamedTuple):
         """Where the next row begins."""
         return self.fork + sum(self.branches)
 
+    def branch_spans(self) -> Iterator[tuple[int, int]]:
+        """Where each branch begins and ends."""
+        start = self.fork
+        for length in self.branches:
+            yield start, start + length
+            start += length
+
     def seen_by_branches(self, device: torch.device | None) -> torch.Tensor:
         """Which tokens of the row each branch token attends to, bool [branch tokens, tokens]."""
         number = torch.tensor([n for n, length in enumerate(self.branches) for _ in range(length)])
@@ -46,9 +56,13 @@ class RowSpan(NamedTuple):
 
 @dataclass(frozen=True)
 class Branching:
-    """A sequence of rows, one after another without padding: each a prompt and the branches off it."""
+    """A sequence of rows, one after another without padding: each a prompt and the branches off it.
+
+    The first `shared` tokens stand before the rows and are seen by all of them.
+    """
 
     lengths: tuple[tuple[int, tuple[int, ...]], ...]  # of every row's prompt, and of its branches
+    shared: int = 0
 
     @cached_property
     def rows(self) -> tuple[RowSpan, ...]:
@@ -57,29 +71,46 @@ class Branching:
 
     @property
     def tokens(self) -> int:
-        """Tokens of all rows."""
+        """Tokens of all rows, and those before them."""
         return self.rows[-1].end
 
     def visible(self, device: torch.device | None = None) -> torch.Tensor:
         """Which tokens each token attends to, bool [1, 1, T, T]: the definition, and the tests' oracle."""
         allowed = torch.zeros(self.tokens, self.tokens, dtype=torch.bool, device=device)
+        allowed[:, : self.shared] = True
         for row, seen in zip(self.rows, self.seen_by_branches(device), strict=True):
             allowed[row.start : row.fork, row.start : row.fork] = True
             allowed[row.fork : row.end, row.start : row.end] = seen
         return allowed.tril()[None, None]
 
-    def seen_by_branches(self, device: torch.device | None = None) -> list[torch.Tensor]:
+    def seen_by_branches(self, device: torch.device | None) -> list[torch.Tensor]:
         """Which tokens of its row each branch token attends to: of each row, bool [branch tokens, tokens]."""
         if device not in self._seen:
             self._seen[device] = [row.seen_by_branches(device) for row in self.rows]
         return self._seen[device]
 
     @cached_property
+    def alone(self) -> list[_Spans]:
+        """The spans that attend to themselves, causally: the shared text, prompts, branches."""
+        prompts = [(row.start, row.fork) for row in self.rows]
+        branches = [span for row in self.rows for span in row.branch_spans()]
+        return [
+            _Spans(spans) for spans in ([(0, self.shared)] * bool(self.shared), prompts, branches) if spans
+        ]
+
+    @cached_property
+    def across(self) -> list[tuple[slice, slice]]:
+        """Which tokens attend to all of which others: rows to the shared text, branches to their prompt."""
+        to_shared = [(slice(self.shared, self.tokens), slice(0, self.shared))] * bool(self.shared)
+        forked = [row for row in self.rows if row.fork < row.end]
+        return to_shared + [(slice(row.fork, row.end), slice(row.start, row.fork)) for row in forked]
+
+    @cached_property
     def _seen(self) -> dict[torch.device | None, list[torch.Tensor]]:
         return {}
 
     def _walk(self) -> Iterator[RowSpan]:
-        start = 0
+        start = self.shared
         for prompt, branches in self.lengths:
             row = RowSpan(start, prompt, branches)
             yield row
@@ -113,12 +144,16 @@ def _in_two_passes(
 ) -> torch.Tensor:
     # GPU kernels that take a mask do not take fewer key heads
     key, value = (x.repeat_interleave(query.shape[1] // key.shape[1], dim=1) for x in (key, value))
+    if branching.shared:
+        raise ValueError("text before the rows is shared on a CPU alone; expected rows that hold their own")
     pieces = []
     for row, seen in zip(branching.rows, branching.seen_by_branches(query.device), strict=True):
         prompt, branches = slice(row.start, row.fork), slice(row.fork, row.end)
         whole = slice(row.start, row.end)
         alone = query[:, :, prompt], key[:, :, prompt], value[:, :, prompt]
         pieces.append(scaled_dot_product_attention(*alone, is_causal=True, scale=scale))
+        if row.fork == row.end:
+            continue
         both = query[:, :, branches], key[:, :, whole], value[:, :, whole]
         pieces.append(scaled_dot_product_attention(*both, attn_mask=seen, scale=scale))
     return torch.cat(pieces, dim=2).transpose(1, 2)
@@ -132,23 +167,23 @@ class _CpuAttention(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, query: Any, key: Any, value: Any, branching: Branching, scale: float) -> Any:
-        out = torch.empty_like(query.transpose(1, 2), memory_format=torch.contiguous_format)
+        out = torch.empty_like(
+            query.transpose(1, 2), dtype=torch.float32, memory_format=torch.contiguous_format
+        )
         by_head = out.transpose(1, 2)  # [1, heads, T, width]
         log_sums = query.new_empty(query.shape[:3], dtype=torch.float32)  # [1, heads, T]
-        for row in branching.rows:
-            prompt, branches = slice(row.start, row.fork), slice(row.fork, row.end)
-            of_prompt = [x[:, :, prompt] for x in (query, key, value)]
-            by_head[:, :, prompt], log_sums[:, :, prompt] = _flash(*of_prompt, 0.0, True, scale=scale)
-            if row.fork == row.end:
-                continue
-            to_prompt, prompt_sum = _flash(query[:, :, branches], *of_prompt[1:], 0.0, False, scale=scale)
-            layout = _layout(row.branches)
-            split = [layout.split(x[:, :, branches]) for x in (query, key, value)]
-            within, within_sum = _flash(*split, 0.0, True, scale=scale)
-            within, within_sum = layout.join(within), layout.join(within_sum.unsqueeze(-1)).squeeze(-1)
-            share = torch.sigmoid(prompt_sum - within_sum).unsqueeze(-1)  # of the prompt in the whole softmax
-            by_head[:, :, branches] = torch.lerp(within.float(), to_prompt.float(), share)
-            log_sums[:, :, branches] = torch.logaddexp(prompt_sum, within_sum)
+        for spans in branching.alone:
+            within, within_sums = _flash(*map(spans.split, (query, key, value)), 0.0, True, scale=scale)
+            spans.write(by_head, within)
+            spans.write(log_sums.unsqueeze(-1), within_sums.unsqueeze(-1))
+        for queries, keys in branching.across:
+            known = query[:, :, queries], key[:, :, keys], value[:, :, keys]
+            there, there_sums = _flash(*known, 0.0, False, scale=scale)
+            here, here_sums = by_head[:, :, queries], log_sums[:, :, queries]
+            share = torch.sigmoid(there_sums - here_sums).unsqueeze(-1)  # of those keys in the whole softmax
+            here.lerp_(there.float(), share)
+            torch.logaddexp(here_sums, there_sums, out=here_sums)
+        out = out.to(query.dtype)
         ctx.save_for_backward(query, key, value, out, log_sums)
         ctx.branching, ctx.scale = branching, scale
         return out
@@ -159,57 +194,66 @@ class _CpuAttention(torch.autograd.Function):
         query, key, value, out, log_sums = ctx.saved_tensors
         known = (gradient.transpose(1, 2), query, key, value, out.transpose(1, 2), log_sums.unsqueeze(-1))
         gradients = [torch.empty_like(x.transpose(1, 2)).transpose(1, 2) for x in (query, key, value)]
-        for row in ctx.branching.rows:
-            prompt, branches = slice(row.start, row.fork), slice(row.fork, row.end)
-            of_prompt = [x[:, :, prompt] for x in known]
-            parts = _backward(of_prompt, True, ctx.scale)
-            if row.fork < row.end:
-                of_branches = [x[:, :, branches] for x in known]
-                to_prompt = _backward(_with_keys(of_branches, of_prompt), False, ctx.scale)
-                layout = _layout(row.branches)
-                split = _backward([layout.split(x) for x in of_branches], True, ctx.scale)
-                within = [layout.join(x) for x in split]
-                gradients[0][:, :, branches] = within[0].add_(to_prompt[0])
-                for number in (1, 2):
-                    gradients[number][:, :, branches] = within[number]
-                    parts[number].add_(to_prompt[number])
-            for whole, part in zip(gradients, parts, strict=True):
-                whole[:, :, prompt] = part
+        for spans in ctx.branching.alone:
+            for whole, part in zip(
+                gradients, _backward(map(spans.split, known), True, ctx.scale), strict=True
+            ):
+                spans.write(whole, part)
+        for queries, keys in ctx.branching.across:
+            places = (queries, queries, keys, keys, queries, queries)
+            parts = [x[:, :, place] for x, place in zip(known, places, strict=True)]
+            of_parts = _backward(parts, False, ctx.scale)
+            for whole, place, part in zip(gradients, (queries, keys, keys), of_parts, strict=True):
+                whole[:, :, place].add_(part)
         return *gradients, None, None
 
 
-def _with_keys(queries: list[torch.Tensor], keys: list[torch.Tensor]) -> list[torch.Tensor]:
-    """Arguments of the kernel's backward for the queries of some tokens and the keys of others."""
-    return [*queries[:2], *keys[2:4], *queries[4:]]
-
-
-def _backward(known: list[torch.Tensor], causal: bool, scale: float) -> list[torch.Tensor]:
+def _backward(known: Iterable[torch.Tensor], causal: bool, scale: float) -> list[torch.Tensor]:
     """Gradients of query, key and value."""
     *tensors, log_sums = known
     return list(_flash_backward(*tensors, log_sums.squeeze(-1), 0.0, causal, scale=scale))
 
 
-class _BranchLayout:
-    """Converts a row's branch tokens between one sequence and a padded batch of branches."""
+def _alike(spans: Sequence[tuple[int, int]]) -> Iterator[list[tuple[int, int]]]:
+    """The spans in lists of similar lengths, so that padding adds few tokens to any of them."""
+    some: list[tuple[int, int]] = []
+    shortest = 0
+    for start, end in sorted(spans, key=lambda span: span[1] - span[0]):
+        if some and end - start > max(SHORT, MOST_PADDING * shortest):
+            yield sorted(some)
+            some = []
+        shortest = shortest if some else end - start
+        some.append((start, end))
+    if some:
+        yield sorted(some)
 
-    def __init__(self, lengths: tuple[int, ...]):
-        self.count, self.longest = len(lengths), max(lengths)
-        self.equal = min(lengths) == self.longest
-        padded = [branch * self.longest + torch.arange(length) for branch, length in enumerate(lengths)]
-        self.index = torch.cat(padded)  # [tokens], each token's index among all padded branches
+
+class _Spans:
+    """Spans of a sequence as a batch, shorter ones padded; they may not overlap, and stand in their order."""
+
+    def __init__(self, spans: Sequence[tuple[int, int]]):
+        lengths = [end - start for start, end in spans]
+        self.count, self.longest = len(spans), max(lengths)
+        self.whole = slice(spans[0][0], spans[-1][1])
+        dense = min(lengths) == self.longest and sum(lengths) == self.whole.stop - self.whole.start
+        self.dense = dense  # the spans fill that slice, and none is padded
+        padded = [span * self.longest + torch.arange(length) for span, length in enumerate(lengths)]
+        self.slots = torch.cat(padded)  # [tokens], each token's index among all padded spans
+        self.tokens = torch.cat([torch.arange(start, end) for start, end in spans])
 
     def split(self, x: torch.Tensor) -> torch.Tensor:
-        """[1, heads, tokens, width] to [branches, heads, longest, width], shorter ones padded with zeros."""
-        x = x[0]
-        if not self.equal:
-            padded = x.new_zeros(len(x), self.count * self.longest, x.shape[-1])
-            x = padded.index_copy_(1, self.index, x)
+        """[1, heads, T, width] to [spans, heads, longest, width], shorter ones padded with zeros."""
+        if self.dense:
+            x = x[0, :, self.whole]
+        else:
+            padded = x.new_zeros(x.shape[1], self.count * self.longest, x.shape[-1])
+            x = padded.index_copy_(1, self.slots, x[0].index_select(1, self.tokens))
         return x.unflatten(1, (self.count, self.longest)).transpose(0, 1)
 
-    def join(self, x: torch.Tensor) -> torch.Tensor:
-        """The inverse of `split`."""
+    def write(self, whole: torch.Tensor, x: torch.Tensor) -> None:
+        """The inverse of `split`, into the spans of a tensor [1, heads, T, width]."""
         x = x.transpose(0, 1).flatten(1, 2)
-        return (x if self.equal else x.index_select(1, self.index))[None]
-
-
-_layout = lru_cache(maxsize=1024)(_BranchLayout)
+        if self.dense:
+            whole[0, :, self.whole] = x
+        else:
+            whole[0].index_copy_(1, self.tokens, x.index_select(1, self.slots).to(whole.dtype))

@@ -29,10 +29,10 @@ def with_a_mask(query, key, value, branching):
     return out.transpose(1, 2)
 
 
-@pytest.mark.parametrize("way", [attend, _in_two_passes])
+@pytest.mark.parametrize(("way", "shared"), [(attend, 0), (attend, 9), (_in_two_passes, 0)])
 @pytest.mark.parametrize("lengths", LAYOUTS.values(), ids=LAYOUTS)
-def test_outputs_and_gradients_are_those_of_the_masked_form(way, lengths):
-    branching = Branching(lengths)
+def test_outputs_and_gradients_are_those_of_the_masked_form(way, shared, lengths):
+    branching = Branching(lengths, shared)
     inputs, exact = (random_inputs(branching, dtype) for dtype in (torch.float32, torch.float64))
     out = way(*inputs, branching, SCALE)
     expected = with_a_mask(*exact, branching)
@@ -44,8 +44,9 @@ def test_outputs_and_gradients_are_those_of_the_masked_form(way, lengths):
         assert (x.grad - y.grad).abs().max() < 1e-5 * y.grad.abs().max()
 
 
-def test_bfloat16_is_as_near_to_the_truth_as_its_digits_allow():
-    branching = Branching(LAYOUTS["completions of different lengths"])
+@pytest.mark.parametrize("shared", [0, 9])
+def test_bfloat16_is_as_near_to_the_truth_as_its_digits_allow(shared):
+    branching = Branching(LAYOUTS["completions of different lengths"], shared)
     inputs = [x.detach() for x in random_inputs(branching, torch.bfloat16)]
     out = attend(*inputs, branching, SCALE)
     exact = with_a_mask(*(x.double() for x in inputs), branching)
@@ -66,8 +67,27 @@ def test_a_token_sees_its_prompt_and_what_comes_before_it_in_its_own_completion(
     ]
 
 
-def test_scores_far_apart_stay_finite():
-    branching = Branching(((3, (2, 2)),))
+def test_all_rows_see_the_text_before_them():
+    seen = Branching(((1, (1,)), (2, ())), shared=2).visible()[0, 0]
+    assert [[int(x) for x in row] for row in seen] == [
+        [1, 0, 0, 0, 0, 0],
+        [1, 1, 0, 0, 0, 0],
+        [1, 1, 1, 0, 0, 0],
+        [1, 1, 1, 1, 0, 0],
+        [1, 1, 0, 0, 1, 0],
+        [1, 1, 0, 0, 1, 1],
+    ]
+
+
+def test_the_form_of_other_devices_refuses_text_before_the_rows():
+    branching = Branching(((3, (2, 2)),), shared=2)
+    with pytest.raises(ValueError, match="on a CPU alone"):
+        _in_two_passes(*random_inputs(branching, torch.float32), branching, SCALE)
+
+
+@pytest.mark.parametrize("shared", [0, 3])
+def test_scores_far_apart_stay_finite(shared):
+    branching = Branching(((3, (2, 2)),), shared)
     inputs = [(100 * x).detach().requires_grad_() for x in random_inputs(branching, torch.float32)]
     attend(*inputs, branching, SCALE).sum().backward()
     assert all(x.grad.isfinite().all() for x in inputs)
