@@ -20,10 +20,10 @@ from click.exceptions import Exit
 
 from rlaudio import __version__
 from rlaudio.config.names import plain_name
-from rlaudio.config.plugin_files import innermost
-from rlaudio.config.plugins import KINDS, PACKAGE, available, plugin_that_raised
-from rlaudio.config.recipe import Recipe, load_recipe, shipped_comparisons, shipped_recipes
+from rlaudio.config.plugin_files import innermost, plugin_that_raised
+from rlaudio.config.recipe import Recipe, load_recipe
 from rlaudio.config.schema import ContributionSection, field_table
+from rlaudio.config.shipped import KINDS, PACKAGE, available, shipped_comparisons, shipped_recipes
 from rlaudio.runs.parts import StopAfter
 from rlaudio.utils import launcher
 from rlaudio.utils.messages import described, printable

@@ -28,8 +28,9 @@ from pydantic import Field
 from rlaudio.config.layers import Keys, Layer, Origin, read_layer
 from rlaudio.config.names import check_name, plain_name
 from rlaudio.config.plugins import absolute, is_path, no_file, unknown
-from rlaudio.config.recipe import find_recipe, folder_of_paths, load_recipe, shipped_comparisons, validate
+from rlaudio.config.recipe import find_recipe, folder_of_paths, load_recipe, validate
 from rlaudio.config.schema import Recipe, Section, Seed
+from rlaudio.config.shipped import shipped_comparisons
 from rlaudio.training.build import contribution_by
 
 RESERVED = ("logs", "shared")  # folders beside those of the arms

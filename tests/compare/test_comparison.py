@@ -26,8 +26,9 @@ from rlaudio.compare.results import read_results
 from rlaudio.compare.running import Failure, run_jobs
 from rlaudio.compare.sharing import NOT_READ_BY, Job, digest, jobs, prepare
 from rlaudio.compare.table import markdown_table
-from rlaudio.config.recipe import load_recipe, shipped_comparisons
+from rlaudio.config.recipe import load_recipe
 from rlaudio.config.schema import field_table
+from rlaudio.config.shipped import shipped_comparisons
 from rlaudio.evaluation.statistics import mcnemar_p_value
 from rlaudio.runs.files import append_row, write_json, write_rows, write_text
 from rlaudio.runs.folder import VERSIONS
