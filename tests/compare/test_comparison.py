@@ -283,6 +283,14 @@ def test_a_mistake_in_the_file_is_named_with_its_place(write, text, said):
         read_comparison(write(text))
 
 
+def test_an_error_of_the_baselines_algorithm_is_told_with_the_arms_place(write):
+    path = write("base: tiny_weak_to_strong\narms: {a: {algorithm: ./odd.py}, b: {}}\n")
+    text = "class Odd:\n    def __init__(self):\n        raise ValueError('no needs')\n"
+    path.with_name("odd.py").write_text(text, encoding="utf-8")
+    with pytest.raises(ValueError, match=r":2: arms\.a: no needs$"):
+        read_comparison(path)
+
+
 def test_a_problem_that_all_arms_share_is_told_once(write):
     path = write("base: tiny_weak_to_strong\nset: {optimizer: {lr: -1}}\narms: {a: , b: {algorithm: rloo}}\n")
     with pytest.raises(ValueError, match=r"^[^\n]*optimizer\.lr: [^\n]*\(arm a, b\)$"):
