@@ -1,6 +1,7 @@
 """The command line. Every command reads its arguments, calls one function of the library and prints.
 
-Heavy libraries are imported by the commands that need them: `show` and `list` answer at once.
+A command checks what it was given, and then imports the libraries that compute with it, which takes seconds.
+Above the commands is imported only what their help and `list` need.
 """
 
 from __future__ import annotations
@@ -13,23 +14,25 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 from click.exceptions import Exit
 
 from rlaudio import __version__
 from rlaudio.config.names import plain_name
-from rlaudio.config.plugin_files import innermost
-from rlaudio.config.plugins import KINDS, PACKAGE, available, plugin_that_raised
-from rlaudio.config.recipe import Recipe, load_recipe, shipped_comparisons, shipped_recipes
-from rlaudio.config.schema import ContributionSection, field_table
+from rlaudio.config.shipped import KINDS, PACKAGE, available, shipped_comparisons, shipped_recipes
+from rlaudio.contribution import SILENCE_SECONDS, THRESHOLD
 from rlaudio.runs.parts import StopAfter
+from rlaudio.runs.places import RECIPE, check_run, check_run_to_resume, check_step
 from rlaudio.utils import launcher
 from rlaudio.utils.messages import described, printable
 from rlaudio.utils.number_format import counted
 from rlaudio.utils.peak_memory import keep_freed_memory
 from rlaudio.utils.threads import wait_asleep
+
+if TYPE_CHECKING:
+    from rlaudio.config.recipe import Recipe
 
 _USER_ERRORS = (ValueError, OSError, ImportError, FloatingPointError)  # any other exception is a bug
 _NO_PLUGINS = "rlaudio.no_plugins"  # key of what click hands on within a command
@@ -59,6 +62,8 @@ class _Commands(click.Group):
 
 def _message(error: BaseException) -> str | None:
     """What to tell the user of an error in data, recipe or plug-ins; None of other ones, which are bugs."""
+    from rlaudio.config.plugin_files import innermost, plugin_that_raised
+
     plugin = plugin_that_raised(error)
     if isinstance(error, _USER_ERRORS):
         return f"{plugin}: {error}" if plugin and str(plugin.path) not in str(error) else str(error)
@@ -117,11 +122,6 @@ _at_least_1 = click.IntRange(min=1)
 _path = functools.partial(click.Path, path_type=Path)
 
 
-def _default(key: str) -> Any:
-    """The default of a key of a recipe's contribution section."""
-    return ContributionSection.model_fields[key].default
-
-
 @main.command()
 @click.argument("recipe")
 @_recipe_options
@@ -143,6 +143,8 @@ def run(
     resolved = _load(recipe, overrides)
     folder = out or Path("runs") / resolved.name
     _say(f"{resolved.name} into {folder}: {', '.join(_phases(resolved))}", err=True)
+    if launcher.size() == 1:  # of several processes the first would be seen by the others as it begins
+        _check_folder(folder, resume=resume)
     _say("loading torch and transformers, then data and checks", err=True)
     pipeline = _pipeline()
     from rlaudio.rollout.canary import CanaryError
@@ -191,17 +193,18 @@ def compare(
     comparison: str, overrides: Sequence[str], out: Path | None, resume: bool, devices: str | None
 ) -> None:
     """Run every arm of COMPARISON with every seed and write one page about them."""
-    pipeline = _pipeline()
-    from rlaudio.compare.compare import compare
     from rlaudio.compare.grid import read_comparison
-    from rlaudio.compare.running import Interrupted
-    from rlaudio.compare.table import markdown_table
 
     resolved = read_comparison(comparison, overrides, before_use=_announcement())
     folder = out or Path("runs") / resolved.name
     places = [device.strip() for device in devices.split(",")] if devices else []
     if not all(places):
         raise click.UsageError(f"--devices {devices} names an empty device; expected numbers: 0,1")
+    pipeline = _pipeline()
+    from rlaudio.compare.compare import compare
+    from rlaudio.compare.running import Interrupted
+    from rlaudio.compare.table import markdown_table
+
     try:
         done = compare(resolved, folder, pipeline.run, resume=resume, devices=places)
     except (Interrupted, KeyboardInterrupt) as stop:
@@ -226,12 +229,14 @@ def compare(
 def show(recipe: str | None, overrides: Sequence[str], fields: bool) -> None:
     """Print RECIPE resolved: parents and overrides merged, defaults filled in, everything checked."""
     if fields:
+        from rlaudio.config.schema import field_table
+
         for key, kind, default, meaning in field_table():
             click.echo(f"{key:30} {meaning}  [{kind}{f' = {default}' if default else ''}]")
     elif recipe is None:
         raise click.UsageError("name a RECIPE, or ask for --fields")
     else:
-        resolved = load_recipe(recipe, overrides)
+        resolved = _read(recipe, overrides)
         _refuse_plugins(resolved)
         click.echo(resolved.to_yaml(), nl=False)
 
@@ -244,10 +249,10 @@ def show(recipe: str | None, overrides: Sequence[str], fields: bool) -> None:
 @click.option("--decode", is_flag=True, help="Decode every clip, which finds damaged audio.")
 def check(recipe: str, overrides: Sequence[str], out: Path | None, processes: int, decode: bool) -> None:
     """Make the checks of a run of RECIPE, and list all that would stop it; nothing is trained or written."""
+    resolved = _load(recipe, overrides)
+    _quiet_transformers()
     from rlaudio.check import check
 
-    _quiet_transformers()
-    resolved = _load(recipe, overrides)
     for line in check(resolved, out, decode=decode, processes=processes):
         click.echo(line)
     click.echo("nothing found that would stop a run")
@@ -267,20 +272,21 @@ def check(recipe: str, overrides: Sequence[str], out: Path | None, processes: in
 @_recipe_options
 def explain(recipe: str, overrides: Sequence[str], hardware: str, rows: Path | None, **assumed: Any) -> None:
     """Parameters, tokens, FLOPs, memory and time of RECIPE, before anything is loaded; no weights needed."""
-    _quiet_transformers()
     from rlaudio.planning.hardware import find_hardware
-    from rlaudio.planning.plan import Assumptions, plan, savings
-    from rlaudio.planning.tables import changes_table, lines
-    from rlaudio.planning.tables import rows as plan_rows
 
     resolved = _load(recipe, overrides)
     dtype = str(resolved.model.options.get("dtype", "float32"))
     device = find_hardware(hardware, dtype, resolved.threads)
+    _quiet_transformers()
+    from rlaudio.planning.plan import Assumptions, plan, savings
+    from rlaudio.planning.tables import changes_table, lines
+    from rlaudio.planning.tables import rows as plan_rows
+
     planned = plan(resolved, device, Assumptions(**assumed))
     for line in lines(planned):
         click.echo(line)
     if not planned.fits:
-        changes = savings(overrides, lambda given: load_recipe(recipe, given), planned)
+        changes = savings(overrides, lambda given: _read(recipe, given), planned)
         click.echo(f"\n{changes_table(changes)}")
     if rows:
         rows.write_text(json.dumps(plan_rows(planned), indent=2), encoding="utf-8")
@@ -292,11 +298,11 @@ def explain(recipe: str, overrides: Sequence[str], hardware: str, rows: Path | N
 @click.option(
     "--threshold",
     type=click.IntRange(min=1),
-    help=f"Voters right in silence that make it weak.  [default: {_default('threshold')}]",
+    help=f"Voters right in silence that make it weak.  [default: {THRESHOLD}]",
 )
 @click.option(
     "--silence",
-    help=f"Seconds of silence, or clip for the clip's length.  [default: {_default('silence'):g}]",
+    help=f"Seconds of silence, or clip for the clip's length.  [default: {SILENCE_SECONDS:g}]",
 )
 @click.option("--out", type=_path(file_okay=False), help="Folder of the labels.  [default: beside DATA]")
 @_recipe_options
@@ -310,14 +316,12 @@ def label(
 ) -> None:
     """Measure the audio contribution of DATA: questions that voters answer without audio are weak."""
     _check_voters(threshold, voters, overrides)
-    pipeline = _pipeline()
-
     settings = {"voters": list(voters), "threshold": threshold, "silence": silence}
     given = [
         f"contribution.{key}={json.dumps(value)}" for key, value in settings.items() if value is not None
     ]
     recipe = _bare_recipe(voters[0], train=data, overrides=[*given, *overrides])
-    summary = pipeline.label_data(recipe, out or (data if data.is_dir() else data.parent))
+    summary = _pipeline().label_data(recipe, out or (data if data.is_dir() else data.parent))
     click.echo(summary.table())
 
 
@@ -328,8 +332,6 @@ def label(
 @_recipe_options
 def evaluate(target: str, data: Path | None, out: Path | None, overrides: Sequence[str]) -> None:
     """Accuracy with audio, in silence and with other audio, of a RECIPE's model or of a MODEL on --data."""
-    pipeline = _pipeline()
-
     if target in shipped_recipes() or target.endswith((".yaml", ".yml")):
         if data is not None:
             raise click.UsageError("--data goes with a MODEL; a RECIPE has data.evaluate")
@@ -338,7 +340,7 @@ def evaluate(target: str, data: Path | None, out: Path | None, overrides: Sequen
         raise click.UsageError(f"{target} is no recipe; to evaluate a model add --data FILE")
     else:
         recipe = _bare_recipe(target, evaluate=data, overrides=overrides)
-    for name, result in pipeline.evaluate_recipe(recipe, out).items():
+    for name, result in _pipeline().evaluate_recipe(recipe, out).items():
         click.echo(f"{name}\n{result.table()}")
 
 
@@ -346,6 +348,7 @@ def evaluate(target: str, data: Path | None, out: Path | None, overrides: Sequen
 @click.argument("run", type=_path(exists=True, file_okay=False))
 def report(run: Path) -> None:
     """Write report.html of the finished or unfinished RUN folder."""
+    check_run(run)
     from rlaudio.report.page import write_report
 
     click.echo(write_report(run))
@@ -381,9 +384,9 @@ def replay(step: Path, overrides: Sequence[str]) -> None:
     Overrides repeat it under another recipe; advantages are those of the run. Exit status 1 if it is still
     broken.
     """
-    pipeline = _pipeline()
-
-    dump, places = pipeline.replay_step(step, overrides, load=_load)
+    check_step(step)
+    recipe = _load((step / RECIPE).resolve(), overrides)
+    dump, places = _pipeline().replay_step(step, recipe)
     click.echo(f"it stopped at {dump.error}")
     for quantity, entries in places.items():
         click.echo(f"{quantity}: not finite in {len(entries)} places")
@@ -441,9 +444,25 @@ def list_() -> None:
 
 def _load(recipe: str | Path, overrides: Sequence[str]) -> Recipe:
     """The recipe, for a command that runs its plug-ins: which of the user's files these are is told."""
-    resolved = load_recipe(recipe, overrides)
+    resolved = _read(recipe, overrides)
     _announcement()(resolved)
     return resolved
+
+
+def _read(recipe: str | Path, overrides: Sequence[str]) -> Recipe:
+    from rlaudio.config.recipe import load_recipe
+
+    return load_recipe(recipe, overrides)
+
+
+def _check_folder(folder: Path, *, resume: bool) -> None:
+    """Refuse a folder that no run can begin in, or be resumed in, as the run itself would."""
+    if resume:
+        check_run_to_resume(folder)
+        return
+    from rlaudio.runs.folder import check_place
+
+    check_place(folder)
 
 
 def _announcement() -> Callable[[Recipe], None]:
@@ -515,7 +534,7 @@ def _check_voters(threshold: int | None, voters: Sequence[str], overrides: Seque
         raise click.UsageError(
             f"--voter {twice[0]} is named twice, and the same model twice is one vote; leave one out"
         )
-    asked = _default("threshold") if threshold is None else threshold
+    asked = THRESHOLD if threshold is None else threshold
     if asked > len(voters) and not any(text.startswith("contribution") for text in overrides):
         raise click.UsageError(
             f"a question is weak if {asked} voters are right, of {counted(len(voters), 'voter')} named; add "

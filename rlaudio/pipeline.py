@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
@@ -207,18 +207,16 @@ def evaluate_recipe(recipe: Recipe, out: Path | None = None) -> dict[str, Evalua
 
 def replay_step(
     folder: Path,
-    overrides: Sequence[str] = (),
-    *,
-    load: Callable[[Path, Sequence[str]], Recipe] = load_recipe,
+    recipe: Recipe | None = None,
 ) -> tuple[StepDump, dict[str, list[str]]]:
     """The step in `folder`, and where it is not finite in this process and on the recipe's device.
 
-    `overrides` change the recipe, which `load` reads: another option of the algorithm, another precision.
+    Another `recipe` than that of the run may have another option of the algorithm, another precision.
     Raises FileNotFoundError where the folder holds no step.
     """
 
     def open_learner(dump: StepDump) -> Learner:
-        return learner_of(load((folder / RECIPE).resolve(), overrides), dump, folder)
+        return learner_of(recipe or load_recipe((folder / RECIPE).resolve()), dump, folder)
 
     return replay(folder, open_learner)
 

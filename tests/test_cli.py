@@ -1,8 +1,10 @@
 """The command line: quick answers, one clear message for a user's mistake."""
 
+import json
 import subprocess
 import sys
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -19,17 +21,118 @@ def rlaudio(*arguments: str) -> Result:
     return CliRunner().invoke(main, arguments)
 
 
-@pytest.mark.parametrize("arguments", [["list"], ["show", "tiny_weak_to_strong"]])
-def test_listing_and_showing_import_no_heavy_library(arguments):
-    heavy = "{'torch', 'transformers', 'numpy', 'soundfile'}"
-    code = f"""
-import sys
+# --- quick answers -------------------------------------------------------------------------------
+
+READING = ("pydantic", "yaml")  # what reads a recipe
+ARRAYS = ("numpy", "soundfile", "soxr")
+COMPUTING = (
+    *("torch", "transformers", "peft", "tokenizers", "safetensors", "scipy", "matplotlib", "tensorboard"),
+    *("jinja2", "deepspeed", "vllm"),
+)
+COMMANDS = ["run", "compare", "show", "check", "explain", "label", "evaluate", "report", "doctor", "replay"]
+LIBRARIES_AFTER_EACH = """
+import json, sys
+import rlaudio
+from click.testing import CliRunner
+watched, commands = json.loads(sys.argv[1])
+told = [[0, "import rlaudio", sorted(sys.modules.keys() & set(watched))]]
 from rlaudio.cli import main
-main({arguments!r}, standalone_mode=False)
-sys.exit(str({heavy} & set(sys.modules)) if {heavy} & set(sys.modules) else 0)
+for command in commands:
+    done = CliRunner().invoke(main, command)
+    told.append([done.exit_code, done.output, sorted(sys.modules.keys() & set(watched))])
+print(json.dumps(told))
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command answered, and the libraries that its process had imported by then."""
+
+    status: int
+    text: str
+    libraries: list[str]
+
+
+def answers(folder: Path, commands: Sequence[Sequence[str]], watched: Sequence[str]) -> list[Answer]:
+    """The answers of `import rlaudio` and then of the commands, all in one new process."""
+    given = [sys.executable, "-c", LIBRARIES_AFTER_EACH, json.dumps([watched, commands])]
+    done = subprocess.run(given, capture_output=True, text=True, cwd=folder)
     assert done.returncode == 0, done.stderr
+    return [Answer(*told) for told in json.loads(done.stdout)]
+
+
+@pytest.fixture
+def mistakes(tmp_path) -> Path:
+    """A folder of things that commands refuse."""
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "notes.txt").touch()
+    (tmp_path / "bad.yaml").write_text("extends: tiny_weak_to_strong\nsed: 1\n", encoding="utf-8")
+    arms = "base: tiny_weak_to_strong\narms: {a: {}, b: {optimizer: {lrr: 1}}}\n"
+    (tmp_path / "arms.yaml").write_text(arms, encoding="utf-8")
+    (tmp_path / "step").mkdir()
+    (tmp_path / "step" / "step.pt").touch()
+    (tmp_path / "step" / "recipe.yaml").write_text("extends: tiny_weak_to_strong\n", encoding="utf-8")
+    return tmp_path
+
+
+def test_help_the_list_and_wrong_usage_import_no_library_but_clicks(mistakes):
+    refused = {
+        ("run", "tiny_weak_to_strong", "--nosuch"): 2,
+        ("sow",): 2,
+        ("report", "gone"): 2,
+        ("report", "empty"): 1,
+        ("replay", "empty"): 1,
+        ("label", "gone", "--voter", "tiny/voter_a"): 2,
+        ("evaluate", "tiny/base"): 2,
+    }
+    helped = [["--help"], *([name, "--help"] for name in COMMANDS), ["data", "questions", "--help"], ["list"]]
+    told = answers(mistakes, [*helped, *refused], [*READING, *ARRAYS, *COMPUTING])
+    assert [answer.status for answer in told] == [0] * (1 + len(helped)) + list(refused.values())
+    assert [answer for answer in told if answer.libraries] == []
+
+
+NO_KEY = ("-o", "nosuch=1")
+REFUSED = {  # by what is said
+    "unknown recipe 'gone'": [["run", "gone"], ["show", "gone"], ["check", "gone"], ["explain", "gone"]],
+    "no recipe": [["evaluate", "gone.yaml"]],
+    "bad.yaml:2: sed: unknown key 'sed'": [["run", "bad.yaml"], ["evaluate", "bad.yaml"]],
+    "unknown key 'nosuch'": [
+        ["run", "tiny_weak_to_strong", *NO_KEY],
+        ["label", "bad.yaml", "--voter", "tiny/voter_a", "--voter", "tiny/voter_b", *NO_KEY],
+        ["evaluate", "tiny/base", "--data", "bad.yaml", *NO_KEY],
+        ["replay", "step", *NO_KEY],
+    ],
+    "grpo: unknown option 'nosuch'": [["run", "tiny_weak_to_strong", "-o", "algorithm.nosuch=1"]],
+    "there is no run to resume": [["run", "tiny_weak_to_strong", "--resume", "--out", "empty"]],
+    "unknown comparison 'gone'": [["compare", "gone"]],
+    "unknown key 'lrr'": [["compare", "arms.yaml"]],
+    "unknown hardware 'gone'": [["explain", "tiny_weak_to_strong", "--hardware", "gone"]],
+}
+
+
+PLACES = {  # refused with what reads files of runs and of audio
+    "full: the folder holds notes.txt": ["run", "tiny_weak_to_strong", "--out", "full"],
+    "empty: no file is named like {label}.wav": [
+        *("data", "questions", "--clips", "empty", "--labels", "{label}.wav", "--out", "new")
+    ],
+}
+
+
+def test_a_recipe_is_shown_and_mistakes_are_refused_without_a_library_that_computes(mistakes):
+    shown = [["show", "tiny_weak_to_strong"], ["show", "--fields"]]
+    refused = [(said, command) for said, commands in REFUSED.items() for command in commands]
+    refused += PLACES.items()
+    asked = [*shown, *(command for _, command in refused)]
+    told = answers(mistakes, asked, [*ARRAYS, *COMPUTING])
+    assert [answer.status for answer in told] == [0] * (1 + len(shown)) + [1] * len(refused)
+    texts = [answer.text for answer in told[1 + len(shown) :]]
+    assert [text for text, (said, _) in zip(texts, refused, strict=True) if said not in text] == []
+    assert [answer for answer in told[: -len(PLACES)] if answer.libraries] == []
+    assert [answer for answer in told if not {*answer.libraries} <= {*ARRAYS}] == []
+
+
+# --- what they say -------------------------------------------------------------------------------
 
 
 def test_list_names_every_kind_with_options():
@@ -297,6 +400,6 @@ def test_ctrl_c_before_a_command_has_anything_to_continue_is_one_word(monkeypatc
     def interrupted(*arguments, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("rlaudio.cli.load_recipe", interrupted)
+    monkeypatch.setattr("rlaudio.config.recipe.load_recipe", interrupted)
     done = rlaudio("show", "tiny_weak_to_strong")
     assert (done.exit_code, done.stderr.strip()) == (130, "interrupted")

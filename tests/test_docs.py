@@ -12,9 +12,10 @@ from click.testing import CliRunner
 
 from rlaudio.cli import main
 from rlaudio.compare.grid import read_comparison
-from rlaudio.config.plugins import available, bind
+from rlaudio.config.plugins import bind
 from rlaudio.config.recipe import load_recipe
 from rlaudio.config.schema import Recipe, field_table, keys_beside_results
+from rlaudio.config.shipped import available
 from tests.tool_scripts import load_tool
 
 ROOT = Path(__file__).parent.parent

@@ -28,9 +28,9 @@ from pydantic import Field
 from rlaudio.config.layers import Keys, Layer, Origin, read_layer
 from rlaudio.config.names import check_name, plain_name
 from rlaudio.config.plugins import absolute, is_path, no_file, unknown
-from rlaudio.config.recipe import find_recipe, folder_of_paths, load_recipe, shipped_comparisons, validate
+from rlaudio.config.recipe import find_recipe, folder_of_paths, load_recipe, validate
 from rlaudio.config.schema import Recipe, Section, Seed
-from rlaudio.training.build import contribution_by
+from rlaudio.config.shipped import shipped_comparisons
 
 RESERVED = ("logs", "shared")  # folders beside those of the arms
 _PLUGINS = ("algorithm", "curriculum", "model", "rollout", "strategy")  # a value of the grid names itself
@@ -238,24 +238,28 @@ def _recipes(
     names = [name for name, _ in variants]
     _check_names(file, layer, names)
     baseline = _baseline(file, layer, names)
+    recipes = _loaded(base, overrides, {name: [*shared, *above] for name, above in variants})
+    for recipe in recipes.values():
+        before_use(recipe)
+    with _told_at(layer, _keys_of_arm(file, baseline)):
+        budget = _default_budget(recipes[baseline], Origin(str(path), path.parent))
+    if budget:
+        recipes = _loaded(base, overrides, {name: [budget, *shared, *above] for name, above in variants})
+    return [Arm(name, _named(recipes[name], "", 0), _flat(above)) for name, above in variants]
+
+
+def _loaded(base: str, overrides: Sequence[str], layers: Mapping[str, Sequence[Layer]]) -> dict[str, Recipe]:
+    """The base with every arm's layers. Raises ValueError with the problems of all arms, each once."""
     problems: dict[str, list[str]] = {}
-    arms = []
-    budget: list[Layer] | None = None
-    for name, above in sorted(variants, key=lambda variant: variant[0] != baseline):  # the baseline first
+    recipes = {}
+    for name, above in layers.items():
         try:
-            if budget is None:
-                plain = load_recipe(base, overrides, layers=[*shared, *above])
-                before_use(plain)
-                budget = _default_budget(plain, Origin(str(path), path.parent))
-            recipe = load_recipe(base, overrides, layers=[*budget, *shared, *above])
+            recipes[name] = load_recipe(base, overrides, layers=above)
         except ValueError as error:
             problems.setdefault(str(error), []).append(name)
-            continue
-        before_use(recipe)
-        arms.append(Arm(name, _named(recipe, "", 0), _flat(above)))
     if problems:
         raise ValueError("\n".join(f"{text} (arm {', '.join(of)})" for text, of in problems.items()))
-    return sorted(arms, key=lambda arm: names.index(arm.name))
+    return recipes
 
 
 def _base(file: ComparisonFile, layer: Layer, path: Path) -> str:
@@ -316,16 +320,18 @@ def _stem(use: Any) -> str:
     return Path(str(use)).stem if is_path(str(use)) else str(use)
 
 
-def _default_budget(baseline: Recipe, origin: Origin) -> list[Layer]:
+def _default_budget(baseline: Recipe, origin: Origin) -> Layer | None:
     """The baseline's planned completions as a limit for all arms, unless it has a limit or no known steps."""
     training, steps = baseline.training, baseline.curriculum.options.get("rl_steps")
     if training.max_rollouts or training.max_tokens or not isinstance(steps, int):
-        return []
+        return None
+    from rlaudio.training.build import contribution_by  # imports torch
+
     each = baseline.sampling.group_size  # completions of a question, those in silence included
     if contribution_by(baseline) == "rollouts":
         each += baseline.contribution.silent_samples
     planned = steps * baseline.sampling.questions * each
-    return [Layer({"training": {"max_rollouts": planned}}, {(): origin})]
+    return Layer({"training": {"max_rollouts": planned}}, {(): origin})
 
 
 def _named(recipe: Recipe, name: str, seed: int) -> Recipe:

@@ -17,6 +17,7 @@ import os
 import sys
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
 from types import CodeType, ModuleType
@@ -27,6 +28,7 @@ from rlaudio.utils.messages import described
 logger = logging.getLogger(__name__)
 
 PREFIX = "rlaudio_plugins_"
+_imported: dict[Path, str] = {}  # the kinds of the plug-ins that this process imported
 
 
 def import_plugin(kind: str, path: Path) -> ModuleType:
@@ -36,6 +38,7 @@ def import_plugin(kind: str, path: Path) -> ModuleType:
     """
     from rlaudio.utils.process_state import kept_process_state  # imports torch
 
+    _imported[path] = kind
     try:
         with heard_interrupts() as interrupts, kept_process_state() as state:
             try:
@@ -52,6 +55,24 @@ def import_plugin(kind: str, path: Path) -> ModuleType:
         if interrupts.received:
             raise KeyboardInterrupt from None
         raise ImportError(f"{kind} {_what_failed(path, error)}") from error
+
+
+@dataclass(frozen=True)
+class PlugInLine:
+    """A line of a plug-in's file."""
+
+    kind: str
+    path: Path
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.path.stem} ({self.path}:{self.line})"
+
+
+def plugin_that_raised(error: BaseException) -> PlugInLine | None:
+    """Where an exception came out of a user's plug-in; None where it did not."""
+    lines = ((kind, path, line_in(error, path)) for path, kind in _imported.items())
+    return next((PlugInLine(kind, path, line) for kind, path, line in lines if line), None)
 
 
 def with_helpers(files: Iterable[Path]) -> list[Path]:

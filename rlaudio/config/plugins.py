@@ -14,7 +14,7 @@ import importlib
 import inspect
 import math
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
@@ -23,42 +23,11 @@ from typing import Any, get_args, get_type_hints
 from pydantic import PydanticUserError, TypeAdapter, ValidationError
 
 from rlaudio.config.names import MAX_BYTES, plain_name
-from rlaudio.config.plugin_files import import_plugin, line_in
+from rlaudio.config.plugin_files import import_plugin
+from rlaudio.config.shipped import GIVEN, PACKAGE, available, places
 from rlaudio.config.signatures import Option, Signature, read_signature
 from rlaudio.utils.messages import shown
 
-PACKAGE = Path(__file__).parents[1]
-
-
-def shipped_folder(name: str) -> Path:
-    """The folder of recipes or rewards that ships: inside an installed wheel, else beside the package."""
-    inside = PACKAGE / "_shipped" / name
-    return inside if inside.is_dir() else PACKAGE.parent / name
-
-
-# Where the plug-ins of a kind that ship are found: {name} stands for the name in a recipe.
-_PLACES: Mapping[str, tuple[str, ...]] = {
-    "algorithm": ("algorithms/{name}.py",),
-    "curriculum": ("curricula/{name}.py",),
-    "model": ("models/{name}.py", "models/{name}/__init__.py"),
-    "rollout": ("rollout/{name}.py", "rollout/vllm/{name}.py"),
-    "data": ("data/{name}.py", "worlds/{name}/__init__.py"),
-    "corpus": ("worlds/{name}/{name}_corpus.py",),
-    "strategy": ("training/strategies/{name}.py",),
-    "scorer": ("scorers/{name}.py",),
-}
-KINDS = ("reward", *_PLACES)
-_GIVEN: Mapping[str, tuple[tuple[str, ...], ...]] = {  # positional parameters, which rlaudio passes
-    "reward": (("question", "completion"), ("group",)),
-    "algorithm": ((),),
-    "curriculum": (("questions", "contributions", "rng"),),
-    "model": ((),),
-    "rollout": (("family",),),
-    "data": ((),),
-    "corpus": (("role",),),
-    "strategy": (("module", "settings", "processes"),),
-    "scorer": (("question", "text"),),
-}
 _KEYS = {"reward": ("use", "weight")}  # of a recipe beside a plug-in's options; of other kinds "use" alone
 SCORER = "scorer"  # the option of a reward that is itself a plug-in
 
@@ -187,24 +156,6 @@ def load(kind: str, name: str, relative_to: Path | None = None) -> Callable[...,
     return getattr(_import(kind, path), _signature(kind, path).name)
 
 
-@dataclass(frozen=True)
-class PlugInLine:
-    """A line of a plug-in's file."""
-
-    kind: str
-    path: Path
-    line: int
-
-    def __str__(self) -> str:
-        return f"{self.kind} {self.path.stem} ({self.path}:{self.line})"
-
-
-def plugin_that_raised(error: BaseException) -> PlugInLine | None:
-    """Where an exception came out of a user's plug-in; None where it did not."""
-    lines = ((kind, path, line_in(error, path)) for path, kind in _imported.items())
-    return next((PlugInLine(kind, path, line) for kind, path, line in lines if line), None)
-
-
 def describe(kind: str, name: str, relative_to: Path | None = None) -> Signature:
     """The public name, summary and options of a plug-in; its file is not imported. Raises as `bind`."""
     return _signature(kind, find(kind, name, relative_to))
@@ -225,22 +176,12 @@ def find(kind: str, name: str, relative_to: Path | None = None) -> Path:
         return path
     hint = ""
     is_name = name.isidentifier() and len(name.encode()) <= MAX_BYTES
-    for folder, pattern in _places(kind) if is_name else ():
+    for folder, pattern in places(kind) if is_name else ():
         if (path := folder / pattern.format(name=name)).is_file():
             return path
     if is_name and relative_to and (relative_to / f"{name}.py").is_file():
         hint = f"; for the file beside the recipe write ./{name}.py"
     raise ValueError(f"{unknown(kind, name, available(kind))}{hint}")
-
-
-def available(kind: str) -> dict[str, Signature]:
-    """Every plug-in of a kind that ships, by name."""
-    signatures = {}
-    for name, path in sorted(_shipped_files(kind)):
-        signature = None if name.startswith("_") else read_signature(path)
-        if signature and signature.given in _GIVEN[kind]:
-            signatures[name] = signature
-    return signatures
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> str:
@@ -301,24 +242,6 @@ def absolute_model(name: str, folder: Path) -> str:
 # --- helpers -------------------------------------------------------------------------------------
 
 
-def _places(kind: str) -> Iterator[tuple[Path, str]]:
-    """Folders and name patterns of the files that ship."""
-    if kind == "reward":
-        yield shipped_folder("rewards"), "{name}.py"
-    else:
-        yield from ((PACKAGE, pattern) for pattern in _PLACES[kind])
-
-
-def _shipped_files(kind: str) -> Iterator[tuple[str, Path]]:
-    """Name and file of everything in the places of a kind, plug-ins or not."""
-    for folder, pattern in _places(kind):
-        depth = next(i for i, part in enumerate(pattern.split("/")) if "{name}" in part)
-        for path in folder.glob(pattern.format(name="*")):
-            name = path.relative_to(folder).parts[depth].removesuffix(".py")
-            if path == folder / pattern.format(name=name):
-                yield name, path
-
-
 @functools.lru_cache
 def _signature(kind: str, path: Path) -> Signature:
     signature = read_signature(path)
@@ -327,8 +250,8 @@ def _signature(kind: str, path: Path) -> Signature:
             f"{path}: nothing named like the file; expected a function or class {path.stem!r} "
             "(case and underscores do not count)"
         )
-    if signature.given not in _GIVEN[kind]:
-        expected = " or ".join(f"({', '.join(given)})" for given in _GIVEN[kind])
+    if signature.given not in GIVEN[kind]:
+        expected = " or ".join(f"({', '.join(given)})" for given in GIVEN[kind])
         raise ValueError(
             f"{path}: {signature.name} takes ({', '.join(signature.given)}) by position; a {kind} takes "
             f"{expected}, and its options as keyword-only parameters, after a '*'"
@@ -351,11 +274,7 @@ def _import(kind: str, path: Path) -> ModuleType:
             return importlib.import_module(".".join(("rlaudio", *parts)).removesuffix(".__init__"))
         except ModuleNotFoundError as error:
             raise ImportError(f"{path}: {error}; install the package to use this plug-in") from error
-    _imported[path] = kind
     return import_plugin(kind, path)
-
-
-_imported: dict[Path, str] = {}  # the kinds of the plug-ins outside the package
 
 
 def _check_decorators(kind: str, path: Path, signature: Signature, target: Any) -> None:

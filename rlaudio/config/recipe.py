@@ -30,22 +30,14 @@ from rlaudio.config.plugins import (
     closest,
     is_path,
     no_file,
-    shipped_folder,
     unknown,
 )
 from rlaudio.config.schema import Recipe, Section, SectionError, section_at
+from rlaudio.config.shipped import recipe_files, shipped_folder, shipped_recipes
 from rlaudio.config.signatures import Option
 from rlaudio.utils.messages import dotted, shown
 
-__all__ = [
-    "Recipe",
-    "find_recipe",
-    "folder_of_paths",
-    "load_recipe",
-    "shipped_comparisons",
-    "shipped_recipes",
-    "validate",
-]
+__all__ = ["Recipe", "find_recipe", "folder_of_paths", "load_recipe", "validate"]
 
 S = TypeVar("S", bound=Section)
 
@@ -98,7 +90,7 @@ def find_recipe(path_or_name: str | Path, relative_to: Path | None = None) -> Pa
         shipped = Path(name).stem in shipped_recipes()
         hint = f"; {Path(name).stem} (without .yaml) is one that ships" if shipped else ""
         raise FileNotFoundError(f"{no_file(path, 'recipe')}{hint}")
-    files = dict(_shipped_files())
+    files = dict(recipe_files())
     if name not in files:
         raise FileNotFoundError(f"{unknown('recipe', name, shipped_recipes())}; a path ends in .yaml")
     return files[name]
@@ -107,16 +99,6 @@ def find_recipe(path_or_name: str | Path, relative_to: Path | None = None) -> Pa
 def folder_of_paths(path_or_name: str | Path, path: Path) -> Path:
     """What relative paths in a recipe are relative to: never a folder of the installed package."""
     return path.parent if is_path(str(path_or_name)) else Path.cwd()
-
-
-def shipped_recipes() -> dict[str, Path]:
-    """Every recipe that ships, by name; those in base/ are only for others to extend."""
-    return {name: path for name, path in _shipped_files() if not name.startswith(_COMPARE)}
-
-
-def shipped_comparisons() -> dict[str, Path]:
-    """Every comparison that ships, by name: `compare_*.yaml` beside the recipes."""
-    return {name: path for name, path in _shipped_files() if name.startswith(_COMPARE)}
 
 
 # --- layers to values ----------------------------------------------------------------------------
@@ -136,7 +118,6 @@ _PLUGINS: dict[Keys, str] = {
 _PLUGIN_MAPS: dict[Keys, str] = {("data", "evaluate"): "data", ("rewards",): "reward"}
 _DEFAULTS = {"algorithm": {"use": "grpo"}, "rollout": {"use": "transformers"}}
 _MAX_PARENTS = 30  # recipes that extend each other
-_COMPARE = "compare_"  # prefix of the names of comparisons that ship
 _FORMER_KEYS = {  # what became of keys that once were; {} stands for the value that was found
     "data.lessons": "is now data.pretrain",
     "evaluation.bootstrap": "is gone, no interval is resampled; delete it",
@@ -336,12 +317,6 @@ def _options(kind: str, use: Any) -> dict[str, Option]:
         return {o.name: o for o in plugins.describe(kind, use).options} if isinstance(use, str) else {}
     except (ValueError, OSError):
         return {}  # `bind` raises the same later, with its place
-
-
-def _shipped_files() -> Iterator[tuple[str, Path]]:
-    folder = shipped_folder("recipes")
-    for path in sorted(folder.rglob("*.yaml")):
-        yield path.relative_to(folder).with_suffix("").as_posix(), path
 
 
 # --- messages ------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ from rlaudio.audio.length_policy import MAX_SECONDS, TOO_LONG
 from rlaudio.config import plugins
 from rlaudio.config.names import check_name
 from rlaudio.config.plugins import Bound
+from rlaudio.contribution import SILENCE_SECONDS, THRESHOLD
 from rlaudio.prompts.wording import STYLE, SYSTEM
 from rlaudio.utils.number_format import counted
 from rlaudio.utils.plain_yaml import plain_yaml
@@ -146,9 +147,11 @@ class ContributionSection(Section):
     """How audio contribution is measured; threshold, silence and orders are the paper's, arXiv:2509.21060."""
 
     voters: list[str] = Field(default=[], description="models asked in silence; none: the data's labels")
-    threshold: Count = Field(default=2, description="voters right on silence that make a question weak")
+    threshold: Count = Field(
+        default=THRESHOLD, description="voters right on silence that make a question weak"
+    )
     silence: Positive | Literal["clip"] = Field(
-        default=30.0, description="seconds of silence, or clip for each clip's own length"
+        default=SILENCE_SECONDS, description="seconds of silence, or clip for each clip's own length"
     )
     orders: Count = Field(
         default=1, description="option orders each voter answers under; right means right under most"

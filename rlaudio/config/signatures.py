@@ -11,13 +11,13 @@ import ast
 import functools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from rlaudio.config.annotations import read_aliases, read_annotation
 
 MAX_BYTES = 4_000_000  # of a plug-in's file; nobody writes more, and parsing takes 100 times the memory
+_PACKAGE = Path(__file__).parents[1]
 _NO_LITERAL = (ValueError, SyntaxError, TypeError, RecursionError, MemoryError)
 
 
@@ -231,7 +231,7 @@ def _statements(imported: ast.ImportFrom) -> Sequence[ast.stmt]:
 
 @functools.lru_cache
 def _shipped_statements(module: str) -> Sequence[ast.stmt]:
-    path = Path(str(files("rlaudio"))).joinpath(*module.split(".")[1:])
+    path = _PACKAGE.joinpath(*module.split(".")[1:])
     file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
     return _parse(file).body if file.is_file() else ()
 

@@ -1,1 +1,4 @@
 """How much the audio contributes to an answer: voters, their answers in silence, labels."""
+
+THRESHOLD = 2  # voters right in silence that make a question weak; both are the paper's, arXiv:2509.21060
+SILENCE_SECONDS = 30.0

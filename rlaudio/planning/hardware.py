@@ -7,8 +7,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-import torch
-
 from rlaudio.utils.threads import thread_limit
 
 
@@ -74,6 +72,8 @@ def find_hardware(name: str, dtype: str, threads: int | None = None) -> Hardware
 
 def probe_cpu(dtype: str, threads: int | None = None) -> Hardware:
     """This machine's CPU: its rate in products of 1024 x 1024 matrices, its bandwidth in copies of 128 MB."""
+    import torch  # takes seconds, and data sheets need none of it
+
     before = torch.get_num_threads()
     torch.set_num_threads(thread_limit(threads) if threads else before)
     try:

@@ -34,7 +34,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
-import soundfile
 
 from rlaudio.runs import shapes
 from rlaudio.runs.files import (
@@ -49,6 +48,7 @@ from rlaudio.runs.files import (
     write_text,
 )
 from rlaudio.runs.metrics import split_wall_clock
+from rlaudio.runs.places import RECIPE, check_run_to_resume
 from rlaudio.runs.rollouts import LearnedGroup, from_json, to_json
 from rlaudio.runs.versions import refuse_other_format, versions
 from rlaudio.types import Choice, Clip, Dataset, Question, ScoredGroup
@@ -57,7 +57,6 @@ if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
 LOCK = "run.lock"
-RECIPE = "recipe.yaml"
 METRICS = "metrics.jsonl"
 TIMINGS = "timings.jsonl"
 VERSIONS = "versions.json"
@@ -119,10 +118,7 @@ class RunFolder:
         Raises FileNotFoundError if there is none, BlockingIOError while another process holds its lock.
         """
         path = Path(path)
-        if not (path / RECIPE).exists():
-            raise FileNotFoundError(
-                f"{path}: found no recipe.yaml, so there is no run to resume; start one without --resume"
-            )
+        check_run_to_resume(path)
         refuse_other_format(path, read_json(path / VERSIONS, shapes.MAP) or {})
         folder = cls(path, take_lock(path))
         for rows in (path / METRICS, path / TIMINGS):
@@ -199,6 +195,8 @@ class RunFolder:
         `read` gives the clip that was heard. Takes the place of the samples before; TensorBoard shows the
         first completion of each group.
         """
+        import soundfile
+
         known = {question.id: question for question in questions}
         rows = islice(read_rows(self._rollouts(stage, step), longest=LARGEST_FILE), most)
         groups = [from_json(row).scored for row in rows]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from glob import escape
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from rlaudio.runs import shapes
 from rlaudio.runs.files import LARGEST_FILE, Json, lines, parse_row
+from rlaudio.runs.places import RECIPE, check_run
 from rlaudio.runs.rollouts import LearnedGroup, from_json
 from rlaudio.runs.stored_files import StoredFiles
 from rlaudio.runs.versions import refuse_other_format
@@ -118,12 +118,11 @@ def open_run(path: str | Path, *, leave_out_damage: bool = False) -> StoredRun:
     With `leave_out_damage` only recipe.yaml must be whole, and the run's `left_out` says what is missing.
     """
     path = Path(path)
-    if not os.path.lexists(path / "recipe.yaml"):
-        raise FileNotFoundError(f"{path}: found no recipe.yaml; expected the folder of a run")
+    check_run(path)
     files = StoredFiles(path, leave_out=leave_out_damage)
     versions = files.json("versions.json", shapes.MAP) or {}
     refuse_other_format(path, versions)
-    recipe_yaml, recipe = files.yaml("recipe.yaml", shapes.RECIPE, LARGEST_RECIPE)
+    recipe_yaml, recipe = files.yaml(RECIPE, shapes.RECIPE, LARGEST_RECIPE)
     metrics = files.rows("metrics.jsonl", shapes.METRICS)
     return StoredRun(
         path=path,

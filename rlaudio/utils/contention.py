@@ -9,8 +9,6 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
-import torch
-
 from rlaudio.utils.number_format import counted
 from rlaudio.utils.threads import usable_cores
 
@@ -53,6 +51,8 @@ class Watch:
 
 def reasons() -> list[str]:
     """What slows computing down on this machine now."""
+    import torch  # takes seconds, and this is asked of loops that do without
+
     cores, load = os.cpu_count() or 1, os.getloadavg()[0]
     swapped, held = _status("VmSwap"), _status("VmRSS")
     return describe(cores, load, usable_cores(), torch.get_num_threads(), swapped, held)

@@ -5,7 +5,8 @@ import pytest
 from rlaudio.algorithms.contribution_weighted import ContributionWeighted
 from rlaudio.algorithms.gspo import GSPO
 from rlaudio.algorithms.ppo import PPO
-from rlaudio.config.plugins import available, bind
+from rlaudio.config.plugins import bind
+from rlaudio.config.shipped import available
 from tests.algorithms.batches import ALGORITHMS, samples
 
 SIGNALS = {"contribution": [0.5, 0.5], "values": [[[0.0]], [[0.0]]]}

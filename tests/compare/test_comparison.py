@@ -26,8 +26,9 @@ from rlaudio.compare.results import read_results
 from rlaudio.compare.running import Failure, run_jobs
 from rlaudio.compare.sharing import NOT_READ_BY, Job, digest, jobs, prepare
 from rlaudio.compare.table import markdown_table
-from rlaudio.config.recipe import load_recipe, shipped_comparisons
+from rlaudio.config.recipe import load_recipe
 from rlaudio.config.schema import field_table
+from rlaudio.config.shipped import shipped_comparisons
 from rlaudio.evaluation.statistics import mcnemar_p_value
 from rlaudio.runs.files import append_row, write_json, write_rows, write_text
 from rlaudio.runs.folder import VERSIONS
@@ -280,6 +281,14 @@ def test_a_file_that_names_a_budget_gets_no_other(write):
 def test_a_mistake_in_the_file_is_named_with_its_place(write, text, said):
     with pytest.raises(ValueError, match=said):
         read_comparison(write(text))
+
+
+def test_an_error_of_the_baselines_algorithm_is_told_with_the_arms_place(write):
+    path = write("base: tiny_weak_to_strong\narms: {a: {algorithm: ./odd.py}, b: {}}\n")
+    text = "class Odd:\n    def __init__(self):\n        raise ValueError('no needs')\n"
+    path.with_name("odd.py").write_text(text, encoding="utf-8")
+    with pytest.raises(ValueError, match=r":2: arms\.a: no needs$"):
+        read_comparison(path)
 
 
 def test_a_problem_that_all_arms_share_is_told_once(write):

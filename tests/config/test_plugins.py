@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from rlaudio.config.plugins import KINDS, PACKAGE, OptionError, available, bind, describe, find, load
+from rlaudio.config.plugins import OptionError, bind, describe, find, load
+from rlaudio.config.shipped import PACKAGE
 from rlaudio.config.signatures import read_signature
 from tests.factories import make_completion, make_question
 
@@ -32,17 +33,6 @@ def write(tmp_path: Path):
 
 
 # --- finding -------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_ships_something(kind):
-    assert available(kind)
-
-
-def test_protocols_and_helpers_beside_plugins_are_not_listed():
-    assert "algorithm" not in available("algorithm")
-    assert "audit" not in available("data")
-    assert "worker" not in available("rollout")
 
 
 def test_a_bare_name_is_a_file_that_ships():
@@ -511,11 +501,3 @@ def test_a_plugin_is_imported_once(write):
 
 def test_describe_tells_the_options_of_what_ships():
     assert "kl" in {option.name for option in describe("algorithm", "grpo").options}
-
-
-def test_every_model_family_that_is_listed_opens_a_folder():
-    listed = available("model")
-    assert "qwen2_5_omni" in listed
-    assert [
-        name for name, signature in listed.items() if "path" not in {o.name for o in signature.options}
-    ] == []

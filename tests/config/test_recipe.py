@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from rlaudio.config.recipe import load_recipe, shipped_comparisons, shipped_recipes
+from rlaudio.config.recipe import load_recipe
 from rlaudio.config.schema import field_table
+from rlaudio.config.shipped import shipped_comparisons, shipped_recipes
 
 PARENT = """
 model: {use: qwen2_5_omni, path: tiny/base}

@@ -17,8 +17,8 @@ from safetensors.torch import load_file
 
 from rlaudio import pipeline
 from rlaudio.algorithms.groups import group_advantages
-from rlaudio.config import plugins
 from rlaudio.config.recipe import load_recipe
+from rlaudio.config.shipped import available
 from rlaudio.data.audiomcq import write_audiomcq
 from rlaudio.report.sections.stage_gains import stage_gains
 from rlaudio.runs.run import open_run
@@ -275,7 +275,7 @@ def test_questions_that_two_processes_cannot_share_evenly_are_refused_at_once(re
         check_stages_can_train(recipe, recipe.data.train(), Processes(0, 2))
 
 
-@pytest.mark.parametrize("algorithm", sorted({*plugins.available("algorithm")} - {"sft"}))
+@pytest.mark.parametrize("algorithm", sorted({*available("algorithm")} - {"sft"}))
 def test_every_algorithm_passes_the_trial_before_a_run(recipe_file, algorithm):
     recipe = load_recipe(recipe_file, [f"algorithm={algorithm}"])
     check_stages_can_train(recipe, recipe.data.train())

@@ -20,13 +20,14 @@ import numpy as np
 import torch
 from pydantic import ConfigDict, TypeAdapter
 
+from rlaudio.runs.places import RECIPE, STEP, check_step
 from rlaudio.training.checkpoint import write_folder
 from rlaudio.training.debug.nonfinite import BrokenStep
 from rlaudio.training.learner import Learner
 from rlaudio.training.packing import PackedRow
 
 _DAMAGE = (pickle.UnpicklingError, RuntimeError, EOFError, LookupError, TypeError, AttributeError)
-STEP, RECIPE, MODEL = "step.pt", "recipe.yaml", "model"
+MODEL = "model"
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,10 +78,7 @@ def write_step_dump(
 
 def read_step_dump(folder: Path) -> StepDump:
     """The step in `folder`. Raises FileNotFoundError where there is none, ValueError for a damaged one."""
-    if not (folder / STEP).is_file():
-        raise FileNotFoundError(
-            f"{folder}: found no {STEP}; expected a step that stopped a run, such as RUN/replay/rl-000012"
-        )
+    check_step(folder)
     try:
         saved = torch.load(folder / STEP, map_location="cpu", weights_only=True)
         arrays = _map(saved, lambda leaf: leaf.numpy() if isinstance(leaf, torch.Tensor) else leaf)

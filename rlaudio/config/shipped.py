@@ -1,0 +1,86 @@
+"""The recipes and plug-ins that ship: their names, files and signatures. Nothing of them is imported."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from rlaudio.config.signatures import Signature, read_signature
+
+PACKAGE = Path(__file__).parents[1]
+
+# Where the plug-ins of a kind that ship are found: {name} stands for the name in a recipe.
+_PLACES: Mapping[str, tuple[str, ...]] = {
+    "algorithm": ("algorithms/{name}.py",),
+    "curriculum": ("curricula/{name}.py",),
+    "model": ("models/{name}.py", "models/{name}/__init__.py"),
+    "rollout": ("rollout/{name}.py", "rollout/vllm/{name}.py"),
+    "data": ("data/{name}.py", "worlds/{name}/__init__.py"),
+    "corpus": ("worlds/{name}/{name}_corpus.py",),
+    "strategy": ("training/strategies/{name}.py",),
+    "scorer": ("scorers/{name}.py",),
+}
+KINDS = ("reward", *_PLACES)
+GIVEN: Mapping[str, tuple[tuple[str, ...], ...]] = {  # positional parameters, which rlaudio passes
+    "reward": (("question", "completion"), ("group",)),
+    "algorithm": ((),),
+    "curriculum": (("questions", "contributions", "rng"),),
+    "model": ((),),
+    "rollout": (("family",),),
+    "data": ((),),
+    "corpus": (("role",),),
+    "strategy": (("module", "settings", "processes"),),
+    "scorer": (("question", "text"),),
+}
+_COMPARE = "compare_"  # prefix of the names of comparisons
+
+
+def shipped_folder(name: str) -> Path:
+    """The folder of recipes or rewards that ships: inside an installed wheel, else beside the package."""
+    inside = PACKAGE / "_shipped" / name
+    return inside if inside.is_dir() else PACKAGE.parent / name
+
+
+def shipped_recipes() -> dict[str, Path]:
+    """Every recipe that ships, by name; those in base/ are only for others to extend."""
+    return {name: path for name, path in recipe_files() if not name.startswith(_COMPARE)}
+
+
+def shipped_comparisons() -> dict[str, Path]:
+    """Every comparison that ships, by name: `compare_*.yaml` beside the recipes."""
+    return {name: path for name, path in recipe_files() if name.startswith(_COMPARE)}
+
+
+def recipe_files() -> Iterator[tuple[str, Path]]:
+    """Name and file of every recipe and comparison that ships."""
+    folder = shipped_folder("recipes")
+    for path in sorted(folder.rglob("*.yaml")):
+        yield path.relative_to(folder).with_suffix("").as_posix(), path
+
+
+def available(kind: str) -> dict[str, Signature]:
+    """Every plug-in of a kind that ships, by name."""
+    signatures = {}
+    for name, path in sorted(_plugin_files(kind)):
+        signature = None if name.startswith("_") else read_signature(path)
+        if signature and signature.given in GIVEN[kind]:
+            signatures[name] = signature
+    return signatures
+
+
+def places(kind: str) -> Iterator[tuple[Path, str]]:
+    """Folders and name patterns of the files of a kind of plug-in."""
+    if kind == "reward":
+        yield shipped_folder("rewards"), "{name}.py"
+    else:
+        yield from ((PACKAGE, pattern) for pattern in _PLACES[kind])
+
+
+def _plugin_files(kind: str) -> Iterator[tuple[str, Path]]:
+    """Name and file of everything in the places of a kind, plug-ins or not."""
+    for folder, pattern in places(kind):
+        depth = next(i for i, part in enumerate(pattern.split("/")) if "{name}" in part)
+        for path in folder.glob(pattern.format(name="*")):
+            name = path.relative_to(folder).parts[depth].removesuffix(".py")
+            if path == folder / pattern.format(name=name):
+                yield name, path
