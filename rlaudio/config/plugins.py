@@ -25,7 +25,7 @@ from pydantic import PydanticUserError, TypeAdapter, ValidationError
 from rlaudio.config.names import MAX_BYTES, plain_name
 from rlaudio.config.plugin_files import import_plugin, line_in
 from rlaudio.config.signatures import Option, Signature, read_signature
-from rlaudio.utils.messages import shown
+from rlaudio.utils.messages import shown, with_article
 
 PACKAGE = Path(__file__).parents[1]
 
@@ -156,7 +156,8 @@ def bind(kind: str, spec: str | Mapping[str, Any] | Bound, relative_to: Path | N
     use = options.pop("use", None)
     if not isinstance(use, str):
         raise ValueError(
-            f"expected a {kind} plug-in as NAME or {{use: NAME, options ...}}, found {shown(spec)}"
+            f"expected {with_article(kind)} plug-in as NAME or {{use: NAME, options ...}}, found "
+            f"{shown(spec)}"
         )
     path = find(kind, use, relative_to)
     signature = _signature(kind, path)
@@ -330,8 +331,8 @@ def _signature(kind: str, path: Path) -> Signature:
     if signature.given not in _GIVEN[kind]:
         expected = " or ".join(f"({', '.join(given)})" for given in _GIVEN[kind])
         raise ValueError(
-            f"{path}: {signature.name} takes ({', '.join(signature.given)}) by position; a {kind} takes "
-            f"{expected}, and its options as keyword-only parameters, after a '*'"
+            f"{path}: {signature.name} takes ({', '.join(signature.given)}) by position; "
+            f"{with_article(kind)} takes {expected}, and its options as keyword-only parameters, after a '*'"
         )
     for option in signature.options:
         if option.name in _KEYS.get(kind, ("use",)):
