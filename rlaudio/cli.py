@@ -143,7 +143,6 @@ def run(
     resolved = _load(recipe, overrides)
     folder = out or Path("runs") / resolved.name
     _say(f"{resolved.name} into {folder}: {', '.join(_phases(resolved))}", err=True)
-    _say("loading torch and transformers, then data and checks", err=True)
     pipeline = _pipeline()
     from rlaudio.rollout.canary import CanaryError
     from rlaudio.rollout.worker import EngineDied
@@ -493,7 +492,8 @@ def _phases(recipe: Recipe) -> Iterator[str]:
 
 
 def _pipeline() -> ModuleType:
-    """The pipeline, imported when a command needs it."""
+    """The pipeline, imported when a command needs it, which takes seconds."""
+    _say("loading torch and transformers, then data and checks", err=True)
     _quiet_transformers()
     from rlaudio import pipeline
 
