@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -25,6 +25,7 @@ from rlaudio.runs.folder import check_place
 from rlaudio.training.build import (
     check_stages_can_train,
     contribution_by,
+    labels_to_come,
     load_data_set,
     model_that_answers,
     prompt_builder,
@@ -33,6 +34,7 @@ from rlaudio.training.build import (
     with_blank_base,
 )
 from rlaudio.types import Dataset, Datasets, Question
+from rlaudio.utils.number_format import counted
 from rlaudio.utils.processes import PeerFailed, Processes
 
 _STOPS = (ValueError, OSError, ImportError)  # what is wrong with a recipe or a machine; all else is a bug
@@ -57,8 +59,9 @@ def check(
     for name, plugin in _plugins(recipe):
         with problems.collected():
             yield f"{plugin.kind} {name}: {plugin.function.func.__name__} in {plugin.path}"
-    data = yield from _checked_data(recipe, problems, decode)
-    _collect(problems, recipe, data, Processes(0, processes), wait=False)
+    data, refused = yield from _checked_data(recipe, problems, decode)
+    yield from _labels_to_come(problems, recipe, data)
+    _collect(problems, recipe, data, Processes(0, processes), wait=False, refused=refused)
     yield "tried: models, scorers, rewards, algorithm, stages, prompts"
     problems.tell()
 
@@ -118,9 +121,15 @@ def _checked_place(problems: _Problems, recipe: Recipe, out: Path | None) -> Ite
 # --- data ----------------------------------------------------------------------------------------
 
 
-def _checked_data(recipe: Recipe, problems: _Problems, decode: bool) -> Generator[str, None, Datasets | None]:
-    """The usable questions, None where those of train cannot be read; yields a line for each finding."""
+def _checked_data(
+    recipe: Recipe, problems: _Problems, decode: bool
+) -> Generator[str, None, tuple[Datasets | None, set[str]]]:
+    """The usable questions, None where those of train cannot be read, and the sets that were refused.
+
+    Yields a line for each finding.
+    """
     sets: dict[str, Dataset] = {}
+    refused: set[str] = set()
     special_tokens: frozenset[str] = frozenset()
     with problems.collected():
         special_tokens = special_tokens_of(recipe)
@@ -134,6 +143,8 @@ def _checked_data(recipe: Recipe, problems: _Problems, decode: bool) -> Generato
             sets[key] = result.without_bad_rows(questions)
             if result.usable:
                 continue
+            if recipe.data.bad_rows == "refuse" or not sets[key]:
+                refused.add(key)
             if recipe.data.bad_rows == "refuse":
                 raise ValueError(
                     f"data {name}: {result.problems()}; fix or remove these rows, listed above, or leave "
@@ -144,29 +155,51 @@ def _checked_data(recipe: Recipe, problems: _Problems, decode: bool) -> Generato
             yield f"data {name}: {result.problems()}; a run leaves these rows out"
     train = sets.pop(_TRAIN, None)
     if train is None:
-        return None
+        return None, refused
     for name in sets if recipe.data.clips_disjoint else ():
         with problems.collected():
             check_disjoint(train, sets[name], names=("train", name), max_seconds=recipe.audio.max_seconds)
             yield f"data {name}: no clip of train"
-    return Datasets(train, sets)
+    return Datasets(train, sets), refused
+
+
+def _labels_to_come(problems: _Problems, recipe: Recipe, data: Datasets | None) -> Iterator[str]:
+    if data is None:
+        return
+    with problems.collected():
+        if number := labels_to_come(recipe, data.train):
+            yield (
+                f"data train: voters will label {number} of {counted(len(data.train), 'question')}; stages "
+                "that depend on these labels are tried with made-up ones"
+            )
 
 
 # --- what a run does -----------------------------------------------------------------------------
 
 
 def _collect(
-    problems: _Problems, recipe: Recipe, data: Datasets | None, processes: Processes, *, wait: bool
+    problems: _Problems,
+    recipe: Recipe,
+    data: Datasets | None,
+    processes: Processes,
+    *,
+    wait: bool,
+    refused: Collection[str] = (),
 ) -> None:
-    """Try all that a run will do, with `wait` also for a server that does not answer yet."""
+    """Try all that a run will do, with `wait` also for a server that does not answer yet.
+
+    Of sets that were `refused` for their bad rows it is not told what too few questions lead to.
+    """
     for name, questions in data.held_out.items() if data else ():
+        if name in refused:
+            continue
         with problems.collected():
             _check_evaluation(recipe, name, questions)
     with problems.collected():
         _check_counts(recipe)  # what follows may need as much memory as a step
         if data:
             with problems.collected():
-                check_stages_can_train(recipe, data.train, processes)
+                check_stages_can_train(recipe, data.train, processes, whole=_TRAIN not in refused)
         with tempfile.TemporaryDirectory() as folder:
             built = with_blank_base(recipe, Path(folder))
             _collect_models(problems, built, data, wait)

@@ -145,7 +145,6 @@ def run(
     _say(f"{resolved.name} into {folder}: {', '.join(_phases(resolved))}", err=True)
     if launcher.size() == 1:  # of several processes the first would be seen by the others as it begins
         _check_folder(folder, resume=resume)
-    _say("loading torch and transformers, then data and checks", err=True)
     pipeline = _pipeline()
     from rlaudio.rollout.canary import CanaryError
     from rlaudio.rollout.worker import EngineDied
@@ -512,7 +511,8 @@ def _phases(recipe: Recipe) -> Iterator[str]:
 
 
 def _pipeline() -> ModuleType:
-    """The pipeline, imported when a command needs it."""
+    """The pipeline, imported when a command needs it, which takes seconds."""
+    _say("loading torch and transformers, then data and checks", err=True)
     _quiet_transformers()
     from rlaudio import pipeline
 

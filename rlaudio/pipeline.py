@@ -200,6 +200,7 @@ def evaluate_recipe(recipe: Recipe, out: Path | None = None) -> dict[str, Evalua
     try_scorers(recipe.scorers(), next(iter(held_out.values())))
     family = model_that_answers(recipe, recipe.model.options["path"])
     results = _evaluate_model(recipe, held_out, family, evaluation_settings(recipe), "evaluate")
+    _warn_if_unparsed(results, "evaluate", str(family.path))
     if out:
         _write_evaluations(results, out)
     return results
@@ -351,6 +352,7 @@ def _evaluate_once(
     family = model_that_answers(recipe, path)
     settings = evaluation_settings(recipe)
     results = _evaluate_model(recipe, data.held_out, family, settings, f"evaluate {when}", processes)
+    _warn_if_unparsed(results, f"evaluate {when}", path)
     if processes.first:
         _write_evaluations(results, folder.path / "evaluation", when)
         record(folder.path, *places)
@@ -373,6 +375,7 @@ def _evaluate_between(
         results = _evaluate_model(
             recipe, data.held_out, policy.family, settings, f"evaluate {stage}", processes
         )
+    _warn_if_unparsed(results, f"evaluate {stage}", f"the policy after stage {stage}")
     if processes.first:
         _write_evaluations(results, folder.path / "evaluation", stage)
         record(folder.path, *_evaluation_places(stage))
@@ -392,13 +395,16 @@ def _evaluate_model(
         for name, questions in held_out.items():
             what = f"{label}: {name}"
             results[name] = evaluate(questions, prompts, worker, settings, label=what, processes=processes)
-            results[name].warn_if_unparsed(f"{what}, {family.path}")
     return results
+
+
+def _warn_if_unparsed(results: Mapping[str, Evaluation], label: str, model: str) -> None:
+    for name, result in results.items():
+        result.warn_if_unparsed(f"{label}: {name}, {model}")
 
 
 def _write_evaluations(results: Mapping[str, Evaluation], folder: Path, name: str = "evaluation") -> None:
     """Single answers to NAME/SET.jsonl, then the tables to NAME.json: tables imply all answers."""
-    (folder / name).mkdir(parents=True, exist_ok=True)
     for held_out, result in results.items():
         write_rows(folder / name / f"{held_out}.jsonl", [row.to_dict() for row in result.rows])
     write_json(folder / f"{name}.json", {held_out: result.to_dict() for held_out, result in results.items()})
@@ -438,6 +444,7 @@ def _leakless(recipe: Recipe, sets: Mapping[str, Dataset]) -> Datasets:
     held_out = {name: _with_known_truth(sets[f"data.evaluate.{name}"]) for name in recipe.data.evaluate}
     for name, questions in held_out.items():
         if recipe.data.clips_disjoint:
+            logger.info("%s: looking for clips of %s in it", name, _TRAIN)
             check_disjoint(train, questions, names=(_TRAIN, name), max_seconds=recipe.audio.max_seconds)
     return Datasets(train, held_out)
 
@@ -448,10 +455,10 @@ def _usable(recipe: Recipe, sets: Mapping[str, Bound], *, trained: str | None = 
     The one named `trained` is to be trained on. Raises ValueError about the refused rows of all sets.
     """
     special_tokens, drop = special_tokens_of(recipe), recipe.data.bad_rows == "drop"
-    loaded = {
-        name: load_data_set(recipe, load, special_tokens, for_training=name == trained)
-        for name, load in sets.items()
-    }
+    loaded = {}
+    for name, load in sets.items():
+        logger.info("%s: reading questions and the headers of clips", name)
+        loaded[name] = load_data_set(recipe, load, special_tokens, for_training=name == trained)
     refusals = [audit.refusal(name, drop=drop) for name, (_, audit) in loaded.items()]
     if any(refusals):
         raise ValueError("\n".join(filter(None, refusals)))

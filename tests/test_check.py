@@ -138,6 +138,27 @@ def test_training_data_that_cannot_be_read_does_not_hide_the_others(recipe_file,
     assert "nowhere.jsonl" in said and "model.device is 'gpu'" in said
 
 
+@pytest.mark.parametrize(("key", "bad_rows"), [("train", "refuse"), ("evaluate.held_out", "drop")])
+def test_what_follows_from_bad_data_is_not_told_again(recipe_file, tmp_path, key, bad_rows):
+    rows = map(json.loads, (recipe_file.parent / "train.jsonl").read_text().splitlines())
+    bad = recipe_file.parent / "all_bad.jsonl"
+    bad.write_text("\n".join(json.dumps(row | {"answer": "none of these"}) for row in rows))
+    overrides = [
+        f"data.{key}.path={bad}",
+        f"data.bad_rows={bad_rows}",
+        "model.path=/nowhere",
+        NO_LABELS,
+    ]
+    said = told(load_recipe(recipe_file, overrides), tmp_path / "out").splitlines()
+    assert len(said) == 3
+    assert "/nowhere" in said[1] and "6 x answer not among the choices" in said[2]
+
+
+def test_check_says_that_labels_are_to_come(recipe_file, tmp_path):
+    lines = check(load_recipe(recipe_file), tmp_path / "out")
+    assert any(line.startswith("data train: voters will label 6 of 6 questions") for line in lines)
+
+
 # --- models --------------------------------------------------------------------------------------
 
 

@@ -354,6 +354,16 @@ def test_a_set_is_named_after_the_file_that_a_model_is_evaluated_on(tmp_path):
     assert "expected a name" not in done.output
 
 
+@pytest.mark.parametrize(
+    "command", [["label", "--voter", "tiny/base", "--threshold", "1"], ["evaluate", "tiny/base"]]
+)
+def test_a_command_says_what_it_does_before_it_is_slow(tmp_path, command):
+    data = tmp_path / "questions.jsonl"
+    data.write_text("", encoding="utf-8")
+    where = [str(data)] if command[0] == "label" else ["--data", str(data)]
+    assert rlaudio(*command, *where).stderr.startswith("loading torch and transformers")
+
+
 # --- plug-ins that end the command -----------------------------------------------------------------
 
 LEAVING = {

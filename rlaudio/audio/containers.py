@@ -14,6 +14,10 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import BinaryIO
 
+_BEGINNINGS = (  # of audio files
+    *(b"RIFF", b"RIFX", b"RF64", b"BW64", b"FORM", b"riff", b"caff", b"NIST", b".snd"),
+    *(b"fLaC", b"OggS"),
+)
 _MOST_CHUNKS = 4096  # a header of more is not worth the time
 _NEVER_FILLED_IN = (  # sizes that writers leave which cannot go back, such as those to a pipe
     range(0, 1),
@@ -31,6 +35,7 @@ class AudioBytes:
     size: int | None  # None: whoever wrote the header did not know
     codec: int = 0  # of a wav: the number in its format chunk
     unexplained: int = 0  # bytes behind it that are no chunk
+    is_joined: bool = False  # another file begins there
 
     def missing(self, file_size: int) -> int:
         """Bytes that lie beyond the end of the file."""
@@ -43,22 +48,22 @@ def find_audio(file: BinaryIO, start: int) -> AudioBytes | None:
     head = file.read(12)
     kind, form = head[:4], head[8:]
     if kind in (b"RIFF", b"RF64", b"BW64") and form == b"WAVE":
-        return _with_rest(file, _in_riff(file, start, "<"), "<4sI")
+        return _with_rest(file, _in_riff(file, start, "<"), "<4sI", even=2)
     if kind == b"RIFX" and form == b"WAVE":
-        return _with_rest(file, _in_riff(file, start, ">"), ">4sI")
+        return _with_rest(file, _in_riff(file, start, ">"), ">4sI", even=2)
     if kind == b"FORM" and form in (b"AIFF", b"AIFC"):
         audio = _named(_chunks(file, start + 12, ">4sI", even=2), b"SSND")
-        return _with_rest(file, audio, ">4sI")
+        return _with_rest(file, audio, ">4sI", even=2)
     if kind == b"riff":
         chunks = _chunks(file, start + 40, "<16sQ", even=8, size_includes_header=True)
-        return _named(chunks, b"data")
+        return _with_rest(file, _named(chunks, b"data"), "<16sQ", even=8, size_includes_header=True)
     if kind == b"caff":
-        return _named(_chunks(file, start + 8, ">4sQ"), b"data")
+        return _with_rest(file, _named(_chunks(file, start + 8, ">4sQ"), b"data"), ">4sQ")
     if kind == b"NIST":
-        return _in_sphere(file, start)
+        return _with_rest(file, _in_sphere(file, start))
     if kind == b".snd" and len(head) == 12:
         offset, size = struct.unpack(">II", head[4:])
-        return AudioBytes(start + offset, _stated(size))
+        return _with_rest(file, AudioBytes(start + offset, _stated(size)))
     return None
 
 
@@ -119,16 +124,26 @@ def _in_sphere(file: BinaryIO, start: int) -> AudioBytes | None:
     return AudioBytes(start + int(length), _stated(math.prod(parts)))
 
 
-def _with_rest(file: BinaryIO, audio: AudioBytes | None, layout: str) -> AudioBytes | None:
-    """The same with the number of bytes behind it that no further chunk explains."""
+def _with_rest(
+    file: BinaryIO,
+    audio: AudioBytes | None,
+    layout: str = "",
+    *,
+    even: int = 1,
+    size_includes_header: bool = False,
+) -> AudioBytes | None:
+    """The same with what lies behind it that no chunk explains; no `layout` where there are no chunks."""
     if audio is None or audio.size is None:
         return audio
-    size, at = file.seek(0, io.SEEK_END), audio.start + audio.size + audio.size % 2
-    for chunk in islice(_chunks(file, at, layout, even=2), _MOST_CHUNKS):
-        if not re.fullmatch(rb"[ -~]{4}", chunk.name) or chunk.start + chunk.size > size:
+    size, at = file.seek(0, io.SEEK_END), audio.start + audio.size + -audio.size % even
+    chunks = _chunks(file, at, layout, even=even, size_includes_header=size_includes_header)
+    for chunk in islice(chunks, _MOST_CHUNKS) if layout else ():
+        name = chunk.name[:4]
+        if name in _BEGINNINGS or not re.fullmatch(rb"[ -~]{4}", name) or chunk.start + chunk.size > size:
             break
-        at = chunk.start + chunk.size + chunk.size % 2
-    return replace(audio, unexplained=max(0, size - at))
+        at = chunk.start + chunk.size + -chunk.size % even
+    file.seek(at)
+    return replace(audio, unexplained=max(0, size - at), is_joined=file.read(4) in _BEGINNINGS)
 
 
 def _number(file: BinaryIO, at: int, layout: str) -> int:

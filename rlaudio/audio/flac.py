@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -10,6 +11,7 @@ from typing import BinaryIO
 import numpy as np
 
 _STREAMINFO = 42  # bytes of the marker, the block's header and the block
+_MARKER = re.compile(rb"fLaC[\0\x80]\0\0\x22")  # with the header of the block that comes first
 _TOTAL = slice(21, 26)  # the last 36 bits of it are the samples of each channel
 _BLOCK_SIZES = {1: 192, **{n: 576 << n - 2 for n in range(2, 6)}, **{n: 256 << n - 8 for n in range(8, 16)}}
 
@@ -47,6 +49,11 @@ def last_sample(file: BinaryIO, header: FlacHeader, size: int) -> int | None:
         if end is not None and _crc16(tail[at:]) == 0:  # over a frame and its checksum it is 0
             return end
     return None
+
+
+def is_joined(data: bytes, start: int) -> bool:
+    """Whether another stream begins behind the beginning of the one at `start`."""
+    return _MARKER.search(data, start + _STREAMINFO) is not None
 
 
 def without_length(data: bytes, start: int) -> bytes:

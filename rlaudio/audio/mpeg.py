@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import NamedTuple
 
 # kbit/s by bitrate index 1 to 14, for (is MPEG-1, layer)
 _KBITS = {
@@ -73,6 +74,14 @@ class Header:
         return self.samples // 8 * 1000 * kbits // self.rate_hz + padding
 
 
+class _Walk(NamedTuple):
+    """A stream walked through, frame by frame."""
+
+    frames: int  # whole ones, an index among them
+    bytes_missing: int  # of the last one
+    lost: tuple[int, ...]  # where none of its frames stands, though one should
+
+
 @dataclass(frozen=True)
 class Stream:
     """An mp3 stream: its bytes, and where its first frame begins."""
@@ -97,12 +106,12 @@ class Stream:
     @property
     def frames(self) -> int:
         """Whole frames, the index not counted."""
-        return self._walked[0] - (self.indexed_frames is not None)
+        return self._walked.frames - (self.indexed_frames is not None)
 
     @property
     def bytes_missing(self) -> int:
         """Bytes that the last frame lacks."""
-        return self._walked[1]
+        return self._walked.bytes_missing
 
     @property
     def samples(self) -> int:
@@ -118,6 +127,11 @@ class Stream:
         flags, frames = (int.from_bytes(self.data[at + n : at + n + 4], "big") for n in (4, 8))
         return frames if flags & 1 else None
 
+    @cached_property
+    def is_joined(self) -> bool:
+        """Whether frames of another stream, which are none of this one, follow its own."""
+        return any(self._begins_another(at) for at in self._walked.lost)
+
     def extended(self, frames: int) -> bytes:
         """The stream without its index, and silent frames behind it until libsndfile reads `frames` of it.
 
@@ -130,22 +144,29 @@ class Stream:
         return self.data[first:] + head.ljust(size, b"\0") * missing
 
     @cached_property
-    def _walked(self) -> tuple[int, int]:
-        """Frames, and the bytes that the last one lacks."""
+    def _walked(self) -> _Walk:
         frames, at, end = 0, self.start, len(self.data)
+        lost: list[int] = []
         while at < end:
             size = self._bytes_at(at)
             if size and at + size <= end:
                 frames, at = frames + 1, at + size
-            elif size:
-                return frames, at + size - end
-            elif self.data.startswith(_TAGS, at) and not self._next(at):
+                continue
+            if size:
+                return _Walk(frames, at + size - end, tuple(lost))
+            lost.append(at)
+            if self.data.startswith(_TAGS, at) and not self._next(at):
                 break
-            elif end - at < 4 and frames:
-                return frames, 4 if self.data[at] == 0xFF else 0
-            else:
-                at = self._next(at) or end  # over what is damaged, or a tag between two streams
-        return frames, 0
+            if end - at < 4 and frames:
+                return _Walk(frames, 4 if self.data[at] == 0xFF else 0, tuple(lost))
+            at = self._next(at) or end  # over what is damaged, or a tag between two streams
+        return _Walk(frames, 0, tuple(lost))
+
+    def _begins_another(self, at: int) -> bool:
+        """Whether two frames of another stream, perhaps behind its tag, stand at a position."""
+        at += id3_size(self.data[at : at + 10])
+        header = Header.read(self.data, at)
+        return header is not None and not self._bytes_at(at) and Stream(self.data, at, header)._is_frame(at)
 
     def _next(self, at: int) -> int | None:
         """Where after a position two frames follow each other again."""
@@ -161,9 +182,10 @@ class Stream:
 
     def _bytes_at(self, at: int) -> int:
         """The size of the frame at a position; 0 if none of this stream stands there."""
-        head = self.data[at : at + 3]
-        is_frame = len(head) == 3 and head[0] == 0xFF and head[1] | 1 == self._second
-        return self._sizes[head[2]] if is_frame else 0
+        head = self.data[at : at + 4]
+        is_frame = len(head) > 2 and head[0] == 0xFF and head[1] | 1 == self._second
+        has_its_channels = len(head) == 3 or (is_frame and (head[3] >> 6 == _MONO) == self.header.is_mono)
+        return self._sizes[head[2]] if is_frame and has_its_channels else 0
 
     @property
     def _second(self) -> int:
@@ -184,6 +206,14 @@ class Stream:
             if self.data[at + 1] | 1 == self._second and (self.data[at + 2] ^ third) & ~3 == 0:
                 return at - self.start - bool(third & _PADDED) * self.header.padding
         return 0
+
+
+def id3_size(head: bytes) -> int:
+    """Bytes of the ID3 tag whose first ten are given; 0 where no tag begins with them."""
+    if len(head) < 10 or head[:3] != b"ID3" or any(byte > 127 for byte in head[6:10]):
+        return 0
+    size = head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9]
+    return 10 + size + (10 if head[5] & 0x10 else 0)
 
 
 def _positions(data: bytes, start: int, count: int) -> Iterator[int]:

@@ -1,13 +1,15 @@
-"""The last page of an Ogg file: whether it is whole, and marked as the last."""
+"""The pages of an Ogg file: whether the last is whole and marked as such, and how many streams begin."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import BinaryIO
 
 _HEADER = 27
 _LARGEST_PAGE = _HEADER + 255 + 255 * 255
 _LAST = 4
+_FIRST_PAGE = re.compile(rb"OggS\0[\2\6]\0{8}")  # of a stream: marked so, and before any sample
 
 
 @dataclass(frozen=True)
@@ -16,7 +18,7 @@ class LastPage:
 
     bytes_missing: int
     is_marked: bool  # as the last of its stream
-    serial: bytes  # of its stream
+    bytes_behind: int
 
 
 def last_page(file: BinaryIO, start: int, size: int) -> LastPage | None:
@@ -32,4 +34,9 @@ def last_page(file: BinaryIO, start: int, size: int) -> LastPage | None:
     length = _HEADER + head[26] + sum(segments)
     cut_segments = head[26] - len(segments)
     missing = max(0, at + length - len(tail), cut_segments, at + _HEADER - len(tail))
-    return LastPage(missing, bool(head[5] & _LAST), head[14:18])
+    return LastPage(missing, bool(head[5] & _LAST), max(0, len(tail) - at - length))
+
+
+def streams(data: bytes) -> int:
+    """How many streams begin in the bytes of a file."""
+    return len(_FIRST_PAGE.findall(data))

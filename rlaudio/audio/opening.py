@@ -19,9 +19,9 @@ import numpy as np
 import soundfile
 
 from rlaudio.audio.containers import find_audio
-from rlaudio.audio.flac import FlacHeader, last_sample, without_length
-from rlaudio.audio.mpeg import Stream
-from rlaudio.audio.ogg import last_page
+from rlaudio.audio.flac import FlacHeader, is_joined, last_sample, without_length
+from rlaudio.audio.mpeg import Stream, id3_size
+from rlaudio.audio.ogg import last_page, streams
 
 NOT_MARKED_AS_ENDED = "not marked as ended, perhaps cut off"
 MORE_BEHIND = "more bytes behind the audio than its header explains"
@@ -172,6 +172,8 @@ def _open_flac(file: BinaryIO, start: int, size: int, name: str) -> OpenAudio:
     header = FlacHeader.read(file, start)
     if header is None:
         raise ValueError(f"{name}: {size} bytes of flac, without a whole header; {_CUT_OFF}")
+    if is_joined(_whole(file), start):
+        raise _several_streams(name)
     end = last_sample(file, header, size)
     promised = header.samples or 0
     if end is not None and end > promised:  # libsndfile would believe the header
@@ -187,18 +189,18 @@ def _open_ogg(file: BinaryIO, start: int, size: int, name: str) -> OpenAudio:
     if page is None or page.bytes_missing:
         missing = page.bytes_missing if page else 1
         raise ValueError(f"{name}: its last page lacks {missing} bytes or more; {_CUT_OFF}")
-    file.seek(start + 14)
-    if page.serial != file.read(4):
-        raise ValueError(
-            f"{name}: several streams in one ogg file, of which only one would be read; expected one; "
-            f"convert it: {_conversion(name)}"
-        )
+    if streams(_whole(file)) > 1:
+        raise _several_streams(name)
     sound = _sound(file, name)
-    return OpenAudio(name, sound, sound.frames, () if page.is_marked else (NOT_MARKED_AS_ENDED,))
+    notes = () if page.is_marked else (NOT_MARKED_AS_ENDED,)
+    has_more = page.bytes_behind > _MOST_UNEXPLAINED
+    return OpenAudio(name, sound, sound.frames, (*notes, MORE_BEHIND) if has_more else notes)
 
 
 def _open_other(file: BinaryIO, start: int, size: int, name: str) -> OpenAudio:
     audio = find_audio(file, start)
+    if audio and audio.is_joined:
+        raise _several_streams(name)
     missing = audio.missing(size) if audio else 0
     if missing > 1:  # one byte may be the padding of an odd chunk, which some writers leave out
         raise ValueError(f"{name}: {size} bytes, {size + missing} promised by its header; {_CUT_OFF}")
@@ -219,6 +221,8 @@ def _open_mpeg(data: bytes, file: BinaryIO | None, name: str) -> OpenAudio:
     stream = Stream.find(data)
     if stream is None:
         raise ValueError(f"{name}: not two mp3 frames that follow each other; expected {_FORMATS}")
+    if stream.is_joined:
+        raise _several_streams(name)
     if file is not None and stream.frames == stream.indexed_frames:
         sound = _sound(file, name)
         return OpenAudio(name, sound, sound.frames)
@@ -243,6 +247,13 @@ def _refuse_others(head: bytes, name: str) -> None:
         )
 
 
+def _several_streams(name: str) -> ValueError:
+    return ValueError(
+        f"{name}: several streams in one file, of which only one would be read; expected one; "
+        f"split it, or convert it: {_conversion(name)}"
+    )
+
+
 def _conversion(name: str) -> str:
     path = Path(name)
     return f"ffmpeg -i {path.name!r} {path.with_suffix('.flac').name!r}"
@@ -253,11 +264,10 @@ def _after_tags(file: BinaryIO) -> int:
     start = 0
     while True:
         file.seek(start)
-        head = file.read(10)
-        if len(head) < 10 or head[:3] != b"ID3" or any(byte > 127 for byte in head[6:]):
+        size = id3_size(file.read(10))
+        if not size:
             return start
-        size = head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9]
-        start += 10 + size + (10 if head[5] & 0x10 else 0)
+        start += size
 
 
 def _whole(file: BinaryIO) -> bytes:

@@ -26,7 +26,7 @@ from rlaudio.config.names import MAX_BYTES, plain_name
 from rlaudio.config.plugin_files import import_plugin
 from rlaudio.config.shipped import GIVEN, PACKAGE, available, places
 from rlaudio.config.signatures import Option, Signature, read_signature
-from rlaudio.utils.messages import shown
+from rlaudio.utils.messages import shown, with_article
 
 _KEYS = {"reward": ("use", "weight")}  # of a recipe beside a plug-in's options; of other kinds "use" alone
 SCORER = "scorer"  # the option of a reward that is itself a plug-in
@@ -125,7 +125,8 @@ def bind(kind: str, spec: str | Mapping[str, Any] | Bound, relative_to: Path | N
     use = options.pop("use", None)
     if not isinstance(use, str):
         raise ValueError(
-            f"expected a {kind} plug-in as NAME or {{use: NAME, options ...}}, found {shown(spec)}"
+            f"expected {with_article(kind)} plug-in as NAME or {{use: NAME, options ...}}, found "
+            f"{shown(spec)}"
         )
     path = find(kind, use, relative_to)
     signature = _signature(kind, path)
@@ -253,8 +254,8 @@ def _signature(kind: str, path: Path) -> Signature:
     if signature.given not in GIVEN[kind]:
         expected = " or ".join(f"({', '.join(given)})" for given in GIVEN[kind])
         raise ValueError(
-            f"{path}: {signature.name} takes ({', '.join(signature.given)}) by position; a {kind} takes "
-            f"{expected}, and its options as keyword-only parameters, after a '*'"
+            f"{path}: {signature.name} takes ({', '.join(signature.given)}) by position; "
+            f"{with_article(kind)} takes {expected}, and its options as keyword-only parameters, after a '*'"
         )
     for option in signature.options:
         if option.name in _KEYS.get(kind, ("use",)):

@@ -61,6 +61,7 @@ def load_recipe(
     for text in sorted(overrides, key=_override_order):
         override = _with_explicit_plugins(read_override(text, Path.cwd()))
         _refuse_lost_options(layer, override)
+        _refuse_options_of_nothing(layer, override, text)
         layer = lay_over(layer, override, _removes)
     layer = _named_like_files(_with_common_data(layer))
     return validate(Recipe, _resolved(layer), layer)
@@ -192,10 +193,24 @@ def _refuse_lost_options(layer: Layer, override: Layer) -> None:
             )
 
 
+def _refuse_options_of_nothing(layer: Layer, override: Layer, text: str) -> None:
+    """Refuse `-o data.evaluate.tset.count=5` where no set has that name. Raises ValueError."""
+    keys = tuple(key.strip() for key in text.partition("=")[0].split("."))
+    for place, kind in _PLUGIN_MAPS.items():
+        if keys[: len(place)] != place or len(keys) < len(place) + 2 or keys[-1] == "use":
+            continue
+        name, entries = keys[len(place)], _value_at(layer, place)
+        is_plugin = is_path(name) or name in plugins.available(kind)
+        if isinstance(entries, dict) and name not in entries and not is_plugin:
+            known = {*entries, *(plugins.available(kind) if kind == "reward" else ())}
+            said = unknown(f"name in {dotted(place)}", name, known)
+            raise ValueError(f"{override.origin(keys).where}: {said}")
+
+
 def _with_common_data(layer: Layer) -> Layer:
     """The layer with `data.common` laid under every set; a set with another `use` inherits nothing.
 
-    Raises ValueError where no set inherits it.
+    Raises ValueError where no set inherits it, or not one of its options.
     """
     data = layer.values.get("data")
     if not isinstance(data, dict) or "common" not in data:
@@ -215,6 +230,13 @@ def _with_common_data(layer: Layer) -> Layer:
             f"{where}: data.common ({use}) would be dropped: every set names another plug-in with use; "
             "delete it, or leave 'use' out of the sets that it is meant for"
         )
+    for name in common if takes else ():
+        if name != "use" and all(_overrides(spec, common, name) for spec in takes.values()):
+            sets = ", ".join(f"{dotted(keys)} ({layer.origin((*keys, name)).where})" for keys in takes)
+            raise ValueError(
+                f"{layer.origin(('data', 'common', name)).where}: data.common.{name} would reach no set: "
+                f"each has its own {name}, {sets}; change it there, or delete it in one of both places"
+            )
     for keys, spec in takes.items():
         below = layer.at("data", "common").with_value("use", spec.get("use"))
         merged = lay_over(below.below(*keys), above, lambda keys: False)
@@ -225,6 +247,11 @@ def _with_common_data(layer: Layer) -> Layer:
 def _takes(spec: dict[str, Any], common: dict[str, Any]) -> bool:
     """Whether a data set inherits the common options: it names their plug-in, or they or it name none."""
     return "use" not in common or "use" not in spec or spec["use"] == common["use"]
+
+
+def _overrides(spec: dict[str, Any], common: dict[str, Any], name: str) -> bool:
+    """Whether nothing of a common option is left in a set; two maps merge."""
+    return name in spec and not (isinstance(spec[name], dict) and isinstance(common[name], dict))
 
 
 def _named_like_files(layer: Layer) -> Layer:

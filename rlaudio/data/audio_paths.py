@@ -8,6 +8,10 @@ from pathlib import Path
 from rlaudio.utils.cache_root import cache_root
 
 
+class OutsideRootError(ValueError):
+    """A path leaves the audio root; the text says what is expected of it."""
+
+
 class AudioRoot:
     """The folder that audio paths are relative to, and, with `outside`, the paths that leave it too.
 
@@ -23,7 +27,7 @@ class AudioRoot:
         self._allowed = (self._real, cache_root().resolve())
 
     def path(self, stated: str) -> Path:
-        """The path of an audio file. Raises ValueError with what is expected of it, if it leaves the root."""
+        """The path of an audio file. Raises OutsideRootError if it leaves it, ValueError if it is none."""
         path = self.folder / stated
         if self._outside:
             return path
@@ -32,7 +36,7 @@ class AudioRoot:
         except (OSError, ValueError, RuntimeError) as error:  # a NUL in it, links in a circle
             raise ValueError(f"a path, not: {error}") from error
         if not any(real.is_relative_to(folder) for folder in self._allowed):
-            raise ValueError(
+            raise OutsideRootError(
                 f"a file below {self.folder}, and it leads to {real}; "
                 + ("set audio_root to a folder above all files, or " if Path(stated).is_absolute() else "")
                 + "set outside_root to true if you trust this data"

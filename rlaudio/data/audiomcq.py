@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast, get_args
 
-from rlaudio.data.audio_paths import AudioRoot
+from rlaudio.data.audio_paths import AudioRoot, OutsideRootError
 from rlaudio.data.bad_rows import BadRow, refuse_or_list
 from rlaudio.data.rows import JsonRow, gather, scan_rows
 from rlaudio.types import Contribution, ContributionLabel, Dataset, Question
@@ -179,7 +179,7 @@ def _rows(path: Path, root: AudioRoot, cot_keys: Mapping[str, str]) -> Iterator[
 def _read(
     row: JsonRow, root: AudioRoot, cot_keys: Mapping[str, str], labels: _LabelsFile
 ) -> Iterator[_Row | BadRow]:
-    values, faults = gather(
+    values, errors = gather(
         {
             "id": partial(row.text, "id"),
             "question": partial(row.text, "question", "question_text"),
@@ -194,8 +194,9 @@ def _read(
             "score": partial(row.number, "contribution_score"),
         }
     )
-    if faults:
-        yield from row.bad(faults)
+    for error in errors:
+        yield from row.bad([error.fault], error.kind)
+    if errors:
         return
     question = _question(row, values, cot_keys)
     stated = {"label": values["label"], "score": values["score"], **labels.of(question)}
@@ -230,6 +231,8 @@ def _clip(row: JsonRow, root: AudioRoot) -> Path:
         raise row.wrong("audio_path", name, expected)
     try:
         return root.path(name)
+    except OutsideRootError as error:
+        raise row.wrong("audio_path", name, str(error), "audio outside the root") from error
     except ValueError as error:
         raise row.wrong("audio_path", name, str(error)) from error
 
@@ -307,7 +310,7 @@ def _read_labels_file(path: Path) -> _LabelsFile:
         if isinstance(row, BadRow):
             bad_rows.append(replace(row, kind=_BAD_LABEL))
             continue
-        values, faults = gather(
+        values, errors = gather(
             {
                 "id": partial(row.text, "id"),
                 "text_digest": partial(row.text, "text_digest", default=""),
@@ -317,8 +320,8 @@ def _read_labels_file(path: Path) -> _LabelsFile:
                 "votes": partial(row.mapping, "votes"),
             }
         )
-        bad_rows += row.bad(faults, _BAD_LABEL)
-        if not faults:
+        bad_rows += row.bad((error.fault for error in errors), _BAD_LABEL)
+        if not errors:
             labelled = values.pop("id"), values.pop("text_digest") or None
             by_question[labelled] = _Label(row.where, {n: v for n, v in values.items() if v is not None})
     return _LabelsFile(by_question, bad_rows)

@@ -38,12 +38,15 @@ _OTHER_FORMATS = {
 }
 
 
+MALFORMED = "malformed row"  # kind of a bad row
+
+
 class FieldError(ValueError):
     """A field of a row is missing or is not what is expected; `fault` says so without the place."""
 
-    def __init__(self, where: str, fault: str):
+    def __init__(self, where: str, fault: str, kind: str = MALFORMED):
         super().__init__(f"{printable(where)}: {fault}")
-        self.fault = fault
+        self.fault, self.kind = fault, kind
 
 
 @dataclass(frozen=True)
@@ -91,11 +94,11 @@ class JsonRow:
             raise self.wrong(name, value, "an object")
         return value or {}
 
-    def wrong(self, name: str, value: Any, expected: str) -> FieldError:
+    def wrong(self, name: str, value: Any, expected: str, kind: str = MALFORMED) -> FieldError:
         """The error that says what the field is and what was expected."""
-        return FieldError(self.where, f'"{name}" is {shown(value)}; expected {expected}')
+        return FieldError(self.where, f'"{name}" is {shown(value)}; expected {expected}', kind)
 
-    def bad(self, faults: Iterable[str], kind: str = "malformed row") -> list[BadRow]:
+    def bad(self, faults: Iterable[str], kind: str = MALFORMED) -> list[BadRow]:
         """A bad row for every fault."""
         id = self.fields.get("id")
         return [
@@ -115,15 +118,15 @@ class JsonRow:
         return ", ".join(present[:20]) + (", ..." if present[20:] else "") if present else "nothing"
 
 
-def gather(getters: Mapping[str, Callable[[], Any]]) -> tuple[dict[str, Any], list[str]]:
-    """What the getters give, by name, and the faults of those that raise FieldError."""
-    values, faults = {}, []
+def gather(getters: Mapping[str, Callable[[], Any]]) -> tuple[dict[str, Any], list[FieldError]]:
+    """What the getters give, by name, and the errors of those that raise FieldError."""
+    values, errors = {}, []
     for name, getter in getters.items():
         try:
             values[name] = getter()
         except FieldError as error:
-            faults.append(error.fault)
-    return values, faults
+            errors.append(error)
+    return values, errors
 
 
 def read_rows(file: Path) -> Iterator[JsonRow]:
@@ -144,7 +147,7 @@ def scan_rows(file: Path) -> Iterator[JsonRow | BadRow]:
     values = _items(file) if file.suffix == ".json" else _line_values(file)
     for where, value in values:
         if isinstance(value, _Fault):
-            yield BadRow("malformed row", value.text, where)
+            yield BadRow(MALFORMED, value.text, where)
             continue
         faults = list(islice(_faults(value), 20))  # damage may repeat without end
         fields = value if isinstance(value, dict) else {}

@@ -11,6 +11,7 @@ import math
 import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -30,18 +31,19 @@ ANYTHING: TypeAdapter[Any] = TypeAdapter(Any)
 
 def write_text(path: Path, text: str) -> None:
     """Put `text` in `path` completely or not at all: on an error, a full disk too, the old file stays."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     building = unfinished(path)
-    building.unlink(missing_ok=True)
-    try:
-        with building.open("x", encoding="utf-8", newline="\n") as file:  # never through a link
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        building.replace(path)
-    except OSError:
+    with _named(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
         building.unlink(missing_ok=True)
-        raise
+        try:
+            with building.open("x", encoding="utf-8", newline="\n") as file:  # never through a link
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            building.replace(path)
+        except OSError:
+            building.unlink(missing_ok=True)
+            raise
 
 
 def unfinished(path: Path) -> Path:
@@ -61,7 +63,7 @@ def write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
 
 def append_row(path: Path, row: Mapping[str, Any]) -> None:
     """Add one JSON object as a line at the end of `path`."""
-    with path.open("a", encoding="utf-8", newline="\n") as file:
+    with _named(path), path.open("a", encoding="utf-8", newline="\n") as file:
         file.write(_line(row))
 
 
@@ -162,6 +164,21 @@ def checked(value: Any, shape: TypeAdapter[Any], where: str, advice: str) -> Any
         problem = error.errors(include_url=False)[0]
         key = f" {dotted(problem['loc'])}:" if problem["loc"] else ""
         raise ValueError(f"{where}:{key} {_problem(problem)}; {advice}") from error
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """What hinders a file from being written is told with the file, and what to do; the type stays."""
+    try:
+        yield
+    except (IsADirectoryError, NotADirectoryError, FileExistsError, PermissionError) as error:
+        found = "a folder" if path.is_dir() else str(error.strerror).lower()
+        todo = (
+            "allow it to be written" if isinstance(error, PermissionError) else "move what is there elsewhere"
+        )
+        raise type(error)(
+            f"{path}: {found}; expected a file to be written there; {todo} and run the command again"
+        ) from error
 
 
 def plain(value: Any) -> Any:

@@ -131,6 +131,7 @@ def open_voters(recipe: Recipe, processes: Processes = ALONE) -> dict[str, Voter
     voters = {}
     engine = partial(Reopened, recipe.rollout) if processes.size == 1 else Transformers
     paths = recipe.contribution.voters
+    logger.info("opening %s", counted(len(paths), "voter"))
     names = [Path(path).name for path in paths]
     for name, path in zip(names if len(set(names)) == len(names) else paths, paths, strict=True):
         family = model_that_answers(recipe, path)
@@ -443,22 +444,21 @@ class _Unscored:
 
 
 def check_stages_can_train(
-    recipe: Recipe, questions: Sequence[Question], processes: Processes = ALONE
+    recipe: Recipe, questions: Sequence[Question], processes: Processes = ALONE, *, whole: bool = True
 ) -> None:
     """Raise now what would stop a run later: unusable scorers, rewards or group sizes, missing targets.
 
-    The curriculum is tried on the questions with stand-in labels where they have none yet.
+    The curriculum is tried on the questions with stand-in labels where they have none yet. Unless they are
+    the `whole` set, how many there are is not judged.
     Raises ValueError.
     """
     try_scorers(recipe.scorers(), questions)
     stated = Dataset.of(questions).contributions
     stand_ins = {q.id: Contribution(q.id, "strong" if n % 2 else "weak") for n, q in enumerate(questions)}
-    to_be_labelled = _voters(recipe) and (
-        recipe.contribution.on_labelled == "relabel" or stand_ins.keys() - stated.keys()
-    )
+    to_be_labelled = labels_to_come(recipe, questions)
     contributions = {**stand_ins, **stated} if to_be_labelled else stated
     stages = recipe.curriculum(questions, contributions, generator(recipe.seed, "curriculum"))
-    if not to_be_labelled or all(stage.questions for stage in stages):  # votes may fill what is empty now
+    if whole and (not to_be_labelled or all(s.questions for s in stages)):  # votes may fill what is empty now
         check_stages(stages, recipe.curriculum.use)
     for stage in stages:
         if stage.kind == "sft":
@@ -469,10 +469,18 @@ def check_stages_can_train(
             raise ValueError("the curriculum has an RL stage and the recipe no rewards; name at least one")
         else:
             _check_share("sampling.questions", recipe.sampling.questions, processes)
-            _check_step(recipe, len(questions))
+            if whole:
+                _check_step(recipe, len(questions))
             if processes.first:
                 _dry_run_rewards(recipe, stage.questions[:1])
             _dry_run_algorithm(recipe)
+
+
+def labels_to_come(recipe: Recipe, questions: Sequence[Question]) -> int:
+    """How many of the questions voters label before training. Raises ValueError for too few voters."""
+    stated = Dataset.of(questions).contributions
+    relabel = recipe.contribution.on_labelled == "relabel"
+    return sum(relabel or q.id not in stated for q in questions) if _voters(recipe) else 0
 
 
 def _voters(recipe: Recipe) -> int:

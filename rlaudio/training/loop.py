@@ -98,7 +98,8 @@ def train(setup: StageSetup, recorder: Recorder, callbacks: Callbacks, *, start:
 
     alarms = Alarms(mismatch=setup.mismatch_alarm, steps=setup.steps)
     setup.worker.load_weights(learner.weights(), cursor.weights_version)
-    for step in progress(range(start.step, setup.steps), setup.steps - start.step, setup.name, "step"):
+    steps = range(start.step, setup.steps)
+    for step in progress(steps, setup.steps, setup.name, "step", done=start.step):
         if cursor.rollouts >= setup.max_rollouts or cursor.tokens >= setup.max_tokens:
             break
         key = (seed, setup.name, step)

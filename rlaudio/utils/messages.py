@@ -32,6 +32,11 @@ def dotted(keys: Iterable[object]) -> str:
     return ".".join(_on_one_line(str(key)) for key in keys)
 
 
+def with_article(noun: str) -> str:
+    """`an algorithm`, `a reward`: by the noun's first letter."""
+    return f"{'an' if noun[:1].lower() in set('aeiou') else 'a'} {noun}"
+
+
 def printable(text: str) -> str:
     """The text with escapes for what steers a terminal or has no UTF-8; line breaks stay."""
     if text.isprintable():

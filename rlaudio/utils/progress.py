@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import TypeVar
 
 from tqdm import tqdm
@@ -20,17 +21,21 @@ LINES = 10  # of one loop in a log, at most: the first before it, the last after
 SECONDS_BETWEEN_LINES = 5.0  # a shorter loop gets the first and the last line only
 
 
-def progress(iterable: Iterable[Item], total: int | None, label: str, unit: str) -> Iterable[Item]:
+def progress(
+    iterable: Iterable[Item], total: int | None, label: str, unit: str, *, done: int = 0
+) -> Iterable[Item]:
     """The items of `iterable`, with a bar on stderr; with plain lines where stderr is no terminal.
 
-    Of several processes the first alone shows anything.
+    `done` of the `total` were done before, by a run that is resumed. Of several processes the first alone
+    shows anything.
     """
     if launcher.rank():
         return iterable
     iterable = WATCH.over(iterable)
     if _stderr_is_a_terminal():
-        return tqdm(iterable, total=total, desc=label, unit=unit, delay=2.0, dynamic_ncols=True)
-    return with_lines(iterable, total, label, unit)
+        bar = partial(tqdm, desc=label, unit=unit, delay=2.0, dynamic_ncols=True)
+        return bar(iterable, total=total, initial=done)
+    return with_lines(iterable, total, label, unit, done=done)
 
 
 def with_lines(
@@ -39,15 +44,19 @@ def with_lines(
     label: str,
     unit: str,
     seconds: Callable[[], float] = time.monotonic,
+    *,
+    done: int = 0,
 ) -> Iterator[Item]:
     """The items of `iterable`, with a line on stderr before the first and up to nine later.
 
-    Where `total` is not known there is a line before and one after. `seconds` is the clock.
+    Where `total` is not known there is a line before and one after. `seconds` is the clock; `done` of the
+    `total` were done before.
     """
     started = last_line = seconds()
-    _say(f"{label}: begins" if total is None else f"{label}: {counted(total, unit)}")
-    due = {total * part // (LINES - 1) for part in range(1, LINES)} if total else set()
-    done = 0
+    before = f", {thousands(done)} of them done before" if done else ""
+    _say(f"{label}: begins" if total is None else f"{label}: {counted(total, unit)}{before}")
+    rest = (total or 0) - done
+    due = {done + rest * part // (LINES - 1) for part in range(1, LINES)} if rest > 0 else set()
     for item in iterable:
         yield item
         done += 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import struct
 import unicodedata
 from pathlib import Path
@@ -105,6 +106,12 @@ def test_a_cut_off_mp3_is_refused_by_its_header(tmp_path, make):
 
 def test_two_mp3s_in_one_file_are_read_both(tmp_path):
     assert seconds(as_file(tmp_path, 2 * encoded("MP3"))) == pytest.approx(4, abs=0.3)
+
+
+def test_two_mp3s_with_a_tag_between_them_are_read_both(tmp_path):
+    tag = b"ID3\x04\0\0\0\0\x0a\x0a" + b"\xff\xfb" * 645
+    joined = as_file(tmp_path, encoded("MP3") + tag + encoded("MP3"))
+    assert seconds(joined) == pytest.approx(4, abs=0.3)
 
 
 @pytest.mark.parametrize("stated", [0, 10])
@@ -232,6 +239,48 @@ def test_an_ogg_that_is_cut_between_pages_is_told(tmp_path):
     assert clip_header(as_file(tmp_path, data)).notes == ()
     cut = as_file(tmp_path, data[: data.rfind(b"OggS")])
     assert clip_header(cut).notes == read_clip(cut).notes == (NOT_MARKED_AS_ENDED,)
+
+
+def test_bytes_behind_an_ogg_are_told(tmp_path):
+    assert clip_header(as_file(tmp_path, encoded("OGG") + bytes(5000))).notes == (MORE_BEHIND,)
+
+
+# --- joined files --------------------------------------------------------------------------------
+
+
+def ogg_stream(serial: int, subtype: str = "VORBIS") -> bytes:
+    """An ogg file whose stream has this number; the checksums of its pages are left as they were."""
+    data = bytearray(encoded("OGG", subtype=subtype))
+    for at in (match.start() for match in re.finditer(b"OggS", bytes(data))):
+        data[at + 14 : at + 18] = struct.pack("<I", serial)
+    return bytes(data)
+
+
+JOINED = {
+    "flac": 2 * encoded("FLAC"),
+    "flac, then a longer one": encoded("FLAC") + encoded("FLAC", noise(3.0)),
+    "flac, then a shorter one": encoded("FLAC") + encoded("FLAC", noise(1.0)),
+    "flac, cut off": (encoded("FLAC") + encoded("FLAC", noise(3.0)))[:-100],
+    "ogg": ogg_stream(1) + ogg_stream(2),
+    "ogg, one number": ogg_stream(1) + ogg_stream(1),
+    "ogg, the last as the first": ogg_stream(1) + ogg_stream(2) + ogg_stream(1),
+    "opus": ogg_stream(1, "OPUS") + ogg_stream(1, "OPUS"),
+    "mp3, another channel": encoded("MP3") + encoded("MP3", np.stack([noise(1.0)] * 2, axis=1)),
+    **{name.lower(): 2 * encoded(name) for name in ("WAV", "AIFF", "AU", "CAF", "W64", "NIST", "RF64")},
+    "wav and flac": encoded("WAV") + encoded("FLAC"),
+}
+
+
+@pytest.mark.parametrize("name", JOINED)
+def test_streams_of_which_only_the_first_would_be_read_are_refused(tmp_path, name):
+    said = refusal(as_file(tmp_path, JOINED[name]))
+    assert "several streams in one file" in said and "convert it: ffmpeg" in said
+
+
+def test_an_mp3_joined_with_one_of_another_rate_is_refused(tmp_path):
+    other = io.BytesIO()
+    soundfile.write(other, noise(2.0), 8000, format="MP3")
+    assert "several streams" in refusal(as_file(tmp_path, encoded("MP3") + other.getvalue()))
 
 
 # --- files that are no audio ---------------------------------------------------------------------

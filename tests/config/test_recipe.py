@@ -1,6 +1,7 @@
 """Recipes are typed YAML in layers; whatever is wrong is told with file, line and key."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -478,6 +479,41 @@ def test_common_options_that_no_set_takes_are_refused(write, parent, common):
     path = write("r.yaml", f"extends: parent.yaml\ndata: {{common: {common}}}\n")
     with pytest.raises(ValueError, match=rf"^{path}:2: data\.common .* would be dropped: every set names"):
         load_recipe(path)
+
+
+def test_a_common_option_that_every_set_has_itself_is_refused(write):
+    sets = "train: {split: train, count: 10}, evaluate: {test: {split: test, count: 5}}"
+    text = "extends: base/tiny\ncurriculum: sft_only\ndata: {{common: {{use: synthetic, {}}}, {}}}\n"
+    path = write("r.yaml", text.format("seed: 7", sets))
+    with pytest.raises(ValueError, match=r"-o .*: data\.common\.count would reach no set: .*data\.evaluate"):
+        load_recipe(path, ["data.common.count=3"])
+    one = load_recipe(write("s.yaml", text.format("seed: 7", sets.replace("count: 10", "seed: 1"))))
+    assert (one.data.train.options["seed"], one.data.evaluate["test"].options["seed"]) == (1, 7)
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        (
+            "data.evaluate.tset.count=5",
+            r"in data\.evaluate 'tset'; did you mean 'test'\? Known: other, test$",
+        ),
+        (
+            "rewards.formt.weight=2",
+            r"in rewards 'formt'; did you mean 'format'\? Known: .*cot_length, format",
+        ),
+    ],
+)
+def test_an_option_of_a_name_that_is_not_there_is_refused(write, override, said):
+    path = write(
+        "r.yaml",
+        "extends: base/tiny\ncurriculum: sft_only\nrewards: {format: {}}\ndata: {common: {use: synthetic}, "
+        "train: {split: train}, evaluate: {test: {split: test}, other: {split: test}}}\n",
+    )
+    with pytest.raises(ValueError, match=rf"^-o {re.escape(override)}: unknown name {said}"):
+        load_recipe(path, [override])
+    new = load_recipe(path, ["data.evaluate.new={split: test}", "rewards.cot_length.weight=0"])
+    assert "new" in new.data.evaluate and "cot_length" in new.rewards
 
 
 def test_common_options_that_name_no_plug_in_are_for_every_set(write, parent):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rlaudio.data.audiomcq import audiomcq, write_audiomcq
+from rlaudio.data.audit import load_audited
 from rlaudio.data.bad_rows import listing_bad_rows
 from rlaudio.types import Choice, Contribution, Dataset, Question
 from tests.factories import make_question
@@ -232,6 +234,16 @@ def test_bad_rows_that_are_listed_are_left_out(tmp_path):
         data = audiomcq(path=path)
     assert [question.id for question in data] == ["17", "18"]
     assert [(row.kind, row.place) for row in rows] == [("malformed row", f"{path}:2")] * 2
+
+
+def test_audio_outside_the_root_is_a_kind_of_its_own(tmp_path):
+    outside = ROW | {"audio_path": "../a.wav", "answer": None}
+    path = write_rows(tmp_path / "train.jsonl", outside, ROW | {"id": 18})
+    _, audited = load_audited(partial(audiomcq, path=path))
+    kinds = {row.kind: row.reason for row in audited.bad_rows if row.place == f"{path}:1"}
+    assert set(kinds) == {"malformed row", "audio outside the root"}
+    assert "outside_root" in kinds["audio outside the root"]
+    assert "1 x audio outside the root" in audited.problems()
 
 
 def test_a_file_of_bad_rows_alone_gives_no_question(tmp_path):

@@ -10,6 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from rlaudio.audio.writing import write_wav
 from rlaudio.models.family import resolve_model_path, special_tokens
 from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
 from rlaudio.models.qwen2_5_omni.prompts import audio_tokens, clips_of
@@ -230,11 +231,14 @@ def test_a_batch_whose_features_went_missing_is_an_error(shared_family):
             shared_family.embed(ids, [dataclasses.replace(prompt, features=features)])
 
 
-def test_the_card_of_an_exported_model_opens_it(family, tmp_path, capsys):
+def test_the_card_of_an_exported_model_opens_it_and_asks_about_a_clip(family, tmp_path, capsys):
     family.export(tmp_path)
+    write_wav(tmp_path / "CLIP.wav", np.sin(np.arange(16_000) / 10))
     (code,) = re.findall(r"```python\n(.*?)```", (tmp_path / "README.md").read_text(), re.DOTALL)
-    exec(code.replace("FOLDER", str(tmp_path)), {})
-    assert "How many sounds are heard?" in capsys.readouterr().out
+    names: dict = {}
+    exec(code.replace("FOLDER", str(tmp_path)).replace("CLIP.wav", str(tmp_path / "CLIP.wav")), names)
+    assert "<|audio_bos|><|audio_eos|>How many sounds are heard?" in capsys.readouterr().out
+    assert names["clip"].count("<|AUDIO|>") == audio_tokens(100)
 
 
 @pytest.mark.parametrize("options", [{}, {"lora_rank": 4}, {"freeze": ("audio_tower", "projector")}])

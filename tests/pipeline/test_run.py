@@ -1,6 +1,7 @@
 """Whole runs on the shipped model, small: what is left behind, and that a broken run ends as if unbroken."""
 
 import json
+import logging
 import os
 import re
 import signal
@@ -21,12 +22,14 @@ from rlaudio.config.recipe import load_recipe
 from rlaudio.config.shipped import available
 from rlaudio.data.audiomcq import write_audiomcq
 from rlaudio.report.sections.stage_gains import stage_gains
+from rlaudio.runs.folder import RunFolder
 from rlaudio.runs.run import open_run
-from rlaudio.training.build import check_stages_can_train, rl_algorithm
+from rlaudio.training.build import check_stages_can_train, prompt_builder, rl_algorithm
 from rlaudio.training.loop import StopRequested
 from rlaudio.training.sampling import check_versions
-from rlaudio.types import Choice
-from rlaudio.utils.processes import Processes
+from rlaudio.training.stages import OpenedPolicy
+from rlaudio.types import Choice, Datasets
+from rlaudio.utils.processes import ALONE, Processes
 from tests.conftest import TINY
 from tests.factories import make_group
 
@@ -156,8 +159,8 @@ def test_the_page_on_run_folders_shows_how_to_read_one(unbroken, capsys):
     page = (Path(__file__).parents[2] / "docs/run_folder.md").read_text(encoding="utf-8")
     (code,) = re.findall(r"```python\n(# read_run.py\n.*?)```", page, re.DOTALL)
     exec(code.replace("runs/tiny_weak_to_strong", unbroken.as_posix()), {})
-    completions = 4 * 3 * 4
-    assert len(capsys.readouterr().out.splitlines()) >= 2 * completions
+    lines = capsys.readouterr().out.splitlines()
+    assert [int(line.split()[0]) for line in lines] == sorted([1, 2, 3, 4] * 3)  # one of every group
 
 
 def test_the_policy_is_evaluated_between_the_stages(unbroken):
@@ -462,3 +465,24 @@ def test_a_stop_names_where_it_stopped():
     from rlaudio.training.checkpoint import Cursor
 
     assert "after step 5 of stage 2" in str(StopRequested(Cursor(1, 5, 9)))
+
+
+def test_a_warning_after_a_stage_names_the_policy_and_not_its_base(recipe_file, tmp_path, caplog):
+    (tmp_path / "mute.py").write_text(MUTE)
+    recipe = load_recipe(recipe_file, [f"rollout={{use: {tmp_path / 'mute.py'}}}"])
+    family = recipe.model()
+    policy = OpenedPolicy(family, prompt_builder(recipe, family), ALONE)
+    questions = replace(recipe.data.evaluate["held_out"](), questions=recipe.data.evaluate["held_out"]()[:2])
+    with RunFolder.create(tmp_path / "out", recipe.to_yaml()) as folder:
+        pipeline._evaluate_between(
+            recipe, Datasets(questions, {"held_out": questions}), folder, "sft", policy
+        )
+    (message,) = [record.getMessage() for record in caplog.records if "name no option" in record.getMessage()]
+    assert message.startswith("evaluate sft: held_out, the policy after stage sft, with audio: 100%")
+
+
+def test_it_is_said_what_is_read_before_it_is(recipe_file, caplog):
+    caplog.set_level(logging.INFO, logger="rlaudio")
+    pipeline.load_data(load_recipe(recipe_file))
+    first = caplog.records[0].getMessage()
+    assert first == "data.train: reading questions and the headers of clips"

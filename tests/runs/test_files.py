@@ -5,7 +5,7 @@ import os
 import pytest
 
 from rlaudio.runs import files, shapes
-from rlaudio.runs.files import read_json, read_rows, read_text, write_text
+from rlaudio.runs.files import append_row, read_json, read_rows, read_text, write_text
 from rlaudio.runs.stored_files import StoredFiles
 
 
@@ -86,6 +86,23 @@ def test_a_run_folder_may_be_a_link_itself(tmp_path):
     (tmp_path / "there" / "x.json").write_text('{"a": 1}')
     (tmp_path / "run").symlink_to(tmp_path / "there")
     assert StoredFiles(tmp_path / "run").json("x.json", shapes.MAP) == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    "write", [lambda path: write_text(path, "x"), lambda path: append_row(path, {"a": 1})]
+)
+def test_a_folder_in_the_place_of_a_file_is_named(tmp_path, write):
+    path = tmp_path / "report.html"
+    path.mkdir()
+    with pytest.raises(OSError, match=rf"^{path}: a folder; expected a file to be written there; move"):
+        write(path)
+    assert [file.name for file in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_a_file_in_the_place_of_a_folder_is_named(tmp_path):
+    (tmp_path / "evaluation").write_text("")
+    with pytest.raises(OSError, match=r"base\.json: .*; expected a file to be written there; move what is"):
+        write_text(tmp_path / "evaluation" / "base.json", "x")
 
 
 def test_nothing_is_written_through_a_link_that_lies_in_the_way(tmp_path):

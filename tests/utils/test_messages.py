@@ -1,6 +1,14 @@
 """What messages show of values that may be anything."""
 
-from rlaudio.utils.messages import dotted, shown
+from rlaudio.utils.messages import dotted, shown, with_article
+
+
+def test_the_article_goes_by_the_first_letter():
+    assert [with_article(noun) for noun in ("algorithm", "reward", "Omni")] == [
+        "an algorithm",
+        "a reward",
+        "an Omni",
+    ]
 
 
 def test_a_long_value_is_shown_by_its_beginning_and_its_length():

@@ -37,6 +37,17 @@ def test_off_a_terminal_progress_is_a_line_at_the_beginning_and_at_most_nine_on_
     assert lines[-1] == "rl: 40 of 40 steps, 144000 s"
 
 
+def test_what_was_done_before_counts(capfd):
+    hours = count(step=3600)
+    assert list(with_lines(range(31, 40), 40, "rl", "step", lambda: next(hours), done=31)) == list(
+        range(31, 40)
+    )
+    lines = capfd.readouterr().err.splitlines()
+    assert lines[0] == "rl: 40 steps, 31 of them done before"
+    assert [line.split()[1] for line in lines[1:]] == ["32", "33", "34", "35", "36", "37", "38", "39", "40"]
+    assert lines[-1].startswith("rl: 40 of 40 steps, ")
+
+
 def test_what_is_quickly_done_says_only_that_it_begins_and_ends(capfd):
     list(with_lines(range(40), 40, "evaluate", "question", seconds=lambda: 7.0))
     assert capfd.readouterr().err.splitlines() == [

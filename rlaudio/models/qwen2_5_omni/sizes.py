@@ -22,6 +22,7 @@ from rlaudio.models.shared import lora
 from rlaudio.models.shared.chat_format import AFTER_USER, BEFORE_USER
 from rlaudio.models.shared.checkpoint_files import cached_config, fetched_config
 from rlaudio.models.shared.sizes import AudioTower, Decoder, ModelPart, ModelSize
+from rlaudio.utils.messages import with_article
 
 # Changes to transformers' defaults, which describe Qwen2.5-Omni-7B but for the visual tower: they give its
 # output's width as its width (huggingface/transformers issue 38889). The resulting counts are the published
@@ -81,7 +82,10 @@ def _read_config(file: Path) -> Any:
         raise FileNotFoundError(f"no {file}; expected the config of a model; name its complete folder")
     kind = json.loads(file.read_text(encoding="utf-8")).get("model_type")
     if kind not in ("qwen2_5_omni", "qwen2_5_omni_thinker"):
-        raise ValueError(f"{file} describes a {kind}; expected a qwen2_5_omni; name a model of that family")
+        raise ValueError(
+            f"{file} describes {with_article(str(kind))}; expected a qwen2_5_omni; name a model of that "
+            "family"
+        )
     return Qwen2_5OmniThinkerConfig.from_pretrained(str(file.parent))
 
 
