@@ -66,7 +66,7 @@ Weight = Annotated[float, _NUMBER, Field(ge=-(10**9), le=10**9)]
 Share = Annotated[float, _NUMBER, Field(ge=0, le=1)]
 Decay = Annotated[float, _NUMBER, Field(ge=0, lt=1)]
 _STEP = 32  # questions of a step, of SFT and of RL
-_BATCH = 64  # questions that are answered at a time, by voters and in evaluations
+_BATCH = 256  # questions that are answered at a time, by voters and in evaluations
 Name = Annotated[str, AfterValidator(check_name)]
 
 
@@ -303,6 +303,15 @@ class TrainingSection(Section):
     )
 
 
+class ProfileSection(Section):
+    steps: list[Count] = Field(
+        default=[],
+        description="steps of every stage, from 1, whose trace by torch's profiler is written to the run "
+        "folder's profile/, for ui.perfetto.dev",
+        json_schema_extra=NO_RESULT,
+    )
+
+
 class EvaluationSection(Section):
     scorer: ScorerPlugin | None = Field(
         default=None,
@@ -374,6 +383,7 @@ class Recipe(Section):
     )
     training: TrainingSection = TrainingSection()
     evaluation: EvaluationSection = EvaluationSection()
+    profile: ProfileSection = ProfileSection()
     report: ReportSection = ReportSection()
 
     @model_validator(mode="after")

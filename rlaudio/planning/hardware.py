@@ -74,13 +74,14 @@ def probe_cpu(dtype: str, threads: int | None = None) -> Hardware:
     """This machine's CPU: its rate in products of 1024 x 1024 matrices, its bandwidth in copies of 128 MB."""
     import torch  # takes seconds, and data sheets need none of it
 
+    from rlaudio.utils.matrix_rate import matrix_rate
+
     before = torch.get_num_threads()
     torch.set_num_threads(thread_limit(threads) if threads else before)
     try:
-        left = torch.ones(1024, 1024, dtype=getattr(torch, dtype))
         block = torch.ones(32 * 2**20, dtype=torch.float32)
         target = torch.empty_like(block)
-        product = _best_seconds(lambda: left @ left)
+        rate = matrix_rate(torch.device("cpu"), getattr(torch, dtype))
         copied = _best_seconds(lambda: target.copy_(block))
     finally:
         torch.set_num_threads(before)
@@ -88,7 +89,7 @@ def probe_cpu(dtype: str, threads: int | None = None) -> Hardware:
     return Hardware(
         name="cpu",
         memory_bytes=float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")),
-        flops={dtype: 2 * 1024**3 / product},
+        flops={dtype: rate},
         bandwidth=bandwidth,
         interconnect=bandwidth,
         host_link=bandwidth,

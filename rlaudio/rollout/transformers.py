@@ -9,7 +9,7 @@ that share their audio too (a whole labelling run with silence) so is that, and 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -20,6 +20,8 @@ from rlaudio.rollout.token_sampling import Drawn, draw
 from rlaudio.rollout.worker import SeedKey
 from rlaudio.types import Completion, Group, Prompt, SamplingParams
 from rlaudio.utils.randomness import generator
+
+FEW, MOST_PADDING = 32, 1.25  # from so many questions on one so much longer begins another batch
 
 
 class Transformers:
@@ -41,8 +43,7 @@ class Transformers:
         if self._closed:
             raise RuntimeError("the worker is closed; make a new one")
         groups: dict[int, Group] = {}
-        by_length = sorted(range(len(prompts)), key=lambda i: len(prompts[i].token_ids))
-        for indices in self._batches(by_length, prompts, sampling):
+        for indices in self._batches(prompts, sampling):
             batch = [prompts[i] for i in indices]
             for i, completions in zip(indices, self._complete(batch, sampling, key), strict=True):
                 groups[i] = Group(prompts[i], completions)
@@ -62,16 +63,19 @@ class Transformers:
 
     # --- one batch -----------------------------------------------------------------------------
 
-    def _batches(
-        self, order: Sequence[int], prompts: Sequence[Prompt], sampling: SamplingParams
-    ) -> Iterable[list[int]]:
-        """Consecutive questions whose cache stays within `batch_tokens`; a longer one goes alone."""
+    def _batches(self, prompts: Sequence[Prompt], sampling: SamplingParams) -> Iterator[list[int]]:
+        """Questions of similar length whose cache stays within `batch_tokens`; a longer one goes alone."""
+        shared, _ = _shared_prefix(prompts, self.family.forbidden_token_ids)
+        new = sampling.group_size * sampling.max_new_tokens
         batch: list[int] = []
-        for i in order:
-            row = len(prompts[i].token_ids) + sampling.group_size * sampling.max_new_tokens
-            if batch and row * (len(batch) + 1) > self.batch_tokens:
+        shortest = 0
+        for i in sorted(range(len(prompts)), key=lambda i: len(prompts[i].token_ids)):
+            length = len(prompts[i].token_ids)
+            full = batch and (length + new) * (len(batch) + 1) > self.batch_tokens
+            if full or (len(batch) >= FEW and length - shared > MOST_PADDING * (shortest - shared)):
                 yield batch
                 batch = []
+            shortest = shortest if batch else length
             batch.append(i)
         if batch:
             yield batch

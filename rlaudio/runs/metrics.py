@@ -87,6 +87,23 @@ METRICS: tuple[Metric, ...] = (
     Metric("optimizer/updates", "Optimizer steps made on this step's completions.", "updates"),
     Metric("optimizer/tokens", "Target tokens that entered this step's loss.", "tokens"),
     Metric(
+        "optimizer/computed_tokens",
+        "Tokens that the model computed for this step's updates, audio and prompts included; what rows and "
+        "completions share counts once.",
+        "tokens",
+    ),
+    Metric("optimizer/tokens_per_second", "Those tokens, a second of this step's updates.", "tokens/s", True),
+    Metric(
+        "optimizer/mfu",
+        "Share of the device's measured rate of matrix products that the updates used: 2 operations a token "
+        "for every weight of the language model's layers forward, 2 backward, 2 more where it trains.",
+        "fraction",
+        True,
+    ),
+    Metric(
+        "rollout/tokens_per_second", "Sampled tokens, a second of this step's rollouts.", "tokens/s", True
+    ),
+    Metric(
         "eval/<contribution>_<control>",
         "Greedy accuracy on held-out questions of a contribution (strong, weak, all) "
         "under a control (audio, silence, mismatch).",
@@ -104,6 +121,18 @@ METRICS: tuple[Metric, ...] = (
         "fraction",
     ),
     Metric("time/<phase>", "Wall-clock time of a phase of the run.", "s", True),
+    Metric("time/data_wait", "Part of a step: waiting for its prompts and their decoded audio.", "s", True),
+    Metric("time/rollout", "Part of a step: sampling completions.", "s", True),
+    Metric("time/reward", "Part of a step: scoring them.", "s", True),
+    Metric(
+        "time/signals",
+        "Part of a step: measuring what the loss needs before the update, such as the reference's log-probs.",
+        "s",
+        True,
+    ),
+    Metric("time/update", "Part of a step: forward, backward and optimizer.", "s", True),
+    Metric("time/sync", "Part of a step: handing the new weights to the rollout worker.", "s", True),
+    Metric("time/write", "Part of a step: writing its rollouts.", "s", True),
 )
 
 

@@ -237,6 +237,7 @@ def training_setup(recipe: Recipe, contributions: Contributions) -> TrainingSetu
         evaluate_every=recipe.evaluation.every,
         save_every=recipe.training.save_every,
         keep=recipe.training.keep,
+        profile_steps=recipe.profile.steps,
     )
 
 

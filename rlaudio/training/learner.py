@@ -193,7 +193,7 @@ class Learner:
             if micro.dummy:
                 continue
             parts = loss.parts | {"loss/entropy": policy.entropy}
-            local.count(loss.total, parts, batch.weights)
+            local.count(loss.total, parts, batch.weights, batch.tokens)
             logprobs = torch.cat([tokens.logprobs, policy.sampled])
             watched = {"loss": loss.total, "log-probs": logprobs, **tokens.signals, **parts}
             local.watch(watched, [row.prompt.question.id for row in micro.rows])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Protocol
@@ -22,7 +23,9 @@ from rlaudio.training.debug.nonfinite import (
 from rlaudio.training.learner import Learner
 from rlaudio.training.sampling import Sampled, Sampler, mean_lag, requests_of_round, sample_step
 from rlaudio.training.signals import ContributionEstimator, describe_signals, observe
+from rlaudio.training.throughput import Throughput
 from rlaudio.types import Contributions
+from rlaudio.utils.clock import Clock
 from rlaudio.utils.progress import progress
 
 
@@ -46,6 +49,11 @@ class StageSetup:
         """The worker that samples with the learner's weights."""
         return self.sampler.worker
 
+    @property
+    def clock(self) -> Clock:
+        """The clock of the step's parts."""
+        return self.sampler.clock
+
 
 class Recorder(Protocol):
     """Where metrics and rollouts of a run are written."""
@@ -65,6 +73,9 @@ class Callbacks:
     evaluate_every: int  # steps; 0: never
     dump_broken_step: Callable[[BrokenStep, Cursor, Learner], str]  # returns how to continue
     stop_requested: Callable[[], bool]
+    profiled: Callable[
+        [str, int], AbstractContextManager[None]
+    ]  # stage and step: a trace, if it is asked for
 
 
 class StopRequested(Exception):
@@ -97,13 +108,16 @@ def train(setup: StageSetup, recorder: Recorder, callbacks: Callbacks, *, start:
             saved = cursor
 
     alarms = Alarms(mismatch=setup.mismatch_alarm, steps=setup.steps)
+    clock, throughput = setup.clock, Throughput(learner)
     setup.worker.load_weights(learner.weights(), cursor.weights_version)
+    clock.take()
     steps = range(start.step, setup.steps)
     for step in progress(steps, setup.steps, setup.name, "step", done=start.step):
         if cursor.rollouts >= setup.max_rollouts or cursor.tokens >= setup.max_tokens:
             break
         key = (seed, setup.name, step)
-        with saving_when_stopped(save):  # rewards are asked before the weights change
+        # rewards are asked before the weights change
+        with saving_when_stopped(save), callbacks.profiled(setup.name, cursor.step + 1):
             sampled = sample_step(
                 setup.sampler, key, first=cursor.drawn, weights_version=cursor.weights_version
             )
@@ -115,11 +129,14 @@ def train(setup: StageSetup, recorder: Recorder, callbacks: Callbacks, *, start:
         if setup.ahead:
             metrics["rollout/lag"] = mean_lag(sampled.groups, cursor.weights_version)
         cursor = advance(cursor, sampled, metrics)
-        setup.worker.load_weights(learner.weights(), cursor.weights_version)
+        with clock.part("sync"):
+            setup.worker.load_weights(learner.weights(), cursor.weights_version)
 
-        recorder.write_rollouts(setup.name, cursor.step, learned)
+        with clock.part("write"):
+            recorder.write_rollouts(setup.name, cursor.step, learned)
         epoch = cursor.drawn / len(setup.sampler.stage.questions)
-        recorder.log_metrics(setup.name, cursor.step, metrics | {"data/epoch": epoch})
+        logged = metrics | {"data/epoch": epoch} | throughput.describe(clock.take(), metrics)
+        recorder.log_metrics(setup.name, cursor.step, logged)
         alarms.see(metrics, sampled.groups)
         if callbacks.evaluate_every and cursor.step % callbacks.evaluate_every == 0:
             recorder.log_metrics(setup.name, cursor.step, callbacks.evaluate())
@@ -151,17 +168,21 @@ def learn(
 
     `meanwhile` is called after the last request to the worker before the weights change.
     """
-    learner = setup.learner
+    learner, clock = setup.learner, setup.clock
     refuse_nonfinite_rollouts(list(sampled.local.values()), learner.strategy.processes)
-    signals = observe(sampled, learner, setup.contribution_estimator, key)
+    with clock.part("signals"):
+        signals = observe(sampled, learner, setup.contribution_estimator, key)
     meanwhile()
     refuse_nonfinite_signals(signals, sampled.learned, list(sampled.local_learned.values()))
     rows = assign_credit(
         sampled.learned, learner.algorithm, signals=signals, mini_batches=learner.batching.mini_batches
     )
-    prepared = learner.prepare(sampled.local_rows(rows))
+    with clock.part("signals"):
+        prepared = learner.prepare(sampled.local_rows(rows))
     metrics = describe(sampled.groups, setup.contributions)
-    metrics |= describe_signals(signals, setup.contribution_estimator) | learner.update(prepared, step)
+    metrics |= describe_signals(signals, setup.contribution_estimator)
+    with clock.part("update"):
+        metrics |= learner.update(prepared, step)
     return learned_groups(sampled, rows, prepared, signals, learner.strategy.processes), metrics
 
 

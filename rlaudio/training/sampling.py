@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -14,6 +14,7 @@ from rlaudio.prompts.builder import PromptBuilder
 from rlaudio.rollout.worker import RolloutWorker, SeedKey
 from rlaudio.training.packing import PackedRow
 from rlaudio.types import Absent, Group, Prompt, Question, SamplingParams, ScoredGroup
+from rlaudio.utils.clock import Clock
 from rlaudio.utils.processes import Processes
 
 
@@ -36,6 +37,7 @@ class Sampler:
     rounds: int  # of drawing until groups with spread fill the step
     max_lag: int  # steps by which the weights that sample may be older than the current ones
     processes: Processes
+    clock: Clock = field(default_factory=Clock)  # of the step
 
 
 class PromptRequest(NamedTuple):
@@ -90,10 +92,13 @@ def sample_step(sampler: Sampler, key: SeedKey, *, first: int, weights_version: 
     for number in range(sampler.rounds):
         # one key per round: a question drawn again in a later round gets other completions
         round_key = (*key, "round", number) if number else key
-        asked = requests_of_round(sampler, round_key, first + len(groups))
-        answered = _ask(sampler, asked)
+        with sampler.clock.part("data_wait"):
+            asked = requests_of_round(sampler, round_key, first + len(groups))
+        with sampler.clock.part("rollout"):
+            answered = _ask(sampler, asked)
         check_versions(answered, weights_version, sampler.max_lag)
-        scored = sampler.rewards.score(answered)
+        with sampler.clock.part("reward"):
+            scored = sampler.rewards.score(answered)
         local |= {len(groups) + processes.rank + i * processes.size: group for i, group in enumerate(scored)}
         groups += processes.unshare([_without_features(group) for group in scored])
         with_spread = [i for i, group in enumerate(groups) if has_spread(group.total)]

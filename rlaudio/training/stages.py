@@ -37,6 +37,7 @@ from rlaudio.training.debug.step_dump import write_step_dump
 from rlaudio.training.interrupt import stop_signal
 from rlaudio.training.learner import Learner
 from rlaudio.training.loop import Callbacks, StageSetup, train
+from rlaudio.training.profiling import profiled
 from rlaudio.types import Dataset
 from rlaudio.utils.processes import Processes
 
@@ -75,6 +76,7 @@ class TrainingSetup:
     evaluate_every: int  # steps; 0: never
     save_every: int  # steps
     keep: int  # checkpoints
+    profile_steps: Sequence[int] = ()  # whose trace is written
 
 
 def train_stages(
@@ -148,6 +150,7 @@ def train_stages(
                 evaluate_every=setup.evaluate_every,
                 dump_broken_step=partial(_dump_broken_step, setup.recipe, folder, stage),
                 stop_requested=lambda: any(processes.gather(stop.received)),
+                profiled=partial(profiled, setup.profile_steps if processes.first else (), folder.path),
             )
             # The worker closes first: ZeRO's close copies parameters, which needs the engine's memory.
             with closing(stage.learner.strategy), closing(stage.worker):

@@ -20,9 +20,14 @@ class Totals:
     mismatch_max: float = 0.0
     nonfinite: dict[str, list[str]] = field(default_factory=dict)  # quantity -> questions
 
-    def count(self, loss: torch.Tensor, parts: Mapping[str, torch.Tensor], weights: torch.Tensor) -> None:
-        """A micro-batch's loss [], and the token values [N] whose mean under `weights` [N] is logged."""
-        _add(self.sums, {"loss": loss.detach(), "tokens": len(weights), "weight": weights.sum()})
+    def count(
+        self, loss: torch.Tensor, parts: Mapping[str, torch.Tensor], weights: torch.Tensor, computed: int
+    ) -> None:
+        """A micro-batch's loss [], the token values [N] whose mean under `weights` [N] is logged, and how many
+        tokens the model computed for it.
+        """
+        counts = {"tokens": len(weights), "computed": computed}
+        _add(self.sums, {"loss": loss.detach(), "weight": weights.sum(), **counts})
         _add(self.parts, {name: (values * weights).sum() for name, values in parts.items()})
 
     def count_mismatch(self, trainer: torch.Tensor, sampler: torch.Tensor) -> None:
@@ -66,6 +71,7 @@ class Totals:
             **self._mismatch(),
             "loss/total": self.sums.get("loss", 0.0) / max(1, updates),
             "optimizer/tokens": self.sums.get("tokens", 0.0),
+            "optimizer/computed_tokens": self.sums.get("computed", 0.0),
         }
 
     def _mismatch(self) -> dict[str, float]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -53,14 +55,37 @@ def clips_of(prompt: Prompt) -> Iterator[LogMelClip]:
         yield LogMelClip(clip.digest, frames)
 
 
+class _FrontEnd(NamedTuple):
+    """What of a model's folder makes prompts; nothing changes it."""
+
+    tokenizer: Any
+    feature_extractor: Any
+    padding_ids: range  # rows of the embedding after the last token, which round the vocabulary up
+
+
+@lru_cache(maxsize=16)
+def _front_end(folder: str, stamps: tuple[object, ...]) -> _FrontEnd:
+    """The front end in a folder: a run opens each of its models several times, and reading takes a second."""
+    config: Any = Qwen2_5OmniThinkerConfig.from_pretrained(folder)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    padding_ids = range(len(tokenizer), config.text_config.vocab_size)
+    return _FrontEnd(tokenizer, WhisperFeatureExtractor.from_pretrained(folder), padding_ids)
+
+
+def _stamps(folder: str) -> tuple[object, ...]:
+    """What changes when one of the folder's files does, its weights apart; empty for what is no folder."""
+    files = sorted(path for path in Path(folder).glob("*") if path.suffix != ".safetensors")
+    return tuple((path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files)
+
+
 class PromptEncoder:
     """Tokenizer and audio front end of the model in `folder`; features are kept up to `cache_mb`."""
 
     def __init__(self, folder: str, *, cache_mb: float):
-        self.tokenizer = AutoTokenizer.from_pretrained(folder)
-        self.feature_extractor = WhisperFeatureExtractor.from_pretrained(folder)
+        front_end = _front_end(folder, _stamps(folder))
+        self.tokenizer, self.feature_extractor = front_end.tokenizer, front_end.feature_extractor
         self.log_mel = LogMel(self.feature_extractor, cache_mb=cache_mb)
-        self.forbidden_token_ids = (*self._ids(PLACEHOLDERS), *self._padding_ids(folder))
+        self.forbidden_token_ids = (*self._ids(PLACEHOLDERS), *front_end.padding_ids)
         self.stop_token_ids = self._ids(STOP)
         self.audio_token_id = self._ids([AUDIO])[0]
         self._special_ids = frozenset(self.tokenizer.all_special_ids)
@@ -122,11 +147,6 @@ class PromptEncoder:
     def _ids(self, tokens: Iterable[str]) -> tuple[int, ...]:
         vocabulary = self.tokenizer.get_vocab()
         return tuple(vocabulary[token] for token in tokens if token in vocabulary)
-
-    def _padding_ids(self, folder: str) -> range:
-        """Rows of the embedding after the last token, which round the vocabulary up and have no meaning."""
-        config: Any = Qwen2_5OmniThinkerConfig.from_pretrained(folder)
-        return range(len(self.tokenizer), config.text_config.vocab_size)
 
     def _encode(self, text: str) -> np.ndarray:
         return np.array(self.tokenizer.encode(text, add_special_tokens=False), dtype=np.int64)
