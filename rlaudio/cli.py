@@ -26,6 +26,7 @@ from rlaudio.contribution import SILENCE_SECONDS, THRESHOLD
 from rlaudio.runs.parts import StopAfter
 from rlaudio.runs.places import RECIPE, check_run, check_run_to_resume, check_step
 from rlaudio.utils import launcher
+from rlaudio.utils.interrupts import refuse_ends
 from rlaudio.utils.messages import described, printable
 from rlaudio.utils.number_format import counted
 from rlaudio.utils.peak_memory import keep_freed_memory
@@ -82,6 +83,7 @@ def main(debug: bool, local_rank: int | None) -> None:
     """Post-training of large audio language models where listening matters."""
     keep_freed_memory()
     wait_asleep()  # before torch is imported
+    refuse_ends()
     logging.basicConfig(format="%(message)s", stream=sys.stderr, level=logging.WARNING)
     quiet = logging.ERROR if launcher.rank() else logging.INFO  # of several processes one logs
     logging.getLogger("rlaudio").setLevel(logging.DEBUG if debug else quiet)
