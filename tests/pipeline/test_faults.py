@@ -12,6 +12,7 @@ from rlaudio import pipeline
 from rlaudio.config import plugins
 from rlaudio.config.recipe import load_recipe
 from rlaudio.runs.folder import RunFolder
+from rlaudio.runs.resuming import accept_plugins
 from rlaudio.scoring import RewardStop
 from rlaudio.training.alarms import STEPS_WITHOUT_SPREAD, Alarms
 from rlaudio.training.build import check_stages_can_train, evaluation_settings, labelling_rule
@@ -179,6 +180,9 @@ def test_a_reward_that_exits_stops_the_run_saved_and_mended_it_ends_as_an_unbrok
     assert [path.name for path in (out / "checkpoints").iterdir()] == ["0-000001"]
     reward.write_text(PLAIN, encoding="utf-8")
     plugins._import.cache_clear()
+    with pytest.raises(ValueError, match=rf"{reward}: it began with digest .* add --changed-plugins"):
+        pipeline.run(recipe, out, resume=True)
+    accept_plugins(out)
     pipeline.run(recipe, out, resume=True)
     for name in ("metrics.jsonl", "rollouts/rl-2.jsonl", "rollouts/rl-3.jsonl", "final/model.safetensors"):
         assert (out / name).read_bytes() == (tmp_path / "unbroken" / name).read_bytes(), name
