@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from rlaudio.utils.bounded_reading import read_bytes
 from rlaudio.utils.messages import dotted, shortened, shown
 from rlaudio.utils.plain_yaml import DEEPEST, NotSupported, PlainLoader
 
@@ -152,10 +153,7 @@ def lay_over(below: Layer, above: Layer, removes: Callable[[Keys], bool]) -> Lay
 
 
 def _text_of(path: Path) -> str:
-    size = path.stat().st_size
-    if size > MAX_BYTES:
-        raise ValueError(f"{path}: {size:,} bytes; expected YAML of at most {MAX_BYTES:,}")
-    content = path.read_bytes()
+    content = read_bytes(path, MAX_BYTES, "YAML")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

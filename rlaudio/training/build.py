@@ -44,7 +44,7 @@ from rlaudio.training.learner import Batching, Correction, Learner, LearnerSetti
 from rlaudio.training.loop import StageSetup
 from rlaudio.training.policy import Distribution
 from rlaudio.training.sampling import Sampler
-from rlaudio.training.signals import ContributionEstimator, OptionProbabilities, SilentRollouts
+from rlaudio.training.signals import ChoiceProbabilities, ContributionEstimator, SilentRollouts
 from rlaudio.training.stages import KeptReference, OpenedPolicy, TrainingSetup, frozen_reference
 from rlaudio.training.strategies.strategy import OptimizerSettings
 from rlaudio.types import (
@@ -419,7 +419,7 @@ def _contribution_estimator(
     settings, silent = recipe.contribution, sampler.prompts.silent
     match contribution_by(recipe):
         case "options":
-            return OptionProbabilities(learner, silent, _spelled)
+            return ChoiceProbabilities(learner, silent, _spelled)
         case "rollouts":
             return SilentRollouts(
                 sampler.worker,
