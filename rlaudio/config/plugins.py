@@ -216,7 +216,8 @@ def absolute(path: str | Path, folder: Path) -> Path:
     except PermissionError:
         return whole
     except (RuntimeError, OSError, ValueError) as error:  # ~nobody, a name too long, a circle of links, NUL
-        raise ValueError(f"no path {shown(str(path))}: {error}") from error
+        why = error.strerror if isinstance(error, OSError) else error  # its text holds the whole path
+        raise ValueError(f"no path {shown(str(path))}: {why}") from error
     return whole
 
 
@@ -240,9 +241,10 @@ def absolute_option(kind: str, option: Option, value: Any, folder: Path) -> Any:
 
 def absolute_model(name: str, folder: Path) -> str:
     """A model's folder made absolute; a shipped checkpoint (`tiny/base`) or a hub's name stays."""
-    if name.startswith("tiny/") or not (is_path(name) or (folder / name).exists()):
+    if name.startswith("tiny/"):
         return name
-    return str(absolute(name, folder))
+    path = absolute(name, folder)
+    return str(path) if is_path(name) or path.exists() else name
 
 
 # --- helpers -------------------------------------------------------------------------------------
