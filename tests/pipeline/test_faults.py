@@ -180,7 +180,7 @@ def test_a_reward_that_exits_stops_the_run_saved_and_mended_it_ends_as_an_unbrok
     assert [path.name for path in (out / "checkpoints").iterdir()] == ["0-000001"]
     reward.write_text(PLAIN, encoding="utf-8")
     plugins._import.cache_clear()
-    with pytest.raises(ValueError, match=rf"{reward}: it began with digest .* add --changed-plugins"):
+    with pytest.raises(ValueError, match=rf"{reward}: it began with digest "):
         pipeline.run(recipe, out, resume=True)
     accept_plugins(out)
     pipeline.run(recipe, out, resume=True)
