@@ -26,6 +26,7 @@ from rlaudio.contribution import SILENCE_SECONDS, THRESHOLD
 from rlaudio.runs.parts import StopAfter
 from rlaudio.runs.places import RECIPE, check_run, check_run_to_resume, check_step
 from rlaudio.utils import launcher
+from rlaudio.utils.interrupts import refuse_ends
 from rlaudio.utils.messages import described, printable
 from rlaudio.utils.number_format import counted
 from rlaudio.utils.peak_memory import keep_freed_memory
@@ -82,6 +83,7 @@ def main(debug: bool, local_rank: int | None) -> None:
     """Post-training of large audio language models where listening matters."""
     keep_freed_memory()
     wait_asleep()  # before torch is imported
+    refuse_ends()
     logging.basicConfig(format="%(message)s", stream=sys.stderr, level=logging.WARNING)
     quiet = logging.ERROR if launcher.rank() else logging.INFO  # of several processes one logs
     logging.getLogger("rlaudio").setLevel(logging.DEBUG if debug else quiet)
@@ -118,6 +120,11 @@ def _recipe_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return overrides(no_plugins(command))
 
 
+_changed_plugins = click.option(
+    "--changed-plugins",
+    is_flag=True,
+    help="With --resume: accept plug-in files that have changed since what is done was computed.",
+)
 _at_least_1 = click.IntRange(min=1)
 _path = functools.partial(click.Path, path_type=Path)
 
@@ -132,8 +139,14 @@ _path = functools.partial(click.Path, path_type=Path)
     type=click.Choice(get_args(StopAfter)),
     help="Stop after the labels, the evaluation of the base, or SFT; --resume continues from there.",
 )
+@_changed_plugins
 def run(
-    recipe: str, overrides: Sequence[str], out: Path | None, resume: bool, until: StopAfter | None
+    recipe: str,
+    overrides: Sequence[str],
+    out: Path | None,
+    resume: bool,
+    until: StopAfter | None,
+    changed_plugins: bool,
 ) -> None:
     """Run RECIPE from labels to report: a YAML file, or the name of one that ships.
 
@@ -148,33 +161,42 @@ def run(
     pipeline = _pipeline()
     from rlaudio.rollout.canary import CanaryError
     from rlaudio.rollout.worker import EngineDied
+    from rlaudio.runs.folder import computed_nothing
+    from rlaudio.runs.resuming import accept_plugins
     from rlaudio.scoring import RewardError
     from rlaudio.training.loop import BrokenTraining, StopRequested
     from rlaudio.utils.processes import PeerFailed, leave, outlast_first
 
-    again = shlex.join(["rlaudio", "run", f"{folder / 'recipe.yaml'}", "--out", f"{folder}", "--resume"])
-    if until:
-        again += f" --until {until}"
-    if launcher.size() > 1:
-        again += f" (by the launcher, in {launcher.size()} processes)"
+    def again(*more: str) -> str:
+        """The command that goes on with the run."""
+        nothing = computed_nothing(folder)
+        words = ["rlaudio", "run", f"{folder / 'recipe.yaml'}", "--out", f"{folder}"]
+        words += [] if nothing else ["--resume", *more]
+        words += ["--until", until] if until else []
+        by = f" (by the launcher, in {launcher.size()} processes)" if launcher.size() > 1 else ""
+        what = "start again, since nothing is computed yet, with" if nothing else "continue with"
+        return f"{what}: {shlex.join(words)}{by}"
+
     try:
+        if changed_plugins and resume and launcher.rank() == 0:
+            accept_plugins(folder)
         _say(pipeline.run(resolved, folder, resume=resume, until=until))
         leave()
     except StopRequested as stop:
-        _say(f"{stop}, all of it saved; continue with: {again}", err=True)
+        _say(f"{stop}, all of it saved; {again()}", err=True)
         outlast_first()
         raise Exit(_INTERRUPTED) from stop
     except KeyboardInterrupt:
-        _say(f"interrupted; what is done is kept; continue with: {again}", err=True)
+        _say(f"interrupted; {again()}", err=True)
         raise Exit(_INTERRUPTED) from None
     except (EngineDied, CanaryError) as stop:
-        raise type(stop)(f"{stop}; fix the cause and continue with: {again}") from stop
+        raise type(stop)(f"{stop}; fix the cause and {again()}") from stop
     except (BrokenTraining, PeerFailed, RewardError) as error:
         if launcher.rank():
             outlast_first()
             raise Exit(1) from error
         if isinstance(error, RewardError):
-            raise type(error)(f"{error}; what is done is kept; then continue with: {again}") from error
+            raise type(error)(f"{error}; then {again('--changed-plugins')}") from error
         raise
 
 
@@ -188,8 +210,14 @@ def run(
     metavar="0,1",
     help="A run at a time on each, in processes of their own (CUDA_VISIBLE_DEVICES); 0,0: two on one.",
 )
+@_changed_plugins
 def compare(
-    comparison: str, overrides: Sequence[str], out: Path | None, resume: bool, devices: str | None
+    comparison: str,
+    overrides: Sequence[str],
+    out: Path | None,
+    resume: bool,
+    devices: str | None,
+    changed_plugins: bool,
 ) -> None:
     """Run every arm of COMPARISON with every seed and write one page about them."""
     from rlaudio.compare.grid import read_comparison
@@ -200,11 +228,13 @@ def compare(
     if not all(places):
         raise click.UsageError(f"--devices {devices} names an empty device; expected numbers: 0,1")
     pipeline = _pipeline()
-    from rlaudio.compare.compare import compare
+    from rlaudio.compare.compare import accept_changed_plugins, compare
     from rlaudio.compare.running import Interrupted
     from rlaudio.compare.table import markdown_table
 
     try:
+        if changed_plugins and resume:
+            accept_changed_plugins(resolved, folder)
         done = compare(resolved, folder, pipeline.run, resume=resume, devices=places)
     except (Interrupted, KeyboardInterrupt) as stop:
         same = " ".join(["rlaudio compare", comparison, *(f"-o '{text}'" for text in overrides)])

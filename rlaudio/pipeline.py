@@ -49,7 +49,7 @@ from rlaudio.runs.resuming import (
 )
 from rlaudio.runs.run import open_run
 from rlaudio.runs.summary import build_summary
-from rlaudio.scorers.trial import try_scorers
+from rlaudio.scorers.calling import try_scorers
 from rlaudio.training.build import (
     evaluation_settings,
     labelling_rule,
@@ -62,6 +62,7 @@ from rlaudio.training.build import (
     special_tokens_of,
     training_setup,
     with_built_models,
+    within_time,
 )
 from rlaudio.training.checkpoint import remove_unfinished
 from rlaudio.training.debug.replay import replay
@@ -181,7 +182,7 @@ def label_data(recipe: Recipe, out: Path) -> LabelSummary:
     Raises ValueError for rows that cannot be used, unless the recipe drops them.
     """
     questions = _usable(recipe, {"data": recipe.data.train})["data"]
-    try_scorers(recipe.scorers(), questions)
+    try_scorers(within_time(recipe, recipe.scorers()), questions)
     return summarise(ask_voters(recipe, questions, out))
 
 
@@ -197,7 +198,7 @@ def evaluate_recipe(recipe: Recipe, out: Path | None = None) -> dict[str, Evalua
         raise ValueError(
             "the recipe names nothing to evaluate on; expected at least one set in data.evaluate"
         )
-    try_scorers(recipe.scorers(), next(iter(held_out.values())))
+    try_scorers(within_time(recipe, recipe.scorers()), next(iter(held_out.values())))
     family = model_that_answers(recipe, recipe.model.options["path"])
     results = _evaluate_model(recipe, held_out, family, evaluation_settings(recipe), "evaluate")
     _warn_if_unparsed(results, "evaluate", str(family.path))

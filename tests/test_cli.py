@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 
 from rlaudio.cli import main
 from rlaudio.data.audiomcq import write_audiomcq
+from rlaudio.scoring import RewardError
 from rlaudio.types import Choice
 from tests.word_family import questions_on_disk
 
@@ -374,10 +375,15 @@ LEAVING = {
 }
 
 
+@pytest.mark.parametrize(
+    ("call", "raised"),
+    [("raise SystemExit(0)", "SystemExit: 0"), ("__import__('os')._exit(0)", "RefusedEnd: os._exit(0)")],
+    ids=["SystemExit", "os._exit"],
+)
 @pytest.mark.parametrize(("key", "text"), LEAVING.items(), ids=LEAVING)
-def test_a_plug_in_that_exits_with_0_is_named_and_the_command_fails(tmp_path, key, text):
+def test_a_plug_in_that_exits_with_0_is_named_and_the_command_fails(tmp_path, key, text, call, raised):
     recipe = recipe_with_a_bad_row(tmp_path)
-    file = tmp_path / "leaving.py"
+    file, text = tmp_path / "leaving.py", text.replace("raise SystemExit(0)", call)
     file.write_text(text, encoding="utf-8")
     rl = [] if key == "curriculum" else ["-o", "curriculum={use: rl_only, rl_steps: 1}"]
     rl += ["-o", "sampling.questions=1"]
@@ -385,7 +391,36 @@ def test_a_plug_in_that_exits_with_0_is_named_and_the_command_fails(tmp_path, ke
     done = rlaudio("check", str(recipe), *given)
     kind, line = key.partition(".")[0], len(text.splitlines())
     assert done.exit_code == 1
-    assert f"Error: {kind} leaving ({file}:{line}) raised SystemExit: 0; fix the file" in done.output
+    assert f"Error: {kind} leaving ({file}:{line}) raised {raised}; fix the file" in done.output
+
+
+def test_a_reward_that_its_trial_stops_is_not_continued_but_started_again(tmp_path):
+    recipe, file, out = recipe_with_a_bad_row(tmp_path), tmp_path / "ends.py", tmp_path / "run"
+    file.write_text("import os\ndef ends(question, completion):\n    os._exit(0)\n", encoding="utf-8")
+    rl = ["-o", "curriculum={use: rl_only, rl_steps: 1}", "-o", "sampling.questions=1"]
+    given = ["-o", "data.bad_rows=drop", *rl, "-o", f"rewards.ends={{use: {file}}}", "--out", str(out)]
+    done = rlaudio("run", str(recipe), *given)
+    assert done.exit_code == 1
+    assert (
+        f"tried on a made-up completion, reward ends ({file}) raised RefusedEnd: os._exit(0)" in done.output
+    )
+    again = (
+        f"then start again, since nothing is computed yet, with: rlaudio run {out}/recipe.yaml --out {out}\n"
+    )
+    assert again in done.output
+
+
+def test_a_run_that_a_reward_stops_is_continued_with_the_mended_file(tmp_path, monkeypatch):
+    recipe, out = recipe_with_a_bad_row(tmp_path), tmp_path / "run"
+
+    def stopped(*arguments, **options):
+        (out / "labels").mkdir(parents=True)
+        raise RewardError("reward r raised KeyError")
+
+    monkeypatch.setattr("rlaudio.pipeline.run", stopped)
+    done = rlaudio("run", str(recipe), "--out", str(out))
+    again = f"continue with: rlaudio run {out}/recipe.yaml --out {out} --resume --changed-plugins\n"
+    assert done.exit_code == 1 and f"Error: reward r raised KeyError; then {again}" in done.output
 
 
 def test_an_error_in_the_constructor_of_a_plug_in_is_one_message_with_its_line(tmp_path):

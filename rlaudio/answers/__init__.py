@@ -1,17 +1,17 @@
 """What a completion answers: how texts are read, and SFT targets. `rlaudio.scorers` decide what is right.
 
-parsing.py       which option does a text name?  the layers behind the scorer `robust`
+parsing.py       which choice does a text name?  the layers behind the scorer `robust`
 tags.py          where does a text think and answer; SFT targets
 reader.py        one answer: a phrase, or its sentences
 frames.py        the words around an answer: "I think the answer is"
-labels.py        letters in front of an option or behind it
-mentions.py      options and doubts inside running text
-options.py       the options of a question, by spelling and by letter
+labels.py        letters in front of a choice or behind it
+mentions.py      choices and doubts inside running text
+choices.py       the choices of a question, by spelling and by letter
 layout.py        text without Markdown and LaTeX
-normalising.py   when are two spellings of an option the same?
+normalising.py   when are two spellings of a choice the same?
 numbers.py       numbers and units in one spelling
 parsed.py        what was read, or why nothing was
-unparsed.py      the warning where most texts name no option
+unparsed.py      the warning where most texts name no choice
 """
 
 from rlaudio.answers.normalising import normalise, normalise_but_case

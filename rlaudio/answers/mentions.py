@@ -15,18 +15,18 @@ DOUBT = re.compile(
 )
 
 
-def mentions(text: str, options: Sequence[str]) -> tuple[set[int], str]:
-    """The options that stand in `text` as whole words, and what is left of the text without them.
+def mentions(text: str, choices: Sequence[str]) -> tuple[set[int], str]:
+    """The choices that stand in `text` as whole words, and what is left of the text without them.
 
     Both are normalised already. The longest goes first and takes its words away, so "happy" is not found in
     "happy and calm". Single letters never count: "a" is an article.
     """
     mentioned = set()
-    for index in sorted(range(len(options)), key=lambda i: -len(options[i])):
-        option = options[index]
-        if not option or (len(option) == 1 and option.isascii() and option.isalpha()):
+    for index in sorted(range(len(choices)), key=lambda i: -len(choices[i])):
+        choice = choices[index]
+        if not choice or (len(choice) == 1 and choice.isascii() and choice.isalpha()):
             continue
-        whole_words = rf"(?<![\w#+-])(?<!\w[.,'])(?:{re.escape(option)})(?![\w#]|[.,'-]\w)"
+        whole_words = rf"(?<![\w#+-])(?<!\w[.,'])(?:{re.escape(choice)})(?![\w#]|[.,'-]\w)"
         text, count = re.subn(whole_words, "\N{WHITE SQUARE}", text)
         if count:
             mentioned.add(index)

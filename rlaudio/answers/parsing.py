@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
+from rlaudio.answers.choices import choices_of
 from rlaudio.answers.mentions import NEGATION, mentions
 from rlaudio.answers.normalising import normalise
-from rlaudio.answers.options import options_of
 from rlaudio.answers.parsed import NEGATED, NO_ANSWER, NONE, SEVERAL, UNFINISHED, Parsed
 from rlaudio.answers.reader import Reader
 from rlaudio.answers.tags import Span, answer_spans, blank_thoughts, think_spans
@@ -44,7 +44,7 @@ def parse(
     - `unique_contains`, with `contains` only and never for a training reward: exactly one option is
       mentioned, and nothing is negated.
     """
-    reader = Reader(options_of(tuple(choices)), letters, numbers)
+    reader = Reader(choices_of(tuple(choices)), letters, numbers)
     visible = blank_thoughts(text)
     blocks = answer_spans(visible)
     if len(blocks) > 1 and (which == "reject" or _all_are_named(reader, visible, blocks)):
@@ -62,11 +62,11 @@ def parse(
 
 def _all_are_named(reader: Reader, text: str, blocks: Sequence[Span]) -> bool:
     """Whether blocks name all of three or more options; of two, the second block may correct the first."""
-    kinds = {kind for kind in reader.options.kinds if kind}
+    kinds = {kind for kind in reader.choices.kinds if kind}
     if len(blocks) < len(kinds) or len(kinds) < 3:
         return False
     indices = {reader.read(text[block.start : block.end]).index for block in blocks}
-    return {reader.options.kinds[index] for index in indices if index is not None} >= kinds
+    return {reader.choices.kinds[index] for index in indices if index is not None} >= kinds
 
 
 def _read_cut_off(reader: Reader, answer: str) -> Parsed:
@@ -76,7 +76,7 @@ def _read_cut_off(reader: Reader, answer: str) -> Parsed:
     """
     parsed = replace(reader, numbers=False).read(answer)
     end = answer[-2:] if parsed.status == "letter" else ""
-    if parsed.index is None or reader.options.goes_on(parsed.index, end):
+    if parsed.index is None or reader.choices.goes_on(parsed.index, end):
         return UNFINISHED
     return parsed
 

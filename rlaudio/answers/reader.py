@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from rlaudio.answers.choices import Choices
 from rlaudio.answers.frames import contrasts, cores, without_reason
 from rlaudio.answers.labels import Label, bare_label, explained, labels, letters_in
 from rlaudio.answers.layout import boxes, without_latex, without_markdown
 from rlaudio.answers.mentions import DOUBT, mentions
 from rlaudio.answers.normalising import loosened, normalise, normalise_but_case
-from rlaudio.answers.options import Options
 from rlaudio.answers.parsed import CONTRADICTION, NONE, SEVERAL, Parsed
 
 # Letters that look like Latin ones, by code point: they look alike in an editor too.
@@ -40,16 +40,16 @@ class Sentence:
 class Reader:
     """Reads answers to one question."""
 
-    options: Options
+    choices: Choices
     letters: bool  # a letter alone names an option
     numbers: bool  # numbers and units are read in any spelling
 
     def read(self, answer: str) -> Parsed:
         """The option that the answer names, as a whole or in one of its sentences."""
-        equal = self.options.equal(answer)
+        equal = self.choices.equal(answer)
         if equal != NONE:
             return equal
-        if self.options.are_latin and not answer.isascii():
+        if self.choices.are_latin and not answer.isascii():
             answer = answer.translate(LOOK_ALIKES)
         plain = without_markdown(answer)
         phrase = self._phrase(plain)
@@ -61,7 +61,7 @@ class Reader:
     # A phrase: an option or its letter, in a frame or without.
 
     def _phrase(self, text: str) -> Sentence:
-        if len(text) > self.options.longest + LONGEST_FRAME or len(boxes(text)) > 1:
+        if len(text) > self.choices.longest + LONGEST_FRAME or len(boxes(text)) > 1:
             return Sentence(text, NONE)
         says_answer = False
         for core in cores(normalise_but_case(without_latex(text))):
@@ -83,7 +83,7 @@ class Reader:
         return NONE
 
     def _spelled(self, text: str) -> Parsed:
-        return self.options.spelled(text, numbers=self.numbers)
+        return self.choices.spelled(text, numbers=self.numbers)
 
     def _labelled(self, text: str) -> Parsed:
         """An option's text with a label, which must be its own."""
@@ -92,7 +92,7 @@ class Reader:
             if option.index is None:
                 continue
             index = self._position(label)
-            if index is not None and self.options.same(index, option.index):
+            if index is not None and self.choices.same(index, option.index):
                 return Parsed("letter", index)
             if label.certain:
                 return CONTRADICTION
@@ -110,7 +110,7 @@ class Reader:
         if label is None or index is None:
             return NONE
         named = Parsed("letter", index)
-        letters = {self.options.lettered(letter) for letter in letters_in(label.text)}
+        letters = {self.choices.lettered(letter) for letter in letters_in(label.text)}
         others = letters | self._mentions(label.text)[0]
         if others - {index, None}:
             return CONTRADICTION
@@ -122,7 +122,7 @@ class Reader:
             named, rejected = self._named(answer), self._named(other)
             if named.index is None or rejected.index is None or self._spelled(f"not {other}").parsed:
                 continue
-            return CONTRADICTION if self.options.same(named.index, rejected.index) else named
+            return CONTRADICTION if self.choices.same(named.index, rejected.index) else named
         return NONE
 
     def _named_with_reason(self, text: str) -> Parsed:
@@ -132,12 +132,12 @@ class Reader:
 
     @property
     def _labels_are_shown(self) -> bool:
-        return self.letters or bool(self.options.labels)
+        return self.letters or bool(self.choices.labels)
 
     def _position(self, label: Label) -> int | None:
         """The option of a label; none where the options themselves are letters or numbers."""
-        ambiguous = self.options.are_letters if label.mark.isalpha() else self.options.have_digits
-        return None if ambiguous else self.options.lettered(label.mark)
+        ambiguous = self.choices.are_letters if label.mark.isalpha() else self.choices.have_digits
+        return None if ambiguous else self.choices.lettered(label.mark)
 
     # Sentences: those that say the answer count, or else all that name an option.
 
@@ -168,7 +168,7 @@ class Reader:
         indices = [parsed.index for parsed in named if parsed.index is not None]
         if not indices:
             return NONE
-        agree = len(indices) == len(named) and all(self.options.same(indices[0], i) for i in indices)
+        agree = len(indices) == len(named) and all(self.choices.same(indices[0], i) for i in indices)
         return named[0] if agree else SEVERAL
 
     def _agrees(self, sentence: Sentence, named: Parsed) -> bool:
@@ -176,7 +176,7 @@ class Reader:
         if named.index is None:
             return True
         if sentence.parsed.index is not None:
-            return self.options.same(sentence.parsed.index, named.index)
+            return self.choices.same(sentence.parsed.index, named.index)
         return not sentence.says_answer and self._harmless(sentence.text, named)
 
     def _harmless(self, text: str, named: Parsed) -> bool:
@@ -185,7 +185,7 @@ class Reader:
         return mentioned <= {named.index} and not DOUBT.search(rest)
 
     def _mentions(self, text: str) -> tuple[set[int], str]:
-        return mentions(loosened(normalise(without_latex(text))), self.options.plain)
+        return mentions(loosened(normalise(without_latex(text))), self.choices.plain)
 
 
 CONTINUED = re.compile(r"(?<=[:,\uff1a\uff0c])\s*\n\s*")

@@ -13,6 +13,7 @@ from rlaudio.compare.results import Results, read_results
 from rlaudio.compare.running import Failure, RunRecipe, run_jobs
 from rlaudio.compare.sharing import jobs
 from rlaudio.runs.files import write_json
+from rlaudio.runs.resuming import accept_plugins
 
 
 @dataclass(frozen=True)
@@ -45,3 +46,9 @@ def compare(
         write_json(folder / "comparison.json", results.to_dict())
         page = write_comparison_page(results, [arm.name for arm in comparison.arms], folder)
         return ComparisonOutcome(page, results, failures)
+
+
+def accept_changed_plugins(comparison: Comparison, folder: Path) -> None:
+    """Have the runs in the folder go on with the files of the user's plug-ins as they are now."""
+    for job in jobs(comparison.runs(), comparison.name):
+        accept_plugins(folder / job.place)

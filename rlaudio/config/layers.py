@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from rlaudio.utils.bounded_reading import read_bytes
 from rlaudio.utils.messages import dotted, shortened, shown
 from rlaudio.utils.plain_yaml import DEEPEST, NotSupported, PlainLoader
 
@@ -152,10 +153,7 @@ def lay_over(below: Layer, above: Layer, removes: Callable[[Keys], bool]) -> Lay
 
 
 def _text_of(path: Path) -> str:
-    size = path.stat().st_size
-    if size > MAX_BYTES:
-        raise ValueError(f"{path}: {size:,} bytes; expected YAML of at most {MAX_BYTES:,}")
-    content = path.read_bytes()
+    content = read_bytes(path, MAX_BYTES, "YAML")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -180,9 +178,8 @@ def _parse(text: str, where: str, folder: Path, override: Keys = ()) -> Layer:
             values: dict[str, Any] = {}
             for key_node, value_node in node.value:
                 key = key_node.value
-                if not isinstance(key, str):
-                    at = f"{place(key_node.start_mark)}: {named((*keys, '?'))}"
-                    raise ValueError(f"{at}: a key must be a word")
+                if problem := "a key must be a word" if not isinstance(key, str) else _no_text(key):
+                    raise ValueError(f"{place(key_node.start_mark)}: {named((*keys, '?'))}: {problem}")
                 here = (*keys, key)
                 if key in values:
                     raise ValueError(f"{place(key_node.start_mark)}: {named(here)} is given twice")
@@ -230,9 +227,15 @@ def _scalar(loader: yaml.SafeLoader, node: yaml.Node) -> Any:
     value = loader.construct_object(node)
     if kind == "int" and value not in _WHOLE_NUMBERS:
         raise ValueError(f"{value} does not fit into 64 bits; expected a smaller number")
-    if isinstance(value, str) and (odd := re.search("[\0\ud800-\udfff]", value)):
-        raise ValueError(f"{shown(value)} holds U+{ord(odd.group()):04X}, which is no text")
+    if isinstance(value, str) and (problem := _no_text(value)):
+        raise ValueError(problem)
     return value
+
+
+def _no_text(value: str) -> str | None:
+    """What is wrong with a string that no file could hold as text."""
+    odd = re.search("[\0\ud800-\udfff]", value)
+    return f"{shown(value)} holds U+{ord(odd.group()):04X}, which is no text" if odd else None
 
 
 def _with_value_at(values: Mapping[Any, Any], keys: Sequence[Hashable], value: Any) -> Any:

@@ -22,7 +22,6 @@ from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
 from types import CodeType, ModuleType
 
-from rlaudio.utils.interrupts import heard_interrupts
 from rlaudio.utils.messages import described
 
 logger = logging.getLogger(__name__)
@@ -31,30 +30,21 @@ PREFIX = "rlaudio_plugins_"
 _imported: dict[Path, str] = {}  # the kinds of the plug-ins that this process imported
 
 
-def import_plugin(kind: str, path: Path) -> ModuleType:
+def import_plugin(kind: str, path: Path, seconds: float | None) -> ModuleType:
     """The module of a plug-in of that kind. What the file changes of the process is put back.
 
-    Raises ImportError that names file, line and error, whatever the file raises, be it SystemExit.
+    Raises ImportError that names file, line and error, whatever the file raises, be it SystemExit, and one
+    that names the place where it was after so many `seconds`; None: no limit.
     """
-    from rlaudio.utils.process_state import kept_process_state  # imports torch
+    from rlaudio.utils.time_limit import in_time  # imports torch
 
     _imported[path] = kind
+    call = _ImportCall(kind, path)
     try:
-        with heard_interrupts() as interrupts, kept_process_state() as state:
-            try:
-                return _import(path)
-            finally:
-                for setting in state.restore():
-                    logger.warning(
-                        "%s %s changed %s on import, which a run depends on; it is put back",
-                        kind,
-                        path,
-                        setting,
-                    )
-    except BaseException as error:
-        if interrupts.received:
-            raise KeyboardInterrupt from None
-        raise ImportError(f"{kind} {_what_failed(path, error)}") from error
+        module: ModuleType = in_time(call, seconds, _import_told, call)
+    except TimeoutError as error:
+        raise ImportError(str(error)) from error
+    return module
 
 
 @dataclass(frozen=True)
@@ -107,6 +97,35 @@ def innermost(error: BaseException) -> str:
 
 
 # --- helpers -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _ImportCall:
+    kind: str
+    path: Path
+
+    @property
+    def file(self) -> str:
+        return str(self.path)
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.path}: its import"
+
+
+def _import_told(call: _ImportCall) -> ModuleType:
+    from rlaudio.utils.process_state import kept_process_state  # imports torch
+
+    kind, path = call.kind, call.path
+    with kept_process_state() as state:
+        try:
+            return _import(path)
+        except BaseException as error:
+            raise ImportError(f"{kind} {_what_failed(path, error)}") from error
+        finally:
+            for setting in state.restore():
+                logger.warning(
+                    "%s %s changed %s on import, which a run depends on; it is put back", kind, path, setting
+                )
 
 
 def _what_failed(path: Path, error: BaseException) -> str:

@@ -15,6 +15,7 @@ import inspect
 import math
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
@@ -30,6 +31,10 @@ from rlaudio.utils.messages import shown, with_article
 
 _KEYS = {"reward": ("use", "weight")}  # of a recipe beside a plug-in's options; of other kinds "use" alone
 SCORER = "scorer"  # the option of a reward that is itself a plug-in
+CALL_SECONDS = 60.0  # in which a user's code must return, where a recipe does not say
+
+# The same for the import of a user's file, as the recipe says that was loaded last.
+import_seconds: ContextVar[float | None] = ContextVar("import_seconds", default=CALL_SECONDS)
 
 
 class OptionError(ValueError):
@@ -211,7 +216,8 @@ def absolute(path: str | Path, folder: Path) -> Path:
     except PermissionError:
         return whole
     except (RuntimeError, OSError, ValueError) as error:  # ~nobody, a name too long, a circle of links, NUL
-        raise ValueError(f"no path {shown(str(path))}: {error}") from error
+        why = error.strerror if isinstance(error, OSError) else error  # its text holds the whole path
+        raise ValueError(f"no path {shown(str(path))}: {why}") from error
     return whole
 
 
@@ -235,9 +241,10 @@ def absolute_option(kind: str, option: Option, value: Any, folder: Path) -> Any:
 
 def absolute_model(name: str, folder: Path) -> str:
     """A model's folder made absolute; a shipped checkpoint (`tiny/base`) or a hub's name stays."""
-    if name.startswith("tiny/") or not (is_path(name) or (folder / name).exists()):
+    if name.startswith("tiny/"):
         return name
-    return str(absolute(name, folder))
+    path = absolute(name, folder)
+    return str(path) if is_path(name) or path.exists() else name
 
 
 # --- helpers -------------------------------------------------------------------------------------
@@ -275,7 +282,7 @@ def _import(kind: str, path: Path) -> ModuleType:
             return importlib.import_module(".".join(("rlaudio", *parts)).removesuffix(".__init__"))
         except ModuleNotFoundError as error:
             raise ImportError(f"{path}: {error}; install the package to use this plug-in") from error
-    return import_plugin(kind, path)
+    return import_plugin(kind, path, import_seconds.get())
 
 
 def _check_decorators(kind: str, path: Path, signature: Signature, target: Any) -> None:

@@ -49,6 +49,8 @@ def load_recipe(
 
     `layers` are laid over the file in their order, before the overrides. Raises FileNotFoundError if there
     is no such file, and ValueError that names file, line and key of every problem in it.
+
+    From here on `reward_timeout` is the limit of importing plug-ins, too.
     """
     path = find_recipe(path_or_name)
     defaults = Layer({"name": plain_name(path.stem), **_DEFAULTS}, {(): Origin(f"{path}:1", path.parent)})
@@ -64,7 +66,9 @@ def load_recipe(
         _refuse_options_of_nothing(layer, override, text)
         layer = lay_over(layer, override, _removes)
     layer = _named_like_files(_with_common_data(layer))
-    return validate(Recipe, _resolved(layer), layer)
+    recipe = validate(Recipe, _resolved(layer), layer)
+    plugins.import_seconds.set(recipe.reward_timeout)
+    return recipe
 
 
 def validate(section: type[S], values: dict[str, Any], layer: Layer) -> S:

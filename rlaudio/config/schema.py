@@ -368,9 +368,9 @@ class Recipe(Section):
         default=0.0, description="share of a step's samples that may get no reward; they are dropped"
     )
     reward_timeout: Positive | None = Field(
-        default=60.0,
-        description="seconds in which the next value of a reward must come, else the run saves and stops; "
-        "none: no limit",
+        default=plugins.CALL_SECONDS,
+        description="seconds in which the next value of a reward must come, the verdict of a scorer and the "
+        "import of a plug-in's file, else the run saves and stops; none: no limit",
         json_schema_extra=NO_RESULT,
     )
     rollout: RolloutPlugin = Field(description="engine that samples completions")

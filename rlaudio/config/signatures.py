@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from rlaudio.config.annotations import read_aliases, read_annotation
+from rlaudio.utils.bounded_reading import read_bytes
 
 MAX_BYTES = 4_000_000  # of a plug-in's file; nobody writes more, and parsing takes 100 times the memory
 _PACKAGE = Path(__file__).parents[1]
@@ -80,11 +81,9 @@ def read_signature(path: Path) -> Signature | None:
 
 
 def _parse(path: Path) -> ast.Module:
-    size = path.stat().st_size
-    if size > MAX_BYTES:
-        raise ValueError(f"{path}: {size:,} bytes; expected Python source of at most {MAX_BYTES:,}")
+    content = read_bytes(path, MAX_BYTES, "Python source")
     try:  # bytes, since Python reads a file's mark and encoding itself, as when it imports the file
-        return ast.parse(path.read_bytes(), filename=str(path))
+        return ast.parse(content, filename=str(path))
     except SyntaxError as error:
         line = f":{error.lineno}" if error.lineno else ""
         raise ValueError(f"{path}{line}: syntax error: {error.msg}; fix the file") from error

@@ -63,9 +63,9 @@ def audiomcq(
     `audio_path` fields are relative to `audio_root` (by default the folder of the data), and a path that
     leaves it, also by a symbolic link, is an error unless `outside_root` is set. Of the questions of
     `question_type` (all types by default) the first `limit` come back, with the contribution that the data
-    states. The names of the chain-of-thought
-    fields differ between releases: without `cot_structured_key` and `cot_simple_key` they are recognised by
-    their tags. A `labels.jsonl` beside a data file is merged; its labels replace those in the file.
+    states. The names of the chain-of-thought fields differ between releases: without `cot_structured_key` and
+    `cot_simple_key` they are recognised by their tags. A `labels.jsonl` beside a data file is merged; its
+    labels replace those in the file.
 
     Raises FileNotFoundError, and ValueError that counts the rows that are not in the format and names the
     first few by file and line; within `rlaudio.data.bad_rows.listing_bad_rows` they are listed instead.

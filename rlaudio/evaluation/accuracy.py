@@ -320,25 +320,6 @@ def evaluate(
     return Evaluation(rows, settings.seed)
 
 
-def compare(
-    before: Evaluation, after: Evaluation, control: Control = "audio"
-) -> dict[str, dict[str, Difference]]:
-    """`{grouping: {name: after minus before}}` under one control, paired over the questions.
-
-    Raises ValueError where the two did not ask the same questions in the same order, or not with `control`.
-    """
-    if control not in before.controls or control not in after.controls:
-        raise ValueError(f"both evaluations need the control {control!r}; evaluate with it")
-    if [q.id for q in before.questions] != [q.id for q in after.questions]:
-        raise ValueError("the two evaluations asked different questions; evaluate both on the same set")
-    earlier = {row.question.id: row for row in before.rows if row.control == control}
-    changes: dict[str, dict[str, Difference]] = {}
-    for grouping, name, rows in _grouped(after.rows):
-        paired = [earlier[row.question.id] for row in rows[control]]
-        changes.setdefault(grouping, {})[name] = _difference(rows[control], paired)
-    return changes
-
-
 def _answers(
     questions: Sequence[Question],
     prompts: PromptBuilder,

@@ -47,16 +47,6 @@ class PromptBuilder:
         self._truncated: set[str] = set()
         self._odd: set[tuple[str, str]] = set()
 
-    @property
-    def odd_clips(self) -> int:
-        """How many different files had something odd about them so far; the log says what."""
-        return len({name for name, _ in self._odd})
-
-    @property
-    def truncated_clips(self) -> int:
-        """How many different files have been cut to `max_seconds` so far."""
-        return len(self._truncated)
-
     def prompt(
         self,
         question: Question,

@@ -9,16 +9,16 @@ from __future__ import annotations
 import json
 import math
 import os
-import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 
+from rlaudio.utils.bounded_reading import open_file, read_bytes
 from rlaudio.utils.messages import dotted, shown
 
 Json = dict[str, Any]
@@ -114,7 +114,9 @@ def read_json(path: Path, shape: TypeAdapter[Any] = ANYTHING) -> Any:
     if not os.path.lexists(path):
         return None
     advice = "copy the file again, or delete it"
-    return checked(_parse(read_bytes(path), str(path), "JSON", advice), shape, str(path), advice)
+    return checked(
+        _parse(read_bytes(path, LARGEST_FILE), str(path), "JSON", advice), shape, str(path), advice
+    )
 
 
 def read_text(path: Path, largest: int = LARGEST_FILE) -> str:
@@ -127,32 +129,6 @@ def read_text(path: Path, largest: int = LARGEST_FILE) -> str:
         raise ValueError(
             f"{path}, line {line}: not UTF-8 text (byte {content[error.start]:#x}); copy the file again"
         ) from error
-
-
-def read_bytes(path: Path, largest: int = LARGEST_FILE) -> bytes:
-    """The content of `path`. Raises ValueError for anything but an ordinary file up to that size."""
-    with open_file(path, largest) as file:
-        return file.read(largest)
-
-
-def open_file(path: Path, largest: int = LARGEST_FILE) -> BinaryIO:
-    """An ordinary file, open to be read: a pipe or a device would be read for ever.
-
-    Raises ValueError for anything else and for more than `largest` bytes, FileNotFoundError.
-    """
-    kind = path.stat().st_mode
-    if not stat.S_ISREG(kind):  # seen before it is opened: that alone rewinds a tape
-        raise ValueError(
-            f"{path}: expected an ordinary file, found {_kind(kind)}; delete it, or copy the file again"
-        )
-    file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
-    size = os.fstat(file.fileno()).st_size
-    if size > largest:
-        file.close()
-        raise ValueError(
-            f"{path}: {size / 2**20:.0f} MiB; expected at most {largest / 2**20:g} MiB; delete the file"
-        )
-    return file
 
 
 def checked(value: Any, shape: TypeAdapter[Any], where: str, advice: str) -> Any:
@@ -219,8 +195,3 @@ def _problem(problem: Any) -> str:
 
 def _short(value: Any) -> str:
     return shown(value[:80].decode(errors="replace") if isinstance(value, bytes) else value, most=60)
-
-
-def _kind(mode: int) -> str:
-    kinds = {"a folder": stat.S_ISDIR, "a pipe": stat.S_ISFIFO, "a socket": stat.S_ISSOCK}
-    return next((name for name, holds in kinds.items() if holds(mode)), "a device")

@@ -311,10 +311,16 @@ def _open_lock(path: Path) -> TextIO:
     return os.fdopen(descriptor, "a+", encoding="utf-8")
 
 
+def computed_nothing(path: Path) -> bool:
+    """Whether the folder holds no more than a run that has just begun: nothing to be resumed."""
+    beginning = {*_BEGINNING, LOCK, unfinished(path / RECIPE).name}
+    return not path.is_dir() or beginning.issuperset(entry.name for entry in path.iterdir())
+
+
 def _refuse_contents(path: Path) -> None:
     """Raise FileExistsError unless a new run may be written to `path`."""
     names = sorted(e.name for e in path.iterdir() if e.name not in (LOCK, unfinished(path / RECIPE).name))
-    begun = VERSIONS in names and (path / LOCK).exists() and _BEGINNING.issuperset(names)
+    begun = VERSIONS in names and (path / LOCK).exists() and computed_nothing(path)
     others = _not_of_a_beginning(path) if begun else []
     if not names or (begun and not others):
         return

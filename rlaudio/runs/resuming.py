@@ -1,8 +1,8 @@
 """What must be the same when a run is resumed, and what should be.
 
-Another recipe, other data, other models, another number of processes are refused, with what differs and both
-values: the run's numbers would belong to neither. Other versions and changed plug-ins only give a warning.
-Keys of the recipe that enter no results are taken as they are given.
+Another recipe, other data, models or plug-ins, another number of processes are refused, with what differs and
+both values: the run's numbers would belong to neither. Other versions only give a warning, and so do changed
+plug-ins that were accepted. Keys of the recipe that enter no results are taken as they are given.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 from rlaudio.runs import shapes
 from rlaudio.runs.digests import NO_STAMP, Known, digests_of, file_stamp, short_digest
 from rlaudio.runs.files import read_json, write_json, write_text
-from rlaudio.runs.folder import DATA, INPUTS, PLUGINS, RECIPE, STAMPS, VERSIONS, RunFolder
+from rlaudio.runs.folder import DATA, INPUTS, PLUGINS, RECIPE, STAMPS, VERSIONS, RunFolder, computed_nothing
 from rlaudio.runs.versions import versions
 from rlaudio.types import Clip, Dataset, Question
 
@@ -166,21 +166,42 @@ def check_world(folder: RunFolder) -> None:
 
 
 def check_plugins(folder: RunFolder, files: Sequence[Path]) -> None:
-    """Warn of files of the user's plug-ins that changed since the run began; new ones are recorded.
+    """Refuse files of the user, plug-ins and their helpers, that a run did not begin with; records new ones.
 
-    They are not refused: after a fault in one is fixed the run can be resumed.
+    Those that were accepted are warned of. A run that has computed nothing begins with the files as they are.
+    Raises ValueError with each file.
     """
-    if changed := changed_plugins(folder.path):
+    run, begun = folder.path, read_json(folder.path / PLUGINS, shapes.PLUGINS) or {}
+    if computed_nothing(run):
+        begun = {}
+    digests = {file: _file_digest(Path(file)) for file in begun}
+    accepted = (read_json(run / INPUTS, shapes.INPUTS) or {}).get("plugins", {})
+    changed = [file for file, digest in digests.items() if digest != begun[file]]
+    if refused := [file for file in changed if digests[file] != accepted.get(file, begun[file])]:
+        both = [(file, *(short_digest(d[file], _ABSENT) for d in (begun, digests))) for file in refused]
+        raise ValueError(
+            f"{run}: plug-ins, or files that they import, are not what the run began with:\n"
+            + "".join(f"  {file}: it began with {was}, now it is {now}\n" for file, was, now in both)
+            + "put the files back as they were, or begin a new run with another --out; where a fault "
+            "was mended that did not spoil what is done, add --changed-plugins"
+        )
+    if changed:
         logger.warning(
             "%s: changed since the run began: %s; what the run has computed so far comes from the old file; "
             "for one file from first to last put the old one back, or begin a new run with another --out",
-            folder.path,
+            run,
             ", ".join(changed),
         )
-    begun = read_json(folder.path / PLUGINS, shapes.PLUGINS) or {}
-    new = {str(file): _file_digest(file) for file in files if str(file) not in begun}
-    if new:
-        folder.write_json(PLUGINS, begun | new)
+    now = begun | {str(file): _file_digest(file) for file in files if str(file) not in begun}
+    if now != begun:
+        folder.write_json(PLUGINS, now)
+
+
+def accept_plugins(run: Path) -> None:
+    """Have the run in the folder go on with the files of the user's plug-ins as they are now."""
+    if changed := changed_plugins(run):
+        inputs = read_json(run / INPUTS, shapes.INPUTS) or {}
+        write_json(run / INPUTS, {**inputs, "plugins": {f: _file_digest(Path(f)) for f in changed}})
 
 
 def changed_plugins(run: Path) -> list[str]:

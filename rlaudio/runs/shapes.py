@@ -190,6 +190,7 @@ class _DataSet(TypedDict):
 class _Inputs(TypedDict, total=False):
     recipe: dict[str, Any]
     models: dict[str, dict[str, str]]  # key of the recipe -> file -> digest
+    plugins: dict[str, str | None]  # changed files that were accepted -> digest; None: it was removed
 
 
 class _Stamps(TypedDict, total=False):

@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
 
-from rlaudio.runs.files import Json, checked, lines, parse_row, read_bytes, read_json, read_text
+from rlaudio.runs.files import Json, checked, lines, parse_row, read_json, read_text
+from rlaudio.utils.bounded_reading import read_bytes
 from rlaudio.utils.plain_yaml import parse_plain_yaml
 
 T = TypeVar("T")

@@ -4,7 +4,6 @@ reward_sum.py   the weighted sum of a step; which failures stop it
 calls.py        how a reward is called: once per completion or per group, async ones together
 arguments.py    what it is handed: records that it cannot write into
 values.py       what it returned, as numbers
-time_limit.py   a reward that does not return
 """
 
 from rlaudio.scoring.made_up import made_up_group

@@ -17,11 +17,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from rlaudio.scoring.time_limit import TimeLimit, TimeUp, place_of
 from rlaudio.scoring.values import NoValue, value_of, values_of_group
 from rlaudio.types import Group
 from rlaudio.utils.interrupts import Interrupts
 from rlaudio.utils.messages import described, printable, shown
+from rlaudio.utils.time_limit import TimeLimit, TimeUp, place_of
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,8 @@ import inspect
 import logging
 import math
 import operator
-import os
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -24,12 +22,12 @@ import numpy as np
 
 from rlaudio.scoring.arguments import read_only
 from rlaudio.scoring.calls import Reward, RewardCall, attempt, calls_of, late, read, settle
-from rlaudio.scoring.time_limit import TimeLimit
 from rlaudio.scoring.values import NoValue
 from rlaudio.types import Group, RewardFailure, ScoredGroup
-from rlaudio.utils.interrupts import heard_interrupts
+from rlaudio.utils.interrupts import end_now, heard_interrupts, refused_ends
 from rlaudio.utils.process_state import ProcessState, kept_process_state
 from rlaudio.utils.processes import ALONE, Processes, outlast_first
+from rlaudio.utils.time_limit import TimeLimit, tell
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +40,7 @@ class RewardStop(RewardError):
     """A reward asked to end the run, or did not return in time: no number of allowed failures covers that."""
 
 
-_save: ContextVar[Callable[[], object]] = ContextVar("save", default=lambda: None)
+_save: ContextVar[Callable[[], object] | None] = ContextVar("save", default=None)
 
 
 @contextmanager
@@ -109,7 +107,11 @@ class RewardSum:
         """What the calls returned, or NoValue; the last is the first one that stops the run."""
         results: list[Any] = []
         limit = TimeLimit(self._seconds, functools.partial(self._take_over, _save.get()))
-        with heard_interrupts(limit.answer_signal) as interrupts, kept_process_state() as state:
+        with (
+            heard_interrupts(limit.answer_signal) as interrupts,
+            refused_ends(),
+            kept_process_state() as state,
+        ):
             with limit.watching():
                 for call in calls:
                     results.append(attempt(call, limit, interrupts))
@@ -157,17 +159,19 @@ class RewardSum:
         columns = zip(*self._processes.gather(local), strict=True)
         return [functools.reduce(operator.add, column) for column in columns]
 
-    def _take_over(self, save: Callable[[], object], call: RewardCall, place: str) -> NoReturn:
+    def _take_over(self, save: Callable[[], object] | None, call: RewardCall, place: str) -> NoReturn:
         """End the process as RewardStop would, in place of the main thread, which hangs in the call."""
         message = str(_Failed(call, call.samples[0], late(self._seconds, place)))
+        again = ""
         try:
             self._gathered(0, 0, [message], [message])
-            save()
+            if save:
+                save()
+                again = "; continue with --resume"
         finally:
-            with suppress(OSError, ValueError, AttributeError):
-                print(f"Error: {_stop_message(message)}; continue with --resume", file=sys.stderr, flush=True)  # noqa: T201  the process ends here
+            tell(f"{_stop_message(message)}{again}")
             outlast_first()
-            os._exit(1)
+            end_now(1)
 
     def _scored(
         self, group: Group, values: Mapping[str, np.ndarray], failed: Sequence[_Failed], index: int

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from rlaudio.algorithms.dry_run import dry_run
 from rlaudio.algorithms.sft import SFT
 from rlaudio.answers import answer_block, sft_target
 from rlaudio.config import plugins
+from rlaudio.config.plugins import Bound
 from rlaudio.config.recipe import Recipe
 from rlaudio.contribution.labelling import Rule
 from rlaudio.contribution.voters import Voter, folder_digest
@@ -36,14 +37,14 @@ from rlaudio.rollout.reopened import Reopened, open_engine
 from rlaudio.rollout.targets import Targets
 from rlaudio.rollout.transformers import Transformers
 from rlaudio.rollout.worker import RolloutWorker
-from rlaudio.scorers.trial import try_scorers
+from rlaudio.scorers.calling import TimedScorer, try_scorers
 from rlaudio.scoring import RewardError, RewardStop, RewardSum, made_up_group
 from rlaudio.training.debug.step_dump import MODEL, StepDump
 from rlaudio.training.learner import Batching, Correction, Learner, LearnerSettings
 from rlaudio.training.loop import StageSetup
 from rlaudio.training.policy import Distribution
 from rlaudio.training.sampling import Sampler
-from rlaudio.training.signals import ContributionEstimator, OptionProbabilities, SilentRollouts
+from rlaudio.training.signals import ChoiceProbabilities, ContributionEstimator, SilentRollouts
 from rlaudio.training.stages import KeptReference, OpenedPolicy, TrainingSetup, frozen_reference
 from rlaudio.training.strategies.strategy import OptimizerSettings
 from rlaudio.types import (
@@ -54,6 +55,7 @@ from rlaudio.types import (
     Question,
     SamplingParams,
     ScoredGroup,
+    Scorer,
     greedy,
 )
 from rlaudio.utils.number_format import counted
@@ -108,7 +110,7 @@ def evaluation_settings(recipe: Recipe, controls: Sequence[Control] | None = Non
     """The recipe's evaluation settings; `controls` replaces the recipe's controls."""
     return EvaluationSettings(
         controls=recipe.evaluation.controls if controls is None else controls,
-        scorers={name: scorer.function for name, scorer in recipe.evaluation_scorers().items()},
+        scorers=within_time(recipe, recipe.evaluation_scorers()),
         batch_questions=recipe.evaluation.batch_questions,
         max_new_tokens=recipe.sampling.max_new_tokens,
         seed=recipe.seed,
@@ -118,8 +120,18 @@ def evaluation_settings(recipe: Recipe, controls: Sequence[Control] | None = Non
 def labelling_rule(recipe: Recipe) -> Rule:
     """The recipe's rule for making labels from the voters' answers."""
     settings = recipe.contribution
-    scorer = recipe.voting_scorer().function
+    [scorer] = within_time(recipe, {recipe.voting_scorer().label: recipe.voting_scorer()}).values()
     return Rule(settings.threshold, settings.silence, settings.orders, scorer)
+
+
+def within_time(recipe: Recipe, scorers: Mapping[str, Bound]) -> dict[str, Scorer]:
+    """The scorers, those of the user's files within the recipe's time limit."""
+    return {
+        name: TimedScorer(name, scorer.function, str(scorer.path), recipe.reward_timeout)
+        if plugins.is_path(scorer.use)
+        else scorer.function
+        for name, scorer in scorers.items()
+    }
 
 
 def open_voters(recipe: Recipe, processes: Processes = ALONE) -> dict[str, Voter]:
@@ -408,7 +420,7 @@ def _contribution_estimator(
     settings, silent = recipe.contribution, sampler.prompts.silent
     match contribution_by(recipe):
         case "options":
-            return OptionProbabilities(learner, silent, _spelled)
+            return ChoiceProbabilities(learner, silent, _spelled)
         case "rollouts":
             return SilentRollouts(
                 sampler.worker,
@@ -453,7 +465,7 @@ def check_stages_can_train(
     the `whole` set, how many there are is not judged.
     Raises ValueError.
     """
-    try_scorers(recipe.scorers(), questions)
+    try_scorers(within_time(recipe, recipe.scorers()), questions)
     stated = Dataset.of(questions).contributions
     stand_ins = {q.id: Contribution(q.id, "strong" if n % 2 else "weak") for n, q in enumerate(questions)}
     to_be_labelled = labels_to_come(recipe, questions)

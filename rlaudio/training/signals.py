@@ -88,7 +88,7 @@ class SilentRollouts:
 
 
 @dataclass(frozen=True, eq=False)
-class OptionProbabilities:
+class ChoiceProbabilities:
     """The gold option's share of the options' probability, with audio minus with silence.
 
     Every option is spelled out by `spell(question, option)`; its probability is that of its tokens.
@@ -101,12 +101,12 @@ class OptionProbabilities:
 
     def __call__(self, scored: Sequence[ScoredGroup], key: SeedKey) -> list[float]:
         """One difference for each group."""
-        heard = [self._options(group.group.prompt) for group in scored]
+        heard = [self._choices(group.group.prompt) for group in scored]
         unheard = [replace(row, prompt=self.silent_prompt(row.prompt)) for row in heard]
         shares = [_gold_share(row) for row in self.learner.measure([*heard, *unheard], ["old"])]
         return [a - b for a, b in zip(shares[: len(heard)], shares[len(heard) :], strict=True)]
 
-    def _options(self, prompt: Prompt) -> PackedRow:
+    def _choices(self, prompt: Prompt) -> PackedRow:
         encode = self.learner.family.encode_completion
         texts = [self.spell(prompt.question, choice) for choice in prompt.question.choices]
         return PackedRow(prompt, tuple(_unlearned(encode(text)) for text in texts))

@@ -1,13 +1,20 @@
-"""Ctrl-C while a user's code runs, told apart from a KeyboardInterrupt that the code raises itself."""
+"""How a user's code may end the process that runs it: by Ctrl-C alone, and not by itself.
+
+Ctrl-C is told apart from a KeyboardInterrupt that the code raises. What ends or replaces a process at once,
+with a status of its own, raises instead: the status of a command says whether the work was done.
+"""
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
+
+from rlaudio.utils.messages import shown
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -57,3 +64,40 @@ def _pass_on(handler: Any, number: int, frame: FrameType | None) -> None:
     elif handler == signal.SIG_DFL:
         signal.signal(number, signal.SIG_DFL)
         signal.raise_signal(number)
+
+
+# --- ends ----------------------------------------------------------------------------------------
+
+end_now: Callable[[int], NoReturn] = os._exit
+_ENDS = {name: getattr(os, name) for name in ("_exit", "execv", "execve")}  # the other execs call these two
+_refusing: list[int] = []  # process ids: a child that code forks ends as it likes
+
+
+class RefusedEnd(BaseException):
+    """Code asked to end the process at once; not an Exception, which code that tries again would catch."""
+
+
+@contextmanager
+def refused_ends() -> Iterator[None]:
+    """Within the block os._exit and os.exec* raise RefusedEnd, in every thread of this process."""
+    refuse_ends()
+    try:
+        yield
+    finally:
+        _refusing.remove(os.getpid())
+
+
+def refuse_ends() -> None:
+    """From here on os._exit and os.exec* raise RefusedEnd, in every thread of this process."""
+    for name in _ENDS:
+        setattr(os, name, _refused(name))
+    _refusing.append(os.getpid())
+
+
+def _refused(name: str) -> Callable[..., NoReturn]:
+    def end(*arguments: Any) -> NoReturn:
+        if os.getpid() not in _refusing:
+            _ENDS[name](*arguments)
+        raise RefusedEnd(f"os.{name}({', '.join(map(shown, arguments))})")
+
+    return end

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from rlaudio.config.plugin_files import with_helpers
-from rlaudio.config.plugins import bind, load
+from rlaudio.config.plugins import bind, import_seconds, load
 
 REWARD = "def {name}(question, completion):\n    return {value}\n"
 
@@ -32,6 +32,8 @@ RAISED = {
     "raise SystemExit(0)": "SystemExit: 0",
     "import sys; sys.exit()": "SystemExit",
     "raise KeyboardInterrupt": "KeyboardInterrupt",
+    "raise TimeoutError('own')": "TimeoutError: own",
+    "import os; os._exit(0)": "RefusedEnd: os._exit(0)",
     "raise GeneratorExit": "GeneratorExit",
     "def deep(): deep()\ndeep()": "RecursionError: maximum recursion depth exceeded",
     "exec('1 +')": "SyntaxError: invalid syntax (<string>:1)",
@@ -63,6 +65,21 @@ def test_an_error_in_a_file_beside_is_told_with_both_places(tmp_path):
     file = reward(tmp_path / "mine.py", "import helper")
     with pytest.raises(ImportError, match=rf"reward {file}:1: ZeroDivisionError: .* \({helper}:3\); fix"):
         bind("reward", str(file)).function  # noqa: B018
+
+
+def test_an_import_that_never_ends_is_told_with_the_place_where_it_is(tmp_path):
+    write(tmp_path / "helper.py", "import time\ntime.sleep(10**6)\n")
+    file = reward(tmp_path / "mine.py", "import helper")
+    before = import_seconds.set(0.05)
+    try:
+        with pytest.raises(ImportError) as caught:
+            load("reward", str(file))
+    finally:
+        import_seconds.reset(before)
+    assert str(caught.value) == (
+        f"reward {file}: its import did not return within 0.05 s (reward_timeout); it was at {file}:1; "
+        "fix the file, or raise reward_timeout"
+    )
 
 
 def test_ctrl_c_during_an_import_interrupts(tmp_path):

@@ -373,6 +373,16 @@ def test_shipped_models_and_hub_names_stay(tmp_path, name):
     assert bind("model", {"use": "qwen2_5_omni", "path": name}, tmp_path).options["path"] == name
 
 
+@pytest.mark.parametrize("spec", [("model", "qwen2_5_omni"), ("data", "audiomcq")])
+def test_a_path_that_is_too_long_is_refused_without_repeating_all_of_it(tmp_path, spec):
+    kind, use = spec
+    with pytest.raises(
+        ValueError, match=r"no path 'xxx.*\(100,002 characters\): File name too long$"
+    ) as caught:
+        bind(kind, {"use": use, "path": "x" * 100_000}, tmp_path)
+    assert len(str(caught.value)) < 1000
+
+
 def test_a_model_folder_becomes_absolute(tmp_path):
     (tmp_path / "mine").mkdir()
     bound = bind("model", {"use": "qwen2_5_omni", "path": "mine"}, tmp_path)

@@ -8,7 +8,7 @@ import pytest
 from rlaudio.audio.controls import silence
 from rlaudio.audio.reading import read_clip
 from rlaudio.evaluation import accuracy
-from rlaudio.evaluation.accuracy import EvaluationSettings, compare
+from rlaudio.evaluation.accuracy import EvaluationSettings
 from rlaudio.evaluation.baselines import baselines, position_histogram
 from rlaudio.rollout.scripted import Scripted
 from rlaudio.scorers.exact import exact
@@ -206,21 +206,6 @@ def test_a_gain_of_nothing_has_an_interval_with_a_width_and_nothing_to_test(ques
     gain = evaluate(questions, word_prompts(), worker).groups()[0].gains["silence"]
     assert (gain.difference, gain.p_value) == (0.0, None)
     assert (gain.low, gain.high) == pytest.approx((-0.2772, 0.2772), abs=1e-4)  # 1.96 sqrt(2) / (8 + 2)
-
-
-def test_comparing_two_evaluations_shows_what_training_changed(questions):
-    before = evaluate(questions, word_prompts(), Scripted(lambda p, s: "a dog"), controls=["audio"])
-    after = evaluate(questions, word_prompts(), listener(questions), controls=["audio"])
-    change = compare(before, after)["all"]["all"]
-    assert change.difference == 0.75
-    assert change.p_value == 2 / 2**6
-
-
-def test_comparing_evaluations_of_different_questions_is_refused(questions):
-    first = evaluate(questions[:4], word_prompts(), listener(questions), controls=["audio"])
-    second = evaluate(questions[4:], word_prompts(), listener(questions), controls=["audio"])
-    with pytest.raises(ValueError, match="different questions"):
-        compare(first, second)
 
 
 def test_answered_positions_show_a_habit(questions):

@@ -12,13 +12,14 @@ from rlaudio import pipeline
 from rlaudio.config import plugins
 from rlaudio.config.recipe import load_recipe
 from rlaudio.runs.folder import RunFolder
+from rlaudio.runs.resuming import accept_plugins
 from rlaudio.scoring import RewardStop
 from rlaudio.training.alarms import STEPS_WITHOUT_SPREAD, Alarms
-from rlaudio.training.build import check_stages_can_train
+from rlaudio.training.build import check_stages_can_train, evaluation_settings, labelling_rule
 from rlaudio.training.checkpoint import Cursor, latest_checkpoint, save_checkpoint, tidy
 from rlaudio.types import ScoredGroup
 from tests.conftest import TINY
-from tests.factories import make_group
+from tests.factories import make_group, make_question
 from tests.killing import hold
 
 RECIPE = """
@@ -179,6 +180,9 @@ def test_a_reward_that_exits_stops_the_run_saved_and_mended_it_ends_as_an_unbrok
     assert [path.name for path in (out / "checkpoints").iterdir()] == ["0-000001"]
     reward.write_text(PLAIN, encoding="utf-8")
     plugins._import.cache_clear()
+    with pytest.raises(ValueError, match=rf"{reward}: it began with digest "):
+        pipeline.run(recipe, out, resume=True)
+    accept_plugins(out)
     pipeline.run(recipe, out, resume=True)
     for name in ("metrics.jsonl", "rollouts/rl-2.jsonl", "rollouts/rl-3.jsonl", "final/model.safetensors"):
         assert (out / name).read_bytes() == (tmp_path / "unbroken" / name).read_bytes(), name
@@ -192,6 +196,21 @@ def test_a_reward_that_never_returns_is_found_before_the_run_begins(tmp_path):
     recipe = load_recipe(file, [never, "reward_timeout=0.5", "reward_failures=1.0"])
     with pytest.raises(RewardStop, match=r"tried on a made-up completion, reward never .* within 0.5 s"):
         check_stages_can_train(recipe, recipe.data.train())
+
+
+def test_a_scorer_that_never_returns_is_named_with_question_and_answer(tmp_path):
+    file, scorer = tmp_path / "small.yaml", tmp_path / "never.py"
+    file.write_text(RECIPE.format(model=TINY, folder=tmp_path / "data"), encoding="utf-8")
+    scorer.write_text(NEVER.replace("completion", "text"), encoding="utf-8")
+    recipe = load_recipe(file, [f"scorer={{use: {scorer}}}", "reward_timeout=0.1"])
+    question = make_question(id="q7")
+    for scorers in (evaluation_settings(recipe).scorers, {"never": labelling_rule(recipe).scorer}):
+        with pytest.raises(TimeoutError) as caught:
+            scorers["never"](question, "a dog" + "g" * 500)
+        said = str(caught.value)
+        assert said.startswith(f"scorer never ({scorer}), for question q7 and the answer 'a dogg")
+        assert f"(507 characters), did not return within 0.1 s (reward_timeout); it was at {scorer}:3" in said
+        assert len(said) < 1000
 
 
 def test_the_time_limit_of_rewards_may_change_when_a_run_is_resumed(tmp_path):

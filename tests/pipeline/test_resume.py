@@ -22,7 +22,15 @@ from rlaudio.config.recipe import load_recipe
 from rlaudio.config.schema import keys_beside_results
 from rlaudio.runs import digests
 from rlaudio.runs.folder import RunFolder
-from rlaudio.runs.resuming import check_data, check_models, check_plugins, check_world, keep_recipe
+from rlaudio.runs.resuming import (
+    accept_plugins,
+    changed_plugins,
+    check_data,
+    check_models,
+    check_plugins,
+    check_world,
+    keep_recipe,
+)
 from rlaudio.types import Dataset
 from tests.conftest import TINY
 from tests.factories import make_contributions, make_question
@@ -447,26 +455,61 @@ def shy(recipe_file, tmp_path):
     return file, load_recipe(recipe_file, [f"rewards.shy={{use: {file}}}"])
 
 
-def test_a_plugin_that_changed_since_the_run_began_is_warned_of_by_its_file(begun, shy, caplog):
+@pytest.fixture
+def labelled(begun):
+    """The folder of a run that has computed something."""
+    begun.write_json("labels.json", {})
+    return begun
+
+
+REFUSED = "are not what the run began with:\n  {file}: it began with digest "
+
+
+def test_a_plugin_that_changed_since_the_run_began_is_refused_by_its_file(labelled, shy):
     file, recipe = shy
-    check_plugins(begun, recipe.user_files())
-    check_plugins(begun, recipe.user_files())
-    assert not caplog.records
+    check_plugins(labelled, recipe.user_files())
+    check_plugins(labelled, recipe.user_files())
     file.write_text(SHY.format(value=0.5), encoding="utf-8")
-    check_plugins(begun, recipe.user_files())
-    assert f"changed since the run began: {file}; what the run has computed so far" in caplog.text
+    for _ in range(2):
+        with pytest.raises(ValueError, match=REFUSED.format(file=file) + ".*, now it is digest .*"):
+            check_plugins(labelled, recipe.user_files())
+    file.unlink()
+    with pytest.raises(ValueError, match=r"now it is nothing\nput the files back .* add --changed-plugins"):
+        check_plugins(labelled, recipe.user_files())
 
 
-def test_a_changed_file_beside_a_plugin_that_imports_it_is_warned_of_too(begun, shy, caplog):
+def test_a_changed_file_beside_a_plugin_that_imports_it_is_refused_too(labelled, shy):
     file, recipe = shy
     helper = file.with_name("helper_of_shy.py")
     helper.write_text("VALUE = 0.5\n", encoding="utf-8")
     source = "from helper_of_shy import VALUE\n" + SHY.format(value="VALUE")
     file.write_text(source, encoding="utf-8")
-    check_plugins(begun, with_helpers(recipe.user_files()))
+    check_plugins(labelled, with_helpers(recipe.user_files()))
     helper.write_text("VALUE = 0.7\n", encoding="utf-8")
-    check_plugins(begun, with_helpers(recipe.user_files()))
-    assert f"changed since the run began: {helper}; " in caplog.text
+    with pytest.raises(ValueError, match=REFUSED.format(file=helper)):
+        check_plugins(labelled, with_helpers(recipe.user_files()))
+
+
+def test_a_changed_plugin_that_was_accepted_is_warned_of_and_no_other_change_of_it(labelled, shy, caplog):
+    file, recipe = shy
+    check_plugins(labelled, recipe.user_files())
+    file.write_text(SHY.format(value=0.5), encoding="utf-8")
+    accept_plugins(labelled.path)
+    check_plugins(labelled, recipe.user_files())
+    assert f"changed since the run began: {file}; what the run has computed so far" in caplog.text
+    file.write_text(SHY.format(value=0.7), encoding="utf-8")
+    with pytest.raises(ValueError, match=REFUSED.format(file=file)):
+        check_plugins(labelled, recipe.user_files())
+
+
+def test_a_run_that_has_computed_nothing_begins_with_its_plugins_as_they_are(begun, shy, caplog):
+    file, recipe = shy
+    check_plugins(begun, recipe.user_files())
+    file.write_text(SHY.format(value=0.5), encoding="utf-8")
+    check_plugins(begun, recipe.user_files())
+    begun.write_json("labels.json", {})
+    check_plugins(begun, recipe.user_files())
+    assert not caplog.records and changed_plugins(begun.path) == []
 
 
 def test_every_kind_of_plugin_that_a_recipe_names_by_path_is_watched_and_those_that_ship_are_not(
@@ -491,14 +534,13 @@ def test_every_kind_of_plugin_that_a_recipe_names_by_path_is_watched_and_those_t
     assert load_recipe(recipe_file).user_files() == []
 
 
-def test_a_run_goes_on_with_a_warning_once_a_fault_in_a_reward_is_mended(shy, tmp_path, caplog):
+def test_a_run_goes_on_once_a_fault_that_its_trial_found_in_a_reward_is_mended(shy, tmp_path):
     file, recipe = shy
     with pytest.raises(Exception, match="division by zero"):
         pipeline.run(recipe, tmp_path / "run")
     file.write_text(SHY.format(value=0.5), encoding="utf-8")
     plugins._import.cache_clear()  # as in a new process
     pipeline.run(recipe, tmp_path / "run", resume=True)
-    assert caplog.text.count(f"changed since the run began: {file}") == 1
     assert (tmp_path / "run" / "summary.json").is_file()
 
 

@@ -66,7 +66,7 @@ def test_a_pipe_a_folder_and_a_device_are_not_waited_for(tmp_path):
 def test_a_file_that_is_too_large_is_not_read(tmp_path, monkeypatch):
     monkeypatch.setattr(files, "LARGEST_ROWS", 10)
     (tmp_path / "rows.jsonl").write_text('{"a": 12345678}\n')
-    with pytest.raises(ValueError, match=r"rows\.jsonl: .* MiB; expected at most .* MiB; delete the file"):
+    with pytest.raises(ValueError, match=r"rows\.jsonl: .* bytes; expected a file of at most .*; delete it"):
         read_rows(tmp_path / "rows.jsonl")
 
 

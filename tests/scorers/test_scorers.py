@@ -5,7 +5,7 @@ import pytest
 from rlaudio.answers import sft_target
 from rlaudio.config.plugins import load
 from rlaudio.config.shipped import available
-from rlaudio.scorers.trial import try_scorers
+from rlaudio.scorers.calling import try_scorers
 from rlaudio.types import Verdict
 from tests.answers.texts import ANIMALS
 from tests.factories import make_question

@@ -335,6 +335,24 @@ def test_a_cancelled_async_reward_is_a_failure_like_others():
     assert np.isnan(scorer.score([make_group("a")])[0].total).all()
 
 
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_a_reward_that_would_end_the_process_is_named_with_the_completion(asynchronous):
+    def exits(question, completion):
+        os._exit(0)
+
+    async def exits_later(question, completion):
+        os._exit(0)
+
+    group = make_group("a dog", question=make_question(id="q17"))
+    reward = exits_later if asynchronous else exits
+    with pytest.raises(RewardStop) as caught:
+        RewardSum({"r": (reward, 1.0)}, allowed_failure_rate=1.0).score([group])
+    assert str(caught.value).startswith(
+        f"reward r ({__file__}) raised RefusedEnd: os._exit(0)\n"
+        "for question q17, sample 0, completion 'a dog'"
+    )
+
+
 def test_after_a_reward_that_ends_the_run_no_other_is_called():
     called = []
 

@@ -9,7 +9,8 @@ import time
 
 import pytest
 
-from rlaudio.scoring import RewardStop, RewardSum, time_limit
+from rlaudio.scoring import RewardStop, RewardSum
+from rlaudio.utils import time_limit
 from tests.factories import make_group, make_question
 
 SOON = 0.05  # seconds
@@ -94,7 +95,8 @@ def test_without_a_limit_nothing_is_watched():
 
 PROGRAM = """
 import itertools, sys, time
-from rlaudio.scoring import RewardSum, made_up_group, saving_when_stopped, time_limit
+from rlaudio.scoring import RewardSum, made_up_group, saving_when_stopped
+from rlaudio.utils import time_limit
 from rlaudio.types import Question
 from pathlib import Path
 

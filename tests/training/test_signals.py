@@ -18,7 +18,7 @@ from rlaudio.training.learner import Learner
 from rlaudio.training.packing import Branch, PackedRow, pack
 from rlaudio.training.policy import token_logprobs
 from rlaudio.training.sampling import Sampled
-from rlaudio.training.signals import OptionProbabilities, SilentRollouts, observe
+from rlaudio.training.signals import ChoiceProbabilities, SilentRollouts, observe
 from rlaudio.types import Group, Question, ScoredGroup
 from rlaudio.utils.processes import Processes
 from tests.conftest import make_prompt, tone
@@ -149,7 +149,7 @@ def test_contribution_by_options_is_the_gap_between_the_gold_options_probabiliti
     prompt = family.encode_prompt(question, "You listen.", question.question, [tone(0.7, 3)])
     group = ScoredGroup(Group(prompt, ()), {}, np.zeros(0))
     learner = Learner(family, GRPO(kl=0.0), SETTINGS)
-    measure = OptionProbabilities(learner, silent(family), lambda q, choice: f"<answer>{choice}</answer>")
+    measure = ChoiceProbabilities(learner, silent(family), lambda q, choice: f"<answer>{choice}</answer>")
     (actual,) = measure([group], ())
 
     def gold_share(asked):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from rlaudio.utils.process_state import ProcessState, kept_process_state
+from rlaudio.utils.process_state import kept_process_state
 
 CHANGES = {
     "torch.set_grad_enabled": lambda: torch.set_grad_enabled(False),
@@ -65,4 +65,5 @@ def test_a_closed_standard_stream_is_opened_again(tmp_path, monkeypatch):
 
 def test_a_stream_that_is_no_file_has_no_second_descriptor(monkeypatch):
     monkeypatch.setattr(sys, "stdout", io.StringIO())
-    ProcessState().close()
+    with kept_process_state() as state:
+        assert state.restore() == []

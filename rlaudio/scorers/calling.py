@@ -1,12 +1,44 @@
-"""A trial of scorers on made-up answers, before anything is computed."""
+"""Scorers as evaluation and votes call them: within a time limit; and a trial of them before a run."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from rlaudio.answers import sft_target
 from rlaudio.types import Question, Scorer, Verdict
-from rlaudio.utils.messages import shown
+from rlaudio.utils.messages import printable, shown
+from rlaudio.utils.time_limit import in_time
+
+
+@dataclass(frozen=True)
+class TimedScorer:
+    """A scorer that raises TimeoutError where no verdict comes within `seconds`; None: no limit."""
+
+    name: str
+    scorer: Scorer
+    file: str
+    seconds: float | None
+
+    def __call__(self, question: Question, text: str) -> Verdict:
+        call = _ScorerCall(self, question, text)
+        verdict: Verdict = in_time(call, self.seconds, self.scorer, question, text)
+        return verdict
+
+
+@dataclass(frozen=True)
+class _ScorerCall:
+    scorer: TimedScorer
+    question: Question
+    text: str
+
+    @property
+    def file(self) -> str:
+        return self.scorer.file
+
+    def __str__(self) -> str:
+        asked = f"for question {printable(self.question.id)} and the answer {shown(self.text)}"
+        return f"scorer {self.scorer.name} ({self.file}), {asked},"
 
 
 def try_scorers(scorers: Mapping[str, Scorer], questions: Sequence[Question]) -> None:

@@ -1,6 +1,6 @@
 """A limit to the time in which a call of a user's code must return, kept by a thread beside it.
 
-Rewards run in the main thread, where they may hold a model, set an alarm or ask for signals; and a thread
+Such code runs in the main thread, where it may hold a model, set an alarm or ask for signals; and a thread
 cannot be ended from outside. So the watching thread has three means, each for what the one before cannot end:
 
 1. It sends SIGINT, whose handler raises TimeUp in the call: that ends a wait or a loop in Python.
@@ -18,11 +18,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType, FunctionType
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 import torch
+
+from rlaudio.utils.interrupts import end_now, heard_interrupts, refused_ends
 
 GRACE = 10.0  # seconds
 POKE_EVERY = 0.5  # seconds
@@ -38,6 +40,35 @@ class Call(Protocol):
 
     @property
     def file(self) -> str: ...
+
+
+def in_time(call: Call, seconds: float | None, function: Callable[..., Any], *arguments: Any) -> Any:
+    """What the function returns, which has these seconds; None: no limit. What it raises goes through.
+
+    Where it does not return the process is ended, if need be. Raises TimeoutError that names the call and
+    the place where it was, KeyboardInterrupt after Ctrl-C alone.
+    """
+
+    def take_over(_: Call, place: str) -> NoReturn:
+        tell(_late(call, seconds, place))
+        end_now(1)
+
+    limit = TimeLimit(seconds, take_over)
+    with heard_interrupts(limit.answer_signal) as interrupts, refused_ends(), limit.watching():
+        try:
+            return limit.run(call, function, *arguments)
+        except TimeUp:
+            raise TimeoutError(_late(call, seconds, limit.place)) from None
+        except BaseException:
+            if interrupts.received:
+                raise KeyboardInterrupt from None
+            raise
+
+
+def tell(message: str) -> None:
+    """Print an error before the process ends, wherever that is possible."""
+    with suppress(OSError, ValueError, AttributeError):
+        print(f"Error: {message}", file=sys.stderr, flush=True)  # noqa: T201  no exception can carry it
 
 
 class TimeLimit:
@@ -157,3 +188,10 @@ def _named(text: str) -> Callable[..., Any]:
     """`_run` with the text in the place of its file: so it stands in the traceback of faulthandler, which
     prints nothing else."""
     return FunctionType(_run.__code__.replace(co_filename=text), {})
+
+
+def _late(call: Call, seconds: float | None, place: str) -> str:
+    return (
+        f"{call} did not return within {seconds:g} s (reward_timeout); it was at {place}; fix the file, or "
+        "raise reward_timeout"
+    )

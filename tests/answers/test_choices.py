@@ -1,14 +1,14 @@
-"""Options by spelling and by letter."""
+"""Choices by spelling and by letter."""
 
 import pytest
 
 from rlaudio.answers import Parsed
-from rlaudio.answers.options import options_of
+from rlaudio.answers.choices import choices_of
 from rlaudio.answers.parsed import NONE, SEVERAL
 
 
 def spelled(text, *choices):
-    return options_of(choices).spelled(text, numbers=True)
+    return choices_of(choices).spelled(text, numbers=True)
 
 
 def test_the_strictest_spelling_decides_between_options_that_a_generous_one_merges():
@@ -31,17 +31,17 @@ def test_an_empty_option_is_never_spelled():
 
 
 def test_letters_stand_for_positions():
-    options = options_of(tuple(f"option {n}" for n in range(30)))
-    assert (options.lettered("a"), options.lettered("Z"), options.lettered("30")) == (0, 25, 29)
-    assert (options.lettered("0"), options.lettered("31")) == (None, None)
+    choices = choices_of(tuple(f"option {n}" for n in range(30)))
+    assert (choices.lettered("a"), choices.lettered("Z"), choices.lettered("30")) == (0, 25, 29)
+    assert (choices.lettered("0"), choices.lettered("31")) == (None, None)
 
 
 def test_letters_that_options_carry_stay_with_them_in_any_order():
-    options = options_of(("B. two dogs", "A. a dog"))
-    assert (options.lettered("A"), options.lettered("B"), options.lettered("C")) == (1, 0, None)
-    assert options.spelled("two dogs", numbers=True) == Parsed("normalised", 0)
+    choices = choices_of(("B. two dogs", "A. a dog"))
+    assert (choices.lettered("A"), choices.lettered("B"), choices.lettered("C")) == (1, 0, None)
+    assert choices.spelled("two dogs", numbers=True) == Parsed("normalised", 0)
 
 
 def test_an_option_may_go_on_where_another_begins_like_it():
-    options = options_of(("happy", "happy and calm", "sad"))
-    assert [options.goes_on(index, "") for index in range(3)] == [True, False, False]
+    choices = choices_of(("happy", "happy and calm", "sad"))
+    assert [choices.goes_on(index, "") for index in range(3)] == [True, False, False]

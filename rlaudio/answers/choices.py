@@ -1,4 +1,4 @@
-"""The options of a question: which of them is spelled like this text, which has this letter?"""
+"""The choices of a question: which of them is spelled like this text, which has this letter?"""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from rlaudio.answers.normalising import loosened, normalise, normalise_but_case
 from rlaudio.answers.numbers import canonical_numbers
 from rlaudio.answers.parsed import NONE, SEVERAL, Parsed, Status
 
-OWN_LABEL = re.compile(r"\(?([A-Z])[).:] ?(?=\S)")  # of options that carry their labels: "A. 1", "B. 2"
+OWN_LABEL = re.compile(r"\(?([A-Z])[).:] ?(?=\S)")  # of choices that carry their labels: "A. 1", "B. 2"
 LAST_LETTER = re.compile(r"(?<!\w)[A-Za-z]$")
 CYRILLIC_OR_GREEK = re.compile("[\u0370-\u03ff\u0400-\u04ff]")
 LONGER = 40  # characters that a spelling may have more than another: "three thousand", "3000"
 
 
 @lru_cache(maxsize=4096)
-def options_of(choices: tuple[str, ...]) -> Options:
-    """The options, kept for the next answer to the same question."""
-    return Options(choices)
+def choices_of(choices: tuple[str, ...]) -> Choices:
+    """The choices, kept for the next answer to the same question."""
+    return Choices(choices)
 
 
-class Options:
-    """The options of a question, by spelling and by letter."""
+class Choices:
+    """The choices of a question, by spelling and by letter."""
 
     def __init__(self, choices: Sequence[str]) -> None:
         self.kinds = [normalise_but_case(choice) for choice in choices]
@@ -40,29 +40,29 @@ class Options:
         self._similar = self._by_spelling(_similarly(text, _without_markup(text)) for text in texts)
 
     def equal(self, text: str) -> Parsed:
-        """The option that equals the text but for case and outer spaces."""
+        """The choice that equals the text but for case and outer spaces."""
         return _first("exact", zip(_exactly(text), self._exact, strict=True))
 
     def spelled(self, text: str, *, numbers: bool) -> Parsed:
-        """The option that equals a text without markup, in the strictest spelling in which one does."""
+        """The choice that equals a text without markup, in the strictest spelling in which one does."""
         if len(text) > 2 * self.longest + LONGER:
             return NONE
         known = self._similar if numbers else self._similar[:-1]
         return _first("normalised", zip(_similarly(text), known, strict=False))
 
     def lettered(self, mark: str) -> int | None:
-        """The position that a letter, or a number from 1, stands for, if there is such an option."""
+        """The position that a letter, or a number from 1, stands for, if there is such a choice."""
         if self.labels:
             return self.labels.get(mark.upper())
         position = int(mark) - 1 if mark.isdecimal() else ord(mark.upper()) - ord("A")
         return position if 0 <= position < len(self.kinds) else None
 
     def same(self, first: int, second: int) -> bool:
-        """Whether two options have the same text, but for spaces, typographic signs and a final stop."""
+        """Whether two choices have the same text, but for spaces, typographic signs and a final stop."""
         return self.kinds[first] == self.kinds[second]
 
     def goes_on(self, index: int, end: str) -> bool:
-        """Whether a cut-off text that names this option may have become another one: if that begins like
+        """Whether a cut-off text that names this choice may have become another one: if that begins like
         this one, or with the letter that ends the text."""
         letter = LAST_LETTER.search(end)
         return any(
@@ -76,7 +76,7 @@ class Options:
         return [self._positions(spellings) for spellings in zip(*texts, strict=True)]
 
     def _positions(self, spellings: Iterable[str]) -> dict[str, int | None]:
-        """Positions by spelling, of the options and then of their bodies; None where options that differ
+        """Positions by spelling, of the choices and then of their bodies; None where choices that differ
         share a spelling."""
         positions: dict[str, int | None] = {}
         for place, spelling in enumerate(spellings):
@@ -111,7 +111,7 @@ def _first(status: Status, spellings: Iterable[tuple[str, dict[str, int | None]]
 
 
 def _own_labels(choices: Sequence[str]) -> dict[str, int]:
-    """Positions by the letters with which all options begin, A to the number of options in any order."""
+    """Positions by the letters with which all choices begin, A to the number of choices in any order."""
     matches = [OWN_LABEL.match(choice.strip()) for choice in choices]
     labels = {match[1]: index for index, match in enumerate(matches) if match}
     expected = {chr(ord("A") + index) for index in range(len(choices))}

@@ -1,0 +1,38 @@
+"""Reading a file that somebody else may have made: an ordinary one, up to a limit."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import BinaryIO
+
+_ADVICE = "delete it, or copy the file again"
+
+
+def read_bytes(path: Path, largest: int, expected: str = "a file") -> bytes:
+    """The content of a file. Raises as `open_file`."""
+    with open_file(path, largest, expected) as file:
+        return file.read(largest)
+
+
+def open_file(path: Path, largest: int, expected: str = "a file") -> BinaryIO:
+    """An ordinary file, open to be read: a pipe or a device would be read for ever.
+
+    Raises ValueError, which says what was `expected`, for anything else and for more than `largest` bytes;
+    FileNotFoundError.
+    """
+    kind = path.stat().st_mode
+    if not stat.S_ISREG(kind):  # seen before it is opened: that alone rewinds a tape
+        raise ValueError(f"{path}: expected an ordinary file, found {_kind(kind)}; {_ADVICE}")
+    file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+    size = os.fstat(file.fileno()).st_size
+    if size > largest:
+        file.close()
+        raise ValueError(f"{path}: {size:,} bytes; expected {expected} of at most {largest:,}; {_ADVICE}")
+    return file
+
+
+def _kind(mode: int) -> str:
+    kinds = {"a folder": stat.S_ISDIR, "a pipe": stat.S_ISFIFO, "a socket": stat.S_ISSOCK}
+    return next((name for name, holds in kinds.items() if holds(mode)), "a device")
