@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
+from typing import Any
 
 from rlaudio.training.learner import Learner
 from rlaudio.utils.matrix_rate import matrix_rate
@@ -31,8 +32,8 @@ class Throughput:
     @cached_property
     def _operations(self) -> float:
         """Of an update, for each token: 2 for every weight forward and 2 backward, 2 more if it trains."""
-        layers = self._family.model.get_decoder().layers
-        weights = [p for p in layers.parameters() if p.dim() == 2]
+        model: Any = self._family.model
+        weights = [p for p in model.get_decoder().layers.parameters() if p.dim() == 2]
         return sum((6.0 if p.requires_grad else 4.0) * p.numel() for p in weights)
 
     @cached_property

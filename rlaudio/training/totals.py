@@ -23,8 +23,8 @@ class Totals:
     def count(
         self, loss: torch.Tensor, parts: Mapping[str, torch.Tensor], weights: torch.Tensor, computed: int
     ) -> None:
-        """A micro-batch's loss [], the token values [N] whose mean under `weights` [N] is logged, and how many
-        tokens the model computed for it.
+        """A micro-batch's loss [], the token values [N] whose mean under `weights` [N] is logged, and the
+        number of tokens that the model computed.
         """
         counts = {"tokens": len(weights), "computed": computed}
         _add(self.sums, {"loss": loss.detach(), "weight": weights.sum(), **counts})
