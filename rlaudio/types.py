@@ -195,6 +195,7 @@ class HeardClip:
 
     digest: str
     truncated: bool = False  # the length policy cut it
+    seconds: float | None = None  # as heard
 
 
 class Absent(Enum):

@@ -66,7 +66,12 @@ class PromptBuilder:
 
     def silent(self, prompt: Prompt) -> Prompt:
         """The same question about silence as long as the clip that its prompt holds."""
-        return self.prompt(prompt.question, "silence")
+        lengths = [clip.seconds for clip in prompt.clips if clip.seconds is not None]
+        if len(lengths) < len(prompt.clips):
+            return self.prompt(prompt.question, "silence")
+        user_text = render_user_text(prompt.question, self.style)
+        clips = [silence(seconds) for seconds in lengths]
+        return self.family.encode_prompt(prompt.question, self.system, user_text, clips)
 
     def _clips(
         self, question: Question, control: Control, partner: Question | None, silence_seconds: float | None

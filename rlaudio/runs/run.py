@@ -107,7 +107,8 @@ class StoredRun:
 
     def series(self, stage: str, metric: str) -> list[tuple[float, float | None]]:
         """(step, value) of one metric in one stage."""
-        return [(row["step"], row[metric]) for row in self.metrics if row["stage"] == stage and metric in row]
+        rows = (*self.metrics, *self.timings)
+        return [(row["step"], row[metric]) for row in rows if row["stage"] == stage and metric in row]
 
 
 def open_run(path: str | Path, *, leave_out_damage: bool = False) -> StoredRun:

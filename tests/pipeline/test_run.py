@@ -21,6 +21,7 @@ from rlaudio.algorithms.groups import group_advantages
 from rlaudio.config.recipe import load_recipe
 from rlaudio.config.shipped import available
 from rlaudio.data.audiomcq import write_audiomcq
+from rlaudio.report.sections.metric_curves import curves
 from rlaudio.report.sections.stage_gains import stage_gains
 from rlaudio.runs.folder import RunFolder
 from rlaudio.runs.run import open_run
@@ -90,6 +91,25 @@ def wait_for(condition, process, seconds=120.0):
 
 
 @pytest.mark.slow
+def test_every_step_says_where_its_time_went(unbroken):
+    run = open_run(unbroken)
+    steps = {(row["stage"], row["step"]): row for row in run.timings if row["stage"] != "run"}
+    assert list(steps) == [("sft", n) for n in (1, 2, 3)] + [("rl", n) for n in (1, 2, 3, 4)]
+    parts = {"data_wait", "rollout", "reward", "signals", "update", "sync", "write"}
+    for (stage, _), row in steps.items():
+        assert {f"time/{part}" for part in parts} <= set(row)
+        assert min(value for name, value in row.items() if name.startswith("time/")) >= 0.0
+        assert ("rollout/tokens_per_second" in row) == (stage == "rl")
+    updated = [key for key, row in steps.items() if "optimizer/mfu" in row]
+    assert {("sft", 1), ("sft", 2), ("sft", 3)} <= set(updated)
+    computed = {(row["stage"], row["step"]): row.get("optimizer/computed_tokens") for row in run.metrics}
+    for key in updated:
+        speed = steps[key]["optimizer/tokens_per_second"]
+        assert speed == pytest.approx(computed[key] / steps[key]["time/update"])
+    titles = {chart.title for stage in curves(run) for chart in stage.charts}
+    assert {"Where a step's time goes, in seconds", "Use of the device by updates"} <= titles
+
+
 def test_a_run_leaves_its_whole_folder(unbroken):
     files = """
         recipe.yaml versions.json labels.json summary.json report.html metrics.jsonl labels/train/labels.jsonl

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from rlaudio.audio.controls import silence
 from rlaudio.audio.reading import read_clip
 from rlaudio.prompts.builder import PromptBuilder
 from rlaudio.prompts.wording import SYSTEM, render_user_text
@@ -59,7 +60,7 @@ class Echo:
     def encode_prompt(self, question: Question, system_text: str, user_text: str, clips) -> Prompt:
         self.texts = (system_text, user_text)
         nothing = np.zeros(0, dtype=np.int64)
-        heard = tuple(HeardClip(clip.digest, clip.truncated) for clip in clips)
+        heard = tuple(HeardClip(clip.digest, clip.truncated, clip.seconds) for clip in clips)
         samples = {f"clip {number}": clip.samples for number, clip in enumerate(clips)}
         return Prompt(question, nothing, nothing, heard, samples)
 
@@ -79,6 +80,15 @@ def heard(prompt: Prompt) -> np.ndarray:
     """The samples of the prompt's only clip."""
     (samples,) = prompt.features.values()
     return samples
+
+
+def test_a_prompts_silence_has_the_length_that_was_heard_and_no_clip_is_opened(questions):
+    builder = PromptBuilder(Echo())
+    prompt = builder.prompt(questions[1])
+    questions[1].clips[0].unlink()
+    silent = builder.silent(prompt)
+    assert heard(silent).shape == heard(prompt).shape and not heard(silent).any()
+    assert silent.clips == (HeardClip(silence(2.0).digest, seconds=2.0),)
 
 
 def test_a_question_is_asked_with_its_own_clip_in_the_builders_wording(questions):

@@ -345,6 +345,7 @@ def test_the_truth_is_not_shown_twice_where_the_labels_are_the_truth(copy):
 def test_stages_that_sample_nothing_show_no_curves_of_completions(copy):
     rows = [{"stage": "sft", "step": step, "loss/total": 1.0, "rollout/length": 7.0} for step in (1, 2)]
     write_rows(copy / "metrics.jsonl", rows)
+    write_rows(copy / "timings.jsonl", [])
     [stage] = curves(open_run(copy))
     assert [chart.title for chart in stage.charts] == ["Loss"]
 

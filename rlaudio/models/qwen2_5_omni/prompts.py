@@ -115,7 +115,7 @@ class PromptEncoder:
             question=question,
             token_ids=token_ids,
             positions=np.arange(len(token_ids)),  # audio and text alone: M-RoPE's three axes coincide
-            clips=tuple(HeardClip(clip.digest, clip.truncated) for clip in clips),
+            clips=tuple(HeardClip(clip.digest, clip.truncated, clip.seconds) for clip in clips),
             features=_features(log_mels),
         )
 

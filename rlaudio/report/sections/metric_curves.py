@@ -14,6 +14,7 @@ from rlaudio.utils.charts import Series, line_chart
 from rlaudio.utils.number_format import percent_mark, short_number
 
 GROUPS = ("strong", "weak", "all")
+STEP_PARTS = ("data_wait", "rollout", "reward", "signals", "update", "sync", "write")
 # Title of a chart and its metrics: names of the metric table, or globs over the names that a run logged.
 CHARTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Total reward", ("reward/total",)),
@@ -31,6 +32,9 @@ CHARTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Clipped tokens", ("loss/clip_fraction",)),
     ("Sampler against trainer", ("rollout/mismatch_mean", "rollout/mismatch_max")),
     ("Learning rate", ("optimizer/lr",)),
+    ("Where a step's time goes, in seconds", tuple(f"time/{part}" for part in STEP_PARTS)),
+    ("Tokens a second", ("rollout/tokens_per_second", "optimizer/tokens_per_second")),
+    ("Use of the device by updates", ("optimizer/mfu",)),
 )
 
 FRACTION_TOPS = (0.01, 0.05, 0.2, 1.0)  # a fraction is drawn from 0 to the first of these above it
@@ -73,7 +77,7 @@ def curves(run: StoredRun) -> list[StageCharts]:
 
 def _logged(run: StoredRun, stage: str) -> list[str]:
     """Names of the stage's metrics; in SFT without those of completions, which are the data's there."""
-    rows = [row for row in run.metrics if row["stage"] == stage]
+    rows = [row for row in (*run.metrics, *run.timings) if row["stage"] == stage]
     names = [name for name in dict.fromkeys(name for row in rows for name in row) if is_declared(name)]
     sampled = "reward/total" in names
     return [name for name in names if sampled or not name.startswith(("rollout/", "group/"))]

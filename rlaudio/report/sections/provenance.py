@@ -34,7 +34,7 @@ def phases(run: StoredRun) -> list[RunPhase]:
     totals: dict[str, float] = {}
     for row in run.timings:
         for name, seconds in row.items():
-            if name.startswith("time/"):
+            if row["stage"] == "run" and name.startswith("time/"):
                 phase = name.removeprefix("time/")
                 totals[phase] = totals.get(phase, 0.0) + (seconds or 0.0)
     return [RunPhase(name, seconds) for name, seconds in totals.items()]
