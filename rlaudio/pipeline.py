@@ -16,7 +16,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
 from pydantic import ValidationError
 
 from rlaudio.audio.reading import open_clip
@@ -73,6 +72,7 @@ from rlaudio.types import Contribution, Dataset, Datasets, Question
 from rlaudio.utils.peak_memory import peak_memory_gb
 from rlaudio.utils.processes import ALONE, Processes, join
 from rlaudio.utils.randomness import generator
+from rlaudio.utils.shared_cores import CORES
 from rlaudio.utils.threads import thread_limit
 
 logger = logging.getLogger(__name__)
@@ -285,7 +285,7 @@ def _set_threads(recipe: Recipe) -> None:
     if recipe.threads is None:
         return
     threads = thread_limit(recipe.threads)
-    torch.set_num_threads(threads)
+    CORES.begin(threads)
     if threads < recipe.threads:
         logger.info(
             "threads: %d, fewer than the recipe's %d: no more are usable here (cores, OMP_NUM_THREADS)",

@@ -14,6 +14,7 @@ from tqdm import tqdm
 from rlaudio.utils import launcher
 from rlaudio.utils.contention import WATCH
 from rlaudio.utils.number_format import counted, thousands
+from rlaudio.utils.shared_cores import CORES
 
 Item = TypeVar("Item")
 
@@ -29,6 +30,7 @@ def progress(
     `done` of the `total` were done before, by a run that is resumed. Of several processes the first alone
     shows anything.
     """
+    iterable = CORES.over(iterable)
     if launcher.rank():
         return iterable
     iterable = WATCH.over(iterable)

@@ -149,7 +149,8 @@ class PromptEncoder:
         return tuple(vocabulary[token] for token in tokens if token in vocabulary)
 
     def _encode(self, text: str) -> np.ndarray:
-        return np.array(self.tokenizer.encode(text, add_special_tokens=False), dtype=np.int64)
+        backend = self.tokenizer.backend_tokenizer  # a quarter of the time of the class around it
+        return np.array(backend.encode(text, add_special_tokens=False).ids, dtype=np.int64)
 
     def _piece(self, token: int) -> str:
         if token not in self._pieces:
