@@ -1,0 +1,181 @@
+"""What tools/gpu_check measures in its own process: products, parity, updates, rollouts, plans."""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from itertools import count
+
+import torch
+from bench_clock import seconds_of
+from bench_floor import flops_of_update, matmul_rate, products
+from bench_forms import one_pass
+from bench_rows import Figure
+from bench_thinker import GROUP, learner, prompt_of_noise, rows_of_noise, whole_sampling
+from gpu_parts.predictions import Prediction, device_of_plans, predict
+from gpu_parts.setting import Setting, Skip, check_memory, free_bytes
+from gpu_parts.shapes import GradientsOnly, Variant, random_family, shape_folder
+
+from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
+from rlaudio.rollout.transformers import Transformers
+from rlaudio.training.learner import Learner
+from rlaudio.training.packing import repeated
+from rlaudio.training.strategies.plain import Plain
+from rlaudio.utils.peak_memory import peak_memory_gb
+
+BF16 = "bfloat16"
+RATE = "rate of bf16 products of 8192 x 8192"
+QUESTIONS = 4  # of a rollout
+CALIBRATION = ("update seconds", "update memory", "rollout seconds")
+
+
+def measure_rate(setting: Setting) -> Iterator[Figure]:
+    """The bf16 matmul rate of the device, which shares of the floor are taken against."""
+    side = 256 if setting.small else 8192
+    rate = matmul_rate(Counter([(side,) * 3]), 10, device=setting.device, dtype=torch.bfloat16)
+    yield Figure(RATE.replace("8192", str(side)), rate / 1e12, "TFLOP/s")
+    setting.found[RATE] = rate
+
+
+# --- parity --------------------------------------------------------------------------------------
+
+
+def measure_parity(setting: Setting) -> Iterator[Figure]:
+    """Shared prefix against repeated prompts: in float32, and in bf16 beside what bf16 itself changes."""
+    new_tokens = setting.completions[0]
+    with shape_folder("tiny" if setting.small else "parity") as folder:
+        family = random_family(folder, setting.device)
+    (row,) = rows_of_noise(family, [0], new_tokens, setting.seconds)
+    shared, exact = one_pass(family, [row]), one_pass(family, repeated([row]))
+    yield Figure("float32: largest gap of log-probs", _largest(shared[0], exact[0]), "nat", "<= 1e-4")
+    yield Figure("float32: gap of gradients", _relative(shared[1], exact[1]), "1", "<= 1e-4")
+    family.dtype = torch.bfloat16
+    family.model.to(torch.bfloat16)
+    shared, plain = one_pass(family, [row]), one_pass(family, repeated([row]))
+    forms, rounding = (float((a - b).abs().mean()) for a, b in ((shared[0], plain[0]), (plain[0], exact[0])))
+    yield Figure("bf16: mean gap of log-probs", forms, "nat")
+    yield Figure("... over that between bf16 and float32", forms / rounding, "ratio", "<= 1.5")
+    forms, rounding = _relative(shared[1], plain[1]), _relative(plain[1], exact[1])
+    yield Figure("bf16: gap of gradients", forms, "1")
+    yield Figure("... over that between bf16 and float32", forms / rounding, "ratio", "<= 1.5")
+
+
+def _largest(one: torch.Tensor, other: torch.Tensor) -> float:
+    return float((one - other).abs().max())
+
+
+def _relative(one: Mapping[str, torch.Tensor], other: Mapping[str, torch.Tensor]) -> float:
+    """Norm of the difference of all gradients over the norm of the second ones."""
+    gaps = sum(float((one[name].float() - g.float()).square().sum()) for name, g in other.items())
+    sizes = sum(float(g.float().square().sum()) for g in other.values())
+    return (gaps / sizes) ** 0.5
+
+
+# --- updates -------------------------------------------------------------------------------------
+
+
+def measure_update(variant: Variant, setting: Setting) -> Iterator[Figure]:
+    """Time, memory, share of the floor and predictions of updates of one question at every length."""
+    with shape_folder(variant.shape) as folder:
+        hardware = device_of_plans(setting.device)
+        options = {"dtype": BF16, "audio_cache_mb": 16, **variant.options}
+        blank = Qwen2_5Omni(path=str(folder), device="cpu", **options)  # its weights are never asked for
+        prompt = prompt_of_noise(blank, 0, setting.seconds)
+        plans = {c: predict(folder, variant, prompt, c, hardware) for c in setting.completions}
+        check_memory(plans[setting.completions[0]].update_bytes, free_bytes(setting.device))
+        family = random_family(folder, setting.device, **options)
+    one = learner(family, strategy=Plain if variant.optimizer else GradientsOnly)
+    yield Figure(f"{variant.name}: parameters", family.model.num_parameters() / 1e9, "G")
+    for new_tokens, planned in plans.items():
+        held = _allocated(setting.device)
+        check_memory(planned.update_bytes - held, free_bytes(setting.device))
+        yield from _measure_length(f"{variant.name}, C={new_tokens}", one, new_tokens, planned, setting)
+
+
+def _measure_length(
+    name: str, one: Learner, new_tokens: int, planned: Prediction, setting: Setting
+) -> Iterator[Figure]:
+    rows = rows_of_noise(one.family, [0], new_tokens, setting.seconds)
+    numbers = count()
+    _reset_peak(setting.device)
+    taken = seconds_of(
+        lambda: one.step(rows, next(numbers)), setting.device, setting.repeats, limit=setting.left / 8
+    )
+    seconds, peak = statistics.median(taken), _peak_bytes(setting.device)
+    flops = flops_of_update(one.family, rows)
+    own = matmul_rate(products(one.family, rows), device=setting.device, dtype=torch.bfloat16)
+    yield Figure(f"{name}: update, median of {len(taken)}", seconds, "s")
+    yield Figure(f"{name}: FLOPs by formula", flops / 1e12, "TFLOP")
+    if RATE in setting.found:
+        share = flops / setting.found[RATE] / seconds
+        yield Figure(f"{name}: floor over time, at the rate of large products", share, "ratio")
+    yield Figure(f"{name}: floor over time, at the rate of its own products", flops / own / seconds, "ratio")
+    yield from _beside(f"{name}: update seconds", seconds, planned.update_seconds, "s", setting)
+    yield Figure(f"{name}: peak memory", peak / 1e9, "GB")
+    if setting.device == "cuda":  # of a CPU it is that of the process, other parts included
+        yield from _beside(f"{name}: update memory", peak / 1e9, planned.update_bytes / 1e9, "GB", setting)
+
+
+def _beside(name: str, measured: float, planned: float, unit: str, setting: Setting) -> Iterator[Figure]:
+    """What `rlaudio explain` predicts, and the factor that would correct it."""
+    yield Figure(f"{name} by explain", planned, unit)
+    yield Figure(f"{name}, measured over explained", measured / planned, "ratio")
+    setting.found[name] = measured / planned
+
+
+# --- rollouts ------------------------------------------------------------------------------------
+
+
+def measure_rollout(shape: str, setting: Setting) -> Iterator[Figure]:
+    """Tokens a second of the transformers worker, groups of 8 on 4 prompts, at every length."""
+    variant = Variant(shape, "rollout", optimizer=False)
+    with shape_folder(shape) as folder:
+        hardware = device_of_plans(setting.device)
+        family = random_family(folder, setting.device, dtype=BF16, audio_cache_mb=16)
+        prompts = [prompt_of_noise(family, number, setting.seconds) for number in range(QUESTIONS)]
+        plans = {c: predict(folder, variant, prompts[0], c, hardware, QUESTIONS) for c in setting.completions}
+    worker = Transformers(family)
+    for new_tokens, planned in plans.items():
+        name = f"{shape}, C={new_tokens}"
+        tokens: list[int] = []
+
+        def sample(new_tokens: int = new_tokens, tokens: list[int] = tokens) -> None:
+            groups = worker.generate(prompts, whole_sampling(new_tokens), (len(tokens), "gpu_check"))
+            tokens.append(sum(len(c.token_ids) for group in groups for c in group.completions))
+
+        taken = seconds_of(sample, setting.device, setting.repeats, limit=setting.left / 12)
+        seconds = statistics.median(taken)
+        yield Figure(f"{name}: rollout of {QUESTIONS} x {GROUP}, median of {len(taken)}", seconds, "s")
+        yield Figure(f"{name}: tokens a second", statistics.median(tokens[1:]) / seconds, "1/s")
+        yield from _beside(f"{name}: rollout seconds", seconds, planned.rollout_seconds, "s", setting)
+
+
+# --- the plan, corrected -------------------------------------------------------------------------
+
+
+def measure_explain(setting: Setting) -> Iterator[Figure]:
+    """What the predictions of `rlaudio explain` are to be multiplied by: medians over what was measured."""
+    for what in CALIBRATION:
+        ratios = [value for name, value in setting.found.items() if name.endswith(what)]
+        if ratios:
+            name = f"{what}: correction, median of {len(ratios)} ({min(ratios):.3g} to {max(ratios):.3g})"
+            yield Figure(name, statistics.median(ratios), "ratio")
+    if not any(name.endswith(CALIBRATION) for name in setting.found):
+        raise Skip("nothing was measured that rlaudio explain predicts: run update or rollout too")
+
+
+# --- memory --------------------------------------------------------------------------------------
+
+
+def _allocated(device: str) -> float:
+    return float(torch.cuda.memory_allocated()) if device == "cuda" else 0.0
+
+
+def _reset_peak(device: str) -> None:
+    if device == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+
+
+def _peak_bytes(device: str) -> float:
+    return float(torch.cuda.max_memory_allocated()) if device == "cuda" else peak_memory_gb() * 2**30
