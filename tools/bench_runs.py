@@ -13,17 +13,18 @@ from bench_rows import Figure
 
 RECIPE = "tiny_weak_to_strong"
 CHANCE = 0.25
+ROOT = Path(__file__).resolve().parent.parent
 
 
 def measure_run(
     out: Path, seed: int, overrides: Sequence[str] = (), *, limit: float | None = None
 ) -> Iterator[Figure]:
     """Figures of `rlaudio run` into the folder `out`. Raises subprocess.TimeoutExpired past `limit`."""
-    command = [sys.executable, "-m", "rlaudio.cli", "run", RECIPE, "--out", str(out)]
+    command = [sys.executable, "-m", "rlaudio.cli", "run", RECIPE, "--out", str(out.resolve())]
     for override in (f"seed={seed}", *overrides):
         command += ["-o", override]
     start = time.perf_counter()
-    subprocess.run(command, check=True, timeout=limit)
+    subprocess.run(command, check=True, cwd=ROOT, timeout=limit)
     seconds = time.perf_counter() - start
     summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
     base, final = (summary["accuracy"][when]["strong"] for when in ("base", "final"))

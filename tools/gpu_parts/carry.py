@@ -14,7 +14,6 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
 MOST_MIB = 40
-PYTHON = "3.12"
 PLATFORMS = ("manylinux2014_x86_64", *(f"manylinux_2_{glibc}_x86_64" for glibc in (28, 27, 17, 12)))
 # torch and transformers, what they need themselves, and scipy, nearly as large as all that may be carried.
 THERE = (
@@ -24,7 +23,7 @@ THERE = (
 ROOT = Path(__file__).parents[2]
 
 
-def collect(folder: Path, python: str, platforms: Sequence[str], there: Iterable[str]) -> list[Path]:
+def download(folder: Path, python: str, platforms: Sequence[str], there: Iterable[str]) -> list[Path]:
     """Download the wheels into `folder`, which must be new or empty; the newest version of each that fits.
 
     Raises ValueError where pip cannot, and if there are more than MOST_MIB of them.
@@ -37,7 +36,7 @@ def collect(folder: Path, python: str, platforms: Sequence[str], there: Iterable
     new = missing(project["dependencies"], have, python)
     while new:
         have |= new.keys()
-        _download(folder, new.values(), python, platforms or PLATFORMS)
+        _fetch(folder, new.values(), python, platforms or PLATFORMS)
         fetched = [w for w in sorted(folder.glob("*.whl")) if parse_wheel_filename(w.name)[0] in new]
         wheels += fetched
         new = missing([text for wheel in fetched for text in requirements_of(wheel)], have, python)
@@ -75,7 +74,7 @@ def check_size(sizes: dict[str, int]) -> None:
         )
 
 
-def _download(folder: Path, requirements: Iterable[str], python: str, platforms: Iterable[str]) -> None:
+def _fetch(folder: Path, requirements: Iterable[str], python: str, platforms: Iterable[str]) -> None:
     target = ["--only-binary=:all:", f"--python-version={python}", "--implementation=cp"]
     target += [f"--platform={tag}" for tag in platforms]
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "download", "--quiet", "--no-deps"]

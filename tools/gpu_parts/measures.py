@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
 
 import torch
@@ -13,28 +13,29 @@ from bench_floor import flops_of_update, matmul_rate, products
 from bench_forms import one_pass
 from bench_rows import Figure
 from bench_thinker import GROUP, learner, prompt_of_noise, rows_of_noise, whole_sampling
-from gpu_parts.predictions import Prediction, device_of_plans, predict
+from gpu_parts.predictions import LARGE_PRODUCT, Prediction, device_of_plans, predict
 from gpu_parts.setting import Setting, Skip, check_memory, free_bytes
 from gpu_parts.shapes import GradientsOnly, Variant, random_family, shape_folder
 
 from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
+from rlaudio.planning.plan import Assumptions
 from rlaudio.rollout.transformers import Transformers
 from rlaudio.training.learner import Learner
-from rlaudio.training.packing import repeated
+from rlaudio.training.packing import PackedRow, repeated
 from rlaudio.training.strategies.plain import Plain
 from rlaudio.utils.peak_memory import peak_memory_gb
 
 BF16 = "bfloat16"
-RATE = "rate of bf16 products of 8192 x 8192"
+RATE = "rate of bf16 products"
 QUESTIONS = 4  # of a rollout
 CALIBRATION = ("update seconds", "update memory", "rollout seconds")
 
 
 def measure_rate(setting: Setting) -> Iterator[Figure]:
     """The bf16 matmul rate of the device, which shares of the floor are taken against."""
-    side = 256 if setting.small else 8192
-    rate = matmul_rate(Counter([(side,) * 3]), 10, device=setting.device, dtype=torch.bfloat16)
-    yield Figure(RATE.replace("8192", str(side)), rate / 1e12, "TFLOP/s")
+    product = (256, 256, 256) if setting.small else LARGE_PRODUCT
+    rate = matmul_rate(Counter([product]), 10, device=setting.device, dtype=torch.bfloat16)
+    yield Figure(f"{RATE}, {product[0]} x {product[0]}", rate / 1e12, "TFLOP/s")
     setting.found[RATE] = rate
 
 
@@ -51,7 +52,8 @@ def measure_parity(setting: Setting) -> Iterator[Figure]:
     yield Figure("float32: largest gap of log-probs", _largest(shared[0], exact[0]), "nat", "<= 1e-4")
     yield Figure("float32: gap of gradients", _relative(shared[1], exact[1]), "1", "<= 1e-4")
     family.dtype = torch.bfloat16
-    family.model.to(torch.bfloat16)
+    for parameter in family.model.parameters():  # buffers, such as frequencies of positions, stay exact
+        parameter.data, parameter.grad = parameter.data.bfloat16(), None
     shared, plain = one_pass(family, [row]), one_pass(family, repeated([row]))
     forms, rounding = (float((a - b).abs().mean()) for a, b in ((shared[0], plain[0]), (plain[0], exact[0])))
     yield Figure("bf16: mean gap of log-probs", forms, "nat")
@@ -124,6 +126,36 @@ def _beside(name: str, measured: float, planned: float, unit: str, setting: Sett
     setting.found[name] = measured / planned
 
 
+# --- both forms of an update ---------------------------------------------------------------------
+
+
+def measure_both_forms(variant: Variant, setting: Setting) -> Iterator[Figure]:
+    """Updates with every prompt once against those with it repeated, at all lengths but the last."""
+    with shape_folder(variant.shape) as folder:
+        family = random_family(folder, setting.device, dtype=BF16, audio_cache_mb=16, **variant.options)
+    for new_tokens in setting.completions[:-1]:
+        rows = rows_of_noise(family, [0], new_tokens, setting.seconds)
+        name = f"{variant.name}, C={new_tokens}: repeated over shared"
+        (slow, large), (fast, little) = (_cost(family, rows, once, setting) for once in (False, True))
+        yield Figure(f"{name}, time", slow / fast, "ratio")
+        if setting.device == "cuda":
+            yield Figure(f"{name}, memory beside the weights", large / little, "ratio")
+
+
+def _cost(
+    family: Qwen2_5Omni, rows: Sequence[PackedRow], prompt_once: bool, setting: Setting
+) -> tuple[float, float]:
+    """Seconds of an update, and bytes beside the weights."""
+    held = _allocated(setting.device)
+    one = learner(family, prompt_once=prompt_once)
+    numbers = count()
+    _reset_peak(setting.device)
+    taken = seconds_of(
+        lambda: one.step(rows, next(numbers)), setting.device, setting.repeats, limit=setting.left / 12
+    )
+    return statistics.median(taken), _peak_bytes(setting.device) - held
+
+
 # --- rollouts ------------------------------------------------------------------------------------
 
 
@@ -161,6 +193,9 @@ def measure_explain(setting: Setting) -> Iterator[Figure]:
         if ratios:
             name = f"{what}: correction, median of {len(ratios)} ({min(ratios):.3g} to {max(ratios):.3g})"
             yield Figure(name, statistics.median(ratios), "ratio")
+            if what == "update seconds":
+                share = Assumptions().utilisation / statistics.median(ratios)
+                yield Figure("... as the share of peak that updates reach (--utilisation)", share, "ratio")
     if not any(name.endswith(CALIBRATION) for name in setting.found):
         raise Skip("nothing was measured that rlaudio explain predicts: run update or rollout too")
 

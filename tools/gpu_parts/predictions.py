@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
 import torch
+from bench_clock import seconds_of
+from bench_floor import matmul_rate
 from bench_thinker import GROUP
 from gpu_parts.shapes import Variant
 
@@ -16,6 +19,7 @@ from rlaudio.planning.memory import ENDING, totals
 from rlaudio.planning.plan import Assumptions, Plan, plan
 from rlaudio.types import Prompt
 
+LARGE_PRODUCT = (8192, 8192, 8192)
 RECIPE = "weak_to_strong_qwen2_5_omni_7b"
 NOT_ALLOCATED = "runtime and libraries (assumed)"
 STATE = ("optimizer: averages, master weights", "gradients")
@@ -50,10 +54,7 @@ def predict(
 
 @cache
 def device_of_plans(device: str) -> Hardware:
-    """The data sheet of this machine's GPU, chosen by its name and memory; a CPU is measured.
-
-    Raises ValueError for a GPU whose data sheet rlaudio does not have.
-    """
+    """The data sheet of this machine's GPU, chosen by its name and memory; without one it is measured."""
     if device == "cpu":  # in bf16 a product may take seconds, and nobody asks for its rate
         found = find_hardware("cpu", "float32")
         return replace(found, flops={"bfloat16": found.flops["float32"]})
@@ -61,8 +62,24 @@ def device_of_plans(device: str) -> Hardware:
     words = found.name.lower().replace(" ", "_")
     same = [gpu for name, gpu in GPUS.items() if name.removesuffix("_80gb").removesuffix("_40gb") in words]
     if not same:
-        raise ValueError(f"no data sheet of {found.name!r}; rlaudio explain knows {', '.join(GPUS)}")
+        return _measured(found.name, float(found.total_memory))
     return min(same, key=lambda gpu: abs(gpu.memory_bytes - found.total_memory))
+
+
+def _measured(name: str, memory: float) -> Hardware:
+    """A GPU by the rates of its large products and of its copies, which stand for its links too."""
+    rate = matmul_rate(Counter([LARGE_PRODUCT]), 10, device="cuda", dtype=torch.bfloat16)
+    block = torch.empty(2**30, dtype=torch.uint8, device="cuda")
+    copied = 2 * block.nbytes / min(seconds_of(block.clone, "cuda", 5))  # read and written
+    return Hardware(
+        name=f"{name} (measured)",
+        memory_bytes=memory,
+        flops={"bfloat16": rate},
+        bandwidth=copied,
+        interconnect=copied,
+        host_link=copied,
+        measured=True,
+    )
 
 
 def _planned(

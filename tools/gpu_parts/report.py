@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from bench_rows import Figure, show
 
 
@@ -62,12 +63,10 @@ def _named(outcome: Outcome) -> list[Figure]:
     return [*figures, Figure(f"{outcome.part}: time of this step", outcome.seconds, "s")]
 
 
-def machine(device: str, versions: dict[str, str]) -> dict[str, Any]:
-    """The device by name, its memory, and the versions that matter."""
-    import torch
-
+def machine(device: str) -> dict[str, Any]:
+    """The device by name, its memory, and Python's version."""
     found: dict[str, Any] = {"device": platform.processor() or platform.machine()}
     if device == "cuda":
         properties = torch.cuda.get_device_properties(0)
         found = {"device": properties.name, "memory_gb": round(properties.total_memory / 1e9, 1)}
-    return found | {"python": platform.python_version()} | versions
+    return found | {"python": platform.python_version()}

@@ -37,6 +37,7 @@ def _shape(width: int, layers: int, heads: tuple[int, int], feed_forward: int, v
     text = {
         "hidden_size": width,
         "num_hidden_layers": layers,
+        "layer_types": ["full_attention"] * layers,
         "num_attention_heads": heads[0],
         "num_key_value_heads": heads[1],
         "intermediate_size": feed_forward,
