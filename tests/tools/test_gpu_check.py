@@ -5,6 +5,7 @@ import time
 
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from rlaudio.config.recipe import load_recipe
 from rlaudio.models.qwen2_5_omni.sizes import describe
@@ -12,6 +13,8 @@ from tests.tool_scripts import load_tool
 
 tool = load_tool("gpu_check")
 
+import bench_floor  # noqa: E402  found by way of the tool
+import bench_thinker  # noqa: E402
 from gpu_parts import carry, commands, measures, setting, shapes  # noqa: E402  found by way of the tool
 from gpu_parts.report import Report  # noqa: E402
 
@@ -36,6 +39,7 @@ def report(tmp_path):
     return Report(tmp_path, {"device": "none"})
 
 
+@pytest.mark.slow
 def test_a_dry_run_measures_every_part_or_says_why_not(written):
     steps = json.loads((written / "gpu_check.json").read_text())["steps"]
     assert {step["part"] for step in steps} == set(PARTS)
@@ -44,12 +48,14 @@ def test_a_dry_run_measures_every_part_or_says_why_not(written):
     assert not any(step["failed"] for step in steps)
 
 
+@pytest.mark.slow
 def test_shared_and_repeated_prompts_agree_in_float32_and_as_well_as_bf16_can(written):
     steps = json.loads((written / "gpu_check.json").read_text())["steps"]
     (parity,) = (step for step in steps if step["part"] == "parity")
     assert [f["reached"] for f in parity["figures"] if f["target"]] == [True] * 4
 
 
+@pytest.mark.slow
 def test_the_table_shows_predictions_beside_what_was_measured(written):
     table = (written / "gpu_check.txt").read_text()
     for line in (
@@ -62,26 +68,36 @@ def test_the_table_shows_predictions_beside_what_was_measured(written):
         assert line in table
 
 
-def test_the_shape_of_7b_is_that_of_the_published_config():
-    with shapes.shape_folder("7B") as folder:
-        made = describe({"path": str(folder)})
+def test_the_shape_of_7b_is_that_of_the_published_config(tmp_path):
+    made = describe({"path": str(shapes.shape_folder(tmp_path, "7B"))})
     known = describe({"path": "Qwen/Qwen2.5-Omni-7B"})
     assert (made.decoder, made.tower) == (known.decoder, known.tower)
 
 
-def test_the_shape_of_3b_has_the_published_number_of_parameters():
+def test_the_shape_of_3b_has_the_published_number_of_parameters(tmp_path):
     """2.77 billion without embeddings: huggingface.co/Qwen/Qwen2.5-3B, whose shape the thinker has."""
-    with shapes.shape_folder("3B") as folder:
-        made = describe({"path": str(folder)})
+    made = describe({"path": str(shapes.shape_folder(tmp_path, "3B"))})
     assert made.parameters_of("language model") == pytest.approx(2.77e9, abs=0.005e9)
 
 
-def test_a_model_of_a_shape_trains_with_what_its_variant_says():
-    with shapes.shape_folder("tiny") as folder:
-        family = shapes.random_family(folder, "cpu", dtype="bfloat16", lora_rank=8)
+def test_a_model_of_a_shape_trains_with_what_its_variant_says(tmp_path):
+    folder = shapes.shape_folder(tmp_path, "tiny")
+    family = shapes.fill(shapes.open_shape(folder, "cpu", dtype="bfloat16", lora_rank=8))
     trained = [name for name, p in family.model.named_parameters() if p.requires_grad]
     assert trained and all(".lora_" in name for name in trained)
     assert family.model.get_input_embeddings().weight.dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("options", [{"lora_rank": 8}, {"freeze": ("audio_tower", "projector")}])
+def test_the_floor_of_an_update_counts_what_torch_computes_where_weights_are_frozen(tmp_path, options):
+    family = shapes.fill(shapes.open_shape(shapes.shape_folder(tmp_path, "tiny"), "cpu", **options))
+    rows = bench_thinker.rows_of_noise(family, [0], 24, 1.0)
+    learner = bench_thinker.learner(family)
+    learner.step(rows, 0)  # audio of a frozen tower is encoded once
+    with FlopCounterMode(display=False, custom_mapping=bench_floor.ATTENTION) as counter:
+        learner.step(rows, 1)
+    flops = bench_floor.flops_of_update(family, rows)
+    assert counter.get_total_flops() == pytest.approx(flops, rel=0.05)
 
 
 def test_the_main_job_of_a_dry_run_is_a_recipe():
@@ -152,13 +168,7 @@ def test_results_of_pytest_are_counted(tmp_path):
 
 
 def test_wheels_are_those_that_nobody_has_for_the_other_machines_python():
-    listed = [
-        "torch>=2",
-        "Soft_Name>=1,<3",
-        "old; python_version < '3.12'",
-        "extra; extra == 'all'",
-        "soft-name",
-    ]
+    listed = ["torch>=2", "Soft_Name>=1,<3", "soft-name", "old; python_version < '3.12'", "x; extra == 'all'"]
     assert carry.missing(listed, {"torch"}, "3.12") == {"soft-name": "Soft_Name<3,>=1"}
     assert set(carry.missing(listed, {"torch"}, "3.11")) == {"soft-name", "old"}
 

@@ -6,6 +6,7 @@ import statistics
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
+from typing import Any
 
 import torch
 from bench_clock import seconds_of
@@ -15,7 +16,7 @@ from bench_rows import Figure
 from bench_thinker import GROUP, learner, prompt_of_noise, rows_of_noise, whole_sampling
 from gpu_parts.predictions import LARGE_PRODUCT, Prediction, device_of_plans, predict
 from gpu_parts.setting import Setting, Skip, check_memory, free_bytes
-from gpu_parts.shapes import GradientsOnly, Variant, random_family, shape_folder
+from gpu_parts.shapes import GradientsOnly, Variant, fill, open_shape, shape_folder
 
 from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
 from rlaudio.planning.plan import Assumptions
@@ -25,7 +26,7 @@ from rlaudio.training.packing import PackedRow, repeated
 from rlaudio.training.strategies.plain import Plain
 from rlaudio.utils.peak_memory import peak_memory_gb
 
-BF16 = "bfloat16"
+BF16: Mapping[str, Any] = {"dtype": "bfloat16", "audio_cache_mb": 16}  # options of a model
 RATE = "rate of bf16 products"
 QUESTIONS = 4  # of a rollout
 CALIBRATION = ("update seconds", "update memory", "rollout seconds")
@@ -45,8 +46,8 @@ def measure_rate(setting: Setting) -> Iterator[Figure]:
 def measure_parity(setting: Setting) -> Iterator[Figure]:
     """Shared prefix against repeated prompts: in float32, and in bf16 beside what bf16 itself changes."""
     new_tokens = setting.completions[0]
-    with shape_folder("tiny" if setting.small else "parity") as folder:
-        family = random_family(folder, setting.device)
+    folder = shape_folder(setting.folder, "tiny" if setting.small else "parity")
+    family = fill(open_shape(folder, setting.device))
     (row,) = rows_of_noise(family, [0], new_tokens, setting.seconds)
     shared, exact = one_pass(family, [row]), one_pass(family, repeated([row]))
     yield Figure("float32: largest gap of log-probs", _largest(shared[0], exact[0]), "nat", "<= 1e-4")
@@ -79,15 +80,13 @@ def _relative(one: Mapping[str, torch.Tensor], other: Mapping[str, torch.Tensor]
 
 def measure_update(variant: Variant, setting: Setting) -> Iterator[Figure]:
     """Time, memory, share of the floor and predictions of updates of one question at every length."""
-    with shape_folder(variant.shape) as folder:
-        hardware = device_of_plans(setting.device)
-        options = {"dtype": BF16, "audio_cache_mb": 16, **variant.options}
-        blank = Qwen2_5Omni(path=str(folder), device="cpu", **options)  # its weights are never asked for
-        prompt = prompt_of_noise(blank, 0, setting.seconds)
-        plans = {c: predict(folder, variant, prompt, c, hardware) for c in setting.completions}
-        check_memory(plans[setting.completions[0]].update_bytes, free_bytes(setting.device))
-        family = random_family(folder, setting.device, **options)
-    one = learner(family, strategy=Plain if variant.optimizer else GradientsOnly)
+    folder = shape_folder(setting.folder, variant.shape)
+    family = open_shape(folder, setting.device, **BF16, **variant.options)
+    prompt = prompt_of_noise(family, 0, setting.seconds)
+    hardware = device_of_plans(setting.device)
+    plans = {c: predict(folder, variant, prompt, c, hardware) for c in setting.completions}
+    check_memory(plans[setting.completions[0]].update_bytes, free_bytes(setting.device))
+    one = learner(fill(family), strategy=Plain if variant.optimizer else GradientsOnly)
     yield Figure(f"{variant.name}: parameters", family.model.num_parameters() / 1e9, "G")
     for new_tokens, planned in plans.items():
         held = _allocated(setting.device)
@@ -131,8 +130,8 @@ def _beside(name: str, measured: float, planned: float, unit: str, setting: Sett
 
 def measure_both_forms(variant: Variant, setting: Setting) -> Iterator[Figure]:
     """Updates with every prompt once against those with it repeated, at all lengths but the last."""
-    with shape_folder(variant.shape) as folder:
-        family = random_family(folder, setting.device, dtype=BF16, audio_cache_mb=16, **variant.options)
+    folder = shape_folder(setting.folder, variant.shape)
+    family = fill(open_shape(folder, setting.device, **BF16, **variant.options))
     for new_tokens in setting.completions[:-1]:
         rows = rows_of_noise(family, [0], new_tokens, setting.seconds)
         name = f"{variant.name}, C={new_tokens}: repeated over shared"
@@ -162,11 +161,10 @@ def _cost(
 def measure_rollout(shape: str, setting: Setting) -> Iterator[Figure]:
     """Tokens a second of the transformers worker, groups of 8 on 4 prompts, at every length."""
     variant = Variant(shape, "rollout", optimizer=False)
-    with shape_folder(shape) as folder:
-        hardware = device_of_plans(setting.device)
-        family = random_family(folder, setting.device, dtype=BF16, audio_cache_mb=16)
-        prompts = [prompt_of_noise(family, number, setting.seconds) for number in range(QUESTIONS)]
-        plans = {c: predict(folder, variant, prompts[0], c, hardware, QUESTIONS) for c in setting.completions}
+    folder, hardware = shape_folder(setting.folder, shape), device_of_plans(setting.device)
+    family = fill(open_shape(folder, setting.device, **BF16))
+    prompts = [prompt_of_noise(family, number, setting.seconds) for number in range(QUESTIONS)]
+    plans = {c: predict(folder, variant, prompts[0], c, hardware, QUESTIONS) for c in setting.completions}
     worker = Transformers(family)
     for new_tokens, planned in plans.items():
         name = f"{shape}, C={new_tokens}"

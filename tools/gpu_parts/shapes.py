@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -67,8 +65,11 @@ SHAPES: Mapping[str, Shape] = {
 PADDING = 271  # rows behind the last token, as in the 3B model: they are never sampled
 
 
-def write_shape(folder: Path, name: str) -> None:
-    """Config, tokenizer and processor of a shape in SHAPES, without weights."""
+def shape_folder(work: Path, name: str) -> Path:
+    """A folder in `work` with config, tokenizer and processor of a shape in SHAPES, without weights."""
+    folder = work / name
+    if folder.is_dir():
+        return folder
     write_thinker(folder, _TINY)
     (folder / "model.safetensors").unlink()
     file = folder / "config.json"
@@ -76,28 +77,25 @@ def write_shape(folder: Path, name: str) -> None:
     for part, changes in SHAPES[name].items():
         config["thinker_config"][part].update(changes)
     file.write_text(json.dumps(config), encoding="utf-8")
+    return folder
 
 
-def random_family(folder: Path, device: str, **options: Any) -> Qwen2_5Omni:
-    """The family in `folder` with random weights on `device`."""
+def open_shape(folder: Path, device: str, **options: Any) -> Qwen2_5Omni:
+    """The family in `folder`, still without a model."""
     family = Qwen2_5Omni(path=str(folder), device=device, **options)
     rows = family.forbidden_token_ids  # a short tokenizer's padding: most of a large vocabulary
     last = max(rows) + 1 if rows else 0
     family.forbidden_token_ids = tuple(t for t in rows if t < len(family.tokenizer) or t >= last - PADDING)
-    config = Qwen2_5OmniThinkerConfig.from_pretrained(folder)
-    with torch.device(family.device):
-        model = Thinker._from_config(config, dtype=family.dtype, attn_implementation=family.attention)
-    model = family._set_up(model).to(family.device).eval()
-    family.model = model  # in place of weights from the folder
     return family
 
 
-@contextmanager
-def shape_folder(name: str) -> Iterator[Path]:
-    """A folder with what `write_shape` writes, for a while."""
-    with tempfile.TemporaryDirectory() as temporary:
-        write_shape(Path(temporary), name)
-        yield Path(temporary)
+def fill(family: Qwen2_5Omni) -> Qwen2_5Omni:
+    """The same family with a model of random weights, made on its device."""
+    config = Qwen2_5OmniThinkerConfig.from_pretrained(family.path)
+    with torch.device(family.device):
+        model = Thinker._from_config(config, dtype=family.dtype, attn_implementation=family.attention)
+    family.model = family._set_up(model).to(family.device).eval()  # in place of weights from the folder
+    return family
 
 
 @dataclass(frozen=True)
