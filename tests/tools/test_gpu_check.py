@@ -9,6 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from rlaudio.config.recipe import load_recipe
 from rlaudio.models.qwen2_5_omni.sizes import describe
+from tests.strict_device import DEVICE, strict_device
 from tests.tool_scripts import load_tool
 
 tool = load_tool("gpu_check")
@@ -102,6 +103,15 @@ def test_the_floor_of_an_update_counts_what_torch_computes_where_weights_are_fro
 
 def test_the_main_job_of_a_dry_run_is_a_recipe():
     assert load_recipe("tiny_weak_to_strong", commands.A_FEW_QUESTIONS).sampling.questions == 2
+
+
+@pytest.mark.parametrize("measure", [measures.measure_rate, measures.measure_parity])
+def test_nothing_is_left_on_the_cpu_that_a_gpu_needs(tmp_path, monkeypatch, measure):
+    deadline = time.monotonic() + 60
+    given = setting.Setting(device=DEVICE.type, small=True, folder=tmp_path, deadline=deadline)
+    shapes.shape_folder(tmp_path, "tiny")
+    with strict_device(monkeypatch):
+        assert list(measure(given))
 
 
 def breaking(error):

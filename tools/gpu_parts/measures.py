@@ -52,10 +52,9 @@ def measure_parity(setting: Setting) -> Iterator[Figure]:
     shared, exact = one_pass(family, [row]), one_pass(family, repeated([row]))
     yield Figure("float32: largest gap of log-probs", _largest(shared[0], exact[0]), "nat", "<= 1e-4")
     yield Figure("float32: gap of gradients", _relative(shared[1], exact[1]), "1", "<= 1e-4")
-    family.dtype = torch.bfloat16
-    for parameter in family.model.parameters():  # buffers, such as frequencies of positions, stay exact
-        parameter.data, parameter.grad = parameter.data.bfloat16(), None
-    shared, plain = one_pass(family, [row]), one_pass(family, repeated([row]))
+    rounded = fill(open_shape(folder, setting.device, **BF16))
+    rounded.load_weights(family.model.named_parameters())
+    shared, plain = one_pass(rounded, [row]), one_pass(rounded, repeated([row]))
     forms, rounding = (float((a - b).abs().mean()) for a, b in ((shared[0], plain[0]), (plain[0], exact[0])))
     yield Figure("bf16: mean gap of log-probs", forms, "nat")
     yield Figure("... over that between bf16 and float32", forms / rounding, "ratio", "<= 1.5")

@@ -55,7 +55,7 @@ def predict(
 @cache
 def device_of_plans(device: str) -> Hardware:
     """The data sheet of this machine's GPU, chosen by its name and memory; without one it is measured."""
-    if device == "cpu":  # in bf16 a product may take seconds, and nobody asks for its rate
+    if device != "cuda":  # in bf16 a product may take seconds, and nobody asks for its rate
         found = find_hardware("cpu", "float32")
         return replace(found, flops={"bfloat16": found.flops["float32"]})
     found = torch.cuda.get_device_properties(0)
