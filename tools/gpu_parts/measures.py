@@ -46,6 +46,7 @@ def measure_rate(setting: Setting) -> Iterator[Figure]:
 def measure_parity(setting: Setting) -> Iterator[Figure]:
     """Shared prefix against repeated prompts: in float32, and in bf16 beside what bf16 itself changes."""
     new_tokens = setting.completions[0]
+    torch.backends.cudnn.allow_tf32 = False  # on by default, unlike that of products
     folder = shape_folder(setting.folder, "tiny" if setting.small else "parity")
     family = fill(open_shape(folder, setting.device))
     (row,) = rows_of_noise(family, [0], new_tokens, setting.seconds)
