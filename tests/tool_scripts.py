@@ -14,5 +14,7 @@ def load_tool(name: str) -> ModuleType:
     loader = SourceFileLoader(name, str(TOOLS / name))
     module = importlib.util.module_from_spec(importlib.util.spec_from_loader(name, loader))
     sys.modules[name] = module  # dataclasses look their module up
+    if str(TOOLS) not in sys.path:  # tools import each other
+        sys.path.append(str(TOOLS))
     loader.exec_module(module)
     return module

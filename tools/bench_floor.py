@@ -6,15 +6,18 @@ import statistics
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import torch
+from bench_clock import seconds_of
 from bench_rows import Figure
 from bench_thinker import LARGE, learner, rows_of_noise, thinker
 from torch.utils.flop_counter import FlopCounterMode
 
 from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
 from rlaudio.models.qwen2_5_omni.prompts import audio_tokens
+from rlaudio.models.shared.lora import trains
 from rlaudio.training.packing import PackedRow
 
 GROUPS, NEW_TOKENS = 4, 24
@@ -58,18 +61,25 @@ def flops_of_update(family: Qwen2_5Omni, rows: Sequence[PackedRow]) -> float:
 
 
 def products(family: Qwen2_5Omni, rows: Sequence[PackedRow]) -> Counter[Product]:
-    """Every product of a linear layer, forward and backward, and how often it occurs."""
+    """Every product of a linear layer, forward and backward, and how often it occurs.
+
+    A frozen weight has no gradient, and a frozen tower's audio is encoded before the update.
+    """
     tower, decoder = family.model.audio_tower, family.model.get_decoder()
     places = [
         *((layer, sum(row.length for row in rows)) for layer in _linear(decoder)),
-        *((layer, sum(map(_frames, rows))) for layer in _linear(tower) if layer is not tower.proj),
-        (tower.proj, sum(audio_tokens(row.prompt.features["input_features"].shape[1]) for row in rows)),
         (family.head, sum(len(b.token_ids) for row in rows for b in row.branches)),
     ]
+    if trains(tower):
+        heard = sum(audio_tokens(row.prompt.features["input_features"].shape[1]) for row in rows)
+        places += [(layer, sum(map(_frames, rows))) for layer in _linear(tower) if layer is not tower.proj]
+        places.append((tower.proj, heard))
     found: Counter[Product] = Counter()
     for layer, tokens in places:
         width, out = layer.in_features, layer.out_features
-        found.update([(tokens, width, out), (tokens, out, width), (out, tokens, width)])
+        found.update([(tokens, width, out), (tokens, out, width)])
+        if layer.weight.requires_grad:
+            found[out, tokens, width] += 1
     return found
 
 
@@ -91,7 +101,8 @@ def _attention(family: Qwen2_5Omni, rows: Sequence[PackedRow]) -> float:
         prompt, own = len(row.prompt.token_ids), [len(b.token_ids) for b in row.branches]
         pairs += _triangle(prompt) + prompt * sum(own) + sum(map(_triangle, own))
     audio = family.model.audio_tower.config
-    heard = sum(_frames(row) * audio.n_window for row in rows)  # windows of 2 n_window mel frames
+    frames = sum(map(_frames, rows)) if trains(family.model.audio_tower) else 0
+    heard = frames * audio.n_window  # windows of 2 n_window mel frames
     per_pair = 2 * 2 * FORWARD_AND_BACKWARD
     return per_pair * (pairs * width * text.num_hidden_layers + heard * audio.d_model * audio.encoder_layers)
 
@@ -102,6 +113,8 @@ def _triangle(tokens: int) -> int:
 
 def _convolutions(family: Qwen2_5Omni, rows: Sequence[PackedRow]) -> float:
     """The tower's two convolutions; nobody asks for the gradient of the first one's input."""
+    if not trains(family.model.audio_tower):
+        return 0.0
     audio = family.model.audio_tower.config
     first = (
         sum(row.prompt.features["input_features"].shape[1] for row in rows)
@@ -136,16 +149,16 @@ ATTENTION = {
 }
 
 
-def matmul_rate(shapes: Counter[Product], repeats: int = 3) -> float:
+def matmul_rate(
+    shapes: Counter[Product], repeats: int = 3, *, device: str = "cpu", dtype: torch.dtype = torch.float32
+) -> float:
     """FLOP/s of the given products as often as they occur, each at its fastest of a few."""
     flops = seconds = 0.0
     for (m, k, n), count in shapes.items():
-        left, right, out = torch.randn(m, k), torch.randn(k, n), torch.empty(m, n)
-        times = []
-        for _ in range(repeats):
-            start = time.perf_counter()
-            torch.mm(left, right, out=out)
-            times.append(time.perf_counter() - start)
+        left, right, out = (
+            torch.randn(size, device=device, dtype=dtype) for size in ((m, k), (k, n), (m, n))
+        )
+        times = seconds_of(partial(torch.mm, left, right, out=out), device, repeats)
         flops += 2 * m * k * n * count
         seconds += min(times) * count
     return flops / seconds

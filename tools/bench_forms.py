@@ -6,7 +6,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -57,17 +57,18 @@ def measure_forms(new_tokens: int, pairs: int, *, speed: str, memory: str) -> It
 
 def gradient_gap(family: Qwen2_5Omni, row: PackedRow) -> float:
     """Largest difference of a gradient between the two forms, over the largest gradient of its tensor."""
-    gradients = []
-    for rows in ([row], repeated([row])):
-        family.model.zero_grad()
-        batch = pack(rows)
-        logprobs = token_logprobs(family, batch).logprobs
-        (logprobs * batch.weights * batch.advantages).sum().backward()
-        gradients.append(
-            {n: p.grad.clone() for n, p in family.model.named_parameters() if p.grad is not None}
-        )
-    packed, plain = gradients
+    (_, packed), (_, plain) = one_pass(family, [row]), one_pass(family, repeated([row]))
     return max(float((g - plain[n]).abs().max() / g.abs().max().clamp(min=1e-12)) for n, g in packed.items())
+
+
+def one_pass(family: Qwen2_5Omni, rows: Sequence[PackedRow]) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    """Log-probs [N] of the rows' targets, and the gradients of a policy-gradient loss by parameter."""
+    family.model.zero_grad()
+    batch = pack(rows).to(family.device)
+    logprobs = token_logprobs(family, batch).logprobs
+    (logprobs * batch.weights * batch.advantages).sum().backward()
+    gradients = {n: p.grad.clone() for n, p in family.model.named_parameters() if p.grad is not None}
+    return logprobs.detach(), gradients
 
 
 def _peak_in_own_process(form: str, new_tokens: int) -> float:

@@ -11,10 +11,11 @@ import numpy as np
 
 from rlaudio.algorithms.grpo import GRPO
 from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
-from rlaudio.training.learner import Batching, Learner, LearnerSettings
+from rlaudio.training.learner import Batching, Learner, LearnerSettings, OpenStrategy
 from rlaudio.training.packing import Branch, PackedRow
+from rlaudio.training.strategies.plain import Plain
 from rlaudio.training.strategies.strategy import OptimizerSettings
-from rlaudio.types import Clip, Question
+from rlaudio.types import Clip, Prompt, Question, SamplingParams
 from rlaudio.worlds.pretraining.blank_model import Size, train_tokenizer, write_blank_model
 
 # About 8, 10 and 55 million parameters.
@@ -46,16 +47,28 @@ def noise(seconds: float, seed: int) -> np.ndarray:
     return 0.1 * rng.standard_normal(int(seconds * 16_000)).astype(np.float32)
 
 
-def rows_of_noise(family: Qwen2_5Omni, numbers: Iterable[int], new_tokens: int) -> list[PackedRow]:
-    """For each number a question on 30 s of noise of its own, with 8 random completions."""
+def prompt_of_noise(family: Qwen2_5Omni, number: int, seconds: float = SECONDS) -> Prompt:
+    """A question on noise of its own."""
+    question = Question.multiple_choice(
+        f"noise-{number}", "What is heard?", ("a", "b"), "a", Path("noise.wav")
+    )
+    clip = Clip(noise(seconds, number), f"noise-{number}")
+    return family.encode_prompt(question, "You listen.", question.question, [clip])
+
+
+def whole_sampling(new_tokens: int) -> SamplingParams:
+    """Groups of 8 from the whole distribution."""
+    return SamplingParams(GROUP, temperature=1.0, top_k=0, top_p=1.0, max_new_tokens=new_tokens)
+
+
+def rows_of_noise(
+    family: Qwen2_5Omni, numbers: Iterable[int], new_tokens: int, seconds: float = SECONDS
+) -> list[PackedRow]:
+    """For each number a question on noise of its own, with 8 random completions."""
     plain = [t for t in range(100) if t not in family.forbidden_token_ids]
     rows = []
     for number in numbers:
         rng = np.random.default_rng(number)
-        question = Question.multiple_choice(
-            f"noise-{number}", "What is heard?", ("a", "b"), "a", Path("noise.wav")
-        )
-        clip = Clip(noise(SECONDS, number), f"noise-{number}")
         branches = tuple(
             Branch(
                 rng.choice(plain, new_tokens),
@@ -65,13 +78,17 @@ def rows_of_noise(family: Qwen2_5Omni, numbers: Iterable[int], new_tokens: int) 
             )
             for _ in range(GROUP)
         )
-        rows.append(
-            PackedRow(family.encode_prompt(question, "You listen.", question.question, [clip]), branches)
-        )
+        rows.append(PackedRow(prompt_of_noise(family, number, seconds), branches))
     return rows
 
 
-def learner(family: Qwen2_5Omni, *, prompt_once: bool = True, micro_batch_tokens: int = 16_384) -> Learner:
+def learner(
+    family: Qwen2_5Omni,
+    *,
+    prompt_once: bool = True,
+    micro_batch_tokens: int = 16_384,
+    strategy: OpenStrategy = Plain,
+) -> Learner:
     """GRPO with AdamW on all that is not frozen."""
     optimizer = OptimizerSettings(
         lr=LR,
@@ -90,4 +107,5 @@ def learner(family: Qwen2_5Omni, *, prompt_once: bool = True, micro_batch_tokens
         epochs=1,
         mini_batches=1,
     )
-    return Learner(family, GRPO(kl=0.0), LearnerSettings(optimizer=optimizer, batching=batching))
+    settings = LearnerSettings(optimizer=optimizer, batching=batching, strategy=strategy)
+    return Learner(family, GRPO(kl=0.0), settings)

@@ -278,6 +278,10 @@ class Qwen2_5Omni:
         model = open_complete(
             Thinker, self.path, dtype=self.dtype, attn_implementation=self.attention, **options
         )
+        return self._set_up(model)
+
+    def _set_up(self, model: Any) -> Any:
+        """A thinker as transformers made it, frozen as asked and with the adapter."""
         if self.attention == "sdpa":
             model.get_decoder().set_attn_implementation(BRANCHING)
         model.requires_grad_(True)
