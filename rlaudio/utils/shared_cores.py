@@ -1,9 +1,9 @@
 """Fewer threads while other processes use the cores.
 
 Threads that compute together wait for the last of them. Where another process has that one's core, every
-operation takes as long as the kernel leaves it there, milliseconds instead of microseconds: two threads beside
-two busy ones are five to ten times slower than one. A recipe's number of threads is therefore the most that a
-run computes with, and what it computes with follows the machine; numbers differ in their last bits.
+operation takes as long as the kernel leaves it there: milliseconds, not microseconds. A recipe's number of
+threads is therefore the most that a run computes with, and what it computes with follows the machine; numbers
+differ in their last bits.
 """
 
 from __future__ import annotations
