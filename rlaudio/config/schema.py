@@ -348,8 +348,8 @@ class Recipe(Section):
     threads: Count | None = Field(
         default=None,
         le=4096,
-        description="CPU threads, at most as many as cores or OMP_NUM_THREADS, and fewer while other processes "
-        "use the cores; none: torch's choice",
+        description="CPU threads, at most as many as cores or OMP_NUM_THREADS, and fewer while others use the "
+        "cores; none: torch's choice",
         json_schema_extra=ROUNDING,
     )
     model: ModelPlugin = Field(description="model family and its weights")
