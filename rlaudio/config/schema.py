@@ -348,7 +348,7 @@ class Recipe(Section):
     threads: Count | None = Field(
         default=None,
         le=4096,
-        description="CPU threads, at most as many as cores or OMP_NUM_THREADS, and fewer while others use the "
+        description="CPU threads, at most as many as cores or OMP_NUM_THREADS, fewer while others use the "
         "cores; none: torch's choice",
         json_schema_extra=ROUNDING,
     )
