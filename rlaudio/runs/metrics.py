@@ -19,7 +19,7 @@ class Metric:
     name: str
     meaning: str
     unit: str
-    wall_clock: bool = False  # differs between two equal runs, so it goes to another file
+    wall_clock: bool = False  # of the clock, or of how the work was split: it goes to another file
 
     @property
     def group(self) -> str:
@@ -89,8 +89,9 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         "optimizer/computed_tokens",
         "Tokens that the model computed for this step's updates, audio and prompts included; what rows and "
-        "completions share counts once.",
+        "completions of a micro-batch share counts once.",
         "tokens",
+        True,
     ),
     Metric("optimizer/tokens_per_second", "Those tokens, a second of this step's updates.", "tokens/s", True),
     Metric(
