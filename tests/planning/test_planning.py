@@ -60,9 +60,16 @@ def loaded(**given):
 
 def rows_of(family, advantages=1.0):
     prompts = [make_prompt(family, seed, seconds=SECONDS) for seed in (1, 1)]
-    ids = np.arange(30, 30 + COMPLETION)
-    branch = Branch(ids, np.zeros(COMPLETION, np.float32), np.full(COMPLETION, advantages), 0.01)
-    return [PackedRow(prompt, (branch,) * GROUP) for prompt in prompts]
+    branches = tuple(  # of equal completions only one would be computed
+        Branch(
+            np.arange(first, first + COMPLETION),
+            np.zeros(COMPLETION, np.float32),
+            np.full(COMPLETION, advantages),
+            0.01,
+        )
+        for first in range(30, 30 + GROUP)
+    )
+    return [PackedRow(prompt, branches) for prompt in prompts]
 
 
 def tokens_of(family, budget=10_000):

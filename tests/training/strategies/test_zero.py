@@ -46,7 +46,9 @@ def alone(case: str) -> Result:
 
 def close(actual: dict[str, float], expected: dict[str, float], tolerance: float) -> bool:
     assert actual.keys() == expected.keys()
-    return all(actual[n] == pytest.approx(expected[n], rel=tolerance, abs=tolerance) for n in expected)
+    # each process computes what its own rows share
+    names = expected.keys() - {"optimizer/computed_tokens"}
+    return all(actual[n] == pytest.approx(expected[n], rel=tolerance, abs=tolerance) for n in names)
 
 
 @pytest.mark.parametrize(("case", "strategy"), EXACT)
