@@ -73,7 +73,7 @@ def test_the_canary_compares(device):
 
 
 def two_updates(family, algorithm):
-    """The metrics of a step of two epochs."""
+    """The metrics of a step of two epochs, less what a device may compute once for all rows."""
     learner = Learner(
         family,
         algorithm,
@@ -82,7 +82,9 @@ def two_updates(family, algorithm):
         silent_prompt=silent(family),
     )
     scored = sampled(family)
-    return learner.step(assign_credit(scored, algorithm, signals=signals(algorithm, scored)), 0)
+    metrics = learner.step(assign_credit(scored, algorithm, signals=signals(algorithm, scored)), 0)
+    del metrics["optimizer/computed_tokens"]
+    return metrics
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS, ids=lambda a: type(a).__name__)
