@@ -73,9 +73,7 @@ class Callbacks:
     evaluate_every: int  # steps; 0: never
     dump_broken_step: Callable[[BrokenStep, Cursor, Learner], str]  # returns how to continue
     stop_requested: Callable[[], bool]
-    profiled: Callable[
-        [str, int], AbstractContextManager[None]
-    ]  # stage and step: a trace, if it is asked for
+    profiled: Callable[[str, int], AbstractContextManager[None]]  # a trace of that step, if wanted
 
 
 class StopRequested(Exception):

@@ -15,9 +15,9 @@ from tests.tool_scripts import load_tool
 tool = load_tool("gpu_check")
 
 import bench_floor  # noqa: E402  found by way of the tool
-import bench_thinker  # noqa: E402
+import bench_thinker  # noqa: E402  needs the path above
 from gpu_parts import carry, commands, measures, setting, shapes  # noqa: E402  found by way of the tool
-from gpu_parts.report import Report  # noqa: E402
+from gpu_parts.report import Report  # noqa: E402  needs the path above
 
 PARTS = ("rate", "tests", "parity", "update", "forms", "rollout", "explain")
 

@@ -94,9 +94,8 @@ class Branching:
         """The spans that attend to themselves, causally: the shared text, prompts, branches."""
         prompts = [(row.start, row.fork) for row in self.rows]
         branches = [span for row in self.rows for span in row.branch_spans()]
-        return [
-            _Spans(spans) for spans in ([(0, self.shared)] * bool(self.shared), prompts, branches) if spans
-        ]
+        shared = [(0, self.shared)] * bool(self.shared)
+        return [_Spans(some) for spans in (shared, prompts, branches) for some in _alike(spans)]
 
     @cached_property
     def across(self) -> list[tuple[slice, slice]]:
