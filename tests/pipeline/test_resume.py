@@ -22,6 +22,7 @@ from rlaudio.config.recipe import load_recipe
 from rlaudio.config.schema import keys_beside_results
 from rlaudio.runs import digests
 from rlaudio.runs.folder import RunFolder
+from rlaudio.runs.metrics import split_wall_clock
 from rlaudio.runs.resuming import (
     accept_plugins,
     changed_plugins,
@@ -165,9 +166,11 @@ def summary(out: Path) -> dict:
 
 
 def curves(out: Path, stage: str) -> dict[str, list[tuple[int, float]]]:
-    """What TensorBoard shows of a stage."""
+    """What TensorBoard shows of a stage; of the curves that hold the time only their steps."""
     events = EventAccumulator(str(out / "tensorboard" / stage)).Reload()
-    return {tag: [(e.step, e.value) for e in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
+    reproducible, wall_clock = split_wall_clock(events.Tags()["scalars"])
+    values = {tag: [(e.step, e.value) for e in events.Scalars(tag)] for tag in reproducible}
+    return values | {tag: [(e.step, 0.0) for e in events.Scalars(tag)] for tag in wall_clock}
 
 
 @pytest.mark.slow
