@@ -161,7 +161,7 @@ def run(
     pipeline = _pipeline()
     from rlaudio.rollout.canary import CanaryError
     from rlaudio.rollout.worker import EngineDied
-    from rlaudio.runs.folder import computed_nothing
+    from rlaudio.runs.occupancy import computed_nothing
     from rlaudio.runs.resuming import accept_plugins
     from rlaudio.scoring import RewardError
     from rlaudio.training.loop import BrokenTraining, StopRequested
@@ -489,7 +489,7 @@ def _check_folder(folder: Path, *, resume: bool) -> None:
     if resume:
         check_run_to_resume(folder)
         return
-    from rlaudio.runs.folder import check_place
+    from rlaudio.runs.occupancy import check_place
 
     check_place(folder)
 

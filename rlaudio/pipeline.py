@@ -35,8 +35,9 @@ from rlaudio.report.page import write_report
 from rlaudio.rollout.reopened import open_engine
 from rlaudio.runs.digests import DIGESTS, check_recorded, is_recorded, record
 from rlaudio.runs.files import write_json, write_rows
-from rlaudio.runs.folder import RECIPE, FollowedFolder, RunFolder
+from rlaudio.runs.folder import FollowedFolder, RunFolder
 from rlaudio.runs.parts import StopAfter
+from rlaudio.runs.places import RECIPE
 from rlaudio.runs.resuming import (
     begun_recipe,
     check_data,

@@ -19,6 +19,7 @@ import numpy as np
 
 ContributionLabel = Literal["weak", "strong"]
 StopReason = Literal["stop", "length"]
+Style = Literal["answer_only", "thinking", "letters"]  # how a prompt asks, see rlaudio.prompts.wording
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +80,7 @@ class Question:
     groups: Mapping[str, str] = field(default_factory=dict)
     text_answerable: bool | None = None  # whether the text gives the answer: known in generated worlds only
     cot: Mapping[str, str] = field(default_factory=dict)  # annotations: "structured", "simple", ...
+    style: Style | None = None  # in which words its data set asks; None: it does not say
     extra: Mapping[str, Any] = field(default_factory=dict)  # fields of the file that rlaudio does not use
     place: str = field(default="", compare=False)  # file and line that it comes from, for messages
 
@@ -156,12 +158,44 @@ class Contribution:
 Contributions = Mapping[str, Contribution]  # by question id; questions without one are unlabelled
 
 
+@dataclass(frozen=True)
+class Verdict:
+    """What a scorer says of an answer: whether it is right, and which option was read in it."""
+
+    right: bool
+    read: int | None  # position of the option that the answer names
+    status: str = (
+        ""  # how it was read, such as "exact" or "letter"; "none" or "ambiguous" where no option was
+    )
+    reason: str = ""  # why no option was read, such as "no answer" or "unfinished"
+    counted: bool = True  # False: an official rule leaves the answer out of its denominator
+
+    @property
+    def unparsed(self) -> bool:
+        """The answer is wrong because no option could be read in it."""
+        return self.read is None and not self.right
+
+
+Scorer = Callable[[Question, str], Verdict]  # of a question and the text of an answer
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """What is published with a benchmark beside its questions: its version and its scoring rule."""
+
+    name: str  # of the plug-in in rlaudio/data that reads it
+    version: str  # as its authors call it; "unknown" where the files are of none that is known
+    scorer: Scorer  # the official rule
+    prediction_key: str  # under which the official script looks for an answer
+
+
 @dataclass(frozen=True, eq=False)
 class Dataset(Sequence[Question]):
     """Questions in their order, and the audio contribution of those for which the data states it."""
 
     questions: tuple[Question, ...]
     contributions: Contributions = field(default_factory=dict)
+    benchmark: Benchmark | None = None  # that these are the questions of
 
     def __len__(self) -> int:
         return len(self.questions)
@@ -359,26 +393,6 @@ class ScoredGroup:
     total: np.ndarray  # [G] float64, weighted sum
     failures: tuple[RewardFailure, ...] = ()
     weights: Mapping[str, float] = field(default_factory=dict)  # of each reward in that sum
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What a scorer says of an answer: whether it is right, and which option was read in it."""
-
-    right: bool
-    read: int | None  # position of the option that the answer names
-    status: str = (
-        ""  # how it was read, such as "exact" or "letter"; "none" or "ambiguous" where no option was
-    )
-    reason: str = ""  # why no option was read, such as "no answer" or "unfinished"
-
-    @property
-    def unparsed(self) -> bool:
-        """The answer is wrong because no option could be read in it."""
-        return self.read is None and not self.right
-
-
-Scorer = Callable[[Question, str], Verdict]  # of a question and the text of an answer
 
 
 @dataclass(frozen=True)

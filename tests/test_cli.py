@@ -105,6 +105,7 @@ REFUSED = {  # by what is said
         ["replay", "step", *NO_KEY],
     ],
     "grpo: unknown option 'nosuch'": [["run", "tiny_weak_to_strong", "-o", "algorithm.nosuch=1"]],
+    "full: the folder holds notes.txt": [["run", "tiny_weak_to_strong", "--out", "full"]],
     "there is no run to resume": [["run", "tiny_weak_to_strong", "--resume", "--out", "empty"]],
     "unknown comparison 'gone'": [["compare", "gone"]],
     "unknown key 'lrr'": [["compare", "arms.yaml"]],
@@ -112,8 +113,7 @@ REFUSED = {  # by what is said
 }
 
 
-PLACES = {  # refused with what reads files of runs and of audio
-    "full: the folder holds notes.txt": ["run", "tiny_weak_to_strong", "--out", "full"],
+PLACES = {  # refused with what reads files of audio
     "empty: no file is named like {label}.wav": [
         *("data", "questions", "--clips", "empty", "--labels", "{label}.wav", "--out", "new")
     ],

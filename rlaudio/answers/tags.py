@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from string import ascii_uppercase
 from typing import Literal
 
-from rlaudio.types import Question
+from rlaudio.types import Choice, Question
 
 THINK_TAG = re.compile(r"< ?/? ?think ?>", re.IGNORECASE)
 ANSWER_TAG = re.compile(r"< ?/? ?answer ?/?>", re.IGNORECASE)
@@ -88,12 +89,12 @@ def blank_thoughts(text: str) -> str:
 
 
 def sft_target(question: Question, kind: Literal["answer", "structured", "simple"] = "answer") -> str:
-    """The SFT target: the gold answer in its tags, behind a chain of thought if asked for.
+    """The SFT target: the gold answer as the question asks for it, behind a thought if `kind` is one.
 
     `structured` and `simple` put the question's annotation of that name into `<think>`.
     Raises ValueError for a question without it.
     """
-    answer = answer_block(question.answer)
+    answer = _asked_for(question)
     if kind == "answer":
         return answer
     if kind not in question.cot:
@@ -107,6 +108,14 @@ def sft_target(question: Question, kind: Literal["answer", "structured", "simple
         stages = structured_stages(question.cot[kind])
         thought = "\n".join(f"<stage{n}>{stage}</stage{n}>" for n, stage in enumerate(stages, start=1))
     return f"<think>{thought}</think>\n{answer}"
+
+
+def _asked_for(question: Question) -> str:
+    """The gold answer in the form that the question's style asks for: its text in tags, or its letter."""
+    target = question.target
+    if question.style == "letters" and isinstance(target, Choice) and target.gold is not None:
+        return ascii_uppercase[target.gold]
+    return answer_block(question.answer)
 
 
 def answer_block(text: str) -> str:

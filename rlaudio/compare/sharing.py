@@ -20,7 +20,8 @@ from typing import Any
 from rlaudio.compare.grid import Run
 from rlaudio.config.names import plain_name
 from rlaudio.config.schema import Recipe
-from rlaudio.runs.folder import LOCK, VERSIONS, RunFolder
+from rlaudio.runs.folder import RunFolder
+from rlaudio.runs.occupancy import LOCK, VERSIONS
 from rlaudio.runs.parts import StopAfter
 from rlaudio.runs.resuming import keep_recipe
 from rlaudio.training.checkpoint import write_folder

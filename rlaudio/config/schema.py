@@ -26,7 +26,7 @@ from rlaudio.config import plugins
 from rlaudio.config.names import check_name
 from rlaudio.config.plugins import Bound
 from rlaudio.contribution import SILENCE_SECONDS, THRESHOLD
-from rlaudio.prompts.wording import STYLE, SYSTEM
+from rlaudio.prompts.wording import SYSTEM
 from rlaudio.utils.number_format import counted
 from rlaudio.utils.plain_yaml import plain_yaml
 
@@ -99,8 +99,10 @@ class Section(BaseModel):
 
 
 class PromptSection(Section):
-    style: Literal["answer_only", "thinking"] = Field(
-        default=STYLE, description="ask for the answer alone, or for <think> and <answer>"
+    style: Literal["answer_only", "thinking", "letters"] | None = Field(
+        default=None,
+        description="ask for the answer alone, for <think> and <answer>, or for a letter; null: as the data "
+        "set's authors ask, for the answer alone where they say nothing",
     )
     system: str = Field(default=SYSTEM, description="system prompt; the default is the paper's")
 

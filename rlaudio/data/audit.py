@@ -55,7 +55,7 @@ class Audit:
         """Of the audited questions those that can be used."""
         bad = {row.index for row in self.bad_rows}
         usable = tuple(question for index, question in enumerate(questions) if index not in bad)
-        return Dataset(usable, Dataset.of(questions).contributions)
+        return replace(Dataset.of(questions), questions=usable)
 
     def refusal(self, name: str, *, drop: bool = False) -> str | None:
         """Why the questions cannot be used: bad rows by kind, and a few; None where they can.

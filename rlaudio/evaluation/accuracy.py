@@ -2,13 +2,14 @@
 
 Every question is asked with its own clip, with silence of the same length and with the clip of another
 question. Scorers decide what is right: the evaluation's own, on which tables are based, and others, such as
-that of the reward, whose accuracies are shown beside it.
+that of the reward or the official one of a benchmark, whose accuracies are shown beside it. The evaluation's
+own counts every question; of another scorer's accuracy the answers that it does not count are left out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -103,6 +104,7 @@ class Score:
     high: float
     unparsed: float
     truncated: float
+    counted: int  # answers in the denominator
 
 
 @dataclass(frozen=True)
@@ -171,11 +173,12 @@ class Evaluation:
         Here and below `scorer` names one of the scorers; None: the evaluation's own.
         """
         scorer = scorer or self.scorers[0]
-        right = [
-            row.verdicts[scorer].right
+        verdicts = [
+            row.verdicts[scorer]
             for row in self.rows
             if row.control == control and row.groups.get(grouping) == name
         ]
+        right = [verdict.right for verdict in self._counted(verdicts, scorer)]
         return float(np.mean(right)) if right else None
 
     def unparsed(self, control: Control, scorer: str | None = None) -> float | None:
@@ -258,9 +261,13 @@ class Evaluation:
         ]
 
     def _group(self, grouping: str, name: str, rows: Mapping[Control, list[AnswerRow]]) -> GroupScores:
-        scores = {
+        by_scorer = {
             scorer: {control: self._score(of_control, scorer) for control, of_control in rows.items()}
             for scorer in self.scorers
+        }
+        scores = {
+            scorer: {control: score for control, score in by_control.items() if score is not None}
+            for scorer, by_control in by_scorer.items()
         }
         with_audio = rows.get("audio")
         gains: dict[Control, Difference] = {
@@ -279,9 +286,17 @@ class Evaluation:
             other_scores=scores,
         )
 
-    def _score(self, rows: Sequence[AnswerRow], scorer: str) -> Score:
+    def _counted(self, verdicts: Sequence[Verdict], scorer: str) -> list[Verdict]:
+        """The verdicts in the scorer's denominator: for the evaluation's own all of them."""
+        return [verdict for verdict in verdicts if verdict.counted or scorer == self.scorers[0]]
+
+    def _score(self, rows: Sequence[AnswerRow], scorer: str) -> Score | None:
+        """None where the scorer counts no answer."""
         verdicts = [row.verdicts[scorer] for row in rows]
-        right = np.array([verdict.right for verdict in verdicts], dtype=bool)  # [N]
+        counted = self._counted(verdicts, scorer)
+        if not counted:
+            return None
+        right = np.array([verdict.right for verdict in counted], dtype=bool)  # [N]
         interval = accuracy_interval(right)
         return Score(
             accuracy=float(right.mean()),
@@ -289,6 +304,7 @@ class Evaluation:
             high=interval.high,
             unparsed=float(np.mean([verdict.unparsed for verdict in verdicts])),
             truncated=float(np.mean([row.truncated for row in rows])),
+            counted=len(counted),
         )
 
 
@@ -303,9 +319,12 @@ def evaluate(
 ) -> Evaluation:
     """Ask every question greedily under every control; each process asks its share, and all get all answers.
 
-    `label` is shown before the progress bar.
+    `label` is shown before the progress bar. Answers to a benchmark are scored by its official rule, too.
     Raises ValueError for no questions, controls or scorers, and what `PromptBuilder.prompt` raises.
     """
+    benchmark = Dataset.of(questions).benchmark
+    if benchmark:
+        settings = replace(settings, scorers={**settings.scorers, benchmark.name: benchmark.scorer})
     controls, scorers = settings.controls, settings.scorers
     if not questions or not controls or not scorers:
         raise ValueError(
@@ -389,8 +408,14 @@ def _other_lines(groups: Sequence[GroupScores]) -> Iterator[str]:
     for group in groups:
         if group.grouping in ("all", "contribution"):
             for scorer, scores in group.other_scores.items():
-                accuracies = {control: percent(score.accuracy) for control, score in scores.items()}
-                yield _over_controls(f"By {scorer}, {group.name}", accuracies)
+                accuracies = {control: _of_counted(score, group) for control, score in scores.items()}
+                what = f"By {scorer}, {group.name}"
+                yield _over_controls(what, accuracies) if accuracies else f"{what}: no answer is counted."
+
+
+def _of_counted(score: Score, group: GroupScores) -> str:
+    left_out = group.questions - score.counted
+    return percent(score.accuracy) + (f" ({left_out} of {group.questions} left out)" if left_out else "")
 
 
 def _over_controls(what: str, values: Mapping[Control, str]) -> str:

@@ -218,7 +218,7 @@ class _Planner:
 
     def _assume(self, assumed: Assumptions) -> Assumptions:
         recipe, question = self.recipe, _STAND_INS[0]
-        user = render_user_text(question, recipe.prompt.style)
+        user = render_user_text(replace(question, style=recipe.prompt.style))
         text = self.model.prompt_text.format(system=recipe.prompt.system, user=user)
         return replace(
             assumed,
@@ -319,7 +319,7 @@ class _Planner:
         return self.assumed.completion or 0
 
     def _answer(self) -> int:
-        return self._count(sft_target(_STAND_INS[0])) + 1
+        return self._count(sft_target(replace(_STAND_INS[0], style=self.recipe.prompt.style))) + 1
 
     def _rollout(self, tokens: StepTokens) -> Iterator[Phase]:
         sampling = self.recipe.sampling

@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 from rlaudio.audio.controls import silence
 from rlaudio.audio.length_policy import MAX_SECONDS, TOO_LONG, TooLong
 from rlaudio.audio.reading import open_clip
-from rlaudio.prompts.wording import STYLE, SYSTEM, Style, check_style, render_user_text
+from rlaudio.prompts.wording import SYSTEM, render_user_text
 from rlaudio.types import Clip, Prompt, Question
 
 logger = logging.getLogger(__name__)
@@ -33,14 +33,11 @@ class PromptBuilder:
         self,
         family: PromptMaker,
         *,
-        style: Style = STYLE,
         system: str = SYSTEM,
         max_seconds: float = MAX_SECONDS,
         too_long: TooLong = TOO_LONG,
     ) -> None:
-        check_style(style)
         self.family = family
-        self.style = style
         self.system = system
         self.max_seconds = max_seconds
         self.too_long = too_long
@@ -60,7 +57,7 @@ class PromptBuilder:
         Silence is as long as the question's own clip unless `silence_seconds` is given, in which case the
         clip is not even opened. Raises what `read_clip` raises, with the question's id.
         """
-        user_text = render_user_text(question, self.style)
+        user_text = render_user_text(question)
         clips = self._clips(question, control, partner, silence_seconds)
         return self.family.encode_prompt(question, self.system, user_text, clips)
 
@@ -69,7 +66,7 @@ class PromptBuilder:
         lengths = [clip.seconds for clip in prompt.clips if clip.seconds is not None]
         if len(lengths) < len(prompt.clips):
             return self.prompt(prompt.question, "silence")
-        user_text = render_user_text(prompt.question, self.style)
+        user_text = render_user_text(prompt.question)
         clips = [silence(seconds) for seconds in lengths]
         return self.family.encode_prompt(prompt.question, self.system, user_text, clips)
 

@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 
@@ -161,7 +160,7 @@ def plain(value: Any) -> Any:
     """`value` in JSON's own types: NumPy numbers and arrays and paths converted, non-finite numbers None."""
     if isinstance(value, Mapping):
         return {str(key): plain(entry) for key, entry in value.items()}
-    if isinstance(value, np.generic | np.ndarray):
+    if hasattr(value, "tolist"):  # an array or a number of NumPy, which is not imported for this alone
         return plain(value.tolist())
     if isinstance(value, float):
         return value if math.isfinite(value) else None

@@ -108,6 +108,7 @@ def question_to_json(question: Question) -> Json:
         "groups": dict(question.groups),
         "text_answerable": question.text_answerable,
         "cot": dict(question.cot),
+        "style": question.style,
     }
 
 
@@ -121,6 +122,7 @@ def question_from_json(row: Json) -> Question:
         groups=row["groups"],
         text_answerable=row["text_answerable"],
         cot=row["cot"],
+        style=row.get("style"),
     )
 
 

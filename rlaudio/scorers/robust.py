@@ -15,10 +15,11 @@ def robust(
     text: str,
     *,
     which: Literal["first", "last", "reject"] = "last",  # of several answer blocks; reject: none
-    letters: bool = False,  # a letter alone is an answer; for prompts that label their options
+    letters: bool | None = None,  # a letter alone is an answer; None: where the data set labels its options
     numbers: bool = True,  # "three" is "3", "21.2s" is "21.2 sec"
 ) -> Verdict:
-    parsed = parse(text, question.choices, which=which, letters=letters, numbers=numbers)
+    labelled = question.style == "letters" if letters is None else letters
+    parsed = parse(text, question.choices, which=which, letters=labelled, numbers=numbers)
     right = parsed.index is not None and (
         normalise_but_case(question.choices[parsed.index]) == normalise_but_case(question.answer)
     )

@@ -56,6 +56,7 @@ from rlaudio.types import (
     SamplingParams,
     ScoredGroup,
     Scorer,
+    Style,
     greedy,
 )
 from rlaudio.utils.number_format import counted
@@ -99,7 +100,6 @@ def prompt_builder(recipe: Recipe, family: PromptMaker) -> PromptBuilder:
     """The recipe's prompt builder for one model."""
     return PromptBuilder(
         family,
-        style=recipe.prompt.style,
         system=recipe.prompt.system,
         max_seconds=recipe.audio.max_seconds,
         too_long=recipe.audio.too_long,
@@ -216,7 +216,7 @@ def load_data_set(
 ) -> tuple[Dataset, Audit]:
     """What a data set of the recipe gives, and its audit under the recipe's rules."""
     return load_audited(
-        load,
+        partial(_asked_in, recipe.prompt.style, load),
         max_seconds=recipe.audio.max_seconds,
         too_long=recipe.audio.too_long,
         min_seconds=getattr(recipe.model.function.func, "min_clip_seconds", 0.0),
@@ -224,6 +224,14 @@ def load_data_set(
         for_training=for_training,
         special_tokens=special_tokens,
     )
+
+
+def _asked_in(style: Style | None, load: Callable[[], Sequence[Question]]) -> Dataset:
+    """What a data set gives, all its questions asked in that style; None: in its own."""
+    data = Dataset.of(load())
+    if style is None:
+        return data
+    return replace(data, questions=tuple(replace(question, style=style) for question in data))
 
 
 def special_tokens_of(recipe: Recipe) -> frozenset[str]:

@@ -138,8 +138,8 @@ def test_a_single_answer_has_every_verdict_with_its_reason(questions):
     row = lax_and_strict(questions).rows[1].to_dict()
     assert (row["right"], row["predicted"], row["status"]) == (True, 1, "normalised")
     assert row["verdicts"] == {
-        "robust": {"right": True, "read": 1, "status": "normalised", "reason": ""},
-        "exact": {"right": False, "read": None, "status": "none", "reason": "no option"},
+        "robust": {"right": True, "read": 1, "status": "normalised", "reason": "", "counted": True},
+        "exact": {"right": False, "read": None, "status": "none", "reason": "no option", "counted": True},
     }
 
 

@@ -163,7 +163,7 @@ def test_a_clip_of_30_seconds_is_750_tokens_and_the_tower_sees_it_in_chunks_of_t
 def test_text_of_a_prompt_is_counted_as_the_family_encodes_it(shared_family):
     recipe = load_recipe("tiny_weak_to_strong")
     clip = tone(1.0, 1)
-    prompts = PromptBuilder(shared_family, style=recipe.prompt.style, system=recipe.prompt.system)
+    prompts = PromptBuilder(shared_family, system=recipe.prompt.system)
     user = prompts.family.encode_prompt(_STAND_INS[0], recipe.prompt.system, _user_text(recipe), [clip])
     planned = plan(recipe, GPUS["h100"], Assumptions(seconds=1.0))
     assert planned.stages[1].tokens.prompt == len(user.token_ids)
@@ -172,7 +172,7 @@ def test_text_of_a_prompt_is_counted_as_the_family_encodes_it(shared_family):
 def _user_text(recipe):
     from rlaudio.prompts.wording import render_user_text
 
-    return render_user_text(_STAND_INS[0], recipe.prompt.style)
+    return render_user_text(_STAND_INS[0])
 
 
 # --- tokens --------------------------------------------------------------------------------------

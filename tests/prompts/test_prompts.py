@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from rlaudio.audio.controls import silence
 from rlaudio.audio.reading import read_clip
 from rlaudio.prompts.builder import PromptBuilder
 from rlaudio.prompts.wording import SYSTEM, render_user_text
-from rlaudio.types import HeardClip, Prompt, Question
+from rlaudio.types import Choice, HeardClip, OpenText, Prompt, Question
 from tests.factories import make_question
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -41,7 +41,7 @@ def test_the_answer_only_prompt_is_the_papers():
 
 
 def test_the_thinking_prompt_is_that_of_r1_aqa():
-    assert render_user_text(SOURCE, "thinking") == golden("user_thinking.txt")
+    assert render_user_text(replace(SOURCE, style="thinking")) == golden("user_thinking.txt")
 
 
 def test_quotes_in_options_are_quoted_as_python_does():
@@ -49,8 +49,32 @@ def test_quotes_in_options_are_quoted_as_python_does():
 
 
 def test_an_unknown_style_is_an_error_that_lists_the_known_ones():
-    with pytest.raises(ValueError, match="'think'; expected one of answer_only, thinking"):
-        render_user_text(SOURCE, "think")
+    with pytest.raises(ValueError, match="'think'; expected one of answer_only, thinking, letters"):
+        render_user_text(replace(SOURCE, style="think"))
+
+
+def test_letters_are_asked_for_in_the_words_of_mmsu():
+    question = make_question(choices=("a dog", "a cat", "a cow", "rain"), style="letters")
+    assert render_user_text(question) == (
+        "Choose the most suitable answer from options A, B, C, and D. "
+        "You must respond with only A, B, C, or D."
+        f"\n\nQuestion: {question.question}\n\nA. a dog\nB. a cat\nC. a cow\nD. rain"
+    )
+    of_two = replace(question, target=Choice(("a dog", "a cat"), 0))
+    assert render_user_text(of_two).startswith(
+        "Choose the most suitable answer from options A and B. You must respond with only A or B.\n"
+    )
+
+
+def test_a_question_without_options_is_asked_without_them():
+    question = Question("q", "What is heard?", (), OpenText("rain"))
+    assert render_user_text(question) == "What is heard? Output the final answer in <answer> </answer>."
+
+
+def test_more_options_than_letters_cannot_be_lettered():
+    question = make_question(choices=tuple(map(str, range(27))), style="letters")
+    with pytest.raises(ValueError, match="27 options and 26 letters"):
+        render_user_text(question)
 
 
 @dataclass
@@ -91,12 +115,12 @@ def test_a_prompts_silence_has_the_length_that_was_heard_and_no_clip_is_opened(q
     assert silent.clips == (HeardClip(silence(2.0).digest, seconds=2.0),)
 
 
-def test_a_question_is_asked_with_its_own_clip_in_the_builders_wording(questions):
+def test_a_question_is_asked_with_its_own_clip_in_its_own_style(questions):
     family = Echo()
-    builder = PromptBuilder(family, style="thinking", system="Listen.")
-    prompt = builder.prompt(questions[0])
+    builder = PromptBuilder(family, system="Listen.")
+    prompt = builder.prompt(replace(questions[0], style="thinking"))
     np.testing.assert_array_equal(heard(prompt), read_clip(questions[0].clips[0]).samples)
-    assert family.texts == ("Listen.", render_user_text(questions[0], "thinking"))
+    assert family.texts == ("Listen.", render_user_text(replace(questions[0], style="thinking")))
 
 
 def test_silence_is_as_long_as_the_clip(questions):
@@ -150,8 +174,3 @@ def test_an_odd_clip_is_told_once(tmp_path, caplog):
 def test_a_clip_that_cannot_be_read_is_named_with_its_question():
     with pytest.raises(FileNotFoundError, match=r"question q9: gone\.wav"):
         PromptBuilder(Echo()).prompt(make_question(id="q9", clip="gone.wav"))
-
-
-def test_a_builder_with_an_unknown_style_cannot_be_made():
-    with pytest.raises(ValueError, match="answer_only, thinking"):
-        PromptBuilder(Echo(), style="cot")

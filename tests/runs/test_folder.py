@@ -13,7 +13,8 @@ import soundfile
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from rlaudio.runs.files import read_json, read_rows, write_text
-from rlaudio.runs.folder import RunFolder, take_lock
+from rlaudio.runs.folder import RunFolder
+from rlaudio.runs.occupancy import take_lock
 from rlaudio.runs.rollouts import LearnedGroup
 from rlaudio.types import (
     Absent,

@@ -13,7 +13,8 @@ from typing import Any
 from rlaudio.runs import shapes
 from rlaudio.runs.digests import NO_STAMP, Known, digests_of, file_stamp
 from rlaudio.runs.files import read_json
-from rlaudio.runs.folder import DATA, STAMPS, RunFolder
+from rlaudio.runs.folder import RunFolder
+from rlaudio.runs.occupancy import DATA, STAMPS
 from rlaudio.types import Clip, Dataset, Question
 
 logger = logging.getLogger(__name__)

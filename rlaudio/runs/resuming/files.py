@@ -11,7 +11,8 @@ from typing import Any
 from rlaudio.runs import shapes
 from rlaudio.runs.digests import NO_STAMP, Known, digests_of, short_digest
 from rlaudio.runs.files import read_json, write_json
-from rlaudio.runs.folder import INPUTS, PLUGINS, STAMPS, RunFolder, computed_nothing
+from rlaudio.runs.folder import RunFolder
+from rlaudio.runs.occupancy import INPUTS, PLUGINS, STAMPS, computed_nothing
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,8 @@ from typing import Any
 
 from rlaudio.runs import shapes
 from rlaudio.runs.files import read_json, write_json, write_text
-from rlaudio.runs.folder import INPUTS, RECIPE
+from rlaudio.runs.occupancy import INPUTS
+from rlaudio.runs.places import RECIPE
 
 logger = logging.getLogger(__name__)
 

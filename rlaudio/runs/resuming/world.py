@@ -6,7 +6,8 @@ import logging
 
 from rlaudio.runs import shapes
 from rlaudio.runs.files import read_json
-from rlaudio.runs.folder import VERSIONS, RunFolder
+from rlaudio.runs.folder import RunFolder
+from rlaudio.runs.occupancy import VERSIONS
 from rlaudio.runs.versions import versions
 
 logger = logging.getLogger(__name__)

@@ -1,0 +1,143 @@
+"""Whether a new run may take a folder, and the lock by which one process holds it.
+
+A run takes a folder that is empty, or that another run began in before it computed anything.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TextIO
+
+from rlaudio.runs.files import read_json, read_rows, unfinished
+from rlaudio.runs.places import RECIPE
+
+LOCK = "run.lock"
+TIMINGS = "timings.jsonl"
+VERSIONS = "versions.json"
+DATA = "data.json"
+PLUGINS = "plugins.json"
+INPUTS = "inputs.json"
+STAMPS = "stamps.json"
+TENSORBOARD = "tensorboard"
+EVENTS = "events.out.tfevents.*"
+# All files of a run that has computed nothing yet:
+_BEGINNING = frozenset({RECIPE, VERSIONS, DATA, PLUGINS, INPUTS, STAMPS, TIMINGS, TENSORBOARD})
+# The keys by which those of them are known that a new run removes:
+_FIRST_KEYS: Mapping[str, set[str]] = {
+    TIMINGS: {"stage", "step"},
+    DATA: {"train"},
+    PLUGINS: set(),
+    INPUTS: {"recipe"},
+}
+
+
+def check_place(path: Path) -> None:
+    """Raise the OSError with which `RunFolder.create` would refuse `path`, and leave nothing there."""
+    if path.is_dir():
+        if (path / LOCK).exists():
+            take_lock(path).close()
+        refuse_contents(path)
+    there = next(place for place in (path, *path.absolute().parents) if place.exists())
+    try:
+        tempfile.TemporaryFile(dir=there).close()
+    except OSError as error:
+        raise type(error)(f"{path}: cannot be written to ({error}); choose another with --out") from error
+
+
+def take_lock(path: Path) -> TextIO:
+    """The open lock file of `path`. The kernel releases the lock when the process ends, however it ends.
+
+    Raises BlockingIOError while another process holds it, ValueError where something else has its name.
+    """
+    file = _open_lock(path / LOCK)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        file.seek(0)
+        holder = file.read().strip() or "another process"
+        file.close()
+        raise BlockingIOError(
+            f"{path}: {holder} is writing to this folder; wait for it to end, or choose another with --out"
+        ) from error
+    file.truncate(0)
+    file.write(f"process {os.getpid()} on {os.uname().nodename}\n")
+    file.flush()
+    return file
+
+
+def _open_lock(path: Path) -> TextIO:
+    """Never through a link, whose file would be emptied. Raises ValueError for what is no ordinary file."""
+    if os.path.lexists(path) and not stat.S_ISREG(path.lstat().st_mode):
+        raise ValueError(f"{path}: expected an ordinary file; delete it")
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
+    return os.fdopen(descriptor, "a+", encoding="utf-8")
+
+
+def computed_nothing(path: Path) -> bool:
+    """Whether the folder holds no more than a run that has just begun: nothing to be resumed."""
+    beginning = {*_BEGINNING, LOCK, unfinished(path / RECIPE).name}
+    return not path.is_dir() or beginning.issuperset(entry.name for entry in path.iterdir())
+
+
+def refuse_contents(path: Path) -> None:
+    """Raise FileExistsError unless a new run may be written to `path`."""
+    names = sorted(e.name for e in path.iterdir() if e.name not in (LOCK, unfinished(path / RECIPE).name))
+    begun = VERSIONS in names and (path / LOCK).exists() and computed_nothing(path)
+    others = _not_of_a_beginning(path) if begun else []
+    if not names or (begun and not others):
+        return
+    some = ", ".join((others or names)[:4]) + (", ..." if len(others or names) > 4 else "")
+    raise FileExistsError(
+        f"{path}: the folder holds {some}; a new run needs an empty one; "
+        "continue the run in it with --resume, or choose another with --out"
+    )
+
+
+def _not_of_a_beginning(path: Path) -> list[str]:
+    """What has the name of a file of a run that computed nothing, and is not what a run writes there."""
+    stages = _stages_of(path / TENSORBOARD)
+    events = {file for stage in stages for file in stage.glob(EVENTS)}
+    files = [file for file in (path / TENSORBOARD).rglob("*") if file not in events and file not in stages]
+    texts = [path / name for name, keys in _FIRST_KEYS.items() if not _begins_with(path / name, keys)]
+    return [str(file.relative_to(path)) for file in (*sorted(files), *texts)]
+
+
+def _begins_with(file: Path, keys: set[str]) -> bool:
+    """Whether the file is not there, or holds a JSON object, or rows of them, with these keys."""
+    if not file.exists():
+        return True
+    try:
+        value = read_rows(file)[:1] if file.suffix == ".jsonl" else [read_json(file)]
+    except (ValueError, OSError):
+        return False
+    return all(isinstance(entry, dict) and keys <= entry.keys() for entry in value)
+
+
+def remove_beginning(path: Path) -> None:
+    """Remove the files of a run that computed nothing, except recipe.yaml and versions.json.
+
+    Those two are overwritten afterwards: killed in between, the folder still holds a run of that kind.
+    """
+    for stage in _stages_of(path / TENSORBOARD):
+        remove_events(stage)
+    if (path / TENSORBOARD).is_dir():
+        (path / TENSORBOARD).rmdir()
+    for name in (TIMINGS, DATA, PLUGINS, INPUTS, STAMPS):
+        (path / name).unlink(missing_ok=True)
+
+
+def _stages_of(tensorboard: Path) -> list[Path]:
+    return [path for path in tensorboard.iterdir() if path.is_dir()] if tensorboard.is_dir() else []
+
+
+def remove_events(stage: Path) -> None:
+    """Remove a stage's TensorBoard files, and its folder unless something else is in it."""
+    for events in stage.glob(EVENTS):
+        events.unlink()
+    if stage.is_dir() and not any(stage.iterdir()):
+        stage.rmdir()

@@ -1,0 +1,35 @@
+"""Right where the text holds every word of the gold option and no word of another: the rule of MMAU and MMAR.
+
+As `evaluation.py` of MMAU (arXiv:2410.19168) and of MMAR (arXiv:2505.13032): words are compared as sets, so
+their order, tags and all else around them do not matter, and a text that names a rejected option is wrong.
+Options whose words are those of the gold one rule nothing out.
+"""
+
+import re
+from collections.abc import Sequence
+
+from rlaudio.types import Question, Verdict
+
+_WORD = re.compile(r"\b\w+\b")
+
+
+def mmau(question: Question, text: str) -> Verdict:
+    words = _words(text)
+    if not words:
+        return Verdict(False, None, "none", "no answer")
+    right = _names(words, question.answer, question.choices)
+    named = (n for n, choice in enumerate(question.choices) if _names(words, choice, question.choices))
+    read = question.choices.index(question.answer) if right and question.answer in question.choices else None
+    read = next(named, None) if read is None else read
+    known = right or read is not None
+    return Verdict(right, read, "words" if known else "none", "" if known else "no option's words alone")
+
+
+def _names(words: set[str], option: str, choices: Sequence[str]) -> bool:
+    """Whether these words name an option: all of its own, and none that another option has beside them."""
+    own, others = _words(option), map(_words, choices)
+    return own <= words and not words & set().union(*(other - own for other in others if other != own))
+
+
+def _words(text: str) -> set[str]:
+    return set(_WORD.findall(text.lower()))
