@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from rlaudio.audio.controls import mismatch
+from rlaudio.audio.controls import lenders
 from rlaudio.audio.reading import SAMPLE_RATE_HZ
 from rlaudio.config.plugins import Bound
 from rlaudio.config.recipe import Recipe
@@ -230,12 +230,12 @@ def _check_evaluation(recipe: Recipe, name: str, questions: Dataset) -> None:
     """Refuse a held-out set that cannot be evaluated. Raises ValueError."""
     if not questions:
         raise ValueError(f"data.evaluate.{name} has no questions; expected at least one, or leave it out")
-    if "mismatch" in (*recipe.evaluation.controls, *recipe.evaluation.between_stages):
+    for control in (*recipe.evaluation.controls, *recipe.evaluation.between_stages):
         try:
-            mismatch(questions, recipe.seed)
+            lenders(questions, control, recipe.seed)
         except ValueError as error:
             raise ValueError(
-                f"data.evaluate.{name}: {error}; add clips, or leave mismatch out of evaluation.controls"
+                f"data.evaluate.{name}: {error}; add clips, or leave {control} out of evaluation.controls"
             ) from error
 
 

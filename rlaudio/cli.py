@@ -20,9 +20,10 @@ import click
 from click.exceptions import Exit
 
 from rlaudio import __version__
+from rlaudio.audio.length_policy import SILENCE_SECONDS
 from rlaudio.config.names import plain_name
 from rlaudio.config.shipped import KINDS, PACKAGE, available, shipped_comparisons, shipped_recipes
-from rlaudio.contribution import SILENCE_SECONDS, THRESHOLD
+from rlaudio.contribution import THRESHOLD
 from rlaudio.runs.parts import StopAfter
 from rlaudio.runs.places import RECIPE, check_run, check_run_to_resume, check_step
 from rlaudio.utils import launcher
@@ -34,6 +35,7 @@ from rlaudio.utils.threads import wait_asleep
 
 if TYPE_CHECKING:
     from rlaudio.config.recipe import Recipe
+    from rlaudio.evaluation.accuracy import Evaluation
 
 _USER_ERRORS = (ValueError, OSError, ImportError, FloatingPointError)  # any other exception is a bug
 _NO_PLUGINS = "rlaudio.no_plugins"  # key of what click hands on within a command
@@ -349,28 +351,99 @@ def label(
     given = [
         f"contribution.{key}={json.dumps(value)}" for key, value in settings.items() if value is not None
     ]
-    recipe = _bare_recipe(voters[0], train=data, overrides=[*given, *overrides])
+    recipe = _bare_recipe(voters[0], {"use": "audiomcq", "path": str(data)}, [*given, *overrides])
     summary = _pipeline().label_data(recipe, out or (data if data.is_dir() else data.parent))
     click.echo(summary.table())
+
+
+_benchmarks = click.option(
+    "--benchmark",
+    "benchmarks",
+    multiple=True,
+    metavar="NAME=FOLDER",
+    help="A data set by its name, and the folder or file of it: mmau=/data/MMAU.",
+)
+_against = click.option(
+    "--against",
+    type=_path(exists=True, file_okay=False),
+    help="Folder of another evaluation (--out), to be compared with on the same questions.",
+)
 
 
 @main.command()
 @click.argument("target", metavar="RECIPE|MODEL")
 @click.option("--data", type=_path(exists=True), help="Questions for a MODEL; a RECIPE names its own.")
+@_benchmarks
 @click.option("--out", type=_path(file_okay=False), help="Folder of the tables.  [default: print only]")
+@_against
 @_recipe_options
-def evaluate(target: str, data: Path | None, out: Path | None, overrides: Sequence[str]) -> None:
-    """Accuracy with audio, in silence and with other audio, of a RECIPE's model or of a MODEL on --data."""
+def evaluate(
+    target: str,
+    data: Path | None,
+    benchmarks: Sequence[str],
+    out: Path | None,
+    against: Path | None,
+    overrides: Sequence[str],
+) -> None:
+    """Accuracy with audio, in silence and with other audio, of a RECIPE's model or of a MODEL."""
+    sets = _sets(data, benchmarks)
     if target in shipped_recipes() or target.endswith((".yaml", ".yml")):
         if data is not None:
             raise click.UsageError("--data goes with a MODEL; a RECIPE has data.evaluate")
-        recipe = _load(target, overrides)
-    elif data is None:
-        raise click.UsageError(f"{target} is no recipe; to evaluate a model add --data FILE")
+        recipe = _load(target, [*_evaluated(sets), *overrides])
+    elif not sets:
+        raise click.UsageError(f"{target} is no recipe; to evaluate a model add --data FILE or --benchmark")
     else:
-        recipe = _bare_recipe(target, evaluate=data, overrides=overrides)
-    for name, result in _pipeline().evaluate_recipe(recipe, out).items():
+        recipe = _bare_recipe(target, next(iter(sets.values())), [*_evaluated(sets), *overrides])
+    results = _pipeline().evaluate_recipe(recipe, out)
+    _tell_evaluations(results, against)
+
+
+@main.command()
+@click.argument("predictions", type=_path(exists=True, dir_okay=False))
+@_benchmarks
+@click.option("--key", help="Key of the predictions.  [default: the benchmark's, or one that is known]")
+@click.option("--scorer", default="robust", show_default=True, help="The strict rule.")
+@click.option("--out", type=_path(file_okay=False), help="Folder of the tables.  [default: print only]")
+@_against
+def score(
+    predictions: Path,
+    benchmarks: Sequence[str],
+    key: str | None,
+    scorer: str,
+    out: Path | None,
+    against: Path | None,
+) -> None:
+    """Score PREDICTIONS that something else made: by a benchmark's official rule and by a strict one.
+
+    By the strict rule every question counts, and what is missing or names no option is wrong.
+    """
+    from rlaudio.config.plugins import bind
+    from rlaudio.evaluation.files import write_evaluations
+    from rlaudio.evaluation.predictions import read_predictions, score
+    from rlaudio.types import Dataset
+
+    if len(benchmarks) != 1:
+        raise click.UsageError(f"--benchmark NAME=FOLDER is given {len(benchmarks)} times; expected once")
+    [(name, spec)] = _sets(None, benchmarks).items()
+    questions = Dataset.of(bind("data", spec).function())
+    benchmark = questions.benchmark
+    read = read_predictions(predictions, key, benchmark.prediction_key if benchmark else None)
+    strict = bind("scorer", scorer)
+    results = {name: score(questions, read, {strict.label: strict.function})}
+    click.echo("\n".join([f"predictions under {read.key!r}", *read.notes(questions)]))
+    if out:
+        write_evaluations(results, out, benchmarks={name: benchmark})
+    _tell_evaluations(results, against)
+
+
+def _tell_evaluations(results: Mapping[str, Evaluation], against: Path | None) -> None:
+    for name, result in results.items():
         click.echo(f"{name}\n{result.table()}")
+    if against:
+        from rlaudio.evaluation.against import compare_with, paired_table
+
+        click.echo(paired_table(compare_with(results, against), str(against)))
 
 
 @main.command()
@@ -572,16 +645,31 @@ def _check_voters(threshold: int | None, voters: Sequence[str], overrides: Seque
         )
 
 
-def _bare_recipe(
-    model: str, *, overrides: Sequence[str], train: Path | None = None, evaluate: Path | None = None
-) -> Recipe:
-    """The recipe of commands that do not train, for a model and a file of questions."""
-    data = str(train or evaluate)
-    given = [f"model.path={json.dumps(model)}", f"data.train.path={json.dumps(data)}"]
-    if evaluate is not None:
-        held_out = {plain_name(evaluate.stem): {"use": "audiomcq", "path": data}}
-        given.append(f"data.evaluate={json.dumps(held_out)}")
+def _bare_recipe(model: str, data: Mapping[str, str], overrides: Sequence[str]) -> Recipe:
+    """The recipe of commands that do not train, for a model and the questions that a data set names."""
+    given = [f"model.path={json.dumps(model)}", f"data.train={json.dumps(data)}"]
     return _load("base/no_training", [*given, *overrides])
+
+
+def _sets(data: Path | None, benchmarks: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Data sets of the command line as a recipe would have them, by name."""
+    sets = {plain_name(data.stem): {"use": "audiomcq", "path": str(data)}} if data else {}
+    for text in benchmarks:
+        use, found, path = text.partition("=")
+        if not found or not use or not path:
+            raise click.UsageError(f"--benchmark {text}: expected NAME=FOLDER, such as mmau=/data/MMAU")
+        if not Path(path).exists():
+            raise click.UsageError(f"--benchmark {text}: {path} does not exist")
+        name = plain_name(Path(use).stem)
+        if name in sets:
+            raise click.UsageError(f"--benchmark {text}: there is a set {name} already; expected each once")
+        sets[name] = {"use": use, "path": path}
+    return sets
+
+
+def _evaluated(sets: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """Overrides by which a recipe evaluates on these sets."""
+    return [f"data.evaluate.{name}={json.dumps(spec)}" for name, spec in sets.items()]
 
 
 def _list_files(title: str, files: Mapping[str, Path]) -> None:

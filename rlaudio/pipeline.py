@@ -30,11 +30,11 @@ from rlaudio.contribution.voters import Voter
 from rlaudio.curricula.stage import Stage, check_stages
 from rlaudio.data.splits import check_disjoint
 from rlaudio.evaluation.accuracy import Evaluation, EvaluationSettings, evaluate
+from rlaudio.evaluation.files import write_evaluations
 from rlaudio.models.family import ModelFamily
 from rlaudio.report.page import write_report
 from rlaudio.rollout.reopened import open_engine
 from rlaudio.runs.digests import DIGESTS, check_recorded, is_recorded, record
-from rlaudio.runs.files import write_json, write_rows
 from rlaudio.runs.folder import FollowedFolder, RunFolder
 from rlaudio.runs.parts import StopAfter
 from rlaudio.runs.places import RECIPE
@@ -204,7 +204,7 @@ def evaluate_recipe(recipe: Recipe, out: Path | None = None) -> dict[str, Evalua
     results = _evaluate_model(recipe, held_out, family, evaluation_settings(recipe), "evaluate")
     _warn_if_unparsed(results, "evaluate", str(family.path))
     if out:
-        _write_evaluations(results, out)
+        write_evaluations(results, out, benchmarks={name: data.benchmark for name, data in held_out.items()})
     return results
 
 
@@ -356,7 +356,7 @@ def _evaluate_once(
     results = _evaluate_model(recipe, data.held_out, family, settings, f"evaluate {when}", processes)
     _warn_if_unparsed(results, f"evaluate {when}", path)
     if processes.first:
-        _write_evaluations(results, folder.path / "evaluation", when)
+        write_evaluations(results, folder.path / "evaluation", when)
         record(folder.path, *places)
 
 
@@ -379,7 +379,7 @@ def _evaluate_between(
         )
     _warn_if_unparsed(results, f"evaluate {stage}", f"the policy after stage {stage}")
     if processes.first:
-        _write_evaluations(results, folder.path / "evaluation", stage)
+        write_evaluations(results, folder.path / "evaluation", stage)
         record(folder.path, *_evaluation_places(stage))
 
 
@@ -403,13 +403,6 @@ def _evaluate_model(
 def _warn_if_unparsed(results: Mapping[str, Evaluation], label: str, model: str) -> None:
     for name, result in results.items():
         result.warn_if_unparsed(f"{label}: {name}, {model}")
-
-
-def _write_evaluations(results: Mapping[str, Evaluation], folder: Path, name: str = "evaluation") -> None:
-    """Single answers to NAME/SET.jsonl, then the tables to NAME.json: tables imply all answers."""
-    for held_out, result in results.items():
-        write_rows(folder / name / f"{held_out}.jsonl", [row.to_dict() for row in result.rows])
-    write_json(folder / f"{name}.json", {held_out: result.to_dict() for held_out, result in results.items()})
 
 
 def _keep_samples(recipe: Recipe, stages: Sequence[Stage], data: Datasets, folder: RunFolder) -> None:

@@ -17,9 +17,11 @@ from typing import Any, Literal, overload
 
 import numpy as np
 
+from rlaudio.utils.literals import Control as Control
+from rlaudio.utils.literals import Style as Style
+
 ContributionLabel = Literal["weak", "strong"]
 StopReason = Literal["stop", "length"]
-Style = Literal["answer_only", "thinking", "letters"]  # how a prompt asks, see rlaudio.prompts.wording
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,6 +189,8 @@ class Benchmark:
     version: str  # as its authors call it; "unknown" where the files are of none that is known
     scorer: Scorer  # the official rule
     prediction_key: str  # under which the official script looks for an answer
+    counts_missing: bool = False  # whether it calls a row without that key wrong; else it leaves the row out
+    as_list: bool = False  # whether it reads predictions from one .json list; else from .jsonl
 
 
 @dataclass(frozen=True, eq=False)

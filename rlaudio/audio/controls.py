@@ -1,15 +1,29 @@
-"""Control conditions: audio that should not help, to see whether a question's own clip mattered."""
+"""Control conditions: audio that should help less, to see whether a question's own clip mattered.
+
+audio                the question's own clip
+silence              digital silence of the clip's length
+silence_30s          30 s of digital silence, as the paper's voters hear it (arXiv:2509.21060)
+no_audio             no clip at all: the prompt has no audio tokens
+noise                white noise of the clip's length and level
+shuffle              the clip's pieces of half a second in random order
+reverse              the clip backwards
+mismatch             the clip of another question, with another answer where there is one
+mismatch_same_type   the same among questions of the same category, mismatch_other_type of another one
+snr_20, snr_10, snr_0, snr_minus_10     the clip under white noise so many decibels softer than itself
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache, partial
 
 import numpy as np
 
 from rlaudio.audio.reading import SAMPLE_RATE_HZ, clip_of
-from rlaudio.types import Clip, Question
+from rlaudio.types import Clip, Control, Question
+from rlaudio.utils.randomness import generator
 
+PIECE_SECONDS = 0.5
 _SWAPS_TRIED = 64  # per question and round
 _ROUNDS_WITHOUT_GAIN = 3  # after which the swaps end
 
@@ -21,6 +35,83 @@ def silence(seconds: float) -> Clip:
     if count < 1:
         raise ValueError(f"silence of {seconds} s has no samples; expected a positive number of seconds")
     return clip_of(np.zeros(count, dtype=np.float32))
+
+
+def noise(clip: Clip) -> Clip:
+    """White noise of the clip's length and root mean square, the same for the same clip."""
+    return clip_of(_noise(clip, 0.0))
+
+
+def with_noise(clip: Clip, snr_db: float) -> Clip:
+    """The clip and white noise that is `snr_db` decibels softer by its root mean square."""
+    return clip_of(clip.samples + _noise(clip, snr_db))
+
+
+def shuffled(clip: Clip) -> Clip:
+    """The clip cut into pieces of half a second, in an order that is the same for the same clip."""
+    length = round(PIECE_SECONDS * SAMPLE_RATE_HZ)
+    pieces = np.split(clip.samples, range(length, len(clip.samples), length))
+    order = generator("shuffle", clip.digest).permutation(len(pieces))
+    return clip_of(np.concatenate([pieces[number] for number in order]))
+
+
+def backwards(clip: Clip) -> Clip:
+    """The clip from its end to its beginning."""
+    return clip_of(clip.samples[::-1])
+
+
+CHANGES: Mapping[Control, Callable[[Clip], Clip]] = {
+    "noise": noise,
+    "shuffle": shuffled,
+    "reverse": backwards,
+    "snr_20": partial(with_noise, snr_db=20.0),
+    "snr_10": partial(with_noise, snr_db=10.0),
+    "snr_0": partial(with_noise, snr_db=0.0),
+    "snr_minus_10": partial(with_noise, snr_db=-10.0),
+}
+
+
+def _noise(clip: Clip, softer_db: float) -> np.ndarray:
+    samples = clip.samples.astype(np.float64)
+    level = np.sqrt(np.mean(samples**2)) * 10 ** (-softer_db / 20)
+    drawn = generator("noise", clip.digest).standard_normal(len(samples))
+    return (level * drawn / np.sqrt(np.mean(drawn**2))).astype(np.float32)
+
+
+def lenders(questions: Sequence[Question], control: Control, seed: int) -> list[int]:
+    """For every question the index of the one whose clip it hears: its own except where they are mismatched.
+
+    Raises ValueError where a mismatch cannot be had.
+    """
+    if control == "mismatch":
+        return mismatch(questions, seed)
+    if control == "mismatch_same_type":
+        return _within_types(questions, seed)
+    if control == "mismatch_other_type":
+        return _across_types(questions, seed)
+    return list(range(len(questions)))
+
+
+def _types(questions: Sequence[Question]) -> np.ndarray:
+    return _numbered([question.groups.get("category", "") for question in questions])
+
+
+def _within_types(questions: Sequence[Question], seed: int) -> list[int]:
+    lender = np.arange(len(questions))
+    for number in set((types := _types(questions)).tolist()):
+        of_type = np.flatnonzero(types == number)
+        lender[of_type] = of_type[mismatch([questions[index] for index in of_type], seed)]
+    return [int(index) for index in lender]
+
+
+def _across_types(questions: Sequence[Question], seed: int) -> list[int]:
+    """As questions are lent across clips: sorted by type, shifted by the largest type."""
+    try:
+        return _borrow_across_clips(_types(questions), np.random.default_rng(seed)).tolist()
+    except ValueError as error:
+        raise ValueError(
+            "audio of another type: more than half of the questions are of one category; expected none to be"
+        ) from error
 
 
 def mismatch(questions: Sequence[Question], seed: int) -> list[int]:

@@ -1,4 +1,4 @@
-"""How long a clip may be and what happens to a longer one, where nobody says otherwise."""
+"""How long a clip may be, what happens to a longer one, and how long silence is, by default."""
 
 from __future__ import annotations
 
@@ -6,5 +6,6 @@ from typing import Literal
 
 TooLong = Literal["truncate", "refuse"]
 
-MAX_SECONDS = 30.0  # as long as the paper's silence
+SILENCE_SECONDS = 30.0  # of the silence that the paper's voters hear, arXiv:2509.21060
+MAX_SECONDS = 30.0  # as long as that silence
 TOO_LONG: TooLong = "truncate"

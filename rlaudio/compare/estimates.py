@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import get_args
 
 import numpy as np
 
@@ -17,9 +18,10 @@ from rlaudio.evaluation.statistics import (
 )
 from rlaudio.runs.files import Json
 from rlaudio.runs.run import StoredRun
+from rlaudio.utils.literals import Control
 
 GROUPS = ("strong", "weak", "all")
-CONTROLS = ("audio", "silence", "mismatch")
+CONTROLS = get_args(Control)
 
 
 @dataclass(frozen=True)

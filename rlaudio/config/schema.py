@@ -21,12 +21,13 @@ from pydantic import (
     model_validator,
 )
 
-from rlaudio.audio.length_policy import MAX_SECONDS, TOO_LONG
+from rlaudio.audio.length_policy import MAX_SECONDS, SILENCE_SECONDS, TOO_LONG
 from rlaudio.config import plugins
 from rlaudio.config.names import check_name
 from rlaudio.config.plugins import Bound
-from rlaudio.contribution import SILENCE_SECONDS, THRESHOLD
+from rlaudio.contribution import THRESHOLD
 from rlaudio.prompts.wording import SYSTEM
+from rlaudio.utils.literals import Control, Style
 from rlaudio.utils.number_format import counted
 from rlaudio.utils.plain_yaml import plain_yaml
 
@@ -99,7 +100,7 @@ class Section(BaseModel):
 
 
 class PromptSection(Section):
-    style: Literal["answer_only", "thinking", "letters"] | None = Field(
+    style: Style | None = Field(
         default=None,
         description="ask for the answer alone, for <think> and <answer>, or for a letter; null: as the data "
         "set's authors ask, for the answer alone where they say nothing",
@@ -320,14 +321,16 @@ class EvaluationSection(Section):
         description="says whether an answer is right; none: the recipe's scorer. Accuracies by a reward's "
         "own scorer are shown beside",
     )
-    controls: list[Literal["audio", "silence", "mismatch"]] = Field(
-        default=["audio", "silence", "mismatch"], min_length=1, description="what the model hears"
+    controls: list[Control] = Field(
+        default=["audio", "silence", "mismatch"],
+        min_length=1,
+        description="what the model hears, see docs/evaluation.md",
     )
     batch_questions: Count = Field(
         default=_BATCH, description="questions answered at a time", json_schema_extra=ROUNDING
     )
     every: CountOrZero = Field(default=0, description="steps between evaluations amid a stage; 0: none")
-    between_stages: list[Literal["audio", "silence", "mismatch"]] = Field(
+    between_stages: list[Control] = Field(
         default=["audio"],
         description="what the model hears in the evaluation after each stage but the last; []: none",
     )

@@ -1,4 +1,3 @@
 """How much the audio contributes to an answer: voters, their answers in silence, labels."""
 
-THRESHOLD = 2  # voters right in silence that make a question weak; both are the paper's, arXiv:2509.21060
-SILENCE_SECONDS = 30.0
+THRESHOLD = 2  # voters right in silence that make a question weak; the paper's, arXiv:2509.21060

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from rlaudio.answers.unparsed import warn_if_unparsed
-from rlaudio.audio.controls import mismatch
+from rlaudio.audio.controls import lenders
 from rlaudio.evaluation.baselines import baselines, chance, position_histogram
 from rlaudio.evaluation.statistics import (
     Interval,
@@ -23,9 +23,9 @@ from rlaudio.evaluation.statistics import (
     difference_interval,
     mcnemar_p_value,
 )
-from rlaudio.prompts.builder import Control, PromptBuilder
+from rlaudio.prompts.builder import PromptBuilder
 from rlaudio.rollout.worker import RolloutWorker
-from rlaudio.types import ContributionLabel, Dataset, Question, Scorer, Verdict, greedy
+from rlaudio.types import ContributionLabel, Control, Dataset, Question, Scorer, Verdict, greedy
 from rlaudio.utils.number_format import percent
 from rlaudio.utils.processes import ALONE, Processes
 from rlaudio.utils.progress import progress
@@ -216,6 +216,18 @@ class Evaluation:
         """The lines of the table: all questions, then every group of every grouping."""
         return [self._group(grouping, name, group) for grouping, name, group in _grouped(self.rows)]
 
+    def disagreements(self) -> list[tuple[str, AnswerRow]]:
+        """The answers about which another scorer says otherwise than the evaluation's own, with its name.
+
+        One that it leaves out is such an answer, too.
+        """
+        return [
+            (scorer, row)
+            for scorer in self.scorers[1:]
+            for row in self.rows
+            if (row.verdicts[scorer].right, row.verdicts[scorer].counted) != (row.verdict.right, True)
+        ]
+
     def predicted_positions(self, control: Control) -> tuple[int, ...]:
         """How often each position was answered under one control; unparsed answers are left out."""
         read = [row.verdict.read for row in self.rows if row.control == control]
@@ -230,6 +242,8 @@ class Evaluation:
             "scorer": self.scorers[0],
             "seed": self.seed,
             "baselines": asdict(baselines(self.questions)),
+            "s_audio": self.s_audio(),
+            "zero_contribution": self.zero_contribution(),
             "predicted_positions": {c: self.predicted_positions(c) for c in self.controls},
             "tables": tables,
         }
@@ -247,9 +261,38 @@ class Evaluation:
                 *_other_lines(groups),
                 _over_controls("Unparsed", {c: percent(s.unparsed) for c, s in groups[0].scores.items()}),
                 _over_controls("Truncated", {c: percent(s.truncated) for c, s in groups[0].scores.items()}),
+                *self._audio_lines(),
                 *self._baseline_lines(),
             ]
         )
+
+    def s_audio(self) -> float | None:
+        """Accuracy with audio minus the mean of those in silence and with other audio; None if not asked so.
+
+        KAIST, arXiv:2609.04637.
+        """
+        audio, silent, other = self.accuracy("audio"), self.accuracy("silence"), self.accuracy("mismatch")
+        return None if audio is None or silent is None or other is None else audio - (silent + other) / 2
+
+    def zero_contribution(self) -> float | None:
+        """Share of the questions that are answered right with audio and in silence alike.
+
+        Their audio contribution is 0 although the model knows the answer, arXiv:2509.21060.
+        """
+        right = {
+            control: [row.verdict.right for row in self.rows if row.control == control]
+            for control in ("audio", "silence")
+        }
+        if not all(right.values()):
+            return None
+        return float(np.mean([a and b for a, b in zip(*right.values(), strict=True)]))
+
+    def _audio_lines(self) -> Iterator[str]:
+        s_audio, zero = self.s_audio(), self.zero_contribution()
+        if s_audio is not None:
+            yield f"S_audio (audio minus the mean of silence and mismatch): {percent(s_audio)}."
+        if zero is not None:
+            yield f"Right with audio and in silence alike: {percent(zero)}."
 
     def _baseline_lines(self) -> list[str]:
         simple = baselines(self.questions)
@@ -350,9 +393,7 @@ def _answers(
     contributions = Dataset.of(questions).contributions
     sampling, size = greedy(settings.max_new_tokens), settings.batch_questions
     for control in settings.controls:
-        partners = list(questions)
-        if control == "mismatch":
-            partners = [questions[index] for index in mismatch(questions, settings.seed)]
+        partners = [questions[index] for index in lenders(questions, control, settings.seed)]
         partners = list(processes.share(partners))
         for start in range(0, len(local), size):
             asked = local[start : start + size]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rlaudio.types import Question
+from rlaudio.types import Choice, Question
 
 
 @dataclass(frozen=True)
@@ -21,25 +21,30 @@ class Baselines:
 
 
 def baselines(questions: Sequence[Question]) -> Baselines:
-    """The baselines of a set of questions. Raises ValueError for an empty one."""
+    """The baselines of a set of questions; one without options is never right. Raises ValueError for none."""
     if not questions:
         raise ValueError("baselines need at least one question; found none")
     return Baselines(
         chance=chance(questions),
-        always_first=float(np.mean([question.choices[0] == question.answer for question in questions])),
+        always_first=float(np.mean([question.choices[:1] == (question.answer,) for question in questions])),
         longest_option=float(np.mean([_longest_option_gain(question) for question in questions])),
-        gold_positions=position_histogram([question.answer_index for question in questions]),
+        gold_positions=position_histogram([q.answer_index for q in questions if _has_gold(q)]),
     )
 
 
 def chance(questions: Sequence[Question]) -> float:
     """Expected accuracy of uniform guessing: the mean share of options that are right, equal texts alike."""
-    return float(np.mean([_right_options(question) / len(question.choices) for question in questions]))
+    shares = [_right_options(q) / len(q.choices) if q.choices else 0.0 for q in questions]
+    return float(np.mean(shares))
 
 
 def position_histogram(positions: Sequence[int]) -> tuple[int, ...]:
     """How often each position 0, 1, ... up to the largest one occurs."""
     return tuple(int(count) for count in np.bincount(np.asarray(positions, dtype=np.int64)))
+
+
+def _has_gold(question: Question) -> bool:
+    return isinstance(question.target, Choice) and question.target.gold is not None
 
 
 def _right_options(question: Question) -> int:
@@ -48,6 +53,6 @@ def _right_options(question: Question) -> int:
 
 def _longest_option_gain(question: Question) -> float:
     """Probability to be right by taking the longest option, at random among equally long ones."""
-    longest = max(len(choice) for choice in question.choices)
+    longest = max(map(len, question.choices), default=0)
     tied = [choice for choice in question.choices if len(choice) == longest]
-    return tied.count(question.answer) / len(tied)
+    return tied.count(question.answer) / len(tied) if tied else 0.0

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import Literal, Protocol
+from typing import Protocol, get_args
 
-from rlaudio.audio.controls import silence
-from rlaudio.audio.length_policy import MAX_SECONDS, TOO_LONG, TooLong
+from rlaudio.audio.controls import CHANGES, silence
+from rlaudio.audio.length_policy import MAX_SECONDS, SILENCE_SECONDS, TOO_LONG, TooLong
 from rlaudio.audio.reading import open_clip
 from rlaudio.prompts.wording import SYSTEM, render_user_text
-from rlaudio.types import Clip, Prompt, Question
+from rlaudio.types import Clip, Control, Prompt, Question
 
 logger = logging.getLogger(__name__)
-
-Control = Literal["audio", "silence", "mismatch"]
 
 
 class PromptMaker(Protocol):
@@ -52,10 +50,11 @@ class PromptBuilder:
         partner: Question | None = None,
         silence_seconds: float | None = None,
     ) -> Prompt:
-        """The prompt of `question` with its own clip, with silence, or with the clip of `partner`.
+        """The prompt of `question` with its own clip, or with what the control puts in its place.
 
-        Silence is as long as the question's own clip unless `silence_seconds` is given, in which case the
-        clip is not even opened. Raises what `read_clip` raises, with the question's id.
+        Mismatched clips are those of `partner`. Silence is as long as the question's own clip unless
+        `silence_seconds` is given, in which case the clip is not even opened. Raises what `read_clip` raises,
+        with the question's id.
         """
         user_text = render_user_text(question)
         clips = self._clips(question, control, partner, silence_seconds)
@@ -80,14 +79,20 @@ class PromptBuilder:
                 if silence_seconds is None:
                     return [silence(clip.seconds) for clip in self._read(question)]
                 return [silence(silence_seconds) for _ in question.clips]
-            case "mismatch":
+            case "silence_30s":
+                return [silence(SILENCE_SECONDS) for _ in question.clips]
+            case "no_audio":
+                return []
+            case "mismatch" | "mismatch_same_type" | "mismatch_other_type":
                 if partner is None:
                     raise ValueError(
                         f"question {question.id}: mismatched audio needs the partner whose clip is heard; "
                         "rlaudio.audio.controls.mismatch draws one for every question"
                     )
                 return self._read(partner)
-        raise ValueError(f"control is {control!r}; expected audio, silence or mismatch")
+        if control not in CHANGES:
+            raise ValueError(f"control is {control!r}; expected one of {', '.join(get_args(Control))}")
+        return [CHANGES[control](clip) for clip in self._read(question)]
 
     def _read(self, question: Question) -> list[Clip]:
         origin = f"question {question.id}"

@@ -5,8 +5,10 @@ from __future__ import annotations
 from string import ascii_uppercase
 from typing import TYPE_CHECKING
 
+from rlaudio.utils.literals import Style
+
 if TYPE_CHECKING:  # the schema of recipes takes its defaults from here, and imports nothing heavy
-    from rlaudio.types import Question, Style
+    from rlaudio.types import Question
 
 # The system prompt of AudioMCQ, arXiv:2509.21060.
 SYSTEM = "You are an audio understanding model that answers multiple choice questions based on audio content."

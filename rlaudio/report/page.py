@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rlaudio.report.sections.accuracy_tables import CONTROLS, held_out
+from rlaudio.report.sections.accuracy_tables import controls_of, held_out
 from rlaudio.report.sections.labels import labelled_sets
 from rlaudio.report.sections.metric_curves import curves
 from rlaudio.report.sections.notices import notices, training_notices
@@ -36,7 +36,7 @@ def write_report(run_folder: Path) -> Path:
         run=run,
         title=run.recipe.get("name", run.path.name),
         facts=facts(run),
-        controls=list(CONTROLS),
+        controls=controls_of(sets),
         held_out=sets,
         notices=[*notices(sets), *training_notices(run)],
         labelled=labelled_sets(run),

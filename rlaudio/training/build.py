@@ -31,7 +31,7 @@ from rlaudio.evaluation.accuracy import EvaluationSettings
 from rlaudio.models.family import ModelFamily, resolve_model_path, special_tokens
 from rlaudio.models.shared import lora
 from rlaudio.models.shared.checkpoint_files import local_folder
-from rlaudio.prompts.builder import Control, PromptBuilder, PromptMaker
+from rlaudio.prompts.builder import PromptBuilder, PromptMaker
 from rlaudio.rollout.one_step_off import OneStepOff
 from rlaudio.rollout.reopened import Reopened, open_engine
 from rlaudio.rollout.targets import Targets
@@ -50,6 +50,7 @@ from rlaudio.training.strategies.strategy import OptimizerSettings
 from rlaudio.types import (
     Contribution,
     Contributions,
+    Control,
     Dataset,
     Group,
     Question,

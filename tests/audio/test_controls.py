@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlaudio.audio.controls import mismatch, silence
+from rlaudio.audio.controls import backwards, lenders, mismatch, noise, shuffled, silence, with_noise
+from rlaudio.audio.reading import clip_of
 from tests.factories import make_question
 
 
@@ -74,3 +78,58 @@ def test_no_questions_need_no_lenders():
 
 def test_the_lender_indices_are_plain_integers():
     assert all(type(index) is int for index in mismatch(questions_of(enumerate("abcd")), 0))
+
+
+def clip(seconds=2.0, level=0.1):
+    return clip_of(level * np.sin(np.arange(round(seconds * 16_000)) / 9))
+
+
+def level_db(samples):
+    return 10 * np.log10(np.mean(np.asarray(samples, dtype=np.float64) ** 2))
+
+
+def test_noise_has_the_level_of_the_clip_and_none_of_its_sound():
+    own = clip()
+    assert level_db(noise(own).samples) == pytest.approx(level_db(own.samples), abs=1e-3)
+    assert abs(np.corrcoef(noise(own).samples, own.samples)[0, 1]) < 0.02
+
+
+@pytest.mark.parametrize("snr_db", [20.0, 0.0, -10.0])
+def test_added_noise_is_so_much_softer_than_the_clip(snr_db):
+    own = clip()
+    added = with_noise(own, snr_db).samples - own.samples
+    assert level_db(own.samples) - level_db(added) == pytest.approx(snr_db, abs=1e-3)
+
+
+def test_a_shuffled_clip_holds_the_pieces_of_half_a_second_in_another_order():
+    own = clip_of(np.repeat(np.arange(1.0, 6.0), 8_000)[:-100] / 10)  # the last piece is shorter
+    pieces = shuffled(own).samples
+    assert sorted(pieces) == sorted(own.samples)
+    assert (np.diff(pieces) != 0).sum() == 4 and (pieces != own.samples).any()
+
+
+def test_a_clip_backwards_twice_is_the_clip():
+    assert backwards(backwards(clip())).digest == clip().digest
+
+
+def of_types(types):
+    questions = questions_of([(number, "abcd"[number % 4]) for number in range(len(types))])
+    return [replace(q, groups={"category": kind}) for q, kind in zip(questions, types, strict=True)]
+
+
+def test_mismatched_clips_come_from_the_same_type_or_another_one_as_asked():
+    types = ["speech", "speech", "speech", "music", "music", "music", "sound", "sound", "sound"]
+    questions = of_types(types)
+    same, other = (lenders(questions, f"mismatch_{which}_type", seed=3) for which in ("same", "other"))
+    assert sorted(same) == sorted(other) == list(range(9))
+    assert all(types[asker] == types[lender] and asker != lender for asker, lender in enumerate(same))
+    assert all(types[asker] != types[lender] for asker, lender in enumerate(other))
+
+
+def test_audio_of_another_type_cannot_be_had_where_most_are_of_one():
+    with pytest.raises(ValueError, match="more than half of the questions are of one category"):
+        lenders(of_types(["speech", "speech", "speech", "music"]), "mismatch_other_type", seed=0)
+
+
+def test_every_question_hears_its_own_clip_under_other_controls():
+    assert lenders(of_types(["speech", "music"]), "silence", seed=0) == [0, 1]

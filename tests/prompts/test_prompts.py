@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from rlaudio.audio.controls import silence
+from rlaudio.audio.controls import CHANGES, silence
 from rlaudio.audio.reading import read_clip
 from rlaudio.prompts.builder import PromptBuilder
 from rlaudio.prompts.wording import SYSTEM, render_user_text
@@ -151,8 +151,28 @@ def test_mismatched_audio_without_a_partner_is_an_error(questions):
 
 
 def test_an_unknown_control_is_an_error(questions):
-    with pytest.raises(ValueError, match="'noise'; expected audio, silence or mismatch"):
-        PromptBuilder(Echo()).prompt(questions[0], "noise")
+    with pytest.raises(ValueError, match="'echo'; expected one of audio, silence, mismatch, no_audio"):
+        PromptBuilder(Echo()).prompt(questions[0], "echo")
+
+
+def test_without_audio_the_prompt_holds_no_clip_and_none_is_opened(questions):
+    questions[0].clips[0].unlink()
+    prompt = PromptBuilder(Echo()).prompt(questions[0], "no_audio")
+    assert prompt.clips == ()
+
+
+def test_thirty_seconds_of_silence_are_heard_whatever_the_clips_length(questions):
+    questions[0].clips[0].unlink()
+    silent = heard(PromptBuilder(Echo()).prompt(questions[0], "silence_30s"))
+    assert len(silent) == 30 * 16_000 and not silent.any()
+
+
+@pytest.mark.parametrize("control", CHANGES)
+def test_a_changed_clip_is_as_long_as_the_clip_and_the_same_each_time(questions, control):
+    own = heard(PromptBuilder(Echo()).prompt(questions[1]))
+    once, again = (heard(PromptBuilder(Echo()).prompt(questions[1], control)) for _ in range(2))
+    assert once.shape == own.shape and (once != own).any()
+    np.testing.assert_array_equal(once, again)
 
 
 def test_a_cut_clip_is_told_once(questions, caplog):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from markupsafe import Markup
@@ -14,9 +14,10 @@ from rlaudio.evaluation.statistics import difference_interval, mcnemar_p_value
 from rlaudio.runs.files import Json
 from rlaudio.runs.run import StoredRun
 from rlaudio.utils.charts import Mark, range_axis, range_chart
+from rlaudio.utils.literals import Control
 from rlaudio.utils.number_format import group_title, percent, signed
 
-CONTROLS = ("audio", "silence", "mismatch")
+CONTROLS = get_args(Control)
 HEADLINE = (("contribution", "strong"), ("contribution", "weak"), ("all", "all"))
 NOT_GROUPS = ("all", "contribution", "truth", "source_truth")  # groupings that are no facts of the data
 TRUTHS = ("audio-only", "text-answerable")  # the groups that strong and weak are meant to be
@@ -88,6 +89,12 @@ class Line:
     def gain_chart(self, bounds: tuple[float, float]) -> Markup:
         """The gains on a scale of the given ends."""
         return range_chart(_marks(self.base_gains, self.final_gains), bounds=bounds, reference=0.0)
+
+
+def controls_of(sets: Sequence[AccuracyTable]) -> list[str]:
+    """The controls that some set was evaluated under."""
+    run = {control for table in sets for line in table.headline for control in (*line.base, *line.final)}
+    return [control for control in CONTROLS if control in run]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,51 @@
+"""The files of an evaluation: tables, single answers, and what a benchmark's own script reads.
+
+NAME.json                   the tables, by held-out set; written last: they imply all answers
+NAME/SET.jsonl              every single answer
+NAME/predictions/SET.json   the answers with audio of a benchmark, in the form that its script reads
+NAME/disagreements/SET.jsonl   answers about which another scorer says otherwise than the evaluation's own
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from rlaudio.evaluation.accuracy import Evaluation
+from rlaudio.runs.files import Json, write_json, write_rows
+from rlaudio.types import Benchmark
+
+NAME = "evaluation"
+
+
+def write_evaluations(
+    results: Mapping[str, Evaluation],
+    folder: Path,
+    name: str = NAME,
+    benchmarks: Mapping[str, Benchmark | None] | None = None,
+) -> None:
+    """Write evaluations by held-out set into a folder; `benchmarks` are those that sets are of."""
+    for held_out, result in results.items():
+        benchmark = (benchmarks or {}).get(held_out)
+        if benchmark:
+            _write_predictions(folder / name / "predictions" / held_out, result, benchmark)
+            write_rows(folder / name / "disagreements" / f"{held_out}.jsonl", _disagreements(result))
+        write_rows(folder / name / f"{held_out}.jsonl", [row.to_dict() for row in result.rows])
+    write_json(folder / f"{name}.json", {held_out: result.to_dict() for held_out, result in results.items()})
+
+
+def _write_predictions(path: Path, result: Evaluation, benchmark: Benchmark) -> None:
+    rows = [
+        {"id": row.question.id, **row.question.extra, benchmark.prediction_key: row.text}
+        for row in result.rows
+        if row.control == "audio"
+    ]
+    if benchmark.as_list:
+        write_json(path.with_suffix(".json"), rows)
+    else:
+        write_rows(path.with_suffix(".jsonl"), rows)
+
+
+def _disagreements(result: Evaluation) -> Iterator[Json]:
+    for scorer, row in result.disagreements():
+        yield {"scorer": scorer, **row.to_dict()}

@@ -1,0 +1,155 @@
+"""Answers that something else wrote into a file, scored as an evaluation: every question counts.
+
+A benchmark's own script leaves out what has no prediction, so its accuracy grows by what is missing. Here the
+official rule stands beside one by which a missing answer is wrong.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rlaudio.data.bad_rows import BadRow
+from rlaudio.data.rows import scan_rows
+from rlaudio.evaluation.accuracy import AnswerRow, Evaluation
+from rlaudio.types import Benchmark, Dataset, Question, Scorer, Verdict
+from rlaudio.utils.messages import printable
+from rlaudio.utils.number_format import counted
+
+ID_KEYS = ("id", "question_id", "question")  # the last one is DCASE's submission, whose questions are ids
+KEYS = ("model_output", "answer_prediction", "model_prediction", "prediction", "response", "output", "text")
+_SHOWN = 5
+_LARGEST = 256 * 2**20  # bytes of a CSV file
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a file says of questions, by id; None for a row without a prediction."""
+
+    path: Path
+    key: str  # that the predictions stand under
+    by_id: Mapping[str, str | None]
+    nulls: frozenset[str] = frozenset()  # ids of those without a prediction whose row has the key
+    repeated: tuple[str, ...] = ()  # ids that stand in several rows, of which the first is taken
+
+    def missing(self, questions: Dataset) -> list[str]:
+        """Ids of the questions that have no row."""
+        return [question.id for question in questions if question.id not in self.by_id]
+
+    def unknown(self, questions: Dataset) -> list[str]:
+        """Ids of the rows that are of no question."""
+        known = {question.id for question in questions}
+        return [id for id in self.by_id if id not in known]
+
+    def notes(self, questions: Dataset) -> list[str]:
+        """What is odd about the file, as lines of text."""
+        empty = [id for id, text in self.by_id.items() if text is None]
+        kinds = {
+            "without a row, wrong by the strict rule": self.missing(questions),
+            "of no question of the benchmark, left out": self.unknown(questions),
+            "in several rows, the first one taken": list(self.repeated),
+            f"without {self.key!r} in their row, wrong by the strict rule": empty,
+        }
+        return [f"{counted(len(ids), 'id')} {what}: {_some(ids)}" for what, ids in kinds.items() if ids]
+
+
+def read_predictions(path: Path, key: str | None = None, expected: str | None = None) -> Predictions:
+    """The predictions of a .json, .jsonl or .csv file.
+
+    They stand under `key`; where none is given under the benchmark's `expected` one, or another that is known
+    (`KEYS`). Raises ValueError with the place of the first row that cannot be used.
+    """
+    rows = list(_rows(path))
+    fields = list(dict.fromkeys(field for _, row in rows for field in row))
+    in_csv = ["answer"] if path.suffix == ".csv" else []  # elsewhere that is the right one
+    key = _first([key] if key else [*filter(None, [expected]), *KEYS, *in_csv], fields, path)
+    id_key = _first(ID_KEYS, fields, path)
+    by_id: dict[str, str | None] = {}
+    nulls, repeated = set(), []
+    for where, row in rows:
+        id, text = _pair(where, row, id_key, key)
+        if id in by_id:
+            repeated.append(id)
+            continue
+        by_id[id] = text
+        if text is None and key in row:
+            nulls.add(id)
+    return Predictions(path, key, by_id, frozenset(nulls), tuple(dict.fromkeys(repeated)))
+
+
+def score(questions: Dataset, predictions: Predictions, scorers: Mapping[str, Scorer]) -> Evaluation:
+    """The predictions as an evaluation: strict by the first of the scorers, official by the benchmark's own.
+
+    The strict rule calls a missing answer wrong; the official one does what its script does.
+    Raises ValueError where no prediction is of a question.
+    """
+    if not any(question.id in predictions.by_id for question in questions):
+        raise ValueError(
+            f"{printable(str(predictions.path))}: none of its ids is of a question; found "
+            f"{_some(list(predictions.by_id))}; expected ids such as {_some([q.id for q in questions])}"
+        )
+    rows = []
+    for question in questions:
+        text = predictions.by_id.get(question.id)
+        verdicts = {name: scorer(question, text or "") for name, scorer in scorers.items()}
+        if questions.benchmark:
+            verdicts[questions.benchmark.name] = _official(questions.benchmark, question, predictions)
+        stated = questions.contributions.get(question.id)
+        label = stated.label if stated else None
+        rows.append(AnswerRow(question, "audio", question.id, text or "", verdicts, False, label))
+    return Evaluation(tuple(rows), seed=0)
+
+
+def _official(benchmark: Benchmark, question: Question, predictions: Predictions) -> Verdict:
+    text = predictions.by_id.get(question.id)
+    if text is not None:
+        return benchmark.scorer(question, text)
+    has_row = question.id in predictions.by_id and question.id not in predictions.nulls
+    return Verdict(False, None, "none", "no prediction", counted=has_row and benchmark.counts_missing)
+
+
+def _rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Place and fields of every row."""
+    if path.suffix == ".csv":
+        if path.stat().st_size > _LARGEST:
+            raise ValueError(f"{path}: larger than {_LARGEST} bytes; expected the predictions of a benchmark")
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            try:
+                yield from ((f"{path}:{n}", row) for n, row in enumerate(csv.DictReader(file), start=2))
+            except (csv.Error, UnicodeDecodeError) as error:
+                raise ValueError(f"{path}: not CSV in UTF-8 ({error}); write it anew") from error
+        return
+    if path.suffix not in (".json", ".jsonl"):
+        raise ValueError(f"{path}: ends in {path.suffix!r}; expected .json, .jsonl or .csv")
+    for row in scan_rows(path):
+        if isinstance(row, BadRow):
+            raise ValueError(str(row))
+        yield row.where, row.fields
+
+
+def _first(wanted: Sequence[str], fields: Sequence[str], path: Path) -> str:
+    """The first of the names that rows have. Raises ValueError where they have none."""
+    for name in wanted:
+        if name in fields:
+            return name
+    there = ", ".join(map(printable, fields[:20])) or "no rows"
+    raise ValueError(
+        f"{printable(str(path))}: expected rows with {' or '.join(map(repr, wanted))}; found {there}; name "
+        "the key of the predictions with --key"
+    )
+
+
+def _pair(where: str, row: Mapping[str, Any], id_key: str, key: str) -> tuple[str, str | None]:
+    id, text = row.get(id_key), row.get(key)
+    if isinstance(id, bool) or not isinstance(id, str | int) or id == "":
+        raise ValueError(f"{where}: {id_key!r} is {id!r:.80}; expected the id of a question")
+    if text is not None and (isinstance(text, bool) or not isinstance(text, str | int | float)):
+        raise ValueError(f"{where}: {key!r} is {text!r:.80}; expected a text")
+    return str(id), None if text is None else str(text)
+
+
+def _some(ids: Sequence[str]) -> str:
+    return ", ".join(printable(id) for id in ids[:_SHOWN]) + (", ..." if len(ids) > _SHOWN else "")

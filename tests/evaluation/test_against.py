@@ -1,0 +1,52 @@
+"""One evaluation against another on the same questions."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from rlaudio.evaluation.accuracy import AnswerRow, Evaluation
+from rlaudio.evaluation.against import compare_with, paired_table
+from rlaudio.evaluation.files import write_evaluations
+from rlaudio.evaluation.statistics import bootstrap_interval
+from rlaudio.types import Verdict
+from tests.factories import make_question
+
+
+def evaluation(right, first=0, control="audio"):
+    rows = [
+        AnswerRow(make_question(id=f"q{n}"), control, f"q{n}", "", {"exact": Verdict(bool(r), None)}, False)
+        for n, r in enumerate(right, start=first)
+    ]
+    return Evaluation(tuple(rows), seed=0)
+
+
+def test_the_questions_that_both_answered_are_compared(tmp_path):
+    write_evaluations({"mmau": evaluation([1, 1, 0, 0, 0, 0])}, tmp_path)
+    [pair] = compare_with({"mmau": evaluation([1, 1, 1, 1, 0, 0], first=2)}, tmp_path)
+    assert (pair.questions, pair.left_out) == (4, 4)
+    assert (pair.accuracy, pair.other) == (1.0, 0.0)
+    assert pair.p_value == 2 / 2**4
+    assert "4 (4 in one alone)" in paired_table([pair], "before")
+
+
+def test_a_folder_without_answers_and_answers_to_other_questions_are_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match="found no single answers"):
+        compare_with({"mmau": evaluation([1])}, tmp_path)
+    write_evaluations({"mmar": evaluation([1])}, tmp_path)
+    with pytest.raises(ValueError, match="no answer to a question of mmau under the same control"):
+        compare_with({"mmau": evaluation([1])}, tmp_path)
+
+
+def test_the_bootstrap_is_that_of_questions_drawn_one_by_one():
+    generator = np.random.default_rng(1)
+    after, before = generator.random(120) < 0.7, generator.random(120) < 0.5
+    drawn = generator.integers(120, size=(20_000, 120))
+    differences = (after.astype(int) - before)[drawn].mean(axis=1)
+    expected = np.percentile(differences, [2.5, 97.5])
+    assert bootstrap_interval(after, before) == pytest.approx(tuple(expected), abs=0.01)
+
+
+def test_a_bootstrap_over_other_questions_is_refused():
+    with pytest.raises(ValueError, match="the same questions"):
+        bootstrap_interval(np.ones(3, bool), np.ones(4, bool))

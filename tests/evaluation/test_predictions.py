@@ -1,0 +1,105 @@
+"""Scoring what something else predicted: every question counts, and the official rule stands beside."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from rlaudio.evaluation.predictions import read_predictions, score
+from rlaudio.scorers.mmau import mmau
+from rlaudio.scorers.robust import robust
+from rlaudio.types import Benchmark, Dataset
+from tests.factories import make_question
+
+BENCHMARK = Benchmark("made_up", "1", mmau, "model_output", as_list=True)
+QUESTIONS = Dataset(tuple(make_question(id=f"q{n}") for n in range(4)), benchmark=BENCHMARK)
+
+
+def written(tmp_path, rows, name="predictions.json"):
+    path = tmp_path / name
+    text = json.dumps(rows) if name.endswith(".json") else "".join(json.dumps(row) + "\n" for row in rows)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def row(number, text, key="model_output"):
+    return {"id": f"q{number}", "answer": "a dog", key: text}
+
+
+def test_a_missing_answer_is_wrong_by_the_strict_rule_and_left_out_by_the_official_one(tmp_path):
+    path = written(tmp_path, [row(0, "a dog"), row(1, "a cat"), {"id": "q2"}])
+    result = score(QUESTIONS, read_predictions(path, None, "model_output"), {"robust": robust})
+    assert result.accuracy("audio") == 1 / 4
+    assert result.accuracy("audio", scorer="made_up") == 1 / 2
+    assert "By made_up, all: audio 50.0 (2 of 4 left out)." in result.table()
+
+
+def test_an_official_rule_may_call_a_row_without_the_key_wrong_and_drop_a_null(tmp_path):
+    counting = replace(QUESTIONS, benchmark=replace(BENCHMARK, counts_missing=True))
+    path = written(tmp_path, [row(0, "a dog"), {"id": "q1"}, row(2, None)])
+    result = score(counting, read_predictions(path, "model_output"), {"robust": robust})
+    assert result.accuracy("audio", scorer="made_up") == 1 / 2  # q0 and q1
+
+
+def test_where_the_rules_disagree_is_listed(tmp_path):
+    texts = ["a dog", "dog, a", "not a cat but a dog", "<answer>a cat</answer>"]
+    path = written(tmp_path, [row(number, text) for number, text in enumerate(texts)])
+    result = score(QUESTIONS, read_predictions(path), {"robust": robust})
+    found = [(scorer, row.question.id, row.verdict.right) for scorer, row in result.disagreements()]
+    assert found == [("made_up", "q1", False), ("made_up", "q2", True)]
+
+
+@pytest.mark.parametrize("key", ["answer_prediction", "model_prediction", "response"])
+def test_known_keys_are_found_and_the_one_asked_for_goes_first(tmp_path, key):
+    path = written(tmp_path, [row(0, "a dog", key) | {"mine": "a cat"}], "predictions.jsonl")
+    assert read_predictions(path).key == key
+    assert read_predictions(path, "mine").by_id == {"q0": "a cat"}
+
+
+def test_a_submission_in_csv_is_read_and_its_questions_are_ids(tmp_path):
+    path = tmp_path / "submission.csv"
+    path.write_text('question,answer\nq0,"a dog"\nq1,a cat\n', encoding="utf-8")
+    assert read_predictions(path).by_id == {"q0": "a dog", "q1": "a cat"}
+
+
+def test_what_is_odd_about_a_file_is_counted_with_ids(tmp_path):
+    path = written(tmp_path, [row(0, "a dog"), row(0, "a cat"), row(9, "a cow"), row(1, None)])
+    predictions = read_predictions(path)
+    assert predictions.by_id["q0"] == "a dog"
+    assert predictions.notes(QUESTIONS) == [
+        "2 ids without a row, wrong by the strict rule: q2, q3",
+        "1 id of no question of the benchmark, left out: q9",
+        "1 id in several rows, the first one taken: q0",
+        "1 id without 'model_output' in their row, wrong by the strict rule: q1",
+    ]
+
+
+def refused(path, questions=QUESTIONS, key=None):
+    with pytest.raises(ValueError) as refusal:
+        score(questions, read_predictions(path, key), {"robust": robust})
+    return str(refusal.value)
+
+
+def test_predictions_of_other_questions_are_refused_with_ids_of_both(tmp_path):
+    path = written(tmp_path, [{"id": "x1", "model_output": "a dog"}])
+    assert "none of its ids is of a question; found x1; expected ids such as q0, q1" in refused(path)
+
+
+def test_a_file_without_predictions_is_refused_with_the_keys_that_it_has(tmp_path):
+    path = written(tmp_path, [{"id": "q0", "answer": "a dog"}])
+    message = refused(path)
+    assert "found id, answer; name the key of the predictions with --key" in message
+
+
+@pytest.mark.parametrize("value", [["a dog"], {"a": 1}, True])
+def test_a_prediction_that_is_no_text_is_refused_with_its_place(tmp_path, value):
+    path = written(tmp_path, [row(0, "a dog"), row(1, value)], "predictions.jsonl")
+    assert refused(path).startswith(f"{path}:2: 'model_output' is ")
+
+
+def test_a_file_of_another_kind_is_refused(tmp_path):
+    path = tmp_path / "predictions.txt"
+    path.write_text("q0 a dog\n", encoding="utf-8")
+    assert "expected .json, .jsonl or .csv" in refused(path)
