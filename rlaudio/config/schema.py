@@ -326,6 +326,11 @@ class EvaluationSection(Section):
         min_length=1,
         description="what the model hears, see docs/evaluation.md",
     )
+    orders: Count = Field(
+        default=1,
+        description="cyclic orders of its options in which every question is asked; tables are about the "
+        "data's own, and say what is right in all",
+    )
     batch_questions: Count = Field(
         default=_BATCH, description="questions answered at a time", json_schema_extra=ROUNDING
     )

@@ -43,6 +43,7 @@ class EvaluationSettings:
     batch_questions: int  # per request
     max_new_tokens: int  # per answer
     seed: int  # of the mismatched clips
+    orders: int = 1  # cyclic orders of the options in which every question is asked
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ class AnswerRow:
     verdicts: Mapping[str, Verdict]  # by scorer, the evaluation's own first
     truncated: bool  # stopped by the token limit
     contribution: ContributionLabel | None = None
+    order: int = 0  # places by which the options were moved forward
 
     @property
     def groups(self) -> dict[str, str]:
@@ -80,6 +82,7 @@ class AnswerRow:
         return {
             "id": question.id,
             "control": self.control,
+            "order": self.order,
             "heard": self.heard,
             "groups": dict(question.groups),
             "contribution": self.contribution,
@@ -149,6 +152,7 @@ class Evaluation:
 
     rows: tuple[AnswerRow, ...]  # control by control, the questions in the same order each time
     seed: int  # of the mismatched clips
+    reordered: tuple[AnswerRow, ...] = ()  # answers to the same questions in other orders of their options
 
     @property
     def controls(self) -> tuple[Control, ...]:
@@ -244,6 +248,8 @@ class Evaluation:
             "baselines": asdict(baselines(self.questions)),
             "s_audio": self.s_audio(),
             "zero_contribution": self.zero_contribution(),
+            "orders": {c: self.by_order(c) for c in self.controls} if self.reordered else {},
+            "stable": {c: self.stable(c) for c in self.controls} if self.reordered else {},
             "predicted_positions": {c: self.predicted_positions(c) for c in self.controls},
             "tables": tables,
         }
@@ -262,6 +268,7 @@ class Evaluation:
                 _over_controls("Unparsed", {c: percent(s.unparsed) for c, s in groups[0].scores.items()}),
                 _over_controls("Truncated", {c: percent(s.truncated) for c, s in groups[0].scores.items()}),
                 *self._audio_lines(),
+                *self._order_lines(),
                 *self._baseline_lines(),
             ]
         )
@@ -286,6 +293,30 @@ class Evaluation:
         if not all(right.values()):
             return None
         return float(np.mean([a and b for a, b in zip(*right.values(), strict=True)]))
+
+    def stable(self, control: Control = "audio") -> float | None:
+        """Share of the questions that are answered right in every order; None where one alone was asked."""
+        if not self.reordered:
+            return None
+        right: dict[str, bool] = {}
+        for row in (*self.rows, *self.reordered):
+            if row.control == control:
+                right[row.question.id] = right.get(row.question.id, True) and row.verdict.right
+        return float(np.mean(list(right.values()))) if right else None
+
+    def by_order(self, control: Control = "audio") -> list[float]:
+        """Accuracy in every order that was asked, the data's own first."""
+        right: dict[int, list[bool]] = {}
+        for row in (*self.rows, *self.reordered):
+            if row.control == control:
+                right.setdefault(row.order, []).append(row.verdict.right)
+        return [float(np.mean(right[order])) for order in sorted(right)]
+
+    def _order_lines(self) -> Iterator[str]:
+        stable = self.stable()
+        if stable is not None:
+            accuracies = ", ".join(map(percent, self.by_order()))
+            yield f"Right in every order of the options: {percent(stable)}; by order: {accuracies}."
 
     def _audio_lines(self) -> Iterator[str]:
         s_audio, zero = self.s_audio(), self.zero_contribution()
@@ -378,8 +409,9 @@ def evaluate(
     share = len(processes.share(questions))
     local = list(progress(answered, total=share * len(controls), label=label, unit="question"))
     by_control = [local[number * share : (number + 1) * share] for number in range(len(controls))]
-    rows = tuple(row for of_control in by_control for row in processes.unshare(of_control))
-    return Evaluation(rows, settings.seed)
+    answers = [rows for of_control in by_control for rows in processes.unshare(of_control)]
+    reordered = tuple(row for _, *others in answers for row in others)
+    return Evaluation(tuple(own for own, *_ in answers), settings.seed, reordered)
 
 
 def _answers(
@@ -388,31 +420,43 @@ def _answers(
     worker: RolloutWorker,
     settings: EvaluationSettings,
     processes: Processes,
-) -> Iterator[AnswerRow]:
+) -> Iterator[list[AnswerRow]]:
+    """The answers to this process's questions under every control: each in the data's order, then in others.
+
+    All orders of a question are asked together: they share its clip, which is computed once.
+    """
     local = processes.share(questions)
     contributions = Dataset.of(questions).contributions
-    sampling, size = greedy(settings.max_new_tokens), settings.batch_questions
+    sampling, size = greedy(settings.max_new_tokens), max(1, settings.batch_questions // settings.orders)
     for control in settings.controls:
-        partners = [questions[index] for index in lenders(questions, control, settings.seed)]
-        partners = list(processes.share(partners))
-        for start in range(0, len(local), size):
-            asked = local[start : start + size]
-            heard = partners[start : start + size]
-            batch = [prompts.prompt(q, control, partner=p) for q, p in zip(asked, heard, strict=True)]
+        lent = [questions[index] for index in lenders(questions, control, settings.seed)]
+        pairs = list(zip(local, processes.share(lent), strict=True))
+        for start in range(0, len(pairs), size):
+            asked = [
+                (number, order, question.rotated(order) if order else question, partner)
+                for number, (question, partner) in enumerate(pairs[start : start + size])
+                for order in range(min(settings.orders, max(1, len(question.choices))))
+            ]
+            batch = [prompts.prompt(question, control, partner=partner) for _, _, question, partner in asked]
             groups = worker.generate(batch, sampling, (settings.seed, "evaluate", control))
-            for question, partner, group in zip(asked, heard, groups, strict=True):
+            rows: dict[int, list[AnswerRow]] = {}
+            for (number, order, question, partner), group in zip(asked, groups, strict=True):
                 (completion,) = group.completions
-                yield AnswerRow(
+                stated = contributions.get(question.id)
+                row = AnswerRow(
                     question=question,
                     control=control,
                     heard=partner.id,
                     text=completion.text,
                     verdicts={
-                        name: scorer(question, completion.text) for name, scorer in settings.scorers.items()
+                        name: score(question, completion.text) for name, score in settings.scorers.items()
                     },
                     truncated=completion.stop_reason == "length",
-                    contribution=contributions[question.id].label if question.id in contributions else None,
+                    contribution=stated.label if stated else None,
+                    order=order,
                 )
+                rows.setdefault(number, []).append(row)
+            yield from rows.values()
 
 
 def _grouped(rows: Sequence[AnswerRow]) -> Iterator[tuple[str, str, dict[Control, list[AnswerRow]]]]:

@@ -1,9 +1,10 @@
 """The files of an evaluation: tables, single answers, and what a benchmark's own script reads.
 
-NAME.json                   the tables, by held-out set; written last: they imply all answers
-NAME/SET.jsonl              every single answer
-NAME/predictions/SET.json   the answers with audio of a benchmark, in the form that its script reads
-NAME/disagreements/SET.jsonl   answers about which another scorer says otherwise than the evaluation's own
+NAME/SET.jsonl                every single answer
+NAME/orders/SET.jsonl         answers to the same questions in other orders of their options
+NAME/predictions/SET.json     answers with audio to a benchmark, in the form that its script reads
+NAME/disagreements/SET.jsonl  answers about which another scorer says otherwise than the evaluation's own
+NAME.json                     the tables, by held-out set; written last: they imply all answers
 """
 
 from __future__ import annotations
@@ -30,6 +31,10 @@ def write_evaluations(
         if benchmark:
             _write_predictions(folder / name / "predictions" / held_out, result, benchmark)
             write_rows(folder / name / "disagreements" / f"{held_out}.jsonl", _disagreements(result))
+        if result.reordered:
+            write_rows(
+                folder / name / "orders" / f"{held_out}.jsonl", [r.to_dict() for r in result.reordered]
+            )
         write_rows(folder / name / f"{held_out}.jsonl", [row.to_dict() for row in result.rows])
     write_json(folder / f"{name}.json", {held_out: result.to_dict() for held_out, result in results.items()})
 

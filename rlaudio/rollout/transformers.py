@@ -3,8 +3,7 @@
 Every prompt is computed once. The G completions of a question grow side by side in one cache row, laid
 out like the training batch: at step t the row holds `[prompt | t tokens of each of the G completions]`,
 G new tokens attend to the prompt and to their own completion, and nothing is ever copied G times.
-The text before the audio, which all prompts of a run have in common, is computed once for a batch; of prompts
-that share their audio too (a whole labelling run with silence) so is that, and the text behind it.
+What prompts of a batch begin with in common is computed once, see `rlaudio.rollout.prefill`.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ import numpy as np
 import torch
 
 from rlaudio.models.family import ModelFamily, additive_mask
-from rlaudio.models.shared.prefixes import before_media, common_start
+from rlaudio.rollout.prefill import Prefixes, same_clip, shared_prefixes
 from rlaudio.rollout.token_sampling import Drawn, draw
 from rlaudio.rollout.worker import SeedKey
 from rlaudio.types import Completion, Group, Prompt, SamplingParams
@@ -64,19 +63,26 @@ class Transformers:
     # --- one batch -----------------------------------------------------------------------------
 
     def _batches(self, prompts: Sequence[Prompt], sampling: SamplingParams) -> Iterator[list[int]]:
-        """Questions of similar length whose cache stays within `batch_tokens`; a longer one goes alone."""
-        shared, _ = _shared_prefix(prompts, self.family.forbidden_token_ids)
+        """Questions of similar length whose cache stays within `batch_tokens`; a longer one goes alone.
+
+        Those about the same clip go together: what they share is no reason to part them.
+        """
+        media = self.family.forbidden_token_ids
         new = sampling.group_size * sampling.max_new_tokens
+        shared = int(shared_prefixes(prompts, media).lengths.min()) if prompts else 0
+        by_clip = same_clip(prompts, media)
+        longest = [max(len(prompts[i].token_ids) for i in indices) for indices in by_clip]
         batch: list[int] = []
         shortest = 0
-        for i in sorted(range(len(prompts)), key=lambda i: len(prompts[i].token_ids)):
-            length = len(prompts[i].token_ids)
-            full = batch and (length + new) * (len(batch) + 1) > self.batch_tokens
-            if full or (len(batch) >= FEW and length - shared > MOST_PADDING * (shortest - shared)):
-                yield batch
-                batch = []
-            shortest = shortest if batch else length
-            batch.append(i)
+        for clip in sorted(range(len(by_clip)), key=lambda clip: longest[clip]):
+            for i in sorted(by_clip[clip], key=lambda i: len(prompts[i].token_ids)):
+                length = longest[clip]
+                full = batch and (length + new) * (len(batch) + 1) > self.batch_tokens
+                if full or (len(batch) >= FEW and length - shared > MOST_PADDING * (shortest - shared)):
+                    yield batch
+                    batch = []
+                shortest = shortest if batch else length
+                batch.append(i)
         if batch:
             yield batch
 
@@ -84,9 +90,10 @@ class Transformers:
         self, prompts: Sequence[Prompt], sampling: SamplingParams, key: SeedKey
     ) -> list[tuple[Completion, ...]]:
         device = self.family.device
+        prefixes = shared_prefixes(prompts, self.family.forbidden_token_ids)
         lengths = torch.tensor([len(p.token_ids) for p in prompts], device=device)  # [B]
-        rows = _Rows(lengths, int(lengths.max()), sampling.group_size)
-        cache, logits = self._prefill(prompts, rows)  # logits of the first token [B, V]
+        rows = _Rows(lengths, prefixes.held().to(device), sampling.group_size)
+        cache, logits = self._prefill(prefixes)  # logits of the first token [B, V]
         logits = logits.repeat_interleave(sampling.group_size, dim=0)  # [B*G, V]
         uniforms = torch.from_numpy(_uniforms(prompts, sampling, key)).to(device)  # [B, G, max new tokens]
         drafts = _Drafts(len(prompts), sampling, self.family.stop_token_ids)
@@ -107,26 +114,20 @@ class Transformers:
             logits = self.family.head(hidden).flatten(0, 1)  # [B*G, V]
         return [self._completions(drafts, question) for question in range(len(prompts))]
 
-    def _prefill(self, prompts: Sequence[Prompt], rows: _Rows) -> tuple:
+    def _prefill(self, prefixes: Prefixes) -> tuple:
         """A cache that holds every prompt, and the logits [B, V] of the first new token."""
-        cache = self.family.new_cache()
-        device = rows.lengths.device
-        token_ids = torch.zeros(len(prompts), rows.width, dtype=torch.long, device=device)
-        for row, prompt in enumerate(prompts):
-            token_ids[row, : len(prompt.token_ids)] = torch.from_numpy(prompt.token_ids)
-        positions = torch.arange(rows.width, device=device).expand(len(prompts), -1)
-        shared, audio_too = _shared_prefix(prompts, self.family.forbidden_token_ids)
-        if shared:
-            first = self.family.embed(token_ids[:1, :shared], prompts[:1] if audio_too else ())
-            self.family.hidden(first, positions[:1, :shared], None, cache)
-            cache.batch_repeat_interleave(len(prompts))
-            embeddings = self.family.embed(token_ids[:, shared:], () if audio_too else prompts)
-            mask = self._mask(_causal(rows.width, device)[:, :, shared:])
-        else:
-            embeddings = self.family.embed(token_ids, prompts)
-            mask = None  # nothing attends to the padding behind a prompt
-        hidden = self.family.hidden(embeddings, positions[:, shared:], mask, cache)
-        last = hidden[torch.arange(len(prompts), device=device), rows.lengths - 1 - shared]
+        cache, device = self.family.new_cache(), self.family.device
+        rest, positions = prefixes.rest_tokens().to(device), prefixes.rest_positions().to(device)
+        mask = None  # nothing attends to the padding behind a prompt
+        if prefixes.width:
+            heard = prefixes.starts if prefixes.with_audio else ()
+            first = self.family.embed(prefixes.first_tokens().to(device), heard)
+            self.family.hidden(first, _count(first), None, cache)
+            cache.batch_select_indices(torch.from_numpy(prefixes.owner).to(device))
+            mask = self._mask(prefixes.visible().to(device))
+        embeddings = self.family.embed(rest, () if prefixes.with_audio else prefixes.prompts)
+        hidden = self.family.hidden(embeddings, positions, mask, cache)
+        last = hidden[torch.arange(len(rest), device=device), torch.from_numpy(prefixes.rest).to(device) - 1]
         return cache, self.family.head(last)
 
     def _mask(self, allowed: torch.Tensor) -> torch.Tensor:
@@ -156,30 +157,27 @@ class Transformers:
 
 
 class _Rows:
-    """Where the tokens of a batch stand: `width` prompt slots, then G slots for every step."""
+    """Where the tokens of a batch stand: the slots of the prompts, then G slots for every step."""
 
-    def __init__(self, lengths: torch.Tensor, width: int, group_size: int):
-        self.lengths = lengths  # [B] prompt tokens of each row; the slots up to `width` are padding
-        self.width = width
+    def __init__(self, lengths: torch.Tensor, held: torch.Tensor, group_size: int):
+        self.lengths = lengths  # [B] prompt tokens of each row
+        self.held = held  # [B, prompt slots] bool, False: padding
         self.group_size = group_size
 
     def select(self, keep: np.ndarray) -> _Rows:
-        return _Rows(self.lengths[keep], self.width, self.group_size)
+        return _Rows(self.lengths[keep], self.held[keep], self.group_size)
 
     def positions(self, step: int) -> torch.Tensor:
         """Positions [B, G] of the tokens drawn at `step`."""
         return (self.lengths + step).unsqueeze(1).expand(-1, self.group_size)
 
     def visible(self, step: int) -> torch.Tensor:
-        """Which slots [B, 1, G, width + (step + 1) G] the tokens drawn at `step` attend to."""
-        device = self.lengths.device
-        prompt = torch.arange(self.width, device=device) < self.lengths.unsqueeze(1)  # [B, width]
-        same_completion = torch.eye(self.group_size, dtype=torch.bool, device=device).repeat(
-            1, step + 1
-        )  # [G, (step+1) G]
+        """Which slots [B, 1, G, prompt slots + (step + 1) G] the tokens drawn at `step` attend to."""
+        same_completion = torch.eye(self.group_size, dtype=torch.bool, device=self.held.device)
+        same_completion = same_completion.repeat(1, step + 1)  # [G, (step+1) G]
         return torch.cat(
             [
-                prompt[:, None, None, :].expand(-1, 1, self.group_size, -1),
+                self.held[:, None, None, :].expand(-1, 1, self.group_size, -1),
                 same_completion[None, None].expand(len(self.lengths), -1, -1, -1),
             ],
             dim=-1,
@@ -241,21 +239,7 @@ def _uniforms(prompts: Sequence[Prompt], sampling: SamplingParams, key: SeedKey)
     )  # fmt: skip
 
 
-def _causal(width: int, device: torch.device) -> torch.Tensor:
-    """Every token sees itself and what stands before it: bool [1, 1, width, width]."""
-    return torch.ones(width, width, dtype=torch.bool, device=device).tril()[None, None]
-
-
-def _shared_prefix(prompts: Sequence[Prompt], media: Sequence[int]) -> tuple[int, bool]:
-    """Tokens that all prompts begin with, and whether the audio is among them; never a whole prompt.
-
-    Where the prompts differ in their audio they share what stands before the first token for `media`.
-    """
-    if len(prompts) < 2:
-        return 0, False
-    token_ids = prompts[0].token_ids
-    shared = common_start([p.token_ids for p in prompts])
-    same_audio = len({p.audio_digest for p in prompts}) == 1
-    if same_audio and before_media(token_ids[shared:], media) == len(token_ids) - shared:
-        return shared, True
-    return before_media(token_ids[:shared], media), False
+def _count(embeddings: torch.Tensor) -> torch.Tensor:
+    """Positions 0, 1, ... of rows that begin at the first, [B, T] of embeddings [B, T, d]."""
+    batch, tokens, _ = embeddings.shape
+    return torch.arange(tokens, device=embeddings.device).expand(batch, -1)

@@ -115,6 +115,7 @@ def evaluation_settings(recipe: Recipe, controls: Sequence[Control] | None = Non
         batch_questions=recipe.evaluation.batch_questions,
         max_new_tokens=recipe.sampling.max_new_tokens,
         seed=recipe.seed,
+        orders=recipe.evaluation.orders if controls is None else 1,
     )
 
 

@@ -13,7 +13,7 @@ from rlaudio.evaluation.baselines import baselines, position_histogram
 from rlaudio.rollout.scripted import Scripted
 from rlaudio.scorers.exact import exact
 from rlaudio.scorers.robust import robust
-from rlaudio.types import Choice
+from rlaudio.types import Benchmark, Choice, Verdict
 from tests.factories import make_question
 from tests.word_family import questions_on_disk, word_prompts
 
@@ -287,3 +287,55 @@ def test_baselines_of_no_questions_are_refused():
 
 def test_the_position_histogram_of_nothing_is_empty():
     assert position_histogram([]) == ()
+
+
+# --- orders of the options, other controls, official rules ---------------------------------------
+
+
+def prefers(position, questions):
+    """Answers with the option at one position, and right where the question is among `questions`."""
+    return Scripted(
+        lambda prompt, sample: (
+            prompt.question.answer if prompt.question.id in questions else prompt.question.choices[position]
+        )
+    )
+
+
+def test_what_is_right_in_every_order_of_the_options_is_told_beside_the_tables(questions):
+    result = evaluate(
+        questions, word_prompts(), prefers(0, {"q0", "q1"}), controls=["audio"], orders=4, batch_questions=6
+    )
+    assert len(result.rows) == 8 and len(result.reordered) == 24
+    assert [row.question.id for row in result.rows] == [question.id for question in questions]
+    assert result.stable() == 2 / 8
+    assert sum(result.by_order()) == pytest.approx(4 * 2 / 8 + 6 / 8)  # the six others are right in one each
+    assert "Right in every order of the options: 25.0" in result.table()
+    assert result.to_dict()["stable"] == {"audio": 0.25}
+
+
+def test_questions_with_fewer_options_are_asked_in_fewer_orders(questions):
+    two = [replace(q, target=Choice((q.answer, "a fish"), 0, q.answer)) for q in questions]
+    result = evaluate(two, word_prompts(), prefers(0, set()), controls=["audio"], orders=4)
+    assert {row.order for row in result.reordered} == {1}
+    assert result.by_order() == [1.0, 0.0]
+
+
+def test_s_audio_is_accuracy_with_audio_minus_the_mean_of_silence_and_other_audio(questions):
+    result = evaluate(questions, word_prompts(), listener(questions, knows={"q0", "q1"}))
+    assert result.s_audio() == 1 - (2 / 8 + 2 / 8) / 2
+    assert result.zero_contribution() == 2 / 8
+    assert "S_audio (audio minus the mean of silence and mismatch): 75.0." in result.table()
+
+
+def test_answers_that_an_official_rule_leaves_out_are_out_of_its_denominator_alone(questions):
+    def official(question, text):
+        return Verdict(text == question.answer, None, counted=question.id != "q0")
+
+    dataset = replace(questions, benchmark=Benchmark("made_up", "1", official, "model_output"))
+    result = evaluate(dataset, word_prompts(), prefers(0, {"q0", "q1"}), controls=["audio"])
+    own = result.accuracy("audio")
+    right = sum(
+        row.question.choices[0] == row.question.answer for row in result.rows if row.question.id > "q1"
+    )
+    assert own == (2 + right) / 8
+    assert result.accuracy("audio", scorer="made_up") == (1 + right) / 7

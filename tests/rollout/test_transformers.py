@@ -26,13 +26,13 @@ def plain_greedy(family, prompt, count):
     for _ in range(count):
         with torch.no_grad():
             tokens = torch.tensor([ids])
-            features = torch.from_numpy(prompt.features["input_features"])[None]
-            logits = family.model(
-                input_ids=tokens,
-                input_features=features,
-                feature_attention_mask=torch.ones(1, features.shape[2], dtype=torch.long),
-                position_ids=torch.arange(len(ids))[None],
-            ).logits[0, -1]
+            audio = {}
+            if prompt.clips:
+                features = torch.from_numpy(prompt.features["input_features"])[None]
+                heard = torch.ones(1, features.shape[2], dtype=torch.long)
+                audio = {"input_features": features, "feature_attention_mask": heard}
+            positions = torch.arange(len(ids))[None]
+            logits = family.model(input_ids=tokens, position_ids=positions, **audio).logits[0, -1]
         logits[list(family.forbidden_token_ids)] = float("-inf")
         ids.append(int(logits.argmax()))
         if ids[-1] in family.stop_token_ids:
@@ -63,6 +63,38 @@ def test_prompts_that_share_their_audio_share_its_computation_and_nothing_else(s
     shared = worker.generate(questions, greedy(5), KEY)
     assert seen[0] == 1  # the audio went through the model once
     for prompt, group in zip(questions, shared, strict=True):
+        assert group.completions[0].token_ids.tolist() == plain_greedy(shared_family, prompt, 5)
+
+
+def test_several_questions_about_each_of_several_clips_hear_every_clip_once(shared_family):
+    clips = (0, 1, 0, 2, 1, 0, 3)
+    questions = [
+        make_prompt(shared_family, clip, seconds=0.4 + 0.5 * clip, words=1 + 3 * number)
+        for number, clip in enumerate(clips)
+    ]
+    seen = []
+    sampling = sampling_params(group_size=3, max_new_tokens=6)
+    together = Transformers(_Recording(shared_family, seen)).generate(questions, sampling, KEY)
+    assert sum(seen) == 4
+    for question, group in zip(questions, together, strict=True):
+        [alone] = Transformers(shared_family).generate([question], sampling, KEY)
+        for one, other in zip(group.completions, alone.completions, strict=True):
+            assert one.token_ids.tolist() == other.token_ids.tolist()
+            np.testing.assert_allclose(one.logprobs, other.logprobs, atol=1e-5)
+
+
+def without_audio(family, prompt):
+    ids = prompt.token_ids[prompt.token_ids != family.audio_token_id]
+    return dataclasses.replace(prompt, token_ids=ids, positions=np.arange(len(ids)), clips=(), features={})
+
+
+def test_questions_without_audio_are_answered_beside_questions_with_it(shared_family):
+    silent = [without_audio(shared_family, make_prompt(shared_family, n, words=2 + n)) for n in range(2)]
+    heard = [make_prompt(shared_family, 5, words=w) for w in (1, 3)]
+    prompts = [silent[0], heard[0], silent[1], heard[1]]
+    for prompt, group in zip(
+        prompts, Transformers(shared_family).generate(prompts, greedy(5), KEY), strict=True
+    ):
         assert group.completions[0].token_ids.tolist() == plain_greedy(shared_family, prompt, 5)
 
 

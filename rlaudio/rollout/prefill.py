@@ -1,0 +1,117 @@
+"""What the prompts of a batch begin with in common, so that it is computed once, and where tokens stand.
+
+Questions about the same clip share the clip and the text before and behind it, as far as they are equal:
+several questions, option orders, a whole labelling in silence. Other prompts share the text before the audio.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+
+from rlaudio.models.shared.prefixes import before_media, common_start
+from rlaudio.types import Prompt
+
+
+@dataclass(frozen=True)
+class Prefixes:
+    """The beginnings of a batch's prompts; every prompt has tokens behind its own."""
+
+    prompts: Sequence[Prompt]  # of the batch, B
+    starts: Sequence[Prompt]  # one prompt for every prefix, U; prefix u is its first `lengths[u]` tokens
+    lengths: np.ndarray  # [U]
+    owner: np.ndarray  # [B], the prefix that each prompt begins with
+    with_audio: bool  # whether the audio is in the prefixes; else it stands behind them
+
+    @property
+    def width(self) -> int:
+        """Slots for a prefix; those of shorter ones are padding."""
+        return int(self.lengths.max())
+
+    @cached_property
+    def rest(self) -> np.ndarray:
+        """Tokens [B] of every prompt behind its prefix."""
+        return np.array([len(p.token_ids) for p in self.prompts]) - self.lengths[self.owner]
+
+    def first_tokens(self) -> torch.Tensor:
+        """Token ids [U, width] of the prefixes."""
+        ends = self.lengths.tolist()
+        return _padded([p.token_ids[:end] for p, end in zip(self.starts, ends, strict=True)])
+
+    def rest_tokens(self) -> torch.Tensor:
+        """Token ids [B, longest rest] of what stands behind them."""
+        begins = self.lengths[self.owner].tolist()
+        return _padded([p.token_ids[begin:] for p, begin in zip(self.prompts, begins, strict=True)])
+
+    def rest_positions(self) -> torch.Tensor:
+        """Positions [B, longest rest] of those tokens."""
+        begins = torch.from_numpy(self.lengths[self.owner])
+        return begins[:, None] + torch.arange(int(self.rest.max()))
+
+    def held(self) -> torch.Tensor:
+        """Which slots of a prompt hold its tokens, bool [B, width + longest rest]: the others are padding."""
+        prefix = torch.arange(self.width) < torch.from_numpy(self.lengths[self.owner])[:, None]
+        rest = torch.arange(int(self.rest.max())) < torch.from_numpy(self.rest)[:, None]
+        return torch.cat([prefix, rest], dim=1)
+
+    def visible(self) -> torch.Tensor:
+        """Which slots the tokens behind the prefixes attend to, bool [B, 1, longest rest, slots]."""
+        longest = int(self.rest.max())
+        prefix = self.held()[:, None, None, : self.width].expand(-1, 1, longest, -1)
+        causal = torch.ones(longest, longest, dtype=torch.bool).tril().expand(len(self.prompts), 1, -1, -1)
+        return torch.cat([prefix, causal], dim=-1)
+
+
+def shared_prefixes(prompts: Sequence[Prompt], media: Sequence[int]) -> Prefixes:
+    """What these prompts begin with in common; `media` are the tokens that stand for audio."""
+    clips = same_clip(prompts, media)
+    if len(clips) < len(prompts):
+        return _by_clip(prompts, clips, media)
+    shared = 0
+    if len(prompts) > 1:
+        shared = before_media(prompts[0].token_ids[: common_start([p.token_ids for p in prompts])], media)
+    owner = np.zeros(len(prompts), dtype=np.int64)
+    return Prefixes(prompts, prompts[:1], np.array([shared]), owner, with_audio=False)
+
+
+def same_clip(prompts: Sequence[Prompt], media: Sequence[int]) -> list[list[int]]:
+    """Indices of the prompts that begin with the same text and the same audio, in the order of the first."""
+    alike: dict[tuple[str, bytes], list[int]] = {}
+    for index, prompt in enumerate(prompts):
+        until_audio = prompt.token_ids[: _end_of_media(prompt, media)]
+        alike.setdefault((prompt.audio_digest, until_audio.tobytes()), []).append(index)
+    return list(alike.values())
+
+
+def _by_clip(prompts: Sequence[Prompt], clips: Sequence[Sequence[int]], media: Sequence[int]) -> Prefixes:
+    starts = [prompts[indices[0]] for indices in clips]
+    several = {n: common_start([prompts[i].token_ids for i in v]) for n, v in enumerate(clips) if len(v) > 1}
+    lengths = [
+        several[number] if number in several else _alone(start, max(several.values()), media)
+        for number, start in enumerate(starts)
+    ]
+    owner = np.empty(len(prompts), dtype=np.int64)
+    for number, indices in enumerate(clips):
+        owner[list(indices)] = number
+    return Prefixes(prompts, starts, np.array(lengths), owner, with_audio=True)
+
+
+def _alone(prompt: Prompt, width: int, media: Sequence[int]) -> int:
+    """Where a prompt that shares nothing is cut: behind its audio, and so that little is padded."""
+    return int(np.clip(width, _end_of_media(prompt, media), len(prompt.token_ids) - 1))
+
+
+def _end_of_media(prompt: Prompt, media: Sequence[int]) -> int:
+    places = np.flatnonzero(np.isin(prompt.token_ids, np.asarray(media)))
+    return int(places[-1]) + 1 if len(places) else 0
+
+
+def _padded(rows: Sequence[np.ndarray]) -> torch.Tensor:
+    padded = torch.zeros(len(rows), max(map(len, rows)), dtype=torch.long)
+    for number, row in enumerate(rows):
+        padded[number, : len(row)] = torch.from_numpy(row)
+    return padded
