@@ -102,49 +102,25 @@ def train_stages(
     tidy_up = partial(tidy, checkpoints, setup.keep)
     processes.from_first(tidy_up)
     cursor = resumed.cursor if resumed else Cursor()
-    opened = resumed.path if resumed else None  # engines open the model's folder too, at any time
     policy = setup.open_policy(processes, resumed.model if resumed else None)
+    save = _Saving(folder.path, policy, setup.keep, opened=resumed.path if resumed else None)
     names = stage_names(stages)
     if cursor.stage < len(stages):
         folder.truncate_metrics(names[cursor.stage], cursor.step)
     if resumed:
-        history = {HISTORY: processes.from_first(partial(_history, folder.path))}
-        processes.from_first(partial(refuse_changed, checkpoints, resumed, history))
-
-    def save(
-        at: Cursor,
-        learner: Learner | None = None,
-        ahead: OneStepOff | None = None,
-        reference: Mapping[str, str | None] = MappingProxyType({}),
-    ) -> None:
-        save_checkpoint(
-            checkpoints,
-            at,
-            policy.family,
-            learner.strategy.state_dict() if learner else None,
-            sampled_ahead=ahead.state_dict() if ahead else None,
-            depends_on={HISTORY: processes.from_first(partial(_history, folder.path)), **reference},
-            processes=processes,
-        )
-        processes.from_first(partial(tidy, checkpoints, setup.keep, spare=opened))
-
+        save.refuse_changed(resumed, partial(_history, folder.path))
     with stop_signal() as stop:
         for number in range(cursor.stage, len(stages)):
             if only_sft and stages[number].kind == "rl":
                 return
             kept = KeptReference(folder.path / REFERENCE / names[number], is_policy=not cursor.step)
-            within = resumed if cursor.step else None
-            if within:
-                checked = processes.from_first(partial(_described, kept.folder))
-                processes.from_first(partial(refuse_changed, checkpoints, within, checked))
+            if resumed and cursor.step:
+                save.refuse_changed(resumed, partial(_described, kept.folder))
             stage = setup.open_stage(names[number], stages[number], policy, kept)
-            if within:
-                _go_on_from(within, stage, processes.rank)
-            reference = (
-                processes.from_first(partial(_described, kept.folder)) if stage.learner.reference else {}
-            )
+            if resumed and cursor.step:
+                _go_on_from(resumed, stage, processes.rank)
             callbacks = Callbacks(
-                save=partial(save, ahead=stage.ahead, reference=reference),
+                save=save.within(stage, kept),
                 save_every=setup.save_every,
                 evaluate=partial(_measure, setup.evaluation, policy, held_out, stage),
                 evaluate_every=setup.evaluate_every,
@@ -195,14 +171,56 @@ def frozen_reference(policy: OpenedPolicy, kept: KeptReference) -> ModelFamily:
     return family.frozen_copy(kept.folder)
 
 
+@dataclass(frozen=True, eq=False)
+class _Saving:
+    """Writes a run's checkpoints, each with digests of what a resumed run must find as it was."""
+
+    run: Path
+    policy: OpenedPolicy
+    keep: int  # checkpoints
+    opened: Path | None  # the one that the run was resumed from: engines open its model at any time
+
+    def __call__(
+        self,
+        at: Cursor,
+        learner: Learner | None = None,
+        ahead: OneStepOff | None = None,
+        reference: Mapping[str, str | None] = MappingProxyType({}),
+    ) -> None:
+        """Write a checkpoint and remove old ones; all processes must call."""
+        processes = self.policy.processes
+        save_checkpoint(
+            self.run / CHECKPOINTS,
+            at,
+            self.policy.family,
+            learner.strategy.state_dict() if learner else None,
+            sampled_ahead=ahead.state_dict() if ahead else None,
+            depends_on={**processes.from_first(partial(_history, self.run)), **reference},
+            processes=processes,
+        )
+        processes.from_first(partial(tidy, self.run / CHECKPOINTS, self.keep, spare=self.opened))
+
+    def within(self, stage: StageSetup, kept: KeptReference) -> Callable[..., None]:
+        """What writes the checkpoints amid a stage, which goes on from its reference too."""
+        described = partial(_described, kept.folder)
+        reference = self.policy.processes.from_first(described) if stage.learner.reference else {}
+        return partial(self, ahead=stage.ahead, reference=reference)
+
+    def refuse_changed(self, resumed: Checkpoint, found: Callable[[], Mapping[str, str | None]]) -> None:
+        """Raise ValueError, in all processes, where something is not what the checkpoint says of it."""
+        processes = self.policy.processes
+        now = processes.from_first(found)
+        processes.from_first(partial(refuse_changed, self.run / CHECKPOINTS, resumed, now))
+
+
 def _described(reference: Path) -> dict[str, str | None]:
     """What a checkpoint says of the reference."""
     return {f"{REFERENCE}/{reference.name}": files_digest(reference)}
 
 
-def _history(run: Path) -> str | None:
-    """A digest of the metrics logged so far, which tell one run from another."""
-    return file_digest(run / METRICS) if (run / METRICS).exists() else None
+def _history(run: Path) -> dict[str, str | None]:
+    """What a checkpoint says of the metrics logged so far, which tell one run from another."""
+    return {HISTORY: file_digest(run / METRICS) if (run / METRICS).exists() else None}
 
 
 def _record_final(run: Path, content: Path) -> None:
