@@ -25,7 +25,7 @@ from rlaudio.evaluation.statistics import (
 )
 from rlaudio.prompts.builder import PromptBuilder
 from rlaudio.rollout.worker import RolloutWorker
-from rlaudio.types import ContributionLabel, Control, Dataset, Question, Scorer, Verdict, greedy
+from rlaudio.types import Check, ContributionLabel, Control, Dataset, Question, Scorer, Verdict, greedy
 from rlaudio.utils.number_format import percent
 from rlaudio.utils.processes import ALONE, Processes
 from rlaudio.utils.progress import progress
@@ -220,6 +220,23 @@ class Evaluation:
         """The lines of the table: all questions, then every group of every grouping."""
         return [self._group(grouping, name, group) for grouping, name, group in _grouped(self.rows)]
 
+    @property
+    def published(self) -> bool:
+        """Whether it is known what is right, of one question at least."""
+        return any(q.answer or isinstance(q.target, Check) for q in self.questions)
+
+    def _unscored(self) -> str:
+        """What can be said where the right answers are not published."""
+        unparsed = {control: percent(self.unparsed(control)) for control in self.controls}
+        answered = {control: str(self.predicted_positions(control)) for control in self.controls}
+        return "\n".join(
+            [
+                f"The answers to the {len(self.questions)} questions are not published: no accuracy.",
+                _over_controls("Unparsed", unparsed),
+                _over_controls("Answered positions", answered),
+            ]
+        )
+
     def disagreements(self) -> list[tuple[str, AnswerRow]]:
         """The answers about which another scorer says otherwise than the evaluation's own, with its name.
 
@@ -256,6 +273,8 @@ class Evaluation:
 
     def table(self) -> str:
         """The accuracies in percent with their intervals, and what to compare them with, as text."""
+        if not self.published:
+            return self._unscored()
         groups = self.groups()
         header = ["", "questions", "chance", *self.controls]
         header += [f"audio - {control}" for control in groups[0].gains]

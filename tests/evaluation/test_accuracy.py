@@ -339,3 +339,13 @@ def test_answers_that_an_official_rule_leaves_out_are_out_of_its_denominator_alo
     )
     assert own == (2 + right) / 8
     assert result.accuracy("audio", scorer="made_up") == (1 + right) / 7
+
+
+def test_questions_whose_answers_are_not_published_have_no_accuracy(questions):
+    secret = [replace(q, target=Choice(q.choices, None)) for q in questions]
+    table = evaluate(secret, word_prompts(), prefers(1, set()), controls=["audio"]).table()
+    assert table.splitlines() == [
+        "The answers to the 8 questions are not published: no accuracy.",
+        "Unparsed: audio 0.0.",
+        "Answered positions: audio (0, 8).",
+    ]
