@@ -38,7 +38,7 @@ def grade(question: str, answer: str, text: str, judge: Path) -> float:
         return _overall(_read(said)) / _HIGHEST
     scores = said if isinstance(said, Mapping) else {"overall": said}
     for value in scores.values():
-        if not isinstance(value, Real) or not 1 <= value <= _HIGHEST:
+        if not isinstance(value, Real) or not 1 <= float(value) <= _HIGHEST:
             raise ValueError(
                 f"judge {judge}: {shown(said)}; expected scores from 1 to 5: one, or those of "
                 f"{', '.join(_CRITERIA)} and overall"

@@ -39,6 +39,7 @@ def user_function(path: Path, what: str) -> Callable[..., Any]:
     if len(public) != 1:
         names = ", ".join(public) or "none"
         raise ValueError(f"{what} {path}: public functions: {names}; expected one, name others with a '_'")
+    function: Callable[..., Any]
     [function] = public.values()
     return function
 
