@@ -81,6 +81,19 @@ class Bound:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.function(*args, **kwargs)
 
+    @property
+    def user_files(self) -> list[Path]:
+        """The files of the user that it runs: its own, and those that its options name."""
+        own = [self.path] if is_path(self.use) else []
+        named = [
+            value for value in self.options.values() if isinstance(value, Path) and value.suffix == ".py"
+        ]
+        return [
+            *own,
+            *named,
+            *(f for v in self.options.values() if isinstance(v, Bound) for f in v.user_files),
+        ]
+
     def spec(self) -> dict[str, Any]:
         """The plug-in as a recipe writes it: `use` and every option."""
         plain = {n: v.spec() if isinstance(v, Bound) else v for n, v in self.options.items()}

@@ -440,12 +440,11 @@ class Recipe(Section):
         return _by_label([*self.evaluation_scorers().values(), self.voting_scorer()])
 
     def user_files(self) -> list[Path]:
-        """The files of the plug-ins that the recipe names by path, each once."""
+        """The files that the recipe names by path, as plug-ins or as options of them, each once."""
         data = (self.data.train, *self.data.evaluate.values(), self.data.pretrain)
         others = (self.model, self.curriculum, self.algorithm, self.rollout, self.strategy, self.scorer)
         plugged = (*data, *self.reward_plugins().values(), *self.scorers().values(), *others)
-        named = [plugin for plugin in plugged if plugin]
-        return sorted({plugin.path for plugin in named if plugins.is_path(plugin.use)})
+        return sorted({file for plugin in plugged if plugin for file in plugin.user_files})
 
     def to_yaml(self) -> str:
         """The recipe with every default filled in; itself a recipe that loads to an equal one."""

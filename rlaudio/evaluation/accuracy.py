@@ -8,6 +8,7 @@ own counts every question; of another scorer's accuracy the answers that it does
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -22,6 +23,7 @@ from rlaudio.evaluation.statistics import (
     accuracy_interval,
     difference_interval,
     mcnemar_p_value,
+    mean_interval,
 )
 from rlaudio.prompts.builder import PromptBuilder
 from rlaudio.rollout.worker import RolloutWorker
@@ -182,8 +184,8 @@ class Evaluation:
             for row in self.rows
             if row.control == control and row.groups.get(grouping) == name
         ]
-        right = [verdict.right for verdict in self._counted(verdicts, scorer)]
-        return float(np.mean(right)) if right else None
+        points = [verdict.points for verdict in self._counted(verdicts, scorer)]
+        return float(np.mean(points)) if points else None
 
     def unparsed(self, control: Control, scorer: str | None = None) -> float | None:
         """Share of the answers under one control that name no option; None where it was not run."""
@@ -284,6 +286,7 @@ class Evaluation:
                 "",
                 f"Percent [95 % interval]; scorer: {self.scorers[0]}; an unparsed answer is wrong.",
                 *_other_lines(groups),
+                *self._left_out_lines(),
                 _over_controls("Unparsed", {c: percent(s.unparsed) for c, s in groups[0].scores.items()}),
                 _over_controls("Truncated", {c: percent(s.truncated) for c, s in groups[0].scores.items()}),
                 *self._audio_lines(),
@@ -291,6 +294,14 @@ class Evaluation:
                 *self._baseline_lines(),
             ]
         )
+
+    def _left_out_lines(self) -> Iterator[str]:
+        """Why other scorers left answers out, each scorer's most frequent reason."""
+        for scorer in self.scorers[1:]:
+            verdicts = [row.verdicts[scorer] for row in self.rows]
+            reasons = Counter(verdict.reason for verdict in verdicts if not verdict.counted)
+            for reason, count in reasons.most_common(1):
+                yield f"Left out by {scorer}: {count} of {len(verdicts)} answers, such as: {reason}"
 
     def s_audio(self) -> float | None:
         """Accuracy with audio minus the mean of those in silence and with other audio; None if not asked so.
@@ -389,10 +400,11 @@ class Evaluation:
         counted = self._counted(verdicts, scorer)
         if not counted:
             return None
-        right = np.array([verdict.right for verdict in counted], dtype=bool)  # [N]
-        interval = accuracy_interval(right)
+        points = np.array([verdict.points for verdict in counted])  # [N]
+        graded = any(verdict.score is not None for verdict in counted)
+        interval = mean_interval(points) if graded else accuracy_interval(points.astype(bool))
         return Score(
-            accuracy=float(right.mean()),
+            accuracy=float(points.mean()),
             low=interval.low,
             high=interval.high,
             unparsed=float(np.mean([verdict.unparsed for verdict in verdicts])),

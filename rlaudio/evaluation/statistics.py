@@ -42,6 +42,17 @@ def accuracy_interval(right: ArrayLike) -> Interval:
     return Interval(max(0.0, float(low)), min(1.0, float(high)))
 
 
+def mean_interval(values: ArrayLike) -> Interval:
+    """Interval of the mean of grades [Q] between 0 and 1, by Student's t. Raises ValueError for none."""
+    values = np.asarray(values, dtype=float)
+    if not values.size:
+        raise ValueError("the interval of a mean needs a value; found none")
+    half = 0.0
+    if values.size > 1:
+        half = stats.sem(values) * stats.t.ppf(0.5 + LEVEL / 2, values.size - 1)
+    return Interval(max(0.0, float(values.mean() - half)), min(1.0, float(values.mean() + half)))
+
+
 def difference_interval(after: ArrayLike, before: ArrayLike) -> Interval:
     """Interval of accuracy(after) - accuracy(before) on the same questions: bool [Q], or [S, Q] of S seeds.
 

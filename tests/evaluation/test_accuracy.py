@@ -1,7 +1,7 @@
 """Evaluation: who is asked what under which control, what counts as right, and what the tables say."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 
@@ -138,8 +138,8 @@ def test_a_single_answer_has_every_verdict_with_its_reason(questions):
     row = lax_and_strict(questions).rows[1].to_dict()
     assert (row["right"], row["predicted"], row["status"]) == (True, 1, "normalised")
     assert row["verdicts"] == {
-        "robust": {"right": True, "read": 1, "status": "normalised", "reason": "", "counted": True},
-        "exact": {"right": False, "read": None, "status": "none", "reason": "no option", "counted": True},
+        "robust": asdict(Verdict(True, 1, "normalised")),
+        "exact": asdict(Verdict(False, None, "none", "no option")),
     }
 
 
@@ -349,3 +349,17 @@ def test_questions_whose_answers_are_not_published_have_no_accuracy(questions):
         "Unparsed: audio 0.0.",
         "Answered positions: audio (0, 8).",
     ]
+
+
+def test_grades_are_averaged_and_what_a_rule_needs_is_said(questions):
+    def graded(question, text):
+        if question.id == "q0":
+            return Verdict(False, None, "none", "needs a judge: open questions are graded", counted=False)
+        return Verdict(False, None, "graded", score=0.6 if question.id < "q4" else 1.0)
+
+    dataset = replace(questions, benchmark=Benchmark("made_up", "1", graded, "model_output"))
+    result = evaluate(dataset, word_prompts(), prefers(0, set()), controls=["audio"])
+    assert result.accuracy("audio", scorer="made_up") == pytest.approx((3 * 0.6 + 4) / 7)
+    table = result.table()
+    assert "Left out by made_up: 1 of 8 answers, such as: needs a judge: open questions are graded" in table
+    assert "By made_up, all: audio 82.9 (1 of 8 left out)." in table

@@ -14,6 +14,7 @@ from rlaudio.evaluation.statistics import (
     difference_interval,
     holm,
     mcnemar_p_value,
+    mean_interval,
     seed_noise,
     sign_flip_p_value,
 )
@@ -275,3 +276,11 @@ def test_the_noise_of_seeds_by_hand():
 @pytest.mark.parametrize("accuracies", [[[0.5, 0.6]], [[0.5], [0.6]]])
 def test_one_arm_or_one_seed_says_nothing_about_the_noise(accuracies):
     assert seed_noise(accuracies) is None
+
+
+def test_the_interval_of_grades_is_that_of_students_t():
+    low, high = mean_interval([0.2, 0.4, 0.6, 0.8])  # mean 0.5, standard error 0.1291, t of 3 degrees 3.1824
+    assert (low, high) == pytest.approx((0.5 - 3.1824 * 0.12910, 0.5 + 3.1824 * 0.12910), abs=1e-4)
+    assert mean_interval([0.3]) == (0.3, 0.3)
+    with pytest.raises(ValueError, match="found none"):
+        mean_interval([])
