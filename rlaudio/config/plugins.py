@@ -85,14 +85,9 @@ class Bound:
     def user_files(self) -> list[Path]:
         """The files of the user that it runs: its own, and those that its options name."""
         own = [self.path] if is_path(self.use) else []
-        named = [
-            value for value in self.options.values() if isinstance(value, Path) and value.suffix == ".py"
-        ]
-        return [
-            *own,
-            *named,
-            *(f for v in self.options.values() if isinstance(v, Bound) for f in v.user_files),
-        ]
+        given = self.options.values()
+        named = [value for value in given if isinstance(value, Path) and value.suffix == ".py"]
+        return [*own, *named, *(file for v in given if isinstance(v, Bound) for file in v.user_files)]
 
     def spec(self) -> dict[str, Any]:
         """The plug-in as a recipe writes it: `use` and every option."""
