@@ -196,7 +196,7 @@ class Benchmark:
     scorer: Scorer  # the official rule
     prediction_key: str  # under which the official script looks for an answer
     counts_missing: bool = False  # whether it calls a row without that key wrong; else it leaves the row out
-    as_list: bool = False  # whether it reads predictions from one .json list; else from .jsonl
+    predictions: Literal["jsonl", "json", "csv"] = "jsonl"  # the kind of file in which it takes predictions
 
 
 @dataclass(frozen=True, eq=False)

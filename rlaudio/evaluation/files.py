@@ -9,12 +9,17 @@ NAME.json                     the tables, by held-out set; written last: they im
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import csv
+import io
+import logging
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from rlaudio.evaluation.accuracy import Evaluation
-from rlaudio.runs.files import Json, write_json, write_rows
+from rlaudio.evaluation.accuracy import AnswerRow, Evaluation
+from rlaudio.runs.files import Json, write_json, write_rows, write_text
 from rlaudio.types import Benchmark
+
+logger = logging.getLogger(__name__)
 
 NAME = "evaluation"
 
@@ -40,15 +45,35 @@ def write_evaluations(
 
 
 def _write_predictions(path: Path, result: Evaluation, benchmark: Benchmark) -> None:
-    rows = [
-        {"id": row.question.id, **row.question.extra, benchmark.prediction_key: row.text}
-        for row in result.rows
-        if row.control == "audio"
-    ]
-    if benchmark.as_list:
+    answers = [row for row in result.rows if row.control == "audio"]
+    if benchmark.predictions == "csv":
+        _write_submission(path.with_suffix(".csv"), answers)
+        return
+    rows = [{"id": a.question.id, **a.question.extra, benchmark.prediction_key: a.text} for a in answers]
+    if benchmark.predictions == "json":
         write_json(path.with_suffix(".json"), rows)
     else:
         write_rows(path.with_suffix(".jsonl"), rows)
+
+
+def _write_submission(path: Path, answers: Sequence[AnswerRow]) -> None:
+    """A submission to DCASE Task 5: the id of every question and the text of one of its options."""
+    unread = [answer.question.id for answer in answers if answer.verdict.read is None]
+    if unread:
+        logger.warning(
+            "%s: %d of %d answers name no option, and a submission needs one: %s are left empty",
+            path,
+            len(unread),
+            len(answers),
+            ", ".join(unread[:5]) + (", ..." if len(unread) > 5 else ""),
+        )
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["question", "answer"])
+    for answer in answers:
+        read = answer.verdict.read
+        writer.writerow([answer.question.id, "" if read is None else answer.question.choices[read]])
+    write_text(path, text.getvalue())
 
 
 def _disagreements(result: Evaluation) -> Iterator[Json]:

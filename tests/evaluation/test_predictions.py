@@ -13,7 +13,7 @@ from rlaudio.scorers.robust import robust
 from rlaudio.types import Benchmark, Dataset
 from tests.factories import make_question
 
-BENCHMARK = Benchmark("made_up", "1", mmau, "model_output", as_list=True)
+BENCHMARK = Benchmark("made_up", "1", mmau, "model_output", predictions="json")
 QUESTIONS = Dataset(tuple(make_question(id=f"q{n}") for n in range(4)), benchmark=BENCHMARK)
 
 
