@@ -670,10 +670,11 @@ def test_a_recipe_names_endpoints_as_voters_and_they_are_no_folders(tmp_path):
 
 @pytest.fixture
 def vllm_url(needs_vllm):
-    """`vllm serve` of the tiny model, as anybody would start it, on a port of this machine."""
+    """`vllm serve` of the tiny model on a port of this machine."""
     port = free_port()
     flags = ["--model", resolve_model_path(TINY), "--served-model-name", "tiny", "--port", str(port)]
     flags += ["--host", "127.0.0.1", "--dtype", "float32", "--max-model-len", "2048", "--enforce-eager"]
+    flags += ["--limit-mm-per-prompt", '{"audio": 1, "image": 0, "video": 0}']  # others take time to try
     process = subprocess.Popen(
         [sys.executable, "-m", SERVE, *flags],
         env=_environment(None) | {"VLLM_CPU_KVCACHE_SPACE": "1"},
@@ -690,7 +691,7 @@ def vllm_url(needs_vllm):
 
 
 def _wait_for(port: int, process: subprocess.Popen) -> None:
-    until = time.monotonic() + 300
+    until = time.monotonic() + 900
     while time.monotonic() < until:
         assert process.poll() is None, "vLLM's server ended"
         try:
