@@ -340,14 +340,14 @@ def test_a_server_that_is_busy_for_too_long_is_given_up(server, tmp_path):
     server.script = [fails(503, "later")] * 50
     client = Client(Address.of(server.url, "m"), patient(tmp_path, retry_seconds=0.05))
     failure = answer_of(client)
-    assert type(failure) is GaveUp and "503 later; given up after" in str(failure)
+    assert type(failure) is GaveUp and "503 later; given up at try " in str(failure)
     assert 2 < len(server.bodies) < 10  # waits double: 1, 2, 4, ... ms
 
 
 def test_a_server_that_asks_for_more_time_than_is_allowed_is_not_waited_for(server, client):
     server.script = [fails(429, "quota", Retry_After="86400")]
     failure = answer_of(client)
-    assert type(failure) is GaveUp and "asks to wait 86400 s; given up after 1 tries" in str(failure)
+    assert type(failure) is GaveUp and "asks to wait 86400 s; given up at try 1, 0 s" in str(failure)
 
 
 def test_the_first_retry_is_told_and_the_others_are_not(server, client, caplog):

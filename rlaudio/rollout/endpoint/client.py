@@ -151,7 +151,7 @@ class Client:
                 if now + pause > began + asking.retry_seconds:
                     asked = f", and asks to wait {error.wait_seconds:g} s" if error.wait_seconds else ""
                     raise GaveUp(
-                        f"{error}{asked}; given up after {tries} tries in {now - began:.0f} s"
+                        f"{error}{asked}; given up at try {tries}, {now - began:.0f} s after the first failed"
                     ) from error
                 self._tell(error)
                 if stop.wait(pause):
