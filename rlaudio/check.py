@@ -21,6 +21,7 @@ from rlaudio.config.plugins import Bound
 from rlaudio.config.recipe import Recipe
 from rlaudio.data.splits import check_disjoint
 from rlaudio.models.family import ModelFamily
+from rlaudio.rollout.endpoint.worker import EndpointModel
 from rlaudio.runs.occupancy import check_place
 from rlaudio.training.build import (
     check_stages_can_train,
@@ -269,7 +270,7 @@ def _bytes_needed(recipe: Recipe) -> Iterator[tuple[str, int]]:
         yield "pretrain.tokens x hidden", number * section.tokens * section.hidden
 
 
-def _blank(family: ModelFamily) -> Any:
+def _blank(family: ModelFamily | EndpointModel) -> Any:
     """The family's model without weights; None for a family that makes none."""
     return family.blank() if hasattr(family, "blank") else None
 
@@ -283,7 +284,7 @@ def _check_plugin(plugin: Bound, *given: Any, **options: Any) -> None:
 
 def _check_prompt(
     recipe: Recipe,
-    family: ModelFamily,
+    family: ModelFamily | EndpointModel,
     blank: Any,
     name: str,
     questions: Sequence[Question],

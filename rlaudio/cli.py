@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import json
 import logging
+import math
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -36,6 +37,7 @@ from rlaudio.utils.threads import wait_asleep
 if TYPE_CHECKING:
     from rlaudio.config.recipe import Recipe
     from rlaudio.evaluation.accuracy import Evaluation
+    from rlaudio.rollout.endpoint.client import Asking
 
 _USER_ERRORS = (ValueError, OSError, ImportError, FloatingPointError)  # any other exception is a bug
 _NO_PLUGINS = "rlaudio.no_plugins"  # key of what click hands on within a command
@@ -120,6 +122,47 @@ def _recipe_options(command: Callable[..., Any]) -> Callable[..., Any]:
         help="Refuse a recipe that names Python files of its own: they run with your rights.",
     )
     return overrides(no_plugins(command))
+
+
+def _price(context: click.Context, option: click.Parameter, given: str | None) -> tuple[float, float] | None:
+    """The two prices in `IN,OUT`."""
+    if given is None:
+        return None
+    try:
+        prompt, completion = map(float, given.split(","))
+        if 0 <= prompt < math.inf and 0 <= completion < math.inf:
+            return prompt, completion
+    except ValueError:
+        pass
+    raise click.BadParameter(f"found {given!r}; expected two prices such as 2.5,10")
+
+
+def _endpoint_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Options of every command that may ask a model behind an endpoint."""
+    for option in (
+        click.option(
+            "--price",
+            metavar="IN,OUT",
+            callback=_price,
+            help="Of an endpoint: money per million prompt and completion tokens, for the table of costs.",
+        ),
+        click.option(
+            "--timeout",
+            type=click.FloatRange(min=0, min_open=True),
+            default=120,
+            show_default=True,
+            help="Of an endpoint: seconds in which a request must be answered.",
+        ),
+        click.option(
+            "--concurrency",
+            type=click.IntRange(1, 1000),
+            default=8,
+            show_default=True,
+            help="Of an endpoint: requests at a time.",
+        ),
+    ):
+        command = option(command)
+    return command
 
 
 _changed_plugins = click.option(
@@ -325,7 +368,14 @@ def explain(recipe: str, overrides: Sequence[str], hardware: str, rows: Path | N
 
 @main.command()
 @click.argument("data", type=_path(exists=True))
-@click.option("--voter", "voters", multiple=True, required=True, metavar="MODEL", help="One or more.")
+@click.option(
+    "--voter",
+    "voters",
+    multiple=True,
+    required=True,
+    metavar="MODEL",
+    help="One or more; endpoint:URL#NAME is a model behind an OpenAI-compatible server.",
+)
 @click.option(
     "--threshold",
     type=click.IntRange(min=1),
@@ -336,6 +386,7 @@ def explain(recipe: str, overrides: Sequence[str], hardware: str, rows: Path | N
     help=f"Seconds of silence, or clip for the clip's length.  [default: {SILENCE_SECONDS:g}]",
 )
 @click.option("--out", type=_path(file_okay=False), help="Folder of the labels.  [default: beside DATA]")
+@_endpoint_options
 @_recipe_options
 def label(
     data: Path,
@@ -344,6 +395,7 @@ def label(
     silence: str | None,
     out: Path | None,
     overrides: Sequence[str],
+    **asked: Any,
 ) -> None:
     """Measure the audio contribution of DATA: questions that voters answer without audio are weak."""
     _check_voters(threshold, voters, overrides)
@@ -352,7 +404,8 @@ def label(
         f"contribution.{key}={json.dumps(value)}" for key, value in settings.items() if value is not None
     ]
     recipe = _bare_recipe(voters[0], {"use": "audiomcq", "path": str(data)}, [*given, *overrides])
-    summary = _pipeline().label_data(recipe, out or (data if data.is_dir() else data.parent))
+    place = out or (data if data.is_dir() else data.parent)
+    summary = _pipeline().label_data(recipe, place, _asking(out, **asked))
     click.echo(summary.table())
 
 
@@ -371,21 +424,28 @@ _against = click.option(
 
 
 @main.command()
-@click.argument("target", metavar="RECIPE|MODEL")
+@click.argument("target", metavar="[RECIPE|MODEL]", required=False)
 @click.option("--data", type=_path(exists=True), help="Questions for a MODEL; a RECIPE names its own.")
 @_benchmarks
+@click.option("--endpoint", metavar="URL", help="Instead of MODEL: an OpenAI-compatible server's address.")
+@click.option("--model", metavar="NAME", help="What the server calls the model.")
 @click.option("--out", type=_path(file_okay=False), help="Folder of the tables.  [default: print only]")
 @_against
+@_endpoint_options
 @_recipe_options
 def evaluate(
-    target: str,
+    target: str | None,
     data: Path | None,
     benchmarks: Sequence[str],
+    endpoint: str | None,
+    model: str | None,
     out: Path | None,
     against: Path | None,
     overrides: Sequence[str],
+    **asked: Any,
 ) -> None:
     """Accuracy with audio, in silence and with other audio, of a RECIPE's model or of a MODEL."""
+    target = _target(target, endpoint, model)
     sets = _sets(data, benchmarks)
     if target in shipped_recipes() or target.endswith((".yaml", ".yml")):
         if data is not None:
@@ -395,7 +455,7 @@ def evaluate(
         raise click.UsageError(f"{target} is no recipe; to evaluate a model add --data FILE or --benchmark")
     else:
         recipe = _bare_recipe(target, next(iter(sets.values())), [*_evaluated(sets), *overrides])
-    results = _pipeline().evaluate_recipe(recipe, out)
+    results = _pipeline().evaluate_recipe(recipe, out, _asking(out, **asked))
     _tell_evaluations(results, against)
 
 
@@ -628,6 +688,36 @@ def _quiet_transformers() -> None:
 
     transformers_logging.disable_progress_bar()
     transformers_logging.set_verbosity_error()
+
+
+def _target(target: str | None, endpoint: str | None, model: str | None) -> str:
+    """What is evaluated: the recipe or model that was named, or `endpoint:URL#NAME`."""
+    if (endpoint is None) != (model is None):
+        raise click.UsageError("--endpoint URL and --model NAME go together")
+    if endpoint is None or model is None:
+        if target is None:
+            raise click.UsageError("name a RECIPE or a MODEL, or a server by --endpoint URL --model NAME")
+        return target
+    if target is not None:
+        raise click.UsageError(f"{target} and --endpoint name two models; leave one out")
+    from rlaudio.rollout.endpoint.address import Address
+
+    return Address.of(endpoint, model).name
+
+
+def _asking(
+    out: Path | None, *, concurrency: int, timeout: float, price: tuple[float, float] | None
+) -> Asking:
+    """How endpoints are asked; their answers are kept in the folder that the user names, if any."""
+    from rlaudio.rollout.endpoint.client import Asking
+    from rlaudio.rollout.endpoint.costs import Price
+
+    return Asking(
+        concurrency=concurrency,
+        timeout_seconds=timeout,
+        price=Price(*price) if price else None,
+        folder=out / "endpoint_answers" if out else None,
+    )
 
 
 def _check_voters(threshold: int | None, voters: Sequence[str], overrides: Sequence[str]) -> None:

@@ -33,7 +33,8 @@ from rlaudio.evaluation.accuracy import Evaluation, EvaluationSettings, evaluate
 from rlaudio.evaluation.files import write_evaluations
 from rlaudio.models.family import ModelFamily
 from rlaudio.report.page import write_report
-from rlaudio.rollout.reopened import open_engine
+from rlaudio.rollout.endpoint.client import Asking
+from rlaudio.rollout.endpoint.worker import EndpointModel
 from rlaudio.runs.digests import DIGESTS, check_recorded, is_recorded, record
 from rlaudio.runs.folder import FollowedFolder, RunFolder
 from rlaudio.runs.parts import StopAfter
@@ -63,6 +64,7 @@ from rlaudio.training.build import (
     training_setup,
     with_built_models,
     within_time,
+    worker_that_answers,
 )
 from rlaudio.training.checkpoint import remove_unfinished
 from rlaudio.training.debug.replay import replay
@@ -172,23 +174,31 @@ def load_held_out(recipe: Recipe) -> Mapping[str, Dataset]:
     return _leakless(recipe, _usable(recipe, {**train, **_held_out_sets(recipe)})).held_out
 
 
-def ask_voters(recipe: Recipe, questions: Sequence[Question], place: Path) -> Labels:
+def ask_voters(
+    recipe: Recipe, questions: Sequence[Question], place: Path, asking: Asking | None = None
+) -> Labels:
     """The recipe's voters' answers and votes; `labels.jsonl` and the answers go into the folder `place`."""
-    return _vote(recipe, open_voters(recipe), questions, place)
+    return _vote(recipe, open_voters(recipe, asking=asking), questions, place)
 
 
-def label_data(recipe: Recipe, out: Path) -> LabelSummary:
+def label_data(recipe: Recipe, out: Path, asking: Asking | None = None) -> LabelSummary:
     """Label the recipe's training questions by its voters; `labels.jsonl` and the answers go into `out`.
 
-    Raises ValueError for rows that cannot be used, unless the recipe drops them.
+    `asking` says how endpoints are asked. Raises ValueError for rows that cannot be used, unless the recipe
+    drops them.
     """
     questions = _usable(recipe, {"data": recipe.data.train})["data"]
     try_scorers(within_time(recipe, recipe.scorers()), questions)
-    return summarise(ask_voters(recipe, questions, out))
+    return summarise(ask_voters(recipe, questions, out, asking))
 
 
-def evaluate_recipe(recipe: Recipe, out: Path | None = None) -> dict[str, Evaluation]:
-    """Evaluate the recipe's model on each of its held-out sets; tables and single answers go into `out`."""
+def evaluate_recipe(
+    recipe: Recipe, out: Path | None = None, asking: Asking | None = None
+) -> dict[str, Evaluation]:
+    """Evaluate the recipe's model on each of its held-out sets; tables and single answers go into `out`.
+
+    `asking` says how an endpoint is asked.
+    """
     if recipe.pretrain is not None:
         raise ValueError(
             f"{recipe.name} builds its base in a run, so there is nothing to evaluate yet; run it, or "
@@ -201,7 +211,8 @@ def evaluate_recipe(recipe: Recipe, out: Path | None = None) -> dict[str, Evalua
         )
     try_scorers(within_time(recipe, recipe.scorers()), next(iter(held_out.values())))
     family = model_that_answers(recipe, recipe.model.options["path"])
-    results = _evaluate_model(recipe, held_out, family, evaluation_settings(recipe), "evaluate")
+    settings = evaluation_settings(recipe)
+    results = _evaluate_model(recipe, held_out, family, settings, "evaluate", asking=asking)
     _warn_if_unparsed(results, "evaluate", str(family.path))
     if out:
         write_evaluations(results, out, benchmarks={name: data.benchmark for name, data in held_out.items()})
@@ -386,14 +397,15 @@ def _evaluate_between(
 def _evaluate_model(
     recipe: Recipe,
     held_out: Mapping[str, Dataset],
-    family: ModelFamily,
+    family: ModelFamily | EndpointModel,
     settings: EvaluationSettings,
     label: str,
     processes: Processes = ALONE,
+    asking: Asking | None = None,
 ) -> dict[str, Evaluation]:
     prompts = prompt_builder(recipe, family)
     results = {}
-    with closing(open_engine(recipe.rollout, family, processes)) as worker:
+    with closing(worker_that_answers(recipe, family, processes, asking)) as worker:
         for name, questions in held_out.items():
             what = f"{label}: {name}"
             results[name] = evaluate(questions, prompts, worker, settings, label=what, processes=processes)

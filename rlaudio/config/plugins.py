@@ -27,6 +27,7 @@ from rlaudio.config.names import MAX_BYTES, plain_name
 from rlaudio.config.plugin_files import import_plugin
 from rlaudio.config.shipped import GIVEN, PACKAGE, available, places
 from rlaudio.config.signatures import Option, Signature, read_signature
+from rlaudio.rollout.endpoint.address import is_endpoint
 from rlaudio.utils.messages import shown, with_article
 
 _KEYS = {"reward": ("use", "weight")}  # of a recipe beside a plug-in's options; of other kinds "use" alone
@@ -248,8 +249,8 @@ def absolute_option(kind: str, option: Option, value: Any, folder: Path) -> Any:
 
 
 def absolute_model(name: str, folder: Path) -> str:
-    """A model's folder made absolute; a shipped checkpoint (`tiny/base`) or a hub's name stays."""
-    if name.startswith("tiny/"):
+    """A model's folder made absolute; a name stays: of a shipped one (`tiny/base`), a hub or an endpoint."""
+    if name.startswith("tiny/") or is_endpoint(name):
         return name
     path = absolute(name, folder)
     return str(path) if is_path(name) or path.exists() else name

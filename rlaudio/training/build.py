@@ -32,6 +32,9 @@ from rlaudio.models.family import ModelFamily, resolve_model_path, special_token
 from rlaudio.models.shared import lora
 from rlaudio.models.shared.checkpoint_files import local_folder
 from rlaudio.prompts.builder import PromptBuilder, PromptMaker
+from rlaudio.rollout.endpoint.address import is_endpoint
+from rlaudio.rollout.endpoint.client import Asking
+from rlaudio.rollout.endpoint.worker import EndpointModel, EndpointWorker
 from rlaudio.rollout.one_step_off import OneStepOff
 from rlaudio.rollout.reopened import Reopened, open_engine
 from rlaudio.rollout.targets import Targets
@@ -78,19 +81,37 @@ logger = logging.getLogger(__name__)
 # --- models that answer --------------------------------------------------------------------------
 
 
-def model_that_answers(recipe: Recipe, path: str) -> ModelFamily:
+def model_that_answers(recipe: Recipe, path: str) -> ModelFamily | EndpointModel:
     """A model that does not train, without a new adapter: it would only cost time."""
+    if is_endpoint(path):
+        return EndpointModel(path)
     return recipe.model(path=path, **({"lora_rank": 0} if "lora_rank" in recipe.model.options else {}))
+
+
+def worker_that_answers(
+    recipe: Recipe,
+    model: ModelFamily | EndpointModel,
+    processes: Processes = ALONE,
+    asking: Asking | None = None,
+) -> RolloutWorker:
+    """The recipe's rollout worker on a model, or one that asks the model's endpoint."""
+    if isinstance(model, EndpointModel):
+        return EndpointWorker(model, asking)
+    return open_engine(recipe.rollout, model, processes)
 
 
 def model_folders(recipe: Recipe) -> dict[str, Path]:
     """The folders of the recipe's models by the key that names them; an adapter's base comes after it.
 
-    A model whose family has no option `path` is left out.
+    A model whose family has no option `path`, or that is behind an endpoint, is left out.
     """
     named = {f"contribution.voters.{n}": path for n, path in enumerate(recipe.contribution.voters)}
     named |= {"model.path": path} if (path := recipe.model.options.get("path")) else {}
-    folders = {key: Path(local_folder(resolve_model_path(path))) for key, path in named.items()}
+    folders = {
+        key: Path(local_folder(resolve_model_path(path)))
+        for key, path in named.items()
+        if not is_endpoint(path)
+    }
     bases = {key: lora.base_of(folder) for key, folder in folders.items() if lora.is_adapter(folder)}
     return folders | {
         f"{key}, its base": Path(local_folder(resolve_model_path(base))) for key, base in bases.items()
@@ -136,25 +157,37 @@ def within_time(recipe: Recipe, scorers: Mapping[str, Bound]) -> dict[str, Score
     }
 
 
-def open_voters(recipe: Recipe, processes: Processes = ALONE) -> dict[str, Voter]:
+def open_voters(
+    recipe: Recipe, processes: Processes = ALONE, asking: Asking | None = None
+) -> dict[str, Voter]:
     """The recipe's voters by name; weights are loaded at the first request.
 
-    They answer through the recipe's rollout worker. In a run of several processes only the first asks
-    them, and some engines open only in all processes together; so there the transformers worker answers.
+    They answer through the recipe's rollout worker, or behind their endpoints. In a run of several processes
+    only the first asks them, and some engines open only in all processes together; so there the transformers
+    worker answers.
     """
     voters = {}
-    engine = partial(Reopened, recipe.rollout) if processes.size == 1 else Transformers
     paths = recipe.contribution.voters
     logger.info("opening %s", counted(len(paths), "voter"))
-    names = [Path(path).name for path in paths]
+    names = [Path(path.partition("#")[2] if is_endpoint(path) else path).name for path in paths]
     for name, path in zip(names if len(set(names)) == len(names) else paths, paths, strict=True):
         family = model_that_answers(recipe, path)
         voters[name] = Voter(
             prompts=prompt_builder(recipe, family),
-            open_worker=partial(engine, family),
-            digest=folder_digest(Path(resolve_model_path(path))),
+            open_worker=_opens_voter(recipe, family, processes, asking),
+            digest=family.digest
+            if isinstance(family, EndpointModel)
+            else folder_digest(Path(resolve_model_path(path))),
         )
     return voters
+
+
+def _opens_voter(
+    recipe: Recipe, model: ModelFamily | EndpointModel, processes: Processes, asking: Asking | None
+) -> Callable[[], RolloutWorker]:
+    if isinstance(model, EndpointModel):
+        return partial(EndpointWorker, model, asking)
+    return partial(Reopened, recipe.rollout, model) if processes.size == 1 else partial(Transformers, model)
 
 
 # --- models made from nothing --------------------------------------------------------------------

@@ -197,7 +197,7 @@ class Ballot:
     def __init__(self):
         self.workers: list[Scripted] = []
 
-    def voter(self, knows="", *, answer=None, digest="0" * 32, **style) -> Voter:
+    def voter(self, knows="", *, answer=None, digest="0" * 32, **prompts) -> Voter:
         def recall(prompt, sample):
             return prompt.question.answer if prompt.question.id in knows.split() else "a fish"
 
@@ -206,7 +206,7 @@ class Ballot:
             self.workers.append(Scripted(answer or recall))
             return self.workers[-1]
 
-        return Voter(word_prompts(**style), open_worker, digest)
+        return Voter(word_prompts(**prompts), open_worker, digest)
 
     @property
     def asked(self) -> int:
@@ -353,13 +353,15 @@ def test_a_killed_labelling_goes_on_where_it_was(tmp_path, questions, ballot):
         {"rule": vote_rule(threshold=1, silence=10.0)},
         {"max_new_tokens": 5},
         {"voter": {"digest": "1" * 32}},
-        {"voter": {"style": "thinking"}},
+        {"voter": {"system": "Listen."}},
+        {"style": "thinking"},
     ],
 )
 def test_answers_given_under_other_circumstances_are_asked_anew(tmp_path, questions, ballot, other):
     label(questions, {"a": ballot.voter()}, folder=tmp_path, rule=vote_rule(threshold=1))
     again = Ballot()
-    voter = again.voter(**other.pop("voter", {}))
+    voter, style = again.voter(**other.pop("voter", {})), other.pop("style", None)
+    questions = [replace(question, style=style) for question in questions]
     label(questions, {"a": voter}, folder=tmp_path, **{"rule": vote_rule(threshold=1), **other})
     assert again.asked == 4
 

@@ -1,0 +1,1 @@
+"""Models behind OpenAI-compatible servers: they answer questions for evaluations, labels and judges."""

@@ -1,0 +1,719 @@
+"""Models behind endpoints: what is sent, servers that misbehave, answers that are kept, what it costs."""
+
+import base64
+import io
+import json
+import logging
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import closing
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from click.testing import CliRunner
+
+from rlaudio.cli import main
+from rlaudio.config.recipe import load_recipe
+from rlaudio.contribution.labelling import label
+from rlaudio.contribution.voters import Voter
+from rlaudio.data.audiomcq import write_audiomcq
+from rlaudio.evaluation.accuracy import EvaluationSettings, evaluate
+from rlaudio.models.family import resolve_model_path
+from rlaudio.prompts.builder import PromptBuilder
+from rlaudio.rollout.endpoint import posting
+from rlaudio.rollout.endpoint.address import Address, key_from_environment
+from rlaudio.rollout.endpoint.client import Asking, Client, Request, ask
+from rlaudio.rollout.endpoint.costs import Costs, Price
+from rlaudio.rollout.endpoint.failures import BadAnswer, GaveUp, NoAccess, NotAsked, Refused
+from rlaudio.rollout.endpoint.worker import EndpointFailed, EndpointModel, EndpointWorker
+from rlaudio.rollout.transformers import Transformers
+from rlaudio.rollout.vllm.server_process import SERVE, _environment, free_port
+from rlaudio.scorers.robust import robust
+from rlaudio.training.build import model_folders
+from rlaudio.types import Clip, Prompt, Question, greedy
+from tests.conftest import TINY, tone
+from tests.settings import sampling_params, vote_rule
+from tests.word_family import questions_on_disk
+
+Behaviour = Callable[[BaseHTTPRequestHandler], None]
+
+
+class _Http(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 64  # connections that wait to be accepted
+
+
+class Server:
+    """A server of this machine: it takes the behaviours in `script` one by one, then answers well."""
+
+    def __init__(self) -> None:
+        self.script: list[Behaviour] = []
+        self.bodies: list[dict[str, Any]] = []
+        self.headers: list[dict[str, str]] = []
+        self.text_for: Callable[[dict[str, Any]], str] = lambda body: "fine"
+        self.most_at_once = 0
+        self._at_once = 0
+        self._lock = threading.Lock()
+        server = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                with server._lock:
+                    server.bodies.append(body)
+                    server.headers.append({"path": self.path, **dict(self.headers)})
+                    behave = server.script.pop(0) if server.script else says(server.text_for(body))
+                    server._at_once += 1
+                    server.most_at_once = max(server.most_at_once, server._at_once)
+                try:
+                    behave(self)
+                finally:
+                    with server._lock:
+                        server._at_once -= 1
+
+            do_GET = do_POST
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self._http = _Http(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._http.server_port}"
+        threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True).start()
+
+    def close(self) -> None:
+        self._http.shutdown()
+        self._http.server_close()
+
+
+def sends(status: int, content: bytes | str, **headers: str) -> Behaviour:
+    def behave(handler: BaseHTTPRequestHandler) -> None:
+        data = content.encode() if isinstance(content, str) else content
+        handler.send_response(status)
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        for name, value in ({"Content-Length": str(len(data))} | named).items():
+            handler.send_header(name, value)
+        handler.end_headers()
+        handler.wfile.write(data)
+
+    return behave
+
+
+def says(text: str | None, finish_reason: str = "stop", **usage: Any) -> Behaviour:
+    answer = {
+        "choices": [{"message": {"content": text}, "finish_reason": finish_reason}],
+        "usage": {"prompt_tokens": 10, "completion_tokens": 2} | usage,
+    }
+    return sends(200, json.dumps(answer))
+
+
+def fails(status: int, said: str = "no", **headers: str) -> Behaviour:
+    return sends(status, json.dumps({"error": {"message": said}}), **headers)
+
+
+def hangs_up(handler: BaseHTTPRequestHandler) -> None:
+    handler.connection.shutdown(socket.SHUT_RDWR)
+    handler.close_connection = True
+
+
+@pytest.fixture
+def server():
+    opened = Server()
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(autouse=True)
+def no_keys_and_no_cache_of_this_user(monkeypatch, tmp_path):
+    for variable in ("RLAUDIO_API_KEY", "OPENAI_API_KEY"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def patient(folder: Path, **changes: Any) -> Asking:
+    """As by default, one request at a time, with waits of a millisecond."""
+    return Asking(
+        **{"folder": folder / "answers", "first_wait_seconds": 0.001, "concurrency": 1, "timeout_seconds": 5}
+        | changes
+    )
+
+
+@pytest.fixture
+def client(server, tmp_path) -> Client:
+    return Client(Address.of(server.url, "m"), patient(tmp_path))
+
+
+def plain(text: str = "Hello?") -> Request:
+    return Request([{"role": "user", "content": text}], max_tokens=5)
+
+
+def answer_of(client: Client, text: str = "Hello?") -> Any:
+    [reply] = client.ask_all([text], plain)
+    return reply
+
+
+def prompt_of(
+    server: Server, text: str = "Who calls?", *clips: Clip, id: str = "q0", model: str = "m"
+) -> Prompt:
+    question = Question.multiple_choice(id, text, ("a", "b"), "a")
+    return EndpointModel(f"endpoint:{server.url}#{model}").encode_prompt(question, "Listen.", text, clips)
+
+
+def worker_of(server: Server, folder: Path, model: str = "m", **changes: Any) -> EndpointWorker:
+    return EndpointWorker(EndpointModel(f"endpoint:{server.url}#{model}"), patient(folder, **changes))
+
+
+# --- what is sent ----------------------------------------------------------------------------------
+
+
+def test_a_request_carries_the_system_text_the_clips_as_wav_and_then_the_question(server, tmp_path):
+    samples = np.array([0, 1, -1, 20_000, 32_767, -32_768], dtype=np.float32) / 32_768
+    clips = (Clip(samples, "a"), Clip(np.zeros(160, np.float32), "b"))
+    [group] = worker_of(server, tmp_path).generate([prompt_of(server, "Who?", *clips)], greedy(7), (0,))
+    [body] = server.bodies
+    system, user = body.pop("messages")
+    first, second, text = user["content"]
+    assert body == {"model": "m", "max_tokens": 7, "temperature": 0.0}
+    assert system == {"role": "system", "content": "Listen."}
+    assert text == {"type": "text", "text": "Who?"}
+    assert (first["type"], first["input_audio"]["format"]) == ("input_audio", "wav")
+    heard, rate_hz = soundfile.read(io.BytesIO(base64.b64decode(first["input_audio"]["data"])), dtype="int16")
+    assert (heard.tolist(), rate_hz) == ([0, 1, -1, 20_000, 32_767, -32_768], 16_000)
+    assert len(base64.b64decode(second["input_audio"]["data"])) == 44 + 320
+    assert server.headers[0]["path"] == "/v1/chat/completions"
+    assert (group.completions[0].text, group.completions[0].stop_reason) == ("fine", "stop")
+
+
+def test_samples_beyond_full_scale_are_clipped(server):
+    prompt = prompt_of(server, "Who?", Clip(np.array([1.5, -1.5], np.float32), "loud"))
+    assert prompt.present_features()["samples_0"].tolist() == [32_767, -32_768]
+
+
+def test_samples_of_a_group_are_drawn_by_seeds_of_their_own(server, tmp_path):
+    params = sampling_params(3, temperature=0.7, top_k=5, top_p=0.9)
+    [group] = worker_of(server, tmp_path).generate([prompt_of(server)], params, (0, "train", 1))
+    assert len(group.completions) == 3 and len({body["seed"] for body in server.bodies}) == 3
+    assert {(b["temperature"], b["top_k"], b["top_p"]) for b in server.bodies} == {(0.7, 5, 0.9)}
+
+
+def test_as_many_requests_as_allowed_are_under_way_at_a_time(server, tmp_path):
+    together = threading.Barrier(4, timeout=10)
+
+    def waits_for_the_others(handler: BaseHTTPRequestHandler) -> None:
+        together.wait()
+        says("fine")(handler)
+
+    server.script = [waits_for_the_others] * 8
+    prompts = [prompt_of(server, f"{n}?", id=f"q{n}") for n in range(8)]
+    worker_of(server, tmp_path, concurrency=4).generate(prompts, greedy(5), (0,))
+    assert (len(server.bodies), server.most_at_once) == (8, 4)
+
+
+def test_answers_stay_with_their_questions_whichever_comes_first(server, tmp_path):
+    server.text_for = lambda body: body["messages"][1]["content"][-1]["text"].upper()
+    prompts = [prompt_of(server, f"is it {n}?", id=f"q{n}") for n in range(20)]
+    groups = worker_of(server, tmp_path, concurrency=8).generate(prompts, greedy(5), (0,))
+    assert [group.completions[0].text for group in groups] == [f"IS IT {n}?" for n in range(20)]
+
+
+def test_an_answer_cut_by_the_token_limit_is_told(server, tmp_path):
+    server.script = [says("It is a", "length")]
+    [group] = worker_of(server, tmp_path).generate([prompt_of(server)], greedy(3), (0,))
+    assert group.completions[0].stop_reason == "length"
+
+
+# --- servers that fail -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        fails(429),
+        fails(429, Retry_After="0"),
+        fails(429, Retry_After="Wed, 21 Oct 2015 07:28:00 GMT"),
+        fails(429, Retry_After="soon"),
+        *map(fails, (500, 502, 503, 504)),
+        sends(200, b'{"choices', Content_Length="1000"),
+        sends(500, b"\xff<html>"),
+        hangs_up,
+    ],
+)
+def test_what_may_pass_is_tried_again(server, client, failure):
+    server.script = [failure, failure]
+    assert answer_of(client).text == "fine"
+    assert (len(server.bodies), client.meter.costs.requests, client.meter.costs.retries) == (3, 3, 2)
+
+
+def test_a_request_that_takes_too_long_is_tried_again(server, tmp_path):
+    server.script = [lambda handler: time.sleep(0.5)]
+    client = Client(Address.of(server.url, "m"), patient(tmp_path, timeout_seconds=0.1))
+    assert (answer_of(client).text, client.meter.costs.retries) == ("fine", 1)
+
+
+def test_an_answer_that_trickles_is_cut_off(server, tmp_path):
+    def trickles(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.end_headers()
+        for _ in range(40):
+            handler.wfile.write(b" ")
+            time.sleep(0.02)
+
+    server.script = [trickles]
+    client = Client(Address.of(server.url, "m"), patient(tmp_path, timeout_seconds=0.2))
+    assert (answer_of(client).text, client.meter.costs.retries) == ("fine", 1)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "said"),
+    [
+        (400, Refused, "400 no"),
+        (413, Refused, "413 no"),
+        (401, NoAccess, "401 no; put the server's key into the environment variable RLAUDIO_API_KEY"),
+        (403, NoAccess, "403 no"),
+        (404, NoAccess, "404 no; expected an address in front of /v1, and a model that the server has"),
+        (302, NoAccess, "302 no; redirections are not followed"),
+    ],
+)
+def test_what_would_be_refused_again_is_asked_once(server, client, status, kind, said):
+    server.script = [fails(status)]
+    failure = answer_of(client)
+    assert type(failure) is kind and said in str(failure)
+    assert len(server.bodies) == 1
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"<html>hello</html>",
+        b"\xff\xfe",
+        b"[" * 100_000,
+        b"null",
+        b"[]",
+        b"{}",
+        b'{"choices": []}',
+        b'{"choices": {"0": 1}}',
+        b'{"choices": [{"message": null}]}',
+        b'{"choices": [{"message": {"content": null}}]}',
+        b'{"choices": [{"message": {"content": ["a"]}}]}',
+        b'{"choices": [{"message": {"content": "\\ud800"}}]}',
+        b'{"error": {"message": "overloaded"}}',
+    ],
+)
+def test_an_answer_that_is_none_is_a_failure_and_no_empty_text(server, client, content):
+    server.script = [sends(200, content)]
+    failure = answer_of(client)
+    assert type(failure) is BadAnswer and "/v1/chat/completions: expected" in str(failure)
+    assert len(str(failure)) < 1000 and len(server.bodies) == 1
+
+
+def test_an_empty_text_that_the_model_wrote_is_an_answer(server, client):
+    server.script = [says("")]
+    assert answer_of(client).text == ""
+
+
+def test_a_filtered_answer_is_a_failure(server, client):
+    server.script = [says("", "content_filter")]
+    assert type(answer_of(client)) is Refused
+
+
+def test_an_answer_larger_than_any_text_is_not_read_to_its_end(server, client, monkeypatch):
+    monkeypatch.setattr(posting, "LARGEST_ANSWER", 100_000)
+    server.script = [sends(200, b" " * 1_000_000)]
+    assert "more than 100,000 bytes" in str(answer_of(client))
+
+
+def test_a_usage_that_is_none_counts_as_unknown(server, client):
+    server.script = [says("fine", prompt_tokens="many", completion_tokens=-3)]
+    answer_of(client)
+    assert (client.meter.costs.prompt_tokens, client.meter.costs.unknown) == (0, 1)
+
+
+def test_a_server_that_is_busy_for_too_long_is_given_up(server, tmp_path):
+    server.script = [fails(503, "later")] * 50
+    client = Client(Address.of(server.url, "m"), patient(tmp_path, retry_seconds=0.05))
+    failure = answer_of(client)
+    assert type(failure) is GaveUp and "503 later; given up at try " in str(failure)
+    assert 2 < len(server.bodies) < 10  # waits double: 1, 2, 4, ... ms
+
+
+def test_a_server_that_asks_for_more_time_than_is_allowed_is_not_waited_for(server, client):
+    server.script = [fails(429, "quota", Retry_After="86400")]
+    failure = answer_of(client)
+    assert type(failure) is GaveUp and "asks to wait 86400 s; given up at try 1, 0 s" in str(failure)
+
+
+def test_the_first_retry_is_told_and_the_others_are_not(server, client, caplog):
+    server.script = [fails(503, "later")] * 3
+    answer_of(client)
+    warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert warnings == [f"{server.url}/v1/chat/completions: 503 later; such requests are repeated for 300 s"]
+
+
+def test_after_a_failure_that_all_would_meet_the_rest_is_not_asked(server, client):
+    server.script = [says("fine"), fails(401)]
+    replies = client.ask_all(["1", "2", "3", "4"], plain)
+    assert [type(reply).__name__ for reply in replies] == ["Reply", "NoAccess", "NotAsked", "NotAsked"]
+    assert len(server.bodies) == 2
+
+
+def test_after_a_failure_of_one_request_the_others_are_asked(server, client):
+    server.script = [fails(400), says(None)]
+    replies = client.ask_all(["1", "2", "3"], plain)
+    assert [type(reply).__name__ for reply in replies] == ["Refused", "BadAnswer", "Reply"]
+
+
+def test_a_request_that_waits_for_its_retry_ends_with_the_others(server, tmp_path):
+    asked = threading.Event()
+
+    def is_busy(handler: BaseHTTPRequestHandler) -> None:
+        fails(503, Retry_After="200")(handler)
+        asked.set()
+
+    def refuses(handler: BaseHTTPRequestHandler) -> None:
+        asked.wait(10)
+        fails(401)(handler)
+
+    server.script = [is_busy, refuses]
+    client = Client(Address.of(server.url, "m"), patient(tmp_path, concurrency=2))
+    began = time.monotonic()
+    replies = client.ask_all(["1", "2"], plain)
+    assert {type(reply) for reply in replies} == {NotAsked, NoAccess}
+    assert time.monotonic() - began < 10
+
+
+# --- answers that are kept ---------------------------------------------------------------------------
+
+
+def test_an_answer_is_asked_once_however_often_it_is_needed(server, tmp_path):
+    prompts = [prompt_of(server, "Who?", tone(0.1, 1))]
+    for _ in range(2):
+        worker = worker_of(server, tmp_path)
+        [group] = worker.generate(prompts, greedy(5), (0,))
+        assert group.completions[0].text == "fine"
+    assert len(server.bodies) == 1
+    assert (worker.client.meter.costs.cached, worker.client.meter.costs.requests) == (1, 0)
+
+
+def test_all_that_an_answer_depends_on_makes_a_request_another(server, tmp_path):
+    sound, other = tone(0.1, 1), tone(0.1, 2)
+    asked = [
+        ("m", prompt_of(server, "Who?", sound), greedy(5)),
+        ("m2", prompt_of(server, "Who?", sound), greedy(5)),
+        ("m", prompt_of(server, "What?", sound), greedy(5)),
+        ("m", prompt_of(server, "Who?", other), greedy(5)),
+        ("m", prompt_of(server, "Who?"), greedy(5)),
+        ("m", prompt_of(server, "Who?", sound), greedy(6)),
+    ]
+    for model, prompt, sampling in asked:
+        worker_of(server, tmp_path, model).generate([prompt], sampling, (0,))
+    assert len(server.bodies) == len(asked)
+
+
+@pytest.mark.parametrize("content", [b"", b'{"key": "', b"[]", b'{"key": "x", "text": "wrong"}'])
+def test_a_kept_answer_that_is_not_whole_is_counted_and_asked_again(server, tmp_path, caplog, content):
+    worker_of(server, tmp_path).generate([prompt_of(server)], greedy(5), (0,))
+    [kept] = (tmp_path / "answers").rglob("*.json")
+    kept.write_bytes(content)
+    worker = worker_of(server, tmp_path)
+    worker.generate([prompt_of(server)], greedy(5), (0,))
+    worker.close()
+    assert len(server.bodies) == 2
+    assert "1 kept answer in" in caplog.text and "not whole, and asked again" in caplog.text
+    assert json.loads(kept.read_text())["text"] == "fine"
+
+
+def test_a_failed_item_stops_with_its_name_and_the_same_request_asks_only_for_the_rest(server, tmp_path):
+    prompts = [prompt_of(server, f"{n}?", id=f"q{n}") for n in range(4)]
+    server.script = [says("one"), fails(400, "too loud"), says("three"), says("four")]
+    with pytest.raises(EndpointFailed) as failed:
+        worker_of(server, tmp_path).generate(prompts, greedy(5), (0,))
+    text = str(failed.value)
+    assert "1 question of 4 got no answer:\n  question q1: Refused: " in text and "400 too loud" in text
+    assert f"3 answers so far, kept in {tmp_path / 'answers'}; when the cause is mended" in text
+    assert [item for item, _ in failed.value.failures] == ["q1"]
+    groups = worker_of(server, tmp_path).generate(prompts, greedy(5), (0,))
+    assert [g.completions[0].text for g in groups] == ["one", "fine", "three", "four"]
+    assert len(server.bodies) == 5
+
+
+def test_a_closed_worker_refuses(server, tmp_path):
+    worker = worker_of(server, tmp_path)
+    worker.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        worker.generate([prompt_of(server)], greedy(5), (0,))
+
+
+def test_weights_cannot_be_loaded(server, tmp_path):
+    with pytest.raises(ValueError, match="cannot be trained"):
+        worker_of(server, tmp_path).load_weights([], 1)
+
+
+# --- the key ---------------------------------------------------------------------------------------
+
+
+def test_the_key_goes_with_requests_and_into_no_message_and_no_file(server, tmp_path, monkeypatch, caplog):
+    monkeypatch.setenv("OPENAI_API_KEY", "other")
+    monkeypatch.setenv("RLAUDIO_API_KEY", " s3cret\n")
+    caplog.set_level(logging.DEBUG)
+    server.script = [fails(503, "s3cret is busy"), says("fine"), fails(401, "the key s3cret is wrong")]
+    client = Client(Address.of(server.url, "m"), patient(tmp_path))
+    replies = client.ask_all(["1", "2"], plain)
+    assert {headers["Authorization"] for headers in server.headers} == {"Bearer s3cret"}
+    assert "the key (the key) is wrong" in str(replies[1])
+    assert "s3cret" not in caplog.text and "s3cret" not in repr(replies)
+    assert not [file for file in tmp_path.rglob("*") if file.is_file() and b"s3cret" in file.read_bytes()]
+
+
+def test_the_key_follows_no_redirection(server, tmp_path, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "s3cret")
+    other = Server()
+    server.script = [fails(307, Location=f"{other.url}/v1/chat/completions")]
+    assert type(answer_of(Client(Address.of(server.url, "m"), patient(tmp_path)))) is NoAccess
+    assert (len(server.bodies), other.bodies) == (1, [])
+    other.close()
+
+
+def test_without_a_key_no_header_claims_one(server, client):
+    answer_of(client)
+    assert "Authorization" not in server.headers[0]
+
+
+def test_a_key_that_no_header_can_hold_is_refused_without_being_shown(monkeypatch):
+    monkeypatch.setenv("RLAUDIO_API_KEY", "s3c\nret")
+    with pytest.raises(ValueError, match="RLAUDIO_API_KEY holds signs that no key has") as refused:
+        key_from_environment()
+    assert "s3c" not in str(refused.value)
+
+
+# --- addresses -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("end", ["", "/", "/v1", "/v1/"])
+def test_an_address_may_end_with_the_version(end):
+    address = Address.of(f"https://api.example.org/audio{end}", "org/m#1")
+    assert address.completions == "https://api.example.org/audio/v1/chat/completions"
+    assert Address.parse(address.name) == address
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "endpoint:",
+        "endpoint:http://h",
+        "endpoint:http://h#",
+        "endpoint:h:8000#m",
+        "endpoint:file:///etc#m",
+        "endpoint:http://#m",
+        "endpoint:http://h:99999#m",
+        "endpoint:http://h/a b#m",
+        "endpoint:http://user:s3cret@h#m",
+        "endpoint:http://h/?key=s3cret#m",
+        "http://h#m",
+    ],
+)
+def test_what_is_no_address_is_refused_and_a_secret_in_it_is_not_repeated(name):
+    with pytest.raises(ValueError, match="expected") as refused:
+        Address.parse(name)
+    assert "s3cret" not in str(refused.value)
+
+
+# --- costs -----------------------------------------------------------------------------------------
+
+
+def test_the_table_of_costs_counts_tokens_and_money():
+    costs = Costs(
+        requests=12, retries=2, cached=5, prompt_tokens=1_500_000, completion_tokens=20_000, seconds=61
+    )
+    header, row = costs.table("endpoint:http://h#m", Price(prompt=2.5, completion=10.0)).splitlines()
+    assert header.split("  ")[0] == "endpoint" and header.endswith("cost")
+    assert row.split() == [
+        *("endpoint:http://h#m", "12", "2", "5", "1,500,000", "20,000"),
+        *("1", "min", "1", "s", "3.9500"),
+    ]
+
+
+def test_a_worker_tells_its_costs_once_when_it_is_closed(server, tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    server.script = [fails(503), says("fine", prompt_tokens=700, completion_tokens=30)]
+    worker = worker_of(server, tmp_path, price=Price(1000.0, 2000.0))
+    worker.generate([prompt_of(server)], greedy(5), (0,))
+    worker.close()
+    worker.close()
+    [table] = [r.getMessage() for r in caplog.records if r.getMessage().startswith("endpoint  ")]
+    numbers = table.splitlines()[1].split()
+    assert numbers[1:6] == ["2", "1", "0", "700", "30"] and numbers[-1] == "0.7600"
+
+
+# --- a judge ---------------------------------------------------------------------------------------
+
+
+def test_a_judge_gets_a_reply_or_a_failure_for_every_conversation(server, tmp_path):
+    server.script = [says("right"), fails(400, "no")]
+    texts = ["Is a dog a dog?", "Is a cat a dog?"]
+    conversations = [[{"role": "user", "content": text}] for text in texts]
+    right, refused = ask(server.url, "judge", conversations, max_tokens=9, asking=patient(tmp_path))
+    assert right.text == "right" and isinstance(refused, Refused)
+    assert [body["messages"][0]["content"] for body in server.bodies] == texts
+    assert {body["max_tokens"] for body in server.bodies} == {9}
+
+
+# --- evaluations, labels, recipes ------------------------------------------------------------------
+
+
+def hears_dogs(body: dict[str, Any]) -> str:
+    """Knows the gold option of q0, q1, ... where it hears anything, and "a dog" in silence."""
+    audio, text = body["messages"][1]["content"]
+    silent = not any(base64.b64decode(audio["input_audio"]["data"])[44:])
+    number = 0 if silent else int(text["text"].split("calls ")[1].split("?")[0])
+    return ("a dog", "a cat", "a cow", "a bird")[number % 4]
+
+
+def test_an_evaluation_asks_an_endpoint_with_every_control(server, tmp_path):
+    server.text_for = hears_dogs
+    model = EndpointModel(f"endpoint:{server.url}#m")
+    settings = EvaluationSettings(
+        controls=("audio", "silence"),
+        scorers={"robust": robust},
+        batch_questions=3,
+        max_new_tokens=8,
+        seed=0,
+    )
+    with closing(EndpointWorker(model, patient(tmp_path, concurrency=4))) as worker:
+        result = evaluate(questions_on_disk(tmp_path, 8), PromptBuilder(model), worker, settings)
+    assert (result.accuracy("audio"), result.accuracy("silence")) == (1.0, 0.25)
+
+
+def test_an_endpoint_votes_and_a_second_labelling_asks_nothing(server, tmp_path):
+    server.text_for = hears_dogs
+    model = EndpointModel(f"endpoint:{server.url}#m")
+    questions = questions_on_disk(tmp_path, 5)
+
+    def labelled() -> list[str]:
+        voter = Voter(PromptBuilder(model), lambda: EndpointWorker(model, patient(tmp_path)), model.digest)
+        labels = label(
+            questions,
+            {"m": voter},
+            folder=tmp_path,
+            rule=vote_rule(threshold=1, silence=0.1),
+            batch_questions=2,
+            max_new_tokens=8,
+        )
+        return [measured.label for measured in labels.contributions.values()]
+
+    assert labelled() == labelled() == ["weak", "strong", "strong", "strong", "weak"]
+    assert len(server.bodies) == 5
+
+
+def test_the_command_line_evaluates_an_endpoint_and_resumes_after_a_failure(server, tmp_path):
+    server.text_for = hears_dogs
+    write_audiomcq(questions_on_disk(tmp_path, 6), tmp_path / "data.jsonl")
+    command = ["evaluate", "--endpoint", server.url, "--model", "m", "--data", f"{tmp_path / 'data.jsonl'}"]
+    command += ["--out", f"{tmp_path / 'out'}", "--price", "1,2", "--concurrency", "1"]
+    server.script = [says("a dog"), fails(401)]
+    failed = CliRunner().invoke(main, command)
+    assert failed.exit_code == 1 and "question q1: NoAccess" in failed.output, failed.output
+    assert "1 answer so far, kept in" in failed.output and "Traceback" not in failed.output
+    done = CliRunner().invoke(main, command)
+    assert done.exit_code == 0, done.output
+    tables = json.loads((tmp_path / "out" / "evaluation.json").read_text())["data"]["tables"]
+    assert tables["all"]["all"]["scores"]["audio"]["accuracy"] == 1.0
+    assert tables["all"]["all"]["scores"]["silence"]["accuracy"] == pytest.approx(2 / 6)
+    assert len(server.bodies) == 2 + 17  # six questions, three controls, one answer kept
+
+
+def test_the_command_line_labels_by_endpoints(server, tmp_path):
+    server.text_for = hears_dogs
+    write_audiomcq(questions_on_disk(tmp_path, 5), tmp_path / "data.jsonl")
+    voters = ["--voter", f"endpoint:{server.url}#org/a", "--voter", f"endpoint:{server.url}/v1#b"]
+    done = CliRunner().invoke(main, ["label", f"{tmp_path / 'data.jsonl'}", *voters, "--silence", "0.1"])
+    assert done.exit_code == 0, done.output
+    rows = [json.loads(line) for line in (tmp_path / "labels.jsonl").read_text().splitlines()]
+    assert [row["contribution"] for row in rows] == ["weak", "strong", "strong", "strong", "weak"]
+    assert set(rows[0]["votes"]) == {"a", "b"}
+    assert {body["model"] for body in server.bodies} == {"org/a", "b"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--endpoint", "http://h"], "--endpoint URL and --model NAME go together"),
+        (["--model", "m"], "--endpoint URL and --model NAME go together"),
+        (["tiny/base", "--endpoint", "http://h", "--model", "m"], "name two models; leave one out"),
+        ([], "name a RECIPE or a MODEL, or a server by --endpoint URL --model NAME"),
+        (["tiny/base", "--price", "1"], "expected two prices such as 2.5,10"),
+    ],
+)
+def test_wrong_usage_of_endpoints_is_told(arguments, said):
+    done = CliRunner().invoke(main, ["evaluate", *arguments])
+    assert done.exit_code == 2 and said in " ".join(done.output.split())
+
+
+def test_a_recipe_names_endpoints_as_voters_and_they_are_no_folders(tmp_path):
+    text = "extends: base/tiny\ncurriculum: sft_only\n"
+    text += 'contribution: {voters: ["endpoint:http://h:8000#m.py", tiny/voter_a]}\n'
+    (tmp_path / "r.yaml").write_text(text, encoding="utf-8")
+    recipe = load_recipe(tmp_path / "r.yaml")
+    assert recipe.contribution.voters == ["endpoint:http://h:8000#m.py", "tiny/voter_a"]
+    assert "contribution.voters.0" not in model_folders(recipe)
+
+
+# --- a real server ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def vllm_url(needs_vllm):
+    """`vllm serve` of the tiny model on a port of this machine."""
+    port = free_port()
+    flags = ["--model", resolve_model_path(TINY), "--served-model-name", "tiny", "--port", str(port)]
+    flags += ["--host", "127.0.0.1", "--dtype", "float32", "--max-model-len", "2048", "--enforce-eager"]
+    flags += ["--limit-mm-per-prompt", '{"audio": 1, "image": 0, "video": 0}']  # others take time to try
+    process = subprocess.Popen(
+        [sys.executable, "-m", SERVE, *flags],
+        env=_environment(None) | {"VLLM_CPU_KVCACHE_SPACE": "1"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        _wait_for(port, process)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def _wait_for(port: int, process: subprocess.Popen) -> None:
+    until = time.monotonic() + 900
+    while time.monotonic() < until:
+        assert process.poll() is None, "vLLM's server ended"
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+            return
+        except OSError:
+            time.sleep(0.2)
+    raise TimeoutError("vLLM's server did not begin to listen")
+
+
+@pytest.mark.slow
+def test_vllm_answers_over_its_endpoint_as_the_model_does_here(vllm_url, tmp_path, policy):
+    questions = [
+        Question.multiple_choice(
+            f"q{n}", f"What number is said {n}?", ("one", "two"), "one", tone(0.5 + n, n)
+        )
+        for n in range(4)
+    ]
+    model = EndpointModel(f"endpoint:{vllm_url}#tiny")
+    with closing(EndpointWorker(model, patient(tmp_path, concurrency=4, timeout_seconds=100))) as worker:
+        there = worker.generate([PromptBuilder(model).prompt(q) for q in questions], greedy(16), (0,))
+    prompts = [PromptBuilder(policy).prompt(q) for q in questions]
+    here = Transformers(policy).generate(prompts, greedy(16), (0,))
+    assert [g.completions[0].text for g in there] == [g.completions[0].text for g in here]
+    assert worker.client.meter.costs.prompt_tokens == sum(len(prompt.token_ids) for prompt in prompts)
