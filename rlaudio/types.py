@@ -169,11 +169,17 @@ class Verdict:
     )
     reason: str = ""  # why no option was read, such as "no answer" or "unfinished"
     counted: bool = True  # False: an official rule leaves the answer out of its denominator
+    score: float | None = None  # 0 to 1, of a rule that grades an answer instead of reading an option in it
+
+    @property
+    def points(self) -> float:
+        """What the answer adds to its rule's score: the grade, or 1 where it is right."""
+        return float(self.right) if self.score is None else self.score
 
     @property
     def unparsed(self) -> bool:
         """The answer is wrong because no option could be read in it."""
-        return self.read is None and not self.right
+        return self.read is None and not self.right and self.score is None
 
 
 Scorer = Callable[[Question, str], Verdict]  # of a question and the text of an answer

@@ -1,7 +1,7 @@
 """Evaluation: who is asked what under which control, what counts as right, and what the tables say."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 
@@ -13,7 +13,7 @@ from rlaudio.evaluation.baselines import baselines, position_histogram
 from rlaudio.rollout.scripted import Scripted
 from rlaudio.scorers.exact import exact
 from rlaudio.scorers.robust import robust
-from rlaudio.types import Choice
+from rlaudio.types import Choice, Verdict
 from tests.factories import make_question
 from tests.word_family import questions_on_disk, word_prompts
 
@@ -138,8 +138,8 @@ def test_a_single_answer_has_every_verdict_with_its_reason(questions):
     row = lax_and_strict(questions).rows[1].to_dict()
     assert (row["right"], row["predicted"], row["status"]) == (True, 1, "normalised")
     assert row["verdicts"] == {
-        "robust": {"right": True, "read": 1, "status": "normalised", "reason": "", "counted": True},
-        "exact": {"right": False, "read": None, "status": "none", "reason": "no option", "counted": True},
+        "robust": asdict(Verdict(True, 1, "normalised")),
+        "exact": asdict(Verdict(False, None, "none", "no option")),
     }
 
 

@@ -1,6 +1,7 @@
 """What holds of every scorer that ships, and how a user's is tried before a run."""
 
 import pytest
+from hypothesis import given
 
 from rlaudio.answers import sft_target
 from rlaudio.config.plugins import load
@@ -9,11 +10,15 @@ from rlaudio.scorers.calling import try_scorers
 from rlaudio.types import Verdict
 from tests.answers.texts import ANIMALS
 from tests.factories import make_question
+from tests.scorers.made_up import ANY_TEXT, ODD_QUESTIONS
 
-every_scorer = pytest.mark.parametrize("name", available("scorer"))
+SHIPPED = available("scorer")
+every_scorer = pytest.mark.parametrize("name", SHIPPED)
+by_letter_or_model = {"mmsu", "mmau_pro"}  # they read no option's text, or need a model to do it
+by_text = pytest.mark.parametrize("name", sorted(SHIPPED.keys() - by_letter_or_model))
 
 
-@every_scorer
+@pytest.mark.parametrize("name", ["exact", "robust"])  # those that tell a thought from an answer
 @pytest.mark.parametrize("kind", ["answer", "structured", "simple"])
 @pytest.mark.parametrize("answer", [*ANIMALS, "3", "the dog's bark", "A"])
 def test_every_sft_target_is_right(name, kind, answer):
@@ -24,10 +29,36 @@ def test_every_sft_target_is_right(name, kind, answer):
     assert load("scorer", name)(question, sft_target(question, kind)).right
 
 
-@every_scorer
+@by_text
 def test_an_option_with_the_text_of_the_gold_one_is_right_wherever_it_stands(name):
     question = make_question(choices=("a cat", "a dog", "a dog"), answer="a dog")
-    assert load("scorer", name)(question, "a dog") == Verdict(True, 1, "exact")
+    verdict = load("scorer", name)(question, "a dog")
+    assert verdict.right and question.choices[verdict.read] == "a dog"
+
+
+@every_scorer
+@given(ODD_QUESTIONS, ANY_TEXT)
+def test_it_gives_a_verdict_on_any_text_and_reads_an_option_that_is_there(name, question, text):
+    verdict = load("scorer", name)(question, text)
+    assert verdict.read is None or 0 <= verdict.read < len(question.choices)
+    assert verdict.counted or not verdict.right
+
+
+@pytest.mark.parametrize("name", ["dcase2026", "mmsu"])
+@given(ODD_QUESTIONS, ANY_TEXT)
+def test_an_answer_is_right_where_the_option_read_in_it_equals_the_published_one(name, question, text):
+    verdict = load("scorer", name)(question, text)
+    if verdict.read is not None:
+        assert verdict.right == (question.choices[verdict.read] == question.answer)
+
+
+@by_text
+@pytest.mark.parametrize(
+    "text", ["a dog a cat a cow a bird", "a dog, a cat, a cow, a bird", "\n".join(ANIMALS)]
+)
+@pytest.mark.parametrize("answer", ANIMALS)
+def test_naming_every_option_is_never_right(name, text, answer):
+    assert not load("scorer", name)(make_question(choices=ANIMALS, answer=answer), text).right
 
 
 @every_scorer
@@ -53,3 +84,13 @@ def test_an_answer_that_is_right_without_an_option_is_not_unparsed():
     assert not Verdict(right=True, read=None).unparsed
     assert Verdict(right=False, read=None).unparsed
     assert not Verdict(right=False, read=2).unparsed
+
+
+def test_a_graded_answer_counts_by_its_grade_and_is_not_unparsed():
+    graded = Verdict(right=False, read=None, score=0.6)
+    assert (graded.points, graded.unparsed) == (0.6, False)
+
+
+@pytest.mark.parametrize(("right", "points"), [(True, 1.0), (False, 0.0)])
+def test_another_answer_counts_one_or_nothing(right, points):
+    assert Verdict(right, read=None).points == points
