@@ -65,19 +65,20 @@ def audiomcq(
         return question_type in (None, question.groups["category"])
 
     data = load(
+        path,
         find_files(path, "datasets/**/*", "data.jsonl", "data.parquet", "*.parquet"),
         partial(_question, cot_keys),
-        audio_root=audio_root or (path if path.is_dir() else path.parent),
+        audio_root=audio_root,
         outside_root=outside_root,
         limit=limit,
-        name=printable(str(path)),
         stated=_contribution,
         keep=is_wanted,
     )
     if types and not data:
         there = ", ".join(sorted(types))
         raise ValueError(
-            f"{printable(str(path))}: no questions of question_type {question_type!r}; the types there are: {there}"
+            f"{printable(str(path))}: no questions of question_type {question_type!r}; the types there are: "
+            + there
         )
     for key, kind in cot_keys.items():
         if data and not any(kind in question.cot for question in data):
@@ -114,12 +115,12 @@ def relative_path(audio_path: Path, folder: Path) -> str:
 
 
 def _question(named: Mapping[str, str], row: Fields) -> Question:
+    id = row.text("id")
     cot, others = _cot_fields(tuple(row.fields), tuple(named.items()))
     if others:
         cot = _cot_by_tags(row.fields, others, named, cot)
     choices, answer = row.texts("choices", "multi_choice"), row.text("answer", empty=True)  # one may be empty
     gold = choices.index(answer) if answer in choices else None
-    id = row.text("id")
     return Question(
         id,
         row.text("question", "question_text"),

@@ -1,4 +1,4 @@
-"""Audio that a data file holds itself, as files: each clip is written to rlaudio's cache once, by its content.
+"""Audio that a data file holds itself, as files: each clip is written to the cache once, by its content.
 
 Nothing is decoded here, and no more than one clip is in memory: a question names the file, which is opened
 like any other when it is heard.

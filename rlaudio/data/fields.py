@@ -22,7 +22,7 @@ T = TypeVar("T")
 # What file systems of Linux and macOS allow, in bytes.
 _LONGEST_NAME = 255
 _LONGEST_PATH = 4096
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")  # in a path they would spoil every message about it
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")  # in a path they spoil every message
 
 NOTHING: Mapping[str, Any] = {}  # one for all rows: half a million empty ones take 30 MB
 
@@ -53,7 +53,7 @@ class Fields:
     Half a million rows pass through here: what is usual is looked at first, and takes no further call.
     """
 
-    __slots__ = ("_read", "_sharing", "fields", "faults", "row")
+    __slots__ = ("_read", "_sharing", "faults", "fields", "row")
 
     def __init__(self, row: JsonRow, sharing: Sharing) -> None:
         self.row, self.fields = row, row.fields
@@ -160,7 +160,7 @@ class Fields:
         return () if (path := self._path(name, stated)) is None else (path,)
 
     def long_texts(self, id: str, names: Mapping[str, str], read: Callable[[str], str]) -> Mapping[str, str]:
-        """What `read` makes of text fields, by name; those of a large file stay there until they are asked for."""
+        """What `read` makes of text fields, by name; those of a large file stay there until asked for."""
         offset, large = self.row.offset, self._sharing.large_file
         if large is None or offset < 0:
             return {name: read(self.fields[field]) for name, field in names.items()}
@@ -173,6 +173,12 @@ class Fields:
         read = self._read
         left = {name: value for name, value in self.fields.items() if name not in read and name not in others}
         return {name: value for name, value in left.items() if not _holds_bytes(value)} if left else NOTHING
+
+    def over(self, more: Mapping[str, Any]) -> Fields:
+        """The row with `more` fields where it has none of their names; faults are kept together."""
+        whole = Fields(self.row._replace(fields={**more, **self.fields}), self._sharing)
+        whole.faults = self.faults
+        return whole
 
     def wrong(self, fault: str, kind: str = MALFORMED) -> None:
         """Keep what is wrong with the row."""
@@ -202,8 +208,8 @@ class Fields:
 
     def _clip(self, name: str, value: Any) -> Path | None:
         """A path of the row, or audio that the row holds itself, as a file."""
-        if isinstance(value, str):
-            return self._path(name, value)
+        if isinstance(value, str | int | float) and not isinstance(value, bool):
+            return self._path(name, str(value))
         if not isinstance(value, dict):
             self.wrong(f'"{name}" is {shown(value)}; expected text: the path of an audio file')
             return None

@@ -44,7 +44,9 @@ def fetched(name: str, revision: str | None = None) -> Path:
         if not (kept / commit).is_dir():
             store(datasets.load_dataset(name, revision=commit), kept / commit)
     except (OSError, ValueError) as error:
-        raise FileNotFoundError(_advice(name, str(error).partition("\n")[0] or type(error).__name__)) from error
+        raise FileNotFoundError(
+            _advice(name, str(error).partition("\n")[0] or type(error).__name__)
+        ) from error
     if revision != commit:
         logger.warning("%s: read at revision %s; set revision to it, so that it stays this one", name, commit)
     return kept / commit
@@ -67,7 +69,7 @@ def _commit(name: str, revision: str | None) -> str:
 
 def _advice(name: str, why: str) -> str:
     return (
-        f"{name}: no such file or folder, and it cannot be fetched from the Hugging Face hub ({printable(why)}); "
-        "'pip install datasets' where there is a network, or fetch it elsewhere, as by 'hf download "
-        f"{name} --repo-type dataset --local-dir FOLDER', and give that folder as path"
+        f"{name}: no such file or folder, and it cannot be fetched from the Hugging Face hub "
+        f"({printable(why)}); 'pip install datasets' where there is a network, or fetch it elsewhere, as by "
+        f"'hf download {name} --repo-type dataset --local-dir FOLDER', and give that folder as path"
     )

@@ -49,8 +49,8 @@ def find_files(path: Path, *patterns: str) -> list[Path]:
     if not path.is_dir():
         if path.suffix not in SUFFIXES:
             raise ValueError(
-                f'{printable(str(path))}: ends in "{path.suffix}"; expected .jsonl, .json, .parquet or a folder '
-                "of such files"
+                f'{printable(str(path))}: ends in "{path.suffix}"; expected .jsonl, .json, .parquet or a '
+                "folder of such files"
             )
         return [path]
     for pattern in patterns:
@@ -59,28 +59,31 @@ def find_files(path: Path, *patterns: str) -> list[Path]:
     here = _data_files(path, "*")
     if len(here) == 1:
         return here
-    found = ", ".join(file.name for file in here[:8]) or f"no {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]} at all"
+    found = (
+        ", ".join(file.name for file in here[:8]) or f"no {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]} at all"
+    )
     raise FileNotFoundError(
-        f"{printable(str(path))}: no {' nor '.join(patterns)}; name one file as path (here: {found})"
+        f"{printable(str(path))}: no {', '.join(patterns)}; name one file (here: {found})"
     )
 
 
 def load(
+    path: Path,
     files: Sequence[Path],
     question: ToQuestion,
     *,
-    audio_root: Path,
+    audio_root: Path | None = None,
     outside_root: bool = False,
     limit: int | None = None,
-    name: str = "",
     stated: ToContribution | None = None,
     keep: Callable[[Question], bool] | None = None,
     one_object: bool = False,
 ) -> Dataset:
     """The first `limit` questions of the files, in their order, that `keep` keeps, and their contributions.
 
+    `path` is the file or folder of the data set, which audio paths are relative to without `audio_root`.
     `stated` says what a row states of its question's contribution; a `labels.jsonl` beside a file replaces
-    that. `name` is that of the data set in messages. With `one_object` a .json file may hold one row.
+    that. With `one_object` a .json file may hold one row.
 
     Raises ValueError that counts the bad rows and names the first few; within
     `rlaudio.data.bad_rows.listing_bad_rows` they are listed instead. Raises ValueError where there are no
@@ -91,7 +94,8 @@ def load(
     questions: list[Question] = []
     contributions: dict[str, Contribution] = {}
     bad_rows: list[BadRow] = []
-    sharing = Sharing(AudioRoot(audio_root, outside=outside_root))
+    folder = Path(audio_root) if audio_root else path if path.is_dir() else path.parent
+    sharing = Sharing(AudioRoot(folder, outside=outside_root))
     found_any = False
     with _no_garbage_collection():
         for found in _scan(files, one_object, sharing):
@@ -113,7 +117,7 @@ def load(
                 contributions[asked.id] = known
             if len(questions) == limit:
                 break
-    name = name or printable(str(files[0]))
+    name = printable(str(path))
     refuse_or_list(bad_rows, name)
     if not found_any:
         raise ValueError(f"{name}: no questions, it is empty; expected rows of questions")

@@ -43,11 +43,14 @@ def mmau(
     """
     path = local(path, revision)
     under = split.replace("-", "_")
-    files = find_files(path, f"mmau-{split}.json", f"{under}.parquet", f"{under}-*.parquet", f"data/{under}-*.parquet")
+    files = find_files(
+        path, f"mmau-{split}.json", f"{under}.parquet", f"{under}-*.parquet", f"data/{under}-*.parquet"
+    )
     data = load(
+        path,
         files,
         lambda row: _question(row, hidden=split == "test" and path.is_dir()),
-        audio_root=audio_root or (path if path.is_dir() else path.parent),
+        audio_root=audio_root,
         outside_root=outside_root,
         limit=limit,
     )

@@ -17,8 +17,11 @@ def version_of(ids: Iterable[str]) -> str:
     return UNKNOWN if is_new == is_old else CURRENT if is_new else BEFORE
 
 
-_REMOVED = frozenset(
-    (
+def _ids(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_REMOVED = _ids(
     "02256382 0475b3e9 05e8d84b 091a8108 0a6102a6 0b128410 0c7296d5 0d8da453 0dc6044b 0f0fb2a7 1825c8b1 "
     "18d8ae2d 1a3da6ab 1e38c828 1f1697bf 20c723d9 238e7f8c 238f8c0c 27dbff25 297c62ac 30c96c6c 315b5da3 "
     "3259ae56 34512d8d 36df7e0e 372f5dfe 42de147f 4436f68e 453dfda1 4adcba8a 4afcf75c 4e6eb690 4fa9bf70 "
@@ -29,10 +32,8 @@ _REMOVED = frozenset(
     "cb15b14e cf1a0083 cf22b64d d1d891a6 d60adeee d7654cd2 d9d16d50 da7827ea dbe87c0a dd75b3b8 de1aa451 "
     "df4aefe2 df58f989 dfdab4a7 e1bfadc9 e470859f e5d3728f e94d2e65 ea0875b3 ef3f1d9d f0912958 f197ff42 "
     "f1d28cc7 f325e55e f37b0aa6 f6a19764 f6e1a90b fe9cf836 ff30f0ea "
-    ).split()
 )
-_ADDED = frozenset(
-    (
+_ADDED = _ids(
     "002ebba8 014593c4 06483ca8 06f95aee 08267cd7 094092a6 0ed9d7c8 107510b7 107d1b67 17d53044 18234671 "
     "19490503 1b1df9d5 1b3edeac 1bc97ba7 1c6896a1 1d9d7024 1f4f577d 23f21925 2705d1a7 2783e849 2b1577a0 "
     "2dffdf0a 3151a7b8 35330c05 36220c27 381f854d 3c4fa8f8 41bef14f 421fcbf8 427ba822 42e35733 45abff91 "
@@ -43,5 +44,4 @@ _ADDED = frozenset(
     "afd137ca b371a741 b86317c4 b8f25d1a bde66a57 be645c09 becaaa03 c1e78721 c2289905 c73e9517 c8802ef5 "
     "c9f57ab1 cb8fb592 cc3ba5df cde380fe cec30bc1 d052875f d0fb55d9 daa1f53f dd2f3e8d e550a355 e6e02fec "
     "ecff09e3 f37f225c f430c276 f451db46 f7b818f0 faa5e92a fb032686 "
-    ).split()
 )

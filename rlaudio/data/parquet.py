@@ -1,4 +1,4 @@
-"""Rows of Parquet files, read in batches, so that memory does not grow with the file; audio stays as bytes."""
+"""Rows of Parquet files, read in batches: memory does not grow with the file, and audio stays as bytes."""
 
 from __future__ import annotations
 

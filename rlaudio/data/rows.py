@@ -1,4 +1,4 @@
-"""Rows of .jsonl, .json and Parquet files, fields checked by type; every message names the file and the line."""
+"""Rows of .jsonl, .json and Parquet files, fields checked by type; messages name the file and the line."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ def scan_rows(file: Path, *, one_object: bool = False) -> Iterator[JsonRow | Bad
     A row that cannot be read comes as one bad row or several, one for every fault. Raises ValueError where
     the file as a whole cannot be read.
     """
-    if _check_format(file) == _PARQUET:
+    if _check_format(file) == _PARQUET or file.suffix == ".parquet":
         from rlaudio.data.parquet import scan_parquet  # pyarrow takes 0.2 s to import
 
         yield from (JsonRow(where, fields) for where, fields in scan_parquet(file))
@@ -251,7 +251,7 @@ def _sound_object(line: bytes) -> dict[str, Any] | None:
 
 
 def _is_flat(line: bytes) -> bool:
-    """Whether there is one object in a line and at most one list, as in most: found much faster than counted."""
+    """Whether there is one object in a line and at most one list, as in most: faster found than counted."""
     return line.find(b"{", 1) < 0 and line.find(b"[", line.find(b"[") + 1) < 0
 
 

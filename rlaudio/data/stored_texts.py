@@ -1,4 +1,4 @@
-"""Long texts that stay in their file until they are asked for: half a million rows have a gigabyte of them."""
+"""Long texts that stay in their file until they are asked for: half a million rows have a gigabyte."""
 
 from __future__ import annotations
 
