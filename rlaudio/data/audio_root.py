@@ -26,8 +26,8 @@ def check_audio_root(questions: Sequence[Question]) -> None:
     place = questions[0].place.rpartition(":")[0]
     raise ValueError(
         f"{printable(place)}: of the first {len(first)} rows {len(missing)} name audio that is not there, "
-        f"such as {printable(str(missing[0]))}; expected a file; set audio_root to the folder that the paths in the "
-        "rows are relative to, and unpack the audio there"
+        f"such as {printable(str(missing[0]))}; expected a file; set audio_root to the folder that the "
+        "paths in the rows are relative to, and unpack the audio there"
     )
 
 

@@ -34,6 +34,7 @@ def avqa(
         audio_root=audio_root,
         outside_root=outside_root,
         limit=limit,
+        one_object=True,
     )
 
 
