@@ -23,10 +23,13 @@ class AudioRoot:
 
     def __init__(self, folder: Path, *, outside: bool = False) -> None:
         self.folder = folder
+        self._prefix = os.path.join(folder, "")  # noqa: PTH118 - with one slash behind it
         self._outside = outside
         self._real = folder.resolve()
         self._allowed = (self._real, cache_root().resolve())
-        self._plain_folders: dict[str, bool] = {}  # folder as stated -> whether names in it need no look
+        self._links: dict[
+            str, frozenset[str] | None
+        ] = {}  # folder as stated -> links in it, if it is allowed
 
     def path(self, stated: str) -> Path:
         """The path of an audio file. Raises OutsideRootError if it leaves it, ValueError if it is none."""
@@ -50,26 +53,32 @@ class AudioRoot:
     def _plain(self, stated: str) -> Path | None:
         """The path of a file that is no link, in a folder that is allowed; None where it takes more to tell.
 
-        Data has many files in few folders: of a file one question is asked of the disk.
+        Data has many files in few folders: the disk is asked about each folder once, not about each file.
         """
         folder, _, name = stated.rpartition("/")
         if name in ("", ".", "..") or "\0" in stated:
             return None
-        is_plain = self._plain_folders.get(folder)
-        if is_plain is None:
-            is_plain = self._plain_folders[folder] = self._is_plain_folder(folder, stated)
-        if not is_plain:
+        if folder not in self._links:
+            self._links[folder] = self._links_in(folder, stated)
+        links = self._links[folder]
+        if links is None or name in links:
             return None
-        path = os.path.join(self.folder, stated)  # noqa: PTH118 - a Path takes ten times as long
-        return None if os.path.islink(path) else Path(path)  # noqa: PTH114
+        return Path(f"{self._prefix}{stated}" if stated[0] != "/" else stated)
 
-    def _is_plain_folder(self, folder: str, stated: str) -> bool:
+    def _links_in(self, folder: str, stated: str) -> frozenset[str] | None:
+        """The names of symbolic links in a folder; None where it is not plainly one that is allowed."""
         if self._outside or ".." in folder.split("/"):
-            return False
+            return None
         try:
-            return self._allows((self.folder / stated).parent.resolve())
+            real = (self.folder / stated).parent.resolve()
+            if not self._allows(real):
+                return None
+            with os.scandir(real) as entries:
+                return frozenset(entry.name for entry in entries if entry.is_symlink())
+        except FileNotFoundError:
+            return frozenset()
         except (OSError, ValueError, RuntimeError):
-            return False
+            return None
 
     def _allows(self, real: Path) -> bool:
         return any(real.is_relative_to(folder) for folder in self._allowed)

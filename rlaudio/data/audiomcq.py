@@ -23,10 +23,10 @@ from rlaudio.utils.messages import printable
 _COT_KEYS = {"structured_cot": "structured", "simple_cot": "simple", "gemini_cot": "gemini"}
 _COT_TAGS = {"<stage1>": "structured", "<simple analysis>": "simple"}
 
-_READ_LATER = ("audio-contribution", "contribution_score")
+_GROUP_FIELDS = ("question_type", "source_dataset", "mechanism")
 _READ = {  # what can be no chain of thought
     *("id", "question", "question_text", "choices", "multi_choice", "answer", "audio_path", "audio"),
-    *("question_type", "source_dataset", "text_answerable", "mechanism", *_READ_LATER),
+    *("text_answerable", "audio-contribution", "contribution_score", *_GROUP_FIELDS),
 }
 
 
@@ -62,17 +62,17 @@ def audiomcq(
 
     def is_wanted(question: Question) -> bool:
         types.add(question.groups["category"])
-        return question_type in (None, question.groups["category"])
+        return question_type == question.groups["category"]
 
     data = load(
         path,
         find_files(path, "datasets/**/*", "data.jsonl", "data.parquet", "*.parquet"),
-        partial(_question, cot_keys),
+        partial(_question, tuple(cot_keys.items())),
         audio_root=audio_root,
         outside_root=outside_root,
         limit=limit,
         stated=_contribution,
-        keep=is_wanted,
+        keep=is_wanted if question_type else None,
     )
     if types and not data:
         there = ", ".join(sorted(types))
@@ -114,11 +114,12 @@ def relative_path(audio_path: Path, folder: Path) -> str:
     return (absolute.relative_to(folder.absolute()) if below else absolute).as_posix()
 
 
-def _question(named: Mapping[str, str], row: Fields) -> Question:
+def _question(named: tuple[tuple[str, str], ...], row: Fields) -> Question:
+    fields = row.fields
     id = row.text("id")
-    cot, others = _cot_fields(tuple(row.fields), tuple(named.items()))
+    cot, others = _cot_fields(tuple(fields), named)
     if others:
-        cot = _cot_by_tags(row.fields, others, named, cot)
+        cot = _cot_by_tags(fields, others, dict(named), cot)
     choices, answer = row.texts("choices", "multi_choice"), row.text("answer", empty=True)  # one may be empty
     gold = choices.index(answer) if answer in choices else None
     return Question(
@@ -126,25 +127,29 @@ def _question(named: Mapping[str, str], row: Fields) -> Question:
         row.text("question", "question_text"),
         row.clip("audio_path", "audio"),
         Choice(choices, gold, answer if gold is None else choices[gold]),
-        row.named_groups(
-            category=row.text("question_type", default="unknown"),
-            source=row.text("source_dataset", default="unknown"),
-            mechanism=row.text("mechanism", default=""),
-        ),
-        row.flag("text_answerable"),
+        row.made_of(_GROUP_FIELDS, lambda: _groups(row)),
+        row.flag("text_answerable") if "text_answerable" in fields else None,
         row.long_texts(id, cot, _close_tags) if cot else NOTHING,
         None,
-        row.rest(*_READ_LATER, *cot.values()) if others else NOTHING,
+        row.rest(*_READ, *cot.values()) if others else NOTHING,
         row.where,
     )
 
 
+def _groups(row: Fields) -> Mapping[str, str]:
+    return row.named_groups(
+        category=row.text("question_type", default="unknown"),
+        source=row.text("source_dataset", default="unknown"),
+        mechanism=row.text("mechanism", default=""),
+    )
+
+
 def _contribution(row: Fields, question: Question) -> Contribution | None:
-    label = row.value("audio-contribution")
+    label = row.fields.get("audio-contribution")
     if label not in ("weak", "strong"):
         label = row.tried(partial(contribution_label, row.row, "audio-contribution"), None)
-    score = row.number("contribution_score")
-    return Contribution(question.id, label, score) if label else None
+    score = row.number("contribution_score") if "contribution_score" in row.fields else None
+    return Contribution(question.id, label, score, None, "given", NOTHING) if label else None
 
 
 @lru_cache(maxsize=1024)

@@ -34,8 +34,8 @@ class Sharing:
         self.root = root
         self.clips: dict[str, tuple[Path]] = {}  # path as stated -> the clips of a question about it alone
         self.read: set[str] = set()  # names of fields that a getter was asked for
+        self.made: dict[tuple[Any, ...], Mapping[str, str]] = {}  # groups by the values they are made of
         self.large_file: Path | None = None  # that is being read
-        self.names: dict[tuple[tuple[str, str], ...], Mapping[str, str]] = {}
         self._groups: dict[tuple[tuple[str | None, ...], ...], Mapping[str, str]] = {}
 
     def groups(self, names: tuple[str, ...], values: tuple[str | None, ...]) -> Mapping[str, str]:
@@ -56,9 +56,11 @@ class Fields:
     __slots__ = ("_read", "_sharing", "faults", "fields", "row")
 
     def __init__(self, row: JsonRow, sharing: Sharing) -> None:
-        self.row, self.fields = row, row.fields
+        self.row = row
+        self.fields = row.fields
         self.faults: list[FieldError] = []
-        self._sharing, self._read = sharing, sharing.read
+        self._sharing = sharing
+        self._read = sharing.read
 
     @property
     def where(self) -> str:
@@ -74,7 +76,7 @@ class Fields:
         """As `JsonRow.text`."""
         value: Any = self.fields.get(names[0])
         if value.__class__ is str and (value or empty) and names[0] in self._read:
-            return value  # type: ignore[no-any-return]
+            return value
         value = self.value(*names)
         if value is None and default is not None:
             return default
@@ -128,6 +130,18 @@ class Fields:
         self._read.update(fields)
         return self._sharing.groups((*names, *renamed), tuple(map(self._group, fields)))
 
+    def made_of(self, names: tuple[str, ...], make: Callable[[], Mapping[str, str]]) -> Mapping[str, str]:
+        """What `make` makes of fields that few values are in; made once for equal ones."""
+        get = self.fields.get
+        key = tuple([get(name) for name in names])
+        try:
+            return self._sharing.made[key]
+        except (KeyError, TypeError):  # TypeError: a list or an object, which is no group
+            made = make()
+            if not self.faults:
+                self._sharing.made[key] = made
+            return made
+
     def named_groups(self, **groups: str) -> Mapping[str, str]:
         """The groups that are not empty; the same mapping for the same ones."""
         return self._sharing.groups(tuple(groups), tuple(groups.values()))
@@ -164,9 +178,7 @@ class Fields:
         offset, large = self.row.offset, self._sharing.large_file
         if large is None or offset < 0:
             return {name: read(self.fields[field]) for name, field in names.items()}
-        key = tuple(names.items())
-        shared = self._sharing.names.setdefault(key, names)
-        return StoredTexts(large, offset, id, shared, read)
+        return StoredTexts(large, offset, id, names, read)
 
     def rest(self, *others: str) -> Mapping[str, Any]:
         """The fields that no getter was asked for, in this row or an earlier one, nor `others`; no bytes."""
@@ -237,6 +249,8 @@ class Fields:
         return known[0]
 
     def _checked_path(self, name: str, stated: str) -> Path | None:
+        if stated.isascii() and stated.isprintable() and len(stated) <= _LONGEST_NAME:
+            return self._below_root(name, stated)
         parts = [len(part.encode(errors="surrogatepass")) for part in stated.split("/")]
         if _CONTROL.search(stated) or max(parts) > _LONGEST_NAME or sum(parts) > _LONGEST_PATH:
             expected = (
@@ -244,6 +258,9 @@ class Fields:
                 f"{_LONGEST_PATH} in all"
             )
             raise self.row.wrong(name, stated, expected)
+        return self._below_root(name, stated)
+
+    def _below_root(self, name: str, stated: str) -> Path:
         try:
             return self.root.path(stated)
         except OutsideRootError as error:

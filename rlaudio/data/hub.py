@@ -37,13 +37,14 @@ def fetched(name: str, revision: str | None = None) -> Path:
         return kept / revision
     try:
         import datasets
+        from huggingface_hub.errors import HTTPError  # a package that datasets needs
     except ImportError as error:
         raise FileNotFoundError(_advice(name, "the library datasets is not installed")) from error
     try:
         commit = _commit(name, revision)
         if not (kept / commit).is_dir():
             store(datasets.load_dataset(name, revision=commit), kept / commit)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, HTTPError) as error:
         raise FileNotFoundError(
             _advice(name, str(error).partition("\n")[0] or type(error).__name__)
         ) from error

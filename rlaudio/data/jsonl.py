@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 from rlaudio.data.audiomcq import relative_path
 from rlaudio.data.embedded import encode_samples
-from rlaudio.data.fields import Fields
+from rlaudio.data.fields import NOTHING, Fields
 from rlaudio.data.labels import contribution_label
 from rlaudio.data.loading import find_files, load, local
 from rlaudio.types import (
@@ -120,7 +120,7 @@ def _contribution(row: Fields, question: Question) -> Contribution | None:
     nested = row.row._replace(fields=stated)
     label = row.tried(partial(contribution_label, nested, "label"), None)
     score = row.tried(partial(nested.number, "score"), None)
-    interval, votes = stated.get("interval"), row.tried(partial(nested.mapping, "votes"), {})
+    interval, votes = stated.get("interval"), row.tried(partial(nested.mapping, "votes"), NOTHING)
     if interval is not None:
         if not isinstance(interval, list) or len(interval) != 2:
             row.wrong_field("contribution", "an interval of two numbers")

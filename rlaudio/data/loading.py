@@ -9,6 +9,7 @@ import gc
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import repeat
 from pathlib import Path
 
 from rlaudio.data import stored_texts
@@ -98,23 +99,24 @@ def load(
     sharing = Sharing(AudioRoot(folder, outside=outside_root))
     found_any = False
     with _no_garbage_collection():
-        for found in _scan(files, one_object, sharing):
+        for found, labels in _scan(files, one_object, sharing):
             found_any = True
             if isinstance(found, BadRow):
                 bad_rows.append(found)
                 continue
-            row, labels = found
-            fields = Fields(row, sharing)
-            asked = question(fields)
-            contribution = stated(fields, asked) if stated else None
-            if fields.faults:
-                bad_rows += (bad for error in fields.faults for bad in row.bad([error.fault], error.kind))
+            row = Fields(found, sharing)
+            asked = question(row)
+            contribution = stated(row, asked) if stated else None
+            if row.faults:
+                bad_rows += (bad for error in row.faults for bad in found.bad([error.fault], error.kind))
                 continue
             if keep is not None and not keep(asked):
                 continue
             questions.append(asked)
-            if known := _contribution(asked, contribution, labels):
-                contributions[asked.id] = known
+            if labels.by_question:
+                contribution = _measured(asked, contribution, labels)
+            if contribution is not None:
+                contributions[asked.id] = contribution
             if len(questions) == limit:
                 break
     name = printable(str(path))
@@ -134,26 +136,25 @@ def _data_files(folder: Path, pattern: str) -> list[Path]:
 
 def _scan(
     files: Sequence[Path], one_object: bool, sharing: Sharing
-) -> Iterator[tuple[JsonRow, Labels] | BadRow]:
-    """Every row of the data with the labels beside its file, and the bad rows of both."""
+) -> Iterator[tuple[JsonRow | BadRow, Labels]]:
+    """Every row of the data, and the bad rows of the labels, with the labels beside its file."""
     by_file: dict[Path, Labels] = {}
     for file in files:
         beside = file.parent / LABELS_FILE
         if beside not in by_file:
             by_file[beside] = read_labels(beside)
-            yield from by_file[beside].bad_rows
+            yield from ((bad, by_file[beside]) for bad in by_file[beside].bad_rows)
         sharing.large_file = file if file.stat().st_size >= stored_texts.LARGE else None
-        for row in scan_rows(file, one_object=one_object):
-            yield row if isinstance(row, BadRow) else (row, by_file[beside])
+        yield from zip(scan_rows(file, one_object=one_object), repeat(by_file[beside]), strict=False)
     for beside, labels in by_file.items():
         labels.log_use(beside)
 
 
-def _contribution(question: Question, stated: Contribution | None, labels: Labels) -> Contribution | None:
+def _measured(question: Question, stated: Contribution | None, labels: Labels) -> Contribution | None:
     """What is known of a question's contribution: what was measured goes before what the data states."""
     measured = labels.of(question)
     if stated is not None:
-        return replace(stated, **measured) if measured else stated
+        return replace(stated, **measured)
     return Contribution(question.id, **measured) if "label" in measured else None
 
 

@@ -209,10 +209,11 @@ def _line_rows(file: Path) -> Iterator[JsonRow | BadRow]:
 
 def _lines(file: Path) -> Iterator[tuple[int, int, bytes | None]]:
     """Number, first byte and content of every line; no content of one that is too long."""
-    with file.open("rb") as content:
-        offset = 0
+    with file.open("rb") as opened:
+        content: BinaryIO = opened
         if _ends_lines_by_carriage_returns(content):
             content = io.BytesIO(content.read().replace(b"\r", b"\n"))
+        offset = 0
         for number in count(1):
             line = content.readline(MAX_CHARACTERS + 1)
             if not line:
@@ -244,7 +245,7 @@ def _sound_object(line: bytes) -> dict[str, Any] | None:
         return None
     try:
         text = line.decode()
-        value, end = _STRICT.scan_once(text, 0)
+        value, end = _SCAN(text, 0)
     except (ValueError, StopIteration, RecursionError):
         return None
     return value if type(value) is dict and (text[end:] == "\n" or not text[end:].strip()) else None
@@ -355,6 +356,7 @@ _STRICT = json.JSONDecoder(
     parse_float=_strict_float,
     parse_constant=_refuse_constant,
 )
+_SCAN = _STRICT.scan_once  # type: ignore[attr-defined]  # `decode` without looking for spaces around
 _DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_int=_integer, parse_constant=_constant)
 
 
