@@ -27,6 +27,7 @@ from rlaudio.config.names import MAX_BYTES, plain_name
 from rlaudio.config.plugin_files import import_plugin
 from rlaudio.config.shipped import GIVEN, PACKAGE, available, places
 from rlaudio.config.signatures import Option, Signature, read_signature
+from rlaudio.data.hub import is_hub_name
 from rlaudio.rollout.endpoint.address import is_endpoint
 from rlaudio.utils.messages import shown, with_article
 
@@ -183,6 +184,11 @@ def find(kind: str, name: str, relative_to: Path | None = None) -> Path:
     """
     if is_path(name):
         path = absolute(name, relative_to or Path.cwd())
+        if kind == "data" and path.is_dir():
+            raise FileNotFoundError(
+                f"data {name}: is a folder; expected a plug-in; a folder of data is the option path, as in "
+                f"mmau: {{path: {name}}}"
+            )
         if not path.is_file():
             raise FileNotFoundError(
                 f"{kind} {name}: {no_file(path)}; a relative path is looked for beside the recipe that names "
@@ -243,6 +249,9 @@ def absolute_option(kind: str, option: Option, value: Any, folder: Path) -> Any:
         return value
     if kind == "model" and option.name == "path":
         return absolute_model(str(value), folder)
+    if kind == "data" and option.name == "path" and is_hub_name(str(value)):
+        path = absolute(value, folder)
+        return str(path) if path.exists() else str(value)  # else a name of the Hugging Face hub
     if option.type is Path or Path in get_args(option.type):
         return str(absolute(value, folder))
     return value

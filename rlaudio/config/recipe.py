@@ -227,7 +227,9 @@ def _with_common_data(layer: Layer) -> Layer:
     held_out = evaluate if isinstance(evaluate, dict) else {}
     places: dict[Keys, Any] = {("data", name): data[name] for name in ("train", "pretrain") if name in data}
     places |= {("data", "evaluate", str(name)): spec for name, spec in held_out.items()}
-    takes = {keys: spec for keys, spec in places.items() if isinstance(spec, dict) and _takes(spec, common)}
+    takes = {
+        keys: spec for keys, spec in places.items() if isinstance(spec, dict) and _takes(keys, spec, common)
+    }
     if common and not takes:
         use = f"use: {common['use']}" if "use" in common else "options"
         raise ValueError(
@@ -248,9 +250,14 @@ def _with_common_data(layer: Layer) -> Layer:
     return above
 
 
-def _takes(spec: dict[str, Any], common: dict[str, Any]) -> bool:
-    """Whether a data set inherits the common options: it names their plug-in, or they or it name none."""
-    return "use" not in common or "use" not in spec or spec["use"] == common["use"]
+def _takes(keys: Keys, spec: dict[str, Any], common: dict[str, Any]) -> bool:
+    """Whether a data set inherits the common options: it names their plug-in, or they or it name none.
+
+    A held-out set that is called like a plug-in, such as `mmau`, names it.
+    """
+    is_plugin = keys[:-1] in _PLUGIN_MAPS and keys[-1] in plugins.available("data")
+    use = spec.get("use", keys[-1] if is_plugin else None)
+    return "use" not in common or use in (None, common["use"])
 
 
 def _overrides(spec: dict[str, Any], common: dict[str, Any], name: str) -> bool:

@@ -1,4 +1,4 @@
-"""Questions from files in the format of AudioMCQ, its StrongAC subset and DCASE 2026 Task 5; and back again.
+"""Questions from files in the format of AudioMCQ and its StrongAC subset; and back again.
 
 Fields: arXiv:2509.21060 and the data cards. Every file that rlaudio writes (the embedded world, questions
 about recordings) is in this format too, so that all data is read by this file.
@@ -7,43 +7,26 @@ about recordings) is in this format too, so that all data is read by this file.
 from __future__ import annotations
 
 import json
-import logging
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import partial
+from collections.abc import Iterable, Mapping
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import Any
 
-from rlaudio.data.audio_paths import AudioRoot, OutsideRootError
-from rlaudio.data.bad_rows import BadRow, refuse_or_list
-from rlaudio.data.rows import JsonRow, gather, scan_rows
-from rlaudio.types import Contribution, ContributionLabel, Dataset, Question
+from rlaudio.data.fields import NOTHING, Fields
+from rlaudio.data.labels import contribution_label
+from rlaudio.data.loading import find_files, load, local
+from rlaudio.types import Choice, Contribution, Dataset, Question
 from rlaudio.utils.messages import printable
-
-logger = logging.getLogger(__name__)
-
-_LabelledQuestion = tuple[str, str | None]  # id, and digest of its text where the labels say it
-
-LABELS_FILE = "labels.jsonl"  # measured contribution beside the data: rows {id, contribution, score, votes}
 
 # Chains of thought are recognised by our own names for the fields, or by the tags inside them.
 _COT_KEYS = {"structured_cot": "structured", "simple_cot": "simple", "gemini_cot": "gemini"}
 _COT_TAGS = {"<stage1>": "structured", "<simple analysis>": "simple"}
 
-_BAD_LABEL = "malformed label"
-
-# What file systems of Linux and macOS allow, in bytes.
-_LONGEST_NAME = 255
-_LONGEST_PATH = 4096
-_CONTROL = re.compile(
-    r"[\x00-\x1f\x7f-\x9f\u2028\u2029]"
-)  # in a path they would spoil every message about it
-
-_READ = {
-    *("id", "question", "question_text", "choices", "multi_choice", "answer", "audio_path"),
-    *("question_type", "source_dataset", "audio-contribution", "contribution_score"),
-    *("text_answerable", "mechanism"),
+_GROUP_FIELDS = ("question_type", "source_dataset", "mechanism")
+_READ = {  # what can be no chain of thought
+    *("id", "question", "question_text", "choices", "multi_choice", "answer", "audio_path", "audio"),
+    *("text_answerable", "audio-contribution", "contribution_score", *_GROUP_FIELDS),
 }
 
 
@@ -53,11 +36,12 @@ def audiomcq(
     audio_root: Path | None = None,
     outside_root: bool = False,
     limit: int | None = None,
+    revision: str | None = None,
     question_type: str | None = None,
     cot_structured_key: str | None = None,
     cot_simple_key: str | None = None,
 ) -> Dataset:
-    """The questions of a .jsonl or .json file, or of a dataset folder, in the order of the files.
+    """The questions of a .jsonl, .json or .parquet file, or of a dataset folder, in the order of the files.
 
     A folder is read as AudioMCQ publishes it: everything under `datasets/`, or else `data.jsonl`.
     `audio_path` fields are relative to `audio_root` (by default the folder of the data), and a path that
@@ -65,30 +49,41 @@ def audiomcq(
     `question_type` (all types by default) the first `limit` come back, with the contribution that the data
     states. The names of the chain-of-thought fields differ between releases: without `cot_structured_key` and
     `cot_simple_key` they are recognised by their tags. A `labels.jsonl` beside a data file is merged; its
-    labels replace those in the file.
+    labels replace those in the file. `path` may name a data set of the Hugging Face hub, at `revision`.
 
     Raises FileNotFoundError, and ValueError that counts the rows that are not in the format and names the
     first few by file and line; within `rlaudio.data.bad_rows.listing_bad_rows` they are listed instead.
     Rows in the format that cannot be used (answer not among the choices) are found by `rlaudio.data.audit`.
     """
-    if limit is not None and limit < 1:
-        raise ValueError(f"limit is {limit}; expected at least 1, or nothing for all questions")
-    path = Path(path)
-    folder = Path(audio_root) if audio_root else (path if path.is_dir() else path.parent)
-    root = AudioRoot(folder, outside=outside_root)
+    path = local(path, revision)
     named = ((cot_structured_key, "structured"), (cot_simple_key, "simple"))
     cot_keys = {key: kind for key, kind in named if key}
-    read, bad_rows, types = _select(_rows(path, root, cot_keys), limit, question_type)
-    refuse_or_list(bad_rows, printable(str(path)))
-    if not read and not bad_rows:
-        wanted = f"no questions of question_type {question_type!r}" if question_type else "no questions"
-        there = ", ".join(sorted(types)) or "none, it is empty"
-        raise ValueError(f"{printable(str(path))}: {wanted}; the types there are: {there}")
+    types: set[str] = set()
+
+    def is_wanted(question: Question) -> bool:
+        types.add(question.groups["category"])
+        return question_type == question.groups["category"]
+
+    data = load(
+        path,
+        find_files(path, "datasets/**/*", "data.jsonl", "data.parquet", "*.parquet"),
+        partial(_question, tuple(cot_keys.items())),
+        audio_root=audio_root,
+        outside_root=outside_root,
+        limit=limit,
+        stated=_contribution,
+        keep=is_wanted if question_type else None,
+    )
+    if types and not data:
+        there = ", ".join(sorted(types))
+        raise ValueError(
+            f"{printable(str(path))}: no questions of question_type {question_type!r}; the types there are: "
+            + there
+        )
     for key, kind in cot_keys.items():
-        if read and not any(kind in row.question.cot for row in read):
+        if data and not any(kind in question.cot for question in data):
             raise ValueError(f"{path}: no row has a text in the field {key!r}; expected chains of thought")
-    contributions = {row.question.id: row.stated for row in read if row.stated}
-    return Dataset(tuple(row.question for row in read), contributions)
+    return data
 
 
 def write_audiomcq(questions: Iterable[Question], path: Path | str) -> None:
@@ -112,219 +107,83 @@ def write_audiomcq(questions: Iterable[Question], path: Path | str) -> None:
     temporary.replace(path)
 
 
-@dataclass(frozen=True)
-class _Row:
-    """A row in the format."""
-
-    question: Question
-    stated: Contribution | None
-
-
-def _select(
-    rows: Iterable[_Row | BadRow], limit: int | None, question_type: str | None
-) -> tuple[list[_Row], list[BadRow], set[str]]:
-    """The first `limit` rows of the type, the bad rows up to there, and the types that were seen."""
-    selected, bad_rows, types = [], [], set()
-    for row in rows:
-        if isinstance(row, BadRow):
-            bad_rows.append(row)
-            continue
-        types.add(row.question.groups["category"])
-        if question_type in (None, row.question.groups["category"]):
-            selected.append(row)
-            if len(selected) == limit:
-                break
-    return selected, bad_rows, types
+def relative_path(audio_path: Path, folder: Path) -> str:
+    """The path of audio as a file in `folder` states it: relative below the folder, else absolute."""
+    absolute = audio_path.absolute()
+    below = absolute.is_relative_to(folder.absolute())
+    return (absolute.relative_to(folder.absolute()) if below else absolute).as_posix()
 
 
-def _data_files(path: Path) -> list[Path]:
-    if path.exists() and not path.is_dir():
-        if path.suffix not in (".jsonl", ".json"):
-            raise ValueError(f'{path}: ends in "{path.suffix}"; expected .jsonl, .json or a folder of them')
-        return [path]
-    if not path.is_dir():
-        raise FileNotFoundError(f"{path}: no such file or folder; expected questions as .jsonl or .json")
-    published = [
-        file
-        for file in sorted((path / "datasets").rglob("*"))
-        if file.suffix in (".jsonl", ".json") and file.name != LABELS_FILE and not file.is_dir()
-    ]
-    if published:
-        return published
-    if (path / "data.jsonl").is_file():
-        return [path / "data.jsonl"]
-    here = ", ".join(sorted(file.name for file in path.glob("*.json*"))[:8]) or "no .jsonl or .json at all"
-    raise FileNotFoundError(
-        f"{path}: neither data files under datasets/ nor a data.jsonl; name one file (here: {here})"
+def _question(named: tuple[tuple[str, str], ...], row: Fields) -> Question:
+    fields = row.fields
+    id = row.text("id")
+    cot, others = _cot_fields(tuple(fields), named)
+    if others:
+        cot = _cot_by_tags(fields, others, dict(named), cot)
+    choices, answer = row.texts("choices", "multi_choice"), row.text("answer", empty=True)  # one may be empty
+    gold = choices.index(answer) if answer in choices else None
+    return Question(
+        id,
+        row.text("question", "question_text"),
+        row.clip("audio_path", "audio"),
+        Choice(choices, gold, answer if gold is None else choices[gold]),
+        row.made_of(_GROUP_FIELDS, lambda: _groups(row)),
+        row.flag("text_answerable") if "text_answerable" in fields else None,
+        row.long_texts(id, cot, _close_tags) if cot else NOTHING,
+        None,
+        row.rest(*_READ, *cot.values()) if others else NOTHING,
+        row.where,
     )
 
 
-def _rows(path: Path, root: AudioRoot, cot_keys: Mapping[str, str]) -> Iterator[_Row | BadRow]:
-    """Every row of the data, and the bad rows of the labels beside it."""
-    labels: dict[Path, _LabelsFile] = {}
-    for file in _data_files(path):
-        beside = file.parent / LABELS_FILE
-        if beside not in labels:
-            labels[beside] = _read_labels_file(beside)
-            yield from labels[beside].bad_rows
-        for row in scan_rows(file):
-            if isinstance(row, BadRow):
-                yield row
-            else:
-                yield from _read(row, root, cot_keys, labels[beside])
-    for beside, measured in labels.items():
-        measured.log_use(beside)
-
-
-def _read(
-    row: JsonRow, root: AudioRoot, cot_keys: Mapping[str, str], labels: _LabelsFile
-) -> Iterator[_Row | BadRow]:
-    values, errors = gather(
-        {
-            "id": partial(row.text, "id"),
-            "question": partial(row.text, "question", "question_text"),
-            "choices": partial(row.texts, "choices", "multi_choice"),
-            "answer": partial(row.text, "answer", empty=True),  # an option may be empty
-            "clip": partial(_clip, row, root),
-            "category": partial(row.text, "question_type", default="unknown"),
-            "source": partial(row.text, "source_dataset", default="unknown"),
-            "mechanism": partial(row.text, "mechanism", default=""),
-            "text_answerable": partial(row.flag, "text_answerable"),
-            "label": partial(_label, row, "audio-contribution"),
-            "score": partial(row.number, "contribution_score"),
-        }
-    )
-    for error in errors:
-        yield from row.bad([error.fault], error.kind)
-    if errors:
-        return
-    question = _question(row, values, cot_keys)
-    stated = {"label": values["label"], "score": values["score"], **labels.of(question)}
-    yield _Row(question, Contribution(question.id, **stated) if stated["label"] else None)
-
-
-def _question(row: JsonRow, values: Mapping[str, Any], cot_keys: Mapping[str, str]) -> Question:
-    cot = _chains_of_thought(row.fields, cot_keys)
-    groups = ("category", "source", *(["mechanism"] if values["mechanism"] else []))
-    return Question.multiple_choice(
-        values["id"],
-        values["question"],
-        values["choices"],
-        values["answer"],
-        values["clip"],
-        groups={group: values[group] for group in groups},
-        text_answerable=values["text_answerable"],
-        cot=dict(cot.values()),
-        extra={key: value for key, value in row.fields.items() if key not in _READ and key not in cot},
-        place=row.where,
+def _groups(row: Fields) -> Mapping[str, str]:
+    return row.named_groups(
+        category=row.text("question_type", default="unknown"),
+        source=row.text("source_dataset", default="unknown"),
+        mechanism=row.text("mechanism", default=""),
     )
 
 
-def _clip(row: JsonRow, root: AudioRoot) -> Path:
-    name = row.text("audio_path")
-    parts = [len(part.encode()) for part in name.split("/")]
-    if _CONTROL.search(name) or max(parts) > _LONGEST_NAME or sum(parts) > _LONGEST_PATH:
-        expected = (
-            f"a path without control characters, of names of at most {_LONGEST_NAME} bytes, "
-            f"{_LONGEST_PATH} in all"
-        )
-        raise row.wrong("audio_path", name, expected)
-    try:
-        return root.path(name)
-    except OutsideRootError as error:
-        raise row.wrong("audio_path", name, str(error), "audio outside the root") from error
-    except ValueError as error:
-        raise row.wrong("audio_path", name, str(error)) from error
+def _contribution(row: Fields, question: Question) -> Contribution | None:
+    label = row.fields.get("audio-contribution")
+    if label not in ("weak", "strong"):
+        label = row.tried(partial(contribution_label, row.row, "audio-contribution"), None)
+    score = row.number("contribution_score") if "contribution_score" in row.fields else None
+    return Contribution(question.id, label, score, None, "given", NOTHING) if label else None
 
 
-def _label(row: JsonRow, name: str) -> ContributionLabel | None:
-    value = row.fields.get(name)
-    if value is None or value == "":
-        return None
-    if value not in get_args(ContributionLabel):
-        raise row.wrong(name, value, '"weak", "strong" or nothing')
-    return cast(ContributionLabel, value)
+@lru_cache(maxsize=1024)
+def _cot_fields(
+    names: tuple[str, ...], named: tuple[tuple[str, str], ...]
+) -> tuple[Mapping[str, str], tuple[str, ...]]:
+    """Of the names of a row's fields, those of chains of thought by kind, and those that may be anything."""
+    kinds = _COT_KEYS | dict(named)
+    found: dict[str, str] = {}
+    for name in names:
+        if name not in _READ and name in kinds:
+            found.setdefault(kinds[name], name)
+    return found, tuple(name for name in names if name not in _READ and name not in found.values())
 
 
-def _chains_of_thought(fields: Mapping[str, Any], named: Mapping[str, str]) -> dict[str, tuple[str, str]]:
-    """Field -> (kind, text), at most one field of each kind: structured, simple, gemini."""
-    chains: dict[str, tuple[str, str]] = {}
-    for key, value in fields.items():
-        if key in _READ or not isinstance(value, str):
-            continue
-        by_tag = (kind for tag, kind in _COT_TAGS.items() if tag in value and kind not in named.values())
-        kind = named.get(key) or _COT_KEYS.get(key) or next(by_tag, None)
-        if kind and all(kind != other for other, _ in chains.values()):
-            chains[key] = (kind, _close_tags(value))
-    return chains
+def _cot_by_tags(
+    fields: Mapping[str, Any], others: Iterable[str], named: Mapping[str, str], known: Mapping[str, str]
+) -> Mapping[str, str]:
+    """`known` and the other fields that hold a chain of thought, by the tags in them."""
+    found = dict(known)
+    for name in others:
+        if isinstance(text := fields[name], str):
+            kinds = (kind for tag, kind in _COT_TAGS.items() if tag in text and kind not in named.values())
+            if kind := next(kinds, None):
+                found.setdefault(kind, name)
+    return found
 
 
 def _close_tags(text: str) -> str:
     """The paper's figure closes `<stage1>` by a second `<stage1>`; a Question always has `</stage1>`."""
+    if text.count("<s") <= text.count("</s"):
+        return text
     unclosed = r"<(stage\d|simple analysis)>((?:(?!</?\1>).)*)<\1>"
     return re.sub(unclosed, r"<\1>\2</\1>", text, flags=re.DOTALL)
-
-
-@dataclass(frozen=True)
-class _Label:
-    """What a row of a labels file states of a question, as fields of its contribution."""
-
-    where: str
-    fields: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class _LabelsFile:
-    """A labels file by id and text of its questions; of a question that occurs twice the last row.
-
-    A row that does not say of which text it is is taken for every question with its id.
-    """
-
-    by_question: Mapping[_LabelledQuestion, _Label] = field(default_factory=dict)
-    bad_rows: Sequence[BadRow] = ()
-    used: set[_LabelledQuestion] = field(default_factory=set)
-
-    def of(self, question: Question) -> Mapping[str, Any]:
-        """What was measured of a question; it replaces what the data says."""
-        for labelled in ((question.id, question.text_digest), (question.id, None)):
-            if labelled in self.by_question:
-                self.used.add(labelled)
-                return self.by_question[labelled].fields
-        return {}
-
-    def log_use(self, path: Path) -> None:
-        """Say how many labels there are, and how many belong to other questions than those of the data."""
-        if self.used:
-            logger.info("%s: audio contribution of %d questions", path, len(self.used))
-        others = [label.where for question, label in self.by_question.items() if question not in self.used]
-        if others:
-            of_other_texts = all(digest for _, digest in self.by_question)  # of another file beside it
-            report = logger.info if self.used or of_other_texts else logger.warning
-            report("%s: %d labels are of no question that was read; first: %s", path, len(others), others[0])
-
-
-def _read_labels_file(path: Path) -> _LabelsFile:
-    by_question: dict[_LabelledQuestion, _Label] = {}
-    bad_rows: list[BadRow] = []
-    for row in scan_rows(path) if path.exists() else ():
-        if isinstance(row, BadRow):
-            bad_rows.append(replace(row, kind=_BAD_LABEL))
-            continue
-        values, errors = gather(
-            {
-                "id": partial(row.text, "id"),
-                "text_digest": partial(row.text, "text_digest", default=""),
-                "label": partial(_label, row, "contribution"),
-                "score": partial(row.number, "score"),
-                "method": partial(row.text, "rule", default="given"),
-                "votes": partial(row.mapping, "votes"),
-            }
-        )
-        bad_rows += row.bad((error.fault for error in errors), _BAD_LABEL)
-        if not errors:
-            labelled = values.pop("id"), values.pop("text_digest") or None
-            by_question[labelled] = _Label(row.where, {n: v for n, v in values.items() if v is not None})
-    return _LabelsFile(by_question, bad_rows)
 
 
 def _fields(question: Question, stated: Contribution | None, folder: Path) -> dict[str, Any]:
@@ -337,7 +196,7 @@ def _fields(question: Question, stated: Contribution | None, folder: Path) -> di
         "source_dataset": question.groups.get("source"),
         "id": question.id,
         "question_type": question.groups.get("category"),
-        "audio_path": _relative(question.clips[0], folder),
+        "audio_path": relative_path(question.clips[0], folder),
         "question": question.question,
         "answer": question.answer,
         "choices": list(question.choices),
@@ -348,9 +207,3 @@ def _fields(question: Question, stated: Contribution | None, folder: Path) -> di
     }
     cot = {key: question.cot[kind] for key, kind in _COT_KEYS.items() if kind in question.cot}
     return {key: value for key, value in fields.items() if value is not None} | cot | dict(question.extra)
-
-
-def _relative(audio_path: Path, folder: Path) -> str:
-    absolute = audio_path.absolute()
-    below = absolute.is_relative_to(folder.absolute())
-    return (absolute.relative_to(folder.absolute()) if below else absolute).as_posix()

@@ -10,6 +10,7 @@ from typing import Any
 
 from rlaudio.audio.length_policy import MAX_SECONDS, TOO_LONG, TooLong
 from rlaudio.audio.reading import SAMPLE_RATE_HZ, clip_header, open_clip
+from rlaudio.data.audio_root import check_audio_root
 from rlaudio.data.bad_rows import BadRow, examples, listing_bad_rows
 from rlaudio.data.question_rules import QuestionRules
 from rlaudio.types import Choice, Clip, Contributions, Dataset, Question
@@ -106,10 +107,12 @@ class Audit:
 def load_audited(load: Callable[[], Sequence[Question]], **rules: Any) -> tuple[Dataset, Audit]:
     """What a data set gives, and its audit by `rules`, the keywords of `audit`.
 
-    The audit has the rows that could not be read as well, so that one look shows all that is wrong.
+    The audit has the rows that could not be read as well, so that one look shows all that is wrong. Raises
+    what `check_audio_root` raises.
     """
     with listing_bad_rows() as unread:
         questions = Dataset.of(load())
+    check_audio_root(questions)
     result = audit(questions, **rules)
     return questions, replace(result, bad_rows=(*unread, *result.bad_rows))
 

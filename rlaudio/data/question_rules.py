@@ -26,7 +26,8 @@ class QuestionRules:
     """What is asked of a question's texts.
 
     Equal and empty options are refused for training alone: a reward cannot tell them apart, while benchmarks
-    have some, and an accuracy without them would be over other questions than the published one.
+    have some, and an accuracy without them would be over other questions than the published one. So are
+    answers that are not published, which do not keep a model from being asked.
     """
 
     for_training: bool = True
@@ -41,7 +42,7 @@ class QuestionRules:
         if not question.question.strip():
             problems.append(("empty text", f"question {question.question!r}; expected a text"))
         if isinstance(question.target, Choice):
-            problems += _unanswerable(question, question.target)
+            problems += _unanswerable(question, question.target, self.for_training)
             if self.for_training:
                 problems += _untrainable(question)
         return problems
@@ -113,9 +114,9 @@ def _control_characters(question: Question) -> Iterator[Problem]:
             yield "control character", reason
 
 
-def _unanswerable(question: Question, target: Choice) -> Iterator[Problem]:
+def _unanswerable(question: Question, target: Choice, for_training: bool) -> Iterator[Problem]:
     choices = shown(list(target.options))
-    if target.gold is None:
+    if target.gold is None and (target.answer or for_training):
         reason = f"answer {shown(target.answer)} is none of {choices}; expected the text of a choice"
         yield "answer not among the choices", reason
     if len(target.options) < 2:

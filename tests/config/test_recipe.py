@@ -517,6 +517,35 @@ def test_an_option_of_a_name_that_is_not_there_is_refused(write, override, said)
     assert "new" in new.data.evaluate and "cot_length" in new.rewards
 
 
+def test_a_benchmark_is_named_in_a_word_and_inherits_nothing_from_another_plug_in(write, parent, tmp_path):
+    sets = "{mmau: {path: /data/MMAU}, mini: {use: mmau, path: /data/MMAU, limit: 2}, test: {path: t}}"
+    text = f"extends: parent.yaml\ndata: {{common: {{use: audiomcq, limit: 3}}, evaluate: {sets}}}\n"
+    found = load_recipe(write("r.yaml", text)).data.evaluate
+    assert {name: (one.use, one.options["limit"]) for name, one in found.items()} == {
+        "mmau": ("mmau", None),
+        "mini": ("mmau", 2),
+        "test": ("audiomcq", 3),
+    }
+
+
+def test_a_folder_where_a_data_plug_in_is_expected_is_an_error_that_says_how_to_write_it(write, tmp_path):
+    path = write("r.yaml", f"extends: base/tiny\ndata: {{evaluate: {{mmau: {tmp_path}}}}}\n")
+    with pytest.raises(ValueError, match=rf"data {tmp_path}: is a folder; .* mmau: {{path: {tmp_path}}}"):
+        load_recipe(path)
+
+
+def test_a_name_of_the_hub_is_no_path_unless_there_is_such_a_folder(write, parent, tmp_path):
+    text = (
+        "extends: parent.yaml\ndata: {evaluate: {mmau: {path: owner/name}, b: {use: mmau, path: o/n.json}}}\n"
+    )
+    path = write("r.yaml", text)
+    found = load_recipe(path).data.evaluate
+    assert found["mmau"].options["path"] == Path("owner/name")
+    assert found["b"].options["path"] == tmp_path / "o/n.json"
+    (tmp_path / "owner/name").mkdir(parents=True)
+    assert load_recipe(path).data.evaluate["mmau"].options["path"] == tmp_path / "owner/name"
+
+
 def test_common_options_that_name_no_plug_in_are_for_every_set(write, parent):
     path = write("r.yaml", "extends: parent.yaml\ndata: {common: {limit: 3}, evaluate: {test: audiomcq}}\n")
     recipe = load_recipe(path, ["data.evaluate.test.path=test"])

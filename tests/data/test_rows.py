@@ -6,7 +6,9 @@ import gzip
 import os
 from pathlib import Path
 
+import pyarrow
 import pytest
+from pyarrow import parquet
 
 from rlaudio.data import rows
 from rlaudio.data.bad_rows import BadRow
@@ -103,7 +105,6 @@ def test_marks_line_ends_and_line_separators_do_no_harm(tmp_path, content):
         ('{"id": "a"}'.encode("utf-16-le"), "iconv -f UTF-16LE -t UTF-8"),
         ('[{"id": "a"}]'.encode("utf-16-be"), "iconv -f UTF-16BE -t UTF-8"),
         (gzip.compress(GOOD, mtime=0), "is compressed by gzip; expected JSON in UTF-8; unpack it"),
-        (b"PAR1\0\0", "is a Parquet file"),
     ],
 )
 @pytest.mark.parametrize("name", ["t.jsonl", "t.json"])
@@ -117,7 +118,7 @@ def test_a_file_in_another_format_is_an_error_that_says_which(tmp_path, content,
     ("content", "said"),
     [
         (b'[{"id": "a"},\n]', "t.json:2: not JSON"),
-        (GOOD + GOOD, r"t.json:2: not JSON \(Extra data\); one object a line makes a .jsonl file"),
+        (b'7\n{"id": "a"}', r"t.json:2: not JSON \(Extra data\)"),
         (GOOD, "t.json: holds an object; expected a list of objects"),
         (b"", "t.json:1: not JSON"),
         (b"[" * 100_000, "t.json: lists and objects are nested more than 50 deep"),
@@ -126,6 +127,38 @@ def test_a_file_in_another_format_is_an_error_that_says_which(tmp_path, content,
 def test_a_json_file_that_is_no_list_is_an_error(tmp_path, content, said):
     with pytest.raises(ValueError, match=said):
         scanned(write(tmp_path, content, "t.json"))
+
+
+def test_a_json_file_with_an_object_a_line_is_read_by_lines(tmp_path):
+    assert scanned(write(tmp_path, GOOD + b"7\n" + GOOD, "t.json")) == (
+        ["a", "a"],
+        ["t.json:2: holds a number; expected an object with named fields"],
+    )
+
+
+def test_one_object_is_a_row_where_that_is_asked_for(tmp_path):
+    file = write(tmp_path, b'{\n "id": "a"\n}', "t.json")
+    assert [row.fields for row in scan_rows(file, one_object=True)] == [{"id": "a"}]
+
+
+@pytest.mark.parametrize("name", ["t.jsonl", "t.parquet"])
+def test_rows_of_parquet_are_named_by_their_number_whatever_the_file_is_called(tmp_path, name):
+    table = pyarrow.table({"id": ["a", "b"], "n": [1.5, float("nan")], "empty": [None, None]})
+    parquet.write_table(table, tmp_path / name)
+    rows_read = list(scan_rows(tmp_path / name))
+    assert [row.where for row in rows_read] == [f"{tmp_path / name}: row 1", f"{tmp_path / name}: row 2"]
+    assert [row.fields for row in rows_read] == [{"id": "a", "n": 1.5}, {"id": "b"}]
+
+
+@pytest.mark.parametrize("content", [b"PAR1\0\0", b"PAR1" + b"\0" * 100 + b"PAR1"])
+def test_a_damaged_parquet_file_is_an_error_that_names_it(tmp_path, content):
+    with pytest.raises(ValueError, match=r"t\.parquet: cannot be read as Parquet \(.*\); fetch it again"):
+        list(scan_rows(write(tmp_path, content, "t.parquet")))
+
+
+def test_the_first_byte_of_a_line_is_known(tmp_path):
+    file = write(tmp_path, "\ufeff{}\n\n".encode() + '{"id": "é"}\r\n'.encode() + GOOD)
+    assert [row.offset for row in scan_rows(file)] == [0, 7, 21]
 
 
 def test_bad_entries_of_a_json_list_are_bad_rows_named_by_their_number(tmp_path):

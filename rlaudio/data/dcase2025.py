@@ -1,0 +1,81 @@
+"""DCASE 2025 Task 5 (arXiv:2505.07365): a file for each question, in folders by part and split.
+
+Options and answers begin with their letters ("A. 1"), and stay so. The challenge counts equal options and
+publishes no script; the benchmark's scorer is that of DCASE 2026, which reads a letter or an option's text.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+
+from rlaudio.data.fields import Fields
+from rlaudio.data.loading import load, local
+from rlaudio.scorers.dcase2026 import dcase2026
+from rlaudio.types import Benchmark, Dataset, Question
+from rlaudio.utils.messages import printable
+
+_AUDIO_FOLDER = "local_audio_path"  # that the published paths name
+
+
+def dcase2025(
+    *,
+    path: Path,
+    split: str | None = None,
+    audio_root: Path | None = None,
+    outside_root: bool = False,
+    limit: int | None = None,
+    revision: str | None = None,
+) -> Dataset:
+    """The questions in the .json files below a folder; of those below folders named `split`, if it is given.
+
+    The published `../../local_audio_path/<split>/<id>.wav` is looked for below `audio_root` (by default the
+    folder) from `local_audio_path` on, from the split on, and by name alone; `..` before that is not
+    followed. `path` may name a data set of the hub, at `revision`. Raises FileNotFoundError where there is no
+    such file, and what `rlaudio.data.loading` raises.
+    """
+    path = local(path, revision)
+    files = [path] if path.is_file() else sorted(path.rglob("*.json"))
+    if split is not None:
+        files = [file for file in files if split in file.relative_to(path).parts[:-1]]
+    if not files:
+        below = f"below folders named {split}" if split else "at all"
+        raise FileNotFoundError(
+            f"{printable(str(path))}: no .json files {below}; expected one for each question"
+        )
+    data = load(
+        path,
+        files,
+        _question,
+        audio_root=audio_root,
+        outside_root=outside_root,
+        limit=limit,
+        one_object=True,
+    )
+    return replace(data, benchmark=Benchmark("dcase2025", "2025", dcase2026, "answer", predictions="csv"))
+
+
+def _question(row: Fields) -> Question:
+    file = PurePosixPath(row.where.partition(".json")[0])
+    answer = None if row.value("answer") is None else row.text("answer")
+    return Question(
+        row.text("id", default=file.name),
+        row.text("question"),
+        _clip(row),
+        row.choice(row.texts("choice", "choices", "multi_choice"), answer),
+        row.named_groups(category=row.text("question_type", default=""), split=file.parent.name),
+        extra=row.whole(),
+        place=row.where,
+    )
+
+
+def _clip(row: Fields) -> tuple[Path, ...]:
+    stated = row.value("audio_url", "audio_path")
+    if not isinstance(stated, str) or not stated:
+        return row.clip("audio_url", "audio_path")
+    parts = [part for part in stated.split("/") if part not in ("", ".")]
+    while parts and parts[0] == "..":
+        parts.pop(0)
+    without = parts[1:] if parts[:1] == [_AUDIO_FOLDER] else parts
+    there = (names for names in (parts, without, parts[-1:]) if row.root.folder.joinpath(*names).is_file())
+    return row.clip_at("audio_url", "/".join(next(there, without)))

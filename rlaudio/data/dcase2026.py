@@ -1,0 +1,61 @@
+"""DCASE 2026 Task 5 (arXiv:2607.18718): train, dev, and eval, whose answers are not published.
+
+The training set is AudioMCQ-StrongAC-GeminiCoT, in the format of AudioMCQ.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+from rlaudio.data.audiomcq import audiomcq
+from rlaudio.data.fields import Fields
+from rlaudio.data.loading import find_files, load, local
+from rlaudio.scorers.dcase2026 import dcase2026 as scorer
+from rlaudio.types import Benchmark, Dataset, Question
+
+
+def dcase2026(
+    *,
+    path: Path,
+    split: Literal["train", "dev", "eval"] = "dev",
+    audio_root: Path | None = None,
+    outside_root: bool = False,
+    limit: int | None = None,
+    revision: str | None = None,
+) -> Dataset:
+    """The questions of a split, in a folder (`data.jsonl`, `dev.jsonl`, `eval-noanswer.jsonl`) or a file.
+
+    A question without an answer is one whose answer is not published. Audio paths are relative to
+    `audio_root`, by default the folder. `path` may name a data set of the hub, at `revision`. Raises what
+    `rlaudio.data.loading` raises.
+    """
+    path = local(path, revision)
+    if split == "train":
+        return audiomcq(path=path, audio_root=audio_root, outside_root=outside_root, limit=limit)
+    names = {"dev": ("dev.jsonl", "dev.json"), "eval": ("eval-noanswer.jsonl", "eval.jsonl")}
+    data = load(
+        path,
+        find_files(path, *names[split]),
+        _question,
+        audio_root=audio_root,
+        outside_root=outside_root,
+        limit=limit,
+    )
+    return replace(
+        data, benchmark=Benchmark("dcase2026", f"2026 {split}", scorer, "answer", predictions="csv")
+    )
+
+
+def _question(row: Fields) -> Question:
+    answer = None if row.value("answer") is None else row.text("answer", empty=True)
+    return Question(
+        row.text("id"),
+        row.text("question_text", "question"),
+        row.clip("audio_path", "audio"),
+        row.choice(row.texts("multi_choice", "choices"), answer),
+        row.groups(category="question_type", source="source_dataset"),
+        extra=row.whole(),
+        place=row.where,
+    )

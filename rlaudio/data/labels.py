@@ -1,0 +1,99 @@
+"""Measured audio contribution beside the data: rows {id, contribution, score, votes} of `labels.jsonl`.
+
+`rlaudio label` writes them; every format reads them beside its files, and they go before what the data says.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, cast, get_args
+
+from rlaudio.data.bad_rows import BadRow
+from rlaudio.data.rows import JsonRow, gather, scan_rows
+from rlaudio.types import ContributionLabel, Question
+
+logger = logging.getLogger(__name__)
+
+LABELS_FILE = "labels.jsonl"
+
+_LabelledQuestion = tuple[str, str | None]  # id, and digest of its text where the labels say it
+_BAD_LABEL = "malformed label"
+
+
+@dataclass(frozen=True)
+class _Label:
+    """What a row of a labels file states of a question, as fields of its contribution."""
+
+    where: str
+    fields: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Labels:
+    """A labels file by id and text of its questions; of a question that occurs twice the last row.
+
+    A row that does not say of which text it is is taken for every question with its id.
+    """
+
+    by_question: Mapping[_LabelledQuestion, _Label] = field(default_factory=dict)
+    bad_rows: Sequence[BadRow] = ()
+    used: set[_LabelledQuestion] = field(default_factory=set)
+
+    def of(self, question: Question) -> Mapping[str, Any]:
+        """What was measured of a question, as fields of its contribution; it replaces what the data says."""
+        if not self.by_question:
+            return {}
+        for labelled in ((question.id, question.text_digest), (question.id, None)):
+            if labelled in self.by_question:
+                self.used.add(labelled)
+                return self.by_question[labelled].fields
+        return {}
+
+    def log_use(self, path: Path) -> None:
+        """Say how many labels there are, and how many belong to other questions than those of the data."""
+        if self.used:
+            logger.info("%s: audio contribution of %d questions", path, len(self.used))
+        others = [label.where for question, label in self.by_question.items() if question not in self.used]
+        if others:
+            of_other_texts = all(digest for _, digest in self.by_question)  # of another file beside it
+            report = logger.info if self.used or of_other_texts else logger.warning
+            report("%s: %d labels are of no question that was read; first: %s", path, len(others), others[0])
+
+
+def read_labels(path: Path) -> Labels:
+    """The labels in a file; none where there is no such file."""
+    by_question: dict[_LabelledQuestion, _Label] = {}
+    bad_rows: list[BadRow] = []
+    for row in scan_rows(path) if path.exists() else ():
+        if isinstance(row, BadRow):
+            bad_rows.append(replace(row, kind=_BAD_LABEL))
+            continue
+        values, errors = gather(
+            {
+                "id": partial(row.text, "id"),
+                "text_digest": partial(row.text, "text_digest", default=""),
+                "label": partial(contribution_label, row, "contribution"),
+                "score": partial(row.number, "score"),
+                "method": partial(row.text, "rule", default="given"),
+                "votes": partial(row.mapping, "votes"),
+            }
+        )
+        bad_rows += row.bad((error.fault for error in errors), _BAD_LABEL)
+        if not errors:
+            labelled = values.pop("id"), values.pop("text_digest") or None
+            by_question[labelled] = _Label(row.where, {n: v for n, v in values.items() if v is not None})
+    return Labels(by_question, bad_rows)
+
+
+def contribution_label(row: JsonRow, name: str) -> ContributionLabel | None:
+    """The field as a label; None where it is absent or empty. Raises FieldError for anything else."""
+    value = row.fields.get(name)
+    if value is None or value == "":
+        return None
+    if value not in get_args(ContributionLabel):
+        raise row.wrong(name, value, '"weak", "strong" or nothing')
+    return cast(ContributionLabel, value)

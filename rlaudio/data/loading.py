@@ -1,0 +1,170 @@
+"""What every format shares: the files of a data set, its rows to questions, labels beside it, bad rows.
+
+A format is a function of `Fields` that gives a `Question`; `load` does the rest.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import repeat
+from pathlib import Path
+
+from rlaudio.data import stored_texts
+from rlaudio.data.audio_paths import AudioRoot
+from rlaudio.data.bad_rows import BadRow, refuse_or_list
+from rlaudio.data.fields import Fields, Sharing
+from rlaudio.data.hub import fetched, is_hub_name
+from rlaudio.data.labels import LABELS_FILE, Labels, read_labels
+from rlaudio.data.rows import JsonRow, scan_rows
+from rlaudio.types import Contribution, Dataset, Question
+from rlaudio.utils.messages import printable
+
+SUFFIXES = (".jsonl", ".json", ".parquet")
+
+ToQuestion = Callable[[Fields], Question]
+ToContribution = Callable[[Fields, Question], Contribution | None]
+
+
+def local(path: Path, revision: str | None = None) -> Path:
+    """The file or folder of a data set; that of a name of the Hugging Face hub is fetched first.
+
+    Raises FileNotFoundError where there is neither, and what `rlaudio.data.hub.fetched` raises.
+    """
+    path = Path(path)
+    if path.exists():
+        return path
+    if is_hub_name(str(path)):
+        return fetched(str(path), revision)
+    raise FileNotFoundError(f"{printable(str(path))}: no such file or folder; expected a data set's")
+
+
+def find_files(path: Path, *patterns: str) -> list[Path]:
+    """The data files of a data set: the file itself, or in a folder all that the first fitting pattern finds.
+
+    Where no pattern fits, the only file of questions in the folder is it. Raises ValueError for a file of
+    another kind, FileNotFoundError that lists what there is.
+    """
+    if not path.is_dir():
+        if path.suffix not in SUFFIXES:
+            raise ValueError(
+                f'{printable(str(path))}: ends in "{path.suffix}"; expected .jsonl, .json, .parquet or a '
+                "folder of such files"
+            )
+        return [path]
+    for pattern in patterns:
+        if files := _data_files(path, pattern):
+            return files
+    here = _data_files(path, "*")
+    if len(here) == 1:
+        return here
+    found = (
+        ", ".join(file.name for file in here[:8]) or f"no {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]} at all"
+    )
+    raise FileNotFoundError(
+        f"{printable(str(path))}: no {', '.join(patterns)}; name one file (here: {found})"
+    )
+
+
+def load(
+    path: Path,
+    files: Sequence[Path],
+    question: ToQuestion,
+    *,
+    audio_root: Path | None = None,
+    outside_root: bool = False,
+    limit: int | None = None,
+    stated: ToContribution | None = None,
+    keep: Callable[[Question], bool] | None = None,
+    one_object: bool = False,
+) -> Dataset:
+    """The first `limit` questions of the files, in their order, that `keep` keeps, and their contributions.
+
+    `path` is the file or folder of the data set, which audio paths are relative to without `audio_root`.
+    `stated` says what a row states of its question's contribution; a `labels.jsonl` beside a file replaces
+    that. With `one_object` a .json file may hold one row.
+
+    Raises ValueError that counts the bad rows and names the first few; within
+    `rlaudio.data.bad_rows.listing_bad_rows` they are listed instead. Raises ValueError where there are no
+    rows at all.
+    """
+    if limit is not None and limit < 1:
+        raise ValueError(f"limit is {limit}; expected at least 1, or nothing for all questions")
+    questions: list[Question] = []
+    contributions: dict[str, Contribution] = {}
+    bad_rows: list[BadRow] = []
+    folder = Path(audio_root) if audio_root else path if path.is_dir() else path.parent
+    sharing = Sharing(AudioRoot(folder, outside=outside_root))
+    found_any = False
+    with _no_garbage_collection():
+        for found, labels in _scan(files, one_object, sharing):
+            found_any = True
+            if isinstance(found, BadRow):
+                bad_rows.append(found)
+                continue
+            row = Fields(found, sharing)
+            asked = question(row)
+            contribution = stated(row, asked) if stated else None
+            if row.faults:
+                bad_rows += (bad for error in row.faults for bad in found.bad([error.fault], error.kind))
+                continue
+            if keep is not None and not keep(asked):
+                continue
+            questions.append(asked)
+            if labels.by_question:
+                contribution = _measured(asked, contribution, labels)
+            if contribution is not None:
+                contributions[asked.id] = contribution
+            if len(questions) == limit:
+                break
+    name = printable(str(path))
+    refuse_or_list(bad_rows, name)
+    if not found_any:
+        raise ValueError(f"{name}: no questions, it is empty; expected rows of questions")
+    return Dataset(tuple(questions), contributions)
+
+
+def _data_files(folder: Path, pattern: str) -> list[Path]:
+    return [
+        file
+        for file in sorted(folder.glob(pattern))
+        if file.suffix in SUFFIXES and file.name != LABELS_FILE and not file.is_dir()
+    ]
+
+
+def _scan(
+    files: Sequence[Path], one_object: bool, sharing: Sharing
+) -> Iterator[tuple[JsonRow | BadRow, Labels]]:
+    """Every row of the data, and the bad rows of the labels, with the labels beside its file."""
+    by_file: dict[Path, Labels] = {}
+    for file in files:
+        beside = file.parent / LABELS_FILE
+        if beside not in by_file:
+            by_file[beside] = read_labels(beside)
+            yield from ((bad, by_file[beside]) for bad in by_file[beside].bad_rows)
+        sharing.large_file = file if file.stat().st_size >= stored_texts.LARGE else None
+        yield from zip(scan_rows(file, one_object=one_object), repeat(by_file[beside]), strict=False)
+    for beside, labels in by_file.items():
+        labels.log_use(beside)
+
+
+def _measured(question: Question, stated: Contribution | None, labels: Labels) -> Contribution | None:
+    """What is known of a question's contribution: what was measured goes before what the data states."""
+    measured = labels.of(question)
+    if stated is not None:
+        return replace(stated, **measured)
+    return Contribution(question.id, **measured) if "label" in measured else None
+
+
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """Nothing that is read has circles, and looking for them in ever more objects doubles the time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()

@@ -1,0 +1,89 @@
+"""DCASE 2025 with a file a question, DCASE 2026 with and without answers."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from rlaudio.data.audit import audit
+from rlaudio.data.dcase2025 import dcase2025
+from rlaudio.data.dcase2026 import dcase2026
+from rlaudio.types import Choice, Contribution
+from tests.data.trees import write_audio, write_lines
+
+ROW_2025 = {
+    "id": "d1",
+    "audio_url": "../../local_audio_path/dev/d1.wav",
+    "question": "How many?",
+    "choice": ["A. 1", "B. 2"],
+    "answer": "B. 2",
+    "question_type": "count",
+}
+ROW_2026 = {
+    "id": "dev_0001",
+    "audio_path": "dev_audios/dev_0001.mp3",
+    "question_text": "How many knocks?",
+    "multi_choice": ["One", "Two", "Three", "Four"],
+    "answer": "Two",
+}
+
+
+def write_2025(folder, split, id="d1", **changes):
+    file = folder / "part1" / split / f"{id}.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(ROW_2025 | {"id": id} | changes, indent=1))
+    return file
+
+
+@pytest.mark.parametrize("place", ["local_audio_path/dev/d1.wav", "dev/d1.wav", "d1.wav"])
+def test_a_file_a_question_is_read_and_its_audio_found_below_the_root(tmp_path, place):
+    write_2025(tmp_path / "json", "dev")
+    clip = write_audio(tmp_path / "audio" / place)
+    data = dcase2025(path=tmp_path / "json", audio_root=tmp_path / "audio")
+    assert data[0].target == Choice(("A. 1", "B. 2"), 1, "B. 2")
+    assert (data[0].groups, data[0].clips) == ({"category": "count", "split": "dev"}, (clip,))
+    scorer = data.benchmark.scorer
+    assert [scorer(data[0], text).right for text in ("B. 2", "B", "A. 1")] == [True, True, False]
+
+
+def test_a_split_is_a_folder(tmp_path):
+    for split, id in (("train", "t1"), ("dev", "d1"), ("dev", "d2")):
+        write_2025(tmp_path, split, id)
+    assert [question.id for question in dcase2025(path=tmp_path, split="dev")] == ["d1", "d2"]
+    assert len(dcase2025(path=tmp_path)) == 3
+    with pytest.raises(FileNotFoundError, match=r"no \.json files below folders named eval"):
+        dcase2025(path=tmp_path, split="eval")
+
+
+def test_dots_before_the_published_path_are_dropped_and_others_do_not_lead_out(tmp_path):
+    write_2025(tmp_path, "dev", audio_url="../../local_audio_path/dev/../../../../x.wav")
+    with pytest.raises(ValueError, match="leads to"):
+        dcase2025(path=tmp_path)
+
+
+def test_damaged_files_are_listed_among_good_ones(tmp_path):
+    write_2025(tmp_path, "dev")
+    write_2025(tmp_path, "dev", "d2").write_text('{"id": NaN}')
+    with pytest.raises(ValueError, match=r'1 bad row; .*\n.*d2\.json: "id" is NaN'):
+        dcase2025(path=tmp_path)
+
+
+def test_dev_has_answers_and_eval_has_none(tmp_path):
+    write_lines(tmp_path / "dev.jsonl", ROW_2026)
+    unanswered = {k: v for k, v in ROW_2026.items() if k != "answer"} | {"audio_path": "eval_audios/1.wav"}
+    write_lines(tmp_path / "eval-noanswer.jsonl", unanswered)
+    clip = write_audio(tmp_path / "dev_audios" / "dev_0001.mp3")
+    write_audio(tmp_path / "eval_audios" / "1.wav")
+    dev, evaluated = dcase2026(path=tmp_path), dcase2026(path=tmp_path, split="eval")
+    assert (dev[0].clips, dev[0].answer_index, dev[0].groups) == ((clip,), 1, {})
+    assert evaluated[0].target == Choice(("One", "Two", "Three", "Four"), None)
+    assert [data.benchmark.version for data in (dev, evaluated)] == ["2026 dev", "2026 eval"]
+    assert audit(evaluated, for_training=False).usable
+
+
+def test_the_training_set_is_in_the_format_of_audiomcq(tmp_path):
+    row = ROW_2026 | {"audio-contribution": "strong", "gemini_cot": "I hear two.", "question_type": "sound"}
+    data = dcase2026(path=write_lines(tmp_path / "data.jsonl", row).parent, split="train")
+    assert data.benchmark is None and data[0].cot == {"gemini": "I hear two."}
+    assert data.contributions == {"dev_0001": Contribution("dev_0001", "strong")}

@@ -1,0 +1,157 @@
+"""What formats share: files of a folder, a wrong audio root, large files, the hub, the benchmarks."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+
+from rlaudio.data import stored_texts
+from rlaudio.data.audiomcq import audiomcq
+from rlaudio.data.audit import load_audited
+from rlaudio.data.find import benchmarks
+from rlaudio.data.hub import is_hub_name
+from rlaudio.data.jsonl import jsonl
+from rlaudio.data.mmar import mmar
+from rlaudio.utils.cache_root import cache_root
+from tests.data.trees import audio_bytes, write_audio, write_lines, write_parquet
+
+
+def rows(count: int, **changes) -> list[dict]:
+    row = {"question": "Q?", "choices": ["x", "y"], "answer": "x"} | changes
+    return [row | {"id": f"q{number}", "audio_path": f"clips/{number}.wav"} for number in range(count)]
+
+
+def test_a_wrong_audio_root_stops_with_a_count_of_the_first_hundred_rows(tmp_path):
+    path = write_lines(tmp_path / "data.jsonl", *rows(150))
+    for number in range(30):
+        write_audio(tmp_path / "clips" / f"{number}.wav")
+    with pytest.raises(
+        ValueError, match=r"of the first 100 rows 70 name audio that is not there, such as .*30"
+    ):
+        load_audited(lambda: jsonl(path=path))
+
+
+def test_a_few_missing_files_are_bad_rows(tmp_path):
+    path = write_lines(tmp_path / "data.jsonl", *rows(5))
+    for number in range(3):
+        write_audio(tmp_path / "clips" / f"{number}.wav")
+    _, audited = load_audited(lambda: jsonl(path=path))
+    assert [(bad.kind, bad.id) for bad in audited.bad_rows] == [
+        ("missing audio", "q3"),
+        ("missing audio", "q4"),
+    ]
+
+
+def test_codecs_rates_and_channels_may_be_mixed(tmp_path):
+    names = ["a.wav", "b.flac", "c.ogg", "d.mp3"]
+    for number, name in enumerate(names):
+        write_audio(tmp_path / name, rate_hz=(16_000, 44_100)[number % 2], channels=1 + number % 2)
+    path = write_lines(
+        tmp_path / "data.jsonl",
+        *[row | {"audio_path": name} for row, name in zip(rows(4), names, strict=True)],
+    )
+    _, audited = load_audited(lambda: jsonl(path=path), decode=True)
+    assert audited.usable and audited.clips == 4
+
+
+def test_labels_beside_the_data_are_read_by_every_format(tmp_path):
+    write_lines(tmp_path / "labels.jsonl", {"id": "q0", "contribution": "strong", "score": 0.75})
+    data = mmar(path=write_lines(tmp_path / "MMAR-meta.jsonl", *rows(2)))
+    assert {id: stated.score for id, stated in data.contributions.items()} == {"q0": 0.75}
+
+
+def test_of_several_files_one_must_be_named(tmp_path):
+    for name in ("a.jsonl", "b.jsonl", "labels.jsonl"):
+        write_lines(tmp_path / name, *rows(1))
+    with pytest.raises(
+        FileNotFoundError, match=r"no MMAR-meta\.jsonl, .*name one file \(here: a\.jsonl, b\.jsonl\)"
+    ):
+        mmar(path=tmp_path)
+    (tmp_path / "b.jsonl").unlink()
+    assert len(mmar(path=tmp_path)) == 1
+
+
+def test_a_bad_limit_and_an_empty_file_are_errors(tmp_path):
+    path = write_lines(tmp_path / "data.jsonl", *rows(2))
+    assert len(jsonl(path=path, limit=1)) == 1
+    with pytest.raises(ValueError, match="limit is 0; expected at least 1"):
+        jsonl(path=path, limit=0)
+    with pytest.raises(ValueError, match=r"empty\.jsonl: no questions, it is empty"):
+        jsonl(path=write_lines(tmp_path / "empty.jsonl"))
+
+
+def test_audiomcq_is_read_from_parquet_below_datasets(tmp_path):
+    row = rows(1)[0] | {"audio-contribution": "weak", "question_type": "sound", "source_dataset": "Clotho"}
+    write_parquet(tmp_path / "datasets" / "Clotho" / "train.parquet", row)
+    data = audiomcq(path=tmp_path, audio_root=tmp_path / "audio")
+    assert data[0].clips == (tmp_path / "audio/clips/0.wav",)
+    assert (data[0].groups, data.contributions["q0"].label) == (
+        {"category": "sound", "source": "Clotho"},
+        "weak",
+    )
+
+
+def test_audio_inside_rows_becomes_files_with_their_ending_and_is_not_kept_in_memory(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    row = {**rows(1)[0], "audio_path": {"bytes": audio_bytes(".flac"), "path": "x/a.FLAC"}}
+    data = audiomcq(path=write_parquet(tmp_path / "t.parquet", row))
+    assert data[0].clips[0].suffix == ".flac" and data[0].clips[0].is_relative_to(cache_root())
+    assert data[0].clips[0].read_bytes() == audio_bytes(".flac") and not data[0].extra
+
+
+def test_the_chains_of_thought_of_a_large_file_stay_in_it(tmp_path, monkeypatch):
+    path = write_lines(
+        tmp_path / "t.jsonl", *rows(3, structured_cot="<stage1>é<stage1>", note="<simple analysis>")
+    )
+    kept = audiomcq(path=path)
+    monkeypatch.setattr(stored_texts, "LARGE", 1)
+    stored = audiomcq(path=path)
+    assert stored[2].cot == {"structured": "<stage1>é</stage1>", "simple": "<simple analysis>"}
+    assert list(stored) == list(kept) and "é" not in repr(stored[2].cot)
+    assert pickle.loads(pickle.dumps(stored[1])) == kept[1]
+
+
+def test_a_large_file_that_has_changed_is_noticed(tmp_path, monkeypatch):
+    monkeypatch.setattr(stored_texts, "LARGE", 1)
+    path = write_lines(tmp_path / "t.jsonl", *rows(2, gemini_cot="Hm."))
+    data = audiomcq(path=path)
+    write_lines(path, *rows(2, gemini_cot="Well, hm."))
+    with pytest.raises(ValueError, match=r"question q1 no longer stands at byte \d+; the file has changed"):
+        dict(data[1].cot)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_one"),
+    [
+        ("owner/name-1.0", True),
+        ("data.jsonl", False),
+        ("data/train.jsonl", False),
+        ("/a/b", False),
+        ("a/b/c", False),
+    ],
+)
+def test_names_of_the_hub_are_told_from_paths(text, is_one):
+    assert is_hub_name(text) == is_one
+
+
+def test_a_name_of_the_hub_without_the_library_is_an_error_that_says_what_to_do(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(__import__("sys").modules, "datasets", None)
+    with pytest.raises(
+        FileNotFoundError, match=r"owner/name: no such .*datasets is not installed.*hf download"
+    ):
+        mmar(path="owner/name")
+
+
+def test_what_was_fetched_at_a_commit_is_read_without_library_and_network(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    commit = "0123456789" * 4
+    write_parquet(cache_root() / "hub" / "owner" / "name" / commit / "test.parquet", *rows(2))
+    data = mmar(path="owner/name", revision=commit)
+    assert len(data) == 2 and commit in data[0].place
+
+
+def test_the_benchmarks_that_ship_are_known_without_importing_them():
+    assert benchmarks() == ("dcase2025", "dcase2026", "mmar", "mmau", "mmau_pro", "mmsu")
