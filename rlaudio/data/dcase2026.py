@@ -43,9 +43,8 @@ def dcase2026(
         outside_root=outside_root,
         limit=limit,
     )
-    return replace(
-        data, benchmark=Benchmark("dcase2026", f"2026 {split}", scorer, "answer", predictions="csv")
-    )
+    benchmark = Benchmark("dcase2026", f"2026 {split}", scorer, "answer", predictions="csv")
+    return replace(data, benchmark=benchmark)
 
 
 def _question(row: Fields) -> Question:

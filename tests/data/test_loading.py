@@ -9,7 +9,6 @@ import pytest
 from rlaudio.data import stored_texts
 from rlaudio.data.audiomcq import audiomcq
 from rlaudio.data.audit import load_audited
-from rlaudio.data.find import benchmarks
 from rlaudio.data.hub import is_hub_name
 from rlaudio.data.jsonl import jsonl
 from rlaudio.data.mmar import mmar
@@ -151,7 +150,3 @@ def test_what_was_fetched_at_a_commit_is_read_without_library_and_network(monkey
     write_parquet(cache_root() / "hub" / "owner" / "name" / commit / "test.parquet", *rows(2))
     data = mmar(path="owner/name", revision=commit)
     assert len(data) == 2 and commit in data[0].place
-
-
-def test_the_benchmarks_that_ship_are_known_without_importing_them():
-    assert benchmarks() == ("dcase2025", "dcase2026", "mmar", "mmau", "mmau_pro", "mmsu")

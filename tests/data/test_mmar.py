@@ -27,7 +27,7 @@ ROW = {
 RUBRIC = {"thinking": "They refuse.", "cue": [], "rubric": [{"criterion": "hears the no", "weight": 0.2}]}
 
 
-def test_a_row_is_read_with_its_rubric_in_extra_and_without_null_groups(tmp_path):
+def test_a_row_is_read_with_its_whole_row_in_extra_and_without_null_groups(tmp_path):
     write_lines(tmp_path / "MMAR-meta.jsonl", ROW | RUBRIC)
     clip = write_audio(tmp_path / "audio" / "other_name.wav")
     data = mmar(path=tmp_path)
@@ -38,7 +38,7 @@ def test_a_row_is_read_with_its_rubric_in_extra_and_without_null_groups(tmp_path
         "sub-category": "Content Analysis",
         "source": "youtube",
     }
-    assert data[0].extra == {"url": "https://example.org", "timestamp": "00:01", **RUBRIC}
+    assert data[0].extra == ROW | RUBRIC  # all of it, for the official script
     assert (data.benchmark.version, data.benchmark.prediction_key) == (
         "2025, with rubrics",
         "answer_prediction",

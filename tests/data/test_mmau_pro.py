@@ -47,7 +47,7 @@ def test_every_kind_of_question_is_read(tmp_path):
     ]
     assert [list(question.clips) for question in data] == [clips[:1], clips, []]
     assert data[0].groups == {"category": "sound", "sub-cat": "weather", "length_type": "short"}
-    assert data[0].extra == {"perceptual_skills": ["timbre", "pitch"]}
+    assert data[0].extra["perceptual_skills"] == ["timbre", "pitch"]
     assert audit(data, for_training=False).usable
 
 
