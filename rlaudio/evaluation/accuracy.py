@@ -8,9 +8,12 @@ own counts every question; of another scorer's accuracy the answers that it does
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,6 +29,7 @@ from rlaudio.evaluation.statistics import (
     mean_interval,
 )
 from rlaudio.prompts.builder import PromptBuilder
+from rlaudio.prompts.wording import STYLE
 from rlaudio.rollout.worker import RolloutWorker
 from rlaudio.types import Check, ContributionLabel, Control, Dataset, Question, Scorer, Verdict, greedy
 from rlaudio.utils.number_format import percent
@@ -155,6 +159,7 @@ class Evaluation:
     rows: tuple[AnswerRow, ...]  # control by control, the questions in the same order each time
     seed: int  # of the mismatched clips
     reordered: tuple[AnswerRow, ...] = ()  # answers to the same questions in other orders of their options
+    provenance: Mapping[str, str] = field(default_factory=dict)  # what was asked, see `provenance_of`
 
     @property
     def controls(self) -> tuple[Control, ...]:
@@ -263,6 +268,7 @@ class Evaluation:
             tables.setdefault(group.grouping, {})[group.name] = group.to_dict()
         return {
             "scorer": self.scorers[0],
+            "provenance": dict(self.provenance),
             "seed": self.seed,
             "baselines": asdict(baselines(self.questions)),
             "s_audio": self.s_audio(),
@@ -285,6 +291,7 @@ class Evaluation:
                 text_table(header, [_table_line(group) for group in groups]),
                 "",
                 f"Percent [95 % interval]; scorer: {self.scorers[0]}; an unparsed answer is wrong.",
+                *self._provenance_lines(),
                 *_other_lines(groups),
                 *self._left_out_lines(),
                 _over_controls("Unparsed", {c: percent(s.unparsed) for c, s in groups[0].scores.items()}),
@@ -294,6 +301,10 @@ class Evaluation:
                 *self._baseline_lines(),
             ]
         )
+
+    def _provenance_lines(self) -> Iterator[str]:
+        if self.provenance:
+            yield "Asked: " + "; ".join(f"{name} {value}" for name, value in self.provenance.items()) + "."
 
     def _left_out_lines(self) -> Iterator[str]:
         """Why other scorers left answers out, each scorer's most frequent reason."""
@@ -413,6 +424,18 @@ class Evaluation:
         )
 
 
+def provenance_of(questions: Sequence[Question]) -> dict[str, str]:
+    """Benchmark and version, style of the prompts, digest of all texts with their ids and names of clips."""
+    data = Dataset.of(questions)
+    styles = sorted({question.style or STYLE for question in questions})
+    digest = hashlib.blake2b(digest_size=6)
+    for question in questions:
+        names = [Path(name).name for name in question.clip_names]
+        digest.update(json.dumps([question.id, question.text_digest, names]).encode())
+    known = {"benchmark": f"{data.benchmark.name} {data.benchmark.version}"} if data.benchmark else {}
+    return known | {"style": ", ".join(styles), "data": digest.hexdigest()}
+
+
 def evaluate(
     questions: Sequence[Question],
     prompts: PromptBuilder,
@@ -442,7 +465,7 @@ def evaluate(
     by_control = [local[number * share : (number + 1) * share] for number in range(len(controls))]
     answers = [rows for of_control in by_control for rows in processes.unshare(of_control)]
     reordered = tuple(row for _, *others in answers for row in others)
-    return Evaluation(tuple(own for own, *_ in answers), settings.seed, reordered)
+    return Evaluation(tuple(own for own, *_ in answers), settings.seed, reordered, provenance_of(questions))
 
 
 def _answers(

@@ -14,7 +14,7 @@ from typing import Any
 
 from rlaudio.data.bad_rows import BadRow
 from rlaudio.data.rows import scan_rows
-from rlaudio.evaluation.accuracy import AnswerRow, Evaluation
+from rlaudio.evaluation.accuracy import AnswerRow, Evaluation, provenance_of
 from rlaudio.types import Benchmark, Dataset, Question, Scorer, Verdict
 from rlaudio.utils.messages import printable
 from rlaudio.utils.number_format import counted
@@ -100,7 +100,8 @@ def score(questions: Dataset, predictions: Predictions, scorers: Mapping[str, Sc
         stated = questions.contributions.get(question.id)
         label = stated.label if stated else None
         rows.append(AnswerRow(question, "audio", question.id, text or "", verdicts, False, label))
-    return Evaluation(tuple(rows), seed=0)
+    asked = {name: value for name, value in provenance_of(questions).items() if name != "style"}
+    return Evaluation(tuple(rows), seed=0, provenance=asked | {"predictions": predictions.path.name})
 
 
 def _official(benchmark: Benchmark, question: Question, predictions: Predictions) -> Verdict:
