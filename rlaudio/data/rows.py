@@ -19,6 +19,7 @@ from rlaudio.utils.plain_yaml import DEEPEST
 
 # Beyond these a row is refused before it is parsed or walked through.
 MAX_CHARACTERS = 16 * 2**20  # of a row; one of AudioMCQ with its chains of thought has about 10,000
+_BUFFER = 2**20  # bytes that are read at a time
 MAX_DIGITS = 300  # of a whole number: what a float can hold
 
 # How files begin that are not JSON in UTF-8: what they are, and what to do.
@@ -121,6 +122,9 @@ class JsonRow(NamedTuple):
         return ", ".join(present[:20]) + (", ..." if present[20:] else "") if present else "nothing"
 
 
+_new_row = tuple.__new__
+
+
 def gather(getters: Mapping[str, Callable[[], Any]]) -> tuple[dict[str, Any], list[FieldError]]:
     """What the getters give, by name, and the errors of those that raise FieldError."""
     values, errors = {}, []
@@ -202,14 +206,14 @@ def _line_rows(file: Path) -> Iterator[JsonRow | BadRow]:
             fault = f"longer than {MAX_CHARACTERS:,} bytes; expected one object of one question"
             yield BadRow(MALFORMED, fault, where)
         elif (fields := _sound_object(line)) is not None:
-            yield JsonRow(where, fields, offset)
+            yield _new_row(JsonRow, (where, fields, offset))  # skips a function of Python
         elif (text := line.decode(errors="surrogateescape").lstrip("\ufeff")).strip("\ufeff \t\r\n"):
             yield from _checked(where, _parse(text), offset)
 
 
 def _lines(file: Path) -> Iterator[tuple[int, int, bytes | None]]:
     """Number, first byte and content of every line; no content of one that is too long."""
-    with file.open("rb") as opened:
+    with file.open("rb", buffering=_BUFFER) as opened:
         content: BinaryIO = opened
         if _ends_lines_by_carriage_returns(content):
             content = io.BytesIO(content.read().replace(b"\r", b"\n"))
@@ -239,7 +243,8 @@ def _sound_object(line: bytes) -> dict[str, Any] | None:
     Of half a million lines almost all are such, and walking through all their values takes longer than
     parsing them.
     """
-    if not _is_flat(line) and line.count(b"{") + line.count(b"[") > DEEPEST:
+    is_flat = line.find(b"{", 1) < 0 and line.find(b"[", line.find(b"[") + 1) < 0  # found faster than counted
+    if not is_flat and line.count(b"{") + line.count(b"[") > DEEPEST:
         return None
     if b"\\" in line and (b"\\ud" in line or b"\\uD" in line):  # perhaps half of a character
         return None
@@ -249,11 +254,6 @@ def _sound_object(line: bytes) -> dict[str, Any] | None:
     except (ValueError, StopIteration, RecursionError):
         return None
     return value if type(value) is dict and (text[end:] == "\n" or not text[end:].strip()) else None
-
-
-def _is_flat(line: bytes) -> bool:
-    """Whether there is one object in a line and at most one list, as in most: faster found than counted."""
-    return line.find(b"{", 1) < 0 and line.find(b"[", line.find(b"[") + 1) < 0
 
 
 def _parse(text: str) -> Any:
