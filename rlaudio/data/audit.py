@@ -11,7 +11,7 @@ from typing import Any
 from rlaudio.audio.length_policy import MAX_SECONDS, TOO_LONG, TooLong
 from rlaudio.audio.reading import SAMPLE_RATE_HZ, open_clip
 from rlaudio.data.bad_rows import BadRow, examples, listing_bad_rows
-from rlaudio.data.counts import Counts, Durations, count
+from rlaudio.data.counts import ALL, Counts, Durations, count
 from rlaudio.data.index import MISSING, UNUSABLE, Measured, measure
 from rlaudio.data.odd_options import odd_options
 from rlaudio.data.question_rules import QuestionRules
@@ -177,7 +177,7 @@ def audit(
     min_seconds: float = 0.0,
     audio: bool = True,
     decode: bool = False,
-    for_training: bool = True,
+    for_training: bool | None = True,
     special_tokens: Collection[str] = (),
 ) -> Audit:
     """Count a set of questions and find the rows that cannot be used.
@@ -186,8 +186,10 @@ def audit(
     (`rlaudio.data.index`); without `audio` nothing of it; `decode` decodes up to `max_seconds` of each, which
     also finds damaged data, NaN, silence and channels that cancel each other out. A clip above `max_seconds`
     is a bad row where `too_long` is "refuse", one below `min_seconds` always. `for_training` and
-    `special_tokens` are those of `QuestionRules`.
+    `special_tokens` are those of `QuestionRules`; None: for training unless the questions are a benchmark's.
     """
+    if for_training is None:
+        for_training = Dataset.of(questions).benchmark is None
     limits = _Limits(min_seconds, max_seconds, too_long)
     unique = _clips(questions)
     clips = _inspect(unique, limits, decode) if audio else {}
@@ -202,6 +204,16 @@ def audit(
         odd_questions=_odd_questions(questions),
         heard=audio,
     )
+
+
+def problems_by_group(
+    questions: Sequence[Question], bad_rows: Collection[BadRow]
+) -> Mapping[tuple[str, str], int]:
+    """How many questions of each group, by grouping and name, have a problem; of `ALL` with rows not read."""
+    numbers = Counter({ALL: len({row.place for row in bad_rows if row.index is None})})
+    for index in {row.index for row in bad_rows if row.index is not None}:
+        numbers.update([ALL, *questions[index].groups.items()])
+    return numbers
 
 
 def _bad_rows(
