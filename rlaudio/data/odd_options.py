@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from itertools import permutations
+from collections.abc import Sequence
 
 from rlaudio.types import Question
 
@@ -13,21 +12,27 @@ SAME_WORDS, NESTED = "options of the same words", "nested options"
 _WORD = re.compile(r"\w+")
 
 
-def odd_options(question: Question) -> Iterator[str]:
+def odd_options(question: Question) -> list[str]:
     """What is odd about a question's options, each kind once: equal, empty, of the same words, nested.
 
-    Case and punctuation do not count. One option is nested in another whose words hold all of its words in
-    their order: `dog` in `a dog barks`.
+    Case and punctuation do not count, but for equal options punctuation does. One option is nested in another
+    whose words hold all of its words in their order: `dog` in `a dog barks`.
     """
-    if not question.choices:
-        return
-    words = [" ".join(_WORD.findall(option.lower())) for option in question.choices]
-    if not all(option.strip() for option in question.choices):
-        yield EMPTY
-    different = list(dict.fromkeys(filter(None, words)))
-    if len({option.strip().lower() for option in question.choices}) < len(question.choices):
-        yield EQUAL
-    if len({frozenset(text.split()) for text in different}) < len(different):
-        yield SAME_WORDS
-    if any(f" {inner} " in f" {outer} " for inner, outer in permutations(different, 2)):
-        yield NESTED
+    plain = [option.strip().lower() for option in question.choices]
+    odd = [] if all(plain) else [EMPTY]
+    if len(set(plain)) < len(plain):
+        odd.append(EQUAL)
+    words = list({" ".join(_WORD.findall(text)): None for text in plain})  # what differs only by signs, once
+    if len(set(map(frozenset, map(str.split, words)))) < len(words):
+        odd.append(SAME_WORDS)
+    if _nested([f" {text} " for text in words if text]):
+        odd.append(NESTED)
+    return odd
+
+
+def _nested(padded: Sequence[str]) -> bool:
+    for outer in padded:  # loops: every question of a data set comes here
+        for inner in padded:
+            if inner in outer and inner != outer:
+                return True
+    return False
