@@ -561,9 +561,23 @@ def replay(step: Path, overrides: Sequence[str]) -> None:
     click.echo("now every number is finite")
 
 
-@main.group()
+class _DataCommands(click.Group):
+    """The commands below and those of `rlaudio.data_commands`, which is imported when they are asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        from rlaudio.data_commands import COMMANDS
+
+        return sorted([*super().list_commands(ctx), *COMMANDS])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        from rlaudio.data_commands import COMMANDS
+
+        return super().get_command(ctx, cmd_name) or COMMANDS.get(cmd_name)
+
+
+@main.group(cls=_DataCommands)
 def data() -> None:
-    """Make data."""
+    """Make data, look at it, and divide, compare and convert it."""
 
 
 @data.command()

@@ -4,34 +4,67 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from rlaudio.audio.length_policy import MAX_SECONDS, TOO_LONG, TooLong
-from rlaudio.audio.reading import SAMPLE_RATE_HZ, clip_header, open_clip
+from rlaudio.audio.reading import SAMPLE_RATE_HZ, open_clip
 from rlaudio.data.audio_root import check_audio_root
 from rlaudio.data.bad_rows import BadRow, examples, listing_bad_rows
+from rlaudio.data.counts import ALL, Counts, Durations, count
+from rlaudio.data.index import MISSING, UNUSABLE, Measured, measure
+from rlaudio.data.odd_options import odd_options
 from rlaudio.data.question_rules import QuestionRules
-from rlaudio.types import Choice, Clip, Contributions, Dataset, Question
+from rlaudio.types import Clip, Dataset, Question
 from rlaudio.utils.number_format import counted
 
-_SHOWN = 5  # odd clips of a kind
+_SHOWN = 5  # odd clips or questions of a kind
 
 
 @dataclass(frozen=True)
 class Audit:
     """Counts over a set of questions, and its bad rows."""
 
-    questions: int
-    clips: int
-    seconds: float  # of readable audio, each clip once
+    counts: tuple[Counts, ...]  # of all questions, then of every group
+    clips: int  # whether they can be read or not
     longer_than_limit: int  # clips that the length policy cuts (or refuses)
-    by_group: Mapping[str, Mapping[str, int]]  # grouping (category, source, ...) -> name -> questions
-    by_contribution: Mapping[str, int]  # weak, strong, unlabelled
-    gold_positions: tuple[int, ...]  # how often the gold answer is option 1, 2, ...
     bad_rows: tuple[BadRow, ...]
     odd_clips: Mapping[str, Sequence[str]] = field(default_factory=dict)  # what is odd -> usable clips
+    odd_questions: Mapping[str, Sequence[str]] = field(default_factory=dict)  # what is odd -> ids
+    heard: bool = True  # the audio was looked at
+
+    @property
+    def questions(self) -> int:
+        return self.counts[0].questions
+
+    @property
+    def durations(self) -> Durations:
+        """Lengths of the readable clips, each clip once."""
+        return self.counts[0].durations
+
+    @property
+    def seconds(self) -> float:
+        """Length of all readable clips, each clip once."""
+        return self.durations.total
+
+    @property
+    def by_group(self) -> Mapping[str, Mapping[str, int]]:
+        """How many questions there are, by grouping (category, source, ...) and name."""
+        groups: dict[str, dict[str, int]] = {}
+        for counts in self.counts[1:]:
+            groups.setdefault(counts.grouping, {})[counts.name] = counts.questions
+        return groups
+
+    @property
+    def by_contribution(self) -> Mapping[str, int]:
+        """How many questions are weak, strong and unlabelled."""
+        return self.counts[0].contribution
+
+    @property
+    def gold_positions(self) -> tuple[int, ...]:
+        """How often the gold answer is option 1, 2, ..."""
+        return self.counts[0].gold_positions
 
     @property
     def usable(self) -> bool:
@@ -78,18 +111,18 @@ class Audit:
         return f"{number} in {self.left_out} of {counted(self.rows, 'question')} ({by_kind})"
 
     def oddities(self) -> list[str]:
-        """What is odd about clips that can be used: how many there are of each kind, and a few of them."""
+        """What is odd about what can be used: how many there are of each kind, and a few of them."""
         return [
-            f"{what}: {counted(len(clips), 'clip')}, {', '.join(clips[:_SHOWN])}"
-            for what, clips in self.odd_clips.items()
+            f"{what}: {counted(len(names), unit)}, {', '.join(names[:_SHOWN])}"
+            for unit, odd in (("clip", self.odd_clips), ("question", self.odd_questions))
+            for what, names in odd.items()
         ]
 
     def lines(self) -> list[str]:
         """The audit as a few lines of text."""
         gold = " ".join(f"{position}:{count}" for position, count in enumerate(self.gold_positions, start=1))
         return [
-            f"{counted(self.questions, 'question')} over {counted(self.clips, 'clip')}, "
-            f"{self.seconds / 3600:.2f} h of audio",
+            f"{counted(self.questions, 'question')} over {counted(self.clips, 'clip')}, {self._audio()}",
             f"longer than the limit: {counted(self.longer_than_limit, 'clip')}",
             *self.oddities(),
             *(
@@ -102,6 +135,28 @@ class Audit:
             f"position of the gold answer: {gold}",
             *(f"bad row {row}" for row in self.bad_rows),
         ]
+
+    def as_json(self) -> dict[str, Any]:
+        """The audit as plain values, for a file of JSON."""
+        return {
+            "usable": self.usable,
+            "rows": self.rows,
+            "clips": self.clips,
+            "audio_looked_at": self.heard,
+            "longer_than_limit": self.longer_than_limit,
+            "counts": [asdict(counts) for counts in self.counts],
+            "problems": dict(Counter(row.kind for row in self.bad_rows).most_common()),
+            "bad_rows": [asdict(row) for row in self.bad_rows],
+            "odd_clips": {what: list(names) for what, names in self.odd_clips.items()},
+            "odd_questions": {what: list(ids) for what, ids in self.odd_questions.items()},
+        }
+
+    def _audio(self) -> str:
+        if not self.heard:
+            return "audio not looked at"
+        lengths = self.durations
+        each = f" ({lengths.shortest:.1f} to {lengths.longest:.1f} s, median {lengths.median:.1f} s)"
+        return f"{lengths.hours:.2f} h of audio{each if lengths.clips else ''}"
 
 
 def load_audited(load: Callable[[], Sequence[Question]], **rules: Any) -> tuple[Dataset, Audit]:
@@ -123,41 +178,61 @@ def audit(
     max_seconds: float = MAX_SECONDS,
     too_long: TooLong = TOO_LONG,
     min_seconds: float = 0.0,
+    audio: bool = True,
     decode: bool = False,
-    for_training: bool = True,
+    for_training: bool | None = True,
     special_tokens: Collection[str] = (),
 ) -> Audit:
     """Count a set of questions and find the rows that cannot be used.
 
-    Of the audio only headers are read, each clip once; `decode` decodes up to `max_seconds` of each, which
+    Of the audio only headers are read, each clip once and those of many clips once for all time
+    (`rlaudio.data.index`); without `audio` nothing of it; `decode` decodes up to `max_seconds` of each, which
     also finds damaged data, NaN, silence and channels that cancel each other out. A clip above `max_seconds`
     is a bad row where `too_long` is "refuse", one below `min_seconds` always. `for_training` and
-    `special_tokens` are those of `QuestionRules`.
+    `special_tokens` are those of `QuestionRules`; None: for training unless the questions are a benchmark's.
     """
-    contributions = Dataset.of(questions).contributions
+    if for_training is None:
+        for_training = Dataset.of(questions).benchmark is None
     limits = _Limits(min_seconds, max_seconds, too_long)
-    clips = {clip: _inspect(clip, limits, decode) for clip in _clips(questions)}
-    rules = QuestionRules(for_training, special_tokens)
+    unique = _clips(questions)
+    clips = _inspect(unique, limits, decode) if audio else {}
+    bad_rows = _bad_rows(questions, QuestionRules(for_training, special_tokens), clips)
+    seconds = {clip: inspected.seconds for clip, inspected in clips.items() if inspected.problem is None}
+    return Audit(
+        counts=tuple(count(questions, Dataset.of(questions).contributions, seconds)),
+        clips=len(unique),
+        longer_than_limit=sum(length > max_seconds for length in seconds.values()),
+        bad_rows=tuple(bad_rows),
+        odd_clips=_odd_clips(clips),
+        odd_questions=_odd_questions(questions),
+        heard=audio,
+    )
+
+
+def problems_by_group(
+    questions: Sequence[Question], bad_rows: Collection[BadRow]
+) -> Mapping[tuple[str, str], int]:
+    """How many questions of each group, by grouping and name, have a problem; of `ALL` with rows not read."""
+    numbers = Counter({ALL: len({row.place for row in bad_rows if row.index is None})})
+    for index in {row.index for row in bad_rows if row.index is not None}:
+        numbers.update([ALL, *questions[index].groups.items()])
+    return numbers
+
+
+def _bad_rows(
+    questions: Sequence[Question], rules: QuestionRules, clips: Mapping[Path | Clip, _Inspected]
+) -> list[BadRow]:
+    unusable = {clip: inspected.problem for clip, inspected in clips.items() if inspected.problem}
     repeated = _repeated_ids(questions)
     bad_rows = []
     for index, question in enumerate(questions):
-        problems = [
-            repeated.get(index),
-            *rules.problems(question),
-            *(clips[clip].problem for clip in question.clips),
-        ]
-        bad_rows += [BadRow(*problem, question.place, question.id, index) for problem in problems if problem]
-    return Audit(
-        questions=len(questions),
-        clips=len(clips),
-        seconds=sum(clip.seconds for clip in clips.values()),
-        longer_than_limit=sum(clip.seconds > max_seconds for clip in clips.values()),
-        by_group=_by_group(questions),
-        by_contribution=_counted(_label(question, contributions) for question in questions),
-        gold_positions=_gold_positions(questions),
-        bad_rows=tuple(bad_rows),
-        odd_clips=_odd_clips(clips),
-    )
+        problems = rules.problems(question)
+        if index in repeated:
+            problems = [repeated[index], *problems]
+        if unusable:
+            problems = [*problems, *(unusable[clip] for clip in question.clips if clip in unusable)]
+        bad_rows += [BadRow(*problem, question.place, question.id, index) for problem in problems]
+    return bad_rows
 
 
 @dataclass(frozen=True)
@@ -174,24 +249,40 @@ class _Inspected:
     notes: tuple[str, ...] = ()
 
 
-def _inspect(clip: Path | Clip, limits: _Limits, decode: bool) -> _Inspected:
+def _inspect(clips: Iterable[Path | Clip], limits: _Limits, decode: bool) -> dict[Path | Clip, _Inspected]:
+    measured = measure(clips, decode=limits.max_seconds if decode else None)
+    return {clip: _inspected(clip, known, limits, decode) for clip, known in measured.items()}
+
+
+def _inspected(clip: Path | Clip, measured: Measured, limits: _Limits, decode: bool) -> _Inspected:
+    if measured.problem:
+        return _Inspected(0.0, measured.problem)
+    heard, notes = min(measured.seconds, limits.max_seconds), measured.notes
+    decoded = measured.up_to(limits.max_seconds) if decode else None
+    if decoded:
+        heard, notes = decoded.seconds, decoded.notes
+    is_short = heard < 2 * limits.min_seconds  # resampling may round it to either side of the limit
     try:
-        header = clip if isinstance(clip, Clip) else clip_header(clip)
-        heard, notes = min(header.seconds, limits.max_seconds), header.notes
-        is_short = heard < 2 * limits.min_seconds  # resampling may round it to either side of the limit
-        if decode or is_short or (header.seconds > limits.max_seconds and limits.too_long == "refuse"):
-            opened = open_clip(clip, max_seconds=limits.max_seconds, too_long=limits.too_long)
-            heard, notes = opened.seconds, opened.notes
+        if is_short or (measured.seconds > limits.max_seconds and limits.too_long == "refuse"):
+            heard = open_clip(clip, max_seconds=limits.max_seconds, too_long=limits.too_long).seconds
         if round(heard * SAMPLE_RATE_HZ) < round(limits.min_seconds * SAMPLE_RATE_HZ):
             raise ValueError(
                 f"{_name(clip)}: lasts {1000 * heard:.0f} ms; expected {1000 * limits.min_seconds:.0f} ms or "
                 "more, the least that the model takes; remove the row"
             )
     except FileNotFoundError as error:
-        return _Inspected(0.0, ("missing audio", str(error)))
+        return _Inspected(0.0, (MISSING, str(error)))
     except ValueError as error:
-        return _Inspected(0.0, ("unusable audio", str(error)))
-    return _Inspected(header.seconds, notes=notes)
+        return _Inspected(0.0, (UNUSABLE, str(error)))
+    return _Inspected(measured.seconds, notes=notes)
+
+
+def _odd_questions(questions: Iterable[Question]) -> dict[str, list[str]]:
+    odd: dict[str, list[str]] = {}
+    for question in questions:
+        for what in odd_options(question):
+            odd.setdefault(what, []).append(question.id)
+    return odd
 
 
 def _odd_clips(clips: Mapping[Path | Clip, _Inspected]) -> dict[str, list[str]]:
@@ -221,25 +312,3 @@ def _repeated_ids(questions: Sequence[Question]) -> dict[int, tuple[str, str]]:
 
 def _clips(questions: Sequence[Question]) -> list[Path | Clip]:
     return list(dict.fromkeys(clip for question in questions for clip in question.clips))
-
-
-def _label(question: Question, contributions: Contributions) -> str:
-    return contributions[question.id].label if question.id in contributions else "unlabelled"
-
-
-def _by_group(questions: Sequence[Question]) -> dict[str, dict[str, int]]:
-    groupings = dict.fromkeys(grouping for question in questions for grouping in question.groups)
-    return {
-        grouping: _counted(q.groups[grouping] for q in questions if grouping in q.groups)
-        for grouping in groupings
-    }
-
-
-def _counted(values: Iterable[str]) -> dict[str, int]:
-    return dict(Counter(values).most_common())
-
-
-def _gold_positions(questions: Sequence[Question]) -> tuple[int, ...]:
-    targets = [question.target for question in questions if isinstance(question.target, Choice)]
-    positions = [target.gold for target in targets if target.gold is not None]
-    return tuple(positions.count(position) for position in range(max(positions, default=-1) + 1))

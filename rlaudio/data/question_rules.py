@@ -115,20 +115,21 @@ def _control_characters(question: Question) -> Iterator[Problem]:
 
 
 def _unanswerable(question: Question, target: Choice, for_training: bool) -> Iterator[Problem]:
-    choices = shown(list(target.options))
     if target.gold is None and (target.answer or for_training):
-        reason = f"answer {shown(target.answer)} is none of {choices}; expected the text of a choice"
-        yield "answer not among the choices", reason
+        found = f"answer {shown(target.answer)} is none of {shown(list(target.options))}"
+        yield "answer not among the choices", f"{found}; expected the text of a choice"
     if len(target.options) < 2:
-        yield "too few choices", f"the choices are {choices}; expected at least two"
+        yield "too few choices", f"the choices are {shown(list(target.options))}; expected at least two"
 
 
 def _untrainable(question: Question) -> Iterator[Problem]:
-    choices = shown(list(question.choices))
     # The reward ignores case, so choices that differ only in case are the same answer.
     counts = Counter(choice.strip().lower() for choice in question.choices)
     twice = [choice for choice, count in counts.items() if count > 1]
     if twice:
-        yield "duplicate choices", f"{shown(twice[0])} stands more than once in {choices}"
+        yield (
+            "duplicate choices",
+            f"{shown(twice[0])} stands more than once in {shown(list(question.choices))}",
+        )
     if not all(counts):
-        yield "empty text", f"one of the choices {choices} is empty"
+        yield "empty text", f"one of the choices {shown(list(question.choices))} is empty"

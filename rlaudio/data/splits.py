@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from rlaudio.audio.length_policy import MAX_SECONDS
-from rlaudio.audio.reading import SAMPLE_RATE_HZ, clip_seconds, open_clip
+from rlaudio.audio.reading import SAMPLE_RATE_HZ
+from rlaudio.data.index import Measured, measure
 from rlaudio.types import Clip, Question
 
 
 def clip_digests(clips: Iterable[Path | Clip], *, max_seconds: float = MAX_SECONDS) -> dict[Path | Clip, str]:
     """The digest of the decoded audio of every clip, up to `max_seconds`; equal audio, equal digest."""
-    unique = list(dict.fromkeys(clips))
-    with ThreadPoolExecutor() as pool:  # decoding and resampling release the interpreter lock
-        digests = pool.map(lambda clip: open_clip(clip, max_seconds=max_seconds).digest, unique)
-        return dict(zip(unique, digests, strict=True))
+    return {
+        clip: measured.or_raise().digest(max_seconds)
+        for clip, measured in measure(clips, decode=max_seconds).items()
+    }
 
 
 def shared_clips(
@@ -27,10 +27,15 @@ def shared_clips(
     Only clips whose length occurs on both sides are decoded: audio of another length cannot be equal.
     """
     left_clips, right_clips = _clips(left), _clips(right)
-    lengths = {clip: _length_in_samples(clip, max_seconds) for clip in {*left_clips, *right_clips}}
+    lengths: dict[Path | Clip, int] = {}
+    for clips in (left_clips, right_clips):  # each has an index of its own
+        measured = measure(clips)
+        lengths |= {clip: length_in_samples(measured[clip].or_raise(), max_seconds) for clip in clips}
     shared_lengths = {lengths[clip] for clip in left_clips} & {lengths[clip] for clip in right_clips}
-    suspects = [clip for clip, length in lengths.items() if length in shared_lengths]
-    digests = clip_digests(suspects, max_seconds=max_seconds)
+    digests: dict[Path | Clip, str] = {}
+    for clips in (left_clips, right_clips):
+        suspects = [clip for clip in clips if lengths[clip] in shared_lengths]
+        digests |= clip_digests(suspects, max_seconds=max_seconds)
     by_digest = {digests[clip]: clip for clip in left_clips if clip in digests}
     return [
         (by_digest[digests[clip]], clip)
@@ -61,9 +66,9 @@ def _clips(questions: Sequence[Question]) -> list[Path | Clip]:
     return list(dict.fromkeys(clip for question in questions for clip in question.clips))
 
 
-def _length_in_samples(clip: Path | Clip, max_seconds: float) -> int:
-    seconds = clip.seconds if isinstance(clip, Clip) else clip_seconds(clip)
-    return round(min(seconds, max_seconds) * SAMPLE_RATE_HZ)
+def length_in_samples(measured: Measured, max_seconds: float) -> int:
+    """Samples at 16 kHz of a clip's first `max_seconds`, by its header: clips of other lengths differ."""
+    return round(min(measured.seconds, max_seconds) * SAMPLE_RATE_HZ)
 
 
 def _name(clip: Path | Clip) -> str:

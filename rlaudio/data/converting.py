@@ -1,0 +1,59 @@
+"""Questions of any format written as files that rlaudio reads, and how a recipe names these."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rlaudio.data.audiomcq import write_audiomcq
+from rlaudio.types import Question
+
+_GENERIC = "jsonl"  # the plug-in of rlaudio's own format, which holds every kind of question
+
+
+@dataclass(frozen=True)
+class Written:
+    """A file of questions that was written."""
+
+    path: Path
+    questions: int
+    use: str  # the data plug-in that reads it
+    audio_root: Path | None  # to be given where audio lies outside the file's folder
+
+    @property
+    def spec(self) -> str:
+        """The file as a recipe names it."""
+        root = f", audio_root: {self.audio_root}" if self.audio_root else ""
+        return f"{{use: {self.use}, path: {self.path}{root}}}"
+
+
+def write_questions(questions: Sequence[Question], path: Path) -> Written:
+    """Write the questions, and contributions that their data states, to a new .jsonl file.
+
+    Raises FileExistsError where there is one, ValueError where the format cannot hold a question.
+    """
+    if path.exists():
+        raise FileExistsError(f"{path}: is there already; expected a new file; name another, or remove it")
+    write, use = _writer()
+    write(questions, path)
+    return Written(path, len(questions), use, _audio_root(questions, path.parent))
+
+
+def _writer() -> tuple[Callable[[Sequence[Question], Path], None], str]:
+    module = f"rlaudio.data.{_GENERIC}"
+    if importlib.util.find_spec(module) is None:
+        return write_audiomcq, "audiomcq"
+    return importlib.import_module(module).write_jsonl, _GENERIC
+
+
+def _audio_root(questions: Sequence[Question], folder: Path) -> Path | None:
+    """A folder above all audio files; None where they lie below the file's folder."""
+    folders = {str(c).rpartition("/")[0] for q in questions for c in q.clips if isinstance(c, Path)}
+    whole = [Path(stated).absolute() for stated in folders]
+    if all(audio.is_relative_to(folder.absolute()) for audio in whole):
+        return None
+    return Path(os.path.commonpath(whole))

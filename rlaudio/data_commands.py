@@ -1,0 +1,358 @@
+"""The commands `rlaudio data audit|stats|split|dedupe|permute|convert`.
+
+DATA is NAME=PATH, where NAME is a data plug-in such as mmau, or a path alone, which audiomcq reads. What
+reads files and audio is imported when a command runs.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
+from itertools import permutations
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.exceptions import Exit
+
+from rlaudio.config.names import plain_name
+from rlaudio.utils.number_format import counted
+
+if TYPE_CHECKING:
+    from rlaudio.data.audit import Audit
+    from rlaudio.data.leakage import Leaks, Shared
+    from rlaudio.types import Dataset
+
+_DEFAULT = "audiomcq"
+_BAD_ROWS = 20  # that are shown
+_LEAKS = 5  # that are shown of each pair of sets
+_BY: Mapping[str, tuple[Shared, ...]] = {
+    "any": ("audio and text", "audio", "text"),
+    "audio": ("audio and text", "audio"),
+    "both": ("audio and text",),
+}
+
+_path = partial(click.Path, path_type=Path)
+_root = click.option(
+    "--audio-root",
+    "roots",
+    multiple=True,
+    metavar="[NAME=]FOLDER",
+    help="What audio paths are relative to, of all sets or of one.  [default: the folder of the data]",
+)
+_outside = click.option("--outside-root", is_flag=True, help="Trust paths that leave the audio root.")
+_drop = click.option("--drop-bad-rows", is_flag=True, help="Leave out rows that cannot be read.")
+_max_seconds = click.option(
+    "--max-seconds", type=click.FloatRange(min=0, min_open=True), default=30.0, show_default=True
+)
+_no_audio = click.option("--no-audio", is_flag=True, help="Look at no audio file.")
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+_file = click.option("--out", type=_path(dir_okay=False), required=True, help="A new .jsonl file.")
+_folder = partial(click.option, "--out", type=_path(file_okay=False))
+
+
+def _reads_data(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Argument and options of a command that reads one set."""
+    return click.argument("data")(_root(_outside(command)))
+
+
+@click.command()
+@_reads_data
+@_no_audio
+@click.option("--decode", is_flag=True, help="Decode every clip, which finds damaged audio.")
+@_max_seconds
+@_json
+def audit(
+    data: str,
+    roots: Sequence[str],
+    outside_root: bool,
+    no_audio: bool,
+    decode: bool,
+    max_seconds: float,
+    as_json: bool,
+) -> None:
+    """Everything that is wrong or odd in DATA, by group; exit status 1 where a row cannot be used.
+
+    Equal and empty options are wrong in data to train on, and odd in a benchmark, whose published figures
+    count them.
+    """
+    from rlaudio.data.audit import problems_by_group
+    from rlaudio.data.counts_table import audit_table
+
+    if no_audio and decode:
+        raise click.UsageError("--no-audio and --decode exclude each other; leave one out")
+    questions, result = _audited(
+        data, roots, outside_root, audio=not no_audio, decode=decode, max_seconds=max_seconds
+    )
+    if as_json:
+        click.echo(json.dumps(result.as_json(), ensure_ascii=False, indent=1))
+    else:
+        problems = problems_by_group(questions, result.bad_rows)
+        click.echo(audit_table(result.counts, problems, heard=result.heard))
+        for line in _findings(result):
+            click.echo(line)
+    if not result.usable:
+        raise Exit(1)
+
+
+@click.command()
+@_reads_data
+@_no_audio
+@_json
+def stats(data: str, roots: Sequence[str], outside_root: bool, no_audio: bool, as_json: bool) -> None:
+    """Numbers of DATA by group: questions, options, lengths of clips, audio contribution."""
+    from rlaudio.data.counts_table import stats_table
+
+    _, result = _audited(data, roots, outside_root, audio=not no_audio)
+    if as_json:
+        click.echo(json.dumps([asdict(counts) for counts in result.counts], ensure_ascii=False, indent=1))
+    else:
+        click.echo(stats_table(result.counts, heard=result.heard))
+
+
+@click.command()
+@_reads_data
+@_drop
+@click.option("--by", type=click.Choice(["source", "clip"]), default="clip", show_default=True)
+@click.option("--share", type=float, default=0.02, show_default=True, help="Of the questions to hold out.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@_folder(required=True, help="Folder of train.jsonl and held_out.jsonl.")
+def split(
+    data: str,
+    roots: Sequence[str],
+    outside_root: bool,
+    drop_bad_rows: bool,
+    by: Any,
+    share: float,
+    seed: int,
+    out: Path,
+) -> None:
+    """Divide DATA into a set to train on and a held-out one without a clip, or a source, in common."""
+    from rlaudio.data.converting import write_questions
+    from rlaudio.data.splitting import split as split_questions
+
+    questions = _load(data, roots, outside_root, drop_bad_rows)
+    parts = split_questions(questions, by=by, share=share, seed=seed)
+    for name, part in zip(("train", "held_out"), parts, strict=True):
+        written = write_questions(part, out / f"{name}.jsonl")
+        click.echo(f"{name}: {counted(written.questions, 'question')}, {written.spec}")
+
+
+@click.command()
+@click.argument("train", metavar="TRAIN")
+@click.argument("others", metavar="BENCHMARK...", nargs=-1, required=True)
+@_root
+@_outside
+@_drop
+@_max_seconds
+@click.option(
+    "--by",
+    type=click.Choice(list(_BY)),
+    default="any",
+    show_default=True,
+    help="What makes a question a leak: shared audio or text, audio, or both at once.",
+)
+@_folder(help="Folder of the leaks, of ids to leave out, and of TRAIN without leaks.  [default: print only]")
+def dedupe(
+    train: str,
+    others: Sequence[str],
+    roots: Sequence[str],
+    outside_root: bool,
+    drop_bad_rows: bool,
+    max_seconds: float,
+    by: str,
+    out: Path | None,
+) -> None:
+    """List the questions that stand in two sets, by decoded audio and by text.
+
+    With --out they are masked: NAME.leave_out.txt has the ids of each set that stand in another one, and
+    NAME.clean.jsonl the questions of TRAIN that stand in none. Exit status 1 where leaks are found and not
+    masked.
+    """
+    from rlaudio.data.leakage import find_leaks
+
+    sets = {
+        name: _load(text, roots, outside_root, drop_bad_rows, name)
+        for name, text in _named([train, *others]).items()
+    }
+    leaks = find_leaks(sets, max_seconds=max_seconds)
+    click.echo(_leaks_table(sets, leaks))
+    for line in _leak_lines(leaks, _BY[by]):
+        click.echo(line)
+    if out:
+        _write_masks(out, sets, leaks, _BY[by])
+    elif any(leak.shared in _BY[by] for leak in leaks.found):
+        raise Exit(1)
+
+
+@click.command()
+@_reads_data
+@_drop
+@_file
+def permute(data: str, roots: Sequence[str], outside_root: bool, drop_bad_rows: bool, out: Path) -> None:
+    """Write each question of DATA with its gold option in every position, ids ID#1, ID#2, ..."""
+    from rlaudio.data.converting import write_questions
+    from rlaudio.data.permuting import with_gold_everywhere
+
+    questions = _load(data, roots, outside_root, drop_bad_rows)
+    permuted = with_gold_everywhere(questions)
+    if not permuted:
+        raise ValueError(f"{data}: no question has a known gold option; expected one to move")
+    written = write_questions(permuted, out)
+    click.echo(f"{counted(written.questions, 'question')}, {written.spec}")
+
+
+@click.command()
+@_reads_data
+@_drop
+@_file
+def convert(data: str, roots: Sequence[str], outside_root: bool, drop_bad_rows: bool, out: Path) -> None:
+    """Write DATA in rlaudio's own format of JSON lines."""
+    from rlaudio.data.converting import write_questions
+
+    written = write_questions(_load(data, roots, outside_root, drop_bad_rows), out)
+    click.echo(f"{counted(written.questions, 'question')}, {written.spec}")
+
+
+COMMANDS: Mapping[str, click.Command] = {
+    "audit": audit,
+    "stats": stats,
+    "split": split,
+    "dedupe": dedupe,
+    "permute": permute,
+    "convert": convert,
+}
+
+
+# --- reading -------------------------------------------------------------------------------------
+
+
+def _named(given: Sequence[str]) -> dict[str, str]:
+    """The sets by name: that of the plug-in, or of the file; a second one of a name gets a number."""
+    named: dict[str, str] = {}
+    for text in given:
+        plug_in, path = _parsed(text)
+        stem = plain_name(Path(plug_in if text != path else path).stem)
+        name, number = stem, 2
+        while name in named:
+            name, number = f"{stem}-{number}", number + 1
+        named[name] = text
+    return named
+
+
+def _parsed(text: str) -> tuple[str, str]:
+    """Plug-in and path of DATA."""
+    name, sign, path = text.partition("=")
+    if not sign or Path(text).exists():
+        return _DEFAULT, text
+    if not name or not path:
+        raise click.UsageError(f"{text}: expected NAME=PATH, such as mmau=FOLDER, or a path")
+    return name, path
+
+
+def _loader(text: str, roots: Sequence[str], outside_root: bool, name: str | None = None) -> Any:
+    """The data plug-in with its options, bound."""
+    from rlaudio.config.plugins import bind
+
+    plug_in, path = _parsed(text)
+    spec: dict[str, Any] = {"use": plug_in, "path": path}
+    if root := _root_of(name or plug_in, roots):
+        spec["audio_root"] = root
+    if outside_root:
+        spec["outside_root"] = True
+    return bind("data", spec)
+
+
+def _root_of(name: str, roots: Sequence[str]) -> str | None:
+    """The audio root of a set: the one that names it, else the one that names none."""
+    for_all = None
+    for text in roots:
+        owner, sign, folder = text.partition("=")
+        if not sign or Path(text).exists():
+            for_all = text
+        elif owner == name:
+            return folder
+    return for_all
+
+
+def _load(
+    text: str, roots: Sequence[str], outside_root: bool, drop_bad_rows: bool, name: str | None = None
+) -> Dataset:
+    from rlaudio.data.bad_rows import examples, listing_bad_rows
+    from rlaudio.types import Dataset
+
+    load = _loader(text, roots, outside_root, name)
+    if not drop_bad_rows:
+        return Dataset.of(load())
+    with listing_bad_rows() as bad:
+        data = Dataset.of(load())
+    if bad:
+        click.echo(f"{text}: {counted(len(bad), 'bad row')} left out:{examples(bad)}", err=True)
+    return data
+
+
+def _audited(text: str, roots: Sequence[str], outside_root: bool, **rules: Any) -> tuple[Dataset, Audit]:
+    """A set and its audit: by the rules of training, or of evaluation where it is a benchmark."""
+    from rlaudio.data.audit import load_audited
+
+    return load_audited(_loader(text, roots, outside_root), for_training=None, **rules)
+
+
+# --- printing ------------------------------------------------------------------------------------
+
+
+def _findings(result: Audit) -> list[str]:
+    lines = result.oddities()
+    lines += [f"bad row {row}" for row in result.bad_rows[:_BAD_ROWS]]
+    if len(result.bad_rows) > _BAD_ROWS:
+        lines.append(f"and {len(result.bad_rows) - _BAD_ROWS} more; --json lists all")
+    return [*lines, result.problems() if result.bad_rows else "every row can be used"]
+
+
+def _leaks_table(sets: Mapping[str, Dataset], leaks: Leaks) -> str:
+    from rlaudio.data.leakage import SHARED
+    from rlaudio.utils.text_table import text_table
+
+    rows = []
+    for name, other in permutations(sets, 2):
+        counts = leaks.between(name, other)
+        rows.append([f"{name} in {other}", str(len(sets[name])), *(str(counts[kind]) for kind in SHARED)])
+    return text_table(["questions that stand", "of", *(f"{kind} shared" for kind in SHARED)], rows)
+
+
+def _leak_lines(leaks: Leaks, by: Sequence[Shared]) -> Iterator[str]:
+    """A few leaks of each set in each other one, and how many clips could not be compared."""
+    shown: Counter[tuple[str, str]] = Counter()
+    for leak in leaks.found:
+        pair = (leak.set, leak.other_set)
+        if leak.shared in by and shown[pair] < _LEAKS and shown[pair[::-1]] == 0:  # each pair of sets once
+            shown[pair] += 1
+            yield f"{leak.shared}: {leak.id} of {leak.set}, {leak.other_id} of {leak.other_set}"
+    for name, count in leaks.unreadable.items():
+        yield f"{name}: {counted(count, 'clip')} could not be compared; rlaudio data audit lists them"
+
+
+# --- writing -------------------------------------------------------------------------------------
+
+
+def _write_masks(out: Path, sets: Mapping[str, Dataset], leaks: Leaks, by: Sequence[Shared]) -> None:
+    """Ids to leave out of every set, the leaks, and the first set without its own."""
+    from rlaudio.data.converting import write_questions
+    from rlaudio.data.splitting import without
+
+    train, *_ = sets
+    out.mkdir(parents=True, exist_ok=True)
+    clean = without(sets[train], leaks.left_out(train, by))
+    if clean:
+        written = write_questions(clean, out / f"{train}.clean.jsonl")
+        click.echo(f"{train} without leaks: {counted(written.questions, 'question')}, {written.spec}")
+    for name, data in sets.items():
+        masked = sorted(leaks.left_out(name, by))
+        file = out / f"{name}.leave_out.txt"
+        file.write_text("".join(f"{data[index].id}\n" for index in masked), encoding="utf-8")
+        click.echo(f"{name}: {counted(len(masked), 'id')} to leave out in {file}")
+    rows = [json.dumps(asdict(leak), ensure_ascii=False) + "\n" for leak in leaks.found]
+    (out / "leaks.jsonl").write_text("".join(rows), encoding="utf-8")

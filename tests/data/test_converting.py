@@ -1,0 +1,34 @@
+"""Files of questions: written once, and named so that a recipe reads the same questions."""
+
+from __future__ import annotations
+
+import pytest
+
+from rlaudio.config.plugins import bind
+from rlaudio.data.converting import write_questions
+from tests.word_family import questions_on_disk
+
+
+def read(written):
+    root = {"audio_root": str(written.audio_root)} if written.audio_root else {}
+    return bind("data", {"use": written.use, "path": str(written.path), **root})()
+
+
+@pytest.mark.parametrize("place", ["audio", "elsewhere"])
+def test_what_is_written_is_read_back_as_it_is_named(tmp_path, place):
+    (tmp_path / "audio").mkdir()
+    data = questions_on_disk(tmp_path / "audio", 3, labels={"q1": "weak"})
+    written = write_questions(data, tmp_path / place / "new.jsonl")
+    again = read(written)
+    assert [(q.id, q.question, q.target, q.clips) for q in again] == [
+        (q.id, q.question, q.target, q.clips) for q in data
+    ]
+    assert again.contributions["q1"].label == "weak"
+    assert (written.questions, written.audio_root) == (3, None if place == "audio" else tmp_path / "audio")
+
+
+def test_a_file_that_is_there_is_not_replaced(tmp_path):
+    (tmp_path / "new.jsonl").write_text("mine", encoding="utf-8")
+    with pytest.raises(FileExistsError, match=r"new\.jsonl: is there already"):
+        write_questions([], tmp_path / "new.jsonl")
+    assert (tmp_path / "new.jsonl").read_text(encoding="utf-8") == "mine"

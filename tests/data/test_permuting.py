@@ -1,0 +1,45 @@
+"""Every question with its gold answer in every position."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from rlaudio.data.permuting import with_gold_everywhere
+from rlaudio.types import Choice, Dataset, OpenText
+from tests.factories import make_contributions, make_question
+
+
+def test_the_gold_option_takes_every_position_and_the_others_keep_their_order():
+    orders = with_gold_everywhere([make_question(id="q", choices=("a", "b", "c"), answer="b")])
+    assert [(q.id, q.choices, q.answer_index) for q in orders] == [
+        ("q#1", ("b", "a", "c"), 0),
+        ("q#2", ("a", "b", "c"), 1),
+        ("q#3", ("a", "c", "b"), 2),
+    ]
+
+
+def test_a_thousand_questions_of_four_options_are_four_thousand():
+    orders = with_gold_everywhere([make_question(id=str(n)) for n in range(1000)])
+    assert (len(orders), len({q.id for q in orders})) == (4000, 4000)
+
+
+def test_of_equal_options_the_gold_one_moves():
+    question = replace(make_question(id="q"), target=Choice(("x", "y", "x"), 2, "x"))
+    assert [(q.choices, q.answer_index) for q in with_gold_everywhere([question])] == [
+        (("x", "x", "y"), 0),
+        (("x", "x", "y"), 1),
+        (("x", "y", "x"), 2),
+    ]
+
+
+def test_questions_without_a_known_gold_option_are_left_out():
+    unknown = replace(make_question(id="a"), target=Choice(("x", "y"), None))
+    text = replace(make_question(id="b"), target=OpenText("x"))
+    assert len(with_gold_everywhere([unknown, text])) == 0
+
+
+def test_a_stated_contribution_goes_with_every_order():
+    data = Dataset((make_question(id="q", choices=("a", "b")),), make_contributions(q="weak"))
+    orders = with_gold_everywhere(data)
+    assert {id: c.label for id, c in orders.contributions.items()} == {"q#1": "weak", "q#2": "weak"}
+    assert [c.question_id for c in orders.contributions.values()] == ["q#1", "q#2"]
