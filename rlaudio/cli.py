@@ -25,6 +25,7 @@ from rlaudio.audio.length_policy import SILENCE_SECONDS
 from rlaudio.config.names import plain_name
 from rlaudio.config.shipped import KINDS, PACKAGE, available, shipped_comparisons, shipped_recipes
 from rlaudio.contribution import THRESHOLD
+from rlaudio.data.hub import is_hub_name
 from rlaudio.runs.parts import StopAfter
 from rlaudio.runs.places import RECIPE, check_run, check_run_to_resume, check_step
 from rlaudio.utils import launcher
@@ -367,7 +368,7 @@ def explain(recipe: str, overrides: Sequence[str], hardware: str, rows: Path | N
 
 
 @main.command()
-@click.argument("data", type=_path(exists=True))
+@click.argument("data", metavar="[NAME=]DATA")
 @click.option(
     "--voter",
     "voters",
@@ -389,7 +390,7 @@ def explain(recipe: str, overrides: Sequence[str], hardware: str, rows: Path | N
 @_endpoint_options
 @_recipe_options
 def label(
-    data: Path,
+    data: str,
     voters: Sequence[str],
     threshold: int | None,
     silence: str | None,
@@ -397,14 +398,20 @@ def label(
     overrides: Sequence[str],
     **asked: Any,
 ) -> None:
-    """Measure the audio contribution of DATA: questions that voters answer without audio are weak."""
+    """Measure the audio contribution of DATA: questions that voters answer without audio are weak.
+
+    DATA is a file of questions, or a benchmark: mmau=FOLDER. The labels stand beside it, where whatever reads
+    the data finds them.
+    """
     _check_voters(threshold, voters, overrides)
     settings = {"voters": list(voters), "threshold": threshold, "silence": silence}
     given = [
         f"contribution.{key}={json.dumps(value)}" for key, value in settings.items() if value is not None
     ]
-    recipe = _bare_recipe(voters[0], {"use": "audiomcq", "path": str(data)}, [*given, *overrides])
-    place = out or (data if data.is_dir() else data.parent)
+    spec = _data_set(data) if "=" in data and not Path(data).exists() else _data_set(f"audiomcq={data}")
+    recipe = _bare_recipe(voters[0], spec, [*given, *overrides])
+    path = Path(spec["path"])
+    place = out or (path if path.is_dir() else path.parent)
     summary = _pipeline().label_data(recipe, place, _asking(out, **asked))
     click.echo(summary.table())
 
@@ -759,16 +766,22 @@ def _sets(data: Path | None, benchmarks: Sequence[str]) -> dict[str, dict[str, s
     """Data sets of the command line as a recipe would have them, by name."""
     sets = {plain_name(data.stem): {"use": "audiomcq", "path": str(data)}} if data else {}
     for text in benchmarks:
-        use, found, path = text.partition("=")
-        if not found or not use or not path:
-            raise click.UsageError(f"--benchmark {text}: expected NAME=FOLDER, such as mmau=/data/MMAU")
-        if not Path(path).exists():
-            raise click.UsageError(f"--benchmark {text}: {path} does not exist")
-        name = plain_name(Path(use).stem)
+        spec = _data_set(text)
+        name = plain_name(Path(spec["use"]).stem)
         if name in sets:
             raise click.UsageError(f"--benchmark {text}: there is a set {name} already; expected each once")
-        sets[name] = {"use": use, "path": path}
+        sets[name] = spec
     return sets
+
+
+def _data_set(text: str) -> dict[str, str]:
+    """The data set that NAME=FOLDER names, as a recipe would have it."""
+    use, found, path = text.partition("=")
+    if not found or not use or not path:
+        raise click.UsageError(f"{text}: expected NAME=FOLDER, such as mmau=/data/MMAU")
+    if not Path(path).exists() and not is_hub_name(path):
+        raise click.UsageError(f"{text}: {path} does not exist")
+    return {"use": use, "path": path}
 
 
 def _evaluated(sets: Mapping[str, Mapping[str, str]]) -> list[str]:
