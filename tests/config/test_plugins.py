@@ -363,7 +363,7 @@ def test_a_value_of_the_wrong_type_is_shown(write, option, value, message):
 
 
 def test_path_options_become_absolute(tmp_path):
-    bound = bind("data", {"use": "audiomcq", "path": "some/data", "audio_root": "../audio"}, tmp_path)
+    bound = bind("data", {"use": "audiomcq", "path": "./some/data", "audio_root": "../audio"}, tmp_path)
     assert bound.options["path"] == tmp_path / "some/data"
     assert bound.options["audio_root"] == tmp_path.parent / "audio"
 
