@@ -486,8 +486,8 @@ def score(
     By the strict rule every question counts, and what is missing or names no option is wrong.
     """
     from rlaudio.config.plugins import bind
-    from rlaudio.evaluation.files import write_evaluations
     from rlaudio.evaluation.predictions import read_predictions, score
+    from rlaudio.evaluation.writing import write_evaluations
     from rlaudio.types import Dataset
 
     if len(benchmarks) != 1:

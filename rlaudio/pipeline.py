@@ -30,11 +30,11 @@ from rlaudio.contribution.voters import Voter
 from rlaudio.curricula.stage import Stage, check_stages
 from rlaudio.data.splits import check_disjoint
 from rlaudio.evaluation.accuracy import Evaluation, EvaluationSettings, evaluate
-from rlaudio.evaluation.files import write_evaluations
+from rlaudio.evaluation.writing import write_evaluations
 from rlaudio.models.family import ModelFamily
 from rlaudio.report.page import write_report
 from rlaudio.rollout.endpoint.client import Asking
-from rlaudio.rollout.endpoint.worker import EndpointModel
+from rlaudio.rollout.endpoint.endpoint_worker import EndpointModel
 from rlaudio.runs.digests import DIGESTS, check_recorded, is_recorded, record
 from rlaudio.runs.folder import FollowedFolder, RunFolder
 from rlaudio.runs.parts import StopAfter

@@ -14,7 +14,7 @@ import numpy as np
 
 from rlaudio.contribution.voters import Silence, Voter, ask_in_silence, journal_path, orders_of
 from rlaudio.contribution.voting import Votes, is_weak
-from rlaudio.data.labels import LABELS_FILE
+from rlaudio.data.labels_file import LABELS_FILE
 from rlaudio.data.rows import read_rows
 from rlaudio.types import Contribution, Question, Scorer
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from rlaudio.data.fields import NOTHING, Fields
-from rlaudio.data.labels import contribution_label
+from rlaudio.data.labels_file import contribution_label
 from rlaudio.data.loading import find_files, load, local
 from rlaudio.types import Choice, Contribution, Dataset, Question
 from rlaudio.utils.messages import printable

@@ -12,7 +12,7 @@ from typing import Any, get_args
 from rlaudio.data.audiomcq import relative_path
 from rlaudio.data.embedded import encode_samples
 from rlaudio.data.fields import NOTHING, Fields
-from rlaudio.data.labels import contribution_label
+from rlaudio.data.labels_file import contribution_label
 from rlaudio.data.loading import find_files, load, local
 from rlaudio.types import (
     Check,

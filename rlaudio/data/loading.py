@@ -17,7 +17,7 @@ from rlaudio.data.audio_paths import AudioRoot
 from rlaudio.data.bad_rows import BadRow, refuse_or_list
 from rlaudio.data.fields import Fields, Sharing
 from rlaudio.data.hub import fetched, is_hub_name
-from rlaudio.data.labels import LABELS_FILE, Labels, read_labels
+from rlaudio.data.labels_file import LABELS_FILE, Labels, read_labels
 from rlaudio.data.rows import JsonRow, scan_rows
 from rlaudio.types import Contribution, Dataset, Question
 from rlaudio.utils.messages import printable

@@ -34,7 +34,7 @@ from rlaudio.models.shared.checkpoint_files import local_folder
 from rlaudio.prompts.builder import PromptBuilder, PromptMaker
 from rlaudio.rollout.endpoint.address import is_endpoint
 from rlaudio.rollout.endpoint.client import Asking
-from rlaudio.rollout.endpoint.worker import EndpointModel, EndpointWorker
+from rlaudio.rollout.endpoint.endpoint_worker import EndpointModel, EndpointWorker
 from rlaudio.rollout.one_step_off import OneStepOff
 from rlaudio.rollout.reopened import Reopened, open_engine
 from rlaudio.rollout.targets import Targets

@@ -7,8 +7,8 @@ import pytest
 
 from rlaudio.evaluation.accuracy import AnswerRow, Evaluation
 from rlaudio.evaluation.against import compare_with, paired_table
-from rlaudio.evaluation.files import write_evaluations
 from rlaudio.evaluation.statistics import bootstrap_interval
+from rlaudio.evaluation.writing import write_evaluations
 from rlaudio.types import Verdict
 from tests.factories import make_question
 

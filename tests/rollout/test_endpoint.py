@@ -32,8 +32,8 @@ from rlaudio.rollout.endpoint import posting
 from rlaudio.rollout.endpoint.address import Address, key_from_environment
 from rlaudio.rollout.endpoint.client import Asking, Client, Request, ask
 from rlaudio.rollout.endpoint.costs import Costs, Price
+from rlaudio.rollout.endpoint.endpoint_worker import EndpointFailed, EndpointModel, EndpointWorker
 from rlaudio.rollout.endpoint.failures import BadAnswer, GaveUp, NoAccess, NotAsked, Refused
-from rlaudio.rollout.endpoint.worker import EndpointFailed, EndpointModel, EndpointWorker
 from rlaudio.rollout.transformers import Transformers
 from rlaudio.rollout.vllm.server_process import SERVE, _environment, free_port
 from rlaudio.scorers.robust import robust

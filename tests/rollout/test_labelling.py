@@ -11,7 +11,7 @@ from rlaudio import pipeline
 from rlaudio.config.recipe import load_recipe
 from rlaudio.contribution.voters import Voter, ask_in_silence
 from rlaudio.data.audiomcq import write_audiomcq
-from rlaudio.data.labels import LABELS_FILE
+from rlaudio.data.labels_file import LABELS_FILE
 from rlaudio.prompts.builder import PromptBuilder
 from rlaudio.types import Question
 from tests.conftest import TINY

@@ -10,8 +10,8 @@ files.py     files of models and of plug-ins
 world.py     processes and versions
 """
 
+from rlaudio.runs.resuming.changed_files import accept_plugins, changed_plugins, check_models, check_plugins
 from rlaudio.runs.resuming.data import check_data
-from rlaudio.runs.resuming.files import accept_plugins, changed_plugins, check_models, check_plugins
 from rlaudio.runs.resuming.recipe import begun_recipe, check_recipe, keep_recipe
 from rlaudio.runs.resuming.world import check_world
 
