@@ -4,10 +4,10 @@ Another recipe, other data, models or plug-ins, another number of processes are 
 both values: the run's numbers would belong to neither. Other versions only give a warning, and so do changed
 plug-ins that were accepted. Keys of the recipe that enter no results are taken as they are given.
 
-recipe.py    the recipe's keys
-data.py      questions, labels and audio, row by row
-files.py     files of models and of plug-ins
-world.py     processes and versions
+recipe.py          the recipe's keys
+data.py            questions, labels and audio, row by row
+changed_files.py   files of models and of plug-ins
+world.py           processes and versions
 """
 
 from rlaudio.runs.resuming.changed_files import accept_plugins, changed_plugins, check_models, check_plugins
