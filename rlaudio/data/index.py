@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 
 INDEX_FILE = ".rlaudio-clips.index"  # does not end in .jsonl, so no data set takes it for rows
 MISSING, UNUSABLE = "missing audio", "unusable audio"  # kinds of bad rows
-_WORTH = 5_000  # headers to read from which on worker processes and a file pay
+_WORTH = 20_000  # headers to read, some seconds, from which on worker processes and a file pay
 _DECODED = 50  # headers that are read in the time that one clip is decoded
 _BATCH = 512  # clips that are written at a time
 # Before every batch stands by what it was measured: other versions may give other samples.
