@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rlaudio.data.audiomcq import write_audiomcq
+from rlaudio.data.jsonl import write_jsonl
 from rlaudio.types import Question
-
-_GENERIC = "jsonl"  # the plug-in of rlaudio's own format, which holds every kind of question
 
 
 @dataclass(frozen=True)
@@ -21,14 +17,13 @@ class Written:
 
     path: Path
     questions: int
-    use: str  # the data plug-in that reads it
     audio_root: Path | None  # to be given where audio lies outside the file's folder
 
     @property
     def spec(self) -> str:
         """The file as a recipe names it."""
         root = f", audio_root: {self.audio_root}" if self.audio_root else ""
-        return f"{{use: {self.use}, path: {self.path}{root}}}"
+        return f"{{use: jsonl, path: {self.path}{root}}}"
 
 
 def write_questions(questions: Sequence[Question], path: Path) -> Written:
@@ -38,16 +33,8 @@ def write_questions(questions: Sequence[Question], path: Path) -> Written:
     """
     if path.exists():
         raise FileExistsError(f"{path}: is there already; expected a new file; name another, or remove it")
-    write, use = _writer()
-    write(questions, path)
-    return Written(path, len(questions), use, _audio_root(questions, path.parent))
-
-
-def _writer() -> tuple[Callable[[Sequence[Question], Path], None], str]:
-    module = f"rlaudio.data.{_GENERIC}"
-    if importlib.util.find_spec(module) is None:
-        return write_audiomcq, "audiomcq"
-    return importlib.import_module(module).write_jsonl, _GENERIC
+    write_jsonl(questions, path)
+    return Written(path, len(questions), _audio_root(questions, path.parent))
 
 
 def _audio_root(questions: Sequence[Question], folder: Path) -> Path | None:

@@ -11,7 +11,7 @@ from tests.word_family import questions_on_disk
 
 def read(written):
     root = {"audio_root": str(written.audio_root)} if written.audio_root else {}
-    return bind("data", {"use": written.use, "path": str(written.path), **root})()
+    return bind("data", {"use": "jsonl", "path": str(written.path), **root})()
 
 
 @pytest.mark.parametrize("place", ["audio", "elsewhere"])
