@@ -19,6 +19,8 @@ from rlaudio.types import Clip
 SAMPLE_RATE_HZ = 16_000
 DIGITAL_SILENCE = "digital silence"
 KEPT_CHANNEL = "channels that cancel each other out: the loudest kept instead of their average"
+_FLOATS = ("FLOAT", "DOUBLE")  # subtypes whose samples may be anything
+_PEEK = 2**16  # of their frames looked at without decoding the rest
 _LARGEST_SAMPLE = 10.0  # samples of a float file may pass 1 a little; integers as floats reach 128 or 32768
 
 
@@ -103,6 +105,8 @@ class ClipHeader:
 def clip_header(path: Path | str) -> ClipHeader:
     """Length and oddities of a file by its header and end. Raises as `read_clip` where these are wrong."""
     with open_audio(Path(path), str(path)) as audio:
+        if audio.sound.subtype in _FLOATS:
+            _check_values(audio.read(_PEEK), str(path))
         return ClipHeader(audio.frames / audio.rate_hz, audio.notes)
 
 

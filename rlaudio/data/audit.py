@@ -268,7 +268,7 @@ def _inspected(clip: Path | Clip, measured: Measured, limits: _Limits, decode: b
             heard = open_clip(clip, max_seconds=limits.max_seconds, too_long=limits.too_long).seconds
         if round(heard * SAMPLE_RATE_HZ) < round(limits.min_seconds * SAMPLE_RATE_HZ):
             raise ValueError(
-                f"{_name(clip)}: lasts {1000 * heard:.0f} ms; expected {1000 * limits.min_seconds:.0f} ms or "
+                f"{_name(clip)}: lasts {1000 * heard:.4g} ms; expected {1000 * limits.min_seconds:.4g} ms or "
                 "more, the least that the model takes; remove the row"
             )
     except FileNotFoundError as error:

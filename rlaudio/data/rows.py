@@ -24,7 +24,10 @@ MAX_DIGITS = 300  # of a whole number: what a float can hold
 
 # How files begin that are not JSON in UTF-8: what they are, and what to do.
 _UTF_16 = "text in UTF-16"
+_UTF_32 = "text in UTF-32"
 _OTHER_FORMATS = {
+    b"\xff\xfe\0\0": (_UTF_32, "convert it: iconv -f UTF-32 -t UTF-8"),  # before UTF-16's mark
+    b"\0\0\xfe\xff": (_UTF_32, "convert it: iconv -f UTF-32 -t UTF-8"),
     b"\xff\xfe": (_UTF_16, "convert it: iconv -f UTF-16 -t UTF-8"),
     b"\xfe\xff": (_UTF_16, "convert it: iconv -f UTF-16 -t UTF-8"),
     b"{\0": (_UTF_16, "convert it: iconv -f UTF-16LE -t UTF-8"),
@@ -194,6 +197,9 @@ def _check_format(file: Path) -> bytes:
     for beginning, (what, todo) in _OTHER_FORMATS.items():
         if head.startswith(beginning):
             raise ValueError(f"{printable(str(file))}: is {what}; expected JSON in UTF-8; {todo}")
+    if b"\0" in head and not head.startswith(_PARQUET) and file.suffix != ".parquet":
+        found = "is no text in UTF-8: zero bytes stand at its beginning, as in UTF-16"
+        raise ValueError(f"{printable(str(file))}: {found}; expected JSON in UTF-8")
     return head[:4]
 
 
@@ -274,8 +280,9 @@ def _parse(text: str) -> Any:
 def _items(file: Path, one_object: bool) -> Iterator[JsonRow | BadRow]:
     """The rows of the list in a file, or of its lines where the first of them is an object."""
     name = printable(str(file))
+    text = file.read_text(encoding="utf-8-sig", errors="surrogateescape")
     try:
-        rows = _DECODER.decode(file.read_text(encoding="utf-8-sig", errors="surrogateescape"))
+        rows = _decoded(text)
     except json.JSONDecodeError as error:
         if error.msg == "Extra data" and _begins_with_an_object(file):
             yield from _line_rows(file)
@@ -300,6 +307,34 @@ def _message(error: json.JSONDecodeError) -> str:
     return error.msg.removesuffix(" at")  # a place follows
 
 
+_STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
+
+
+def _decoded(text: str) -> Any:
+    """The value of a file; of what is nested too deep for Python only its upper levels."""
+    try:
+        return _DECODER.decode(text)
+    except RecursionError:
+        return _DECODER.decode(_cut_down(text))
+
+
+def _cut_down(text: str) -> str:
+    """The text with what is nested too deep cut down to one level beyond DEEPEST, which `_faults` tells."""
+    kept, depth, end = [], 0, 0
+    for match in _STRING_OR_BRACKET.finditer(text):
+        sign = match.group()
+        if sign in "[{":
+            depth += 1
+            if depth == _CUT:
+                kept.append(text[end : match.start()] + "[]")
+        elif sign in "]}":
+            if depth == _CUT:
+                end = match.end()
+            depth -= 1
+    return "".join([*kept, text[end:]]) if kept and depth == 0 else text
+
+
+_CUT = DEEPEST + 3  # the list, its objects, and one level too deep
 _STRAY_BYTE = re.compile("[\udc80-\udcff]")  # as Python decodes a byte that is not UTF-8
 _TOO_DEEP = f"lists and objects are nested more than {DEEPEST} deep; expected the fields of a question"
 

@@ -122,10 +122,24 @@ def test_a_clip_that_is_not_audio_is_a_bad_row(tmp_path):
 
 
 def test_damage_inside_a_clip_is_found_by_decoding(tmp_path):
-    soundfile.write(tmp_path / "a.wav", np.array([0.0, np.nan]), 16_000, subtype="FLOAT")
+    damaged = np.append(np.zeros(70_000), np.nan)
+    soundfile.write(tmp_path / "a.wav", damaged, 16_000, subtype="FLOAT")
     questions = [make_question(clip=tmp_path / "a.wav")]
     assert audit(questions).usable
     assert kinds(audit(questions, decode=True)) == ["unusable audio"]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 20_000.0], ids=["NaN", "infinity", "integers as floats"])
+@pytest.mark.parametrize("subtype", ["FLOAT", "DOUBLE"])
+def test_a_float_file_of_impossible_samples_is_found_without_decoding_all_of_it(tmp_path, value, subtype):
+    soundfile.write(tmp_path / "a.wav", np.array([0.0, value] * 800), 16_000, subtype=subtype)
+    assert kinds(audit([make_question(clip=tmp_path / "a.wav")])) == ["unusable audio"]
+
+
+def test_a_clip_a_little_too_short_is_said_to_be_shorter_than_the_limit(tmp_path):
+    soundfile.write(tmp_path / "a.wav", np.ones(639) / 9, 16_000)
+    [row] = audit([make_question(clip=tmp_path / "a.wav")], min_seconds=0.04).bad_rows
+    assert "lasts 39.94 ms; expected 40 ms or more" in row.reason
 
 
 @pytest.mark.parametrize("decode", [False, True])

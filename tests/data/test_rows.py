@@ -104,6 +104,14 @@ def test_marks_line_ends_and_line_separators_do_no_harm(tmp_path, content):
         ('{"id": "a"}'.encode("utf-16"), "is text in UTF-16; expected JSON in UTF-8; convert it: iconv -f"),
         ('{"id": "a"}'.encode("utf-16-le"), "iconv -f UTF-16LE -t UTF-8"),
         ('[{"id": "a"}]'.encode("utf-16-be"), "iconv -f UTF-16BE -t UTF-8"),
+        (
+            '\n{"id": "a"}'.encode("utf-16-le"),
+            "is no text in UTF-8: zero bytes stand at its beginning, as in UTF-16",
+        ),
+        (
+            '{"id": "a"}'.encode("utf-32"),
+            "is text in UTF-32; expected JSON in UTF-8; convert it",
+        ),
         (gzip.compress(GOOD, mtime=0), "is compressed by gzip; expected JSON in UTF-8; unpack it"),
     ],
 )
@@ -199,3 +207,14 @@ def test_a_field_of_another_type_is_shown_short_enough_for_a_message():
 def test_a_field_that_is_null_is_not_called_present():
     with pytest.raises(FieldError, match=r'no field "answer"; found: id$'):
         JsonRow("t.jsonl:1", {"id": "a", "answer": None}).text("answer")
+
+
+def test_an_item_that_is_nested_too_deep_is_one_bad_row_of_a_json_file(tmp_path):
+    deep = "[" * 4_000 + "]" * 4_000
+    path = tmp_path / "t.json"
+    path.write_text(f'[{{"id": "a"}}, {{"id": "z", "x": {deep}, "y": "]"}}, {{"id": "b"}}]', encoding="utf-8")
+    rows = list(scan_rows(path))
+    assert [row.fields["id"] for row in rows if isinstance(row, JsonRow)] == ["a", "b"]
+    [bad] = [str(row) for row in rows if isinstance(row, BadRow)]
+    assert bad.startswith(f"{path}: item 2: lists and objects are nested more than 50 deep")
+    assert bad.endswith("(id z)")

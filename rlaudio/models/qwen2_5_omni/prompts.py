@@ -106,8 +106,8 @@ class PromptEncoder:
         for clip in clips:
             if clip.seconds < MIN_CLIP_SECONDS:
                 raise ValueError(
-                    f"question {question.id}: the clip lasts {clip.seconds * 1000:.0f} ms; expected at least "
-                    f"{MIN_CLIP_SECONDS * 1000:.0f} ms of audio; remove the item"
+                    f"question {question.id}: the clip lasts {clip.seconds * 1000:.4g} ms; expected at least "
+                    f"{MIN_CLIP_SECONDS * 1000:.4g} ms of audio; remove the item"
                 )
         log_mels = [self.log_mel(clip) for clip in clips]  # [mels, frames] each
         token_ids = self._token_ids(system_text, user_text, [log_mel.shape[1] for log_mel in log_mels])
