@@ -231,6 +231,11 @@ def _check_evaluation(recipe: Recipe, name: str, questions: Dataset) -> None:
     """Refuse a held-out set that cannot be evaluated. Raises ValueError."""
     if not questions:
         raise ValueError(f"data.evaluate.{name} has no questions; expected at least one, or leave it out")
+    if not all(question.is_published for question in questions):
+        raise ValueError(
+            f"data.evaluate.{name}: its answers are not published, so a run could not report accuracies; "
+            "leave it out, and ask the trained model with rlaudio evaluate"
+        )
     for control in (*recipe.evaluation.controls, *recipe.evaluation.between_stages):
         try:
             lenders(questions, control, recipe.seed)

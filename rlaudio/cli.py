@@ -453,6 +453,7 @@ def evaluate(
 ) -> None:
     """Accuracy with audio, in silence and with other audio, of a RECIPE's model or of a MODEL."""
     target = _target(target, endpoint, model)
+    _check_against(against, out)
     sets = _sets(data, benchmarks)
     if target in shipped_recipes() or target.endswith((".yaml", ".yml")):
         if data is not None:
@@ -490,6 +491,7 @@ def score(
     from rlaudio.evaluation.writing import write_evaluations
     from rlaudio.types import Dataset
 
+    _check_against(against, out)
     if len(benchmarks) != 1:
         raise click.UsageError(f"--benchmark NAME=FOLDER is given {len(benchmarks)} times; expected once")
     [(name, spec)] = _sets(None, benchmarks).items()
@@ -502,6 +504,12 @@ def score(
     if out:
         write_evaluations(results, out, benchmarks={name: benchmark})
     _tell_evaluations(results, against)
+
+
+def _check_against(against: Path | None, out: Path | None) -> None:
+    """Refuse to compare an evaluation with itself."""
+    if against and out and against.resolve() == out.resolve():
+        raise click.UsageError("--against and --out name one folder; compare with an earlier evaluation")
 
 
 def _tell_evaluations(results: Mapping[str, Evaluation], against: Path | None) -> None:

@@ -120,6 +120,12 @@ class Question:
         return "" if isinstance(self.target, Check) else self.target.answer
 
     @property
+    def is_published(self) -> bool:
+        """Whether it is known what is right."""
+        gold = self.target.gold if isinstance(self.target, Choice) else None
+        return bool(self.answer) or gold is not None or isinstance(self.target, Check)
+
+    @property
     def answer_index(self) -> int:
         """Position of the right option. Raises ValueError where there is none."""
         if not isinstance(self.target, Choice) or self.target.gold is None:

@@ -81,37 +81,63 @@ def _noise(clip: Clip, softer_db: float) -> np.ndarray:
 def lenders(questions: Sequence[Question], control: Control, seed: int) -> list[int]:
     """For every question the index of the one whose clip it hears: its own except where they are mismatched.
 
+    Questions without a clip lend none and hear none.
     Raises ValueError where a mismatch cannot be had.
     """
-    if control == "mismatch":
-        return mismatch(questions, seed)
-    if control == "mismatch_same_type":
-        return _within_types(questions, seed)
-    if control == "mismatch_other_type":
-        return _across_types(questions, seed)
-    return list(range(len(questions)))
+    draw = _LENDERS.get(control)
+    lent = list(range(len(questions)))
+    heard = [index for index in lent if questions[index].clips]
+    if draw is not None:
+        for index, other in zip(heard, draw([questions[n] for n in heard], seed), strict=True):
+            lent[index] = heard[other]
+    return lent
+
+
+def _within_types(questions: Sequence[Question], seed: int) -> list[int]:
+    lender = np.arange(len(questions))
+    types = _types(questions)
+    for number in dict.fromkeys(types.tolist()):
+        of_type = np.flatnonzero(types == number)
+        try:
+            lender[of_type] = of_type[mismatch([questions[index] for index in of_type], seed)]
+        except ValueError as error:
+            name = questions[of_type[0]].groups.get("category", "none")
+            raise ValueError(f"category {name!r}: {error}") from error
+    return [int(index) for index in lender]
+
+
+def _across_types(questions: Sequence[Question], seed: int) -> list[int]:
+    """As questions are lent across clips: sorted by type, shifted by the largest type."""
+    types, clips = _types(questions), _clips(questions)
+    try:
+        lender = [int(index) for index in _borrow_across_clips(types, np.random.default_rng(seed))]
+    except ValueError as error:
+        raise ValueError(
+            "audio of another type: more than half of the questions are of one category; expected none to be"
+        ) from error
+
+    def fits(asker: int, lent: int) -> bool:
+        return bool(types[asker] != types[lent] and clips[asker] != clips[lent])
+
+    for asker in range(len(lender)):  # a clip may belong to questions of several types
+        if not fits(asker, lender[asker]):
+            others = (n for n, lent in enumerate(lender) if fits(asker, lent) and fits(n, lender[asker]))
+            other = next(others, None)
+            if other is None:
+                raise ValueError(
+                    f"audio of another type: none can be had for question {questions[asker].id}, whose "
+                    "clip is that of too many others"
+                )
+            lender[asker], lender[other] = lender[other], lender[asker]
+    return lender
 
 
 def _types(questions: Sequence[Question]) -> np.ndarray:
     return _numbered([question.groups.get("category", "") for question in questions])
 
 
-def _within_types(questions: Sequence[Question], seed: int) -> list[int]:
-    lender = np.arange(len(questions))
-    for number in set((types := _types(questions)).tolist()):
-        of_type = np.flatnonzero(types == number)
-        lender[of_type] = of_type[mismatch([questions[index] for index in of_type], seed)]
-    return [int(index) for index in lender]
-
-
-def _across_types(questions: Sequence[Question], seed: int) -> list[int]:
-    """As questions are lent across clips: sorted by type, shifted by the largest type."""
-    try:
-        return _borrow_across_clips(_types(questions), np.random.default_rng(seed)).tolist()
-    except ValueError as error:
-        raise ValueError(
-            "audio of another type: more than half of the questions are of one category; expected none to be"
-        ) from error
+def _clips(questions: Sequence[Question]) -> np.ndarray:
+    return _numbered([" ".join(sorted(set(question.clip_names))) for question in questions])
 
 
 def mismatch(questions: Sequence[Question], seed: int) -> list[int]:
@@ -122,7 +148,7 @@ def mismatch(questions: Sequence[Question], seed: int) -> list[int]:
     one clip belongs to more than half of the questions.
     """
     generator = np.random.default_rng(seed)
-    clips = _numbered([" ".join(question.clip_names) for question in questions])
+    clips = _clips(questions)
     answers = _numbered([question.answer.lower() for question in questions])
     lender = _borrow_across_clips(clips, generator)
     return _swap_equal_answers_away(lender.tolist(), clips.tolist(), answers.tolist(), generator)
@@ -177,3 +203,10 @@ def _borrow_across_clips(clips: np.ndarray, generator: np.random.Generator) -> n
     lender = np.empty(len(clips), dtype=np.int64)
     lender[order] = np.roll(order, most)
     return lender
+
+
+_LENDERS: Mapping[Control, Callable[[Sequence[Question], int], list[int]]] = {
+    "mismatch": mismatch,
+    "mismatch_same_type": _within_types,
+    "mismatch_other_type": _across_types,
+}

@@ -31,7 +31,7 @@ from rlaudio.evaluation.statistics import (
 from rlaudio.prompts.builder import PromptBuilder
 from rlaudio.prompts.wording import STYLE
 from rlaudio.rollout.worker import RolloutWorker
-from rlaudio.types import Check, ContributionLabel, Control, Dataset, Question, Scorer, Verdict, greedy
+from rlaudio.types import ContributionLabel, Control, Dataset, Question, Scorer, Verdict, greedy
 from rlaudio.utils.number_format import percent
 from rlaudio.utils.processes import ALONE, Processes
 from rlaudio.utils.progress import progress
@@ -229,8 +229,8 @@ class Evaluation:
 
     @property
     def published(self) -> bool:
-        """Whether it is known what is right, of one question at least."""
-        return any(q.answer or isinstance(q.target, Check) for q in self.questions)
+        """Whether it is known what is right; else there is no accuracy."""
+        return self.questions[0].is_published
 
     def _unscored(self) -> str:
         """What can be said where the right answers are not published."""
@@ -263,6 +263,8 @@ class Evaluation:
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but the single answers, as JSON: `tables[grouping][name]` and the baselines."""
+        if not self.published:
+            return {"scorer": self.scorers[0], "provenance": dict(self.provenance), "published": False}
         tables: dict[str, dict[str, Any]] = {}
         for group in self.groups():
             tables.setdefault(group.grouping, {})[group.name] = group.to_dict()
@@ -312,7 +314,8 @@ class Evaluation:
             verdicts = [row.verdicts[scorer] for row in self.rows]
             reasons = Counter(verdict.reason for verdict in verdicts if not verdict.counted)
             for reason, count in reasons.most_common(1):
-                yield f"Left out by {scorer}: {count} of {len(verdicts)} answers, such as: {reason}"
+                share = f"{reasons.total()} of {len(verdicts)} answers"
+                yield f"Left out by {scorer}: {share}, {count} of them since: {reason}"
 
     def s_audio(self) -> float | None:
         """Accuracy with audio minus the mean of those in silence and with other audio; None if not asked so.
@@ -323,12 +326,12 @@ class Evaluation:
         return None if audio is None or silent is None or other is None else audio - (silent + other) / 2
 
     def zero_contribution(self) -> float | None:
-        """Share of the questions that are answered right with audio and in silence alike.
+        """Share of the questions about audio that are answered right with it and in silence alike.
 
         Their audio contribution is 0 although the model knows the answer, arXiv:2509.21060.
         """
         right = {
-            control: [row.verdict.right for row in self.rows if row.control == control]
+            control: [row.verdict.right for row in self.rows if row.control == control and row.question.clips]
             for control in ("audio", "silence")
         }
         if not all(right.values()):
@@ -336,28 +339,30 @@ class Evaluation:
         return float(np.mean([a and b for a, b in zip(*right.values(), strict=True)]))
 
     def stable(self, control: Control = "audio") -> float | None:
-        """Share of the questions that are answered right in every order; None where one alone was asked."""
-        if not self.reordered:
-            return None
-        right: dict[str, bool] = {}
-        for row in (*self.rows, *self.reordered):
-            if row.control == control:
-                right[row.question.id] = right.get(row.question.id, True) and row.verdict.right
-        return float(np.mean(list(right.values()))) if right else None
+        """Share right in every order, of the questions that were asked in all; None for one order."""
+        right = self._right_by_order(control)
+        return float(np.mean(np.logical_and.reduce(right))) if len(right) > 1 else None
 
     def by_order(self, control: Control = "audio") -> list[float]:
-        """Accuracy in every order that was asked, the data's own first."""
-        right: dict[int, list[bool]] = {}
-        for row in (*self.rows, *self.reordered):
-            if row.control == control:
-                right.setdefault(row.order, []).append(row.verdict.right)
-        return [float(np.mean(right[order])) for order in sorted(right)]
+        """Accuracy in every order, the data's own first, of the questions that were asked in all of them."""
+        return [float(np.mean(of_order)) for of_order in self._right_by_order(control)]
+
+    def _right_by_order(self, control: Control) -> list[list[bool]]:
+        """Of every order the verdicts on the questions that were asked in all; others have fewer options."""
+        rows = [row for row in (*self.rows, *self.reordered) if row.control == control]
+        right = {(row.question.id, row.order): row.verdict.right for row in rows}
+        last = max((row.order for row in rows), default=0)
+        whole = [id for id, order in right if order == last]
+        return [[right[id, order] for id in whole] for order in range(last + 1)]
 
     def _order_lines(self) -> Iterator[str]:
-        stable = self.stable()
+        stable = self.stable(self.controls[0])
         if stable is not None:
-            accuracies = ", ".join(map(percent, self.by_order()))
-            yield f"Right in every order of the options: {percent(stable)}; by order: {accuracies}."
+            right, of = self._right_by_order(self.controls[0]), len(self.questions)
+            some = f" ({len(right[0])} of {of} questions, those with enough options)"
+            accuracies = ", ".join(map(percent, self.by_order(self.controls[0])))
+            title = "Right in every order of the options" + some * (len(right[0]) < of)
+            yield f"{title}: {percent(stable)}; by order: {accuracies}."
 
     def _audio_lines(self) -> Iterator[str]:
         s_audio, zero = self.s_audio(), self.zero_contribution()
@@ -424,6 +429,16 @@ class Evaluation:
         )
 
 
+def check_published(questions: Sequence[Question]) -> None:
+    """Raise ValueError where the right answers of some questions are published and those of others not."""
+    hidden = [question.id for question in questions if not question.is_published]
+    if hidden and len(hidden) < len(questions):
+        raise ValueError(
+            f"the answers to {len(hidden)} of {len(questions)} questions are not published, such as that to "
+            f"{hidden[0]}; expected all or none to be; leave these questions out"
+        )
+
+
 def provenance_of(questions: Sequence[Question]) -> dict[str, str]:
     """Benchmark and version, style of the prompts, digest of all texts with their ids and names of clips."""
     data = Dataset.of(questions)
@@ -459,6 +474,9 @@ def evaluate(
             f"found {len(questions)} questions, controls {list(controls)} and scorers {list(scorers)}; "
             "expected at least one of each"
         )
+    check_published(questions)
+    for control in controls:  # refused before anything is asked
+        lenders(questions, control, settings.seed)
     answered = _answers(questions, prompts, worker, settings, processes)
     share = len(processes.share(questions))
     local = list(progress(answered, total=share * len(controls), label=label, unit="question"))

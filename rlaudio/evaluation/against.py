@@ -46,16 +46,19 @@ def compare_with(results: Mapping[str, Evaluation], other: Path) -> list[PairedD
             f"{other}: found no single answers ({FOLDER}/SET.jsonl); expected a folder that rlaudio evaluate "
             "--out or rlaudio score --out wrote"
         )
+    here = {name: result for name, result in results.items() if result.published}
+    same = {name: name for name in here if name in files}
+    if not same and len(here) == len(files) == 1:  # one set on each side may be called otherwise
+        same = dict(zip(here, files, strict=True))
     pairs = [
         pair
-        for name, result in results.items()
-        if name in files
-        for pair in _pairs(name, result, read_rows(files[name], shapes.ANSWER))
+        for name, there in same.items()
+        for pair in _pairs(name, here[name], read_rows(files[there], shapes.ANSWER), other)
     ]
     if not pairs:
         raise ValueError(
-            f"{other}: no answer to a question of {', '.join(results)} under the same control; it has sets "
-            f"{', '.join(files)}"
+            f"{other}: found no answer to the same question under the same control; sets here: "
+            f"{', '.join(here) or 'none with published answers'}; there: {', '.join(files)}"
         )
     return pairs
 
@@ -78,15 +81,21 @@ def paired_table(pairs: Sequence[PairedDifference], other: str) -> str:
     return text_table(header, rows)
 
 
-def _pairs(name: str, result: Evaluation, others: Sequence[Json]) -> list[PairedDifference]:
+def _pairs(name: str, result: Evaluation, others: Sequence[Json], other: Path) -> list[PairedDifference]:
+    scorers = {next(iter(row.get("verdicts", {})), result.scorers[0]) for row in others}
+    if scorers - {result.scorers[0]}:
+        raise ValueError(
+            f"{other}: its answers to {name} are judged by {', '.join(sorted(scorers))}, these by "
+            f"{result.scorers[0]}; evaluate both by one scorer (-o evaluation.scorer=...)"
+        )
     pairs = []
     for control in result.controls:
-        rows = {row.question.id: row.verdict.right for row in result.rows if row.control == control}
-        before = {row["id"]: row["right"] for row in others if row["control"] == control}
-        both = [id for id in rows if id in before]
+        rows = {_asked(row.to_dict()): row.verdict.right for row in result.rows if row.control == control}
+        before = {_asked(row): row["right"] for row in others if row["control"] == control}
+        both = [asked for asked in rows if asked in before]
         if not both:
             continue
-        right, other = (np.array([of[id] for id in both], dtype=bool) for of in (rows, before))
+        right, earlier = (np.array([of[asked] for asked in both], dtype=bool) for of in (rows, before))
         pairs.append(
             PairedDifference(
                 held_out=name,
@@ -94,9 +103,14 @@ def _pairs(name: str, result: Evaluation, others: Sequence[Json]) -> list[Paired
                 questions=len(both),
                 left_out=len(rows.keys() ^ before.keys()),
                 accuracy=float(right.mean()),
-                other=float(other.mean()),
-                interval=bootstrap_interval(right, other),
-                p_value=mcnemar_p_value(right, other),
+                other=float(earlier.mean()),
+                interval=bootstrap_interval(right, earlier),
+                p_value=mcnemar_p_value(right, earlier),
             )
         )
     return pairs
+
+
+def _asked(row: Json) -> tuple[str, ...]:
+    """What makes an answer one to the same question: its id, its options and what is right."""
+    return (str(row["id"]), *map(str, row["choices"]), str(row.get("answer", "")))

@@ -14,7 +14,7 @@ from typing import Any
 
 from rlaudio.data.bad_rows import BadRow
 from rlaudio.data.rows import scan_rows
-from rlaudio.evaluation.accuracy import AnswerRow, Evaluation, provenance_of
+from rlaudio.evaluation.accuracy import AnswerRow, Evaluation, check_published, provenance_of
 from rlaudio.types import Benchmark, Dataset, Question, Scorer, Verdict
 from rlaudio.utils.messages import printable
 from rlaudio.utils.number_format import counted
@@ -91,6 +91,7 @@ def score(questions: Dataset, predictions: Predictions, scorers: Mapping[str, Sc
             f"{printable(str(predictions.path))}: none of its ids is of a question; found "
             f"{_some(list(predictions.by_id))}; expected ids such as {_some([q.id for q in questions])}"
         )
+    check_published(questions)
     rows = []
     for question in questions:
         text = predictions.by_id.get(question.id)

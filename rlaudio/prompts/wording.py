@@ -27,9 +27,12 @@ def render_user_text(question: Question) -> str:
 
     `answer_only` (where it has none) and `thinking` give the options as Python shows a list, without letters;
     quotes are Python's own: an option with an apostrophe stands between double quotes. `letters` is the
-    wording of MMSU. A question without options is asked without them. Raises ValueError for another style,
+    wording of MMSU. A question without options is asked without them, one whose form is
+    checked in its own words alone. Raises ValueError for another style,
     and for more options than letters.
     """
+    from rlaudio.types import OpenText  # not above: the schema of recipes imports this file, and no NumPy
+
     style = question.style or STYLE
     if style == "letters" and question.choices:
         return _lettered(question)
@@ -39,7 +42,7 @@ def render_user_text(question: Question) -> str:
         )
     ending = _ENDINGS.get(style, _ENDINGS[STYLE])
     if not question.choices:
-        return f"{question.question} {ending}"
+        return f"{question.question} {ending}" if isinstance(question.target, OpenText) else question.question
     request = f"Please choose the answer from the following options: {list(question.choices)!r}."
     return f"{question.question} {request} {ending}"
 

@@ -18,6 +18,8 @@ def robust(
     letters: bool | None = None,  # a letter alone is an answer; None: where the data set labels its options
     numbers: bool = True,  # "three" is "3", "21.2s" is "21.2 sec"
 ) -> Verdict:
+    if not question.choices:
+        return Verdict(False, None, "none", "no options")
     labelled = question.style == "letters" if letters is None else letters
     parsed = parse(text, question.choices, which=which, letters=labelled, numbers=numbers)
     right = parsed.index is not None and (

@@ -133,3 +133,26 @@ def test_audio_of_another_type_cannot_be_had_where_most_are_of_one():
 
 def test_every_question_hears_its_own_clip_under_other_controls():
     assert lenders(of_types(["speech", "music"]), "silence", seed=0) == [0, 1]
+
+
+def test_questions_without_a_clip_lend_none_and_hear_none():
+    questions = questions_of([(number, "abcd"[number % 4]) for number in range(6)])
+    questions[1], questions[4] = (replace(questions[n], clips=()) for n in (1, 4))
+    lent = lenders(questions, "mismatch", seed=0)
+    assert (lent[1], lent[4]) == (1, 4)
+    assert sorted(lent[n] for n in (0, 2, 3, 5)) == [0, 2, 3, 5]
+
+
+def test_audio_of_another_type_is_never_the_own_clip():
+    questions = of_types(["speech", "music"] * 4)
+    shared = [replace(q, clips=questions[2 * (n // 2)].clips) for n, q in enumerate(questions)]
+    for seed in range(20):
+        lent = lenders(shared, "mismatch_other_type", seed)
+        assert sorted(lent) == list(range(8))
+        assert all(shared[n].clips != shared[other].clips for n, other in enumerate(lent))
+        assert all(shared[n].groups != shared[other].groups for n, other in enumerate(lent))
+
+
+def test_a_category_without_another_clip_is_named():
+    with pytest.raises(ValueError, match="category 'music': mismatched audio: 1 of 1 questions"):
+        lenders(of_types(["speech", "speech", "music"]), "mismatch_same_type", seed=0)

@@ -320,6 +320,20 @@ def test_questions_with_fewer_options_are_asked_in_fewer_orders(questions):
     assert result.by_order() == [1.0, 0.0]
 
 
+def test_orders_are_compared_on_the_questions_that_were_asked_in_all(questions):
+    few = [replace(q, target=Choice((q.answer, "a fish"), 0, q.answer)) for q in questions[:3]]
+    known = {q.id for q in questions[3:]}
+    result = evaluate([*few, *questions[3:]], word_prompts(), prefers(1, known), controls=["audio"], orders=4)
+    assert result.by_order() == [1.0] * 4 and result.stable() == 1.0
+    assert "(5 of 8 questions, those with enough options): 100.0" in result.table()
+
+
+def test_a_set_of_which_some_answers_are_published_is_refused(questions):
+    mixed = [replace(questions[0], target=Choice(questions[0].choices, None)), *questions[1:]]
+    with pytest.raises(ValueError, match="the answers to 1 of 8 questions are not published"):
+        evaluate(mixed, word_prompts(), prefers(0, set()), controls=["audio"])
+
+
 def test_s_audio_is_accuracy_with_audio_minus_the_mean_of_silence_and_other_audio(questions):
     result = evaluate(questions, word_prompts(), listener(questions, knows={"q0", "q1"}))
     assert result.s_audio() == 1 - (2 / 8 + 2 / 8) / 2
@@ -343,12 +357,13 @@ def test_answers_that_an_official_rule_leaves_out_are_out_of_its_denominator_alo
 
 def test_questions_whose_answers_are_not_published_have_no_accuracy(questions):
     secret = [replace(q, target=Choice(q.choices, None)) for q in questions]
-    table = evaluate(secret, word_prompts(), prefers(1, set()), controls=["audio"]).table()
-    assert table.splitlines() == [
+    result = evaluate(secret, word_prompts(), prefers(1, set()), controls=["audio"])
+    assert result.table().splitlines() == [
         "The answers to the 8 questions are not published: no accuracy.",
         "Unparsed: audio 0.0.",
         "Answered positions: audio (0, 8).",
     ]
+    assert "tables" not in result.to_dict()
 
 
 def test_grades_are_averaged_and_what_a_rule_needs_is_said(questions):
@@ -361,5 +376,5 @@ def test_grades_are_averaged_and_what_a_rule_needs_is_said(questions):
     result = evaluate(dataset, word_prompts(), prefers(0, set()), controls=["audio"])
     assert result.accuracy("audio", scorer="made_up") == pytest.approx((3 * 0.6 + 4) / 7)
     table = result.table()
-    assert "Left out by made_up: 1 of 8 answers, such as: needs a judge: open questions are graded" in table
+    assert "Left out by made_up: 1 of 8 answers, 1 of them since: needs a judge: open questions" in table
     assert "By made_up, all: audio 82.9 (1 of 8 left out)." in table

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -34,8 +36,29 @@ def test_a_folder_without_answers_and_answers_to_other_questions_are_refused(tmp
     with pytest.raises(FileNotFoundError, match="found no single answers"):
         compare_with({"mmau": evaluation([1])}, tmp_path)
     write_evaluations({"mmar": evaluation([1])}, tmp_path)
-    with pytest.raises(ValueError, match="no answer to a question of mmau under the same control"):
-        compare_with({"mmau": evaluation([1])}, tmp_path)
+    for other in (evaluation([1], first=5), evaluation([1], control="silence")):
+        with pytest.raises(ValueError, match="no answer to the same question under the same control"):
+            compare_with({"mmau": other}, tmp_path)
+
+
+def test_one_set_on_each_side_is_compared_whatever_it_is_called(tmp_path):
+    write_evaluations({"old_name": evaluation([1, 0])}, tmp_path)
+    [pair] = compare_with({"mmau": evaluation([1, 1])}, tmp_path)
+    assert (pair.held_out, pair.questions) == ("mmau", 2)
+
+
+def test_answers_to_other_options_are_not_those_to_the_same_question(tmp_path):
+    write_evaluations({"mmau": evaluation([1, 0])}, tmp_path)
+    changed = [replace(row, question=row.question.rotated(1)) for row in evaluation([1]).rows]
+    with pytest.raises(ValueError, match="no answer to the same question"):
+        compare_with({"mmau": Evaluation(tuple(changed), seed=0)}, tmp_path)
+
+
+def test_answers_that_another_scorer_judged_are_refused(tmp_path):
+    write_evaluations({"mmau": evaluation([1, 0])}, tmp_path)
+    rows = [replace(row, verdicts={"robust": row.verdict}) for row in evaluation([1, 0]).rows]
+    with pytest.raises(ValueError, match="judged by exact, these by robust"):
+        compare_with({"mmau": Evaluation(tuple(rows), seed=0)}, tmp_path)
 
 
 def test_the_bootstrap_is_that_of_questions_drawn_one_by_one():

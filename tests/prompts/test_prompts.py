@@ -14,7 +14,7 @@ from rlaudio.audio.controls import CHANGES, silence
 from rlaudio.audio.reading import read_clip
 from rlaudio.prompts.builder import PromptBuilder
 from rlaudio.prompts.wording import SYSTEM, render_user_text
-from rlaudio.types import Choice, HeardClip, OpenText, Prompt, Question
+from rlaudio.types import Check, Choice, HeardClip, OpenText, Prompt, Question
 from tests.factories import make_question
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -194,3 +194,8 @@ def test_an_odd_clip_is_told_once(tmp_path, caplog):
 def test_a_clip_that_cannot_be_read_is_named_with_its_question():
     with pytest.raises(FileNotFoundError, match=r"question q9: gone\.wav"):
         PromptBuilder(Echo()).prompt(make_question(id="q9", clip="gone.wav"))
+
+
+def test_a_question_whose_form_is_checked_is_asked_in_its_own_words_alone():
+    question = Question("q", "Describe it in capitals.", (), Check("All Uppercase"))
+    assert render_user_text(question) == "Describe it in capitals."

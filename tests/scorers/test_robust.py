@@ -11,7 +11,7 @@ from rlaudio.answers import normalise
 from rlaudio.config.plugins import bind
 from rlaudio.scorers.exact import exact
 from rlaudio.scorers.robust import robust
-from rlaudio.types import Verdict
+from rlaudio.types import Check, Choice, OpenText, Question, Verdict
 from tests.answers.texts import ANIMALS, TEXTS
 from tests.factories import make_question
 
@@ -208,3 +208,9 @@ def test_long_answers_take_time_in_proportion_to_their_length(text):
 @pytest.mark.parametrize("text", ["<answer>" * LONG, "<answer>a cat</answer" * LONG])
 def test_the_papers_rule_takes_time_in_proportion_too(text):
     assert not exact(CAT, text).right
+
+
+def test_a_question_without_options_has_none_to_be_read():
+    for target in (OpenText("rain"), Check("All Uppercase"), Choice((), None, "rain")):
+        verdict = robust(Question("q", "What is heard?", (), target), "It is rain.")
+        assert (verdict.right, verdict.read, verdict.reason) == (False, None, "no options")

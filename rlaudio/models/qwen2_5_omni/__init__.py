@@ -30,6 +30,7 @@ from rlaudio.models.qwen2_5_omni.card import CARD
 from rlaudio.models.qwen2_5_omni.parts import linear_layers, model_parts
 from rlaudio.models.qwen2_5_omni.prompts import MIN_CLIP_SECONDS, LogMelClip, PromptEncoder, clips_of
 from rlaudio.models.shared import lora
+from rlaudio.models.shared.alignment import aligned
 from rlaudio.models.shared.audio_cache import AudioCache
 from rlaudio.models.shared.branching import Branching
 from rlaudio.models.shared.branching_attention import BRANCHING
@@ -278,7 +279,7 @@ class Qwen2_5Omni:
         model = open_complete(
             Thinker, self.path, dtype=self.dtype, attn_implementation=self.attention, **options
         )
-        return self._set_up(model)
+        return self._set_up(aligned(model))
 
     def _set_up(self, model: Any) -> Any:
         """A thinker as transformers made it, frozen as asked and with the adapter."""
