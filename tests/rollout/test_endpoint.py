@@ -717,3 +717,18 @@ def test_vllm_answers_over_its_endpoint_as_the_model_does_here(vllm_url, tmp_pat
     here = Transformers(policy).generate(prompts, greedy(16), (0,))
     assert [g.completions[0].text for g in there] == [g.completions[0].text for g in here]
     assert worker.client.meter.costs.prompt_tokens == sum(len(prompt.token_ids) for prompt in prompts)
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("7", 7.0),
+        ("Mon, 01 Jan 2024 00:00:00 GMT", 0.0),
+        ("Mon, 01 Jan 2024 00:00:00 +99999999999999999", None),
+        ("Mon, 01 Jan 20240000000000000000 00:00:00 GMT", None),
+        ("soon", None),
+        ("", None),
+    ],
+)
+def test_a_server_says_when_to_ask_again_in_seconds_or_as_a_date_or_not_at_all(header, seconds):
+    assert posting._wait_seconds(header) == seconds

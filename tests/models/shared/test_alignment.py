@@ -24,9 +24,7 @@ def test_weights_at_odd_places_are_copied_to_even_ones_with_their_values():
 
 
 @pytest.mark.parametrize("padding", [0, 8, 16, 40])
-def test_a_model_is_the_same_to_the_last_bit_wherever_a_file_puts_weights(
-    shared_family, tmp_path, padding
-):
+def test_a_model_is_the_same_to_the_last_bit_wherever_a_file_puts_weights(shared_family, tmp_path, padding):
     folder = tmp_path / "model"
     shared_family.save(folder)
     put_weights_behind(folder / "model.safetensors", padding)
