@@ -63,7 +63,7 @@ def _question(row: Fields) -> Question:
         row.text("question"),
         _clip(row),
         row.choice(row.texts("choice", "choices", "multi_choice"), answer),
-        row.named_groups(category=row.text("question_type", default=""), split=file.parent.name),
+        row.named_groups({"category": row.text("question_type", default=""), "split": file.parent.name}),
         extra=row.whole(),
         place=row.where,
     )
