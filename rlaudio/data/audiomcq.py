@@ -138,9 +138,11 @@ def _question(named: tuple[tuple[str, str], ...], row: Fields) -> Question:
 
 def _groups(row: Fields) -> Mapping[str, str]:
     return row.named_groups(
-        category=row.text("question_type", default="unknown"),
-        source=row.text("source_dataset", default="unknown"),
-        mechanism=row.text("mechanism", default=""),
+        {
+            "category": row.text("question_type", default="unknown"),
+            "source": row.text("source_dataset", default="unknown"),
+            "mechanism": row.text("mechanism", default=""),
+        }
     )
 
 

@@ -15,6 +15,12 @@ from rlaudio.data.loading import find_files, load, local
 from rlaudio.scorers.dcase2026 import dcase2026 as scorer
 from rlaudio.types import Benchmark, Dataset, Question
 
+_FILES = {  # of a split; the hub's data sets are kept as Parquet
+    "train": ("data.jsonl", "data.parquet", "train.parquet"),
+    "dev": ("dev.jsonl", "dev.json", "dev.parquet"),
+    "eval": ("eval-noanswer.jsonl", "eval.jsonl", "eval.parquet"),
+}
+
 
 def dcase2026(
     *,
@@ -28,16 +34,16 @@ def dcase2026(
     """The questions of a split, in a folder (`data.jsonl`, `dev.jsonl`, `eval-noanswer.jsonl`) or a file.
 
     A question without an answer is one whose answer is not published. Audio paths are relative to
-    `audio_root`, by default the folder. `path` may name a data set of the hub, at `revision`. Raises what
-    `rlaudio.data.loading` raises.
+    `audio_root`, by default the folder. `path` may name a data set of the hub, at `revision`, where the split
+    is called the same. Raises what `rlaudio.data.loading` raises.
     """
     path = local(path, revision)
+    files = find_files(path, *_FILES[split], only_named=True)
     if split == "train":
-        return audiomcq(path=path, audio_root=audio_root, outside_root=outside_root, limit=limit)
-    names = {"dev": ("dev.jsonl", "dev.json"), "eval": ("eval-noanswer.jsonl", "eval.jsonl")}
+        return audiomcq(path=files[0], audio_root=audio_root, outside_root=outside_root, limit=limit)
     data = load(
         path,
-        find_files(path, *names[split]),
+        files,
         _question,
         audio_root=audio_root,
         outside_root=outside_root,

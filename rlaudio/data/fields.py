@@ -142,7 +142,7 @@ class Fields:
                 self._sharing.made[key] = made
             return made
 
-    def named_groups(self, **groups: str) -> Mapping[str, str]:
+    def named_groups(self, groups: Mapping[str, str]) -> Mapping[str, str]:
         """The groups that are not empty; the same mapping for the same ones."""
         return self._sharing.groups(tuple(groups), tuple(groups.values()))
 
@@ -181,14 +181,14 @@ class Fields:
         return StoredTexts(large, offset, id, names, read)
 
     def rest(self, *others: str) -> Mapping[str, Any]:
-        """The fields that no getter was asked for, in this row or an earlier one, nor `others`; no bytes."""
+        """The fields that no getter was asked for, in this row or an earlier one, nor `others`; no audio."""
         read = self._read
         left = {name: value for name, value in self.fields.items() if name not in read and name not in others}
-        return {name: value for name, value in left.items() if not _holds_bytes(value)} if left else NOTHING
+        return {name: value for name, value in left.items() if not holds_audio(value)} if left else NOTHING
 
     def whole(self) -> Mapping[str, Any]:
-        """All fields of the row, which a benchmark's own script wants beside a prediction; no bytes."""
-        return {name: value for name, value in self.fields.items() if not _holds_bytes(value)}
+        """All fields of the row, which a benchmark's own script wants beside a prediction; no audio."""
+        return {name: value for name, value in self.fields.items() if not holds_audio(value)}
 
     def over(self, more: Mapping[str, Any]) -> Fields:
         """The row with `more` fields where it has none of their names; faults are kept together."""
@@ -273,6 +273,8 @@ class Fields:
             raise self.row.wrong(name, stated, str(error)) from error
 
 
-def _holds_bytes(value: Any) -> bool:
-    entries = value.values() if isinstance(value, dict) else value if isinstance(value, list) else (value,)
-    return any(isinstance(entry, bytes) for entry in entries)
+def holds_audio(value: Any) -> bool:
+    """Whether a field's value is, or has anywhere in it, bytes or samples."""
+    if isinstance(value, dict):
+        return {"array", "sampling_rate"} <= value.keys() or any(map(holds_audio, value.values()))
+    return isinstance(value, bytes) or (isinstance(value, list) and any(map(holds_audio, value)))

@@ -75,22 +75,27 @@ def _question(row: Fields) -> Question:
     style = row.value("style")
     if style is not None and style not in _STYLES:
         row.wrong_field("style", f"one of {', '.join(_STYLES)}, or nothing")
-    cot, extra, groups = row.mapping("cot"), row.mapping("extra"), row.mapping("groups")
-    for name, texts in (("cot", cot), ("groups", groups)):
-        if not all(isinstance(text, str) for text in texts.values()):
-            row.wrong_field(name, "an object of texts")
+    cot, extra = _texts(row, "cot"), row.mapping("extra")
     return Question(
         row.text("id"),
         row.text("question"),
         row.clips("clips", "audio_path", "audio"),
         _target(row),
-        row.named_groups(**groups),
+        row.named_groups(_texts(row, "groups")),
         row.flag("text_answerable"),
         cot,
         style,
         {**row.rest("contribution"), **extra},
         row.where,
     )
+
+
+def _texts(row: Fields, name: str) -> Mapping[str, str]:
+    texts = row.mapping(name)
+    if all(isinstance(text, str) for text in texts.values()):
+        return texts
+    row.wrong_field(name, "an object of texts")
+    return NOTHING
 
 
 def _target(row: Fields) -> Target:
@@ -104,7 +109,7 @@ def _target(row: Fields) -> Target:
         return Check(rule, arguments)
     if options is None:
         return OpenText(answer or "")
-    choice = row.choice(row.texts("choices"), answer)
+    choice = row.choice(() if options == [] else row.texts("choices"), answer)
     if gold is None:
         return choice
     if not isinstance(gold, int) or isinstance(gold, bool) or not 0 <= gold < len(choice.options):
@@ -120,14 +125,19 @@ def _contribution(row: Fields, question: Question) -> Contribution | None:
     nested = row.row._replace(fields=stated)
     label = row.tried(partial(contribution_label, nested, "label"), None)
     score = row.tried(partial(nested.number, "score"), None)
-    interval, votes = stated.get("interval"), row.tried(partial(nested.mapping, "votes"), NOTHING)
+    votes = row.tried(partial(nested.mapping, "votes"), NOTHING)
+    interval = stated.get("interval")
     if interval is not None:
-        if not isinstance(interval, list) or len(interval) != 2:
+        if not isinstance(interval, list) or len(interval) != 2 or not all(map(_is_number, interval)):
             row.wrong_field("contribution", "an interval of two numbers")
             return None
         interval = (float(interval[0]), float(interval[1]))
     method = row.tried(partial(nested.text, "method", default="given"), "")
     return Contribution(question.id, label, score, interval, method, votes) if label else None
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _fields(question: Question, stated: Contribution | None, folder: Path) -> dict[str, Any]:

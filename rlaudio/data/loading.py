@@ -41,11 +41,12 @@ def local(path: Path, revision: str | None = None) -> Path:
     raise FileNotFoundError(f"{printable(str(path))}: no such file or folder; expected a data set's")
 
 
-def find_files(path: Path, *patterns: str) -> list[Path]:
+def find_files(path: Path, *patterns: str, only_named: bool = False) -> list[Path]:
     """The data files of a data set: the file itself, or in a folder all that the first fitting pattern finds.
 
-    Where no pattern fits, the only file of questions in the folder is it. Raises ValueError for a file of
-    another kind, FileNotFoundError that lists what there is.
+    Where no pattern fits, the only file of questions in the folder is it, unless `only_named`: that file may
+    hold another split. Raises ValueError for a file of another kind, FileNotFoundError that lists what there
+    is.
     """
     if not path.is_dir():
         if path.suffix not in SUFFIXES:
@@ -58,7 +59,7 @@ def find_files(path: Path, *patterns: str) -> list[Path]:
         if files := _data_files(path, pattern):
             return files
     here = _data_files(path, "*")
-    if len(here) == 1:
+    if len(here) == 1 and not only_named:
         return here
     found = (
         ", ".join(file.name for file in here[:8]) or f"no {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]} at all"

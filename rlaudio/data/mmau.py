@@ -37,15 +37,16 @@ def mmau(
 
     The version is told from ids that only one of the two has; `version` states it where no such id is among
     the questions. What the 9,000 of test have as answers are placeholders, so that none is known. Audio paths
-    are relative to `audio_root`, by default the folder. `path` may name a data set of the hub, at `revision`.
+    are relative to `audio_root`, by default the folder. `path` may name a data set of the hub, at `revision`,
+    whose only split is taken, whatever it is called there.
 
     Raises what `rlaudio.data.loading` raises, and ValueError where the files are of another version.
     """
+    is_here = Path(path).exists()
     path = local(path, revision)
     under = split.replace("-", "_")
-    files = find_files(
-        path, f"mmau-{split}.json", f"{under}.parquet", f"{under}-*.parquet", f"data/{under}-*.parquet"
-    )
+    names = (f"mmau-{split}.json", f"{under}.parquet", f"{under}-*.parquet", f"data/{under}-*.parquet")
+    files = find_files(path, *names, only_named=is_here)
     data = load(
         path,
         files,

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 from rlaudio.data.fields import NOTHING, Fields
 from rlaudio.data.loading import find_files, load, local
+from rlaudio.data.rows import row_id
 from rlaudio.scorers.mmau_pro import mmau_pro as scorer
 from rlaudio.types import Benchmark, Check, Dataset, OpenText, Question, Target
 from rlaudio.utils.messages import printable
@@ -36,7 +38,8 @@ def mmau_pro(
 ) -> Dataset:
     """The questions of MMAU-Pro's folder (`test.parquet`, audio under `data/`) or of its Parquet file.
 
-    Audio paths are relative to `audio_root`, by default the folder. A row without an id gets its number.
+    Audio paths are relative to `audio_root`, by default the folder. A row without an id gets its number,
+    counted over all files.
     `embedder` and `judge` are those of the scorer `mmau_pro`. Which columns were found is logged. `path` may
     name a data set of the hub, at `revision`. Raises what `rlaudio.data.loading` raises.
     """
@@ -46,7 +49,7 @@ def mmau_pro(
     data = load(
         path,
         files,
-        partial(_question, columns),
+        partial(_question, columns, count(1)),
         audio_root=audio_root,
         outside_root=outside_root,
         limit=limit,
@@ -56,11 +59,10 @@ def mmau_pro(
     return replace(data, benchmark=Benchmark("mmau_pro", "2025", bound, "model_output"))
 
 
-def _question(columns: set[str], row: Fields) -> Question:
+def _question(columns: set[str], numbers: Iterator[int], row: Fields) -> Question:
     columns.update(row.fields)
-    number = row.where.rpartition(":")[2].split()[-1]
     return Question(
-        row.text("id", default=f"row_{number}"),
+        row.text("id", default=row_id(next(numbers))),
         row.text("question"),
         row.clips(*_AUDIO),
         _target(row),

@@ -125,6 +125,11 @@ class JsonRow(NamedTuple):
         return ", ".join(present[:20]) + (", ..." if present[20:] else "") if present else "nothing"
 
 
+def row_id(number: int) -> str:
+    """The id of a row that states none, by its number from 1 over all files of its data set."""
+    return f"row_{number}"
+
+
 _new_row = tuple.__new__
 
 

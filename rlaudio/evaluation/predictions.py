@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from rlaudio.data.bad_rows import BadRow
-from rlaudio.data.rows import scan_rows
+from rlaudio.data.fields import holds_audio
+from rlaudio.data.rows import row_id, scan_rows
 from rlaudio.evaluation.accuracy import AnswerRow, Evaluation, check_published, provenance_of
 from rlaudio.types import Benchmark, Dataset, Question, Scorer, Verdict
 from rlaudio.utils.messages import printable
@@ -57,13 +58,17 @@ class Predictions:
 
 
 def read_predictions(path: Path, key: str | None = None, expected: str | None = None) -> Predictions:
-    """The predictions of a .json, .jsonl or .csv file.
+    """The predictions of a .json, .jsonl, .csv or .parquet file.
 
     They stand under `key`; where none is given under the benchmark's `expected` one, or another that is known
-    (`KEYS`). Raises ValueError with the place of the first row that cannot be used.
+    (`KEYS`). Rows of a Parquet file without ids have those of MMAU-Pro, by their number. Raises ValueError
+    with the place of the first row that cannot be used.
     """
     rows = list(_rows(path))
     fields = list(dict.fromkeys(field for _, row in rows for field in row))
+    if path.suffix == ".parquet" and not {"id", "question_id"} & set(fields):
+        rows = [(where, {**row, "id": row_id(n)}) for n, (where, row) in enumerate(rows, start=1)]
+        fields.append("id")
     in_csv = ["answer"] if path.suffix == ".csv" else []  # elsewhere that is the right one
     key = _first([key] if key else [*filter(None, [expected]), *KEYS, *in_csv], fields, path)
     id_key = _first(ID_KEYS, fields, path)
@@ -120,16 +125,20 @@ def _rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
             raise ValueError(f"{path}: larger than {_LARGEST} bytes; expected the predictions of a benchmark")
         with path.open(encoding="utf-8-sig", newline="") as file:
             try:
-                yield from ((f"{path}:{n}", row) for n, row in enumerate(csv.DictReader(file), start=2))
+                for number, cells in enumerate(csv.DictReader(file), start=2):
+                    if None in cells:
+                        fault = "has more cells than the header; put texts with commas in quotes"
+                        raise ValueError(f"{path}:{number}: {fault}")
+                    yield f"{path}:{number}", cells
             except (csv.Error, UnicodeDecodeError) as error:
                 raise ValueError(f"{path}: not CSV in UTF-8 ({error}); write it anew") from error
         return
-    if path.suffix not in (".json", ".jsonl"):
-        raise ValueError(f"{path}: ends in {path.suffix!r}; expected .json, .jsonl or .csv")
+    if path.suffix not in (".json", ".jsonl", ".parquet"):
+        raise ValueError(f"{path}: ends in {path.suffix!r}; expected .json, .jsonl, .csv or .parquet")
     for row in scan_rows(path):
         if isinstance(row, BadRow):
             raise ValueError(str(row))
-        yield row.where, row.fields
+        yield row.where, {name: value for name, value in row.fields.items() if not holds_audio(value)}
 
 
 def _first(wanted: Sequence[str], fields: Sequence[str], path: Path) -> str:

@@ -71,8 +71,9 @@ def _write_submission(path: Path, answers: Sequence[AnswerRow]) -> None:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["question", "answer"])
     for answer in answers:
+        stated = answer.question.extra.get("choice", answer.question.choices)  # DCASE 2025's have letters
         read = answer.verdict.read
-        writer.writerow([answer.question.id, "" if read is None else answer.question.choices[read]])
+        writer.writerow([answer.question.id, "" if read is None else stated[read]])
     write_text(path, text.getvalue())
 
 

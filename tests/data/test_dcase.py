@@ -10,7 +10,7 @@ from rlaudio.data.audit import audit
 from rlaudio.data.dcase2025 import dcase2025
 from rlaudio.data.dcase2026 import dcase2026
 from rlaudio.types import Choice, Contribution
-from tests.data.trees import write_audio, write_lines
+from tests.data.trees import write_audio, write_lines, write_parquet
 
 ROW_2025 = {
     "id": "d1",
@@ -41,10 +41,32 @@ def test_a_file_a_question_is_read_and_its_audio_found_below_the_root(tmp_path, 
     write_2025(tmp_path / "json", "dev")
     clip = write_audio(tmp_path / "audio" / place)
     data = dcase2025(path=tmp_path / "json", audio_root=tmp_path / "audio")
-    assert data[0].target == Choice(("A. 1", "B. 2"), 1, "B. 2")
     assert (data[0].groups, data[0].clips) == ({"category": "count", "split": "dev"}, (clip,))
-    scorer = data.benchmark.scorer
-    assert [scorer(data[0], text).right for text in ("B. 2", "B", "A. 1")] == [True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("options", "answer", "target"),
+    [
+        (["A. bark", "B. meow"], "B. meow", Choice(("bark", "meow"), 1, "meow")),
+        (["A. bark", "B. bark"], "B. bark", Choice(("bark", "bark"), 1, "bark")),
+        (["A. bark", "B. meow"], "meow", Choice(("bark", "meow"), 1, "meow")),
+        (["A. bark", "B. meow"], "A. meow", Choice(("bark", "meow"), None, "A. meow")),
+        (["A. bark", "C. meow"], "C. meow", Choice(("A. bark", "C. meow"), 1, "C. meow")),
+        (["A. bark", "B. meow"], None, Choice(("bark", "meow"), None)),
+    ],
+)
+def test_letters_of_all_options_are_taken_off_and_kept_in_extra(tmp_path, options, answer, target):
+    write_2025(tmp_path, "dev", choice=options, answer=answer)
+    (question,) = dcase2025(path=tmp_path)
+    assert (question.target, question.style) == (target, None)
+    assert (question.extra["choice"], question.extra["answer"]) == (options, answer)
+
+
+def test_an_answer_is_read_with_and_without_its_letter(tmp_path):
+    write_2025(tmp_path, "dev", choice=["A. bark", "B. meow"], answer="B. meow")
+    data = dcase2025(path=tmp_path)
+    said = ("meow", "B. meow", "(B) meow", "bark", "A. bark")
+    assert [data.benchmark.scorer(data[0], text).right for text in said] == [True] * 3 + [False] * 2
 
 
 def test_a_split_is_a_folder(tmp_path):
@@ -54,6 +76,17 @@ def test_a_split_is_a_folder(tmp_path):
     assert len(dcase2025(path=tmp_path)) == 3
     with pytest.raises(FileNotFoundError, match=r"no \.json files below folders named eval"):
         dcase2025(path=tmp_path, split="eval")
+
+
+def test_a_single_file_is_read_whatever_the_split_is(tmp_path):
+    file = write_2025(tmp_path, "dev")
+    assert [question.id for question in dcase2025(path=file, split="eval")] == ["d1"]
+
+
+def test_a_name_that_is_too_long_is_a_bad_row(tmp_path):
+    write_2025(tmp_path, "dev", audio_url="../../local_audio_path/dev/" + "x" * 300)
+    with pytest.raises(ValueError, match=r'1 bad row; .*\n.*"audio_url" is .*names of at most 255 bytes'):
+        dcase2025(path=tmp_path)
 
 
 def test_dots_before_the_published_path_are_dropped_and_others_do_not_lead_out(tmp_path):
@@ -80,6 +113,19 @@ def test_dev_has_answers_and_eval_has_none(tmp_path):
     assert evaluated[0].target == Choice(("One", "Two", "Three", "Four"), None)
     assert [data.benchmark.version for data in (dev, evaluated)] == ["2026 dev", "2026 eval"]
     assert audit(evaluated, for_training=False).usable
+
+
+@pytest.mark.parametrize("split", ["train", "eval"])
+def test_one_split_is_not_taken_for_another(tmp_path, split):
+    file = write_lines(tmp_path / "dev.jsonl", ROW_2026)
+    with pytest.raises(FileNotFoundError, match=r"no (data|eval-noanswer)\.jsonl, .*\(here: dev\.jsonl\)"):
+        dcase2026(path=tmp_path, split=split)
+    assert len(dcase2026(path=file, split=split)) == 1
+
+
+def test_the_dev_set_of_the_hub_is_a_parquet_file_of_its_split(tmp_path):
+    write_parquet(tmp_path / "dev.parquet", ROW_2026)
+    assert dcase2026(path=tmp_path)[0].answer == "Two"
 
 
 def test_the_training_set_is_in_the_format_of_audiomcq(tmp_path):

@@ -23,6 +23,7 @@ targets = st.one_of(
     choices.map(lambda options: Choice(options, None)),
     choices.map(lambda options: Choice(options, len(options) - 1, options[-1])),
     choices.map(lambda options: Choice(options, None, "none of them, surely")),
+    st.sampled_from([Choice((), None), Choice((), None, "x")]),
     texts.map(OpenText),
     st.just(OpenText()),
     st.builds(Check, texts, st.dictionaries(texts, json_values, max_size=2)),
@@ -77,6 +78,19 @@ def test_a_row_may_be_short(tmp_path):
     )
 
 
+def test_a_choice_without_options_keeps_its_answer(tmp_path):
+    question = Question("1", "Q?", (), Choice((), None, "x"))
+    write_jsonl([question], tmp_path / "data.jsonl")
+    assert json.loads((tmp_path / "data.jsonl").read_text())["choices"] == []
+    assert jsonl(path=tmp_path)[0].target == Choice((), None, "x")
+
+
+@pytest.mark.parametrize("name", ["self", "names", "groups"])
+def test_a_group_may_have_any_name(tmp_path, name):
+    row = {"id": "1", "question": "Q?", "choices": ["x", "y"], "groups": {name: "x"}}
+    assert jsonl(path=write_lines(tmp_path / "data.jsonl", row))[0].groups == {name: "x"}
+
+
 def test_gold_says_which_of_equal_options_is_right(tmp_path):
     question = Question("1", "Q?", (), Choice(("x", "y", "x"), 2, "x"))
     write_jsonl([question], tmp_path / "data.jsonl")
@@ -109,9 +123,13 @@ def test_audio_elsewhere_is_written_with_its_whole_path(tmp_path):
         ({"gold": 2}, '"gold" is 2; expected the position of a choice, 0 to 1'),
         ({"check": {"arguments": {}}, "choices": None}, '"check" is '),
         ({"groups": {"a": 1}}, '"groups" is '),
+        ({"groups": {"category": ["x"]}}, '"groups" is '),
         ({"clips": [1.5, None]}, '"clips" is '),
         ({"contribution": {"label": "loud"}}, 'expected "weak", "strong" or nothing'),
         ({"contribution": {"label": "weak", "interval": [1]}}, "expected an interval of two numbers"),
+        ({"contribution": {"label": "weak", "interval": [None, 1]}}, "expected an interval of two numbers"),
+        ({"contribution": {"label": "weak", "interval": ["x", 1]}}, "expected an interval of two numbers"),
+        ({"contribution": {"label": "weak", "interval": [True, 1]}}, "expected an interval of two numbers"),
         ({"text_answerable": "yes"}, "\"text_answerable\" is 'yes'; expected true or false"),
     ],
 )

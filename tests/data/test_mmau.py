@@ -11,6 +11,7 @@ from rlaudio.data.audit import audit, load_audited
 from rlaudio.data.mmau import mmau
 from rlaudio.data.mmau_versions import version_of
 from rlaudio.types import Choice
+from rlaudio.utils.cache_root import cache_root
 from tests.data.trees import audio_bytes, write_audio, write_list, write_parquet
 
 NEW, OLD, BOTH = (f"{start}-0000-0000-0000-000000000000" for start in ("002ebba8", "02256382", "3fe64f3d"))
@@ -107,6 +108,21 @@ def test_the_answers_of_the_test_set_are_placeholders(tmp_path):
         assert data[0].target == Choice(("Man", "Woman", "Child", "Robot"), None)
         assert audit(data, for_training=False).usable
     assert mmau(path=tmp_path)[0].answer == "Woman"
+
+
+def test_the_other_split_is_not_taken_for_the_one_that_is_wanted(tmp_path):
+    file = write_list(tmp_path / "mmau-test-mini.json", row())
+    with pytest.raises(FileNotFoundError, match=r"no mmau-test\.json, .*\(here: mmau-test-mini\.json\)"):
+        mmau(path=tmp_path, split="test")
+    assert len(mmau(path=file, split="test")) == 1
+
+
+def test_of_a_set_of_the_hub_the_only_split_is_read_whatever_its_name(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    commit = "0123456789" * 4
+    write_parquet(cache_root() / "hub" / "owner" / "MMAU-test-mini" / commit / "test.parquet", row())
+    assert mmau(path="owner/MMAU-test-mini", revision=commit)[0].answer == "Woman"
 
 
 def test_the_parquet_of_the_hub_gives_the_same_question(tmp_path):

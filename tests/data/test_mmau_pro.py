@@ -9,7 +9,7 @@ import pytest
 from rlaudio.data.audit import audit
 from rlaudio.data.mmau_pro import mmau_pro
 from rlaudio.types import Check, Choice, OpenText
-from tests.data.trees import write_audio, write_parquet
+from tests.data.trees import audio_bytes, write_audio, write_parquet
 
 CLOSED = {
     "id": "c1",
@@ -82,6 +82,28 @@ def test_what_was_found_is_said_and_rows_without_an_id_are_numbered(tmp_path, ca
     assert [question.id for question in data] == ["row_1", "row_2"]
     assert "id from the row's number, audio from audio_path; columns not there: " in caplog.text
     assert "task_identifier, kwargs, sub-cat; kept as they are: perceptual_skills, x" in caplog.text
+
+
+def test_rows_are_numbered_over_all_files(tmp_path):
+    row = {name: value for name, value in CLOSED.items() if name != "id"}
+    for shard, questions in enumerate((("Q1", "Q2"), ("Q3",))):
+        rows = [row | {"question": question} for question in questions]
+        write_parquet(tmp_path / "data" / f"test-0000{shard}-of-00002.parquet", *rows)
+    data = mmau_pro(path=tmp_path)
+    assert {question.id: question.question for question in data} == {
+        "row_1": "Q1",
+        "row_2": "Q2",
+        "row_3": "Q3",
+    }
+
+
+def test_several_clips_inside_a_row_are_files_and_not_kept_in_memory(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    clips = [{"bytes": audio_bytes(pitch_hz=pitch), "path": "a.wav"} for pitch in (440, 880)]
+    path = write_parquet(tmp_path / "test.parquet", CLOSED | {"audio_path": clips})
+    (question,) = mmau_pro(path=path)
+    assert [clip.read_bytes() for clip in question.clips] == [clip["bytes"] for clip in clips]
+    assert "audio_path" not in question.extra and question.extra["perceptual_skills"] == ["timbre", "pitch"]
 
 
 def test_a_damaged_file_is_an_error_that_names_it(tmp_path):

@@ -45,6 +45,13 @@ def test_audio_inside_parquet_is_a_file_of_the_cache_written_once(tmp_path):
     ]
 
 
+def test_samples_inside_parquet_are_a_file_and_not_kept_in_memory(tmp_path):
+    audio = {"array": [0.0, 0.5] * 800, "sampling_rate": 16_000, "path": "a.wav"}
+    (question,) = mmsu(path=write_parquet(tmp_path / "train.parquet", ROW | {"audio": audio}))
+    assert open_clip(question.clips[0]).seconds == pytest.approx(0.1)
+    assert question.extra == ROW
+
+
 @pytest.mark.parametrize("suffix", [".wav", ".flac", ".ogg", ".mp3"])
 def test_shards_of_parquet_follow_each_other_whatever_the_codec(tmp_path, suffix):
     for shard in (0, 1):

@@ -11,6 +11,7 @@ from rlaudio.evaluation.predictions import read_predictions, score
 from rlaudio.scorers.mmau import mmau
 from rlaudio.scorers.robust import robust
 from rlaudio.types import Benchmark, Dataset
+from tests.data.trees import write_parquet
 from tests.factories import make_question
 
 BENCHMARK = Benchmark("made_up", "1", mmau, "model_output", predictions="json")
@@ -64,6 +65,15 @@ def test_a_submission_in_csv_is_read_and_its_questions_are_ids(tmp_path):
     assert read_predictions(path).by_id == {"q0": "a dog", "q1": "a cat"}
 
 
+def test_rows_of_parquet_without_ids_are_those_of_mmau_pro_by_their_number(tmp_path):
+    path = tmp_path / "predictions.parquet"
+    audio = [{"bytes": b"RIFF", "path": "a.wav"}]
+    write_parquet(path, *[{"question": "Q?", "audio": audio, "model_output": text} for text in ("x", None)])
+    assert read_predictions(path).by_id == {"row_1": "x", "row_2": None}
+    write_parquet(path, {"question": "Q?", "id": "q7", "model_output": "x"})
+    assert read_predictions(path).by_id == {"q7": "x"}
+
+
 def test_what_is_odd_about_a_file_is_counted_with_ids(tmp_path):
     path = written(tmp_path, [row(0, "a dog"), row(0, "a cat"), row(9, "a cow"), row(1, None)])
     predictions = read_predictions(path)
@@ -102,4 +112,10 @@ def test_a_prediction_that_is_no_text_is_refused_with_its_place(tmp_path, value)
 def test_a_file_of_another_kind_is_refused(tmp_path):
     path = tmp_path / "predictions.txt"
     path.write_text("q0 a dog\n", encoding="utf-8")
-    assert "expected .json, .jsonl or .csv" in refused(path)
+    assert "expected .json, .jsonl, .csv or .parquet" in refused(path)
+
+
+def test_a_text_in_csv_that_is_cut_by_its_comma_is_refused_with_its_line(tmp_path):
+    path = tmp_path / "submission.csv"
+    path.write_text("question,answer\nq0,a dog\nq1,I hear rain, wind\n", encoding="utf-8")
+    assert refused(path) == f"{path}:3: has more cells than the header; put texts with commas in quotes"

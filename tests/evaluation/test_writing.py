@@ -59,3 +59,12 @@ def test_disagreements_name_the_scorer_and_hold_both_verdicts(predicted, tmp_pat
         "robust": False,
         "made_up": True,
     }
+
+
+def test_a_submission_names_options_as_their_file_states_them(predicted, tmp_path):
+    stated = {"choice": ["A. a dog", "B. a cat", "C. a cow", "D. a bird"]}
+    questions = Dataset(tuple(make_question(id=f"q{n}", extra=stated) for n in range(2)), benchmark=BENCHMARK)
+    results = {"set": score(questions, predicted, {"robust": robust})}
+    write_evaluations(results, tmp_path, benchmarks={"set": replace(BENCHMARK, predictions="csv")})
+    text = (tmp_path / "evaluation" / "predictions" / "set.csv").read_text(encoding="utf-8")
+    assert text.splitlines()[1] == "q0,A. a dog"
