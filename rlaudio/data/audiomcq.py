@@ -120,6 +120,9 @@ def _question(named: tuple[tuple[str, str], ...], row: Fields) -> Question:
     cot, others = _cot_fields(tuple(fields), named)
     if others:
         cot = _cot_by_tags(fields, others, dict(named), cot)
+    if not all(fields[name].__class__ is str for name in cot.values()):
+        cot = {kind: name for kind, name in cot.items() if isinstance(fields[name], str)}
+        others = tuple(fields)
     choices, answer = row.texts("choices", "multi_choice"), row.text("answer", empty=True)  # one may be empty
     gold = choices.index(answer) if answer in choices else None
     return Question(

@@ -379,3 +379,13 @@ def test_audio_is_written_relative_where_it_lies_beside_the_data(tmp_path):
     write_audiomcq([inside, outside], tmp_path / "data" / "train.jsonl")
     rows = [json.loads(line) for line in (tmp_path / "data" / "train.jsonl").read_text().splitlines()]
     assert [row["audio_path"] for row in rows] == ["clips/1.wav", str(tmp_path / "elsewhere" / "2.wav")]
+
+
+@pytest.mark.parametrize("value", [0, 1.5, False, ["<stage1>"], {"a": 1}, None])
+def test_a_chain_of_thought_that_is_no_text_is_none(tmp_path, value):
+    row = {"id": "q", "question": "Q?", "choices": ["a", "b"], "answer": "a", "audio_path": "a.wav"}
+    path = tmp_path / "data.jsonl"
+    path.write_text(json.dumps(row | {"structured_cot": value, "gemini_cot": "I hear."}), encoding="utf-8")
+    [question] = audiomcq(path=path)
+    assert question.cot == {"gemini": "I hear."}
+    assert question.extra == {"structured_cot": value}
