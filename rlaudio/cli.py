@@ -472,6 +472,9 @@ def evaluate(
 @_benchmarks
 @click.option("--key", help="Key of the predictions.  [default: the benchmark's, or one that is known]")
 @click.option("--scorer", default="robust", show_default=True, help="The strict rule.")
+@click.option(
+    "-o", "options", multiple=True, metavar="KEY=VALUE", help="An option of the benchmark: judge=./j.py."
+)
 @click.option("--out", type=_path(file_okay=False), help="Folder of the tables.  [default: print only]")
 @_against
 def score(
@@ -479,6 +482,7 @@ def score(
     benchmarks: Sequence[str],
     key: str | None,
     scorer: str,
+    options: Sequence[str],
     out: Path | None,
     against: Path | None,
 ) -> None:
@@ -495,7 +499,7 @@ def score(
     if len(benchmarks) != 1:
         raise click.UsageError(f"--benchmark NAME=FOLDER is given {len(benchmarks)} times; expected once")
     [(name, spec)] = _sets(None, benchmarks).items()
-    questions = Dataset.of(bind("data", spec).function())
+    questions = Dataset.of(bind("data", spec | _options(options)).function())
     benchmark = questions.benchmark
     read = read_predictions(predictions, key, benchmark.prediction_key if benchmark else None)
     strict = bind("scorer", scorer)
@@ -790,6 +794,15 @@ def _data_set(text: str) -> dict[str, str]:
     if not Path(path).exists() and not is_hub_name(path):
         raise click.UsageError(f"{text}: {path} does not exist")
     return {"use": use, "path": path}
+
+
+def _options(given: Sequence[str]) -> dict[str, Any]:
+    """Options of a plug-in that were given as KEY=VALUE."""
+    pairs = [text.partition("=") for text in given]
+    for key, sign, _ in pairs:
+        if not key or not sign:
+            raise click.UsageError(f"-o {key}: expected KEY=VALUE")
+    return {key: value for key, _, value in pairs}
 
 
 def _evaluated(sets: Mapping[str, Mapping[str, str]]) -> list[str]:

@@ -448,3 +448,54 @@ def test_ctrl_c_before_a_command_has_anything_to_continue_is_one_word(monkeypatc
     monkeypatch.setattr("rlaudio.config.recipe.load_recipe", interrupted)
     done = rlaudio("show", "tiny_weak_to_strong")
     assert (done.exit_code, done.stderr.strip()) == (130, "interrupted")
+
+
+# --- scores of prediction files ------------------------------------------------------------------
+
+
+@pytest.fixture
+def predicted(tmp_path) -> Path:
+    """The folder of a benchmark of three questions, and predictions for two of them in predictions.json."""
+    rows = [
+        {"id": f"m{n}", "question": "What is heard?", "choices": ["rain", "wind"], "answer": "wind"}
+        | {"audio_id": f"./{n}.wav", "task": "sound"}
+        for n in range(3)
+    ]
+    (tmp_path / "mmau-test-mini.json").write_text(json.dumps(rows), encoding="utf-8")
+    answers = [row | {"model_output": "The wind."} for row in rows[:2]]
+    (tmp_path / "predictions.json").write_text(json.dumps(answers), encoding="utf-8")
+    return tmp_path
+
+
+def test_a_prediction_file_is_scored_without_audio_by_both_rules(predicted):
+    done = rlaudio("score", str(predicted / "predictions.json"), "--benchmark", f"mmau={predicted}")
+    assert done.exit_code == 0
+    assert "1 id without a row, wrong by the strict rule: m2" in done.output
+    assert "66.7" in done.output and "By mmau, all: audio 100.0 (1 of 3 left out)." in done.output
+
+
+def test_options_of_the_benchmark_are_taken_and_wrong_ones_refused(predicted):
+    given = ["score", str(predicted / "predictions.json"), "--benchmark", f"mmau={predicted}", "-o"]
+    assert "left out: m1" in rlaudio(*given, "limit=1").output
+    assert "unknown option 'limti'; did you mean 'limit'" in rlaudio(*given, "limti=1").output
+    assert "-o limit: expected KEY=VALUE" in rlaudio(*given, "limit").output
+
+
+@pytest.mark.parametrize(
+    ("benchmark", "said"),
+    [
+        ("mmau", "mmau: expected NAME=FOLDER, such as mmau=/data/MMAU"),
+        ("mmau=gone", "mmau=gone: gone does not exist"),
+        ("mmauu=.", "unknown data 'mmauu'; did you mean 'mmau'"),
+    ],
+)
+def test_a_benchmark_that_is_not_there_is_refused(predicted, benchmark, said):
+    done = rlaudio("score", str(predicted / "predictions.json"), "--benchmark", benchmark)
+    assert done.exit_code and said in done.output
+
+
+def test_an_evaluation_is_not_compared_with_itself(predicted):
+    out = ["--out", str(predicted / "out"), "--against", str(predicted / "out")]
+    (predicted / "out").mkdir()
+    done = rlaudio("score", str(predicted / "predictions.json"), "--benchmark", f"mmau={predicted}", *out)
+    assert "--against and --out name one folder" in done.output
