@@ -308,12 +308,12 @@ def _check_prompt(
     tokens, context = len(prompt.token_ids), _context_tokens(blank)
     if context is None or tokens + recipe.sampling.max_new_tokens <= context:
         return
-    found = f"{family.path}: the prompt of question {longest.id} of {name} has {tokens} tokens"
+    size = f"{family.path}: the prompt of question {longest.id} of {name} has {tokens} tokens"
     if tokens >= context:
         length = "contribution.silence" if control == "silence" else "audio.max_seconds"
-        raise ValueError(f"{found}; expected fewer than its {context}; lower {length}")
+        raise ValueError(f"{size}; expected fewer than its {context}; lower {length}")
     raise ValueError(
-        f"{found} of its {context}, and sampling.max_new_tokens is {recipe.sampling.max_new_tokens}; "
+        f"{size} of its {context}, and sampling.max_new_tokens is {recipe.sampling.max_new_tokens}; "
         f"expected at most {context - tokens}"
     )
 

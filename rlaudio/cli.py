@@ -54,9 +54,9 @@ class _Commands(click.Group):
         except KeyboardInterrupt as error:  # commands that have something to continue say so themselves
             _say("interrupted", err=True)
             raise Exit(_INTERRUPTED) from error
-        except (click.ClickException, Exit, click.Abort, BrokenPipeError):
-            raise
         except BaseException as error:
+            if isinstance(error, BrokenPipeError) or _is_of_a_command(error):
+                raise
             message = _message(error)
             if isinstance(error, SystemExit) and ctx.params["debug"]:
                 raise RuntimeError(message) from error  # shows the traceback
@@ -64,6 +64,13 @@ class _Commands(click.Group):
                 raise
             where = f"process {launcher.rank()}: " if launcher.rank() else ""
             raise click.ClickException(f"{where}{printable(message)}") from error
+
+
+def _is_of_a_command(error: BaseException) -> bool:
+    """Whether a command ends itself so, and no plug-in ends it by what click offers."""
+    from rlaudio.config.plugin_files import plugin_that_raised
+
+    return isinstance(error, click.ClickException | Exit | click.Abort) and plugin_that_raised(error) is None
 
 
 def _message(error: BaseException) -> str | None:
@@ -788,8 +795,8 @@ def _sets(data: Path | None, benchmarks: Sequence[str]) -> dict[str, dict[str, s
 
 def _data_set(text: str) -> dict[str, str]:
     """The data set that NAME=FOLDER names, as a recipe would have it."""
-    use, found, path = text.partition("=")
-    if not found or not use or not path:
+    use, sign, path = text.partition("=")
+    if not sign or not use or not path:
         raise click.UsageError(f"{text}: expected NAME=FOLDER, such as mmau=/data/MMAU")
     if not Path(path).exists() and not is_hub_name(path):
         raise click.UsageError(f"{text}: {path} does not exist")

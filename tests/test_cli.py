@@ -377,8 +377,12 @@ LEAVING = {
 
 @pytest.mark.parametrize(
     ("call", "raised"),
-    [("raise SystemExit(0)", "SystemExit: 0"), ("__import__('os')._exit(0)", "RefusedEnd: os._exit(0)")],
-    ids=["SystemExit", "os._exit"],
+    [
+        ("raise SystemExit(0)", "SystemExit: 0"),
+        ("__import__('os')._exit(0)", "RefusedEnd: os._exit(0)"),
+        ("raise __import__('click').exceptions.Exit(0)", "Exit: 0"),
+    ],
+    ids=["SystemExit", "os._exit", "click"],
 )
 @pytest.mark.parametrize(("key", "text"), LEAVING.items(), ids=LEAVING)
 def test_a_plug_in_that_exits_with_0_is_named_and_the_command_fails(tmp_path, key, text, call, raised):

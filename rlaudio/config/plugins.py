@@ -86,10 +86,10 @@ class Bound:
     @property
     def user_files(self) -> list[Path]:
         """The files of the user that it runs: its own, and those that its options name."""
-        own = [self.path] if is_path(self.use) else []
+        its_file = [self.path] if is_path(self.use) else []
         given = self.options.values()
         named = [value for value in given if isinstance(value, Path) and value.suffix == ".py"]
-        return [*own, *named, *(file for v in given if isinstance(v, Bound) for file in v.user_files)]
+        return [*its_file, *named, *(file for v in given if isinstance(v, Bound) for file in v.user_files)]
 
     def spec(self) -> dict[str, Any]:
         """The plug-in as a recipe writes it: `use` and every option."""

@@ -163,24 +163,25 @@ def _cot_fields(
 ) -> tuple[Mapping[str, str], tuple[str, ...]]:
     """Of the names of a row's fields, those of chains of thought by kind, and those that may be anything."""
     kinds = _COT_KEYS | dict(named)
-    found: dict[str, str] = {}
+    by_kind: dict[str, str] = {}
     for name in names:
         if name not in _READ and name in kinds:
-            found.setdefault(kinds[name], name)
-    return found, tuple(name for name in names if name not in _READ and name not in found.values())
+            by_kind.setdefault(kinds[name], name)
+    chains = by_kind.values()
+    return by_kind, tuple(name for name in names if name not in _READ and name not in chains)
 
 
 def _cot_by_tags(
     fields: Mapping[str, Any], others: Iterable[str], named: Mapping[str, str], known: Mapping[str, str]
 ) -> Mapping[str, str]:
     """`known` and the other fields that hold a chain of thought, by the tags in them."""
-    found = dict(known)
+    by_kind = dict(known)
     for name in others:
         if isinstance(text := fields[name], str):
             kinds = (kind for tag, kind in _COT_TAGS.items() if tag in text and kind not in named.values())
             if kind := next(kinds, None):
-                found.setdefault(kind, name)
-    return found
+                by_kind.setdefault(kind, name)
+    return by_kind
 
 
 def _close_tags(text: str) -> str:

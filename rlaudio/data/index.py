@@ -100,10 +100,10 @@ def measure(clips: Iterable[Path | Clip], *, decode: float | None = None) -> dic
     given = {clip: _of_samples(clip, decode or MAX_SECONDS) for clip in unique if isinstance(clip, Clip)}
     paths = [clip for clip in unique if not isinstance(clip, Clip)]
     if not paths or len(paths) * (_DECODED if decode else 1) < _WORTH:
-        found = _measured_here(paths, {}, decode)
+        by_path = _measured_here(paths, {}, decode)
     else:
-        found = _measured_with_index(paths, decode)
-    return {clip: given[clip] if isinstance(clip, Clip) else found[clip] for clip in unique}
+        by_path = _measured_with_index(paths, decode)
+    return {clip: given[clip] if isinstance(clip, Clip) else by_path[clip] for clip in unique}
 
 
 def index_file(paths: Iterable[Path]) -> Path:
@@ -217,12 +217,12 @@ class _Index:
         kept: dict[str, dict[str, Any]] = {}
         for file in self._files:
             kept |= _entries(file)
-        found = {}
+        by_path = {}
         for path in paths if kept else ():
             entry = kept.get(self._key(path))
             if entry and entry["status"] == _status(path):
-                found[path] = _from_entry(entry)
-        return {path: measured for path, measured in found.items() if measured}
+                by_path[path] = _from_entry(entry)
+        return {path: measured for path, measured in by_path.items() if measured}
 
     def add(self, batch: Mapping[Path, Measured]) -> None:
         """Keep what was measured; what has a problem is not kept."""

@@ -166,8 +166,8 @@ def _target_fields(target: Target) -> Mapping[str, Any]:
     if target.gold is None and not target.answer:
         return fields
     fields["answer"] = target.answer
-    found = target.options.index(target.answer) if target.answer in target.options else None
-    return fields if found == target.gold or target.gold is None else {**fields, "gold": target.gold}
+    position = target.options.index(target.answer) if target.answer in target.options else None
+    return fields if position == target.gold or target.gold is None else {**fields, "gold": target.gold}
 
 
 def _stated_clip(clip: Path | Clip, folder: Path) -> str:

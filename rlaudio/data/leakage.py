@@ -62,8 +62,8 @@ def find_leaks(sets: Mapping[str, Sequence[Question]], *, max_seconds: float = M
     """
     digests, unreadable = _digests(sets, max_seconds)
     content = {name: _Content(questions, digests) for name, questions in sets.items()}
-    found = [leak for name, other in permutations(content, 2) for leak in _leaks(name, other, content)]
-    return Leaks(tuple(found), unreadable)
+    leaks = [leak for name, other in permutations(content, 2) for leak in _leaks(name, other, content)]
+    return Leaks(tuple(leaks), unreadable)
 
 
 def normalised(text: str) -> str:

@@ -61,11 +61,11 @@ def find_files(path: Path, *patterns: str, only_named: bool = False) -> list[Pat
     here = _data_files(path, "*")
     if len(here) == 1 and not only_named:
         return here
-    found = (
+    names = (
         ", ".join(file.name for file in here[:8]) or f"no {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]} at all"
     )
     raise FileNotFoundError(
-        f"{printable(str(path))}: no {', '.join(patterns)}; name one file (here: {found})"
+        f"{printable(str(path))}: no {', '.join(patterns)}; name one file (here: {names})"
     )
 
 
@@ -100,16 +100,16 @@ def load(
     sharing = Sharing(AudioRoot(folder, outside=outside_root))
     found_any = False
     with _no_garbage_collection():
-        for found, labels in _scan(files, one_object, sharing):
+        for row_or_bad, labels in _scan(files, one_object, sharing):
             found_any = True
-            if isinstance(found, BadRow):
-                bad_rows.append(found)
+            if isinstance(row_or_bad, BadRow):
+                bad_rows.append(row_or_bad)
                 continue
-            row = Fields(found, sharing)
+            row = Fields(row_or_bad, sharing)
             asked = question(row)
             contribution = stated(row, asked) if stated else None
             if row.faults:
-                bad_rows += (bad for error in row.faults for bad in found.bad([error.fault], error.kind))
+                bad_rows += (bad for error in row.faults for bad in row_or_bad.bad([error.fault], error.kind))
                 continue
             if keep is not None and not keep(asked):
                 continue

@@ -99,10 +99,10 @@ def _attributes(row: Fields) -> Mapping[str, Any]:
 
 
 def _version(questions: Sequence[Question], stated: str | None, path: Path) -> str:
-    found = version_of(question.id for question in questions)
-    if stated and found not in (stated, "unknown"):
+    by_ids = version_of(question.id for question in questions)
+    if stated and by_ids not in (stated, "unknown"):
         raise ValueError(
-            f"{printable(str(path))}: version is {stated}, and its ids are those of {found}; fetch the other "
-            "files, or leave version out"
+            f"{printable(str(path))}: version is {stated}, and its ids are those of {by_ids}; fetch the "
+            "other files, or leave version out"
         )
-    return stated or found
+    return stated or by_ids

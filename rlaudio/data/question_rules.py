@@ -116,8 +116,8 @@ def _control_characters(question: Question) -> Iterator[Problem]:
 
 def _unanswerable(question: Question, target: Choice, for_training: bool) -> Iterator[Problem]:
     if target.gold is None and (target.answer or for_training):
-        found = f"answer {shown(target.answer)} is none of {shown(list(target.options))}"
-        yield "answer not among the choices", f"{found}; expected the text of a choice"
+        fault = f"answer {shown(target.answer)} is none of {shown(list(target.options))}"
+        yield "answer not among the choices", f"{fault}; expected the text of a choice"
     if len(target.options) < 2:
         yield "too few choices", f"the choices are {shown(list(target.options))}; expected at least two"
 

@@ -203,8 +203,8 @@ def _check_format(file: Path) -> bytes:
         if head.startswith(beginning):
             raise ValueError(f"{printable(str(file))}: is {what}; expected JSON in UTF-8; {todo}")
     if b"\0" in head and not head.startswith(_PARQUET) and file.suffix != ".parquet":
-        found = "is no text in UTF-8: zero bytes stand at its beginning, as in UTF-16"
-        raise ValueError(f"{printable(str(file))}: {found}; expected JSON in UTF-8")
+        fault = "is no text in UTF-8: zero bytes stand at its beginning, as in UTF-16"
+        raise ValueError(f"{printable(str(file))}: {fault}; expected JSON in UTF-8")
     return head[:4]
 
 

@@ -58,20 +58,20 @@ def _parts(questions: Sequence[Question], by: By) -> list[list[int]]:
     """Positions of the questions that must stay together, in the order of their first ones."""
     keys: list[list[Path | str]] = [[_clip_key(clip) for clip in question.clips] for question in questions]
     if by == "source":
-        for question, own in zip(questions, keys, strict=True):
+        for question, own_keys in zip(questions, keys, strict=True):
             if "source" not in question.groups:
                 raise ValueError(f"question {question.id} names no source; expected one, or split by clip")
-            own.append(f"source {question.groups['source']}")
+            own_keys.append(f"source {question.groups['source']}")
     leader = _leaders(keys)
     parts: dict[int, list[int]] = {}
-    for index, own in enumerate(keys):
-        parts.setdefault(leader(own[0]) if own else -1 - index, []).append(index)
+    for index, own_keys in enumerate(keys):
+        parts.setdefault(leader(own_keys[0]) if own_keys else -1 - index, []).append(index)
     return list(parts.values())
 
 
 def _leaders(keys: Sequence[Sequence[Path | str]]) -> Callable[[Path | str], int]:
     """A function that gives one number to all keys that some question has in common with others."""
-    number = {key: n for n, key in enumerate(dict.fromkeys(key for own in keys for key in own))}
+    number = {key: n for n, key in enumerate(dict.fromkeys(key for own_keys in keys for key in own_keys))}
     parent = list(range(len(number)))
 
     def root(n: int) -> int:
@@ -79,9 +79,9 @@ def _leaders(keys: Sequence[Sequence[Path | str]]) -> Callable[[Path | str], int
             parent[n] = n = parent[parent[n]]
         return n
 
-    for own in keys:
-        for other in own[1:]:
-            parent[root(number[other])] = root(number[own[0]])
+    for own_keys in keys:
+        for other in own_keys[1:]:
+            parent[root(number[other])] = root(number[own_keys[0]])
     return lambda key: root(number[key])
 
 

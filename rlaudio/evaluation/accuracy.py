@@ -483,7 +483,9 @@ def evaluate(
     by_control = [local[number * share : (number + 1) * share] for number in range(len(controls))]
     answers = [rows for of_control in by_control for rows in processes.unshare(of_control)]
     reordered = tuple(row for _, *others in answers for row in others)
-    return Evaluation(tuple(own for own, *_ in answers), settings.seed, reordered, provenance_of(questions))
+    return Evaluation(
+        tuple(first for first, *_ in answers), settings.seed, reordered, provenance_of(questions)
+    )
 
 
 def _answers(

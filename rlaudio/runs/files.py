@@ -147,12 +147,12 @@ def _named(path: Path) -> Iterator[None]:
     try:
         yield
     except (IsADirectoryError, NotADirectoryError, FileExistsError, PermissionError) as error:
-        found = "a folder" if path.is_dir() else str(error.strerror).lower()
+        problem = "a folder" if path.is_dir() else str(error.strerror).lower()
         todo = (
             "allow it to be written" if isinstance(error, PermissionError) else "move what is there elsewhere"
         )
         raise type(error)(
-            f"{path}: {found}; expected a file to be written there; {todo} and run the command again"
+            f"{path}: {problem}; expected a file to be written there; {todo} and run the command again"
         ) from error
 
 

@@ -23,13 +23,13 @@ def nearest(text: str, others: Sequence[str], embedder: Path) -> int:
     an embedder that gives anything else than one finite vector for each text.
     """
     embed = _open(embedder)
-    one = _unit(embed([text]), 1, embedder)  # [1, D]
+    vector = _unit(embed([text]), 1, embedder)  # [1, D]
     many = _unit(embed(list(others)), len(others), embedder)  # [N, D]
-    if one.shape[1] != many.shape[1]:
+    if vector.shape[1] != many.shape[1]:
         raise ValueError(
-            f"embedder {embedder}: vectors of {one.shape[1]} and of {many.shape[1]}; expected equal ones"
+            f"embedder {embedder}: vectors of {vector.shape[1]} and of {many.shape[1]}; expected equal ones"
         )
-    return int(np.argmax(many @ one[0]))
+    return int(np.argmax(many @ vector[0]))
 
 
 @functools.cache

@@ -48,9 +48,9 @@ def grade(question: str, answer: str, text: str, judge: Path) -> float:
 
 def _read(reply: str) -> dict[str, float]:
     """The scores in the text of a language model; as in the script, they may be any number."""
-    found = {name: re.search(rf"{name}:\s*(\d+)", reply, re.IGNORECASE) for name in _CRITERIA}
-    found["overall"] = re.search(r"overall:\s*(\d+(?:\.\d+)?)", reply, re.IGNORECASE)
-    return {name: float(match[1]) for name, match in found.items() if match}
+    grades = {name: re.search(rf"{name}:\s*(\d+)", reply, re.IGNORECASE) for name in _CRITERIA}
+    grades["overall"] = re.search(r"overall:\s*(\d+(?:\.\d+)?)", reply, re.IGNORECASE)
+    return {name: float(match[1]) for name, match in grades.items() if match}
 
 
 def _overall(scores: Mapping[str, float]) -> float:

@@ -27,8 +27,9 @@ def mmau(question: Question, text: str) -> Verdict:
 
 def _names(words: set[str], option: str, choices: Sequence[str]) -> bool:
     """Whether these words name an option: all of its own, and none that another option has beside them."""
-    own, others = _words(option), map(_words, choices)
-    return own <= words and not words & set().union(*(other - own for other in others if other != own))
+    wanted = _words(option)
+    of_others = (other - wanted for other in map(_words, choices) if other != wanted)
+    return wanted <= words and not words & set().union(*of_others)
 
 
 def _words(text: str) -> set[str]:

@@ -206,10 +206,10 @@ class _Saving:
         reference = self.policy.processes.from_first(described) if stage.learner.reference else {}
         return partial(self, ahead=stage.ahead, reference=reference)
 
-    def refuse_changed(self, resumed: Checkpoint, found: Callable[[], Mapping[str, str | None]]) -> None:
+    def refuse_changed(self, resumed: Checkpoint, describe: Callable[[], Mapping[str, str | None]]) -> None:
         """Raise ValueError, in all processes, where something is not what the checkpoint says of it."""
         processes = self.policy.processes
-        now = processes.from_first(found)
+        now = processes.from_first(describe)
         processes.from_first(partial(refuse_changed, self.run / CHECKPOINTS, resumed, now))
 
 

@@ -33,8 +33,8 @@ def read_reply(content: bytes) -> Reply:
     try:
         answer = from_json(content, allow_inf_nan=False)
     except ValueError as error:
-        found = shown(content[:80].decode(errors="replace"))
-        raise BadAnswer(f"expected a chat completion in JSON, found {found} ({error})") from error
+        beginning = shown(content[:80].decode(errors="replace"))
+        raise BadAnswer(f"expected a chat completion in JSON, found {beginning} ({error})") from error
     choice, usage = _at(answer, "choices", 0), _at(answer, "usage")
     text, reason = _at(choice, "message", "content"), _at(choice, "finish_reason")
     if reason == "content_filter":
