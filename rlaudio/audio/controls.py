@@ -99,9 +99,9 @@ def _within_types(questions: Sequence[Question], seed: int) -> list[int]:
     for number in dict.fromkeys(types.tolist()):
         of_type = np.flatnonzero(types == number)
         try:
-            lender[of_type] = of_type[mismatch([questions[index] for index in of_type], seed)]
+            lender[of_type] = of_type[mismatch([questions[index] for index in of_type.tolist()], seed)]
         except ValueError as error:
-            name = questions[of_type[0]].groups.get("category", "none")
+            name = questions[int(of_type[0])].groups.get("category", "none")
             raise ValueError(f"category {name!r}: {error}") from error
     return [int(index) for index in lender]
 
