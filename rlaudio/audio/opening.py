@@ -20,6 +20,7 @@ import soundfile
 
 from rlaudio.audio.containers import find_audio
 from rlaudio.audio.flac import FlacHeader, is_joined, last_sample, without_length
+from rlaudio.audio.foreign import behind_metadata, holds_another
 from rlaudio.audio.mpeg import Stream, id3_size
 from rlaudio.audio.ogg import last_page, streams
 
@@ -172,7 +173,8 @@ def _open_flac(file: BinaryIO, start: int, size: int, name: str) -> OpenAudio:
     header = FlacHeader.read(file, start)
     if header is None:
         raise ValueError(f"{name}: {size} bytes of flac, without a whole header; {_CUT_OFF}")
-    if is_joined(_whole(file), start):
+    whole = _whole(file)
+    if is_joined(whole, start) or holds_another(whole, behind_metadata(whole, start)):
         raise _several_streams(name)
     end = last_sample(file, header, size)
     promised = header.samples or 0
@@ -221,7 +223,7 @@ def _open_mpeg(data: bytes, file: BinaryIO | None, name: str) -> OpenAudio:
     stream = Stream.find(data)
     if stream is None:
         raise ValueError(f"{name}: not two mp3 frames that follow each other; expected {_FORMATS}")
-    if stream.is_joined:
+    if stream.is_joined or holds_another(data, id3_size(data[:10])):
         raise _several_streams(name)
     if file is not None and stream.frames == stream.indexed_frames:
         sound = _sound(file, name)

@@ -14,7 +14,7 @@ import pytest
 import soundfile
 
 from rlaudio.audio.mpeg import Stream
-from rlaudio.audio.opening import MORE_BEHIND, NOT_MARKED_AS_ENDED
+from rlaudio.audio.opening import MORE_BEHIND, NOT_MARKED_AS_ENDED, open_audio
 from rlaudio.audio.reading import clip_header, read_clip
 
 RATE_HZ = 16_000
@@ -326,3 +326,28 @@ def test_a_name_in_another_unicode_form_is_found(tmp_path, asked, stored):
     folder.mkdir()
     as_file(folder, encoded("WAV"), unicodedata.normalize(stored, "café.wav"))
     assert seconds(tmp_path / unicodedata.normalize(asked, "données/café.wav")) == 2.0
+
+
+def tone_in(kind, seconds=1.0):
+    content = io.BytesIO()
+    soundfile.write(content, np.sin(np.arange(round(16_000 * seconds)) / 9) / 3, 16_000, format=kind)
+    return content.getvalue()
+
+
+@pytest.mark.parametrize("second", ["WAV", "OGG", "FLAC"])
+@pytest.mark.parametrize("first", ["FLAC", "MP3"])
+def test_a_stream_of_another_format_behind_the_first_is_not_lost_without_a_word(tmp_path, first, second):
+    path = tmp_path / f"joined.{first.lower()}"
+    path.write_bytes(tone_in(first) + tone_in(second, 2.0))
+    with pytest.raises(ValueError, match="several streams in one file"), open_audio(path, str(path)):
+        pass
+
+
+def test_the_header_of_a_wav_in_the_metadata_of_a_flac_is_no_second_stream(tmp_path):
+    plain = tone_in("FLAC")
+    kept = b"riff" + tone_in("WAV")[:44]  # as flac --keep-foreign-metadata does
+    block = bytes([2]) + len(kept).to_bytes(3, "big") + kept
+    path = tmp_path / "kept.flac"
+    path.write_bytes(plain[:42] + block + plain[42:])
+    with open_audio(path, str(path)) as audio:
+        assert audio.frames == 16_000
