@@ -33,7 +33,7 @@ class _Label:
 
 
 @dataclass(frozen=True)
-class Labels:
+class LabelsFile:
     """A labels file by id and text of its questions; of a question that occurs twice the last row.
 
     A row that does not say of which text it is is taken for every question with its id.
@@ -64,7 +64,7 @@ class Labels:
             report("%s: %d labels are of no question that was read; first: %s", path, len(others), others[0])
 
 
-def read_labels(path: Path) -> Labels:
+def read_labels(path: Path) -> LabelsFile:
     """The labels in a file; none where there is no such file."""
     by_question: dict[_LabelledQuestion, _Label] = {}
     bad_rows: list[BadRow] = []
@@ -86,7 +86,7 @@ def read_labels(path: Path) -> Labels:
         if not errors:
             labelled = values.pop("id"), values.pop("text_digest") or None
             by_question[labelled] = _Label(row.where, {n: v for n, v in values.items() if v is not None})
-    return Labels(by_question, bad_rows)
+    return LabelsFile(by_question, bad_rows)
 
 
 def contribution_label(row: JsonRow, name: str) -> ContributionLabel | None:

@@ -17,7 +17,7 @@ from rlaudio.data.audio_paths import AudioRoot
 from rlaudio.data.bad_rows import BadRow, refuse_or_list
 from rlaudio.data.fields import Fields, Sharing
 from rlaudio.data.hub import fetched, is_hub_name
-from rlaudio.data.labels_file import LABELS_FILE, Labels, read_labels
+from rlaudio.data.labels_file import LABELS_FILE, LabelsFile, read_labels
 from rlaudio.data.rows import JsonRow, scan_rows
 from rlaudio.types import Contribution, Dataset, Question
 from rlaudio.utils.messages import printable
@@ -137,9 +137,9 @@ def _data_files(folder: Path, pattern: str) -> list[Path]:
 
 def _scan(
     files: Sequence[Path], one_object: bool, sharing: Sharing
-) -> Iterator[tuple[JsonRow | BadRow, Labels]]:
+) -> Iterator[tuple[JsonRow | BadRow, LabelsFile]]:
     """Every row of the data, and the bad rows of the labels, with the labels beside its file."""
-    by_file: dict[Path, Labels] = {}
+    by_file: dict[Path, LabelsFile] = {}
     for file in files:
         beside = file.parent / LABELS_FILE
         if beside not in by_file:
@@ -151,7 +151,7 @@ def _scan(
         labels.log_use(beside)
 
 
-def _measured(question: Question, stated: Contribution | None, labels: Labels) -> Contribution | None:
+def _measured(question: Question, stated: Contribution | None, labels: LabelsFile) -> Contribution | None:
     """What is known of a question's contribution: what was measured goes before what the data states."""
     measured = labels.of(question)
     if stated is not None:

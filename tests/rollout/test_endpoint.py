@@ -33,7 +33,7 @@ from rlaudio.rollout.endpoint.address import Address, key_from_environment
 from rlaudio.rollout.endpoint.client import Asking, Client, Request, ask
 from rlaudio.rollout.endpoint.costs import Costs, Price
 from rlaudio.rollout.endpoint.endpoint_worker import EndpointFailed, EndpointModel, EndpointWorker
-from rlaudio.rollout.endpoint.failures import BadAnswer, GaveUp, NoAccess, NotAsked, Refused
+from rlaudio.rollout.endpoint.failures import BadAnswer, GaveUp, NoAccess, NotAsked, RequestRefused
 from rlaudio.rollout.transformers import Transformers
 from rlaudio.rollout.vllm.server_process import SERVE, _environment, free_port
 from rlaudio.scorers.robust import robust
@@ -273,8 +273,8 @@ def test_an_answer_that_trickles_is_cut_off(server, tmp_path):
 @pytest.mark.parametrize(
     ("status", "kind", "said"),
     [
-        (400, Refused, "400 no"),
-        (413, Refused, "413 no"),
+        (400, RequestRefused, "400 no"),
+        (413, RequestRefused, "413 no"),
         (401, NoAccess, "401 no; put the server's key into the environment variable RLAUDIO_API_KEY"),
         (403, NoAccess, "403 no"),
         (404, NoAccess, "404 no; expected an address in front of /v1, and a model that the server has"),
@@ -321,7 +321,7 @@ def test_an_empty_text_that_the_model_wrote_is_an_answer(server, client):
 
 def test_a_filtered_answer_is_a_failure(server, client):
     server.script = [says("", "content_filter")]
-    assert type(answer_of(client)) is Refused
+    assert type(answer_of(client)) is RequestRefused
 
 
 def test_an_answer_larger_than_any_text_is_not_read_to_its_end(server, client, monkeypatch):
@@ -367,7 +367,7 @@ def test_after_a_failure_that_all_would_meet_the_rest_is_not_asked(server, clien
 def test_after_a_failure_of_one_request_the_others_are_asked(server, client):
     server.script = [fails(400), says(None)]
     replies = client.ask_all(["1", "2", "3"], plain)
-    assert [type(reply).__name__ for reply in replies] == ["Refused", "BadAnswer", "Reply"]
+    assert [type(reply).__name__ for reply in replies] == ["RequestRefused", "BadAnswer", "Reply"]
 
 
 def test_a_request_that_waits_for_its_retry_ends_with_the_others(server, tmp_path):
@@ -436,7 +436,9 @@ def test_a_failed_item_stops_with_its_name_and_the_same_request_asks_only_for_th
     with pytest.raises(EndpointFailed) as failed:
         worker_of(server, tmp_path).generate(prompts, greedy(5), (0,))
     text = str(failed.value)
-    assert "1 question of 4 got no answer:\n  question q1: Refused: " in text and "400 too loud" in text
+    assert (
+        "1 question of 4 got no answer:\n  question q1: RequestRefused: " in text and "400 too loud" in text
+    )
     assert f"3 answers so far, kept in {tmp_path / 'answers'}; when the cause is mended" in text
     assert [item for item, _ in failed.value.failures] == ["q1"]
     groups = worker_of(server, tmp_path).generate(prompts, greedy(5), (0,))
@@ -560,7 +562,7 @@ def test_a_judge_gets_a_reply_or_a_failure_for_every_conversation(server, tmp_pa
     texts = ["Is a dog a dog?", "Is a cat a dog?"]
     conversations = [[{"role": "user", "content": text}] for text in texts]
     right, refused = ask(server.url, "judge", conversations, max_tokens=9, asking=patient(tmp_path))
-    assert right.text == "right" and isinstance(refused, Refused)
+    assert right.text == "right" and isinstance(refused, RequestRefused)
     assert [body["messages"][0]["content"] for body in server.bodies] == texts
     assert {body["max_tokens"] for body in server.bodies} == {9}
 

@@ -22,7 +22,14 @@ from typing import Any, TypeVar
 
 from rlaudio.rollout.endpoint.address import Address, key_from_environment
 from rlaudio.rollout.endpoint.costs import Meter, Price
-from rlaudio.rollout.endpoint.failures import BadAnswer, GaveUp, NotAsked, Refused, RequestFailed, Transient
+from rlaudio.rollout.endpoint.failures import (
+    BadAnswer,
+    GaveUp,
+    NotAsked,
+    RequestFailed,
+    RequestRefused,
+    Transient,
+)
 from rlaudio.rollout.endpoint.posting import post
 from rlaudio.rollout.endpoint.replies import Answers, Reply, read_reply
 from rlaudio.utils.cache_root import cache_root
@@ -127,7 +134,7 @@ class Client:
         content = self._post(body, stop)
         try:
             reply = read_reply(content)
-        except (BadAnswer, Refused) as failure:
+        except (BadAnswer, RequestRefused) as failure:
             raise type(failure)(f"{self.address.completions}: {failure}") from failure
         self.meter.add_reply(reply)
         self.answers.put(key, reply)

@@ -11,7 +11,7 @@ class RequestFailed(Exception):
     ends_all: ClassVar[bool] = False  # whether other requests would fare no better
 
 
-class Refused(RequestFailed):
+class RequestRefused(RequestFailed):
     """The server does not answer this request, and would not if it were repeated: 400, 413, a filter."""
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from pydantic_core import from_json
 
 from rlaudio.rollout.endpoint.address import KEY_VARIABLES
-from rlaudio.rollout.endpoint.failures import BadAnswer, NoAccess, Refused, Transient
+from rlaudio.rollout.endpoint.failures import BadAnswer, NoAccess, RequestRefused, Transient
 from rlaudio.utils.messages import printable, shortened
 
 LARGEST_ANSWER = 8 * 2**20  # bytes
@@ -36,7 +36,8 @@ def post(url: str, body: bytes, *, key: str | None, timeout_seconds: float) -> b
     The key goes to this address alone: redirections are not followed. `timeout_seconds` hold for the
     connection, for the beginning of the answer and for all of its body, each.
 
-    Raises Transient for what may be repeated, NoAccess, Refused, BadAnswer for more than `LARGEST_ANSWER`.
+    Raises Transient for what may be repeated, NoAccess, RequestRefused, and BadAnswer for more than
+    `LARGEST_ANSWER`.
     """
     headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
     request = urllib.request.Request(url, data=body, headers=headers)
@@ -85,7 +86,7 @@ def _failure(error: urllib.error.HTTPError, url: str, key: str | None) -> Except
         return Transient(said, _wait_seconds(error.headers.get("Retry-After", "")))
     if error.code in range(300, 400):
         return NoAccess(f"{said}; redirections are not followed: name the address that answers")
-    return (NoAccess if error.code in _NO_ACCESS else Refused)(said)
+    return (NoAccess if error.code in _NO_ACCESS else RequestRefused)(said)
 
 
 def _reason(error: urllib.error.HTTPError, key: str | None) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from rlaudio.rollout.endpoint.failures import BadAnswer, Refused
+from rlaudio.rollout.endpoint.failures import BadAnswer, RequestRefused
 from rlaudio.rollout.endpoint.posting import LARGEST_ANSWER
 from rlaudio.types import StopReason
 from rlaudio.utils.bounded_reading import read_bytes
@@ -29,7 +29,10 @@ class Reply:
 
 
 def read_reply(content: bytes) -> Reply:
-    """The reply in a chat completion's JSON. Raises BadAnswer for anything else, Refused for a filter's."""
+    """The reply in a chat completion's JSON.
+
+    Raises RequestRefused where a content filter withheld it, BadAnswer for anything else.
+    """
     try:
         answer = from_json(content, allow_inf_nan=False)
     except ValueError as error:
@@ -38,7 +41,7 @@ def read_reply(content: bytes) -> Reply:
     choice, usage = _at(answer, "choices", 0), _at(answer, "usage")
     text, reason = _at(choice, "message", "content"), _at(choice, "finish_reason")
     if reason == "content_filter":
-        raise Refused("the server's content filter withheld the answer")
+        raise RequestRefused("the server's content filter withheld the answer")
     if not isinstance(text, str):
         raise BadAnswer(f"expected a text at choices[0].message.content, found {shown(answer)}")
     return Reply(
