@@ -27,9 +27,8 @@ def render_user_text(question: Question) -> str:
 
     `answer_only` (where it has none) and `thinking` give the options as Python shows a list, without letters;
     quotes are Python's own: an option with an apostrophe stands between double quotes. `letters` is the
-    wording of MMSU. A question without options is asked without them, one whose form is
-    checked in its own words alone. Raises ValueError for another style,
-    and for more options than letters.
+    wording of MMSU. A question without options is asked without them, one whose form is checked in its own
+    words alone. Raises ValueError for another style, and for more options than letters.
     """
     from rlaudio.types import OpenText  # not above: the schema of recipes imports this file, and no NumPy
 
