@@ -124,7 +124,7 @@ def _busy(count: int) -> Iterator[None]:
 def _run(
     tree: Path, environment: dict[str, str], arguments: Sequence[str]
 ) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "rlaudio.cli", *arguments]
+    command = [sys.executable, "-m", "rlaudio", *arguments]
     return subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, check=False)
 
 

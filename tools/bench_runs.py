@@ -20,7 +20,7 @@ def measure_run(
     out: Path, seed: int, overrides: Sequence[str] = (), *, limit: float | None = None
 ) -> Iterator[Figure]:
     """Figures of `rlaudio run` into the folder `out`. Raises subprocess.TimeoutExpired past `limit`."""
-    command = [sys.executable, "-m", "rlaudio.cli", "run", RECIPE, "--out", str(out.resolve())]
+    command = [sys.executable, "-m", "rlaudio", "run", RECIPE, "--out", str(out.resolve())]
     for override in (f"seed={seed}", *overrides):
         command += ["-o", override]
     start = time.perf_counter()

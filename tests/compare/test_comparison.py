@@ -498,7 +498,7 @@ def test_ctrl_c_saves_the_step_and_says_how_to_go_on(place, finished, tmp_path):
     out = tmp_path / "out"
     file = place / "one.yaml"
     file.write_text(FILE.format(seeds=[0]), encoding="utf-8")
-    command = [sys.executable, "-m", "rlaudio.cli", "compare", str(file), "--out", str(out)]
+    command = [sys.executable, "-m", "rlaudio", "compare", str(file), "--out", str(out)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     wait_for(lambda: any(out.glob("grpo/seed-0/rollouts/rl-1.jsonl")), process)
     os.kill(process.pid, signal.SIGINT)

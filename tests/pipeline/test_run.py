@@ -68,7 +68,7 @@ def unbroken(recipe_file, tmp_path_factory) -> Path:
 
 
 def run_command(recipe_file, out, *more) -> list[str]:
-    return [sys.executable, "-m", "rlaudio.cli", "run", str(recipe_file), "--out", str(out), *more]
+    return [sys.executable, "-m", "rlaudio", "run", str(recipe_file), "--out", str(out), *more]
 
 
 def assert_same_numbers(first: Path, second: Path) -> None:
@@ -256,7 +256,7 @@ def test_an_engine_that_dies_once_changes_nothing_and_twice_stops_a_run_that_res
     stopped = subprocess.run(command, capture_output=True, text=True)
     assert "Error: the engine died; so did the one before it, of the same" in stopped.stderr
     (again,) = re.findall(r"fix the cause and continue with: rlaudio (.+)", stopped.stderr)
-    subprocess.run([sys.executable, "-m", "rlaudio.cli", *again.split()], check=True)
+    subprocess.run([sys.executable, "-m", "rlaudio", *again.split()], check=True)
     assert_same_numbers(unbroken, twice)
 
 

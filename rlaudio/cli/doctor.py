@@ -1,4 +1,4 @@
-"""What is installed, which of it works when tried, and the command that fixes the rest.
+"""The command `doctor`: what is installed, which of it works when tried, and the command that fixes the rest.
 
 Packages that may fail on import are tried in a separate process; this file imports nothing heavy.
 """
@@ -16,6 +16,8 @@ from dataclasses import dataclass, replace
 from importlib import metadata
 from typing import Literal
 
+import click
+from click.exceptions import Exit
 from packaging.requirements import Requirement
 
 TIMEOUT_S = 600  # vLLM compiles on its first start
@@ -31,6 +33,25 @@ class CheckResult:
     message: str
     fix: str = ""  # a command
     needed: bool = False
+
+
+@click.command()
+@click.option("--quick", is_flag=True, help="Leave DeepSpeed and vLLM out, which take a minute.")
+def doctor(quick: bool) -> None:
+    """Try what is installed: what works here, what is missing, and the command that fixes it.
+
+    Exit status 0 if the base works, whatever else is missing or broken.
+    """
+    missing = False
+    for result in examine(engines=not quick):
+        click.echo(f"{result.state:8}{result.name:14}{result.message}")
+        if result.fix:
+            click.echo(f"{'':8}{'':14}fix: {result.fix}")
+        missing |= result.needed and result.state != "works"
+    if missing:
+        click.echo("rlaudio does not work here; begin with the first that is broken or absent")
+        raise Exit(1)
+    click.echo("rlaudio works here")
 
 
 def examine(*, engines: bool = True) -> Iterator[CheckResult]:
@@ -79,7 +100,7 @@ def gpu() -> CheckResult:
 
 
 def model() -> CheckResult:
-    more = f"{sys.executable} -c 'from rlaudio import doctor; doctor.try_model()'"
+    more = f"{sys.executable} -c 'from rlaudio.cli import doctor; doctor.try_model()'"
     result = _tried("model", "doctor.try_model()", f"what is broken above; if nothing is, see {more}")
     return replace(result, needed=True)
 
@@ -107,7 +128,7 @@ def _engine(extra: str, fix: str) -> CheckResult:
 
 def _tried(name: str, expression: str, fix: str) -> CheckResult:
     """The text of an expression evaluated in a separate process, or the first error there."""
-    command = [sys.executable, "-c", f"from rlaudio import doctor; print({expression})"]
+    command = [sys.executable, "-c", f"from rlaudio.cli import doctor; print({expression})"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S)
     except subprocess.TimeoutExpired:

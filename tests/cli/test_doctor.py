@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from rlaudio.doctor import HOOK, deepspeed, gpu, media, model, package, vllm
+from rlaudio.cli.doctor import HOOK, deepspeed, gpu, media, model, package, vllm
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 Install = Callable[..., None]
 
 
@@ -52,7 +52,7 @@ def broken_torchvision(install: Install) -> None:
 
 
 def command(*arguments: str, python: str = sys.executable) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([python, "-m", "rlaudio.cli", *arguments], capture_output=True, text=True, cwd=ROOT)
+    return subprocess.run([python, "-m", "rlaudio", *arguments], capture_output=True, text=True, cwd=ROOT)
 
 
 # --- the whole -----------------------------------------------------------------------------------

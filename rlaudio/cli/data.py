@@ -1,4 +1,4 @@
-"""The commands `rlaudio data audit|stats|split|dedupe|permute|convert`.
+"""The commands `rlaudio data ...`.
 
 DATA is NAME=PATH, where NAME is a data plug-in such as mmau, or a path alone, which audiomcq reads. What
 reads files and audio is imported when a command runs.
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.exceptions import Exit
 
+from rlaudio.cli.options import path_type
 from rlaudio.config.names import plain_name
 from rlaudio.utils.number_format import counted
 
@@ -35,7 +36,7 @@ _BY: Mapping[str, tuple[Shared, ...]] = {
     "both": ("audio and text",),
 }
 
-_path = partial(click.Path, path_type=Path)
+_at_least_1 = click.IntRange(min=1)
 _root = click.option(
     "--audio-root",
     "roots",
@@ -50,8 +51,8 @@ _max_seconds = click.option(
 )
 _no_audio = click.option("--no-audio", is_flag=True, help="Look at no audio file.")
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
-_file = click.option("--out", type=_path(dir_okay=False), required=True, help="A new .jsonl file.")
-_folder = partial(click.option, "--out", type=_path(file_okay=False))
+_file = click.option("--out", type=path_type(dir_okay=False), required=True, help="A new .jsonl file.")
+_folder = partial(click.option, "--out", type=path_type(file_okay=False))
 
 
 def _reads_data(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -59,7 +60,12 @@ def _reads_data(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.argument("data")(_root(_outside(command)))
 
 
-@click.command()
+@click.group()
+def data() -> None:
+    """Make data, look at it, and divide, compare and convert it."""
+
+
+@data.command()
 @_reads_data
 @_no_audio
 @click.option("--decode", is_flag=True, help="Decode every clip, which finds damaged audio.")
@@ -98,7 +104,7 @@ def audit(
         raise Exit(1)
 
 
-@click.command()
+@data.command()
 @_reads_data
 @_no_audio
 @_json
@@ -113,7 +119,7 @@ def stats(data: str, roots: Sequence[str], outside_root: bool, no_audio: bool, a
         click.echo(stats_table(result.counts, heard=result.heard))
 
 
-@click.command()
+@data.command()
 @_reads_data
 @_drop
 @click.option("--by", type=click.Choice(["source", "clip"]), default="clip", show_default=True)
@@ -141,7 +147,7 @@ def split(
         click.echo(f"{name}: {counted(written.questions, 'question')}, {written.spec}")
 
 
-@click.command()
+@data.command()
 @click.argument("train", metavar="TRAIN")
 @click.argument("others", metavar="BENCHMARK...", nargs=-1, required=True)
 @_root
@@ -188,7 +194,7 @@ def dedupe(
         raise Exit(1)
 
 
-@click.command()
+@data.command()
 @_reads_data
 @_drop
 @_file
@@ -205,7 +211,7 @@ def permute(data: str, roots: Sequence[str], outside_root: bool, drop_bad_rows: 
     click.echo(f"{counted(written.questions, 'question')}, {written.spec}")
 
 
-@click.command()
+@data.command()
 @_reads_data
 @_drop
 @_file
@@ -217,14 +223,22 @@ def convert(data: str, roots: Sequence[str], outside_root: bool, drop_bad_rows: 
     click.echo(f"{counted(written.questions, 'question')}, {written.spec}")
 
 
-COMMANDS: Mapping[str, click.Command] = {
-    "audit": audit,
-    "stats": stats,
-    "split": split,
-    "dedupe": dedupe,
-    "permute": permute,
-    "convert": convert,
-}
+@data.command()
+@click.option("--clips", type=path_type(exists=True, file_okay=False), required=True, help="The recordings.")
+@click.option("--labels", required=True, help="How files are named, such as {label}_{speaker}_{take}.wav.")
+@click.option("--out", type=path_type(file_okay=False), required=True, help="Folder of questions and audio.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--train", type=_at_least_1, default=4000, show_default=True, help="Questions to train on.")
+@click.option("--test", type=_at_least_1, default=800, show_default=True, help="On other recordings.")
+@click.option("--new-speakers", type=_at_least_1, default=800, show_default=True, help="On another speaker.")
+@click.option("--pretrain", type=_at_least_1, default=4000, show_default=True, help="Clips of examples.")
+@click.option("--kind", "kinds", multiple=True, help="One or more of identify, order, count, sum, compare.")
+def questions(clips: Path, labels: str, out: Path, **asked: Any) -> None:
+    """Turn a folder of labelled recordings into multiple-choice questions."""
+    from rlaudio.worlds.recordings import make_questions
+
+    for line in make_questions(clips, labels, out, **asked).lines():
+        click.echo(line)
 
 
 # --- reading -------------------------------------------------------------------------------------

@@ -1,0 +1,64 @@
+"""The command `compare`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+from click.exceptions import Exit
+
+from rlaudio.cli.errors import INTERRUPTED
+from rlaudio.cli.loading import announcement, load_pipeline
+from rlaudio.cli.options import changed_plugins_option, path_type, recipe_options
+
+
+@click.command()
+@click.argument("comparison")
+@recipe_options
+@click.option("--out", type=path_type(file_okay=False), help="Folder of all runs.  [default: runs/NAME]")
+@click.option("--resume", is_flag=True, help="Continue the comparison in that folder where it stopped.")
+@click.option(
+    "--devices",
+    metavar="0,1",
+    help="A run at a time on each, in processes of their own (CUDA_VISIBLE_DEVICES); 0,0: two on one.",
+)
+@changed_plugins_option
+def compare(
+    comparison: str,
+    overrides: Sequence[str],
+    out: Path | None,
+    resume: bool,
+    devices: str | None,
+    changed_plugins: bool,
+) -> None:
+    """Run every arm of COMPARISON with every seed and write one page about them."""
+    from rlaudio.compare.grid import read_comparison
+
+    resolved = read_comparison(comparison, overrides, before_use=announcement())
+    folder = out or Path("runs") / resolved.name
+    places = [device.strip() for device in devices.split(",")] if devices else []
+    if not all(places):
+        raise click.UsageError(f"--devices {devices} names an empty device; expected numbers: 0,1")
+    pipeline = load_pipeline()
+    from rlaudio.compare.compare import accept_changed_plugins, compare
+    from rlaudio.compare.running import Interrupted
+    from rlaudio.compare.table import markdown_table
+
+    try:
+        if changed_plugins and resume:
+            accept_changed_plugins(resolved, folder)
+        done = compare(resolved, folder, pipeline.run, resume=resume, devices=places)
+    except (Interrupted, KeyboardInterrupt) as stop:
+        same = " ".join(["rlaudio compare", comparison, *(f"-o '{text}'" for text in overrides)])
+        again = f"{same} --out {folder} --resume{f' --devices {devices}' if devices else ''}"
+        click.echo(f"{stop or 'interrupted'}; what is done is kept; continue with: {again}", err=True)
+        raise Exit(INTERRUPTED) from stop
+    click.echo(markdown_table(done.results))
+    for warning in done.results.warnings:
+        click.echo(warning)
+    click.echo(done.page)
+    for failure in done.failures:
+        click.echo(f"{failure.place} failed: {failure.reason} ({failure.log})", err=True)
+    if done.failures:
+        raise Exit(1)

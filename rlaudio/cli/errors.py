@@ -1,0 +1,59 @@
+"""Errors of the user's become one message; any other exception is a bug and shows its traceback."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+from click.exceptions import Exit
+
+from rlaudio.cli.loading import say
+from rlaudio.utils import launcher
+from rlaudio.utils.messages import described, printable
+
+USER_ERRORS = (ValueError, OSError, ImportError, FloatingPointError)  # any other exception is a bug
+
+
+INTERRUPTED = 130  # the shell's exit status for Ctrl-C
+
+
+class Commands(click.Group):
+    """Commands whose errors about the user's input are one message; `--debug` shows the traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:  # commands that have something to continue say so themselves
+            say("interrupted", err=True)
+            raise Exit(INTERRUPTED) from error
+        except BaseException as error:
+            if isinstance(error, BrokenPipeError) or _is_of_a_command(error):
+                raise
+            message = _message(error)
+            if isinstance(error, SystemExit) and ctx.params["debug"]:
+                raise RuntimeError(message) from error  # shows the traceback
+            if message is None or ctx.params["debug"]:
+                raise
+            where = f"process {launcher.rank()}: " if launcher.rank() else ""
+            raise click.ClickException(f"{where}{printable(message)}") from error
+
+
+def _is_of_a_command(error: BaseException) -> bool:
+    """Whether a command ends itself so, and no plug-in ends it by what click offers."""
+    from rlaudio.config.plugin_files import plugin_that_raised
+
+    return isinstance(error, click.ClickException | Exit | click.Abort) and plugin_that_raised(error) is None
+
+
+def _message(error: BaseException) -> str | None:
+    """What to tell the user of an error in data, recipe or plug-ins; None of other ones, which are bugs."""
+    from rlaudio.config.plugin_files import innermost, plugin_that_raised
+
+    plugin = plugin_that_raised(error)
+    if isinstance(error, USER_ERRORS):
+        return f"{plugin}: {error}" if plugin and str(plugin.path) not in str(error) else str(error)
+    if plugin:
+        return f"{plugin} raised {described(error)}; fix the file, or see more with rlaudio --debug"
+    if isinstance(error, SystemExit):  # commands end by click's Exit
+        return f"a library ended the command by SystemExit({error.code!r}), at {innermost(error)}"
+    return None

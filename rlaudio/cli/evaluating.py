@@ -1,0 +1,271 @@
+"""Commands that ask a model or score its answers: `label`, `evaluate`, `score`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rlaudio.audio.length_policy import SILENCE_SECONDS
+from rlaudio.cli.loading import load, load_pipeline
+from rlaudio.cli.options import endpoint_options, path_type, recipe_options
+from rlaudio.config.names import plain_name
+from rlaudio.config.shipped import shipped_recipes
+from rlaudio.contribution import THRESHOLD
+from rlaudio.data.hub import is_hub_name
+from rlaudio.utils.number_format import counted
+
+if TYPE_CHECKING:
+    from rlaudio.config.recipe import Recipe
+    from rlaudio.evaluation.accuracy import Evaluation
+    from rlaudio.rollout.endpoint.client import Asking
+
+
+@click.command()
+@click.argument("data", metavar="[NAME=]DATA")
+@click.option(
+    "--voter",
+    "voters",
+    multiple=True,
+    required=True,
+    metavar="MODEL",
+    help="One or more; endpoint:URL#NAME is a model behind an OpenAI-compatible server.",
+)
+@click.option(
+    "--threshold",
+    type=click.IntRange(min=1),
+    help=f"Voters right in silence that make it weak.  [default: {THRESHOLD}]",
+)
+@click.option(
+    "--silence",
+    help=f"Seconds of silence, or clip for the clip's length.  [default: {SILENCE_SECONDS:g}]",
+)
+@click.option("--out", type=path_type(file_okay=False), help="Folder of the labels.  [default: beside DATA]")
+@endpoint_options
+@recipe_options
+def label(
+    data: str,
+    voters: Sequence[str],
+    threshold: int | None,
+    silence: str | None,
+    out: Path | None,
+    overrides: Sequence[str],
+    **asked: Any,
+) -> None:
+    """Measure the audio contribution of DATA: questions that voters answer without audio are weak.
+
+    DATA is a file of questions, or a benchmark: mmau=FOLDER. The labels stand beside it, where whatever reads
+    the data finds them.
+    """
+    _check_voters(threshold, voters, overrides)
+    settings = {"voters": list(voters), "threshold": threshold, "silence": silence}
+    given = [
+        f"contribution.{key}={json.dumps(value)}" for key, value in settings.items() if value is not None
+    ]
+    spec = data_set(data) if "=" in data and not Path(data).exists() else data_set(f"audiomcq={data}")
+    recipe = _bare_recipe(voters[0], spec, [*given, *overrides])
+    path = Path(spec["path"])
+    place = out or (path if path.is_dir() else path.parent)
+    summary = load_pipeline().label_data(recipe, place, _asking(out, **asked))
+    click.echo(summary.table())
+
+
+_benchmarks = click.option(
+    "--benchmark",
+    "benchmarks",
+    multiple=True,
+    metavar="NAME=FOLDER",
+    help="A data set by its name, and the folder or file of it: mmau=/data/MMAU.",
+)
+
+
+_against = click.option(
+    "--against",
+    type=path_type(exists=True, file_okay=False),
+    help="Folder of another evaluation (--out), to be compared with on the same questions.",
+)
+
+
+@click.command()
+@click.argument("target", metavar="[RECIPE|MODEL]", required=False)
+@click.option("--data", type=path_type(exists=True), help="Questions for a MODEL; a RECIPE names its own.")
+@_benchmarks
+@click.option("--endpoint", metavar="URL", help="Instead of MODEL: an OpenAI-compatible server's address.")
+@click.option("--model", metavar="NAME", help="What the server calls the model.")
+@click.option("--out", type=path_type(file_okay=False), help="Folder of the tables.  [default: print only]")
+@_against
+@endpoint_options
+@recipe_options
+def evaluate(
+    target: str | None,
+    data: Path | None,
+    benchmarks: Sequence[str],
+    endpoint: str | None,
+    model: str | None,
+    out: Path | None,
+    against: Path | None,
+    overrides: Sequence[str],
+    **asked: Any,
+) -> None:
+    """Accuracy with audio, in silence and with other audio, of a RECIPE's model or of a MODEL."""
+    target = _target(target, endpoint, model)
+    _check_against(against, out)
+    sets = data_sets(data, benchmarks)
+    if target in shipped_recipes() or target.endswith((".yaml", ".yml")):
+        if data is not None:
+            raise click.UsageError("--data goes with a MODEL; a RECIPE has data.evaluate")
+        recipe = load(target, [*_evaluated(sets), *overrides])
+    elif not sets:
+        raise click.UsageError(f"{target} is no recipe; to evaluate a model add --data FILE or --benchmark")
+    else:
+        recipe = _bare_recipe(target, next(iter(sets.values())), [*_evaluated(sets), *overrides])
+    results = load_pipeline().evaluate_recipe(recipe, out, _asking(out, **asked))
+    _tell_evaluations(results, against)
+
+
+@click.command()
+@click.argument("predictions", type=path_type(exists=True, dir_okay=False))
+@_benchmarks
+@click.option("--key", help="Key of the predictions.  [default: the benchmark's, or one that is known]")
+@click.option("--scorer", default="robust", show_default=True, help="The strict rule.")
+@click.option(
+    "-o", "options", multiple=True, metavar="KEY=VALUE", help="An option of the benchmark: judge=./j.py."
+)
+@click.option("--out", type=path_type(file_okay=False), help="Folder of the tables.  [default: print only]")
+@_against
+def score(
+    predictions: Path,
+    benchmarks: Sequence[str],
+    key: str | None,
+    scorer: str,
+    options: Sequence[str],
+    out: Path | None,
+    against: Path | None,
+) -> None:
+    """Score PREDICTIONS that something else made: by a benchmark's official rule and by a strict one.
+
+    By the strict rule every question counts, and what is missing or names no option is wrong.
+    """
+    from rlaudio.config.plugins import bind
+    from rlaudio.evaluation.predictions import read_predictions, score
+    from rlaudio.evaluation.writing import write_evaluations
+    from rlaudio.types import Dataset
+
+    _check_against(against, out)
+    if len(benchmarks) != 1:
+        raise click.UsageError(f"--benchmark NAME=FOLDER is given {len(benchmarks)} times; expected once")
+    [(name, spec)] = data_sets(None, benchmarks).items()
+    questions = Dataset.of(bind("data", spec | _options(options)).function())
+    benchmark = questions.benchmark
+    read = read_predictions(predictions, key, benchmark.prediction_key if benchmark else None)
+    strict = bind("scorer", scorer)
+    results = {name: score(questions, read, {strict.label: strict.function})}
+    click.echo("\n".join([f"predictions under {read.key!r}", *read.notes(questions)]))
+    if out:
+        write_evaluations(results, out, benchmarks={name: benchmark})
+    _tell_evaluations(results, against)
+
+
+def _check_against(against: Path | None, out: Path | None) -> None:
+    """Refuse to compare an evaluation with itself."""
+    if against and out and against.resolve() == out.resolve():
+        raise click.UsageError("--against and --out name one folder; compare with an earlier evaluation")
+
+
+def _tell_evaluations(results: Mapping[str, Evaluation], against: Path | None) -> None:
+    for name, result in results.items():
+        click.echo(f"{name}\n{result.table()}")
+    if against:
+        from rlaudio.evaluation.against import compare_with, paired_table
+
+        click.echo(paired_table(compare_with(results, against), str(against)))
+
+
+def _target(target: str | None, endpoint: str | None, model: str | None) -> str:
+    """What is evaluated: the recipe or model that was named, or `endpoint:URL#NAME`."""
+    if (endpoint is None) != (model is None):
+        raise click.UsageError("--endpoint URL and --model NAME go together")
+    if endpoint is None or model is None:
+        if target is None:
+            raise click.UsageError("name a RECIPE or a MODEL, or a server by --endpoint URL --model NAME")
+        return target
+    if target is not None:
+        raise click.UsageError(f"{target} and --endpoint name two models; leave one out")
+    from rlaudio.rollout.endpoint.address import Address
+
+    return Address.of(endpoint, model).name
+
+
+def _asking(
+    out: Path | None, *, concurrency: int, timeout: float, price: tuple[float, float] | None
+) -> Asking:
+    """How endpoints are asked; their answers are kept in the folder that the user names, if any."""
+    from rlaudio.rollout.endpoint.client import Asking
+    from rlaudio.rollout.endpoint.costs import Price
+
+    return Asking(
+        concurrency=concurrency,
+        timeout_seconds=timeout,
+        price=Price(*price) if price else None,
+        folder=out / "endpoint_answers" if out else None,
+    )
+
+
+def _check_voters(threshold: int | None, voters: Sequence[str], overrides: Sequence[str]) -> None:
+    """Refuse voters that cannot vote, with a message about the command line's options."""
+    twice = [voter for number, voter in enumerate(voters) if voter in voters[:number]]
+    if twice:
+        raise click.UsageError(
+            f"--voter {twice[0]} is named twice, and the same model twice is one vote; leave one out"
+        )
+    asked = THRESHOLD if threshold is None else threshold
+    if asked > len(voters) and not any(text.startswith("contribution") for text in overrides):
+        raise click.UsageError(
+            f"a question is weak if {asked} voters are right, of {counted(len(voters), 'voter')} named; add "
+            f"--voter MODEL, or --threshold {len(voters)}"
+        )
+
+
+def _bare_recipe(model: str, data: Mapping[str, str], overrides: Sequence[str]) -> Recipe:
+    """The recipe of commands that do not train, for a model and the questions that a data set names."""
+    given = [f"model.path={json.dumps(model)}", f"data.train={json.dumps(data)}"]
+    return load("base/no_training", [*given, *overrides])
+
+
+def data_sets(data: Path | None, benchmarks: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Data sets of the command line as a recipe would have them, by name."""
+    sets = {plain_name(data.stem): {"use": "audiomcq", "path": str(data)}} if data else {}
+    for text in benchmarks:
+        spec = data_set(text)
+        name = plain_name(Path(spec["use"]).stem)
+        if name in sets:
+            raise click.UsageError(f"--benchmark {text}: there is a set {name} already; expected each once")
+        sets[name] = spec
+    return sets
+
+
+def data_set(text: str) -> dict[str, str]:
+    """The data set that NAME=FOLDER names, as a recipe would have it."""
+    use, sign, path = text.partition("=")
+    if not sign or not use or not path:
+        raise click.UsageError(f"{text}: expected NAME=FOLDER, such as mmau=/data/MMAU")
+    if not Path(path).exists() and not is_hub_name(path):
+        raise click.UsageError(f"{text}: {path} does not exist")
+    return {"use": use, "path": path}
+
+
+def _options(given: Sequence[str]) -> dict[str, Any]:
+    """Options of a plug-in that were given as KEY=VALUE."""
+    pairs = [text.partition("=") for text in given]
+    for key, sign, _ in pairs:
+        if not key or not sign:
+            raise click.UsageError(f"-o {key}: expected KEY=VALUE")
+    return {key: value for key, _, value in pairs}
+
+
+def _evaluated(sets: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """Overrides by which a recipe evaluates on these sets."""
+    return [f"data.evaluate.{name}={json.dumps(spec)}" for name, spec in sets.items()]

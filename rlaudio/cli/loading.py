@@ -1,0 +1,78 @@
+"""What commands read first: recipes, whose plug-in files they tell, and the libraries that compute."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+import click
+
+from rlaudio.cli.options import NO_PLUGINS
+from rlaudio.utils import launcher
+from rlaudio.utils.number_format import counted
+
+if TYPE_CHECKING:
+    from rlaudio.config.recipe import Recipe
+
+
+def load(recipe: str | Path, overrides: Sequence[str]) -> Recipe:
+    """The recipe, for a command that runs its plug-ins: which of the user's files these are is told."""
+    resolved = read(recipe, overrides)
+    announcement()(resolved)
+    return resolved
+
+
+def read(recipe: str | Path, overrides: Sequence[str]) -> Recipe:
+    from rlaudio.config.recipe import load_recipe
+
+    return load_recipe(recipe, overrides)
+
+
+def announcement() -> Callable[[Recipe], None]:
+    """What to call before a recipe's plug-ins run: it tells each of the user's files once."""
+    told: set[Path] = set()
+
+    def announce(recipe: Recipe) -> None:
+        refuse_plugins(recipe)
+        for file in recipe.user_files():
+            if file not in told:
+                say(f"the recipe runs {file}", err=True)
+        told.update(recipe.user_files())
+
+    return announce
+
+
+def refuse_plugins(recipe: Recipe) -> None:
+    """With --no-plugins, refuse a recipe that names files of the user's."""
+    files = recipe.user_files()
+    if files and click.get_current_context().meta.get(NO_PLUGINS):
+        listed = "".join(f"\n  {file}" for file in files)
+        raise click.UsageError(
+            f"--no-plugins: the recipe would run {counted(len(files), 'file')} of its own:{listed}\n"
+            "read them, then leave --no-plugins out"
+        )
+
+
+def load_pipeline() -> ModuleType:
+    """The pipeline, imported when a command needs it, which takes seconds."""
+    say("loading torch and transformers, then data and checks", err=True)
+    quiet_transformers()
+    from rlaudio import pipeline
+
+    return pipeline
+
+
+def quiet_transformers() -> None:
+    """Turn off transformers' progress bars, and its warnings about unused parts of Qwen2.5-Omni."""
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.disable_progress_bar()
+    transformers_logging.set_verbosity_error()
+
+
+def say(text: object, *, err: bool = False) -> None:
+    """Print in the first process only."""
+    if launcher.rank() == 0:
+        click.echo(text, err=err)

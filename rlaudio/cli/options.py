@@ -1,0 +1,95 @@
+"""Options that several commands have."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+NO_PLUGINS = "rlaudio.no_plugins"  # key of what click hands on within a command
+
+
+path_type = functools.partial(click.Path, path_type=Path)
+
+
+def _each_once(context: click.Context, option: click.Parameter, given: Sequence[str]) -> Sequence[str]:
+    """The overrides, refused where two are of one key: which of them counts should not be a guess."""
+    by_key: dict[str, str] = {}
+    for text in given:
+        key = text.partition("=")[0].strip()
+        if key in by_key:
+            raise click.UsageError(f"-o {by_key[key]} and -o {text} set the same key; leave one out")
+        by_key[key] = text
+    return given
+
+
+def recipe_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Options of every command that reads a recipe."""
+    overrides = click.option(
+        "-o",
+        "overrides",
+        metavar="KEY=VALUE",
+        multiple=True,
+        callback=_each_once,
+        help="Change a key: optimizer.lr=2e-6",
+    )
+    no_plugins = click.option(
+        "--no-plugins",
+        is_flag=True,
+        expose_value=False,
+        callback=lambda context, option, given: context.meta.update({NO_PLUGINS: given}),
+        help="Refuse a recipe that names Python files of its own: they run with your rights.",
+    )
+    return overrides(no_plugins(command))
+
+
+def _price(context: click.Context, option: click.Parameter, given: str | None) -> tuple[float, float] | None:
+    """The two prices in `IN,OUT`."""
+    if given is None:
+        return None
+    try:
+        prompt, completion = map(float, given.split(","))
+        if 0 <= prompt < math.inf and 0 <= completion < math.inf:
+            return prompt, completion
+    except ValueError:
+        pass
+    raise click.BadParameter(f"found {given!r}; expected two prices such as 2.5,10")
+
+
+def endpoint_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Options of every command that may ask a model behind an endpoint."""
+    for option in (
+        click.option(
+            "--price",
+            metavar="IN,OUT",
+            callback=_price,
+            help="Of an endpoint: money per million prompt and completion tokens, for the table of costs.",
+        ),
+        click.option(
+            "--timeout",
+            type=click.FloatRange(min=0, min_open=True),
+            default=120,
+            show_default=True,
+            help="Of an endpoint: seconds in which a request must be answered.",
+        ),
+        click.option(
+            "--concurrency",
+            type=click.IntRange(1, 1000),
+            default=8,
+            show_default=True,
+            help="Of an endpoint: requests at a time.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+changed_plugins_option = click.option(
+    "--changed-plugins",
+    is_flag=True,
+    help="With --resume: accept plug-in files that have changed since what is done was computed.",
+)
