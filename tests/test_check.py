@@ -13,7 +13,7 @@ from rlaudio.check import check, refuse_what_would_stop
 from rlaudio.config.recipe import load_recipe
 from rlaudio.data.audiomcq import write_audiomcq
 from rlaudio.models.family import resolve_model_path
-from rlaudio.rollout.vllm import vllm_server
+from rlaudio.rollout.vllm import server_opening
 from rlaudio.rollout.vllm.vllm_server import VllmServer
 from rlaudio.types import greedy
 from rlaudio.utils.processes import PeerFailed, Processes
@@ -246,7 +246,8 @@ def test_a_rollout_worker_without_its_engine_is_told(recipe_file, tmp_path, monk
 
 
 SERVER = {
-    "url": "http://127.0.0.1:9",
+    "urls": ["http://127.0.0.1:9"],
+    "replicas": 1,
     "gpus": None,
     "api_key_variable": None,
     "tensor_parallel": 1,
@@ -263,8 +264,8 @@ SERVER = {
 def test_a_server_that_does_not_answer_is_refused_at_once_or_waited_for(
     shared_family, monkeypatch, wait, said
 ):
-    monkeypatch.setattr(vllm_server, "check_vllm", lambda on_gpu: "0")
-    monkeypatch.setattr(vllm_server, "unsupported", lambda family: "")
+    monkeypatch.setattr(server_opening, "check_vllm", lambda on_gpu: "0")
+    monkeypatch.setattr(server_opening, "unsupported", lambda family: "")
     with pytest.raises(ValueError, match=f"no vLLM server {said}"):
         VllmServer.check(shared_family, greedy(8), **SERVER, wait=wait)
 

@@ -19,7 +19,7 @@ from tests.rollout.conftest import KEY, WARM, nudge, prompts_of
 torch.set_num_threads(1)
 processes = join()
 family = Qwen2_5Omni(path=TINY, device="cpu")
-worker = VllmServer(family, url=sys.argv[2]) if sys.argv[2:] else Vllm(family)
+worker = VllmServer(family, urls=sys.argv[2:]) if sys.argv[2:] else Vllm(family)
 worker.load_weights(nudge(family), version=1)
 groups = worker.generate(processes.share(prompts_of(family)), WARM, KEY)
 worker.close()

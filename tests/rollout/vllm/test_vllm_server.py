@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 import threading
-from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,10 +19,12 @@ from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
 from rlaudio.rollout.reopened import Reopened
 from rlaudio.rollout.vllm import vllm_server
 from rlaudio.rollout.vllm.http import NoAnswer, Refused, Service
+from rlaudio.rollout.vllm.server_client import ServerClient
 from rlaudio.rollout.vllm.server_process import free_port
 from rlaudio.rollout.vllm.setup import VERSION
 from rlaudio.rollout.vllm.vllm import Vllm
-from rlaudio.rollout.vllm.vllm_server import VllmServer, _Server, own_address
+from rlaudio.rollout.vllm.vllm_server import VllmServer
+from rlaudio.rollout.vllm.weights import own_address
 from rlaudio.rollout.worker import EngineDied
 from rlaudio.types import greedy
 from tests.conftest import TINY, make_prompt
@@ -145,25 +146,9 @@ def slow(elsewhere):
     return elsewhere
 
 
-@pytest.fixture
-def client(policy):
-    """Makes clients of a server at some address, which give it up after `patience` seconds."""
-    with ExitStack() as opened:
-
-        def of(url, patience):
-            needs_no_vllm: Any = SimpleNamespace(vocabulary=0)
-            return _Server(
-                policy,
-                Service(url),
-                run="run",
-                started=[],
-                prompts=needs_no_vllm,
-                patience=patience,
-                step_tokens=None,
-                opened=opened,
-            )
-
-        yield of
+def client(url, patience):
+    """A client of the server at an address, which gives it up after `patience` seconds."""
+    return ServerClient(Service(url), None, patience)
 
 
 def test_a_request_takes_as_long_as_it_needs_while_the_server_is_healthy(slow):
@@ -172,19 +157,19 @@ def test_a_request_takes_as_long_as_it_needs_while_the_server_is_healthy(slow):
     assert slow.asked.count("inference_v1_generate") == 1
 
 
-def test_patience_begins_with_the_first_failure_and_not_with_the_request(slow, client):
+def test_patience_begins_with_the_first_failure_and_not_with_the_request(slow):
     slow.after_work = [(503, {}), (200, {"choices": []})]
     assert client(slow.url, patience=1.0)._ask({}) == {"choices": []}
     assert slow.asked.count("inference_v1_generate") == 2
 
 
-def test_a_server_that_works_on_a_request_and_is_not_healthy_has_died(slow, client):
+def test_a_server_that_works_on_a_request_and_is_not_healthy_has_died(slow):
     slow.answers["health"] = (503, {})
     with pytest.raises(EngineDied, match=r"no answer for 0\.2 s .*silent for 0\.2 s, and not healthy"):
         client(slow.url, patience=0.2)._ask({})
 
 
-def test_a_server_that_says_nothing_at_all_has_died(client):
+def test_a_server_that_says_nothing_at_all_has_died():
     with (
         socket.create_server(("127.0.0.1", 0)) as silent,  # the kernel takes connections, and nobody reads
         pytest.raises(EngineDied, match=r"no answer for 0\.2 s"),
@@ -205,14 +190,14 @@ def test_an_answer_that_is_cut_off_is_no_answer():
             Service(f"http://127.0.0.1:{server.getsockname()[1]}").get("version")
 
 
-def test_a_server_that_is_gone_when_weights_come_has_died(elsewhere, client):
-    engine = client(elsewhere.url, patience=1.0)
-    engine.send = lambda weights: None
+def test_a_server_that_is_gone_when_weights_come_has_died(elsewhere):
+    server = client(elsewhere.url, patience=1.0)
+    sends_nothing: Any = SimpleNamespace(send=lambda service: None)
     elsewhere.close()
     with pytest.raises(EngineDied, match=r"reset_encoder_cache: .*refused"):
-        engine.update([], version=1)
+        server.load(sends_nothing, "run-1")
     with pytest.raises(EngineDied, match=r"metrics: .*refused"):
-        _ = engine.prompt_tokens
+        server.count()
 
 
 # --- other people's servers ----------------------------------------------------------------------
@@ -224,13 +209,13 @@ def test_an_address_where_nobody_answers_is_refused_after_a_while(needs_vllm, po
     with pytest.raises(
         ValueError, match=rf"no vLLM server answered at {url} within 0\.1 s; .*start it by: .* --port {port}"
     ):
-        VllmServer(policy, url=url, start_seconds=0.1)
+        VllmServer(policy, urls=[url], start_seconds=0.1)
 
 
 def test_another_version_of_vllm_is_refused(needs_vllm, policy, elsewhere):
     elsewhere.answers["version"] = (200, {"version": "0.33.0"})
     with pytest.raises(ValueError, match=r"is vLLM 0\.33\.0; expected 0\.32\.0"):
-        VllmServer(policy, url=elsewhere.url)
+        VllmServer(policy, urls=[elsewhere.url])
 
 
 def test_a_server_that_takes_no_weights_is_refused_with_the_command_that_starts_another(
@@ -239,7 +224,7 @@ def test_a_server_that_takes_no_weights_is_refused_with_the_command_that_starts_
     with pytest.raises(
         ValueError, match=r"weight_info: 404 .*start it by: VLLM_SERVER_DEV_MODE=1 python -m vllm"
     ):
-        VllmServer(policy, url=elsewhere.url)
+        VllmServer(policy, urls=[elsewhere.url])
 
 
 def test_a_server_with_less_room_than_the_recipe_asks_for_is_refused(needs_vllm, policy, elsewhere):
@@ -247,7 +232,7 @@ def test_a_server_with_less_room_than_the_recipe_asks_for_is_refused(needs_vllm,
     elsewhere.answers["inference_v1_generate"] = (200, {})
     elsewhere.answers["v1_models"] = (200, {"data": [{"max_model_len": 100}]})
     with pytest.raises(ValueError, match=r"takes 100 tokens, and rollout\.max_model_len is 4096; lower it"):
-        VllmServer(policy, url=elsewhere.url)
+        VllmServer(policy, urls=[elsewhere.url])
 
 
 def test_a_server_of_another_model_is_refused_before_weights_break_it(
@@ -260,22 +245,25 @@ def test_a_server_of_another_model_is_refused_before_weights_break_it(
     elsewhere.answers["inference_v1_generate"] = (200, {})
     elsewhere.answers["v1_models"] = (200, {"data": [{"max_model_len": 4096, "root": str(tmp_path)}]})
     with pytest.raises(ValueError, match=r"another model than .*: num_hidden_layers is 99 there and "):
-        VllmServer(policy, url=elsewhere.url)
+        VllmServer(policy, urls=[elsewhere.url])
 
 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"url": "127.0.0.1:8000"}, r"rollout\.url is 127.* expected an address such as http://127"),
+        ({"urls": ["127.0.0.1:8000"]}, r"rollout\.urls names 127.* expected an address such as http://127"),
         (
             {"gpus": "6,7"},
             r"rollout\.gpus and rollout\.tensor_parallel are for GPUs; expected none",
         ),
         ({"tensor_parallel": 2}, r"are for GPUs; expected none with a model on a CPU"),
-        ({"url": "http://me:pw@there:8000"}, r"rollout\.url holds a password, .*rollout\.api_key_variable"),
-        ({"api_key_variable": "KEY"}, r"is for a server at rollout\.url; a server that the run starts needs"),
         (
-            {"url": "http://there:8000", "api_key_variable": "NO_SUCH_KEY"},
+            {"urls": ["http://me:pw@there:8000"]},
+            r"rollout\.urls holds a password, .*rollout\.api_key_variable",
+        ),
+        ({"api_key_variable": "KEY"}, r"is for servers in rollout\.urls; one that the run starts needs"),
+        (
+            {"urls": ["http://there:8000"], "api_key_variable": "NO_SUCH_KEY"},
             r"expected the server's key in that environment variable, found nothing",
         ),
         ({"max_model_len": 0}, r"rollout\.max_model_len is 0; expected at least 1"),
@@ -298,7 +286,7 @@ def test_too_little_room_for_the_canary_is_refused_before_an_engine_opens(needs_
 
 def test_options_that_exclude_each_other_are_refused(policy):
     with pytest.raises(ValueError, match=r"leave rollout\.gpus out"):
-        VllmServer(policy, url="http://127.0.0.1:8000", gpus="1")
+        VllmServer(policy, urls=["http://127.0.0.1:8000"], gpus="1")
     with pytest.raises(ValueError, match="'nccl', and the model is on a CPU; expected 'folder'"):
         VllmServer(policy, weights="nccl")
 
@@ -311,7 +299,10 @@ def test_options_that_exclude_each_other_are_refused(policy):
             {"gpus": "5,6", "tensor_parallel": 2},
             r"training uses GPU 5, and .* set rollout\.weights to 'folder'",
         ),
-        ({"gpus": "6,7"}, r"rollout\.gpus names 2 and rollout\.tensor_parallel is 1; expected as many"),
+        (
+            {"gpus": "6,7"},
+            r"rollout\.gpus names 2, and rollout\.tensor_parallel is 1 of 1 server .*; expected 1",
+        ),
     ],
 )
 def test_gpus_that_a_server_cannot_have_are_refused(policy, monkeypatch, options, said):
@@ -326,7 +317,9 @@ def test_gpus_that_a_server_cannot_have_are_refused(policy, monkeypatch, options
 def test_a_run_on_two_machines_must_name_a_server_that_both_see(needs_vllm, policy, monkeypatch):
     there = SimpleNamespace(gather=lambda name: [name, "another"])
     monkeypatch.setattr(vllm_server, "join", lambda: there)
-    with pytest.raises(ValueError, match=r"on 2 machines, .* rollout\.url; .*--host 0\.0\.0\.0 --port 8000$"):
+    with pytest.raises(
+        ValueError, match=r"on 2 machines, .* rollout\.urls; .*--host 0\.0\.0\.0 --port 8000$"
+    ):
         VllmServer(policy)
 
 
@@ -353,7 +346,7 @@ def test_a_server_that_does_not_start_says_why(needs_vllm, policy):
 
 def test_another_run_that_sends_weights_to_the_same_server_is_noticed(policy, taken):
     mine, prompts = taken, prompts_of(policy)
-    other = VllmServer(policy, url=mine.url)
+    other = VllmServer(policy, urls=mine.urls)
     with pytest.raises(RuntimeError, match=r"expected \w+-0: something else than this run sends weights to"):
         mine.generate(prompts, WARM, KEY)
     assert len(other.generate(prompts, WARM, KEY)) == len(prompts)
@@ -363,7 +356,7 @@ def test_another_run_that_sends_weights_to_the_same_server_is_noticed(policy, ta
 def test_an_answer_that_is_lost_is_asked_for_again(policy, vllm_server_worker, monkeypatch):
     prompt = make_prompt(policy, 1)
     expected = tokens(vllm_server_worker.generate([prompt], WARM, KEY))
-    service = vllm_server_worker._engine.service
+    service = vllm_server_worker._engine.live[0].service
     post, lost = service.post_long, []
 
     def losing(path, *arguments, **options):
@@ -390,13 +383,13 @@ def test_a_second_question_about_the_same_audio_reads_the_prefix_cache(policy, v
 def test_a_server_that_others_had_is_sent_the_parts_too_that_do_not_train(changeable, taken):
     taken.load_weights(nudge(changeable), version=1)  # its audio tower is another one now
     frozen = Qwen2_5Omni(path=TINY, device="cpu", freeze=("audio_tower", "projector"))
-    worker = VllmServer(frozen, url=taken.url)
+    worker = VllmServer(frozen, urls=taken.urls)
     assert largest_gap(frozen, worker.generate(prompts_of(frozen), WARM, KEY), WARM) < 1e-4
     worker.close()
 
 
 def test_no_path_of_a_server_that_a_run_starts_is_open_to_another_user(needs_vllm, vllm_server_worker):
-    path = Path(vllm_server_worker.url.removeprefix("unix:"))
+    path = Path(vllm_server_worker.urls[0].removeprefix("unix:"))
     assert path.is_socket() and path.parent.stat().st_mode & 0o777 == 0o700
     assert path.parent.stat().st_uid == os.geteuid()
 
@@ -406,7 +399,7 @@ def test_a_server_that_dies_is_started_again_with_the_weights_it_had(needs_vllm,
     worker, prompts = Reopened(VllmServer, changeable), prompts_of(changeable)
     worker.load_weights(nudge(changeable), version=3)
     expected = tokens(worker.generate(prompts, WARM, KEY))
-    worker.worker._engine._started[0]._process.kill()
+    worker.worker._engine.live[0]._started._process.kill()
     groups = worker.generate(prompts, WARM, KEY)
     assert tokens(groups) == expected and worker.reopened == 1
     assert {c.weights_version for group in groups for c in group.completions} == {3}
@@ -416,7 +409,7 @@ def test_a_server_that_dies_is_started_again_with_the_weights_it_had(needs_vllm,
 @pytest.mark.slow
 def test_a_server_that_dies_between_rollouts_is_started_again_by_the_next_update(needs_vllm, changeable):
     worker, prompts = Reopened(VllmServer, changeable), prompts_of(changeable)
-    worker.worker._engine._started[0]._process.kill()
+    worker.worker._engine.live[0]._started._process.kill()
     worker.load_weights(iter(nudge(changeable)), version=3)
     groups = worker.generate(prompts, WARM, KEY)
     assert worker.reopened == 1 and largest_gap(changeable, groups, WARM) < 1e-4
@@ -431,7 +424,7 @@ def test_two_processes_that_share_a_server_draw_what_one_draws(changeable, taken
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
     drawn = tmp_path / "drawn.json"
     subprocess.run(
-        [*command, "-m", "tests.rollout.two_processes", str(drawn), taken.url],
+        [*command, "-m", "tests.rollout.two_processes", str(drawn), *taken.urls],
         check=True,
         capture_output=True,
         env=os.environ | {"OMP_NUM_THREADS": "1"},

@@ -18,7 +18,7 @@ from rlaudio.rollout.vllm import vllm_server
 from rlaudio.rollout.vllm import weights as vllm_weights
 from rlaudio.rollout.vllm.setup import CPU_BLOCK
 from rlaudio.rollout.vllm.vllm import _Engine
-from rlaudio.rollout.vllm.vllm_server import VllmServer, _by_nccl
+from rlaudio.rollout.vllm.vllm_server import VllmServer
 from tests.conftest import TINY
 from tests.rollout import without_cuda
 from tests.rollout.conftest import KEY, WARM, nudge, prompts_of
@@ -47,12 +47,13 @@ def family():
 
 @pytest.mark.slow
 def test_weights_broadcast_to_a_server_are_those_it_samples_from(transfer, family, monkeypatch):
-    flags = vllm_server._of_device
+    flags = vllm_server.device_flags
     transferring = {"weight_transfer_config": {"backend": "nccl"}}
-    monkeypatch.setattr(vllm_server, "_of_device", lambda *given: flags(*given) | transferring)
+    monkeypatch.setattr(vllm_server, "device_flags", lambda *given: flags(*given) | transferring)
     prompts = prompts_of(family)
     with closing(VllmServer(family)) as worker:
-        worker._engine.send = _by_nccl(worker._engine.service, 120.0)
+        services = [server.service for server in worker._engine.live]
+        worker._engine.sender = vllm_weights.NcclSender(services, 120.0)
         before = worker.generate(prompts, WARM, KEY)
         for version in (1, 2):
             worker.load_weights(nudge(family, seed=version), version=version)

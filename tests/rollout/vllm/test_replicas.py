@@ -1,0 +1,197 @@
+"""Several vLLM servers: who is asked, what happens when one dies, and that results do not depend on it."""
+
+import threading
+from contextlib import ExitStack, closing, contextmanager
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rlaudio.rollout.canary import CanaryError
+from rlaudio.rollout.completions import SampledTokens
+from rlaudio.rollout.vllm.replicas import Replicas
+from rlaudio.rollout.vllm.server_opening import Place, check_place
+from rlaudio.rollout.vllm.vllm_server import VllmServer
+from rlaudio.rollout.worker import EngineDied
+from rlaudio.types import greedy
+from tests.conftest import make_prompt
+from tests.rollout.conftest import KEY, WARM, nudge, prompts_of
+from tests.rollout.test_contract import largest_gap, tokens
+
+ANSWER = SampledTokens(np.array([1]), np.array([0.0], dtype=np.float32), (), "stop")
+
+
+class FakeServer:
+    """A server of the interface of ServerClient: it answers, waits for `go`, or is dead."""
+
+    def __init__(self, url, *, dead=False):
+        self.url, self.dead = url, dead
+        self.in_flight, self.counts = 0, (0, 0)
+        self.asked, self.loaded = [], []
+        self.go = threading.Event()
+        self.go.set()
+
+    def _live(self):
+        if self.dead:
+            raise EngineDied(f"{self.url} is gone")
+
+    def sample(self, body, report, label):
+        self.asked.append(body["prompt"])
+        self.go.wait(60)
+        self._live()
+        return [ANSWER]
+
+    def load(self, sender, label):
+        self._live()
+        self.loaded.append(label)
+
+    def count(self):
+        self._live()
+        self.counts = (10, 5)
+        return self.counts
+
+
+class FakeSender:
+    at_once = True
+
+    @contextmanager
+    def holding(self, weights):
+        yield
+
+
+@pytest.fixture
+def engine_of(policy):
+    """Makes an engine of servers."""
+    with ExitStack() as opened:
+        prompts: Any = SimpleNamespace(vocabulary=9, body=lambda prompt: {"prompt": prompt.question.id})
+
+        def make(*servers):
+            engine = Replicas(policy, servers, "run", prompts=prompts, step_tokens=None, opened=opened)
+            engine.sender = FakeSender()
+            return engine
+
+        yield make
+
+
+def sample(engine, policy, count):
+    prompts = [make_prompt(policy, seed) for seed in range(count)]
+    return engine.sample(prompts, greedy(1), 0, list(range(count)))
+
+
+def test_a_request_goes_to_the_server_with_the_fewest_in_flight(engine_of, policy):
+    slow, quick = FakeServer("slow"), FakeServer("quick")
+    slow.go.clear()
+    engine = engine_of(slow, quick)
+    threading.Timer(0.5, slow.go.set).start()
+    assert len(sample(engine, policy, 12)) == 12
+    assert len(quick.asked) > len(slow.asked) > 0
+    assert slow.in_flight == quick.in_flight == 0
+
+
+def test_what_a_dead_server_was_asked_is_asked_of_others_and_it_is_asked_no_more(engine_of, policy, caplog):
+    gone, there = FakeServer("gone", dead=True), FakeServer("there")
+    engine = engine_of(gone, there)
+    assert sample(engine, policy, 4) == [[ANSWER]] * 4
+    asked = len(gone.asked)
+    assert asked and set(gone.asked) <= set(there.asked) and engine.dead == {"gone"}
+    assert sample(engine, policy, 2) == [[ANSWER]] * 2 and len(gone.asked) == asked
+    assert caplog.text.count("gone is left out, and its work repeated by other servers") == 1
+
+
+def test_the_engine_dies_with_its_last_server(engine_of, policy):
+    engine = engine_of(FakeServer("a", dead=True), FakeServer("b", dead=True))
+    with pytest.raises(EngineDied, match=r"all 2 servers are gone; the last: [ab] is gone"):
+        sample(engine, policy, 3)
+    with pytest.raises(EngineDied, match="is gone"):
+        sample(engine, policy, 1)
+
+
+def test_weights_reach_every_server_but_a_dead_one(engine_of):
+    a, gone, b = FakeServer("a"), FakeServer("gone", dead=True), FakeServer("b")
+    engine = engine_of(a, gone, b)
+    engine.update([], version=3)
+    assert a.loaded == b.loaded == ["run-3"] == [engine.label] and engine.dead == {"gone"}
+
+
+def test_weights_that_reach_no_server_have_killed_the_engine(engine_of):
+    engine = engine_of(FakeServer("a", dead=True), FakeServer("b", dead=True))
+    with pytest.raises(EngineDied, match="all 2 servers are gone"):
+        engine.update([], version=1)
+    assert engine.label == ""
+
+
+def test_counts_keep_what_a_dead_server_last_said(engine_of):
+    a, b = FakeServer("a"), FakeServer("b")
+    engine = engine_of(a, b)
+    assert (engine.prompt_tokens, engine.cached_tokens) == (20, 10)
+    a.dead = True
+    assert (engine.prompt_tokens, engine.cached_tokens) == (20, 10)
+    assert engine.dead == {"a"}
+
+
+def test_servers_that_another_process_found_dead_are_left_out(engine_of):
+    engine = engine_of(FakeServer("a"), FakeServer("b"))
+    engine.leave_out({"a"})
+    assert [server.url for server in engine.live] == ["b"]
+    with pytest.raises(EngineDied, match="all 2 servers are gone"):
+        engine.leave_out({"b"})
+
+
+# --- options -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        (
+            Place(("http://a:1",), 2, None, 1),
+            r"rollout\.urls names servers that run; leave rollout\.replicas",
+        ),
+        (
+            Place(("http://a:1", "http://a:1"), 1, None, 1),
+            r"names http://a:1 twice; expected every server once",
+        ),
+        (Place((), 0, None, 1), r"rollout\.replicas is 0; expected at least 1"),
+        (Place((), 2, None, 2), r"rollout\.replicas is 2; name 4 GPUs for them in rollout\.gpus"),
+        (Place((), 3, "4,5", 1), r"names 2, .* of 3 servers \(rollout\.replicas\); expected 3"),
+        (Place((), 2, "5,5", 1), r"rollout\.gpus names GPU 5 twice"),
+    ],
+)
+def test_places_that_servers_cannot_have_are_refused(place, said, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,2,3,4,5")
+    with pytest.raises(ValueError, match=said):
+        check_place(place, True, None)
+
+
+def test_every_replica_gets_as_many_gpus_as_the_model_is_split_over():
+    assert Place((), 2, "4, 5,6,7", 2).gpus_of_each == ["4,5", "6,7"]
+    assert Place((), 2, None, 1).gpus_of_each == [None, None]
+
+
+# --- real servers --------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_two_servers_answer_as_one_and_one_of_them_may_die(
+    needs_vllm, changeable, vllm_server_worker, caplog
+):
+    prompts = prompts_of(changeable)
+    vllm_server_worker.load_weights(nudge(changeable), version=1)
+    expected = tokens(vllm_server_worker.generate(prompts, WARM, KEY))
+    with closing(VllmServer(changeable, replicas=2, kv_cache_gb=0.25)) as worker:
+        worker.load_weights(nudge(changeable, size=0.0), version=4)
+        assert tokens(worker.generate(prompts, WARM, KEY)) == expected
+        assert all(server.count()[0] > 0 for server in worker._engine.live)
+        first, second = worker._engine.live
+        first._started._process.kill()
+        groups = worker.generate(prompts, WARM, KEY)
+        assert tokens(groups) == expected and worker.urls == (second.url,)
+        assert "ended by signal 9" in caplog.text
+        worker.load_weights(nudge(changeable, seed=2), version=5)
+        assert largest_gap(changeable, worker.generate(prompts, WARM, KEY), WARM) < 1e-4
+        stale = worker._engine.live[0].load
+        worker._engine.live[0].load = lambda sender, label: None
+        with pytest.raises(CanaryError, match="log-probs of the sampling engine and the model differ"):
+            worker.load_weights(nudge(changeable, seed=3), version=5)
+        worker._engine.live[0].load = stale
