@@ -153,10 +153,16 @@ def recipe_to_resume(given: Recipe, run: Path) -> Recipe:
     stored = load_recipe(run / RECIPE).model_dump(mode="json")
     kept = begun_recipe(run)
     begun = stored if kept is None else _with_new_keys(kept)
-    free = keys_beside_results()
+    free = keys_beside_results() | _options_beside_results(given)
     check_recipe(run, begun, stored, free=free, edited=run / RECIPE)
     check_recipe(run, stored, given.model_dump(mode="json"), free=free)
     return given
+
+
+def _options_beside_results(recipe: Recipe) -> dict[str, str]:
+    """Options of the rollout worker that enter no results, such as where its servers are."""
+    worker = recipe.rollout.function.func
+    return {f"rollout.{name}": "nothing" for name in getattr(worker, "beside_results", ())}
 
 
 def load_data(recipe: Recipe) -> Datasets:

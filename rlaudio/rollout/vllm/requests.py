@@ -97,8 +97,13 @@ class HttpPrompts:
 
 def reading(family: ModelFamily) -> dict[str, Any]:
     """Engine options for the family's folder and its prompts."""
+    return reading_in(str(family.dtype).removeprefix("torch."))
+
+
+def reading_in(dtype: str) -> dict[str, Any]:
+    """Engine options for a folder that is read in this dtype, and for prompts with a clip."""
     return {
-        "dtype": str(family.dtype).removeprefix("torch."),
+        "dtype": dtype,
         "limit_mm_per_prompt": {"audio": 1, "image": 0, "video": 0},
         "enable_mm_embeds": True,  # audio comes as features
     }

@@ -7,7 +7,7 @@ import logging
 import os
 import time
 import urllib.parse
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any
 from rlaudio.models.family import ModelFamily
 from rlaudio.rollout.canary import CanaryError, check_room
 from rlaudio.rollout.vllm.http import UNIX, Refused, Service
-from rlaudio.rollout.vllm.requests import reading
+from rlaudio.rollout.vllm.requests import reading_in
 from rlaudio.rollout.vllm.server_client import GENERATE
 from rlaudio.rollout.vllm.server_process import DEV_MODE, SERVE, ServerProcess
 from rlaudio.rollout.vllm.setup import (
@@ -26,6 +26,7 @@ from rlaudio.rollout.vllm.setup import (
     VERSION,
     cache_memory,
     check_device,
+    check_sizes,
     check_vllm,
     memory_advice,
     unsupported,
@@ -80,6 +81,20 @@ class Place:
             return [None] * self.replicas
         named, each = _named(self.gpus), self.tensor_parallel
         return [",".join(named[start : start + each]) for start in range(0, len(named), each)]
+
+
+@dataclass(frozen=True)
+class ServerSizes:
+    """How much a server takes: the options of the worker that say so. Raises ValueError."""
+
+    max_model_len: int
+    max_sequences: int
+    memory_share: float
+    kv_cache_gb: float | None
+    start_seconds: float
+
+    def __post_init__(self) -> None:
+        check_sizes(self.max_model_len, self.max_sequences, self.memory_share, self.kv_cache_gb)
 
 
 def check_place(place: Place, on_gpu: bool, weights: str | None) -> None:
@@ -159,6 +174,25 @@ def server_key(urls: Sequence[str], variable: str | None) -> str | None:
     return key
 
 
+def check_heads(model: str, config: Mapping[str, Any], tensor_parallel: int) -> None:
+    """Raises ValueError where a model of this config cannot be split over so many GPUs."""
+    for heads in _values(config, "num_attention_heads"):
+        if heads % tensor_parallel:
+            raise ValueError(
+                f"rollout.tensor_parallel is {tensor_parallel}, and {model} has {heads} attention heads; "
+                "expected a number that divides them"
+            )
+
+
+def _values(config: Mapping[str, Any], key: str) -> Iterator[int]:
+    """The values under this key, at any depth."""
+    for name, value in config.items():
+        if name == key and isinstance(value, int):
+            yield value
+        elif isinstance(value, Mapping):
+            yield from _values(value, key)
+
+
 def check_support(family: ModelFamily, max_model_len: int) -> None:
     """Raises ValueError, ImportError where the vLLM that is installed cannot serve the family."""
     check_device(family)
@@ -169,22 +203,17 @@ def check_support(family: ModelFamily, max_model_len: int) -> None:
 
 
 def wanted_server(
-    family: ModelFamily,
-    max_model_len: int,
-    max_sequences: int,
-    memory: dict[str, Any],
-    by_nccl: bool,
-    start_seconds: float,
+    path: str, dtype: str, place: Place, sizes: ServerSizes, *, on_gpu: bool, by_nccl: bool
 ) -> WantedServer:
+    """The server of the model in `path`, by the options of the worker."""
     flags = _flags(
-        {"model": family.path}
-        | reading(family)
-        | {"max_model_len": max_model_len, "max_num_seqs": max_sequences}
-        | memory
+        {"model": path}
+        | reading_in(dtype)
+        | {"max_model_len": sizes.max_model_len, "max_num_seqs": sizes.max_sequences}
+        | device_flags(on_gpu, sizes, place.tensor_parallel)
         | ({"weight_transfer_config": {"backend": "nccl"}} if by_nccl else {})
     )
-    exact = EXACT if family.device.type == "cuda" else {}
-    return WantedServer(family.path, max_model_len, flags, start_seconds, exact)
+    return WantedServer(path, sizes.max_model_len, flags, sizes.start_seconds, EXACT if on_gpu else {})
 
 
 def ready_address(service: Service, wanted: WantedServer, process: ServerProcess | None = None) -> str:
@@ -230,7 +259,7 @@ def _check(service: Service, wanted: WantedServer) -> None:
             f"the server at {service.url} takes {served['max_model_len']} tokens, and "
             f"rollout.max_model_len is {wanted.max_model_len}; lower it, or {fix}"
         )
-    other = list(_differences(_config(served["root"]), _config(wanted.model)))
+    other = list(_differences(model_config(served["root"]), model_config(wanted.model)))
     if other:
         raise ValueError(
             f"the server at {service.url} serves {served['root']}, another model than {wanted.model}: "
@@ -238,7 +267,7 @@ def _check(service: Service, wanted: WantedServer) -> None:
         )
 
 
-def _config(folder: str) -> dict[str, Any]:
+def model_config(folder: str) -> dict[str, Any]:
     """A model's config.json; empty where the folder is not seen from here."""
     file = Path(folder) / "config.json"
     return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
@@ -266,15 +295,13 @@ def told_of_the_model(path: str, wanted: WantedServer, url: str) -> Iterator[Non
         ) from failure
 
 
-def device_flags(
-    on_gpu: bool, max_model_len: int, kv_cache_gb: float | None, memory_share: float, tensor_parallel: int
-) -> dict[str, Any]:
+def device_flags(on_gpu: bool, sizes: ServerSizes, tensor_parallel: int) -> dict[str, Any]:
     """Flags that keep vLLM within its part of the machine."""
-    memory = cache_memory(memory_share, kv_cache_gb, on_gpu)
+    memory = cache_memory(sizes.memory_share, sizes.kv_cache_gb, on_gpu)
     if on_gpu:
         return memory | {"tensor_parallel_size": tensor_parallel}
     return memory | {
-        "max_num_batched_tokens": CPU_PROMPTS * max_model_len,
+        "max_num_batched_tokens": CPU_PROMPTS * sizes.max_model_len,
         "block_size": CPU_BLOCK,
         "enforce_eager": True,
     }

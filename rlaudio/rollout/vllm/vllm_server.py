@@ -26,17 +26,19 @@ from rlaudio.rollout.vllm.requests import HttpPrompts
 from rlaudio.rollout.vllm.server_client import ServerClient
 from rlaudio.rollout.vllm.server_opening import (
     Place,
+    ServerSizes,
     WantedServer,
+    check_heads,
     check_place,
     check_support,
-    device_flags,
+    model_config,
     ready_address,
     server_key,
     told_of_the_model,
     wanted_server,
 )
 from rlaudio.rollout.vllm.server_process import ServerProcess
-from rlaudio.rollout.vllm.setup import CPU_PROMPTS, MAX_MODEL_LEN, MAX_SEQUENCES, SUPPORT_TOKENS, check_sizes
+from rlaudio.rollout.vllm.setup import CPU_PROMPTS, MAX_MODEL_LEN, MAX_SEQUENCES, SUPPORT_TOKENS
 from rlaudio.rollout.vllm.weights import FolderSender, NcclSender, ServerSender
 from rlaudio.types import SamplingParams
 from rlaudio.utils.number_format import counted
@@ -69,6 +71,9 @@ class VllmServer(EngineWorker):
     """
 
     opened_together = True
+    beside_results = frozenset(  # options that enter no results: a resumed run may have others
+        {"urls", "api_key_variable", "replicas", "gpus", "folder", "start_seconds", "patience"}
+    )
 
     def __init__(
         self,
@@ -92,14 +97,10 @@ class VllmServer(EngineWorker):
         canary_tolerance: float | None = None,
     ):
         place = Place(tuple(urls), replicas, gpus, tensor_parallel)
-        on_gpu = family.device.type == "cuda"
-        by_nccl = on_gpu and weights != "folder"
-        check_sizes(max_model_len, max_sequences, memory_share, kv_cache_gb)
-        check_place(place, on_gpu, weights)
+        sizes = ServerSizes(max_model_len, max_sequences, memory_share, kv_cache_gb, start_seconds)
         key = server_key(place.urls, api_key_variable)
-        check_support(family, max_model_len)
-        memory = device_flags(on_gpu, max_model_len, kv_cache_gb, memory_share, tensor_parallel)
-        wanted = wanted_server(family, max_model_len, max_sequences, memory, by_nccl, start_seconds)
+        wanted = _checked(family, place, sizes, weights)
+        on_gpu = family.device.type == "cuda"
         self._processes = join()
         _check_machines(place, self._processes, wanted)
         with ExitStack() as opened:
@@ -129,7 +130,9 @@ class VllmServer(EngineWorker):
             )
             if self._processes.first:
                 services = [server.service for server in servers]
-                engine.sender = _sender(family, services, folder, patience, opened, by_nccl=by_nccl)
+                engine.sender = _sender(
+                    family, services, folder, patience, opened, by_nccl=on_gpu and weights != "folder"
+                )
             address = ", ".join(addresses)
             with told_of_the_model(family.path, wanted, address) if place.urls else nullcontext():
                 self._send(engine, "opening", whole=bool(place.urls))  # they may have those of another run
@@ -160,15 +163,10 @@ class VllmServer(EngineWorker):
         A server at one of `urls` that does not answer yet is waited for, or refused at once without `wait`.
         """
         place = Place(tuple(urls), replicas, gpus, tensor_parallel)
-        on_gpu = family.device.type == "cuda"
-        check_sizes(max_model_len, max_sequences, memory_share, kv_cache_gb)
-        check_place(place, on_gpu, weights)
+        sizes = ServerSizes(max_model_len, max_sequences, memory_share, kv_cache_gb, start_seconds)
         key = server_key(place.urls, api_key_variable)
-        check_support(family, max_model_len)
+        wanted = _checked(family, place, sizes, weights)
         cls.check_temperature(sampling)
-        memory = device_flags(on_gpu, max_model_len, kv_cache_gb, memory_share, tensor_parallel)
-        by_nccl = on_gpu and weights != "folder"
-        wanted = wanted_server(family, max_model_len, max_sequences, memory, by_nccl, start_seconds)
         for url in place.urls:
             service = Service(url, key)
             if not wait and not service.answers("health"):
@@ -217,6 +215,19 @@ class VllmServer(EngineWorker):
 
 
 # --- helpers -------------------------------------------------------------------------------------
+
+
+def _checked(
+    family: ModelFamily, place: Place, sizes: ServerSizes, weights: Literal["nccl", "folder"] | None
+) -> WantedServer:
+    """The server that these options ask for. Raises ValueError, ImportError where there can be none."""
+    on_gpu = family.device.type == "cuda"
+    check_place(place, on_gpu, weights)
+    check_heads(family.path, model_config(family.path), place.tensor_parallel)
+    check_support(family, sizes.max_model_len)
+    dtype = str(family.dtype).removeprefix("torch.")
+    by_nccl = on_gpu and weights != "folder"
+    return wanted_server(family.path, dtype, place, sizes, on_gpu=on_gpu, by_nccl=by_nccl)
 
 
 def _check_machines(place: Place, processes: Processes, wanted: WantedServer) -> None:

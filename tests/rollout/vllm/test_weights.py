@@ -14,7 +14,7 @@ import pytest
 from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
 from rlaudio.rollout.engine_worker import EngineWorker
 from rlaudio.rollout.reopened import Reopened
-from rlaudio.rollout.vllm import vllm_server
+from rlaudio.rollout.vllm import server_opening
 from rlaudio.rollout.vllm import weights as vllm_weights
 from rlaudio.rollout.vllm.setup import CPU_BLOCK
 from rlaudio.rollout.vllm.vllm import _Engine
@@ -47,9 +47,9 @@ def family():
 
 @pytest.mark.slow
 def test_weights_broadcast_to_a_server_are_those_it_samples_from(transfer, family, monkeypatch):
-    flags = vllm_server.device_flags
+    flags = server_opening.device_flags
     transferring = {"weight_transfer_config": {"backend": "nccl"}}
-    monkeypatch.setattr(vllm_server, "device_flags", lambda *given: flags(*given) | transferring)
+    monkeypatch.setattr(server_opening, "device_flags", lambda *given: flags(*given) | transferring)
     prompts = prompts_of(family)
     with closing(VllmServer(family)) as worker:
         services = [server.service for server in worker._engine.live]

@@ -1,0 +1,151 @@
+"""A Slurm script that trains a recipe on several nodes, with vLLM servers on further ones.
+
+torchrun starts the training processes; the script starts the servers, waits until they are healthy and hands
+their addresses to the run. A requeued job resumes its run.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from rlaudio.config.recipe import Recipe
+from rlaudio.models.family import resolve_model_path
+from rlaudio.rollout.vllm.server_opening import (
+    Place,
+    ServerSizes,
+    WantedServer,
+    check_heads,
+    model_config,
+    wanted_server,
+)
+from rlaudio.rollout.vllm.server_process import DEV_MODE, SERVE
+from rlaudio.utils.number_format import counted
+
+PORT = 8100  # of a node's first server
+MEETING_PORT = 29500  # where the training processes meet
+SECONDS_TO_SAVE = 600  # before the end of the job's time, for the step that is computed then
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobLayout:
+    """The nodes of a job. `gpus_per_node` 0: one process a node, on its CPUs."""
+
+    nodes: int
+    gpus_per_node: int
+    rollout_nodes: int = 0
+
+    def __post_init__(self) -> None:
+        for name, count, least in (
+            ("nodes", self.nodes, 1),
+            ("gpus-per-node", self.gpus_per_node, 0),
+            ("rollout-nodes", self.rollout_nodes, 0),
+        ):
+            if count < least:
+                raise ValueError(f"--{name} is {count}; expected at least {least}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunCommand:
+    """What `rlaudio run` is given, and the command that asked for the script."""
+
+    recipe: str
+    overrides: Sequence[str]
+    out: Path
+    asked_by: str
+
+
+def job_script(recipe: Recipe, layout: JobLayout, run: RunCommand, sbatch: Sequence[str] = ()) -> str:
+    """The script as text; `sbatch` are further options of sbatch, such as "--partition=gpu".
+
+    Raises ValueError for servers that the nodes cannot have.
+    """
+    environment = Environment(
+        loader=PackageLoader("rlaudio.planning", "."), undefined=StrictUndefined, keep_trailing_newline=True
+    )
+    return environment.get_template("job.sh.j2").render(
+        name=recipe.name,
+        nodes=layout.nodes,
+        training=counted(layout.nodes, "node"),
+        gpus=layout.gpus_per_node,
+        gpus_asked=layout.gpus_per_node > 0,
+        processes=max(1, layout.gpus_per_node),
+        meeting_port=MEETING_PORT,
+        seconds_to_save=SECONDS_TO_SAVE,
+        recipe=shlex.quote(run.recipe),
+        overrides=[shlex.quote(text) for text in run.overrides],
+        out=shlex.quote(str(run.out.absolute())),
+        log=f"{run.out.absolute()}.slurm-%j.log",
+        folder=shlex.quote(str(Path.cwd())),
+        python=shlex.quote(sys.executable),
+        command=run.asked_by,
+        sbatch=list(sbatch),
+        rollout_nodes=layout.rollout_nodes,
+        **(_of_servers(recipe, layout) if layout.rollout_nodes else {}),
+    )
+
+
+def _of_servers(recipe: Recipe, layout: JobLayout) -> dict[str, Any]:
+    """What the script says of the vLLM servers."""
+    each = _servers_per_node(recipe, layout)
+    wanted = _wanted(recipe, layout)
+    environment = {DEV_MODE: "1"} | wanted.environment
+    return {
+        "rollout": counted(layout.rollout_nodes, "node"),
+        "servers": counted(each * layout.rollout_nodes, "vLLM server"),
+        "servers_per_node": each,
+        "tensor_parallel": recipe.rollout.options["tensor_parallel"],
+        "port": PORT,
+        "start_seconds": int(wanted.start_seconds),
+        "server": " ".join([SERVE, *map(shlex.quote, wanted.flags)]),
+        "server_environment": " ".join(f"{name}={value}" for name, value in environment.items()),
+    }
+
+
+def _servers_per_node(recipe: Recipe, layout: JobLayout) -> int:
+    """How many servers a rollout node has. Raises ValueError where the recipe or the node has none."""
+    if recipe.rollout.use != "vllm_server":
+        raise ValueError(
+            f"--rollout-nodes {layout.rollout_nodes} are for vLLM servers, and rollout.use is "
+            f"{recipe.rollout.use}; set it to vllm_server, or leave --rollout-nodes out"
+        )
+    for key in ("urls", "gpus"):
+        if recipe.rollout.options[key]:
+            raise ValueError(
+                f"rollout.{key} is given, and the job starts servers of its own; leave it out, or "
+                "--rollout-nodes"
+            )
+    if not layout.gpus_per_node:
+        return 1
+    tensor_parallel = recipe.rollout.options["tensor_parallel"]
+    if layout.gpus_per_node % tensor_parallel:
+        raise ValueError(
+            f"rollout.tensor_parallel is {tensor_parallel}, and a node has {layout.gpus_per_node} GPUs; "
+            "expected a number that divides them"
+        )
+    path = resolve_model_path(recipe.model.options["path"])
+    check_heads(path, model_config(path), tensor_parallel)
+    return layout.gpus_per_node // tensor_parallel
+
+
+def _wanted(recipe: Recipe, layout: JobLayout) -> WantedServer:
+    """The server that the run will ask for."""
+    options, model = recipe.rollout.options, recipe.model.options
+    on_gpu = layout.gpus_per_node > 0
+    sizes = ServerSizes(
+        options["max_model_len"],
+        options["max_sequences"],
+        options["memory_share"],
+        options["kv_cache_gb"],
+        options["start_seconds"],
+    )
+    place = Place((), 1, None, options["tensor_parallel"])
+    by_nccl = on_gpu and options["weights"] != "folder"
+    path, dtype = resolve_model_path(model["path"]), str(model.get("dtype", "float32"))
+    return wanted_server(path, dtype, place, sizes, on_gpu=on_gpu, by_nccl=by_nccl)

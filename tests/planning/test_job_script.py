@@ -1,0 +1,200 @@
+"""The Slurm script of `rlaudio submit`, run by stand-ins of sbatch, srun and scontrol on this machine."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+import rlaudio
+from rlaudio.cli import main
+from rlaudio.planning import job_script
+from rlaudio.runs.run import open_run
+
+SEVEN_B = "weak_to_strong_qwen2_5_omni_7b"
+SERVERS = "rollout={use: vllm_server, tensor_parallel: 2}"
+SMALL_KEYS = (
+    "curriculum={use: rl_only, rl_steps: 4}",
+    "data.train={use: synthetic, split: train, count: 8}",
+    "data.evaluate.test=null",
+    "contribution.voters=[]",
+    "sampling={questions: 2, group_size: 2}",
+    "training.save_every=1",
+    "threads=1",
+)
+SMALL = [word for key in SMALL_KEYS for word in ("-o", key)]
+# What Slurm's commands do for the script: the hosts of a job are all this machine.
+STAND_INS = {
+    "scontrol": """
+if [[ $1 == show ]]; then for host in ${3//,/ }; do echo 127.0.0.1; done; fi
+echo "scontrol $*" >>"$SLURM_STAND_IN/calls"
+""",
+    "srun": """
+tasks=1
+while [[ $1 == --* ]]; do
+    case $1 in --ntasks=*) tasks=${1#*=} ;; --output=*) exec >"${1#*=}" 2>&1 ;; esac
+    shift
+done
+echo "srun $tasks" >>"$SLURM_STAND_IN/calls"
+trap 'kill -TERM $(jobs -p); wait' TERM
+for ((task = 0; task < tasks; task++)); do "$@" & done
+code=0
+for job in $(jobs -p); do wait "$job" || code=$?; done
+exit $code
+""",
+    "sbatch": """
+echo "sbatch $*" >>"$SLURM_STAND_IN/calls"
+export SLURM_JOB_ID=7 SLURM_JOB_NODELIST=${SLURM_NODES:-a}
+if [[ -n ${USR1_AT:-} && -z ${SLURM_RESTART_COUNT:-} ]]; then
+    bash "$1" &
+    script=$!
+    while [[ ! -e $USR1_AT ]]; do sleep 0.1; done
+    kill -USR1 $script
+    wait $script
+else
+    bash "$1"
+fi || exit
+echo "Submitted batch job 7"
+""",
+}
+
+
+@pytest.fixture
+def slurm(tmp_path, monkeypatch):
+    """The calls of Slurm's commands, whose stand-ins come first on the path; its nodes are this machine."""
+    commands = tmp_path / "commands"
+    commands.mkdir()
+    for name, script in STAND_INS.items():
+        (commands / name).write_text(f"#!/bin/bash\n{script}")
+        (commands / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{commands}:{os.environ['PATH']}")
+    monkeypatch.setenv("SLURM_STAND_IN", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(Path(rlaudio.__file__).parents[1]))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        monkeypatch.setattr(job_script, "MEETING_PORT", free.getsockname()[1])
+    return lambda: (tmp_path / "calls").read_text().splitlines()
+
+
+def submit(*arguments):
+    return CliRunner().invoke(main, ["submit", *map(str, arguments)])
+
+
+def script_of(*arguments):
+    done = submit(*arguments, "--dry-run")
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def test_a_script_is_valid_bash_and_names_all_nodes_and_options(tmp_path):
+    script = script_of(
+        *(SEVEN_B, "-o", SERVERS, "--nodes", 2, "--rollout-nodes", 1, "--out", tmp_path / "my run"),
+        *("--sbatch", "--time=24:00:00"),
+    )
+    subprocess.run(["bash", "-n"], input=script, text=True, check=True)
+    for line in (
+        "#SBATCH --nodes=3",
+        "#SBATCH --gpus-per-node=8",
+        "#SBATCH --time=24:00:00",
+        "#SBATCH --requeue",
+    ):
+        assert line in script.splitlines()
+    assert f"run='{tmp_path}/my run'" in script and "on 2 nodes, 4 vLLM servers on 1 node more" in script
+    assert "server < 4" in script and "--tensor-parallel-size 2" in script and '"backend": "nccl"' in script
+    assert f"-m rlaudio run {SEVEN_B} -o '{SERVERS}' -o \"rollout.urls=[" in script
+
+
+def test_a_script_without_rollout_nodes_starts_no_server():
+    script = script_of(SEVEN_B, "--nodes", 4)
+    assert "vllm" not in script.lower() and "--nnodes=4 --nproc-per-node=8" in script
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--nodes", 0], "--nodes is 0; expected at least 1"),
+        (["--rollout-nodes", 1], "are for vLLM servers, and rollout.use is vllm; set it to vllm_server"),
+        (
+            ["--rollout-nodes", 1, "-o", 'rollout={use: vllm_server, urls: ["http://a:1"]}'],
+            "rollout.urls is given",
+        ),
+        (
+            ["--rollout-nodes", 1, "--gpus-per-node", 3, "-o", SERVERS],
+            "rollout.tensor_parallel is 2, and a node has 3 GPUs; expected a number that divides them",
+        ),
+        (
+            [
+                "--rollout-nodes",
+                1,
+                "--gpus-per-node",
+                6,
+                "-o",
+                "model.path=tiny/base",
+                "-o",
+                SERVERS.replace("2", "3"),
+            ],
+            "attention heads; expected a number that divides them",
+        ),
+    ],
+)
+def test_jobs_that_cannot_be_are_refused(arguments, said):
+    done = submit(SEVEN_B, *arguments, "--dry-run")
+    assert done.exit_code == 1 and said in done.output
+
+
+def test_without_slurm_the_script_is_kept_and_the_command_told(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    done = submit(SEVEN_B, "--out", tmp_path / "run")
+    assert done.exit_code == 1 and f"submit where Slurm is: sbatch {tmp_path / 'run.sbatch'}" in done.output
+    assert (tmp_path / "run.sbatch").read_text().startswith("#!/bin/bash\n")
+
+
+@pytest.mark.slow
+def test_a_job_that_slurm_queues_again_resumes_and_ends_as_one_that_was_not(tmp_path, slurm, monkeypatch):
+    small = ["tiny_weak_to_strong", *SMALL, "--nodes", 2, "--gpus-per-node", 0]
+    monkeypatch.setenv("SLURM_NODES", "a,b")
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    done = submit(*small, "--out", whole)
+    assert done.exit_code == 0, done.output
+    assert "srun 2" in slurm()
+    monkeypatch.setenv("USR1_AT", str(broken / "checkpoints" / "rl-000001"))
+    done = submit(*small, "--out", broken)
+    assert done.exit_code == 0, done.output
+    assert "scontrol requeue 7" in slurm() and not (broken / "report.html").exists()
+    (broken / "run.lock").write_text("process 1 on a-dead-node\n")
+    again = ["bash", f"{broken}.sbatch"]
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+    subprocess.run(again, check=True, env=os.environ | {"SLURM_JOB_ID": "7", "SLURM_JOB_NODELIST": "a,b"})
+    rewards = [[step["reward/total"] for step in open_run(run).metrics] for run in (whole, broken)]
+    assert rewards[0] == rewards[1] and len(rewards[0]) == 4
+
+
+@pytest.mark.slow
+def test_a_job_with_rollout_nodes_starts_servers_and_hands_their_addresses_to_the_run(
+    tmp_path, slurm, monkeypatch
+):
+    monkeypatch.setenv("SLURM_NODES", "a,b")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        monkeypatch.setattr(job_script, "PORT", free.getsockname()[1])
+    done = submit(
+        *(
+            "tiny_weak_to_strong",
+            *SMALL,
+            "-o",
+            "rollout={use: vllm_server, weights: folder}",
+            "--out",
+            tmp_path / "run",
+        ),
+        *("--gpus-per-node", 0, "--rollout-nodes", 1),
+    )
+    assert done.exit_code == 0, done.output
+    recipe = (tmp_path / "run" / "recipe.yaml").read_text()
+    assert f"http://127.0.0.1:{job_script.PORT}" in recipe
+    assert json.loads((tmp_path / "run" / "summary.json").read_text())["rollouts"] == 16
+    assert sys.executable in (tmp_path / "run.sbatch").read_text()
