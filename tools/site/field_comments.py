@@ -1,7 +1,7 @@
 """The fields of a class, with the comments behind them, are a table in the reference of the site.
 
-The code describes a field where it stands, `seconds: float | None  # as heard`. An extension of griffe, which reads
-the code for mkdocstrings; named in .mkdocs.yml.
+The code describes a field where it stands, `seconds: float | None  # as heard`. An extension of griffe, which
+reads the code for mkdocstrings; named in .mkdocs.yml.
 """
 
 from __future__ import annotations
@@ -23,7 +23,11 @@ class FieldComments(griffe.Extension):
 
 def _is_field(member: Any) -> bool:
     """Whether it is written in the class, by name, and no property."""
-    return isinstance(member, griffe.Attribute) and not member.name.startswith("_") and "property" not in member.labels
+    return (
+        isinstance(member, griffe.Attribute)
+        and not member.name.startswith("_")
+        and "property" not in member.labels
+    )
 
 
 def _comment(field: griffe.Attribute) -> str:

@@ -1,7 +1,7 @@
 """The navigation of the documentation's site is that of its start page, docs/README.md.
 
-Every `## Heading` there is a section, every page that a table row or list item below it begins with is an entry,
-in this order. So a page that is added to the start page, which a test demands, is in the navigation.
+Every `## Heading` there is a section, every page that a table row or list item below it begins with is an
+entry, in this order. So a page that is added to the start page, which a test demands, is in the navigation.
 A hook of MkDocs, named in .mkdocs.yml.
 """
 
@@ -39,7 +39,7 @@ def navigation(start_page: str) -> list[Entry]:
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Tables as GitHub reads them: there `\\|` inside of code is a bar, in Python-Markdown a backslash too."""
+    """Tables as GitHub reads them: `\\|` in code is a bar; Python-Markdown would show the backslash."""
     lines = markdown.splitlines()
     return "\n".join(_bars(line) if line.startswith("|") else line for line in lines) + "\n"
 
