@@ -168,10 +168,3 @@ def split_wall_clock(names: Iterable[str]) -> tuple[list[str], list[str]]:
     for name in names:
         (wall_clock if describe(name).wall_clock else reproducible).append(name)
     return reproducible, wall_clock
-
-
-def markdown_table() -> str:
-    """The table as Markdown, as docs/metrics.md shows it."""
-    cells = [(f"`{metric.name}`", metric.meaning, metric.unit) for metric in METRICS]
-    rows = ["| " + " | ".join(cell.replace("|", r"\|") for cell in row) + " |" for row in cells]
-    return "\n".join(["| metric | meaning | unit |", "|---|---|---|", *rows]) + "\n"

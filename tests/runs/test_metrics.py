@@ -2,7 +2,7 @@
 
 import pytest
 
-from rlaudio.runs.metrics import METRICS, describe, markdown_table, split_wall_clock
+from rlaudio.runs.metrics import METRICS, describe, split_wall_clock
 
 
 def test_every_metric_is_declared_once_and_explained_in_one_sentence():
@@ -43,14 +43,3 @@ def test_wall_clock_metrics_are_told_apart():
         ["loss/total", "rollout/length"],
         ["time/rollout"],
     )
-
-
-def test_the_markdown_table_has_a_row_for_each_metric():
-    rows = markdown_table().splitlines()
-    assert len(rows) == len(METRICS) + 2
-    assert rows[2].startswith("| `data/questions` | Questions of this step. | questions |")
-
-
-def test_a_bar_in_a_meaning_does_not_end_its_cell():
-    (row,) = [row for row in markdown_table().splitlines() if "`loss/kl`" in row]
-    assert row.count(" | ") == 2 and r"KL(policy \|\| reference)" in row
