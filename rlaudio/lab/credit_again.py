@@ -41,7 +41,10 @@ def advantages(
 
 
 def _of_step(
-    step: StoredStep, algorithm: Algorithm, parts: Mapping[str, list[np.ndarray]], weights: Mapping[str, float]
+    step: StoredStep,
+    algorithm: Algorithm,
+    parts: Mapping[str, list[np.ndarray]],
+    weights: Mapping[str, float],
 ) -> list[np.ndarray]:
     """Of each group; groups of one size are computed together, as all of a step are."""
     result: list[np.ndarray] = [np.zeros(0)] * len(step.learned)

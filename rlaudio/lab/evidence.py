@@ -49,6 +49,7 @@ class Evidence:
     in_silence: Mapping[str, InSilence]
     scorer: Scorer
     score: Callable[[Sequence[Group]], list[np.ndarray]]  # the reward of groups that are scored together
+    logprobs_in_silence: Sequence[np.ndarray] = ()  # of whole completions [G]; NaN or nothing: not measured
 
     @cached_property
     def right(self) -> list[np.ndarray]:

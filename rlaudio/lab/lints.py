@@ -26,8 +26,8 @@ _GROWTH = 0.3  # rank correlation with length that is told
 
 
 def lint(evidence: Evidence) -> tuple[tuple[Finding, ...], str]:
-    """What every lint says, in the table's order; and why it ended early, where the reward stopped a probe."""
-    findings = []
+    """What every lint says, in the table's order; and why they ended early, where the reward stopped one."""
+    findings: list[Finding] = []
     for name, check in LINTS.items():
         try:
             told = check(evidence)
@@ -114,7 +114,7 @@ def pays_tag_in_thought(evidence: Evidence) -> Told:
         return Told(None, "no question has options of which the right one is known")
     values = evidence.probe(probes.right_in_thought)
     more = values[:, 0] > values[:, 1]
-    said = f"the right answer in the thought of a wrong one pays for {percent_mark(float(more.mean()))} of questions"
+    said = f"it pays beside a wrong answer for {percent_mark(float(more.mean()))} of questions"
     if not more.any():
         return Told(False, said)
     number = int(np.argmax(more))
@@ -131,15 +131,16 @@ def pays_tag_in_thought(evidence: Evidence) -> Told:
 
 def ignores_completion(evidence: Evidence) -> Told:
     """Do completions of a question all get the same, whatever they say?"""
-    constant = [
-        len(np.unique(values[~np.isnan(values)])) < 2
+    rows = [
+        values
         for values, group in zip(evidence.values, evidence.groups, strict=True)
         if len({completion.text for completion in group.completions}) > 1
     ]
-    if evidence.questions:
-        constant += [len(np.unique(row[~np.isnan(row)])) < 2 for row in evidence.probe(probes.different)]
+    rows += list(evidence.probe(probes.different)) if evidence.questions else []
+    known = [row[~np.isnan(row)] for row in rows]
+    constant = [bool(row.min() == row.max()) for row in known if len(row) > 1]
     if not constant:
-        return Told(None, "no group has completions that differ")
+        return Told(None, "no group has values of completions that differ")
     said = f"completions that differ get the same in {percent_mark(float(np.mean(constant)))} of groups"
     if not all(constant):
         return Told(False, said)
@@ -190,9 +191,7 @@ def _with_length(evidence: Evidence) -> tuple[float, tuple[Example, ...]]:
     return correlation, (evidence.example(*short, "the shortest"), evidence.example(*long, "the longest"))
 
 
-def _same(
-    evidence: Evidence, values: Sequence[np.ndarray], others: Sequence[np.ndarray], what: str
-) -> Told:
+def _same(evidence: Evidence, values: Sequence[np.ndarray], others: Sequence[np.ndarray], what: str) -> Told:
     place = _differing(values, others)
     if place is None:
         return Told(False, "the values are the same")

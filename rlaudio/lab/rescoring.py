@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -30,6 +31,12 @@ class Printed(io.TextIOBase):
             self.beginning = (self.beginning + text)[:_KEPT]
         return len(text)
 
+    @contextmanager
+    def captured(self) -> Iterator[None]:
+        """Keep what is printed within the block from the terminal."""
+        with redirect_stdout(self), redirect_stderr(self):
+            yield
+
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
@@ -41,6 +48,11 @@ class Candidate:
     seconds: float | None  # in which the next value must come
     printed: Printed = field(default_factory=Printed)
 
+    @property
+    def per_group(self) -> bool:
+        """Whether it is called with a whole group."""
+        return next(iter(inspect.signature(self.function).parameters), "") == "group"
+
     def values(self, steps: Sequence[Sequence[Group]]) -> Rescored:
         """The reward of every completion of these steps, each scored as a whole.
 
@@ -50,19 +62,13 @@ class Candidate:
             {self.name: (self.function, self.weight)}, 1.0, seconds=self.seconds, tell_dropped=False
         )
         began = time.perf_counter()
-        with self.captured():
+        with self.printed.captured():
             scored = [group for step in steps for group in scores.score(step)]
         return Rescored(
             [group.rewards[self.name] for group in scored],
             [failure for group in scored for failure in group.failures],
             time.perf_counter() - began,
         )
-
-    @contextmanager
-    def captured(self) -> Iterator[None]:
-        """Keep what is printed within the block from the terminal."""
-        with redirect_stdout(self.printed), redirect_stderr(self.printed):
-            yield
 
 
 @dataclass(frozen=True, eq=False)

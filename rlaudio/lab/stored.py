@@ -57,6 +57,14 @@ class Rollouts:
         """The same, without what was made of them."""
         return [group for step in self.steps for group in step.groups]
 
+    @property
+    def logprobs_in_silence(self) -> list[np.ndarray]:
+        """Log-probs [G] of whole completions with silence for the clip; NaN where the run measured none."""
+        return [
+            np.array([float(s["silence"].sum()) if "silence" in s else np.nan for s in signals])
+            for signals in (group.signals or ({},) * len(group.scored.total) for group in self.learned)
+        ]
+
     def place(self, number: int) -> str:
         """The stage and step of a group by its place in `groups`."""
         for step in self.steps:

@@ -1,4 +1,4 @@
-"""Rewards tried on the completions of a run: what they would have paid, and what the policy would have learned.
+"""Rewards tried on the completions of a run: what they would have paid, what would have been learned.
 
 A reward takes the place of the run's reward of that name, or joins the sum; alone it is the sum.
 """
@@ -153,5 +153,11 @@ def _evidence(
     ends = np.cumsum([len(values) for values in rescored.by_group])
     by_group = [tuple(verdicts[end - len(v) : end]) for end, v in zip(ends, rescored.by_group, strict=True)]
     return Evidence(
-        rollouts.groups, rescored.by_group, by_group, rollouts.in_silence, setting.scorer, score
+        groups=rollouts.groups,
+        values=rescored.by_group,
+        verdicts=by_group,
+        in_silence=rollouts.in_silence,
+        scorer=setting.scorer,
+        score=score,
+        logprobs_in_silence=rollouts.logprobs_in_silence,
     )

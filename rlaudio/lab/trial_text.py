@@ -11,7 +11,7 @@ import numpy as np
 from rlaudio.lab.correlation import pearson, spearman
 from rlaudio.lab.trial import Trial, Tried
 from rlaudio.utils.messages import printable, shown
-from rlaudio.utils.number_format import short_number
+from rlaudio.utils.number_format import NO_VALUE, short_number
 from rlaudio.utils.text_table import text_table
 
 Json = dict[str, Any]
@@ -33,7 +33,9 @@ def trial_to_json(trial: Trial) -> Json:
         "notes": list(trial.notes),
         "distributions": {name: distribution(v) for name, v in {**rewards, "total": trial.total}.items()},
         "correlations": {
-            name: {other: _correlations(values, against) for other, against in beside.items() if other != name}
+            name: {
+                other: _correlations(values, against) for other, against in beside.items() if other != name
+            }
             for name, values in rewards.items()
         },
         "tried": [_tried_to_json(trial, tried) for tried in trial.tried],
@@ -188,8 +190,7 @@ def _lines(result: Json) -> Iterator[str]:
     yield _distributions(result["distributions"])
     yield ""
     yield _correlation_table(result["correlations"])
-    for note in result["notes"]:
-        yield note
+    yield from result["notes"]
     for tried in result["tried"]:
         yield ""
         yield from _tried_lines(tried, result["algorithm"])
@@ -204,7 +205,7 @@ def _distributions(distributions: Mapping[str, Json]) -> str:
     columns = ("mean", "std", *_QUANTILES)
     rows = []
     for name, row in distributions.items():
-        numbers = [short_number(row[column]) if column in row else "–" for column in columns]
+        numbers = [short_number(row[column]) if column in row else NO_VALUE for column in columns]
         rows.append([printable(name), str(row["missing"]), *numbers, _bars(row)])
     return text_table(("reward", "no value", *columns, "histogram"), rows)
 
@@ -230,8 +231,8 @@ def _tried_lines(tried: Json, algorithm: str) -> Iterator[str]:
     yield from _trouble(tried)
     groups = tried["groups"]
     yield (
-        f"  groups with spread: {groups['with_spread_before']} before, {groups['with_spread_after']} after, of "
-        f"{groups['count']}; {len(groups['gain'])} gain it, {len(groups['lose'])} lose it"
+        f"  groups with spread: {groups['with_spread_before']} before, {groups['with_spread_after']} after, "
+        f"of {groups['count']}; {len(groups['gain'])} gain it, {len(groups['lose'])} lose it"
         + _some("gain", groups["gain"])
         + _some("lose", groups["lose"])
     )
@@ -241,7 +242,8 @@ def _tried_lines(tried: Json, algorithm: str) -> Iterator[str]:
             f"{_percent(advantages['turned'])} change sign; encouraged of the right "
             f"{_percent(advantages['right_encouraged_before'])} before, "
             f"{_percent(advantages['right_encouraged_after'])} after, of the wrong "
-            f"{_percent(advantages['wrong_encouraged_before'])}, {_percent(advantages['wrong_encouraged_after'])}"
+            f"{_percent(advantages['wrong_encouraged_before'])}, "
+            f"{_percent(advantages['wrong_encouraged_after'])}"
         )
     for moved in tried["moved"]:
         change = f"{moved['before']:+.2f} to {moved['after']:+.2f}"
@@ -285,8 +287,8 @@ def _shown(moved: Json) -> str:
 
 
 def _number(value: float) -> str:
-    return "–" if np.isnan(value) else f"{value:+.2f}"
+    return NO_VALUE if np.isnan(value) else f"{value:+.2f}"
 
 
 def _percent(share: float) -> str:
-    return "–" if np.isnan(share) else f"{100 * share:.0f} %"
+    return NO_VALUE if np.isnan(share) else f"{100 * share:.0f} %"

@@ -131,9 +131,7 @@ def test_a_dict_without_score_is_a_failure(folder):
 
 
 def test_a_column_that_the_data_lacks_is_named_with_those_that_are_there(folder):
-    with pytest.raises(
-        RewardError, match="takes difficulty, which is no column of the question"
-    ):
+    with pytest.raises(RewardError, match="takes difficulty, which is no column of the question"):
         score(bound(folder, "trl", "lacking_reward"))
 
 
