@@ -24,7 +24,7 @@ def questions() -> list[Question]:
         ("plain", "Which animal is heard?", ["a dog", "a cat", "a cow", "a bird"], "a dog"),
         ("letters", "Which option is right?", ["A", "B", "C", "D"], "C"),
         ("numbers", "How many knocks are heard?", ["1", "10", "100", "1.0"], "10"),
-        ("signs", "What is said?", ["C++ (fast)", "a [b] *", "what?", "\\d+|$"], "a [b] *"),
+        ("signs", "What is said?", ["C++ (fast)", "a [b *", "what?", "\\d+|$"], "a [b *"),
         ("tags", "Which tag is read out?", ["<answer>", "</answer>", "<think>", "none"], "none"),
         ("scripts", "Which word is said?", ["собака", "狗", "كلب", "İstanbul ﬁn"], "狗"),
         ("two", "Is a bell heard?", ["yes", "no"], "no"),

@@ -73,7 +73,7 @@ def _samples(
         rewards=torch.from_numpy(np.broadcast_to(total, (len(chosen), len(completions[0]))).copy()),
         parts={name: torch.from_numpy(values) for name, values in parts.items()},
         part_weights=weights,
-        lengths=torch.tensor([[c.length for c in group] for group in completions]),
+        lengths=torch.from_numpy(np.stack([step.lengths[number] for number in chosen])),
         truncated=torch.tensor([[c.stop_reason == "length" for c in group] for group in completions]),
         signals=signals,
     )

@@ -15,6 +15,7 @@ from rlaudio.scoring import made_up_group
 from rlaudio.types import Group, Question, Scorer, Verdict
 
 QUESTIONS = 24  # that probes are made of
+REPEATED = 32  # groups that are scored again
 
 Outcome = Literal["warns", "passes", "does not apply"]
 
@@ -61,6 +62,12 @@ class Evidence:
         """Those that probes are made of: the first ones that have them, each once."""
         asked = {group.prompt.question.id: group.prompt.question for group in self.groups}
         return [question for question in asked.values() if probes.has_probes(question)][:QUESTIONS]
+
+    @cached_property
+    def repeated(self) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """Values of the first groups, scored twice."""
+        groups = self.groups[:REPEATED]
+        return self.score(groups), self.score(groups)
 
     def probe(self, texts: probes.Texts) -> np.ndarray:
         """Values of the texts of each question [Q, texts]."""

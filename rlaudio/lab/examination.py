@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,11 +15,12 @@ from rlaudio.lab.rescoring import Candidate
 from rlaudio.lab.trial_text import lint_lines
 from rlaudio.scoring import RewardStop, made_up_group
 from rlaudio.types import Group, Question, Scorer, Verdict
-from rlaudio.utils.messages import shown
+from rlaudio.utils.messages import shortened
 from rlaudio.utils.number_format import NO_VALUE, short_number
 from rlaudio.utils.text_table import text_table
 
 SLOW_SECONDS = 1.0  # of one call
+PAID = "wrong, paid as right"  # where a right answer is paid more than a wrong one
 _KEPT = 200  # characters of a message in the table
 
 
@@ -31,16 +32,14 @@ class CaseResult:
     paid: tuple[float, ...]  # of each question; NaN where it gave no value
     seconds: float  # the slowest call
     reason: str = ""  # why it gave no value, the first time
-    like_right: int = (
-        0  # questions for which it is paid as the right answer, which is paid more than a wrong one
-    )
+    like_right: int = 0  # questions for which it is wrong and paid as the right answer
 
     @property
     def verdict(self) -> str:
         """What to make of it, in a word."""
         if self.reason:
             return "fails"
-        return "slow" if self.seconds > SLOW_SECONDS else "paid as right" if self.like_right else "ok"
+        return "slow" if self.seconds > SLOW_SECONDS else PAID if self.like_right else "ok"
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ class Examination:
     @property
     def passed(self) -> bool:
         """Whether every case gave a number, and soon."""
-        return not self.ended and all(result.verdict in ("ok", "paid as right") for result in self.results)
+        return not self.ended and all(result.verdict in ("ok", PAID) for result in self.results)
 
     def to_json(self) -> dict[str, Any]:
         """All of it as one JSON object."""
@@ -72,7 +71,10 @@ def examine(candidate: Candidate, scorer: Scorer) -> Examination:
         results += ordinary
         right, wrong = (np.array(result.paid) for result in ordinary)
         for of_case in zip(*map(cases, asked), strict=True):
-            results.append(_tried(candidate, asked, of_case, (right, wrong)))
+            result = _tried(candidate, asked, of_case)
+            is_wrong = [not scorer(q, case.text).right for q, case in zip(asked, of_case, strict=True)]
+            like_right = (right > wrong) & (np.array(result.paid) >= right) & is_wrong
+            results.append(replace(result, like_right=int(like_right.sum())))
         findings, ended = lint(_evidence(candidate, scorer, asked))
     except RewardStop as stop:
         return Examination(tuple(results), (), str(stop))
@@ -87,12 +89,7 @@ def examination_text(examination: Examination) -> str:
 # --- helpers -------------------------------------------------------------------------------------
 
 
-def _tried(
-    candidate: Candidate,
-    asked: Sequence[Question],
-    of_case: Sequence[Case],
-    ordinary: tuple[np.ndarray, np.ndarray] | None = None,
-) -> CaseResult:
+def _tried(candidate: Candidate, asked: Sequence[Question], of_case: Sequence[Case]) -> CaseResult:
     paid, seconds, reason = [], 0.0, ""
     for question, case in zip(asked, of_case, strict=True):
         beside = right_and_wrong(question)  # a reward of a group needs one
@@ -102,11 +99,7 @@ def _tried(
         paid.append(float(rescored.by_group[0][0]))
         seconds = max(seconds, rescored.seconds)
         reason = reason or next((f.reason for f in rescored.failures if f.sample == 0), "")
-    like_right = 0
-    if ordinary:
-        right, wrong = ordinary
-        like_right = int(((right > wrong) & (np.array(paid) >= right)).sum())
-    return CaseResult(of_case[0].name, tuple(paid), seconds, reason, like_right)
+    return CaseResult(of_case[0].name, tuple(paid), seconds, reason)
 
 
 def _evidence(candidate: Candidate, scorer: Scorer, asked: Sequence[Question]) -> Evidence:
@@ -137,7 +130,7 @@ def _lines(examination: Examination) -> Iterator[str]:
     yield text_table(("completion", "paid", "slowest ms", "verdict"), rows)
     for result in examination.results:
         if result.reason:
-            yield f"{result.case}: {shown(result.reason, _KEPT)}"
+            yield f"{result.case}: {shortened(result.reason, _KEPT)}"
     yield from lint_lines([asdict(finding) for finding in examination.findings])
     if examination.ended:
         yield f"ended early: {examination.ended}"

@@ -13,13 +13,12 @@ import numpy as np
 
 from rlaudio.lab import probes
 from rlaudio.lab.correlation import spearman
-from rlaudio.lab.evidence import Evidence, Example, Finding, Outcome, Told
+from rlaudio.lab.evidence import REPEATED, Evidence, Example, Finding, Outcome, Told
 from rlaudio.lab.lint_silence import pays_silence
 from rlaudio.scoring import RewardStop
 from rlaudio.types import Group
 from rlaudio.utils.number_format import percent_mark
 
-REPEATED = 64  # groups that are scored again
 _HIGHER = 0.05  # share of pairs in which the wrong answer may get more
 _EQUAL = 0.5  # share of pairs in which both may get the same, more than the least
 _GROWTH = 0.3  # rank correlation with length that is told
@@ -150,17 +149,16 @@ def ignores_completion(evidence: Evidence) -> Told:
 def depends_on_order(evidence: Evidence) -> Told:
     """Does a completion get something else where those beside it stand in another order?"""
     groups = evidence.groups[:REPEATED]
-    if _differing(evidence.score(groups), evidence.score(groups)) is not None:
+    if _differing(*evidence.repeated) is not None:
         return Told(None, "the reward is not deterministic")
     turned = [Group(group.prompt, group.completions[::-1]) for group in groups[::-1]]
     backwards = [values[::-1] for values in evidence.score(turned)[::-1]]
-    return _same(evidence, evidence.score(groups), backwards, "in the other order it gets {}")
+    return _same(evidence, evidence.repeated[0], backwards, "in the other order it gets {}")
 
 
 def is_not_deterministic(evidence: Evidence) -> Told:
     """Does the same completion get something else when it is scored again?"""
-    groups = evidence.groups[:REPEATED]
-    return _same(evidence, evidence.score(groups), evidence.score(groups), "scored again it gets {}")
+    return _same(evidence, *evidence.repeated, "scored again it gets {}")
 
 
 LINTS: Mapping[str, Callable[[Evidence], Told]] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,11 @@ class StoredStep:
         """The groups without what was made of them."""
         return [group.scored.group for group in self.learned]
 
+    @cached_property
+    def lengths(self) -> list[np.ndarray]:
+        """Sampled tokens of the completions of each group [G]."""
+        return [np.array([c.length for c in group.completions]) for group in self.groups]
+
 
 @dataclass(frozen=True)
 class InSilence:
@@ -52,7 +58,7 @@ class Rollouts:
         """All groups in the order of the run."""
         return [group for step in self.steps for group in step.learned]
 
-    @property
+    @cached_property
     def groups(self) -> list[Group]:
         """The same, without what was made of them."""
         return [group for step in self.steps for group in step.groups]
@@ -64,6 +70,11 @@ class Rollouts:
             np.array([float(s["silence"].sum()) if "silence" in s else np.nan for s in signals])
             for signals in (group.signals or ({},) * len(group.scored.total) for group in self.learned)
         ]
+
+    @property
+    def lengths(self) -> list[np.ndarray]:
+        """Sampled tokens of the completions of each group [G]."""
+        return [lengths for step in self.steps for lengths in step.lengths]
 
     def place(self, number: int) -> str:
         """The stage and step of a group by its place in `groups`."""

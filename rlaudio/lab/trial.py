@@ -77,7 +77,7 @@ class Trial:
     @property
     def lengths(self) -> np.ndarray:
         """Sampled tokens of each completion [N]."""
-        return np.array([c.length for group in self.rollouts.groups for c in group.completions])
+        return np.concatenate(self.rollouts.lengths)
 
     @property
     def rewards(self) -> dict[str, np.ndarray]:
