@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
+from rlaudio.report.html import render
 from rlaudio.runs.files import write_text
 from rlaudio.runs.metrics import describe
 from rlaudio.utils.charts import Area, Mark, axis_ticks, band_chart, range_axis, range_chart
-from rlaudio.utils.html import render
 from rlaudio.utils.number_format import percent, percent_mark, short_number, signed, thousands
 
 if TYPE_CHECKING:

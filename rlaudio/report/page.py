@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from rlaudio.report.html import render
 from rlaudio.report.sections.accuracy_tables import controls_of, held_out
 from rlaudio.report.sections.labels import labelled_sets
 from rlaudio.report.sections.metric_curves import curves
@@ -16,7 +17,6 @@ from rlaudio.report.sections.samples import samples
 from rlaudio.report.sections.stage_gains import stage_gains
 from rlaudio.runs.files import write_text
 from rlaudio.runs.run import open_run
-from rlaudio.utils.html import render
 
 COMPLETIONS = 10  # groups shown, for recipes that do not say
 
