@@ -170,6 +170,12 @@ class _Labels(TypedDict):
     leave_one_out: list[_Variant]
 
 
+class _Label(TypedDict):
+    id: str
+    contribution: str
+    score: Number | None
+
+
 class _Summary(TypedDict):
     seconds: dict[str, Number]
     peak_memory_gb: Number
@@ -304,6 +310,8 @@ METRICS: TypeAdapter[Any] = TypeAdapter(Annotated[dict[str, Any], AfterValidator
 EVALUATIONS: TypeAdapter[Any] = TypeAdapter(dict[FileName, _Evaluation])  # by held-out set
 ANSWER: TypeAdapter[Any] = TypeAdapter(_Answer)
 LABELS: TypeAdapter[Any] = TypeAdapter(dict[str, _Labels])
+LABEL: TypeAdapter[Any] = TypeAdapter(_Label)
+CLIPS: TypeAdapter[Any] = TypeAdapter(dict[str, dict[str, list[FileName]]])  # set, question id, digests
 SUMMARY: TypeAdapter[Any] = TypeAdapter(_Summary)
 DATA: TypeAdapter[Any] = TypeAdapter(dict[str, _DataSet])
 INPUTS: TypeAdapter[Any] = TypeAdapter(_Inputs)

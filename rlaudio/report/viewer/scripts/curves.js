@@ -37,9 +37,11 @@ class Curve {
     this.plot?.destroy();
     this.node.replaceChildren();
     const { x, series, unit, bounds, axis } = this.chart;
-    const number = unit === "fraction" ? (value) => (value === null ? "\u2013" : `${short(100 * value)} %`) : short;
+    const number = unit === "fraction" ? (value) => (Number.isFinite(value) ? `${short(100 * value)} %` : short(null)) : short;
     const rows = [x];
-    const drawn = [{ label: axis, value: (_, value) => (value === null ? "\u2013" : short(value)) }];
+    // Where the pointer is not, the legend has the last values.
+    const shown = (row, number) => (_, value, place, at) => number(at === null || at === undefined ? last(row) : value);
+    const drawn = [{ label: axis, value: shown(x, short) }];
     const bands = [];
     for (const each of series) {
       const stroke = each.colour < 0 ? colour("s6") : colour(`s${each.colour % 7}`);
@@ -47,23 +49,23 @@ class Curve {
         bands.push({ series: [rows.length, rows.length + 1], fill: transparent(stroke, 0.18) });
         for (const end of [each.high, each.low]) {
           rows.push(end);
-          drawn.push({ label: "", class: "hidden-series", stroke: "transparent", width: 0, points: { show: false } });
+          drawn.push({ label: "", class: "hidden-series", stroke: "transparent", width: 0, spanGaps: true, points: { show: false } });
         }
       } else if (this.weight) {
         rows.push(each.y);
         drawn.push({ label: "", class: "hidden-series", stroke: transparent(stroke, 0.25), width: 1, points: { show: false } });
       }
       rows.push(smoothed(each.y, this.weight));
-      const dash = each.colour >= 7 ? [5, 3] : undefined;
-      drawn.push({ label: each.name, stroke, width: 1.7, dash, spanGaps: true, points: { show: x.length < 3 }, value: (_, value) => number(value) });
+      const dash = each.colour < 0 || each.colour >= 7 ? [5, 3] : undefined;
+      drawn.push({ label: each.name, stroke, width: 1.7, dash, spanGaps: true, points: { show: x.length < 3 }, value: shown(rows[rows.length - 1], number) });
     }
     const line = { stroke: colour("muted"), font: "11px system-ui, sans-serif", grid: { stroke: colour("rule"), width: 1 }, ticks: { show: false } };
     this.plot = new uPlot(
       {
         width: this.node.clientWidth || 280,
         height: 150,
-        padding: [8, 8, 0, 0],
-        scales: { x: { time: false }, y: bounds ? { range: bounds } : {} },
+        padding: [8, 14, 0, 0],
+        scales: { x: { time: false }, y: { range: bounds } },
         axes: [{ ...line, size: 26, space: 60 }, { ...line, size: 48, values: (_, ticks) => ticks.map(number) }],
         cursor: { y: false, sync: { key: this.chart.group }, points: { size: 5 } },
         legend: { live: true },
@@ -79,6 +81,10 @@ class Curve {
     });
     this.resized.observe(this.node);
   }
+}
+
+function last(values) {
+  return values.findLast((value) => value !== null && value !== undefined) ?? null;
 }
 
 // Exponential mean of the values so far; `weight` is that of the past.

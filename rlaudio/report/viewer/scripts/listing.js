@@ -56,7 +56,7 @@ class Listing {
       const arrow = view.sort === `-${column.name}` ? " \u2193" : view.sort === column.name ? " \u2191" : "";
       const next = view.sort === `-${column.name}` ? column.name : view.sort === column.name ? "" : `-${column.name}`;
       const press = () => this.go({ sort: next });
-      return el("th", { scope: "col", title: column.meaning }, button(column.name + arrow, press, { class: "sort" }));
+      return el("th", { scope: "col", title: column.meaning }, button(column.name.replaceAll("_", "_\u200b") + arrow, press, { class: "sort", "data-sort": column.name }));
     };
     return el(
       "thead",
