@@ -32,6 +32,7 @@ from rlaudio.data.splits import check_disjoint
 from rlaudio.evaluation.accuracy import Evaluation, EvaluationSettings, evaluate
 from rlaudio.evaluation.writing import write_evaluations
 from rlaudio.models.family import ModelFamily
+from rlaudio.report.evaluation_page import write_evaluation_page
 from rlaudio.report.kept_clips import INDEX, keep_clips
 from rlaudio.report.page import write_report
 from rlaudio.report.sections.completions import choose_steps
@@ -220,6 +221,8 @@ def evaluate_recipe(
     _warn_if_unparsed(results, "evaluate", str(family.path))
     if out:
         write_evaluations(results, out, benchmarks={name: data.benchmark for name, data in held_out.items()})
+        keep_clips(out, held_out, _hearing(recipe))
+        write_evaluation_page(out)
     return results
 
 

@@ -118,6 +118,11 @@ class _Evaluation(TypedDict):
     tables: Annotated[dict[str, dict[str, _GroupScores]], AfterValidator(_has_all)]
 
 
+class _Verdict(TypedDict):
+    right: bool
+    score: NotRequired[Number | None]
+
+
 class _Answer(TypedDict):
     id: str
     control: str
@@ -126,6 +131,9 @@ class _Answer(TypedDict):
     text_answerable: bool | None
     groups: dict[str, str]
     choices: list[str]
+    question: NotRequired[str]
+    clips: NotRequired[list[str]]
+    verdicts: NotRequired[dict[str, _Verdict]]
 
 
 # --- labels, summary, data, samples --------------------------------------------------------------
