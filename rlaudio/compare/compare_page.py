@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
+from rlaudio.compare.answers import viewed_answers
 from rlaudio.report.html import render
 from rlaudio.report.viewer.chart_data import PlottedCurve, chart_data
+from rlaudio.report.viewer.payload import payload
 from rlaudio.runs.files import Json, write_text
 from rlaudio.runs.metrics import describe
 from rlaudio.utils.charts import Mark, range_axis, range_chart
@@ -52,6 +54,8 @@ def write_comparison_page(results: Results, arms: Sequence[str], folder: Path) -
         sets=[_set(held_out, results.baseline) for held_out in results.held_out],
         curves=rows,
         charts=[row.drawn for row in rows],
+        viewed=payload(viewed_answers(results, folder)),
+        viewer_title="Answers",
         title=results.name,
         version=results.versions.get("rlaudio", ""),
         reward_parts=_reward_parts(results),

@@ -116,31 +116,41 @@ def _groups(
     for row in rows:
         by_question.setdefault(row["id"], []).append(row)
     for id, answers in by_question.items():
-        yield answered(name, answers, scorers, clips(id, answers[0].get("clips") or []))
+        right = {row["control"] for row in answers if row["right"]}
+        completions = [
+            viewed_answer(row, row["control"], scorers, in_silence="silence" in right) for row in answers
+        ]
+        yield answered_question(name, answers[0], completions, clips(id, answers[0].get("clips") or []))
 
 
-def answered(
-    name: str, answers: Sequence[Json], scorers: Sequence[str], clips: Sequence[ClipToHear]
+def answered_question(
+    name: str,
+    first: Json,
+    completions: Sequence[ViewedCompletion],
+    clips: Sequence[ClipToHear],
+    values: Mapping[str, float | None] | None = None,
 ) -> ViewedGroup:
-    """One question of a held-out set with stored answers to it."""
-    first = answers[0]
-    right = {row["control"] for row in answers if row["right"]}
+    """One question of the held-out set `name`, from the first of the stored answers to it."""
     label = {"contribution": first["contribution"]} if first["contribution"] else {}
     options, answer = first["choices"], str(first.get("answer") or "")
     return ViewedGroup(
         question_id=first["id"],
         question=str(first.get("question") or ""),
-        completions=[_answer(row, scorers, in_silence="silence" in right) for row in answers],
+        completions=completions,
         options=options,
         gold=options.index(answer) if answer in options else None,
         answer=answer,
         stage=name,
         facts={**first["groups"], **label},
+        values=values or {},
         clips=clips,
     )
 
 
-def _answer(row: Json, scorers: Sequence[str], *, in_silence: bool) -> ViewedCompletion:
+def viewed_answer(
+    row: Json, title: str, scorers: Sequence[str], *, in_silence: bool, others: Sequence[str] = ()
+) -> ViewedCompletion:
+    """One stored answer; `in_silence`: the same model is right without the clip, `others` are more flags."""
     verdicts = row.get("verdicts") or {}
     points = {
         name: float(verdict["right"]) if verdict.get("score") is None else float(verdict["score"])
@@ -156,7 +166,7 @@ def _answer(row: Json, scorers: Sequence[str], *, in_silence: bool) -> ViewedCom
     return ViewedCompletion(
         text=str(row.get("text") or ""),
         values=points,
-        flags=frozenset(name for name, holds in flags.items() if holds),
+        flags=frozenset(name for name, holds in flags.items() if holds) | set(others),
         stop_reason="length" if row.get("truncated") else "stop",
-        title=row["control"],
+        title=title,
     )

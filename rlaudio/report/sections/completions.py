@@ -84,12 +84,12 @@ def choose_steps(run: StoredRun, most: int) -> ChosenSteps:
     chosen: dict[tuple[str, int], Sequence[LearnedGroup]] = {}
     left = most
     for stage, step in _spread(stored):
-        groups = _fitting(_read(run, stage, step), most if not chosen else left, whole=bool(chosen))
-        if not groups:
-            if chosen:
-                break
-            continue
-        chosen[stage, step] = groups
+        stored_groups = _read(run, stage, step)
+        groups = _fitting(stored_groups, left, whole=bool(chosen))
+        if not groups and stored_groups:
+            break  # no room for it, nor for steps of its size
+        if groups:
+            chosen[stage, step] = groups
         left -= sum(len(group.scored.group.completions) for group in groups)
         if left <= 0:
             break

@@ -10,6 +10,7 @@ import base64
 import json
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from markupsafe import Markup
@@ -37,6 +38,7 @@ def json_script(value: Any, id: str) -> Markup:
 def payload(viewed: Viewed, most: int = MOST_COMPLETIONS) -> dict[str, Any]:
     """What the page shows: whole groups, in their order, up to `most` completions."""
     groups = list(_first(viewed.groups, most))
+    viewed = replace(viewed, columns=[column for column in viewed.columns if _has_values(column, groups)])
     clips = _Clips()
     texts = _Texts(groups, viewed)
     shown = [_group(group, viewed, clips, texts) for group in groups]
@@ -49,6 +51,11 @@ def payload(viewed: Viewed, most: int = MOST_COMPLETIONS) -> dict[str, Any]:
         "groups": shown,
         "clips": clips.shown,
     }
+
+
+def _has_values(column: Column, groups: Sequence[ViewedGroup]) -> bool:
+    of = groups if column.of_group else [c for group in groups for c in group.completions]
+    return any(_number(each.values.get(column.name)) is not None for each in of)
 
 
 def _first(groups: Sequence[ViewedGroup], most: int) -> Iterator[ViewedGroup]:
@@ -107,8 +114,12 @@ def _group(group: ViewedGroup, viewed: Viewed, clips: _Clips, texts: _Texts) -> 
 
 
 def _numbers(values: Iterable[float | None]) -> list[float | None]:
-    """Five digits are more than a page shows."""
-    return [None if value is None or not math.isfinite(value) else float(f"{value:.5g}") for value in values]
+    return [_number(value) for value in values]
+
+
+def _number(value: float | None) -> float | None:
+    """Five digits, which are more than a page shows; None for what is not finite."""
+    return None if value is None or not math.isfinite(value) else float(f"{value:.5g}")
 
 
 class _Clips:

@@ -106,6 +106,7 @@ class Viewer {
     ];
     const flags = shown.data.flags.map(([name, meaning], place) => {
       const there = shown.rows.filter((row) => row.completion?.f.includes(place)).length;
+      if (!there && !view.flags.has(name)) return null;
       const box = el("input", { type: "checkbox", checked: view.flags.has(name), onchange: (event) => this.flag(name, event.target.checked) });
       return el("label", { class: "flag-pick", title: meaning }, box, `${name} `, el("small", {}, short1000(there)));
     });
