@@ -197,7 +197,7 @@ def test_groups_are_listed_with_bars_and_sorted_by_their_means(tab):
     )
     assert len(texts(tab, ".by-group tbody tr")) == 30 and len(texts(tab, ".by-group .group i")) == 120
     click(tab, '[data-sort="contribution"]')
-    assert totals(tab)[0] == 291.5
+    assert totals(tab)[:2] == [292.0, 282.0]
 
 
 def test_a_clip_plays_and_a_stretch_of_it_is_played_in_a_circle(tab):

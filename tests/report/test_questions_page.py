@@ -9,8 +9,6 @@ from click.testing import CliRunner
 from rlaudio.cli.commands import main
 from tests.report.test_page import data_of
 
-PETS = ["dog", "cat"]
-
 
 def test_the_command_shows_questions_labels_and_clips(tmp_path):
     for name in ("dog", "cat"):

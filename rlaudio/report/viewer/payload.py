@@ -25,6 +25,7 @@ MOST_CLIP_CHARACTERS = 15_000_000  # of base64 in all
 MOST_TOKENS = 400_000  # that are tinted
 MOST_TEXT = 12_000_000  # characters of all completions
 LONGEST_TEXT = 20_000  # characters of one
+_NO_ROOM = "left out, since the clips of this page take their 15 MB"
 
 
 def json_script(value: Any, id: str) -> Markup:
@@ -129,7 +130,7 @@ class _Clips:
         self.shown: list[dict[str, Any]] = []
         self._places: dict[str, int] = {}
         self._characters = 0
-        self._crowded_out = 0
+        self._full = False
 
     def place(self, clip: ClipToHear) -> int:
         """The position of a clip in `shown`."""
@@ -139,20 +140,18 @@ class _Clips:
         return self._places[clip.name]
 
     def _content(self, clip: ClipToHear) -> dict[str, Any]:
-        full = "left out, since the clips of this page take their 15 MB"
         if clip.read is None:
             return {"absent": clip.absent}
-        if self._characters >= MOST_CLIP_CHARACTERS:
-            self._crowded_out += 1
-            return {"absent": full}
+        if self._full:
+            return {"absent": _NO_ROOM}
         try:
             read: PageClip = clip.read()
         except (ValueError, OSError) as error:
             return {"absent": str(error)}
         encoded = base64.b64encode(read.mp3).decode("ascii")
         if self._characters + len(encoded) > MOST_CLIP_CHARACTERS:
-            self._crowded_out += 1
-            return {"absent": full}
+            self._full = True
+            return {"absent": _NO_ROOM}
         self._characters += len(encoded)
         peaks = [round(100 * float(peak)) for peak in read.peaks]
         return {"mp3": encoded, "peaks": peaks, "seconds": round(read.seconds, 3)}
