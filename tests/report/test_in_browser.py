@@ -202,7 +202,7 @@ def test_groups_are_listed_with_bars_and_sorted_by_their_means(tab):
 
 def test_a_clip_plays_and_a_stretch_of_it_is_played_in_a_circle(tab):
     click(tab, ".listing tbody tr")
-    tab.wait("document.querySelector('.wave > div')?.shadowRoot.querySelector('canvas')")
+    tab.wait("!!document.querySelector('.wave > div')?.shadowRoot.querySelector('canvas')")
     click(tab, ".play")
     tab.wait("!document.querySelector('.time').textContent.startsWith('0.0')")
     assert tab.run("document.querySelector('.play').getAttribute('aria-label')") == "pause"
@@ -251,7 +251,7 @@ def test_the_curves_of_a_run_are_drawn_smoothed_and_read(shared_tab, tmp_path):
     charts = shared_tab.run("document.querySelectorAll('[data-chart]').length")
     assert charts > 15 and shared_tab.run("document.querySelectorAll('.uplot canvas').length") == charts
     legends = "document.querySelector('[data-chart] .u-legend').textContent"
-    assert "step:3" in shared_tab.run(legends).replace(" ", "")
+    assert shared_tab.run(legends).startswith("step3entropy0.")  # the last values, for want of a pointer
     shared_tab.run(
         "(() => { const field = document.getElementById('smoothing'); field.value = 0.8;"
         "field.dispatchEvent(new Event('input')); })()"
