@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
@@ -32,7 +32,10 @@ from rlaudio.data.splits import check_disjoint
 from rlaudio.evaluation.accuracy import Evaluation, EvaluationSettings, evaluate
 from rlaudio.evaluation.writing import write_evaluations
 from rlaudio.models.family import ModelFamily
+from rlaudio.report.evaluation_page import write_evaluation_page
+from rlaudio.report.kept_clips import INDEX, keep_clips
 from rlaudio.report.page import write_report
+from rlaudio.report.sections.completions import choose_steps
 from rlaudio.rollout.endpoint.client import Asking
 from rlaudio.rollout.endpoint.endpoint_worker import EndpointModel
 from rlaudio.runs.digests import DIGESTS, check_recorded, is_recorded, record
@@ -71,7 +74,7 @@ from rlaudio.training.debug.replay import replay
 from rlaudio.training.debug.step_dump import StepDump
 from rlaudio.training.learner import Learner
 from rlaudio.training.stages import FINAL, OpenedPolicy, stage_names, train_stages
-from rlaudio.types import Contribution, Dataset, Datasets, Question
+from rlaudio.types import Clip, Contribution, Dataset, Datasets, Question
 from rlaudio.utils.peak_memory import peak_memory_gb
 from rlaudio.utils.processes import ALONE, Processes, join
 from rlaudio.utils.randomness import generator
@@ -81,6 +84,7 @@ from rlaudio.utils.threads import thread_limit
 logger = logging.getLogger(__name__)
 
 LABELS = ("labels", "labels.json")  # the voters' answers and labels, and the tables about them
+_SAMPLES = 10  # groups that TensorBoard shows
 _TRAIN = "data.train"  # the set to train on, in messages
 
 
@@ -139,6 +143,7 @@ def run(recipe: Recipe, out: Path, *, resume: bool = False, until: StopAfter | N
         if until == "sft":
             return folder.path
         _keep_samples(recipe, stages, data, folder)
+        processes.from_first(partial(_keep_clips, recipe, data.train, folder.path))
         with _clock(folder, "evaluate_final"):
             _evaluate_once(recipe, data, folder, "final", str(folder.path / FINAL), processes)
         return processes.from_first(partial(_report, folder))
@@ -216,6 +221,8 @@ def evaluate_recipe(
     _warn_if_unparsed(results, "evaluate", str(family.path))
     if out:
         write_evaluations(results, out, benchmarks={name: data.benchmark for name, data in held_out.items()})
+        keep_clips(out, held_out, _hearing(recipe))
+        write_evaluation_page(out)
     return results
 
 
@@ -423,14 +430,30 @@ def _keep_samples(recipe: Recipe, stages: Sequence[Stage], data: Datasets, folde
     steps = [row["step"] for row in open_run(folder.path).metrics if row["stage"] == name]
     if stages[-1].kind != "rl" or not steps or (folder.path / "samples" / "samples.json").exists():
         return
-    audio = recipe.audio
+    hear = _hearing(recipe)
     folder.write_samples(
         name,
         steps[-1],  # a budget may have ended the stage early
         data.train,
-        lambda question: open_clip(question.clips[0], max_seconds=audio.max_seconds, too_long=audio.too_long),
-        recipe.report.completions,
+        lambda question: hear(question.clips[0]),
+        min(recipe.report.completions, _SAMPLES),
     )
+
+
+def _keep_clips(recipe: Recipe, questions: Dataset, folder: Path) -> None:
+    """Keep the clips of the completions that the page shows."""
+    if (folder / INDEX).exists():
+        return
+    shown = choose_steps(open_run(folder), recipe.report.completions)
+    by_id = {question.id: question for question in questions}
+    ids = [group.scored.group.prompt.question.id for _, _, group in shown.groups]
+    keep_clips(folder, {"train": [by_id[id] for id in ids if id in by_id]}, _hearing(recipe))
+
+
+def _hearing(recipe: Recipe) -> Callable[[Path | Clip], Clip]:
+    """Opens a clip as the model hears it."""
+    audio = recipe.audio
+    return partial(open_clip, max_seconds=audio.max_seconds, too_long=audio.too_long)
 
 
 def _report(folder: RunFolder) -> Path:

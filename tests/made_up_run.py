@@ -39,7 +39,7 @@ algorithm: {use: grpo, kl: 0.001}
 rewards:
   answer_correctness: {weight: 2.0, scorer: exact}
   format: {weight: 0.5}
-report: {completions: 10}
+report: {completions: 2000}
 """
 SOUNDS = ("a dog", "a violin", "rain", "a siren", "footsteps", "a flute", "a drum", "a church bell")
 CATEGORIES = ("sound", "music", "speech", "temporal")

@@ -122,6 +122,22 @@ def stats(data: str, roots: Sequence[str], outside_root: bool, no_audio: bool, a
 @data.command()
 @_reads_data
 @_drop
+@_no_audio
+@click.option("--out", type=path_type(dir_okay=False), help="The page.  [default: NAME.html in this folder]")
+def view(
+    data: str, roots: Sequence[str], outside_root: bool, drop_bad_rows: bool, no_audio: bool, out: Path | None
+) -> None:
+    """Write a page of DATA to look through and listen to: questions, answers, labels, clips."""
+    from rlaudio.report.questions_page import write_questions_page
+
+    [name] = _named([data])
+    questions = _load(data, roots, outside_root, drop_bad_rows)
+    click.echo(write_questions_page(out or Path(f"{name}.html"), name, questions, audio=not no_audio))
+
+
+@data.command()
+@_reads_data
+@_drop
 @click.option("--by", type=click.Choice(["source", "clip"]), default="clip", show_default=True)
 @click.option("--share", type=float, default=0.02, show_default=True, help="Of the questions to hold out.")
 @click.option("--seed", type=int, default=0, show_default=True)

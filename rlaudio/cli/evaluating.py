@@ -152,6 +152,7 @@ def score(
     from rlaudio.config.plugins import bind
     from rlaudio.evaluation.predictions import read_predictions, score
     from rlaudio.evaluation.writing import write_evaluations
+    from rlaudio.report.evaluation_page import write_evaluation_page
     from rlaudio.types import Dataset
 
     _check_against(against, out)
@@ -166,6 +167,7 @@ def score(
     click.echo("\n".join([f"predictions under {read.key!r}", *read.notes(questions)]))
     if out:
         write_evaluations(results, out, benchmarks={name: benchmark})
+        write_evaluation_page(out)
     _tell_evaluations(results, against)
 
 

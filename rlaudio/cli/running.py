@@ -118,9 +118,14 @@ def replay(step: Path, overrides: Sequence[str]) -> None:
 
 
 @click.command()
-@click.argument("run", type=path_type(exists=True, file_okay=False))
+@click.argument("run", metavar="RUN|EVALUATION", type=path_type(exists=True, file_okay=False))
 def report(run: Path) -> None:
-    """Write report.html of the finished or unfinished RUN folder."""
+    """Write report.html of the finished or unfinished RUN folder, or of an evaluation's (--out)."""
+    from rlaudio.report.evaluation_page import is_evaluation, write_evaluation_page
+
+    if is_evaluation(run) and not (run / RECIPE).exists():
+        click.echo(write_evaluation_page(run))
+        return
     check_run(run)
     from rlaudio.report.page import write_report
 

@@ -1,7 +1,7 @@
 """The page of a comparison: one self-contained HTML file about all arms.
 
-Like the page of a run it loads nothing from the network, runs no script and escapes all inserted text; its
-only links lead to the pages of the runs beside it.
+Like the page of a run it loads nothing from the network, runs no script but its own and escapes all inserted
+text; its only links lead to the pages of the runs beside it.
 """
 
 from __future__ import annotations
@@ -14,11 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from rlaudio.runs.files import write_text
+from rlaudio.compare.answers import viewed_answers
+from rlaudio.report.html import render
+from rlaudio.report.viewer.chart_data import PlottedCurve, chart_data
+from rlaudio.report.viewer.payload import payload
+from rlaudio.runs.files import Json, write_text
 from rlaudio.runs.metrics import describe
-from rlaudio.utils.charts import Area, Mark, axis_ticks, band_chart, range_axis, range_chart
-from rlaudio.utils.html import render
-from rlaudio.utils.number_format import percent, percent_mark, short_number, signed, thousands
+from rlaudio.utils.charts import Mark, range_axis, range_chart
+from rlaudio.utils.number_format import percent, signed, thousands
 
 if TYPE_CHECKING:
     from rlaudio.compare.estimates import Estimate, HeldOutComparison
@@ -26,7 +29,7 @@ if TYPE_CHECKING:
     from rlaudio.compare.results import Results
 
 PAGE = "comparison.html"
-# Title of a row of small charts, and its metric; metrics that no arm logged are left out.
+# Title of a chart, and its metric; metrics that no arm logged are left out.
 CURVES = (
     ("Right answers while training", "reward/answer_correctness"),
     ("Held-out accuracy, strong", "eval/strong_audio"),
@@ -37,7 +40,6 @@ CURVES = (
     ("Groups without spread", "group/no_spread"),
     ("KL to the reference", "loss/kl"),
 )
-OPEN_CURVES = 3  # rows of charts that are shown at first; the others are folded
 
 
 def write_comparison_page(results: Results, arms: Sequence[str], folder: Path) -> Path:
@@ -50,8 +52,12 @@ def write_comparison_page(results: Results, arms: Sequence[str], folder: Path) -
         facts=_facts(results, arms),
         budgets=_budgets(results),
         sets=[_set(held_out, results.baseline) for held_out in results.held_out],
-        open_curves=rows[:OPEN_CURVES],
-        more_curves=rows[OPEN_CURVES:],
+        curves=rows,
+        charts=[row.drawn for row in rows],
+        viewed=payload(viewed_answers(results, folder)),
+        viewer_title="Answers",
+        title=results.name,
+        version=results.versions.get("rlaudio", ""),
         reward_parts=_reward_parts(results),
         says=_says,
     )
@@ -204,11 +210,11 @@ def _difference_bounds(held_out: HeldOutComparison, group: str) -> tuple[float, 
 
 @dataclass(frozen=True)
 class CurveRow:
-    """One metric: a small chart for every arm, all on the same scales."""
+    """One metric of all arms in a chart."""
 
     title: str
     meaning: str
-    charts: list[tuple[str, str, Markup]]  # arm, where its curve ends, chart
+    drawn: Json  # as the scripts of the page read it
 
 
 def _curve_rows(results: Results) -> Iterator[CurveRow]:
@@ -218,21 +224,15 @@ def _curve_rows(results: Results) -> Iterator[CurveRow]:
         arms = [arm for arm in results.arms if metric in arm.curves]
         if not arms:
             continue
-        fraction = describe(metric).unit == "fraction"
-        number = percent_mark if fraction else short_number
-        bands = [arm.curves[metric] for arm in arms]
-        ticks = axis_ticks([end for band in bands for end in (*band.low, *band.high)])
-        bounds = (0.0, 1.0) if fraction else (ticks[0], ticks[-1])
-        last = max(band.rollouts[-1] for band in bands)
-        baseline = next((arm for arm in arms if arm.name == results.baseline), None)
-        charts = []
-        for arm in arms:
-            areas = [_area(arm, metric, "series-0")]
-            if baseline is not None and arm is not baseline:
-                areas.insert(0, _area(baseline, metric, "beneath"))
-            svg = band_chart(areas, label=f"{title}: {arm.name}", bounds=bounds, last=last, number=number)
-            charts.append((arm.name, number(arm.curves[metric].mean[-1]), svg))
-        yield CurveRow(title, describe(metric).meaning, charts)
+        x = sorted({at for arm in arms for at in arm.curves[metric].rollouts})
+        drawn = chart_data(
+            [_plotted(arm, metric, x, arm.name == results.baseline) for arm in arms],
+            x,
+            axis="completions",
+            is_fraction=describe(metric).unit == "fraction",
+            group="comparison",
+        )
+        yield CurveRow(title, describe(metric).meaning, drawn)
 
 
 def _title(metric: str) -> str:
@@ -240,15 +240,21 @@ def _title(metric: str) -> str:
     return f"Reward: {metric.partition('/')[2].replace('_', ' ')}"
 
 
-def _area(arm: ArmResult, metric: str, kind: str) -> Area:
+def _plotted(arm: ArmResult, metric: str, x: Sequence[float], is_baseline: bool) -> PlottedCurve:
+    """An arm's mean over seeds, and their range where there are several."""
     band = arm.curves[metric]
-    ranged = kind != "beneath"
-    return Area(
-        kind,
-        [
-            (x, mean, low if ranged else mean, high if ranged else mean)
-            for x, mean, low, high in zip(band.rollouts, band.mean, band.low, band.high, strict=True)
-        ],
+
+    def at(values: Sequence[float]) -> list[float | None]:
+        of = dict(zip(band.rollouts, values, strict=True))
+        return [of.get(place) for place in x]
+
+    several = len(arm.seeds) > 1
+    return PlottedCurve(
+        arm.name,
+        at(band.mean),
+        at(band.low) if several else None,
+        at(band.high) if several else None,
+        is_plain=is_baseline,
     )
 
 

@@ -343,9 +343,9 @@ class EvaluationSection(Section):
 
 class ReportSection(Section):
     completions: CountOrZero = Field(
-        default=10,
+        default=2_000,
         le=10_000,
-        description="completions shown with their audio",
+        description="completions on the page, with their clips as far as 15 MB go",
         json_schema_extra=NO_RESULT,
     )
 

@@ -93,6 +93,8 @@ class AnswerRow:
             "groups": dict(question.groups),
             "contribution": self.contribution,
             "text_answerable": question.text_answerable,
+            "question": question.question,
+            "clips": list(question.clip_names),
             "choices": list(question.choices),
             "answer": question.answer,
             "text": self.text,

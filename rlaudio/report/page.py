@@ -1,24 +1,27 @@
 """The page of a run: one self-contained HTML file, made from the files of the run folder alone.
 
-It loads nothing from the network, runs no script, follows light and dark mode, and escapes all inserted text.
+It loads nothing from the network, runs no script but its own, follows light and dark mode, and escapes all
+inserted text.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from rlaudio.report.html import render
+from rlaudio.report.kept_clips import kept_clips
 from rlaudio.report.sections.accuracy_tables import controls_of, held_out
+from rlaudio.report.sections.completions import viewed_completions
 from rlaudio.report.sections.labels import labelled_sets
 from rlaudio.report.sections.metric_curves import curves
 from rlaudio.report.sections.notices import notices, training_notices
 from rlaudio.report.sections.provenance import facts, phases, versions
-from rlaudio.report.sections.samples import samples
+from rlaudio.report.sections.samples import sample_clips, viewed_samples
 from rlaudio.report.sections.stage_gains import stage_gains
-from rlaudio.runs.files import write_text
-from rlaudio.runs.run import open_run
-from rlaudio.utils.html import render
-
-COMPLETIONS = 10  # groups shown, for recipes that do not say
+from rlaudio.report.viewer.payload import MOST_COMPLETIONS, payload
+from rlaudio.report.viewer.records import Viewed
+from rlaudio.runs.files import Json, write_text
+from rlaudio.runs.run import StoredRun, open_run
 
 
 def write_report(run_folder: Path) -> Path:
@@ -29,8 +32,9 @@ def write_report(run_folder: Path) -> Path:
     a run, ValueError where its recipe.yaml is damaged.
     """
     run = open_run(Path(run_folder), leave_out_damage=True)
-    most = (run.recipe.get("report") or {}).get("completions", COMPLETIONS)
     sets = held_out(run)
+    viewed = _viewed(run)
+    stages = curves(run)
     page = render(
         Path(__file__).with_name("page.html.j2"),
         run=run,
@@ -40,12 +44,23 @@ def write_report(run_folder: Path) -> Path:
         held_out=sets,
         notices=[*notices(sets), *training_notices(run)],
         labelled=labelled_sets(run),
-        stages=curves(run),
+        stages=stages,
+        charts=[chart.drawn for stage in stages for chart in stage.charts],
         stage_gains=stage_gains(run),
-        samples=samples(run, most),
+        viewed=viewed,
+        viewer_title="Completions",
+        version=run.versions.get("rlaudio", ""),
         phases=phases(run),
         versions=versions(run),
     )
     path = run.path / "report.html"
     write_text(path, page)
     return path
+
+
+def _viewed(run: StoredRun) -> Json:
+    """The completions as the scripts read them."""
+    most = (run.recipe.get("report") or {}).get("completions", MOST_COMPLETIONS)
+    find = kept_clips(run.files, "train", sample_clips(run))
+    viewed: Viewed = viewed_completions(run, lambda q: find(q.id, q.clip_names), most)
+    return payload(viewed if viewed.groups else viewed_samples(run, most), most)

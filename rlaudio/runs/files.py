@@ -30,13 +30,18 @@ ANYTHING: TypeAdapter[Any] = TypeAdapter(Any)
 
 def write_text(path: Path, text: str) -> None:
     """Put `text` in `path` completely or not at all: on an error, a full disk too, the old file stays."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """As `write_text`, for any content."""
     building = unfinished(path)
     with _named(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         building.unlink(missing_ok=True)
         try:
-            with building.open("x", encoding="utf-8", newline="\n") as file:  # never through a link
-                file.write(text)
+            with building.open("xb") as file:  # never through a link
+                file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
             building.replace(path)

@@ -11,7 +11,8 @@
     timings.jsonl          the same for wall-clock metrics, which two equal runs do not share
     tensorboard/<stage>/   the same curves, and a few completions with their audio
     rollouts/<stage>-<step>.jsonl   one group a line, see rlaudio.runs.rollouts
-    samples/               the latest few groups with their audio, for the page
+    samples/               the latest few groups with their audio, for TensorBoard
+    clips/                 clips of the completions that the page shows, see rlaudio.report.kept_clips
     labels.json            what the voters found, by data set
     evaluation/base.json, evaluation/final.json     tables before and after the run, by held-out set
     evaluation/base/<set>.jsonl, ...                every single answer behind them

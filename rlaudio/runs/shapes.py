@@ -118,6 +118,11 @@ class _Evaluation(TypedDict):
     tables: Annotated[dict[str, dict[str, _GroupScores]], AfterValidator(_has_all)]
 
 
+class _Verdict(TypedDict):
+    right: bool
+    score: NotRequired[Number | None]
+
+
 class _Answer(TypedDict):
     id: str
     control: str
@@ -126,6 +131,9 @@ class _Answer(TypedDict):
     text_answerable: bool | None
     groups: dict[str, str]
     choices: list[str]
+    question: NotRequired[str]
+    clips: NotRequired[list[str]]
+    verdicts: NotRequired[dict[str, _Verdict]]
 
 
 # --- labels, summary, data, samples --------------------------------------------------------------
@@ -168,6 +176,12 @@ class _Labels(TypedDict):
     order_gain: _OrderGain | None
     thresholds: list[_Variant]
     leave_one_out: list[_Variant]
+
+
+class _Label(TypedDict):
+    id: str
+    contribution: str
+    score: Number | None
 
 
 class _Summary(TypedDict):
@@ -304,6 +318,8 @@ METRICS: TypeAdapter[Any] = TypeAdapter(Annotated[dict[str, Any], AfterValidator
 EVALUATIONS: TypeAdapter[Any] = TypeAdapter(dict[FileName, _Evaluation])  # by held-out set
 ANSWER: TypeAdapter[Any] = TypeAdapter(_Answer)
 LABELS: TypeAdapter[Any] = TypeAdapter(dict[str, _Labels])
+LABEL: TypeAdapter[Any] = TypeAdapter(_Label)
+CLIPS: TypeAdapter[Any] = TypeAdapter(dict[str, dict[str, list[FileName]]])  # set, question id, digests
 SUMMARY: TypeAdapter[Any] = TypeAdapter(_Summary)
 DATA: TypeAdapter[Any] = TypeAdapter(dict[str, _DataSet])
 INPUTS: TypeAdapter[Any] = TypeAdapter(_Inputs)

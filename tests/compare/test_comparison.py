@@ -30,11 +30,11 @@ from rlaudio.config.recipe import load_recipe
 from rlaudio.config.schema import field_table
 from rlaudio.config.shipped import shipped_comparisons
 from rlaudio.evaluation.statistics import mcnemar_p_value
-from rlaudio.runs.files import append_row, write_json, write_rows, write_text
+from rlaudio.runs.files import append_row, read_rows, write_json, write_rows, write_text
 from rlaudio.runs.occupancy import VERSIONS
 from tests.conftest import TINY
 from tests.pipeline.test_run import assert_same_numbers, wait_for
-from tests.report.test_page import Outline
+from tests.report.test_page import Outline, data_of
 
 BASE = """
 threads: 1
@@ -816,7 +816,7 @@ def test_the_page_is_well_formed_and_its_links_lead_somewhere(finished, page):
     runs = [link for link in outline.references if not link.startswith("#")]
     assert len(runs) == 4 and all((finished / link).is_file() for link in runs)
     assert {link[1:] for link in outline.references if link.startswith("#")} <= outline.ids
-    assert "script" not in outline.tags and "https://" not in page and "url(" not in page
+    assert outline.tags.count("script") == 5 + 2 and "link" not in outline.tags and not outline.handlers
 
 
 def test_the_page_shows_the_numbers_of_the_json(finished, page):
@@ -831,18 +831,29 @@ def test_names_and_errors_from_elsewhere_are_escaped(made_up, tmp_path):
     results = made_up(failures=[Failure("a/seed-0", "<script>x</script>")], a=[RIGHT], b=[HALF])
     hostile = replace(results, name="<i>name</i>", base="<u>base</u>", note="<s>note</s>")
     page = write_comparison_page(hostile, ["a", "b"], tmp_path).read_text()
-    for tag in ("<script>", "<i>name", "<u>base", "<s>note"):
+    for tag in ("<script>x", "<i>name", "<u>base", "<s>note"):
         assert tag not in page
     assert "&lt;script&gt;x" in page
 
 
-def test_every_arm_has_a_chart_of_its_own_on_the_same_scale(made_up, tmp_path):
+def test_the_curves_of_all_arms_lie_over_each_other_in_bands_over_seeds(made_up, tmp_path):
     results = made_up(a=[RIGHT, HALF], b=[HALF, HALF])
     page = write_comparison_page(results, ["a", "b"], tmp_path).read_text()
-    for arm in ("a", "b"):
-        assert f'aria-label="Right answers while training: {arm}"' in page
-    assert page.count('class="band series-0"') == 2 * 2  # answers and length
-    assert page.count('class="curve beneath"') == 2
+    chart = data_of(page, "curves-data")["charts"][0]
+    assert [series["name"] for series in chart["series"]] == ["a", "b"]
+    assert [series["colour"] for series in chart["series"]] == [-1, 1]  # the baseline is grey
+    assert all(series["low"] and series["high"] for series in chart["series"])
+    assert chart["axis"] == "completions" and page.count("data-chart=") == 2  # answers and length
+
+
+def test_the_answers_of_all_arms_and_seeds_stand_side_by_side(finished, page):
+    data = data_of(page)
+    titles = [f"{arm}, seed {seed}" for arm in ("grpo", "other") for seed in (0, 1)]
+    assert len(data["groups"]) == 8
+    assert all([answer["n"] for answer in group["c"]] == titles for group in data["groups"])
+    rows = read_rows(finished / "other" / "seed-1" / "evaluation" / "final" / "held_out.jsonl")
+    texts = {row["id"]: row["text"] for row in rows if row["control"] == "audio"}
+    assert {group["id"]: group["c"][3]["t"] for group in data["groups"]} == texts
 
 
 def test_one_arm_or_several_have_the_highest_mean(made_up, tmp_path):

@@ -6,12 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 
-from markupsafe import Markup
-
+from rlaudio.report.viewer.chart_data import PlottedCurve, chart_data
+from rlaudio.runs.files import Json
 from rlaudio.runs.metrics import describe, is_declared
 from rlaudio.runs.run import StoredRun
-from rlaudio.utils.charts import Series, line_chart
-from rlaudio.utils.number_format import percent_mark, short_number
 
 GROUPS = ("strong", "weak", "all")
 STEP_PARTS = ("data_wait", "rollout", "reward", "signals", "update", "sync", "write")
@@ -37,17 +35,14 @@ CHARTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Use of the device by updates", ("optimizer/mfu",)),
 )
 
-FRACTION_TOPS = (0.01, 0.05, 0.2, 1.0)  # a fraction is drawn from 0 to the first of these above it
-
 
 @dataclass(frozen=True)
 class Chart:
-    """One small chart with the meaning and the last values of its curves."""
+    """One small chart with the meaning of its curves."""
 
     title: str
     meaning: str
-    legend: list[tuple[str, str]]  # name (empty for a single curve), last value
-    svg: Markup
+    drawn: Json  # as the scripts of the page read it
 
 
 @dataclass(frozen=True)
@@ -89,25 +84,24 @@ def _is_one_of(name: str, metrics: Iterable[str]) -> bool:
 
 
 def _chart(run: StoredRun, stage: str, title: str, names: Sequence[str]) -> Chart | None:
-    series = [Series(_short(name), run.series(stage, name)) for name in names]
-    series = [curve for curve in series if len(curve.values) >= 2]
+    series = {name: dict(run.series(stage, name)) for name in names}
+    series = {
+        name: values for name, values in series.items() if sum(v is not None for v in values.values()) >= 2
+    }
     if not series:
         return None
-    fraction = describe(names[0]).unit == "fraction"
-    highest = max(value for curve in series for value in curve.values)
-    bounds = (0.0, _fraction_top(highest)) if fraction else None
-    number = percent_mark if fraction else short_number
+    steps = sorted({step for values in series.values() for step in values})
     return Chart(
         title=title,
         meaning=" ".join(dict.fromkeys(describe(name).meaning for name in names)),
-        legend=[(curve.name if len(series) > 1 else "", number(curve.end)) for curve in series],
-        svg=line_chart(series, label=title, bounds=bounds, number=number),
+        drawn=chart_data(
+            [PlottedCurve(_short(name), [of.get(step) for step in steps]) for name, of in series.items()],
+            steps,
+            axis="step",
+            is_fraction=describe(names[0]).unit == "fraction",
+            group=stage,
+        ),
     )
-
-
-def _fraction_top(highest: float) -> float:
-    """The upper end of a fraction's axis; a fraction that is always 0 is drawn on the whole scale."""
-    return next(top for top in FRACTION_TOPS if highest <= top) if highest > 0 else FRACTION_TOPS[-1]
 
 
 def _short(name: str) -> str:

@@ -1,0 +1,172 @@
+"""The page of an evaluation: its tables, and every question with its answers side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from rlaudio.evaluation.writing import NAME
+from rlaudio.report.kept_clips import kept_clips
+from rlaudio.report.viewer.page import PageHead, PageTable, write_viewer_page
+from rlaudio.report.viewer.records import ClipToHear, Column, Viewed, ViewedCompletion, ViewedGroup
+from rlaudio.runs import shapes
+from rlaudio.runs.files import Json
+from rlaudio.runs.stored_files import StoredFiles
+from rlaudio.utils.number_format import counted, group_title, percent, signed, thousands
+
+PAGE = "report.html"
+FLAGS = {
+    "right": "by the evaluation's own scorer",
+    "right in silence too": "right with the clip and without it",
+    "parts disagree": "one scorer calls it right and another one does not",
+    "unparsed": "no option was read in it",
+}
+
+
+def is_evaluation(folder: Path) -> bool:
+    """Whether the folder holds the files of an evaluation."""
+    return (folder / f"{NAME}.json").exists()
+
+
+def write_evaluation_page(folder: Path) -> Path:
+    """Write `report.html` into the folder of an evaluation and return its path.
+
+    Nothing outside the folder is read. Raises FileNotFoundError for a folder without an evaluation.
+    """
+    files = StoredFiles(folder, leave_out=True)
+    tables: Mapping[str, Json] = files.json(f"{NAME}.json", shapes.EVALUATIONS) or {}
+    if not is_evaluation(folder):
+        raise FileNotFoundError(f"{folder}: no {NAME}.json; expected the folder of rlaudio evaluate --out")
+    rows = {name: files.rows(f"{NAME}/{name}.jsonl", shapes.ANSWER) for name in tables}
+    scorers = list(dict.fromkeys(s for of in rows.values() for row in of for s in row.get("verdicts", {})))
+    viewed = Viewed(
+        groups=[group for name in tables for group in _groups(files, name, rows[name], scorers)],
+        columns=[
+            Column(scorer, "total" if not at else "reward", "points") for at, scorer in enumerate(scorers)
+        ],
+        flags=FLAGS,
+        selection="Every question with its answers under each control; the first ones, where they are many.",
+    )
+    head = PageHead(
+        title=folder.name or "evaluation",
+        kicker="evaluation",
+        facts=[(name, counted(len({row["id"] for row in of}), "question")) for name, of in rows.items()],
+        notices=[("Left out, because it is damaged:", damage) for damage in files.left_out],
+        tables=[_table(name, table) for name, table in tables.items()],
+    )
+    return write_viewer_page(folder / PAGE, head, viewed)
+
+
+def scorer_columns(scorers: Sequence[str]) -> list[Column]:
+    """The points that each scorer gives, the evaluation's own first."""
+    return [Column(scorer, "reward" if at else "total", "points") for at, scorer in enumerate(scorers)]
+
+
+# --- tables --------------------------------------------------------------------------------------
+
+
+def _table(name: str, evaluation: Json) -> PageTable:
+    tables = evaluation["tables"]
+    controls = list(tables["all"]["all"]["scores"])
+    others = list(tables["all"]["all"]["other_scores"])
+    return PageTable(
+        title=name,
+        header=[
+            "Questions",
+            "n",
+            "chance",
+            *controls,
+            *(f"audio, by {scorer}" for scorer in others),
+            *(f"audio \N{MINUS SIGN} {control}" for control in controls if control != "audio"),
+        ],
+        rows=[
+            list(_cells(group_title(grouping, group), of, controls, others))
+            for grouping, groups in tables.items()
+            for group, of in groups.items()
+        ],
+        note=f"Percent with 95 % intervals, by the scorer {evaluation['scorer']}; differences in points.",
+    )
+
+
+def _cells(title: str, of: Json, controls: Sequence[str], others: Sequence[str]) -> Iterator[str]:
+    yield title
+    yield thousands(of["questions"])
+    yield percent(of["chance"])
+    scores = [of["scores"].get(control) for control in controls]
+    scores += [of["other_scores"].get(scorer, {}).get("audio") for scorer in others]
+    for score in scores:
+        yield _with_interval(score, "accuracy", percent)
+    for control in controls:
+        if control != "audio":
+            yield _with_interval(of["gains"].get(control), "difference", signed)
+
+
+def _with_interval(of: Json | None, name: str, number: Callable[[float | None], str]) -> str:
+    return f"{number(of[name])} [{number(of['low'])}, {number(of['high'])}]" if of else number(None)
+
+
+# --- answers -------------------------------------------------------------------------------------
+
+
+def _groups(
+    files: StoredFiles, name: str, rows: Sequence[Json], scorers: Sequence[str]
+) -> Iterator[ViewedGroup]:
+    clips = kept_clips(files, name)
+    by_question: dict[str, list[Json]] = {}
+    for row in rows:
+        by_question.setdefault(row["id"], []).append(row)
+    for id, answers in by_question.items():
+        right = {row["control"] for row in answers if row["right"]}
+        completions = [
+            viewed_answer(row, row["control"], scorers, in_silence="silence" in right) for row in answers
+        ]
+        yield answered_question(name, answers[0], completions, clips(id, answers[0].get("clips") or []))
+
+
+def answered_question(
+    name: str,
+    first: Json,
+    completions: Sequence[ViewedCompletion],
+    clips: Sequence[ClipToHear],
+    values: Mapping[str, float | None] | None = None,
+) -> ViewedGroup:
+    """One question of the held-out set `name`, from the first of the stored answers to it."""
+    label = {"contribution": first["contribution"]} if first["contribution"] else {}
+    options, answer = first["choices"], str(first.get("answer") or "")
+    return ViewedGroup(
+        question_id=first["id"],
+        question=str(first.get("question") or ""),
+        completions=completions,
+        options=options,
+        gold=options.index(answer) if answer in options else None,
+        answer=answer,
+        stage=name,
+        facts={**first["groups"], **label},
+        values=values or {},
+        clips=clips,
+    )
+
+
+def viewed_answer(
+    row: Json, title: str, scorers: Sequence[str], *, in_silence: bool, others: Sequence[str] = ()
+) -> ViewedCompletion:
+    """One stored answer; `in_silence`: the same model is right without the clip, `others` are more flags."""
+    verdicts = row.get("verdicts") or {}
+    points = {
+        name: float(verdict["right"]) if verdict.get("score") is None else float(verdict["score"])
+        for name, verdict in verdicts.items()
+        if name in scorers
+    }
+    flags = {
+        "right": row["right"],
+        "right in silence too": row["control"] == "audio" and row["right"] and in_silence,
+        "parts disagree": len({verdict["right"] for verdict in verdicts.values()}) > 1,
+        "unparsed": row.get("status") in ("none", "ambiguous"),
+    }
+    return ViewedCompletion(
+        text=str(row.get("text") or ""),
+        values=points,
+        flags=frozenset(name for name, holds in flags.items() if holds) | set(others),
+        stop_reason="length" if row.get("truncated") else "stop",
+        title=title,
+    )
