@@ -54,6 +54,7 @@ def reward() -> None:
 @click.option("--algorithm", help="Makes advantages of it.  [default: the run's, where it ships]")
 @_scorer
 @click.option("--completions", type=click.IntRange(min=1), help="Most that are scored again.")
+@click.option("--page", type=path_type(dir_okay=False), help="Write a page with clips, such as trial.html.")
 @_timeout
 @_json
 def try_(
@@ -88,8 +89,13 @@ def try_(
     for name, entry in zip(_names(given, asked["name"]), given, strict=True):
         usual = rollouts.weights.get(name, 1.0) if weight is None else weight
         candidates.append(_candidate(name, entry, scorer, usual, asked["timeout"]))
-    result = trial_to_json(try_rewards(setting, candidates))
+    trial = try_rewards(setting, candidates)
+    result = trial_to_json(trial)
     click.echo(json.dumps(plain(result), ensure_ascii=False, indent=1) if as_json else trial_text(result))
+    if asked["page"]:
+        from rlaudio.lab.trial_page import write_trial_page
+
+        say(write_trial_page(asked["page"], stored, trial, result), err=True)
 
 
 @reward.command()

@@ -5,6 +5,7 @@ rescoring.py     a reward's values for them: failures, prints and seconds told, 
 credit_again.py  the advantages that totals give under the run's algorithm
 trial.py         one or two rewards on the same completions: the numbers
 trial_text.py    these numbers as text
+trial_page.py    and as a page with clips
 lints.py         a table of small functions that look for ways to cheat a reward
 lint_silence.py  the one that asks what silence would have answered
 probes.py        the made-up completions that lints try

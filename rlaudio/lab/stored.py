@@ -76,13 +76,18 @@ class Rollouts:
         """Sampled tokens of the completions of each group [G]."""
         return [lengths for step in self.steps for lengths in step.lengths]
 
-    def place(self, number: int) -> str:
-        """The stage and step of a group by its place in `groups`."""
+    def stage_and_step(self, number: int) -> tuple[str, int]:
+        """Of a group by its place in `groups`."""
         for step in self.steps:
             if number < len(step.learned):
-                return f"{step.stage} step {step.step}"
+                return step.stage, step.step
             number -= len(step.learned)
         raise IndexError("no such group")
+
+    def with_spread(self, totals: np.ndarray) -> np.ndarray:
+        """Which groups have totals that differ, of those of all completions [N]: bool [Q]."""
+        known = (of_group[~np.isnan(of_group)] for of_group in self.by_group(totals))
+        return np.array([bool(len(group)) and bool(group.min() < group.max()) for group in known])
 
     @property
     def weights(self) -> Mapping[str, float]:

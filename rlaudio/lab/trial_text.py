@@ -15,6 +15,7 @@ from rlaudio.utils.number_format import NO_VALUE, short_number
 from rlaudio.utils.text_table import text_table
 
 Json = dict[str, Any]
+Cells = tuple[Sequence[str], list[list[str]]]  # header and rows of a table
 _QUANTILES = {"min": 0.0, "q25": 0.25, "median": 0.5, "q75": 0.75, "max": 1.0}
 _BINS = 10
 _MOVED = 5  # completions that are shown
@@ -87,9 +88,7 @@ def _correlations(first: np.ndarray, second: np.ndarray) -> Json:
 
 def _spreads(trial: Trial, tried: Tried) -> Json:
     """Groups in which totals differ, so that there is something to learn from."""
-    before, after = (
-        np.array([_has_spread(v) for v in trial.rollouts.by_group(t)]) for t in (trial.total, tried.total)
-    )
+    before, after = (trial.rollouts.with_spread(total) for total in (trial.total, tried.total))
     ids = [group.prompt.question.id for group in trial.rollouts.groups]
     return {
         "count": len(ids),
@@ -98,11 +97,6 @@ def _spreads(trial: Trial, tried: Tried) -> Json:
         "gain": [ids[i] for i in np.flatnonzero(~before & after)],
         "lose": [ids[i] for i in np.flatnonzero(before & ~after)],
     }
-
-
-def _has_spread(values: np.ndarray) -> bool:
-    known = values[~np.isnan(values)]
-    return bool(len(known)) and bool(known.min() < known.max())
 
 
 def _advantages(trial: Trial, tried: Tried) -> Json | None:
@@ -164,10 +158,12 @@ def _completion(trial: Trial, number: int) -> Json:
     for group_number, group in enumerate(trial.rollouts.groups):
         if number < len(group.completions):
             question = group.prompt.question
+            stage, step = trial.rollouts.stage_and_step(group_number)
             return {
                 "question_id": question.id,
                 "question": question.question,
-                "place": trial.rollouts.place(group_number),
+                "stage": stage,
+                "step": step,
                 "sample": number,
                 "text": group.completions[number].text,
                 "right": right,
@@ -187,9 +183,9 @@ def _mean(values: np.ndarray) -> float:
 def _lines(result: Json) -> Iterator[str]:
     yield f"{result['completions']}; {100 * result['right']:.1f} % right"
     yield ""
-    yield _distributions(result["distributions"])
+    yield text_table(*distribution_cells(result["distributions"]))
     yield ""
-    yield _correlation_table(result["correlations"])
+    yield text_table(*correlation_cells(result["correlations"]))
     yield from result["notes"]
     for tried in result["tried"]:
         yield ""
@@ -201,13 +197,14 @@ def _lines(result: Json) -> Iterator[str]:
             yield f"  {values}: {_shown(moved)}"
 
 
-def _distributions(distributions: Mapping[str, Json]) -> str:
+def distribution_cells(distributions: Mapping[str, Json]) -> Cells:
+    """Header and rows of the table of distributions."""
     columns = ("mean", "std", *_QUANTILES)
     rows = []
     for name, row in distributions.items():
         numbers = [short_number(row[column]) if column in row else NO_VALUE for column in columns]
         rows.append([printable(name), str(row["missing"]), *numbers, _bars(row)])
-    return text_table(("reward", "no value", *columns, "histogram"), rows)
+    return ("reward", "no value", *columns, "histogram"), rows
 
 
 def _bars(row: Json) -> str:
@@ -216,13 +213,14 @@ def _bars(row: Json) -> str:
     return "".join(_BARS[int(np.ceil(count / highest * (len(_BARS) - 1)))] for count in counts)
 
 
-def _correlation_table(correlations: Mapping[str, Mapping[str, Json]]) -> str:
-    others = list(dict.fromkeys(other for row in correlations.values() for other in row))
+def correlation_cells(correlations: Mapping[str, Mapping[str, Json]]) -> Cells:
+    """Header and rows of the table of Pearson's correlations."""
+    others = ["right", "tokens", *correlations]
     rows = [
         [printable(name), *(_number(row[other]["pearson"]) if other in row else "" for other in others)]
         for name, row in correlations.items()
     ]
-    return text_table(("correlation with", *map(printable, others)), rows)
+    return ("correlation with", *map(printable, others)), rows
 
 
 def _tried_lines(tried: Json, algorithm: str) -> Iterator[str]:
@@ -282,7 +280,8 @@ def _some(verb: str, ids: Sequence[str]) -> str:
 
 def _shown(moved: Json) -> str:
     right = "right" if moved["right"] else "wrong"
-    where = f"question {printable(moved['question_id'])}, {moved['place']}, sample {moved['sample']}"
+    question, place = printable(moved["question_id"]), f"{moved['stage']} step {moved['step']}"
+    where = f"question {question}, {place}, sample {moved['sample']}"
     return f"{right}, {where}: {shown(moved['text'], _SHOWN)}"
 
 

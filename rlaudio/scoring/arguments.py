@@ -39,7 +39,8 @@ class ReadOnlyDict(dict[Any, Any]):
 
 
 def _read_only(value: Any) -> Any:
-    return _way(type(value))(value)
+    kind: Any = type(value)
+    return _way(kind)(value)
 
 
 @functools.cache

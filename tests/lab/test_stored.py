@@ -20,7 +20,7 @@ def test_all_steps_are_read_in_their_order(tmp_path):
     assert [group.prompt.question.id for group in rollouts.groups] == ["q1", "q2", "q10"]
     assert rollouts.stored("answer_correctness").tolist() == [1, 0] * 3
     assert rollouts.stored().tolist() == [2, 0] * 3
-    assert rollouts.place(2) == "rl step 10"
+    assert rollouts.stage_and_step(2) == ("rl", 10)
     assert "6 completions in 3 groups, all steps of rl (1 to 10)" in rollouts.selection
 
 
