@@ -20,6 +20,7 @@ from rlaudio.cli.errors import Commands
 from rlaudio.cli.evaluating import evaluate, label, score
 from rlaudio.cli.listing import list_shipped
 from rlaudio.cli.recipes import check, explain, show
+from rlaudio.cli.reward import reward
 from rlaudio.cli.running import replay, report, run
 from rlaudio.utils import launcher
 from rlaudio.utils.interrupts import refuse_ends
@@ -42,7 +43,7 @@ def main(debug: bool, local_rank: int | None) -> None:
 
 
 for command in (
-    *(run, compare, label, evaluate, score, data),
+    *(run, compare, label, evaluate, score, data, reward),
     *(show, check, explain, list_shipped, report, replay, doctor),
 ):
     main.add_command(command)

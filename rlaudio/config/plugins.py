@@ -16,7 +16,7 @@ import math
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any, get_args, get_type_hints
@@ -25,13 +25,16 @@ from pydantic import PydanticUserError, TypeAdapter, ValidationError
 
 from rlaudio.config.names import MAX_BYTES, plain_name
 from rlaudio.config.plugin_files import import_plugin
+from rlaudio.config.reward_styles import KEYS as STYLE_KEYS
+from rlaudio.config.reward_styles import check_keys, read_reward
 from rlaudio.config.shipped import GIVEN, PACKAGE, available, places
 from rlaudio.config.signatures import Option, Signature, read_signature
 from rlaudio.data.hub import is_hub_name
 from rlaudio.rollout.endpoint.address import is_endpoint
 from rlaudio.utils.messages import shown, with_article
 
-_KEYS = {"reward": ("use", "weight")}  # of a recipe beside a plug-in's options; of other kinds "use" alone
+# What a recipe says of a plug-in beside its options; of other kinds "use" alone.
+_KEYS = {"reward": ("use", "weight", *STYLE_KEYS)}
 SCORER = "scorer"  # the option of a reward that is itself a plug-in
 CALL_SECONDS = 60.0  # in which a user's code must return, where a recipe does not say
 
@@ -61,6 +64,7 @@ class Bound:
     use: str  # a shipped name, or the absolute path of a user's file
     path: Path
     options: Mapping[str, Any]
+    style: Mapping[str, str] = field(default_factory=dict)  # of a reward of another trainer: style, function
 
     @property
     def function(self) -> PlugIn:
@@ -68,15 +72,13 @@ class Bound:
 
         Raises ImportError if its file cannot be imported, ValueError if an option has the wrong type.
         """
-        module, signature = _import(self.kind, self.path), _signature(self.kind, self.path)
+        module, signature = _import(self.kind, self.path), self._signature
         options = {o.name: o for o in signature.options}
         target: Any = getattr(module, signature.name, None)
         _check_decorators(self.kind, self.path, signature, target)
         names = _names_in_annotations(target, module)
-        filled = PlugIn(
-            target,
-            **{name: self._coerce_late(options[name], value, names) for name, value in self.options.items()},
-        )
+        values = {n: self._coerce_late(options[n], value, names) for n, value in self.options.items()}
+        filled = PlugIn(self._adapted(PlugIn(target, **values)) if self.style else PlugIn(target, **values))
         filled.path = self.path
         return filled
 
@@ -94,12 +96,12 @@ class Bound:
     def spec(self) -> dict[str, Any]:
         """The plug-in as a recipe writes it: `use` and every option."""
         plain = {n: v.spec() if isinstance(v, Bound) else v for n, v in self.options.items()}
-        return {"use": self.use, **plain}
+        return {"use": self.use, **self.style, **plain}
 
     @property
     def label(self) -> str:
         """Its name with the options that are not at their defaults, such as `robust_letters`."""
-        options = _signature(self.kind, self.path).options
+        options = self._signature.options
         defaults = {o.name: o.default_value() for o in options if o.has_literal_default}
         changed = [
             name if value is True else f"{name}={value}"
@@ -110,10 +112,19 @@ class Bound:
 
     def with_scorer(self, scorer: Bound) -> Bound:
         """This reward with `scorer` where it takes one and names none."""
-        takes_one = SCORER in (option.name for option in _signature(self.kind, self.path).options)
+        takes_one = SCORER in (option.name for option in self._signature.options)
         if not takes_one or SCORER in self.options:
             return self
         return replace(self, options={**self.options, SCORER: scorer})
+
+    @property
+    def _signature(self) -> Signature:
+        return _signature(self.kind, self.path, *(self.style.get(key) for key in STYLE_KEYS))
+
+    def _adapted(self, function: PlugIn) -> Callable[..., Any]:
+        from rlaudio.scoring.conventions import as_reward  # imports NumPy
+
+        return as_reward(function, self.style["style"])
 
     def _coerce_late(self, option: Option, value: Any, names: Mapping[str, Any]) -> Any:
         if isinstance(value, Bound):
@@ -144,7 +155,8 @@ def bind(kind: str, spec: str | Mapping[str, Any] | Bound, relative_to: Path | N
             f"{shown(spec)}"
         )
     path = find(kind, use, relative_to)
-    signature = _signature(kind, path)
+    style = _pop_style(use, options) if kind == "reward" else {}
+    signature = _signature(kind, path, *(style.get(key) for key in STYLE_KEYS))
     known = {o.name: o for o in signature.options}
     for name in options:
         if name not in known:
@@ -163,7 +175,7 @@ def bind(kind: str, spec: str | Mapping[str, Any] | Bound, relative_to: Path | N
         value = absolute_option(kind, known[name], value, folder)
         values[name] = _coerce(f"{kind} {use}", known[name], value, known[name].type)
     in_order = {name: values[name] for name in known if name in values}
-    return Bound(kind, str(path) if is_path(use) else use, path, in_order)
+    return Bound(kind, str(path) if is_path(use) else use, path, in_order, style)
 
 
 def load(kind: str, name: str, relative_to: Path | None = None) -> Callable[..., Any]:
@@ -268,8 +280,17 @@ def absolute_model(name: str, folder: Path) -> str:
 # --- helpers -------------------------------------------------------------------------------------
 
 
+def _pop_style(use: str, options: dict[str, Any]) -> dict[str, str]:
+    """The keys that say how a reward of another trainer is called, taken out of what the recipe gives."""
+    given = {key: options.pop(key, None) for key in STYLE_KEYS}
+    check_keys(use, given)
+    return {key: value for key, value in given.items() if value is not None}
+
+
 @functools.lru_cache
-def _signature(kind: str, path: Path) -> Signature:
+def _signature(kind: str, path: Path, style: str | None = None, function: str | None = None) -> Signature:
+    if style:
+        return read_reward(path, style, function)
     signature = read_signature(path)
     if signature is None:
         raise ValueError(

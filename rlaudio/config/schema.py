@@ -190,7 +190,7 @@ class ContributionSection(Section):
 
 
 class RewardSpec(Section):
-    """A reward plug-in and its weight; `{use, weight, **options}` in YAML."""
+    """A reward plug-in and its weight; `{use, weight, style, function, **options}` in YAML."""
 
     reward: RewardPlugin
     weight: Weight = Field(default=1.0, description="factor in the sum of rewards")

@@ -71,16 +71,14 @@ def read_signature(path: Path) -> Signature | None:
     `__init__.py` is named by the folder. Raises ValueError with file and line on a syntax error.
     """
     try:
-        module = _parse(path)
+        module = parse_source(path)
         return _signature_in(module, path.parent.name if path.stem == "__init__" else path.stem)
     except (RecursionError, MemoryError) as error:
         raise ValueError(f"{path}: nested too deeply to be parsed; expected Python source") from error
 
 
-# --- helpers -------------------------------------------------------------------------------------
-
-
-def _parse(path: Path) -> ast.Module:
+def parse_source(path: Path) -> ast.Module:
+    """The parsed source text of a plug-in. Raises ValueError with file and line on a syntax error."""
     content = read_bytes(path, MAX_BYTES, "Python source")
     try:  # bytes, since Python reads a file's mark and encoding itself, as when it imports the file
         return ast.parse(content, filename=str(path))
@@ -89,6 +87,9 @@ def _parse(path: Path) -> ast.Module:
         raise ValueError(f"{path}{line}: syntax error: {error.msg}; fix the file") from error
     except ValueError as error:
         raise ValueError(f"{path}: {error}; expected Python source") from error
+
+
+# --- helpers -------------------------------------------------------------------------------------
 
 
 def _signature_in(module: ast.Module, stem: str) -> Signature | None:
@@ -232,7 +233,7 @@ def _statements(imported: ast.ImportFrom) -> Sequence[ast.stmt]:
 def _shipped_statements(module: str) -> Sequence[ast.stmt]:
     path = _PACKAGE.joinpath(*module.split(".")[1:])
     file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-    return _parse(file).body if file.is_file() else ()
+    return parse_source(file).body if file.is_file() else ()
 
 
 def _class_parameters(cls: _Class) -> tuple[tuple[str, ...], list[Option]]:

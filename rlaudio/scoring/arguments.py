@@ -6,9 +6,8 @@ writes into a question what all later steps see.
 
 from __future__ import annotations
 
-import copy
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import is_dataclass
 from typing import Any, NoReturn, TypeVar
@@ -40,17 +39,34 @@ class ReadOnlyDict(dict[Any, Any]):
 
 
 def _read_only(value: Any) -> Any:
-    if isinstance(value, np.ndarray):
-        view = value.view()
-        view.flags.writeable = False
-        return view
-    if isinstance(value, Mapping):
-        return ReadOnlyDict({key: _read_only(entry) for key, entry in value.items()})
-    if isinstance(value, list):
-        return [_read_only(entry) for entry in value]
-    if type(value) is tuple and not (value and isinstance(value[0], str)):  # not every piece of a text
-        return tuple(_read_only(entry) for entry in value)
-    return _read_only_record(value) if is_dataclass(value) else value
+    kind: Any = type(value)
+    return _way(kind)(value)
+
+
+@functools.cache
+def _way(kind: Any) -> Callable[[Any], Any]:
+    """How values of this type are made read-only; looked up once, as a step has many values of few types."""
+    if issubclass(kind, np.ndarray):
+        return _view
+    if issubclass(kind, Mapping):
+        return lambda value: ReadOnlyDict({key: _read_only(entry) for key, entry in value.items()})
+    if issubclass(kind, list):
+        return lambda value: [_read_only(entry) for entry in value]
+    if kind is tuple:
+        return _entries
+    return _read_only_record if is_dataclass(kind) else lambda value: value
+
+
+def _view(array: np.ndarray) -> np.ndarray:
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+def _entries(value: tuple[Any, ...]) -> tuple[Any, ...]:
+    if not value or isinstance(value[0], str):  # not every piece of a text
+        return value
+    return tuple(_read_only(entry) for entry in value)
 
 
 def _read_only_record(record: Any) -> Any:
@@ -58,7 +74,7 @@ def _read_only_record(record: Any) -> Any:
     for name in _cached(kind):
         with suppress(ValueError):  # where there is nothing to concatenate, the reward that asks sees it
             getattr(record, name)
-    twin = copy.copy(record)
+    twin = object.__new__(kind)
     vars(twin).update({name: _read_only(value) for name, value in vars(record).items()})
     return twin
 

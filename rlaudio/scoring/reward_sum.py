@@ -63,6 +63,7 @@ class RewardSum:
     (total NaN) as long as they are at most `allowed_failure_rate` of the samples scored together, over all
     `processes`, which then must all call. The next value must come within `seconds`; None: no limit.
 
+    Every dropped sample is warned of, unless the caller tells of the failures itself (`tell_dropped`).
     Rewards are handed records that they cannot write into, and what they change of the process is put back.
     """
 
@@ -72,6 +73,7 @@ class RewardSum:
         allowed_failure_rate: float = 0.0,
         processes: Processes = ALONE,
         seconds: float | None = None,
+        tell_dropped: bool = True,
     ) -> None:
         if not rewards:
             raise ValueError("no rewards; expected at least one, such as answer_correctness")
@@ -81,6 +83,7 @@ class RewardSum:
         self._allowed_failure_rate = allowed_failure_rate
         self._processes = processes
         self._seconds = seconds
+        self._tell_dropped = tell_dropped
         self._warned: set[tuple[str, str]] = set()
 
     def score(self, groups: Sequence[Group]) -> list[ScoredGroup]:
@@ -151,7 +154,7 @@ class RewardSum:
                 f"{messages[0]}\n{lost} of {samples} samples failed, at most {math.floor(allowed)} may; "
                 "fix the reward, or let the recipe's reward_failures drop such samples"
             ) from cause
-        for failure in failed:
+        for failure in failed if self._tell_dropped else ():
             logger.warning("sample dropped: %s", failure)
 
     def _gathered(self, *local: Any) -> list[Any]:

@@ -1,0 +1,214 @@
+"""The commands `rlaudio reward ...`: try a reward on a run, check it, begin a new one.
+
+REWARD is a file, a name that ships, or what a recipe says of one: '{use: ./mine.py, style: trl}'.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+from click.exceptions import Exit
+
+from rlaudio.cli.loading import say
+from rlaudio.cli.options import path_type
+from rlaudio.utils.messages import shown
+from rlaudio.utils.number_format import counted
+
+if TYPE_CHECKING:
+    from rlaudio.config.plugins import Bound
+    from rlaudio.lab.rescoring import Candidate
+    from rlaudio.runs.run import StoredRun
+
+_SECONDS = 60.0
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+_options = click.option(
+    "-o", "options", metavar="KEY=VALUE", multiple=True, help="An option of REWARD, as in a recipe: style=trl"
+)
+_timeout = click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=_SECONDS,
+    show_default=True,
+    help="Seconds in which the next value must come.",
+)
+_scorer = click.option("--scorer", help="Says what is right.  [default: the run's, else robust]")
+
+
+@click.group()
+def reward() -> None:
+    """Try rewards on a run's completions, check them, begin a new one."""
+
+
+@reward.command("try")
+@click.argument("tried", metavar="REWARD")
+@click.option("--run", type=path_type(exists=True, file_okay=False), required=True, help="A run folder.")
+@click.option("--against", metavar="OTHER", help="Another reward, side by side.")
+@_options
+@click.option("--weight", type=float, help="In the sum.  [default: that of the reward it replaces, else 1]")
+@click.option("--name", help="The run's reward whose place it takes.  [default: named like REWARD]")
+@click.option("--alone", is_flag=True, help="The reward is the whole sum.")
+@click.option("--algorithm", help="Makes advantages of it.  [default: the run's, where it ships]")
+@_scorer
+@click.option("--completions", type=click.IntRange(min=1), help="Most that are scored again.")
+@_timeout
+@_json
+def try_(
+    tried: str,
+    run: Path,
+    against: str | None,
+    options: Sequence[str],
+    weight: float | None,
+    as_json: bool,
+    completions: int | None,
+    **asked: Any,
+) -> None:
+    """Score the stored completions of a run again by REWARD: no model is loaded, nothing is trained.
+
+    Tells how its values are distributed and go with being right, which groups it gives something to learn
+    from, how advantages change, and how it could be cheated.
+    """
+    given = [_given(tried, options), *([_given(against, ())] if against else [])]
+    from rlaudio.config.plugins import bind
+    from rlaudio.lab.stored import MOST_COMPLETIONS, read_rollouts
+    from rlaudio.lab.trial import Setting, try_rewards
+    from rlaudio.lab.trial_text import trial_text, trial_to_json
+    from rlaudio.runs.files import plain
+    from rlaudio.runs.run import open_run
+
+    stored = open_run(run)
+    rollouts = read_rollouts(stored, completions or MOST_COMPLETIONS)
+    scorer = bind("scorer", asked["scorer"] or _shipped(stored, "scorer", "robust"))
+    algorithm = bind("algorithm", asked["algorithm"] or _shipped(stored, "algorithm", "grpo"))
+    setting = Setting(rollouts, scorer.function, algorithm(), algorithm.label, asked["alone"])
+    candidates = []
+    for name, entry in zip(_names(given, asked["name"]), given, strict=True):
+        usual = rollouts.weights.get(name, 1.0) if weight is None else weight
+        candidates.append(_candidate(name, entry, scorer, usual, asked["timeout"]))
+    result = trial_to_json(try_rewards(setting, candidates))
+    click.echo(json.dumps(plain(result), ensure_ascii=False, indent=1) if as_json else trial_text(result))
+
+
+@reward.command()
+@click.argument("checked", metavar="REWARD")
+@_options
+@_scorer
+@_timeout
+@_json
+def check(checked: str, options: Sequence[str], scorer: str | None, timeout: float, as_json: bool) -> None:
+    """Call REWARD with strange completions: empty, unclosed tags, all options, other scripts, 10,000 words.
+
+    Exit status 1 where it raises, gives no finite number, or takes more than a second for one.
+    """
+    given = _given(checked, options)
+    from rlaudio.config.plugins import bind
+    from rlaudio.lab.examination import examination_text, examine
+    from rlaudio.runs.files import plain
+
+    rule = bind("scorer", scorer or "robust")
+    candidate = _candidate(given.bound.path.stem, given, rule, 1.0, timeout)
+    examination = examine(candidate, rule.function)
+    if as_json:
+        click.echo(json.dumps(plain(examination.to_json()), ensure_ascii=False, indent=1))
+    else:
+        click.echo(examination_text(examination))
+        _tell_printed(candidate)
+    if not examination.passed:
+        raise Exit(1)
+
+
+@reward.command()
+@click.argument("name")
+@click.option("--group", "kind", flag_value="group", help="It compares all completions of a question.")
+@click.option("--async", "kind", flag_value="async", help="It waits for a server.")
+@click.option("--out", type=path_type(file_okay=False), default=Path(), help="Folder.  [default: this one]")
+def new(name: str, kind: str | None, out: Path) -> None:
+    """Write NAME.py, a reward with comments, and test_NAME.py, its test."""
+    from rlaudio.lab.new_reward import write_reward
+
+    file, test = write_reward(name, kind or "completion", out)
+    click.echo(f"{file}\n{test}")
+    click.echo(f"try it: pytest {test}; rlaudio reward check {_as_use(file)}")
+
+
+# --- helpers -------------------------------------------------------------------------------------
+
+
+class _Given(NamedTuple):
+    """A reward as the command line names it."""
+
+    bound: Bound
+    weight: float | None
+
+
+def _given(text: str, options: Sequence[str]) -> _Given:
+    """The reward that the command line names; which of the user's files it runs is told."""
+    from rlaudio.config.plugins import bind
+    from rlaudio.utils.plain_yaml import parse_plain_yaml
+
+    spec: Any = parse_plain_yaml(text, "REWARD") if text.lstrip().startswith("{") else {"use": text}
+    given = dict(spec)
+    for option in options:
+        key, sign, value = option.partition("=")
+        if not key or not sign:
+            raise click.UsageError(f"-o {option}: expected KEY=VALUE")
+        given[key.strip()] = parse_plain_yaml(value, f"-o {key}")
+    weight = given.pop("weight", None)
+    if weight is not None and (not isinstance(weight, int | float) or isinstance(weight, bool)):
+        raise click.UsageError(f"{text}: weight {shown(weight)}; expected a number")
+    bound = bind("reward", given)
+    for file in bound.user_files:
+        say(f"runs {file}", err=True)
+    return _Given(bound, weight)
+
+
+def _shipped(run: StoredRun, kind: str, otherwise: str) -> Any:
+    """What the run's recipe says of its scorer or algorithm; a file of its own is not run unasked."""
+    from rlaudio.config.plugins import is_path
+
+    spec = run.recipe.get(kind)
+    use = spec.get("use") if isinstance(spec, Mapping) else None
+    if not isinstance(use, str):
+        return otherwise
+    if is_path(use):
+        say(
+            f"the run's {kind} is a file, which reading a run does not start; {otherwise} stands in for it; "
+            f"to use it: --{kind} {use}",
+            err=True,
+        )
+        return otherwise
+    return spec
+
+
+def _names(given: Sequence[_Given], name: str | None) -> list[str]:
+    """Of each reward: its file's, unless another is asked for; those of two differ."""
+    first, *others = [entry.bound.path.stem for entry in given]
+    first = name or first
+    return [first, *(f"{other}_2" if other == first else other for other in others)]
+
+
+def _candidate(name: str, given: _Given, scorer: Bound, weight: float, seconds: float) -> Candidate:
+    """The reward, imported; what its file prints is kept."""
+    from rlaudio.config import plugins
+    from rlaudio.lab.rescoring import Candidate, Printed
+
+    printed = Printed()
+    plugins.import_seconds.set(seconds)
+    with printed.captured():
+        function = given.bound.with_scorer(scorer).function
+    return Candidate(name, function, weight if given.weight is None else given.weight, seconds, printed)
+
+
+def _tell_printed(candidate: Candidate) -> None:
+    printed = candidate.printed
+    if printed.beginning:
+        click.echo(
+            f"it printed {counted(printed.lines, 'line')}, which begin {shown(printed.beginning, 100)}"
+        )
+
+
+def _as_use(file: Path) -> str:
+    return f"./{file}" if file.parent == Path() else str(file)

@@ -1,0 +1,150 @@
+"""What a reward would have done to the completions of a run, against numbers worked out by hand."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+
+from rlaudio.algorithms.grpo import GRPO
+from rlaudio.algorithms.ppo import PPO
+from rlaudio.lab.correlation import pearson, spearman
+from rlaudio.lab.rescoring import Candidate
+from rlaudio.lab.stored import read_rollouts
+from rlaudio.lab.trial import Setting, try_rewards
+from rlaudio.lab.trial_text import distribution, trial_text, trial_to_json
+from rlaudio.runs.files import plain
+from rlaudio.runs.run import open_run
+from rlaudio.scorers.robust import robust
+from tests.lab.stored_runs import RIGHT, WRONG, learned, write_run
+
+
+def length(question, completion):
+    return float(completion.length)
+
+
+def halves(question, completion):
+    return 0.5 * (completion.text == RIGHT)
+
+
+@pytest.fixture
+def rollouts(tmp_path):
+    steps = {
+        1: [learned("q1", RIGHT, WRONG, RIGHT, WRONG), learned("q2", RIGHT, RIGHT, RIGHT, RIGHT + " bark")],
+        2: [learned("q3", WRONG, WRONG)],
+    }
+    return read_rollouts(open_run(write_run(tmp_path / "run", steps)))
+
+
+def tried(rollouts, *rewards, weight=1.0, **setting):
+    name = {length: "length", halves: "answer_correctness"}
+    candidates = [Candidate(name.get(r, r.__name__), r, weight, None) for r in rewards]
+    algorithm = setting.pop("algorithm", GRPO(scale="none"))
+    return try_rewards(Setting(rollouts, robust, algorithm, "grpo", **setting), candidates)
+
+
+def test_a_reward_of_the_same_name_takes_the_place_of_the_runs(rollouts):
+    (result,) = tried(rollouts, halves, weight=4.0).tried
+    assert result.replaces
+    assert result.total.tolist() == [2, 0, 2, 0, 2, 2, 2, 0, 0, 0]
+
+
+def test_another_reward_joins_the_sum_and_alone_it_is_the_sum(rollouts):
+    (joined,) = tried(rollouts, length).tried
+    (alone,) = tried(rollouts, length, alone=True).tried
+    assert not joined.replaces
+    assert (joined.total - alone.total).tolist() == [2, 0, 2, 0, 2, 2, 2, 0, 0, 0]
+    assert alone.total.tolist() == [5, 5, 5, 5, 5, 5, 5, 6, 5, 5]
+
+
+def test_advantages_are_those_of_the_algorithm(rollouts):
+    trial = tried(rollouts, halves, weight=4.0)
+    assert trial.advantages.tolist() == [1, -1, 1, -1, 0.5, 0.5, 0.5, -1.5, 0, 0]
+    assert np.array_equal(trial.tried[0].advantages, trial.advantages)
+
+
+def test_groups_gain_and_lose_what_can_be_learned_from(rollouts):
+    result = trial_to_json(tried(rollouts, length, alone=True))
+    assert result["tried"][0]["groups"] == {
+        "count": 3,
+        "with_spread_before": 2,
+        "with_spread_after": 1,
+        "gain": [],
+        "lose": ["q1"],
+    }
+
+
+def test_the_completions_that_move_most_come_first(rollouts):
+    moved = trial_to_json(tried(rollouts, length, alone=True))["tried"][0]["moved"]
+    assert [entry["before"] - entry["after"] for entry in moved] == sorted(
+        (entry["before"] - entry["after"] for entry in moved), key=abs, reverse=True
+    )
+    assert moved[0]["question_id"] == "q2" and moved[0]["sample"] == 3
+    assert (moved[0]["before"], moved[0]["after"]) == (-1.5, 0.75)
+
+
+def test_an_algorithm_that_needs_a_critic_leaves_advantages_out(rollouts):
+    result = trial_to_json(tried(rollouts, length, algorithm=PPO()))
+    assert result["tried"][0]["advantages"] is None
+    assert "needs the values of a critic, which a run folder does not hold" in result["notes"][0]
+    assert {entry["quantity"] for entry in result["tried"][0]["moved"]} == {"total"}
+
+
+def test_two_rewards_stand_side_by_side_with_what_they_differ_about(rollouts):
+    trial = tried(rollouts, halves, length)
+    result = trial_to_json(trial)
+    assert [entry["name"] for entry in result["tried"]] == ["answer_correctness", "length"]
+    assert result["differ_most"][0]["text"] == RIGHT + " bark"
+    assert result["differ_most"][0]["values"] == {"answer_correctness": 0.0, "length": 6.0}
+    assert "completions about which the two differ most" in trial_text(result)
+
+
+def test_a_reward_that_gives_no_number_is_told_with_its_first_completion(rollouts):
+    def says(question, completion):
+        return "good" if completion.text == WRONG else 1.0
+
+    result = trial_to_json(tried(rollouts, says))
+    assert result["tried"][0]["failures"]["count"] == 4
+    text = trial_text(result)
+    assert "gave no value for 4 completions; the first: question q1, sample 1: returned 'good'" in text
+
+
+def test_what_a_reward_prints_is_counted_and_kept_from_the_terminal(rollouts, capsys):
+    def chatty(question, completion):
+        sys.stdout.write("line\n" * 1000)
+        return 1.0
+
+    result = trial_to_json(tried(rollouts, chatty))
+    assert result["tried"][0]["printed"]["lines"] >= 10_000
+    assert len(result["tried"][0]["printed"]["beginning"]) <= 400
+    assert capsys.readouterr() == ("", "")
+
+
+def test_the_object_is_json_and_its_text_names_each_reward(rollouts):
+    result = trial_to_json(tried(rollouts, length))
+    again = json.loads(json.dumps(plain(result)))
+    assert again["distributions"]["length (tried)"]["count"] == 10
+    text = trial_text(result)
+    for part in (
+        "10 completions in 3 groups",
+        "length (tried)",
+        "advantages (grpo)",
+        "passes",
+        "60.0 % right",
+    ):
+        assert part in text
+
+
+def test_correlations_are_those_of_the_textbook():
+    first, second = np.array([1.0, 2.0, 3.0, np.nan]), np.array([2.0, 4.0, 3.0, 9.0])
+    assert pearson(first, second) == pytest.approx(0.5)
+    assert spearman(np.array([1.0, 2.0, 100.0]), np.array([1.0, 5.0, 6.0])) == pytest.approx(1.0)
+    assert spearman(np.array([1.0, 1.0, 2.0]), np.array([1.0, 2.0, 3.0])) == pytest.approx(0.8660254)
+    assert np.isnan(pearson(np.ones(5), np.arange(5.0)))
+
+
+def test_a_distribution_leaves_out_what_has_no_value():
+    result = distribution(np.array([0.0, 1.0, 1.0, np.nan]))
+    assert (result["count"], result["missing"], result["distinct"]) == (3, 1, 2)
+    assert result["mean"] == pytest.approx(2 / 3) and result["median"] == 1.0
+    assert distribution(np.array([np.nan])) == {"count": 0, "missing": 1}
