@@ -16,6 +16,7 @@ from typing import Any
 from rlaudio.data.fields import NOTHING, Fields
 from rlaudio.data.labels_file import contribution_label
 from rlaudio.data.loading import find_files, load, local
+from rlaudio.data.rows import FieldError
 from rlaudio.types import Choice, Contribution, Dataset, Question
 from rlaudio.utils.messages import printable
 
@@ -28,6 +29,9 @@ _READ = {  # what can be no chain of thought
     *("id", "question", "question_text", "choices", "multi_choice", "answer", "audio_path", "audio"),
     *("text_answerable", "audio-contribution", "contribution_score", *_GROUP_FIELDS),
 }
+_GENERIC = (
+    "a row of the generic format; expected AudioMCQ's; name its file jsonl=FILE, or {use: jsonl, path: FILE}"
+)
 
 
 def audiomcq(
@@ -117,6 +121,8 @@ def relative_path(audio_path: Path, folder: Path) -> str:
 def _question(named: tuple[tuple[str, str], ...], row: Fields) -> Question:
     fields = row.fields
     id = row.text("id")
+    if "clips" in fields and "audio_path" not in fields and "audio" not in fields:
+        raise FieldError(row.where, f'no field "audio_path" but "clips": {_GENERIC}')
     cot, others = _cot_fields(tuple(fields), named)
     if others:
         cot = _cot_by_tags(fields, others, dict(named), cot)

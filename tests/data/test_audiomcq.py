@@ -205,6 +205,12 @@ def test_a_row_out_of_format_is_named_by_file_and_line(tmp_path, changes, messag
         load_one(tmp_path, **changes)
 
 
+def test_rows_of_the_generic_format_are_told_by_its_name(tmp_path):
+    row = {name: value for name, value in ROW.items() if name != "audio_path"} | {"clips": ["a.wav"]}
+    with pytest.raises(ValueError, match=r'train\.jsonl:1: no field "audio_path" but "clips": .* jsonl=FILE'):
+        audiomcq(path=write_rows(tmp_path / "train.jsonl", row))
+
+
 def test_a_line_that_is_not_json_is_named(tmp_path):
     path = write_rows(tmp_path / "train.jsonl", ROW)
     path.write_text(path.read_text() + '\n{"id": ')
