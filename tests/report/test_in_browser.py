@@ -7,8 +7,8 @@ import pytest
 
 from rlaudio.report.page import write_report
 from rlaudio.report.viewer.clips import encode
-from rlaudio.report.viewer.page import PageHead, PageTable, write_viewer_page
 from rlaudio.report.viewer.records import ClipToHear, Column, Viewed, ViewedCompletion, ViewedGroup
+from rlaudio.report.viewer.viewer_page import PageHead, PageTable, write_viewer_page
 from tests.browser import browser
 from tests.made_up_run import made_up_run
 
@@ -222,7 +222,7 @@ def test_a_clip_plays_and_a_stretch_of_it_is_played_in_a_circle(tab):
         tab.ask("Input.dispatchMouseEvent", type=kind, x=x + at * width, y=y + height / 2, **held)
     tab.wait("!document.querySelector('.whole').hidden")
     click(tab, ".whole")
-    assert tab.run("document.querySelector('.whole').hidden")
+    tab.wait("document.querySelector('.whole').hidden")
 
 
 def test_a_clip_that_is_not_there_says_why(tab):
