@@ -33,8 +33,7 @@ from rlaudio.evaluation.accuracy import Evaluation, EvaluationSettings, evaluate
 from rlaudio.evaluation.writing import write_evaluations
 from rlaudio.models.family import ModelFamily
 from rlaudio.report.page import write_report
-from rlaudio.rollout.endpoint.client import Asking
-from rlaudio.rollout.endpoint.endpoint_worker import EndpointModel
+from rlaudio.rollout.endpoint_worker import EndpointModel
 from rlaudio.runs.digests import DIGESTS, check_recorded, is_recorded, record
 from rlaudio.runs.folder import FollowedFolder, RunFolder
 from rlaudio.runs.parts import StopAfter
@@ -72,6 +71,7 @@ from rlaudio.training.debug.step_dump import StepDump
 from rlaudio.training.learner import Learner
 from rlaudio.training.stages import FINAL, OpenedPolicy, stage_names, train_stages
 from rlaudio.types import Contribution, Dataset, Datasets, Question
+from rlaudio.utils.endpoint.client import Asking
 from rlaudio.utils.peak_memory import peak_memory_gb
 from rlaudio.utils.processes import ALONE, Processes, join
 from rlaudio.utils.randomness import generator

@@ -21,7 +21,7 @@ from rlaudio.utils.number_format import counted
 if TYPE_CHECKING:
     from rlaudio.config.recipe import Recipe
     from rlaudio.evaluation.accuracy import Evaluation
-    from rlaudio.rollout.endpoint.client import Asking
+    from rlaudio.utils.endpoint.client import Asking
 
 
 @click.command()
@@ -194,7 +194,7 @@ def _target(target: str | None, endpoint: str | None, model: str | None) -> str:
         return target
     if target is not None:
         raise click.UsageError(f"{target} and --endpoint name two models; leave one out")
-    from rlaudio.rollout.endpoint.address import Address
+    from rlaudio.utils.endpoint.address import Address
 
     return Address.of(endpoint, model).name
 
@@ -203,8 +203,8 @@ def _asking(
     out: Path | None, *, concurrency: int, timeout: float, price: tuple[float, float] | None
 ) -> Asking:
     """How endpoints are asked; their answers are kept in the folder that the user names, if any."""
-    from rlaudio.rollout.endpoint.client import Asking
-    from rlaudio.rollout.endpoint.costs import Price
+    from rlaudio.utils.endpoint.client import Asking
+    from rlaudio.utils.endpoint.costs import Price
 
     return Asking(
         concurrency=concurrency,

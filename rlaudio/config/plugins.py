@@ -28,7 +28,7 @@ from rlaudio.config.plugin_files import import_plugin
 from rlaudio.config.shipped import GIVEN, PACKAGE, available, places
 from rlaudio.config.signatures import Option, Signature, read_signature
 from rlaudio.data.hub import is_hub_name
-from rlaudio.rollout.endpoint.address import is_endpoint
+from rlaudio.utils.endpoint.address import is_endpoint
 from rlaudio.utils.messages import shown, with_article
 
 _KEYS = {"reward": ("use", "weight")}  # of a recipe beside a plug-in's options; of other kinds "use" alone
