@@ -29,7 +29,8 @@ from rlaudio.contribution.labelling import Labels, label
 from rlaudio.contribution.voters import Voter
 from rlaudio.curricula.stage import Stage, check_stages
 from rlaudio.data.splits import check_disjoint
-from rlaudio.evaluation.accuracy import Evaluation, EvaluationSettings, evaluate
+from rlaudio.evaluation.accuracy import Evaluation
+from rlaudio.evaluation.asking import EvaluationSettings, evaluate
 from rlaudio.evaluation.writing import write_evaluations
 from rlaudio.models.family import ModelFamily
 from rlaudio.report.page import write_report

@@ -176,8 +176,10 @@ def _check_against(against: Path | None, out: Path | None) -> None:
 
 
 def _tell_evaluations(results: Mapping[str, Evaluation], against: Path | None) -> None:
+    from rlaudio.evaluation.accuracy_table import accuracy_table
+
     for name, result in results.items():
-        click.echo(f"{name}\n{result.table()}")
+        click.echo(f"{name}\n{accuracy_table(result)}")
     if against:
         from rlaudio.evaluation.against import compare_with, paired_table
 

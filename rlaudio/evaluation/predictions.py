@@ -15,7 +15,9 @@ from typing import Any
 from rlaudio.data.bad_rows import BadRow
 from rlaudio.data.fields import holds_audio
 from rlaudio.data.rows import row_id, scan_rows
-from rlaudio.evaluation.accuracy import AnswerRow, Evaluation, check_published, provenance_of
+from rlaudio.evaluation.accuracy import Evaluation
+from rlaudio.evaluation.answer_rows import AnswerRow
+from rlaudio.evaluation.asking import check_published, provenance_of
 from rlaudio.types import Benchmark, Dataset, Question, Scorer, Verdict
 from rlaudio.utils.messages import printable
 from rlaudio.utils.number_format import counted

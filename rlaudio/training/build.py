@@ -27,7 +27,7 @@ from rlaudio.contribution.labelling import Rule
 from rlaudio.contribution.voters import Voter, folder_digest
 from rlaudio.curricula.stage import Stage, check_stages
 from rlaudio.data.audit import Audit, load_audited
-from rlaudio.evaluation.accuracy import EvaluationSettings
+from rlaudio.evaluation.asking import EvaluationSettings
 from rlaudio.models.family import ModelFamily, resolve_model_path, special_tokens
 from rlaudio.models.shared import lora
 from rlaudio.models.shared.checkpoint_files import local_folder

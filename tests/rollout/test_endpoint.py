@@ -24,7 +24,7 @@ from rlaudio.config.recipe import load_recipe
 from rlaudio.contribution.labelling import label
 from rlaudio.contribution.voters import Voter
 from rlaudio.data.audiomcq import write_audiomcq
-from rlaudio.evaluation.accuracy import EvaluationSettings, evaluate
+from rlaudio.evaluation.asking import EvaluationSettings, evaluate
 from rlaudio.models.family import resolve_model_path
 from rlaudio.prompts.builder import PromptBuilder
 from rlaudio.rollout.endpoint_worker import EndpointFailed, EndpointModel, EndpointWorker
