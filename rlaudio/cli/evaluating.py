@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rlaudio.audio.length_policy import SILENCE_SECONDS
-from rlaudio.cli.loading import load, load_pipeline
-from rlaudio.cli.options import endpoint_options, path_type, recipe_options
+from rlaudio.cli.loading import announce_files, load, load_pipeline
+from rlaudio.cli.options import each_once, endpoint_options, no_plugins_option, path_type, recipe_options
 from rlaudio.config.names import plain_name
 from rlaudio.config.shipped import shipped_recipes
 from rlaudio.contribution import THRESHOLD
@@ -130,10 +130,18 @@ def evaluate(
 @click.argument("predictions", type=path_type(exists=True, dir_okay=False))
 @_benchmarks
 @click.option("--key", help="Key of the predictions.  [default: the benchmark's, or one that is known]")
-@click.option("--scorer", default="robust", show_default=True, help="The strict rule.")
 @click.option(
-    "-o", "options", multiple=True, metavar="KEY=VALUE", help="An option of the benchmark: judge=./j.py."
+    "--scorer", default="robust", show_default=True, help="The strict rule: NAME, FILE or {use: NAME, ...}."
 )
+@click.option(
+    "-o",
+    "options",
+    multiple=True,
+    metavar="KEY=VALUE",
+    callback=each_once,
+    help="An option of the benchmark: judge=endpoint:http://localhost:8000#NAME, embedder=./mine.py.",
+)
+@no_plugins_option
 @click.option("--out", type=path_type(file_okay=False), help="Folder of the tables.  [default: print only]")
 @_against
 def score(
@@ -158,10 +166,11 @@ def score(
     if len(benchmarks) != 1:
         raise click.UsageError(f"--benchmark NAME=FOLDER is given {len(benchmarks)} times; expected once")
     [(name, spec)] = data_sets(None, benchmarks).items()
-    questions = Dataset.of(bind("data", spec | _options(options)).function())
+    data, strict = bind("data", spec | _options(options)), bind("scorer", _options([f"use={scorer}"])["use"])
+    announce_files("command", sorted({*data.user_files, *strict.user_files}))
+    questions = Dataset.of(data())
     benchmark = questions.benchmark
     read = read_predictions(predictions, key, benchmark.prediction_key if benchmark else None)
-    strict = bind("scorer", scorer)
     results = {name: score(questions, read, {strict.label: strict.function})}
     click.echo("\n".join([f"predictions under {read.key!r}", *read.notes(questions)]))
     if out:
@@ -260,12 +269,13 @@ def data_set(text: str) -> dict[str, str]:
 
 
 def _options(given: Sequence[str]) -> dict[str, Any]:
-    """Options of a plug-in that were given as KEY=VALUE."""
-    pairs = [text.partition("=") for text in given]
-    for key, sign, _ in pairs:
-        if not key or not sign:
-            raise click.UsageError(f"-o {key}: expected KEY=VALUE")
-    return {key: value for key, _, value in pairs}
+    """Options of a plug-in that were given as KEY=VALUE, the values read as those of a recipe."""
+    from rlaudio.config.layers import Layer, Origin, lay_over, read_override
+
+    layer = Layer({}, {(): Origin("the command line", Path.cwd())})
+    for text in sorted(given, key=lambda text: text.partition("=")[0].count(".")):  # wide keys first
+        layer = lay_over(layer, read_override(text, Path.cwd()), removes=lambda keys: False)
+    return layer.values
 
 
 def _evaluated(sets: Mapping[str, Mapping[str, str]]) -> list[str]:

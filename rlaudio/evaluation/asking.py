@@ -18,6 +18,7 @@ from rlaudio.evaluation.answer_rows import AnswerRow
 from rlaudio.prompts.builder import PromptBuilder
 from rlaudio.prompts.wording import STYLE
 from rlaudio.rollout.worker import RolloutWorker
+from rlaudio.scorers.calling import verdicts_on
 from rlaudio.types import Control, Dataset, Question, Scorer, greedy
 from rlaudio.utils.processes import ALONE, Processes
 from rlaudio.utils.progress import progress
@@ -119,18 +120,20 @@ def _answers(
             ]
             batch = [prompts.prompt(question, control, partner=partner) for _, _, question, partner in asked]
             groups = worker.generate(batch, sampling, (settings.seed, "evaluate", control))
+            completions = [completion for group in groups for completion in group.completions]
+            answers = [(row[2], done.text) for row, done in zip(asked, completions, strict=True)]
+            verdicts = verdicts_on(answers, settings.scorers)
             rows: dict[int, list[AnswerRow]] = {}
-            for (number, order, question, partner), group in zip(asked, groups, strict=True):
-                (completion,) = group.completions
+            for (number, order, question, partner), completion, by_scorer in zip(
+                asked, completions, verdicts, strict=True
+            ):
                 stated = contributions.get(question.id)
                 row = AnswerRow(
                     question=question,
                     control=control,
                     heard=partner.id,
                     text=completion.text,
-                    verdicts={
-                        name: score(question, completion.text) for name, score in settings.scorers.items()
-                    },
+                    verdicts=by_scorer,
                     truncated=completion.stop_reason == "length",
                     contribution=stated.label if stated else None,
                     order=order,

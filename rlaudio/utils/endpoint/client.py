@@ -40,13 +40,19 @@ Message = Mapping[str, Any]  # of a conversation: {"role": ..., "content": ...}
 _Item = TypeVar("_Item")
 
 
+CONCURRENCY = 8
+TIMEOUT_SECONDS = 120.0
+RETRY_SECONDS = 300.0
+MAX_TOKENS = 512  # of a judge's reply
+
+
 @dataclass(frozen=True, kw_only=True)
 class Asking:
     """How endpoints are asked."""
 
-    concurrency: int = 8  # requests at a time
-    timeout_seconds: float = 120.0  # of one request
-    retry_seconds: float = 300.0  # for which a request is repeated, from its first failure on
+    concurrency: int = CONCURRENCY  # requests at a time
+    timeout_seconds: float = TIMEOUT_SECONDS  # of one request
+    retry_seconds: float = RETRY_SECONDS  # for which a request is repeated, from its first failure on
     first_wait_seconds: float = 1.0  # before the first retry; it doubles with every other
     longest_wait_seconds: float = 30.0
     price: Price | None = None
@@ -73,7 +79,7 @@ def ask(
     model: str,
     conversations: Sequence[Sequence[Message]],
     *,
-    max_tokens: int = 512,
+    max_tokens: int = MAX_TOKENS,
     asking: Asking | None = None,
 ) -> list[Reply | RequestFailed]:
     """The greedy answer to every conversation, or why there is none, in their order.
