@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from rlaudio.curricula.stage import Stage, check_stages
 from rlaudio.data.splits import check_disjoint
 from rlaudio.evaluation.accuracy import Evaluation
 from rlaudio.evaluation.asking import EvaluationSettings, evaluate
+from rlaudio.evaluation.inspect_log import write_inspect_logs
 from rlaudio.evaluation.writing import write_evaluations
 from rlaudio.models.family import ModelFamily
 from rlaudio.report.page import write_report
@@ -194,11 +196,11 @@ def label_data(recipe: Recipe, out: Path, asking: Asking | None = None) -> Label
 
 
 def evaluate_recipe(
-    recipe: Recipe, out: Path | None = None, asking: Asking | None = None
+    recipe: Recipe, out: Path | None = None, asking: Asking | None = None, *, inspect: bool = False
 ) -> dict[str, Evaluation]:
     """Evaluate the recipe's model on each of its held-out sets; tables and single answers go into `out`.
 
-    `asking` says how an endpoint is asked.
+    `asking` says how an endpoint is asked. With `inspect` logs of Inspect are written, too.
     """
     if recipe.pretrain is not None:
         raise ValueError(
@@ -217,6 +219,9 @@ def evaluate_recipe(
     _warn_if_unparsed(results, "evaluate", str(family.path))
     if out:
         write_evaluations(results, out, benchmarks={name: data.benchmark for name, data in held_out.items()})
+    if out and inspect:
+        prompts, now = prompt_builder(recipe, family), datetime.now(UTC)
+        write_inspect_logs(results, out, prompts=prompts, model=str(family.path), created=now)
     return results
 
 

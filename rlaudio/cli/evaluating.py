@@ -96,6 +96,7 @@ _against = click.option(
 @click.option("--endpoint", metavar="URL", help="Instead of MODEL: an OpenAI-compatible server's address.")
 @click.option("--model", metavar="NAME", help="What the server calls the model.")
 @click.option("--out", type=path_type(file_okay=False), help="Folder of the tables.  [default: print only]")
+@click.option("--inspect", is_flag=True, help="Also write logs of Inspect (.eval), with clips, into --out.")
 @_against
 @endpoint_options
 @recipe_options
@@ -106,12 +107,15 @@ def evaluate(
     endpoint: str | None,
     model: str | None,
     out: Path | None,
+    inspect: bool,
     against: Path | None,
     overrides: Sequence[str],
     **asked: Any,
 ) -> None:
     """Accuracy with audio, in silence and with other audio, of a RECIPE's model or of a MODEL."""
     target = _target(target, endpoint, model)
+    if inspect and out is None:
+        raise click.UsageError("--inspect writes into the folder of --out; name one")
     _check_against(against, out)
     sets = data_sets(data, benchmarks)
     if target in shipped_recipes() or target.endswith((".yaml", ".yml")):
@@ -122,7 +126,7 @@ def evaluate(
         raise click.UsageError(f"{target} is no recipe; to evaluate a model add --data FILE or --benchmark")
     else:
         recipe = _bare_recipe(target, next(iter(sets.values())), [*_evaluated(sets), *overrides])
-    results = load_pipeline().evaluate_recipe(recipe, out, _asking(out, **asked))
+    results = load_pipeline().evaluate_recipe(recipe, out, _asking(out, **asked), inspect=inspect)
     _tell_evaluations(results, against)
 
 
