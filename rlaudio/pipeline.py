@@ -73,7 +73,7 @@ from rlaudio.training.debug.replay import replay
 from rlaudio.training.debug.step_dump import StepDump
 from rlaudio.training.learner import Learner
 from rlaudio.training.stages import FINAL, OpenedPolicy, stage_names, train_stages
-from rlaudio.types import Contribution, Dataset, Datasets, Question
+from rlaudio.types import Benchmark, Contribution, Dataset, Datasets, Question
 from rlaudio.utils.endpoint.client import Asking
 from rlaudio.utils.peak_memory import peak_memory_gb
 from rlaudio.utils.processes import ALONE, Processes, join
@@ -218,7 +218,7 @@ def evaluate_recipe(
     results = _evaluate_model(recipe, held_out, family, settings, "evaluate", asking=asking)
     _warn_if_unparsed(results, "evaluate", str(family.path))
     if out:
-        write_evaluations(results, out, benchmarks={name: data.benchmark for name, data in held_out.items()})
+        write_evaluations(results, out, benchmarks=_benchmarks(held_out))
     if out and inspect:
         prompts, now = prompt_builder(recipe, family), datetime.now(UTC)
         write_inspect_logs(results, out, prompts=prompts, model=str(family.path), created=now)
@@ -373,7 +373,7 @@ def _evaluate_once(
     results = _evaluate_model(recipe, data.held_out, family, settings, f"evaluate {when}", processes)
     _warn_if_unparsed(results, f"evaluate {when}", path)
     if processes.first:
-        write_evaluations(results, folder.path / "evaluation", when)
+        write_evaluations(results, folder.path / "evaluation", when, _benchmarks(data.held_out))
         record(folder.path, *places)
 
 
@@ -396,7 +396,7 @@ def _evaluate_between(
         )
     _warn_if_unparsed(results, f"evaluate {stage}", f"the policy after stage {stage}")
     if processes.first:
-        write_evaluations(results, folder.path / "evaluation", stage)
+        write_evaluations(results, folder.path / "evaluation", stage, _benchmarks(data.held_out))
         record(folder.path, *_evaluation_places(stage))
 
 
@@ -416,6 +416,11 @@ def _evaluate_model(
             what = f"{label}: {name}"
             results[name] = evaluate(questions, prompts, worker, settings, label=what, processes=processes)
     return results
+
+
+def _benchmarks(held_out: Mapping[str, Dataset]) -> dict[str, Benchmark | None]:
+    """Which benchmark every held-out set is of: its own script can read the predictions."""
+    return {name: questions.benchmark for name, questions in held_out.items()}
 
 
 def _warn_if_unparsed(results: Mapping[str, Evaluation], label: str, model: str) -> None:
