@@ -21,7 +21,7 @@ from rlaudio.config.plugins import Bound
 from rlaudio.config.recipe import Recipe
 from rlaudio.data.splits import check_disjoint
 from rlaudio.models.family import ModelFamily
-from rlaudio.rollout.endpoint.endpoint_worker import EndpointModel
+from rlaudio.rollout.endpoint_worker import EndpointModel
 from rlaudio.runs.occupancy import check_place
 from rlaudio.training.build import (
     check_stages_can_train,

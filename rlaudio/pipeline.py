@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,15 +30,16 @@ from rlaudio.contribution.labelling import Labels, label
 from rlaudio.contribution.voters import Voter
 from rlaudio.curricula.stage import Stage, check_stages
 from rlaudio.data.splits import check_disjoint
-from rlaudio.evaluation.accuracy import Evaluation, EvaluationSettings, evaluate
+from rlaudio.evaluation.accuracy import Evaluation
+from rlaudio.evaluation.asking import EvaluationSettings, evaluate
+from rlaudio.evaluation.inspect_log import write_inspect_logs
 from rlaudio.evaluation.writing import write_evaluations
 from rlaudio.models.family import ModelFamily
 from rlaudio.report.evaluation_page import write_evaluation_page
 from rlaudio.report.kept_clips import INDEX, keep_clips
 from rlaudio.report.page import write_report
 from rlaudio.report.sections.completions import choose_steps
-from rlaudio.rollout.endpoint.client import Asking
-from rlaudio.rollout.endpoint.endpoint_worker import EndpointModel
+from rlaudio.rollout.endpoint_worker import EndpointModel
 from rlaudio.runs.digests import DIGESTS, check_recorded, is_recorded, record
 from rlaudio.runs.folder import FollowedFolder, RunFolder
 from rlaudio.runs.parts import StopAfter
@@ -74,7 +76,8 @@ from rlaudio.training.debug.replay import replay
 from rlaudio.training.debug.step_dump import StepDump
 from rlaudio.training.learner import Learner
 from rlaudio.training.stages import FINAL, OpenedPolicy, stage_names, train_stages
-from rlaudio.types import Clip, Contribution, Dataset, Datasets, Question
+from rlaudio.types import Benchmark, Clip, Contribution, Dataset, Datasets, Question
+from rlaudio.utils.endpoint.client import Asking
 from rlaudio.utils.peak_memory import peak_memory_gb
 from rlaudio.utils.processes import ALONE, Processes, join
 from rlaudio.utils.randomness import generator
@@ -204,11 +207,11 @@ def label_data(recipe: Recipe, out: Path, asking: Asking | None = None) -> Label
 
 
 def evaluate_recipe(
-    recipe: Recipe, out: Path | None = None, asking: Asking | None = None
+    recipe: Recipe, out: Path | None = None, asking: Asking | None = None, *, inspect: bool = False
 ) -> dict[str, Evaluation]:
     """Evaluate the recipe's model on each of its held-out sets; tables and single answers go into `out`.
 
-    `asking` says how an endpoint is asked.
+    `asking` says how an endpoint is asked. With `inspect` logs of Inspect are written, too.
     """
     if recipe.pretrain is not None:
         raise ValueError(
@@ -226,9 +229,12 @@ def evaluate_recipe(
     results = _evaluate_model(recipe, held_out, family, settings, "evaluate", asking=asking)
     _warn_if_unparsed(results, "evaluate", str(family.path))
     if out:
-        write_evaluations(results, out, benchmarks={name: data.benchmark for name, data in held_out.items()})
+        write_evaluations(results, out, benchmarks=_benchmarks(held_out))
         keep_clips(out, held_out, _hearing(recipe))
         write_evaluation_page(out)
+    if out and inspect:
+        prompts, now = prompt_builder(recipe, family), datetime.now(UTC)
+        write_inspect_logs(results, out, prompts=prompts, model=str(family.path), created=now)
     return results
 
 
@@ -380,7 +386,7 @@ def _evaluate_once(
     results = _evaluate_model(recipe, data.held_out, family, settings, f"evaluate {when}", processes)
     _warn_if_unparsed(results, f"evaluate {when}", path)
     if processes.first:
-        write_evaluations(results, folder.path / "evaluation", when)
+        write_evaluations(results, folder.path / "evaluation", when, _benchmarks(data.held_out))
         record(folder.path, *places)
 
 
@@ -403,7 +409,7 @@ def _evaluate_between(
         )
     _warn_if_unparsed(results, f"evaluate {stage}", f"the policy after stage {stage}")
     if processes.first:
-        write_evaluations(results, folder.path / "evaluation", stage)
+        write_evaluations(results, folder.path / "evaluation", stage, _benchmarks(data.held_out))
         record(folder.path, *_evaluation_places(stage))
 
 
@@ -423,6 +429,11 @@ def _evaluate_model(
             what = f"{label}: {name}"
             results[name] = evaluate(questions, prompts, worker, settings, label=what, processes=processes)
     return results
+
+
+def _benchmarks(held_out: Mapping[str, Dataset]) -> dict[str, Benchmark | None]:
+    """Which benchmark every held-out set is of: its own script can read the predictions."""
+    return {name: questions.benchmark for name, questions in held_out.items()}
 
 
 def _warn_if_unparsed(results: Mapping[str, Evaluation], label: str, model: str) -> None:

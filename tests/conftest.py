@@ -11,6 +11,7 @@ import torch
 
 from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
 from rlaudio.types import Clip, Prompt, Question
+from tests.endpoint_server import Server
 
 TINY = os.environ.get("RLAUDIO_TEST_MODEL", "tiny/base")
 
@@ -42,6 +43,21 @@ def family() -> Qwen2_5Omni:
 def shared_family() -> Qwen2_5Omni:
     """The shipped base model, for tests that only read it."""
     return Qwen2_5Omni(path=TINY, device="cpu")
+
+
+@pytest.fixture
+def no_keys_and_no_cache_of_this_user(monkeypatch, tmp_path):
+    for variable in ("RLAUDIO_API_KEY", "OPENAI_API_KEY"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def server(no_keys_and_no_cache_of_this_user):
+    """An endpoint of this machine, see tests/endpoint_server.py."""
+    opened = Server()
+    yield opened
+    opened.close()
 
 
 def tone(seconds: float, seed: int) -> Clip:

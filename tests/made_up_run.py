@@ -10,7 +10,8 @@ import numpy as np
 from rlaudio.contribution.label_summary import summarise
 from rlaudio.contribution.labelling import Labels
 from rlaudio.contribution.voting import Votes
-from rlaudio.evaluation.accuracy import AnswerRow, Evaluation
+from rlaudio.evaluation.accuracy import Evaluation
+from rlaudio.evaluation.answer_rows import AnswerRow
 from rlaudio.runs.files import write_rows
 from rlaudio.runs.folder import RunFolder
 from rlaudio.runs.rollouts import LearnedGroup

@@ -4,16 +4,23 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from rlaudio.algorithms.dry_run import dry_run
+from rlaudio.audio.controls import silence
+from rlaudio.audio.writing import write_wav
 from rlaudio.config.plugins import bind, load
 from rlaudio.config.recipe import load_recipe
 from rlaudio.curricula.stage import check_stages
 from rlaudio.data.audiomcq import audiomcq
-from tests.factories import make_completion, make_contributions, make_question
+from rlaudio.scoring import RewardError, RewardSum
+from rlaudio.types import Question
+from tests.conftest import tone
+from tests.factories import make_completion, make_contributions, make_group, make_question
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+REWARDS = (ROOT / "docs" / "rewards.md").read_text(encoding="utf-8")
 SCORERS = (ROOT / "docs" / "scorers.md").read_text(encoding="utf-8")
 RECIPES = (ROOT / "docs" / "writing_recipes.md").read_text(encoding="utf-8")
 CODE = (ROOT / "docs" / "code.md").read_text(encoding="utf-8")
@@ -32,6 +39,24 @@ def test_the_reward_of_the_readme_works(tmp_path):
     (tmp_path / "shout.py").write_text(code, encoding="utf-8")
     shout = bind("reward", {"use": "./shout.py", "bonus": 2.0}, relative_to=tmp_path)
     assert shout(make_question(), make_completion("DOG cat")) == 1.0
+
+
+def test_the_reward_that_listens_works_on_files_and_on_samples(tmp_path):
+    (code,) = re.findall(r"```python\n(# hears_silence.py\n.*?)```", REWARDS, re.DOTALL)
+    (tmp_path / "hears_silence.py").write_text(code, encoding="utf-8")
+    reward = bind("reward", {"use": "./hears_silence.py", "below_db": -50}, relative_to=tmp_path).function
+    write_wav(tmp_path / "tone.wav", tone(0.35, 1).samples)
+    write_wav(tmp_path / "quiet.wav", np.zeros(5000, dtype=np.float32))
+    paid = {"tone.wav": [0.0, 1.0], "quiet.wav": [1.0, 0.0]}
+    for name, values in paid.items():
+        group = make_group("Nothing is heard.", "a dog", question=make_question(clip=tmp_path / name))
+        [scored] = RewardSum({"hears_silence": (reward, 1.0)}).score([group])
+        assert scored.total.tolist() == values
+    samples = Question.multiple_choice("q", "?", ("a", "b"), "a", silence(1.0))
+    assert reward(samples, make_completion("Silence.")) == 1.0
+    gone = make_group("a dog", question=make_question(clip=tmp_path / "gone.wav"))
+    with pytest.raises(RewardError, match=r"hears_silence .* raised FileNotFoundError"):
+        RewardSum({"hears_silence": (reward, 1.0)}).score([gone])
 
 
 def test_the_scorer_that_is_shown_works(tmp_path):

@@ -88,6 +88,13 @@ def blank_thoughts(text: str) -> str:
     return THINK_TAG.sub(lambda tag: " " * len(tag.group()), "".join([*pieces, text[done:]]))
 
 
+def answer_text(text: str) -> str:
+    """What the text answers, for whoever reads it: its last answer block, else all outside thoughts."""
+    if spans := answer_spans(text):
+        return text[spans[-1].start : spans[-1].end].strip()
+    return blank_thoughts(text).strip()
+
+
 def sft_target(question: Question, kind: Literal["answer", "structured", "simple"] = "answer") -> str:
     """The SFT target: the gold answer as the question asks for it, behind a thought if `kind` is one.
 

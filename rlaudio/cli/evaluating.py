@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rlaudio.audio.length_policy import SILENCE_SECONDS
-from rlaudio.cli.loading import load, load_pipeline
-from rlaudio.cli.options import endpoint_options, path_type, recipe_options
+from rlaudio.cli.loading import announce_files, load, load_pipeline
+from rlaudio.cli.options import each_once, endpoint_options, no_plugins_option, path_type, recipe_options
 from rlaudio.config.names import plain_name
 from rlaudio.config.shipped import shipped_recipes
 from rlaudio.contribution import THRESHOLD
@@ -21,7 +21,7 @@ from rlaudio.utils.number_format import counted
 if TYPE_CHECKING:
     from rlaudio.config.recipe import Recipe
     from rlaudio.evaluation.accuracy import Evaluation
-    from rlaudio.rollout.endpoint.client import Asking
+    from rlaudio.utils.endpoint.client import Asking
 
 
 @click.command()
@@ -96,6 +96,7 @@ _against = click.option(
 @click.option("--endpoint", metavar="URL", help="Instead of MODEL: an OpenAI-compatible server's address.")
 @click.option("--model", metavar="NAME", help="What the server calls the model.")
 @click.option("--out", type=path_type(file_okay=False), help="Folder of the tables.  [default: print only]")
+@click.option("--inspect", is_flag=True, help="Also write logs of Inspect (.eval), with clips, into --out.")
 @_against
 @endpoint_options
 @recipe_options
@@ -106,12 +107,15 @@ def evaluate(
     endpoint: str | None,
     model: str | None,
     out: Path | None,
+    inspect: bool,
     against: Path | None,
     overrides: Sequence[str],
     **asked: Any,
 ) -> None:
     """Accuracy with audio, in silence and with other audio, of a RECIPE's model or of a MODEL."""
     target = _target(target, endpoint, model)
+    if inspect and out is None:
+        raise click.UsageError("--inspect writes into the folder of --out; name one")
     _check_against(against, out)
     sets = data_sets(data, benchmarks)
     if target in shipped_recipes() or target.endswith((".yaml", ".yml")):
@@ -122,7 +126,7 @@ def evaluate(
         raise click.UsageError(f"{target} is no recipe; to evaluate a model add --data FILE or --benchmark")
     else:
         recipe = _bare_recipe(target, next(iter(sets.values())), [*_evaluated(sets), *overrides])
-    results = load_pipeline().evaluate_recipe(recipe, out, _asking(out, **asked))
+    results = load_pipeline().evaluate_recipe(recipe, out, _asking(out, **asked), inspect=inspect)
     _tell_evaluations(results, against)
 
 
@@ -130,10 +134,18 @@ def evaluate(
 @click.argument("predictions", type=path_type(exists=True, dir_okay=False))
 @_benchmarks
 @click.option("--key", help="Key of the predictions.  [default: the benchmark's, or one that is known]")
-@click.option("--scorer", default="robust", show_default=True, help="The strict rule.")
 @click.option(
-    "-o", "options", multiple=True, metavar="KEY=VALUE", help="An option of the benchmark: judge=./j.py."
+    "--scorer", default="robust", show_default=True, help="The strict rule: NAME, FILE or {use: NAME, ...}."
 )
+@click.option(
+    "-o",
+    "options",
+    multiple=True,
+    metavar="KEY=VALUE",
+    callback=each_once,
+    help="An option of the benchmark: judge=endpoint:http://localhost:8000#NAME, embedder=./mine.py.",
+)
+@no_plugins_option
 @click.option("--out", type=path_type(file_okay=False), help="Folder of the tables.  [default: print only]")
 @_against
 def score(
@@ -159,10 +171,11 @@ def score(
     if len(benchmarks) != 1:
         raise click.UsageError(f"--benchmark NAME=FOLDER is given {len(benchmarks)} times; expected once")
     [(name, spec)] = data_sets(None, benchmarks).items()
-    questions = Dataset.of(bind("data", spec | _options(options)).function())
+    data, strict = bind("data", spec | _options(options)), bind("scorer", _options([f"use={scorer}"])["use"])
+    announce_files("command", sorted({*data.user_files, *strict.user_files}))
+    questions = Dataset.of(data())
     benchmark = questions.benchmark
     read = read_predictions(predictions, key, benchmark.prediction_key if benchmark else None)
-    strict = bind("scorer", scorer)
     results = {name: score(questions, read, {strict.label: strict.function})}
     click.echo("\n".join([f"predictions under {read.key!r}", *read.notes(questions)]))
     if out:
@@ -178,8 +191,10 @@ def _check_against(against: Path | None, out: Path | None) -> None:
 
 
 def _tell_evaluations(results: Mapping[str, Evaluation], against: Path | None) -> None:
+    from rlaudio.evaluation.accuracy_table import accuracy_table
+
     for name, result in results.items():
-        click.echo(f"{name}\n{result.table()}")
+        click.echo(f"{name}\n{accuracy_table(result)}")
     if against:
         from rlaudio.evaluation.against import compare_with, paired_table
 
@@ -196,7 +211,7 @@ def _target(target: str | None, endpoint: str | None, model: str | None) -> str:
         return target
     if target is not None:
         raise click.UsageError(f"{target} and --endpoint name two models; leave one out")
-    from rlaudio.rollout.endpoint.address import Address
+    from rlaudio.utils.endpoint.address import Address
 
     return Address.of(endpoint, model).name
 
@@ -205,8 +220,8 @@ def _asking(
     out: Path | None, *, concurrency: int, timeout: float, price: tuple[float, float] | None
 ) -> Asking:
     """How endpoints are asked; their answers are kept in the folder that the user names, if any."""
-    from rlaudio.rollout.endpoint.client import Asking
-    from rlaudio.rollout.endpoint.costs import Price
+    from rlaudio.utils.endpoint.client import Asking
+    from rlaudio.utils.endpoint.costs import Price
 
     return Asking(
         concurrency=concurrency,
@@ -260,12 +275,13 @@ def data_set(text: str) -> dict[str, str]:
 
 
 def _options(given: Sequence[str]) -> dict[str, Any]:
-    """Options of a plug-in that were given as KEY=VALUE."""
-    pairs = [text.partition("=") for text in given]
-    for key, sign, _ in pairs:
-        if not key or not sign:
-            raise click.UsageError(f"-o {key}: expected KEY=VALUE")
-    return {key: value for key, _, value in pairs}
+    """Options of a plug-in that were given as KEY=VALUE, the values read as those of a recipe."""
+    from rlaudio.config.layers import Layer, Origin, lay_over, read_override
+
+    layer = Layer({}, {(): Origin("the command line", Path.cwd())})
+    for text in sorted(given, key=lambda text: text.partition("=")[0].count(".")):  # wide keys first
+        layer = lay_over(layer, read_override(text, Path.cwd()), removes=lambda keys: False)
+    return layer.values
 
 
 def _evaluated(sets: Mapping[str, Mapping[str, str]]) -> list[str]:

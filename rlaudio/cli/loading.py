@@ -35,22 +35,25 @@ def announcement() -> Callable[[Recipe], None]:
     told: set[Path] = set()
 
     def announce(recipe: Recipe) -> None:
-        refuse_plugins(recipe)
-        for file in recipe.user_files():
-            if file not in told:
-                say(f"the recipe runs {file}", err=True)
+        announce_files("recipe", [file for file in recipe.user_files() if file not in told])
         told.update(recipe.user_files())
 
     return announce
 
 
-def refuse_plugins(recipe: Recipe) -> None:
-    """With --no-plugins, refuse a recipe that names files of the user's."""
-    files = recipe.user_files()
+def announce_files(what: str, files: Sequence[Path]) -> None:
+    """Tell which files of the user's run. Raises UsageError with --no-plugins."""
+    refuse_plugins(what, files)
+    for file in files:
+        say(f"the {what} runs {file}", err=True)
+
+
+def refuse_plugins(what: str, files: Sequence[Path]) -> None:
+    """With --no-plugins, refuse files of the user's."""
     if files and click.get_current_context().meta.get(NO_PLUGINS):
         listed = "".join(f"\n  {file}" for file in files)
         raise click.UsageError(
-            f"--no-plugins: the recipe would run {counted(len(files), 'file')} of its own:{listed}\n"
+            f"--no-plugins: the {what} would run {counted(len(files), 'file')} of its own:{listed}\n"
             "read them, then leave --no-plugins out"
         )
 

@@ -16,7 +16,7 @@ NO_PLUGINS = "rlaudio.no_plugins"  # key of what click hands on within a command
 path_type = functools.partial(click.Path, path_type=Path)
 
 
-def _each_once(context: click.Context, option: click.Parameter, given: Sequence[str]) -> Sequence[str]:
+def each_once(context: click.Context, option: click.Parameter, given: Sequence[str]) -> Sequence[str]:
     """The overrides, refused where two are of one key: which of them counts should not be a guess."""
     by_key: dict[str, str] = {}
     for text in given:
@@ -27,6 +27,15 @@ def _each_once(context: click.Context, option: click.Parameter, given: Sequence[
     return given
 
 
+no_plugins_option = click.option(
+    "--no-plugins",
+    is_flag=True,
+    expose_value=False,
+    callback=lambda context, option, given: context.meta.update({NO_PLUGINS: given}),
+    help="Refuse to run Python files that are named by path: they run with your rights.",
+)
+
+
 def recipe_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Options of every command that reads a recipe."""
     overrides = click.option(
@@ -34,17 +43,10 @@ def recipe_options(command: Callable[..., Any]) -> Callable[..., Any]:
         "overrides",
         metavar="KEY=VALUE",
         multiple=True,
-        callback=_each_once,
+        callback=each_once,
         help="Change a key: optimizer.lr=2e-6",
     )
-    no_plugins = click.option(
-        "--no-plugins",
-        is_flag=True,
-        expose_value=False,
-        callback=lambda context, option, given: context.meta.update({NO_PLUGINS: given}),
-        help="Refuse a recipe that names Python files of its own: they run with your rights.",
-    )
-    return overrides(no_plugins(command))
+    return overrides(no_plugins_option(command))
 
 
 def _price(context: click.Context, option: click.Parameter, given: str | None) -> tuple[float, float] | None:

@@ -28,7 +28,7 @@ def show(recipe: str | None, overrides: Sequence[str], fields: bool) -> None:
         raise click.UsageError("name a RECIPE, or ask for --fields")
     else:
         resolved = read(recipe, overrides)
-        refuse_plugins(resolved)
+        refuse_plugins("recipe", resolved.user_files())
         click.echo(resolved.to_yaml(), nl=False)
 
 

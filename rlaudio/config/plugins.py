@@ -2,8 +2,8 @@
 
 A bare name is a file that ships (`grpo` is `rlaudio/algorithms/grpo.py`), `./mine.py` is the user's,
 relative to the recipe. Options are checked against the source text of the file; the file is imported
-when the plug-in is called. A reward's option `scorer` is a plug-in in turn; a reward that names none is given
-the recipe's.
+when the plug-in is called. Options called `scorer` (of rewards), `judge` and `embedder` (of rewards, scorers
+and data) are plug-ins in turn; a reward that names no scorer is given the recipe's.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ from rlaudio.config.names import MAX_BYTES, plain_name
 from rlaudio.config.plugin_files import import_plugin
 from rlaudio.config.reward_styles import KEYS as STYLE_KEYS
 from rlaudio.config.reward_styles import check_keys, read_reward
-from rlaudio.config.shipped import GIVEN, PACKAGE, available, places
+from rlaudio.config.shipped import GIVEN, NESTED, PACKAGE, available, places
 from rlaudio.config.signatures import Option, Signature, read_signature
 from rlaudio.data.hub import is_hub_name
-from rlaudio.rollout.endpoint.address import is_endpoint
+from rlaudio.utils.endpoint.address import Address, is_endpoint
 from rlaudio.utils.messages import shown, with_article
 
 # What a recipe says of a plug-in beside its options; of other kinds "use" alone.
 _KEYS = {"reward": ("use", "weight", *STYLE_KEYS)}
-SCORER = "scorer"  # the option of a reward that is itself a plug-in
+SCORER = "scorer"  # the option of a reward that is the recipe's scorer where it names none
 CALL_SECONDS = 60.0  # in which a user's code must return, where a recipe does not say
 
 # The same for the import of a user's file, as the recipe says that was loaded last.
@@ -86,6 +86,20 @@ class Bound:
         return self.function(*args, **kwargs)
 
     @property
+    def part(self) -> Callable[..., Any]:
+        """What another plug-in is handed where an option of it is this one: a function, or a class's object.
+
+        One of the user's has the time limit of a scorer. Raises as `function`.
+        """
+        function, is_class = self.function, not _signature(self.kind, self.path).given
+        if is_path(self.use) and self.kind != SCORER:
+            from rlaudio.scorers.user_part import UserPart  # imports torch
+
+            return UserPart(self.kind, str(self.path), function, is_class, import_seconds.get())
+        made: Callable[..., Any] = function() if is_class else function
+        return made
+
+    @property
     def user_files(self) -> list[Path]:
         """The files of the user that it runs: its own, and those that its options name."""
         its_file = [self.path] if is_path(self.use) else []
@@ -104,7 +118,7 @@ class Bound:
         options = self._signature.options
         defaults = {o.name: o.default_value() for o in options if o.has_literal_default}
         changed = [
-            name if value is True else f"{name}={value}"
+            name if value is True else f"{name}={Path(value.use).stem if isinstance(value, Bound) else value}"
             for name, value in self.options.items()
             if name not in defaults or defaults[name] != value
         ]
@@ -128,7 +142,7 @@ class Bound:
 
     def _coerce_late(self, option: Option, value: Any, names: Mapping[str, Any]) -> Any:
         if isinstance(value, Bound):
-            return value.function
+            return value.part
         if option.type is not Any:
             return value  # checked by `bind`
         try:
@@ -161,7 +175,9 @@ def bind(kind: str, spec: str | Mapping[str, Any] | Bound, relative_to: Path | N
     for name in options:
         if name not in known:
             raise OptionError(f"{kind} {use}: {unknown('option', name, known)}", name)
-    scorer = options.pop(SCORER, None) if kind == "reward" else None
+    nested = NESTED.get(kind, {})
+    if kind == "reward" and options.get(SCORER) is None:
+        options.pop(SCORER, None)
     plain = [o for o in signature.options if kind != "reward" or o.name != SCORER]
     for option in plain:
         if option.required and option.name not in options:
@@ -169,9 +185,10 @@ def bind(kind: str, spec: str | Mapping[str, Any] | Bound, relative_to: Path | N
             raise OptionError(message, option.name)
     values = {o.name: o.default_value() for o in plain if o.has_literal_default}
     folder = relative_to or Path.cwd()
-    if scorer is not None:
-        values[SCORER] = _bind_scorer(f"{kind} {use}", scorer, folder)
     for name, value in options.items():
+        if name in nested:
+            values[name] = _bind_nested(f"{kind} {use}", name, nested[name], value, folder)
+            continue
         value = absolute_option(kind, known[name], value, folder)
         values[name] = _coerce(f"{kind} {use}", known[name], value, known[name].type)
     in_order = {name: values[name] for name in known if name in values}
@@ -215,6 +232,22 @@ def find(kind: str, name: str, relative_to: Path | None = None) -> Path:
     if is_name and relative_to and (relative_to / f"{name}.py").is_file():
         hint = f"; for the file beside the recipe write ./{name}.py"
     raise ValueError(f"{unknown(kind, name, available(kind))}{hint}")
+
+
+def explicit(kind: str, spec: Any) -> Any:
+    """What a text stands for where a plug-in is named: `{use: NAME}`, for judges and embedders more.
+
+    `endpoint:URL#MODEL` is the judge behind that address, a path that is no Python file the embedder in the
+    folder of a model. Raises ValueError for an address that is none.
+    """
+    if not isinstance(spec, str):
+        return spec
+    if kind == "judge" and is_endpoint(spec):
+        address = Address.parse(spec)
+        return {"use": "endpoint", "url": address.url, "model": address.model}
+    if kind == "embedder" and is_path(spec) and not spec.endswith(".py"):
+        return {"use": "sentence_model", "path": spec}
+    return {"use": spec}
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> str:
@@ -337,11 +370,13 @@ def _check_decorators(kind: str, path: Path, signature: Signature, target: Any) 
         )
 
 
-def _bind_scorer(label: str, spec: Any, folder: Path) -> Bound:
+def _bind_nested(label: str, name: str, kind: str, spec: Any, folder: Path) -> Bound | None:
+    if spec is None:
+        return None
     try:
-        return bind("scorer", spec, folder)
+        return bind(kind, explicit(kind, spec), folder)
     except (ValueError, FileNotFoundError) as error:
-        raise OptionError(f"{label}: option {SCORER}: {error}", SCORER) from error
+        raise OptionError(f"{label}: option {name}: {error}", name) from error
 
 
 def _names_in_annotations(target: Any, module: ModuleType) -> dict[str, Any]:

@@ -22,18 +22,18 @@ from rlaudio.config import plugins
 from rlaudio.config.layers import Keys, Layer, Origin, lay_over, read_layer, read_override
 from rlaudio.config.names import plain_name
 from rlaudio.config.plugins import (
-    SCORER,
     OptionError,
     absolute,
     absolute_model,
     absolute_option,
     closest,
+    explicit,
     is_path,
     no_file,
     unknown,
 )
 from rlaudio.config.schema import Recipe, Section, SectionError, section_at
-from rlaudio.config.shipped import recipe_files, shipped_folder, shipped_recipes
+from rlaudio.config.shipped import NESTED, recipe_files, shipped_folder, shipped_recipes
 from rlaudio.config.signatures import Option
 from rlaudio.utils.messages import dotted, shown
 
@@ -170,10 +170,11 @@ def _override_order(text: str) -> tuple[int, bool]:
 def _with_explicit_plugins(layer: Layer) -> Layer:
     """The layer with `grpo` written as `{use: grpo}` and the user's files as absolute paths."""
     values = copy.deepcopy(layer.values)
-    for keys, owner, _ in _plugin_places(values):
+    for keys, owner, kind in _plugin_places(values):
         spec, name = owner[keys[-1]], str(keys[-1])
         if isinstance(spec, str):
-            spec = owner[keys[-1]] = {"use": spec}
+            with _told_at(layer, keys):
+                spec = owner[keys[-1]] = explicit(kind, spec)
         if isinstance(spec, dict) and keys[:-1] in _PLUGIN_MAPS and is_path(name):
             spec.setdefault("use", name)
         if isinstance(spec, dict) and isinstance(spec.get("use"), str) and is_path(spec["use"]):
@@ -341,13 +342,19 @@ def _plugin_places(values: dict[str, Any]) -> Iterator[tuple[Keys, dict[Any, Any
         if not isinstance(owner, dict) or keys[-1] not in owner:
             continue
         if keys in _PLUGINS:
-            yield keys, owner, _PLUGINS[keys]
+            yield from _with_nested(keys, owner, _PLUGINS[keys])
         elif isinstance(owner[keys[-1]], dict):
-            yield from (((*keys, name), owner[keys[-1]], _PLUGIN_MAPS[keys]) for name in owner[keys[-1]])
-    rewards = values.get("rewards")
-    for name, reward in rewards.items() if isinstance(rewards, dict) else ():
-        if isinstance(reward, dict) and SCORER in reward:
-            yield ("rewards", name, SCORER), reward, "scorer"
+            for name in owner[keys[-1]]:
+                yield from _with_nested((*keys, name), owner[keys[-1]], _PLUGIN_MAPS[keys])
+
+
+def _with_nested(keys: Keys, owner: dict[Any, Any], kind: str) -> Iterator[tuple[Keys, dict[Any, Any], str]]:
+    """A plug-in's place, then those of its options that are plug-ins."""
+    yield keys, owner, kind
+    spec = owner[keys[-1]]  # now: whoever got the place may have put another value there
+    for option, of_kind in NESTED.get(kind, {}).items():
+        if isinstance(spec, dict) and spec.get(option) is not None:
+            yield from _with_nested((*keys, option), spec, of_kind)
 
 
 def _options(kind: str, use: Any) -> dict[str, Option]:

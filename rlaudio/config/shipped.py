@@ -19,6 +19,8 @@ _PLACES: Mapping[str, tuple[str, ...]] = {
     "corpus": ("worlds/{name}/{name}_corpus.py",),
     "strategy": ("training/strategies/{name}.py",),
     "scorer": ("scorers/{name}.py",),
+    "judge": ("scorers/judges/{name}.py",),
+    "embedder": ("scorers/embedders/{name}.py",),
 }
 KINDS = ("reward", *_PLACES)
 GIVEN: Mapping[str, tuple[tuple[str, ...], ...]] = {  # positional parameters, which rlaudio passes
@@ -31,6 +33,14 @@ GIVEN: Mapping[str, tuple[tuple[str, ...], ...]] = {  # positional parameters, w
     "corpus": (("role",),),
     "strategy": (("module", "settings", "processes"),),
     "scorer": (("question", "text"),),
+    "judge": (("question", "answer", "text"), ()),  # (): a class, whose objects are called so
+    "embedder": (("texts",), ()),
+}
+_PARTS = {"judge": "judge", "embedder": "embedder"}
+NESTED: Mapping[str, Mapping[str, str]] = {  # options of a kind that are plug-ins themselves, and their kind
+    "reward": {"scorer": "scorer", **_PARTS},
+    "scorer": _PARTS,
+    "data": _PARTS,
 }
 _COMPARE = "compare_"  # prefix of the names of comparisons
 

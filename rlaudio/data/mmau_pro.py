@@ -14,6 +14,8 @@ from typing import Any
 from rlaudio.data.fields import NOTHING, Fields
 from rlaudio.data.loading import find_files, load, local
 from rlaudio.data.rows import row_id
+from rlaudio.scorers.embedding import Embedder
+from rlaudio.scorers.judging import Judge
 from rlaudio.scorers.mmau_pro import mmau_pro as scorer
 from rlaudio.types import Benchmark, Check, Dataset, OpenText, Question, Target
 from rlaudio.utils.messages import printable
@@ -33,8 +35,8 @@ def mmau_pro(
     outside_root: bool = False,
     limit: int | None = None,
     revision: str | None = None,
-    embedder: Path | None = None,
-    judge: Path | None = None,
+    embedder: Embedder | None = None,
+    judge: Judge | None = None,
 ) -> Dataset:
     """The questions of MMAU-Pro's folder (`test.parquet`, audio under `data/`) or of its Parquet file.
 

@@ -15,8 +15,11 @@ from typing import Any
 from rlaudio.data.bad_rows import BadRow
 from rlaudio.data.fields import holds_audio
 from rlaudio.data.rows import row_id, scan_rows
-from rlaudio.evaluation.accuracy import AnswerRow, Evaluation, check_published, provenance_of
-from rlaudio.types import Benchmark, Dataset, Question, Scorer, Verdict
+from rlaudio.evaluation.accuracy import Evaluation
+from rlaudio.evaluation.answer_rows import AnswerRow
+from rlaudio.evaluation.asking import check_published, provenance_of
+from rlaudio.scorers.calling import verdicts_on
+from rlaudio.types import Dataset, Scorer, Verdict
 from rlaudio.utils.messages import printable
 from rlaudio.utils.number_format import counted
 
@@ -97,25 +100,38 @@ def score(questions: Dataset, predictions: Predictions, scorers: Mapping[str, Sc
             f"{_some(list(predictions.by_id))}; expected ids such as {_some([q.id for q in questions])}"
         )
     check_published(questions)
+    texts = [predictions.by_id.get(question.id) for question in questions]
+    strict = verdicts_on([(q, text or "") for q, text in zip(questions, texts, strict=True)], scorers)
+    official = _official_verdicts(questions, texts, predictions)
     rows = []
-    for question in questions:
-        text = predictions.by_id.get(question.id)
-        verdicts = {name: scorer(question, text or "") for name, scorer in scorers.items()}
-        if questions.benchmark:
-            verdicts[questions.benchmark.name] = _official(questions.benchmark, question, predictions)
+    for question, text, by_scorer, by_benchmark in zip(questions, texts, strict, official, strict=True):
         stated = questions.contributions.get(question.id)
         label = stated.label if stated else None
-        rows.append(AnswerRow(question, "audio", question.id, text or "", verdicts, False, label))
+        rows.append(
+            AnswerRow(question, "audio", question.id, text or "", by_scorer | by_benchmark, False, label)
+        )
     asked = {name: value for name, value in provenance_of(questions).items() if name != "style"}
     return Evaluation(tuple(rows), seed=0, provenance=asked | {"predictions": predictions.path.name})
 
 
-def _official(benchmark: Benchmark, question: Question, predictions: Predictions) -> Verdict:
-    text = predictions.by_id.get(question.id)
-    if text is not None:
-        return benchmark.scorer(question, text)
-    has_row = question.id in predictions.by_id and question.id not in predictions.nulls
-    return Verdict(False, None, "none", "no prediction", counted=has_row and benchmark.counts_missing)
+def _official_verdicts(
+    questions: Dataset, texts: Sequence[str | None], predictions: Predictions
+) -> Iterator[dict[str, Verdict]]:
+    """The benchmark's verdict on every question, by its name; empty where the data is of none."""
+    benchmark = questions.benchmark
+    if benchmark is None:
+        yield from ({} for _ in questions)
+        return
+    pairs = list(zip(questions, texts, strict=True))
+    stated = [(question, text) for question, text in pairs if text is not None]
+    verdicts = iter(verdicts_on(stated, {benchmark.name: benchmark.scorer}))
+    for question, text in pairs:
+        if text is not None:
+            yield next(verdicts)
+            continue
+        has_row = question.id in predictions.by_id and question.id not in predictions.nulls
+        counted = has_row and benchmark.counts_missing
+        yield {benchmark.name: Verdict(False, None, "none", "no prediction", counted=counted)}
 
 
 def _rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:

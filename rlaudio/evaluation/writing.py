@@ -15,7 +15,8 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from rlaudio.evaluation.accuracy import AnswerRow, Evaluation
+from rlaudio.evaluation.accuracy import Evaluation
+from rlaudio.evaluation.answer_rows import AnswerRow
 from rlaudio.runs.files import Json, write_json, write_rows, write_text
 from rlaudio.types import Benchmark
 

@@ -57,7 +57,7 @@ class PromptBuilder:
         with the question's id.
         """
         user_text = render_user_text(question)
-        clips = self._clips(question, control, partner, silence_seconds)
+        clips = self.heard(question, control, partner=partner, silence_seconds=silence_seconds)
         return self.family.encode_prompt(question, self.system, user_text, clips)
 
     def silent(self, prompt: Prompt) -> Prompt:
@@ -69,9 +69,15 @@ class PromptBuilder:
         clips = [silence(seconds) for seconds in lengths]
         return self.family.encode_prompt(prompt.question, self.system, user_text, clips)
 
-    def _clips(
-        self, question: Question, control: Control, partner: Question | None, silence_seconds: float | None
+    def heard(
+        self,
+        question: Question,
+        control: Control,
+        *,
+        partner: Question | None = None,
+        silence_seconds: float | None = None,
     ) -> list[Clip]:
+        """The clips that `prompt` puts into the prompt. Raises as it does."""
         match control:
             case "audio":
                 return self._read(question)

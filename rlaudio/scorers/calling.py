@@ -1,4 +1,4 @@
-"""Scorers as evaluation and votes call them: within a time limit; and a trial of them before a run."""
+"""Scorers as evaluation and votes call them: within a time limit, judges asked ahead; and a trial of them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rlaudio.answers import sft_target
+from rlaudio.scorers.judging import AsksMany, asked
 from rlaudio.types import Question, Scorer, Verdict
 from rlaudio.utils.messages import printable, shown
 from rlaudio.utils.time_limit import in_time
@@ -39,6 +40,23 @@ class _ScorerCall:
     def __str__(self) -> str:
         asked = f"for question {printable(self.question.id)} and the answer {shown(self.text)}"
         return f"scorer {self.scorer.name} ({self.file}), {asked},"
+
+
+def verdicts_on(
+    answers: Sequence[tuple[Question, str]], scorers: Mapping[str, Scorer]
+) -> list[dict[str, Verdict]]:
+    """What every scorer says of every answer, by scorer; judges are asked about all answers together."""
+    for scorer in scorers.values():
+        _ask_ahead(scorer, answers)
+    return [{name: scorer(*answer) for name, scorer in scorers.items()} for answer in answers]
+
+
+def _ask_ahead(scorer: Scorer, answers: Sequence[tuple[Question, str]]) -> None:
+    ahead = getattr(getattr(scorer, "func", None), "judges_text", None)
+    judge = getattr(scorer, "keywords", {}).get("judge")
+    if ahead is not None and isinstance(judge, AsksMany):
+        texts = [(question, ahead(question, text)) for question, text in answers]
+        judge.ask_ahead([asked(question, text) for question, text in texts if text is not None])
 
 
 def try_scorers(scorers: Mapping[str, Scorer], questions: Sequence[Question]) -> None:

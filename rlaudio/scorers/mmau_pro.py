@@ -9,23 +9,31 @@ embedder or a judge such answers are left out, with the reason.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from rlaudio.scorers.cannot_score import CannotScoreError
-from rlaudio.scorers.embedding import nearest
+from rlaudio.scorers.embedding import Embedder, nearest
 from rlaudio.scorers.instructions import follows
-from rlaudio.scorers.judging import GOOD, grade
+from rlaudio.scorers.judging import GOOD, HIGHEST, Judge, asked, asks_judge, mmau_pro_overall, naming
 from rlaudio.types import Check, OpenText, Question, Verdict
 
 _OPEN = "open"  # the category of open questions
 
 
+def _is_open(question: Question) -> bool:
+    category = question.groups.get("category")
+    return isinstance(question.target, OpenText) if category is None else category == _OPEN
+
+
+def _shown_to_judge(question: Question, text: str) -> str | None:
+    return text if _is_open(question) and not isinstance(question.target, Check) else None
+
+
+@asks_judge(_shown_to_judge)
 def mmau_pro(
     question: Question,
     text: str,
     *,
-    embedder: Path | None = None,  # a .py file with a function of texts, or the folder of a model
-    judge: Path | None = None,  # a .py file with a function of question, answer and text
+    embedder: Embedder | None = None,  # a file of yours that opens NV-Embed-v2, or the folder of a model
+    judge: Judge | None = None,  # endpoint:URL#MODEL, {use: endpoint, ...}, or a file of yours
 ) -> Verdict:
     try:
         if isinstance(question.target, Check):
@@ -37,26 +45,22 @@ def mmau_pro(
         return Verdict(False, None, "none", str(error), counted=False)
 
 
-def _is_open(question: Question) -> bool:
-    category = question.groups.get("category")
-    return isinstance(question.target, OpenText) if category is None else category == _OPEN
-
-
 def _checked(check: Check, question: Question, text: str) -> Verdict:
     followed = follows(check.rule, check.arguments, question.question, text)
     return Verdict(followed, None, "instruction", score=float(followed))
 
 
-def _judged(question: Question, text: str, judge: Path | None) -> Verdict:
+def _judged(question: Question, text: str, judge: Judge | None) -> Verdict:
     if judge is None:
         raise CannotScoreError(
-            "needs a judge: the option judge names a .py file that asks Qwen2.5-7B-Instruct"
+            "needs a judge: the option judge names Qwen2.5-7B-Instruct behind an endpoint, or a .py file"
         )
-    score = grade(question.question, question.answer, text, judge)
-    return Verdict(score >= GOOD, None, "judge", score=score)
+    with naming(question):
+        overall = mmau_pro_overall(judge(*asked(question, text)), judge)
+    return Verdict(overall >= GOOD, None, "judge", score=overall / HIGHEST)
 
 
-def _embedded(question: Question, text: str, embedder: Path | None) -> Verdict:
+def _embedded(question: Question, text: str, embedder: Embedder | None) -> Verdict:
     if len(question.choices) < 2:
         raise CannotScoreError("less than two options")
     if embedder is None:

@@ -27,14 +27,12 @@ from rlaudio.contribution.labelling import Rule
 from rlaudio.contribution.voters import Voter, folder_digest
 from rlaudio.curricula.stage import Stage, check_stages
 from rlaudio.data.audit import Audit, load_audited
-from rlaudio.evaluation.accuracy import EvaluationSettings
+from rlaudio.evaluation.asking import EvaluationSettings
 from rlaudio.models.family import ModelFamily, resolve_model_path, special_tokens
 from rlaudio.models.shared import lora
 from rlaudio.models.shared.checkpoint_files import local_folder
 from rlaudio.prompts.builder import PromptBuilder, PromptMaker
-from rlaudio.rollout.endpoint.address import is_endpoint
-from rlaudio.rollout.endpoint.client import Asking
-from rlaudio.rollout.endpoint.endpoint_worker import EndpointModel, EndpointWorker
+from rlaudio.rollout.endpoint_worker import EndpointModel, EndpointWorker
 from rlaudio.rollout.one_step_off import OneStepOff
 from rlaudio.rollout.reopened import Reopened, open_engine
 from rlaudio.rollout.targets import Targets
@@ -63,6 +61,8 @@ from rlaudio.types import (
     Style,
     greedy,
 )
+from rlaudio.utils.endpoint.address import is_endpoint
+from rlaudio.utils.endpoint.client import Asking
 from rlaudio.utils.number_format import counted
 from rlaudio.utils.processes import ALONE, Processes
 from rlaudio.utils.randomness import generator

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from rlaudio.curricula.stage import Stage
-from rlaudio.evaluation.accuracy import EvaluationSettings, evaluate
+from rlaudio.evaluation.asking import EvaluationSettings, evaluate
 from rlaudio.models.family import ModelFamily
 from rlaudio.prompts.builder import PromptBuilder
 from rlaudio.rollout.one_step_off import OneStepOff

@@ -28,6 +28,7 @@ from rlaudio.utils.interrupts import end_now, heard_interrupts, refused_ends
 
 GRACE = 10.0  # seconds
 POKE_EVERY = 0.5  # seconds
+_limited: set[int] = set()  # threads inside a call that has a limit
 _STDERR = 2  # a descriptor: faulthandler writes without Python
 
 
@@ -63,6 +64,11 @@ def in_time(call: Call, seconds: float | None, function: Callable[..., Any], *ar
             if interrupts.received:
                 raise KeyboardInterrupt from None
             raise
+
+
+def is_limited() -> bool:
+    """Whether this thread is inside a call that has a limit."""
+    return threading.get_ident() in _limited
 
 
 def tell(message: str) -> None:
@@ -107,13 +113,17 @@ class TimeLimit:
         """What the function returns, or TimeUp where the time was over before that."""
         with self._lock:
             self._call, self._since = call, time.monotonic()
+        inside = is_limited()
         try:
             self._in_code = True
             if self.seconds is None:
                 return function(*arguments)
+            _limited.add(self._caller)
             return _named(str(call))(function, arguments)
         finally:
             self._in_code = False  # from here on the handler raises no more
+            if not inside:
+                _limited.discard(self._caller)
             with self._lock:
                 self._call = None
             while self._taken_over:  # the other thread ends the process

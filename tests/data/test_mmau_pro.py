@@ -61,12 +61,10 @@ def test_the_rule_goes_by_the_kind_and_says_what_it_needs(tmp_path):
 
 
 def test_an_embedder_is_bound_to_the_rule(tmp_path):
-    embedder = tmp_path / "lengths.py"
-    embedder.write_text("def lengths(texts):\n    return [[len(t), 1.0] for t in texts]\n")
     path = write_parquet(
         tmp_path / "test.parquet", CLOSED | {"choices": ["a", "a longer text"], "answer": "a"}
     )
-    data = mmau_pro(path=path, embedder=embedder)
+    data = mmau_pro(path=path, embedder=lambda texts: [[len(text), 1.0] for text in texts])
     assert data.benchmark.scorer(data[0], "b").right
 
 

@@ -7,8 +7,9 @@ import pytest
 
 from rlaudio.audio.controls import silence
 from rlaudio.audio.reading import read_clip
-from rlaudio.evaluation import accuracy
-from rlaudio.evaluation.accuracy import EvaluationSettings
+from rlaudio.evaluation import asking
+from rlaudio.evaluation.accuracy_table import accuracy_table
+from rlaudio.evaluation.asking import EvaluationSettings
 from rlaudio.evaluation.baselines import baselines, position_histogram
 from rlaudio.rollout.scripted import Scripted
 from rlaudio.scorers.exact import exact
@@ -27,7 +28,7 @@ def evaluate(questions, prompts, worker, **changes):
         max_new_tokens=64,
         seed=0,
     )
-    return accuracy.evaluate(questions, prompts, worker, replace(settings, **changes))
+    return asking.evaluate(questions, prompts, worker, replace(settings, **changes))
 
 
 def listener(questions, *, knows=()):
@@ -117,8 +118,8 @@ def test_the_first_scorer_decides_what_is_right_and_the_others_stand_beside(ques
     assert evaluation.to_dict()["scorer"] == "robust"
     shown = evaluation.to_dict()["tables"]["all"]["all"]["other_scores"]["exact"]["audio"]
     assert (shown["accuracy"], shown["unparsed"]) == (0.5, 0.5)
-    assert "scorer: robust" in evaluation.table()
-    assert "By exact, all: audio 50.0.\nBy exact, strong: audio 0.0.\n" in evaluation.table()
+    assert "scorer: robust" in accuracy_table(evaluation)
+    assert "By exact, all: audio 50.0.\nBy exact, strong: audio 0.0.\n" in accuracy_table(evaluation)
 
 
 def test_metrics_by_another_scorer_end_with_its_name(questions):
@@ -149,7 +150,7 @@ def test_unparsed_answers_are_wrong_and_their_rate_is_shown(questions):
     evaluation = evaluate(questions, word_prompts(), worker, controls=["audio"])
     score = evaluation.groups()[0].scores["audio"]
     assert (score.accuracy, score.unparsed) == (0.75, 0.25)
-    assert "Unparsed: audio 25.0." in evaluation.table()
+    assert "Unparsed: audio 25.0." in accuracy_table(evaluation)
     assert (evaluation.unparsed("audio"), evaluation.unparsed("silence")) == (0.25, None)
 
 
@@ -228,7 +229,7 @@ def test_the_same_seed_gives_the_same_evaluation(questions):
 
 
 def test_the_table_has_a_line_for_every_group(questions):
-    table = evaluate(questions, word_prompts(), listener(questions)).table()
+    table = accuracy_table(evaluate(questions, word_prompts(), listener(questions)))
     assert "contribution: strong" in table
     assert "100.0 [67.6, 100.0]" in table  # Wilson: 8 of 8 is at least 8 / (8 + 1.96^2)
 
@@ -253,7 +254,7 @@ def test_equal_and_empty_options_are_evaluated_and_texts_equal_to_the_gold_are_r
     ]
     right = Scripted(lambda prompt, sample: "<answer>a dog</answer>")
     evaluation = evaluate(odd, word_prompts(), right, scorers={"scorer": scorer})
-    assert evaluation.accuracy("audio") == 1.0 and evaluation.table()
+    assert evaluation.accuracy("audio") == 1.0 and accuracy_table(evaluation)
     silent = Scripted(lambda prompt, sample: "<answer></answer>")
     assert evaluate(odd, word_prompts(), silent, scorers={"scorer": scorer}).accuracy("audio") == 0.0
 
@@ -309,7 +310,7 @@ def test_what_is_right_in_every_order_of_the_options_is_told_beside_the_tables(q
     assert [row.question.id for row in result.rows] == [question.id for question in questions]
     assert result.stable() == 2 / 8
     assert sum(result.by_order()) == pytest.approx(4 * 2 / 8 + 6 / 8)  # the six others are right in one each
-    assert "Right in every order of the options: 25.0" in result.table()
+    assert "Right in every order of the options: 25.0" in accuracy_table(result)
     assert result.to_dict()["stable"] == {"audio": 0.25}
 
 
@@ -325,7 +326,7 @@ def test_orders_are_compared_on_the_questions_that_were_asked_in_all(questions):
     known = {q.id for q in questions[3:]}
     result = evaluate([*few, *questions[3:]], word_prompts(), prefers(1, known), controls=["audio"], orders=4)
     assert result.by_order() == [1.0] * 4 and result.stable() == 1.0
-    assert "(5 of 8 questions, those with enough options): 100.0" in result.table()
+    assert "(5 of 8 questions, those with enough options): 100.0" in accuracy_table(result)
 
 
 def test_a_set_of_which_some_answers_are_published_is_refused(questions):
@@ -338,7 +339,7 @@ def test_s_audio_is_accuracy_with_audio_minus_the_mean_of_silence_and_other_audi
     result = evaluate(questions, word_prompts(), listener(questions, knows={"q0", "q1"}))
     assert result.s_audio() == 1 - (2 / 8 + 2 / 8) / 2
     assert result.zero_contribution() == 2 / 8
-    assert "S_audio (audio minus the mean of silence and mismatch): 75.0." in result.table()
+    assert "S_audio (audio minus the mean of silence and mismatch): 75.0." in accuracy_table(result)
 
 
 def test_answers_that_an_official_rule_leaves_out_are_out_of_its_denominator_alone(questions):
@@ -358,7 +359,7 @@ def test_answers_that_an_official_rule_leaves_out_are_out_of_its_denominator_alo
 def test_questions_whose_answers_are_not_published_have_no_accuracy(questions):
     secret = [replace(q, target=Choice(q.choices, None)) for q in questions]
     result = evaluate(secret, word_prompts(), prefers(1, set()), controls=["audio"])
-    assert result.table().splitlines() == [
+    assert accuracy_table(result).splitlines() == [
         "The answers to the 8 questions are not published: no accuracy.",
         "Unparsed: audio 0.0.",
         "Answered positions: audio (0, 8).",
@@ -375,6 +376,6 @@ def test_grades_are_averaged_and_what_a_rule_needs_is_said(questions):
     dataset = replace(questions, benchmark=Benchmark("made_up", "1", graded, "model_output"))
     result = evaluate(dataset, word_prompts(), prefers(0, set()), controls=["audio"])
     assert result.accuracy("audio", scorer="made_up") == pytest.approx((3 * 0.6 + 4) / 7)
-    table = result.table()
+    table = accuracy_table(result)
     assert "Left out by made_up: 1 of 8 answers, 1 of them since: needs a judge: open questions" in table
     assert "By made_up, all: audio 82.9 (1 of 8 left out)." in table

@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rlaudio.evaluation.accuracy import AnswerRow, Evaluation
+from rlaudio.evaluation.accuracy import Evaluation
 from rlaudio.evaluation.against import compare_with, paired_table
+from rlaudio.evaluation.answer_rows import AnswerRow
 from rlaudio.evaluation.statistics import bootstrap_interval
 from rlaudio.evaluation.writing import write_evaluations
 from rlaudio.types import Verdict

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from rlaudio.evaluation.accuracy_table import accuracy_table
 from rlaudio.evaluation.predictions import read_predictions, score
 from rlaudio.scorers.mmau import mmau
 from rlaudio.scorers.robust import robust
@@ -34,7 +35,7 @@ def test_a_missing_answer_is_wrong_by_the_strict_rule_and_left_out_by_the_offici
     result = score(QUESTIONS, read_predictions(path, None, "model_output"), {"robust": robust})
     assert result.accuracy("audio") == 1 / 4
     assert result.accuracy("audio", scorer="made_up") == 1 / 2
-    assert "By made_up, all: audio 50.0 (2 of 4 left out)." in result.table()
+    assert "By made_up, all: audio 50.0 (2 of 4 left out)." in accuracy_table(result)
 
 
 def test_an_official_rule_may_call_a_row_without_the_key_wrong_and_drop_a_null(tmp_path):

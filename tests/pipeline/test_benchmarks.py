@@ -128,6 +128,7 @@ rewards: {{answer_correctness: {{weight: 1.0}}}}
     table = rlaudio("evaluate", tmp_path / "run" / "final", *flags(benchmarks), "--out", out)
     assert "Left out by mmau_pro: 6 of 6 answers, 6 of them since: needs NV-Embed-v2" in table
     for name, suffix in KEYS.items():
+        assert (tmp_path / "run" / "evaluation" / "final" / "predictions" / f"{name}.{suffix}").is_file()
         predictions = out / "evaluation" / "predictions" / f"{name}.{suffix}"
         scored = rlaudio("score", predictions, "--benchmark", named[name], "--against", out, "--out", clean)
         assert f"{name}  audio          2" in scored

@@ -9,9 +9,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from contextlib import closing
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -25,124 +24,26 @@ from rlaudio.config.recipe import load_recipe
 from rlaudio.contribution.labelling import label
 from rlaudio.contribution.voters import Voter
 from rlaudio.data.audiomcq import write_audiomcq
-from rlaudio.evaluation.accuracy import EvaluationSettings, evaluate
+from rlaudio.evaluation.asking import EvaluationSettings, evaluate
 from rlaudio.models.family import resolve_model_path
 from rlaudio.prompts.builder import PromptBuilder
-from rlaudio.rollout.endpoint import posting
-from rlaudio.rollout.endpoint.address import Address, key_from_environment
-from rlaudio.rollout.endpoint.client import Asking, Client, Request, ask
-from rlaudio.rollout.endpoint.costs import Costs, Price
-from rlaudio.rollout.endpoint.endpoint_worker import EndpointFailed, EndpointModel, EndpointWorker
-from rlaudio.rollout.endpoint.failures import BadAnswer, GaveUp, NoAccess, NotAsked, RequestRefused
+from rlaudio.rollout.endpoint_worker import EndpointFailed, EndpointModel, EndpointWorker
 from rlaudio.rollout.transformers import Transformers
 from rlaudio.rollout.vllm.server_process import SERVE, _environment, free_port
 from rlaudio.scorers.robust import robust
 from rlaudio.training.build import model_folders
 from rlaudio.types import Clip, Prompt, Question, greedy
+from rlaudio.utils.endpoint import posting
+from rlaudio.utils.endpoint.address import Address, key_from_environment
+from rlaudio.utils.endpoint.client import Client, Request, ask
+from rlaudio.utils.endpoint.costs import Costs, Price
+from rlaudio.utils.endpoint.failures import BadAnswer, GaveUp, NoAccess, NotAsked, RequestRefused
 from tests.conftest import TINY, tone
+from tests.endpoint_server import Server, fails, hangs_up, patient, says, sends
 from tests.settings import sampling_params, vote_rule
 from tests.word_family import questions_on_disk
 
-Behaviour = Callable[[BaseHTTPRequestHandler], None]
-
-
-class _Http(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 64  # connections that wait to be accepted
-
-
-class Server:
-    """A server of this machine: it takes the behaviours in `script` one by one, then answers well."""
-
-    def __init__(self) -> None:
-        self.script: list[Behaviour] = []
-        self.bodies: list[dict[str, Any]] = []
-        self.headers: list[dict[str, str]] = []
-        self.text_for: Callable[[dict[str, Any]], str] = lambda body: "fine"
-        self.most_at_once = 0
-        self._at_once = 0
-        self._lock = threading.Lock()
-        server = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                with server._lock:
-                    server.bodies.append(body)
-                    server.headers.append({"path": self.path, **dict(self.headers)})
-                    behave = server.script.pop(0) if server.script else says(server.text_for(body))
-                    server._at_once += 1
-                    server.most_at_once = max(server.most_at_once, server._at_once)
-                try:
-                    behave(self)
-                finally:
-                    with server._lock:
-                        server._at_once -= 1
-
-            do_GET = do_POST
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        self._http = _Http(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._http.server_port}"
-        threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True).start()
-
-    def close(self) -> None:
-        self._http.shutdown()
-        self._http.server_close()
-
-
-def sends(status: int, content: bytes | str, **headers: str) -> Behaviour:
-    def behave(handler: BaseHTTPRequestHandler) -> None:
-        data = content.encode() if isinstance(content, str) else content
-        handler.send_response(status)
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        for name, value in ({"Content-Length": str(len(data))} | named).items():
-            handler.send_header(name, value)
-        handler.end_headers()
-        handler.wfile.write(data)
-
-    return behave
-
-
-def says(text: str | None, finish_reason: str = "stop", **usage: Any) -> Behaviour:
-    answer = {
-        "choices": [{"message": {"content": text}, "finish_reason": finish_reason}],
-        "usage": {"prompt_tokens": 10, "completion_tokens": 2} | usage,
-    }
-    return sends(200, json.dumps(answer))
-
-
-def fails(status: int, said: str = "no", **headers: str) -> Behaviour:
-    return sends(status, json.dumps({"error": {"message": said}}), **headers)
-
-
-def hangs_up(handler: BaseHTTPRequestHandler) -> None:
-    handler.connection.shutdown(socket.SHUT_RDWR)
-    handler.close_connection = True
-
-
-@pytest.fixture
-def server():
-    opened = Server()
-    yield opened
-    opened.close()
-
-
-@pytest.fixture(autouse=True)
-def no_keys_and_no_cache_of_this_user(monkeypatch, tmp_path):
-    for variable in ("RLAUDIO_API_KEY", "OPENAI_API_KEY"):
-        monkeypatch.delenv(variable, raising=False)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-
-
-def patient(folder: Path, **changes: Any) -> Asking:
-    """As by default, one request at a time, with waits of a millisecond."""
-    return Asking(
-        **{"folder": folder / "answers", "first_wait_seconds": 0.001, "concurrency": 1, "timeout_seconds": 5}
-        | changes
-    )
+pytestmark = pytest.mark.usefixtures("no_keys_and_no_cache_of_this_user")
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from hypothesis import given
 from transformers import BertConfig, BertModel, BertTokenizer
 
 from rlaudio.config.plugins import bind
+from rlaudio.scorers.embedders.sentence_model import SentenceModel
 from rlaudio.scorers.mmau_pro import mmau_pro
-from rlaudio.scorers.sentence_model import SentenceModel
 from rlaudio.types import Check, OpenText, Question, Verdict
 from tests.factories import make_question
 from tests.scorers.made_up import ANY_TEXT
@@ -30,7 +30,7 @@ def embedder(tmp_path):
     """Embeds a text as the counts of its letters."""
     path = tmp_path / "letters.py"
     path.write_text(LETTERS)
-    return path
+    return bind("embedder", str(path)).part
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def judge(tmp_path):
     def write(gives):
         path = tmp_path / "judge.py"
         path.write_text(f"def judge(question, answer, text):\n    return {gives}\n")
-        return path
+        return bind("judge", str(path)).part
 
     return write
 
@@ -134,7 +134,7 @@ def test_an_embedder_that_gives_something_else_is_refused(tmp_path, gives, said)
     path = tmp_path / "mine.py"
     path.write_text(f"def mine(texts):\n    return {gives}\n")
     with pytest.raises(ValueError, match=f"embedder {path}: {said}"):
-        mmau_pro(CLOSED, "a cat", embedder=path)
+        mmau_pro(CLOSED, "a cat", embedder=bind("embedder", str(path)).part)
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +152,7 @@ def sentence_model(tmp_path_factory):
 
 
 def test_the_folder_of_a_model_embeds_by_the_mean_over_a_texts_tokens(sentence_model):
-    embed = SentenceModel(sentence_model)
+    embed = SentenceModel(path=sentence_model)
     model = BertModel.from_pretrained(sentence_model).eval()
     with torch.inference_mode():
         hidden = model(torch.tensor([[2, 5, 7, 3]])).last_hidden_state[0]  # [CLS] a cat [SEP]
@@ -160,12 +160,13 @@ def test_the_folder_of_a_model_embeds_by_the_mean_over_a_texts_tokens(sentence_m
 
 
 def test_a_long_text_is_cut_to_what_the_model_takes(sentence_model):
-    assert SentenceModel(sentence_model)(["cat " * 500]).shape == (1, 8)
+    assert SentenceModel(path=sentence_model)(["cat " * 500]).shape == (1, 8)
 
 
 @pytest.mark.parametrize("option", CLOSED.choices)
 def test_by_the_folder_of_a_model_an_option_is_nearest_to_itself(sentence_model, option):
-    verdict = mmau_pro(CLOSED, option, embedder=sentence_model)
+    scorer = bind("scorer", {"use": "mmau_pro", "embedder": str(sentence_model)})
+    verdict = scorer(CLOSED, option)
     assert CLOSED.choices[verdict.read] == option
 
 
@@ -220,42 +221,3 @@ def test_a_judge_without_a_score_leaves_the_answer_out(judge):
 def test_a_judge_that_gives_no_score_from_1_to_5_is_refused(judge, gives):
     with pytest.raises(ValueError, match="expected scores from 1 to 5"):
         mmau_pro(OPEN, "Food.", judge=judge(gives))
-
-
-# --- files of the user ---
-
-
-@pytest.mark.parametrize(
-    ("code", "error", "said"),
-    [
-        ("def a(t): ...\ndef b(t): ...", ValueError, "public functions: a, b; expected one"),
-        ("from json import dumps\ndef _a(t): ...", ValueError, "public functions: none; expected one"),
-        ("1 / 0", ImportError, "ZeroDivisionError: division by zero; fix the file"),
-        ("import sys; sys.exit()", ImportError, "SystemExit; fix the file"),
-    ],
-)
-def test_a_file_without_one_public_function_is_refused(tmp_path, code, error, said):
-    path = tmp_path / "mine.py"
-    path.write_text(code)
-    with pytest.raises(error, match=f"judge {path}: {said}"):
-        mmau_pro(OPEN, "Food.", judge=path)
-
-
-def test_a_file_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"embedder .*none.py: no such file; expected a .py file"):
-        mmau_pro(CLOSED, "Food.", embedder=tmp_path / "none.py")
-
-
-def test_a_file_may_import_keep_a_cache_and_define_records(tmp_path):
-    path = tmp_path / "cached.py"
-    path.write_text(
-        "from __future__ import annotations\nimport functools\nfrom dataclasses import dataclass\n\n"
-        "@dataclass\nclass Reply:\n    score: int\n\n"
-        "@functools.cache\ndef ask(question, answer, text):\n    return Reply(4).score\n"
-    )
-    assert mmau_pro(OPEN, "Food.", judge=path).score == 0.8
-
-
-def test_a_recipe_names_the_files_beside_it(tmp_path, embedder):
-    scorer = bind("scorer", {"use": "mmau_pro", "embedder": "./letters.py"}, tmp_path).function
-    assert scorer(CLOSED, "a cat").right

@@ -20,9 +20,10 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, TypeVar
 
-from rlaudio.rollout.endpoint.address import Address, key_from_environment
-from rlaudio.rollout.endpoint.costs import Meter, Price
-from rlaudio.rollout.endpoint.failures import (
+from rlaudio.utils.cache_root import cache_root
+from rlaudio.utils.endpoint.address import Address, key_from_environment
+from rlaudio.utils.endpoint.costs import Meter, Price
+from rlaudio.utils.endpoint.failures import (
     BadAnswer,
     GaveUp,
     NotAsked,
@@ -30,9 +31,8 @@ from rlaudio.rollout.endpoint.failures import (
     RequestRefused,
     Transient,
 )
-from rlaudio.rollout.endpoint.posting import post
-from rlaudio.rollout.endpoint.replies import Answers, Reply, read_reply
-from rlaudio.utils.cache_root import cache_root
+from rlaudio.utils.endpoint.posting import post
+from rlaudio.utils.endpoint.replies import Answers, Reply, read_reply
 
 logger = logging.getLogger(__name__)
 
@@ -40,13 +40,19 @@ Message = Mapping[str, Any]  # of a conversation: {"role": ..., "content": ...}
 _Item = TypeVar("_Item")
 
 
+CONCURRENCY = 8
+TIMEOUT_SECONDS = 120.0
+RETRY_SECONDS = 300.0
+MAX_TOKENS = 512  # of a judge's reply
+
+
 @dataclass(frozen=True, kw_only=True)
 class Asking:
     """How endpoints are asked."""
 
-    concurrency: int = 8  # requests at a time
-    timeout_seconds: float = 120.0  # of one request
-    retry_seconds: float = 300.0  # for which a request is repeated, from its first failure on
+    concurrency: int = CONCURRENCY  # requests at a time
+    timeout_seconds: float = TIMEOUT_SECONDS  # of one request
+    retry_seconds: float = RETRY_SECONDS  # for which a request is repeated, from its first failure on
     first_wait_seconds: float = 1.0  # before the first retry; it doubles with every other
     longest_wait_seconds: float = 30.0
     price: Price | None = None
@@ -73,7 +79,7 @@ def ask(
     model: str,
     conversations: Sequence[Sequence[Message]],
     *,
-    max_tokens: int = 512,
+    max_tokens: int = MAX_TOKENS,
     asking: Asking | None = None,
 ) -> list[Reply | RequestFailed]:
     """The greedy answer to every conversation, or why there is none, in their order.
@@ -109,7 +115,7 @@ class Client:
             if stop.is_set():
                 return NotAsked("not asked after a failure that all requests would meet")
             try:
-                return self._ask(request_of(item), stop)
+                return self.ask_one(request_of(item), stop)
             except RequestFailed as failure:
                 if failure.ends_all:
                     stop.set()
@@ -124,7 +130,11 @@ class Client:
                 pool.shutdown(cancel_futures=True)
                 self.meter.add(seconds=time.monotonic() - start)
 
-    def _ask(self, request: Request, stop: threading.Event) -> Reply:
+    def ask_one(self, request: Request, stop: threading.Event) -> Reply:
+        """The reply to one request, kept or new; may be called in several threads.
+
+        Once `stop` is set it is not repeated any more. Raises RequestFailed.
+        """
         body = request.body(self.address.model)
         key = blake2b(b"\0".join([self.address.url.encode(), body]), digest_size=20).hexdigest()
         kept = self.answers.get(key)

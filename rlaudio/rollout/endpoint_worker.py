@@ -15,12 +15,12 @@ import torch
 
 from rlaudio.audio.reading import SAMPLE_RATE_HZ
 from rlaudio.rollout.completions import request_seed
-from rlaudio.rollout.endpoint.address import Address
-from rlaudio.rollout.endpoint.client import Asking, Client, Message, Request
-from rlaudio.rollout.endpoint.failures import NotAsked, RequestFailed
-from rlaudio.rollout.endpoint.replies import Reply
 from rlaudio.rollout.worker import EngineDied, SeedKey
 from rlaudio.types import Clip, Completion, Group, HeardClip, Prompt, Question, SamplingParams
+from rlaudio.utils.endpoint.address import Address
+from rlaudio.utils.endpoint.client import Asking, Client, Message, Request
+from rlaudio.utils.endpoint.failures import NotAsked, RequestFailed
+from rlaudio.utils.endpoint.replies import Reply
 from rlaudio.utils.messages import shortened
 from rlaudio.utils.number_format import counted
 

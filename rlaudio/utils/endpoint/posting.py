@@ -14,8 +14,8 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from rlaudio.rollout.endpoint.address import KEY_VARIABLES
-from rlaudio.rollout.endpoint.failures import BadAnswer, NoAccess, RequestRefused, Transient
+from rlaudio.utils.endpoint.address import KEY_VARIABLES
+from rlaudio.utils.endpoint.failures import BadAnswer, NoAccess, RequestRefused, Transient
 from rlaudio.utils.messages import printable, shortened
 
 LARGEST_ANSWER = 8 * 2**20  # bytes

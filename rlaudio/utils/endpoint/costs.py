@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, replace
 
-from rlaudio.rollout.endpoint.replies import Reply
+from rlaudio.utils.endpoint.replies import Reply
 from rlaudio.utils.number_format import NO_VALUE, duration
 from rlaudio.utils.text_table import text_table
 

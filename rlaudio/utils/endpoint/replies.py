@@ -11,10 +11,10 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from rlaudio.rollout.endpoint.failures import BadAnswer, RequestRefused
-from rlaudio.rollout.endpoint.posting import LARGEST_ANSWER
 from rlaudio.types import StopReason
 from rlaudio.utils.bounded_reading import read_bytes
+from rlaudio.utils.endpoint.failures import BadAnswer, RequestRefused
+from rlaudio.utils.endpoint.posting import LARGEST_ANSWER
 from rlaudio.utils.messages import shown
 
 

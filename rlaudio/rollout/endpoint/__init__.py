@@ -1,1 +1,0 @@
-"""Models behind OpenAI-compatible servers: they answer questions for evaluations, labels and judges."""

@@ -1,0 +1,1 @@
+"""Embedders that ship: texts as vectors."""

@@ -1,0 +1,1 @@
+"""Judges that ship: how good is an answer, as a model says?"""

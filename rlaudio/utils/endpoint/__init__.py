@@ -1,0 +1,1 @@
+"""Asking OpenAI-compatible servers: for evaluations and labels, and for judges of open answers."""
