@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -23,6 +25,8 @@ def __getattr__(name: str) -> Any:
     """The public names, imported when they are first asked for: `import rlaudio` alone costs nothing."""
     if name not in _HOMES:
         raise AttributeError(f"module 'rlaudio' has no attribute {name!r}; it offers {', '.join(__all__)}")
-    from importlib import import_module
-
     return getattr(import_module(_HOMES[name]), name)
+
+
+if "gymnasium" in sys.modules:  # then its environment is known as rlaudio:rlaudio/AudioQuestion-v0, too
+    import_module("rlaudio.env")
