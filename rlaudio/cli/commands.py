@@ -20,7 +20,7 @@ from rlaudio.cli.errors import Commands
 from rlaudio.cli.evaluating import evaluate, label, score
 from rlaudio.cli.listing import list_shipped
 from rlaudio.cli.recipes import check, explain, show
-from rlaudio.cli.running import replay, report, run
+from rlaudio.cli.running import export, replay, report, run
 from rlaudio.utils import launcher
 from rlaudio.utils.interrupts import refuse_ends
 from rlaudio.utils.peak_memory import keep_freed_memory
@@ -43,6 +43,6 @@ def main(debug: bool, local_rank: int | None) -> None:
 
 for command in (
     *(run, compare, label, evaluate, score, data),
-    *(show, check, explain, list_shipped, report, replay, doctor),
+    *(show, check, explain, list_shipped, report, replay, export, doctor),
 ):
     main.add_command(command)
