@@ -1,8 +1,10 @@
 """The one-step environment: Gymnasium's own check, and the trainer's questions, rewards and scorer."""
 
+import re
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 
 import gymnasium
 import numpy as np
@@ -194,6 +196,20 @@ def test_spaces_hold_what_a_model_may_write_and_a_file_may_hold():
     assert not any(
         x in clips for x in (np.zeros(1001, np.float32), np.zeros(10), np.zeros((1, 9)), loud, "a")
     )
+
+
+def test_the_baseline_of_the_documents_learns(capsys):
+    page = (Path(__file__).parents[2] / "docs" / "python.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(# text_baseline.py\n.*?)```", page, re.DOTALL)
+    assert len(code.splitlines()) <= 38
+    smaller = {"STEPS = 2**16, 0.1, 100": "STEPS = 2**16, 0.1, 20", "count=400": "count=20"}
+    for whole, small in smaller.items():
+        assert whole in code
+        code = code.replace(whole, small)
+    exec(code, {})
+    rewards = [float(line.split()[2]) for line in capsys.readouterr().out.splitlines()]
+    assert len(rewards) == 20
+    assert np.mean(rewards[-3:]) > np.mean(rewards[:3]) + 0.2
 
 
 def test_importing_rlaudio_after_gymnasium_registers_it_and_loads_no_torch():
