@@ -20,7 +20,9 @@ class AnyText(spaces.Text):
 
     def sample(self, mask: Any = None, probability: Any = None) -> str:
         """A short text."""
-        return super().sample((int(self.np_random.integers(40)), None) if mask is None else mask, probability)
+        if mask is not None or probability is not None:
+            return super().sample(mask, probability)
+        return super().sample((int(self.np_random.integers(40)), None))
 
     def contains(self, x: Any) -> bool:
         """Whether `x` is a text that is not too long."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rlaudio.types import Question
 
 Actions = Literal["text", "option"]
+TEXT: Actions = "text"
 
 
 class AudioQuestion(gymnasium.Env[Observation, Any]):
@@ -42,7 +43,7 @@ class AudioQuestion(gymnasium.Env[Observation, Any]):
         overrides: Sequence[str] = (),
         *,
         split: str = TRAIN,
-        actions: Actions = "text",
+        actions: Actions = TEXT,
         render_mode: str | None = None,
     ) -> None:
         self.task = open_task(recipe, overrides, split)
@@ -101,7 +102,7 @@ class AudioQuestions(VectorEnv[Observation, Any, np.ndarray]):
         num_envs: int = 1,
         group_size: int = 1,
         split: str = TRAIN,
-        actions: Actions = "text",
+        actions: Actions = TEXT,
     ) -> None:
         if num_envs < 1 or group_size < 1 or num_envs % group_size:
             raise ValueError(f"num_envs is {num_envs}; expected a multiple of group_size, {group_size}")
@@ -181,7 +182,7 @@ def _observation_space(task: Task) -> spaces.Dict:
 
 def _action_space(task: Task, actions: Actions) -> spaces.Space[Any]:
     """Raises ValueError for another kind of action, and for options of questions that have none."""
-    if actions == "text":
+    if actions == TEXT:
         return Answer()
     if actions != "option":
         raise ValueError(f'actions is {actions!r}; expected "text" or "option"')

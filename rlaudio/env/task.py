@@ -117,6 +117,9 @@ def open_task(recipe: str | Path | Recipe, overrides: Sequence[str] = (), split:
     Raises ValueError for data or a recipe that cannot be used, and a split that the recipe does not have.
     """
     from rlaudio.config.recipe import load_recipe
+    from rlaudio.utils.library_output import quiet_transformers
+
+    quiet_transformers()
     from rlaudio.pipeline import load_data
     from rlaudio.rollout.endpoint.endpoint_worker import EndpointModel
     from rlaudio.training.build import model_that_answers, reward_sum, within_time

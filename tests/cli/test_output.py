@@ -37,10 +37,10 @@ def questions(tmp_path):
 
 @pytest.mark.parametrize("command", [*TABLES, "data audit", "data stats", "data dedupe"])
 def test_every_command_with_a_table_has_json(command):
-    found, context = main, click.Context(main)
+    group, context = main, click.Context(main)
     for word in command.split():
-        found = found.get_command(context, word)
-    assert "--json" in {option for parameter in found.params for option in parameter.opts}
+        group = group.get_command(context, word)
+    assert "--json" in {option for parameter in group.params for option in parameter.opts}
 
 
 def test_numbers_that_are_no_json_become_null(capsys):
