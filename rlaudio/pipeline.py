@@ -43,7 +43,7 @@ from rlaudio.rollout.endpoint_worker import EndpointModel
 from rlaudio.runs.digests import DIGESTS, check_recorded, is_recorded, record
 from rlaudio.runs.folder import FollowedFolder, RunFolder
 from rlaudio.runs.parts import StopAfter
-from rlaudio.runs.places import RECIPE
+from rlaudio.runs.places import FINAL, RECIPE
 from rlaudio.runs.resuming import (
     begun_recipe,
     check_data,
@@ -75,7 +75,7 @@ from rlaudio.training.checkpoint import remove_unfinished
 from rlaudio.training.debug.replay import replay
 from rlaudio.training.debug.step_dump import StepDump
 from rlaudio.training.learner import Learner
-from rlaudio.training.stages import FINAL, OpenedPolicy, stage_names, train_stages
+from rlaudio.training.stages import OpenedPolicy, stage_names, train_stages
 from rlaudio.types import Benchmark, Clip, Contribution, Dataset, Datasets, Question
 from rlaudio.utils.endpoint.client import Asking
 from rlaudio.utils.peak_memory import peak_memory_gb
@@ -149,7 +149,7 @@ def run(recipe: Recipe, out: Path, *, resume: bool = False, until: StopAfter | N
         processes.from_first(partial(_keep_clips, recipe, data.train, folder.path))
         with _clock(folder, "evaluate_final"):
             _evaluate_once(recipe, data, folder, "final", str(folder.path / FINAL), processes)
-        return processes.from_first(partial(_report, folder))
+        return processes.from_first(partial(_report, recipe, folder))
 
 
 def recipe_to_resume(given: Recipe, run: Path) -> Recipe:
@@ -473,8 +473,16 @@ def _hearing(recipe: Recipe) -> Callable[[Path | Clip], Clip]:
     return partial(open_clip, max_seconds=audio.max_seconds, too_long=audio.too_long)
 
 
-def _report(folder: RunFolder) -> Path:
-    folder.write_json("summary.json", build_summary_of(folder))
+def _report(recipe: Recipe, folder: RunFolder) -> Path:
+    summary = build_summary_of(folder)
+    folder.write_json("summary.json", summary)
+    accuracy = {
+        f"final/{group}_{control}": value
+        for group, by_control in summary["accuracy"]["final"].items()
+        for control, value in by_control.items()
+        if value is not None
+    }
+    folder.write_hparams(recipe.model_dump(mode="json", exclude={"data"}), accuracy)
     return write_report(folder.path)
 
 

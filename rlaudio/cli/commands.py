@@ -21,7 +21,7 @@ from rlaudio.cli.evaluating import evaluate, label, score
 from rlaudio.cli.listing import list_shipped
 from rlaudio.cli.recipes import check, explain, show
 from rlaudio.cli.reward import reward
-from rlaudio.cli.running import replay, report, run
+from rlaudio.cli.running import export, replay, report, run
 from rlaudio.cli.submitting import submit
 from rlaudio.utils import launcher
 from rlaudio.utils.interrupts import refuse_ends
@@ -45,6 +45,6 @@ def main(debug: bool, local_rank: int | None) -> None:
 
 for command in (
     *(run, compare, label, evaluate, score, data, reward),
-    *(show, check, explain, submit, list_shipped, report, replay, doctor),
+    *(show, check, explain, submit, list_shipped, report, replay, export, doctor),
 ):
     main.add_command(command)

@@ -11,6 +11,7 @@ from click.exceptions import Exit
 from rlaudio.cli.errors import INTERRUPTED
 from rlaudio.cli.loading import announcement, load_pipeline
 from rlaudio.cli.options import changed_plugins_option, path_type, recipe_options
+from rlaudio.cli.output import json_option, print_json
 
 
 @click.command()
@@ -24,6 +25,7 @@ from rlaudio.cli.options import changed_plugins_option, path_type, recipe_option
     help="A run at a time on each, in processes of their own (CUDA_VISIBLE_DEVICES); 0,0: two on one.",
 )
 @changed_plugins_option
+@json_option
 def compare(
     comparison: str,
     overrides: Sequence[str],
@@ -31,6 +33,7 @@ def compare(
     resume: bool,
     devices: str | None,
     changed_plugins: bool,
+    as_json: bool,
 ) -> None:
     """Run every arm of COMPARISON with every seed and write one page about them."""
     from rlaudio.compare.grid import read_comparison
@@ -54,10 +57,13 @@ def compare(
         again = f"{same} --out {folder} --resume{f' --devices {devices}' if devices else ''}"
         click.echo(f"{stop or 'interrupted'}; what is done is kept; continue with: {again}", err=True)
         raise Exit(INTERRUPTED) from stop
-    click.echo(markdown_table(done.results))
-    for warning in done.results.warnings:
-        click.echo(warning)
-    click.echo(done.page)
+    if as_json:
+        print_json(done.results.to_dict() | {"page": done.page})
+    else:
+        click.echo(markdown_table(done.results))
+        for warning in done.results.warnings:
+            click.echo(warning)
+        click.echo(done.page)
     for failure in done.failures:
         click.echo(f"{failure.place} failed: {failure.reason} ({failure.log})", err=True)
     if done.failures:

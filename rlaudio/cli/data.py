@@ -19,6 +19,7 @@ import click
 from click.exceptions import Exit
 
 from rlaudio.cli.options import path_type
+from rlaudio.cli.output import json_option, print_json
 from rlaudio.config.names import plain_name
 from rlaudio.utils.number_format import counted
 
@@ -50,7 +51,6 @@ _max_seconds = click.option(
     "--max-seconds", type=click.FloatRange(min=0, min_open=True), default=30.0, show_default=True
 )
 _no_audio = click.option("--no-audio", is_flag=True, help="Look at no audio file.")
-_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 _file = click.option("--out", type=path_type(dir_okay=False), required=True, help="A new .jsonl file.")
 _folder = partial(click.option, "--out", type=path_type(file_okay=False))
 
@@ -70,7 +70,7 @@ def data() -> None:
 @_no_audio
 @click.option("--decode", is_flag=True, help="Decode every clip, which finds damaged audio.")
 @_max_seconds
-@_json
+@json_option
 def audit(
     data: str,
     roots: Sequence[str],
@@ -94,7 +94,7 @@ def audit(
         data, roots, outside_root, audio=not no_audio, decode=decode, max_seconds=max_seconds
     )
     if as_json:
-        click.echo(json.dumps(result.as_json(), ensure_ascii=False, indent=1))
+        print_json(result.as_json())
     else:
         problems = problems_by_group(questions, result.bad_rows)
         click.echo(audit_table(result.counts, problems, heard=result.heard))
@@ -107,14 +107,14 @@ def audit(
 @data.command()
 @_reads_data
 @_no_audio
-@_json
+@json_option
 def stats(data: str, roots: Sequence[str], outside_root: bool, no_audio: bool, as_json: bool) -> None:
     """Numbers of DATA by group: questions, options, lengths of clips, audio contribution."""
     from rlaudio.data.counts_table import stats_table
 
     _, result = _audited(data, roots, outside_root, audio=not no_audio)
     if as_json:
-        click.echo(json.dumps([asdict(counts) for counts in result.counts], ensure_ascii=False, indent=1))
+        print_json([asdict(counts) for counts in result.counts])
     else:
         click.echo(stats_table(result.counts, heard=result.heard))
 
@@ -178,6 +178,7 @@ def split(
     help="What makes a question a leak: shared audio or text, audio, or both at once.",
 )
 @_folder(help="Folder of the leaks, of ids to leave out, and of TRAIN without leaks.  [default: print only]")
+@json_option
 def dedupe(
     train: str,
     others: Sequence[str],
@@ -187,6 +188,7 @@ def dedupe(
     max_seconds: float,
     by: str,
     out: Path | None,
+    as_json: bool,
 ) -> None:
     """List the questions that stand in two sets, by decoded audio and by text.
 
@@ -201,11 +203,15 @@ def dedupe(
         for name, text in _named([train, *others]).items()
     }
     leaks = find_leaks(sets, max_seconds=max_seconds)
-    click.echo(_leaks_table(sets, leaks))
-    for line in _leak_lines(leaks, _BY[by]):
-        click.echo(line)
+    if as_json:
+        shared = [asdict(leak) for leak in leaks.found if leak.shared in _BY[by]]
+        print_json({"leaks": shared, "unreadable": leaks.unreadable})
+    else:
+        click.echo(_leaks_table(sets, leaks))
+        for line in _leak_lines(leaks, _BY[by]):
+            click.echo(line)
     if out:
-        _write_masks(out, sets, leaks, _BY[by])
+        _write_masks(out, sets, leaks, _BY[by], quiet=as_json)
     elif any(leak.shared in _BY[by] for leak in leaks.found):
         raise Exit(1)
 
@@ -368,8 +374,10 @@ def _leak_lines(leaks: Leaks, by: Sequence[Shared]) -> Iterator[str]:
 # --- writing -------------------------------------------------------------------------------------
 
 
-def _write_masks(out: Path, sets: Mapping[str, Dataset], leaks: Leaks, by: Sequence[Shared]) -> None:
-    """Ids to leave out of every set, the leaks, and the first set without its own."""
+def _write_masks(
+    out: Path, sets: Mapping[str, Dataset], leaks: Leaks, by: Sequence[Shared], *, quiet: bool
+) -> None:
+    """Ids to leave out of every set, the leaks, the first set without its own; `quiet` tells on stderr."""
     from rlaudio.data.converting import write_questions
     from rlaudio.data.splitting import without
 
@@ -378,11 +386,13 @@ def _write_masks(out: Path, sets: Mapping[str, Dataset], leaks: Leaks, by: Seque
     clean = without(sets[train], leaks.left_out(train, by))
     if clean:
         written = write_questions(clean, out / f"{train}.clean.jsonl")
-        click.echo(f"{train} without leaks: {counted(written.questions, 'question')}, {written.spec}")
+        click.echo(
+            f"{train} without leaks: {counted(written.questions, 'question')}, {written.spec}", err=quiet
+        )
     for name, data in sets.items():
         masked = sorted(leaks.left_out(name, by))
         file = out / f"{name}.leave_out.txt"
         file.write_text("".join(f"{data[index].id}\n" for index in masked), encoding="utf-8")
-        click.echo(f"{name}: {counted(len(masked), 'id')} to leave out in {file}")
+        click.echo(f"{name}: {counted(len(masked), 'id')} to leave out in {file}", err=quiet)
     rows = [json.dumps(asdict(leak), ensure_ascii=False) + "\n" for leak in leaks.found]
     (out / "leaks.jsonl").write_text("".join(rows), encoding="utf-8")

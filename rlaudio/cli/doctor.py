@@ -12,13 +12,15 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from importlib import metadata
 from typing import Literal
 
 import click
 from click.exceptions import Exit
 from packaging.requirements import Requirement
+
+from rlaudio.cli.output import json_option, print_json
 
 TIMEOUT_S = 600  # vLLM compiles on its first start
 HOOK = f"{sys.executable} -m rlaudio.rollout.vllm.torchvision_cpu"
@@ -37,11 +39,16 @@ class CheckResult:
 
 @click.command()
 @click.option("--quick", is_flag=True, help="Leave DeepSpeed and vLLM out, which take a minute.")
-def doctor(quick: bool) -> None:
+@json_option
+def doctor(quick: bool, as_json: bool) -> None:
     """Try what is installed: what works here, what is missing, and the command that fixes it.
 
     Exit status 0 if the base works, whatever else is missing or broken.
     """
+    if as_json:
+        results = list(examine(engines=not quick))
+        print_json([asdict(result) for result in results])
+        raise Exit(1 if any(result.needed and result.state != "works" for result in results) else 0)
     missing = False
     for result in examine(engines=not quick):
         click.echo(f"{result.state:8}{result.name:14}{result.message}")

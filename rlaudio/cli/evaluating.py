@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from rlaudio.audio.length_policy import SILENCE_SECONDS
-from rlaudio.cli.loading import announce_files, load, load_pipeline
+from rlaudio.cli.loading import announce_files, announcement, load_pipeline
 from rlaudio.cli.options import each_once, endpoint_options, no_plugins_option, path_type, recipe_options
+from rlaudio.cli.output import json_option, print_json
 from rlaudio.config.names import plain_name
-from rlaudio.config.shipped import shipped_recipes
+from rlaudio.config.shipped import is_recipe
 from rlaudio.contribution import THRESHOLD
 from rlaudio.data.hub import is_hub_name
 from rlaudio.utils.number_format import counted
 
 if TYPE_CHECKING:
-    from rlaudio.config.recipe import Recipe
     from rlaudio.evaluation.accuracy import Evaluation
     from rlaudio.utils.endpoint.client import Asking
 
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     help=f"Seconds of silence, or clip for the clip's length.  [default: {SILENCE_SECONDS:g}]",
 )
 @click.option("--out", type=path_type(file_okay=False), help="Folder of the labels.  [default: beside DATA]")
+@json_option
 @endpoint_options
 @recipe_options
 def label(
@@ -52,6 +53,7 @@ def label(
     threshold: int | None,
     silence: str | None,
     out: Path | None,
+    as_json: bool,
     overrides: Sequence[str],
     **asked: Any,
 ) -> None:
@@ -62,15 +64,16 @@ def label(
     """
     _check_voters(threshold, voters, overrides)
     settings = {"voters": list(voters), "threshold": threshold, "silence": silence}
-    given = [
-        f"contribution.{key}={json.dumps(value)}" for key, value in settings.items() if value is not None
-    ]
     spec = data_set(data) if "=" in data and not Path(data).exists() else data_set(f"audiomcq={data}")
-    recipe = _bare_recipe(voters[0], spec, [*given, *overrides])
-    path = Path(spec["path"])
-    place = out or (path if path.is_dir() else path.parent)
-    summary = load_pipeline().label_data(recipe, place, _asking(out, **asked))
-    click.echo(summary.table())
+    from rlaudio.interface import folder_of, recipe_to_label
+
+    recipe = recipe_to_label(spec, settings, overrides)
+    announcement()(recipe)
+    summary = load_pipeline().label_data(recipe, out or folder_of(spec), _asking(out, **asked))
+    if as_json:
+        print_json(summary.to_dict())
+    else:
+        click.echo(summary.table())
 
 
 _benchmarks = click.option(
@@ -98,6 +101,7 @@ _against = click.option(
 @click.option("--out", type=path_type(file_okay=False), help="Folder of the tables.  [default: print only]")
 @click.option("--inspect", is_flag=True, help="Also write logs of Inspect (.eval), with clips, into --out.")
 @_against
+@json_option
 @endpoint_options
 @recipe_options
 def evaluate(
@@ -109,6 +113,7 @@ def evaluate(
     out: Path | None,
     inspect: bool,
     against: Path | None,
+    as_json: bool,
     overrides: Sequence[str],
     **asked: Any,
 ) -> None:
@@ -118,16 +123,16 @@ def evaluate(
         raise click.UsageError("--inspect writes into the folder of --out; name one")
     _check_against(against, out)
     sets = data_sets(data, benchmarks)
-    if target in shipped_recipes() or target.endswith((".yaml", ".yml")):
-        if data is not None:
-            raise click.UsageError("--data goes with a MODEL; a RECIPE has data.evaluate")
-        recipe = load(target, [*_evaluated(sets), *overrides])
-    elif not sets:
+    if is_recipe(target) and data is not None:
+        raise click.UsageError("--data goes with a MODEL; a RECIPE has data.evaluate")
+    if not is_recipe(target) and not sets:
         raise click.UsageError(f"{target} is no recipe; to evaluate a model add --data FILE or --benchmark")
-    else:
-        recipe = _bare_recipe(target, next(iter(sets.values())), [*_evaluated(sets), *overrides])
+    from rlaudio.interface import recipe_to_evaluate
+
+    recipe = recipe_to_evaluate(target, sets, overrides)
+    announcement()(recipe)
     results = load_pipeline().evaluate_recipe(recipe, out, _asking(out, **asked), inspect=inspect)
-    _tell_evaluations(results, against)
+    _tell_evaluations(results, against, as_json)
 
 
 @click.command()
@@ -148,6 +153,7 @@ def evaluate(
 @no_plugins_option
 @click.option("--out", type=path_type(file_okay=False), help="Folder of the tables.  [default: print only]")
 @_against
+@json_option
 def score(
     predictions: Path,
     benchmarks: Sequence[str],
@@ -156,32 +162,25 @@ def score(
     options: Sequence[str],
     out: Path | None,
     against: Path | None,
+    as_json: bool,
 ) -> None:
     """Score PREDICTIONS that something else made: by a benchmark's official rule and by a strict one.
 
     By the strict rule every question counts, and what is missing or names no option is wrong.
     """
-    from rlaudio.config.plugins import bind
-    from rlaudio.evaluation.predictions import read_predictions, score
-    from rlaudio.evaluation.writing import write_evaluations
-    from rlaudio.report.evaluation_page import write_evaluation_page
-    from rlaudio.types import Dataset
-
     _check_against(against, out)
     if len(benchmarks) != 1:
         raise click.UsageError(f"--benchmark NAME=FOLDER is given {len(benchmarks)} times; expected once")
     [(name, spec)] = data_sets(None, benchmarks).items()
-    data, strict = bind("data", spec | _options(options)), bind("scorer", _options([f"use={scorer}"])["use"])
+    from rlaudio.config.plugins import bind
+    from rlaudio.interface import score_file
+
+    data = bind("data", spec | _options(options))
+    strict = bind("scorer", _options([f"use={scorer}"])["use"])
     announce_files("command", sorted({*data.user_files, *strict.user_files}))
-    questions = Dataset.of(data())
-    benchmark = questions.benchmark
-    read = read_predictions(predictions, key, benchmark.prediction_key if benchmark else None)
-    results = {name: score(questions, read, {strict.label: strict.function})}
-    click.echo("\n".join([f"predictions under {read.key!r}", *read.notes(questions)]))
-    if out:
-        write_evaluations(results, out, benchmarks={name: benchmark})
-        write_evaluation_page(out)
-    _tell_evaluations(results, against)
+    notes, result = score_file(predictions, name, data, key=key, scorer=strict, out=out)
+    click.echo("\n".join(notes), err=as_json)
+    _tell_evaluations({name: result}, against, as_json)
 
 
 def _check_against(against: Path | None, out: Path | None) -> None:
@@ -190,15 +189,19 @@ def _check_against(against: Path | None, out: Path | None) -> None:
         raise click.UsageError("--against and --out name one folder; compare with an earlier evaluation")
 
 
-def _tell_evaluations(results: Mapping[str, Evaluation], against: Path | None) -> None:
+def _tell_evaluations(results: Mapping[str, Evaluation], against: Path | None, as_json: bool) -> None:
     from rlaudio.evaluation.accuracy_table import accuracy_table
+    from rlaudio.evaluation.against import compare_with, paired_table
 
+    pairs = compare_with(results, against) if against else None
+    if as_json:
+        tables = {name: result.to_dict() for name, result in results.items()}
+        print_json({"sets": tables} | ({} if pairs is None else {"against": [asdict(p) for p in pairs]}))
+        return
     for name, result in results.items():
         click.echo(f"{name}\n{accuracy_table(result)}")
-    if against:
-        from rlaudio.evaluation.against import compare_with, paired_table
-
-        click.echo(paired_table(compare_with(results, against), str(against)))
+    if pairs is not None:
+        click.echo(paired_table(pairs, str(against)))
 
 
 def _target(target: str | None, endpoint: str | None, model: str | None) -> str:
@@ -246,12 +249,6 @@ def _check_voters(threshold: int | None, voters: Sequence[str], overrides: Seque
         )
 
 
-def _bare_recipe(model: str, data: Mapping[str, str], overrides: Sequence[str]) -> Recipe:
-    """The recipe of commands that do not train, for a model and the questions that a data set names."""
-    given = [f"model.path={json.dumps(model)}", f"data.train={json.dumps(data)}"]
-    return load("base/no_training", [*given, *overrides])
-
-
 def data_sets(data: Path | None, benchmarks: Sequence[str]) -> dict[str, dict[str, str]]:
     """Data sets of the command line as a recipe would have them, by name."""
     sets = {plain_name(data.stem): {"use": "audiomcq", "path": str(data)}} if data else {}
@@ -282,8 +279,3 @@ def _options(given: Sequence[str]) -> dict[str, Any]:
     for text in sorted(given, key=lambda text: text.partition("=")[0].count(".")):  # wide keys first
         layer = lay_over(layer, read_override(text, Path.cwd()), removes=lambda keys: False)
     return layer.values
-
-
-def _evaluated(sets: Mapping[str, Mapping[str, str]]) -> list[str]:
-    """Overrides by which a recipe evaluates on these sets."""
-    return [f"data.evaluate.{name}={json.dumps(spec)}" for name, spec in sets.items()]

@@ -11,6 +11,7 @@ import click
 
 from rlaudio.cli.options import NO_PLUGINS
 from rlaudio.utils import launcher
+from rlaudio.utils.library_output import quiet_transformers
 from rlaudio.utils.number_format import counted
 
 if TYPE_CHECKING:
@@ -65,14 +66,6 @@ def load_pipeline() -> ModuleType:
     from rlaudio import pipeline
 
     return pipeline
-
-
-def quiet_transformers() -> None:
-    """Turn off transformers' progress bars, and its warnings about unused parts of Qwen2.5-Omni."""
-    from transformers.utils import logging as transformers_logging
-
-    transformers_logging.disable_progress_bar()
-    transformers_logging.set_verbosity_error()
 
 
 def say(text: object, *, err: bool = False) -> None:

@@ -9,11 +9,23 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 NO_PLUGINS = "rlaudio.no_plugins"  # key of what click hands on within a command
 
 
 path_type = functools.partial(click.Path, path_type=Path)
+
+
+def complete_recipes(context: click.Context, option: click.Parameter, begun: str) -> list[CompletionItem]:
+    """Names of recipes that ship, and files."""
+    from rlaudio.config.shipped import shipped_recipes
+
+    names = [CompletionItem(name) for name in shipped_recipes() if name.startswith(begun)]
+    return [*names, CompletionItem(begun, type="file")]
+
+
+recipe_argument = functools.partial(click.argument, shell_complete=complete_recipes)
 
 
 def each_once(context: click.Context, option: click.Parameter, given: Sequence[str]) -> Sequence[str]:

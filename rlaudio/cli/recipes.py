@@ -2,55 +2,71 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from rlaudio.cli.loading import load, quiet_transformers, read, refuse_plugins
-from rlaudio.cli.options import path_type, recipe_options
+from rlaudio.cli.loading import load, read, refuse_plugins
+from rlaudio.cli.options import path_type, recipe_argument, recipe_options
+from rlaudio.cli.output import json_option, print_json
+from rlaudio.utils.library_output import quiet_transformers
 
 
 @click.command()
-@click.argument("recipe", required=False)
+@recipe_argument("recipe", required=False)
 @recipe_options
 @click.option("--fields", is_flag=True, help="List every key of a recipe: type, default, meaning.")
-def show(recipe: str | None, overrides: Sequence[str], fields: bool) -> None:
+@json_option
+def show(recipe: str | None, overrides: Sequence[str], fields: bool, as_json: bool) -> None:
     """Print RECIPE resolved: parents and overrides merged, defaults filled in, everything checked."""
     if fields:
         from rlaudio.config.schema import field_table
 
-        for key, kind, default, meaning in field_table():
+        rows = list(field_table())
+        if as_json:
+            print_json([dict(zip(("key", "type", "default", "meaning"), row, strict=True)) for row in rows])
+            return
+        for key, kind, default, meaning in rows:
             click.echo(f"{key:30} {meaning}  [{kind}{f' = {default}' if default else ''}]")
     elif recipe is None:
         raise click.UsageError("name a RECIPE, or ask for --fields")
     else:
         resolved = read(recipe, overrides)
         refuse_plugins("recipe", resolved.user_files())
-        click.echo(resolved.to_yaml(), nl=False)
+        if as_json:
+            print_json(resolved.model_dump(mode="json"))
+        else:
+            click.echo(resolved.to_yaml(), nl=False)
 
 
 @click.command()
-@click.argument("recipe")
+@recipe_argument("recipe")
 @recipe_options
 @click.option("--out", type=path_type(file_okay=False), help="Folder of the run.  [default: runs/NAME]")
 @click.option("--processes", type=click.IntRange(min=1), default=1, help="How many the run will have.")
 @click.option("--decode", is_flag=True, help="Decode every clip, which finds damaged audio.")
-def check(recipe: str, overrides: Sequence[str], out: Path | None, processes: int, decode: bool) -> None:
+@json_option
+def check(
+    recipe: str, overrides: Sequence[str], out: Path | None, processes: int, decode: bool, as_json: bool
+) -> None:
     """Make the checks of a run of RECIPE, and list all that would stop it; nothing is trained or written."""
     resolved = load(recipe, overrides)
     quiet_transformers()
     from rlaudio.check import check
 
-    for line in check(resolved, out, decode=decode, processes=processes):
+    lines = check(resolved, out, decode=decode, processes=processes)
+    if as_json:
+        print_json({"recipe": resolved.name, "told": list(lines)})
+        return
+    for line in lines:
         click.echo(line)
     click.echo("nothing found that would stop a run")
 
 
 @click.command()
-@click.argument("recipe")
+@recipe_argument("recipe")
 @click.option("--hardware", default="h100", show_default=True, help="A device by name; cpu is measured.")
 @click.option("--devices", type=int, default=1, show_default=True, help="How many, one process each.")
 @click.option("--seconds", type=float, help="Mean length of a clip.  [default: audio.max_seconds]")
@@ -59,9 +75,9 @@ def check(recipe: str, overrides: Sequence[str], out: Path | None, processes: in
     "--text", type=int, help="Tokens of a prompt beside its audio.  [default: a typical question's]"
 )
 @click.option("--utilisation", type=float, default=0.4, show_default=True, help="Share of peak FLOPS.")
-@click.option("--json", "rows", type=path_type(dir_okay=False), help="Write the numbers to this file.")
+@json_option
 @recipe_options
-def explain(recipe: str, overrides: Sequence[str], hardware: str, rows: Path | None, **assumed: Any) -> None:
+def explain(recipe: str, overrides: Sequence[str], hardware: str, as_json: bool, **assumed: Any) -> None:
     """Parameters, tokens, FLOPs, memory and time of RECIPE, before anything is loaded; no weights needed."""
     from rlaudio.planning.hardware import find_hardware
 
@@ -74,10 +90,11 @@ def explain(recipe: str, overrides: Sequence[str], hardware: str, rows: Path | N
     from rlaudio.planning.tables import rows as plan_rows
 
     planned = plan(resolved, device, Assumptions(**assumed))
+    if as_json:
+        print_json(plan_rows(planned))
+        return
     for line in lines(planned):
         click.echo(line)
     if not planned.fits:
         changes = savings(overrides, lambda given: read(recipe, given), planned)
         click.echo(f"\n{changes_table(changes)}")
-    if rows:
-        rows.write_text(json.dumps(plan_rows(planned), indent=2), encoding="utf-8")

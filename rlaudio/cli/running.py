@@ -1,4 +1,4 @@
-"""Commands about one run: `run`, `report`, `replay`."""
+"""Commands about one run: `run`, `report`, `replay`, `export`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from click.exceptions import Exit
 
 from rlaudio.cli.errors import INTERRUPTED
 from rlaudio.cli.loading import load, load_pipeline, say
-from rlaudio.cli.options import changed_plugins_option, path_type, recipe_options
+from rlaudio.cli.options import changed_plugins_option, path_type, recipe_argument, recipe_options
 from rlaudio.runs.parts import StopAfter
 from rlaudio.runs.places import RECIPE, check_run, check_run_to_resume, check_step
 from rlaudio.utils import launcher
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("recipe")
+@recipe_argument("recipe")
 @recipe_options
 @click.option("--out", type=path_type(file_okay=False), help="Folder of the run.  [default: runs/NAME]")
 @click.option("--resume", is_flag=True, help="Continue the run in that folder where it stopped.")
@@ -130,6 +130,22 @@ def report(run: Path) -> None:
     from rlaudio.report.page import write_report
 
     click.echo(write_report(run))
+
+
+@click.command()
+@click.argument("run", type=path_type(exists=True, file_okay=False))
+@click.option("--out", type=path_type(file_okay=False), help="A new folder.  [default: RUN/export]")
+def export(run: Path, out: Path | None) -> None:
+    """Write the trained model of RUN as a Hugging Face folder with a card: results, data, recipe.
+
+    Adapters are merged; transformers and vLLM open it without rlaudio.
+    """
+    check_run(run)
+    from rlaudio.runs.exporting import export_run
+
+    folder = out or run / "export"
+    for file in export_run(run, folder):
+        click.echo(f"{file}  {file.stat().st_size / 1e6:.1f} MB")
 
 
 def _check_folder(folder: Path, *, resume: bool) -> None:

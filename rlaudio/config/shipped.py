@@ -56,6 +56,11 @@ def shipped_recipes() -> dict[str, Path]:
     return {name: path for name, path in recipe_files() if not name.startswith(_COMPARE)}
 
 
+def is_recipe(target: str) -> bool:
+    """Whether the name or path is one of a recipe, and not of a model."""
+    return target in shipped_recipes() or target.endswith((".yaml", ".yml"))
+
+
 def shipped_comparisons() -> dict[str, Path]:
     """Every comparison that ships, by name: `compare_*.yaml` beside the recipes."""
     return {name: path for name, path in recipe_files() if name.startswith(_COMPARE)}
@@ -84,6 +89,11 @@ def places(kind: str) -> Iterator[tuple[Path, str]]:
         yield shipped_folder("rewards"), "{name}.py"
     else:
         yield from ((PACKAGE, pattern) for pattern in _PLACES[kind])
+
+
+def plugin_files(kind: str) -> dict[str, Path]:
+    """The file of every plug-in of a kind that ships, by name; files that hold no plug-in are among them."""
+    return dict(_plugin_files(kind))
 
 
 def _plugin_files(kind: str) -> Iterator[tuple[str, Path]]:

@@ -9,7 +9,7 @@
     digests.json           digests of what the run wrote and reads again, see rlaudio.runs.digests
     metrics.jsonl          one row per logged step: {"stage", "step", "group/name": value, ...}
     timings.jsonl          the same for wall-clock metrics, which two equal runs do not share
-    tensorboard/<stage>/   the same curves, and a few completions with their audio
+    tensorboard/<stage>/   the same curves, distributions, a few completions with their audio, the recipe
     rollouts/<stage>-<step>.jsonl   one group a line, see rlaudio.runs.rollouts
     samples/               the latest few groups with their audio, for TensorBoard
     clips/                 clips of the completions that the page shows, see rlaudio.report.kept_clips
@@ -29,8 +29,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
-
-import numpy as np
 
 from rlaudio.runs import shapes
 from rlaudio.runs.files import (
@@ -56,6 +54,7 @@ from rlaudio.runs.occupancy import (
 )
 from rlaudio.runs.places import RECIPE, check_run_to_resume
 from rlaudio.runs.rollouts import LearnedGroup, from_json, to_json
+from rlaudio.runs.tensorboard import add_clip, add_hparams, add_rollouts, as_markdown, is_shown
 from rlaudio.runs.versions import refuse_other_format, versions
 from rlaudio.types import Choice, Clip, Dataset, Question, ScoredGroup
 
@@ -163,10 +162,16 @@ class RunFolder:
         self._purge_from = {stage: step + 1}
 
     def write_rollouts(self, stage: str, step: int, groups: Iterable[LearnedGroup]) -> Path:
-        """Write every group of a step whole, one line each."""
-        path = self._rollouts(stage, step)
+        """Write every group of a step whole, one line each; TensorBoard shows some steps, see `is_shown`."""
+        path, groups = self._rollouts(stage, step), list(groups)
         write_rows(path, map(to_json, groups))
+        if is_shown(step):
+            add_rollouts(self._writer(stage), step, groups)
         return path
+
+    def write_hparams(self, recipe: Mapping[str, Any], results: Mapping[str, float]) -> None:
+        """Show the recipe's values beside the run's results in TensorBoard's table of runs."""
+        add_hparams(self._writer("run"), recipe, results)
 
     def write_samples(
         self,
@@ -178,8 +183,8 @@ class RunFolder:
     ) -> None:
         """Keep the first `most` groups of a step's rollouts with their audio, for the page and TensorBoard.
 
-        `read` gives the clip that was heard. Takes the place of the samples before; TensorBoard shows the
-        first completion of each group.
+        `read` gives the clip that was heard. Takes the place of the samples before; TensorBoard shows each
+        group under its clip.
         """
         import soundfile
 
@@ -199,10 +204,8 @@ class RunFolder:
             stated = questions.contributions.get(question.id)
             label = stated.label if stated else None
             samples.append(_sample(question, scored) | {"contribution": label, "audio": audio})
-            writer.add_audio(
-                f"completion/{number}", clip.samples[None], step, sample_rate=clip.sample_rate_hz
-            )
-            writer.add_text(f"completion/{number}", _as_markdown(question, scored), step)
+            add_clip(writer, f"clip/{number}", question, clip, step)
+            writer.add_text(f"sample/{number}", as_markdown(question, scored), step)
         writer.flush()
         self.write_json("samples/samples.json", {"stage": stage, "step": step, "samples": samples})
         for name in before - {sample["audio"] for sample in samples}:
@@ -243,6 +246,9 @@ class FollowedFolder(RunFolder):
     def write_rollouts(self, stage: str, step: int, groups: Iterable[LearnedGroup]) -> Path:
         """The path to which the first process writes them."""
         return self._rollouts(stage, step)
+
+    def write_hparams(self, recipe: Mapping[str, Any], results: Mapping[str, float]) -> None:
+        """Done by the first process."""
 
     def write_samples(
         self,
@@ -295,13 +301,3 @@ def _sample(question: Question, scored: ScoredGroup) -> Json:
             for number, completion in enumerate(scored.group.completions)
         ],
     }
-
-
-def _as_markdown(question: Question, scored: ScoredGroup) -> str:
-    """Question, choices and the first completion, indented: Markdown leaves indented text as it is."""
-    gold = question.target.gold if isinstance(question.target, Choice) else None
-    choices = [("* " if n == gold else "- ") + choice for n, choice in enumerate(question.choices)]
-    total = "none" if np.isnan(scored.total[0]) else f"{scored.total[0]:g}"
-    text = scored.group.completions[0].text
-    lines = [question.question, *choices, "", *text.splitlines(), "", f"total reward {total}"]
-    return "\n".join("    " + line for line in lines)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 RECIPE = "recipe.yaml"  # of a run, and of a step that stopped one
 STEP = "step.pt"
+FINAL = "final"  # of a run: the trained model, an ordinary Hugging Face folder
 
 
 def check_run(folder: Path) -> None:

@@ -363,7 +363,7 @@ def build_rl_stage(
         stage=stage,
         prompts=policy.prompts,
         worker=worker,
-        rewards=_reward_sum(recipe, recipe.reward_failures, policy.processes),
+        rewards=reward_sum(recipe, recipe.reward_failures, policy.processes),
         params=sampling_params(recipe),
         questions=sampling.questions,
         rounds=sampling.rounds,
@@ -481,7 +481,7 @@ def _spelled(question: Question, choice: str) -> str:
     return answer_block(choice)
 
 
-def _reward_sum(recipe: Recipe, failure_rate: float = 0.0, processes: Processes = ALONE) -> RewardSum:
+def reward_sum(recipe: Recipe, failure_rate: float = 0.0, processes: Processes = ALONE) -> RewardSum:
     rewards = {
         name: (plugin.function, recipe.rewards[name].weight)
         for name, plugin in recipe.reward_plugins().items()
@@ -590,7 +590,7 @@ def _dry_run_rewards(recipe: Recipe, questions: Sequence[Question]) -> None:
 
     Where the recipe allows failures, a failing reward is only logged, unless it ends a run.
     """
-    rewards = _reward_sum(recipe)
+    rewards = reward_sum(recipe)
     for question in questions:
         texts = [sft_target(question), *["I hear nothing."] * (recipe.sampling.group_size - 1)]
         try:

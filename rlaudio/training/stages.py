@@ -21,6 +21,7 @@ from rlaudio.rollout.one_step_off import OneStepOff
 from rlaudio.rollout.transformers import Transformers
 from rlaudio.runs.digests import file_digest, record
 from rlaudio.runs.folder import METRICS, RunFolder
+from rlaudio.runs.places import FINAL
 from rlaudio.training.checkpoint import (
     Checkpoint,
     Cursor,
@@ -42,7 +43,6 @@ from rlaudio.types import Dataset
 from rlaudio.utils.processes import Processes
 
 CHECKPOINTS = "checkpoints"
-FINAL = "final"  # the trained model, an ordinary Hugging Face folder
 REFERENCE = "reference"
 HISTORY = "metrics.jsonl up to it"
 

@@ -1,15 +1,17 @@
-"""Progress of a loop: a bar with rate and time left on a terminal, a few plain lines in a log."""
+"""Progress of a loop: a bar with rate and time left on a terminal or in a notebook, plain lines in a log."""
 
 from __future__ import annotations
 
 import os
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from tqdm import tqdm
+from tqdm import TqdmWarning
+from tqdm import tqdm as text_tqdm
 
 from rlaudio.utils import launcher
 from rlaudio.utils.contention import WATCH
@@ -25,7 +27,7 @@ SECONDS_BETWEEN_LINES = 5.0  # a shorter loop gets the first and the last line o
 def progress(
     iterable: Iterable[Item], total: int | None, label: str, unit: str, *, done: int = 0
 ) -> Iterable[Item]:
-    """The items of `iterable`, with a bar on stderr; with plain lines where stderr is no terminal.
+    """The items of `iterable`, with a bar in a notebook or on stderr; plain lines where it is no terminal.
 
     `done` of the `total` were done before, by a run that is resumed. Of several processes the first alone
     shows anything.
@@ -34,9 +36,11 @@ def progress(
     if launcher.rank():
         return iterable
     iterable = WATCH.over(iterable)
+    bar = partial(_bar, iterable, desc=label, unit=unit, total=total, initial=done)
+    if _in_a_notebook():
+        return bar(delay=0.5)
     if _stderr_is_a_terminal():
-        bar = partial(tqdm, desc=label, unit=unit, delay=2.0, dynamic_ncols=True)
-        return bar(iterable, total=total, initial=done)
+        return bar(delay=2.0, dynamic_ncols=True)
     return with_lines(iterable, total, label, unit, done=done)
 
 
@@ -68,6 +72,24 @@ def with_lines(
             last_line = now
     if total is None:
         _say(f"{label}: {counted(done, unit)}, {seconds() - started:.0f} s")
+
+
+def _bar(iterable: Iterable[Item], **options: Any) -> Iterable[Item]:
+    """A bar of the notebook where there are widgets for one, else of text; without colour under NO_COLOR."""
+    if os.environ.get("NO_COLOR"):
+        return text_tqdm(iterable, **options)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", TqdmWarning)  # that there are no widgets
+        from tqdm.auto import tqdm
+    return tqdm(iterable, **options)
+
+
+def _in_a_notebook() -> bool:
+    """Whether a kernel of Jupyter runs this, whose stderr is no terminal and shows a bar all the same."""
+    if "ipykernel.zmqshell" not in sys.modules:
+        return False
+    shell = sys.modules["IPython"].get_ipython()
+    return isinstance(shell, sys.modules["ipykernel.zmqshell"].ZMQInteractiveShell)
 
 
 def _stderr_is_a_terminal() -> bool:

@@ -294,10 +294,11 @@ def test_new_samples_replace_only_those_that_were_written_before_them(folder):
 def test_tensorboard_plays_the_samples(folder):
     write_samples(folder, 2, clip())
     events = EventAccumulator(str(folder.path / "tensorboard" / "grpo")).Reload()
-    assert events.Tags()["audio"] == ["completion/0"]
-    assert events.Audio("completion/0")[0].step == 2
-    [text] = events.Tensors("completion/0/text_summary")
+    assert events.Tags()["audio"] == ["clip/0"]
+    assert events.Audio("clip/0")[0].step == 2
+    [text] = events.Tensors("sample/0/text_summary")
     assert b"    * dog\n    - cat" in text.tensor_proto.string_val[0]
+    assert b"    total reward 0:\n    <answer>cat</answer>" in text.tensor_proto.string_val[0]
 
 
 def test_a_full_disk_leaves_the_old_file(tmp_path, monkeypatch):

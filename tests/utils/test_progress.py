@@ -7,7 +7,9 @@ import struct
 import subprocess
 import sys
 import termios
+import time
 from itertools import count
+from types import SimpleNamespace
 
 import pytest
 
@@ -83,3 +85,30 @@ def test_a_terminal_without_a_width_gets_lines(columns, shown):
         os.close(ours)
         os.close(theirs)
     assert said.decode().splitlines()[0] == (shown or "end")
+
+
+class _Kernel:
+    """What IPython gives where a notebook's kernel runs the code."""
+
+
+@pytest.fixture
+def notebook(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ipykernel.zmqshell", SimpleNamespace(ZMQInteractiveShell=_Kernel))
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=_Kernel))
+
+
+@pytest.mark.parametrize("no_color", ["", "1"])
+def test_a_notebook_gets_a_bar_although_it_is_no_terminal(notebook, monkeypatch, capfd, no_color):
+    monkeypatch.setenv("NO_COLOR", no_color)
+    for _ in progress(range(2), total=2, label="rl", unit="step"):
+        time.sleep(0.3)  # a quicker loop has none
+    told = capfd.readouterr().err
+    assert "rl: " in told and "2/2" in told and "\x1b[3" not in told  # the latter is a colour
+
+
+def test_a_notebook_gets_its_widgets_unless_no_color_is_set(notebook, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tqdm.auto", SimpleNamespace(tqdm=lambda items, **_: ["widget"]))
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert list(progress(range(3), total=3, label="rl", unit="step")) == ["widget"]
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert list(progress(range(3), total=3, label="rl", unit="step")) == [0, 1, 2]

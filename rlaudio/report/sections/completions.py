@@ -8,7 +8,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from rlaudio.evaluation.accuracy import TRUTHS
+from rlaudio.evaluation.answer_rows import TRUTHS
 from rlaudio.report.viewer.records import ClipToHear, Column, Viewed, ViewedCompletion, ViewedGroup
 from rlaudio.runs import shapes
 from rlaudio.runs.files import Json
