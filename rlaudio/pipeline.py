@@ -53,7 +53,7 @@ from rlaudio.runs.summary import build_summary
 from rlaudio.scorers.calling import try_scorers
 from rlaudio.training.build import (
     evaluation_settings,
-    labelling_rule,
+    label_settings,
     learner_of,
     load_data_set,
     model_folders,
@@ -345,14 +345,7 @@ def _labelled(recipe: Recipe, data: Datasets, folder: RunFolder, processes: Proc
 
 def _vote(recipe: Recipe, voters: Mapping[str, Voter], questions: Sequence[Question], place: Path) -> Labels:
     place.mkdir(parents=True, exist_ok=True)
-    return label(
-        questions,
-        voters,
-        folder=place,
-        rule=labelling_rule(recipe),
-        batch_questions=recipe.contribution.batch_questions,
-        max_new_tokens=recipe.sampling.max_new_tokens,
-    )
+    return label(questions, voters, label_settings(recipe, place), recipe.contribution.use)
 
 
 def _evaluate_once(

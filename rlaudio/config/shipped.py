@@ -19,6 +19,7 @@ _PLACES: Mapping[str, tuple[str, ...]] = {
     "corpus": ("worlds/{name}/{name}_corpus.py",),
     "strategy": ("training/strategies/{name}.py",),
     "scorer": ("scorers/{name}.py",),
+    "contribution": ("contribution/methods/{name}.py",),
 }
 KINDS = ("reward", *_PLACES)
 GIVEN: Mapping[str, tuple[tuple[str, ...], ...]] = {  # positional parameters, which rlaudio passes
@@ -31,6 +32,7 @@ GIVEN: Mapping[str, tuple[tuple[str, ...], ...]] = {  # positional parameters, w
     "corpus": (("role",),),
     "strategy": (("module", "settings", "processes"),),
     "scorer": (("question", "text"),),
+    "contribution": (("questions", "voters", "settings"),),
 }
 _COMPARE = "compare_"  # prefix of the names of comparisons
 

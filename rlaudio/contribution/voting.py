@@ -66,6 +66,15 @@ def chance_floor(choices: Sequence[int], *, voters: int, threshold: int, orders:
     return float(np.average(floors, weights=items))
 
 
+def without_luck(weak_share: float, floor: float) -> float:
+    """The share of weak items, corrected for those that chance calls weak.
+
+    With a share w truly weak and all of it found, w + (1 - w) * floor are called weak (Rogan and Gladen 1978,
+    at a sensitivity of 1); voters that miss weak items make it too low. 0 where chance alone calls more weak.
+    """
+    return max(0.0, (weak_share - floor) / (1.0 - floor)) if floor < 1.0 else 0.0
+
+
 def luck_ceiling(weak_share: float, floor: float) -> float:
     """Highest expected F1 of "weak", where chance labels `floor` of the strong items weak.
 
@@ -149,9 +158,32 @@ class Variant:
     """Another way to split the same votes."""
 
     voters: tuple[str, ...]
-    threshold: int
+    threshold: float  # voters that must be right, or the probability from which on a question is weak
     weak: float  # share of the items
     flip_rate: float  # against the split that was used
+    orders: int | None = None  # of the options, where fewer than were asked
+
+    @property
+    def title(self) -> str:
+        """The rule in a few words."""
+        count = len(self.voters)
+        needed = (
+            f"{self.threshold} of {count}" if isinstance(self.threshold, int) else f"{self.threshold:g} by"
+        )
+        orders = "" if self.orders is None else f", the first {self.orders} orders"
+        return f"{needed}: {', '.join(self.voters)}{orders}"
+
+    @classmethod
+    def of(
+        cls,
+        voters: tuple[str, ...],
+        threshold: float,
+        weak: np.ndarray,
+        used: np.ndarray,
+        orders: int | None = None,
+    ) -> Variant:
+        """The variant whose split is `weak` [Q] bool, against the one that was `used`."""
+        return cls(voters, threshold, float(weak.mean()), flip_rate(weak, used), orders)
 
 
 def threshold_variants(votes: Votes, threshold: int) -> list[Variant]:
@@ -189,8 +221,7 @@ def pairwise_kappa(votes: Votes) -> Mapping[tuple[str, str], float | None]:
 
 
 def _variant(voters: tuple[str, ...], right: np.ndarray, threshold: int, used: np.ndarray) -> Variant:
-    weak = is_weak(right, threshold)
-    return Variant(voters, threshold, float(weak.mean()), flip_rate(weak, used))
+    return Variant.of(voters, threshold, is_weak(right, threshold), used)
 
 
 # --- gain of several option orders --------------------------------------------------------------------

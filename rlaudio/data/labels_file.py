@@ -1,4 +1,4 @@
-"""Measured audio contribution beside the data: rows {id, contribution, score, votes} of `labels.jsonl`.
+"""Measured audio contribution beside the data: rows {id, contribution, score, gain, votes} of `labels.jsonl`.
 
 `rlaudio label` writes them; every format reads them beside its files, and they go before what the data says.
 """
@@ -78,6 +78,9 @@ def read_labels(path: Path) -> LabelsFile:
                 "text_digest": partial(row.text, "text_digest", default=""),
                 "label": partial(contribution_label, row, "contribution"),
                 "score": partial(row.number, "score"),
+                "interval": partial(contribution_interval, row, "interval"),
+                "gain": partial(row.number, "gain"),
+                "gain_interval": partial(contribution_interval, row, "gain_interval"),
                 "method": partial(row.text, "rule", default="given"),
                 "votes": partial(row.mapping, "votes"),
             }
@@ -97,3 +100,17 @@ def contribution_label(row: JsonRow, name: str) -> ContributionLabel | None:
     if value not in get_args(ContributionLabel):
         raise row.wrong(name, value, '"weak", "strong" or nothing')
     return cast(ContributionLabel, value)
+
+
+def contribution_interval(row: JsonRow, name: str) -> tuple[float, float] | None:
+    """The field as an interval; None where it is absent. Raises FieldError for anything but two numbers."""
+    value = row.fields.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, list) or len(value) != 2 or not all(map(_is_number, value)):
+        raise row.wrong(name, value, "an interval of two numbers")
+    return float(value[0]), float(value[1])
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

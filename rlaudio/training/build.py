@@ -23,7 +23,7 @@ from rlaudio.answers import answer_block, sft_target
 from rlaudio.config import plugins
 from rlaudio.config.plugins import Bound
 from rlaudio.config.recipe import Recipe
-from rlaudio.contribution.labelling import Rule
+from rlaudio.contribution.labelling import LabelSettings
 from rlaudio.contribution.voters import Voter, folder_digest
 from rlaudio.curricula.stage import Stage, check_stages
 from rlaudio.data.audit import Audit, load_audited
@@ -140,11 +140,18 @@ def evaluation_settings(recipe: Recipe, controls: Sequence[Control] | None = Non
     )
 
 
-def labelling_rule(recipe: Recipe) -> Rule:
-    """The recipe's rule for making labels from the voters' answers."""
+def label_settings(recipe: Recipe, folder: Path) -> LabelSettings:
+    """How the recipe's voters are asked; answers and labels go into the folder."""
     settings = recipe.contribution
     [scorer] = within_time(recipe, {recipe.voting_scorer().label: recipe.voting_scorer()}).values()
-    return Rule(settings.threshold, settings.silence, settings.orders, scorer)
+    return LabelSettings(
+        folder=folder,
+        silence=settings.silence,
+        orders=settings.orders,
+        scorer=scorer,
+        batch_questions=settings.batch_questions,
+        max_new_tokens=recipe.sampling.max_new_tokens,
+    )
 
 
 def within_time(recipe: Recipe, scorers: Mapping[str, Bound]) -> dict[str, Scorer]:
@@ -543,7 +550,7 @@ def _voters(recipe: Recipe) -> int:
     """How many voters are asked, those that are built first included. Raises ValueError for too few."""
     voters = recipe.pretrain.voters if recipe.pretrain else len(recipe.contribution.voters)
     threshold = recipe.contribution.threshold
-    if voters and threshold > voters:
+    if voters and threshold and threshold > voters:
         raise ValueError(
             f"contribution.threshold is {threshold}, out of reach of {counted(voters, 'voter')}; lower it, "
             "or raise pretrain.voters"

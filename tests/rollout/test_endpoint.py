@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from click.testing import CliRunner
 from rlaudio.cli import main
 from rlaudio.config.recipe import load_recipe
 from rlaudio.contribution.labelling import label
+from rlaudio.contribution.methods.vote import vote
 from rlaudio.contribution.voters import Voter
 from rlaudio.data.audiomcq import write_audiomcq
 from rlaudio.evaluation.accuracy import EvaluationSettings, evaluate
@@ -40,7 +42,7 @@ from rlaudio.scorers.robust import robust
 from rlaudio.training.build import model_folders
 from rlaudio.types import Clip, Prompt, Question, greedy
 from tests.conftest import TINY, tone
-from tests.settings import sampling_params, vote_rule
+from tests.settings import label_settings, sampling_params
 from tests.word_family import questions_on_disk
 
 Behaviour = Callable[[BaseHTTPRequestHandler], None]
@@ -600,14 +602,8 @@ def test_an_endpoint_votes_and_a_second_labelling_asks_nothing(server, tmp_path)
 
     def labelled() -> list[str]:
         voter = Voter(PromptBuilder(model), lambda: EndpointWorker(model, patient(tmp_path)), model.digest)
-        labels = label(
-            questions,
-            {"m": voter},
-            folder=tmp_path,
-            rule=vote_rule(threshold=1, silence=0.1),
-            batch_questions=2,
-            max_new_tokens=8,
-        )
+        settings = label_settings(tmp_path, silence=0.1, batch_questions=2)
+        labels = label(questions, {"m": voter}, settings, partial(vote, threshold=1))
         return [measured.label for measured in labels.contributions.values()]
 
     assert labelled() == labelled() == ["weak", "strong", "strong", "strong", "weak"]
