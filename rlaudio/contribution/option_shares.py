@@ -6,7 +6,7 @@ Pure functions. Two quantities, which are not to be mixed up:
     audio contribution  p(gold | audio) - p(gold | silence)
 
 p is an option's share of the probability of all options, under one order of them; K cyclic orders put every
-option in every place, so their mean has no preference for a place in it. Options with equal tokens count as
+option in every place, so their mean has no preference for a place in it. Options with equal texts count as
 a single one. K orders, O options.
 """
 
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from unicodedata import normalize
 
 import numpy as np
 from scipy import stats
@@ -75,9 +76,10 @@ class OptionLogprobs:
     @property
     def _distinct(self) -> tuple[np.ndarray, int]:
         """[K, distinct options], and which of these is the gold one."""
-        texts = list(dict.fromkeys(self.options))
-        first = [self.options.index(text) for text in texts]
-        return self.logprobs[:, first], texts.index(self.options[self.gold])
+        options = [normalize("NFC", option) for option in self.options]  # as tokenizers see them
+        texts = list(dict.fromkeys(options))
+        first = [options.index(text) for text in texts]
+        return self.logprobs[:, first], texts.index(options[self.gold])
 
 
 @dataclass(frozen=True)

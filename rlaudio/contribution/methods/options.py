@@ -23,6 +23,7 @@ from rlaudio.contribution.voting import Variant, Votes
 from rlaudio.rollout.endpoint.endpoint_worker import EndpointModel
 from rlaudio.rollout.worker import LogprobWorker, as_logprob_worker
 from rlaudio.types import Contribution, Prompt, Question
+from rlaudio.utils.number_format import counted
 from rlaudio.utils.progress import progress
 
 _OTHER_THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7)
@@ -90,17 +91,17 @@ class OptionLabels:
     @property
     def weak(self) -> np.ndarray:
         """[Q] bool."""
-        return self._shares() >= self.weak_from
+        return self.shares() >= self.weak_from
 
     @property
     def weak_by_first_order(self) -> np.ndarray | None:
         """[Q] bool: weak by the options' order in the data alone; None where there is no other."""
-        return self._shares(orders=1) >= self.weak_from if self._orders > 1 else None
+        return self.shares(orders=1) >= self.weak_from if self._orders > 1 else None
 
     @property
     def scores(self) -> np.ndarray:
         """[Q] float64 in [0, 1]: 1 - p(gold | silence)."""
-        return 1.0 - self._shares()
+        return 1.0 - self.shares()
 
     @property
     def gains(self) -> np.ndarray | None:
@@ -139,10 +140,10 @@ class OptionLabels:
 
     def describe(self) -> str:
         """The rule as text."""
+        voters, orders = counted(len(self.unheard), "voter"), counted(self._orders, "option order")
         return (
             f"weak if p(gold | silence) is at least {self.weak_from:g}: its share among the options, spelled "
-            f"out, mean over {len(self.unheard)} voters and {self._orders} option orders, on "
-            f"{self.settings.describe_silence()}"
+            f"out, mean over {voters} and {orders}, on {self.settings.describe_silence()}"
         )
 
     def unparsed(self) -> dict[str, float]:
@@ -160,17 +161,24 @@ class OptionLabels:
         without = [tuple(name for name in everyone if name != left_out) for left_out in others]
         return {
             "thresholds": [
-                Variant.of(everyone, float(t), self._shares() >= t, weak) for t in _OTHER_THRESHOLDS
+                Variant.of(everyone, float(t), self.shares() >= t, weak) for t in _OTHER_THRESHOLDS
             ],
             "orders": [
-                Variant.of(everyone, self.weak_from, self._shares(k) >= self.weak_from, weak, orders=k)
+                Variant.of(everyone, self.weak_from, self.shares(k) >= self.weak_from, weak, orders=k)
                 for k in range(1, self._orders)
             ],
             "leave_one_out": [
-                Variant.of(some, self.weak_from, self._shares(voters=some) >= self.weak_from, weak)
+                Variant.of(some, self.weak_from, self.shares(voters=some) >= self.weak_from, weak)
                 for some in without
             ],
         }
+
+    def shares(self, orders: int | None = None, voters: Sequence[str] | None = None) -> np.ndarray:
+        """[Q] float64: p(gold | silence), by some voters and the first orders alone."""
+        some = [self.unheard[name] for name in voters or self.unheard]
+        return np.array(
+            [np.mean([of_voter[n].gold_shares[:orders].mean() for of_voter in some]) for n in self._numbers]
+        )
 
     @property
     def _numbers(self) -> range:
@@ -180,13 +188,6 @@ class OptionLabels:
     def _orders(self) -> int:
         """The most orders that a question was asked under."""
         return max(len(each.logprobs) for each in next(iter(self.unheard.values())))
-
-    def _shares(self, orders: int | None = None, voters: Sequence[str] | None = None) -> np.ndarray:
-        """[Q] float64: p(gold | silence), by some voters and the first orders alone."""
-        some = [self.unheard[name] for name in voters or self.unheard]
-        return np.array(
-            [np.mean([of_voter[n].gold_shares[:orders].mean() for of_voter in some]) for n in self._numbers]
-        )
 
     def _gain(self, number: int) -> Estimate | None:
         """The audio contribution of a question, mean over voters and orders."""
