@@ -19,11 +19,12 @@ import numpy as np
 from rlaudio.algorithms.algorithm import Algorithm, Need, TokenLimited
 from rlaudio.algorithms.dry_run import dry_run
 from rlaudio.algorithms.sft import SFT
-from rlaudio.answers import answer_block, sft_target
+from rlaudio.answers import sft_target
 from rlaudio.config import plugins
 from rlaudio.config.plugins import Bound
 from rlaudio.config.recipe import Recipe
 from rlaudio.contribution.labelling import LabelSettings
+from rlaudio.contribution.on_policy import ChoiceProbabilities
 from rlaudio.contribution.voters import Voter, folder_digest
 from rlaudio.curricula.stage import Stage, check_stages
 from rlaudio.data.audit import Audit, load_audited
@@ -47,7 +48,7 @@ from rlaudio.training.learner import Batching, Correction, Learner, LearnerSetti
 from rlaudio.training.loop import StageSetup
 from rlaudio.training.policy import Distribution
 from rlaudio.training.sampling import Sampler
-from rlaudio.training.signals import ChoiceProbabilities, ContributionEstimator, SilentRollouts
+from rlaudio.training.signals import ContributionEstimator, SilentRollouts, options_of
 from rlaudio.training.stages import KeptReference, OpenedPolicy, TrainingSetup, frozen_reference
 from rlaudio.training.strategies.strategy import OptimizerSettings
 from rlaudio.types import (
@@ -470,7 +471,7 @@ def _contribution_estimator(
     settings, silent = recipe.contribution, sampler.prompts.silent
     match contribution_by(recipe):
         case "options":
-            return ChoiceProbabilities(learner, silent, _spelled)
+            return ChoiceProbabilities(options_of(learner), silent)
         case "rollouts":
             return SilentRollouts(
                 sampler.worker,
@@ -481,11 +482,6 @@ def _contribution_estimator(
                 settings.success,
             )
     return None
-
-
-def _spelled(question: Question, choice: str) -> str:
-    """The text of a completion that answers with this option."""
-    return answer_block(choice)
 
 
 def _reward_sum(recipe: Recipe, failure_rate: float = 0.0, processes: Processes = ALONE) -> RewardSum:
