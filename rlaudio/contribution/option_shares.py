@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 from unicodedata import normalize
 
 import numpy as np
@@ -73,6 +74,32 @@ class OptionLogprobs:
         """[K] bool: no other option is as likely as the gold one."""
         return self.margins > 0.0
 
+    @staticmethod
+    def answerability(unheard: Sequence[OptionLogprobs]) -> Estimate:
+        """How well text alone answers: p(gold | silence), mean over voters and orders."""
+        return mean_estimate([each.gold_shares for each in unheard], 0.0, 1.0)
+
+    @staticmethod
+    def audio_gain(pairs: Sequence[tuple[OptionLogprobs, OptionLogprobs]]) -> Estimate:
+        """The audio contribution: p(gold | audio) - p(gold | silence) of (heard, unheard)."""
+        return mean_estimate([heard.gold_shares - unheard.gold_shares for heard, unheard in pairs], -1.0, 1.0)
+
+    def details(self, heard: OptionLogprobs | None) -> dict[str, Any]:
+        """What a voter says of a question, as JSON."""
+        text = self.answerability([self])
+        fields: dict[str, Any] = {"answerability": text.value, "interval": text.interval}
+        if heard is None:
+            return fields
+        gain = AudioGain.of(heard, self)
+        return {
+            **fields,
+            "gain": gain.probability.value,
+            "gain_interval": gain.probability.interval,
+            "heard": gain.heard,
+            "margin": gain.margin,
+            "pmi": gain.pmi,
+        }
+
     @property
     def _distinct(self) -> tuple[np.ndarray, int]:
         """[K, distinct options], and which of these is the gold one."""
@@ -94,19 +121,13 @@ class AudioGain:
     @classmethod
     def of(cls, heard: OptionLogprobs, unheard: OptionLogprobs) -> AudioGain:
         """The gain between two measurements under the same orders."""
-        difference = heard.gold_shares - unheard.gold_shares
         ahead = np.isfinite(heard.margins).all() and np.isfinite(unheard.margins).all()
         return cls(
-            probability=Estimate.over_orders(difference, -1.0, 1.0),
+            probability=OptionLogprobs.audio_gain([(heard, unheard)]),
             heard=float(heard.gold_shares.mean()),
             margin=float((heard.margins - unheard.margins).mean()) if ahead else None,
             pmi=float((heard.gold_logprobs - unheard.gold_logprobs).mean()),
         )
-
-
-def answerability(unheard: OptionLogprobs) -> Estimate:
-    """How well text alone answers: p(gold | silence), mean over option orders."""
-    return Estimate.over_orders(unheard.gold_shares, 0.0, 1.0)
 
 
 def mean_estimate(per_voter: Sequence[np.ndarray], low: float, high: float) -> Estimate:

@@ -12,7 +12,6 @@ from rlaudio.contribution.option_shares import (
     AudioGain,
     Estimate,
     OptionLogprobs,
-    answerability,
     auc,
     best_threshold,
     calibration,
@@ -25,6 +24,10 @@ OPTIONS = ("a dog", "a cat", "a cow", "a bird")
 def measured(*shares, gold=0, options=OPTIONS, mass=1.0):
     """Options with these probabilities, a row for each order; together they have `mass` of all texts."""
     return OptionLogprobs(np.log(np.array(shares) * mass), options[: len(shares[0])], gold)
+
+
+def answerability(unheard):
+    return OptionLogprobs.answerability([unheard])
 
 
 # --- answerability ----------------------------------------------------------------------------------

@@ -116,6 +116,18 @@ def says(text: str | None, finish_reason: str = "stop", **usage: Any) -> Behavio
     return sends(200, json.dumps(answer))
 
 
+def tells(*tokens: tuple[str, float]) -> Behaviour:
+    """An answer of one token, with these likeliest ones."""
+    top = [{"token": token, "logprob": logprob, "bytes": None} for token, logprob in tokens]
+    first = {"token": tokens[0][0], "logprob": tokens[0][1], "top_logprobs": top}
+    choice = {
+        "message": {"content": tokens[0][0]},
+        "finish_reason": "length",
+        "logprobs": {"content": [first]},
+    }
+    return sends(200, json.dumps({"choices": [choice], "usage": {}}))
+
+
 def fails(status: int, said: str = "no", **headers: str) -> Behaviour:
     return sends(status, json.dumps({"error": {"message": said}}), **headers)
 
@@ -730,3 +742,32 @@ def test_vllm_answers_over_its_endpoint_as_the_model_does_here(vllm_url, tmp_pat
 )
 def test_a_server_says_when_to_ask_again_in_seconds_or_as_a_date_or_not_at_all(header, seconds):
     assert posting._wait_seconds(header) == seconds
+
+
+# --- log-probs of first tokens ---------------------------------------------------------------------------
+
+ASKED = Question.multiple_choice("q0", "Who?", ("a dog", "a cat"), "a dog", style="letters")
+
+
+def test_the_likeliest_first_tokens_are_asked_for_and_kept(server, tmp_path):
+    server.script = [tells(("A", -0.1), (" B", -2.5))]
+    model = EndpointModel(f"endpoint:{server.url}#m")
+    prompt = PromptBuilder(model).prompt(ASKED, "no_audio")
+    for _ in range(2):  # the second time from what was kept
+        with closing(EndpointWorker(model, patient(tmp_path))) as worker:
+            assert worker.first_tokens([prompt]) == [(("A", -0.1), (" B", -2.5))]
+    (body,) = server.bodies
+    assert (body["max_tokens"], body["logprobs"], body["top_logprobs"]) == (1, True, 20)
+
+
+@pytest.mark.parametrize("told", [None, {"content": []}, {"content": [{"top_logprobs": "A"}]}, []])
+def test_a_server_that_tells_no_log_probs_is_an_error_that_says_what_to_do(server, tmp_path, told):
+    choice = {"message": {"content": "A"}, "finish_reason": "length", "logprobs": told}
+    server.script = [sends(200, json.dumps({"choices": [choice]}))]
+    model = EndpointModel(f"endpoint:{server.url}#m")
+    prompt = PromptBuilder(model).prompt(ASKED, "no_audio")
+    with (
+        closing(EndpointWorker(model, patient(tmp_path))) as worker,
+        pytest.raises(ValueError, match=r"tells no log-probs .* with contribution.use=vote"),
+    ):
+        worker.first_tokens([prompt])
