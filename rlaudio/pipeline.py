@@ -25,8 +25,8 @@ from rlaudio.config.plugins import Bound
 from rlaudio.config.recipe import Recipe, load_recipe
 from rlaudio.config.schema import keys_beside_results
 from rlaudio.contribution.label_summary import LabelSummary, summarise
-from rlaudio.contribution.labelling import Labels, label
-from rlaudio.contribution.voters import Voter
+from rlaudio.contribution.labelling import Labels, label, under_other_silences
+from rlaudio.contribution.voters import Silence, Voter
 from rlaudio.curricula.stage import Stage, check_stages
 from rlaudio.data.splits import check_disjoint
 from rlaudio.evaluation.accuracy import Evaluation, EvaluationSettings, evaluate
@@ -181,15 +181,22 @@ def ask_voters(
     return _vote(recipe, open_voters(recipe, asking=asking), questions, place)
 
 
-def label_data(recipe: Recipe, out: Path, asking: Asking | None = None) -> LabelSummary:
+def label_data(
+    recipe: Recipe, out: Path, asking: Asking | None = None, other_silences: Sequence[Silence] = ()
+) -> LabelSummary:
     """Label the recipe's training questions by its voters; `labels.jsonl` and the answers go into `out`.
 
-    `asking` says how endpoints are asked. Raises ValueError for rows that cannot be used, unless the recipe
+    `asking` says how endpoints are asked; with `other_silences` voters are asked on these as well, for the
+    summary alone. Raises ValueError for rows that cannot be used, unless the recipe
     drops them.
     """
     questions = _usable(recipe, {"data": recipe.data.train})["data"]
     try_scorers(within_time(recipe, recipe.scorers()), questions)
-    return summarise(ask_voters(recipe, questions, out, asking))
+    voters = open_voters(recipe, asking=asking)
+    labels = _vote(recipe, voters, questions, out)
+    settings = label_settings(recipe, out)
+    others = under_other_silences(labels, voters, settings, recipe.contribution.use, other_silences)
+    return summarise(labels, others)
 
 
 def evaluate_recipe(

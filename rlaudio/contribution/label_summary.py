@@ -67,6 +67,7 @@ class LabelSummary:
     thresholds: tuple[Variant, ...]
     leave_one_out: tuple[Variant, ...]
     fewer_orders: tuple[Variant, ...]
+    silences: tuple[Variant, ...]  # other ones that were asked for
     order_gain: OrderGain | None  # with several orders and a known truth
     calibration: tuple[CalibrationBin, ...]  # 1 - score against the truth, where it is known
 
@@ -92,6 +93,7 @@ class LabelSummary:
             "thresholds": [asdict(variant) for variant in self.thresholds],
             "leave_one_out": [asdict(variant) for variant in self.leave_one_out],
             "fewer_orders": [asdict(variant) for variant in self.fewer_orders],
+            "silences": [asdict(variant) for variant in self.silences],
             "calibration": [asdict(of_bin) for of_bin in self.calibration],
             "order_gain": None if gain is None else {**asdict(gain), "gain": gain.gain},
         }
@@ -174,7 +176,7 @@ class LabelSummary:
         return notes
 
     def _variants_table(self) -> str:
-        variants = (*self.thresholds, *self.leave_one_out, *self.fewer_orders)
+        variants = (*self.thresholds, *self.leave_one_out, *self.fewer_orders, *self.silences)
         rows = [(v.title, percent(v.weak), percent(v.flip_rate)) for v in variants]
         return text_table(["another rule", "weak", "labels flipped"], rows)
 
@@ -184,8 +186,8 @@ class LabelSummary:
         return f"{note}; Cohen kappa {', '.join(pairs)}." if pairs else f"{note}."
 
 
-def summarise(labels: Labels) -> LabelSummary:
-    """All tables of a labelling. Warns of voters that rarely name an option."""
+def summarise(labels: Labels, silences: Sequence[Variant] = ()) -> LabelSummary:
+    """All tables of a labelling, and what other `silences` flip. Warns of voters that rarely name an option."""
     votes, unparsed, variants = labels.votes, labels.unparsed(), labels.variants()
     for name, share in unparsed.items():
         warn_if_unparsed(f"voter {name}, in silence", share, "questions look strong that may not be")
@@ -201,6 +203,7 @@ def summarise(labels: Labels) -> LabelSummary:
         thresholds=tuple(variants["thresholds"]),
         leave_one_out=tuple(variants["leave_one_out"]),
         fewer_orders=tuple(variants["orders"]),
+        silences=tuple(silences),
         order_gain=_order_gain(labels, known, truth),
         calibration=tuple(calibration(1.0 - labels.scores[known], truth[known])) if known.any() else (),
     )

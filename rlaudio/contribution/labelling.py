@@ -6,7 +6,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -45,6 +45,10 @@ class Labels(Protocol):
     @property
     def votes(self) -> Votes:
         """Who was right in silence."""
+
+    @property
+    def threshold(self) -> float:
+        """Voters, or the probability, from which on a question is weak."""
 
     @property
     def weak(self) -> np.ndarray:
@@ -98,6 +102,26 @@ def label(
     labels = method(questions, voters, settings)
     _write([*others, *label_rows(labels)], settings.folder / LABELS_FILE)
     return labels
+
+
+def under_other_silences(
+    labels: Labels,
+    voters: Mapping[str, Voter],
+    settings: LabelSettings,
+    method: Method,
+    silences: Sequence[Silence],
+) -> list[Variant]:
+    """How many labels change with the silence: the same voters and rule on each of these.
+
+    Answers are kept beside the others; `labels.jsonl` stays as it is.
+    """
+    variants = []
+    for other in silences:
+        asked = replace(settings, silence=other)
+        measured = method(labels.questions, voters, asked)
+        variant = Variant.of(labels.votes.voters, labels.threshold, measured.weak, labels.weak)
+        variants.append(replace(variant, silence=asked.describe_silence()))
+    return variants
 
 
 def label_rows(labels: Labels) -> list[dict[str, Any]]:

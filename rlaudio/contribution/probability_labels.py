@@ -90,6 +90,11 @@ class ProbabilityLabels:
         return [of_question[0].answerability(of_question) for of_question in measured]
 
     @property
+    def threshold(self) -> float:
+        """The probability from which on a question is weak."""
+        return self.weak_from
+
+    @property
     def weak(self) -> np.ndarray:
         """[Q] bool."""
         return self.shares() >= self.weak_from

@@ -162,6 +162,7 @@ class Variant:
     weak: float  # share of the items
     flip_rate: float  # against the split that was used
     orders: int | None = None  # of the options, where fewer than were asked
+    silence: str = ""  # where another than was asked, in words
 
     @property
     def title(self) -> str:
@@ -171,7 +172,8 @@ class Variant:
             f"{self.threshold} of {count}" if isinstance(self.threshold, int) else f"{self.threshold:g} by"
         )
         orders = "" if self.orders is None else f", the first {self.orders} orders"
-        return f"{needed}: {', '.join(self.voters)}{orders}"
+        silence = self.silence and f", {self.silence}"
+        return f"{needed}: {', '.join(self.voters)}{orders}{silence}"
 
     @classmethod
     def of(

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any, cast, get_args
 
 from rlaudio.data.bad_rows import BadRow
-from rlaudio.data.rows import JsonRow, gather, scan_rows
+from rlaudio.data.rows import JsonRow, gather, read_rows, scan_rows
 from rlaudio.types import ContributionLabel, Question
 
 logger = logging.getLogger(__name__)
@@ -92,6 +93,19 @@ def read_labels(path: Path) -> LabelsFile:
     return LabelsFile(by_question, bad_rows)
 
 
+def labels_to_parquet(labels: Path, out: Path) -> None:
+    """Write a labels file as Parquet, a column for every field; what voters answered is JSON text."""
+    import pyarrow
+    from pyarrow.parquet import write_table
+
+    rows = [dict(row.fields) for row in read_rows(labels)]
+    names = dict.fromkeys(name for row in rows for name in row)
+    columns = {name: [_as_cell(row.get(name)) for row in rows] for name in names}
+    temporary = out.with_name(f"{out.name}.tmp")
+    write_table(pyarrow.table(columns), temporary)
+    temporary.replace(out)
+
+
 def contribution_label(row: JsonRow, name: str) -> ContributionLabel | None:
     """The field as a label; None where it is absent or empty. Raises FieldError for anything else."""
     value = row.fields.get(name)
@@ -110,6 +124,10 @@ def contribution_interval(row: JsonRow, name: str) -> tuple[float, float] | None
     if not isinstance(value, list) or len(value) != 2 or not all(map(_is_number, value)):
         raise row.wrong(name, value, "an interval of two numbers")
     return float(value[0]), float(value[1])
+
+
+def _as_cell(value: Any) -> Any:
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else value
 
 
 def _is_number(value: Any) -> bool:

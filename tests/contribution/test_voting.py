@@ -551,3 +551,25 @@ def test_the_digest_of_a_model_folder_changes_with_its_content_and_names(tmp_pat
         return folder_digest(folder)
 
     assert len({digest("model", "x"), digest("model", "y"), digest("config", "x")}) == 3
+
+
+# --- another silence --------------------------------------------------------------------------------
+
+
+def test_another_silence_flips_what_its_voters_answer_otherwise(tmp_path, questions, ballot):
+    def hears_length(prompt, sample):  # q0 is known on 30 s of silence alone
+        knows = prompt.features["frames"].shape[1] == 3000 and prompt.question.id == "q0"
+        return prompt.question.answer if knows else "hm"
+
+    voters, settings = {"a": ballot.voter(answer=hears_length)}, label_settings(tmp_path)
+    method = partial(vote, threshold=1)
+    labels = labelling.label(questions, voters, settings, method)
+    kept = (tmp_path / "labels.jsonl").read_text()
+    others = labelling.under_other_silences(labels, voters, settings, method, [30.0, 5.0, "clip"])
+    assert [(v.silence, v.weak, v.flip_rate) for v in others] == [
+        ("30 s of silence", 0.25, 0.0),
+        ("5 s of silence", 0.0, 0.25),
+        ("silence as long as the clip", 0.0, 0.25),
+    ]
+    assert (tmp_path / "labels.jsonl").read_text() == kept
+    assert "1 of 1: a, 5 s of silence" in summarise(labels, others).table()
