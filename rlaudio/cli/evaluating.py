@@ -77,6 +77,7 @@ def label(
     DATA is a file of questions, or a benchmark: mmau=FOLDER. The labels stand beside it, where whatever reads
     the data finds them.
     """
+    other_silences = [_silence(text) for text in others]
     if use in (None, "vote"):
         _check_voters(threshold, voters, overrides)
     settings = {
@@ -93,7 +94,6 @@ def label(
     recipe = _bare_recipe(voters[0], spec, [*given, *overrides])
     path = Path(spec["path"])
     place = out or (path if path.is_dir() else path.parent)
-    other_silences = [_silence(text) for text in others]
     summary = load_pipeline().label_data(recipe, place, _asking(out, **asked), other_silences)
     click.echo(summary.table())
     if parquet:

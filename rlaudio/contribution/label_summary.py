@@ -187,7 +187,7 @@ class LabelSummary:
 
 
 def summarise(labels: Labels, silences: Sequence[Variant] = ()) -> LabelSummary:
-    """All tables of a labelling, and what other `silences` flip. Warns of voters that rarely name an option."""
+    """All tables of a labelling, and what other `silences` flip. Warns of voters that name no option."""
     votes, unparsed, variants = labels.votes, labels.unparsed(), labels.variants()
     for name, share in unparsed.items():
         warn_if_unparsed(f"voter {name}, in silence", share, "questions look strong that may not be")

@@ -12,6 +12,8 @@ from math import ceil, comb
 
 import numpy as np
 
+from rlaudio.utils.number_format import counted
+
 
 @dataclass(frozen=True, eq=False)
 class Votes:
@@ -171,7 +173,7 @@ class Variant:
         needed = (
             f"{self.threshold} of {count}" if isinstance(self.threshold, int) else f"{self.threshold:g} by"
         )
-        orders = "" if self.orders is None else f", the first {self.orders} orders"
+        orders = "" if self.orders is None else f", first {counted(self.orders, 'order')}"
         silence = self.silence and f", {self.silence}"
         return f"{needed}: {', '.join(self.voters)}{orders}{silence}"
 

@@ -487,7 +487,7 @@ def test_the_summary_says_how_many_labels_fewer_orders_would_flip(tmp_path, ques
         (2, 0.0, 0.0),
         (3, 0.0, 0.0),
     ]
-    assert "2 of 3: a, b, c, the first 1 orders" in summary.table()
+    assert "2 of 3: a, b, c, first 1 order" in summary.table()
 
 
 def test_questions_of_the_papers_sources_stand_beside_its_shares(tmp_path, ballot):
