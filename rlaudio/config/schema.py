@@ -72,6 +72,19 @@ _BATCH = 256  # questions that are answered at a time, by voters and in evaluati
 Name = Annotated[str, AfterValidator(check_name)]
 
 
+def _options_of(kind: str, use: Any) -> set[str]:
+    """The options of a plug-in; none where there is no such one, which is told elsewhere."""
+    try:
+        return {option.name for option in plugins.describe(kind, use).options}
+    except (ValueError, OSError, AttributeError):
+        return set()
+
+
+def _closest_key(name: str, section: type[BaseModel]) -> str | None:
+    """The section's key that is or was meant."""
+    return plugins.closest(name, section.model_fields)
+
+
 class SectionError(ValueError):
     """A section's values do not go together; `keys` within it name the one to change."""
 
@@ -196,9 +209,11 @@ class ContributionSection(Section):
     def _split(cls, value: Any) -> Any:
         if not isinstance(value, Mapping) or isinstance(value.get("use"), Bound):
             return value
-        shared = {k: v for k, v in value.items() if k in cls.model_fields and k != "use"}
-        options = {k: v for k, v in value.items() if k not in cls.model_fields}
-        return {"use": {"use": value.get("use", VOTE), **options}, **shared}
+        use = value.get("use", VOTE)
+        known = _options_of("contribution", use)
+        options = {k: v for k, v in value.items() if k in known or not _closest_key(k, cls)}
+        shared = {k: v for k, v in value.items() if k not in options and k != "use"}
+        return {"use": {"use": use, **options}, **shared}
 
     @model_serializer(mode="wrap")
     def _flat(self, shared: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:

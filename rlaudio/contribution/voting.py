@@ -7,8 +7,9 @@ An item is weak if at least k of n voters answer it right although they hear onl
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from math import ceil, comb
+from typing import Any
 
 import numpy as np
 
@@ -165,6 +166,10 @@ class Variant:
     flip_rate: float  # against the split that was used
     orders: int | None = None  # of the options, where fewer than were asked
     silence: str = ""  # where another than was asked, in words
+
+    def to_dict(self) -> dict[str, Any]:
+        """The variant as JSON, with its title."""
+        return {"title": self.title, **asdict(self)}
 
     @property
     def title(self) -> str:

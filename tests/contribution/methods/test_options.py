@@ -17,6 +17,7 @@ from rlaudio.data.audiomcq import audiomcq, write_audiomcq
 from rlaudio.prompts.builder import PromptBuilder
 from rlaudio.rollout.endpoint.endpoint_worker import EndpointModel
 from rlaudio.rollout.scripted import Scripted
+from rlaudio.runs.shapes import LABELS
 from rlaudio.types import Question
 from tests.settings import label_settings
 from tests.word_family import WordFamily, questions_on_disk
@@ -175,6 +176,8 @@ def test_the_summary_has_the_truth_the_gain_and_other_rules(tmp_path, questions)
     assert [(v.voters, v.flip_rate) for v in summary.leave_one_out] == [(("b",), 0.25), (("a",), 0.0)]
     assert [v.orders for v in summary.fewer_orders] == [1, 2, 3]
     assert json.loads(json.dumps(summary.to_dict()))["tables"]["all"]["all"]["auc"] == 1.0
+    LABELS.validate_python({"train": json.loads(json.dumps(summary.to_dict()))})  # what the page reads
+    assert summary.to_dict()["thresholds"][0]["title"] == "0.3 by: a, b"
     assert "gain: p(gold | audio) - p(gold | silence)." in summary.table()
 
 
