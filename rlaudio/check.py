@@ -267,7 +267,7 @@ def _bytes_needed(recipe: Recipe) -> Iterator[tuple[str, int]]:
     if recipe.contribution.silence != "clip":
         samples = round(recipe.contribution.silence * SAMPLE_RATE_HZ)
         yield "contribution.silence", np.dtype(np.float32).itemsize * samples
-    yield "contribution.orders", _QUESTION_BYTES * recipe.contribution.orders
+    yield "contribution.orders", _QUESTION_BYTES * (recipe.contribution.orders or 1)
     yield "sft.questions", _QUESTION_BYTES * recipe.sft.questions
     if section:
         weights = 13 * section.layers * section.hidden**2 + 2 * section.vocabulary * section.hidden

@@ -26,8 +26,8 @@ from rlaudio.config.plugins import Bound
 from rlaudio.config.recipe import Recipe, load_recipe
 from rlaudio.config.schema import keys_beside_results
 from rlaudio.contribution.label_summary import LabelSummary, summarise
-from rlaudio.contribution.labelling import Labels, label
-from rlaudio.contribution.voters import Voter
+from rlaudio.contribution.labelling import Labels, label, under_other_silences
+from rlaudio.contribution.voters import Silence, Voter
 from rlaudio.curricula.stage import Stage, check_stages
 from rlaudio.data.splits import check_disjoint
 from rlaudio.evaluation.accuracy import Evaluation
@@ -58,7 +58,7 @@ from rlaudio.runs.summary import build_summary
 from rlaudio.scorers.calling import try_scorers
 from rlaudio.training.build import (
     evaluation_settings,
-    labelling_rule,
+    label_settings,
     learner_of,
     load_data_set,
     model_folders,
@@ -195,15 +195,22 @@ def ask_voters(
     return _vote(recipe, open_voters(recipe, asking=asking), questions, place)
 
 
-def label_data(recipe: Recipe, out: Path, asking: Asking | None = None) -> LabelSummary:
+def label_data(
+    recipe: Recipe, out: Path, asking: Asking | None = None, other_silences: Sequence[Silence] = ()
+) -> LabelSummary:
     """Label the recipe's training questions by its voters; `labels.jsonl` and the answers go into `out`.
 
-    `asking` says how endpoints are asked. Raises ValueError for rows that cannot be used, unless the recipe
+    `asking` says how endpoints are asked; with `other_silences` voters are asked on these as well, for the
+    summary alone. Raises ValueError for rows that cannot be used, unless the recipe
     drops them.
     """
     questions = _usable(recipe, {"data": recipe.data.train})["data"]
     try_scorers(within_time(recipe, recipe.scorers()), questions)
-    return summarise(ask_voters(recipe, questions, out, asking))
+    voters = open_voters(recipe, asking=asking)
+    labels = _vote(recipe, voters, questions, out)
+    settings = label_settings(recipe, out)
+    others = under_other_silences(labels, voters, settings, recipe.contribution.use, other_silences)
+    return summarise(labels, others)
 
 
 def evaluate_recipe(
@@ -364,14 +371,7 @@ def _labelled(recipe: Recipe, data: Datasets, folder: RunFolder, processes: Proc
 
 def _vote(recipe: Recipe, voters: Mapping[str, Voter], questions: Sequence[Question], place: Path) -> Labels:
     place.mkdir(parents=True, exist_ok=True)
-    return label(
-        questions,
-        voters,
-        folder=place,
-        rule=labelling_rule(recipe),
-        batch_questions=recipe.contribution.batch_questions,
-        max_new_tokens=recipe.sampling.max_new_tokens,
-    )
+    return label(questions, voters, label_settings(recipe, place), recipe.contribution.use)
 
 
 def _evaluate_once(

@@ -157,10 +157,12 @@ class Contribution:
 
     question_id: str
     label: ContributionLabel
-    score: float | None = None  # 1 minus the share of right answers without the audio
+    score: float | None = None  # 1 minus the share, or the probability, of right answers without the audio
     interval: tuple[float, float] | None = None  # 95 %, of the score
     method: str = "given"  # "given" by the data, "truth" of a generated world, or the rule of a vote
     votes: Mapping[str, Any] = field(default_factory=dict)  # what every voter answered
+    gain: float | None = None  # p(gold | audio) - p(gold | silence), where it was measured
+    gain_interval: tuple[float, float] | None = None  # 95 %, of the gain
 
 
 Contributions = Mapping[str, Contribution]  # by question id; questions without one are unlabelled

@@ -83,6 +83,18 @@ def says(text: str | None, finish_reason: str = "stop", **usage: Any) -> Behavio
     return sends(200, json.dumps(answer))
 
 
+def tells(*tokens: tuple[str, float]) -> Behaviour:
+    """An answer of one token, with these likeliest ones."""
+    top = [{"token": token, "logprob": logprob, "bytes": None} for token, logprob in tokens]
+    first = {"token": tokens[0][0], "logprob": tokens[0][1], "top_logprobs": top}
+    choice = {
+        "message": {"content": tokens[0][0]},
+        "finish_reason": "length",
+        "logprobs": {"content": [first]},
+    }
+    return sends(200, json.dumps({"choices": [choice], "usage": {}}))
+
+
 def fails(status: int, said: str = "no", **headers: str) -> Behaviour:
     return sends(status, json.dumps({"error": {"message": said}}), **headers)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from rlaudio.contribution.label_summary import summarise
-from rlaudio.contribution.labelling import Labels
+from rlaudio.contribution.methods.vote import VoteLabels
 from rlaudio.contribution.voting import Votes
 from rlaudio.evaluation.accuracy import Evaluation
 from rlaudio.evaluation.answer_rows import AnswerRow
@@ -29,7 +29,7 @@ from rlaudio.types import (
     ScoredGroup,
     Verdict,
 )
-from tests.settings import vote_rule
+from tests.settings import label_settings
 
 RECIPE = """\
 name: made_up_weak_to_strong
@@ -102,13 +102,13 @@ def made_up_evaluation(questions: Dataset, skill: float, rng: np.random.Generato
     return Evaluation(tuple(rows), seed=0)
 
 
-def made_up_labels(questions: Dataset, rng: np.random.Generator) -> Labels:
+def made_up_labels(questions: Dataset, rng: np.random.Generator) -> VoteLabels:
     """Three voters that read the text well and otherwise guess."""
     truth = np.array([question.text_answerable for question in questions])
     right = rng.random((3, len(questions))) < np.where(truth, 0.88, 0.25)
     votes = Votes(("voter_a", "voter_b", "voter_c"), right.astype(float), right)
     answers = {name: [("a dog",)] * len(questions) for name in votes.voters}
-    return Labels(tuple(questions), answers, votes, vote_rule())
+    return VoteLabels(tuple(questions), answers, votes, 2, label_settings(Path()))
 
 
 def made_up_group(question: Question, skill: float, rng: np.random.Generator, group_size=8) -> ScoredGroup:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
-from rlaudio.contribution.labelling import Rule
+from rlaudio.contribution.labelling import LabelSettings
 from rlaudio.scorers.robust import robust
 from rlaudio.training.learner import Batching, LearnerSettings
 from rlaudio.training.strategies.strategy import OptimizerSettings
@@ -52,7 +53,13 @@ def learner_settings(**optimizer: Any) -> LearnerSettings:
     return LearnerSettings(optimizer=optimizer_settings(**optimizer), batching=make_batching())
 
 
-def vote_rule(**changes: Any) -> Rule:
-    """The paper's rule: weak if two voters are right on 30 s of silence."""
-    defaults = {"threshold": 2, "silence": 30.0, "orders": 1, "scorer": robust}
-    return Rule(**defaults | changes)
+def label_settings(folder: Path, **changes: Any) -> LabelSettings:
+    """The paper's silence, the data's order for a vote and all orders for options."""
+    defaults = {
+        "silence": 30.0,
+        "orders": None,
+        "scorer": robust,
+        "batch_questions": 64,
+        "max_new_tokens": 8,
+    }
+    return LabelSettings(folder=folder, **defaults | changes)

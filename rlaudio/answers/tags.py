@@ -121,8 +121,15 @@ def _asked_for(question: Question) -> str:
     """The gold answer in the form that the question's style asks for: its text in tags, or its letter."""
     target = question.target
     if question.style == "letters" and isinstance(target, Choice) and target.gold is not None:
-        return ascii_uppercase[target.gold]
+        return option_answer(question, target.gold)
     return answer_block(question.answer)
+
+
+def option_answer(question: Question, position: int) -> str:
+    """An answer that names the option at a position, in the form that the question asks for."""
+    return (
+        ascii_uppercase[position] if question.style == "letters" else answer_block(question.choices[position])
+    )
 
 
 def answer_block(text: str) -> str:

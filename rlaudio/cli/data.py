@@ -236,12 +236,24 @@ def permute(data: str, roots: Sequence[str], outside_root: bool, drop_bad_rows: 
 @data.command()
 @_reads_data
 @_drop
+@click.option(
+    "--only", type=click.Choice(["strong", "weak"]), help="The questions with this audio contribution alone."
+)
 @_file
-def convert(data: str, roots: Sequence[str], outside_root: bool, drop_bad_rows: bool, out: Path) -> None:
-    """Write DATA in rlaudio's own format of JSON lines."""
-    from rlaudio.data.converting import write_questions
+def convert(
+    data: str, roots: Sequence[str], outside_root: bool, drop_bad_rows: bool, only: str | None, out: Path
+) -> None:
+    """Write DATA in rlaudio's own format of JSON lines; --only strong gives the ACstrong subset."""
+    from rlaudio.data.converting import with_contribution, write_questions
 
-    written = write_questions(_load(data, roots, outside_root, drop_bad_rows), out)
+    questions = _load(data, roots, outside_root, drop_bad_rows)
+    chosen = with_contribution(questions, only) if only else questions
+    if not chosen:
+        raise ValueError(
+            f"{data}: no question is labelled {only}; label it first, with rlaudio label, which leaves its "
+            "labels beside the data"
+        )
+    written = write_questions(chosen, out)
     click.echo(f"{counted(written.questions, 'question')}, {written.spec}")
 
 

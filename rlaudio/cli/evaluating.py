@@ -43,6 +43,19 @@ if TYPE_CHECKING:
     "--silence",
     help=f"Seconds of silence, or clip for the clip's length.  [default: {SILENCE_SECONDS:g}]",
 )
+@click.option(
+    "--use",
+    type=click.Choice(["vote", "options", "letters"]),
+    help="Greedy answers, probabilities of the options with their audio gain, or letters of endpoints that "
+    "tell log-probs.  [default: vote]",
+)
+@click.option(
+    "--orders", type=click.IntRange(min=1), help="Option orders.  [default: 1 for vote, else all cyclic ones]"
+)
+@click.option(
+    "--also-silence", "others", multiple=True, help="Ask on this silence too, and say which labels it flips."
+)
+@click.option("--parquet", type=path_type(dir_okay=False), help="Write the labels as Parquet as well.")
 @click.option("--out", type=path_type(file_okay=False), help="Folder of the labels.  [default: beside DATA]")
 @json_option
 @endpoint_options
@@ -52,6 +65,10 @@ def label(
     voters: Sequence[str],
     threshold: int | None,
     silence: str | None,
+    use: str | None,
+    orders: int | None,
+    others: Sequence[str],
+    parquet: Path | None,
     out: Path | None,
     as_json: bool,
     overrides: Sequence[str],
@@ -62,18 +79,31 @@ def label(
     DATA is a file of questions, or a benchmark: mmau=FOLDER. The labels stand beside it, where whatever reads
     the data finds them.
     """
-    _check_voters(threshold, voters, overrides)
-    settings = {"voters": list(voters), "threshold": threshold, "silence": silence}
+    other_silences = [_silence(text) for text in others]
+    if use in (None, "vote"):
+        _check_voters(threshold, voters, overrides)
+    settings = {
+        "use": use,
+        "voters": list(voters),
+        "threshold": threshold,
+        "silence": silence,
+        "orders": orders,
+    }
     spec = data_set(data) if "=" in data and not Path(data).exists() else data_set(f"audiomcq={data}")
     from rlaudio.interface import folder_of, recipe_to_label
 
     recipe = recipe_to_label(spec, settings, overrides)
     announcement()(recipe)
-    summary = load_pipeline().label_data(recipe, out or folder_of(spec), _asking(out, **asked))
+    place = out or folder_of(spec)
+    summary = load_pipeline().label_data(recipe, place, _asking(out, **asked), other_silences)
     if as_json:
         print_json(summary.to_dict())
     else:
         click.echo(summary.table())
+    if parquet:
+        from rlaudio.data.labels_file import LABELS_FILE, labels_to_parquet
+
+        labels_to_parquet(place / LABELS_FILE, parquet)
 
 
 _benchmarks = click.option(
@@ -232,6 +262,17 @@ def _asking(
         price=Price(*price) if price else None,
         folder=out / "endpoint_answers" if out else None,
     )
+
+
+def _silence(text: str) -> Any:
+    """`clip`, or seconds."""
+    try:
+        seconds = text if text == "clip" else float(text)
+    except ValueError:
+        seconds = 0.0
+    if seconds != "clip" and not 0.0 < float(seconds) < 1e5:
+        raise click.UsageError(f"--also-silence {text}: expected seconds above 0, or clip")
+    return seconds
 
 
 def _check_voters(threshold: int | None, voters: Sequence[str], overrides: Sequence[str]) -> None:

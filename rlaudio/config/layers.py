@@ -7,7 +7,7 @@ recipes.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -114,11 +114,17 @@ def read_override(text: str, folder: Path) -> Layer:
     return Layer(values, origins)
 
 
-def lay_over(below: Layer, above: Layer, removes: Callable[[Keys], bool]) -> Layer:
+def lay_over(
+    below: Layer,
+    above: Layer,
+    removes: Callable[[Keys], bool],
+    keeps: Callable[[Keys], Collection[str]] = lambda keys: (),
+) -> Layer:
     """`above` laid over `below`: maps merge, all else replaces; no argument changes.
 
-    A map with another `use` than the one below replaces it whole: one plug-in's options do not apply to
-    another. Where `removes(keys of a map)` is true, null removes the entry; ValueError if there is none.
+    A map with another `use` than the one below replaces it: one plug-in's options do not apply to another.
+    Entries named in `keeps(keys of the map)` are no options, and stay. Where `removes(keys of a map)` is
+    true, null removes the entry; ValueError if there is none.
     """
     origins = dict(below.origins)
 
@@ -136,6 +142,11 @@ def lay_over(below: Layer, above: Layer, removes: Callable[[Keys], bool]) -> Lay
                 _forget(here)
             elif isinstance(value, dict) and isinstance(old, dict) and _same_plugin(key, old, value):
                 merged[key] = merge(here, old, value)
+            elif isinstance(value, dict) and isinstance(old, dict) and keeps(here):
+                kept = {name: entry for name, entry in old.items() if name in keeps(here)}
+                for name in old.keys() - kept.keys():
+                    _forget((*here, name))
+                merged[key] = merge(here, kept, value)
             else:
                 _forget(here)
                 origins.update({k: o for k, o in above.origins.items() if k[: len(here)] == here})

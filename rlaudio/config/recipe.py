@@ -11,7 +11,7 @@ and in a recipe that ships and was asked for by name, to the working folder.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -32,9 +32,10 @@ from rlaudio.config.plugins import (
     no_file,
     unknown,
 )
-from rlaudio.config.schema import Recipe, Section, SectionError, section_at
+from rlaudio.config.schema import ContributionSection, Recipe, Section, SectionError, section_at
 from rlaudio.config.shipped import NESTED, recipe_files, shipped_folder, shipped_recipes
 from rlaudio.config.signatures import Option
+from rlaudio.contribution import VOTE
 from rlaudio.utils.messages import dotted, shown
 
 __all__ = ["Recipe", "find_recipe", "folder_of_paths", "load_recipe", "validate"]
@@ -54,17 +55,19 @@ def load_recipe(
     """
     path = find_recipe(path_or_name)
     defaults = Layer({"name": plain_name(path.stem), **_DEFAULTS}, {(): Origin(f"{path}:1", path.parent)})
-    layer = lay_over(defaults, _read_with_parents(path, folder_of_paths(path_or_name, path), ()), _removes)
+    layer = lay_over(
+        defaults, _read_with_parents(path, folder_of_paths(path_or_name, path), ()), _removes, _keeps
+    )
     for key in {"arms", "grid"} & set(layer.values):
         where = layer.origin((key,)).where
         raise ValueError(f"{where}: {key}: this is a comparison, not a recipe; run it with 'rlaudio compare'")
     for above in layers:
-        layer = lay_over(layer, _with_explicit_plugins(above), _removes)
+        layer = lay_over(layer, _with_explicit_plugins(above), _removes, _keeps)
     for text in sorted(overrides, key=_override_order):
         override = _with_explicit_plugins(read_override(text, Path.cwd()))
         _refuse_lost_options(layer, override)
         _refuse_options_of_nothing(layer, override, text)
-        layer = lay_over(layer, override, _removes)
+        layer = lay_over(layer, override, _removes, _keeps)
     layer = _named_like_files(_with_common_data(layer))
     recipe = validate(Recipe, _resolved(layer), layer)
     plugins.import_seconds.set(recipe.reward_timeout)
@@ -118,10 +121,15 @@ _PLUGINS: dict[Keys, str] = {
     ("rollout",): "rollout",
     ("scorer",): "scorer",
     ("evaluation", "scorer"): "scorer",
+    ("contribution",): "contribution",
     ("contribution", "scorer"): "scorer",
 }
 _PLUGIN_MAPS: dict[Keys, str] = {("data", "evaluate"): "data", ("rewards",): "reward"}
-_DEFAULTS = {"algorithm": {"use": "grpo"}, "rollout": {"use": "transformers"}}
+_DEFAULTS = {
+    "algorithm": {"use": "grpo"},
+    "rollout": {"use": "transformers"},
+    "contribution": {"use": VOTE},
+}
 _MAX_PARENTS = 30  # recipes that extend each other
 _FORMER_KEYS = {  # what became of keys that once were; {} stands for the value that was found
     "data.lessons": "is now data.pretrain",
@@ -136,6 +144,11 @@ _FORMER_KEYS = {  # what became of keys that once were; {} stands for the value 
 
 def _removes(keys: Keys) -> bool:
     return keys in _PLUGIN_MAPS
+
+
+def _keeps(keys: Keys) -> Collection[str]:
+    """Keys of a map with `use` that are no options of it, and hold whatever it names."""
+    return ContributionSection.model_fields.keys() - {"use"} if keys == ("contribution",) else ()
 
 
 def _read_with_parents(path: Path, folder: Path, children: tuple[Path, ...]) -> Layer:
@@ -158,7 +171,7 @@ def _read_with_parents(path: Path, folder: Path, children: tuple[Path, ...]) -> 
     if len(line) > _MAX_PARENTS:
         raise ValueError(f"{where}: extends: more than {_MAX_PARENTS} recipes extend each other")
     below = _read_with_parents(parent_path, folder_of_paths(parent, parent_path), line)
-    return lay_over(below.without("name"), layer, _removes)  # a name is not inherited
+    return lay_over(below.without("name"), layer, _removes, _keeps)  # a name is not inherited
 
 
 def _override_order(text: str) -> tuple[int, bool]:
@@ -191,7 +204,8 @@ def _refuse_lost_options(layer: Layer, override: Layer) -> None:
         alone = isinstance(spec, dict) and f"{dotted(keys)}.use" == _key_of(where)
         if not alone or not isinstance(before, dict) or before.get("use", keys[-1]) == spec["use"]:
             continue
-        if lost := [f"{name} ({layer.origin((*keys, name)).where})" for name in before if name != "use"]:
+        options = [name for name in before if name != "use" and name not in _keeps(keys)]
+        if lost := [f"{name} ({layer.origin((*keys, name)).where})" for name in options]:
             raise ValueError(
                 f"{where}: would drop options of {before.get('use', keys[-1])}: {', '.join(lost)}; to begin "
                 f"anew write -o '{dotted(keys)}={{use: {spec['use']}, ...}}' with the options that it needs"

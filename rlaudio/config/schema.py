@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import UnionType
@@ -25,7 +25,7 @@ from rlaudio.audio.length_policy import MAX_SECONDS, SILENCE_SECONDS, TOO_LONG
 from rlaudio.config import plugins
 from rlaudio.config.names import check_name
 from rlaudio.config.plugins import Bound
-from rlaudio.contribution import THRESHOLD
+from rlaudio.contribution import VOTE
 from rlaudio.prompts.wording import SYSTEM
 from rlaudio.utils.literals import Control, Style
 from rlaudio.utils.number_format import counted
@@ -42,6 +42,7 @@ def _bind(kind: str, spec: Any) -> Bound:
 _AS_YAML = PlainSerializer(Bound.spec)
 AlgorithmPlugin = Annotated[InstanceOf[Bound], BeforeValidator(partial(_bind, "algorithm")), _AS_YAML]
 CurriculumPlugin = Annotated[InstanceOf[Bound], BeforeValidator(partial(_bind, "curriculum")), _AS_YAML]
+ContributionPlugin = Annotated[InstanceOf[Bound], BeforeValidator(partial(_bind, "contribution")), _AS_YAML]
 DataPlugin = Annotated[InstanceOf[Bound], BeforeValidator(partial(_bind, "data")), _AS_YAML]
 CorpusPlugin = Annotated[InstanceOf[Bound], BeforeValidator(partial(_bind, "corpus")), _AS_YAML]
 ModelPlugin = Annotated[InstanceOf[Bound], BeforeValidator(partial(_bind, "model")), _AS_YAML]
@@ -69,6 +70,19 @@ Decay = Annotated[float, _NUMBER, Field(ge=0, lt=1)]
 _STEP = 32  # questions of a step, of SFT and of RL
 _BATCH = 256  # questions that are answered at a time, by voters and in evaluations
 Name = Annotated[str, AfterValidator(check_name)]
+
+
+def _options_of(kind: str, use: Any) -> set[str]:
+    """The options of a plug-in; none where there is no such one, which is told elsewhere."""
+    try:
+        return {option.name for option in plugins.describe(kind, use).options}
+    except (ValueError, OSError, AttributeError):
+        return set()
+
+
+def _closest_key(name: str, section: type[BaseModel]) -> str | None:
+    """The section's key that is or was meant."""
+    return plugins.closest(name, section.model_fields)
 
 
 class SectionError(ValueError):
@@ -147,17 +161,23 @@ class PretrainSection(Section):
 
 
 class ContributionSection(Section):
-    """How audio contribution is measured; threshold, silence and orders are the paper's, arXiv:2509.21060."""
+    """How audio contribution is measured; silence and the vote are the paper's, arXiv:2509.21060.
 
-    voters: list[str] = Field(default=[], description="models asked in silence; none: the data's labels")
-    threshold: Count = Field(
-        default=THRESHOLD, description="voters right on silence that make a question weak"
+    `{use, voters, ..., **options}` in YAML: keys that are none of these are options of what `use` names.
+    """
+
+    use: ContributionPlugin = Field(
+        default=plugins.bind("contribution", VOTE),
+        description="what is made of the voters; its options stand beside the other keys",
     )
+    voters: list[str] = Field(default=[], description="models asked in silence; none: the data's labels")
     silence: Positive | Literal["clip"] = Field(
         default=SILENCE_SECONDS, description="seconds of silence, or clip for each clip's own length"
     )
-    orders: Count = Field(
-        default=1, description="option orders each voter answers under; right means right under most"
+    orders: Count | None = Field(
+        default=None,
+        description="cyclic option orders each voter is asked under; none: for vote the data's own, where "
+        "several are right means right under most; for options all of them",
     )
     batch_questions: Count = Field(
         default=_BATCH, description="questions answered at a time", json_schema_extra=ROUNDING
@@ -179,11 +199,33 @@ class ContributionSection(Section):
         default=None, description="says whether a voter is right; none: the recipe's scorer"
     )
 
+    @property
+    def threshold(self) -> int | None:
+        """Voters that make a question weak; None where they do not vote."""
+        return self.use.options.get("threshold")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        if not isinstance(value, Mapping) or isinstance(value.get("use"), Bound):
+            return value
+        use = value.get("use", VOTE)
+        known = _options_of("contribution", use)
+        options = {k: v for k, v in value.items() if k in known or not _closest_key(k, cls)}
+        shared = {k: v for k, v in value.items() if k not in options and k != "use"}
+        return {"use": {"use": use, **options}, **shared}
+
+    @model_serializer(mode="wrap")
+    def _flat(self, shared: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
+        return {**self.use.spec(), **{k: v for k, v in shared(self).items() if k != "use"}}
+
     @model_validator(mode="after")
     def _voters_can_reach_the_threshold(self) -> ContributionSection:
         if len(set(self.voters)) < len(self.voters):
             raise SectionError("one is named twice; it would vote twice: name different models", "voters")
-        if self.voters and self.threshold > len(self.voters):
+        if self.threshold is not None and self.threshold < 1:
+            raise SectionError(f"{self.threshold} makes every question weak; expected 1 or more", "threshold")
+        if self.voters and self.threshold and self.threshold > len(self.voters):
             voters = counted(len(self.voters), "voter")
             raise SectionError(f"{self.threshold} is out of reach of {voters}; lower it", "threshold")
         return self
@@ -443,7 +485,8 @@ class Recipe(Section):
         """The files that the recipe names by path, as plug-ins or as options of them, each once."""
         data = (self.data.train, *self.data.evaluate.values(), self.data.pretrain)
         others = (self.model, self.curriculum, self.algorithm, self.rollout, self.strategy, self.scorer)
-        plugged = (*data, *self.reward_plugins().values(), *self.scorers().values(), *others)
+        others_used = (*others, self.contribution.use)
+        plugged = (*data, *self.reward_plugins().values(), *self.scorers().values(), *others_used)
         return sorted({file for plugin in plugged if plugin for file in plugin.user_files})
 
     def to_yaml(self) -> str:

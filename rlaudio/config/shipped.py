@@ -21,6 +21,7 @@ _PLACES: Mapping[str, tuple[str, ...]] = {
     "scorer": ("scorers/{name}.py",),
     "judge": ("scorers/judges/{name}.py",),
     "embedder": ("scorers/embedders/{name}.py",),
+    "contribution": ("contribution/methods/{name}.py",),
 }
 KINDS = ("reward", *_PLACES)
 GIVEN: Mapping[str, tuple[tuple[str, ...], ...]] = {  # positional parameters, which rlaudio passes
@@ -35,6 +36,7 @@ GIVEN: Mapping[str, tuple[tuple[str, ...], ...]] = {  # positional parameters, w
     "scorer": (("question", "text"),),
     "judge": (("question", "answer", "text"), ()),  # (): a class, whose objects are called so
     "embedder": (("texts",), ()),
+    "contribution": (("questions", "voters", "settings"),),
 }
 _PARTS = {"judge": "judge", "embedder": "embedder"}
 NESTED: Mapping[str, Mapping[str, str]] = {  # options of a kind that are plug-ins themselves, and their kind

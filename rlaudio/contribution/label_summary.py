@@ -10,23 +10,24 @@ import numpy as np
 
 from rlaudio.answers.unparsed import warn_if_unparsed
 from rlaudio.contribution.labelling import Labels
-from rlaudio.contribution.voters import orders_of
+from rlaudio.contribution.option_shares import CalibrationBin, auc, calibration
 from rlaudio.contribution.voting import (
     OrderGain,
     Quality,
     Variant,
-    chance_floor,
     fleiss_kappa,
-    leave_one_out_variants,
     luck_ceiling,
-    order_gain,
     pairwise_kappa,
     quality,
-    threshold_variants,
+    without_luck,
 )
 from rlaudio.types import Question
 from rlaudio.utils.number_format import percent
 from rlaudio.utils.text_table import text_table
+
+# Shares that AudioMCQ calls weak, of all questions and of two sources; of its types it states none.
+PAPER_WEAK = {"all": 0.548, "tacos": 1 - 0.733, "compa-r": 0.755}
+SOURCES = {"speechcraft", "compa-r", "audiocaps", "tacos", "lp-musiccaps-mtt", "clotho", "musiccaps"}
 
 
 @dataclass(frozen=True)
@@ -38,10 +39,14 @@ class GroupLabels:
     questions: int
     weak: float
     chance_floor: float  # share that voters who guess would call weak
+    corrected: float  # share weak, without those that chance calls so
     score: float  # mean contribution score
+    gain: float | None  # mean of p(gold | audio) - p(gold | silence), where measured
     right_in_silence: Mapping[str, float]  # by voter
     quality: Quality | None  # where the truth is known
     luck_ceiling: float | None  # of the F1
+    auc: float | None  # of the score, where the truth is known and some of both kinds
+    paper: float | None  # share weak in arXiv:2509.21060, where it says so of these questions
 
     def to_dict(self) -> dict[str, Any]:
         """The line as JSON, without grouping and name."""
@@ -61,7 +66,10 @@ class LabelSummary:
     cohen_kappa: Mapping[tuple[str, str], float | None]
     thresholds: tuple[Variant, ...]
     leave_one_out: tuple[Variant, ...]
+    fewer_orders: tuple[Variant, ...]
+    silences: tuple[Variant, ...]  # other ones that were asked for
     order_gain: OrderGain | None  # with several orders and a known truth
+    calibration: tuple[CalibrationBin, ...]  # 1 - score against the truth, where it is known
 
     @property
     def quality(self) -> Quality | None:
@@ -82,8 +90,11 @@ class LabelSummary:
                 "fleiss_kappa": self.fleiss_kappa,
                 "cohen_kappa": [{"voters": pair, "kappa": kappa} for pair, kappa in self.cohen_kappa.items()],
             },
-            "thresholds": [asdict(variant) for variant in self.thresholds],
-            "leave_one_out": [asdict(variant) for variant in self.leave_one_out],
+            "thresholds": [variant.to_dict() for variant in self.thresholds],
+            "leave_one_out": [variant.to_dict() for variant in self.leave_one_out],
+            "fewer_orders": [variant.to_dict() for variant in self.fewer_orders],
+            "silences": [variant.to_dict() for variant in self.silences],
+            "calibration": [asdict(of_bin) for of_bin in self.calibration],
             "order_gain": None if gain is None else {**asdict(gain), "gain": gain.gain},
         }
 
@@ -92,7 +103,7 @@ class LabelSummary:
         sections = [
             f"Audio contribution, in percent: {self.rule}.",
             self._groups_table(),
-            f"Unparsed: {', '.join(f'{name} {percent(share)}' for name, share in self.unparsed.items())}.",
+            *self._unparsed_notes(),
             *self._truth_notes(),
             self._variants_table(),
             self._agreement_note(),
@@ -100,52 +111,74 @@ class LabelSummary:
         return "\n\n".join(sections)
 
     def _groups_table(self) -> str:
-        voters = list(self.groups[0].right_in_silence)
-        header = ["", "questions", "weak", "by luck", "score", *voters]
-        known = self.quality is not None
-        if known:
-            header += ["precision", "recall", "F1", "F1 ceiling"]
-        rows = []
-        for group in self.groups:
-            title = "all" if group.grouping == "all" else f"{group.grouping}: {group.name}"
-            shares: list[float | None] = [group.weak, group.chance_floor, group.score]
-            shares += group.right_in_silence.values()
-            if known:
-                scores = group.quality or Quality(None, None, None)
-                shares += [scores.precision, scores.recall, scores.f1, group.luck_ceiling]
-            rows.append([title, str(group.questions), *map(percent, shares)])
+        columns = list(self._cells(self.groups[0]))
+        rows = [
+            [_title(group), str(group.questions), *map(percent, self._cells(group).values())]
+            for group in self.groups
+        ]
         return "\n".join(
             [
-                text_table(header, rows),
-                "by luck: what voters that guess anew under every order would call weak; "
-                "score: mean share of trials wrong in silence; by voter: right in silence.",
+                text_table(["", "questions", *columns], rows),
+                "by luck: what guessing voters would call weak; without: the weak share corrected for that; "
+                "score: 1 minus right answers in silence; by voter: right in silence.",
+                *(["paper: weak share in arXiv:2509.21060."] if "paper" in columns else []),
+                *(["gain: p(gold | audio) - p(gold | silence)."] if "gain" in columns else []),
             ]
         )
+
+    def _cells(self, group: GroupLabels) -> dict[str, float | None]:
+        """A line of the table; fractions."""
+        cells: dict[str, float | None] = {
+            "weak": group.weak,
+            "by luck": group.chance_floor,
+            "without": group.corrected,
+            "score": group.score,
+        }
+        if any(each.paper is not None for each in self.groups):
+            cells["paper"] = group.paper
+        if self.groups[0].gain is not None:
+            cells["gain"] = group.gain
+        cells |= group.right_in_silence
+        if self.quality is not None:
+            scores = group.quality or Quality(None, None, None)
+            cells |= {"precision": scores.precision, "recall": scores.recall, "F1": scores.f1}
+            cells |= {"F1 ceiling": group.luck_ceiling, "AUC": group.auc}
+        return cells
+
+    def _unparsed_notes(self) -> list[str]:
+        shares = [f"{name} {percent(share)}" for name, share in self.unparsed.items()]
+        return [f"Unparsed: {', '.join(shares)}."] if shares else []
 
     def _truth_notes(self) -> list[str]:
         notes = []
         if self.quality is not None:
             notes.append(
                 "F1 ceiling, expected: the truly weak share w is found, luck adds the share l of the others: "
-                "2w / (2w + (1 - w) l)."
+                "2w / (2w + (1 - w) l). AUC: that a weak question has a lower score than a strong one."
             )
         if self.order_gain is not None:
             notes.append(
                 f"F1 from the first option order alone {percent(self.order_gain.plain)}, "
                 f"from all orders {percent(self.order_gain.debiased)}."
             )
+        if self.calibration:
+            header = ["right in silence, expected", "questions", "mean", "truly weak"]
+            rows = [
+                [
+                    f"{percent(each.low)} to {percent(each.high)}",
+                    str(each.questions),
+                    percent(each.predicted),
+                    percent(each.observed),
+                ]
+                for each in self.calibration
+            ]
+            notes.append(text_table(header, rows))
         return notes
 
     def _variants_table(self) -> str:
-        rows = [
-            (
-                f"{v.threshold} of {len(v.voters)}: {', '.join(v.voters)}",
-                percent(v.weak),
-                percent(v.flip_rate),
-            )
-            for v in (*self.thresholds, *self.leave_one_out)
-        ]
-        return text_table(["another vote", "weak", "labels flipped"], rows)
+        variants = (*self.thresholds, *self.leave_one_out, *self.fewer_orders, *self.silences)
+        rows = [(v.title, percent(v.weak), percent(v.flip_rate)) for v in variants]
+        return text_table(["another rule", "weak", "labels flipped"], rows)
 
     def _agreement_note(self) -> str:
         pairs = [f"{first} and {second} {_kappa(k)}" for (first, second), k in self.cohen_kappa.items()]
@@ -153,29 +186,40 @@ class LabelSummary:
         return f"{note}; Cohen kappa {', '.join(pairs)}." if pairs else f"{note}."
 
 
-def summarise(labels: Labels) -> LabelSummary:
-    """All tables of a labelling. Warns of voters that rarely name an option."""
-    votes, rule = labels.votes, labels.rule
-    unparsed = {name: _unparsed(labels, name) for name in votes.voters}
+def summarise(labels: Labels, silences: Sequence[Variant] = ()) -> LabelSummary:
+    """All tables of a labelling, and what other `silences` flip. Warns of voters that name no option."""
+    votes, unparsed, variants = labels.votes, labels.unparsed(), labels.variants()
     for name, share in unparsed.items():
         warn_if_unparsed(f"voter {name}, in silence", share, "questions look strong that may not be")
     known, truth = _truth(labels.questions)
     return LabelSummary(
-        rule=rule.describe(len(votes.voters)),
+        rule=labels.describe(),
         groups=tuple(
             _group(labels, grouping, name, items) for grouping, name, items in _groups(labels.questions)
         ),
         unparsed=unparsed,
         fleiss_kappa=fleiss_kappa(votes.right),
         cohen_kappa=pairwise_kappa(votes),
-        thresholds=tuple(threshold_variants(votes, rule.threshold)),
-        leave_one_out=tuple(leave_one_out_variants(votes, rule.threshold)),
-        order_gain=(
-            order_gain(votes.of(known), rule.threshold, truth[known])
-            if rule.orders > 1 and known.any()
-            else None
-        ),
+        thresholds=tuple(variants["thresholds"]),
+        leave_one_out=tuple(variants["leave_one_out"]),
+        fewer_orders=tuple(variants["orders"]),
+        silences=tuple(silences),
+        order_gain=_order_gain(labels, known, truth),
+        calibration=tuple(calibration(1.0 - labels.scores[known], truth[known])) if known.any() else (),
     )
+
+
+def _order_gain(labels: Labels, known: np.ndarray, truth: np.ndarray) -> OrderGain | None:
+    first = labels.weak_by_first_order
+    if first is None or not known.any():
+        return None
+    return OrderGain(
+        plain=quality(first[known], truth[known]).f1, debiased=quality(labels.weak[known], truth[known]).f1
+    )
+
+
+def _title(group: GroupLabels) -> str:
+    return "all" if group.grouping == "all" else f"{group.grouping}: {group.name}"
 
 
 def _groups(questions: Sequence[Question]) -> Iterator[tuple[str, str, np.ndarray]]:
@@ -188,41 +232,40 @@ def _groups(questions: Sequence[Question]) -> Iterator[tuple[str, str, np.ndarra
 
 
 def _group(labels: Labels, grouping: str, name: str, items: np.ndarray) -> GroupLabels:
-    votes, weak = labels.votes.of(items), labels.weak[items]
+    votes, weak, scores = labels.votes.of(items), labels.weak[items], labels.scores[items]
     questions = [labels.questions[number] for number in np.flatnonzero(items)]
     known, truth = _truth(questions)
     of_known = [question for question, is_known in zip(questions, known, strict=True) if is_known]
+    share, floor = float(weak.mean()), labels.floor(questions)
     return GroupLabels(
         grouping=grouping,
         name=name,
         questions=len(questions),
-        weak=float(weak.mean()),
-        chance_floor=_floor(labels, questions),
-        score=float(votes.contribution_score.mean()),
+        weak=share,
+        chance_floor=floor,
+        corrected=without_luck(share, floor),
+        score=float(scores.mean()),
+        gain=None if labels.gains is None else _mean(labels.gains[items]),
         right_in_silence=dict(zip(votes.voters, votes.success.mean(axis=1).tolist(), strict=True)),
         quality=quality(weak[known], truth[known]) if of_known else None,
-        luck_ceiling=(
-            luck_ceiling(float(truth[known].mean()), _floor(labels, of_known)) if of_known else None
-        ),
+        luck_ceiling=luck_ceiling(float(truth[known].mean()), labels.floor(of_known)) if of_known else None,
+        auc=auc(-scores[known], truth[known]) if of_known else None,
+        paper=_in_paper(labels.questions, grouping, name),
     )
 
 
-def _floor(labels: Labels, questions: Sequence[Question]) -> float:
-    return chance_floor(
-        [len(question.choices) for question in questions],
-        voters=len(labels.votes.voters),
-        threshold=labels.rule.threshold,
-        orders=labels.rule.orders,
-    )
+def _mean(values: np.ndarray) -> float | None:
+    """The mean of those that are known; None where none is."""
+    return None if np.isnan(values).all() else float(np.nanmean(values))
 
 
-def _unparsed(labels: Labels, voter: str) -> float:
-    verdicts = [
-        labels.rule.scorer(variant, text)
-        for question, texts in zip(labels.questions, labels.answers[voter], strict=True)
-        for text, variant in zip(texts, orders_of(question, len(texts)), strict=True)
-    ]
-    return float(np.mean([verdict.unparsed for verdict in verdicts]))
+def _in_paper(questions: Sequence[Question], grouping: str, name: str) -> float | None:
+    """The weak share that the paper states, where the questions are of the paper's sources."""
+    if grouping == "all":
+        return (
+            PAPER_WEAK["all"] if {q.groups.get("source", "").lower() for q in questions} & SOURCES else None
+        )
+    return PAPER_WEAK.get(name.lower()) if grouping == "source" else None
 
 
 def _truth(questions: Sequence[Question]) -> tuple[np.ndarray, np.ndarray]:

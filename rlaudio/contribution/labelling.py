@@ -1,130 +1,149 @@
-"""Measure audio contribution: voters answer in silence, and their vote is the label, kept beside the data."""
+"""Measure audio contribution by one of the methods, and keep the labels beside the data."""
 
 from __future__ import annotations
 
 import json
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from rlaudio.contribution.voters import Silence, Voter, ask_in_silence, journal_path, orders_of
-from rlaudio.contribution.voting import Votes, is_weak
+from rlaudio.contribution.voters import Silence, Voter
+from rlaudio.contribution.voting import Variant, Votes
 from rlaudio.data.labels_file import LABELS_FILE
 from rlaudio.data.rows import read_rows
 from rlaudio.types import Contribution, Question, Scorer
 
 
 @dataclass(frozen=True)
-class Rule:
-    """How answers on silence become labels, arXiv:2509.21060."""
+class LabelSettings:
+    """How voters are asked, whatever the method."""
 
-    threshold: int  # weak if at least so many voters are right
+    folder: Path  # that of the data file; answers and labels go there
     silence: Silence
-    orders: int  # cyclic orders of the options; a voter is right if it is right under most of them
-    scorer: Scorer  # the paper does not say which
+    orders: int | None  # cyclic orders of the options; None: as many as the method takes by itself
+    scorer: Scorer  # says whether a voter is right; the paper does not say which
+    batch_questions: int
+    max_new_tokens: int
 
-    def describe(self, voters: int) -> str:
-        """The rule as text."""
-        silence = (
-            "silence as long as the clip" if self.silence == "clip" else f"{self.silence:g} s of silence"
-        )
-        orders = "" if self.orders == 1 else f" under most of {self.orders} option orders"
-        return f"weak if at least {self.threshold} of {voters} voters are right on {silence}{orders}"
+    def describe_silence(self) -> str:
+        """The silence as text."""
+        return "silence as long as the clip" if self.silence == "clip" else f"{self.silence:g} s of silence"
 
 
-@dataclass(frozen=True, eq=False)
-class Labels:
-    """The measured audio contribution of every question."""
+class Labels(Protocol):
+    """The measured audio contribution of every question, and what tables are made of."""
 
-    questions: tuple[Question, ...]
-    answers: Mapping[str, Sequence[tuple[str, ...]]]  # voter -> question -> text under each option order
-    votes: Votes
-    rule: Rule
+    @property
+    def questions(self) -> Sequence[Question]:
+        """Q questions."""
+
+    @property
+    def votes(self) -> Votes:
+        """Who was right in silence."""
+
+    @property
+    def threshold(self) -> float:
+        """Voters, or the probability, from which on a question is weak."""
 
     @property
     def weak(self) -> np.ndarray:
         """[Q] bool."""
-        return is_weak(self.votes.right, self.rule.threshold)
+
+    @property
+    def weak_by_first_order(self) -> np.ndarray | None:
+        """[Q] bool: weak by the options' order in the data alone; None where there is no other."""
+
+    @property
+    def scores(self) -> np.ndarray:
+        """[Q] float64 in [0, 1]: 1 where no voter answers without the audio, 0 where all do."""
+
+    @property
+    def gains(self) -> np.ndarray | None:
+        """[Q] float64 in [-1, 1], NaN without audio: p(gold | audio) - p(gold | silence), where measured."""
 
     @property
     def contributions(self) -> dict[str, Contribution]:
         """What was measured, by question id."""
-        rule = self.rule.describe(len(self.votes.voters))
-        return {
-            question.id: Contribution(
-                question_id=question.id,
-                label="weak" if self.weak[number] else "strong",
-                score=float(self.votes.contribution_score[number]),
-                method=rule,
-                votes={
-                    name: {
-                        "success": float(self.votes.success[voter, number]),
-                        "answers": list(self.answers[name][number]),
-                    }
-                    for voter, name in enumerate(self.votes.voters)
-                },
-            )
-            for number, question in enumerate(self.questions)
-        }
 
-    def rows(self) -> list[dict[str, Any]]:
-        """The lines of `labels.jsonl`: the question, contribution, score, the rule, every voter's answers."""
-        return [
-            {
-                "id": question.id,
-                "text_digest": question.text_digest,
-                "contribution": measured.label,
-                "score": measured.score,
-                "rule": measured.method,
-                "votes": measured.votes,
-            }
-            for question, measured in zip(self.questions, self.contributions.values(), strict=True)
-        ]
+    def describe(self) -> str:
+        """The rule as text."""
+
+    def unparsed(self) -> Mapping[str, float]:
+        """By voter: share of the answers that name no option; empty where none are read."""
+
+    def floor(self, questions: Sequence[Question]) -> float:
+        """Share of these that guessing voters would call weak."""
+
+    def variants(self) -> Mapping[str, Sequence[Variant]]:
+        """The split under other `thresholds`, under fewer `orders`, and with voters left out."""
+
+
+Method = Callable[[Sequence[Question], Mapping[str, Voter], LabelSettings], Labels]
 
 
 def label(
-    questions: Sequence[Question],
-    voters: Mapping[str, Voter],
-    *,
-    folder: Path,
-    rule: Rule,
-    batch_questions: int,
-    max_new_tokens: int,
+    questions: Sequence[Question], voters: Mapping[str, Voter], settings: LabelSettings, method: Method
 ) -> Labels:
-    """Ask the voters one after the other, take the vote and write `labels.jsonl` into `folder`.
+    """Ask the voters one after the other, label by `method` and write `labels.jsonl` into the folder.
 
-    `folder` is that of the data file. Each voter's answers are written there as they come, so that a
-    labelling that was killed asks only what is missing. Labels of other questions in the file are kept.
+    Each voter's answers are written there as they come, so that a labelling that was killed asks only what
+    is missing. Labels of other questions in the file are kept.
 
-    Raises ValueError for no questions, an id that occurs twice, no orders or a threshold outside
-    1..voters, and what `PromptBuilder.prompt` raises.
+    Raises ValueError for no questions, an id that occurs twice, no orders, a rule that the voters cannot
+    meet, and what `PromptBuilder.prompt` raises.
     """
-    _check(questions, voters, rule)
-    others = _labels_of_others(folder / LABELS_FILE, questions)
-    answers = {
-        name: ask_in_silence(
-            voter,
-            questions,
-            journal=journal_path(folder, name, voter),
-            silence=rule.silence,
-            orders=rule.orders,
-            batch_questions=batch_questions,
-            max_new_tokens=max_new_tokens,
-            label=f"label: {name}",
-        )
-        for name, voter in voters.items()
-    }
-    labels = Labels(tuple(questions), answers, _count(questions, answers, rule.scorer), rule)
-    _write([*others, *labels.rows()], folder / LABELS_FILE)
+    _check(questions, settings)
+    others = _labels_of_others(settings.folder / LABELS_FILE, questions)
+    labels = method(questions, voters, settings)
+    _write([*others, *label_rows(labels)], settings.folder / LABELS_FILE)
     return labels
 
 
-def _check(questions: Sequence[Question], voters: Mapping[str, Voter], rule: Rule) -> None:
+def under_other_silences(
+    labels: Labels,
+    voters: Mapping[str, Voter],
+    settings: LabelSettings,
+    method: Method,
+    silences: Sequence[Silence],
+) -> list[Variant]:
+    """How many labels change with the silence: the same voters and rule on each of these.
+
+    Answers are kept beside the others; `labels.jsonl` stays as it is.
+    """
+    variants = []
+    for other in silences:
+        asked = replace(settings, silence=other)
+        measured = method(labels.questions, voters, asked)
+        variant = Variant.of(labels.votes.voters, labels.threshold, measured.weak, labels.weak)
+        variants.append(replace(variant, silence=asked.describe_silence()))
+    return variants
+
+
+def label_rows(labels: Labels) -> list[dict[str, Any]]:
+    """The lines of `labels.jsonl`: the question, what was measured of it, the rule, every voter's answers."""
+    rows = []
+    for question, measured in zip(labels.questions, labels.contributions.values(), strict=True):
+        fields = {
+            "id": question.id,
+            "text_digest": question.text_digest,
+            "contribution": measured.label,
+            "score": measured.score,
+            "interval": measured.interval,
+            "gain": measured.gain,
+            "gain_interval": measured.gain_interval,
+            "rule": measured.method,
+            "votes": measured.votes,
+        }
+        rows.append({name: value for name, value in fields.items() if value is not None})
+    return rows
+
+
+def _check(questions: Sequence[Question], settings: LabelSettings) -> None:
     if not questions:
         raise ValueError("found no questions to label; expected at least one")
     twice = [name for name, count in Counter(question.id for question in questions).items() if count > 1]
@@ -132,34 +151,8 @@ def _check(questions: Sequence[Question], voters: Mapping[str, Voter], rule: Rul
         raise ValueError(
             f"{len(twice)} ids stand twice ({', '.join(twice[:3])}); labels are kept by id: make ids unique"
         )
-    if not 1 <= rule.threshold <= len(voters):
-        raise ValueError(
-            f"threshold {rule.threshold} with {len(voters)} voters; expected 1 to the number of voters: "
-            "name more voters or lower the threshold"
-        )
-    if rule.orders < 1:
-        raise ValueError(f"orders is {rule.orders}; expected 1 (the order of the data) or more")
-
-
-def _count(
-    questions: Sequence[Question], answers: Mapping[str, Sequence[tuple[str, ...]]], scorer: Scorer
-) -> Votes:
-    """Score every answer, each under the option order in which it was given."""
-    right = [
-        [
-            [
-                scorer(variant, text).right
-                for text, variant in zip(texts, orders_of(question, len(texts)), strict=True)
-            ]
-            for question, texts in zip(questions, of_voter, strict=True)
-        ]
-        for of_voter in answers.values()
-    ]
-    return Votes(
-        voters=tuple(answers),
-        success=np.array([[np.mean(trials) for trials in of_voter] for of_voter in right]),
-        first_order=np.array([[trials[0] for trials in of_voter] for of_voter in right]),
-    )
+    if settings.orders is not None and settings.orders < 1:
+        raise ValueError(f"orders is {settings.orders}; expected 1 (the order of the data) or more")
 
 
 def _labels_of_others(path: Path, questions: Sequence[Question]) -> list[Mapping[str, Any]]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 from types import TracebackType
-from typing import Literal
+from typing import Any, Literal
 
 from rlaudio.prompts.builder import PromptBuilder
 from rlaudio.rollout.worker import RolloutWorker
@@ -92,7 +92,7 @@ class _Batches:
 
     def later(self, prompt: Prompt) -> str:
         """Queue the prompt unless its answer is known; returns the key of its answer."""
-        key = _key(prompt, self._sampling.max_new_tokens)
+        key = key_of(prompt, str(self._sampling.max_new_tokens).encode())
         if key not in self._answers:
             self._waiting[key] = prompt
         if len(self._waiting) == self._batch_questions:
@@ -111,45 +111,48 @@ class _Batches:
         self._waiting.clear()
 
 
-def _key(prompt: Prompt, max_new_tokens: int) -> str:
-    """Digest of all that a greedy answer depends on, apart from the weights."""
+def key_of(prompt: Prompt, *also: bytes) -> str:
+    """Digest of all that an answer to the prompt depends on, apart from the weights."""
     digest = blake2b(prompt.token_ids.astype("<i8").tobytes(), digest_size=16)
-    digest.update(f"\0{prompt.audio_digest}\0{max_new_tokens}".encode())
+    digest.update(f"\0{prompt.audio_digest}".encode())
+    for part in also:
+        digest.update(b"\0" + part)
     return digest.hexdigest()
 
 
-class Journal(Mapping[str, str]):
-    """Texts by key in an append-only file: what was added before a kill is read back after it.
+class Journal(Mapping[str, Any]):
+    """Answers by key in an append-only file: what was added before a kill is read back after it.
 
-    A last line that a kill cut off is dropped. Raises ValueError for any other line that is not in the
-    format.
+    Answers are texts, or lists of numbers under another `kind`. A last line that a kill cut off is dropped.
+    Raises ValueError for any other line that is not in the format.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, kind: str = "text") -> None:
+        self._kind = kind
         path.parent.mkdir(parents=True, exist_ok=True)
         content = path.read_bytes() if path.exists() else b""
         whole = content[: content.rfind(b"\n") + 1]
-        self._texts = dict(
-            _entry(line, f"{path}:{number}") for number, line in enumerate(whole.splitlines(), start=1)
+        self._answers: dict[str, Any] = dict(
+            _entry(line, kind, f"{path}:{number}") for number, line in enumerate(whole.splitlines(), start=1)
         )
         self._file = path.open("ab")
         self._file.truncate(len(whole))
 
-    def add(self, texts: Mapping[str, str]) -> None:
-        """Append the texts and flush them, so that they are kept if this process is killed."""
-        lines = [json.dumps({"prompt": key, "text": text}) + "\n" for key, text in texts.items()]
+    def add(self, answers: Mapping[str, Any]) -> None:
+        """Append the answers and flush them, so that they are kept if this process is killed."""
+        lines = [json.dumps({"prompt": key, self._kind: answer}) + "\n" for key, answer in answers.items()]
         self._file.write("".join(lines).encode())
         self._file.flush()
-        self._texts.update(texts)
+        self._answers.update(answers)
 
-    def __getitem__(self, key: str) -> str:
-        return self._texts[key]
+    def __getitem__(self, key: str) -> Any:
+        return self._answers[key]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._texts)
+        return iter(self._answers)
 
     def __len__(self) -> int:
-        return len(self._texts)
+        return len(self._answers)
 
     def __enter__(self) -> Journal:
         return self
@@ -160,17 +163,17 @@ class Journal(Mapping[str, str]):
         self._file.close()
 
 
-def _entry(line: bytes, where: str) -> tuple[str, str]:
+def _entry(line: bytes, kind: str, where: str) -> tuple[str, Any]:
     try:
         entry = json.loads(line)
-        return entry["prompt"], entry["text"]
+        return entry["prompt"], entry[kind]
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(
             f"{where}: not an answer of a voter ({error}); delete the file to ask this voter again"
         ) from error
 
 
-def journal_path(folder: Path, name: str, voter: Voter) -> Path:
-    """The file of a voter's answers, another one for each version of its weights."""
+def journal_path(folder: Path, name: str, voter: Voter, kind: str = "") -> Path:
+    """The file of a voter's answers of a kind, another one for each version of its weights."""
     plain = "".join(c if c.isalnum() or c in "-_." else "_" for c in name)
-    return folder / f"labels.{plain}.{voter.digest[:12]}.journal"
+    return folder / f"labels.{plain}.{voter.digest[:12]}{kind and '.'}{kind}.journal"

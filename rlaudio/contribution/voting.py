@@ -7,10 +7,13 @@ An item is weak if at least k of n voters answer it right although they hear onl
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from math import ceil, comb
+from typing import Any
 
 import numpy as np
+
+from rlaudio.utils.number_format import counted
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +67,15 @@ def chance_floor(choices: Sequence[int], *, voters: int, threshold: int, orders:
     counts, items = np.unique(np.asarray(choices), return_counts=True)
     floors = [_luck(int(count), voters, threshold, orders) for count in counts]
     return float(np.average(floors, weights=items))
+
+
+def without_luck(weak_share: float, floor: float) -> float:
+    """The share of weak items, corrected for those that chance calls weak.
+
+    With a share w truly weak and all of it found, w + (1 - w) * floor are called weak (Rogan and Gladen 1978,
+    at a sensitivity of 1); voters that miss weak items make it too low. 0 where chance alone calls more weak.
+    """
+    return max(0.0, (weak_share - floor) / (1.0 - floor)) if floor < 1.0 else 0.0
 
 
 def luck_ceiling(weak_share: float, floor: float) -> float:
@@ -149,9 +161,38 @@ class Variant:
     """Another way to split the same votes."""
 
     voters: tuple[str, ...]
-    threshold: int
+    threshold: float  # voters that must be right, or the probability from which on a question is weak
     weak: float  # share of the items
     flip_rate: float  # against the split that was used
+    orders: int | None = None  # of the options, where fewer than were asked
+    silence: str = ""  # where another than was asked, in words
+
+    def to_dict(self) -> dict[str, Any]:
+        """The variant as JSON, with its title."""
+        return {"title": self.title, **asdict(self)}
+
+    @property
+    def title(self) -> str:
+        """The rule in a few words."""
+        count = len(self.voters)
+        needed = (
+            f"{self.threshold} of {count}" if isinstance(self.threshold, int) else f"{self.threshold:g} by"
+        )
+        orders = "" if self.orders is None else f", first {counted(self.orders, 'order')}"
+        silence = self.silence and f", {self.silence}"
+        return f"{needed}: {', '.join(self.voters)}{orders}{silence}"
+
+    @classmethod
+    def of(
+        cls,
+        voters: tuple[str, ...],
+        threshold: float,
+        weak: np.ndarray,
+        used: np.ndarray,
+        orders: int | None = None,
+    ) -> Variant:
+        """The variant whose split is `weak` [Q] bool, against the one that was `used`."""
+        return cls(voters, threshold, float(weak.mean()), flip_rate(weak, used), orders)
 
 
 def threshold_variants(votes: Votes, threshold: int) -> list[Variant]:
@@ -189,8 +230,7 @@ def pairwise_kappa(votes: Votes) -> Mapping[tuple[str, str], float | None]:
 
 
 def _variant(voters: tuple[str, ...], right: np.ndarray, threshold: int, used: np.ndarray) -> Variant:
-    weak = is_weak(right, threshold)
-    return Variant(voters, threshold, float(weak.mean()), flip_rate(weak, used))
+    return Variant.of(voters, threshold, is_weak(right, threshold), used)
 
 
 # --- gain of several option orders --------------------------------------------------------------------

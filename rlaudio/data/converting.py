@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rlaudio.data.jsonl import write_jsonl
-from rlaudio.types import Question
+from rlaudio.types import Dataset, Question
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,13 @@ class Written:
         """The file as a recipe names it."""
         root = f", audio_root: {self.audio_root}" if self.audio_root else ""
         return f"{{use: jsonl, path: {self.path}{root}}}"
+
+
+def with_contribution(data: Dataset, label: str) -> Dataset:
+    """The questions that are labelled so, in their order, with their contributions."""
+    stated = {name: each for name, each in data.contributions.items() if each.label == label}
+    chosen = tuple(question for question in data if question.id in stated)
+    return replace(data, questions=chosen, contributions=stated)
 
 
 def write_questions(questions: Sequence[Question], path: Path) -> Written:

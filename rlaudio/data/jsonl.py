@@ -12,7 +12,7 @@ from typing import Any, get_args
 from rlaudio.data.audiomcq import relative_path
 from rlaudio.data.embedded import encode_samples
 from rlaudio.data.fields import NOTHING, Fields
-from rlaudio.data.labels_file import contribution_label
+from rlaudio.data.labels_file import contribution_interval, contribution_label
 from rlaudio.data.loading import find_files, load, local
 from rlaudio.types import (
     Check,
@@ -126,18 +126,15 @@ def _contribution(row: Fields, question: Question) -> Contribution | None:
     label = row.tried(partial(contribution_label, nested, "label"), None)
     score = row.tried(partial(nested.number, "score"), None)
     votes = row.tried(partial(nested.mapping, "votes"), NOTHING)
-    interval = stated.get("interval")
-    if interval is not None:
-        if not isinstance(interval, list) or len(interval) != 2 or not all(map(_is_number, interval)):
-            row.wrong_field("contribution", "an interval of two numbers")
-            return None
-        interval = (float(interval[0]), float(interval[1]))
+    intervals = {
+        name: row.tried(partial(contribution_interval, nested, name), None)
+        for name in ("interval", "gain_interval")
+    }
+    gain = row.tried(partial(nested.number, "gain"), None)
     method = row.tried(partial(nested.text, "method", default="given"), "")
-    return Contribution(question.id, label, score, interval, method, votes) if label else None
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    if not label:
+        return None
+    return Contribution(question.id, label, score, method=method, votes=votes, gain=gain, **intervals)
 
 
 def _fields(question: Question, stated: Contribution | None, folder: Path) -> dict[str, Any]:

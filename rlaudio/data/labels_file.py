@@ -1,10 +1,11 @@
-"""Measured audio contribution beside the data: rows {id, contribution, score, votes} of `labels.jsonl`.
+"""Measured audio contribution beside the data: rows {id, contribution, score, gain, votes} of `labels.jsonl`.
 
 `rlaudio label` writes them; every format reads them beside its files, and they go before what the data says.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any, cast, get_args
 
 from rlaudio.data.bad_rows import BadRow
-from rlaudio.data.rows import JsonRow, gather, scan_rows
+from rlaudio.data.rows import JsonRow, gather, read_rows, scan_rows
 from rlaudio.types import ContributionLabel, Question
 
 logger = logging.getLogger(__name__)
@@ -78,6 +79,9 @@ def read_labels(path: Path) -> LabelsFile:
                 "text_digest": partial(row.text, "text_digest", default=""),
                 "label": partial(contribution_label, row, "contribution"),
                 "score": partial(row.number, "score"),
+                "interval": partial(contribution_interval, row, "interval"),
+                "gain": partial(row.number, "gain"),
+                "gain_interval": partial(contribution_interval, row, "gain_interval"),
                 "method": partial(row.text, "rule", default="given"),
                 "votes": partial(row.mapping, "votes"),
             }
@@ -89,6 +93,19 @@ def read_labels(path: Path) -> LabelsFile:
     return LabelsFile(by_question, bad_rows)
 
 
+def labels_to_parquet(labels: Path, out: Path) -> None:
+    """Write a labels file as Parquet, a column for every field; what voters answered is JSON text."""
+    import pyarrow
+    from pyarrow.parquet import write_table
+
+    rows = [dict(row.fields) for row in read_rows(labels)]
+    names = dict.fromkeys(name for row in rows for name in row)
+    columns = {name: [_as_cell(row.get(name)) for row in rows] for name in names}
+    temporary = out.with_name(f"{out.name}.tmp")
+    write_table(pyarrow.table(columns), temporary)
+    temporary.replace(out)
+
+
 def contribution_label(row: JsonRow, name: str) -> ContributionLabel | None:
     """The field as a label; None where it is absent or empty. Raises FieldError for anything else."""
     value = row.fields.get(name)
@@ -97,3 +114,21 @@ def contribution_label(row: JsonRow, name: str) -> ContributionLabel | None:
     if value not in get_args(ContributionLabel):
         raise row.wrong(name, value, '"weak", "strong" or nothing')
     return cast(ContributionLabel, value)
+
+
+def contribution_interval(row: JsonRow, name: str) -> tuple[float, float] | None:
+    """The field as an interval; None where it is absent. Raises FieldError for anything but two numbers."""
+    value = row.fields.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, list) or len(value) != 2 or not all(map(_is_number, value)):
+        raise row.wrong(name, value, "an interval of two numbers")
+    return float(value[0]), float(value[1])
+
+
+def _as_cell(value: Any) -> Any:
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else value
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

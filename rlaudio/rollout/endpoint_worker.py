@@ -20,7 +20,7 @@ from rlaudio.types import Clip, Completion, Group, HeardClip, Prompt, Question, 
 from rlaudio.utils.endpoint.address import Address
 from rlaudio.utils.endpoint.client import Asking, Client, Message, Request
 from rlaudio.utils.endpoint.failures import NotAsked, RequestFailed
-from rlaudio.utils.endpoint.replies import Reply
+from rlaudio.utils.endpoint.replies import FirstTokens, Reply
 from rlaudio.utils.messages import shortened
 from rlaudio.utils.number_format import counted
 
@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 
 _FULL_SCALE = 32_768  # of 16-bit samples
 _TOLD = 5  # failed items named in a message
+TOLD_TOKENS = 20  # the most that OpenAI-compatible servers tell
 
 
 class EndpointFailed(EngineDied):
@@ -102,6 +103,27 @@ class EndpointWorker:
             Group(prompt, tuple(next(completions) for _ in range(sampling.group_size))) for prompt in prompts
         ]
 
+    def first_tokens(self, prompts: Sequence[Prompt]) -> list[FirstTokens]:
+        """The likeliest first tokens of an answer to each prompt, with log-probs: as many as servers tell.
+
+        Raises EndpointFailed, ValueError for a server that tells none.
+        """
+        if self._closed:
+            raise RuntimeError("the worker is closed; make a new one")
+        replies = self.client.ask_all(list(prompts), _first_token_request)
+        failures = [
+            (p.question.id, r) for p, r in zip(prompts, replies, strict=True) if not isinstance(r, Reply)
+        ]
+        if failures:
+            raise EndpointFailed(self._message(failures, len(prompts)), failures)
+        told = [reply.first_tokens for reply in replies if isinstance(reply, Reply)]
+        if not all(told):
+            raise ValueError(
+                f"{self.client.address.name} tells no log-probs (logprobs, top_logprobs) of its answers; "
+                "expected a server that does: have it vote instead, with contribution.use=vote"
+            )
+        return told
+
     def load_weights(self, weights: Iterable[tuple[str, torch.Tensor]], version: int) -> None:
         """Raises ValueError: nothing reaches the weights of a model behind an endpoint."""
         raise ValueError(
@@ -136,6 +158,10 @@ class EndpointWorker:
             f"{counted(costs.answered + costs.cached, 'answer')} so far, kept in "
             f"{self.client.answers.folder}; when the cause is mended the same command asks only for the rest"
         )
+
+
+def _first_token_request(prompt: Prompt) -> Request:
+    return Request(_messages(prompt), max_tokens=1, more={"logprobs": True, "top_logprobs": TOLD_TOKENS})
 
 
 def _request(prompt: Prompt, sample: int, sampling: SamplingParams, key: SeedKey) -> Request:

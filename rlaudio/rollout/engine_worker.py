@@ -10,6 +10,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from typing import Literal, Protocol
 
+import numpy as np
 import torch
 
 from rlaudio.models.family import ModelFamily
@@ -106,6 +107,17 @@ class EngineWorker:
         groups += self._sample([p for p in prompts if p not in long], sampling, key)
         by_prompt = {id(group.prompt): group for group in groups}
         return [by_prompt[id(prompt)] for prompt in prompts]
+
+    def completion_logprobs(
+        self, prompts: Sequence[Prompt], completions: Sequence[Sequence[np.ndarray]]
+    ) -> list[np.ndarray]:
+        """Log-probs of given completions, see `LogprobWorker`: of the family's own model.
+
+        An engine would compute every prompt again for each of its completions.
+        """
+        if self._closed:
+            raise RuntimeError("the worker is closed; make a new one")
+        return self._transformers.completion_logprobs(prompts, completions)
 
     @classmethod
     def check_temperature(cls, sampling: SamplingParams) -> None:

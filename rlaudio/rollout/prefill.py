@@ -6,15 +6,19 @@ several questions, option orders, a whole labelling in silence. Other prompts sh
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
 
+from rlaudio.models.family import ModelFamily, additive_mask
 from rlaudio.models.shared.prefixes import before_media, common_start
 from rlaudio.types import Prompt
+
+FEW, MOST_PADDING = 32, 1.25  # from so many questions on one so much longer begins another batch
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,56 @@ class Prefixes:
         return torch.cat([prefix, causal], dim=-1)
 
 
+def prefill(family: ModelFamily, prefixes: Prefixes) -> tuple[Any, torch.Tensor]:
+    """A cache that holds every prompt, and the logits [B, V] of the first token behind it."""
+    cache, device = family.new_cache(), family.device
+    rest, positions = prefixes.rest_tokens().to(device), prefixes.rest_positions().to(device)
+    mask = None  # nothing attends to the padding behind a prompt
+    if prefixes.width:
+        heard = prefixes.starts if prefixes.with_audio else ()
+        first = family.embed(prefixes.first_tokens().to(device), heard)
+        family.hidden(first, _count(first), None, cache)
+        cache.batch_select_indices(torch.from_numpy(prefixes.owner).to(device))
+        mask = additive_mask(prefixes.visible().to(device), family.dtype)
+    embeddings = family.embed(rest, () if prefixes.with_audio else prefixes.prompts)
+    hidden = family.hidden(embeddings, positions, mask, cache)
+    last = hidden[torch.arange(len(rest), device=device), torch.from_numpy(prefixes.rest).to(device) - 1]
+    return cache, family.head(last)
+
+
+def without_forbidden(logits: torch.Tensor, family: ModelFamily) -> torch.Tensor:
+    """The logits [N, V] in float32, those of media placeholders at minus infinity."""
+    logits = logits.float()
+    logits[:, list(family.forbidden_token_ids)] = float("-inf")
+    return logits
+
+
+def batches(
+    prompts: Sequence[Prompt], new_tokens: Sequence[int], media: Sequence[int], max_tokens: int
+) -> Iterator[list[int]]:
+    """Indices of prompts of similar length whose cache stays within `max_tokens`; a longer one goes alone.
+
+    A prompt needs its tokens and its `new_tokens` in the cache. Those about the same clip go together: what
+    they share is no reason to part them.
+    """
+    shared = int(shared_prefixes(prompts, media).lengths.min()) if prompts else 0
+    by_clip = same_clip(prompts, media)
+    longest = [max(len(prompts[i].token_ids) for i in indices) for indices in by_clip]
+    batch: list[int] = []
+    shortest = new = 0
+    for clip in sorted(range(len(by_clip)), key=lambda clip: longest[clip]):
+        for i in sorted(by_clip[clip], key=lambda i: len(prompts[i].token_ids)):
+            length, wanted = longest[clip], max(new, new_tokens[i])
+            full = batch and (length + wanted) * (len(batch) + 1) > max_tokens
+            if full or (len(batch) >= FEW and length - shared > MOST_PADDING * (shortest - shared)):
+                yield batch
+                batch, wanted = [], new_tokens[i]
+            shortest, new = (shortest if batch else length), wanted
+            batch.append(i)
+    if batch:
+        yield batch
+
+
 def shared_prefixes(prompts: Sequence[Prompt], media: Sequence[int]) -> Prefixes:
     """What these prompts begin with in common; `media` are the tokens that stand for audio."""
     clips = same_clip(prompts, media)
@@ -115,3 +169,9 @@ def _padded(rows: Sequence[np.ndarray]) -> torch.Tensor:
     for number, row in enumerate(rows):
         padded[number, : len(row)] = torch.from_numpy(row)
     return padded
+
+
+def _count(embeddings: torch.Tensor) -> torch.Tensor:
+    """Positions 0, 1, ... of rows that begin at the first, [B, T] of embeddings [B, T, d]."""
+    batch, tokens, _ = embeddings.shape
+    return torch.arange(tokens, device=embeddings.device).expand(batch, -1)

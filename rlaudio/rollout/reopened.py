@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Sequence
 
+import numpy as np
 import torch
 
 from rlaudio.models.family import ModelFamily
 from rlaudio.rollout.canary import CanaryError
 from rlaudio.rollout.engine_worker import EngineWorker
-from rlaudio.rollout.worker import EngineDied, RolloutWorker, SeedKey
+from rlaudio.rollout.worker import EngineDied, RolloutWorker, SeedKey, as_logprob_worker
 from rlaudio.types import Group, Prompt, SamplingParams
 from rlaudio.utils.processes import Processes
 
@@ -61,6 +62,12 @@ class Reopened:
                 f"{death}; so did the one before it, of the same {len(prompts)} questions from "
                 f"{prompts[0].question.id} on"
             ) from death
+
+    def completion_logprobs(
+        self, prompts: Sequence[Prompt], completions: Sequence[Sequence[np.ndarray]]
+    ) -> list[np.ndarray]:
+        """Log-probs of given completions, see `LogprobWorker`; no engine computes them, so none dies."""
+        return as_logprob_worker(self.worker).completion_logprobs(prompts, completions)
 
     def load_weights(self, weights: Iterable[tuple[str, torch.Tensor]], version: int) -> None:
         """Load the tensors, on a new engine if this one dies; completions now carry `version`."""

@@ -14,13 +14,12 @@ import numpy as np
 import torch
 
 from rlaudio.models.family import ModelFamily, additive_mask
-from rlaudio.rollout.prefill import Prefixes, same_clip, shared_prefixes
+from rlaudio.rollout.branch_logprobs import branch_logprobs
+from rlaudio.rollout.prefill import batches, prefill, shared_prefixes, without_forbidden
 from rlaudio.rollout.token_sampling import Drawn, draw
 from rlaudio.rollout.worker import SeedKey
 from rlaudio.types import Completion, Group, Prompt, SamplingParams
 from rlaudio.utils.randomness import generator
-
-FEW, MOST_PADDING = 32, 1.25  # from so many questions on one so much longer begins another batch
 
 
 class Transformers:
@@ -42,11 +41,25 @@ class Transformers:
         if self._closed:
             raise RuntimeError("the worker is closed; make a new one")
         groups: dict[int, Group] = {}
-        for indices in self._batches(prompts, sampling):
+        new_tokens = [sampling.group_size * sampling.max_new_tokens] * len(prompts)
+        for indices in self._batches(prompts, new_tokens):
             batch = [prompts[i] for i in indices]
             for i, completions in zip(indices, self._complete(batch, sampling, key), strict=True):
                 groups[i] = Group(prompts[i], completions)
         return [groups[i] for i in range(len(prompts))]
+
+    def completion_logprobs(
+        self, prompts: Sequence[Prompt], completions: Sequence[Sequence[np.ndarray]]
+    ) -> list[np.ndarray]:
+        """Log-probs of given completions; see `LogprobWorker`."""
+        if self._closed:
+            raise RuntimeError("the worker is closed; make a new one")
+        measured: dict[int, np.ndarray] = {}
+        new_tokens = [sum(map(len, given)) for given in completions]
+        for indices in self._batches(prompts, new_tokens):
+            batch = [prompts[i] for i in indices], [completions[i] for i in indices]
+            measured |= zip(indices, branch_logprobs(self.family, *batch), strict=True)
+        return [measured[i] for i in range(len(prompts))]
 
     def load_weights(self, weights: Iterable[tuple[str, torch.Tensor]], version: int) -> None:
         """Load the tensors; completions from now on carry `version`."""
@@ -62,29 +75,8 @@ class Transformers:
 
     # --- one batch -----------------------------------------------------------------------------
 
-    def _batches(self, prompts: Sequence[Prompt], sampling: SamplingParams) -> Iterator[list[int]]:
-        """Questions of similar length whose cache stays within `batch_tokens`; a longer one goes alone.
-
-        Those about the same clip go together: what they share is no reason to part them.
-        """
-        media = self.family.forbidden_token_ids
-        new = sampling.group_size * sampling.max_new_tokens
-        shared = int(shared_prefixes(prompts, media).lengths.min()) if prompts else 0
-        by_clip = same_clip(prompts, media)
-        longest = [max(len(prompts[i].token_ids) for i in indices) for indices in by_clip]
-        batch: list[int] = []
-        shortest = 0
-        for clip in sorted(range(len(by_clip)), key=lambda clip: longest[clip]):
-            for i in sorted(by_clip[clip], key=lambda i: len(prompts[i].token_ids)):
-                length = longest[clip]
-                full = batch and (length + new) * (len(batch) + 1) > self.batch_tokens
-                if full or (len(batch) >= FEW and length - shared > MOST_PADDING * (shortest - shared)):
-                    yield batch
-                    batch = []
-                shortest = shortest if batch else length
-                batch.append(i)
-        if batch:
-            yield batch
+    def _batches(self, prompts: Sequence[Prompt], new_tokens: Sequence[int]) -> Iterator[list[int]]:
+        return batches(prompts, new_tokens, self.family.forbidden_token_ids, self.batch_tokens)
 
     def _complete(
         self, prompts: Sequence[Prompt], sampling: SamplingParams, key: SeedKey
@@ -93,13 +85,13 @@ class Transformers:
         prefixes = shared_prefixes(prompts, self.family.forbidden_token_ids)
         lengths = torch.tensor([len(p.token_ids) for p in prompts], device=device)  # [B]
         rows = _Rows(lengths, prefixes.held().to(device), sampling.group_size)
-        cache, logits = self._prefill(prefixes)  # logits of the first token [B, V]
+        cache, logits = prefill(self.family, prefixes)  # logits of the first token [B, V]
         logits = logits.repeat_interleave(sampling.group_size, dim=0)  # [B*G, V]
         uniforms = torch.from_numpy(_uniforms(prompts, sampling, key)).to(device)  # [B, G, max new tokens]
         drafts = _Drafts(len(prompts), sampling, self.family.stop_token_ids)
         live = np.arange(len(prompts))  # questions still in the cache
         for step in range(sampling.max_new_tokens):
-            drawn = draw(self._without_forbidden(logits), sampling, uniforms[live, :, step].flatten())
+            drawn = draw(without_forbidden(logits, self.family), sampling, uniforms[live, :, step].flatten())
             drafts.add(live, drawn)
             keep = np.flatnonzero(~drafts.finished[live].all(axis=1))
             if len(keep) == 0 or step + 1 == sampling.max_new_tokens:
@@ -114,29 +106,8 @@ class Transformers:
             logits = self.family.head(hidden).flatten(0, 1)  # [B*G, V]
         return [self._completions(drafts, question) for question in range(len(prompts))]
 
-    def _prefill(self, prefixes: Prefixes) -> tuple:
-        """A cache that holds every prompt, and the logits [B, V] of the first new token."""
-        cache, device = self.family.new_cache(), self.family.device
-        rest, positions = prefixes.rest_tokens().to(device), prefixes.rest_positions().to(device)
-        mask = None  # nothing attends to the padding behind a prompt
-        if prefixes.width:
-            heard = prefixes.starts if prefixes.with_audio else ()
-            first = self.family.embed(prefixes.first_tokens().to(device), heard)
-            self.family.hidden(first, _count(first), None, cache)
-            cache.batch_select_indices(torch.from_numpy(prefixes.owner).to(device))
-            mask = self._mask(prefixes.visible().to(device))
-        embeddings = self.family.embed(rest, () if prefixes.with_audio else prefixes.prompts)
-        hidden = self.family.hidden(embeddings, positions, mask, cache)
-        last = hidden[torch.arange(len(rest), device=device), torch.from_numpy(prefixes.rest).to(device) - 1]
-        return cache, self.family.head(last)
-
     def _mask(self, allowed: torch.Tensor) -> torch.Tensor:
         return additive_mask(allowed, self.family.dtype)
-
-    def _without_forbidden(self, logits: torch.Tensor) -> torch.Tensor:
-        logits = logits.float()
-        logits[:, list(self.family.forbidden_token_ids)] = float("-inf")
-        return logits
 
     def _completions(self, drafts: _Drafts, question: int) -> tuple[Completion, ...]:
         completions = []
@@ -237,9 +208,3 @@ def _uniforms(prompts: Sequence[Prompt], sampling: SamplingParams, key: SeedKey)
             for p in prompts
         ]
     )  # fmt: skip
-
-
-def _count(embeddings: torch.Tensor) -> torch.Tensor:
-    """Positions 0, 1, ... of rows that begin at the first, [B, T] of embeddings [B, T, d]."""
-    batch, tokens, _ = embeddings.shape
-    return torch.arange(tokens, device=embeddings.device).expand(batch, -1)

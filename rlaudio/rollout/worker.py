@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
+import numpy as np
 import torch
 
 from rlaudio.types import Group, Prompt, SamplingParams
@@ -38,3 +39,31 @@ class RolloutWorker(Protocol):
 
     def close(self) -> None:
         """Free memory, end processes, and refuse to generate from now on."""
+
+
+@runtime_checkable
+class LogprobWorker(Protocol):
+    """Says how likely given completions are; a worker that can does so beside sampling."""
+
+    def completion_logprobs(
+        self, prompts: Sequence[Prompt], completions: Sequence[Sequence[np.ndarray]]
+    ) -> list[np.ndarray]:
+        """Log-probs [O] float64, in nats, of each prompt's completions, token ids [C] each with a stop token.
+
+        That of a completion is the sum over its tokens, at temperature 1 and of the whole vocabulary but for
+        media placeholders.
+        """
+
+    def close(self) -> None:
+        """Free memory, end processes, and refuse to answer from now on."""
+
+
+def as_logprob_worker(worker: object) -> LogprobWorker:
+    """The worker, which says how likely given completions are. Raises ValueError for another."""
+    if not isinstance(worker, LogprobWorker):
+        raise ValueError(
+            f"{type(worker).__name__} samples and does not say how likely given options are; expected a "
+            "rollout worker with completion_logprobs: set rollout.use to transformers, or "
+            "contribution.use to vote"
+        )
+    return worker

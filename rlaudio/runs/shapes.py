@@ -163,7 +163,8 @@ class _OrderGain(TypedDict):
 
 
 class _Variant(TypedDict):
-    threshold: WholeNumber
+    title: NotRequired[str]
+    threshold: WholeNumber | Number
     voters: list[str]
     weak: Number
     flip_rate: Number

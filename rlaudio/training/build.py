@@ -19,11 +19,12 @@ import numpy as np
 from rlaudio.algorithms.algorithm import Algorithm, Need, TokenLimited
 from rlaudio.algorithms.dry_run import dry_run
 from rlaudio.algorithms.sft import SFT
-from rlaudio.answers import answer_block, sft_target
+from rlaudio.answers import sft_target
 from rlaudio.config import plugins
 from rlaudio.config.plugins import Bound
 from rlaudio.config.recipe import Recipe
-from rlaudio.contribution.labelling import Rule
+from rlaudio.contribution.labelling import LabelSettings
+from rlaudio.contribution.on_policy import ChoiceProbabilities
 from rlaudio.contribution.voters import Voter, folder_digest
 from rlaudio.curricula.stage import Stage, check_stages
 from rlaudio.data.audit import Audit, load_audited
@@ -45,7 +46,7 @@ from rlaudio.training.learner import Batching, Correction, Learner, LearnerSetti
 from rlaudio.training.loop import StageSetup
 from rlaudio.training.policy import Distribution
 from rlaudio.training.sampling import Sampler
-from rlaudio.training.signals import ChoiceProbabilities, ContributionEstimator, SilentRollouts
+from rlaudio.training.signals import ContributionEstimator, SilentRollouts, options_of
 from rlaudio.training.stages import KeptReference, OpenedPolicy, TrainingSetup, frozen_reference
 from rlaudio.training.strategies.strategy import OptimizerSettings
 from rlaudio.types import (
@@ -140,11 +141,18 @@ def evaluation_settings(recipe: Recipe, controls: Sequence[Control] | None = Non
     )
 
 
-def labelling_rule(recipe: Recipe) -> Rule:
-    """The recipe's rule for making labels from the voters' answers."""
+def label_settings(recipe: Recipe, folder: Path) -> LabelSettings:
+    """How the recipe's voters are asked; answers and labels go into the folder."""
     settings = recipe.contribution
     [scorer] = within_time(recipe, {recipe.voting_scorer().label: recipe.voting_scorer()}).values()
-    return Rule(settings.threshold, settings.silence, settings.orders, scorer)
+    return LabelSettings(
+        folder=folder,
+        silence=settings.silence,
+        orders=settings.orders,
+        scorer=scorer,
+        batch_questions=settings.batch_questions,
+        max_new_tokens=recipe.sampling.max_new_tokens,
+    )
 
 
 def within_time(recipe: Recipe, scorers: Mapping[str, Bound]) -> dict[str, Scorer]:
@@ -463,7 +471,7 @@ def _contribution_estimator(
     settings, silent = recipe.contribution, sampler.prompts.silent
     match contribution_by(recipe):
         case "options":
-            return ChoiceProbabilities(learner, silent, _spelled)
+            return ChoiceProbabilities(options_of(learner), silent)
         case "rollouts":
             return SilentRollouts(
                 sampler.worker,
@@ -474,11 +482,6 @@ def _contribution_estimator(
                 settings.success,
             )
     return None
-
-
-def _spelled(question: Question, choice: str) -> str:
-    """The text of a completion that answers with this option."""
-    return answer_block(choice)
 
 
 def reward_sum(recipe: Recipe, failure_rate: float = 0.0, processes: Processes = ALONE) -> RewardSum:
@@ -543,7 +546,7 @@ def _voters(recipe: Recipe) -> int:
     """How many voters are asked, those that are built first included. Raises ValueError for too few."""
     voters = recipe.pretrain.voters if recipe.pretrain else len(recipe.contribution.voters)
     threshold = recipe.contribution.threshold
-    if voters and threshold > voters:
+    if voters and threshold and threshold > voters:
         raise ValueError(
             f"contribution.threshold is {threshold}, out of reach of {counted(voters, 'voter')}; lower it, "
             "or raise pretrain.voters"

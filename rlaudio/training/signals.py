@@ -5,17 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 
 from rlaudio.algorithms.algorithm import as_critic
+from rlaudio.contribution.asking_options import OfOptions, option_tokens
 from rlaudio.rollout.worker import RolloutWorker, SeedKey
 from rlaudio.training.learner import Learner
 from rlaudio.training.packing import Branch, PackedRow, unlearned_branch
 from rlaudio.training.sampling import Sampled, Scores
-from rlaudio.types import Prompt, Question, SamplingParams, ScoredGroup
+from rlaudio.types import Prompt, SamplingParams, ScoredGroup
 from rlaudio.utils.processes import Processes
 
 
@@ -87,29 +88,23 @@ class SilentRollouts:
         ]
 
 
-@dataclass(frozen=True, eq=False)
-class ChoiceProbabilities:
-    """The gold option's share of the options' probability, with audio minus with silence.
+def options_of(learner: Learner) -> OfOptions:
+    """Log-probs of the options of prompts under the policy as it is trained, sharded or not.
 
-    Every option is spelled out by `spell(question, option)`; its probability is that of its tokens.
+    All processes must call it, also those without prompts.
     """
 
-    learner: Learner
-    silent_prompt: Callable[[Prompt], Prompt]
-    spell: Callable[[Question, str], str]
-    completions: ClassVar[int] = 0
+    def of_options(prompts: Sequence[Prompt]) -> list[np.ndarray]:
+        rows = [
+            PackedRow(prompt, tuple(map(_unlearned, option_tokens(learner.family, prompt))))
+            for prompt in prompts
+        ]
+        return [
+            np.array([branch.signals["old"].astype(np.float64).sum() for branch in row.branches])
+            for row in learner.measure(rows, ["old"])
+        ]
 
-    def __call__(self, scored: Sequence[ScoredGroup], key: SeedKey) -> list[float]:
-        """One difference for each group."""
-        heard = [self._choices(group.group.prompt) for group in scored]
-        unheard = [replace(row, prompt=self.silent_prompt(row.prompt)) for row in heard]
-        shares = [_gold_share(row) for row in self.learner.measure([*heard, *unheard], ["old"])]
-        return [a - b for a, b in zip(shares[: len(heard)], shares[len(heard) :], strict=True)]
-
-    def _choices(self, prompt: Prompt) -> PackedRow:
-        encode = self.learner.family.encode_completion
-        texts = [self.spell(prompt.question, choice) for choice in prompt.question.choices]
-        return PackedRow(prompt, tuple(_unlearned(encode(text)) for text in texts))
+    return of_options
 
 
 # --- helpers -------------------------------------------------------------------------------------
@@ -119,13 +114,6 @@ def _success_rate(scored: ScoredGroup, reward: str) -> float:
     values = scored.rewards[reward]
     present = values[~np.isnan(values)]
     return float((present > 0).mean()) if len(present) else math.nan
-
-
-def _gold_share(row: PackedRow) -> float:
-    """Probability of the gold option among the options, by the log-probs of their tokens."""
-    logprobs = np.array([branch.signals["old"].astype(np.float64).sum() for branch in row.branches])
-    shares = np.exp(logprobs - logprobs.max())
-    return float(shares[row.prompt.question.answer_index] / shares.sum())
 
 
 def _values(local: Mapping[int, ScoredGroup], learner: Learner) -> dict[int, list[np.ndarray]]:

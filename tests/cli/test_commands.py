@@ -231,6 +231,11 @@ def test_a_vote_that_no_question_can_win_says_which_threshold_to_give(tmp_path, 
     [
         (["--voter", "a", "--voter", "a"], "--voter a is named twice"),
         (["--voter", "a", "--threshold", "0"], "Invalid value for '--threshold': 0"),
+        (
+            ["--voter", "a", "--use", "options", "--also-silence", "0"],
+            "--also-silence 0: expected seconds above 0, or clip",
+        ),
+        (["--voter", "a", "--use", "guess"], "'guess' is not one of 'vote', 'options', 'letters'"),
     ],
 )
 def test_voters_that_make_no_vote_are_refused_in_the_words_of_the_command_line(tmp_path, arguments, said):

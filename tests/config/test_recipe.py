@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from rlaudio.config.recipe import load_recipe
+from rlaudio.config.recipe import Recipe,  load_recipe
 from rlaudio.config.schema import field_table
 from rlaudio.config.shipped import shipped_comparisons, shipped_recipes
 
@@ -659,3 +659,40 @@ def test_values_that_would_fail_later_are_refused_at_once(write, override, said)
     text = "extends: base/tiny\ncurriculum: sft_only\ndata: {evaluate: {test: null}}\n"
     with pytest.raises(ValueError, match=said):
         load_recipe(write("mine.yaml", text), [override])
+
+
+# --- contribution: a plug-in beside keys that hold for all ---------------------------------------------
+
+
+def test_voters_stay_where_what_is_made_of_them_changes():
+    recipe = load_recipe("tiny_weak_to_strong", ["contribution.use=options", "contribution.weak_from=0.4"])
+    assert recipe.contribution.use.spec() == {"use": "options", "weak_from": 0.4, "with_audio": True}
+    assert len(recipe.contribution.voters) == 3 and recipe.contribution.silence == 3.0
+    assert recipe.contribution.threshold is None
+
+
+def test_a_contribution_is_written_as_it_is_read():
+    recipe = load_recipe("tiny_weak_to_strong", ["contribution.threshold=3"])
+    written = recipe.model_dump(mode="json")["contribution"]
+    assert (written["use"], written["threshold"], written["silence"]) == ("vote", 3, 3.0)
+    assert Recipe.model_validate(recipe.model_dump(mode="json")) == recipe
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (
+            ["contribution={threshold: 1}", "contribution.use=options"],
+            r"would drop options of vote: threshold \(-o .*\); to begin anew",
+        ),
+        (["contribution.treshold=1"], "unknown option 'treshold'; did you mean 'threshold'"),
+        (["contribution.voter=[a]"], "unknown key 'voter'; did you mean 'voters'"),
+        (["contribution.use=opts"], "unknown contribution 'opts'; did you mean 'options'"),
+        (["contribution.threshold=0"], "0 makes every question weak; expected 1 or more"),
+        (["contribution.threshold=4"], "4 is out of reach of 3 voters; lower it"),
+        (["contribution.threshold=two"], "option threshold: Input should be a valid integer"),
+    ],
+)
+def test_a_contribution_that_cannot_be_measured_is_told_by_its_key(overrides, said):
+    with pytest.raises(ValueError, match=said):
+        load_recipe("tiny_weak_to_strong", overrides)

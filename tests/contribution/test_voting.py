@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from rlaudio.audio.controls import silence
 from rlaudio.contribution import labelling
 from rlaudio.contribution.label_summary import summarise
+from rlaudio.contribution.methods.vote import vote
 from rlaudio.contribution.voters import Journal, Voter, folder_digest, journal_path
 from rlaudio.contribution.voting import (
     Votes,
@@ -24,12 +26,13 @@ from rlaudio.contribution.voting import (
     order_gain,
     quality,
     threshold_variants,
+    without_luck,
 )
 from rlaudio.data.audiomcq import audiomcq, write_audiomcq
 from rlaudio.rollout.scripted import Scripted
 from rlaudio.scorers.exact import exact
 from rlaudio.scorers.robust import robust
-from tests.settings import vote_rule
+from tests.settings import label_settings
 from tests.word_family import questions_on_disk, word_prompts
 
 
@@ -42,6 +45,11 @@ def bools(text: str) -> np.ndarray:
 def votes_of(text: str) -> Votes:
     right = np.atleast_2d(bools(text))
     return Votes(tuple("abcdef"[: len(right)]), right.astype(float), right)
+
+
+def vote_rule(threshold=2, **asked):
+    """Voters that make a question weak, and how they are asked."""
+    return threshold, asked
 
 
 # --- the rule ---------------------------------------------------------------------------------------
@@ -100,6 +108,13 @@ def test_the_chance_floor_agrees_with_letting_voters_guess(choices, voters, thre
 
 def test_luck_puts_the_ceiling_of_f1_near_093_at_an_even_split():
     assert luck_ceiling(0.5, 0.15625) == pytest.approx(1 / (1 + 0.15625 / 2))  # 0.9275
+
+
+def test_the_weak_share_without_luck_matches_hand_numbers():
+    # half is truly weak, and chance adds 0.15625 of the other half
+    assert without_luck(0.5 + 0.5 * 0.15625, 0.15625) == pytest.approx(0.5)
+    assert without_luck(0.1, 0.15625) == 0.0
+    assert without_luck(1.0, 1.0) == 0.0
 
 
 @given(st.integers(1, 50), st.integers(0, 50))
@@ -228,16 +243,11 @@ def questions(tmp_path):
     )
 
 
-def label(questions, voters, folder, rule=vote_rule(), batch_questions=64, max_new_tokens=8):
+def label(questions, voters, folder, rule=vote_rule(), **settings):
     """What the voters make of the questions, by the paper's rule where a test names no other."""
-    return labelling.label(
-        questions,
-        voters,
-        folder=folder,
-        rule=rule,
-        batch_questions=batch_questions,
-        max_new_tokens=max_new_tokens,
-    )
+    threshold, asked = rule
+    settings = label_settings(folder, **asked, **settings)
+    return labelling.label(questions, voters, settings, partial(vote, threshold=threshold))
 
 
 def three_voters(ballot: Ballot) -> dict[str, Voter]:
@@ -468,6 +478,38 @@ def test_a_threshold_beyond_the_voters_is_refused_before_anything_is_asked(
     assert ballot.workers == []
 
 
+def test_the_summary_says_how_many_labels_fewer_orders_would_flip(tmp_path, questions, ballot):
+    voters = {name: ballot.voter(answer=lambda p, s: p.question.choices[0]) for name in "abc"}
+    summary = summarise(label(questions, voters, folder=tmp_path, rule=vote_rule(orders=4)))
+    # under the first order q0 alone is right, under the first two orders nothing is right under most
+    assert [(v.orders, v.weak, v.flip_rate) for v in summary.fewer_orders] == [
+        (1, 0.25, 0.25),
+        (2, 0.0, 0.0),
+        (3, 0.0, 0.0),
+    ]
+    assert "2 of 3: a, b, c, first 1 order" in summary.table()
+
+
+def test_questions_of_the_papers_sources_stand_beside_its_shares(tmp_path, ballot):
+    sources = [{"source": name} for name in ("Tacos", "CompA-R", "Clotho")]
+    summary = summarise(
+        label(questions_on_disk(tmp_path, 3, groups=sources), three_voters(ballot), folder=tmp_path)
+    )
+    assert {group.name: group.paper for group in summary.groups} == {
+        "all": 0.548,
+        "Tacos": pytest.approx(0.267),
+        "CompA-R": 0.755,
+        "Clotho": None,
+    }
+    assert "paper: weak share in arXiv:2509.21060." in summary.table()
+
+
+def test_other_questions_do_not(tmp_path, questions, ballot):
+    summary = summarise(label(questions, three_voters(ballot), folder=tmp_path))
+    assert {group.paper for group in summary.groups} == {None}
+    assert "paper" not in summary.table()
+
+
 def test_ids_that_stand_twice_are_refused(tmp_path, questions, ballot):
     with pytest.raises(ValueError, match="q0"):
         label([*questions, questions[0]], three_voters(ballot), folder=tmp_path)
@@ -509,3 +551,25 @@ def test_the_digest_of_a_model_folder_changes_with_its_content_and_names(tmp_pat
         return folder_digest(folder)
 
     assert len({digest("model", "x"), digest("model", "y"), digest("config", "x")}) == 3
+
+
+# --- another silence --------------------------------------------------------------------------------
+
+
+def test_another_silence_flips_what_its_voters_answer_otherwise(tmp_path, questions, ballot):
+    def hears_length(prompt, sample):  # q0 is known on 30 s of silence alone
+        knows = prompt.features["frames"].shape[1] == 3000 and prompt.question.id == "q0"
+        return prompt.question.answer if knows else "hm"
+
+    voters, settings = {"a": ballot.voter(answer=hears_length)}, label_settings(tmp_path)
+    method = partial(vote, threshold=1)
+    labels = labelling.label(questions, voters, settings, method)
+    kept = (tmp_path / "labels.jsonl").read_text()
+    others = labelling.under_other_silences(labels, voters, settings, method, [30.0, 5.0, "clip"])
+    assert [(v.silence, v.weak, v.flip_rate) for v in others] == [
+        ("30 s of silence", 0.25, 0.0),
+        ("5 s of silence", 0.0, 0.25),
+        ("silence as long as the clip", 0.0, 0.25),
+    ]
+    assert (tmp_path / "labels.jsonl").read_text() == kept
+    assert "1 of 1: a, 5 s of silence" in summarise(labels, others).table()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rlaudio.config.plugins import bind
-from rlaudio.data.converting import write_questions
+from rlaudio.data.converting import with_contribution, write_questions
 from tests.word_family import questions_on_disk
 
 
@@ -32,3 +32,14 @@ def test_a_file_that_is_there_is_not_replaced(tmp_path):
     with pytest.raises(FileExistsError, match=r"new\.jsonl: is there already"):
         write_questions([], tmp_path / "new.jsonl")
     assert (tmp_path / "new.jsonl").read_text(encoding="utf-8") == "mine"
+
+
+def test_a_subset_by_contribution_keeps_order_and_labels(tmp_path):
+    data = questions_on_disk(tmp_path, 4, labels={"q3": "strong", "q1": "weak", "q0": "strong"})
+    strong = with_contribution(data, "strong")
+    assert [question.id for question in strong] == ["q0", "q3"]
+    assert {name: each.label for name, each in strong.contributions.items()} == {
+        "q3": "strong",
+        "q0": "strong",
+    }
+    assert not with_contribution(questions_on_disk(tmp_path, 2), "strong")

@@ -15,7 +15,7 @@ from rlaudio.runs.folder import RunFolder
 from rlaudio.runs.resuming import accept_plugins
 from rlaudio.scoring import RewardStop
 from rlaudio.training.alarms import STEPS_WITHOUT_SPREAD, Alarms
-from rlaudio.training.build import check_stages_can_train, evaluation_settings, labelling_rule
+from rlaudio.training.build import check_stages_can_train, evaluation_settings, label_settings
 from rlaudio.training.checkpoint import Cursor, latest_checkpoint, save_checkpoint, tidy
 from rlaudio.types import ScoredGroup
 from tests.conftest import TINY
@@ -204,7 +204,7 @@ def test_a_scorer_that_never_returns_is_named_with_question_and_answer(tmp_path)
     scorer.write_text(NEVER.replace("completion", "text"), encoding="utf-8")
     recipe = load_recipe(file, [f"scorer={{use: {scorer}}}", "reward_timeout=0.1"])
     question = make_question(id="q7")
-    for scorers in (evaluation_settings(recipe).scorers, {"never": labelling_rule(recipe).scorer}):
+    for scorers in (evaluation_settings(recipe).scorers, {"never": label_settings(recipe, tmp_path).scorer}):
         with pytest.raises(TimeoutError) as caught:
             scorers["never"](question, "a dog" + "g" * 500)
         said = str(caught.value)

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from contextlib import closing
+from functools import partial
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from click.testing import CliRunner
 from rlaudio.cli import main
 from rlaudio.config.recipe import load_recipe
 from rlaudio.contribution.labelling import label
+from rlaudio.contribution.methods.vote import vote
 from rlaudio.contribution.voters import Voter
 from rlaudio.data.audiomcq import write_audiomcq
 from rlaudio.evaluation.asking import EvaluationSettings, evaluate
@@ -39,8 +41,8 @@ from rlaudio.utils.endpoint.client import Client, Request, ask
 from rlaudio.utils.endpoint.costs import Costs, Price
 from rlaudio.utils.endpoint.failures import BadAnswer, GaveUp, NoAccess, NotAsked, RequestRefused
 from tests.conftest import TINY, tone
-from tests.endpoint_server import Server, fails, hangs_up, patient, says, sends
-from tests.settings import sampling_params, vote_rule
+from tests.endpoint_server import Server, fails, hangs_up, patient, says, sends, tells
+from tests.settings import label_settings, sampling_params
 from tests.word_family import questions_on_disk
 
 pytestmark = pytest.mark.usefixtures("no_keys_and_no_cache_of_this_user")
@@ -501,14 +503,8 @@ def test_an_endpoint_votes_and_a_second_labelling_asks_nothing(server, tmp_path)
 
     def labelled() -> list[str]:
         voter = Voter(PromptBuilder(model), lambda: EndpointWorker(model, patient(tmp_path)), model.digest)
-        labels = label(
-            questions,
-            {"m": voter},
-            folder=tmp_path,
-            rule=vote_rule(threshold=1, silence=0.1),
-            batch_questions=2,
-            max_new_tokens=8,
-        )
+        settings = label_settings(tmp_path, silence=0.1, batch_questions=2)
+        labels = label(questions, {"m": voter}, settings, partial(vote, threshold=1))
         return [measured.label for measured in labels.contributions.values()]
 
     assert labelled() == labelled() == ["weak", "strong", "strong", "strong", "weak"]
@@ -635,3 +631,32 @@ def test_vllm_answers_over_its_endpoint_as_the_model_does_here(vllm_url, tmp_pat
 )
 def test_a_server_says_when_to_ask_again_in_seconds_or_as_a_date_or_not_at_all(header, seconds):
     assert posting._wait_seconds(header) == seconds
+
+
+# --- log-probs of first tokens ---------------------------------------------------------------------------
+
+ASKED = Question.multiple_choice("q0", "Who?", ("a dog", "a cat"), "a dog", style="letters")
+
+
+def test_the_likeliest_first_tokens_are_asked_for_and_kept(server, tmp_path):
+    server.script = [tells(("A", -0.1), (" B", -2.5))]
+    model = EndpointModel(f"endpoint:{server.url}#m")
+    prompt = PromptBuilder(model).prompt(ASKED, "no_audio")
+    for _ in range(2):  # the second time from what was kept
+        with closing(EndpointWorker(model, patient(tmp_path))) as worker:
+            assert worker.first_tokens([prompt]) == [(("A", -0.1), (" B", -2.5))]
+    (body,) = server.bodies
+    assert (body["max_tokens"], body["logprobs"], body["top_logprobs"]) == (1, True, 20)
+
+
+@pytest.mark.parametrize("told", [None, {"content": []}, {"content": [{"top_logprobs": "A"}]}, []])
+def test_a_server_that_tells_no_log_probs_is_an_error_that_says_what_to_do(server, tmp_path, told):
+    choice = {"message": {"content": "A"}, "finish_reason": "length", "logprobs": told}
+    server.script = [sends(200, json.dumps({"choices": [choice]}))]
+    model = EndpointModel(f"endpoint:{server.url}#m")
+    prompt = PromptBuilder(model).prompt(ASKED, "no_audio")
+    with (
+        closing(EndpointWorker(model, patient(tmp_path))) as worker,
+        pytest.raises(ValueError, match=r"tells no log-probs .* with contribution.use=vote"),
+    ):
+        worker.first_tokens([prompt])

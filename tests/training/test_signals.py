@@ -11,6 +11,8 @@ import torch
 
 from rlaudio.algorithms.algorithm import Need
 from rlaudio.algorithms.grpo import GRPO
+from rlaudio.contribution.asking_options import spelled_out
+from rlaudio.contribution.on_policy import ChoiceProbabilities
 from rlaudio.rollout.transformers import Transformers
 from rlaudio.scoring import RewardSum
 from rlaudio.training.credit import assign_credit
@@ -18,8 +20,8 @@ from rlaudio.training.learner import Learner
 from rlaudio.training.packing import Branch, PackedRow, pack
 from rlaudio.training.policy import token_logprobs
 from rlaudio.training.sampling import Sampled
-from rlaudio.training.signals import ChoiceProbabilities, SilentRollouts, observe
-from rlaudio.types import Group, Question, ScoredGroup
+from rlaudio.training.signals import SilentRollouts, observe, options_of
+from rlaudio.types import Group, OpenText, Question, ScoredGroup
 from rlaudio.utils.processes import Processes
 from tests.conftest import make_prompt, tone
 from tests.factories import make_completion
@@ -149,7 +151,7 @@ def test_contribution_by_options_is_the_gap_between_the_gold_options_probabiliti
     prompt = family.encode_prompt(question, "You listen.", question.question, [tone(0.7, 3)])
     group = ScoredGroup(Group(prompt, ()), {}, np.zeros(0))
     learner = Learner(family, GRPO(kl=0.0), SETTINGS)
-    measure = ChoiceProbabilities(learner, silent(family), lambda q, choice: f"<answer>{choice}</answer>")
+    measure = ChoiceProbabilities(options_of(learner), silent(family))
     (actual,) = measure([group], ())
 
     def gold_share(asked):
@@ -164,6 +166,16 @@ def test_contribution_by_options_is_the_gap_between_the_gold_options_probabiliti
 
     assert actual == pytest.approx(gold_share(prompt) - gold_share(silent(family)(prompt)), abs=1e-4)
     assert actual != 0.0
+    in_worker = ChoiceProbabilities(spelled_out(Transformers(family), family), silent(family))
+    assert in_worker([group], ()) == pytest.approx([actual], abs=1e-4)
+
+
+def test_contribution_by_options_of_a_question_without_options_is_refused(family):
+    question = Question("q7", "What is it?", (), OpenText("a cat"))
+    prompt = family.encode_prompt(question, "You listen.", question.question, [tone(0.7, 3)])
+    measure = ChoiceProbabilities(spelled_out(Transformers(family), family), silent(family))
+    with pytest.raises(ValueError, match="question q7: no options; expected options"):
+        measure([ScoredGroup(Group(prompt, ()), {}, np.zeros(0))], ())
 
 
 def test_the_learner_hands_the_loss_the_log_probs_in_silence_with_and_without_gradient(family):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from rlaudio.utils.endpoint.failures import BadAnswer, RequestRefused
 from rlaudio.utils.endpoint.posting import LARGEST_ANSWER
 from rlaudio.utils.messages import shown
 
+FirstTokens = Sequence[tuple[str, float]]  # text and log-prob of each
+
 
 @dataclass(frozen=True)
 class Reply:
@@ -26,6 +29,7 @@ class Reply:
     stop_reason: StopReason = "stop"
     prompt_tokens: int | None = None  # None: the server did not say
     completion_tokens: int | None = None
+    first_tokens: FirstTokens = ()  # the likeliest first tokens; none: not asked for, or not told
 
 
 def read_reply(content: bytes) -> Reply:
@@ -49,6 +53,7 @@ def read_reply(content: bytes) -> Reply:
         stop_reason="length" if reason == "length" else "stop",
         prompt_tokens=_count(_at(usage, "prompt_tokens")),
         completion_tokens=_count(_at(usage, "completion_tokens")),
+        first_tokens=_tokens(_at(choice, "logprobs", "content", 0, "top_logprobs")),
     )
 
 
@@ -75,6 +80,7 @@ class Answers:
                 stop_reason="length" if entry["stop_reason"] == "length" else "stop",
                 prompt_tokens=_count(entry["prompt_tokens"]),
                 completion_tokens=_count(entry["completion_tokens"]),
+                first_tokens=tuple((token, logprob) for token, logprob in entry.get("first_tokens", ())),
             )
         except FileNotFoundError:
             return None
@@ -103,6 +109,20 @@ def _at(value: Any, *keys: str | int) -> Any:
         else:
             value = value[key] if isinstance(value, list) and len(value) > key else None
     return value
+
+
+def _tokens(told: Any) -> FirstTokens:
+    """Tokens and log-probs as a server tells them; those that are none are left out."""
+    pairs = (
+        [(_at(each, "token"), _at(each, "logprob")) for each in told if isinstance(told, list)]
+        if told
+        else []
+    )
+    return tuple(
+        (token, float(logprob))
+        for token, logprob in pairs
+        if isinstance(token, str) and isinstance(logprob, int | float) and logprob <= 0.0
+    )
 
 
 def _count(value: Any) -> int | None:

@@ -1,0 +1,1 @@
+"""Ways to measure audio contribution: one file each, `contribution.use` names it."""

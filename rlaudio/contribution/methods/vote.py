@@ -1,0 +1,177 @@
+"""A vote in silence: weak if at least k of n voters are right (arXiv:2509.21060: 2 of 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from rlaudio.contribution import THRESHOLD
+from rlaudio.contribution.labelling import LabelSettings
+from rlaudio.contribution.voters import Voter, ask_in_silence, journal_path, orders_of
+from rlaudio.contribution.voting import (
+    Variant,
+    Votes,
+    chance_floor,
+    is_weak,
+    leave_one_out_variants,
+    threshold_variants,
+)
+from rlaudio.types import Contribution, Question, Scorer
+
+
+def vote(
+    questions: Sequence[Question],
+    voters: Mapping[str, Voter],
+    settings: LabelSettings,
+    *,
+    threshold: int = THRESHOLD,
+) -> VoteLabels:
+    """Greedy answers in silence, scored under each option order (the data's alone, if nothing is set).
+
+    A voter is right that is right under most orders. Raises ValueError for a threshold outside 1..voters.
+    """
+    if not 1 <= threshold <= len(voters):
+        raise ValueError(
+            f"threshold {threshold} with {len(voters)} voters; expected 1 to the number of voters: "
+            "name more voters or lower the threshold"
+        )
+    answers = {
+        name: ask_in_silence(
+            voter,
+            questions,
+            journal=journal_path(settings.folder, name, voter),
+            silence=settings.silence,
+            orders=settings.orders or 1,
+            batch_questions=settings.batch_questions,
+            max_new_tokens=settings.max_new_tokens,
+            label=f"label: {name}",
+        )
+        for name, voter in voters.items()
+    }
+    votes = _count(questions, answers, settings.scorer)
+    return VoteLabels(tuple(questions), answers, votes, threshold, settings)
+
+
+@dataclass(frozen=True, eq=False)
+class VoteLabels:
+    """Labels by vote, and the answers behind them."""
+
+    questions: tuple[Question, ...]
+    answers: Mapping[str, Sequence[tuple[str, ...]]]  # voter -> question -> text under each option order
+    votes: Votes
+    threshold: int
+    settings: LabelSettings
+
+    @property
+    def orders(self) -> int:
+        """Cyclic orders of the options."""
+        return self.settings.orders or 1
+
+    @property
+    def weak(self) -> np.ndarray:
+        """[Q] bool."""
+        return is_weak(self.votes.right, self.threshold)
+
+    @property
+    def weak_by_first_order(self) -> np.ndarray | None:
+        """[Q] bool: weak by the options' order in the data alone; None where there is no other."""
+        return is_weak(self.votes.first_order, self.threshold) if self.orders > 1 else None
+
+    @property
+    def scores(self) -> np.ndarray:
+        """[Q] float64 in [0, 1]: one minus the share of trials that were right in silence."""
+        return self.votes.contribution_score
+
+    @property
+    def gains(self) -> None:
+        """Not measured: voters hear silence alone."""
+        return None
+
+    @property
+    def contributions(self) -> dict[str, Contribution]:
+        """What was measured, by question id."""
+        rule = self.describe()
+        return {
+            question.id: Contribution(
+                question_id=question.id,
+                label="weak" if weak else "strong",
+                score=float(self.scores[number]),
+                method=rule,
+                votes={
+                    name: {
+                        "success": float(self.votes.success[voter, number]),
+                        "answers": list(self.answers[name][number]),
+                    }
+                    for voter, name in enumerate(self.votes.voters)
+                },
+            )
+            for number, (question, weak) in enumerate(zip(self.questions, self.weak, strict=True))
+        }
+
+    def describe(self) -> str:
+        """The rule as text."""
+        orders = "" if self.orders == 1 else f" under most of {self.orders} option orders"
+        silence = self.settings.describe_silence()
+        return (
+            f"weak if at least {self.threshold} of {len(self.votes.voters)} voters are right on {silence}"
+            f"{orders}"
+        )
+
+    def unparsed(self) -> dict[str, float]:
+        """By voter: share of the answers that name no option and count as wrong."""
+        return {name: self._unparsed(name) for name in self.votes.voters}
+
+    def floor(self, questions: Sequence[Question]) -> float:
+        """Share of these that guessing voters would call weak."""
+        return chance_floor(
+            [len(question.choices) for question in questions],
+            voters=len(self.votes.voters),
+            threshold=self.threshold,
+            orders=self.orders,
+        )
+
+    def variants(self) -> dict[str, list[Variant]]:
+        """The split under other thresholds, under fewer orders, and with voters left out."""
+        return {
+            "thresholds": threshold_variants(self.votes, self.threshold),
+            "leave_one_out": leave_one_out_variants(self.votes, self.threshold),
+            "orders": [self._under(orders) for orders in range(1, self.orders)],
+        }
+
+    def _under(self, orders: int) -> Variant:
+        """The vote on the first few orders alone."""
+        fewer = {name: [texts[:orders] for texts in of_voter] for name, of_voter in self.answers.items()}
+        votes = _count(self.questions, fewer, self.settings.scorer)
+        weak = is_weak(votes.right, self.threshold)
+        return Variant.of(votes.voters, self.threshold, weak, self.weak, orders=orders)
+
+    def _unparsed(self, voter: str) -> float:
+        verdicts = [
+            self.settings.scorer(variant, text)
+            for question, texts in zip(self.questions, self.answers[voter], strict=True)
+            for text, variant in zip(texts, orders_of(question, len(texts)), strict=True)
+        ]
+        return float(np.mean([verdict.unparsed for verdict in verdicts]))
+
+
+def _count(
+    questions: Sequence[Question], answers: Mapping[str, Sequence[tuple[str, ...]]], scorer: Scorer
+) -> Votes:
+    """Score every answer, each under the option order in which it was given."""
+    right = [
+        [
+            [
+                scorer(variant, text).right
+                for text, variant in zip(texts, orders_of(question, len(texts)), strict=True)
+            ]
+            for question, texts in zip(questions, of_voter, strict=True)
+        ]
+        for of_voter in answers.values()
+    ]
+    return Votes(
+        voters=tuple(answers),
+        success=np.array([[np.mean(trials) for trials in of_voter] for of_voter in right]),
+        first_order=np.array([[trials[0] for trials in of_voter] for of_voter in right]),
+    )
