@@ -16,7 +16,7 @@ from typing import Literal
 
 import numpy as np
 
-from rlaudio.algorithms.algorithm import Algorithm, Need, TokenLimited
+from rlaudio.algorithms.algorithm import OF_REFERENCE, Algorithm, Need, TokenLimited
 from rlaudio.algorithms.dry_run import dry_run
 from rlaudio.algorithms.sft import SFT
 from rlaudio.answers import answer_block, sft_target
@@ -314,7 +314,7 @@ def open_stage(
     if stage.kind == "sft":
         return replace(build_sft_stage(recipe, name, stage, policy), contributions=contributions)
     reference = None
-    if Need.REFERENCE in recipe.algorithm().needs:
+    if OF_REFERENCE & recipe.algorithm().needs:
         reference = frozen_reference(policy, kept_reference)
     if recipe.sampling.max_lag:  # a worker that samples ahead needs its own model
         worker: RolloutWorker = OneStepOff(open_engine(recipe.rollout, recipe.model(), policy.processes))
