@@ -6,6 +6,7 @@ and does not read recipes.
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -25,6 +26,7 @@ from rlaudio.config.plugins import Bound
 from rlaudio.config.recipe import Recipe
 from rlaudio.contribution.labelling import Rule
 from rlaudio.contribution.voters import Voter, folder_digest
+from rlaudio.curricula.selector import Selector
 from rlaudio.curricula.stage import Stage, check_stages
 from rlaudio.data.audit import Audit, load_audited
 from rlaudio.evaluation.accuracy import EvaluationSettings
@@ -394,6 +396,7 @@ def build_rl_stage(
         learner=learner,
         ahead=ahead,
         contribution_estimator=_contribution_estimator(recipe, learner, sampler),
+        success=recipe.contribution.success,
         max_rollouts=training.max_rollouts or math.inf,
         max_tokens=training.max_tokens or math.inf,
         mismatch_alarm=math.inf
@@ -459,9 +462,10 @@ def _batching(recipe: Recipe, epochs: int, mini_batches: int) -> Batching:
 def _contribution_estimator(
     recipe: Recipe, learner: Learner, sampler: Sampler
 ) -> ContributionEstimator | None:
-    """The estimator of the audio's contribution on policy; None where the algorithm does not need it."""
+    """The estimator of the audio's contribution on policy; None where nobody asks for it."""
     settings, silent = recipe.contribution, sampler.prompts.silent
-    match contribution_by(recipe):
+    observed = sampler.stage.selector is not None and sampler.stage.selector.contribution_every > 0
+    match settings.on_policy if observed else contribution_by(recipe):
         case "options":
             return ChoiceProbabilities(learner, silent, _spelled)
         case "rollouts":
@@ -517,6 +521,8 @@ def check_stages_can_train(
     if whole and (not to_be_labelled or all(s.questions for s in stages)):  # votes may fill what is empty now
         check_stages(stages, recipe.curriculum.use)
     for stage in stages:
+        if stage.selector:
+            _check_selector(recipe, stage, stage.selector)
         if stage.kind == "sft":
             _check_share("sft.questions", recipe.sft.questions, processes)
             for question in stage.questions:
@@ -585,6 +591,39 @@ def _check_step(recipe: Recipe, questions: int) -> None:
         )
 
 
+def _check_selector(recipe: Recipe, stage: Stage, selector: Selector) -> None:
+    """Refuse settings under which a curriculum would not see what it waits for. Raises ValueError."""
+    name, success = f"curriculum {recipe.curriculum.use}", recipe.contribution.success
+    if selector.reads_evaluation and not recipe.evaluation.every:
+        raise ValueError(
+            f"{name} ends its {stage.kind} stage by a held-out evaluation, and evaluation.every is 0; "
+            "expected every how many steps it is made"
+        )
+    if stage.kind == "rl" and recipe.sampling.max_lag:
+        raise ValueError(
+            f"{name} chooses questions by the step before, and sampling.max_lag is "
+            f"{recipe.sampling.max_lag}, which samples while that step trains; expected 0"
+        )
+    if stage.kind == "rl" and success not in recipe.rewards:
+        raise ValueError(_no_success(recipe))
+    try:
+        selector.load_state_dict(json.loads(json.dumps(selector.state_dict())))
+    except TypeError as error:
+        raise ValueError(
+            f"{name}: its state_dict is not JSON ({error}); expected numbers and texts"
+        ) from error
+    if stage.questions:
+        count = recipe.sampling.questions if stage.kind == "rl" else recipe.sft.questions
+        stage.draw(0, count, recipe.seed, "tried")
+
+
+def _no_success(recipe: Recipe) -> str:
+    return (
+        f"contribution.success names the reward {recipe.contribution.success!r}, which the recipe has not; "
+        f"expected one of {', '.join(recipe.rewards)}"
+    )
+
+
 def _dry_run_rewards(recipe: Recipe, questions: Sequence[Question]) -> None:
     """Try the rewards on made-up completions, one of them right. Raises ValueError for one that fails.
 
@@ -611,7 +650,4 @@ def _dry_run_algorithm(recipe: Recipe) -> None:
     name = recipe.algorithm.use
     dry_run(algorithm, name, group_size=recipe.sampling.group_size, reward_weights=weights)
     if contribution_by(recipe) == "rollouts" and success not in recipe.rewards:
-        raise ValueError(
-            f"contribution.success names the reward {success!r}, which the recipe has not; "
-            f"expected one of {', '.join(recipe.rewards)}"
-        )
+        raise ValueError(_no_success(recipe))

@@ -82,7 +82,7 @@ class SilentRollouts:
         sampling = replace(self.sampling, group_size=self.completions)
         in_silence = self.rewards.score(self.worker.generate(silent, sampling, (*key, "silence")))
         return [
-            _success_rate(heard, self.success) - _success_rate(unheard, self.success)
+            success_rate(heard, self.success) - success_rate(unheard, self.success)
             for heard, unheard in zip(scored, in_silence, strict=True)
         ]
 
@@ -112,13 +112,14 @@ class ChoiceProbabilities:
         return PackedRow(prompt, tuple(_unlearned(encode(text)) for text in texts))
 
 
-# --- helpers -------------------------------------------------------------------------------------
-
-
-def _success_rate(scored: ScoredGroup, reward: str) -> float:
+def success_rate(scored: ScoredGroup, reward: str) -> float:
+    """Share of the completions whose reward of that name is positive; NaN where none has a value."""
     values = scored.rewards[reward]
     present = values[~np.isnan(values)]
     return float((present > 0).mean()) if len(present) else math.nan
+
+
+# --- helpers -------------------------------------------------------------------------------------
 
 
 def _gold_share(row: PackedRow) -> float:
