@@ -1,13 +1,14 @@
 """RL that draws questions where the audio contributes and the policy succeeds sometimes."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from rlaudio.curricula.by_contribution import contribution_weight
+from rlaudio.curricula.by_contribution import by_contribution, contribution_weight
 from rlaudio.curricula.by_trainability import trainability_weight
 from rlaudio.curricula.selector import Observed, Weighted
-from rlaudio.curricula.stage import RL_STEPS, SFT_EPOCHS, Stage, random_split, with_contribution
+from rlaudio.curricula.stage import RL_STEPS, SFT_EPOCHS, Stage
 from rlaudio.types import Contributions, Question
 
 
@@ -17,6 +18,8 @@ def by_both(
     rng: np.random.Generator,
     *,
     sft_epochs: float = SFT_EPOCHS,
+    sft_steps: int | None = None,
+    sft_questions: int | None = None,
     rl_steps: int = RL_STEPS,
     refresh_every: int = 10,
     middle: float = 0.5,
@@ -25,7 +28,6 @@ def by_both(
     unsolved: float = 0.2,
 ) -> list[Stage]:
     """The stages of `by_contribution`; weights are the product of its own and those of `by_trainability`."""
-    mixed, rest = random_split(questions, len(with_contribution(questions, contributions, "weak")), rng)
 
     def weigh(rest: Sequence[Question], seen: Observed) -> list[float]:
         return [
@@ -34,5 +36,13 @@ def by_both(
             for question in rest
         ]
 
-    selector = Weighted(weigh=weigh, contribution_every=refresh_every)
-    return [Stage("sft", mixed, epochs=sft_epochs), Stage("rl", rest, steps=rl_steps, selector=selector)]
+    sft, rl = by_contribution(
+        questions,
+        contributions,
+        rng,
+        sft_epochs=sft_epochs,
+        sft_steps=sft_steps,
+        sft_questions=sft_questions,
+        rl_steps=rl_steps,
+    )
+    return [sft, replace(rl, selector=Weighted(weigh=weigh, contribution_every=refresh_every))]

@@ -16,23 +16,29 @@ def by_contribution(
     rng: np.random.Generator,
     *,
     sft_epochs: float = SFT_EPOCHS,
+    sft_steps: int | None = None,
+    sft_questions: int | None = None,
     rl_steps: int = RL_STEPS,
     refresh_every: int = 10,
     middle: float = 0.5,
     width: float = 0.2,
 ) -> list[Stage]:
-    """SFT on as many questions at random as are weak; RL on the rest, drawn by sigmoid((c - middle) / width).
+    """Mixed-to-strong, whose RL draws from all of the rest, by sigmoid((c - middle) / width).
 
     c is the label's score (without one: 1 strong, 0 weak) until the policy's own contribution was measured,
     by `contribution.on_policy`: on the questions of every `refresh_every`-th step; 0: never.
     """
-    mixed, rest = random_split(questions, len(with_contribution(questions, contributions, "weak")), rng)
+    weak = with_contribution(questions, contributions, "weak")
+    mixed, rest = random_split(questions, len(weak) if sft_questions is None else sft_questions, rng)
 
     def weigh(rest: Sequence[Question], seen: Observed) -> list[float]:
         return [contribution_weight(question, contributions, seen, middle, width) for question in rest]
 
     selector = Weighted(weigh=weigh, contribution_every=refresh_every)
-    return [Stage("sft", mixed, epochs=sft_epochs), Stage("rl", rest, steps=rl_steps, selector=selector)]
+    return [
+        Stage("sft", mixed, epochs=sft_epochs, steps=sft_steps),
+        Stage("rl", rest, steps=rl_steps, selector=selector),
+    ]
 
 
 def contribution_weight(

@@ -15,6 +15,7 @@ def by_trainability(
     rng: np.random.Generator,
     *,
     sft_epochs: float = SFT_EPOCHS,
+    sft_steps: int | None = None,
     rl_steps: int = RL_STEPS,
     solved: float = 0.1,
     unsolved: float = 0.2,
@@ -29,7 +30,7 @@ def by_trainability(
         return [trainability_weight(question, seen, solved, unsolved) for question in strong]
 
     return [
-        Stage("sft", with_contribution(questions, contributions, "weak"), epochs=sft_epochs),
+        Stage("sft", with_contribution(questions, contributions, "weak"), epochs=sft_epochs, steps=sft_steps),
         Stage(
             "rl",
             with_contribution(questions, contributions, "strong"),

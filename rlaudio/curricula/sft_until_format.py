@@ -16,11 +16,12 @@ def sft_until_format(
     *,
     unparsed: float = 0.02,
     sft_epochs: float = SFT_EPOCHS,
+    sft_steps: int | None = None,
     rl_steps: int = RL_STEPS,
 ) -> list[Stage]:
     """Weak-to-strong, whose SFT ends once at most `unparsed` of the held-out answers name no option.
 
-    That is `eval/unparsed`, measured every `evaluation.every` steps; at the latest after `sft_epochs`.
+    That is `eval/unparsed`, measured every `evaluation.every` steps. SFT is at most as long as weak-to-strong's.
     """
 
     def stands(seen: Observed) -> bool:
@@ -31,6 +32,7 @@ def sft_until_format(
             "sft",
             with_contribution(questions, contributions, "weak"),
             epochs=sft_epochs,
+            steps=sft_steps,
             selector=Weighted(ends=stands, reads_evaluation=True),
         ),
         Stage("rl", with_contribution(questions, contributions, "strong"), steps=rl_steps),
