@@ -21,7 +21,7 @@ def sft_until_format(
 ) -> list[Stage]:
     """Weak-to-strong, whose SFT ends once at most `unparsed` of the held-out answers name no option.
 
-    That is `eval/unparsed`, measured every `evaluation.every` steps. SFT is at most as long as weak-to-strong's.
+    That is `eval/unparsed`, measured every `evaluation.every` steps; SFT is never longer than there.
     """
 
     def stands(seen: Observed) -> bool:

@@ -371,6 +371,7 @@ def build_rl_stage(
         rounds=sampling.rounds,
         max_lag=sampling.max_lag,
         processes=policy.processes,
+        silent_samples=recipe.contribution.silent_samples,
     )
     paper = recipe.mismatch.logprobs == "paper"
     optimizer = _optimizer(recipe, stage.total_steps(sampling.questions))
@@ -496,7 +497,9 @@ def _reward_sum(recipe: Recipe, failure_rate: float = 0.0, processes: Processes 
 class _Unscored:
     """Scores without rewards, for SFT targets."""
 
-    def score(self, groups: Sequence[Group]) -> list[ScoredGroup]:
+    hears_silence = False
+
+    def score(self, groups: Sequence[Group], silent: Sequence[Group] | None = None) -> list[ScoredGroup]:
         return [ScoredGroup(group, {}, np.zeros(len(group.completions))) for group in groups]
 
 
@@ -633,7 +636,8 @@ def _dry_run_rewards(recipe: Recipe, questions: Sequence[Question]) -> None:
     for question in questions:
         texts = [sft_target(question), *["I hear nothing."] * (recipe.sampling.group_size - 1)]
         try:
-            rewards.score([made_up_group(question, texts)])
+            group = made_up_group(question, texts)
+            rewards.score([group], [group])
         except RewardError as error:
             message = f"tried on a made-up completion, {error}"
             if isinstance(error, RewardStop) or not recipe.reward_failures:

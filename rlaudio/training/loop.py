@@ -200,6 +200,9 @@ def learn(
         prepared = learner.prepare(sampled.local_rows(rows))
     metrics = describe(sampled.groups, setup.contributions)
     metrics |= describe_signals(signals, estimator)
+    if sampled.silent_completions:
+        before = metrics.get("rollout/silent_completions", 0.0)
+        metrics["rollout/silent_completions"] = before + sampled.silent_completions
     with clock.part("update"):
         metrics |= learner.update(prepared, step)
     return learned_groups(sampled, rows, prepared, signals, learner.strategy.processes), metrics

@@ -80,7 +80,8 @@ class SilentRollouts:
         """One difference for each group."""
         silent = [self.silent_prompt(group.group.prompt) for group in scored]
         sampling = replace(self.sampling, group_size=self.completions)
-        in_silence = self.rewards.score(self.worker.generate(silent, sampling, (*key, "silence")))
+        answered = self.worker.generate(silent, sampling, (*key, "silence"))
+        in_silence = self.rewards.score(answered, answered)  # of which the reward `success` is read
         return [
             success_rate(heard, self.success) - success_rate(unheard, self.success)
             for heard, unheard in zip(scored, in_silence, strict=True)

@@ -5,12 +5,13 @@ import pytest
 from rlaudio.config.plugins import load
 from rlaudio.scorers.exact import exact
 from rlaudio.scorers.robust import robust
-from tests.factories import make_completion, make_question
+from tests.factories import make_completion, make_group, make_question
 
 repetition = load("reward", "repetition")
 consistency = load("reward", "consistency")
 grounded = load("reward", "grounded")
 refusal = load("reward", "refusal")
+counterfactual = load("reward", "counterfactual")
 
 RIGHT, WRONG, OTHER = (f"<answer>{animal}</answer>" for animal in ("a dog", "a cat", "a cow"))
 
@@ -50,7 +51,8 @@ def test_single_words_are_counted_where_n_is_1_and_the_penalty_scales():
     ("thought", "value"),
     [
         ("I hear barking. It is a dog.", 1.0),
-        ("It could be a cat. No, it barks: a dog", 1.0),
+        ("It could be a cat. But it barks: a dog", 1.0),
+        ("No, a dog.", 0.5),  # what is denied is not clear
         ("A dog? It meows. So it is a cat.", 0.0),
         ("So it is a cat. That is all.", 0.0),  # the last sentence that names an option
         ("It is a dog or a cat.", 0.5),  # several
@@ -91,7 +93,7 @@ def test_a_question_that_does_not_mislead_is_worth_the_same_whatever_is_answered
 
 @pytest.mark.parametrize("tempting", ["a horse", 4, -1])
 def test_a_temptation_that_is_no_option_is_refused(tempting):
-    with pytest.raises(ValueError, match="question q1 has lure .*; expected one of its options"):
+    with pytest.raises(ValueError, match=r"question q1 has lure .*; expected one of its options"):
         score(grounded, RIGHT, make_question(extra={"lure": tempting}), scorer=robust, field="lure")
 
 
@@ -117,3 +119,18 @@ def test_declining_pays_where_there_is_no_answer_and_costs_elsewhere(text):
 def test_an_answer_is_worth_nothing_here_and_a_doubt_in_the_thought_is_no_refusal(text):
     assert score(refusal, text, make_question(extra={"unanswerable": True})) == 0.0
     assert score(refusal, text) == 0.0
+
+
+# --- counterfactual ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("silent", "values"),
+    [
+        ([WRONG, OTHER, WRONG, ""], [1.0, 0.0]),
+        ([RIGHT, WRONG, WRONG, WRONG], [0.75, 0.0]),
+        ([RIGHT, RIGHT, RIGHT, RIGHT], [0.0, 0.0]),
+    ],
+)
+def test_a_right_answer_is_worth_what_silence_gets_wrong(silent, values):
+    assert counterfactual(make_group(RIGHT, WRONG), make_group(*silent), scorer=robust) == values
