@@ -119,7 +119,7 @@ def train_stages(
             kept = KeptReference(folder.path / REFERENCE / names[number], is_policy=not cursor.step)
             if resumed and cursor.step:
                 save.refuse_changed(resumed, partial(_described, kept.folder))
-                save.refuse_changed(resumed, partial(_questions, names[number], stages[number]))
+                save.refuse_changed(resumed, partial(described_questions, names[number], stages[number]))
             stage = setup.open_stage(names[number], stages[number], policy, kept)
             if resumed and cursor.step:
                 _go_on_from(resumed, stage, processes.rank)
@@ -175,6 +175,13 @@ def frozen_reference(policy: OpenedPolicy, kept: KeptReference) -> ModelFamily:
     return family.frozen_copy(kept.folder)
 
 
+def described_questions(name: str, stage: Stage) -> dict[str, str | None]:
+    """What a checkpoint says of the curriculum: a stage's questions in their order, and what selects them."""
+    by = type(stage.selector).__name__ if stage.selector else ""
+    text = json.dumps([by, *(question.id for question in stage.questions)])
+    return {f"questions of {name}": hashlib.sha256(text.encode()).hexdigest()}
+
+
 @dataclass(frozen=True, eq=False)
 class _Saving:
     """Writes a run's checkpoints, each with digests of what a resumed run must find as it was."""
@@ -210,7 +217,7 @@ class _Saving:
         """What writes the checkpoints amid a stage, which goes on from its reference and questions too."""
         described = partial(_described, kept.folder)
         reference = self.policy.processes.from_first(described) if stage.learner.reference else {}
-        questions = _questions(stage.name, stage.sampler.stage)
+        questions = described_questions(stage.name, stage.sampler.stage)
         needed = {**reference, **questions}
         return partial(self, ahead=stage.ahead, needed=needed, selector=stage.selector)
 
@@ -224,13 +231,6 @@ class _Saving:
 def _described(reference: Path) -> dict[str, str | None]:
     """What a checkpoint says of the reference."""
     return {f"{REFERENCE}/{reference.name}": files_digest(reference)}
-
-
-def _questions(name: str, stage: Stage) -> dict[str, str | None]:
-    """What a checkpoint says of the curriculum: a stage's questions in their order, and what selects them."""
-    by = type(stage.selector).__name__ if stage.selector else ""
-    text = json.dumps([by, *(question.id for question in stage.questions)])
-    return {f"questions of {name}": hashlib.sha256(text.encode()).hexdigest()}
 
 
 def _history(run: Path) -> dict[str, str | None]:

@@ -114,9 +114,10 @@ CASES = {
         (
             f"contribution={{voters: [{TINY}], threshold: 1, silence: 1.0, silent_samples: 2}}",
             "curriculum={use: by_both, sft_questions: 4, sft_steps: 1, rl_steps: 4, refresh_every: 2}",
+            "rewards.counterfactual={weight: 1.0}",
             "training.save_every=2",
         ),
-        shows={"rollout/silent_completions": 1.0},
+        shows={"rollout/silent_completions": 4.0},  # for contributions beside those for the reward
     ),
     # an adapter, signals from silence
     "adapter": Case(
