@@ -159,7 +159,7 @@ def test_the_keys_that_a_resume_takes_are_those_that_the_schema_marks():
 
 def test_the_table_of_algorithms_names_all_that_ship():
     named = table("docs/algorithms.md", "`algorithm: {use: ...}`")
-    assert {*named, "sft"} == set(available("algorithm")) and len(named) == 10
+    assert {*named, "sft"} == set(available("algorithm")) and len(named) == 15
 
 
 def test_every_worker_in_the_table_takes_the_options_shown():

@@ -20,11 +20,17 @@ class Need(StrEnum):
     REFERENCE = "reference"  # log-probs under the frozen reference policy, in `Tokens.signals`
     SILENCE = "silence"  # of the same tokens with silence for the clip, no gradient, in `Tokens.signals`
     SILENCE_GRADIENT = "silence_gradient"  # the same, named `silence` too, with the policy's gradient
+    ENTROPY = "entropy"  # of the policy's distribution at each token, no gradient, in `Tokens.signals`
+    SILENCE_ENTROPY = "silence_entropy"  # the same under the frozen reference with silence for the clip
     VALUES = "values"  # the critic's values, in both records; then the algorithm is an `ActorCritic`
     CONTRIBUTION = "contribution"  # how much the audio contributes on each question, in `Samples.signals`
     EQUAL_GROUPS = (
         "equal_groups"  # groups whose advantages are all 0 stay: a term of the loss learns from them
     )
+
+
+OF_REFERENCE = frozenset({Need.REFERENCE, Need.SILENCE_ENTROPY})  # what a frozen reference is kept for
+IN_SILENCE = frozenset({Need.SILENCE, Need.SILENCE_GRADIENT, Need.SILENCE_ENTROPY})
 
 
 @dataclass(frozen=True, eq=False)

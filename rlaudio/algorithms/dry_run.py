@@ -173,6 +173,8 @@ def _tokens(
         Need.REFERENCE: {"reference": near(old)},
         Need.SILENCE: {"silence": near(old)},
         Need.SILENCE_GRADIENT: {"silence": near(old).requires_grad_()},
+        Need.ENTROPY: {"entropy": near(-old)},
+        Need.SILENCE_ENTROPY: {"silence_entropy": near(-old)},
         Need.VALUES: critic,
     }
     return Tokens(

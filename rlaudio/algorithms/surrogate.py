@@ -25,6 +25,11 @@ def sequence_ratio(tokens: Tokens) -> torch.Tensor:
     return (completion_mean(gap.detach(), tokens.completions) + token_gradient).exp()
 
 
+def by_sign(advantages: torch.Tensor, positive: float, other: float) -> torch.Tensor:
+    """`positive` [N] where the advantage is above 0, else `other`."""
+    return torch.where(advantages > 0.0, advantages.new_tensor(positive), advantages.new_tensor(other))
+
+
 def clipped_surrogate(
     ratio: torch.Tensor, advantages: torch.Tensor, low: float, high: float
 ) -> tuple[torch.Tensor, Parts]:

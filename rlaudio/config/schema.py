@@ -191,7 +191,10 @@ class ContributionSection(Section):
         description="how algorithms that weigh by it measure it while they train: success of completions, "
         "or probability of the gold option, with audio minus in silence",
     )
-    silent_samples: Count = Field(default=4, description="completions in silence per question, for rollouts")
+    silent_samples: Count = Field(
+        default=4,
+        description="completions in silence per question, for rollouts and for rewards that hear silence",
+    )
     success: str = Field(
         default="answer_correctness", description="the reward that is positive where a completion succeeds"
     )

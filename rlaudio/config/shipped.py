@@ -25,7 +25,7 @@ _PLACES: Mapping[str, tuple[str, ...]] = {
 }
 KINDS = ("reward", *_PLACES)
 GIVEN: Mapping[str, tuple[tuple[str, ...], ...]] = {  # positional parameters, which rlaudio passes
-    "reward": (("question", "completion"), ("group",)),
+    "reward": (("question", "completion"), ("group",), ("group", "silent")),
     "algorithm": ((),),
     "curriculum": (("questions", "contributions", "rng"),),
     "model": ((),),

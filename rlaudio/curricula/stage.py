@@ -5,11 +5,12 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 
+from rlaudio.curricula.selector import Selector, check_drawn
 from rlaudio.types import ContributionLabel, Contributions, Question
 from rlaudio.utils.number_format import counted
 from rlaudio.utils.randomness import generator
@@ -23,7 +24,8 @@ class Stage:
     """Some questions, one way to train on them, and for how long: `epochs` or `steps`.
 
     `shared` states that other stages with `shared` may train on the same questions: RL, then SFT, then RL
-    on one set, or easy questions first and then all. Raises ValueError for less than none of either.
+    on one set, or easy questions first and then all. A `selector` chooses the questions of each step by what
+    the steps before it showed, and may end the stage early. Raises ValueError for less than none of either.
     """
 
     kind: Literal["sft", "rl"]
@@ -31,6 +33,7 @@ class Stage:
     epochs: float | None = None
     steps: int | None = None
     shared: bool = False
+    selector: Selector | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         for name, value in (("epochs", self.epochs), ("steps", self.steps)):
@@ -44,7 +47,15 @@ class Stage:
         return math.ceil((self.epochs or 0.0) * len(self.questions) / questions_per_step)
 
     def draw(self, first: int, count: int, *key: int | str) -> list[Question]:
-        """`count` questions from the `first` on: every epoch a new order, a pure function of the key."""
+        """`count` questions from the `first` on: every epoch a new order, a pure function of the key.
+
+        Those of a stage with a selector follow from the key and what it observed. Raises ValueError for a
+        selector that gives others than `count` of the stage's questions.
+        """
+        if self.selector:
+            chosen = self.selector.select(self.questions, count, generator(*key, "select", first))
+            if chosen is not None:
+                return check_drawn(chosen, count, self.questions)
         orders: dict[int, np.ndarray] = {}
         drawn = []
         for position in range(first, first + count):

@@ -73,11 +73,12 @@ class NeedCost:
     value_head: bool = False
 
 
-COSTS: Mapping[Need, NeedCost] = {  # contribution is measured by sampling, or on other tokens
+COSTS: Mapping[Need, NeedCost] = {  # contribution is sampled, or of other tokens; the entropy is the update's
     Need.VALUES: NeedCost(forward="critic's values", value_head=True),
     Need.REFERENCE: NeedCost(forward="reference", second_model=True),
     Need.SILENCE: NeedCost(forward="policy in silence"),
     Need.SILENCE_GRADIENT: NeedCost(gradient_passes=1),
+    Need.SILENCE_ENTROPY: NeedCost(forward="reference in silence", second_model=True),
 }
 
 

@@ -63,7 +63,7 @@ METRICS: tuple[Metric, ...] = (
     ),
     Metric(
         "rollout/silent_completions",
-        "Completions sampled in silence to see how much the audio contributes.",
+        "Completions sampled in silence, to see how much the audio contributes or for rewards.",
         "completions",
     ),
     Metric(

@@ -33,6 +33,7 @@ class Reward:
     weight: float
     per_group: bool
     file: str
+    hears_silence: bool = False  # it is given the answers to the same question in silence, too
 
     def __str__(self) -> str:
         return f"reward {self.name} ({self.file})"
@@ -45,9 +46,10 @@ class Reward:
         if parameters[:1] != ["group"] and parameters[:2] != ["question", "completion"]:
             raise TypeError(
                 f"reward {name} ({file}) takes ({', '.join(parameters)}); "
-                "expected (question, completion, *, ...) or (group, *, ...)"
+                "expected (question, completion, *, ...), (group, *, ...) or (group, silent, *, ...)"
             )
-        return cls(name, function, weight, per_group=parameters[0] == "group", file=file)
+        per_group, silent = parameters[0] == "group", parameters[:2] == ["group", "silent"]
+        return cls(name, function, weight, per_group=per_group, file=file, hears_silence=silent)
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ class RewardCall:
     group: Group  # as rewards may see it: read-only
     group_index: int
     samples: range
+    silent: Group | None = None  # of the same question, for a reward that hears silence
 
     @property
     def file(self) -> str:
@@ -67,6 +70,8 @@ class RewardCall:
     @property
     def arguments(self) -> tuple[Any, ...]:
         """What the reward is called with."""
+        if self.reward.hears_silence:
+            return self.group, self.silent
         if self.reward.per_group:
             return (self.group,)
         return self.group.prompt.question, *(self.group.completions[i] for i in self.samples)
@@ -81,12 +86,21 @@ class RewardCall:
         return f"{self.reward}, {self.sample(self.samples[0])}"
 
 
-def calls_of(reward: Reward, groups: Sequence[Group]) -> Iterator[RewardCall]:
-    """All calls of a reward for the groups of a step."""
+def calls_of(
+    reward: Reward, groups: Sequence[Group], silent: Sequence[Group] | None = None
+) -> Iterator[RewardCall]:
+    """All calls of a reward for the groups of a step; `silent` are those of the same questions in silence.
+
+    Raises ValueError for a reward that is given these where there are none.
+    """
+    if reward.hears_silence and silent is None:
+        raise ValueError(
+            f"{reward} compares with answers in silence; expected them, as training samples them"
+        )
     for index, group in enumerate(groups):
         samples = range(len(group.completions))
         if reward.per_group:
-            yield RewardCall(reward, group, index, samples)
+            yield RewardCall(reward, group, index, samples, silent[index] if silent else None)
         else:
             yield from (RewardCall(reward, group, index, samples[i : i + 1]) for i in samples)
 

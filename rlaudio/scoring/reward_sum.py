@@ -86,13 +86,20 @@ class RewardSum:
         self._tell_dropped = tell_dropped
         self._warned: set[tuple[str, str]] = set()
 
-    def score(self, groups: Sequence[Group]) -> list[ScoredGroup]:
+    @property
+    def hears_silence(self) -> bool:
+        """Whether a reward compares with answers to the same questions in silence."""
+        return any(reward.hears_silence for reward in self._rewards)
+
+    def score(self, groups: Sequence[Group], silent: Sequence[Group] | None = None) -> list[ScoredGroup]:
         """Every reward's value and the weighted total for each completion of the groups, which are one step.
 
+        `silent` are groups of the same questions in silence, for the rewards that hear it.
         Raises RewardError if too many samples failed, RewardStop if a reward ends the run or hangs.
         """
         seen = [read_only(group) for group in groups]
-        calls = [call for reward in self._rewards for call in calls_of(reward, seen)]
+        unheard = None if silent is None else [read_only(group) for group in silent]
+        calls = [call for reward in self._rewards for call in calls_of(reward, seen, unheard)]
         values = [
             {r.name: np.full(len(group.completions), np.nan) for r in self._rewards} for group in groups
         ]

@@ -6,6 +6,7 @@ and does not read recipes.
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -16,7 +17,7 @@ from typing import Literal
 
 import numpy as np
 
-from rlaudio.algorithms.algorithm import Algorithm, Need, TokenLimited
+from rlaudio.algorithms.algorithm import OF_REFERENCE, Algorithm, Need, TokenLimited
 from rlaudio.algorithms.dry_run import dry_run
 from rlaudio.algorithms.sft import SFT
 from rlaudio.answers import sft_target
@@ -26,6 +27,7 @@ from rlaudio.config.recipe import Recipe
 from rlaudio.contribution.labelling import LabelSettings
 from rlaudio.contribution.on_policy import ChoiceProbabilities
 from rlaudio.contribution.voters import Voter, folder_digest
+from rlaudio.curricula.selector import Selector
 from rlaudio.curricula.stage import Stage, check_stages
 from rlaudio.data.audit import Audit, load_audited
 from rlaudio.evaluation.asking import EvaluationSettings
@@ -322,7 +324,7 @@ def open_stage(
     if stage.kind == "sft":
         return replace(build_sft_stage(recipe, name, stage, policy), contributions=contributions)
     reference = None
-    if Need.REFERENCE in recipe.algorithm().needs:
+    if OF_REFERENCE & recipe.algorithm().needs:
         reference = frozen_reference(policy, kept_reference)
     if recipe.sampling.max_lag:  # a worker that samples ahead needs its own model
         worker: RolloutWorker = OneStepOff(open_engine(recipe.rollout, recipe.model(), policy.processes))
@@ -377,6 +379,7 @@ def build_rl_stage(
         rounds=sampling.rounds,
         max_lag=sampling.max_lag,
         processes=policy.processes,
+        silent_samples=recipe.contribution.silent_samples,
     )
     paper = recipe.mismatch.logprobs == "paper"
     optimizer = _optimizer(recipe, stage.total_steps(sampling.questions))
@@ -402,6 +405,7 @@ def build_rl_stage(
         learner=learner,
         ahead=ahead,
         contribution_estimator=_contribution_estimator(recipe, learner, sampler),
+        success=recipe.contribution.success,
         max_rollouts=training.max_rollouts or math.inf,
         max_tokens=training.max_tokens or math.inf,
         mismatch_alarm=math.inf
@@ -467,9 +471,10 @@ def _batching(recipe: Recipe, epochs: int, mini_batches: int) -> Batching:
 def _contribution_estimator(
     recipe: Recipe, learner: Learner, sampler: Sampler
 ) -> ContributionEstimator | None:
-    """The estimator of the audio's contribution on policy; None where the algorithm does not need it."""
+    """The estimator of the audio's contribution on policy; None where nobody asks for it."""
     settings, silent = recipe.contribution, sampler.prompts.silent
-    match contribution_by(recipe):
+    observed = sampler.stage.selector is not None and sampler.stage.selector.contribution_every > 0
+    match settings.on_policy if observed else contribution_by(recipe):
         case "options":
             return ChoiceProbabilities(options_of(learner), silent)
         case "rollouts":
@@ -495,7 +500,9 @@ def reward_sum(recipe: Recipe, failure_rate: float = 0.0, processes: Processes =
 class _Unscored:
     """Scores without rewards, for SFT targets."""
 
-    def score(self, groups: Sequence[Group]) -> list[ScoredGroup]:
+    hears_silence = False
+
+    def score(self, groups: Sequence[Group], silent: Sequence[Group] | None = None) -> list[ScoredGroup]:
         return [ScoredGroup(group, {}, np.zeros(len(group.completions))) for group in groups]
 
 
@@ -520,6 +527,8 @@ def check_stages_can_train(
     if whole and (not to_be_labelled or all(s.questions for s in stages)):  # votes may fill what is empty now
         check_stages(stages, recipe.curriculum.use)
     for stage in stages:
+        if stage.selector:
+            _check_selector(recipe, stage, stage.selector)
         if stage.kind == "sft":
             _check_share("sft.questions", recipe.sft.questions, processes)
             for question in stage.questions:
@@ -588,6 +597,39 @@ def _check_step(recipe: Recipe, questions: int) -> None:
         )
 
 
+def _check_selector(recipe: Recipe, stage: Stage, selector: Selector) -> None:
+    """Refuse settings under which a curriculum would not see what it waits for. Raises ValueError."""
+    name, success = f"curriculum {recipe.curriculum.use}", recipe.contribution.success
+    if selector.reads_evaluation and not recipe.evaluation.every:
+        raise ValueError(
+            f"{name} ends its {stage.kind} stage by a held-out evaluation, and evaluation.every is 0; "
+            "expected every how many steps it is made"
+        )
+    if stage.kind == "rl" and recipe.sampling.max_lag:
+        raise ValueError(
+            f"{name} chooses questions by the step before, and sampling.max_lag is "
+            f"{recipe.sampling.max_lag}, which samples while that step trains; expected 0"
+        )
+    if stage.kind == "rl" and success not in recipe.rewards:
+        raise ValueError(_no_success(recipe))
+    try:
+        selector.load_state_dict(json.loads(json.dumps(selector.state_dict())))
+    except TypeError as error:
+        raise ValueError(
+            f"{name}: its state_dict is not JSON ({error}); expected numbers and texts"
+        ) from error
+    if stage.questions:
+        count = recipe.sampling.questions if stage.kind == "rl" else recipe.sft.questions
+        stage.draw(0, count, recipe.seed, "tried")
+
+
+def _no_success(recipe: Recipe) -> str:
+    return (
+        f"contribution.success names the reward {recipe.contribution.success!r}, which the recipe has not; "
+        f"expected one of {', '.join(recipe.rewards)}"
+    )
+
+
 def _dry_run_rewards(recipe: Recipe, questions: Sequence[Question]) -> None:
     """Try the rewards on made-up completions, one of them right. Raises ValueError for one that fails.
 
@@ -597,7 +639,8 @@ def _dry_run_rewards(recipe: Recipe, questions: Sequence[Question]) -> None:
     for question in questions:
         texts = [sft_target(question), *["I hear nothing."] * (recipe.sampling.group_size - 1)]
         try:
-            rewards.score([made_up_group(question, texts)])
+            group = made_up_group(question, texts)
+            rewards.score([group], [group])
         except RewardError as error:
             message = f"tried on a made-up completion, {error}"
             if isinstance(error, RewardStop) or not recipe.reward_failures:
@@ -614,7 +657,4 @@ def _dry_run_algorithm(recipe: Recipe) -> None:
     name = recipe.algorithm.use
     dry_run(algorithm, name, group_size=recipe.sampling.group_size, reward_weights=weights)
     if contribution_by(recipe) == "rollouts" and success not in recipe.rewards:
-        raise ValueError(
-            f"contribution.success names the reward {success!r}, which the recipe has not; "
-            f"expected one of {', '.join(recipe.rewards)}"
-        )
+        raise ValueError(_no_success(recipe))

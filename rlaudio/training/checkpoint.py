@@ -32,6 +32,7 @@ MANIFEST = "manifest.json"  # written last; a folder without it is not a checkpo
 MARKER = "unfinished"  # in a folder that is being written, until it has its manifest or its name
 LEARNER = "learner-{rank}.pt"
 AHEAD = "ahead-{rank}.pt"
+OBSERVED = "observed.json"
 
 
 @dataclass(frozen=True, order=True)
@@ -68,6 +69,13 @@ class Checkpoint:
         """The completions that a process had sampled for the next step; None if it had none."""
         return self._read(AHEAD.format(rank=rank))
 
+    def observed(self) -> dict[str, Any] | None:
+        """What the stage's curriculum had observed; None where it observes nothing, or the stage begins."""
+        if OBSERVED not in self.written:
+            return None
+        state: dict[str, Any] = json.loads((self.path / OBSERVED).read_text(encoding="utf-8"))
+        return state
+
     def _read(self, name: str) -> dict[str, Any] | None:
         file = self.path / name
         return torch.load(file, map_location="cpu", weights_only=True) if name in self.written else None
@@ -80,13 +88,15 @@ def save_checkpoint(
     learner_state: dict[str, Any] | None,
     *,
     sampled_ahead: dict[str, Any] | None = None,
+    observed: dict[str, Any] | None = None,
     depends_on: Mapping[str, str | None] = MappingProxyType({}),
     processes: Processes = ALONE,
 ) -> Path:
     """Write a checkpoint into `folder`; all processes must call.
 
     The first process writes the model; each writes its part of the learner's state and the completions that
-    it has sampled ahead, which cannot be sampled again from newer weights. `depends_on` holds digests of
+    it has sampled ahead, which cannot be sampled again from newer weights. `observed` is the state of a
+    curriculum that observes, equal in all processes. `depends_on` holds digests of
     what else a run needs as it is now to go on from here. The checkpoint is built under a temporary name and
     renamed, so a kill or a full disk leaves the older ones intact.
     Raises OSError where the disk is full, or something else has the checkpoint's name.
@@ -97,6 +107,8 @@ def save_checkpoint(
     def begin() -> None:
         with _complete_or_absent(building):
             family.save(building / "model")
+            if observed is not None:
+                (building / OBSERVED).write_text(json.dumps(observed), encoding="utf-8")
 
     def complete() -> None:
         with or_absent(building):

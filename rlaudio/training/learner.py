@@ -10,12 +10,12 @@ from typing import Literal
 import numpy as np
 import torch
 
-from rlaudio.algorithms.algorithm import Algorithm, Need, Tokens, as_critic, completion_sum
+from rlaudio.algorithms.algorithm import IN_SILENCE, Algorithm, Need, Tokens, as_critic, completion_sum
 from rlaudio.models.family import ModelFamily
 from rlaudio.training.debug.nonfinite import BrokenStep
 from rlaudio.training.distributed import MicroBatch, equal_micro_batches
 from rlaudio.training.packing import Batch, PackedRow, micro_batches, pack, repeated
-from rlaudio.training.policy import Distribution, Policy, PolicyOutput, token_logprobs
+from rlaudio.training.policy import Distribution, Policy, PolicyOutput, TokenLogprobs, token_logprobs
 from rlaudio.training.strategies.plain import Plain
 from rlaudio.training.strategies.strategy import OptimizerSettings, Strategy
 from rlaudio.training.totals import Totals
@@ -104,9 +104,15 @@ class Learner:
             Provider(Need.REFERENCE, "reference", Learner._under_reference, reference, "a reference policy"),
             Provider(Need.SILENCE, *in_silence),
             Provider(Need.SILENCE_GRADIENT, *in_silence, with_gradient=True),
+            Provider(
+                Need.SILENCE_ENTROPY,
+                "silence_entropy",
+                Learner._reference_entropy_in_silence,
+                reference if silent_prompt else None,
+                "a reference policy and a way to make silent prompts",
+            ),
         )
-        asks_in_silence = any(provider.source is silent_prompt for provider in self.providers)
-        self.silent_prompt = silent_prompt if asks_in_silence else None
+        self.silent_prompt = silent_prompt if IN_SILENCE & algorithm.needs else None
         self.correction = settings.correction
         self.batching = settings.batching
         self.policy = Policy(
@@ -207,6 +213,8 @@ class Learner:
         signals = dict(batch.signals)
         if policy.values is not None:
             signals["values"] = policy.values
+        if Need.ENTROPY in self.algorithm.needs:
+            signals["entropy"] = policy.entropy
         for provider in self.providers:
             if provider.with_gradient:
                 signals[provider.signal] = provider.measure(self, rows, batch.chunks)
@@ -264,16 +272,25 @@ class Learner:
 
     def _under_reference(self, rows: Sequence[PackedRow], chunks: int) -> torch.Tensor:
         """Log-probs [N] under the reference policy."""
+        return self._of_reference(self._pack(rows, chunks)).logprobs
+
+    def _of_reference(self, batch: Batch) -> TokenLogprobs:
         assert self.reference is not None
-        batch, distribution = self._pack(rows, chunks), self.policy.distribution
-        return token_logprobs(self.reference, batch, distribution, chunk=self.batching.logprob_chunk).logprobs
+        distribution, chunk = self.policy.distribution, self.batching.logprob_chunk
+        return token_logprobs(self.reference, batch, distribution, chunk=chunk)
 
     def _in_silence(self, rows: Sequence[PackedRow], chunks: int) -> torch.Tensor:
         """Log-probs [N] of the same completions after the same questions, with silence for the clip."""
-        assert self.silent_prompt is not None
-        silent = [replace(row, prompt=self.silent_prompt(row.prompt)) for row in rows]
-        policy: PolicyOutput = self.strategy.forward(self._pack(silent, chunks))
+        policy: PolicyOutput = self.strategy.forward(self._pack(self._silent(rows), chunks))
         return policy.logprobs
+
+    def _reference_entropy_in_silence(self, rows: Sequence[PackedRow], chunks: int) -> torch.Tensor:
+        """Entropies [N] of the reference policy at the same tokens, with silence for the clip."""
+        return self._of_reference(self._pack(self._silent(rows), chunks)).entropy
+
+    def _silent(self, rows: Sequence[PackedRow]) -> list[PackedRow]:
+        assert self.silent_prompt is not None
+        return [replace(row, prompt=self.silent_prompt(row.prompt)) for row in rows]
 
     def _pack(self, rows: Sequence[PackedRow], chunks: int) -> Batch:
         # GPU kernels would need a mask of all tokens to share the text before the audio

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Protocol
 
+from rlaudio.algorithms.algorithm import Need
+from rlaudio.curricula.selector import QuestionResult, Selector, StepResults
 from rlaudio.rollout.one_step_off import OneStepOff
 from rlaudio.rollout.worker import RolloutWorker, SeedKey
 from rlaudio.runs.rollouts import LearnedGroup
@@ -22,7 +24,7 @@ from rlaudio.training.debug.nonfinite import (
 )
 from rlaudio.training.learner import Learner
 from rlaudio.training.sampling import Sampled, Sampler, mean_lag, requests_of_round, sample_step
-from rlaudio.training.signals import ContributionEstimator, describe_signals, observe
+from rlaudio.training.signals import ContributionEstimator, describe_signals, observe, success_rate
 from rlaudio.training.throughput import Throughput
 from rlaudio.types import Contributions
 from rlaudio.utils.clock import Clock
@@ -39,6 +41,7 @@ class StageSetup:
     learner: Learner
     ahead: OneStepOff | None = None  # the worker, where it samples the next step while this one trains
     contribution_estimator: ContributionEstimator | None = None
+    success: str = ""  # the reward that says whether a completion succeeded
     contributions: Contributions = field(default_factory=dict)  # of the stage's questions, as labelled
     max_rollouts: float = float("inf")  # the stage ends with the step that reaches either of these
     max_tokens: float = float("inf")
@@ -48,6 +51,17 @@ class StageSetup:
     def worker(self) -> RolloutWorker:
         """The worker that samples with the learner's weights."""
         return self.sampler.worker
+
+    @property
+    def selector(self) -> Selector | None:
+        """What chooses the stage's questions, where its curriculum observes."""
+        return self.sampler.stage.selector
+
+    def estimator_at(self, step: int) -> ContributionEstimator | None:
+        """What measures the audio's contribution in that step, counted from 0; None where nobody asks."""
+        every = self.selector.contribution_every if self.selector else 0
+        asked = Need.CONTRIBUTION in self.learner.algorithm.needs or (every > 0 and step % every == 0)
+        return self.contribution_estimator if asked else None
 
     @property
     def clock(self) -> Clock:
@@ -113,6 +127,8 @@ def train(setup: StageSetup, recorder: Recorder, callbacks: Callbacks, *, start:
     for step in progress(steps, setup.steps, setup.name, "step", done=start.step):
         if cursor.rollouts >= setup.max_rollouts or cursor.tokens >= setup.max_tokens:
             break
+        if setup.selector and setup.selector.finished:
+            break
         key = (seed, setup.name, step)
         # rewards are asked before the weights change
         with saving_when_stopped(save), callbacks.profiled(setup.name, cursor.step + 1):
@@ -136,8 +152,12 @@ def train(setup: StageSetup, recorder: Recorder, callbacks: Callbacks, *, start:
         logged = metrics | {"data/epoch": epoch} | throughput.describe(clock.take(), metrics)
         recorder.log_metrics(setup.name, cursor.step, logged)
         alarms.see(metrics, sampled.groups)
+        evaluated: Mapping[str, float] = {}
         if callbacks.evaluate_every and cursor.step % callbacks.evaluate_every == 0:
-            recorder.log_metrics(setup.name, cursor.step, callbacks.evaluate())
+            evaluated = callbacks.evaluate()
+            recorder.log_metrics(setup.name, cursor.step, evaluated)
+        if setup.selector:
+            setup.selector.observe(step_results(learned, setup.success, {**metrics, **evaluated}))
         if callbacks.stop_requested():
             save()
             raise StopRequested(cursor)
@@ -169,7 +189,8 @@ def learn(
     learner, clock = setup.learner, setup.clock
     refuse_nonfinite_rollouts(list(sampled.local.values()), learner.strategy.processes)
     with clock.part("signals"):
-        signals = observe(sampled, learner, setup.contribution_estimator, key)
+        estimator = setup.estimator_at(step)
+        signals = observe(sampled, learner, estimator, key)
     meanwhile()
     refuse_nonfinite_signals(signals, sampled.learned, list(sampled.local_learned.values()))
     rows = assign_credit(
@@ -178,10 +199,27 @@ def learn(
     with clock.part("signals"):
         prepared = learner.prepare(sampled.local_rows(rows))
     metrics = describe(sampled.groups, setup.contributions)
-    metrics |= describe_signals(signals, setup.contribution_estimator)
+    metrics |= describe_signals(signals, estimator)
+    if sampled.silent_completions:
+        before = metrics.get("rollout/silent_completions", 0.0)
+        metrics["rollout/silent_completions"] = before + sampled.silent_completions
     with clock.part("update"):
         metrics |= learner.update(prepared, step)
     return learned_groups(sampled, rows, prepared, signals, learner.strategy.processes), metrics
+
+
+def step_results(learned: Sequence[LearnedGroup], success: str, metrics: Mapping[str, float]) -> StepResults:
+    """What a curriculum observes of a step: every sampled question, and the step's metrics."""
+    questions = tuple(
+        QuestionResult(
+            group.scored.group.prompt.question.id,
+            success_rate(group.scored, success),
+            group.contribution,
+        )
+        for group in learned
+        if success in group.scored.rewards
+    )
+    return StepResults(questions, metrics)
 
 
 def advance(cursor: Cursor, sampled: Sampled, metrics: Mapping[str, float]) -> Cursor:

@@ -21,7 +21,11 @@ from rlaudio.utils.processes import Processes
 class Scores(Protocol):
     """Scores groups of completions; in RL this is rlaudio.scoring.RewardSum."""
 
-    def score(self, groups: Sequence[Group]) -> list[ScoredGroup]: ...
+    @property
+    def hears_silence(self) -> bool:
+        """Whether scores depend on answers to the same questions in silence."""
+
+    def score(self, groups: Sequence[Group], silent: Sequence[Group] | None = None) -> list[ScoredGroup]: ...
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -37,6 +41,7 @@ class Sampler:
     rounds: int  # of drawing until groups with spread fill the step
     max_lag: int  # steps by which the weights that sample may be older than the current ones
     processes: Processes
+    silent_samples: int = 0  # completions in silence of each question, where the rewards hear them
     clock: Clock = field(default_factory=Clock)  # of the step
 
 
@@ -56,6 +61,7 @@ class Sampled:
     chosen: list[int]  # the groups that the step learns from
     local: Mapping[int, ScoredGroup]  # this process's groups with their features, by place in `groups`
     drawn: int  # questions
+    silent_completions: int = 0  # sampled for the rewards, over all processes
 
     @property
     def learned(self) -> list[ScoredGroup]:
@@ -96,9 +102,10 @@ def sample_step(sampler: Sampler, key: SeedKey, *, first: int, weights_version: 
             asked = requests_of_round(sampler, round_key, first + len(groups))
         with sampler.clock.part("rollout"):
             answered = _ask(sampler, asked)
+            silent = _ask_in_silence(sampler, asked) if sampler.rewards.hears_silence else None
         check_versions(answered, weights_version, sampler.max_lag)
         with sampler.clock.part("reward"):
-            scored = sampler.rewards.score(answered)
+            scored = sampler.rewards.score(answered, silent)
         local |= {len(groups) + processes.rank + i * processes.size: group for i, group in enumerate(scored)}
         groups += processes.unshare([_without_features(group) for group in scored])
         with_spread = [i for i, group in enumerate(groups) if has_spread(group.total)]
@@ -109,7 +116,8 @@ def sample_step(sampler: Sampler, key: SeedKey, *, first: int, weights_version: 
     else:
         without = [i for i in range(len(groups)) if i not in set(with_spread)]
         chosen = sorted((with_spread + without)[:questions])
-    return Sampled(groups, chosen, local, drawn=len(groups))
+    in_silence = len(groups) * sampler.silent_samples if sampler.rewards.hears_silence else 0
+    return Sampled(groups, chosen, local, drawn=len(groups), silent_completions=in_silence)
 
 
 def requests_of_round(sampler: Sampler, key: SeedKey, first: int) -> list[PromptRequest]:
@@ -160,6 +168,18 @@ def _times_before(drawn: Sequence[Question]) -> list[int]:
         times.append(seen[question.id])
         seen[question.id] += 1
     return times
+
+
+def _ask_in_silence(sampler: Sampler, requests: Sequence[PromptRequest]) -> list[Group]:
+    """Groups of the same questions in silence, with random numbers of their own, in the same order."""
+    silent = [
+        PromptRequest(
+            [sampler.prompts.silent(p) for p in asked.prompts], asked.places, (*asked.key, "silent")
+        )
+        for asked in requests
+    ]
+    params = replace(sampler.params, group_size=sampler.silent_samples)
+    return _ask(replace(sampler, params=params), silent)
 
 
 def _ask(sampler: Sampler, requests: Sequence[PromptRequest]) -> list[Group]:

@@ -81,9 +81,10 @@ class SilentRollouts:
         """One difference for each group."""
         silent = [self.silent_prompt(group.group.prompt) for group in scored]
         sampling = replace(self.sampling, group_size=self.completions)
-        in_silence = self.rewards.score(self.worker.generate(silent, sampling, (*key, "silence")))
+        answered = self.worker.generate(silent, sampling, (*key, "silence"))
+        in_silence = self.rewards.score(answered, answered)  # of which the reward `success` is read
         return [
-            _success_rate(heard, self.success) - _success_rate(unheard, self.success)
+            success_rate(heard, self.success) - success_rate(unheard, self.success)
             for heard, unheard in zip(scored, in_silence, strict=True)
         ]
 
@@ -107,13 +108,14 @@ def options_of(learner: Learner) -> OfOptions:
     return of_options
 
 
-# --- helpers -------------------------------------------------------------------------------------
-
-
-def _success_rate(scored: ScoredGroup, reward: str) -> float:
+def success_rate(scored: ScoredGroup, reward: str) -> float:
+    """Share of the completions whose reward of that name is positive; NaN where none has a value."""
     values = scored.rewards[reward]
     present = values[~np.isnan(values)]
     return float((present > 0).mean()) if len(present) else math.nan
+
+
+# --- helpers -------------------------------------------------------------------------------------
 
 
 def _values(local: Mapping[int, ScoredGroup], learner: Learner) -> dict[int, list[np.ndarray]]:

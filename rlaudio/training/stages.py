@@ -6,6 +6,8 @@ with callbacks that save, evaluate, and dump a step that was not finite.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -13,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
+from rlaudio.curricula.selector import Selector
 from rlaudio.curricula.stage import Stage
 from rlaudio.evaluation.asking import EvaluationSettings, evaluate
 from rlaudio.models.family import ModelFamily
@@ -116,6 +119,7 @@ def train_stages(
             kept = KeptReference(folder.path / REFERENCE / names[number], is_policy=not cursor.step)
             if resumed and cursor.step:
                 save.refuse_changed(resumed, partial(_described, kept.folder))
+                save.refuse_changed(resumed, partial(described_questions, names[number], stages[number]))
             stage = setup.open_stage(names[number], stages[number], policy, kept)
             if resumed and cursor.step:
                 _go_on_from(resumed, stage, processes.rank)
@@ -171,6 +175,13 @@ def frozen_reference(policy: OpenedPolicy, kept: KeptReference) -> ModelFamily:
     return family.frozen_copy(kept.folder)
 
 
+def described_questions(name: str, stage: Stage) -> dict[str, str | None]:
+    """What a checkpoint says of the curriculum: a stage's questions in their order, and what selects them."""
+    by = type(stage.selector).__name__ if stage.selector else ""
+    text = json.dumps([by, *(question.id for question in stage.questions)])
+    return {f"questions of {name}": hashlib.sha256(text.encode()).hexdigest()}
+
+
 @dataclass(frozen=True, eq=False)
 class _Saving:
     """Writes a run's checkpoints, each with digests of what a resumed run must find as it was."""
@@ -185,7 +196,8 @@ class _Saving:
         at: Cursor,
         learner: Learner | None = None,
         ahead: OneStepOff | None = None,
-        reference: Mapping[str, str | None] = MappingProxyType({}),
+        needed: Mapping[str, str | None] = MappingProxyType({}),
+        selector: Selector | None = None,
     ) -> None:
         """Write a checkpoint and remove old ones; all processes must call."""
         processes = self.policy.processes
@@ -195,16 +207,19 @@ class _Saving:
             self.policy.family,
             learner.strategy.state_dict() if learner else None,
             sampled_ahead=ahead.state_dict() if ahead else None,
-            depends_on={**processes.from_first(partial(_history, self.run)), **reference},
+            observed=selector.state_dict() if selector else None,
+            depends_on={**processes.from_first(partial(_history, self.run)), **needed},
             processes=processes,
         )
         processes.from_first(partial(tidy, self.run / CHECKPOINTS, self.keep, spare=self.opened))
 
     def within(self, stage: StageSetup, kept: KeptReference) -> Callable[..., None]:
-        """What writes the checkpoints amid a stage, which goes on from its reference too."""
+        """What writes the checkpoints amid a stage, which goes on from its reference and questions too."""
         described = partial(_described, kept.folder)
         reference = self.policy.processes.from_first(described) if stage.learner.reference else {}
-        return partial(self, ahead=stage.ahead, reference=reference)
+        questions = described_questions(stage.name, stage.sampler.stage)
+        needed = {**reference, **questions}
+        return partial(self, ahead=stage.ahead, needed=needed, selector=stage.selector)
 
     def refuse_changed(self, resumed: Checkpoint, describe: Callable[[], Mapping[str, str | None]]) -> None:
         """Raise ValueError, in all processes, where something is not what the checkpoint says of it."""
@@ -228,7 +243,9 @@ def _record_final(run: Path, content: Path) -> None:
 
 
 def _go_on_from(checkpoint: Checkpoint, stage: StageSetup, rank: int) -> None:
-    """Restore the learner and the worker that samples ahead to their state within the stage."""
+    """Restore learner, curriculum and the worker that samples ahead to their state within the stage."""
+    if stage.selector and (observed := checkpoint.observed()) is not None:
+        stage.selector.load_state_dict(observed)
     state = checkpoint.learner_state(rank)
     if state:
         stage.learner.strategy.load_state_dict(state)

@@ -12,16 +12,24 @@ from rlaudio.algorithms.algorithm import Algorithm, Samples, Tokens
 from rlaudio.algorithms.cispo import CISPO
 from rlaudio.algorithms.contribution_weighted import ContributionWeighted
 from rlaudio.algorithms.dapo import DAPO
+from rlaudio.algorithms.dppo import DPPO
 from rlaudio.algorithms.gdpo import GDPO
 from rlaudio.algorithms.grpo import GRPO
 from rlaudio.algorithms.gspo import GSPO
+from rlaudio.algorithms.mapo import MAPO
+from rlaudio.algorithms.maxrl import MaxRL
 from rlaudio.algorithms.papo import PAPO
 from rlaudio.algorithms.ppo import PPO
 from rlaudio.algorithms.reinforce_pp import ReinforcePP
 from rlaudio.algorithms.rloo import RLOO
+from rlaudio.algorithms.sapo import SAPO
+from rlaudio.algorithms.vespo import VESPO
 from tests.algorithms.second import Completion
 
-ALGORITHMS = (CISPO, ContributionWeighted, DAPO, GDPO, GRPO, GSPO, PAPO, PPO, ReinforcePP, RLOO)
+ALGORITHMS = (
+    CISPO, ContributionWeighted, DAPO, DPPO, GDPO, GRPO, GSPO, MAPO, MaxRL, PAPO, PPO, ReinforcePP, RLOO,
+    SAPO, VESPO,
+)  # fmt: skip
 NAN = float("nan")
 
 
@@ -114,6 +122,8 @@ def random_completions(seed: int, count: int = 7, drift: float = 0.3) -> list[Co
                 old=moved(logprobs, drift),
                 reference=moved(logprobs, 0.5),
                 silence=moved(logprobs, 1.0),
+                entropy=rng.exponential(size=len(logprobs)),
+                silence_entropy=rng.exponential(size=len(logprobs)),
                 advantages=np.full(len(logprobs), rng.normal()),
                 values=moved(old_values, 0.3),
                 old_values=old_values,
@@ -140,6 +150,8 @@ def packed(completions: Sequence[Completion], algorithm: Algorithm) -> Tokens:
         signals={
             "reference": column("reference"),
             "silence": column("silence").requires_grad_(),
+            "entropy": column("entropy"),
+            "silence_entropy": column("silence_entropy"),
             "values": column("values").requires_grad_(),
             "old_values": column("old_values"),
             "returns": column("returns"),

@@ -24,6 +24,8 @@ class Completion:
     old: np.ndarray
     reference: np.ndarray
     silence: np.ndarray
+    entropy: np.ndarray
+    silence_entropy: np.ndarray
     advantages: np.ndarray
     values: np.ndarray
     old_values: np.ndarray
@@ -98,6 +100,17 @@ def gdpo(parts: dict[str, np.ndarray], weights: dict[str, float]) -> np.ndarray:
     for name, part in parts.items():
         total += weights[name] * grpo(np.where(np.isnan(whole), math.nan, part))
     return over_the_step(total)
+
+
+def maxrl(rewards: np.ndarray) -> np.ndarray:
+    """arXiv:2602.02710, as in the authors' code: minus the success rate of the group, over it."""
+    advantages = np.full(rewards.shape, math.nan)
+    for q, group in enumerate(rewards):
+        rate = mean(known(group))
+        for g, reward in enumerate(group):
+            if not math.isnan(reward):
+                advantages[q, g] = (reward - rate) / rate if rate > 0 else 0.0
+    return advantages
 
 
 def contribution_weighted(rewards: np.ndarray, contribution: np.ndarray, floor: float) -> np.ndarray:
@@ -259,6 +272,75 @@ def contribution_weighted_loss(low: float, high: float, floor: float) -> LossOf:
                 of_completion.append(-objective(math.exp(lp - old), share * advantage, low, high))
             terms.append(of_completion)
         return per_completion(terms)
+
+    return loss
+
+
+def dppo_loss(delta: float, cap: float) -> LossOf:
+    """arXiv:2602.04879, Binary-TV: `compute_policy_loss_with_mask` of the authors, in words."""
+
+    def loss(batch: Batch, held: Batch) -> float:
+        terms = []
+        for c, h in zip(batch, held, strict=True):
+            of_completion = []
+            for lp, still, old, advantage in zip(c.logprobs, h.logprobs, h.old, c.advantages, strict=True):
+                moved = math.exp(still) - math.exp(old)
+                valid = moved <= delta if advantage > 0 else moved >= -delta
+                ratio = min(math.exp(still - old), cap)
+                of_completion.append(-advantage * ratio * lp if valid else 0.0)
+            terms.append(of_completion)
+        return per_completion(terms)
+
+    return loss
+
+
+def sapo_loss(positive: float, negative: float) -> LossOf:
+    """arXiv:2511.20347: the mean of sigmoid(tau (r - 1)) * 4 / tau * A."""
+
+    def loss(batch: Batch, held: Batch) -> float:
+        terms = []
+        for c in batch:
+            of_completion = []
+            for lp, old, advantage in zip(c.logprobs, c.old, c.advantages, strict=True):
+                tau = positive if advantage > 0 else negative
+                gate = 4 / tau / (1 + math.exp(-tau * (math.exp(lp - old) - 1)))
+                of_completion.append(-gate * advantage)
+            terms.append(of_completion)
+        return per_completion(terms)
+
+    return loss
+
+
+def vespo_loss(positive: tuple[float, float], negative: tuple[float, float]) -> LossOf:
+    """arXiv:2602.10693: phi(W) of whole completions, (k, lambda) by the sign of the advantage."""
+
+    def loss(batch: Batch, held: Batch) -> float:
+        terms = []
+        for c, h in zip(batch, held, strict=True):
+            whole = math.exp(sum(h.logprobs)) / math.exp(sum(h.old))
+            k, rate = positive if c.advantages[0] >= 0 else negative
+            phi = whole**k * math.exp(rate * (1 - whole))
+            terms.append([-phi * a * lp for a, lp in zip(c.advantages, c.logprobs, strict=True)])
+        return per_token(terms)
+
+    return loss
+
+
+def mapo_loss(low: float, high: float, temperature: float, limit: float) -> LossOf:
+    """arXiv:2605.27741: GRPO's terms, in every completion a mean weighted by clipped relevance."""
+
+    def loss(batch: Batch, held: Batch) -> float:
+        completions = []
+        for c, h in zip(batch, held, strict=True):
+            length = len(c.logprobs)
+            tau = temperature * math.log(max(length, 2))
+            likelihood = [math.exp(abs(s - e) / tau)
+                          for s, e in zip(h.silence_entropy, h.entropy, strict=True)]  # fmt: skip
+            omega = [min(length * each / sum(likelihood), limit) for each in likelihood]
+            gains = [objective(math.exp(lp - old), a, low, high)
+                     for lp, old, a in zip(c.logprobs, c.old, c.advantages, strict=True)]  # fmt: skip
+            completions.append(-sum(w * g for w, g in zip(omega, gains, strict=True)) / sum(omega))
+        return mean(completions)
 
     return loss
 

@@ -11,10 +11,12 @@ from rlaudio.config.recipe import load_recipe
 
 REWARDS = {"correct": 2.0, "format": 0.5}
 KNOWN = (
-    "Need.REFERENCE, Need.SILENCE, Need.SILENCE_GRADIENT, Need.VALUES, Need.CONTRIBUTION, Need.EQUAL_GROUPS"
+    "Need.REFERENCE, Need.SILENCE, Need.SILENCE_GRADIENT, Need.ENTROPY, Need.SILENCE_ENTROPY, Need.VALUES, "
+    "Need.CONTRIBUTION, Need.EQUAL_GROUPS"
 )
 SHIPPED = (
     "grpo", "dapo", "gspo", "cispo", "rloo", "reinforce_pp", "gdpo", "papo", "contribution_weighted", "ppo",
+    "dppo", "sapo", "maxrl", "vespo", "mapo",
 )  # fmt: skip
 
 

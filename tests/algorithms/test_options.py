@@ -4,7 +4,9 @@ import pytest
 
 from rlaudio.algorithms.contribution_weighted import ContributionWeighted
 from rlaudio.algorithms.gspo import GSPO
+from rlaudio.algorithms.mapo import MAPO
 from rlaudio.algorithms.ppo import PPO
+from rlaudio.algorithms.vespo import VESPO
 from rlaudio.config.plugins import bind
 from rlaudio.config.shipped import available
 from tests.algorithms.batches import ALGORITHMS, samples
@@ -13,8 +15,15 @@ SIGNALS = {"contribution": [0.5, 0.5], "values": [[[0.0]], [[0.0]]]}
 WITHOUT_GROUPS = {"ReinforcePP", "PPO"}
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
-@pytest.mark.parametrize(("option", "value"), [("clip", -0.1), ("clip", 1.5), ("kl", -0.001)])
+REFUSED = [
+    (algorithm, option, value)
+    for algorithm in ALGORITHMS
+    for option, value in (("clip", -0.1), ("clip", 1.5), ("kl", -0.001))
+    if hasattr(algorithm, option)
+]
+
+
+@pytest.mark.parametrize(("algorithm", "option", "value"), REFUSED)
 def test_options_out_of_range_are_refused(algorithm, option, value):
     with pytest.raises(
         ValueError, match=rf"algorithm.{option} is {value}; expected .*; change it in the recipe"
@@ -30,6 +39,9 @@ def test_options_out_of_range_are_refused(algorithm, option, value):
         (PPO, "value_lr", -1.0, "at least 0"),
         (PPO, "value_clip", -0.2, "at least 0"),
         (GSPO, "clip_high", -4e-4, "at least 0"),
+        (VESPO, "decay_negative", 0.0, "at least 0.0001"),
+        (MAPO, "limit", 0.5, "at least 1"),
+        (MAPO, "temperature", 0.0, "at least 0.001"),
         (ContributionWeighted, "floor", 2.0, "0 to 1"),
         (ContributionWeighted, "token_floor", -0.1, "0 to 1"),
     ],

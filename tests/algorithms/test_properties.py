@@ -13,14 +13,19 @@ from rlaudio.algorithms.algorithm import Need, Samples, Tokens
 from rlaudio.algorithms.cispo import CISPO
 from rlaudio.algorithms.contribution_weighted import ContributionWeighted
 from rlaudio.algorithms.dapo import DAPO
+from rlaudio.algorithms.dppo import DPPO
 from rlaudio.algorithms.gdpo import GDPO
 from rlaudio.algorithms.grpo import GRPO
 from rlaudio.algorithms.gspo import GSPO
 from rlaudio.algorithms.kl import kl_estimate
+from rlaudio.algorithms.mapo import MAPO
+from rlaudio.algorithms.maxrl import MaxRL
 from rlaudio.algorithms.papo import PAPO
 from rlaudio.algorithms.ppo import PPO
 from rlaudio.algorithms.reinforce_pp import ReinforcePP
 from rlaudio.algorithms.rloo import RLOO
+from rlaudio.algorithms.sapo import SAPO
+from rlaudio.algorithms.vespo import VESPO
 from tests.algorithms.batches import ALGORITHMS, packed, random_completions, random_samples, samples
 
 GROUP_MEAN = (
@@ -34,8 +39,13 @@ GROUP_MEAN = (
     GDPO(),
     PAPO(),
     ContributionWeighted(),
+    DPPO(),
+    SAPO(),
+    VESPO(),
+    MAPO(),
 )
-EVERY = (*GROUP_MEAN, ReinforcePP(), PPO())
+SUM_TO_ZERO = (*GROUP_MEAN, MaxRL())
+EVERY = (*SUM_TO_ZERO, ReinforcePP(), PPO())
 grid = arrays(np.float64, (3, 5), elements=st.integers(-20, 20).map(lambda n: n / 4))
 logprobs = arrays(np.float64, 6, elements=st.floats(-8, 0))
 
@@ -84,7 +94,7 @@ def test_subtracting_a_questions_success_in_silence_changes_nothing(algorithm, r
     torch.testing.assert_close(first, second, atol=1e-9, rtol=1e-9)
 
 
-@pytest.mark.parametrize("algorithm", GROUP_MEAN, ids=named)
+@pytest.mark.parametrize("algorithm", SUM_TO_ZERO, ids=named)
 @given(rewards=grid)
 def test_the_advantages_of_a_group_sum_to_zero(algorithm, rewards):
     sums = algorithm.advantages(of(rewards)).sum(-1)
@@ -139,6 +149,7 @@ ONLY_POLICY = (
     PAPO(kl=0.0, gamma=0.0, entropy=0.0),
     ContributionWeighted(kl=0.0),
     PPO(kl=0.0, value_weight=0.0),
+    MaxRL(),
 )
 
 
@@ -149,7 +160,13 @@ def test_at_ratio_one_the_loss_is_minus_the_mean_advantage(algorithm, seed):
     assert float(algorithm.loss(tokens).total.detach()) == pytest.approx(-mean, abs=1e-12)
 
 
-BY_TOKEN = (*(a for a in ONLY_POLICY if not isinstance(a, ContributionWeighted | RLOO)), CISPO())
+BY_TOKEN = (
+    *(a for a in ONLY_POLICY if not isinstance(a, ContributionWeighted | RLOO)),
+    CISPO(),
+    DPPO(),
+    SAPO(),
+    VESPO(),
+)
 
 
 @pytest.mark.parametrize("algorithm", BY_TOKEN, ids=named)

@@ -6,13 +6,18 @@ import pytest
 from rlaudio.algorithms.cispo import CISPO
 from rlaudio.algorithms.contribution_weighted import ContributionWeighted
 from rlaudio.algorithms.dapo import DAPO
+from rlaudio.algorithms.dppo import DPPO
 from rlaudio.algorithms.gdpo import GDPO
 from rlaudio.algorithms.grpo import GRPO
 from rlaudio.algorithms.gspo import GSPO
+from rlaudio.algorithms.mapo import MAPO
+from rlaudio.algorithms.maxrl import MaxRL
 from rlaudio.algorithms.papo import PAPO
 from rlaudio.algorithms.ppo import PPO
 from rlaudio.algorithms.reinforce_pp import ReinforcePP
 from rlaudio.algorithms.rloo import RLOO
+from rlaudio.algorithms.sapo import SAPO
+from rlaudio.algorithms.vespo import VESPO
 from tests.algorithms import second
 from tests.algorithms.batches import packed, random_completions, random_samples
 
@@ -26,6 +31,11 @@ ADVANTAGES = {
     "papo": (PAPO(), lambda s: second.grpo(s["rewards"])),
     "dapo": (DAPO(), lambda s: second.dapo(s["rewards"], s["truncated"])),
     "dapo unfiltered": (DAPO(filter_truncated=False), lambda s: second.grpo(s["rewards"])),
+    "dppo": (DPPO(), lambda s: second.grpo(s["rewards"])),
+    "sapo": (SAPO(), lambda s: second.grpo(s["rewards"])),
+    "vespo": (VESPO(), lambda s: second.grpo(s["rewards"])),
+    "mapo": (MAPO(), lambda s: second.grpo(s["rewards"])),
+    "maxrl": (MaxRL(), lambda s: second.maxrl(s["rewards"])),
     "rloo": (RLOO(), lambda s: second.rloo(s["rewards"])),
     "reinforce++": (ReinforcePP(), lambda s: second.reinforce_pp(s["rewards"], "batch")),
     "reinforce++ w/ baseline": (
@@ -95,6 +105,15 @@ LOSSES = {
     "contribution-weighted": (
         ContributionWeighted(kl=0.0),
         second.contribution_weighted_loss(0.2, 0.2, 0.1),
+    ),
+    "dppo": (DPPO(delta=0.05, cap=1.2), second.dppo_loss(0.05, 1.2)),
+    "sapo": (SAPO(temperature=0.8, negative_temperature=1.5), second.sapo_loss(0.8, 1.5)),
+    "vespo": (VESPO(), second.vespo_loss((2.0, 3.0), (3.0, 2.0))),
+    "maxrl": (MaxRL(), second.clipped_loss(second.per_token, 0.2, 0.2, 0.0)),
+    "mapo": (MAPO(kl=0.0), second.mapo_loss(0.2, 0.2, 1.0, 5.0)),
+    "mapo, sharper": (
+        MAPO(kl=0.0, temperature=0.2, limit=2.0),
+        second.mapo_loss(0.2, 0.2, 0.2, 2.0),
     ),
     "ppo": (PPO(kl=0.0, value_weight=0.7), second.ppo_loss(0.2, 0.2, 0.7)),
     "ppo without value clipping": (PPO(kl=0.0, value_clip=None), second.ppo_loss(0.2, None, 1.0)),

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from rlaudio.algorithms.algorithm import OF_REFERENCE
 from rlaudio.algorithms.contribution_weighted import ContributionWeighted
 from rlaudio.algorithms.dapo import DAPO
 from rlaudio.algorithms.papo import PAPO
@@ -53,7 +54,8 @@ def made(algorithm_class):
 @pytest.mark.parametrize("algorithm_class", ALGORITHMS)
 def test_one_update_makes_completions_likelier_by_their_advantages(family, algorithm_class):
     algorithm = made(algorithm_class)
-    learner = Learner(family, algorithm, SETTINGS, silent_prompt=lambda prompt: prompt)
+    reference = family.frozen_copy() if OF_REFERENCE & algorithm.needs else None
+    learner = Learner(family, algorithm, SETTINGS, reference=reference, silent_prompt=lambda prompt: prompt)
     scored = sampled(family)
     rows = assign_credit(scored, algorithm, signals=signals(algorithm, scored))
     metrics = learner.step(rows, 0)

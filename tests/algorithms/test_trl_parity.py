@@ -20,6 +20,8 @@ from rlaudio.algorithms.dapo import DAPO  # noqa: E402
 from rlaudio.algorithms.grpo import GRPO  # noqa: E402
 from rlaudio.algorithms.gspo import GSPO  # noqa: E402
 from rlaudio.algorithms.rloo import RLOO  # noqa: E402
+from rlaudio.algorithms.sapo import SAPO  # noqa: E402
+from rlaudio.algorithms.vespo import VESPO  # noqa: E402
 
 LONGEST, COMPLETIONS = 6, 8
 
@@ -37,6 +39,8 @@ SHARED = {
     ),
     "dapo": (DAPO(), {"loss_type": "dapo", "epsilon_high": 0.28}),
     "cispo": (CISPO(clip_high=0.4), {"loss_type": "cispo", "epsilon_high": 1.4}),  # TRL's is the bound itself
+    "sapo": (SAPO(negative_temperature=1.0625), {"loss_type": "sapo"}),  # TRL makes it a float32
+    "vespo": (VESPO(), {"loss_type": "vespo"}),
     "gspo": (
         GSPO(clip=0.1, clip_high=0.15),
         {
@@ -103,7 +107,18 @@ def trainer(logprobs: torch.Tensor, **settings) -> SimpleNamespace:
         max_completion_length=LONGEST,
         current_gradient_accumulation_steps=1,
         model=SimpleNamespace(training=True),
-        args=SimpleNamespace(use_bias_correction_kl=False, delta=None, steps_per_generation=1),
+        args=SimpleNamespace(
+            use_bias_correction_kl=False,
+            delta=None,
+            steps_per_generation=1,
+            sapo_temperature_pos=1.0,
+            sapo_temperature_neg=1.0625,
+            vespo_k_pos=2.0,
+            vespo_lambda_pos=3.0,
+            vespo_k_neg=3.0,
+            vespo_lambda_neg=2.0,
+        ),
+        get_gamma_weights=trl.GRPOTrainer.get_gamma_weights,
         accelerator=SimpleNamespace(
             num_processes=1, gather=lambda x: x, reduce=lambda x, reduction: x, gather_for_metrics=lambda x: x
         ),

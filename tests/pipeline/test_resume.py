@@ -109,6 +109,16 @@ CASES = {
         ),
         shows={"rollout/lag": 0.4},  # a second round is asked of the current weights
     ),
+    # questions chosen by what the steps before showed, among it the policy's own contribution
+    "observing": Case(
+        (
+            f"contribution={{voters: [{TINY}], threshold: 1, silence: 1.0, silent_samples: 2}}",
+            "curriculum={use: by_both, sft_questions: 4, sft_steps: 1, rl_steps: 4, refresh_every: 2}",
+            "rewards.counterfactual={weight: 1.0}",
+            "training.save_every=2",
+        ),
+        shows={"rollout/silent_completions": 4.0},  # for contributions beside those for the reward
+    ),
     # an adapter, signals from silence
     "adapter": Case(
         (

@@ -317,10 +317,46 @@ def test_dr_grpo_divides_by_the_recipes_token_limit_unless_a_length_is_given(rec
         ("sampling.questions=1000", "sampling.questions is 1000 and data.train has 60; expected no more"),
         ("training.mini_batches=9", "training.mini_batches is 9 and a step has 3 groups; expected no more"),
         ("curriculum.rl_steps=-3", "the rl stage has -3 steps; expected at least 0"),
+        (
+            "curriculum=sft_until_format",
+            "sft_until_format ends its sft stage by a held-out evaluation, and evaluation.every is 0",
+        ),
     ],
 )
 def test_what_would_train_nothing_or_without_end_is_refused(recipe_file, override, said):
     recipe = load_recipe(recipe_file, [override])
+    with pytest.raises(ValueError, match=said):
+        check_stages_can_train(recipe, recipe.data.train())
+
+
+def test_a_curriculum_that_observes_cannot_wait_for_steps_that_are_sampled_ahead(recipe_file):
+    ahead = ["curriculum=by_trainability", "sampling.max_lag=1", "mismatch.correct=token"]
+    recipe = load_recipe(recipe_file, ahead)
+    with pytest.raises(ValueError, match=r"chooses questions by the step before, and sampling\.max_lag is 1"):
+        check_stages_can_train(recipe, recipe.data.train())
+
+
+STUBBORN = """
+from rlaudio.curricula.selector import Weighted
+from rlaudio.curricula.stage import Stage
+
+
+def stubborn(questions, contributions, rng, *, last: float = 0.0):
+    weigh = lambda given, seen: [1.0, last] + [0.0] * (len(given) - 2)
+    return [Stage("rl", tuple(questions), steps=2, selector=Weighted(weigh=weigh))]
+"""
+
+
+@pytest.mark.parametrize(
+    ("last", "said"),
+    [(0.0, "3 times for one step, of 60 in the stage; expected different"), (-1.0, "weight -1")],
+)
+def test_a_curriculum_that_would_draw_one_question_for_ever_is_refused_at_once(
+    recipe_file, tmp_path, last, said
+):
+    file = tmp_path / "stubborn.py"
+    file.write_text(STUBBORN, encoding="utf-8")
+    recipe = load_recipe(recipe_file, [f"curriculum={{use: {file}, last: {last}}}"])
     with pytest.raises(ValueError, match=said):
         check_stages_can_train(recipe, recipe.data.train())
 

@@ -6,6 +6,8 @@ import shutil
 import pytest
 import torch
 
+from rlaudio.curricula.selector import Weighted
+from rlaudio.curricula.stage import Stage
 from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
 from rlaudio.training.checkpoint import (
     Cursor,
@@ -16,6 +18,8 @@ from rlaudio.training.checkpoint import (
     tidy,
     write_folder,
 )
+from rlaudio.training.stages import described_questions
+from tests.factories import make_question
 from tests.full_disk import files_of_at_most
 
 
@@ -248,3 +252,26 @@ def test_a_checkpoint_tells_when_what_it_depends_on_is_another(tmp_path, family)
         refuse_changed(tmp_path, checkpoint, {"reference/rl": "b" * 64})
     with pytest.raises(ValueError, match=told.format("not there")):
         refuse_changed(tmp_path, checkpoint, {"reference/rl": None})
+
+
+def test_what_a_curriculum_observed_comes_back_bit_for_bit(tmp_path, family):
+    observed = {"success_rates": {"q1": 1 / 3, "q2": 0.1 + 0.2}, "metrics": {"loss/total": float("nan")}}
+    save_checkpoint(tmp_path, Cursor(1, 2, 2), family, None, observed=observed)
+    assert repr(latest_checkpoint(tmp_path).observed()) == repr(observed)
+    save_checkpoint(tmp_path, Cursor(1, 3, 3), family, None)
+    assert latest_checkpoint(tmp_path).observed() is None
+
+
+def test_other_questions_another_order_or_another_selector_are_another_curriculum(tmp_path, family):
+    first, second = make_question(id="a"), make_question(id="b")
+    written = described_questions("rl", Stage("rl", (first, second), steps=3))
+    save_checkpoint(tmp_path, Cursor(0, 1, 1), family, None, depends_on=written)
+    checkpoint = latest_checkpoint(tmp_path)
+    refuse_changed(tmp_path, checkpoint, described_questions("rl", Stage("rl", (first, second), steps=9)))
+    for stage in (
+        Stage("rl", (second, first), steps=3),
+        Stage("rl", (first,), steps=3),
+        Stage("rl", (first, second), steps=3, selector=Weighted()),
+    ):
+        with pytest.raises(ValueError, match=r"questions of rl \(.* when it was written"):
+            refuse_changed(tmp_path, checkpoint, described_questions("rl", stage))

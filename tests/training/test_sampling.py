@@ -33,17 +33,18 @@ def step(questions, processes=ALONE, worker=None, first=0, **options):
     return sample_step(sampler, (0, "rl", 0), first=first, weights_version=0)
 
 
-def sampler_of(questions, processes=ALONE, worker=None, rounds=1):
+def sampler_of(questions, processes=ALONE, worker=None, rounds=1, rewards=None, silent_samples=0):
     return Sampler(
         stage=Stage("rl", tuple(questions), steps=9),
         prompts=word_prompts(),
         worker=worker or Scripted(says_yes_now_and_then),
-        rewards=RewardSum({"yes": (yes, 1.0)}),
+        rewards=RewardSum(rewards or {"yes": (yes, 1.0)}),
         params=PARAMS,
         questions=4,
         rounds=rounds,
         max_lag=0,
         processes=processes,
+        silent_samples=silent_samples,
     )
 
 
@@ -142,3 +143,35 @@ def test_only_a_process_s_own_groups_carry_features(questions):
     sampled = step(questions)
     assert all(scored.group.prompt.features is Absent.ELSEWHERE for scored in sampled.groups)
     assert all(scored.group.prompt.present_features() for scored in sampled.local.values())
+
+
+# --- rewards that hear silence -------------------------------------------------------------------
+
+
+def unlike_silence(group, silent):
+    """How many answers in silence there are, and 1 more for yes."""
+    assert silent.prompt.question == group.prompt.question and silent.prompt.clips != group.prompt.clips
+    return [len(silent.completions) + int(c.text == "yes") for c in group.completions]
+
+
+def test_a_reward_that_hears_silence_is_given_answers_to_the_same_questions(questions):
+    worker = Scripted(says_yes_now_and_then)
+    sampled = step(questions, worker=worker, rewards={"unlike": (unlike_silence, 1.0)}, silent_samples=3)
+    assert [len(group.rewards["unlike"]) for group in sampled.groups] == [2] * 4
+    assert {value for group in sampled.groups for value in group.rewards["unlike"]} == {3.0, 4.0}
+    assert [(count, params.group_size) for count, params, _ in worker.calls] == [(4, 2), (4, 3)]
+    assert worker.calls[0][2] != worker.calls[1][2]
+    assert sampled.silent_completions == 12
+
+
+def test_nothing_is_sampled_in_silence_where_no_reward_hears_it(questions):
+    worker = Scripted(says_yes_now_and_then)
+    assert step(questions, worker=worker, silent_samples=3).silent_completions == 0
+    assert len(worker.calls) == 1
+
+
+def test_a_reward_that_hears_silence_cannot_score_without_it(questions):
+    sampled = step(questions)
+    rewards = RewardSum({"unlike": (unlike_silence, 1.0)})
+    with pytest.raises(ValueError, match=r"unlike .*compares with answers in silence; expected them"):
+        rewards.score([scored.group for scored in sampled.groups])

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rlaudio.rollout.endpoint_worker import EndpointModel
 
 from rlaudio.contribution import labelling
 from rlaudio.contribution.letter_shares import LetterShares
 from rlaudio.contribution.methods.letters import letters
 from rlaudio.contribution.voters import Voter
 from rlaudio.prompts.builder import PromptBuilder
+from rlaudio.rollout.endpoint_worker import EndpointModel
 from tests.settings import label_settings
 from tests.word_family import questions_on_disk, word_prompts
 

@@ -7,7 +7,6 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from rlaudio.rollout.endpoint_worker import EndpointModel
 
 from rlaudio.contribution import labelling
 from rlaudio.contribution.asking_options import ask_options, spelled_out
@@ -16,6 +15,7 @@ from rlaudio.contribution.methods.options import options
 from rlaudio.contribution.voters import Voter
 from rlaudio.data.audiomcq import audiomcq, write_audiomcq
 from rlaudio.prompts.builder import PromptBuilder
+from rlaudio.rollout.endpoint_worker import EndpointModel
 from rlaudio.rollout.scripted import Scripted
 from rlaudio.runs.shapes import LABELS
 from rlaudio.types import Question

@@ -1,0 +1,37 @@
+"""1 for declining to answer an unanswerable question, minus `penalty` for declining any other, 0 else.
+
+A question is unanswerable where its data says so in the field `field` (of `Question.extra`): true, as for
+items whose clip lacks what is asked about (AQUA-Bench, arXiv:2601.12248, names three kinds). An answer
+declines by one of the phrases below, in its answer block or, without one, anywhere outside the thought; where
+a question has such a phrase among its options, choosing it declines. The rule is ours, not the benchmark's.
+"""
+
+import re
+
+from rlaudio.answers import answer_spans, think_spans
+from rlaudio.types import Completion, Question
+
+DECLINES = re.compile(
+    r"\b(?:(?:can ?not|can'?t|could not|couldn'?t|impossible to|unable to|not possible to) (?:be )?"
+    r"(?:answer|determin|tell|know|say|hear)\w*|unanswerable|not enough (?:information|audio)"
+    r"|insufficient (?:information|audio)|none of the (?:above|options|choices)"
+    r"|not (?:present|audible) in the)\b",
+    re.IGNORECASE,
+)
+
+
+def refusal(
+    question: Question, completion: Completion, *, penalty: float = 1.0, field: str = "unanswerable"
+) -> float:
+    declined = declines(completion.text)
+    return float(declined) if question.extra.get(field) is True else -penalty * declined
+
+
+def declines(text: str) -> bool:
+    """Whether the text gives no answer and says so."""
+    answers = [text[span.start : span.end] for span in answer_spans(text)]
+    if not answers:
+        for span in reversed(list(think_spans(text))):
+            text = text[: span.start] + text[span.end :]
+        answers = [text]
+    return any(DECLINES.search(answer.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")) for answer in answers)

@@ -1,0 +1,151 @@
+"""Curricula that observe: what a stage's steps showed decides which questions its next steps draw."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from rlaudio.types import Question
+
+
+@dataclass(frozen=True)
+class QuestionResult:
+    """What one step showed of one question, with the policy that sampled."""
+
+    question_id: str
+    success_rate: float  # share of completions that succeeded (contribution.success); NaN: none has a value
+    contribution: float | None = None  # of the audio, -1 to 1, where the step measured it
+
+
+@dataclass(frozen=True)
+class StepResults:
+    """What a step showed. In SFT there are no `questions` with rewards, so they are empty."""
+
+    questions: tuple[QuestionResult, ...]
+    metrics: Mapping[str, float]  # as logged, with those of a held-out evaluation where it was made
+
+
+class Selector(Protocol):
+    """Chooses the questions of a stage's steps, and when it ends: `Stage(..., selector=...)`.
+
+    It must follow from its state alone, and its state from what it observed: then a run that is resumed gives
+    the numbers of one that was not interrupted, on any number of processes, which all observe the same.
+    """
+
+    contribution_every: int  # steps between measurements of the policy's own contribution; 0: none
+    reads_evaluation: bool  # whether it waits for metrics `eval/...`, which recipes may switch off
+
+    @property
+    def finished(self) -> bool:
+        """Whether the stage ends before its steps are used up."""
+
+    def select(
+        self, questions: Sequence[Question], count: int, rng: np.random.Generator
+    ) -> Sequence[Question] | None:
+        """`count` of the stage's questions; None for the stage's own order, that draws all equally."""
+
+    def observe(self, results: StepResults) -> None:
+        """Take in what a step showed, before the next one is drawn."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """What was observed, as JSON holds it."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from `state_dict`."""
+
+
+@dataclass
+class Observed:
+    """The latest that was seen of every question, by id, and of every metric, by name."""
+
+    success_rates: dict[str, float] = field(default_factory=dict)
+    contributions: dict[str, float] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
+
+
+def _never(seen: Observed) -> bool:
+    return False
+
+
+@dataclass(kw_only=True)
+class Weighted:
+    """A selector that draws questions by a weight, without repeats within a step.
+
+    `weigh` gives every question of the stage its weight, at least 0; None keeps the stage's order. Where
+    fewer questions have one than a step needs, they are drawn again.
+    """
+
+    weigh: Callable[[Sequence[Question], Observed], Sequence[float]] | None = None
+    ends: Callable[[Observed], bool] = _never
+    contribution_every: int = 0
+    reads_evaluation: bool = False
+    seen: Observed = field(default_factory=Observed)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the stage ends before its steps are used up."""
+        return self.ends(self.seen)
+
+    def select(
+        self, questions: Sequence[Question], count: int, rng: np.random.Generator
+    ) -> Sequence[Question] | None:
+        """`count` questions by weight (A-Res, Efraimidis and Spirakis, 2006); none if no weight is above 0.
+
+        Raises ValueError for a weight below 0 or not finite.
+        """
+        if self.weigh is None:
+            return None
+        weights = np.array(self.weigh(questions, self.seen), dtype=np.float64)
+        refused = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0.0)))
+        if len(refused):
+            wrong = int(refused[0])
+            raise ValueError(
+                f"question {questions[wrong].id} has the weight {weights[wrong]:g}; expected 0 or more"
+            )
+        drawn: list[Question] = []
+        while len(drawn) < count and weights.any():
+            with np.errstate(divide="ignore"):
+                keys = np.log(rng.random(len(weights))) / weights  # -inf at weight 0
+            order = np.argsort(-keys, kind="stable")[: np.count_nonzero(weights)]
+            drawn += [questions[place] for place in order[: count - len(drawn)]]
+        return drawn
+
+    def observe(self, results: StepResults) -> None:
+        """Keep the latest of every question and metric."""
+        for result in results.questions:
+            if not np.isnan(result.success_rate):
+                self.seen.success_rates[result.question_id] = result.success_rate
+            if result.contribution is not None:
+                self.seen.contributions[result.question_id] = result.contribution
+        self.seen.metrics |= results.metrics
+
+    def state_dict(self) -> dict[str, Any]:
+        """The observed numbers by question and metric."""
+        return {name: dict(values) for name, values in vars(self.seen).items()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from `state_dict`."""
+        self.seen = Observed(**{name: dict(values) for name, values in state.items()})
+
+
+def check_drawn(drawn: Sequence[Question], count: int, questions: Sequence[Question]) -> list[Question]:
+    """The drawn questions, if they are `count` of the stage's. Raises ValueError that says what is wrong."""
+    if not len(drawn):
+        raise ValueError(
+            f"the curriculum drew no question for a step, of {len(questions)} in the stage; expected "
+            f"{count}; leave some question a weight above 0"
+        )
+    ids = {question.id for question in questions}
+    strangers = [question.id for question in drawn if question.id not in ids]
+    if strangers or len(drawn) != count:
+        what = f"{strangers[0]}, which is not in the stage" if strangers else f"{len(drawn)} questions"
+        raise ValueError(f"the curriculum drew {what}; expected {count} of the stage's {len(questions)}")
+    if count > 1 and len(ids) > 1 and len({question.id for question in drawn}) == 1:
+        raise ValueError(
+            f"the curriculum drew question {drawn[0].id} {count} times for one step, of {len(ids)} in the "
+            "stage; expected different ones; leave others a weight above 0"
+        )
+    return list(drawn)
