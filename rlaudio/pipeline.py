@@ -20,7 +20,6 @@ from typing import Any
 from pydantic import ValidationError
 
 from rlaudio.audio.reading import open_clip
-from rlaudio.check import refuse_what_would_stop
 from rlaudio.config.plugin_files import with_helpers
 from rlaudio.config.plugins import Bound
 from rlaudio.config.recipe import Recipe, load_recipe
@@ -35,6 +34,7 @@ from rlaudio.evaluation.asking import EvaluationSettings, evaluate
 from rlaudio.evaluation.inspect_log import write_inspect_logs
 from rlaudio.evaluation.writing import write_evaluations
 from rlaudio.models.family import ModelFamily
+from rlaudio.planning.check import refuse_what_would_stop
 from rlaudio.report.evaluation_page import write_evaluation_page
 from rlaudio.report.kept_clips import INDEX, keep_clips
 from rlaudio.report.page import write_report

@@ -54,7 +54,7 @@ def check(
     """Make the checks of a run of RECIPE, and list all that would stop it; nothing is trained or written."""
     resolved = load(recipe, overrides)
     quiet_transformers()
-    from rlaudio.check import check
+    from rlaudio.planning.check import check
 
     lines = check(resolved, out, decode=decode, processes=processes)
     if as_json:

@@ -1,4 +1,4 @@
-"""Parameters, tokens, FLOPs, memory and time of a recipe, computed before anything is loaded.
+"""Before a run: what would stop it, what it needs (parameters, tokens, FLOPs, memory, time), and its job script.
 
 hardware.py   what devices can do, from their data sheets; a CPU is measured
 tokens.py     tokens of one step of a stage
@@ -7,4 +7,6 @@ memory.py     bytes on a device, by part and phase
 seconds.py    time of a step's phases
 plan.py       a recipe's plan, from all of these
 tables.py     the plan as text
+check.py      all that would stop a run
+job_script.py a Slurm script for several nodes
 """

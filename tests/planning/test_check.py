@@ -9,10 +9,10 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from rlaudio import pipeline
-from rlaudio.check import check, refuse_what_would_stop
 from rlaudio.config.recipe import load_recipe
 from rlaudio.data.audiomcq import write_audiomcq
 from rlaudio.models.family import resolve_model_path
+from rlaudio.planning.check import check, refuse_what_would_stop
 from rlaudio.rollout.vllm import server_opening
 from rlaudio.rollout.vllm.vllm_server import VllmServer
 from rlaudio.types import greedy
