@@ -1,4 +1,4 @@
-"""Before a run: what would stop it, what it needs (parameters, tokens, FLOPs, memory, time), and its job script.
+"""Before a run: what would stop it, what it needs (parameters, FLOPs, memory, time), and its job script.
 
 hardware.py   what devices can do, from their data sheets; a CPU is measured
 tokens.py     tokens of one step of a stage
