@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from rlaudio.config.recipe import load_recipe
+from rlaudio.config.recipe import Recipe, load_recipe
 from rlaudio.config.schema import field_table
 from rlaudio.config.shipped import shipped_comparisons, shipped_recipes
 
