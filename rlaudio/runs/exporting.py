@@ -166,7 +166,7 @@ def _files(folder: Path) -> list[Path]:
     """The files in a folder by their paths below it. Raises ValueError for a link, which leads elsewhere."""
     files = []
     for root, folders, names in os.walk(folder):
-        for path in (Path(root) / name for name in (*folders, *names)):
+        for path in (Path(root) / name for name in ("", *folders, *names)):
             if path.is_symlink():
                 raise ValueError(f"{path}: a link; expected a file; put the file itself there")
         files += [(Path(root) / name).relative_to(folder) for name in names]

@@ -28,7 +28,7 @@ READING = ("pydantic", "yaml")  # what reads a recipe
 ARRAYS = ("numpy", "soundfile", "soxr")
 COMPUTING = (
     *("torch", "transformers", "peft", "tokenizers", "safetensors", "scipy", "matplotlib", "tensorboard"),
-    *("jinja2", "deepspeed", "vllm"),
+    *("jinja2", "deepspeed", "vllm", "gymnasium", "tqdm.auto"),
 )
 COMMANDS = ["run", "compare", "show", "check", "explain", "label", "evaluate", "report", "doctor", "replay"]
 LIBRARIES_AFTER_EACH = """

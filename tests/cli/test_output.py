@@ -2,8 +2,10 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 import pytest
@@ -11,6 +13,7 @@ from click.testing import CliRunner
 
 from rlaudio.cli import main
 from rlaudio.cli.doctor import CheckResult
+from rlaudio.cli.errors import INTERRUPTED
 from rlaudio.cli.output import print_json
 from rlaudio.data.audiomcq import write_audiomcq
 from tests.word_family import questions_on_disk
@@ -83,6 +86,27 @@ def test_doctor(monkeypatch, state, status):
     result = CheckResult("torch", state, "2.13.0", needed=True)
     monkeypatch.setattr("rlaudio.cli.doctor.examine", lambda engines: [result])
     assert told("doctor", "--json", status=status)[0]["state"] == state
+
+
+def test_the_documented_exit_statuses_are_those_of_the_code():
+    page = (Path(__file__).parents[2] / "docs" / "command_line.md").read_text(encoding="utf-8")
+    statuses = [int(number) for number in re.findall(r"^\| (\d+) \|", page, re.MULTILINE)]
+    assert statuses == [0, click.ClickException.exit_code, click.UsageError.exit_code, INTERRUPTED]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [
+        (["list"], 0),
+        (["show", "gone"], 1),
+        (["show"], 2),
+        (["sow"], 2),
+        (["data", "audit", "gone.jsonl"], 1),
+        (["export", "/"], 1),
+    ],
+)
+def test_exit_statuses(arguments, status):
+    assert CliRunner().invoke(main, arguments).exit_code == status
 
 
 def completed(*words: str) -> list[str]:

@@ -102,8 +102,11 @@ def test_a_model_that_the_run_did_not_write_is_not_handed_on(run, tmp_path):
     assert status == 1 and "final/model.safetensors" in text and not (tmp_path / "out").exists()
 
 
-def test_a_link_is_not_followed(run, tmp_path):
-    (run / "final" / "extra.json").symlink_to(run / "recipe.yaml")
+@pytest.mark.parametrize("place", ["final/extra.json", "final/more", "final"])
+def test_a_link_is_not_followed(run, tmp_path, place):
+    if place == "final":
+        (run / "final").rename(run / "models")
+    (run / place).symlink_to(run / "models" if place == "final" else run)
     status, text = exported(run, "--out", tmp_path / "out")
-    assert status == 1 and "extra.json: a link; expected a file" in text
+    assert status == 1 and f"{place}: a link; expected a file" in text
     assert {path.name for path in tmp_path.iterdir()} == {"run"}
