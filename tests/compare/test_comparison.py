@@ -1,8 +1,8 @@
 """Comparisons: what a file comes to, what is shared, that sharing changes no number, what the page says."""
 
 import json
-import re
 import os
+import re
 import shutil
 import signal
 import subprocess
