@@ -18,7 +18,7 @@ OTHER = "other than the baseline"
 
 
 @dataclass(frozen=True, eq=False)
-class _Answers:
+class _RunAnswers:
     """What the final policy of one run answered, by question id and control."""
 
     arm: str
@@ -47,7 +47,7 @@ def viewed_answers(results: Results, folder: Path) -> Viewed:
     )
 
 
-def _read(results: Results, folder: Path, name: str) -> Iterator[_Answers]:
+def _read(results: Results, folder: Path, name: str) -> Iterator[_RunAnswers]:
     for arm in results.arms:
         for seed in arm.seeds:
             place = folder / arm.name / f"seed-{seed}"
@@ -55,11 +55,11 @@ def _read(results: Results, folder: Path, name: str) -> Iterator[_Answers]:
                 continue
             run = open_run(place, leave_out_damage=True)
             rows = {(row["id"], row["control"]): row for row in run.answers("final", name)}
-            yield _Answers(arm.name, seed, rows)
+            yield _RunAnswers(arm.name, seed, rows)
 
 
 def _groups(
-    name: str, runs: Sequence[_Answers], scorers: Sequence[str], baseline: str
+    name: str, runs: Sequence[_RunAnswers], scorers: Sequence[str], baseline: str
 ) -> Iterator[ViewedGroup]:
     questions = dict.fromkeys(id for run in runs for id, control in run.rows if control == "audio")
     by_baseline = {run.seed: run.rows for run in runs if run.arm == baseline}

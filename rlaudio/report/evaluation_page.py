@@ -7,8 +7,8 @@ from pathlib import Path
 
 from rlaudio.evaluation.writing import NAME
 from rlaudio.report.kept_clips import kept_clips
-from rlaudio.report.viewer.page import PageHead, PageTable, write_viewer_page
 from rlaudio.report.viewer.records import ClipToHear, Column, Viewed, ViewedCompletion, ViewedGroup
+from rlaudio.report.viewer.viewer_page import PageHead, PageTable, write_viewer_page
 from rlaudio.runs import shapes
 from rlaudio.runs.files import Json
 from rlaudio.runs.stored_files import StoredFiles

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from rlaudio.audio.reading import open_clip
 from rlaudio.report.viewer.clips import PageClip, encode
-from rlaudio.report.viewer.page import PageHead, write_viewer_page
 from rlaudio.report.viewer.records import ClipToHear, Column, Viewed, ViewedGroup
+from rlaudio.report.viewer.viewer_page import PageHead, write_viewer_page
 from rlaudio.types import Clip, Contribution, Dataset, Question
 from rlaudio.utils.number_format import counted
 

@@ -178,7 +178,7 @@ class _Labels(TypedDict):
     leave_one_out: list[_Variant]
 
 
-class _Label(TypedDict):
+class _StoredLabel(TypedDict):
     id: str
     contribution: str
     score: Number | None
@@ -318,7 +318,7 @@ METRICS: TypeAdapter[Any] = TypeAdapter(Annotated[dict[str, Any], AfterValidator
 EVALUATIONS: TypeAdapter[Any] = TypeAdapter(dict[FileName, _Evaluation])  # by held-out set
 ANSWER: TypeAdapter[Any] = TypeAdapter(_Answer)
 LABELS: TypeAdapter[Any] = TypeAdapter(dict[str, _Labels])
-LABEL: TypeAdapter[Any] = TypeAdapter(_Label)
+LABEL: TypeAdapter[Any] = TypeAdapter(_StoredLabel)
 CLIPS: TypeAdapter[Any] = TypeAdapter(dict[str, dict[str, list[FileName]]])  # set, question id, digests
 SUMMARY: TypeAdapter[Any] = TypeAdapter(_Summary)
 DATA: TypeAdapter[Any] = TypeAdapter(dict[str, _DataSet])

@@ -31,6 +31,7 @@ _NO_ROOM = "left out, since the clips of this page take their 15 MB"
 def json_script(value: Any, id: str) -> Markup:
     """The value as a block of JSON that a script of the page finds by its id."""
     text = json.dumps(plain(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    text = text.encode("utf-8", "replace").decode("utf-8")  # half of a surrogate pair is no text
     for character in "<>&\u2028\u2029":  # JSON has them in texts alone
         text = text.replace(character, f"\\u{ord(character):04x}")
     return Markup('<script type="application/json" id="{}">{}</script>').format(id, Markup(text))

@@ -90,6 +90,10 @@ def test_long_texts_are_cut_and_tokens_beyond_the_most_lose_their_tints(monkeypa
     assert len(shown["notes"]) == 2
 
 
+def test_half_of_a_surrogate_pair_does_not_hinder_a_page():
+    assert '"a ? b"' in json_script("a \ud800 b", "data")
+
+
 @pytest.mark.parametrize("text", ["</script><script>alert(1)</script>", "<!--", "]]>", "a & b", "\u2028"])
 def test_no_text_can_leave_its_block_and_every_text_comes_back(text):
     block = str(json_script({text: [text]}, "data"))

@@ -82,7 +82,7 @@ class Detail {
       { class: "over" },
       el("span", {}, "This question at step"),
       ...others.map((other) => {
-        const mean = total ? `, ${total.name} ${short(this.shown.ofGroup(other, total.name).mean)}` : "";
+        const mean = total ? `, ${total.name} ${short(this.shown.mean(other, total.name))}` : "";
         const press = () => this.go({ group: other.key, at: "0" });
         return button(`${other.step}${mean}`, press, { class: other === group ? "chosen" : null });
       }),

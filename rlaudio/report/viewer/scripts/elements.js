@@ -32,6 +32,7 @@ function stored(id) {
 function short(value) {
   if (value === null || value === undefined || !Number.isFinite(value)) return "\u2013";
   const size = Math.abs(value);
+  if (size < 1e-12) return "0"; // what rounding leaves of a mean
   const text =
     size >= 1000 && size < 1e6
       ? String(Math.round(value)).replace(/\B(?=(\d{3})+$)/g, "\u202f")

@@ -41,7 +41,7 @@ class Listing {
     const down = view.sort.startsWith("-");
     const name = down ? view.sort.slice(1) : view.sort;
     if (!name || !this.shown.hasCompletions) return groups;
-    const keyed = groups.map((group) => [this.shown.ofGroup(group, name).mean, group]);
+    const keyed = groups.map((group) => [this.shown.mean(group, name), group]);
     keyed.sort(([a], [b]) => (a === null || b === null ? (a === null) - (b === null) : down ? b - a : a - b));
     return keyed.map(([, group]) => group);
   }
@@ -87,7 +87,7 @@ class Listing {
   groupRow(group, view) {
     const right = group.gold !== null && group.o.length ? group.o[group.gold] : group.a;
     const where = [group.step !== null ? `step ${group.step}` : "", ...Object.values(group.facts)];
-    const numbers = this.columns(true).map((column) => [column, this.shown.ofGroup(group, column.name).mean]);
+    const numbers = this.columns(true).map((column) => [column, this.shown.mean(group, column.name)]);
     const line = this.line(
       group,
       0,

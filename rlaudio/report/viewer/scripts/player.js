@@ -60,5 +60,5 @@ function blobOf(clip) {
 }
 
 function clock(now, whole) {
-  return `${now.toFixed(1)} / ${whole.toFixed(1)} s`;
+  return `${Math.min(now, whole).toFixed(1)} / ${whole.toFixed(1)} s`;
 }

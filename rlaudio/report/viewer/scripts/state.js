@@ -47,13 +47,12 @@ class Shown {
     return at >= 0 ? row.group.v[at] : null;
   }
 
-  // Mean of a column over a group, and its range.
-  ofGroup(group, name) {
+  // Mean of a column over a group; of a column of groups its value.
+  mean(group, name) {
     const at = this.columns.findIndex((column) => column.name === name);
     const values = group.c.map((completion) => completion.v[at]).filter((value) => value !== null);
-    if (at < 0 || !values.length) return { mean: this.value({ group, completion: null }, name), spread: null };
-    const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
-    return { mean, spread: Math.max(...values) - Math.min(...values) };
+    if (at < 0 || !values.length) return this.value({ group, completion: null }, name);
+    return values.reduce((sum, value) => sum + value, 0) / values.length;
   }
 }
 

@@ -40,7 +40,7 @@ def write_viewer_page(path: Path, head: PageHead, viewed: Viewed) -> Path:
     Clips that find no room, and texts that are too long, are left out and the page says so.
     """
     page = render(
-        Path(__file__).with_name("page.html.j2"),
+        Path(__file__).with_name("viewer_page.html.j2"),
         head=head,
         viewed=payload(viewed),
         viewer_title="Completions" if any(group.completions for group in viewed.groups) else "Questions",
