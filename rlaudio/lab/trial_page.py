@@ -13,8 +13,8 @@ import numpy as np
 from rlaudio.lab.trial import Trial
 from rlaudio.lab.trial_text import Json, correlation_cells, distribution_cells
 from rlaudio.report.kept_clips import kept_clips
-from rlaudio.report.viewer.page import PageHead, PageTable, write_viewer_page
 from rlaudio.report.viewer.records import Column, Viewed, ViewedCompletion, ViewedGroup
+from rlaudio.report.viewer.viewer_page import PageHead, PageTable, write_viewer_page
 from rlaudio.runs.run import StoredRun
 from rlaudio.utils.messages import shown
 from rlaudio.utils.number_format import short_number
