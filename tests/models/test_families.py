@@ -1,8 +1,10 @@
 """What is true of every family, on small random models, against the family's own processor and class."""
 
 import json
+import re
 from typing import Any
 
+import huggingface_hub
 import numpy as np
 import pytest
 import torch
@@ -342,3 +344,13 @@ def test_a_config_without_audio_is_refused(name, folder, tmp_path):
         opened(name, tmp_path)
     with pytest.raises(ValueError, match=r"has no audio_config"):
         describe(name, {"path": str(tmp_path)})
+
+
+def test_a_name_of_the_hub_without_a_network_says_what_was_looked_for_and_where(name, monkeypatch):
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    said = (
+        r"model Nobody/Nothing: no such folder.* looked for config.json, tokenizer.json, "
+        r"preprocessor_config.json and weights in .*/Nobody/Nothing and .*/models--Nobody--Nothing/snapshots"
+    )
+    with pytest.raises(FileNotFoundError, match=re.compile(said, re.DOTALL)):
+        opened(name, "Nobody/Nothing")

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from huggingface_hub import hf_hub_download, snapshot_download, try_to_load_from_cache
+from huggingface_hub.constants import HF_HUB_CACHE
 from huggingface_hub.errors import HFValidationError
 from safetensors import SafetensorError
 
@@ -32,10 +33,21 @@ def local_folder(path: str) -> str:
     try:
         return snapshot_download(path)
     except (HFValidationError, OSError) as error:
+        looked = (
+            f"looked for {', '.join(names[0] for names in PARTS.values())} and weights in {_places(path)}"
+        )
         raise FileNotFoundError(
-            f"model {path}: no such folder, and the hub gave nothing under that name ({error}); "
-            "expected a Hugging Face model folder, a name on the hub or tiny/NAME"
+            f"model {path}: no such folder, and the hub gave nothing under that name ({error}); {looked}; "
+            "expected a Hugging Face model folder, a name on the hub or tiny/NAME; without a network name a "
+            "folder that was copied here"
         ) from error
+
+
+def _places(path: str) -> str:
+    """Where a model of that name would be on this machine."""
+    folder = Path(path).absolute()
+    cache = Path(HF_HUB_CACHE) / f"models--{path.replace('/', '--')}" / "snapshots"
+    return f"{folder} and {cache}"
 
 
 def cached_config(name: str) -> Path | None:
