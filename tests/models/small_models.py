@@ -79,8 +79,20 @@ def _extractor() -> WhisperFeatureExtractor:
 
 
 def _write(folder: Path, model: Any, processor: Any) -> None:
+    """The folder, its weights named as in the official checkpoints: transformers 5.19 says `model` twice."""
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
+    _rename(folder / "model.safetensors", "language_model.model.model.", "language_model.model.")
+
+
+def _rename(file: Path, before: str, after: str) -> None:
+    """Change what names of weights begin with."""
+    weights = load_file(file)
+    renamed = {
+        after + name.removeprefix(before) if name.startswith(before) else name: tensor
+        for name, tensor in weights.items()
+    }
+    save_file(renamed, file, metadata={"format": "pt"})
 
 
 def qwen2_audio(folder: Path) -> None:
@@ -280,9 +292,7 @@ def qwen3_omni(folder: Path) -> None:
         user_token_id=0,
     )  # fmt: skip
     Qwen3OmniMoeThinkerForConditionalGeneration(thinker).save_pretrained(folder)
-    file = folder / "model.safetensors"
-    weights = {f"thinker.{name}": tensor for name, tensor in load_file(file).items()}
-    save_file(weights, file, metadata={"format": "pt"})
+    _rename(folder / "model.safetensors", "", "thinker.")
     config = Qwen3OmniMoeConfig(thinker_config=thinker.to_dict(), enable_audio_output=False)
     config.architectures = ["Qwen3OmniMoeForConditionalGeneration"]
     config.save_pretrained(folder)

@@ -316,6 +316,7 @@ def test_a_saved_adapter_opens_again_and_a_frozen_copy_stays(name, folder, tmp_p
 
 def test_the_weights_that_an_engine_gets_are_those_of_the_official_checkpoint(name, folder, small):
     expected = load_file(folder / "model.safetensors")
+    assert not any("model.model.model" in weight for weight in expected)
     given = dict(small.checkpoint_weights(whole=True))
     assert given.keys() == expected.keys()
     assert all(torch.equal(given[n], tensor) for n, tensor in expected.items())
