@@ -16,7 +16,7 @@ from bench_thinker import LARGE, learner, rows_of_noise, thinker
 from torch.utils.flop_counter import FlopCounterMode
 
 from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
-from rlaudio.models.qwen2_5_omni.prompts import audio_tokens
+from rlaudio.models.shared.front_ends import pooled_tokens
 from rlaudio.models.shared.lora import trains
 from rlaudio.training.packing import PackedRow
 
@@ -71,7 +71,7 @@ def products(family: Qwen2_5Omni, rows: Sequence[PackedRow]) -> Counter[Product]
         (family.head, sum(len(b.token_ids) for row in rows for b in row.branches)),
     ]
     if trains(tower):
-        heard = sum(audio_tokens(row.prompt.features["input_features"].shape[1]) for row in rows)
+        heard = sum(pooled_tokens(row.prompt.features["input_features"].shape[1]) for row in rows)
         places += [(layer, sum(map(_frames, rows))) for layer in _linear(tower) if layer is not tower.proj]
         places.append((tower.proj, heard))
     found: Counter[Product] = Counter()

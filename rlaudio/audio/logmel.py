@@ -54,10 +54,7 @@ class LogMel:
         """The features of `clip` [mels, frames], computed anew; frames = ceil(samples / hop)."""
         extractor = self._extractor
         count = len(clip.samples)
-        if clip.sample_rate_hz != extractor.sampling_rate:
-            raise ValueError(
-                f"clip at {clip.sample_rate_hz} Hz; the features are for {extractor.sampling_rate} Hz"
-            )
+        self.check_rate(clip)
         if not 0 < count <= extractor.n_samples:
             raise ValueError(
                 f"clip of {clip.seconds:g} s; the feature extractor takes more than 0 and at most "
@@ -77,6 +74,13 @@ class LogMel:
             return_tensors="np",
         )["input_features"][0]  # [mels, frames + 2]
         return np.ascontiguousarray(features[:, :frames])
+
+    def check_rate(self, clip: Clip) -> None:
+        """Refuse a clip at another rate than the features are for. Raises ValueError."""
+        if clip.sample_rate_hz != self._extractor.sampling_rate:
+            raise ValueError(
+                f"clip at {clip.sample_rate_hz} Hz; the features are for {self._extractor.sampling_rate} Hz"
+            )
 
 
 def reference(feature_extractor: Any, clip: Clip) -> np.ndarray:

@@ -129,8 +129,10 @@ class ModelFamily(PromptFamily, TrainableFamily, EngineFamily, Protocol):
 def special_tokens(tokenizer: Any) -> frozenset[str]:
     """The texts that a tokenizer reads as control tokens; none where it does not say."""
     named = getattr(tokenizer, "all_special_tokens", ())
-    added = getattr(tokenizer, "added_tokens_decoder", {}).values()
-    return frozenset(filter(None, [*named, *(token.content for token in added if token.special)]))
+    added = getattr(tokenizer, "added_tokens_decoder", {})
+    if not isinstance(added, Mapping):  # mistral_common's has a method of that name, which raises
+        added = {}
+    return frozenset(filter(None, [*named, *(t.content for t in added.values() if t.special)]))
 
 
 def resolve_model_path(path: str | Path) -> str:

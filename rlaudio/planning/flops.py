@@ -133,7 +133,7 @@ def decode(model: ModelSize, sampled: Decoding) -> Flops:
 
 def _layer(d: Decoder) -> int:
     """Weights in the matrix products of one block."""
-    return 2 * d.width * (d.query_width + d.kv_width) + 3 * d.width * d.feed_forward
+    return 2 * d.width * (d.query_width + d.kv_width) + 3 * d.width * d.feed_forward + d.router
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,16 +157,17 @@ class _Clip:
 
 def _tower(model: ModelSize, frames: int) -> _Clip:
     t: AudioTower = model.tower
-    chunks = t.positions(frames)
-    positions = sum(chunks)
-    widest = min(frames, t.chunk_frames)  # the convolutions pad all chunks to the widest
+    spans, chunks = t.positions(frames), t.chunks(frames)
+    positions = sum(spans)
+    first, others = t.convolutions(max(chunks))  # which pad all chunks to the widest
+    projected = (t.projected or t.tokens)(frames)
     return _Clip(
-        first=2.0 * len(chunks) * widest * t.mels * t.width * 3,
-        second=2.0 * len(chunks) * max(chunks) * t.width * t.width * 3,
+        first=2.0 * len(chunks) * first,
+        second=2.0 * len(chunks) * others,
         blocks=2.0 * positions * t.layers * (4 * t.width**2 + 2 * t.width * t.feed_forward),
         last_product=2.0 * positions * t.layers * t.width * t.feed_forward,
-        attention=4.0 * sum(n * n for n in chunks) * t.layers * t.width,
-        projector=2.0 * t.tokens(frames) * t.width * t.output,
+        attention=4.0 * sum(n * n for n in spans) * t.layers * t.width,
+        projector=2.0 * projected * t.projector,
         adapter=2.0 * positions * model.tower_adapter,
     )
 

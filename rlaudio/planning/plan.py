@@ -21,7 +21,8 @@ from rlaudio.answers import sft_target
 from rlaudio.config.plugins import bind
 from rlaudio.config.recipe import Recipe
 from rlaudio.curricula.stage import Stage
-from rlaudio.models.shared.sizes import ModelPart, ModelSize, describe
+from rlaudio.models.shared.describing import describe
+from rlaudio.models.shared.sizes import ModelPart, ModelSize
 from rlaudio.planning import flops, memory, seconds
 from rlaudio.planning.flops import Flops, ForwardPass
 from rlaudio.planning.hardware import Hardware

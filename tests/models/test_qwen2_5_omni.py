@@ -13,8 +13,8 @@ from safetensors.torch import load_file
 from rlaudio.audio.writing import write_wav
 from rlaudio.models.family import resolve_model_path, special_tokens
 from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
-from rlaudio.models.qwen2_5_omni.prompts import audio_tokens, clips_of
 from rlaudio.models.shared.checkpoint_files import in_own_memory
+from rlaudio.models.shared.front_ends import clips_of, pooled_tokens
 from rlaudio.training.packing import Branch, PackedRow, pack
 from rlaudio.training.policy import token_logprobs
 from rlaudio.types import Absent
@@ -36,7 +36,7 @@ def test_a_prompt_is_the_chat_template_with_its_placeholder_repeated(shared_fami
         tokenize=False,
         add_generation_prompt=True,
     )
-    count = audio_tokens(prompt.features["input_features"].shape[1])
+    count = pooled_tokens(prompt.features["input_features"].shape[1])
     expected = shared_family.tokenizer.encode(
         text.replace("<|AUDIO|>", "<|AUDIO|>" * count), add_special_tokens=False
     )
@@ -192,7 +192,7 @@ def test_a_prompt_of_any_number_of_clips_is_the_chat_template(shared_family, sec
     prompt = shared_family.encode_prompt(question, "You listen.", question.question, clips)
     contents = [*({"type": "audio"} for _ in clips), {"type": "text", "text": question.question}]
     pieces = chat(shared_family, question, contents).split("<|AUDIO|>")
-    counts = [audio_tokens(shared_family._prompts.log_mel(clip).shape[1]) for clip in clips]
+    counts = [shared_family._prompts.hear(clip).tokens for clip in clips]
     expected = pieces[0] + "".join(
         "<|AUDIO|>" * n + piece for n, piece in zip(counts, pieces[1:], strict=True)
     )
@@ -238,7 +238,7 @@ def test_the_card_of_an_exported_model_opens_it_and_asks_about_a_clip(family, tm
     names: dict = {}
     exec(code.replace("FOLDER", str(tmp_path)).replace("CLIP.wav", str(tmp_path / "CLIP.wav")), names)
     assert "<|audio_bos|><|audio_eos|>How many sounds are heard?" in capsys.readouterr().out
-    assert names["clip"].count("<|AUDIO|>") == audio_tokens(100)
+    assert names["clip"].count("<|AUDIO|>") == pooled_tokens(100)
 
 
 @pytest.mark.parametrize("options", [{}, {"lora_rank": 4}, {"freeze": ("audio_tower", "projector")}])

@@ -1,358 +1,92 @@
 """Qwen2.5-Omni, the thinker alone: audio and text in, text out. The paper's backbone.
 
-prompts.py   question and clip to token ids and features, token ids to text
+prompts.py   question and clip to token ids and features
 card.py      what opens an exported folder
-engine.py    prompts and weights for a rollout engine
-parts.py     the parts that `freeze` and `lora_targets` name
-sizes.py     parameters and shapes for `rlaudio explain`
 """
 
 from __future__ import annotations
 
-import copy
-import json
-import warnings
-from collections.abc import Iterable, Sequence
-from functools import cached_property
-from pathlib import Path
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from huggingface_hub import save_torch_state_dict
 from transformers import Qwen2_5OmniThinkerForConditionalGeneration as Thinker
-from transformers.cache_utils import Cache
-from transformers.models.qwen2_5_omni.configuration_qwen2_5_omni import Qwen2_5OmniThinkerConfig
 
-from rlaudio.models.family import EnginePrompt, additive_mask, resolve_model_path
-from rlaudio.models.qwen2_5_omni import engine
 from rlaudio.models.qwen2_5_omni.card import CARD
-from rlaudio.models.qwen2_5_omni.parts import linear_layers, model_parts
-from rlaudio.models.qwen2_5_omni.prompts import MIN_CLIP_SECONDS, LogMelClip, PromptEncoder, clips_of
-from rlaudio.models.shared import lora
-from rlaudio.models.shared.alignment import aligned
-from rlaudio.models.shared.audio_cache import AudioCache
-from rlaudio.models.shared.branching import Branching
-from rlaudio.models.shared.branching_attention import BRANCHING
-from rlaudio.models.shared.checkpoint_files import (
-    check_complete,
-    in_own_memory,
-    local_folder,
-    open_complete,
-    read_other_files,
-)
-from rlaudio.models.shared.devices import pick_device
-from rlaudio.models.shared.growing_cache import new_cache
-from rlaudio.types import Clip, Prompt, Question
-
-TrainedPart = Literal["audio_tower", "projector", "language_model"]
+from rlaudio.models.qwen2_5_omni.prompts import Qwen2_5OmniPrompts
+from rlaudio.models.shared.architecture import Modules
+from rlaudio.models.shared.audio_family import AudioFamily
+from rlaudio.models.shared.front_ends import ClipFeatures, pooled_tokens
+from rlaudio.models.shared.model_types import MODEL_TYPES
+from rlaudio.models.shared.sizes import AudioTower
+from rlaudio.types import Prompt
 
 
-class Qwen2_5Omni:
-    """The thinker of Qwen2.5-Omni with its tokenizer and audio front end.
+class Qwen2_5Omni(AudioFamily):
+    """The thinker of Qwen2.5-Omni with its tokenizer and audio front end; its options are `AudioFamily`'s.
 
-    `path` is a model's folder, or that of an adapter, which names its base. `freeze` names the parts that
-    training leaves as they are. Where nothing trains in audio tower and projector each clip is encoded once
-    and its embeddings are kept (`audio_cache_mb`).
-
-    With `lora_rank` above 0 only an adapter of that rank trains, on the linear layers that `lora_targets`
-    names: `q_proj` is the language model's, `audio_tower.q_proj` the audio tower's. All other weights stay
-    as they are, so a part is named in `freeze` or has targets, not both. Unless given, `lora_alpha` is twice
-    the rank, as in SEAR and RT-OPD (arXiv:2609.28778), and the targets are all linear layers of the language
-    model's blocks (arXiv:2305.14314, section 4).
     Source: Qwen2.5-Omni Technical Report, arXiv:2503.20215.
     """
 
-    min_clip_seconds = MIN_CLIP_SECONDS
+    model_class = Thinker
+    model_types = MODEL_TYPES["qwen2_5_omni"]
+    prompts = Qwen2_5OmniPrompts
+    card = CARD
+    prefix = "thinker."
+    unused_name = "visual tower (unused)"
+    exported: ClassVar = {"enable_audio_output": False}  # the talker is left out
+    # Changes to transformers' defaults, which describe Qwen2.5-Omni-7B but for the visual tower: they give
+    # its output's width as its width (huggingface/transformers issue 38889). The resulting counts are the
+    # published ones: huggingface.co/Qwen/Qwen2.5-Omni-7B/discussions/17.
+    known: ClassVar = {"Qwen/Qwen2.5-Omni-7B": {"vision_config": {"hidden_size": 1280}}}
 
-    def __init__(
-        self,
-        *,
-        path: str,
-        dtype: Literal["float32", "bfloat16", "float16"] = "float32",
-        device: str = "auto",
-        attention: Literal["sdpa", "eager"] = "sdpa",
-        freeze: Sequence[TrainedPart] = (),
-        gradient_checkpointing: bool = False,
-        audio_cache_mb: int = 512,
-        lora_rank: int = 0,
-        lora_alpha: float | None = None,
-        lora_targets: tuple[str, ...] = (
-            "q_proj",
-            "k_proj",
-            "v_proj",
-            "o_proj",
-            "gate_proj",
-            "up_proj",
-            "down_proj",
-        ),
-    ):
-        given = Path(local_folder(resolve_model_path(path)))
-        self.adapter_folder = given if lora.is_adapter(given) else None
-        self.base = lora.base_of(given) if self.adapter_folder else _findable(path)
-        self.path = local_folder(resolve_model_path(self.base)) if self.adapter_folder else str(given)
-        self._other_files = read_other_files(Path(self.path))
-        check_complete(self.path, self._other_files)
-        self.dtype = getattr(torch, dtype)
-        self.device = pick_device(device)
-        self.attention = attention
-        self.freeze = tuple(freeze)
-        self.adapter = self._adapter(lora_rank, lora_alpha, lora_targets)
-        self.gradient_checkpointing = gradient_checkpointing
-        self._prompts = PromptEncoder(self.path, cache_mb=audio_cache_mb)
-        self.tokenizer = self._prompts.tokenizer
-        self.feature_extractor = self._prompts.feature_extractor
-        self.forbidden_token_ids = self._prompts.forbidden_token_ids
-        self.stop_token_ids = self._prompts.stop_token_ids
-        self.audio_token_id = self._prompts.audio_token_id
-        self._audio_cache = AudioCache(audio_cache_mb * 2**20)
+    @staticmethod
+    def components(model: Any) -> dict[str, Modules]:
+        """The modules of each part; the projector is the tower's last layer."""
+        tower = model.audio_tower
+        return {
+            "audio_tower": [module for name, module in tower.named_children() if name != "proj"],
+            "projector": [tower.proj],
+            "language_model": [model.get_decoder(), model.get_output_embeddings()],
+        }
 
-    # --- text and audio to prompts -------------------------------------------------------------
+    @staticmethod
+    def unused(model: Any) -> Modules:
+        """The visual tower, and what stands around a clip in video."""
+        return [model.visual, model.audio_tower.audio_bos_eos_token]
 
-    def encode_prompt(
-        self, question: Question, system_text: str, user_text: str, clips: Sequence[Clip]
-    ) -> Prompt:
-        """The prompt of one question, all its clips before the text; see `PromptEncoder.encode_prompt`."""
-        return self._prompts.encode_prompt(question, system_text, user_text, clips)
-
-    def engine_prompt(self, prompt: Prompt) -> EnginePrompt:
-        """The same prompt for vLLM."""
-        return engine.engine_prompt(prompt, self.audio_token_id)
-
-    def encode_completion(self, text: str) -> np.ndarray:
-        """Token ids [C] of an answer, `<|im_end|>` at the end."""
-        return self._prompts.encode_completion(text)
-
-    def decode(self, token_ids: Sequence[int] | np.ndarray) -> str:
-        """Text of a completion without special tokens, spaces unchanged."""
-        return self._prompts.decode(token_ids)
-
-    def token_texts(self, token_ids: Sequence[int] | np.ndarray) -> tuple[str, ...]:
-        """The text of each token, empty for special tokens."""
-        return self._prompts.token_texts(token_ids)
-
-    # --- prompts to hidden states --------------------------------------------------------------
-
-    @cached_property
-    def model(self) -> Any:
-        """The thinker, loaded on first use, in eval mode (no dropout), frozen as asked."""
-        model = self._opened()
-        if self.gradient_checkpointing:  # not reentrant: that would need a gradient for the layers' input
-            model.gradient_checkpointing_enable({"use_reentrant": False})
-        return model.to(self.device).eval()
-
-    def blank(self) -> torch.nn.Module:
-        """The same model on torch's meta device: names, shapes and what trains, without memory.
-
-        Raises ValueError where the folder's weights are missing, damaged or those of another model.
-        """
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", ".*which is a no-op", UserWarning)  # of an adapter's weights
-            return self._opened(device_map="meta")
-
-    def embed(self, token_ids: torch.Tensor, prompts: Sequence[Prompt] = ()) -> torch.Tensor:
-        """Input embeddings [B, T, d] of token ids [B, T], the audio of `prompts` in place, in their order."""
-        embeddings = self.model.get_input_embeddings()(token_ids)
-        clips = [clip for prompt in prompts for clip in clips_of(prompt)]
-        if not clips:
-            return embeddings
-        audio = self._encode_audio(clips)  # [audio tokens of all rows, d]
-        where = (token_ids == self.audio_token_id).unsqueeze(-1)
-        if int(where.sum()) != len(audio):
-            raise ValueError(f"{int(where.sum())} audio placeholders for {len(audio)} audio embeddings")
-        return embeddings.masked_scatter(where, audio.to(embeddings.dtype))
-
-    def hidden(
-        self,
-        embeddings: torch.Tensor,
-        positions: torch.Tensor,
-        mask: torch.Tensor | Branching | None,
-        cache: Any = None,
-    ) -> torch.Tensor:
-        """Last hidden states [B, T, d]; a mask [B, 1, T, S] is additive; a given cache is extended.
-
-        Without a mask every token attends to itself and the tokens before it; the cache is then empty.
-        """
-        decoder = self.model.get_decoder()
-        self._set_checkpointing(decoder, cache is None)
-        return decoder(
-            inputs_embeds=embeddings,
-            position_ids=positions,
-            attention_mask=self._masks(mask, embeddings.shape[1]),
-            past_key_values=cache,
-            use_cache=cache is not None,
-        ).last_hidden_state
-
-    def new_cache(self) -> Cache:
-        """An empty key-value cache for `hidden`."""
-        return new_cache()
-
-    @property
-    def head(self) -> torch.nn.Linear:
-        """The output projection, hidden states [..., d] to logits [..., V]; it may carry an adapter."""
-        return self.model.get_output_embeddings()
-
-    # --- weights -------------------------------------------------------------------------------
-
-    def named_weights(self) -> Iterable[tuple[str, torch.Tensor]]:
-        """The tensors that training may change, by their names in the model."""
-        return engine.trained_weights(self.model)
-
-    def checkpoint_weights(self, *, whole: bool = False) -> Iterable[tuple[str, torch.Tensor]]:
-        """What training may have changed, or the whole model, named as in the official checkpoint.
-
-        Adapters are merged.
-        """
-        return engine.checkpoint_weights(
-            self.model, whole=whole, has_adapter=self.has_adapter, device=self.device
-        )
-
-    def load_weights(self, weights: Iterable[tuple[str, torch.Tensor]]) -> None:
-        """Copy named tensors into the model; a tensor that shares its memory is skipped."""
-        parameters = dict(self.model.named_parameters())
-        with torch.no_grad():
-            for name, tensor in weights:
-                if parameters[name].data_ptr() != tensor.data_ptr():
-                    parameters[name].copy_(tensor)
-
-    def frozen_copy(self, folder: Path | None = None) -> Qwen2_5Omni:
-        """The model as it is now, or as `save` wrote it into `folder`, with weights that do not change.
-
-        Weights that do not train are shared with the policy: with an adapter, those of the whole base.
-        """
-        twin = copy.copy(self)
-        twin._audio_cache = AudioCache(self._audio_cache.limit)
-        if folder and not lora.is_adapter(folder):
-            twin.path = str(folder)
-            twin.__dict__.pop("model", None)  # loaded from there on first use
-            twin.model.requires_grad_(False)
-            return twin
-        twin.model = lora.frozen_copy(self.model)
-        if twin.model.audio_tower is self.model.audio_tower:
-            twin._audio_cache = self._audio_cache
-        if folder:
-            lora.read_weights(twin.model, folder)
-        lora.switch_off_zeros(twin.model)
-        return twin
-
-    def trained_copy(self) -> Qwen2_5Omni:
-        """The same model with separate weights that train as these do, and may be sharded.
-
-        Audio that does not train is still encoded by this model, so that processes need not do it together.
-        """
-        twin = copy.copy(self)
-        twin.model = copy.deepcopy(self.model)
-        if not lora.trains(self.model.audio_tower):
-            twin._encode_audio = self._encode_audio  # type: ignore[method-assign]
-        return twin
-
-    def save(self, folder: Path) -> None:
-        """Write what `path` opens again: an adapter in peft's format, or else a whole model."""
-        if self.has_adapter:
-            lora.save_adapter(self.model, folder)
-        else:
-            self.export(folder)
-
-    def export(self, folder: Path) -> None:
-        """Write config, tokenizer, processor, model card and weights in the official layout of Qwen2.5-Omni.
-
-        An adapter is merged into its base. The talker is left out: the folder loads as a thinker in
-        transformers and in vLLM.
-        """
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, content in self._other_files.items():
-            (folder / name).write_bytes(content)
-        config = json.loads(self._other_files["config.json"]) | {"enable_audio_output": False}
-        (folder / "config.json").write_text(json.dumps(config, indent=2), encoding="utf-8")
-        (folder / "README.md").write_text(CARD, encoding="utf-8")
-        weights = in_own_memory(lora.merged_state(self.model))
-        save_torch_state_dict(dict(engine.official_names(self.model, weights)), folder)
-
-    # --- helpers -------------------------------------------------------------------------------
-
-    @property
-    def has_adapter(self) -> bool:
-        return bool(self.adapter or self.adapter_folder)
-
-    def _opened(self, **options: Any) -> Any:
-        """The thinker with the folder's weights, frozen as asked. Raises ValueError."""
-        model = open_complete(
-            Thinker, self.path, dtype=self.dtype, attn_implementation=self.attention, **options
-        )
-        return self._set_up(aligned(model))
-
-    def _set_up(self, model: Any) -> Any:
-        """A thinker as transformers made it, frozen as asked and with the adapter."""
-        if self.attention == "sdpa":
-            model.get_decoder().set_attn_implementation(BRANCHING)
-        model.requires_grad_(True)
-        unused = (model.visual, model.audio_tower.audio_bos_eos_token)  # not used by input of audio and text
-        for module in (*unused, *(m for part in self.freeze for m in model_parts(model)[part])):
-            module.requires_grad_(False)
-        self._put_adapter(model)
-        return model
-
-    def _adapter(self, rank: int, alpha: float | None, targets: Sequence[str]) -> lora.Adapter | None:
-        """The recipe's adapter, if it has one. Raises ValueError."""
-        if rank < 0:
-            raise ValueError(f"lora_rank is {rank}; expected the rank of an adapter, or 0 for none")
-        if not rank:
-            return None
-        with torch.device("meta"):
-            blank: Any = Thinker(Qwen2_5OmniThinkerConfig.from_pretrained(self.path))
-        layers = linear_layers(blank)
-        lora.check_targets(targets, layers, self.freeze)
-        lora.check_rank(rank, [blank.get_submodule(name) for target in targets for name in layers[target]])
-        return lora.Adapter(rank=rank, alpha=2.0 * rank if alpha is None else alpha, targets=tuple(targets))
-
-    def _put_adapter(self, model: Any) -> None:
-        """Put the adapter, from its folder or a new one, on a model that has just been loaded."""
-        layers = linear_layers(model)
-        names = [name for target in self.adapter.targets for name in layers[target]] if self.adapter else []
-        if self.adapter_folder:
-            lora.open_adapter(model, self.adapter_folder, self.base)
-            if self.adapter:
-                lora.check_same(model, self.adapter, names, self.adapter_folder)
-        elif self.adapter:
-            lora.add_adapter(model, self.adapter, names, self.base)
-
-    def _encode_audio(self, clips: Sequence[LogMelClip]) -> torch.Tensor:
+    def run_tower(self, clips: Sequence[ClipFeatures]) -> torch.Tensor:
         """Audio embeddings [audio tokens of all clips, d] in the order of the clips."""
-        if lora.trains(self.model.audio_tower):
-            return self._run_tower(clips)
-        new = {clip.digest: clip for clip in clips if clip.digest not in self._audio_cache}
-        with torch.no_grad():  # one by one: a batch changes the last bits, and a resumed run would differ
-            self._audio_cache.update({digest: self._run_tower([clip]) for digest, clip in new.items()})
-        audio = torch.cat([self._audio_cache[clip.digest] for clip in clips])
-        self._audio_cache.trim()
-        return audio
-
-    def _masks(self, mask: torch.Tensor | Branching | None, tokens: int) -> Any:
-        """The mask as the decoder takes it."""
-        if isinstance(mask, torch.Tensor):
-            return mask
-        if self.attention == "eager":
-            branching = Branching(((tokens, ()),)) if mask is None else mask
-            return additive_mask(branching.visible(self.device), self.dtype)
-        return dict.fromkeys(self.model.get_decoder().config.layer_types, mask)  # passed on unchanged
-
-    def _set_checkpointing(self, module: Any, possible: bool) -> None:
-        """transformers checkpoints, and drops a cache, in training mode; there is no dropout here."""
-        if self.gradient_checkpointing:
-            module.train(possible and torch.is_grad_enabled())
-
-    def _run_tower(self, clips: Sequence[LogMelClip]) -> torch.Tensor:
         lengths = torch.tensor([clip.features.shape[1] for clip in clips], device=self.device)
         features = torch.from_numpy(np.concatenate([clip.features for clip in clips], axis=1))
-        tower = self.model.audio_tower
-        self._set_checkpointing(tower, True)
-        return tower(
+        return self.model.audio_tower(
             features.to(self.device, self.dtype),  # [mels, frames of all clips]
             feature_lens=lengths,
             aftercnn_lens=(lengths - 1) // 2 + 1,
         ).last_hidden_state
 
+    def engine_audio(self, prompt: Prompt) -> dict[str, torch.Tensor]:
+        """The features of a prompt's clips under vLLM's names for them."""
+        features = prompt.present_features()
+        lengths = torch.from_numpy(features["feature_lens"])
+        return {
+            "input_audio_features": torch.from_numpy(features["input_features"]),
+            "audio_feature_lengths": lengths,
+            "feature_attention_mask": (torch.arange(int(lengths.max())) < lengths[:, None]).long(),
+        }
 
-def _findable(path: str) -> str:
-    """A model's path as an adapter names it: that of a folder is absolute."""
-    return str(Path(path).resolve()) if Path(path).is_dir() else path
+    @staticmethod
+    def tower_shape(config: Any) -> AudioTower:
+        """The shape of the audio tower, whose attention spans chunks of 2 s."""
+        config = config.audio_config
+        return AudioTower(
+            width=config.d_model,
+            layers=config.encoder_layers,
+            heads=config.encoder_attention_heads,
+            feed_forward=config.encoder_ffn_dim,
+            mels=config.num_mel_bins,
+            chunk_frames=2 * config.n_window,
+            projector=config.d_model * config.output_dim,
+            tokens=pooled_tokens,
+        )

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from huggingface_hub import hf_hub_download, snapshot_download, try_to_load_from_cache
+from huggingface_hub.constants import HF_HUB_CACHE
 from huggingface_hub.errors import HFValidationError
 from safetensors import SafetensorError
 
+from rlaudio.models.shared.model_types import family_of
+from rlaudio.utils.messages import with_article
+
 PARTS = {
     "config": ("config.json",),
-    "tokenizer": ("tokenizer.json", "vocab.json"),
+    "tokenizer": ("tokenizer.json", "vocab.json", "tekken.json"),
     "audio feature extractor": ("preprocessor_config.json", "processor_config.json"),
 }
 KEPT = (".json", ".jinja", ".txt", ".model")  # kinds of files that describe a model
@@ -28,10 +33,21 @@ def local_folder(path: str) -> str:
     try:
         return snapshot_download(path)
     except (HFValidationError, OSError) as error:
+        looked = (
+            f"looked for {', '.join(names[0] for names in PARTS.values())} and weights in {_places(path)}"
+        )
         raise FileNotFoundError(
-            f"model {path}: no such folder, and the hub gave nothing under that name ({error}); "
-            "expected a Hugging Face model folder, a name on the hub or tiny/NAME"
+            f"model {path}: no such folder, and the hub gave nothing under that name ({error}); {looked}; "
+            "expected a Hugging Face model folder, a name on the hub or tiny/NAME; without a network name a "
+            "folder that was copied here"
         ) from error
+
+
+def _places(path: str) -> str:
+    """Where a model of that name would be on this machine."""
+    folder = Path(path).absolute()
+    cache = Path(HF_HUB_CACHE) / f"models--{path.replace('/', '--')}" / "snapshots"
+    return f"{folder} and {cache}"
 
 
 def cached_config(name: str) -> Path | None:
@@ -73,6 +89,26 @@ def check_complete(folder: str, files: Iterable[str]) -> None:
                 f"model {folder} has no {part}; expected a complete Hugging Face folder, with "
                 f"{' or '.join(names)}; {_meant(Path(folder)) or 'save the processor beside the weights'}"
             )
+
+
+def check_config(place: str, content: bytes, model_types: Sequence[str]) -> None:
+    """Refuse the config.json of a model of another family, or of one without audio. Raises ValueError.
+
+    `place` is what the message begins with.
+    """
+    config = json.loads(content)
+    kind = str(config.get("model_type"))
+    if kind not in model_types:
+        family = family_of(kind)
+        advice = f"say model.use: {family}" if family else "name a model of that family"
+        raise ValueError(
+            f"{place} describes {with_article(kind)}; expected {with_article(model_types[0])}; {advice}"
+        )
+    if "audio_config" not in config and "audio_config" not in config.get("thinker_config", {}):
+        raise ValueError(
+            f"{place} has no audio_config: a model without it does not hear; expected the config.json of the "
+            "whole model; copy it again"
+        )
 
 
 def _meant(folder: Path) -> str:

@@ -26,6 +26,7 @@ CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
 PREFIX = "base_model.model."  # of the names in peft's files
 SEED = 0  # of A, in every run and every process
+BLOCK = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")  # linear layers of one
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +55,18 @@ def linear_layers(
             leaf = name.rpartition(".")[-1]
             layers.setdefault(leaf if part == main else f"{part}.{leaf}", []).append(name)
     return dict(sorted(layers.items()))
+
+
+def targets_in(layers: Collection[str]) -> tuple[str, ...]:
+    """The linear layers of the language model's blocks, of which not every model has all."""
+    return tuple(name for name in BLOCK if name in layers)
+
+
+def check_freeze(frozen: Collection[str], components: Collection[str]) -> None:
+    """Refuse parts that the model does not have. Raises ValueError."""
+    unknown = [name for name in frozen if name not in components]
+    if unknown:
+        raise ValueError(f"freeze names {unknown[0]}; this model has {', '.join(components)}")
 
 
 def check_targets(targets: Collection[str], layers: Collection[str], frozen: Collection[str]) -> None:
@@ -87,16 +100,27 @@ def add_adapter(model: torch.nn.Module, adapter: Adapter, names: Iterable[str], 
 
     `base` is where the base's weights are when the adapter is opened again.
     """
-    patterns = sorted({re.sub(r"\\\.\d+\\\.", r"\\.\\d+\\.", re.escape(name)) for name in names})
     config = LoraConfig(
         r=adapter.rank,
         lora_alpha=adapter.alpha,  # type: ignore[arg-type]
-        target_modules="|".join(patterns),  # one expression: peft does not keep a list's order
+        target_modules=_target_modules(model, list(names)),
         base_model_name_or_path=base,
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)
         _inject(model, config)
+
+
+def _target_modules(model: Any, names: Sequence[str]) -> str | list[str]:
+    """The named layers as peft takes them: one expression, since it does not keep a list's order.
+
+    Where there are experts peft shortens an expression to the last parts of the names that match it, which
+    would add layers of other parts; there the names are listed.
+    """
+    if getattr(model.config.get_text_config(), "num_experts", 0):
+        return list(names)
+    patterns = sorted({re.sub(r"\\\.\d+\\\.", r"\\.\\d+\\.", re.escape(name)) for name in names})
+    return "|".join(patterns)
 
 
 def is_adapter(folder: Path) -> bool:
@@ -169,7 +193,10 @@ def read_weights(model: torch.nn.Module, folder: Path) -> None:
 def save_adapter(model: torch.nn.Module, folder: Path) -> None:
     """Write the adapter in peft's own format: its config, which names the base, and its weights."""
     folder.mkdir(parents=True, exist_ok=True)
-    _config(model).save_pretrained(str(folder))
+    config = copy.copy(_config(model))
+    if isinstance(config.target_modules, set):
+        config.target_modules = sorted(config.target_modules)  # the same file every time
+    config.save_pretrained(str(folder))
     state = get_peft_model_state_dict(model, save_embedding_layers=False)
     save_file({f"{PREFIX}{name}": tensor.contiguous() for name, tensor in state.items()}, folder / WEIGHTS)
 

@@ -1,20 +1,10 @@
-"""Sizes of a model, by part, from its config alone: no weights are loaded or downloaded.
-
-A family describes its models in a file `sizes.py` beside it, by a function
-`describe(options: Mapping[str, Any]) -> ModelSize` that takes the options of the recipe's model section.
-"""
+"""Sizes of a model, by part: records that a plan is made of. `describing.py` reads them off a config."""
 
 from __future__ import annotations
 
-import functools
-import importlib
-import json
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-FAMILIES = Path(__file__).parents[1]  # a folder for each family
 
 
 @dataclass(frozen=True)
@@ -36,8 +26,9 @@ class Decoder:
     heads: int
     kv_heads: int
     head_width: int
-    feed_forward: int
+    feed_forward: int  # of a token: of several experts, the width of those that it is sent to
     vocabulary: int
+    router: int = 0  # weights in a block's product that chooses experts
 
     @property
     def query_width(self) -> int:
@@ -52,24 +43,42 @@ class Decoder:
 
 @dataclass(frozen=True, kw_only=True)
 class AudioTower:
-    """The shape of an audio tower: two convolutions, the second of stride 2, blocks, pooling, projector."""
+    """The shape of an audio tower: two convolutions, the second of stride 2, blocks, and a projector.
+
+    Its frames are convolved in chunks, and attention spans `span` chunks. Where it is `padded`, every clip
+    is filled up to whole chunks.
+    """
 
     width: int
     layers: int
     heads: int
     feed_forward: int
     mels: int
-    chunk_frames: int  # that a block's attention spans
-    output: int
+    chunk_frames: int
+    projector: int  # weights in its matrix products
+    tokens: Callable[[int], int]  # audio tokens in the prompt of a clip of so many frames
+    projected: Callable[[int], int] | None = None  # tokens that the projector sees; None: those of the prompt
+    padded: bool = False
+    span: int = 1
+
+    def chunks(self, frames: int) -> list[int]:
+        """Frames of each chunk of a clip."""
+        whole, rest = divmod(frames, self.chunk_frames)
+        last = self.chunk_frames if self.padded else rest
+        return [self.chunk_frames] * whole + ([last] if rest else [])
+
+    def convolved(self, frames: int) -> int:
+        """Positions that a chunk of so many frames becomes."""
+        return (frames - 1) // 2 + 1
+
+    def convolutions(self, frames: int) -> tuple[int, int]:
+        """Multiplications for a chunk of so many frames, in the first convolution and in the others."""
+        return frames * self.mels * self.width * 3, self.convolved(frames) * self.width**2 * 3
 
     def positions(self, frames: int) -> list[int]:
-        """Positions of each chunk of a clip in the blocks."""
-        whole, rest = divmod(frames, self.chunk_frames)
-        return [(n - 1) // 2 + 1 for n in [self.chunk_frames] * whole + ([rest] if rest else [])]
-
-    def tokens(self, frames: int) -> int:
-        """Audio tokens of a clip in the prompt."""
-        return ((frames - 1) // 2 + 1 - 2) // 2 + 1
+        """Positions in the blocks that attend to each other, for each part of a clip that does."""
+        of_chunks = [self.convolved(n) for n in self.chunks(frames)]
+        return [sum(of_chunks[i : i + self.span]) for i in range(0, len(of_chunks), self.span)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,22 +130,3 @@ class ModelSize:
     def audio_trains(self) -> bool:
         """Whether a gradient is needed in tower or projector, so that clips are encoded anew every time."""
         return self.tower_trains or self.projector_trains or bool(self.tower_adapter)
-
-
-def describe(use: str, options: Mapping[str, Any]) -> ModelSize:
-    """The size of the model that a recipe's model section names, by plug-in and options.
-
-    Raises ValueError for a family without sizes, FileNotFoundError where there is no config.
-    """
-    if not (FAMILIES / use / "sizes.py").is_file():
-        known = sorted(file.parent.name for file in FAMILIES.glob("*/sizes.py") if file != Path(__file__))
-        raise ValueError(
-            f"the model family {use} gives no sizes; a plan can be made for: {', '.join(known)}; "
-            f"add rlaudio/models/{Path(use).stem}/sizes.py with a function describe(options)"
-        )
-    return _described(use, json.dumps(dict(options), sort_keys=True, default=str))
-
-
-@functools.lru_cache
-def _described(use: str, options: str) -> ModelSize:
-    return importlib.import_module(f"rlaudio.models.{use}.sizes").describe(json.loads(options))

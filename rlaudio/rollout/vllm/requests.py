@@ -10,7 +10,8 @@ from typing import Any
 
 from rlaudio.models.family import ModelFamily
 from rlaudio.rollout.completions import SampledTokens
-from rlaudio.rollout.vllm.setup import set_environment
+from rlaudio.rollout.vllm.audio_features import accept_features
+from rlaudio.rollout.vllm.setup import architectures, set_environment
 from rlaudio.types import Prompt, SamplingParams
 
 
@@ -96,7 +97,8 @@ class HttpPrompts:
 
 
 def reading(family: ModelFamily) -> dict[str, Any]:
-    """Engine options for the family's folder and its prompts."""
+    """Engine options for the family's folder and its prompts, which hold features from now on."""
+    accept_features(architectures(family))
     return reading_in(str(family.dtype).removeprefix("torch."))
 
 

@@ -87,11 +87,16 @@ def unsupported(family: ModelFamily) -> str:
         return f"model family {type(family).__name__} does not say how vLLM takes its prompts"
     from vllm import ModelRegistry
 
-    config = json.loads((Path(family.path) / "config.json").read_text(encoding="utf-8"))
-    named = config.get("architectures") or []
+    named = architectures(family)
     if set(named) & set(ModelRegistry.get_supported_archs()):
         return ""
     return f"vLLM {VERSION} has none of the architectures {named} that {family.path} names"
+
+
+def architectures(family: ModelFamily) -> list[str]:
+    """The architectures that the config.json of the family's folder names."""
+    config = json.loads((Path(family.path) / "config.json").read_text(encoding="utf-8"))
+    return config.get("architectures") or []
 
 
 _set_here: dict[str, str] = {}

@@ -13,7 +13,7 @@ from transformers import Qwen2_5OmniThinkerForConditionalGeneration as Thinker
 from rlaudio.algorithms.grpo import GRPO
 from rlaudio.algorithms.sft import SFT
 from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
-from rlaudio.models.qwen2_5_omni.prompts import clips_of
+from rlaudio.models.shared.front_ends import clips_of
 from rlaudio.rollout.targets import Targets
 from rlaudio.rollout.transformers import Transformers
 from rlaudio.training.credit import assign_credit

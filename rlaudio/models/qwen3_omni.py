@@ -1,0 +1,138 @@
+"""Qwen3-Omni, the thinker alone: audio and text in, text out; its language model is a mixture of experts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from transformers import Qwen3OmniMoeThinkerForConditionalGeneration as Thinker
+from transformers.models.qwen3_omni_moe.modeling_qwen3_omni_moe import Qwen3OmniMoeThinkerTextTopKRouter
+
+from rlaudio.models.shared.architecture import Modules
+from rlaudio.models.shared.audio_family import AudioFamily
+from rlaudio.models.shared.cards import processor_card
+from rlaudio.models.shared.chat_format import AFTER_USER, BEFORE_USER
+from rlaudio.models.shared.front_ends import ClipFeatures, Frames, UnpaddedLogMel
+from rlaudio.models.shared.model_types import MODEL_TYPES
+from rlaudio.models.shared.prompt_encoder import PromptEncoder
+from rlaudio.models.shared.sizes import AudioTower
+from rlaudio.types import Prompt
+
+CHUNK, CHUNK_TOKENS = 100, 13  # frames of a whole chunk, and its tokens
+
+
+def chunk_tokens(frames: int) -> int:
+    """Audio tokens of a clip of so many frames: three convolutions of stride 2 over each chunk."""
+    rest = frames % CHUNK
+    return frames // CHUNK * CHUNK_TOKENS + (rest and (((rest - 1) // 2 + 1 - 1) // 2 + 1 - 1) // 2 + 1)
+
+
+class Qwen3OmniPrompts(PromptEncoder):
+    """Qwen's chat format, each clip between two tokens."""
+
+    audio = "<|audio_pad|>"
+    stop = ("<|im_end|>", "<|endoftext|>")
+    placeholders = (
+        audio,
+        "<|audio_start|>",
+        "<|audio_end|>",
+        "<|image_pad|>",
+        "<|video_pad|>",
+        "<|vision_start|>",
+        "<|vision_end|>",
+        "<|vision_pad|>",
+    )
+
+    @classmethod
+    def chat(cls, system_text: str, user_text: str, clips: int) -> str:
+        """The text of a prompt."""
+        heard = f"<|audio_start|>{cls.audio}<|audio_end|>" * clips
+        return BEFORE_USER.format(system=system_text) + heard + user_text + AFTER_USER
+
+    def front_end(self, feature_extractor: Any, cache_mb: float) -> Frames:
+        """Clips of any length without padding, each as if it were alone."""
+        return Frames(UnpaddedLogMel(feature_extractor, cache_mb=cache_mb), chunk_tokens)
+
+
+class _ConvolvedTower(AudioTower):
+    """Three convolutions of stride 2 in time and frequency; `hidden` channels."""
+
+    hidden: ClassVar[int]
+
+
+class Qwen3Omni(AudioFamily):
+    """The thinker of Qwen3-Omni with its tokenizer and audio front end; its options are `AudioFamily`'s.
+
+    `freeze: [router]` leaves the choice of experts as it is. Source: Qwen3-Omni Technical Report,
+    arXiv:2509.17765.
+    """
+
+    model_class = Thinker
+    model_types = MODEL_TYPES["qwen3_omni"]
+    prompts = Qwen3OmniPrompts
+    card = processor_card("A thinker of Qwen3-Omni", "Qwen3OmniMoeThinkerForConditionalGeneration")
+    prefix = "thinker."
+    unused_name = "visual tower (unused)"
+    exported: ClassVar = {"enable_audio_output": False}  # the talker is left out
+
+    @staticmethod
+    def components(model: Any) -> dict[str, Modules]:
+        """The modules of each part; the projector is the tower's last two layers."""
+        tower = model.audio_tower
+        last = ("proj1", "proj2")
+        decoder = model.get_decoder()
+        routers = [m for m in decoder.modules() if isinstance(m, Qwen3OmniMoeThinkerTextTopKRouter)]
+        return {
+            "audio_tower": [module for name, module in tower.named_children() if name not in last],
+            "projector": [tower.proj1, tower.proj2],
+            "router": routers,
+            "language_model": [decoder, model.get_output_embeddings()],
+        }
+
+    @staticmethod
+    def unused(model: Any) -> Modules:
+        """The visual tower."""
+        return [model.visual]
+
+    def run_tower(self, clips: Sequence[ClipFeatures]) -> torch.Tensor:
+        """Audio embeddings [audio tokens of all clips, d] in the order of the clips."""
+        tower = self.model.audio_tower
+        if any(clip.features.shape[1] < CHUNK for clip in clips):  # a longer clip beside it would pad it
+            return torch.cat([self._run(tower, [clip]) for clip in clips])
+        return self._run(tower, clips)
+
+    def _run(self, tower: Any, clips: Sequence[ClipFeatures]) -> torch.Tensor:
+        features = torch.from_numpy(np.concatenate([clip.features for clip in clips], axis=1))
+        lengths = torch.tensor([clip.features.shape[1] for clip in clips], device=self.device)
+        audio: torch.Tensor = tower(
+            features.to(self.device, self.dtype), feature_lens=lengths
+        ).last_hidden_state
+        return audio
+
+    def engine_audio(self, prompt: Prompt) -> dict[str, torch.Tensor]:
+        """The features of a prompt's clips under vLLM's names for them."""
+        features = prompt.present_features()
+        lengths = torch.from_numpy(features["feature_lens"])
+        return {
+            "input_audio_features": torch.from_numpy(features["input_features"]),
+            "audio_feature_lengths": lengths,
+            "feature_attention_mask": (torch.arange(int(lengths.max())) < lengths[:, None]).long(),
+        }
+
+    @staticmethod
+    def tower_shape(config: Any) -> AudioTower:
+        """The shape of the audio tower, whose attention spans several chunks of 1 s."""
+        tower = config.audio_config
+        return _ConvolvedTower(
+            width=tower.d_model,
+            layers=tower.encoder_layers,
+            heads=tower.encoder_attention_heads,
+            feed_forward=tower.encoder_ffn_dim,
+            mels=tower.num_mel_bins,
+            chunk_frames=2 * tower.n_window,
+            projector=tower.d_model**2 + tower.d_model * tower.output_dim,
+            tokens=chunk_tokens,
+            span=tower.n_window_infer // (2 * tower.n_window),
+        )

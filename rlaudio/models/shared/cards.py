@@ -1,0 +1,32 @@
+"""Model cards of exported folders: what opens them and asks about a clip."""
+
+from __future__ import annotations
+
+_CARD = """# {name}, trained by rlaudio
+
+`rlaudio evaluate FOLDER --data FILE` evaluates it, `-o model.path=FOLDER` trains it further. In transformers,
+asked about a clip (mono, 16 kHz):
+
+```python
+import soundfile
+from transformers import AutoProcessor, {model_class}
+
+folder = "FOLDER"
+model = {model_class}.from_pretrained(folder)
+processor = AutoProcessor.from_pretrained(folder)
+
+samples, rate_hz = soundfile.read("CLIP.wav", dtype="float32")
+asked = [{{"type": "audio", "audio": samples}}, {{"type": "text", "text": "How many sounds are heard?"}}]
+inputs = processor.apply_chat_template(
+    [{{"role": "user", "content": asked}}],
+    tokenize=True, add_generation_prompt=True, return_dict=True, return_tensors="pt",
+)
+tokens = model.generate(**inputs, max_new_tokens=8)
+print(processor.batch_decode(tokens[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)[0])
+```
+"""
+
+
+def processor_card(name: str, model_class: str) -> str:
+    """The card of a model whose processor transformers opens from the folder."""
+    return _CARD.format(name=name, model_class=model_class)
