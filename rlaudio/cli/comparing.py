@@ -10,12 +10,12 @@ from click.exceptions import Exit
 
 from rlaudio.cli.errors import INTERRUPTED
 from rlaudio.cli.loading import announcement, load_pipeline
-from rlaudio.cli.options import changed_plugins_option, path_type, recipe_options
+from rlaudio.cli.options import changed_plugins_option, path_type, recipe_argument, recipe_options
 from rlaudio.cli.output import json_option, print_json
 
 
 @click.command()
-@click.argument("comparison")
+@recipe_argument("comparison")
 @recipe_options
 @click.option("--out", type=path_type(file_okay=False), help="Folder of all runs.  [default: runs/NAME]")
 @click.option("--resume", is_flag=True, help="Continue the comparison in that folder where it stopped.")

@@ -18,10 +18,11 @@ path_type = functools.partial(click.Path, path_type=Path)
 
 
 def complete_recipes(context: click.Context, option: click.Parameter, begun: str) -> list[CompletionItem]:
-    """Names of recipes that ship, and files."""
-    from rlaudio.config.shipped import shipped_recipes
+    """Names of recipes, or of comparisons, that ship, and files."""
+    from rlaudio.config.shipped import shipped_comparisons, shipped_recipes
 
-    names = [CompletionItem(name) for name in shipped_recipes() if name.startswith(begun)]
+    shipped = shipped_comparisons() if option.name == "comparison" else shipped_recipes()
+    names = [CompletionItem(name) for name in shipped if name.startswith(begun)]
     return [*names, CompletionItem(begun, type="file")]
 
 

@@ -127,6 +127,7 @@ def test_the_shell_completes_commands_options_kinds_and_recipes():
     assert "--json" in completed("list", "--j")
     assert completed("list", "alg") == ["algorithm"]
     assert "tiny_weak_to_strong" in completed("run", "tiny_w")
+    assert "compare_curricula" in completed("compare", "compare_c")
     assert completed("list", "algorithm", "grp") == ["grpo"]
 
 
