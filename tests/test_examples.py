@@ -123,3 +123,12 @@ def test_the_file_map_names_what_is_there():
     assert len(names) > 20
     for name in names:
         assert (ROOT / "rlaudio" / name).exists(), name
+
+
+def test_the_estimator_that_the_docs_show_prints_two_estimates_a_question(tmp_path, monkeypatch, capsys):
+    page = (ROOT / "docs" / "contribution.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(# audio_gain.py\n.*?)```", page, re.DOTALL)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    exec(compile(code, "audio_gain.py", "exec"), {})
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2 and all(line.count("Estimate(value=") == 2 for line in lines)
