@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -26,7 +27,7 @@ CHUNK, CHUNK_TOKENS = 100, 13  # frames of a whole chunk, and its tokens
 def chunk_tokens(frames: int) -> int:
     """Audio tokens of a clip of so many frames: three convolutions of stride 2 over each chunk."""
     rest = frames % CHUNK
-    return frames // CHUNK * CHUNK_TOKENS + (rest and (((rest - 1) // 2 + 1 - 1) // 2 + 1 - 1) // 2 + 1)
+    return frames // CHUNK * CHUNK_TOKENS + (_halved(rest)[2] if rest else 0)
 
 
 class Qwen3OmniPrompts(PromptEncoder):
@@ -56,10 +57,28 @@ class Qwen3OmniPrompts(PromptEncoder):
         return Frames(UnpaddedLogMel(feature_extractor, cache_mb=cache_mb), chunk_tokens)
 
 
+@dataclass(frozen=True, kw_only=True)
 class _ConvolvedTower(AudioTower):
-    """Three convolutions of stride 2 in time and frequency; `hidden` channels."""
+    """Three convolutions of stride 2 in time and frequency, then a product to the width of the blocks."""
 
-    hidden: ClassVar[int]
+    channels: int
+
+    def convolved(self, frames: int) -> int:
+        """Positions that a chunk of so many frames becomes."""
+        return _halved(frames)[2]
+
+    def convolutions(self, frames: int) -> tuple[int, int]:
+        """Multiplications for a chunk of so many frames, in the first convolution and in the others."""
+        first, second, third = (t * f for t, f in zip(_halved(frames), _halved(self.mels), strict=True))
+        others = 9 * (second + third) * self.channels**2 + third * self.channels * self.width
+        return 9 * first * self.channels, others
+
+
+def _halved(length: int) -> tuple[int, int, int]:
+    """A length after each of three convolutions of stride 2."""
+    first = (length - 1) // 2 + 1
+    second = (first - 1) // 2 + 1
+    return first, second, (second - 1) // 2 + 1
 
 
 class Qwen3Omni(AudioFamily):
@@ -134,5 +153,6 @@ class Qwen3Omni(AudioFamily):
             chunk_frames=2 * tower.n_window,
             projector=tower.d_model**2 + tower.d_model * tower.output_dim,
             tokens=chunk_tokens,
+            channels=tower.downsample_hidden_size,
             span=tower.n_window_infer // (2 * tower.n_window),
         )

@@ -72,7 +72,7 @@ class Voxtral(WindowedFamily):
     model_class = VoxtralForConditionalGeneration
     model_types = MODEL_TYPES["voxtral"]
     prompts = VoxtralPrompts
-    card = processor_card("Voxtral", "VoxtralForConditionalGeneration")
+    card = processor_card("Voxtral", "VoxtralForConditionalGeneration", takes_files=True)
 
     def run_tower(self, clips: Sequence[ClipFeatures]) -> torch.Tensor:
         """Audio embeddings [audio tokens of all clips, d], those of silence after a clip included."""

@@ -10,6 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from rlaudio.audio.writing import write_wav
 from rlaudio.config.plugins import bind, load
 from rlaudio.models.shared.describing import describe
 from rlaudio.models.shared.front_ends import clips_of
@@ -298,7 +299,10 @@ def test_an_exported_model_opens_in_the_public_class_with_the_trained_weights(
     reopened = opened(name, tmp_path)
     prompt = prompt_of(family, tone(0.8, 0))
     torch.testing.assert_close(logits_of(reopened, prompt), logits_of(family, prompt), atol=2e-5, rtol=0)
-    assert (tmp_path / "README.md").read_text().startswith("# ")
+    if not options and name != "qwen3_omni":  # whose processor wants parts for images and video
+        write_wav(tmp_path / "CLIP.wav", np.sin(np.arange(16_000) / 10))
+        (code,) = re.findall(r"```python\n(.*?)```", (tmp_path / "README.md").read_text(), re.DOTALL)
+        exec(code.replace("FOLDER", str(tmp_path)).replace("CLIP.wav", str(tmp_path / "CLIP.wav")), {})
 
 
 def test_a_saved_adapter_opens_again_and_a_frozen_copy_stays(name, folder, tmp_path):

@@ -8,15 +8,15 @@ _CARD = """# {name}, trained by rlaudio
 asked about a clip (mono, 16 kHz):
 
 ```python
-import soundfile
+{library}
 from transformers import AutoProcessor, {model_class}
 
 folder = "FOLDER"
 model = {model_class}.from_pretrained(folder)
 processor = AutoProcessor.from_pretrained(folder)
 
-samples, rate_hz = soundfile.read("CLIP.wav", dtype="float32")
-asked = [{{"type": "audio", "audio": samples}}, {{"type": "text", "text": "How many sounds are heard?"}}]
+{reading}
+asked = [{{"type": "audio", {clip}}}, {{"type": "text", "text": "How many sounds are heard?"}}]
 inputs = processor.apply_chat_template(
     [{{"role": "user", "content": asked}}],
     tokenize=True, add_generation_prompt=True, return_dict=True, return_tensors="pt",
@@ -27,6 +27,18 @@ print(processor.batch_decode(tokens[:, inputs["input_ids"].shape[1] :], skip_spe
 """
 
 
-def processor_card(name: str, model_class: str) -> str:
-    """The card of a model whose processor transformers opens from the folder."""
-    return _CARD.format(name=name, model_class=model_class)
+_SAMPLES = {
+    "library": "import soundfile",
+    "reading": 'samples, rate_hz = soundfile.read("CLIP.wav", dtype="float32")',
+    "clip": '"audio": samples',
+}
+_FILE = {
+    "library": "import base64",
+    "reading": 'encoded = base64.b64encode(open("CLIP.wav", "rb").read()).decode()',
+    "clip": '"base64": encoded',
+}
+
+
+def processor_card(name: str, model_class: str, *, takes_files: bool = False) -> str:
+    """The card of a model whose processor transformers opens from the folder; it takes samples, or files."""
+    return _CARD.format(name=name, model_class=model_class, **(_FILE if takes_files else _SAMPLES))
