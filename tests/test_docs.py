@@ -103,7 +103,8 @@ def test_every_recipe_it_runs_loads_with_the_overrides_shown(read, words, tmp_pa
 def test_every_block_of_python_is_one_that_a_test_runs():  # in tests/test_readme.py or tests/pipeline
     blocks = [first for text in PAGES.values() for first in re.findall(r"```python\n(.*)", text)]
     assert sorted(blocks) == [
-        *("# above_median.py", "# easy_first.py", "# letter.py", "# read_run.py", "# shout.py")
+        *("# above_median.py", "# easy_first.py", "# hardest_first.py", "# letter.py", "# read_run.py"),
+        "# shout.py",
     ]
 
 
