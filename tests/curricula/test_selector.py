@@ -1,12 +1,15 @@
 """Curricula that observe: what they draw after what they saw, and what of them is refused."""
 
 import json
+import re
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from rlaudio.config.plugins import bind
 from rlaudio.curricula.by_both import by_both
 from rlaudio.curricula.by_contribution import by_contribution
 from rlaudio.curricula.by_trainability import by_trainability
@@ -185,3 +188,13 @@ def test_sft_ends_once_the_form_of_answers_stands():
     showed(sft.selector, {"loss/total": 1.0})
     showed(sft.selector, {"eval/unparsed": 0.1})
     assert sft.selector.finished
+
+
+def test_the_curriculum_of_the_documentation_draws_what_failed_more_often(tmp_path):
+    page = (Path(__file__).parents[2] / "docs" / "training.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(# hardest_first.py\n.*?)```", page, re.DOTALL)
+    (tmp_path / "hardest_first.py").write_text(code, encoding="utf-8")
+    [stage] = bind("curriculum", "./hardest_first.py", relative_to=tmp_path)(QUESTIONS[:2], {}, rng())
+    showed(stage.selector, q0=1.0, q1=0.0)
+    drawn = counts(stage, steps=200, count=1)
+    assert drawn["q1"] > 5 * drawn["q0"]
