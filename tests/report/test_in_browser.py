@@ -219,9 +219,11 @@ def test_a_clip_plays_and_a_stretch_of_it_is_played_in_a_circle(tab):
         *[("mouseMoved", 0.3 + 0.02 * n) for n in range(1, 11)],
     ]
     for kind, at in [*moves, ("mouseReleased", 0.5)]:
-        held = {"button": "left", "buttons": 1, "clickCount": 1} if (kind, at) != moves[0] else {}
+        pressed = 0 if kind == "mouseReleased" else 1
+        held = {"button": "left", "buttons": pressed, "clickCount": 1} if (kind, at) != moves[0] else {}
         tab.ask("Input.dispatchMouseEvent", type=kind, x=x + at * width, y=y + height / 2, **held)
     tab.wait("!document.querySelector('.whole').hidden")
+    tab.run("new Promise(done => setTimeout(done, 500))")  # the drag is over
     click(tab, ".whole")
     tab.wait("document.querySelector('.whole').hidden")
 
