@@ -18,7 +18,8 @@ BAD = "<img src=x onerror=alert(1)></script><script>alert(2)</script>\"'&"
 
 
 def beep(number: int):
-    time = np.arange(24_000) / 16_000
+    seconds = 20.0 if number == 0 else 0.5  # the first one still plays when a busy machine looks again
+    time = np.arange(round(16_000 * seconds)) / 16_000
     return encode(0.3 * np.sin(2 * np.pi * (300 + 40 * number) * time), 16_000)
 
 
@@ -206,7 +207,7 @@ def test_a_clip_plays_and_a_stretch_of_it_is_played_in_a_circle(tab):
     click(tab, ".play")
     tab.wait("!document.querySelector('.time').textContent.startsWith('0.0')")
     assert tab.run("document.querySelector('.play').getAttribute('aria-label')") == "pause"
-    assert tab.run("document.querySelector('.time').textContent").endswith(" / 1.5 s")
+    assert tab.run("document.querySelector('.time').textContent").endswith(" / 20.0 s")
     click(tab, ".play")
     x, y, width, height = tab.run(
         "(() => { const box = document.querySelector('.wave').getBoundingClientRect();"
@@ -218,9 +219,11 @@ def test_a_clip_plays_and_a_stretch_of_it_is_played_in_a_circle(tab):
         *[("mouseMoved", 0.3 + 0.02 * n) for n in range(1, 11)],
     ]
     for kind, at in [*moves, ("mouseReleased", 0.5)]:
-        held = {"button": "left", "buttons": 1, "clickCount": 1} if (kind, at) != moves[0] else {}
+        pressed = 0 if kind == "mouseReleased" else 1
+        held = {"button": "left", "buttons": pressed, "clickCount": 1} if (kind, at) != moves[0] else {}
         tab.ask("Input.dispatchMouseEvent", type=kind, x=x + at * width, y=y + height / 2, **held)
     tab.wait("!document.querySelector('.whole').hidden")
+    tab.run("new Promise(done => setTimeout(done, 500))")  # the drag is over
     click(tab, ".whole")
     tab.wait("document.querySelector('.whole').hidden")
 

@@ -7,7 +7,7 @@ function player(clip) {
   const wave = el("div", { class: "wave" });
   const time = el("span", { class: "time" }, clock(0, clip.seconds));
   const play = button("\u25b6", () => surfer.playPause(), { class: "play", "aria-label": "play" });
-  const all = button("whole clip", () => regions.clearRegions(), { class: "whole", hidden: true });
+  const all = button("whole clip", () => playWhole(), { class: "whole", hidden: true });
   const node = el(
     "div",
     { class: "player" },
@@ -34,10 +34,11 @@ function player(clip) {
     all.hidden = false;
     region.play();
   });
-  regions.on("region-removed", (region) => {
-    if (looped === region) looped = null;
-    all.hidden = looped === null;
-  });
+  const playWhole = () => {
+    looped = null;
+    all.hidden = true;
+    regions.clearRegions();
+  };
   regions.on("region-out", (region) => {
     if (looped === region && surfer.isPlaying()) region.play();
   });
