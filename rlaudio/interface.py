@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rlaudio.config.names import plain_name
-from rlaudio.config.plugins import Bound, bind
+from rlaudio.config.plugins import Bound, bind, is_path
 from rlaudio.config.recipe import Recipe, load_recipe
 from rlaudio.config.shipped import is_recipe
 from rlaudio.data.hub import is_hub_name
@@ -103,7 +103,9 @@ def label(
     A question is weak where `threshold` voters are right. `silence` is a number of seconds, or "clip" for the
     clip's length. Raises ValueError for data that cannot be used, and for more than one set.
     """
-    spec = one_set(data)
+    if isinstance(voters, str) or not voters:
+        raise ValueError(f"voters: found {voters!r}; expected a list of models, such as ['tiny/voter_a']")
+    _, spec = one_set(data)
     settings = {"voters": list(voters), "threshold": threshold, "silence": silence}
     recipe = recipe_to_label(spec, settings, overrides)
     quiet_transformers()
@@ -125,7 +127,7 @@ def score(
     `predictions` is a .json, .jsonl, .csv or .parquet file with ids, `key` what they stand under in its rows.
     Raises ValueError for rows that cannot be used, and where none is of a question.
     """
-    [(name, spec)] = data_sets(data).items()
+    name, spec = one_set(data)
     strict = bind("scorer", scorer if isinstance(scorer, str) else dict(scorer))
     bound = bind("data", dict(spec))
     _, result = score_file(Path(predictions), name, bound, key=key, scorer=strict, out=out)
@@ -144,26 +146,35 @@ def data_sets(data: Data | None) -> dict[str, DataSet]:
         return {}
     if not isinstance(data, Mapping):
         return {plain_name(Path(data).stem): _existing({"use": "audiomcq", "path": str(data)})}
-    given = {
-        plain_name(Path(name).stem): {"use": name, **spec}
-        if isinstance(spec, Mapping)
-        else {"use": name, "path": str(spec)}
-        for name, spec in data.items()
-    }
-    return {name: _existing(spec) for name, spec in given.items()}
+    sets: dict[str, DataSet] = {}
+    for use, given in data.items():
+        name = plain_name(Path(use).stem if is_path(use) else use)
+        if name in sets:
+            raise ValueError(f"two sets are named {name}; rename one: {{NAME: {{use: {use}, ...}}}}")
+        sets[name] = _existing(
+            {"use": use, **(given if isinstance(given, Mapping) else {"path": str(given)})}
+        )
+    return sets
 
 
-def one_set(data: Data) -> DataSet:
-    """The set that `data` names. Raises ValueError where that is not one."""
+def one_set(data: Data) -> tuple[str, DataSet]:
+    """The set that `data` names, and its name. Raises ValueError where that is not one."""
     sets = data_sets(data)
     if len(sets) != 1:
         raise ValueError(f"found {len(sets)} sets, {', '.join(sets)}; expected one")
-    return next(iter(sets.values()))
+    return next(iter(sets.items()))
 
 
 def folder_of(spec: DataSet) -> Path:
-    """Where labels of a set stand: its folder, or that of its file."""
-    path = Path(spec["path"])
+    """Where labels of a set stand: its folder, or that of its file.
+
+    Raises ValueError for a set that is made, or of the hub, beside which nothing can stand.
+    """
+    path = Path(spec.get("path") or "")
+    if not spec.get("path") or not path.exists():
+        raise ValueError(
+            f"{spec['use']}: there is no folder beside which labels could stand; name one, as out or by --out"
+        )
     return path if path.is_dir() else path.parent
 
 

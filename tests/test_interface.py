@@ -59,6 +59,26 @@ def test_a_name_that_is_not_public_is_told_from_those_that_are():
         rlaudio.train  # noqa: B018
 
 
+@pytest.mark.parametrize(
+    ("data", "voters", "said"),
+    [
+        ({"new": {"use": "synthetic", "count": 4}}, ["tiny/voter_a"], "no folder beside which labels could"),
+        ({"a": {"use": "synthetic"}, "b": {"use": "synthetic"}}, ["tiny/voter_a"], "found 2 sets, a, b;"),
+        ({"new": {"use": "synthetic"}}, [], r"voters: found \[\]; expected a list of models"),
+        ({"new": {"use": "synthetic"}}, "tiny/voter_a", "voters: found 'tiny/voter_a'; expected a list"),
+        ({"./a/x.py": "pyproject.toml", "./b/x.py": "pyproject.toml"}, ["a"], "two sets are named x; rename"),
+    ],
+)
+def test_labels_that_cannot_be_are_refused_before_anything_is_asked(data, voters, said):
+    with pytest.raises(ValueError, match=said):
+        rlaudio.label(data, voters)
+
+
+def test_sets_whose_names_hold_a_dot_stay_two():
+    made = {"use": "synthetic"}
+    assert list(interface.data_sets({"v1.0": made, "v1.5": made})) == ["v1.0", "v1.5"]
+
+
 def test_label_and_evaluate_do_what_their_commands_do(questions, tmp_path):
     summary = rlaudio.label(questions, ["tiny/voter_a", "tiny/voter_b"], silence=3.0, out=tmp_path)
     assert summary.groups[0].questions == 8

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -53,8 +54,9 @@ def compare(
             accept_changed_plugins(resolved, folder)
         done = compare(resolved, folder, pipeline.run, resume=resume, devices=places)
     except (Interrupted, KeyboardInterrupt) as stop:
-        same = " ".join(["rlaudio compare", comparison, *(f"-o '{text}'" for text in overrides)])
-        again = f"{same} --out {folder} --resume{f' --devices {devices}' if devices else ''}"
+        words = ["rlaudio", "compare", comparison, *(word for text in overrides for word in ("-o", text))]
+        words += ["--out", str(folder), "--resume", *(["--devices", devices] if devices else [])]
+        again = shlex.join(words)
         click.echo(f"{stop or 'interrupted'}; what is done is kept; continue with: {again}", err=True)
         raise Exit(INTERRUPTED) from stop
     if as_json:

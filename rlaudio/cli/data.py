@@ -153,13 +153,15 @@ def split(
     out: Path,
 ) -> None:
     """Divide DATA into a set to train on and a held-out one without a clip, or a source, in common."""
-    from rlaudio.data.converting import write_questions
+    from rlaudio.data.converting import refuse_existing, write_questions
     from rlaudio.data.splitting import split as split_questions
 
+    files = {name: out / f"{name}.jsonl" for name in ("train", "held_out")}
+    refuse_existing(*files.values())
     questions = _load(data, roots, outside_root, drop_bad_rows)
     parts = split_questions(questions, by=by, share=share, seed=seed)
-    for name, part in zip(("train", "held_out"), parts, strict=True):
-        written = write_questions(part, out / f"{name}.jsonl")
+    for (name, file), part in zip(files.items(), parts, strict=True):
+        written = write_questions(part, file)
         click.echo(f"{name}: {counted(written.questions, 'question')}, {written.spec}")
 
 
@@ -196,12 +198,13 @@ def dedupe(
     NAME.clean.jsonl the questions of TRAIN that stand in none. Exit status 1 where leaks are found and not
     masked.
     """
+    from rlaudio.data.converting import refuse_existing
     from rlaudio.data.leakage import find_leaks
 
-    sets = {
-        name: _load(text, roots, outside_root, drop_bad_rows, name)
-        for name, text in _named([train, *others]).items()
-    }
+    named = _named([train, *others])
+    if out:
+        refuse_existing(_clean_file(out, next(iter(named))))
+    sets = {name: _load(text, roots, outside_root, drop_bad_rows, name) for name, text in named.items()}
     leaks = find_leaks(sets, max_seconds=max_seconds)
     if as_json:
         shared = [asdict(leak) for leak in leaks.found if leak.shared in _BY[by]]
@@ -386,6 +389,11 @@ def _leak_lines(leaks: Leaks, by: Sequence[Shared]) -> Iterator[str]:
 # --- writing -------------------------------------------------------------------------------------
 
 
+def _clean_file(out: Path, name: str) -> Path:
+    """Where the questions of a set that leak nowhere are written."""
+    return out / f"{name}.clean.jsonl"
+
+
 def _write_masks(
     out: Path, sets: Mapping[str, Dataset], leaks: Leaks, by: Sequence[Shared], *, quiet: bool
 ) -> None:
@@ -397,10 +405,12 @@ def _write_masks(
     out.mkdir(parents=True, exist_ok=True)
     clean = without(sets[train], leaks.left_out(train, by))
     if clean:
-        written = write_questions(clean, out / f"{train}.clean.jsonl")
+        written = write_questions(clean, _clean_file(out, train))
         click.echo(
             f"{train} without leaks: {counted(written.questions, 'question')}, {written.spec}", err=quiet
         )
+    else:
+        click.echo(f"{train}: every question leaks; {_clean_file(out, train).name} is not written", err=quiet)
     for name, data in sets.items():
         masked = sorted(leaks.left_out(name, by))
         file = out / f"{name}.leave_out.txt"

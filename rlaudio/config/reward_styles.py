@@ -40,7 +40,7 @@ def check_keys(use: str, keys: Mapping[str, object]) -> None:
     if function is not None and (style is None or not isinstance(function, str)):
         raise ValueError(
             f"reward {use}: function {shown(function)}; expected the name of a function in the file, with "
-            "style: trl or verl"
+            "style: trl, trl_chat or verl"
         )
 
 

@@ -38,10 +38,18 @@ def write_questions(questions: Sequence[Question], path: Path) -> Written:
 
     Raises FileExistsError where there is one, ValueError where the format cannot hold a question.
     """
-    if path.exists():
-        raise FileExistsError(f"{path}: is there already; expected a new file; name another, or remove it")
+    refuse_existing(path)
     write_jsonl(questions, path)
     return Written(path, len(questions), _audio_root(questions, path.parent))
+
+
+def refuse_existing(*paths: Path) -> None:
+    """Raise FileExistsError where one of the files is there."""
+    for path in paths:
+        if path.exists():
+            raise FileExistsError(
+                f"{path}: is there already; expected a new file; name another, or remove it"
+            )
 
 
 def _audio_root(questions: Sequence[Question], folder: Path) -> Path | None:

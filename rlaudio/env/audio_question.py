@@ -12,6 +12,7 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
+from rlaudio.audio.reading import SAMPLE_RATE_HZ
 from rlaudio.env.answer_spaces import Answer, AnyText, Waveform
 from rlaudio.env.task import TRAIN, Observation, Task, open_task
 
@@ -120,6 +121,10 @@ class AudioQuestions(VectorEnv[Observation, Any, np.ndarray]):
     ) -> tuple[Observation, dict[str, Any]]:
         """Ask a question a group; `options={"questions": [ID, ...]}` names them."""
         super().reset(seed=seed)
+        if unknown := (options or {}).keys() - {"questions"}:
+            raise ValueError(
+                f"reset has no option {', '.join(sorted(unknown))}; expected questions, a list of ids"
+            )
         named = (options or {}).get("questions")
         groups = self.num_envs // self.group_size
         if named is not None and len(named) != groups:
@@ -170,7 +175,7 @@ def _copied(observation: Observation) -> Observation:
 
 
 def _observation_space(task: Task) -> spaces.Dict:
-    most = round(task.max_seconds * 16_000)
+    most = round(task.max_seconds * SAMPLE_RATE_HZ)
     return spaces.Dict(
         {
             "question": AnyText(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -53,7 +53,7 @@ class Task:
             "action_mask": mask,  # [options]
         }
 
-    @property
+    @cached_property
     def most_options(self) -> int:
         """Options of the question that has most."""
         return max((len(question.choices) for question in self.questions), default=0)
@@ -72,7 +72,7 @@ class Task:
         text = action
         if not isinstance(action, str):
             option = int(action)
-            text = answer_block(question.choices[option]) if option < len(question.choices) else ""
+            text = answer_block(question.choices[option]) if 0 <= option < len(question.choices) else ""
         if self.family is None:
             return made_up_group(question, [text]).completions[0]
         ids = self.family.encode_completion(text)

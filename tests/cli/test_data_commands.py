@@ -145,6 +145,13 @@ def test_a_file_is_never_replaced(good):
     assert f"{good}: is there already" in done.output
 
 
+def test_no_part_of_a_split_is_written_beside_an_old_one(good, tmp_path):
+    (tmp_path / "held_out.jsonl").touch()
+    done = data("split", good, "--share", "0.5", "--out", tmp_path)
+    assert done.exit_code == 1 and "held_out.jsonl: is there already" in done.output
+    assert not (tmp_path / "train.jsonl").exists()
+
+
 def test_permuted_data_has_the_gold_option_everywhere(good, tmp_path):
     done = data("permute", good, "--out", tmp_path / "p.jsonl")
     assert done.output.startswith("16 questions, {use: ")
@@ -211,6 +218,14 @@ def test_leaks_are_masked_in_files(good, benchmark, tmp_path):
         ("q0", "audio", "x"),
         ("q1", "text", "y"),
     ]
+
+
+def test_data_that_leaks_as_a_whole_is_told_and_an_old_clean_file_is_refused(good, tmp_path):
+    done = data("dedupe", good, good, "--out", tmp_path)
+    assert "every question leaks; good.clean.jsonl is not written" in done.output
+    (tmp_path / "good.clean.jsonl").touch()
+    done = data("dedupe", good, good, "--out", tmp_path)
+    assert done.exit_code == 1 and "good.clean.jsonl: is there already" in done.output
 
 
 def test_by_audio_shared_text_alone_is_no_leak(good, benchmark, tmp_path):

@@ -123,8 +123,8 @@ def test_the_right_option_is_right_and_the_scorer_is_the_recipes():
 def test_an_option_that_the_question_does_not_have_is_no_answer():
     task = make(actions="option").unwrapped.task
     question = task.questions[0]
-    texts = [task.completion(question, option).text for option in (0, len(question.choices))]
-    assert texts == [f"<answer>{question.choices[0]}</answer>", ""]
+    texts = [task.completion(question, option).text for option in (0, len(question.choices), -1)]
+    assert texts == [f"<answer>{question.choices[0]}</answer>", "", ""]
 
 
 @pytest.mark.parametrize(("mode", "vector"), [(None, {}), ("sync", {}), ("async", {"shared_memory": False})])
@@ -183,6 +183,8 @@ def test_misuse_says_what_to_do():
         env.reset(options={"question": "nine"})
     with pytest.raises(ValueError, match="reset has no option id; expected question"):
         env.reset(options={"id": "nine"})
+    with pytest.raises(ValueError, match="reset has no option question; expected questions, a list"):
+        AudioQuestions(RECIPE, OVERRIDES).reset(options={"question": "nine"})
 
 
 def test_spaces_hold_what_a_model_may_write_and_a_file_may_hold():
