@@ -62,7 +62,7 @@ def test_a_name_that_is_not_public_is_told_from_those_that_are():
 @pytest.mark.parametrize(
     ("data", "voters", "said"),
     [
-        ({"new": {"use": "synthetic", "count": 4}}, ["tiny/voter_a"], "no folder beside which labels could"),
+        ({"new": {"use": "synthetic"}}, ["tiny/voter_a", "tiny/voter_b"], "no folder beside which labels"),
         ({"a": {"use": "synthetic"}, "b": {"use": "synthetic"}}, ["tiny/voter_a"], "found 2 sets, a, b;"),
         ({"new": {"use": "synthetic"}}, [], r"voters: found \[\]; expected a list of models"),
         ({"new": {"use": "synthetic"}}, "tiny/voter_a", "voters: found 'tiny/voter_a'; expected a list"),

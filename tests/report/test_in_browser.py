@@ -228,6 +228,19 @@ def test_a_clip_plays_and_a_stretch_of_it_is_played_in_a_circle(tab):
     tab.wait("document.querySelector('.whole').hidden")
 
 
+def test_a_clip_goes_on_playing_while_tokens_are_tinted_otherwise(tab):
+    click(tab, ".listing tbody tr")
+    tab.wait("!!document.querySelector('.wave > div')?.shadowRoot.querySelector('canvas')")
+    click(tab, ".play")
+    tab.wait("!document.querySelector('.time').textContent.startsWith('0.0')")
+    tab.run(
+        "(() => { const pick = document.querySelector('.tinting select');"
+        "pick.selectedIndex = 1; pick.dispatchEvent(new Event('change')); })()"
+    )
+    assert tab.run("document.querySelector('.play').getAttribute('aria-label')") == "pause"
+    assert not tab.run("document.querySelector('.time').textContent.startsWith('0.0')")
+
+
 def test_a_clip_that_is_not_there_says_why(tab):
     click(tab, ".listing tbody tr:nth-child(21)")
     assert tab.run("document.querySelector('.absent').textContent") == f"No audio. {BAD}: gone {BAD}"

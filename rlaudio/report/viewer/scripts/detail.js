@@ -6,7 +6,12 @@ class Detail {
     this.go = go; // changes the view
     this.players = [];
     this.node = el("div", { class: "detail" });
-    dark.addEventListener("change", () => this.last && this.show(...this.last));
+    dark.addEventListener("change", () => {
+      const last = this.last;
+      if (!last) return;
+      this.close(); // players are drawn in the colours they were made with
+      this.show(...last);
+    });
   }
 
   close() {
@@ -21,10 +26,11 @@ class Detail {
   }
 
   show(group, at, view) {
+    const kept = this.last?.[0] === group ? this.players.splice(0) : null; // they go on playing
     this.close();
     this.last = [group, at, view];
     const { clips } = this.shown.data;
-    this.players = group.clips.map((place) => player(clips[place]));
+    this.players = kept ?? group.clips.map((place) => player(clips[place]));
     this.node.append(
       el(
         "article",

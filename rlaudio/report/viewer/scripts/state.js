@@ -40,7 +40,6 @@ class Shown {
   }
 
   value(row, name) {
-    if (name === "length") return row.completion ? row.completion.t.length : null;
     let at = this.columns.findIndex((column) => column.name === name);
     if (at >= 0) return row.completion ? row.completion.v[at] : null;
     at = this.groupColumns.findIndex((column) => column.name === name);
@@ -82,8 +81,12 @@ function safeView() {
   try {
     return readView();
   } catch {
-    return { facts: {}, ...Object.fromEntries(VIEW.map((name) => [name, ""])), flags: new Set() };
+    return emptyView();
   }
+}
+
+function emptyView() {
+  return { facts: {}, ...Object.fromEntries(VIEW.map((name) => [name, ""])), flags: new Set() };
 }
 
 // --- filters, search, order ---------------------------------------------------------------------------

@@ -55,7 +55,7 @@ class Viewer {
 
   clear() {
     const { group, at, tint, by } = this.view;
-    this.view = { ...safeViewOf(), group, at, tint, by };
+    this.view = { ...emptyView(), group, at, tint, by };
     history.replaceState(null, "", addressOf(this.view));
     this.draw({ filters: true });
   }
@@ -180,8 +180,4 @@ class Viewer {
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
   }
-}
-
-function safeViewOf() {
-  return { facts: {}, ...Object.fromEntries(VIEW.map((name) => [name, ""])), flags: new Set() };
 }
