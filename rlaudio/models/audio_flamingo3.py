@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from transformers import AudioFlamingo3ForConditionalGeneration
 
 from rlaudio.models.shared.cards import processor_card
 from rlaudio.models.shared.chat_format import AFTER_USER, BEFORE_USER
-from rlaudio.models.shared.front_ends import ClipFeatures, Windows, pooled_tokens
+from rlaudio.models.shared.front_ends import ClipFeatures, Windows, pooled_tokens, pooled_tokens_of_windows
 from rlaudio.models.shared.model_types import MODEL_TYPES
 from rlaudio.models.shared.prompt_encoder import PromptEncoder
 from rlaudio.models.shared.sizes import AudioTower
@@ -39,7 +38,9 @@ class AudioFlamingo3Prompts(PromptEncoder):
 
     def front_end(self, feature_extractor: Any, cache_mb: float) -> Windows:
         """Windows one by one, up to 600 s; what is longer is cut, as by the processor."""
-        return Windows(feature_extractor, _tokens, most=MOST_WINDOWS, together=False, cache_mb=cache_mb)
+        return Windows(
+            feature_extractor, pooled_tokens_of_windows, most=MOST_WINDOWS, together=False, cache_mb=cache_mb
+        )
 
 
 class AudioFlamingo3(WindowedFamily):
@@ -75,7 +76,3 @@ class AudioFlamingo3(WindowedFamily):
         return encoder_shape(
             tower, projector=weights, projected=tower.max_source_positions // 2, tokens=pooled_tokens
         )
-
-
-def _tokens(frames: np.ndarray) -> int:
-    return pooled_tokens(int(frames.sum()))

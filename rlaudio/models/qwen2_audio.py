@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from transformers import Qwen2AudioForConditionalGeneration
 from transformers.masking_utils import create_bidirectional_mask
 
 from rlaudio.models.shared.cards import processor_card
 from rlaudio.models.shared.chat_format import AFTER_USER, BEFORE_USER
-from rlaudio.models.shared.front_ends import ClipFeatures, Windows, pooled_tokens
+from rlaudio.models.shared.front_ends import ClipFeatures, Windows, pooled_tokens, pooled_tokens_of_windows
 from rlaudio.models.shared.model_types import MODEL_TYPES
 from rlaudio.models.shared.prompt_encoder import PromptEncoder
 from rlaudio.models.shared.sizes import AudioTower
@@ -37,7 +36,7 @@ class Qwen2AudioPrompts(PromptEncoder):
 
     def front_end(self, feature_extractor: Any, cache_mb: float) -> Windows:
         """One window a clip; what is longer is cut, as by the processor."""
-        return Windows(feature_extractor, _tokens, most=1, together=False, cache_mb=cache_mb)
+        return Windows(feature_extractor, pooled_tokens_of_windows, most=1, together=False, cache_mb=cache_mb)
 
 
 class Qwen2Audio(WindowedFamily):
@@ -81,10 +80,6 @@ class Qwen2Audio(WindowedFamily):
         return encoder_shape(
             tower, projector=weights, projected=tower.max_source_positions // 2, tokens=_of_cut
         )
-
-
-def _tokens(frames: np.ndarray) -> int:
-    return pooled_tokens(int(frames.sum()))
 
 
 def _of_cut(frames: int) -> int:

@@ -15,7 +15,7 @@ from rlaudio.models.shared.architecture import Modules
 from rlaudio.models.shared.audio_family import AudioFamily
 from rlaudio.models.shared.cards import processor_card
 from rlaudio.models.shared.chat_format import AFTER_USER, BEFORE_USER
-from rlaudio.models.shared.front_ends import ClipFeatures, Frames, UnpaddedLogMel
+from rlaudio.models.shared.front_ends import ClipFeatures, Frames, UnpaddedLogMel, frames_for_vllm
 from rlaudio.models.shared.model_types import MODEL_TYPES
 from rlaudio.models.shared.prompt_encoder import PromptEncoder
 from rlaudio.models.shared.sizes import AudioTower
@@ -132,13 +132,7 @@ class Qwen3Omni(AudioFamily):
 
     def engine_audio(self, prompt: Prompt) -> dict[str, torch.Tensor]:
         """The features of a prompt's clips under vLLM's names for them."""
-        features = prompt.present_features()
-        lengths = torch.from_numpy(features["feature_lens"])
-        return {
-            "input_audio_features": torch.from_numpy(features["input_features"]),
-            "audio_feature_lengths": lengths,
-            "feature_attention_mask": (torch.arange(int(lengths.max())) < lengths[:, None]).long(),
-        }
+        return frames_for_vllm(prompt)
 
     @staticmethod
     def tower_shape(config: Any) -> AudioTower:

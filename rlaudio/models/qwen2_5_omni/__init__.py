@@ -17,7 +17,7 @@ from rlaudio.models.qwen2_5_omni.card import CARD
 from rlaudio.models.qwen2_5_omni.prompts import Qwen2_5OmniPrompts
 from rlaudio.models.shared.architecture import Modules
 from rlaudio.models.shared.audio_family import AudioFamily
-from rlaudio.models.shared.front_ends import ClipFeatures, pooled_tokens
+from rlaudio.models.shared.front_ends import ClipFeatures, frames_for_vllm, pooled_tokens
 from rlaudio.models.shared.model_types import MODEL_TYPES
 from rlaudio.models.shared.sizes import AudioTower
 from rlaudio.types import Prompt
@@ -68,13 +68,7 @@ class Qwen2_5Omni(AudioFamily):
 
     def engine_audio(self, prompt: Prompt) -> dict[str, torch.Tensor]:
         """The features of a prompt's clips under vLLM's names for them."""
-        features = prompt.present_features()
-        lengths = torch.from_numpy(features["feature_lens"])
-        return {
-            "input_audio_features": torch.from_numpy(features["input_features"]),
-            "audio_feature_lengths": lengths,
-            "feature_attention_mask": (torch.arange(int(lengths.max())) < lengths[:, None]).long(),
-        }
+        return frames_for_vllm(prompt)
 
     @staticmethod
     def tower_shape(config: Any) -> AudioTower:

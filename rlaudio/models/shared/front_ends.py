@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
+import torch
 
 from rlaudio.audio.logmel import LogMel
 from rlaudio.types import Clip, Prompt
@@ -19,6 +20,22 @@ from rlaudio.types import Clip, Prompt
 def pooled_tokens(frames: int) -> int:
     """Audio tokens of `frames` log-mel frames after a convolution and a pooling, each of stride 2."""
     return ((frames - 1) // 2 + 1 - 2) // 2 + 1
+
+
+def pooled_tokens_of_windows(frames: np.ndarray) -> int:
+    """Audio tokens of a clip whose windows hold so many frames [W] of it."""
+    return pooled_tokens(int(frames.sum()))
+
+
+def frames_for_vllm(prompt: Prompt) -> dict[str, torch.Tensor]:
+    """The frames of a prompt's clips under the names that vLLM's Omni models have for them."""
+    features = prompt.present_features()
+    lengths = torch.from_numpy(features["feature_lens"])
+    return {
+        "input_audio_features": torch.from_numpy(features["input_features"]),
+        "audio_feature_lengths": lengths,
+        "feature_attention_mask": (torch.arange(int(lengths.max())) < lengths[:, None]).long(),
+    }
 
 
 class HeardFeatures(NamedTuple):
