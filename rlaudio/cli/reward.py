@@ -5,8 +5,9 @@ REWARD is a file, a name that ships, or what a recipe says of one: '{use: ./mine
 
 from __future__ import annotations
 
-import json
+import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,6 +16,7 @@ from click.exceptions import Exit
 
 from rlaudio.cli.loading import say
 from rlaudio.cli.options import path_type
+from rlaudio.cli.output import json_option, print_json
 from rlaudio.utils.messages import shown
 from rlaudio.utils.number_format import counted
 
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
     from rlaudio.runs.run import StoredRun
 
 _SECONDS = 60.0
-_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 _options = click.option(
     "-o", "options", metavar="KEY=VALUE", multiple=True, help="An option of REWARD, as in a recipe: style=trl"
 )
@@ -46,17 +47,17 @@ def reward() -> None:
 @reward.command("try")
 @click.argument("tried", metavar="REWARD")
 @click.option("--run", type=path_type(exists=True, file_okay=False), required=True, help="A run folder.")
-@click.option("--against", metavar="OTHER", help="Another reward, side by side.")
+@click.option("--against", metavar="OTHER", help="Another reward in the same place, side by side.")
 @_options
 @click.option("--weight", type=float, help="In the sum.  [default: that of the reward it replaces, else 1]")
-@click.option("--name", help="The run's reward whose place it takes.  [default: named like REWARD]")
+@click.option("--name", help="The run's reward whose place it takes.  [default: that named like REWARD]")
 @click.option("--alone", is_flag=True, help="The reward is the whole sum.")
 @click.option("--algorithm", help="Makes advantages of it.  [default: the run's, where it ships]")
 @_scorer
 @click.option("--completions", type=click.IntRange(min=1), help="Most that are scored again.")
 @click.option("--page", type=path_type(dir_okay=False), help="Write a page with clips, such as trial.html.")
 @_timeout
-@_json
+@json_option
 def try_(
     tried: str,
     run: Path,
@@ -72,26 +73,34 @@ def try_(
     Tells how its values are distributed and go with being right, which groups it gives something to learn
     from, how advantages change, and how it could be cheated.
     """
+    _check_weight(weight, "--weight")
     given = [_given(tried, options), *([_given(against, ())] if against else [])]
     from rlaudio.config.plugins import bind
     from rlaudio.lab.stored import MOST_COMPLETIONS, read_rollouts
     from rlaudio.lab.trial import Setting, try_rewards
     from rlaudio.lab.trial_text import trial_text, trial_to_json
-    from rlaudio.runs.files import plain
     from rlaudio.runs.run import open_run
 
     stored = open_run(run)
     rollouts = read_rollouts(stored, completions or MOST_COMPLETIONS)
-    scorer = bind("scorer", asked["scorer"] or _shipped(stored, "scorer", "robust"))
-    algorithm = bind("algorithm", asked["algorithm"] or _shipped(stored, "algorithm", "grpo"))
+    scorer = bind("scorer", _spec(asked["scorer"], "--scorer") or _shipped(stored, "scorer", "robust"))
+    algorithm = bind(
+        "algorithm", _spec(asked["algorithm"], "--algorithm") or _shipped(stored, "algorithm", "grpo")
+    )
     setting = Setting(rollouts, scorer.function, algorithm(), algorithm.label, asked["alone"])
-    candidates = []
-    for name, entry in zip(_names(given, asked["name"]), given, strict=True):
-        usual = rollouts.weights.get(name, 1.0) if weight is None else weight
-        candidates.append(_candidate(name, entry, scorer, usual, asked["timeout"]))
+    names = _names(given)
+    place = asked["name"] or names[0]
+    usual = rollouts.weights.get(place, 1.0) if weight is None else weight
+    candidates = [
+        replace(_candidate(name, entry, scorer, usual, asked["timeout"]), place=place)
+        for name, entry in zip(names, given, strict=True)
+    ]
     trial = try_rewards(setting, candidates)
     result = trial_to_json(trial)
-    click.echo(json.dumps(plain(result), ensure_ascii=False, indent=1) if as_json else trial_text(result))
+    if as_json:
+        print_json(result)
+    else:
+        click.echo(trial_text(result))
     if asked["page"]:
         from rlaudio.lab.trial_page import write_trial_page
 
@@ -103,22 +112,22 @@ def try_(
 @_options
 @_scorer
 @_timeout
-@_json
+@json_option
 def check(checked: str, options: Sequence[str], scorer: str | None, timeout: float, as_json: bool) -> None:
     """Call REWARD with strange completions: empty, unclosed tags, all options, other scripts, 10,000 words.
 
-    Exit status 1 where it raises, gives no finite number, or takes more than a second for one.
+    Exit status 1 where it raises, gives no finite number, or takes more than a second for one. The first
+    call, which may load a model, may take longer.
     """
     given = _given(checked, options)
     from rlaudio.config.plugins import bind
     from rlaudio.lab.examination import examination_text, examine
-    from rlaudio.runs.files import plain
 
-    rule = bind("scorer", scorer or "robust")
+    rule = bind("scorer", _spec(scorer, "--scorer") or "robust")
     candidate = _candidate(given.bound.path.stem, given, rule, 1.0, timeout)
     examination = examine(candidate, rule.function)
     if as_json:
-        click.echo(json.dumps(plain(examination.to_json()), ensure_ascii=False, indent=1))
+        print_json(examination.to_json())
     else:
         click.echo(examination_text(examination))
         _tell_printed(candidate)
@@ -150,13 +159,20 @@ class _Given(NamedTuple):
     weight: float | None
 
 
-def _given(text: str, options: Sequence[str]) -> _Given:
-    """The reward that the command line names; which of the user's files it runs is told."""
-    from rlaudio.config.plugins import bind
+def _spec(text: str | None, what: str) -> Any:
+    """What the command line says of a plug-in: a name, a path, or what a recipe says, read."""
     from rlaudio.utils.plain_yaml import parse_plain_yaml
 
-    spec: Any = parse_plain_yaml(text, "REWARD") if text.lstrip().startswith("{") else {"use": text}
-    given = dict(spec)
+    return parse_plain_yaml(text, what) if text and text.lstrip().startswith("{") else text
+
+
+def _given(text: str, options: Sequence[str]) -> _Given:
+    """The reward that the command line names; which of the user's files it runs is told."""
+    from rlaudio.config.plugins import bind, describe
+    from rlaudio.utils.plain_yaml import parse_plain_yaml
+
+    spec = _spec(text, "REWARD")
+    given = dict(spec) if isinstance(spec, Mapping) else {"use": text}
     for option in options:
         key, sign, value = option.partition("=")
         if not key or not sign:
@@ -165,34 +181,51 @@ def _given(text: str, options: Sequence[str]) -> _Given:
     weight = given.pop("weight", None)
     if weight is not None and (not isinstance(weight, int | float) or isinstance(weight, bool)):
         raise click.UsageError(f"{text}: weight {shown(weight)}; expected a number")
+    _check_weight(weight, f"{text}: weight")
     bound = bind("reward", given)
+    if not bound.style and "silent" in describe("reward", bound.use).given:
+        raise click.UsageError(
+            f"{text}: a reward of (group, silent) is given what the policy answers in silence, which is not "
+            "stored; expected (question, completion) or (group); try this one in a short run"
+        )
     for file in bound.user_files:
         say(f"runs {file}", err=True)
     return _Given(bound, weight)
 
 
 def _shipped(run: StoredRun, kind: str, otherwise: str) -> Any:
-    """What the run's recipe says of its scorer or algorithm; a file of its own is not run unasked."""
+    """What the run's recipe says of its scorer or algorithm; of its own files and parts none is run unasked.
+
+    A part, such as a judge, may be a file or an address that is sent completions and a key.
+    """
     from rlaudio.config.plugins import is_path
+    from rlaudio.config.shipped import NESTED
 
     spec = run.recipe.get(kind)
     use = spec.get("use") if isinstance(spec, Mapping) else None
-    if not isinstance(use, str):
+    if not isinstance(spec, Mapping) or not isinstance(use, str):
         return otherwise
-    if is_path(use):
-        say(
-            f"the run's {kind} is a file, which reading a run does not start; {otherwise} stands in for it; "
-            f"to use it: --{kind} {use}",
-            err=True,
-        )
-        return otherwise
-    return spec
+    parts = [part for part in NESTED.get(kind, ()) if spec.get(part) is not None]
+    if not is_path(use) and not parts:
+        return spec
+    what = "is a file" if is_path(use) else f"{shown(use)} names its {' and '.join(parts)}"
+    say(
+        f"the run's {kind} {what}, which reading a run does not start; {otherwise} stands in for it; to use "
+        f"it, name it as the recipe does: --{kind}",
+        err=True,
+    )
+    return otherwise
 
 
-def _names(given: Sequence[_Given], name: str | None) -> list[str]:
-    """Of each reward: its file's, unless another is asked for; those of two differ."""
+def _check_weight(weight: float | None, what: str) -> None:
+    largest = sys.float_info.max
+    if weight is not None and not -largest <= weight <= largest:
+        raise click.UsageError(f"{what} {shown(weight)}; expected a finite number")
+
+
+def _names(given: Sequence[_Given]) -> list[str]:
+    """Of each reward, to be shown: its file's; those of two differ."""
     first, *others = [entry.bound.path.stem for entry in given]
-    first = name or first
     return [first, *(f"{other}_2" if other == first else other for other in others)]
 
 

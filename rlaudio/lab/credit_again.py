@@ -20,13 +20,13 @@ def advantages(
     rewards: Mapping[str, np.ndarray],
     weights: Mapping[str, float],
 ) -> np.ndarray:
-    """The advantage of every completion [N]; NaN where it has no reward.
+    """The advantage of every completion [N]; NaN where it has no reward, or its step did not learn from it.
 
     Raises ValueError where the algorithm needs what a run folder does not hold.
     """
     if Need.VALUES in algorithm.needs:
         raise ValueError("needs the values of a critic, which a run folder does not hold")
-    unmeasured = any(group.contribution is None for group in rollouts.learned)
+    unmeasured = any(group.contribution is None for group in rollouts.learned if group.advantages)
     if Need.CONTRIBUTION in algorithm.needs and unmeasured:
         raise ValueError("needs the audio's contribution to each question, which this run did not measure")
     parts = {name: rollouts.by_group(values) for name, values in rewards.items()}
@@ -46,11 +46,12 @@ def _of_step(
     parts: Mapping[str, list[np.ndarray]],
     weights: Mapping[str, float],
 ) -> list[np.ndarray]:
-    """Of each group; groups of one size are computed together, as all of a step are."""
-    result: list[np.ndarray] = [np.zeros(0)] * len(step.learned)
+    """Of each group; those of one size that the step learned from are computed together, as in training."""
     sizes = [len(group.completions) for group in step.groups]
-    for size in set(sizes):
-        chosen = [number for number, other in enumerate(sizes) if other == size]
+    result = [np.full(size, np.nan) for size in sizes]
+    learned = [number for number, group in enumerate(step.learned) if group.advantages]
+    for size in {sizes[number] for number in learned}:
+        chosen = [number for number in learned if sizes[number] == size]
         stacked = {name: np.stack([values[i] for i in chosen]) for name, values in parts.items()}
         samples = _samples(step, chosen, stacked, weights)
         given = algorithm.advantages(samples)

@@ -19,7 +19,7 @@ from rlaudio.utils.messages import shortened
 from rlaudio.utils.number_format import NO_VALUE, short_number
 from rlaudio.utils.text_table import text_table
 
-SLOW_SECONDS = 1.0  # of one call
+SLOW_SECONDS = 1.0  # of one call, the first one aside, which may load a model
 PAID = "wrong, paid as right"  # where a right answer is paid more than a wrong one
 _KEPT = 200  # characters of a message in the table
 
@@ -67,6 +67,7 @@ def examine(candidate: Candidate, scorer: Scorer) -> Examination:
     asked = questions()
     results: list[CaseResult] = []
     try:
+        _tried(candidate, asked[:1], [right_and_wrong(asked[0])[0]])
         ordinary = [_tried(candidate, asked, [right_and_wrong(q)[i] for q in asked]) for i in (0, 1)]
         results += ordinary
         right, wrong = (np.array(result.paid) for result in ordinary)

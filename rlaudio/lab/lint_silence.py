@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from rlaudio.lab.evidence import Evidence, Told
+from rlaudio.lab.stored import group_and_sample
 from rlaudio.types import Question, Verdict
 from rlaudio.utils.number_format import percent_mark
 
@@ -33,10 +34,11 @@ def pays_silence(evidence: Evidence) -> Told:
     share, there = float(paid[silent[known] == 1].sum() / paid.sum()), float((silent[known] == 1).mean())
     what = _what(evidence)
     said = f"{percent_mark(share)} of what is paid goes to {what}, {percent_mark(there)} of all completions"
-    if share < _MUCH:
+    if share <= _MUCH:
         return Told(False, said)
     best = int(np.flatnonzero(known & (silent == 1))[np.argmax(values[known & (silent == 1)])])
-    return Told(True, said, (evidence.example(*_place(evidence, best), "answered so in silence"),))
+    place = group_and_sample(evidence.groups, best)
+    return Told(True, said, (evidence.example(*place, "answered so in silence"),))
 
 
 # --- helpers -------------------------------------------------------------------------------------
@@ -81,12 +83,3 @@ def _usual(evidence: Evidence, question: Question, answers: tuple[str, ...]) -> 
     counts = Counter(option for option in read if option is not None)
     option, count = next(iter(counts.most_common(1)), (None, 0))
     return option if count > 1 or len(answers) == 1 else None
-
-
-def _place(evidence: Evidence, number: int) -> tuple[int, int]:
-    """Group and sample of a completion by its place among all."""
-    for group, values in enumerate(evidence.values):
-        if number < len(values):
-            return group, number
-        number -= len(values)
-    raise IndexError("no such completion")

@@ -15,6 +15,7 @@ from rlaudio.lab import probes
 from rlaudio.lab.correlation import spearman
 from rlaudio.lab.evidence import REPEATED, Evidence, Example, Finding, Outcome, Told
 from rlaudio.lab.lint_silence import pays_silence
+from rlaudio.lab.stored import group_and_sample
 from rlaudio.scoring import RewardStop
 from rlaudio.types import Group
 from rlaudio.utils.number_format import percent_mark
@@ -78,10 +79,10 @@ def pays_all_options(evidence: Evidence) -> Told:
     if not right > wrong:
         return Told(None, f"a right answer gets no more than a wrong one ({right:.3g} and {wrong:.3g})")
     means = np.array([_mean(column) for column in listed.T])
-    best = int(np.nanargmax(np.nan_to_num(means, nan=-np.inf)))
+    best = _highest(means)
     warns = bool(means[best] >= (right + wrong) / 2)
     said = f"listing all options gets {means[best]:.3g}, a right answer {right:.3g}, a wrong one {wrong:.3g}"
-    question = int(np.nanargmax(np.nan_to_num(listed[:, best], nan=-np.inf)))
+    question = _highest(listed[:, best])
     text = probes.all_options(evidence.questions[question])[best]
     shown = (evidence.probed(question, text, listed[question, best], "all options"),)
     return Told(warns, said, shown if warns else ())
@@ -97,7 +98,7 @@ def grows_with_length(evidence: Evidence) -> Told:
         grows = float(np.mean((longer[:, 2] > longer[:, 1]) & (longer[:, 1] >= longer[:, 0])))
         said += f"; empty words added to a thought raise it for {percent_mark(grows)} of questions"
         if grows >= 0.5:
-            number = int(np.argmax(longer[:, 2] - longer[:, 0]))
+            number = _highest(longer[:, 2] - longer[:, 0])
             texts = probes.padded(evidence.questions[number])
             shown = tuple(
                 evidence.probed(number, texts[i], longer[number, i], f"{words} empty words")
@@ -184,8 +185,7 @@ def _with_length(evidence: Evidence) -> tuple[float, tuple[Example, ...]]:
     of_both = [spearman(length[right == side], value[right == side]) for side in (True, False)]
     known = [correlation for correlation in of_both if not np.isnan(correlation)]
     correlation = min(known, key=abs) if known else 0.0
-    places = [(g, s) for g, values in enumerate(evidence.values) for s in range(len(values))]
-    short, long = places[int(length.argmin())], places[int(length.argmax())]
+    short, long = (group_and_sample(evidence.groups, int(n)) for n in (length.argmin(), length.argmax()))
     return correlation, (evidence.example(*short, "the shortest"), evidence.example(*long, "the longest"))
 
 
@@ -195,17 +195,27 @@ def _same(evidence: Evidence, values: Sequence[np.ndarray], others: Sequence[np.
         return Told(False, "the values are the same")
     group, sample = place
     shown = evidence.example(group, sample, what.format(f"{others[group][sample]:.6g}"))
-    count = sum(int((~np.isclose(a, b, equal_nan=True)).sum()) for a, b in zip(values, others, strict=True))
+    count = sum(int(_unequal(first, second).sum()) for first, second in zip(values, others, strict=True))
     return Told(True, f"{count} of {sum(map(len, values))} values differ", (shown,))
 
 
 def _differing(values: Sequence[np.ndarray], others: Sequence[np.ndarray]) -> tuple[int, int] | None:
     """Group and sample of the first value that is another one."""
     for number, (first, second) in enumerate(zip(values, others, strict=True)):
-        unequal = np.flatnonzero(~np.isclose(first, second, rtol=1e-6, atol=1e-9, equal_nan=True))
+        unequal = np.flatnonzero(_unequal(first, second))
         if len(unequal):
             return number, int(unequal[0])
     return None
+
+
+def _unequal(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Where values are others, beyond rounding: bool, of the same shape."""
+    return ~np.isclose(first, second, rtol=1e-6, atol=1e-9, equal_nan=True)
+
+
+def _highest(values: np.ndarray) -> int:
+    """The place of the highest of those that are there."""
+    return int(np.argmax(np.nan_to_num(values, nan=-np.inf)))
 
 
 def _mean(values: np.ndarray) -> float:

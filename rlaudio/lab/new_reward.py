@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rlaudio.lab.rescoring import Candidate
+from rlaudio.scoring import made_up_group
 from rlaudio.types import Question
 
 _OF_COMPLETION = '''"""Pays for NAME: say here what for, and how that could be cheated."""
@@ -118,8 +119,6 @@ def write_reward(name: str, kind: str, folder: Path) -> tuple[Path, Path]:
 
 def values_of(reward: object, question: Question, texts: Sequence[str]) -> list[float]:
     """What a reward pays for these completions of one question; NaN where it gives no value."""
-    from rlaudio.scoring import made_up_group
-
     assert callable(reward)
     candidate = Candidate("reward", reward, 1.0, None)
     return [float(value) for value in candidate.values([[made_up_group(question, texts)]]).values]

@@ -47,6 +47,7 @@ class Candidate:
     weight: float
     seconds: float | None  # in which the next value must come
     printed: Printed = field(default_factory=Printed)
+    place: str = ""  # the name of the run's reward whose place it takes; empty: that of its own name
 
     @property
     def per_group(self) -> bool:

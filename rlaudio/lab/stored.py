@@ -110,6 +110,16 @@ class Rollouts:
         return np.split(values, np.cumsum(sizes)[:-1])
 
 
+def group_and_sample(groups: Sequence[Group], number: int) -> tuple[int, int]:
+    """The place of a group and of a completion in it, by the completion's place among all."""
+    sample = number
+    for place, group in enumerate(groups):
+        if sample < len(group.completions):
+            return place, sample
+        sample -= len(group.completions)
+    raise IndexError(f"no completion {number}")
+
+
 def read_rollouts(run: StoredRun, most: int = MOST_COMPLETIONS) -> Rollouts:
     """The scored completions of a run: of all steps, or of steps evenly spaced over it that hold `most`.
 

@@ -1,6 +1,6 @@
 """Rewards tried on the completions of a run: what they would have paid, what would have been learned.
 
-A reward takes the place of the run's reward of that name, or joins the sum; alone it is the sum.
+A reward takes the place of a reward of the run, or joins the sum; alone it is the sum.
 """
 
 from __future__ import annotations
@@ -36,11 +36,12 @@ class Tried:
 
     candidate: Candidate
     rescored: Rescored
-    replaces: bool  # a reward of the run that has its name
+    place: str  # in the sum: the name of a reward of the run, or another one
+    replaces: bool  # the run's reward of that name
     total: np.ndarray
     advantages: np.ndarray | None  # None where the algorithm needs what is not stored
     findings: tuple[Finding, ...]
-    disturbed: str = ""  # why lints could not all be made
+    ended: str = ""  # why lints ended early
 
     @property
     def name(self) -> str:
@@ -122,15 +123,16 @@ def _try(
     setting: Setting, candidate: Candidate, stored: Mapping[str, np.ndarray], verdicts: Sequence[Verdict]
 ) -> Tried:
     rescored = candidate.values([step.groups for step in setting.rollouts.steps])
-    replaces = candidate.name in stored
+    place = candidate.place or candidate.name
     parts = {} if setting.alone else dict(stored)
     weights = {} if setting.alone else dict(setting.rollouts.weights)
-    parts[candidate.name] = rescored.values
-    weights[candidate.name] = candidate.weight
+    parts[place] = rescored.values
+    weights[place] = candidate.weight
     total = sum((weights[name] * values for name, values in parts.items()), np.zeros(len(rescored.values)))
-    findings, disturbed = lint(_evidence(setting, candidate, rescored, verdicts))
+    findings, ended = lint(_evidence(setting, candidate, rescored, verdicts))
     after = _advantages(setting, parts, weights, [])
-    return Tried(candidate, rescored, replaces, total, after, findings, disturbed)
+    replaces = place in stored and not setting.alone
+    return Tried(candidate, rescored, place, replaces, total, after, findings, ended)
 
 
 def _advantages(

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from rlaudio.lab.trial import Trial
-from rlaudio.lab.trial_text import Json, correlation_cells, distribution_cells
+from rlaudio.lab.trial_text import Json, correlation_cells, distribution_cells, weight_and_place
 from rlaudio.report.kept_clips import kept_clips
 from rlaudio.report.viewer.records import Column, Viewed, ViewedCompletion, ViewedGroup
 from rlaudio.report.viewer.viewer_page import PageHead, PageTable, write_viewer_page
@@ -48,9 +48,8 @@ def write_trial_page(path: Path, run: StoredRun, trial: Trial, result: Json) -> 
 def _facts(result: Json) -> list[tuple[str, str]]:
     facts = [("completions", result["completions"]), ("right", f"{100 * result['right']:.1f} %")]
     for tried in result["tried"]:
-        place = "in place of the run's" if tried["replaces"] else "added to the run's rewards"
         groups = tried["groups"]
-        facts.append((tried["name"], f"weight {tried['weight']:g}, {place}"))
+        facts.append((tried["name"], weight_and_place(tried)))
         facts.append(
             (
                 f"groups with spread, {tried['name']}",
@@ -73,6 +72,8 @@ def _notices(result: Json) -> Iterator[tuple[str, str]]:
         if count := tried["failures"]["count"]:
             reason = tried["failures"]["first"][0]["reason"]
             yield tried["name"], f"gave no value for {count} completions; the first: {reason}"
+        if tried["ended"]:
+            yield tried["name"], f"lints ended early: {tried['ended']}"
 
 
 def _example(example: Json) -> str:
@@ -167,17 +168,14 @@ def _flags(trial: Trial) -> Mapping[str, Sequence[np.ndarray]]:
             turned |= np.sign(tried.advantages) * np.sign(trial.advantages) < 0
     missing = np.any([np.isnan(tried.values) for tried in trial.tried], axis=0)
     before = rollouts.with_spread(trial.total)
-    after = np.any([rollouts.with_spread(tried.total) for tried in trial.tried], axis=0)
+    after = [rollouts.with_spread(tried.total) for tried in trial.tried]
+    gained, lost = ~before & np.any(after, axis=0), before & ~np.all(after, axis=0)
     sizes = [len(group.completions) for group in rollouts.groups]
     return {
         "right": rollouts.by_group(trial.right),
         "turned": rollouts.by_group(turned),
-        "gains spread": [
-            np.full(size, bool(gains)) for size, gains in zip(sizes, ~before & after, strict=True)
-        ],
-        "loses spread": [
-            np.full(size, bool(loses)) for size, loses in zip(sizes, before & ~after, strict=True)
-        ],
+        "gains spread": [np.full(size, bool(gains)) for size, gains in zip(sizes, gained, strict=True)],
+        "loses spread": [np.full(size, bool(loses)) for size, loses in zip(sizes, lost, strict=True)],
         "no value": rollouts.by_group(missing),
     }
 

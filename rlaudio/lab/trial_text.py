@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from rlaudio.lab.correlation import pearson, spearman
+from rlaudio.lab.distribution import QUANTILES, distribution
+from rlaudio.lab.stored import group_and_sample
 from rlaudio.lab.trial import Trial, Tried
 from rlaudio.utils.messages import printable, shown
 from rlaudio.utils.number_format import NO_VALUE, short_number
@@ -16,8 +18,6 @@ from rlaudio.utils.text_table import text_table
 
 Json = dict[str, Any]
 Cells = tuple[Sequence[str], list[list[str]]]  # header and rows of a table
-_QUANTILES = {"min": 0.0, "q25": 0.25, "median": 0.5, "q75": 0.75, "max": 1.0}
-_BINS = 10
 _MOVED = 5  # completions that are shown
 _SHOWN = 160  # characters of a completion
 _BARS = " ▁▂▃▄▅▆▇█"
@@ -44,18 +44,6 @@ def trial_to_json(trial: Trial) -> Json:
     }
 
 
-def distribution(values: np.ndarray) -> Json:
-    """Count, mean, spread, quantiles and a histogram of values [N]; NaN counts as missing."""
-    known = values[~np.isnan(values)]
-    result: Json = {"count": len(known), "missing": len(values) - len(known)}
-    if not len(known):
-        return result
-    counts, edges = np.histogram(known, bins=_BINS)
-    result |= {"mean": known.mean(), "std": known.std(), "distinct": len(np.unique(known))}
-    result |= {name: np.quantile(known, at) for name, at in _QUANTILES.items()}
-    return result | {"histogram": {"counts": counts, "edges": edges}}
-
-
 def trial_text(result: Json) -> str:
     """The object that `trial_to_json` gives, to be read in a terminal."""
     return "\n".join(_lines(result))
@@ -69,6 +57,8 @@ def _tried_to_json(trial: Trial, tried: Tried) -> Json:
     return {
         "name": tried.name,
         "weight": tried.candidate.weight,
+        "alone": trial.setting.alone,
+        "place": tried.place,
         "replaces": tried.replaces,
         "seconds": tried.rescored.seconds,
         "printed": {"lines": tried.candidate.printed.lines, "beginning": tried.candidate.printed.beginning},
@@ -78,7 +68,7 @@ def _tried_to_json(trial: Trial, tried: Tried) -> Json:
         "advantages": _advantages(trial, tried),
         "moved": _moved(trial, tried),
         "lints": [asdict(finding) for finding in tried.findings],
-        "lints_ended": tried.disturbed,
+        "ended": tried.ended,
     }
 
 
@@ -102,7 +92,8 @@ def _spreads(trial: Trial, tried: Tried) -> Json:
 def _advantages(trial: Trial, tried: Tried) -> Json | None:
     if trial.advantages is None or tried.advantages is None:
         return None
-    before, after, right = trial.advantages, tried.advantages, trial.right
+    known = ~np.isnan(trial.advantages) & ~np.isnan(tried.advantages)
+    before, after, right = (array[known] for array in (trial.advantages, tried.advantages, trial.right))
     return {
         "correlation": pearson(before, after),
         "mean_change": _mean(np.abs(after - before)),
@@ -154,27 +145,22 @@ def _standardised(values: np.ndarray) -> np.ndarray:
 
 def _completion(trial: Trial, number: int) -> Json:
     """Which completion it is, and what it says."""
-    right = bool(trial.right[number])
-    for group_number, group in enumerate(trial.rollouts.groups):
-        if number < len(group.completions):
-            question = group.prompt.question
-            stage, step = trial.rollouts.stage_and_step(group_number)
-            return {
-                "question_id": question.id,
-                "question": question.question,
-                "stage": stage,
-                "step": step,
-                "sample": number,
-                "text": group.completions[number].text,
-                "right": right,
-            }
-        number -= len(group.completions)
-    raise IndexError("no such completion")
+    place, sample = group_and_sample(trial.rollouts.groups, number)
+    group = trial.rollouts.groups[place]
+    stage, step = trial.rollouts.stage_and_step(place)
+    return {
+        "question_id": group.prompt.question.id,
+        "question": group.prompt.question.question,
+        "stage": stage,
+        "step": step,
+        "sample": sample,
+        "text": group.completions[sample].text,
+        "right": bool(trial.right[number]),
+    }
 
 
 def _mean(values: np.ndarray) -> float:
-    known = values[~np.isnan(values)] if values.dtype.kind == "f" else values
-    return float(known.mean()) if len(known) else float("nan")
+    return float(values.mean()) if len(values) else float("nan")
 
 
 # --- text ----------------------------------------------------------------------------------------
@@ -199,7 +185,7 @@ def _lines(result: Json) -> Iterator[str]:
 
 def distribution_cells(distributions: Mapping[str, Json]) -> Cells:
     """Header and rows of the table of distributions."""
-    columns = ("mean", "std", *_QUANTILES)
+    columns = ("mean", "std", *QUANTILES)
     rows = []
     for name, row in distributions.items():
         numbers = [short_number(row[column]) if column in row else NO_VALUE for column in columns]
@@ -224,8 +210,7 @@ def correlation_cells(correlations: Mapping[str, Mapping[str, Json]]) -> Cells:
 
 
 def _tried_lines(tried: Json, algorithm: str) -> Iterator[str]:
-    replaces = "in place of the run's" if tried["replaces"] else "added to the run's rewards"
-    yield f"{printable(tried['name'])}, weight {tried['weight']:g}, {replaces} ({tried['seconds']:.2f} s)"
+    yield f"{printable(tried['name'])}, {weight_and_place(tried)} ({tried['seconds']:.2f} s)"
     yield from _trouble(tried)
     groups = tried["groups"]
     yield (
@@ -247,8 +232,20 @@ def _tried_lines(tried: Json, algorithm: str) -> Iterator[str]:
         change = f"{moved['before']:+.2f} to {moved['after']:+.2f}"
         yield f"    {moved['quantity']} {change}, paid {short_number(moved['value'])}: {_shown(moved)}"
     yield from lint_lines(tried["lints"])
-    if tried["lints_ended"]:
-        yield f"  lints ended here: {tried['lints_ended']}"
+    if tried["ended"]:
+        yield f"  lints ended here: {tried['ended']}"
+
+
+def weight_and_place(tried: Json) -> str:
+    """What a reward that is tried counts in the sum, and for what."""
+    if tried["alone"]:
+        place = "the whole sum"
+    elif tried["replaces"]:
+        other = "" if tried["place"] == tried["name"] else f" {printable(tried['place'])}"
+        place = f"in place of the run's{other}"
+    else:
+        place = "added to the run's rewards"
+    return f"weight {tried['weight']:g}, {place}"
 
 
 def _trouble(tried: Json) -> Iterator[str]:

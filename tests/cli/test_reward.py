@@ -45,12 +45,20 @@ def test_two_rewards_are_tried_side_by_side_one_of_them_written_for_trl(run, tmp
     done = call("try", "answer_correctness", "--run", run, "--against", other, "--json")
     first, second = json.loads(done.stdout)["tried"]
     assert (first["replaces"], first["weight"]) == (True, 2.0)
-    assert (second["name"], second["weight"], second["replaces"]) == ("theirs", 3, False)
+    assert (second["name"], second["weight"], second["replaces"]) == ("theirs", 3, True)
+
+
+def test_two_rewards_take_the_place_of_the_same_reward_with_its_weight(run):
+    words = ("try", "./shout.py", "--run", run, "--against", "format", "--name", "answer_correctness")
+    first, second = json.loads(call(*words, "--json").stdout)["tried"]
+    assert (first["name"], second["name"]) == ("shout", "format")
+    assert first["replaces"] and second["replaces"] and first["weight"] == second["weight"] == 2.0
 
 
 def test_a_reward_may_take_the_place_of_another_name(run):
-    done = call("try", "./shout.py", "--run", run, "--name", "answer_correctness", "--json")
-    assert json.loads(done.stdout)["tried"][0]["replaces"]
+    words = ("try", "./shout.py", "--run", run, "--name", "answer_correctness")
+    assert json.loads(call(*words, "--json").stdout)["tried"][0]["replaces"]
+    assert "shout, weight 2, in place of the run's answer_correctness (" in call(*words).stdout
 
 
 def test_files_that_a_run_names_are_not_started(run, tmp_path):
@@ -63,12 +71,40 @@ def test_files_that_a_run_names_are_not_started(run, tmp_path):
 
 
 @pytest.mark.parametrize(
+    "judge", ["{use: EVIL}", "{use: endpoint, url: 'http://127.0.0.1:9/v1', model: m}", "EVIL"]
+)
+def test_a_judge_that_a_run_names_is_neither_started_nor_asked(run, tmp_path, judge):
+    (tmp_path / "evil.py").write_text(
+        "raise SystemExit('started')\n\ndef evil(question, answer, text):\n    return True\n",
+        encoding="utf-8",
+    )
+    scorer = f"{{use: judge, judge: {judge.replace('EVIL', str(tmp_path / 'evil.py'))}}}"
+    (run / "recipe.yaml").write_text(RECIPE.replace("{use: robust}", scorer), encoding="utf-8")
+    done = call("try", "./shout.py", "--run", run)
+    assert done.exit_code == 0, done.output
+    assert "scorer 'judge' names its judge, which reading a run does not start; robust stands" in done.stderr
+    assert "evil" not in done.output
+
+
+def test_a_scorer_is_named_as_a_recipe_does(run):
+    done = call("try", "./shout.py", "--run", run, "--scorer", "{use: judge, judge: ./absent.py}")
+    assert done.exit_code and "absent.py" in done.output and "Traceback" not in done.output
+
+
+@pytest.mark.parametrize(
     ("words", "message"),
     [
         (["./absent.py"], "no file"),
         (["{use: ./shout.py, style: verl}"], "functions that take 'solution_str': none"),
         (["./shout.py", "-o", "bonus"], "expected KEY=VALUE"),
         (["./shout.py", "-o", "bonus=many"], "option bonus"),
+        (["./shout.py", "--weight", "nan"], "--weight nan; expected a finite number"),
+        (["./shout.py", "-o", f"weight=1{'0' * 400}"], "expected a finite number"),
+        (["{use: ./shout.py, weight: .inf}"], "weight inf; expected a finite number"),
+        (
+            ["counterfactual"],
+            "(group, silent) is given what the policy answers in silence, which is not stored",
+        ),
         (["{use: ./shout.py, weight: heavy}"], "weight 'heavy'; expected a number"),
         (["./shout.py", "--algorithm", "grpoo"], "did you mean 'grpo'?"),
     ],

@@ -1,6 +1,7 @@
 """Rewards meet strange completions before they meet a run."""
 
 import re
+from types import SimpleNamespace
 
 import pytest
 
@@ -58,6 +59,17 @@ def test_a_slow_case_fails(monkeypatch):
     monkeypatch.setattr("rlaudio.lab.examination.SLOW_SECONDS", 0.0)
     examination = examined(correct)
     assert {result.verdict for result in examination.results} == {"slow"} and not examination.passed
+
+
+def test_what_the_first_call_loads_does_not_count_as_slow(monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr("rlaudio.lab.rescoring.time", SimpleNamespace(perf_counter=lambda: clock[0]))
+
+    def loads(question, completion):
+        clock[0] += 0.0 if clock[0] else 30.0
+        return correct(question, completion)
+
+    assert examined(loads).passed
 
 
 def test_what_ends_a_run_ends_the_examination_with_its_message():

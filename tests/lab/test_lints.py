@@ -141,6 +141,34 @@ def test_labels_without_voters_count_whole_questions():
     assert said.startswith("66.7 % of what is paid goes to questions that are labelled weak, 66.7 %")
 
 
+def test_half_of_the_pay_is_no_warning():
+    labels = {f"q{number}": InSilence(number < 3, ()) for number in range(6)}
+    given = Evidence(**{**vars_of(evidence(correct)), "in_silence": labels})
+    finding = {f.lint: f for f in lint(given)[0]}["pays what silence would have answered too"]
+    assert finding.outcome == "passes" and finding.said.startswith("50 % of what is paid")
+
+
+def test_differences_that_warn_are_all_counted():
+    calls = itertools.count()
+
+    def drifts(question, completion):
+        return 1000.0 + 0.004 * next(calls)
+
+    said = findings(drifts)["is not deterministic"].said
+    assert said == "30 of 30 values differ"
+
+
+def test_the_example_of_growth_is_one_that_has_values():
+    def sometimes(question, completion):
+        if question.id == "q0" and "well " in completion.text:
+            raise ValueError("no value")
+        return wordy(question, completion)
+
+    finding = findings(sometimes)["grows with length"]
+    assert finding.outcome == "warns"
+    assert all(np.isfinite(example.value) for example in finding.examples)
+
+
 def test_a_reward_that_ends_the_process_ends_the_lints():
     def leaves(question, completion):
         if think_spans(completion.text) and "well " in completion.text:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rlaudio.lab.stored import InSilence, read_rollouts
+from rlaudio.lab.stored import InSilence, group_and_sample, read_rollouts
 from rlaudio.runs.run import open_run
 from rlaudio.types import ScoredGroup
 from tests.factories import make_group
@@ -21,6 +21,9 @@ def test_all_steps_are_read_in_their_order(tmp_path):
     assert rollouts.stored("answer_correctness").tolist() == [1, 0] * 3
     assert rollouts.stored().tolist() == [2, 0] * 3
     assert rollouts.stage_and_step(2) == ("rl", 10)
+    assert group_and_sample(rollouts.groups, 5) == (2, 1)
+    with pytest.raises(IndexError):
+        group_and_sample(rollouts.groups, 6)
     assert "6 completions in 3 groups, all steps of rl (1 to 10)" in rollouts.selection
 
 

@@ -2,18 +2,22 @@
 
 import json
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from rlaudio.algorithms.contribution_weighted import ContributionWeighted
 from rlaudio.algorithms.grpo import GRPO
 from rlaudio.algorithms.ppo import PPO
+from rlaudio.algorithms.reinforce_pp import ReinforcePP
 from rlaudio.lab.correlation import pearson, spearman
 from rlaudio.lab.rescoring import Candidate
 from rlaudio.lab.stored import read_rollouts
 from rlaudio.lab.trial import Setting, try_rewards
-from rlaudio.lab.trial_text import distribution, trial_text, trial_to_json
+from rlaudio.lab.trial_text import trial_text, trial_to_json
 from rlaudio.runs.files import plain
+from rlaudio.runs.rollouts import LearnedGroup
 from rlaudio.runs.run import open_run
 from rlaudio.scorers.robust import robust
 from tests.lab.stored_runs import RIGHT, WRONG, learned, write_run
@@ -61,6 +65,49 @@ def test_advantages_are_those_of_the_algorithm(rollouts):
     trial = tried(rollouts, halves, weight=4.0)
     assert trial.advantages.tolist() == [1, -1, 1, -1, 0.5, 0.5, 0.5, -1.5, 0, 0]
     assert np.array_equal(trial.tried[0].advantages, trial.advantages)
+
+
+def test_a_reward_takes_the_place_that_it_is_given_and_keeps_its_name(rollouts):
+    candidate = Candidate("length", length, 1.0, None, place="answer_correctness")
+    (result,) = try_rewards(Setting(rollouts, robust, GRPO(scale="none"), "grpo"), [candidate]).tried
+    assert result.replaces and result.name == "length"
+    assert result.total.tolist() == [5, 5, 5, 5, 5, 5, 5, 6, 5, 5]
+
+
+def test_the_text_says_what_the_reward_is_in_the_sum(rollouts):
+    for part, trial in {
+        "the whole sum": tried(rollouts, halves, alone=True),
+        "in place of the run's": tried(rollouts, halves),
+        "added to the run's rewards": tried(rollouts, length),
+    }.items():
+        assert f"weight 1, {part} (" in trial_text(trial_to_json(trial))
+
+
+def test_groups_that_the_step_did_not_learn_from_are_left_out_of_advantages(tmp_path):
+    groups = [learned("q1", RIGHT, WRONG), learned("q2", RIGHT, RIGHT), learned("q3", WRONG, WRONG)]
+    groups[1:] = [LearnedGroup(group.scored) for group in groups[1:]]
+    rollouts = read_rollouts(open_run(write_run(tmp_path / "run", {1: groups})))
+    trial = tried(rollouts, halves, weight=4.0, algorithm=ReinforcePP())
+    half = 1 / (2**0.5 + 1e-4)  # 2 and 0 alone: a gap of 1 over their deviation
+    assert trial.advantages == pytest.approx([half, -half, *[np.nan] * 4], nan_ok=True)
+    result = trial_to_json(trial)["tried"][0]["advantages"]
+    assert result["right_encouraged_after"] == 1.0 and result["turned"] == 0.0
+
+
+def test_contribution_is_asked_of_the_groups_that_were_learned_from(tmp_path):
+    scored = [learned(f"q{number}", RIGHT, WRONG) for number in (1, 2)]
+    groups = [replace(scored[0], contribution=0.5), LearnedGroup(scored[1].scored)]
+    rollouts = read_rollouts(open_run(write_run(tmp_path / "run", {1: groups})))
+    trial = tried(rollouts, halves, algorithm=ContributionWeighted())
+    assert not trial.notes and np.isnan(trial.advantages).tolist() == [False, False, True, True]
+
+
+def test_advantages_that_are_not_known_count_neither_way(rollouts):
+    def fails(question, completion):
+        return "none" if question.id == "q2" else float(completion.text == RIGHT)
+
+    result = trial_to_json(tried(rollouts, fails))["tried"][0]["advantages"]
+    assert result["right_encouraged_after"] == result["right_encouraged_before"] == 1.0
 
 
 def test_groups_gain_and_lose_what_can_be_learned_from(rollouts):
@@ -141,10 +188,3 @@ def test_correlations_are_those_of_the_textbook():
     assert spearman(np.array([1.0, 2.0, 100.0]), np.array([1.0, 5.0, 6.0])) == pytest.approx(1.0)
     assert spearman(np.array([1.0, 1.0, 2.0]), np.array([1.0, 2.0, 3.0])) == pytest.approx(0.8660254)
     assert np.isnan(pearson(np.ones(5), np.arange(5.0)))
-
-
-def test_a_distribution_leaves_out_what_has_no_value():
-    result = distribution(np.array([0.0, 1.0, 1.0, np.nan]))
-    assert (result["count"], result["missing"], result["distinct"]) == (3, 1, 2)
-    assert result["mean"] == pytest.approx(2 / 3) and result["median"] == 1.0
-    assert distribution(np.array([np.nan])) == {"count": 0, "missing": 1}

@@ -56,6 +56,40 @@ def test_groups_that_change_most_come_first_with_what_each_reward_paid(run):
     assert flags == [["right"], ["turned"], []]  # 2, 0, 0 becomes 4.2, 6.2, 2.2
 
 
+def test_a_group_that_one_of_two_rewards_leaves_without_spread_is_flagged(run):
+    stored = open_run(run)
+    setting = Setting(read_rollouts(stored), robust, GRPO(scale="none"), "the algorithm", alone=True)
+    pair = [
+        Candidate("lengthy", lengthy, 1.0, None),
+        Candidate("flat", lambda question, completion: 1.0, 1.0, None),
+    ]
+    trial = try_rewards(setting, pair)
+    page = write_trial_page(run.parent / "trial.html", stored, trial, trial_to_json(trial)).read_text(
+        encoding="utf-8"
+    )
+    assert page.count("weight 1, the whole sum") == 2
+    shown = viewed(page)
+    flags = {
+        group["id"]: {shown["flags"][f][0] for c in group["c"] for f in c["f"]} for group in shown["groups"]
+    }
+    assert "loses spread" in flags["q2"] and "loses spread" not in flags["q1"]
+
+
+def test_lints_that_a_reward_ended_are_told(run):
+    def leaves(question, completion):
+        if "well " in completion.text:
+            raise SystemExit(3)
+        return 1.0
+
+    stored = open_run(run)
+    setting = Setting(read_rollouts(stored), robust, GRPO(scale="none"), "the algorithm")
+    trial = try_rewards(setting, [Candidate("leaves", leaves, 1.0, None)])
+    page = write_trial_page(run.parent / "trial.html", stored, trial, trial_to_json(trial)).read_text(
+        encoding="utf-8"
+    )
+    assert "lints ended early: grows with length: reward leaves" in page
+
+
 def test_without_advantages_it_says_why_and_shows_totals(run):
     page = page_of(run, PPO())
     assert "needs the values of a critic" in page
