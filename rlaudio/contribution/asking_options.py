@@ -6,7 +6,8 @@
     unheard = ask_options(questions, prompts, of_options, "silence", orders=4)
     gains = [AudioGain.of(a, b) for a, b in zip(heard, unheard)]
 
-A model that is being trained is asked in the same way, by `rlaudio.training.signals`.
+A model that is being trained is asked in the same way, at temperature 1 as here, by
+`rlaudio.training.signals`.
 """
 
 from __future__ import annotations

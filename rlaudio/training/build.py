@@ -480,7 +480,7 @@ def _contribution_estimator(
         case "rollouts":
             return SilentRollouts(
                 sampler.worker,
-                sampler.rewards,
+                reward_sum(recipe, recipe.reward_failures, learner.strategy.processes, only=settings.success),
                 silent,
                 sampler.params,
                 settings.silent_samples,
@@ -489,10 +489,14 @@ def _contribution_estimator(
     return None
 
 
-def reward_sum(recipe: Recipe, failure_rate: float = 0.0, processes: Processes = ALONE) -> RewardSum:
+def reward_sum(
+    recipe: Recipe, failure_rate: float = 0.0, processes: Processes = ALONE, *, only: str | None = None
+) -> RewardSum:
+    """The recipe's rewards; `only` names one of them, without the others."""
     rewards = {
         name: (plugin.function, recipe.rewards[name].weight)
         for name, plugin in recipe.reward_plugins().items()
+        if only is None or name == only
     }
     return RewardSum(rewards, failure_rate, processes, recipe.reward_timeout)
 
