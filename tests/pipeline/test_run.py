@@ -348,7 +348,11 @@ def test_a_curriculum_that_observes_cannot_wait_for_steps_that_are_sampled_ahead
             r"held-out answers to the audio, and evaluation\.controls is \['silence'\]; expected audio",
         ),
         (
-            ["rewards={counterfactual: 1.0}", "sampling.max_lag=1", "mismatch.correct=token"],
+            [
+                "rewards={answer_correctness: {weight: 1.0}, counterfactual: {weight: 1.0}}",
+                "sampling.max_lag=1",
+                "mismatch.correct=token",
+            ],
             r"sampling\.max_lag is 1 and a reward compares with answers in silence, .* expected 0",
         ),
     ],

@@ -221,7 +221,7 @@ def test_a_server_without_an_answer_is_a_failure_and_names_question_and_kind(
         JudgeFailed, match=rf"question o: judge endpoint:.* gave no verdict: {kind}: "
     ) as raised:
         scorer(OPEN, "Food.", judge=endpoint(timeout=0.2))
-    assert type(raised.value.__cause__.__cause__).__name__ == kind
+    assert type(raised.value.__cause__).__name__ == kind
 
 
 def test_a_server_that_is_not_there_is_a_failure(endpoint):
