@@ -6,7 +6,8 @@
 - `structured`: the same with `<stage1>`, `<stage2>`, `<stage3>` in the thought, as SFT teaches it.
 
 Tags are in lower case, each exactly once, with nothing but white space around the blocks. `partial` pays a
-quarter for the thought and three quarters for the answer block instead, wherever they stand, as NeMo-RL does.
+quarter for the thought and three quarters for the answer block instead, wherever they stand, as NeMo-RL does;
+with `answer_only` 1 for the answer block.
 """
 
 import re
@@ -30,6 +31,8 @@ def format(
     partial: bool = False,
 ) -> float:
     text, thought = completion.text.strip(), THOUGHT[mode]
+    if partial and not thought:
+        return float(_holds(ANSWER, text))
     if partial:
         return 0.25 * _holds(thought, text) + 0.75 * _holds(ANSWER, text)
     layout = thought + ANSWER

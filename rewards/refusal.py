@@ -3,7 +3,8 @@
 A question is unanswerable where its data says so in the field `field` (of `Question.extra`): true, as for
 items whose clip lacks what is asked about (AQUA-Bench, arXiv:2601.12248, names three kinds). An answer
 declines by one of the phrases below, in its answer block or, without one, anywhere outside the thought; where
-a question has such a phrase among its options, choosing it declines. The rule is ours, not the benchmark's.
+a question has such a phrase among its options, an answer in its words declines, one by its letter alone does
+not. The rule is ours, not the benchmark's.
 """
 
 import re

@@ -24,6 +24,7 @@ from rlaudio.config.plugin_files import with_helpers
 from rlaudio.config.plugins import Bound
 from rlaudio.config.recipe import Recipe, load_recipe
 from rlaudio.config.schema import keys_beside_results
+from rlaudio.contribution.asking_options import is_answerable
 from rlaudio.contribution.label_summary import LabelSummary, summarise
 from rlaudio.contribution.labelling import Labels, label, under_other_silences
 from rlaudio.contribution.voters import Silence, Voter
@@ -344,7 +345,10 @@ def _check_all_see(folder: RunFolder, processes: Processes) -> None:
 
 
 def _labelled(recipe: Recipe, data: Datasets, folder: RunFolder, processes: Processes) -> Datasets:
-    """The data with every audio-contribution label that voters can give."""
+    """The data with every audio-contribution label that voters can give.
+
+    Held-out questions without options or without a known right one stay unlabelled.
+    """
     if not recipe.contribution.voters:
         return data
     voters = open_voters(recipe, processes)
@@ -353,6 +357,8 @@ def _labelled(recipe: Recipe, data: Datasets, folder: RunFolder, processes: Proc
     def vote(name: str, dataset: Dataset) -> Dataset:
         relabel = recipe.contribution.on_labelled == "relabel" and name == "train"
         unlabelled = [q for q in dataset if relabel or q.id not in dataset.contributions]
+        if name != "train":
+            unlabelled = [q for q in unlabelled if is_answerable(q)]
         if not unlabelled:
             return dataset
         place = folder.path / "labels" / name

@@ -188,8 +188,8 @@ class ContributionSection(Section):
 
     on_policy: Literal["rollouts", "options"] = Field(
         default="rollouts",
-        description="how algorithms that weigh by it measure it while they train: success of completions, "
-        "or probability of the gold option, with audio minus in silence",
+        description="how it is measured on the policy, for algorithms that weigh and curricula that draw by "
+        "it: success of completions, or probability of the gold option, with audio minus in silence",
     )
     silent_samples: Count = Field(
         default=4,

@@ -6,7 +6,8 @@
     unheard = ask_options(questions, prompts, of_options, "silence", orders=4)
     gains = [AudioGain.of(a, b) for a, b in zip(heard, unheard)]
 
-A model that is being trained is asked in the same way, by `rlaudio.training.signals`.
+A model that is being trained is asked in the same way, at temperature 1 as here, by
+`rlaudio.training.signals`.
 """
 
 from __future__ import annotations
@@ -74,13 +75,18 @@ def ask_options(
     ]
 
 
+def is_answerable(question: Question) -> bool:
+    """Whether the question has options, and it is known which one is right."""
+    return isinstance(question.target, Choice) and question.target.gold is not None
+
+
 def check_options(question: Question) -> None:
     """Raises ValueError for a question without options or without a known right one."""
-    if not isinstance(question.target, Choice) or question.target.gold is None:
+    if not is_answerable(question):
         what = "no options" if not question.choices else "no option that is known to be right"
         raise ValueError(
-            f"question {question.id}: {what}; expected options and the right one among them: leave it out, "
-            "or have voters answer it, with contribution.use=vote"
+            f"question {question.id}: {what}; expected options and the right one among them, to tell "
+            "whether text gives it away: leave it out"
         )
 
 

@@ -251,13 +251,5 @@ class OrderGain:
         return self.debiased - self.plain
 
 
-def order_gain(votes: Votes, threshold: int, text_answerable: np.ndarray) -> OrderGain:
-    """What asking under several option orders gains in F1 against the truth [Q] bool."""
-    return OrderGain(
-        plain=quality(is_weak(votes.first_order, threshold), text_answerable).f1,
-        debiased=quality(is_weak(votes.right, threshold), text_answerable).f1,
-    )
-
-
 def _ratio(part: int, whole: int) -> float | None:
     return part / whole if whole else None

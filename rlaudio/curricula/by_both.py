@@ -44,5 +44,7 @@ def by_both(
         sft_steps=sft_steps,
         sft_questions=sft_questions,
         rl_steps=rl_steps,
+        middle=middle,
+        width=width,
     )
     return [sft, replace(rl, selector=Weighted(weigh=weigh, contribution_every=refresh_every))]

@@ -1,9 +1,9 @@
 """RL that draws questions by how much the audio contributes, instead of splitting them (not from a paper)."""
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.special import expit
 
 from rlaudio.curricula.selector import Observed, Weighted
 from rlaudio.curricula.stage import RL_STEPS, SFT_EPOCHS, Stage, random_split, with_contribution
@@ -25,9 +25,14 @@ def by_contribution(
 ) -> list[Stage]:
     """Mixed-to-strong, whose RL draws from all of the rest, by sigmoid((c - middle) / width).
 
-    c is the label's score (without one: 1 strong, 0 weak) until the policy's own contribution was measured,
-    by `contribution.on_policy`: on the questions of every `refresh_every`-th step; 0: never.
+    c is the gain of the gold option's probability, or success, by the audio: the policy's own as
+    `contribution.on_policy` measured it last, on the questions of every `refresh_every`-th step (0: never).
+    Until then it is the label's gain; without one the label's score, 1 minus right answers in silence, which
+    is only an upper bound of the gain; without that 1 for strong and 0 for weak. Give labels a gain, with
+    `contribution.use: options`, where both must be one quantity. Raises ValueError for a width of 0 or less.
     """
+    if not width > 0.0:
+        raise ValueError(f"width is {width:g}; expected more than 0")
     weak = with_contribution(questions, contributions, "weak")
     mixed, rest = random_split(questions, len(weak) if sft_questions is None else sft_questions, rng)
 
@@ -46,6 +51,6 @@ def contribution_weight(
 ) -> float:
     """0 to 1, from what the policy showed of the question last, else from its label."""
     label = contributions[question.id]
-    labelled = float(label.label == "strong") if label.score is None else label.score
-    gap = (seen.contributions.get(question.id, labelled) - middle) / width
-    return 1.0 / (1.0 + math.exp(-gap))
+    stated = [number for number in (label.gain, label.score) if number is not None]
+    labelled = stated[0] if stated else float(label.label == "strong")
+    return float(expit((seen.contributions.get(question.id, labelled) - middle) / width))

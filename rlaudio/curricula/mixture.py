@@ -22,6 +22,7 @@ def mixture(
 ) -> list[Stage]:
     """One stage of RL that draws from each group of the grouping `by` in proportion to `shares`.
 
+    A group that is smaller than its share of a step is drawn again within the step.
     With `opens_at` groups open in the order of `shares`: the next one once the latest success rates of the
     group before it are `opens_at` on average; a gate closes again where they fall. Other groups are left out.
     """
@@ -42,4 +43,7 @@ def mixture(
         weights = {name: shares[name] / sizes[name] for name in open_ones}
         return [weights.get(question.groups[by], 0.0) for question in chosen]
 
-    return [Stage("rl", chosen, steps=rl_steps, selector=Weighted(weigh=weigh))]
+    def group(question: Question) -> str:
+        return question.groups[by]
+
+    return [Stage("rl", chosen, steps=rl_steps, selector=Weighted(weigh=weigh, group=group))]

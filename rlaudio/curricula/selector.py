@@ -75,10 +75,12 @@ class Weighted:
     """A selector that draws questions by a weight, without repeats within a step.
 
     `weigh` gives every question of the stage its weight, at least 0; None keeps the stage's order. Where
-    fewer questions have one than a step needs, they are drawn again.
+    fewer questions have one than a step needs, they are drawn again. With `group` every group of questions
+    has its share of a step, that of its weights in all weights, and is drawn again where it is smaller.
     """
 
     weigh: Callable[[Sequence[Question], Observed], Sequence[float]] | None = None
+    group: Callable[[Question], str] | None = None  # the name of a question's group
     ends: Callable[[Observed], bool] = _never
     contribution_every: int = 0
     reads_evaluation: bool = False
@@ -105,13 +107,16 @@ class Weighted:
             raise ValueError(
                 f"question {questions[wrong].id} has the weight {weights[wrong]:g}; expected 0 or more"
             )
-        drawn: list[Question] = []
-        while len(drawn) < count and weights.any():
-            with np.errstate(divide="ignore"):
-                keys = np.log(rng.random(len(weights))) / weights  # -inf at weight 0
-            order = np.argsort(-keys, kind="stable")[: np.count_nonzero(weights)]
-            drawn += [questions[place] for place in order[: count - len(drawn)]]
-        return drawn
+        if self.group is None or not weights.any():
+            return [questions[place] for place in _places(weights, count, rng)]
+        names, group_of = np.unique([self.group(question) for question in questions], return_inverse=True)
+        sums = np.bincount(group_of, weights, minlength=len(names))
+        drawn = [
+            place
+            for number, share in enumerate(_counts(sums, count, rng))
+            for place in _places(np.where(group_of == number, weights, 0.0), share, rng)
+        ]
+        return [questions[place] for place in rng.permutation(drawn)]
 
     def observe(self, results: StepResults) -> None:
         """Keep the latest of every question and metric."""
@@ -129,6 +134,24 @@ class Weighted:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from `state_dict`."""
         self.seen = Observed(**{name: dict(values) for name, values in state.items()})
+
+
+def _places(weights: np.ndarray, count: int, rng: np.random.Generator) -> list[int]:
+    """`count` places by weight, over and over where they are fewer; none where all weights are 0."""
+    drawn: list[int] = []
+    while len(drawn) < count and weights.any():
+        with np.errstate(divide="ignore"):
+            keys = np.log(rng.random(len(weights))) / weights  # -inf at weight 0
+        order = np.argsort(-keys, kind="stable")[: np.count_nonzero(weights)]
+        drawn += order[: count - len(drawn)].tolist()
+    return drawn
+
+
+def _counts(weights: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    """How many of `count` go to each weight: in proportion on average, and never off by 1 or more."""
+    sums = np.cumsum(weights)
+    ends = sums / sums[-1] * count
+    return np.diff(np.floor(ends + rng.random()), prepend=0.0).astype(int)
 
 
 def check_drawn(drawn: Sequence[Question], count: int, questions: Sequence[Question]) -> list[Question]:

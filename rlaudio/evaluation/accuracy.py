@@ -80,7 +80,10 @@ class Evaluation:
         }
 
     def metrics(self) -> dict[str, float]:
-        """Accuracies and unparsed answers by metric name; those by other scorers end with the scorer's."""
+        """Accuracies and unparsed answers by metric name; those by other scorers end with the scorer's.
+
+        What was not measured has no name here: without the control `audio` nothing is known of unparsed ones.
+        """
         suffixes = {scorer: f"_{scorer}" for scorer in self.scorers} | {self.scorers[0]: ""}
         accuracies = {
             f"eval/{contribution}_{control}{suffix}": value
@@ -90,7 +93,7 @@ class Evaluation:
             if value is not None
         }
         unparsed = {f"eval/unparsed{end}": self.unparsed("audio", name) for name, end in suffixes.items()}
-        return accuracies | {name: share or 0.0 for name, share in unparsed.items()}
+        return accuracies | {name: share for name, share in unparsed.items() if share is not None}
 
     def groups(self) -> list[GroupScores]:
         """The lines of the table: all questions, then every group of every grouping."""

@@ -78,7 +78,12 @@ METRICS: tuple[Metric, ...] = (
     Metric("loss/perception", "Mean KL estimate between the policy with audio and in silence.", "nats"),
     Metric("loss/value", "Mean squared error of the critic, halved.", "reward²"),
     Metric("loss/value_clip_fraction", "Share of tokens whose value the clipping held back.", "fraction"),
-    Metric("loss/clip_fraction", "Share of tokens whose gradient the ratio clipping removed.", "fraction"),
+    Metric(
+        "loss/clip_fraction",
+        "Share of tokens whose gradient clipping removed: by their ratio, or in `dppo` by their probability; "
+        "in `cispo` of those whose weight it bounds, which keep a gradient.",
+        "fraction",
+    ),
     Metric("loss/ratio_mean", "Mean ratio of new to old probability of the sampled tokens.", "ratio"),
     Metric("loss/<name>", "A part of an algorithm's loss, under the name that the algorithm gives it.", "1"),
     Metric("optimizer/lr", "Learning rate that this step's updates used; 0 where it made none.", "1"),

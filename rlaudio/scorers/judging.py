@@ -76,11 +76,11 @@ def asked(question: Question, text: str) -> Asked:
 
 @contextmanager
 def naming(question: Question) -> Iterator[None]:
-    """Within the block, a judge's failure names the question."""
+    """Within the block, a judge's failure names the question, and keeps why an endpoint failed."""
     try:
         yield
     except JudgeFailed as error:
-        raise type(error)(f"question {printable(question.id)}: {error}") from error
+        raise type(error)(f"question {printable(question.id)}: {error}") from error.__cause__ or error
 
 
 async def awaited(judge: Judge, asked: Asked) -> Any:

@@ -480,7 +480,7 @@ def _contribution_estimator(
         case "rollouts":
             return SilentRollouts(
                 sampler.worker,
-                sampler.rewards,
+                reward_sum(recipe, recipe.reward_failures, learner.strategy.processes, only=settings.success),
                 silent,
                 sampler.params,
                 settings.silent_samples,
@@ -489,10 +489,14 @@ def _contribution_estimator(
     return None
 
 
-def reward_sum(recipe: Recipe, failure_rate: float = 0.0, processes: Processes = ALONE) -> RewardSum:
+def reward_sum(
+    recipe: Recipe, failure_rate: float = 0.0, processes: Processes = ALONE, *, only: str | None = None
+) -> RewardSum:
+    """The recipe's rewards; `only` names one of them, without the others."""
     rewards = {
         name: (plugin.function, recipe.rewards[name].weight)
         for name, plugin in recipe.reward_plugins().items()
+        if only is None or name == only
     }
     return RewardSum(rewards, failure_rate, processes, recipe.reward_timeout)
 
@@ -539,6 +543,7 @@ def check_stages_can_train(
             _check_share("sampling.questions", recipe.sampling.questions, processes)
             if whole:
                 _check_step(recipe, len(questions))
+            _check_lag(recipe)
             if processes.first:
                 _dry_run_rewards(recipe, stage.questions[:1])
             _dry_run_algorithm(recipe)
@@ -605,10 +610,20 @@ def _check_selector(recipe: Recipe, stage: Stage, selector: Selector) -> None:
             f"{name} ends its {stage.kind} stage by a held-out evaluation, and evaluation.every is 0; "
             "expected every how many steps it is made"
         )
+    if selector.reads_evaluation and "audio" not in recipe.evaluation.controls:
+        raise ValueError(
+            f"{name} ends its {stage.kind} stage by held-out answers to the audio, and evaluation.controls "
+            f"is {list(recipe.evaluation.controls)}; expected audio among them"
+        )
     if stage.kind == "rl" and recipe.sampling.max_lag:
         raise ValueError(
             f"{name} chooses questions by the step before, and sampling.max_lag is "
             f"{recipe.sampling.max_lag}, which samples while that step trains; expected 0"
+        )
+    if stage.kind == "rl" and recipe.sampling.rounds > 1:
+        raise ValueError(
+            f"{name} chooses the questions of a step together, and sampling.rounds is "
+            f"{recipe.sampling.rounds}, which would draw some of them again in the same step; expected 1"
         )
     if stage.kind == "rl" and success not in recipe.rewards:
         raise ValueError(_no_success(recipe))
@@ -621,6 +636,15 @@ def _check_selector(recipe: Recipe, stage: Stage, selector: Selector) -> None:
     if stage.questions:
         count = recipe.sampling.questions if stage.kind == "rl" else recipe.sft.questions
         stage.draw(0, count, recipe.seed, "tried")
+
+
+def _check_lag(recipe: Recipe) -> None:
+    """Refuse older weights where a reward compares answers by the same ones. Raises ValueError."""
+    if recipe.sampling.max_lag and reward_sum(recipe).hears_silence:
+        raise ValueError(
+            f"sampling.max_lag is {recipe.sampling.max_lag} and a reward compares with answers in silence, "
+            "which would come from newer weights than the completions; expected 0, or rewards that hear none"
+        )
 
 
 def _no_success(recipe: Recipe) -> str:

@@ -97,7 +97,8 @@ def learned_groups(
 ) -> list[LearnedGroup]:
     """Every sampled group of all processes with its advantages and signals, as a run folder stores it.
 
-    `rows` are those of all learned groups, `measured` this process's rows with the signals of their tokens.
+    `signals` are as `observe` gives them: a contribution that is unknown is stored as None. `rows` are those
+    of all learned groups, `measured` this process's rows with the signals of their tokens.
     """
     local = {(row.group, b.sample): b.signals for row in measured for b in row.branches if b.signals}
     of_tokens = {place: of_branch for share in processes.gather(local) for place, of_branch in share.items()}
@@ -115,7 +116,7 @@ def learned_groups(
                 scored,
                 advantages=tuple(advantages.get(sample) for sample in samples),
                 signals=tuple(of_tokens.get((number, sample), {}) for sample in samples),
-                contribution=None if contribution is None else float(contribution[number]),
+                contribution=None if contribution is None else _present(contribution[number]),
             )
         )
     return groups
@@ -156,6 +157,10 @@ def describe(
     for name in names:
         metrics[f"reward/{name}"] = _mean(np.stack([group.rewards[name] for group in scored]))
     return metrics
+
+
+def _present(value: torch.Tensor) -> float | None:
+    return None if value.isnan() else float(value)
 
 
 def _spread(totals: np.ndarray) -> float:

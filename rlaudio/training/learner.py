@@ -164,16 +164,19 @@ class Learner:
         )
 
     @torch.no_grad()
-    def measure(self, rows: Sequence[PackedRow], names: Sequence[str]) -> list[PackedRow]:
+    def measure(
+        self, rows: Sequence[PackedRow], names: Sequence[str], *, temperature: float | None = None
+    ) -> list[PackedRow]:
         """The rows, each branch with the named signals added: old, values, silence, reference.
 
-        All processes must call, also those without rows.
+        `temperature` is that of `old` alone; None: the one that the policy trains at. All processes must
+        call, also those without rows.
         """
         if not names:
             return list(rows)
         measured: dict[int, PackedRow] = {}
         for micro in self._in_step(rows, micro_batches(rows, self.batching.micro_batch_tokens)):
-            measurements = self._signals(micro, names)
+            measurements = self._signals(micro, names, temperature)
             measured |= {id(row): with_signals(row, measurements) for row in micro.rows}
         return [measured[id(row)] for row in rows]
 
@@ -254,11 +257,14 @@ class Learner:
         moves = self.batching.epochs * self.batching.mini_batches > 1
         return [*wanted, "old"] if moves and self.correction.by != "none" else wanted
 
-    def _signals(self, micro: MicroBatch, names: Sequence[str]) -> dict[str, Iterator[np.ndarray]]:
+    def _signals(
+        self, micro: MicroBatch, names: Sequence[str], temperature: float | None
+    ) -> dict[str, Iterator[np.ndarray]]:
         """Every named signal, completion by completion in the order of the rows, each [C]."""
         signals: dict[str, torch.Tensor | None] = {}
         if {"old", "values"} & set(names):
-            policy: PolicyOutput = self.strategy.forward(self._pack(micro.rows, micro.chunks))
+            batch = replace(self._pack(micro.rows, micro.chunks), temperature=temperature)
+            policy: PolicyOutput = self.strategy.forward(batch)
             signals |= {"old": policy.logprobs, "values": policy.values}
         for provider in self.providers:
             if provider.signal in names:

@@ -24,7 +24,7 @@ from rlaudio.training.debug.nonfinite import (
 )
 from rlaudio.training.learner import Learner
 from rlaudio.training.sampling import Sampled, Sampler, mean_lag, requests_of_round, sample_step
-from rlaudio.training.signals import ContributionEstimator, describe_signals, observe, success_rate
+from rlaudio.training.signals import ContributionEstimator, complete, describe_signals, observe, success_rate
 from rlaudio.training.throughput import Throughput
 from rlaudio.types import Contributions
 from rlaudio.utils.clock import Clock
@@ -190,7 +190,8 @@ def learn(
     refuse_nonfinite_rollouts(list(sampled.local.values()), learner.strategy.processes)
     with clock.part("signals"):
         estimator = setup.estimator_at(step)
-        signals = observe(sampled, learner, estimator, key)
+        observed = observe(sampled, learner, estimator, key)
+        signals = complete(observed)
     meanwhile()
     refuse_nonfinite_signals(signals, sampled.learned, list(sampled.local_learned.values()))
     rows = assign_credit(
@@ -199,13 +200,13 @@ def learn(
     with clock.part("signals"):
         prepared = learner.prepare(sampled.local_rows(rows))
     metrics = describe(sampled.groups, setup.contributions)
-    metrics |= describe_signals(signals, estimator)
+    metrics |= describe_signals(observed, estimator)
     if sampled.silent_completions:
         before = metrics.get("rollout/silent_completions", 0.0)
         metrics["rollout/silent_completions"] = before + sampled.silent_completions
     with clock.part("update"):
         metrics |= learner.update(prepared, step)
-    return learned_groups(sampled, rows, prepared, signals, learner.strategy.processes), metrics
+    return learned_groups(sampled, rows, prepared, observed, learner.strategy.processes), metrics
 
 
 def step_results(learned: Sequence[LearnedGroup], success: str, metrics: Mapping[str, float]) -> StepResults:

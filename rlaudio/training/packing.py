@@ -114,6 +114,7 @@ class Batch:
     support: torch.Tensor | None  # [N, K] int64, -1 pads
     signals: Mapping[str, torch.Tensor]  # each [N]
     chunks: int = 1  # at least, in which the log-probs of its targets are computed
+    temperature: float | None = None  # at which the policy computes them; None: its own
 
     @property
     def tokens(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import torch
@@ -72,9 +72,10 @@ class Policy(torch.nn.Module):
 
         The critic reads the hidden states and passes no gradient on to the model.
         """
-        output = token_logprobs(
-            self.family, batch, self.distribution, chunk=self.chunk, head_is_whole=self.whole
-        )
+        distribution = self.distribution
+        if batch.temperature is not None:
+            distribution = replace(distribution, temperature=batch.temperature)
+        output = token_logprobs(self.family, batch, distribution, chunk=self.chunk, head_is_whole=self.whole)
         values = None
         if self.value_head is not None:
             states = output.states.detach().to(self.value_head.weight.dtype)

@@ -34,7 +34,10 @@ class ContributionEstimator(Protocol):
 def observe(
     sampled: Sampled, learner: Learner, contribution: ContributionEstimator | None, key: SeedKey
 ) -> dict[str, torch.Tensor]:
-    """The signals that the learner's algorithm needs: `values` [Q, G, C], `contribution` [Q] if measured."""
+    """The signals that the learner's algorithm needs: `values` [Q, G, C], `contribution` [Q] if measured.
+
+    A contribution that is unknown is NaN; `complete` makes of it what advantages can be computed with.
+    """
     processes = learner.strategy.processes
     signals = {}
     if as_critic(learner.algorithm):
@@ -43,11 +46,17 @@ def observe(
         local = sampled.local_learned
         measured = dict(zip(local, contribution(list(local.values()), key), strict=True))
         everywhere = _merged(processes.gather(measured))
-        contributions = torch.tensor([everywhere[place] for place in range(len(everywhere))])
-        signals["contribution"] = contributions.where(
-            ~contributions.isnan(), contributions.nanmean().nan_to_num(0.0)
-        )
+        signals["contribution"] = torch.tensor([everywhere[place] for place in range(len(everywhere))])
     return signals
+
+
+def complete(signals: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The signals, the mean of the others where a contribution is unknown; 0 where none is known."""
+    if "contribution" not in signals:
+        return dict(signals)
+    measured = signals["contribution"]  # [Q]
+    filled = measured.where(~measured.isnan(), measured.nanmean().nan_to_num(0.0))
+    return {**signals, "contribution": filled}
 
 
 def describe_signals(
@@ -58,7 +67,7 @@ def describe_signals(
         return {}
     measured = signals["contribution"]
     return {
-        "data/contribution": float(measured.mean()),
+        "data/contribution": float(measured.nanmean().nan_to_num(0.0)),
         "rollout/silent_completions": float(contribution.completions * len(measured)),
     }
 
@@ -71,7 +80,7 @@ class SilentRollouts:
     """
 
     worker: RolloutWorker
-    rewards: Scores
+    rewards: Scores  # holds that reward; others would be computed for nothing
     silent_prompt: Callable[[Prompt], Prompt]
     sampling: SamplingParams
     completions: int
@@ -82,7 +91,7 @@ class SilentRollouts:
         silent = [self.silent_prompt(group.group.prompt) for group in scored]
         sampling = replace(self.sampling, group_size=self.completions)
         answered = self.worker.generate(silent, sampling, (*key, "silence"))
-        in_silence = self.rewards.score(answered, answered)  # of which the reward `success` is read
+        in_silence = self.rewards.score(answered, answered)
         return [
             success_rate(heard, self.success) - success_rate(unheard, self.success)
             for heard, unheard in zip(scored, in_silence, strict=True)
@@ -92,7 +101,8 @@ class SilentRollouts:
 def options_of(learner: Learner) -> OfOptions:
     """Log-probs of the options of prompts under the policy as it is trained, sharded or not.
 
-    All processes must call it, also those without prompts.
+    At temperature 1, as labels and evaluations are measured, whatever completions are sampled at. All
+    processes must call it, also those without prompts.
     """
 
     def of_options(prompts: Sequence[Prompt]) -> list[np.ndarray]:
@@ -102,7 +112,7 @@ def options_of(learner: Learner) -> OfOptions:
         ]
         return [
             np.array([branch.signals["old"].astype(np.float64).sum() for branch in row.branches])
-            for row in learner.measure(rows, ["old"])
+            for row in learner.measure(rows, ["old"], temperature=1.0)
         ]
 
     return of_options

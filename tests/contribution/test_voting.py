@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 
 from rlaudio.audio.controls import silence
 from rlaudio.contribution import labelling
+from rlaudio.contribution.asking_options import is_answerable
 from rlaudio.contribution.label_summary import summarise
 from rlaudio.contribution.methods.vote import vote
 from rlaudio.contribution.voters import Journal, Voter, folder_digest, journal_path
 from rlaudio.contribution.voting import (
+    OrderGain,
     Votes,
     chance_floor,
     cohen_kappa,
@@ -23,7 +25,6 @@ from rlaudio.contribution.voting import (
     is_weak,
     leave_one_out_variants,
     luck_ceiling,
-    order_gain,
     quality,
     threshold_variants,
     without_luck,
@@ -32,6 +33,7 @@ from rlaudio.data.audiomcq import audiomcq, write_audiomcq
 from rlaudio.rollout.scripted import Scripted
 from rlaudio.scorers.exact import exact
 from rlaudio.scorers.robust import robust
+from rlaudio.types import Choice, OpenText
 from tests.settings import label_settings
 from tests.word_family import questions_on_disk, word_prompts
 
@@ -198,7 +200,11 @@ def test_more_orders_gain_what_a_position_habit_cost():
     # the second item is strong; the gold stands first, where all voters look
     first_order = bools("11 11 11")
     success = np.array([[1.0, 0.25]] * 3)
-    gain = order_gain(Votes(("a", "b", "c"), success, first_order), 2, bools("10"))
+    votes, truth = Votes(("a", "b", "c"), success, first_order), bools("10")
+    gain = OrderGain(
+        plain=quality(is_weak(votes.first_order, 2), truth).f1,
+        debiased=quality(is_weak(votes.right, 2), truth).f1,
+    )
     assert (gain.plain, gain.debiased) == (pytest.approx(2 / 3), 1.0)
     assert gain.gain == pytest.approx(1 / 3)
 
@@ -261,6 +267,26 @@ def test_labels_follow_the_votes_in_silence(tmp_path, questions, ballot):
     assert [contribution.label for contribution in measured] == ["weak", "weak", "strong", "strong"]
     assert [contribution.score for contribution in measured] == pytest.approx([0, 1 / 3, 2 / 3, 1])
     assert measured[0].method == "weak if at least 2 of 3 voters are right on 30 s of silence"
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        (OpenText("a dog"), "question q3: no options; expected options .* leave it out"),
+        (
+            Choice(("a dog", "a fish"), None),
+            "question q3: no option that is known to be right; .* leave it out",
+        ),
+    ],
+)
+def test_a_question_that_no_vote_can_label_is_refused_before_anybody_is_asked(
+    tmp_path, questions, ballot, target, said
+):
+    questions = [*list(questions)[:3], replace(questions[3], target=target)]
+    with pytest.raises(ValueError, match=said):
+        label(questions, three_voters(ballot), folder=tmp_path)
+    assert not ballot.workers
+    assert [is_answerable(question) for question in questions] == [True, True, True, False]
 
 
 def test_workers_are_opened_one_at_a_time_and_all_closed(tmp_path, questions, ballot):

@@ -11,10 +11,10 @@ import pytest
 
 from rlaudio.config.plugins import bind
 from rlaudio.curricula.by_both import by_both
-from rlaudio.curricula.by_contribution import by_contribution
+from rlaudio.curricula.by_contribution import by_contribution, contribution_weight
 from rlaudio.curricula.by_trainability import by_trainability
 from rlaudio.curricula.mixture import mixture
-from rlaudio.curricula.selector import QuestionResult, StepResults, Weighted
+from rlaudio.curricula.selector import Observed, QuestionResult, StepResults, Weighted
 from rlaudio.curricula.sft_until_format import sft_until_format
 from rlaudio.curricula.stage import Stage, check_stages
 from tests.factories import make_contributions, make_question
@@ -143,6 +143,22 @@ def test_a_score_of_the_label_counts_more_than_the_label():
     assert counts(rl, count=1).most_common(1)[0][0] == "q39"
 
 
+def test_a_measured_gain_of_the_label_counts_more_than_its_score():
+    gains = {"q1": 0.9, "q2": 0.0}
+    stated = {i: replace(c, score=0.9, gain=gains.get(i)) for i, c in STATED.items()}
+    weights = {q.id: contribution_weight(q, stated, Observed(), 0.5, 0.2) for q in QUESTIONS[:3]}
+    assert weights["q0"] == weights["q1"] == pytest.approx(1 / (1 + np.exp(-2)))
+    assert weights["q2"] == pytest.approx(1 / (1 + np.exp(2.5)))
+
+
+def test_a_narrow_width_is_a_step_and_none_is_refused():
+    stated = {i: replace(c, gain=-1.0) for i, c in STATED.items()}
+    assert contribution_weight(QUESTIONS[0], stated, Observed(), 0.5, 1e-4) == 0.0
+    for curriculum in (by_contribution, by_both):
+        with pytest.raises(ValueError, match="width is 0; expected more than 0"):
+            curriculum(QUESTIONS, STATED, rng(), width=0.0)
+
+
 def test_by_trainability_leaves_solved_and_unsolved_questions_mostly_out():
     sft, rl = by_trainability(QUESTIONS, STATED, rng())
     assert {STATED[q.id].label for q in sft.questions} == {"weak"} and len(rl.questions) == 30
@@ -159,6 +175,15 @@ def test_a_mixture_draws_its_shares_whatever_the_groups_sizes():
     [stage] = mixture(QUESTIONS[1:], {}, rng(), shares={"a": 1.0, "b": 3.0})
     drawn = Counter(q.groups["category"] for step in range(3000) for q in stage.draw(step, 1, 0))
     assert drawn["b"] / drawn["a"] == pytest.approx(3.0, rel=0.15)
+
+
+def test_a_group_smaller_than_its_share_of_a_step_is_drawn_again_and_keeps_its_share():
+    rare = [make_question(id="rare", groups={"category": "c"}), *QUESTIONS]
+    [stage] = mixture(rare, {}, rng(), shares={"c": 0.5, "a": 0.25, "b": 0.25})
+    steps = [Counter(q.groups["category"] for q in stage.draw(at, 8, 0)) for at in range(0, 80, 8)]
+    assert all(step == {"c": 4, "a": 2, "b": 2} for step in steps)
+    uneven = Counter(q.groups["category"] for at in range(0, 9000, 3) for q in stage.draw(at, 3, 0))
+    assert uneven["c"] / uneven.total() == pytest.approx(0.5, abs=0.02)
 
 
 def test_a_gate_opens_once_the_group_before_it_succeeds():

@@ -135,6 +135,11 @@ def test_metrics_by_another_scorer_end_with_its_name(questions):
     }
 
 
+def test_unparsed_answers_are_no_metric_where_the_audio_was_not_played(questions):
+    evaluation = evaluate(questions, word_prompts(), Scripted(lambda p, n: "hm"), controls=["silence"])
+    assert set(evaluation.metrics()) == {"eval/strong_silence", "eval/weak_silence", "eval/all_silence"}
+
+
 def test_a_single_answer_has_every_verdict_with_its_reason(questions):
     row = lax_and_strict(questions).rows[1].to_dict()
     assert (row["right"], row["predicted"], row["status"]) == (True, 1, "normalised")

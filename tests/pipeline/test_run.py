@@ -336,6 +336,33 @@ def test_a_curriculum_that_observes_cannot_wait_for_steps_that_are_sampled_ahead
         check_stages_can_train(recipe, recipe.data.train())
 
 
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (
+            ["curriculum=by_trainability", "sampling.rounds=2"],
+            r"chooses the questions of a step together, and sampling\.rounds is 2, .* expected 1",
+        ),
+        (
+            ["curriculum=sft_until_format", "evaluation.every=1", "evaluation.controls=[silence]"],
+            r"held-out answers to the audio, and evaluation\.controls is \['silence'\]; expected audio",
+        ),
+        (
+            [
+                "rewards={answer_correctness: {weight: 1.0}, counterfactual: {weight: 1.0}}",
+                "sampling.max_lag=1",
+                "mismatch.correct=token",
+            ],
+            r"sampling\.max_lag is 1 and a reward compares with answers in silence, .* expected 0",
+        ),
+    ],
+)
+def test_settings_under_which_a_plugin_would_not_do_what_it_says_are_refused(recipe_file, overrides, said):
+    recipe = load_recipe(recipe_file, overrides)
+    with pytest.raises(ValueError, match=said):
+        check_stages_can_train(recipe, recipe.data.train())
+
+
 STUBBORN = """
 from rlaudio.curricula.selector import Weighted
 from rlaudio.curricula.stage import Stage

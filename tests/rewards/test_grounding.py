@@ -58,6 +58,9 @@ def test_single_words_are_counted_where_n_is_1_and_the_penalty_scales():
         ("It is a dog or a cat.", 0.5),  # several
         ("It is not a dog.", 0.5),  # denied
         ("I hear something.", 0.5),
+        ("It could be a cat\nSo it is a dog", 1.0),
+        ("<stage1>A cat?</stage1><stage2>Not a cat</stage2>\n<stage3>A dog</stage3>", 1.0),
+        ("<stage2>It barks, a dog.</stage2><stage3>So it is a cat.</stage3>", 0.0),
         ("", 0.5),
     ],
 )

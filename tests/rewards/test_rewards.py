@@ -139,6 +139,11 @@ def test_partial_credit_is_a_quarter_for_the_thought_and_the_rest_for_the_answer
     assert score(format_reward, text, mode="think_answer", partial=True) == value
 
 
+@pytest.mark.parametrize(("text", "value"), [("", 0.0), ("a dog", 0.0), (f"So {RIGHT}", 1.0)])
+def test_partial_credit_without_a_thought_is_for_the_answer_block_alone(text, value):
+    assert score(format_reward, text, partial=True) == value
+
+
 def test_the_sft_targets_have_the_format_that_is_rewarded():
     cot = {
         "simple": "A bark.",

@@ -1,5 +1,6 @@
 """Judges of open answers behind an endpoint: as scorer, as MMAU-Pro's, as reward; servers that misbehave."""
 
+import asyncio
 import json
 import threading
 import time
@@ -17,6 +18,7 @@ from rlaudio.scorers.judges.endpoint import PROMPT, Endpoint
 from rlaudio.scorers.judging import JudgeFailed, UnreadableVerdict, overall
 from rlaudio.scoring import RewardError, RewardSum
 from rlaudio.types import Dataset, OpenText, Question
+from rlaudio.utils.endpoint.failures import GaveUp
 from tests.data.trees import write_lines, write_parquet
 from tests.endpoint_server import fails, hangs_up, says, sends
 from tests.factories import make_group
@@ -91,6 +93,48 @@ def test_a_prompt_without_a_place_for_the_answer_is_refused_at_once(endpoint, tm
     (tmp_path / "prompt.txt").write_bytes(content)
     with pytest.raises(ValueError, match=said):
         endpoint(prompt=tmp_path / "prompt.txt")
+
+
+def test_equal_answers_on_their_way_are_asked_about_once_and_get_one_verdict(server, endpoint):
+    server.script = [says("OVERALL: 4"), says("OVERALL: 1")]
+    judge = endpoint(concurrency=4)
+
+    async def ask(times):
+        return await asyncio.gather(*(judge.ask("Why?", "Hungry.", "It wants food.") for _ in range(times)))
+
+    assert asyncio.run(ask(4)) == ["OVERALL: 4"] * 4
+    assert len(server.bodies) == 1
+    assert asyncio.run(ask(2)) == ["OVERALL: 4"] * 2  # kept
+
+
+def test_who_stops_waiting_takes_no_verdict_from_others(server, endpoint):
+    server.script = [lambda handler: time.sleep(0.3), says("OVERALL: 4")]
+    judge = endpoint(timeout=0.2, retry_seconds=30)
+
+    async def ask():
+        first, second = (asyncio.create_task(judge.ask("Why?", "Hungry.", "Food.")) for _ in range(2))
+        await asyncio.sleep(0.05)
+        first.cancel()
+        return await second
+
+    assert asyncio.run(ask()) == "OVERALL: 4"
+
+
+def test_a_server_that_was_given_up_is_tried_once_by_each_other_request(server, endpoint):
+    server.script = [fails(503, "busy")] * 50
+    judge = endpoint(retry_seconds=4, concurrency=2)
+    began = time.monotonic()
+    with pytest.raises(JudgeFailed, match="GaveUp") as failed:
+        scored(judge, "a")
+    assert isinstance(failed.value.__cause__, GaveUp)
+    tries = len(server.bodies)
+    assert tries > 1
+    for text in "bcdef":
+        with pytest.raises(JudgeFailed, match="not repeated so soon after another request was given up"):
+            scored(judge, text)
+    assert len(server.bodies) == tries + 5 and time.monotonic() - began < 8
+    server.script = [graded(5)]
+    assert scored(judge, "g").score == 1.0
 
 
 # --- verdicts --------------------------------------------------------------------------------------
@@ -177,7 +221,7 @@ def test_a_server_without_an_answer_is_a_failure_and_names_question_and_kind(
         JudgeFailed, match=rf"question o: judge endpoint:.* gave no verdict: {kind}: "
     ) as raised:
         scorer(OPEN, "Food.", judge=endpoint(timeout=0.2))
-    assert type(raised.value.__cause__.__cause__).__name__ == kind
+    assert type(raised.value.__cause__).__name__ == kind
 
 
 def test_a_server_that_is_not_there_is_a_failure(endpoint):

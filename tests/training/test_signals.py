@@ -15,14 +15,14 @@ from rlaudio.contribution.asking_options import spelled_out
 from rlaudio.contribution.on_policy import ChoiceProbabilities
 from rlaudio.rollout.transformers import Transformers
 from rlaudio.scoring import RewardSum
-from rlaudio.training.credit import assign_credit
+from rlaudio.training.credit import assign_credit, learned_groups
 from rlaudio.training.learner import Learner
 from rlaudio.training.packing import Branch, PackedRow, pack
-from rlaudio.training.policy import token_logprobs
+from rlaudio.training.policy import Distribution, token_logprobs
 from rlaudio.training.sampling import Sampled
-from rlaudio.training.signals import SilentRollouts, observe, options_of
+from rlaudio.training.signals import SilentRollouts, complete, observe, options_of
 from rlaudio.types import Group, OpenText, Question, ScoredGroup
-from rlaudio.utils.processes import Processes
+from rlaudio.utils.processes import ALONE, Processes
 from tests.conftest import make_prompt, tone
 from tests.factories import make_completion
 from tests.settings import learner_settings, sampling_params
@@ -126,7 +126,7 @@ def test_contribution_by_rollouts_is_the_gap_between_success_rates(family):
     [
         ([0, 1, 2, 3], {0: 0.1, 2: 0.3}, [0.1, 0.2, 0.3, 0.4]),
         ([1, 2, 3], {1: 0.3}, [0.2, 0.3, 0.4]),
-        ([1, 2, 3], {1: math.nan}, [0.2, 0.3, 0.4]),  # not known: counts as the mean of the others
+        ([1, 2, 3], {1: math.nan}, [0.2, math.nan, 0.4]),
     ],
 )
 def test_contributions_stand_in_the_order_of_the_learned_groups_whoever_measured_them(
@@ -143,7 +143,17 @@ def test_contributions_stand_in_the_order_of_the_learned_groups_whoever_measured
         algorithm=needing(Need.CONTRIBUTION), strategy=SimpleNamespace(processes=SecondOfTwo(1, 2))
     )
     actual = observe(sampled, learner, lambda local, key: [measured[id(single)] for single in local], ())
-    assert actual["contribution"].tolist() == pytest.approx(expected)
+    assert actual["contribution"].tolist() == pytest.approx(expected, nan_ok=True)
+
+
+def test_an_unknown_contribution_counts_as_the_mean_of_the_others_and_is_stored_as_unknown(family):
+    groups = scored(family, count=3, group_size=2)
+    observed = {"contribution": torch.tensor([0.2, math.nan, 0.4])}
+    assert complete(observed)["contribution"].tolist() == pytest.approx([0.2, 0.3, 0.4])
+    assert complete({"contribution": torch.tensor([math.nan])})["contribution"].tolist() == [0.0]
+    rows = assign_credit(groups, needing(Need.CONTRIBUTION), signals=complete(observed))
+    stored = learned_groups(as_sampled(groups), rows, [], observed, ALONE)
+    assert [group.contribution for group in stored] == pytest.approx([0.2, None, 0.4])
 
 
 def test_contribution_by_options_is_the_gap_between_the_gold_options_probabilities(family):
@@ -168,6 +178,15 @@ def test_contribution_by_options_is_the_gap_between_the_gold_options_probabiliti
     assert actual != 0.0
     in_worker = ChoiceProbabilities(spelled_out(Transformers(family), family), silent(family))
     assert in_worker([group], ()) == pytest.approx([actual], abs=1e-4)
+
+
+def test_options_are_measured_at_temperature_1_whatever_completions_are_sampled_at(family):
+    question = Question.multiple_choice("q", "What is it?", ("a dog", "a cat", "rain"), "a cat")
+    prompt = family.encode_prompt(question, "You listen.", question.question, [tone(0.7, 3)])
+    settings = replace(SETTINGS, distribution=Distribution(temperature=1.5))
+    (asked_in_training,) = options_of(Learner(family, GRPO(kl=0.0), settings))([prompt])
+    (as_labels_are,) = spelled_out(Transformers(family), family)([prompt])
+    assert asked_in_training == pytest.approx(as_labels_are, abs=1e-4)
 
 
 def test_contribution_by_options_of_a_question_without_options_is_refused(family):

@@ -13,6 +13,7 @@ from contextlib import closing
 from dataclasses import replace
 from typing import Any, Literal
 
+from rlaudio.contribution.asking_options import check_options
 from rlaudio.contribution.labelling import LabelSettings
 from rlaudio.contribution.letter_shares import LetterShares
 from rlaudio.contribution.probability_labels import (
@@ -47,6 +48,8 @@ def letters(
     """
     check_probability(weak_from)
     _refuse_folders(voters)
+    for question in questions:
+        check_options(question)
 
     def ask(name: str, voter: Voter, asked: Sequence[Question], control: Literal["silence", "audio"]) -> list:
         return _ask(name, voter, asked, settings, control)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rlaudio.contribution import THRESHOLD
+from rlaudio.contribution.asking_options import check_options
 from rlaudio.contribution.labelling import LabelSettings
 from rlaudio.contribution.voters import Voter, ask_in_silence, journal_path, orders_of
 from rlaudio.contribution.voting import (
@@ -30,13 +31,16 @@ def vote(
 ) -> VoteLabels:
     """Greedy answers in silence, scored under each option order (the data's alone, if nothing is set).
 
-    A voter is right that is right under most orders. Raises ValueError for a threshold outside 1..voters.
+    A voter is right that is right under most orders. Raises ValueError for a threshold outside 1..voters,
+    and, before anybody is asked, for a question without options or without a known right one.
     """
     if not 1 <= threshold <= len(voters):
         raise ValueError(
             f"threshold {threshold} with {len(voters)} voters; expected 1 to the number of voters: "
             "name more voters or lower the threshold"
         )
+    for question in questions:
+        check_options(question)
     answers = {
         name: ask_in_silence(
             voter,

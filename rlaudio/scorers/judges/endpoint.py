@@ -11,10 +11,10 @@ import asyncio
 import logging
 import re
 import threading
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 from rlaudio.scorers.judging import Asked, JudgeFailed
@@ -69,12 +69,17 @@ class Endpoint:
         return self._reply((question, answer, text), threading.Event())
 
     async def ask(self, question: str, answer: str, text: str) -> str:
-        """As a call; many may be awaited at a time."""
-        stop = threading.Event()
+        """As a call; many may be awaited at a time, and equal ones get the verdict of one request."""
+        asked = (question, answer, text)
+        if asked not in self._on_the_way:
+            self._on_the_way[asked] = _Asking(self._pool, self._reply, asked)
+        asking = self._on_the_way[asked]
         try:
-            return await asyncio.wrap_future(self._pool.submit(self._reply, (question, answer, text), stop))
+            return await asking.reply()
         finally:
-            stop.set()  # nobody waits for it any more: it is not repeated
+            if not asking.waiting:
+                asking.end()  # nobody waits for it any more: it is not repeated
+                self._on_the_way.pop(asked, None)
 
     def ask_ahead(self, asked: Sequence[Asked]) -> None:
         """Ask about all of them, so that the calls that follow find what was said on disk.
@@ -129,3 +134,42 @@ class Endpoint:
     @cached_property
     def _pool(self) -> ThreadPoolExecutor:
         return ThreadPoolExecutor(self.concurrency, "judge")
+
+    @cached_property
+    def _on_the_way(self) -> dict[Asked, _Asking]:
+        return {}
+
+
+class _Asking:
+    """A request on its way, for which several may wait; the others get it when somebody stops waiting."""
+
+    def __init__(
+        self, pool: ThreadPoolExecutor, reply: Callable[[Asked, threading.Event], str], asked: Asked
+    ) -> None:
+        self.waiting = 0
+        self._stop = threading.Event()
+        self._reply = pool.submit(reply, asked, self._stop)
+
+    async def reply(self) -> str:
+        """What was said. Raises what the request raised."""
+        own: Future[str] = Future()
+        self._reply.add_done_callback(partial(_copy, own))
+        self.waiting += 1
+        try:
+            return await asyncio.wrap_future(own)
+        finally:
+            self.waiting -= 1
+
+    def end(self) -> None:
+        """Ask no more."""
+        self._stop.set()
+        self._reply.cancel()
+
+
+def _copy(to: Future[str], done: Future[str]) -> None:
+    if not to.set_running_or_notify_cancel() or done.cancelled():
+        return
+    if (failure := done.exception()) is not None:
+        to.set_exception(failure)
+    else:
+        to.set_result(done.result())

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -100,6 +101,7 @@ class Client:
         self.meter = Meter()
         self._key = key_from_environment()
         self._told = False  # that a request is repeated
+        self._gave_up = -math.inf  # when a request was last given up, by the monotonic clock
 
     def ask_all(
         self, items: Sequence[_Item], request_of: Callable[[_Item], Request]
@@ -151,21 +153,32 @@ class Client:
         return reply
 
     def _post(self, body: bytes, stop: threading.Event) -> bytes:
-        """The answer's body, after as many tries as it takes and is allowed."""
+        """The answer's body, after as many tries as it takes and is allowed.
+
+        For `retry_seconds` after a request was given up others get a single try, until one is answered: else
+        a step would wait on a dead server for as many times as it asks.
+        """
         asking = self.asking
         tries, began, wait = 0, 0.0, asking.first_wait_seconds
         while True:
             tries += 1
             self.meter.add(requests=1, retries=tries > 1)
             try:
-                return post(
+                content = post(
                     self.address.completions, body, key=self._key, timeout_seconds=asking.timeout_seconds
                 )
+                self._gave_up = -math.inf
+                return content
             except Transient as error:
                 now = time.monotonic()
                 began = began if tries > 1 else now
                 pause = max(wait, error.wait_seconds or 0.0)
+                if now < self._gave_up + asking.retry_seconds:
+                    raise GaveUp(
+                        f"{error}; not repeated so soon after another request was given up"
+                    ) from error
                 if now + pause > began + asking.retry_seconds:
+                    self._gave_up = now
                     asked = f", and asks to wait {error.wait_seconds:g} s" if error.wait_seconds else ""
                     raise GaveUp(
                         f"{error}{asked}; given up at try {tries}, {now - began:.0f} s after the first failed"

@@ -113,11 +113,8 @@ def _at(value: Any, *keys: str | int) -> Any:
 
 def _tokens(told: Any) -> FirstTokens:
     """Tokens and log-probs as a server tells them; those that are none are left out."""
-    pairs = (
-        [(_at(each, "token"), _at(each, "logprob")) for each in told if isinstance(told, list)]
-        if told
-        else []
-    )
+    listed = told if isinstance(told, list) else []
+    pairs = [(_at(each, "token"), _at(each, "logprob")) for each in listed]
     return tuple(
         (token, float(logprob))
         for token, logprob in pairs
