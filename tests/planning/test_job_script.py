@@ -32,8 +32,8 @@ SMALL_KEYS = (
     "threads=1",
 )
 SMALL = [word for key in SMALL_KEYS for word in ("-o", key)]
-# What Slurm's commands do for the script: the hosts of a job are all this machine. srun kills its tasks when it
-# is ended by SIGTERM, as the real one does.
+# What the commands of Slurm do for the script: all hosts are this machine, and srun kills its tasks when it is
+# ended by SIGTERM, as the real one does.
 STAND_INS = {
     "scontrol": """
 if [[ $1 == show ]]; then for host in ${3//,/ }; do echo 127.0.0.1; done; fi
@@ -210,6 +210,21 @@ def test_without_slurm_the_script_is_kept_and_the_command_told(tmp_path, monkeyp
     done = submit(SEVEN_B, "--out", tmp_path / "run")
     assert done.exit_code == 1 and f"submit where Slurm is: sbatch {tmp_path / 'run.sbatch'}" in done.output
     assert (tmp_path / "run.sbatch").read_text().startswith("#!/bin/bash\n")
+
+
+def test_before_its_time_is_over_a_job_lets_its_tasks_save_and_is_queued_again(tmp_path, slurm, monkeypatch):
+    saves = tmp_path / "saves"  # in place of torchrun
+    saves.write_text(
+        "#!/bin/bash\n"
+        f"trap 'echo saved >>{tmp_path}/calls; exit' TERM\n"
+        f"touch {tmp_path}/started; while true; do sleep 0.1; done\n"
+    )
+    saves.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(saves))
+    monkeypatch.setenv("USR1_AT", str(tmp_path / "started"))
+    done = submit(SEVEN_B, "--gpus-per-node", 0, "--out", tmp_path / "run")
+    assert done.exit_code == 0, done.output
+    assert slurm()[-3:] == ["scancel --signal=TERM 7.0", "saved", "scontrol requeue 7"]
 
 
 @pytest.mark.slow
