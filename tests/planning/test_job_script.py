@@ -32,7 +32,7 @@ SMALL_KEYS = (
     "threads=1",
 )
 SMALL = [word for key in SMALL_KEYS for word in ("-o", key)]
-# What the commands of Slurm do for the script: all hosts are this machine, and srun kills its tasks when it is
+# What the commands of Slurm do for the script. All hosts are this machine; srun kills its tasks when it is
 # ended by SIGTERM, as the real one does.
 STAND_INS = {
     "scontrol": """
