@@ -68,7 +68,7 @@ export SLURM_JOB_ID=7 SLURM_JOB_NODELIST=${SLURM_NODES:-a}
 if [[ -n ${USR1_AT:-} && -z ${SLURM_RESTART_COUNT:-} ]]; then
     bash "$1" &
     script=$!
-    while [[ ! -e $USR1_AT ]]; do sleep 0.1; done
+    while [[ ! -e $USR1_AT ]] && kill -0 $script; do sleep 0.05; done
     kill -USR1 $script
     wait $script
 else
@@ -235,7 +235,7 @@ def test_a_job_that_slurm_queues_again_resumes_and_ends_as_one_that_was_not(tmp_
     done = submit(*small, "--out", whole)
     assert done.exit_code == 0, done.output
     assert "srun 2" in slurm()
-    monkeypatch.setenv("USR1_AT", str(broken / "checkpoints" / "rl-000001"))
+    monkeypatch.setenv("USR1_AT", str(broken / "checkpoints" / "0-000001"))
     done = submit(*small, "--out", broken)
     assert done.exit_code == 0, done.output
     assert slurm()[-2:] == ["scancel --signal=TERM 7.0", "scontrol requeue 7"]
