@@ -27,6 +27,7 @@ NEEDS_MORE = {  # commands for which something is missing here; others test what
     "rlaudio doctor": "a minute, and tests/cli/test_doctor.py runs it",
     "rlaudio run recipes/weak_to_strong_qwen2_5_omni_7b_lora.yaml": "a GPU",
     "rlaudio report runs/tiny_weak_to_strong": "a run of the README",
+    "rlaudio submit RECIPE --nodes 2 --gpus-per-node 8 --out /shared/run": "Slurm",
 }
 FENCED = re.compile(
     r"^```(?P<language>\w+)(?: title=\"(?P<title>.+)\")?\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE

@@ -20,6 +20,7 @@ from rlaudio.cli.options import path_type, recipe_options
 @click.option("--nodes", type=int, default=1, show_default=True, help="That train.")
 @click.option("--gpus-per-node", type=int, default=8, show_default=True, help="0: one process, on CPUs.")
 @click.option("--rollout-nodes", type=int, default=0, show_default=True, help="More nodes, of vLLM servers.")
+@click.option("--seconds-to-save", type=int, default=600, show_default=True, help="Before the job's end.")
 @click.option("--out", type=path_type(file_okay=False), help="Folder of the run, seen by all nodes.")
 @click.option("--sbatch", "sbatch", multiple=True, metavar="OPTION", help="For sbatch: --time=24:00:00")
 @click.option("--dry-run", is_flag=True, help="Print the job script, and submit nothing.")
@@ -29,6 +30,7 @@ def submit(
     nodes: int,
     gpus_per_node: int,
     rollout_nodes: int,
+    seconds_to_save: int,
     out: Path | None,
     sbatch: Sequence[str],
     dry_run: bool,
@@ -36,12 +38,18 @@ def submit(
     """Write a Slurm script that runs RECIPE on several nodes, and submit it.
 
     torchrun starts the training processes, and the script vLLM servers on the rollout nodes; a job that is
-    queued again resumes its run. The script is left beside the run's folder.
+    queued again resumes its run. Before its time is over the job saves the step that is then computed, and is
+    queued again. The script is left beside the run's folder.
     """
     resolved = load(recipe, overrides)
     from rlaudio.planning.job_script import JobLayout, RunCommand, job_script
 
-    layout = JobLayout(nodes=nodes, gpus_per_node=gpus_per_node, rollout_nodes=rollout_nodes)
+    layout = JobLayout(
+        nodes=nodes,
+        gpus_per_node=gpus_per_node,
+        rollout_nodes=rollout_nodes,
+        seconds_to_save=seconds_to_save,
+    )
     folder = out or Path("runs") / resolved.name
     command = shlex.join(["rlaudio", *sys.argv[1:]])
     run = RunCommand(recipe=recipe, overrides=overrides, out=folder, asked_by=command)

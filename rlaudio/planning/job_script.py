@@ -17,35 +17,42 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from rlaudio.config.recipe import Recipe
 from rlaudio.models.family import resolve_model_path
+from rlaudio.models.shared import lora
 from rlaudio.rollout.vllm.server_opening import (
     Place,
     ServerSizes,
     WantedServer,
     check_heads,
+    check_servers,
     model_config,
     wanted_server,
 )
-from rlaudio.rollout.vllm.server_process import DEV_MODE, SERVE
+from rlaudio.rollout.vllm.server_process import SERVE
 from rlaudio.utils.number_format import counted
 
 PORT = 8100  # of a node's first server
 MEETING_PORT = 29500  # where the training processes meet
-SECONDS_TO_SAVE = 600  # before the end of the job's time, for the step that is computed then
+SECONDS_TO_QUEUE = 60  # of those to save the step in, left to queue the job again
 
 
 @dataclass(frozen=True, kw_only=True)
 class JobLayout:
-    """The nodes of a job. `gpus_per_node` 0: one process a node, on its CPUs."""
+    """The nodes of a job. `gpus_per_node` 0: one process a node, on its CPUs.
+
+    `seconds_to_save` before the job's time is over, the step that is then computed is saved.
+    """
 
     nodes: int
     gpus_per_node: int
-    rollout_nodes: int = 0
+    rollout_nodes: int
+    seconds_to_save: int
 
     def __post_init__(self) -> None:
         for name, count, least in (
             ("nodes", self.nodes, 1),
             ("gpus-per-node", self.gpus_per_node, 0),
             ("rollout-nodes", self.rollout_nodes, 0),
+            ("seconds-to-save", self.seconds_to_save, SECONDS_TO_QUEUE + 1),
         ):
             if count < least:
                 raise ValueError(f"--{name} is {count}; expected at least {least}")
@@ -64,7 +71,7 @@ class RunCommand:
 def job_script(recipe: Recipe, layout: JobLayout, run: RunCommand, sbatch: Sequence[str] = ()) -> str:
     """The script as text; `sbatch` are further options of sbatch, such as "--partition=gpu".
 
-    Raises ValueError for servers that the nodes cannot have.
+    Raises ValueError for servers that the nodes cannot have, or that training could not use.
     """
     environment = Environment(
         loader=PackageLoader("rlaudio.planning", "."), undefined=StrictUndefined, keep_trailing_newline=True
@@ -77,14 +84,15 @@ def job_script(recipe: Recipe, layout: JobLayout, run: RunCommand, sbatch: Seque
         gpus_asked=layout.gpus_per_node > 0,
         processes=max(1, layout.gpus_per_node),
         meeting_port=MEETING_PORT,
-        seconds_to_save=SECONDS_TO_SAVE,
+        seconds_to_save=layout.seconds_to_save,
+        seconds_to_queue=SECONDS_TO_QUEUE,
         recipe=shlex.quote(run.recipe),
         overrides=[shlex.quote(text) for text in run.overrides],
         out=shlex.quote(str(run.out.absolute())),
-        log=f"{run.out.absolute()}.slurm-%j.log",
+        log=shlex.quote(f"{run.out.absolute()}.slurm-%j.log"),
         folder=shlex.quote(str(Path.cwd())),
         python=shlex.quote(sys.executable),
-        command=run.asked_by,
+        command=" ".join(run.asked_by.split()),  # a comment is one line
         sbatch=list(sbatch),
         rollout_nodes=layout.rollout_nodes,
         **(_of_servers(recipe, layout) if layout.rollout_nodes else {}),
@@ -95,7 +103,6 @@ def _of_servers(recipe: Recipe, layout: JobLayout) -> dict[str, Any]:
     """What the script says of the vLLM servers."""
     each = _servers_per_node(recipe, layout)
     wanted = _wanted(recipe, layout)
-    environment = {DEV_MODE: "1"} | wanted.environment
     return {
         "rollout": counted(layout.rollout_nodes, "node"),
         "servers": counted(each * layout.rollout_nodes, "vLLM server"),
@@ -104,7 +111,7 @@ def _of_servers(recipe: Recipe, layout: JobLayout) -> dict[str, Any]:
         "port": PORT,
         "start_seconds": int(wanted.start_seconds),
         "server": " ".join([SERVE, *map(shlex.quote, wanted.flags)]),
-        "server_environment": " ".join(f"{name}={value}" for name, value in environment.items()),
+        "server_environment": wanted.environment_words,
     }
 
 
@@ -115,29 +122,51 @@ def _servers_per_node(recipe: Recipe, layout: JobLayout) -> int:
             f"--rollout-nodes {layout.rollout_nodes} are for vLLM servers, and rollout.use is "
             f"{recipe.rollout.use}; set it to vllm_server, or leave --rollout-nodes out"
         )
-    for key in ("urls", "gpus"):
-        if recipe.rollout.options[key]:
+    options = recipe.rollout.options
+    for key, given in (
+        ("urls", options["urls"]),
+        ("gpus", options["gpus"]),
+        ("replicas", options["replicas"] != 1),
+    ):
+        if given:
             raise ValueError(
                 f"rollout.{key} is given, and the job starts servers of its own; leave it out, or "
                 "--rollout-nodes"
             )
+    tensor_parallel = options["tensor_parallel"]
+    check_servers(
+        Place(("http://node",), 1, None, tensor_parallel), layout.gpus_per_node > 0, options["weights"]
+    )
+    if not _by_nccl(recipe, layout) and not options["folder"]:
+        raise ValueError(
+            "rollout.folder is not given, and weights go to servers on other nodes through a folder; name "
+            "one that all nodes see"
+        )
     if not layout.gpus_per_node:
         return 1
-    tensor_parallel = recipe.rollout.options["tensor_parallel"]
     if layout.gpus_per_node % tensor_parallel:
         raise ValueError(
             f"rollout.tensor_parallel is {tensor_parallel}, and a node has {layout.gpus_per_node} GPUs; "
             "expected a number that divides them"
         )
-    path = resolve_model_path(recipe.model.options["path"])
+    path = _served(recipe)
     check_heads(path, model_config(path), tensor_parallel)
     return layout.gpus_per_node // tensor_parallel
 
 
+def _by_nccl(recipe: Recipe, layout: JobLayout) -> bool:
+    return layout.gpus_per_node > 0 and recipe.rollout.options["weights"] != "folder"
+
+
+def _served(recipe: Recipe) -> str:
+    """The model that servers open: of an adapter its base, whose weights the run sends merged."""
+    path = resolve_model_path(recipe.model.options["path"])
+    return resolve_model_path(lora.base_of(Path(path))) if lora.is_adapter(Path(path)) else path
+
+
 def _wanted(recipe: Recipe, layout: JobLayout) -> WantedServer:
     """The server that the run will ask for."""
-    options, model = recipe.rollout.options, recipe.model.options
-    on_gpu = layout.gpus_per_node > 0
+    options = recipe.rollout.options
     sizes = ServerSizes(
         options["max_model_len"],
         options["max_sequences"],
@@ -145,7 +174,11 @@ def _wanted(recipe: Recipe, layout: JobLayout) -> WantedServer:
         options["kv_cache_gb"],
         options["start_seconds"],
     )
-    place = Place((), 1, None, options["tensor_parallel"])
-    by_nccl = on_gpu and options["weights"] != "folder"
-    path, dtype = resolve_model_path(model["path"]), str(model.get("dtype", "float32"))
-    return wanted_server(path, dtype, place, sizes, on_gpu=on_gpu, by_nccl=by_nccl)
+    return wanted_server(
+        _served(recipe),
+        str(recipe.model.options.get("dtype", "float32")),
+        Place((), 1, None, options["tensor_parallel"]),
+        sizes,
+        on_gpu=layout.gpus_per_node > 0,
+        by_nccl=_by_nccl(recipe, layout),
+    )

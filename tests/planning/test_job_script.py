@@ -1,4 +1,4 @@
-"""The Slurm script of `rlaudio submit`, run by stand-ins of sbatch, srun and scontrol on this machine."""
+"""The Slurm script of `rlaudio submit`, run by stand-ins of Slurm's commands on this machine."""
 
 import json
 import os
@@ -9,14 +9,19 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from peft import LoraConfig
 
 import rlaudio
 from rlaudio.cli import main
+from rlaudio.config.recipe import load_recipe
+from rlaudio.models.family import TINY_FOLDER
 from rlaudio.planning import job_script
+from rlaudio.planning.job_script import JobLayout, RunCommand
 from rlaudio.runs.run import open_run
 
 SEVEN_B = "weak_to_strong_qwen2_5_omni_7b"
 SERVERS = "rollout={use: vllm_server, tensor_parallel: 2}"
+ON_CPUS = ["--rollout-nodes", 1, "--gpus-per-node", 0]
 SMALL_KEYS = (
     "curriculum={use: rl_only, rl_steps: 4}",
     "data.train={use: synthetic, split: train, count: 8}",
@@ -27,24 +32,35 @@ SMALL_KEYS = (
     "threads=1",
 )
 SMALL = [word for key in SMALL_KEYS for word in ("-o", key)]
-# What Slurm's commands do for the script: the hosts of a job are all this machine.
+# What the commands of Slurm do for the script. All hosts are this machine; srun kills its tasks when it is
+# ended by SIGTERM, as the real one does.
 STAND_INS = {
     "scontrol": """
 if [[ $1 == show ]]; then for host in ${3//,/ }; do echo 127.0.0.1; done; fi
 echo "scontrol $*" >>"$SLURM_STAND_IN/calls"
 """,
     "srun": """
-tasks=1
+tasks=1 name=server
 while [[ $1 == --* ]]; do
-    case $1 in --ntasks=*) tasks=${1#*=} ;; --output=*) exec >"${1#*=}" 2>&1 ;; esac
+    case $1 in
+        --ntasks=*) tasks=${1#*=} ;;
+        --job-name=*) name=${1#*=} ;;
+        --output=*) exec >"${1#*=}" 2>&1 ;;
+    esac
     shift
 done
 echo "srun $tasks" >>"$SLURM_STAND_IN/calls"
-trap 'kill -TERM $(jobs -p); wait' TERM
+trap 'kill -KILL $(jobs -p); exit 137' TERM
 for ((task = 0; task < tasks; task++)); do "$@" & done
+jobs -p >"$SLURM_STAND_IN/$name.tasks"
 code=0
 for job in $(jobs -p); do wait "$job" || code=$?; done
 exit $code
+""",
+    "squeue": 'printf "%s\\n" "7.0 training" "7.1 env"',
+    "scancel": """
+echo "scancel $*" >>"$SLURM_STAND_IN/calls"
+kill -TERM $(cat "$SLURM_STAND_IN/training.tasks")
 """,
     "sbatch": """
 echo "sbatch $*" >>"$SLURM_STAND_IN/calls"
@@ -52,7 +68,7 @@ export SLURM_JOB_ID=7 SLURM_JOB_NODELIST=${SLURM_NODES:-a}
 if [[ -n ${USR1_AT:-} && -z ${SLURM_RESTART_COUNT:-} ]]; then
     bash "$1" &
     script=$!
-    while [[ ! -e $USR1_AT ]]; do sleep 0.1; done
+    while [[ ! -e $USR1_AT ]] && kill -0 $script; do sleep 0.05; done
     kill -USR1 $script
     wait $script
 else
@@ -102,6 +118,7 @@ def test_a_script_is_valid_bash_and_names_all_nodes_and_options(tmp_path):
         "#SBATCH --gpus-per-node=8",
         "#SBATCH --time=24:00:00",
         "#SBATCH --requeue",
+        f"#SBATCH --output='{tmp_path}/my run.slurm-%j.log'",
     ):
         assert line in script.splitlines()
     assert f"run='{tmp_path}/my run'" in script and "on 2 nodes, 4 vLLM servers on 1 node more" in script
@@ -109,7 +126,33 @@ def test_a_script_is_valid_bash_and_names_all_nodes_and_options(tmp_path):
     assert f"-m rlaudio run {SEVEN_B} -o '{SERVERS}' -o \"rollout.urls=[" in script
 
 
-def test_a_script_without_rollout_nodes_starts_no_server():
+def test_servers_are_started_to_load_weights_and_to_report_no_usage():
+    script = script_of(SEVEN_B, "-o", SERVERS, "--rollout-nodes", 1)
+    assert "VLLM_SERVER_DEV_MODE=1 VLLM_NO_USAGE_STATS=1 " in script
+
+
+def test_the_server_of_an_adapter_opens_its_base(tmp_path):
+    LoraConfig(base_model_name_or_path="tiny/base", target_modules=["q_proj"]).save_pretrained(tmp_path)
+    script = script_of(SEVEN_B, "-o", SERVERS, "-o", f"model.path={tmp_path}", "--rollout-nodes", 1)
+    assert f"--model {TINY_FOLDER / 'base'} " in script
+
+
+def test_torchrun_ends_before_the_time_that_queueing_takes():
+    script = script_of(SEVEN_B, "--seconds-to-save", 1800)
+    assert "#SBATCH --signal=B:USR1@1800\n" in script and "--shutdown-timeout=1740 " in script
+
+
+def test_a_command_of_several_lines_stays_in_its_comment(tmp_path):
+    layout = JobLayout(nodes=1, gpus_per_node=0, rollout_nodes=0, seconds_to_save=600)
+    command = RunCommand(recipe="a.yaml", overrides=[], out=tmp_path, asked_by="rlaudio 'a\nrm b'")
+    script = job_script.job_script(load_recipe(SEVEN_B), layout, command)
+    assert "# Written by: rlaudio 'a rm b'\n" in script
+
+
+def test_a_script_without_rollout_nodes_starts_no_server(monkeypatch):
+    monkeypatch.setattr(
+        sys, "argv", ["rlaudio", "submit", SEVEN_B]
+    )  # of this test: may name files about vLLM
     script = script_of(SEVEN_B, "--nodes", 4)
     assert "vllm" not in script.lower() and "--nnodes=4 --nproc-per-node=8" in script
 
@@ -118,10 +161,25 @@ def test_a_script_without_rollout_nodes_starts_no_server():
     ("arguments", "said"),
     [
         (["--nodes", 0], "--nodes is 0; expected at least 1"),
+        (["--seconds-to-save", 60], "--seconds-to-save is 60; expected at least 61"),
         (["--rollout-nodes", 1], "are for vLLM servers, and rollout.use is vllm; set it to vllm_server"),
         (
             ["--rollout-nodes", 1, "-o", 'rollout={use: vllm_server, urls: ["http://a:1"]}'],
             "rollout.urls is given",
+        ),
+        (
+            ["--rollout-nodes", 1, "-o", "rollout={use: vllm_server, replicas: 2}"],
+            "rollout.replicas is given, and the job starts servers of its own",
+        ),
+        (
+            [*ON_CPUS, "-o", "rollout={use: vllm_server, weights: nccl}"],
+            "rollout.weights is 'nccl', and the model is on a CPU; expected 'folder'",
+        ),
+        ([*ON_CPUS, "-o", SERVERS], "rollout.tensor_parallel are for GPUs"),
+        ([*ON_CPUS, "-o", "rollout={use: vllm_server}"], "rollout.folder is not given"),
+        (
+            ["--rollout-nodes", 1, "-o", "rollout={use: vllm_server, weights: folder}"],
+            "rollout.folder is not given, and weights go to servers on other nodes through a folder",
         ),
         (
             ["--rollout-nodes", 1, "--gpus-per-node", 3, "-o", SERVERS],
@@ -154,6 +212,21 @@ def test_without_slurm_the_script_is_kept_and_the_command_told(tmp_path, monkeyp
     assert (tmp_path / "run.sbatch").read_text().startswith("#!/bin/bash\n")
 
 
+def test_before_its_time_is_over_a_job_lets_its_tasks_save_and_is_queued_again(tmp_path, slurm, monkeypatch):
+    saves = tmp_path / "saves"  # in place of torchrun
+    saves.write_text(
+        "#!/bin/bash\n"
+        f"trap 'echo saved >>{tmp_path}/calls; exit' TERM\n"
+        f"touch {tmp_path}/started; while true; do sleep 0.1; done\n"
+    )
+    saves.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(saves))
+    monkeypatch.setenv("USR1_AT", str(tmp_path / "started"))
+    done = submit(SEVEN_B, "--gpus-per-node", 0, "--out", tmp_path / "run")
+    assert done.exit_code == 0, done.output
+    assert slurm()[-3:] == ["scancel --signal=TERM 7.0", "saved", "scontrol requeue 7"]
+
+
 @pytest.mark.slow
 def test_a_job_that_slurm_queues_again_resumes_and_ends_as_one_that_was_not(tmp_path, slurm, monkeypatch):
     small = ["tiny_weak_to_strong", *SMALL, "--nodes", 2, "--gpus-per-node", 0]
@@ -162,10 +235,11 @@ def test_a_job_that_slurm_queues_again_resumes_and_ends_as_one_that_was_not(tmp_
     done = submit(*small, "--out", whole)
     assert done.exit_code == 0, done.output
     assert "srun 2" in slurm()
-    monkeypatch.setenv("USR1_AT", str(broken / "checkpoints" / "rl-000001"))
+    monkeypatch.setenv("USR1_AT", str(broken / "checkpoints" / "0-000001"))
     done = submit(*small, "--out", broken)
     assert done.exit_code == 0, done.output
-    assert "scontrol requeue 7" in slurm() and not (broken / "report.html").exists()
+    assert slurm()[-2:] == ["scancel --signal=TERM 7.0", "scontrol requeue 7"]
+    assert (broken / "checkpoints").is_dir() and not (broken / "report.html").exists()
     (broken / "run.lock").write_text("process 1 on a-dead-node\n")
     again = ["bash", f"{broken}.sbatch"]
     monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
@@ -187,7 +261,7 @@ def test_a_job_with_rollout_nodes_starts_servers_and_hands_their_addresses_to_th
             "tiny_weak_to_strong",
             *SMALL,
             "-o",
-            "rollout={use: vllm_server, weights: folder}",
+            f"rollout={{use: vllm_server, folder: {tmp_path / 'weights'}}}",
             "--out",
             tmp_path / "run",
         ),

@@ -2,17 +2,18 @@
 
 A request goes to the server with the fewest in flight. Equal requests have equal answers, so results do not
 depend on how many servers there are, nor on which of them answers. One that dies is left out, and its
-requests are repeated elsewhere; the engine dies with the last.
+requests are repeated elsewhere; the engine dies with the last. But for a server that dies while NCCL sends it
+weights: the run then waits, and must be killed and resumed.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -25,6 +26,8 @@ from rlaudio.rollout.worker import EngineDied
 from rlaudio.types import Prompt, SamplingParams
 
 logger = logging.getLogger(__name__)
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 AT_ONCE = 128  # requests in flight to each server, which queues those beyond its capacity
 
@@ -58,7 +61,8 @@ class Replicas:
         self._prompts = prompts
         self._step_tokens = step_tokens
         self._lock = threading.Lock()
-        self._last_death = EngineDied("no server is named")
+        self._alone: ServerClient | None = None  # that is asked, and no other
+        self._last_death = EngineDied("another process of this run found it dead; its log says why")
         self._threads = ThreadPoolExecutor(AT_ONCE * len(self._servers), thread_name_prefix="requests")
         opened.callback(self._threads.shutdown)
 
@@ -83,7 +87,7 @@ class Replicas:
         ]
         groups: list[list[SampledTokens]] = []
         for part in together(prompts, sampling.group_size, self._step_tokens):
-            groups += self._threads.map(lambda body: self._sample_one(body, report), bodies[part])
+            groups += self._at_once(lambda body: self._sample_one(body, report), bodies[part])
         return whole_groups(groups, sampling)
 
     def update(self, weights: Iterable[tuple[str, torch.Tensor]], version: int) -> None:
@@ -96,7 +100,11 @@ class Replicas:
                 server.load(sender, label)
 
         with sender.holding(weights):
-            list(self._threads.map(load, self.live) if sender.at_once else map(load, self.live))
+            if sender.at_once:
+                self._at_once(load, self.live)
+            else:
+                for server in self.live:
+                    load(server)
         self.label = label
 
     def label_of(self, version: int) -> str:
@@ -127,15 +135,18 @@ class Replicas:
 
     @contextmanager
     def alone(self, server: ServerClient) -> Iterator[None]:
-        """Ask this server alone in the block; if it dies, it is left out."""
-        others, self.live = self.live, (server,)
+        """Ask this server alone in the block, which ends if it dies; it is then left out.
+
+        Raises EngineDied where none is left.
+        """
+        self._alone = server
         try:
             yield
-        except EngineDied as death:
-            self.live = others
-            self._bury(server, death)
-        else:
-            self.live = others
+        except EngineDied:
+            if server in self.live or not self.live:
+                raise
+        finally:
+            self._alone = None
 
     def sleep(self) -> None:
         """Nothing: the servers' memory is not training's."""
@@ -144,13 +155,24 @@ class Replicas:
         """Stop the servers that were started here, and remove the weights that were sent."""
         self.opened.close()
 
+    def _at_once(self, call: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+        """What the call returns for each item; nothing is still under way afterwards, even if it raised."""
+        calls = [self._threads.submit(call, item) for item in items]
+        try:
+            return [done.result() for done in calls]
+        finally:  # a request that went on would reach a server while it loads the next weights
+            for waiting in calls:
+                waiting.cancel()
+            wait(calls)
+
     def _sample_one(self, body: dict[str, Any], report: int) -> list[SampledTokens]:
         """The completions of one request, by the first server that answers it."""
         while True:
             with self._lock:
-                if not self.live:
+                asked = [server for server in self.live if self._alone in (None, server)]
+                if not asked:
                     raise self._last_death
-                server = min(self.live, key=lambda candidate: candidate.in_flight)
+                server = min(asked, key=lambda candidate: candidate.in_flight)
                 server.in_flight += 1
             try:
                 return server.sample(body, report, self.label)

@@ -18,7 +18,7 @@ from rlaudio.rollout.canary import CanaryError, check_room
 from rlaudio.rollout.vllm.http import UNIX, Refused, Service
 from rlaudio.rollout.vllm.requests import reading_in
 from rlaudio.rollout.vllm.server_client import GENERATE
-from rlaudio.rollout.vllm.server_process import DEV_MODE, SERVE, ServerProcess
+from rlaudio.rollout.vllm.server_process import SERVE, SERVER, ServerProcess
 from rlaudio.rollout.vllm.setup import (
     CPU_BLOCK,
     CPU_PROMPTS,
@@ -52,8 +52,12 @@ class WantedServer:
     def command(self, url: str) -> str:
         """The command that starts one at this address."""
         flags = [*map(_quoted, self.flags), *_listening(url)]
-        environment = [f"{name}={value}" for name, value in ({DEV_MODE: "1"} | self.environment).items()]
-        return " ".join([*environment, "python -m", SERVE, *flags])
+        return " ".join([self.environment_words, "python -m", SERVE, *flags])
+
+    @property
+    def environment_words(self) -> str:
+        """The environment of its process, as `env` takes it."""
+        return " ".join(f"{name}={value}" for name, value in (SERVER | self.environment).items())
 
 
 def _listening(url: str) -> list[str]:
@@ -97,7 +101,7 @@ class ServerSizes:
         check_sizes(self.max_model_len, self.max_sequences, self.memory_share, self.kv_cache_gb)
 
 
-def check_place(place: Place, on_gpu: bool, weights: str | None) -> None:
+def check_servers(place: Place, on_gpu: bool, weights: str | None) -> None:
     """Raises ValueError, naming the recipe's keys, for options that do not fit together or the device."""
     if weights == "nccl" and not on_gpu:
         raise ValueError("rollout.weights is 'nccl', and the model is on a CPU; expected 'folder'")

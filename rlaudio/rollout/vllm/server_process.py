@@ -22,7 +22,10 @@ from rlaudio.rollout.vllm.setup import EXACT
 from rlaudio.utils import launcher
 
 SERVE = "vllm.entrypoints.openai.api_server"  # `vllm serve`, whose command the CPU build cannot run
-DEV_MODE = "VLLM_SERVER_DEV_MODE"  # enables the endpoints for weights
+SERVER = {  # of the environment of every server
+    "VLLM_SERVER_DEV_MODE": "1",  # enables the endpoints for weights
+    "VLLM_NO_USAGE_STATS": "1",
+}
 API_KEY = "VLLM_API_KEY"  # vLLM asks for it at some of its paths alone, and at none that takes weights
 SOCKETS = "VLLM_RPC_BASE_PATH"  # where its processes put the sockets between them
 FOLDER = "rlaudio-server-"  # prefix of the folders with the sockets of servers
@@ -44,7 +47,7 @@ class ServerProcess:
         with ExitStack() as opened:
             folder = opened.enter_context(_socket_folder())
             self.url = f"{UNIX}{folder / 'socket'}"
-            self._log = opened.enter_context(tempfile.TemporaryFile("w+", errors="replace"))
+            self._log = opened.enter_context(tempfile.TemporaryFile("a+", errors="replace"))
             self._process = subprocess.Popen(
                 [sys.executable, "-m", SERVE, *flags, "--uds", str(folder / "socket")],
                 stdin=subprocess.DEVNULL,
@@ -106,8 +109,7 @@ def _environment(gpus: str | None) -> dict[str, str]:
         for name, value in os.environ.items()
         if name not in (*launcher.VARIABLES, "VLLM_ENABLE_V1_MULTIPROCESSING", API_KEY)
     }
-    needed = {DEV_MODE: "1", "VLLM_NO_USAGE_STATS": "1"}
-    return EXACT | kept | needed | ({} if gpus is None else {"CUDA_VISIBLE_DEVICES": gpus})
+    return EXACT | kept | SERVER | ({} if gpus is None else {"CUDA_VISIBLE_DEVICES": gpus})
 
 
 def _die_with_parent() -> None:

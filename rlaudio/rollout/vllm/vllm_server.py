@@ -29,7 +29,7 @@ from rlaudio.rollout.vllm.server_opening import (
     ServerSizes,
     WantedServer,
     check_heads,
-    check_place,
+    check_servers,
     check_support,
     model_config,
     ready_address,
@@ -222,7 +222,7 @@ def _checked(
 ) -> WantedServer:
     """The server that these options ask for. Raises ValueError, ImportError where there can be none."""
     on_gpu = family.device.type == "cuda"
-    check_place(place, on_gpu, weights)
+    check_servers(place, on_gpu, weights)
     check_heads(family.path, model_config(family.path), place.tensor_parallel)
     check_support(family, sizes.max_model_len)
     dtype = str(family.dtype).removeprefix("torch.")

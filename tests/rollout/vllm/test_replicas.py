@@ -11,7 +11,7 @@ import pytest
 from rlaudio.rollout.canary import CanaryError
 from rlaudio.rollout.completions import SampledTokens
 from rlaudio.rollout.vllm.replicas import Replicas
-from rlaudio.rollout.vllm.server_opening import Place, check_place
+from rlaudio.rollout.vllm.server_opening import Place, check_servers
 from rlaudio.rollout.vllm.vllm_server import VllmServer
 from rlaudio.rollout.worker import EngineDied
 from rlaudio.types import greedy
@@ -23,10 +23,10 @@ ANSWER = SampledTokens(np.array([1]), np.array([0.0], dtype=np.float32), (), "st
 
 
 class FakeServer:
-    """A server of the interface of ServerClient: it answers, waits for `go`, or is dead."""
+    """A server of the interface of ServerClient: it answers, waits for `go`, is dead, or fails otherwise."""
 
-    def __init__(self, url, *, dead=False):
-        self.url, self.dead = url, dead
+    def __init__(self, url, *, dead=False, fails_at=None):
+        self.url, self.dead, self.fails_at = url, dead, fails_at
         self.in_flight, self.counts = 0, (0, 0)
         self.asked, self.loaded = [], []
         self.go = threading.Event()
@@ -38,6 +38,8 @@ class FakeServer:
 
     def sample(self, body, report, label):
         self.asked.append(body["prompt"])
+        if body["prompt"] == self.fails_at:
+            raise RuntimeError("other weights sampled a completion")
         self.go.wait(60)
         self._live()
         return [ANSWER]
@@ -134,8 +136,51 @@ def test_servers_that_another_process_found_dead_are_left_out(engine_of):
     engine = engine_of(FakeServer("a"), FakeServer("b"))
     engine.leave_out({"a"})
     assert [server.url for server in engine.live] == ["b"]
-    with pytest.raises(EngineDied, match="all 2 servers are gone"):
+    with pytest.raises(
+        EngineDied, match="all 2 servers are gone; the last: another process of this run found"
+    ):
         engine.leave_out({"b"})
+
+
+def test_a_server_that_is_asked_alone_and_dies_is_left_out_once(engine_of, policy, caplog):
+    gone, there = FakeServer("gone", dead=True), FakeServer("there")
+    engine = engine_of(gone, there)
+    with engine.alone(gone):
+        sample(engine, policy, 3)
+    assert engine.live == (there,) and engine.dead == {"gone"} and not there.asked
+    assert caplog.text.count("gone is left out") == 1 and "all 2 servers" not in caplog.text
+    with engine.alone(there):
+        assert sample(engine, policy, 1) == [[ANSWER]]
+
+
+def test_the_engine_dies_with_its_last_server_asked_alone(engine_of, policy):
+    a, b = FakeServer("a", dead=True), FakeServer("b", dead=True)
+    engine = engine_of(a, b)
+    with engine.alone(a):
+        sample(engine, policy, 1)
+    with pytest.raises(EngineDied, match="all 2 servers are gone; the last: b is gone"), engine.alone(b):
+        sample(engine, policy, 1)
+
+
+def test_a_failed_canary_of_a_server_leaves_the_others_alive(engine_of, policy):
+    a, b = FakeServer("a"), FakeServer("b")
+    engine = engine_of(a, b)
+    with pytest.raises(CanaryError), engine.alone(a):
+        raise CanaryError("log-probs differ")
+    assert engine.live == (a, b) and not engine.dead
+    a.dead = True
+    assert sample(engine, policy, 2) == [[ANSWER]] * 2 and b.asked
+
+
+def test_no_request_is_under_way_after_one_has_failed(engine_of, policy):
+    first = make_prompt(policy, 0).question.id
+    server = FakeServer("a", fails_at=first)
+    server.go.clear()
+    engine = engine_of(server)
+    threading.Timer(0.5, server.go.set).start()
+    with pytest.raises(RuntimeError, match="other weights"):
+        sample(engine, policy, 3)
+    assert server.go.is_set() and server.in_flight == 0
 
 
 # --- options -------------------------------------------------------------------------------------
@@ -161,7 +206,7 @@ def test_servers_that_another_process_found_dead_are_left_out(engine_of):
 def test_places_that_servers_cannot_have_are_refused(place, said, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,2,3,4,5")
     with pytest.raises(ValueError, match=said):
-        check_place(place, True, None)
+        check_servers(place, True, None)
 
 
 def test_every_replica_gets_as_many_gpus_as_the_model_is_split_over():

@@ -222,7 +222,8 @@ def test_a_server_that_takes_no_weights_is_refused_with_the_command_that_starts_
     needs_vllm, policy, elsewhere
 ):
     with pytest.raises(
-        ValueError, match=r"weight_info: 404 .*start it by: VLLM_SERVER_DEV_MODE=1 python -m vllm"
+        ValueError,
+        match=r"weight_info: 404 .*start it by: VLLM_SERVER_DEV_MODE=1 VLLM_NO_USAGE_STATS=1 python -m vllm",
     ):
         VllmServer(policy, urls=[elsewhere.url])
 
