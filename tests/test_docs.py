@@ -164,7 +164,7 @@ def test_the_table_of_algorithms_names_all_that_ship():
 
 def test_every_worker_in_the_table_takes_the_options_shown():
     rows = [yaml.safe_load(text) for text in table("docs/rollouts.md", "`rollout:`")]
-    assert len(rows) == 6
+    assert len(rows) == 7
     for spec in rows:
         if spec != "scripted":
             assert bind("rollout", {"use": spec} if isinstance(spec, str) else spec)
