@@ -14,7 +14,7 @@ from rlaudio.cli.errors import INTERRUPTED
 from rlaudio.cli.loading import load, load_pipeline, say
 from rlaudio.cli.options import changed_plugins_option, path_type, recipe_argument, recipe_options
 from rlaudio.runs.parts import StopAfter
-from rlaudio.runs.places import RECIPE, check_run, check_run_to_resume, check_step
+from rlaudio.runs.places import RECIPE, check_run, check_run_to_resume, check_step, is_evaluation
 from rlaudio.utils import launcher
 from rlaudio.utils.number_format import counted
 
@@ -121,9 +121,9 @@ def replay(step: Path, overrides: Sequence[str]) -> None:
 @click.argument("run", metavar="RUN|EVALUATION", type=path_type(exists=True, file_okay=False))
 def report(run: Path) -> None:
     """Write report.html of the finished or unfinished RUN folder, or of an evaluation's (--out)."""
-    from rlaudio.report.evaluation_page import is_evaluation, write_evaluation_page
+    if is_evaluation(run):
+        from rlaudio.report.evaluation_page import write_evaluation_page
 
-    if is_evaluation(run) and not (run / RECIPE).exists():
         click.echo(write_evaluation_page(run))
         return
     check_run(run)

@@ -50,6 +50,10 @@ class OptionError(ValueError):
         self.option = option
 
 
+class UnknownPlugIn(ValueError):
+    """No plug-in has the name that stands under `use`."""
+
+
 class PlugIn(functools.partial[Any]):
     """A plug-in's function or class with its options filled in."""
 
@@ -231,7 +235,7 @@ def find(kind: str, name: str, relative_to: Path | None = None) -> Path:
             return path
     if is_name and relative_to and (relative_to / f"{name}.py").is_file():
         hint = f"; for the file beside the recipe write ./{name}.py"
-    raise ValueError(f"{unknown(kind, name, available(kind))}{hint}")
+    raise UnknownPlugIn(f"{unknown(kind, name, available(kind))}{hint}")
 
 
 def explicit(kind: str, spec: Any) -> Any:

@@ -23,6 +23,7 @@ from rlaudio.config.layers import Keys, Layer, Origin, lay_over, read_layer, rea
 from rlaudio.config.names import plain_name
 from rlaudio.config.plugins import (
     OptionError,
+    UnknownPlugIn,
     absolute,
     absolute_model,
     absolute_option,
@@ -182,18 +183,19 @@ def _override_order(text: str) -> tuple[int, bool]:
 
 def _with_explicit_plugins(layer: Layer) -> Layer:
     """The layer with `grpo` written as `{use: grpo}` and the user's files as absolute paths."""
-    values = copy.deepcopy(layer.values)
+    values, origins = copy.deepcopy(layer.values), dict(layer.origins)
     for keys, owner, kind in _plugin_places(values):
         spec, name = owner[keys[-1]], str(keys[-1])
         if isinstance(spec, str):
             with _told_at(layer, keys):
                 spec = owner[keys[-1]] = explicit(kind, spec)
+            origins[(*keys, "use")] = layer.origin(keys)
         if isinstance(spec, dict) and keys[:-1] in _PLUGIN_MAPS and is_path(name):
             spec.setdefault("use", name)
         if isinstance(spec, dict) and isinstance(spec.get("use"), str) and is_path(spec["use"]):
             with _told_at(layer, (*keys, "use")) as origin:
                 spec["use"] = str(absolute(spec["use"], origin.folder))
-    return Layer(values, layer.origins)
+    return Layer(values, origins)
 
 
 def _refuse_lost_options(layer: Layer, override: Layer) -> None:
@@ -384,6 +386,7 @@ def _options(kind: str, use: Any) -> dict[str, Option]:
 def _problems(error: ValidationError, layer: Layer, root: type[Section]) -> Iterator[str]:
     """One line per problem: file and line, key, what is wrong; unknown keys first, they explain others."""
     messages: dict[Keys, list[str]] = {}
+    places: dict[Keys, Keys] = {}  # of what is told, where that is another entry
     misspelt = [problem["loc"] for problem in error.errors() if problem["type"] == "extra_forbidden"]
     meant = {(*keys[:-1], closest(str(keys[-1]), _keys_at(keys[:-1], root))) for keys in misspelt}
     for problem in sorted(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden"):
@@ -397,11 +400,13 @@ def _problems(error: ValidationError, layer: Layer, root: type[Section]) -> Iter
             keys = (*keys, raised.option)
         if isinstance(raised, SectionError):
             keys = (*keys, *raised.keys)
+        if isinstance(raised, UnknownPlugIn) and (*keys, "use") in layer.origins:
+            places[keys] = (*keys, "use")
         messages.setdefault(keys, []).append(_message(problem, keys, root))
     for keys, texts in messages.items():
         wrong = " or ".join(dict.fromkeys(texts))
         text = _former(keys, layer) or ": ".join(filter(None, [dotted(keys), wrong]))
-        yield f"{layer.origin(keys).where}: {text}"
+        yield f"{layer.origin(places.get(keys, keys)).where}: {text}"
     file = Path(layer.origin(()).where)
     if file.parent == shipped_folder("recipes") / "base" and any(
         p["type"] == "missing" for p in error.errors()

@@ -123,6 +123,12 @@ class Evaluation:
         read = [row.verdict.read for row in self.rows if row.control == control]
         return position_histogram([position for position in read if position is not None])
 
+    def table(self) -> str:
+        """The results as a table of text: a line for each group, a column for each control."""
+        from rlaudio.evaluation.accuracy_table import accuracy_table
+
+        return accuracy_table(self)
+
     def to_dict(self) -> dict[str, Any]:
         """Everything but the single answers, as JSON: `tables[grouping][name]` and the baselines."""
         if not self.published:

@@ -11,6 +11,7 @@ from rlaudio.report.viewer.records import ClipToHear, Column, Viewed, ViewedComp
 from rlaudio.report.viewer.viewer_page import PageHead, PageTable, write_viewer_page
 from rlaudio.runs import shapes
 from rlaudio.runs.files import Json
+from rlaudio.runs.places import EVALUATION
 from rlaudio.runs.stored_files import StoredFiles
 from rlaudio.utils.number_format import counted, group_title, percent, signed, thousands
 
@@ -23,19 +24,14 @@ FLAGS = {
 }
 
 
-def is_evaluation(folder: Path) -> bool:
-    """Whether the folder holds the files of an evaluation."""
-    return (folder / f"{NAME}.json").exists()
-
-
 def write_evaluation_page(folder: Path) -> Path:
     """Write `report.html` into the folder of an evaluation and return its path.
 
     Nothing outside the folder is read. Raises FileNotFoundError for a folder without an evaluation.
     """
     files = StoredFiles(folder, leave_out=True)
-    tables: Mapping[str, Json] = files.json(f"{NAME}.json", shapes.EVALUATIONS) or {}
-    if not is_evaluation(folder):
+    tables: Mapping[str, Json] = files.json(EVALUATION, shapes.EVALUATIONS) or {}
+    if not (folder / EVALUATION).exists():
         raise FileNotFoundError(f"{folder}: no {NAME}.json; expected the folder of rlaudio evaluate --out")
     rows = {name: files.rows(f"{NAME}/{name}.jsonl", shapes.ANSWER) for name in tables}
     scorers = list(dict.fromkeys(s for of in rows.values() for row in of for s in row.get("verdicts", {})))

@@ -7,7 +7,13 @@ from pathlib import Path
 
 RECIPE = "recipe.yaml"  # of a run, and of a step that stopped one
 STEP = "step.pt"
+EVALUATION = "evaluation.json"
 FINAL = "final"  # of a run: the trained model, an ordinary Hugging Face folder
+
+
+def is_evaluation(folder: Path) -> bool:
+    """Whether the folder holds the files of an evaluation, and no run."""
+    return (folder / EVALUATION).exists() and not (folder / RECIPE).exists()
 
 
 def check_run(folder: Path) -> None:

@@ -501,7 +501,7 @@ def test_a_common_option_that_every_set_has_itself_is_refused(write):
         ),
         (
             "rewards.formt.weight=2",
-            r"in rewards 'formt'; did you mean 'format'\? Known: .*cot_length, format",
+            r"in rewards 'formt'; did you mean 'format'\? Known: .*cot_length, .*format",
         ),
     ],
 )

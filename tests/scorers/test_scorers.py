@@ -12,7 +12,9 @@ from tests.answers.texts import ANIMALS
 from tests.factories import make_question
 from tests.scorers.made_up import ANY_TEXT, ODD_QUESTIONS
 
-SHIPPED = available("scorer")
+SHIPPED = {
+    name: kind for name, kind in available("scorer").items() if name != "judge"
+}  # tests/scorers/test_judge.py
 every_scorer = pytest.mark.parametrize("name", SHIPPED)
 by_letter_or_model = {"mmsu", "mmau_pro"}  # they read no option's text, or need a model to do it
 by_text = pytest.mark.parametrize("name", sorted(SHIPPED.keys() - by_letter_or_model))
