@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from rlaudio.contribution.option_shares import Estimate
+from rlaudio.contribution.option_shares import ShareEstimate
 
 AROUND = " \t\n.:)(▁Ġ"  # what tokens have beside a letter
 
@@ -46,17 +46,17 @@ class LetterShares:
         return self.likeliest
 
     @staticmethod
-    def answerability(unheard: Sequence[LetterShares]) -> Estimate:
+    def answerability(unheard: Sequence[LetterShares]) -> ShareEstimate:
         """p(gold | silence), mean over voters and orders; the interval is that of what was not told."""
         low, high = _mean([each.lowest for each in unheard]), _mean([each.highest for each in unheard])
-        return Estimate((low + high) / 2, (low, high))
+        return ShareEstimate((low + high) / 2, (low, high))
 
     @staticmethod
-    def audio_gain(pairs: Sequence[tuple[LetterShares, LetterShares]]) -> Estimate:
+    def audio_gain(pairs: Sequence[tuple[LetterShares, LetterShares]]) -> ShareEstimate:
         """p(gold | audio) - p(gold | silence) of (heard, unheard), with an interval as above."""
         low = _mean([heard.lowest - unheard.highest for heard, unheard in pairs])
         high = _mean([heard.highest - unheard.lowest for heard, unheard in pairs])
-        return Estimate((low + high) / 2, (low, high))
+        return ShareEstimate((low + high) / 2, (low, high))
 
     def details(self, heard: LetterShares | None) -> dict[str, Any]:
         """What a voter says of a question, as JSON."""

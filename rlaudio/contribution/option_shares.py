@@ -25,14 +25,14 @@ CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)
-class Estimate:
+class ShareEstimate:
     """A mean over option orders."""
 
     value: float
     interval: tuple[float, float] | None  # 95 %, over orders; None: of a single order
 
     @classmethod
-    def over_orders(cls, values: np.ndarray, low: float, high: float) -> Estimate:
+    def over_orders(cls, values: np.ndarray, low: float, high: float) -> ShareEstimate:
         """The mean of `values` [K], its t interval cut to what is possible."""
         mean = float(values.mean())
         if len(values) < 2:
@@ -75,12 +75,12 @@ class OptionLogprobs:
         return self.margins > 0.0
 
     @staticmethod
-    def answerability(unheard: Sequence[OptionLogprobs]) -> Estimate:
+    def answerability(unheard: Sequence[OptionLogprobs]) -> ShareEstimate:
         """How well text alone answers: p(gold | silence), mean over voters and orders."""
         return mean_estimate([each.gold_shares for each in unheard], 0.0, 1.0)
 
     @staticmethod
-    def audio_gain(pairs: Sequence[tuple[OptionLogprobs, OptionLogprobs]]) -> Estimate:
+    def audio_gain(pairs: Sequence[tuple[OptionLogprobs, OptionLogprobs]]) -> ShareEstimate:
         """The audio contribution: p(gold | audio) - p(gold | silence) of (heard, unheard)."""
         return mean_estimate([heard.gold_shares - unheard.gold_shares for heard, unheard in pairs], -1.0, 1.0)
 
@@ -113,7 +113,7 @@ class OptionLogprobs:
 class AudioGain:
     """What a question's own audio adds for one model, over silence."""
 
-    probability: Estimate  # p(gold | audio) - p(gold | silence), in [-1, 1]: the audio contribution
+    probability: ShareEstimate  # p(gold | audio) - p(gold | silence), in [-1, 1]: the audio contribution
     heard: float  # p(gold | audio)
     margin: float | None  # nats, how much farther the gold option is ahead; None without another option
     pmi: float  # nats, log p(gold | audio) - log p(gold | silence) among all texts: mutual information
@@ -130,14 +130,14 @@ class AudioGain:
         )
 
 
-def mean_estimate(per_voter: Sequence[np.ndarray], low: float, high: float) -> Estimate:
+def mean_estimate(per_voter: Sequence[np.ndarray], low: float, high: float) -> ShareEstimate:
     """The mean over voters and orders; its interval is over orders, each a mean over voters [K].
 
     Voters are the ones that were asked, not a sample of others. Voters of fewer orders than others count
     with those that they have.
     """
     fewest = min(map(len, per_voter))
-    return Estimate.over_orders(np.mean([values[:fewest] for values in per_voter], axis=0), low, high)
+    return ShareEstimate.over_orders(np.mean([values[:fewest] for values in per_voter], axis=0), low, high)
 
 
 def auc(scores: np.ndarray, positive: np.ndarray) -> float | None:

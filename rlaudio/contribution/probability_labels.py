@@ -11,7 +11,7 @@ import numpy as np
 
 from rlaudio.contribution.asking_options import check_options
 from rlaudio.contribution.labelling import LabelSettings
-from rlaudio.contribution.option_shares import Estimate
+from rlaudio.contribution.option_shares import ShareEstimate
 from rlaudio.contribution.voters import Voter
 from rlaudio.contribution.voting import Variant, Votes
 from rlaudio.types import Contribution, Question
@@ -36,11 +36,11 @@ class Shares(Protocol):
         """[K] bool: whether the gold option is the likeliest."""
 
     @staticmethod
-    def answerability(unheard: Any) -> Estimate:
+    def answerability(unheard: Any) -> ShareEstimate:
         """p(gold | silence), of several voters' shares of one question."""
 
     @staticmethod
-    def audio_gain(pairs: Any) -> Estimate:
+    def audio_gain(pairs: Any) -> ShareEstimate:
         """p(gold | audio) - p(gold | silence), of several voters' (heard, unheard) of one question."""
 
     def details(self, heard: Any) -> dict[str, Any]:
@@ -84,7 +84,7 @@ class ProbabilityLabels:
     settings: LabelSettings
 
     @cached_property
-    def answerability(self) -> list[Estimate]:
+    def answerability(self) -> list[ShareEstimate]:
         """p(gold | silence) of each question, mean over voters and orders."""
         measured = [[of_voter[n] for of_voter in self.unheard.values()] for n in self._numbers]
         return [of_question[0].answerability(of_question) for of_question in measured]
@@ -200,7 +200,7 @@ class ProbabilityLabels:
     def _heard(self, voter: str, number: int) -> Shares | None:
         return self.heard[voter][number] if voter in self.heard else None
 
-    def _gain(self, number: int) -> Estimate | None:
+    def _gain(self, number: int) -> ShareEstimate | None:
         """The audio contribution of a question, mean over voters and orders."""
         pairs = [
             (heard, of_voter[number])

@@ -131,10 +131,12 @@ class _Log:
 
     def _sample(self, row: AnswerRow, attached: Mapping[str, str]) -> Json:
         question = row.question
-        asked = [{"role": "system", "content": self.prompts.system}] if self.prompts.system else []
+        asked: list[Json] = []
+        if self.prompts.system:
+            asked.append({"role": "system", "content": self.prompts.system})
         audio = [{"type": "audio", "audio": f"attachment://{name}", "format": "mp3"} for name in attached]
         text = {"type": "text", "text": render_user_text(question)}
-        asked.append({"role": "user", "content": [*audio, text]})  # type: ignore[dict-item]
+        asked.append({"role": "user", "content": [*audio, text]})
         said = {"role": "assistant", "content": row.text, "source": "generate", "model": self.model}
         stop = "max_tokens" if row.truncated else "stop"
         return {

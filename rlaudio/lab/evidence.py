@@ -21,7 +21,7 @@ Outcome = Literal["warns", "passes", "does not apply"]
 
 
 @dataclass(frozen=True)
-class Example:
+class LintExample:
     """A completion that shows what a lint says, and what the reward paid for it."""
 
     question_id: str
@@ -37,7 +37,7 @@ class Finding:
     lint: str
     outcome: Outcome
     said: str
-    examples: tuple[Example, ...] = ()
+    examples: tuple[LintExample, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,15 +74,15 @@ class Evidence:
         groups = [made_up_group(question, texts(question)) for question in self.questions]
         return np.stack(self.score(groups))
 
-    def example(self, group: int, sample: int, what: str) -> Example:
+    def example(self, group: int, sample: int, what: str) -> LintExample:
         """A completion of the run."""
         shown = self.groups[group]
         value = float(self.values[group][sample])
-        return Example(shown.prompt.question.id, shown.completions[sample].text, value, what)
+        return LintExample(shown.prompt.question.id, shown.completions[sample].text, value, what)
 
-    def probed(self, number: int, text: str, value: float, what: str) -> Example:
+    def probed(self, number: int, text: str, value: float, what: str) -> LintExample:
         """A made-up completion."""
-        return Example(self.questions[number].id, text, float(value), f"{what}, made up")
+        return LintExample(self.questions[number].id, text, float(value), f"{what}, made up")
 
 
 @dataclass(frozen=True)
@@ -91,4 +91,4 @@ class Told:
 
     warns: bool | None
     said: str
-    examples: tuple[Example, ...] = ()
+    examples: tuple[LintExample, ...] = ()

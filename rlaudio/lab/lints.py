@@ -13,7 +13,7 @@ import numpy as np
 
 from rlaudio.lab import probes
 from rlaudio.lab.correlation import spearman
-from rlaudio.lab.evidence import REPEATED, Evidence, Example, Finding, Outcome, Told
+from rlaudio.lab.evidence import REPEATED, Evidence, Finding, LintExample, Outcome, Told
 from rlaudio.lab.lint_silence import pays_silence
 from rlaudio.lab.stored import group_and_sample
 from rlaudio.scoring import RewardStop
@@ -177,7 +177,7 @@ LINTS: Mapping[str, Callable[[Evidence], Told]] = {
 # --- helpers -------------------------------------------------------------------------------------
 
 
-def _with_length(evidence: Evidence) -> tuple[float, tuple[Example, ...]]:
+def _with_length(evidence: Evidence) -> tuple[float, tuple[LintExample, ...]]:
     """Rank correlation of reward and length, the weaker of right and wrong; the shortest and the longest."""
     lengths = [np.array([c.length for c in group.completions]) for group in evidence.groups]
     length, value = np.concatenate(lengths), np.concatenate(list(evidence.values))

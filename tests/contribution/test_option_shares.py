@@ -10,8 +10,8 @@ from scipy import stats
 
 from rlaudio.contribution.option_shares import (
     AudioGain,
-    Estimate,
     OptionLogprobs,
+    ShareEstimate,
     auc,
     best_threshold,
     calibration,
@@ -52,15 +52,15 @@ def test_log_probs_that_no_float_holds_as_probabilities_have_shares():
 def test_the_interval_is_students_over_the_orders():
     values = np.array([0.2, 0.4, 0.3, 0.5])
     low, high = stats.t.interval(0.95, 3, loc=values.mean(), scale=stats.sem(values))
-    assert Estimate.over_orders(values, -1.0, 1.0).interval == pytest.approx((low, high))
+    assert ShareEstimate.over_orders(values, -1.0, 1.0).interval == pytest.approx((low, high))
 
 
 def test_the_interval_ends_where_values_end():
-    assert Estimate.over_orders(np.array([0.9, 1.0]), 0.0, 1.0).interval[1] == 1.0
+    assert ShareEstimate.over_orders(np.array([0.9, 1.0]), 0.0, 1.0).interval[1] == 1.0
 
 
 def test_a_single_order_has_no_interval():
-    assert answerability(measured([0.4, 0.6])) == Estimate(pytest.approx(0.4), None)
+    assert answerability(measured([0.4, 0.6])) == ShareEstimate(pytest.approx(0.4), None)
 
 
 def test_a_preference_for_a_place_leaves_each_option_its_fair_share():
@@ -121,7 +121,7 @@ def test_a_model_that_hears_nothing_gains_nothing():
 def test_voters_are_averaged_within_an_order_before_the_interval_is_taken():
     # one voter's habit is the other's opposite: their mean is the same under both orders
     estimate = mean_estimate([np.array([0.2, 0.6]), np.array([0.6, 0.2])], 0.0, 1.0)
-    assert estimate == Estimate(pytest.approx(0.4), pytest.approx((0.4, 0.4)))
+    assert estimate == ShareEstimate(pytest.approx(0.4), pytest.approx((0.4, 0.4)))
 
 
 @given(st.lists(st.floats(-30, 0), min_size=8, max_size=8))

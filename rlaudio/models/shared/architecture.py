@@ -40,25 +40,25 @@ class Architecture:
 
         A part that stands within another, as a router, comes before it.
         """
-        raise NotImplementedError
+        raise NotImplementedError  # each family says it
 
     @staticmethod
     def unused(model: Any) -> Modules:
         """Modules that audio and text do not reach, and those whose weights never train."""
-        raise NotImplementedError
+        raise NotImplementedError  # each family says it
 
     def run_tower(self, clips: Sequence[ClipFeatures]) -> torch.Tensor:
         """Audio embeddings [audio tokens of all clips, d] in the order of the clips."""
-        raise NotImplementedError
+        raise NotImplementedError  # each family says it
 
     def engine_audio(self, prompt: Prompt) -> dict[str, torch.Tensor]:
         """The features of a prompt's clips under vLLM's names for them."""
-        raise NotImplementedError
+        raise NotImplementedError  # each family says it
 
     @staticmethod
     def tower_shape(config: Any) -> AudioTower:
         """The shape of the audio tower that a model's config describes, for plans."""
-        raise NotImplementedError
+        raise NotImplementedError  # each family says it
 
     # --- what follows from it ------------------------------------------------------------------
 
