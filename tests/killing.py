@@ -1,22 +1,21 @@
 """Runs that die by SIGKILL at a chosen moment, in processes forked from one that has imported everything."""
 
 import contextlib
-import multiprocessing
 import os
 import signal
 import sys
 import time
 from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
 from rlaudio import pipeline
 from rlaudio.config.recipe import load_recipe
 from rlaudio.runs.folder import RunFolder
+from tests.forking import context
 
 WRITING = os.O_WRONLY | os.O_RDWR
-_context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["tests.killing", "torch.utils.tensorboard"])
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ def run(
     With `dies` the process kills itself at that moment. Raises AssertionError if it ended in another way.
     """
     seen = out.with_name(f"{out.name}.changes")
-    process = _context.Process(target=_run, args=(recipe_file, out, dies, overrides, seen))
+    process = context.Process(target=_run, args=(recipe_file, out, dies, overrides, seen))
     process.start()
     process.join()
     wanted = -signal.SIGKILL if dies else 0
@@ -48,10 +47,10 @@ def run(
     return [Moment(event, path) for event, path in rows]
 
 
-def hold(path: Path) -> multiprocessing.process.BaseProcess:
+def hold(path: Path) -> BaseProcess:
     """A process that holds a new run's folder until it is killed."""
-    ready = _context.Event()
-    process = _context.Process(target=_hold, args=(path, ready))
+    ready = context.Event()
+    process = context.Process(target=_hold, args=(path, ready))
     process.start()
     assert ready.wait(300), "the process did not come that far"
     return process

@@ -8,11 +8,12 @@ process.
 
 from __future__ import annotations
 
+import gc
 import io
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -47,11 +48,16 @@ class Case:
 
     algorithm: Algorithm
     groups: int = 3  # does not divide by two processes
-    steps: int = 3
+    steps: int = 2
     batching: Batching = field(default_factory=make_batching)
     held_by: Callable[[Processes, int], bool] = lambda processes, i: i % processes.size == processes.rank
     resumed_after: int | None = None  # steps after which the state is also loaded into another learner
     model: tuple[tuple[str, Any], ...] = ()  # options
+
+    @property
+    def recorded(self) -> list[ScoredGroup]:
+        """What it learns from."""
+        return recorded(self.groups, isinstance(self.algorithm, SFT))
 
 
 @dataclass(frozen=True)
@@ -70,14 +76,13 @@ CASES = {
     "sft": Case(SFT(), batching=make_batching(micro_batch_tokens=60)),
     "grpo with a reference, epochs, mini-batches and chunks of log-probs": Case(
         GRPO(kl=0.05),
-        steps=2,
         batching=make_batching(micro_batch_tokens=90, epochs=2, mini_batches=2, logprob_chunk=9),
     ),
     "ppo, one process without rows": Case(
         PPO(kl=0.0, value_lr=1e-3),
         batching=make_batching(micro_batch_tokens=90),
         held_by=lambda processes, i: processes.first,
-        resumed_after=2,
+        resumed_after=1,
     ),
     "checkpointed activations": Case(
         GRPO(kl=0.0),
@@ -85,13 +90,12 @@ CASES = {
         batching=make_batching(micro_batch_tokens=90),
         model=(("gradient_checkpointing", True),),
     ),
-    "an adapter": Case(GRPO(kl=0.0), steps=2, model=(("lora_rank", 2),)),
+    "an adapter": Case(GRPO(kl=0.0), model=(("lora_rank", 2),)),
     "frozen ears, clips in one process twice": Case(
-        GRPO(kl=0.0), steps=2, groups=4, model=(("freeze", ("audio_tower", "projector")),)
+        GRPO(kl=0.0), groups=4, model=(("freeze", ("audio_tower", "projector")),)
     ),
     "bfloat16": Case(
         GRPO(kl=0.0),
-        steps=2,
         groups=4,
         batching=make_batching(micro_batch_tokens=90),
         model=(("dtype", "bfloat16"),),
@@ -113,7 +117,7 @@ def strategies() -> dict[str, Any]:
 
 def train(case: Case, strategy: Any, processes: Processes = ALONE) -> Result:
     """Train the shipped base on the case's recorded groups."""
-    groups = recorded(case)
+    groups = case.recorded
     family, learner = opened(case, strategy, processes)
     metrics: list[dict[str, float]] = []
     resumed = None
@@ -155,7 +159,7 @@ def refused(strategy: Any, processes: Processes) -> tuple[str, bool]:
     family, learner = opened(case, strategy, processes)
     before, said = flat(family), "nothing"
     try:
-        step(case, learner, recorded(case), 0)
+        step(case, learner, case.recorded, 0)
     except FloatingPointError as error:
         said = str(error)
     learner.weights()
@@ -204,11 +208,12 @@ def go_on(
     return metrics, flat(family)
 
 
-def recorded(case: Case) -> list[ScoredGroup]:
-    """The groups that a case learns from: sampled by the base, or a teacher's."""
+@cache
+def recorded(count: int, of_teacher: bool) -> list[ScoredGroup]:
+    """So many groups that a case learns from: sampled by the base, or a teacher's."""
     base = Qwen2_5Omni(path=TINY, device="cpu")
-    prompts = [make_prompt(base, seed, words=1 + seed) for seed in range(case.groups)]
-    if isinstance(case.algorithm, SFT):
+    prompts = [make_prompt(base, seed, words=1 + seed) for seed in range(count)]
+    if of_teacher:
         return [scored(group) for group in Targets(base, "answer").generate(prompts, sampling_params(1), ())]
     sampling = sampling_params(4, temperature=1.0, max_new_tokens=5)
     return [scored(group) for group in Transformers(base).generate(prompts, sampling, (0, "rl", 0))]
@@ -235,6 +240,7 @@ def main(out: Path) -> None:
     torch.set_num_threads(1)
     processes = join()
     linear = torch.nn.functional.linear
+    gc.freeze()  # DeepSpeed collects garbage whenever it opens: not among all that was imported
     results = {
         (case, strategy): train(CASES[case], opener, processes)
         for strategy, opener in strategies().items()

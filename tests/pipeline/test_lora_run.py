@@ -1,7 +1,6 @@
-"""A whole run that trains an adapter: what it leaves behind, and that a broken one ends as if unbroken."""
+"""A whole run that trains an adapter: what it leaves behind. That it can be killed is in test_resume.py."""
 
 import json
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ from rlaudio import pipeline
 from rlaudio.config.recipe import load_recipe
 from rlaudio.models.family import resolve_model_path
 from tests.conftest import TINY
-from tests.pipeline.test_run import RECIPE, assert_same_numbers, run_command, wait_for
+from tests.pipeline.test_run import RECIPE
 
 pytestmark = pytest.mark.slow
 
@@ -62,14 +61,3 @@ def test_the_first_rl_step_finds_no_distance_to_what_sft_left(unbroken):
     rows = [json.loads(line) for line in (unbroken / "metrics.jsonl").read_text().splitlines()]
     distances = [row["loss/kl"] for row in rows if row["stage"] == "rl"]
     assert distances[0] == pytest.approx(0.0, abs=1e-6) and distances[-1] > 1e-6
-
-
-@pytest.mark.parametrize("killed_after", ["rollouts/sft-3.jsonl", "rollouts/rl-3.jsonl"])
-def test_a_killed_run_resumes_to_the_same_numbers(unbroken, recipe_file, tmp_path, killed_after):
-    out = tmp_path / "killed"
-    process = subprocess.Popen(run_command(recipe_file, out), stderr=subprocess.PIPE, text=True)
-    wait_for((out / killed_after).exists, process)
-    process.kill()
-    process.wait()
-    pipeline.run(load_recipe(recipe_file), out, resume=True)
-    assert_same_numbers(unbroken, out)

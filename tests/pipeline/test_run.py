@@ -33,6 +33,7 @@ from rlaudio.types import Choice, Datasets
 from rlaudio.utils.processes import ALONE, Processes
 from tests.conftest import TINY
 from tests.factories import make_group
+from tests.forking import Command
 
 RECIPE = """
 threads: 1
@@ -67,10 +68,6 @@ def unbroken(recipe_file, tmp_path_factory) -> Path:
     return out
 
 
-def run_command(recipe_file, out, *more) -> list[str]:
-    return [sys.executable, "-m", "rlaudio", "run", str(recipe_file), "--out", str(out), *more]
-
-
 def assert_same_numbers(first: Path, second: Path) -> None:
     assert (first / "metrics.jsonl").read_bytes() == (second / "metrics.jsonl").read_bytes()
     for rollouts in sorted((first / "rollouts").iterdir()):
@@ -82,7 +79,7 @@ def assert_same_numbers(first: Path, second: Path) -> None:
     ).read_text()
 
 
-def wait_for(condition, process, seconds=120.0):
+def wait_for(condition, process, seconds=300.0):
     end = time.monotonic() + seconds
     while not condition():
         assert process.poll() is None, process.stderr.read()
@@ -195,10 +192,9 @@ def test_the_policy_is_evaluated_between_the_stages(unbroken):
 def test_a_run_killed_from_the_command_line_resumes_to_the_same_numbers(unbroken, recipe_file, tmp_path):
     """The moments at which a run may die are all in test_resume.py."""
     out = tmp_path / "killed"
-    process = subprocess.Popen(run_command(recipe_file, out), stderr=subprocess.PIPE, text=True)
-    wait_for((out / "rollouts" / "rl-3.jsonl").exists, process)
-    process.kill()
-    process.wait()
+    command = Command("run", recipe_file, "--out", out, said=tmp_path / "said")
+    wait_for((out / "rollouts" / "rl-3.jsonl").exists, command)
+    command.kill()
     assert not (out / "report.html").exists()
     pipeline.run(load_recipe(recipe_file), out, resume=True)
     assert_same_numbers(unbroken, out)
@@ -207,10 +203,11 @@ def test_a_run_killed_from_the_command_line_resumes_to_the_same_numbers(unbroken
 @pytest.mark.slow
 def test_ctrl_c_finishes_the_step_saves_and_says_how_to_go_on(unbroken, recipe_file, tmp_path):
     out = tmp_path / "interrupted"
-    process = subprocess.Popen(run_command(recipe_file, out), stderr=subprocess.PIPE, text=True)
+    command = [sys.executable, "-m", "rlaudio", "run", str(recipe_file), "--out", str(out)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     wait_for((out / "rollouts" / "sft-1.jsonl").exists, process)
     os.kill(process.pid, signal.SIGINT)
-    _, said = process.communicate(timeout=120)
+    _, said = process.communicate(timeout=300)
     assert process.returncode == 130 and "--resume" in said
     assert any((out / "checkpoints").iterdir())
     pipeline.run(load_recipe(recipe_file), out, resume=True)
@@ -252,11 +249,11 @@ def test_an_engine_that_dies_once_changes_nothing_and_twice_stops_a_run_that_res
     assert_same_numbers(unbroken, tmp_path / "once")
     deaths.write_text("2")
     twice = tmp_path / "twice"
-    command = run_command(recipe_file, twice, "-o", f"rollout={{use: {worker}}}")
-    stopped = subprocess.run(command, capture_output=True, text=True)
+    given = ["run", recipe_file, "--out", twice, "-o", f"rollout={{use: {worker}}}"]
+    stopped = Command(*given, said=tmp_path / "said").ended()
     assert "Error: the engine died; so did the one before it, of the same" in stopped.stderr
     (again,) = re.findall(r"fix the cause and continue with: rlaudio (.+)", stopped.stderr)
-    subprocess.run([sys.executable, "-m", "rlaudio", *again.split()], check=True)
+    assert Command(*again.split(), said=tmp_path / "said again").ended().returncode == 0
     assert_same_numbers(unbroken, twice)
 
 

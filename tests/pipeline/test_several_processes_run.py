@@ -12,7 +12,8 @@ from safetensors.torch import load_file
 from rlaudio import pipeline
 from rlaudio.config.recipe import load_recipe
 from tests.conftest import TINY
-from tests.launchers import deepspeed, torchrun, two_machines
+from tests.forking import two_processes
+from tests.launchers import deepspeed, two_machines
 from tests.pipeline.test_run import RECIPE
 
 pytestmark = pytest.mark.slow
@@ -25,9 +26,15 @@ def on_two_machines(*arguments) -> CompletedProcess:
     return max(two_machines(*arguments), key=lambda done: bool(done.returncode))
 
 
+def forked(recipe, out, *more) -> CompletedProcess:
+    """The same of two processes without a launcher."""
+    both = two_processes("run", recipe, "--out", out, *more, said=out.with_name("said"))
+    return max(both, key=lambda done: bool(done.returncode))
+
+
 STARTED = {
     "torchrun on two machines": (on_two_machines, "strategy={use: plain}"),
-    "torchrun, ZeRO-3": (torchrun, "strategy={use: zero, stage: 3}"),
+    "ZeRO-3": (forked, "strategy={use: zero, stage: 3}"),
     "deepspeed, ZeRO-2": (deepspeed, "strategy={use: zero, stage: 2}"),
 }
 
@@ -102,25 +109,27 @@ def test_two_processes_leave_the_model_and_the_tables_of_one(alone, sharded):
     assert (sharded / "report.html").exists() and (sharded / "summary.json").exists()
 
 
-def test_a_resume_with_another_number_of_processes_names_both(recipe, alone):
-    done = torchrun(recipe, alone, *overrides(), "--resume")
-    assert done.returncode != 0
-    assert "process" in done.stderr and "1" in done.stderr and "2" in done.stderr
+def test_a_resume_with_another_number_of_processes_names_both(recipe, alone, tmp_path):
+    command = ["run", recipe, "--out", alone, *overrides(), "--resume"]
+    first, second = two_processes(*command, said=tmp_path / "said")
+    assert "began with 1 processes and is resumed with 2" in first.stderr
+    assert first.returncode == second.returncode == 1
 
 
 def test_a_number_of_questions_that_does_not_divide_is_refused_in_all_processes(recipe, tmp_path):
-    done = torchrun(recipe, tmp_path / "uneven")
-    assert done.returncode != 0
-    assert "sampling.questions is 3 and there are 2 processes" in done.stderr
+    command = ["run", recipe, "--out", tmp_path / "uneven"]
+    first, second = two_processes(*command, said=tmp_path / "said")
+    assert "sampling.questions is 3 and there are 2 processes" in first.stderr
+    assert first.returncode == second.returncode == 1
 
 
 def test_a_machine_that_does_not_see_the_run_folder_is_named(recipe, tmp_path):
     machines = tmp_path / "one", tmp_path / "two"
     for folder in machines:
         folder.mkdir()
-    done = two_machines(recipe, Path("out"), *overrides(), folders=machines)
-    for single in done:
-        assert single.returncode != 0
+    command = ["run", recipe, "--out", "out", *overrides()]
+    for single in two_processes(*command, said=tmp_path / "said", folders=machines):
+        assert single.returncode == 1
         assert (
             "out: the run folder is not seen by process 1 of 2; expected --out on a file system"
             in single.stderr

@@ -26,6 +26,7 @@ from tests.settings import sampling_params
 KEY = (0, "test", 0)
 WARM = sampling_params(3, temperature=1.3, max_new_tokens=6)
 ENGINES = ("vllm", "vllm_server")
+WORKERS = ("scripted", "transformers", "one_step_off", *ENGINES)
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ def sampler(request, policy) -> Transformers | Vllm | VllmServer:
     return Transformers(policy)
 
 
-@pytest.fixture(params=["scripted", "transformers", "one_step_off", *ENGINES])
+@pytest.fixture(params=WORKERS)
 def case(request, policy) -> Case:
     """Any worker."""
     if request.param == "scripted":

@@ -10,7 +10,7 @@ from rlaudio.rollout.transformers import Transformers
 from rlaudio.training.packing import Branch, PackedRow, pack
 from rlaudio.training.policy import Distribution, token_logprobs
 from rlaudio.types import Group, greedy
-from tests.rollout.conftest import KEY, WARM, nudge, prompts_of
+from tests.rollout.conftest import KEY, WARM, WORKERS, nudge, prompts_of
 from tests.settings import sampling_params
 
 DISTRIBUTIONS = [
@@ -112,12 +112,18 @@ def test_a_worker_that_slept_answers_as_before(case, prompts):
     assert tokens(case.worker.generate(prompts, WARM, KEY)) == before
 
 
-def test_a_closed_worker_refuses_and_another_goes_on(case, prompts):
-    closed = case.open_another()
-    closed.close()
-    closed.close()  # a second time is no error
+def refuses_once_closed(worker, prompts):
+    """Close a worker and ask it."""
+    worker.close()
+    worker.close()  # a second time is no error
     with pytest.raises(RuntimeError, match="closed"):
-        closed.generate(prompts, WARM, KEY)
+        worker.generate(prompts, WARM, KEY)
+
+
+# that of a server is closed in vllm/test_vllm_server.py, where one more is started anyway
+@pytest.mark.parametrize("case", [name for name in WORKERS if name != "vllm_server"], indirect=True)
+def test_a_closed_worker_refuses_and_another_goes_on(case, prompts):
+    refuses_once_closed(case.open_another(), prompts)
     assert isinstance(case.worker.generate(prompts[:1], WARM, KEY)[0], Group)
 
 

@@ -29,7 +29,7 @@ from rlaudio.rollout.worker import EngineDied
 from rlaudio.types import greedy
 from tests.conftest import TINY, make_prompt
 from tests.rollout.conftest import KEY, WARM, nudge, prompts_of
-from tests.rollout.test_contract import largest_gap, tokens
+from tests.rollout.test_contract import largest_gap, refuses_once_closed, tokens
 
 
 class Elsewhere:
@@ -61,7 +61,7 @@ class Elsewhere:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
     def close(self):
         self._server.shutdown()
@@ -395,27 +395,45 @@ def test_no_path_of_a_server_that_a_run_starts_is_open_to_another_user(needs_vll
     assert path.parent.stat().st_uid == os.geteuid()
 
 
-@pytest.mark.slow
-def test_a_server_that_dies_is_started_again_with_the_weights_it_had(needs_vllm, changeable):
-    worker, prompts = Reopened(VllmServer, changeable), prompts_of(changeable)
-    worker.load_weights(nudge(changeable), version=3)
-    expected = tokens(worker.generate(prompts, WARM, KEY))
-    worker.worker._engine.live[0]._started._process.kill()
-    groups = worker.generate(prompts, WARM, KEY)
-    assert tokens(groups) == expected and worker.reopened == 1
-    assert {c.weights_version for group in groups for c in group.completions} == {3}
+@pytest.fixture(scope="module")
+def mortal(needs_vllm, policy):
+    """A worker whose server tests may kill: each of them leaves another one behind."""
+    worker = Reopened(VllmServer, policy)
+    yield worker
     worker.close()
 
 
-@pytest.mark.slow
-def test_a_server_that_dies_between_rollouts_is_started_again_by_the_next_update(needs_vllm, changeable):
-    worker, prompts = Reopened(VllmServer, changeable), prompts_of(changeable)
+def kill_server_of(worker):
     worker.worker._engine.live[0]._started._process.kill()
-    worker.load_weights(iter(nudge(changeable)), version=3)
-    groups = worker.generate(prompts, WARM, KEY)
-    assert worker.reopened == 1 and largest_gap(changeable, groups, WARM) < 1e-4
+
+
+@pytest.mark.slow
+def test_a_server_that_dies_is_started_again_with_the_weights_it_had(changeable, mortal):
+    prompts, before = prompts_of(changeable), mortal.reopened
+    mortal.load_weights(nudge(changeable), version=3)
+    expected = tokens(mortal.generate(prompts, WARM, KEY))
+    kill_server_of(mortal)
+    groups = mortal.generate(prompts, WARM, KEY)
+    assert tokens(groups) == expected and mortal.reopened == before + 1
     assert {c.weights_version for group in groups for c in group.completions} == {3}
-    worker.close()
+
+
+@pytest.mark.slow
+def test_a_server_that_dies_between_rollouts_is_started_again_by_the_next_update(changeable, mortal):
+    prompts, before = prompts_of(changeable), mortal.reopened
+    kill_server_of(mortal)
+    mortal.load_weights(iter(nudge(changeable, seed=2)), version=4)
+    groups = mortal.generate(prompts, WARM, KEY)
+    assert mortal.reopened == before + 1 and largest_gap(changeable, groups, WARM) < 1e-4
+    assert {c.weights_version for group in groups for c in group.completions} == {4}
+
+
+@pytest.mark.slow
+def test_a_closed_worker_has_ended_its_server_and_refuses(needs_vllm, policy, mortal):
+    """The last of this file: what `mortal` is closes with it."""
+    server = mortal.worker._engine.live[0]._started._process
+    refuses_once_closed(mortal.worker, prompts_of(policy))
+    assert server.poll() is not None
 
 
 @pytest.mark.slow

@@ -26,21 +26,28 @@ from tests.rollout.test_contract import largest_gap, tokens
 from tests.rollout.vllm.test_vllm import Tampered
 
 
-@pytest.fixture
-def transfer(needs_vllm, tmp_path, monkeypatch):
+@pytest.fixture(scope="module")
+def patch():
+    """What is put in the place of something else while the tests of this file run."""
+    with pytest.MonkeyPatch.context() as patch:
+        yield patch
+
+
+@pytest.fixture(scope="module")
+def transfer(needs_vllm, tmp_path_factory, patch):
     """vLLM's weight transfer, here and in every process that vLLM starts, without a GPU."""
-    plugin = tmp_path / "plugins" / "without_cuda-1.dist-info"
-    plugin.mkdir(parents=True)
+    plugin = tmp_path_factory.mktemp("plugins") / "without_cuda-1.dist-info"
+    plugin.mkdir()
     (plugin / "METADATA").write_text("Metadata-Version: 2.1\nName: without_cuda\nVersion: 1\n")
     (plugin / "entry_points.txt").write_text(without_cuda.PLUGIN)
     actual = [str(plugin.parent), str(Path(__file__).parents[3]), os.environ.get("PYTHONPATH", "")]
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(actual))
-    monkeypatch.syspath_prepend(plugin.parent)  # a process that Python spawns gets this path
-    without_cuda.stand_in(monkeypatch.setattr)
-    monkeypatch.setattr(vllm_weights, "torch", without_cuda.OnHost())
+    patch.setenv("PYTHONPATH", os.pathsep.join(actual))
+    patch.syspath_prepend(plugin.parent)  # a process that Python spawns gets this path
+    without_cuda.stand_in(patch.setattr)
+    patch.setattr(vllm_weights, "torch", without_cuda.OnHost())
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def family():
     return Qwen2_5Omni(path=TINY, device="cpu", freeze=("audio_tower",))
 
@@ -66,13 +73,19 @@ def test_weights_broadcast_to_a_server_are_those_it_samples_from(transfer, famil
 # --- beside ---------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def apart(transfer, monkeypatch):
-    """The second of two processes, whose engine is in a process of its own."""
-    monkeypatch.setenv("VLLM_ENABLE_V1_MULTIPROCESSING", "1")
-    monkeypatch.setenv("VLLM_ALLOW_INSECURE_SERIALIZATION", "1")
+@pytest.fixture(scope="module")
+def apart(transfer, patch, family):
+    """A worker in the second of two processes, whose engine is in a process of its own; tests may kill it."""
+    from vllm.distributed.weight_transfer import packed_tensor
+
+    patch.setenv("VLLM_ENABLE_V1_MULTIPROCESSING", "1")
+    patch.setenv("VLLM_ALLOW_INSECURE_SERIALIZATION", "1")
     for name, value in {"RANK": "1", "LOCAL_RANK": "1", "WORLD_SIZE": "2"}.items():
-        monkeypatch.setenv(name, value)
+        patch.setenv(name, value)
+    largest = max(tensor.nbytes for _, tensor in family.checkpoint_weights())
+    patch.setattr(packed_tensor, "DEFAULT_PACKED_BUFFER_SIZE_BYTES", largest // 2)
+    with closing(Reopened(beside, family)) as worker:
+        yield worker
 
 
 def beside(family):
@@ -87,22 +100,17 @@ def beside(family):
 
 
 @pytest.mark.slow
-def test_weights_handed_to_an_engine_that_sleeps_beside_are_those_it_samples_from(apart, family, monkeypatch):
-    from vllm.distributed.weight_transfer import packed_tensor
-
-    largest = max(tensor.nbytes for _, tensor in family.checkpoint_weights())
-    monkeypatch.setattr(packed_tensor, "DEFAULT_PACKED_BUFFER_SIZE_BYTES", largest // 2)
+def test_weights_handed_to_an_engine_that_sleeps_beside_are_those_it_samples_from(apart, family):
     prompts = prompts_of(family)
-    with closing(beside(family)) as worker:
-        before = worker.generate(prompts, WARM, KEY)
-        for version in (1, 2):
-            worker.sleep()
-            assert not worker._engine.awake
-            worker.load_weights(nudge(family, seed=version), version=version)
-            after = worker.generate(prompts, WARM, KEY)
-            assert largest_gap(family, after, WARM) < 1e-4
-        worker.sleep()
-        assert tokens(worker.generate(prompts, WARM, KEY)) == tokens(after)
+    before = apart.generate(prompts, WARM, KEY)
+    for version in (1, 2):
+        apart.sleep()
+        assert not apart.worker._engine.awake
+        apart.load_weights(nudge(family, seed=version), version=version)
+        after = apart.generate(prompts, WARM, KEY)
+        assert largest_gap(family, after, WARM) < 1e-4
+    apart.sleep()
+    assert tokens(apart.generate(prompts, WARM, KEY)) == tokens(after)
     assert largest_gap(family, before, WARM) > 0.1
 
 
@@ -113,30 +121,28 @@ def test_an_engine_beside_that_does_not_wake_is_opened_anew(apart, family):
     def fail(tags):
         raise Exception("Call to wake_up method failed: out of memory")
 
-    prompts = prompts_of(family)
-    with closing(Reopened(beside, family)) as worker:
-        expected = tokens(worker.generate(prompts, WARM, KEY))
-        engine = worker.worker._engine
-        engine._llm = Tampered(engine._llm, wake_up=fail)
-        worker.sleep()
-        assert tokens(worker.generate(prompts, WARM, KEY)) == expected
-        assert worker.reopened == 1
+    prompts, reopened = prompts_of(family), apart.reopened
+    expected = tokens(apart.generate(prompts, WARM, KEY))
+    engine = apart.worker._engine
+    engine._llm = Tampered(engine._llm, wake_up=fail)
+    apart.sleep()
+    assert tokens(apart.generate(prompts, WARM, KEY)) == expected
+    assert apart.reopened == reopened + 1
 
 
 @pytest.mark.slow
 def test_an_engine_beside_that_is_killed_is_opened_anew(apart, family):
     """vLLM alone would wait for ever for a process that is killed amid a call."""
-    prompts = prompts_of(family)
-    with closing(Reopened(beside, family)) as worker:
-        worker.load_weights(nudge(family), version=1)
-        expected = tokens(worker.generate(prompts, WARM, KEY))
-        kill_amid(worker.worker._engine, "sleep")
-        worker.sleep()
-        worker.load_weights(nudge(family, size=0.0), version=2)
-        assert worker.reopened == 1
-        kill_amid(worker.worker._engine, "generate")
-        assert tokens(worker.generate(prompts, WARM, KEY)) == expected
-        assert worker.reopened == 2
+    prompts, reopened = prompts_of(family), apart.reopened
+    apart.load_weights(nudge(family), version=3)
+    expected = tokens(apart.generate(prompts, WARM, KEY))
+    kill_amid(apart.worker._engine, "sleep")
+    apart.sleep()
+    apart.load_weights(nudge(family, size=0.0), version=4)
+    assert apart.reopened == reopened + 1
+    kill_amid(apart.worker._engine, "generate")
+    assert tokens(apart.generate(prompts, WARM, KEY)) == expected
+    assert apart.reopened == reopened + 2
 
 
 def kill_amid(engine, call):

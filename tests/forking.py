@@ -1,0 +1,78 @@
+"""Processes without the seconds that imports take: forked from one that has imported everything."""
+
+import multiprocessing
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import chdir
+from pathlib import Path
+from subprocess import CompletedProcess
+
+from tests.launchers import free_port
+
+context = multiprocessing.get_context("forkserver")
+context.set_forkserver_preload(["tests.killing", "tests.opened_before", "torch.utils.tensorboard"])
+
+
+class Command:
+    """`rlaudio ARGUMENTS` in a forked process, as far as tests ask it what they ask a `Popen`."""
+
+    def __init__(self, *arguments: object, said: Path, **environment: str) -> None:
+        """What it prints goes to the file `said`, which is `stderr` for the caller."""
+        words = list(map(str, arguments))
+        self._process = context.Process(target=_command, args=(words, said, os.environ | environment))
+        said.touch()
+        self.stderr = said.open(encoding="utf-8")
+        self._process.start()
+
+    def poll(self) -> int | None:
+        """The exit status; None while it runs."""
+        return self._process.exitcode
+
+    def kill(self) -> None:
+        """End it by SIGKILL."""
+        self._process.kill()
+        self._process.join()
+
+    def ended(self, seconds: float = 900.0) -> CompletedProcess:
+        """How it ended, which it must within so many seconds."""
+        self._process.join(seconds)
+        if self.poll() is None:
+            self.kill()
+            raise TimeoutError(f"no end after {seconds:g} s; it said: {self.stderr.read()}")
+        return CompletedProcess(self._process.name, self._process.exitcode, stderr=self.stderr.read())
+
+
+def two_processes(*arguments: object, said: Path, folders: Sequence[Path] = ()) -> list[CompletedProcess]:
+    """`rlaudio ARGUMENTS` in two processes that meet as those of torchrun do; by their ranks.
+
+    With two folders each process works in its own, as on a machine of its own. Nobody ends a process
+    whose peer has failed: it must end by itself.
+    """
+    meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port(), "WORLD_SIZE": "2"}
+    here = {"LOCAL_WORLD_SIZE": "1" if folders else "2"}
+    commands = []
+    for rank in range(2):
+        place = {"RANK": str(rank), "LOCAL_RANK": "0" if folders else str(rank)}
+        with chdir(folders[rank] if folders else Path()):
+            file = said.with_name(f"{said.name}-{rank}")
+            commands.append(Command(*arguments, said=file, **meeting, **here, **place))
+    return [command.ended() for command in commands]
+
+
+def _command(arguments: list[str], said: Path, environment: dict[str, str]) -> None:
+    from rlaudio.cli import main
+    from rlaudio.utils.interrupts import end_now
+
+    os.environ.clear()
+    os.environ.update(environment)
+    for stream in (sys.stdout, sys.stderr):
+        os.dup2(os.open(said, os.O_WRONLY | os.O_APPEND), stream.fileno())
+    status = 0
+    try:
+        main(arguments)
+    except SystemExit as end:
+        status = int(end.code or 0)
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    end_now(status)  # the command has taken os._exit away, by which a forked process ends
