@@ -3,7 +3,8 @@
 import multiprocessing
 import os
 import sys
-from collections.abc import Sequence
+import traceback
+from collections.abc import Callable, Sequence
 from contextlib import chdir
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -14,13 +15,20 @@ context = multiprocessing.get_context("forkserver")
 context.set_forkserver_preload(["tests.killing", "tests.opened_before", "torch.utils.tensorboard"])
 
 
-class Command:
-    """`rlaudio ARGUMENTS` in a forked process, as far as tests ask it what they ask a `Popen`."""
+def command_line(*words: object) -> None:
+    """`rlaudio WORDS`, to be forked."""
+    from rlaudio.cli import main
 
-    def __init__(self, *arguments: object, said: Path, **environment: str) -> None:
-        """What it prints goes to the file `said`, which is `stderr` for the caller."""
-        words = list(map(str, arguments))
-        self._process = context.Process(target=_command, args=(words, said, os.environ | environment))
+    main(list(map(str, words)))
+
+
+class Forked:
+    """A call in a process of its own, as far as tests ask it what they ask a `Popen`."""
+
+    def __init__(self, call: Callable[..., None], *arguments: object, said: Path, **environment: str) -> None:
+        """What the process prints goes to the file `said`, which is `stderr` for the caller."""
+        given = (call, arguments, said, os.environ | environment)
+        self._process = context.Process(target=_forked, args=given)
         said.touch()
         self.stderr = said.open(encoding="utf-8")
         self._process.start()
@@ -43,25 +51,28 @@ class Command:
         return CompletedProcess(self._process.name, self._process.exitcode, stderr=self.stderr.read())
 
 
-def two_processes(*arguments: object, said: Path, folders: Sequence[Path] = ()) -> list[CompletedProcess]:
-    """`rlaudio ARGUMENTS` in two processes that meet as those of torchrun do; by their ranks.
+def two_processes(
+    call: Callable[..., None], *arguments: object, said: Path, folders: Sequence[Path] = ()
+) -> list[CompletedProcess]:
+    """A call in each of two processes that meet as those of torchrun do; by their ranks.
 
     With two folders each process works in its own, as on a machine of its own. Nobody ends a process
     whose peer has failed: it must end by itself.
     """
     meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port(), "WORLD_SIZE": "2"}
-    here = {"LOCAL_WORLD_SIZE": "1" if folders else "2"}
-    commands = []
+    meeting |= {"LOCAL_WORLD_SIZE": "1" if folders else "2"}
+    both = []
     for rank in range(2):
         place = {"RANK": str(rank), "LOCAL_RANK": "0" if folders else str(rank)}
         with chdir(folders[rank] if folders else Path()):
             file = said.with_name(f"{said.name}-{rank}")
-            commands.append(Command(*arguments, said=file, **meeting, **here, **place))
-    return [command.ended() for command in commands]
+            both.append(Forked(call, *arguments, said=file, **meeting, **place))
+    return [single.ended() for single in both]
 
 
-def _command(arguments: list[str], said: Path, environment: dict[str, str]) -> None:
-    from rlaudio.cli import main
+def _forked(
+    call: Callable[..., None], arguments: Sequence[object], said: Path, environment: dict[str, str]
+) -> None:
     from rlaudio.utils.interrupts import end_now
 
     os.environ.clear()
@@ -70,9 +81,12 @@ def _command(arguments: list[str], said: Path, environment: dict[str, str]) -> N
         os.dup2(os.open(said, os.O_WRONLY | os.O_APPEND), stream.fileno())
     status = 0
     try:
-        main(arguments)
+        call(*arguments)
     except SystemExit as end:
         status = int(end.code or 0)
+    except BaseException:  # noqa: BLE001  as Python itself ends a program
+        traceback.print_exc()
+        status = 1
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
-    end_now(status)  # the command has taken os._exit away, by which a forked process ends
+    end_now(status)  # a command takes os._exit away, by which a forked process would end

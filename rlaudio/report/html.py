@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +19,19 @@ def render(template: Path, **values: Any) -> str:
     Every page gets `assets`, the scripts with their policy, and `json_script`, which writes what they read.
     Raises jinja2.UndefinedError for a name that the template uses and `values` lacks.
     """
+    shared = {"assets": assets(), "json_script": json_script}
+    return _environment(template.parent).get_template(template.name).render(values | shared)
+
+
+@cache
+def _environment(folder: Path) -> Environment:
+    """What compiles the templates of a folder: once, for it takes longer than to fill them."""
     environment = Environment(
-        loader=FileSystemLoader([template.parent, Path(__file__).parent]),
+        loader=FileSystemLoader([folder, Path(__file__).parent]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters.update(number_format.FILTERS)
-    return environment.get_template(template.name).render(
-        values | {"assets": assets(), "json_script": json_script}
-    )
+    return environment

@@ -9,7 +9,7 @@ import difflib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 
 @dataclass(frozen=True)
@@ -142,6 +142,7 @@ METRICS: tuple[Metric, ...] = (
 )
 
 
+@cache
 def describe(name: str) -> Metric:
     """The table's row for `name`; of several that cover it, the one that spells out most of it.
 

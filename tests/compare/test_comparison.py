@@ -503,7 +503,7 @@ def test_ctrl_c_saves_the_step_and_says_how_to_go_on(place, finished, tmp_path):
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     wait_for(lambda: any(out.glob("grpo/seed-0/rollouts/rl-1.jsonl")), process)
     os.kill(process.pid, signal.SIGINT)
-    _, said = process.communicate(timeout=120)
+    _, said = process.communicate(timeout=300)
     assert process.returncode == 130
     assert f"continue with: rlaudio compare {file} --out {out} --resume" in said
     assert not (out / "comparison.html").exists()

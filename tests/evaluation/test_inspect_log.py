@@ -182,7 +182,7 @@ def inspect_python(tmp_path_factory) -> Path:
 def test_inspects_own_reader_opens_a_log(written, inspect_python):
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     command = [inspect_python, "-c", READER, written["held_out_audio"]]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     log = json.loads(done.stdout)
     assert log["samples"] == log["summaries"] == ["q0", "q1", "q2"]

@@ -33,7 +33,7 @@ from rlaudio.types import Choice, Datasets
 from rlaudio.utils.processes import ALONE, Processes
 from tests.conftest import TINY
 from tests.factories import make_group
-from tests.forking import Command
+from tests.forking import Forked, command_line
 
 RECIPE = """
 threads: 1
@@ -192,7 +192,7 @@ def test_the_policy_is_evaluated_between_the_stages(unbroken):
 def test_a_run_killed_from_the_command_line_resumes_to_the_same_numbers(unbroken, recipe_file, tmp_path):
     """The moments at which a run may die are all in test_resume.py."""
     out = tmp_path / "killed"
-    command = Command("run", recipe_file, "--out", out, said=tmp_path / "said")
+    command = Forked(command_line, "run", recipe_file, "--out", out, said=tmp_path / "said")
     wait_for((out / "rollouts" / "rl-3.jsonl").exists, command)
     command.kill()
     assert not (out / "report.html").exists()
@@ -250,10 +250,10 @@ def test_an_engine_that_dies_once_changes_nothing_and_twice_stops_a_run_that_res
     deaths.write_text("2")
     twice = tmp_path / "twice"
     given = ["run", recipe_file, "--out", twice, "-o", f"rollout={{use: {worker}}}"]
-    stopped = Command(*given, said=tmp_path / "said").ended()
+    stopped = Forked(command_line, *given, said=tmp_path / "said").ended()
     assert "Error: the engine died; so did the one before it, of the same" in stopped.stderr
     (again,) = re.findall(r"fix the cause and continue with: rlaudio (.+)", stopped.stderr)
-    assert Command(*again.split(), said=tmp_path / "said again").ended().returncode == 0
+    assert Forked(command_line, *again.split(), said=tmp_path / "said again").ended().returncode == 0
     assert_same_numbers(unbroken, twice)
 
 

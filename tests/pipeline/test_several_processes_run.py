@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from rlaudio import pipeline
 from rlaudio.config.recipe import load_recipe
 from tests.conftest import TINY
-from tests.forking import two_processes
+from tests.forking import command_line, two_processes
 from tests.launchers import deepspeed, two_machines
 from tests.pipeline.test_run import RECIPE
 
@@ -28,7 +28,7 @@ def on_two_machines(*arguments) -> CompletedProcess:
 
 def forked(recipe, out, *more) -> CompletedProcess:
     """The same of two processes without a launcher."""
-    both = two_processes("run", recipe, "--out", out, *more, said=out.with_name("said"))
+    both = two_processes(command_line, "run", recipe, "--out", out, *more, said=out.with_name("said"))
     return max(both, key=lambda done: bool(done.returncode))
 
 
@@ -111,14 +111,14 @@ def test_two_processes_leave_the_model_and_the_tables_of_one(alone, sharded):
 
 def test_a_resume_with_another_number_of_processes_names_both(recipe, alone, tmp_path):
     command = ["run", recipe, "--out", alone, *overrides(), "--resume"]
-    first, second = two_processes(*command, said=tmp_path / "said")
+    first, second = two_processes(command_line, *command, said=tmp_path / "said")
     assert "began with 1 processes and is resumed with 2" in first.stderr
     assert first.returncode == second.returncode == 1
 
 
 def test_a_number_of_questions_that_does_not_divide_is_refused_in_all_processes(recipe, tmp_path):
     command = ["run", recipe, "--out", tmp_path / "uneven"]
-    first, second = two_processes(*command, said=tmp_path / "said")
+    first, second = two_processes(command_line, *command, said=tmp_path / "said")
     assert "sampling.questions is 3 and there are 2 processes" in first.stderr
     assert first.returncode == second.returncode == 1
 
@@ -128,7 +128,7 @@ def test_a_machine_that_does_not_see_the_run_folder_is_named(recipe, tmp_path):
     for folder in machines:
         folder.mkdir()
     command = ["run", recipe, "--out", "out", *overrides()]
-    for single in two_processes(*command, said=tmp_path / "said", folders=machines):
+    for single in two_processes(command_line, *command, said=tmp_path / "said", folders=machines):
         assert single.returncode == 1
         assert (
             "out: the run folder is not seen by process 1 of 2; expected --out on a file system"

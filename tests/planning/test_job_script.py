@@ -18,7 +18,7 @@ from rlaudio.models.family import TINY_FOLDER
 from rlaudio.planning import job_script
 from rlaudio.planning.job_script import JobLayout, RunCommand
 from rlaudio.runs.run import open_run
-from tests.forking import two_processes
+from tests.forking import command_line, two_processes
 
 SEVEN_B = "weak_to_strong_qwen2_5_omni_7b"
 SERVERS = "rollout={use: vllm_server, tensor_parallel: 2}"
@@ -233,7 +233,8 @@ def test_a_job_that_slurm_queues_again_resumes_and_ends_as_one_that_was_not(tmp_
     small = ["tiny_weak_to_strong", *SMALL, "--nodes", 2, "--gpus-per-node", 0]
     monkeypatch.setenv("SLURM_NODES", "a,b")
     whole, broken = tmp_path / "whole", tmp_path / "broken"
-    for ended in two_processes("run", "tiny_weak_to_strong", *SMALL, "--out", whole, said=tmp_path / "said"):
+    command = ["run", "tiny_weak_to_strong", *SMALL, "--out", whole]
+    for ended in two_processes(command_line, *command, said=tmp_path / "said"):
         assert ended.returncode == 0, ended.stderr
     monkeypatch.setenv("USR1_AT", str(broken / "checkpoints" / "0-000001"))
     done = submit(*small, "--out", broken)

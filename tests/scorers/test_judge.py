@@ -122,8 +122,7 @@ def test_who_stops_waiting_takes_no_verdict_from_others(server, endpoint):
 
 def test_a_server_that_was_given_up_is_tried_once_by_each_other_request(server, endpoint):
     server.script = [fails(503, "busy")] * 50
-    judge = endpoint(retry_seconds=4, concurrency=2)
-    began = time.monotonic()
+    judge = endpoint(retry_seconds=2, concurrency=2)
     with pytest.raises(JudgeFailed, match="GaveUp") as failed:
         scored(judge, "a")
     assert isinstance(failed.value.__cause__, GaveUp)
@@ -132,7 +131,7 @@ def test_a_server_that_was_given_up_is_tried_once_by_each_other_request(server, 
     for text in "bcdef":
         with pytest.raises(JudgeFailed, match="not repeated so soon after another request was given up"):
             scored(judge, text)
-    assert len(server.bodies) == tries + 5 and time.monotonic() - began < 8
+    assert len(server.bodies) == tries + 5
     server.script = [graded(5)]
     assert scored(judge, "g").score == 1.0
 
@@ -283,11 +282,11 @@ def test_only_open_questions_of_mmau_pro_are_asked_about(server, endpoint):
 def reward_sum(judge, failures=0.0):
     reward = bind("reward", {"use": "judge", "judge": "endpoint:http://h#m"}).function
     reward.keywords["judge"] = judge
-    return RewardSum({"judge": (reward, 1.0)}, failures, seconds=20)
+    return RewardSum({"judge": (reward, 1.0)}, failures, seconds=300)
 
 
 def test_a_reward_judges_the_completions_of_a_step_together(server, endpoint):
-    together = threading.Barrier(4, timeout=10)
+    together = threading.Barrier(4, timeout=120)
 
     def waits_for_the_others(handler):
         together.wait()

@@ -101,7 +101,7 @@ def test_a_recipe_names_the_files_beside_it(write):
             "while True: time.sleep(0.01)",
             r"judge .*/judge.py, for \('Why.*did not return within 0.5 s .*judge.py:4",
         ),
-        ("return open('/dev/zero').read(10) and time.sleep(60)", "did not return within 0.5 s"),
+        ("return open('/dev/zero').read(10) and time.sleep(10**6)", "did not return within 0.5 s"),
     ],
 )
 def test_a_judge_that_never_returns_is_stopped(half_a_second, judge, body, said):
@@ -109,7 +109,7 @@ def test_a_judge_that_never_returns_is_stopped(half_a_second, judge, body, said)
     began = time.monotonic()
     with pytest.raises(TimeoutError, match=said):
         mmau_pro(OPEN, "Food.", judge=slow)
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < 300
 
 
 def test_a_class_that_takes_too_long_to_open_is_stopped(half_a_second, write):

@@ -79,8 +79,8 @@ def test_the_limit_is_for_the_next_value_not_for_all_of_them():
             await asyncio.sleep(0.3)
             return 1.0
 
-    texts = "abcdefgh"  # 2.4 s together
-    [scored] = RewardSum({"r": (in_turn, 1.0)}, seconds=2.0).score([make_group(*texts)])
+    texts = "abcdefghijkl"  # 3.6 s together
+    [scored] = RewardSum({"r": (in_turn, 1.0)}, seconds=3.0).score([make_group(*texts)])
     assert list(scored.total) == [1.0] * len(texts)
 
 

@@ -87,7 +87,7 @@ def test_a_crash_test_goes_on_where_it_was(made_up, tmp_path):
 
 
 def test_a_killed_run_leaves_no_process_behind():
-    child = "print(flush=True); import time; time.sleep(60)"
+    child = "print(flush=True); import time; time.sleep(600)"
     program = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
     process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE)
     process.stdout.readline()  # both run

@@ -7,7 +7,7 @@ import pytest
 from tests.tool_scripts import load_tool
 
 fuzz = load_tool("fuzz")
-INPUTS = {"recipes": 1_300, "rows": 1_300, "benchmarks": 1_000, "runs": 200, "plugins": 1_300}
+INPUTS = {"recipes": 1_000, "rows": 1_500, "benchmarks": 1_100, "runs": 120, "plugins": 1_400}
 
 
 @pytest.mark.slow

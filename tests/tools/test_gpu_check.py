@@ -26,13 +26,13 @@ PARTS = ("rate", "tests", "parity", "update", "forms", "rollout", "explain")
 def written(tmp_path_factory):
     """The folder of a dry run without the main job, which is a run of its own."""
     out = tmp_path_factory.mktemp("out")
-    assert tool.run(out=out, device="cpu", small=True, minutes=5, parts=PARTS) is False
+    assert tool.run(out=out, device="cpu", small=True, minutes=60, parts=PARTS) is False
     return out
 
 
 @pytest.fixture
 def dry(tmp_path):
-    return setting.Setting(device="cpu", small=True, folder=tmp_path, deadline=time.monotonic() + 60)
+    return setting.Setting(device="cpu", small=True, folder=tmp_path, deadline=time.monotonic() + 3600)
 
 
 @pytest.fixture
@@ -107,7 +107,7 @@ def test_the_main_job_of_a_dry_run_is_a_recipe():
 
 @pytest.mark.parametrize("measure", [measures.measure_rate, measures.measure_parity])
 def test_nothing_is_left_on_the_cpu_that_a_gpu_needs(tmp_path, monkeypatch, measure):
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 3600
     given = setting.Setting(device=DEVICE.type, small=True, folder=tmp_path, deadline=deadline)
     shapes.shape_folder(tmp_path, "tiny")
     with strict_device(monkeypatch):

@@ -36,7 +36,7 @@ class Threads(Processes):
 def together(*work: Callable[[Processes], list[Any]]) -> list[list[Any]]:
     """What each of the processes does, every one in a thread of its own."""
     size = len(work)
-    barrier, board = threading.Barrier(size, timeout=20), [None] * size
+    barrier, board = threading.Barrier(size, timeout=300), [None] * size
     with ThreadPoolExecutor(size) as pool:
         futures = [
             pool.submit(task, Threads(rank, size, barrier=barrier, board=board))

@@ -82,13 +82,13 @@ def sample(engine, policy, count):
 
 
 def test_a_request_goes_to_the_server_with_the_fewest_in_flight(engine_of, policy):
-    slow, quick = FakeServer("slow"), FakeServer("quick")
-    slow.go.clear()
-    engine = engine_of(slow, quick)
-    threading.Timer(0.5, slow.go.set).start()
-    assert len(sample(engine, policy, 12)) == 12
-    assert len(quick.asked) > len(slow.asked) > 0
-    assert slow.in_flight == quick.in_flight == 0
+    a, b = FakeServer("a"), FakeServer("b")
+    a.in_flight = 3
+    all_asked = threading.Barrier(5, timeout=120)  # none is answered before
+    a.go = b.go = SimpleNamespace(wait=lambda _: all_asked.wait())
+    assert sample(engine_of(a, b), policy, 5) == [[ANSWER]] * 5
+    assert (len(a.asked), len(b.asked)) == (1, 4)
+    assert (a.in_flight, b.in_flight) == (3, 0)
 
 
 def test_what_a_dead_server_was_asked_is_asked_of_others_and_it_is_asked_no_more(engine_of, policy, caplog):

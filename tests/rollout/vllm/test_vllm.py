@@ -4,8 +4,6 @@ import dataclasses
 import json
 import os
 import shutil
-import subprocess
-import sys
 from importlib import metadata
 from pathlib import Path
 
@@ -25,6 +23,7 @@ from rlaudio.types import HeardClip, greedy
 from tests.conftest import TINY, make_prompt
 from tests.rollout.conftest import KEY, WARM, nudge, prompts_of
 from tests.rollout.test_contract import largest_gap, tokens
+from tests.rollout.two_processes import drawn_by_two
 from tests.settings import sampling_params
 
 
@@ -272,16 +271,7 @@ def test_an_engine_beside_the_process_needs_a_gpu(policy):
 def test_two_processes_with_an_engine_each_draw_what_one_draws(changeable, vllm_worker, tmp_path):
     vllm_worker.load_weights(nudge(changeable), version=1)
     together = tokens(vllm_worker.generate(prompts_of(changeable), WARM, KEY))
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
-    done = subprocess.run(
-        [*command, "-m", "tests.rollout.two_processes", str(tmp_path / "drawn.json")],
-        capture_output=True,
-        text=True,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )
-    assert done.returncode == 0, done.stderr[-8000:]
-    shares = json.loads((tmp_path / "drawn.json").read_text())
-    assert [shares[i % 2][i // 2] for i in range(len(together))] == together
+    assert drawn_by_two(tmp_path) == together
 
 
 def test_what_the_environment_says_is_heard_again_after_an_engine_closed(needs_vllm, policy, monkeypatch):

@@ -4,8 +4,6 @@ import copy
 import json
 import os
 import socket
-import subprocess
-import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -30,6 +28,7 @@ from rlaudio.types import greedy
 from tests.conftest import TINY, make_prompt
 from tests.rollout.conftest import KEY, WARM, nudge, prompts_of
 from tests.rollout.test_contract import largest_gap, refuses_once_closed, tokens
+from tests.rollout.two_processes import drawn_by_two
 
 
 class Elsewhere:
@@ -440,13 +439,4 @@ def test_a_closed_worker_has_ended_its_server_and_refuses(needs_vllm, policy, mo
 def test_two_processes_that_share_a_server_draw_what_one_draws(changeable, taken, tmp_path):
     taken.load_weights(nudge(changeable), version=1)
     together = tokens(taken.generate(prompts_of(changeable), WARM, KEY))
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
-    drawn = tmp_path / "drawn.json"
-    subprocess.run(
-        [*command, "-m", "tests.rollout.two_processes", str(drawn), *taken.urls],
-        check=True,
-        capture_output=True,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )
-    shares = json.loads(drawn.read_text())
-    assert [shares[i % 2][i // 2] for i in range(len(together))] == together
+    assert drawn_by_two(tmp_path, *taken.urls) == together

@@ -16,7 +16,7 @@ from rlaudio.runs.run import open_run
 from rlaudio.training.debug.step_dump import read_step_dump
 from rlaudio.types import Group
 from tests.conftest import TINY
-from tests.forking import two_processes
+from tests.forking import command_line, two_processes
 from tests.launchers import torchrun
 
 pytestmark = pytest.mark.slow
@@ -146,7 +146,7 @@ def struck_by(broken: BrokenRun) -> set[str]:
 def test_the_fixed_run_resumes_to_the_numbers_of_an_unbroken_one(recipe, broken, unbroken, tmp_path):
     recipe.with_name("fault").unlink()
     command = ["run", recipe, "--out", broken.out, *ZERO, "--resume"]
-    for done in two_processes(*command, said=tmp_path / "said"):
+    for done in two_processes(command_line, *command, said=tmp_path / "said"):
         assert done.returncode == 0, done.stderr[-4000:]
     resumed, expected = (rows(out / "metrics.jsonl") for out in (broken.out, unbroken))
     assert [row["step"] for row in resumed] == [row["step"] for row in expected]
