@@ -34,7 +34,7 @@ SMALL_KEYS = (
 )
 SMALL = [word for key in SMALL_KEYS for word in ("-o", key)]
 # What the commands of Slurm do for the script. All hosts are this machine; srun kills its tasks when it is
-# ended by SIGTERM, as the real one does.
+# ended by SIGTERM, and sbatch ends what a job leaves behind, as the real ones do.
 STAND_INS = {
     "scontrol": """
 if [[ $1 == show ]]; then for host in ${3//,/ }; do echo 127.0.0.1; done; fi
@@ -65,6 +65,7 @@ kill -TERM $(cat "$SLURM_STAND_IN/training.tasks")
 """,
     "sbatch": """
 echo "sbatch $*" >>"$SLURM_STAND_IN/calls"
+trap 'kill -TERM $(cat "$SLURM_STAND_IN"/*.tasks) 2>/dev/null' EXIT
 export SLURM_JOB_ID=7 SLURM_JOB_NODELIST=${SLURM_NODES:-a}
 if [[ -n ${USR1_AT:-} && -z ${SLURM_RESTART_COUNT:-} ]]; then
     bash "$1" &
