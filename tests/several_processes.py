@@ -8,9 +8,13 @@ process.
 
 from __future__ import annotations
 
+import atexit
 import gc
 import io
+import json
+import shutil
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
@@ -19,11 +23,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors.torch import load_file, save_file
 
 from rlaudio.algorithms.algorithm import Algorithm, Loss, Need, Tokens
 from rlaudio.algorithms.grpo import GRPO
 from rlaudio.algorithms.ppo import PPO
 from rlaudio.algorithms.sft import SFT
+from rlaudio.models.family import resolve_model_path
 from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
 from rlaudio.rollout.targets import Targets
 from rlaudio.rollout.transformers import Transformers
@@ -116,7 +122,7 @@ def strategies() -> dict[str, Any]:
 
 
 def train(case: Case, strategy: Any, processes: Processes = ALONE) -> Result:
-    """Train the shipped base on the case's recorded groups."""
+    """Train the shipped base, made shallow, on the case's recorded groups."""
     groups = case.recorded
     family, learner = opened(case, strategy, processes)
     metrics: list[dict[str, float]] = []
@@ -168,7 +174,7 @@ def refused(strategy: Any, processes: Processes) -> tuple[str, bool]:
 
 
 def opened(case: Case, strategy: Any, processes: Processes) -> tuple[Qwen2_5Omni, Learner]:
-    family = Qwen2_5Omni(path=TINY, device="cpu", **dict(case.model))
+    family = Qwen2_5Omni(path=shallow_base(), device="cpu", **dict(case.model))
     reference = family.frozen_copy() if Need.REFERENCE in case.algorithm.needs else None
     settings = settings_of(case, strategy)
     return family, Learner(family, case.algorithm, settings, reference=reference, processes=processes)
@@ -209,9 +215,26 @@ def go_on(
 
 
 @cache
+def shallow_base() -> str:
+    """The folder of the shipped base with two of its four layers, between which ZeRO sees all it can see."""
+    folder = Path(tempfile.mkdtemp(prefix="rlaudio-test-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    shutil.copytree(resolve_model_path(TINY), folder, dirs_exist_ok=True)
+    config = json.loads((folder / "config.json").read_text())
+    text = config["thinker_config"]["text_config"]
+    text |= {"num_hidden_layers": 2, "layer_types": text["layer_types"][:2]}
+    (folder / "config.json").write_text(json.dumps(config))
+    weights = load_file(folder / "model.safetensors")
+    upper = ("thinker.model.layers.2.", "thinker.model.layers.3.")
+    kept = {name: tensor for name, tensor in weights.items() if not name.startswith(upper)}
+    save_file(kept, folder / "model.safetensors", metadata={"format": "pt"})
+    return str(folder)
+
+
+@cache
 def recorded(count: int, of_teacher: bool) -> list[ScoredGroup]:
     """So many groups that a case learns from: sampled by the base, or a teacher's."""
-    base = Qwen2_5Omni(path=TINY, device="cpu")
+    base = Qwen2_5Omni(path=shallow_base(), device="cpu")
     prompts = [make_prompt(base, seed, words=1 + seed) for seed in range(count)]
     if of_teacher:
         return [scored(group) for group in Targets(base, "answer").generate(prompts, sampling_params(1), ())]
