@@ -1,4 +1,4 @@
-"""The shipped base, opened once in the process from which those of tests/killing.py are forked."""
+"""The shipped base, opened once in the process from which those of tests/forking.py are forked."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""A whole run that torchrun or deepspeed starts in two processes: the numbers of one, one folder, no hang."""
+"""A whole run in two processes, by torchrun, deepspeed or neither: the numbers of one, one folder."""
 
 import json
 import shutil
