@@ -60,7 +60,7 @@ def two_processes(
     whose peer has failed: it must end by itself.
     """
     meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port(), "WORLD_SIZE": "2"}
-    meeting |= {"LOCAL_WORLD_SIZE": "1" if folders else "2"}
+    meeting |= {"LOCAL_WORLD_SIZE": "1" if folders else "2", "CUDA_VISIBLE_DEVICES": ""}
     both = []
     for rank in range(2):
         place = {"RANK": str(rank), "LOCAL_RANK": "0" if folders else str(rank)}
