@@ -21,6 +21,8 @@ LONGEST = (
     "rollout/vllm/test_vllm_server.py",
     "training/strategies/test_zero.py",
     "pipeline/test_resume.py",
+    "rollout/vllm/test_gpu_runner.py",
+    "rollout/vllm/test_vllm_run.py",
     "rollout/vllm/test_weights.py",
     "planning/test_job_script.py",
     "rollout/vllm/test_replicas.py",
