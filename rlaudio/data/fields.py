@@ -139,7 +139,9 @@ class Fields:
         self._read.update(fields)
         return self._sharing.groups((*names, *renamed), tuple(map(self._group, fields)))
 
-    def made_of(self, names: tuple[str, ...], make: Callable[[Fields], Mapping[str, str]]) -> Mapping[str, str]:
+    def made_of(
+        self, names: tuple[str, ...], make: Callable[[Fields], Mapping[str, str]]
+    ) -> Mapping[str, str]:
         """What `make` makes of fields that few values are in; made once for equal ones."""
         key = tuple(map(self.fields.get, names))
         try:

@@ -167,7 +167,8 @@ def _no_garbage_collection() -> Iterator[None]:
     try:
         yield
     finally:
-        if gc.get_freeze_count() == 0:  # to the oldest generation, where nothing is looked at again for a while
+        # What was read goes to the oldest generation, which is seldom looked at, and not at once.
+        if gc.get_freeze_count() == 0:
             gc.freeze()
             gc.unfreeze()
         if was_on:

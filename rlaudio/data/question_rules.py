@@ -105,7 +105,7 @@ def _too_long(question: Question, names: Sequence[Named], texts: Sequence[Named]
 
 
 def _control_characters(names: Sequence[Named], texts: Sequence[Named]) -> Iterator[Problem]:
-    if all([text.isprintable() for _, text in (*names, *texts)]):  # none of these is
+    if "".join([text for _, text in (*names, *texts)]).isprintable():  # no control character is
         return
     for name, text in texts:
         if control := _CONTROL.search(text):

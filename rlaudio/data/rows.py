@@ -293,7 +293,7 @@ def _object_of_texts(line: bytes) -> dict[str, Any] | None:
                 if entry.__class__ is not str:
                     return None
             texts += len(value)
-        elif value is not None and value.__class__ is not bool:  # a number, whose limits are checked elsewhere
+        elif value is not None and value.__class__ is not bool:  # a number has limits
             return None
     return fields if line.count(b'"') == 2 * texts else None
 
