@@ -144,6 +144,11 @@ class Bound:
         return replace(self, options={**self.options, SCORER: scorer})
 
     @property
+    def given(self) -> tuple[str, ...]:
+        """What it is called with by position, as its file says."""
+        return self._signature.given
+
+    @property
     def _signature(self) -> Signature:
         return _signature(self.kind, self.path, *(self.style.get(key) for key in STYLE_KEYS))
 

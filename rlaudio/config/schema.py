@@ -470,6 +470,10 @@ class Recipe(Section):
         """The rewards by name, each with the recipe's scorer where it takes one and names none."""
         return {name: spec.reward.with_scorer(self.scorer) for name, spec in self.rewards.items()}
 
+    def hears_silence(self) -> bool:
+        """Whether a reward compares with answers to the same questions in silence."""
+        return any("silent" in plugin.given for plugin in self.reward_plugins().values())
+
     def voting_scorer(self) -> Bound:
         """What says whether a voter is right."""
         return self.contribution.scorer or self.scorer
