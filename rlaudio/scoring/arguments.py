@@ -76,7 +76,7 @@ def _read_only_record(record: Any) -> Any:
         with suppress(ValueError):  # where there is nothing to concatenate, the reward that asks sees it
             getattr(record, name)
     twin = object.__new__(kind)
-    vars(twin).update({n: v if type(v) in _UNCHANGING else _way(type(v))(v) for n, v in vars(record).items()})
+    vars(twin).update({n: v if type(v) in _UNCHANGING else _read_only(v) for n, v in vars(record).items()})
     return twin
 
 
