@@ -18,11 +18,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rlaudio.config.data_sets import Spec as DataSet
+from rlaudio.config.data_sets import data_set, existing
 from rlaudio.config.names import plain_name
 from rlaudio.config.plugins import Bound, bind, is_path
 from rlaudio.config.recipe import Recipe, load_recipe
 from rlaudio.config.shipped import is_recipe
-from rlaudio.data.hub import is_hub_name
 from rlaudio.runs.parts import StopAfter
 from rlaudio.utils.library_output import quiet_transformers
 
@@ -33,8 +34,7 @@ if TYPE_CHECKING:
     from rlaudio.runs.run import StoredRun
     from rlaudio.utils.endpoint.client import Asking
 
-Data = str | Path | Mapping[str, Any]  # a file of questions, or sets by name: {"mmau": FOLDER}
-DataSet = Mapping[str, Any]  # as a recipe has it: {"use": "mmau", "path": FOLDER}
+Data = str | Path | Mapping[str, Any]  # a file of questions, "mmau=FOLDER", or sets by name: {"mmau": FOLDER}
 
 
 def run(
@@ -145,15 +145,14 @@ def data_sets(data: Data | None) -> dict[str, DataSet]:
     if data is None:
         return {}
     if not isinstance(data, Mapping):
-        return {plain_name(Path(data).stem): _existing({"use": "audiomcq", "path": str(data)})}
+        name, spec = data_set(str(data))
+        return {name: existing(spec)}
     sets: dict[str, DataSet] = {}
     for use, given in data.items():
         name = plain_name(Path(use).stem if is_path(use) else use)
         if name in sets:
             raise ValueError(f"two sets are named {name}; rename one: {{NAME: {{use: {use}, ...}}}}")
-        sets[name] = _existing(
-            {"use": use, **(given if isinstance(given, Mapping) else {"path": str(given)})}
-        )
+        sets[name] = existing({"use": use, **(given if isinstance(given, Mapping) else {"path": str(given)})})
     return sets
 
 
@@ -227,13 +226,6 @@ def _loaded(recipe: Recipe | str | Path, overrides: Sequence[str]) -> Recipe:
     if overrides:
         raise ValueError("overrides go with the name of a recipe; found a recipe that is loaded")
     return recipe
-
-
-def _existing(spec: DataSet) -> DataSet:
-    path = spec.get("path")
-    if path is not None and not Path(path).exists() and not is_hub_name(str(path)):
-        raise ValueError(f"{spec['use']}={path}: {path} does not exist")
-    return spec
 
 
 def _without_training(model: str, data: DataSet, overrides: Sequence[str]) -> Recipe:

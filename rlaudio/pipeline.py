@@ -113,7 +113,8 @@ def run(recipe: Recipe, out: Path, *, resume: bool = False, until: StopAfter | N
         )
         if resume:
             processes.from_first(partial(_check_folder, folder))
-        processes.from_first(partial(check_plugins, folder, with_helpers(recipe.user_files())))
+        read = [*with_helpers(recipe.user_files()), *recipe.read_files()]
+        processes.from_first(partial(check_plugins, folder, read))
         with _clock(folder, "data"):
             data = processes.in_turn(partial(load_data, recipe))
             processes.from_first(partial(check_data, folder, {"train": data.train, **data.held_out}))

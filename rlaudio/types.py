@@ -342,22 +342,22 @@ class Completion:
     @cached_property
     def token_ids(self) -> np.ndarray:
         """Tokens of all segments [C] int64."""
-        return np.concatenate([segment.token_ids for segment in self.segments])
+        return _joined([segment.token_ids for segment in self.segments])
 
     @cached_property
     def mask(self) -> np.ndarray:
         """Which tokens were sampled [C] bool; the others were inserted."""
-        return np.concatenate([np.full(len(s.token_ids), s.sampled) for s in self.segments])
+        return _joined([np.full(len(s.token_ids), s.sampled) for s in self.segments])
 
     @property
     def length(self) -> int:
         """How many tokens were sampled."""
-        return int(self.mask.sum())
+        return sum(len(segment.token_ids) for segment in self.segments if segment.sampled)
 
     @cached_property
     def logprobs(self) -> np.ndarray:
         """Log-probs of the sampled tokens [S] float32, in their order."""
-        return np.concatenate([s.logprobs for s in self.segments if s.logprobs is not None])
+        return _joined([s.logprobs for s in self.segments if s.logprobs is not None])
 
     @cached_property
     def support(self) -> np.ndarray | None:
@@ -427,3 +427,8 @@ class SamplingParams:
 def greedy(max_new_tokens: int) -> SamplingParams:
     """The sampling of evaluation and labelling: one completion, the most likely token each time."""
     return SamplingParams(group_size=1, temperature=0.0, top_k=0, top_p=1.0, max_new_tokens=max_new_tokens)
+
+
+def _joined(arrays: Sequence[np.ndarray]) -> np.ndarray:
+    """The arrays one after the other; a single one, as most completions have, is not copied."""
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)

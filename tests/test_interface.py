@@ -106,6 +106,7 @@ def test_score_is_by_the_strict_rule_that_is_named(questions, tmp_path):
     ("data", "sets"),
     [
         (None, {}),
+        ("mmau=.", {"mmau": {"use": "mmau", "path": "."}}),
         ({"mmau": "."}, {"mmau": {"use": "mmau", "path": "."}}),
         ({"new": {"use": "synthetic", "count": 3}}, {"new": {"use": "synthetic", "count": 3}}),
         ({"./mine.py": {"rows": 2}}, {"mine": {"use": "./mine.py", "rows": 2}}),

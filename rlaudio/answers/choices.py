@@ -37,7 +37,8 @@ class Choices:
         self.are_latin = not any(CYRILLIC_OR_GREEK.search(choice) for choice in choices)
         self._exact = self._by_spelling(map(_exactly, choices))
         texts = (*choices, *self.bodies)
-        self._similar = self._by_spelling(_similarly(text, _without_markup(text)) for text in texts)
+        similar = {text: tuple(_similarly(text, _without_markup(text))) for text in set(texts)}
+        self._similar = self._by_spelling(similar[text] for text in texts)
 
     def equal(self, text: str) -> Parsed:
         """The choice that equals the text but for case and outer spaces."""
@@ -71,7 +72,7 @@ class Choices:
             if not self.same(i, index)
         )
 
-    def _by_spelling(self, texts: Iterable[Iterator[str]]) -> list[dict[str, int | None]]:
+    def _by_spelling(self, texts: Iterable[Iterable[str]]) -> list[dict[str, int | None]]:
         """For each way of spelling, the positions by spelling."""
         return [self._positions(spellings) for spellings in zip(*texts, strict=True)]
 

@@ -18,9 +18,8 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.exceptions import Exit
 
-from rlaudio.cli.options import path_type
+from rlaudio.cli.options import named_set, path_type
 from rlaudio.cli.output import json_option, print_json
-from rlaudio.config.names import plain_name
 from rlaudio.utils.number_format import counted
 
 if TYPE_CHECKING:
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     from rlaudio.data.leakage import Leaks, Shared
     from rlaudio.types import Dataset
 
-_DEFAULT = "audiomcq"
 _BAD_ROWS = 20  # that are shown
 _LEAKS = 5  # that are shown of each pair of sets
 _BY: Mapping[str, tuple[Shared, ...]] = {
@@ -285,8 +283,7 @@ def _named(given: Sequence[str]) -> dict[str, str]:
     """The sets by name: that of the plug-in, or of the file; a second one of a name gets a number."""
     named: dict[str, str] = {}
     for text in given:
-        plug_in, path = _parsed(text)
-        stem = plain_name(Path(plug_in if text != path else path).stem)
+        stem = named_set(text).name
         name, number = stem, 2
         while name in named:
             name, number = f"{stem}-{number}", number + 1
@@ -294,23 +291,12 @@ def _named(given: Sequence[str]) -> dict[str, str]:
     return named
 
 
-def _parsed(text: str) -> tuple[str, str]:
-    """Plug-in and path of DATA."""
-    name, sign, path = text.partition("=")
-    if not sign or Path(text).exists():
-        return _DEFAULT, text
-    if not name or not path:
-        raise click.UsageError(f"{text}: expected NAME=PATH, such as mmau=FOLDER, or a path")
-    return name, path
-
-
 def _loader(text: str, roots: Sequence[str], outside_root: bool, name: str | None = None) -> Any:
     """The data plug-in with its options, bound."""
     from rlaudio.config.plugins import bind
 
-    plug_in, path = _parsed(text)
-    spec: dict[str, Any] = {"use": plug_in, "path": path}
-    if root := _root_of(name or plug_in, roots):
+    spec = dict(named_set(text).spec)
+    if root := _root_of(name or spec["use"], roots):
         spec["audio_root"] = root
     if outside_root:
         spec["outside_root"] = True

@@ -11,12 +11,18 @@ import click
 
 from rlaudio.audio.length_policy import SILENCE_SECONDS
 from rlaudio.cli.loading import announce_files, announcement, load_pipeline
-from rlaudio.cli.options import each_once, endpoint_options, no_plugins_option, path_type, recipe_options
+from rlaudio.cli.options import (
+    each_once,
+    endpoint_options,
+    named_set,
+    no_plugins_option,
+    path_type,
+    recipe_options,
+)
 from rlaudio.cli.output import json_option, print_json
-from rlaudio.config.names import plain_name
+from rlaudio.config.data_sets import Spec, existing
 from rlaudio.config.shipped import is_recipe
 from rlaudio.contribution import THRESHOLD
-from rlaudio.data.hub import is_hub_name
 from rlaudio.utils.number_format import counted
 
 if TYPE_CHECKING:
@@ -89,7 +95,7 @@ def label(
         "silence": silence,
         "orders": orders,
     }
-    spec = data_set(data) if "=" in data and not Path(data).exists() else data_set(f"audiomcq={data}")
+    spec = existing(named_set(data).spec)
     from rlaudio.interface import folder_of, recipe_to_label
 
     recipe = recipe_to_label(spec, settings, overrides)
@@ -110,7 +116,7 @@ _benchmarks = click.option(
     "--benchmark",
     "benchmarks",
     multiple=True,
-    metavar="NAME=FOLDER",
+    metavar="NAME=PATH",
     help="A data set by its name, and the folder or file of it: mmau=/data/MMAU.",
 )
 
@@ -200,12 +206,12 @@ def score(
     """
     _check_against(against, out)
     if len(benchmarks) != 1:
-        raise click.UsageError(f"--benchmark NAME=FOLDER is given {len(benchmarks)} times; expected once")
+        raise click.UsageError(f"--benchmark NAME=PATH is given {len(benchmarks)} times; expected once")
     [(name, spec)] = data_sets(None, benchmarks).items()
     from rlaudio.config.plugins import bind
     from rlaudio.interface import score_file
 
-    data = bind("data", spec | _options(options))
+    data = bind("data", {**spec, **_options(options)})
     strict = bind("scorer", _options([f"use={scorer}"])["use"])
     announce_files("command", sorted({*data.user_files, *strict.user_files}))
     notes, result = score_file(predictions, name, data, key=key, scorer=strict, out=out)
@@ -290,26 +296,15 @@ def _check_voters(threshold: int | None, voters: Sequence[str], overrides: Seque
         )
 
 
-def data_sets(data: Path | None, benchmarks: Sequence[str]) -> dict[str, dict[str, str]]:
+def data_sets(data: Path | None, benchmarks: Sequence[str]) -> dict[str, Spec]:
     """Data sets of the command line as a recipe would have them, by name."""
-    sets = {plain_name(data.stem): {"use": "audiomcq", "path": str(data)}} if data else {}
+    sets = dict([named_set(str(data))]) if data else {}
     for text in benchmarks:
-        spec = data_set(text)
-        name = plain_name(Path(spec["use"]).stem)
+        name, spec = named_set(text, or_path=False)
         if name in sets:
             raise click.UsageError(f"--benchmark {text}: there is a set {name} already; expected each once")
-        sets[name] = spec
+        sets[name] = existing(spec)
     return sets
-
-
-def data_set(text: str) -> dict[str, str]:
-    """The data set that NAME=FOLDER names, as a recipe would have it."""
-    use, sign, path = text.partition("=")
-    if not sign or not use or not path:
-        raise click.UsageError(f"{text}: expected NAME=FOLDER, such as mmau=/data/MMAU")
-    if not Path(path).exists() and not is_hub_name(path):
-        raise click.UsageError(f"{text}: {path} does not exist")
-    return {"use": use, "path": path}
 
 
 def _options(given: Sequence[str]) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+from rlaudio.config.data_sets import NamedSet, data_set
+
 NO_PLUGINS = "rlaudio.no_plugins"  # key of what click hands on within a command
 
 
@@ -27,6 +29,14 @@ def complete_recipes(context: click.Context, option: click.Parameter, begun: str
 
 
 recipe_argument = functools.partial(click.argument, shell_complete=complete_recipes)
+
+
+def named_set(text: str, *, or_path: bool = True) -> NamedSet:
+    """As `rlaudio.config.data_sets.data_set`, with errors of the command line."""
+    try:
+        return data_set(text, or_path=or_path)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
 
 
 def each_once(context: click.Context, option: click.Parameter, given: Sequence[str]) -> Sequence[str]:

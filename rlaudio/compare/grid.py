@@ -325,12 +325,11 @@ def _default_budget(baseline: Recipe, origin: Origin) -> Layer | None:
     training, steps = baseline.training, baseline.curriculum.options.get("rl_steps")
     if training.max_rollouts or training.max_tokens or not isinstance(steps, int):
         return None
-    from rlaudio.training.build import contribution_by  # imports torch
+    from rlaudio.training.build import asked_in_silence  # imports torch
 
-    each = baseline.sampling.group_size  # completions of a question, those in silence included
-    if contribution_by(baseline) == "rollouts":
-        each += baseline.contribution.silent_samples
-    planned = steps * baseline.sampling.questions * each
+    silent = asked_in_silence(baseline, baseline.curriculum.options.get("refresh_every") or 0)
+    of_question = steps * baseline.sampling.group_size + silent.completions(steps)  # drawn once a step
+    planned = baseline.sampling.questions * of_question
     return Layer({"training": {"max_rollouts": planned}}, {(): origin})
 
 

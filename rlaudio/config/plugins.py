@@ -111,6 +111,14 @@ class Bound:
         named = [value for value in given if isinstance(value, Path) and value.suffix == ".py"]
         return [*its_file, *named, *(file for v in given if isinstance(v, Bound) for file in v.user_files)]
 
+    @property
+    def read_files(self) -> list[Path]:
+        """The other files that its options name, such as a judge's prompt; those of data are told by rows."""
+        given = self.options.values()
+        named = [v for v in given if isinstance(v, Path) and v.suffix != ".py" and v.is_file()]
+        of_parts = [file for v in given if isinstance(v, Bound) for file in v.read_files]
+        return of_parts if self.kind == "data" else [*named, *of_parts]
+
     def spec(self) -> dict[str, Any]:
         """The plug-in as a recipe writes it: `use` and every option."""
         plain = {n: v.spec() if isinstance(v, Bound) else v for n, v in self.options.items()}
@@ -134,6 +142,11 @@ class Bound:
         if not takes_one or SCORER in self.options:
             return self
         return replace(self, options={**self.options, SCORER: scorer})
+
+    @property
+    def given(self) -> tuple[str, ...]:
+        """What it is called with by position, as its file says."""
+        return self._signature.given
 
     @property
     def _signature(self) -> Signature:

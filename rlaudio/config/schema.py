@@ -470,6 +470,10 @@ class Recipe(Section):
         """The rewards by name, each with the recipe's scorer where it takes one and names none."""
         return {name: spec.reward.with_scorer(self.scorer) for name, spec in self.rewards.items()}
 
+    def hears_silence(self) -> bool:
+        """Whether a reward compares with answers to the same questions in silence."""
+        return any("silent" in plugin.given for plugin in self.reward_plugins().values())
+
     def voting_scorer(self) -> Bound:
         """What says whether a voter is right."""
         return self.contribution.scorer or self.scorer
@@ -486,11 +490,19 @@ class Recipe(Section):
 
     def user_files(self) -> list[Path]:
         """The files that the recipe names by path, as plug-ins or as options of them, each once."""
+        return sorted({file for plugin in self._plugged() for file in plugin.user_files})
+
+    def read_files(self) -> list[Path]:
+        """What else the options of its plug-ins name and numbers depend on, such as a judge's prompt."""
+        return sorted({file for plugin in self._plugged() for file in plugin.read_files})
+
+    def _plugged(self) -> list[Bound]:
+        """Every plug-in of the recipe."""
         data = (self.data.train, *self.data.evaluate.values(), self.data.pretrain)
         others = (self.model, self.curriculum, self.algorithm, self.rollout, self.strategy, self.scorer)
         others_used = (*others, self.contribution.use)
         plugged = (*data, *self.reward_plugins().values(), *self.scorers().values(), *others_used)
-        return sorted({file for plugin in plugged if plugin for file in plugin.user_files})
+        return [plugin for plugin in plugged if plugin]
 
     def to_yaml(self) -> str:
         """The recipe with every default filled in; itself a recipe that loads to an equal one."""

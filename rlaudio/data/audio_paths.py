@@ -33,7 +33,7 @@ class AudioRoot:
 
     def path(self, stated: str) -> Path:
         """The path of an audio file. Raises OutsideRootError if it leaves it, ValueError if it is none."""
-        if (plain := self._plain(stated)) is not None:
+        if (plain := self.plain(stated)) is not None:
             return plain
         path = self.folder / stated
         if self._outside:
@@ -50,7 +50,7 @@ class AudioRoot:
             )
         return path if ".." not in path.parts else self._without_dots(path, real)
 
-    def _plain(self, stated: str) -> Path | None:
+    def plain(self, stated: str) -> Path | None:
         """The path of a file that is no link, in a folder that is allowed; None where it takes more to tell.
 
         Data has many files in few folders: the disk is asked about each folder once, not about each file.

@@ -126,9 +126,11 @@ def _question(named: tuple[tuple[str, str], ...], row: Fields) -> Question:
     cot, others = _cot_fields(tuple(fields), named)
     if others:
         cot = _cot_by_tags(fields, others, dict(named), cot)
-    if not all(fields[name].__class__ is str for name in cot.values()):
-        cot = {kind: name for kind, name in cot.items() if isinstance(fields[name], str)}
-        others = tuple(fields)
+    for name in cot.values():
+        if fields[name].__class__ is not str:
+            cot = {kind: name for kind, name in cot.items() if isinstance(fields[name], str)}
+            others = tuple(fields)
+            break
     choices, answer = row.texts("choices", "multi_choice"), row.text("answer", empty=True)  # one may be empty
     gold = choices.index(answer) if answer in choices else None
     return Question(
@@ -136,7 +138,7 @@ def _question(named: tuple[tuple[str, str], ...], row: Fields) -> Question:
         row.text("question", "question_text"),
         row.clip("audio_path", "audio"),
         Choice(choices, gold, answer if gold is None else choices[gold]),
-        row.made_of(_GROUP_FIELDS, lambda: _groups(row)),
+        row.made_of(_GROUP_FIELDS, _groups),
         row.flag("text_answerable") if "text_answerable" in fields else None,
         row.long_texts(id, cot, _close_tags) if cot else NOTHING,
         None,

@@ -38,6 +38,15 @@ class Sharing:
         self.large_file: Path | None = None  # that is being read
         self._groups: dict[tuple[tuple[str | None, ...], ...], Mapping[str, str]] = {}
 
+    def known_clip(self, stated: str) -> tuple[Path] | None:
+        """The clip of a path that was met before, or in which nothing can be wrong; None for any other."""
+        known = self.clips.get(stated)
+        if known is None and stated.isascii() and stated.isprintable() and len(stated) <= _LONGEST_NAME:
+            path = self.root.plain(stated)
+            if path is not None:
+                known = self.clips[stated] = (path,)
+        return known
+
     def groups(self, names: tuple[str, ...], values: tuple[str | None, ...]) -> Mapping[str, str]:
         """The groups whose names are known; the same mapping for the same ones."""
         key = (names, values)
@@ -130,14 +139,15 @@ class Fields:
         self._read.update(fields)
         return self._sharing.groups((*names, *renamed), tuple(map(self._group, fields)))
 
-    def made_of(self, names: tuple[str, ...], make: Callable[[], Mapping[str, str]]) -> Mapping[str, str]:
+    def made_of(
+        self, names: tuple[str, ...], make: Callable[[Fields], Mapping[str, str]]
+    ) -> Mapping[str, str]:
         """What `make` makes of fields that few values are in; made once for equal ones."""
-        get = self.fields.get
-        key = tuple([get(name) for name in names])
+        key = tuple(map(self.fields.get, names))
         try:
             return self._sharing.made[key]
         except (KeyError, TypeError):  # TypeError: a list or an object, which is no group
-            made = make()
+            made = make(self)
             if not self.faults:
                 self._sharing.made[key] = made
             return made
@@ -158,7 +168,7 @@ class Fields:
     def clip(self, *names: str) -> tuple[Path, ...]:
         """As `clips`, exactly one."""
         value = self.value(*names)
-        if value.__class__ is str and (known := self._sharing.clips.get(value)):
+        if value.__class__ is str and (known := self._sharing.known_clip(value)):
             return known
         before = len(self.faults)
         clips = self.clips(*names)
@@ -244,17 +254,14 @@ class Fields:
         return None
 
     def _path(self, name: str, stated: str) -> Path | None:
-        known = self._sharing.clips.get(stated)
-        if known is None:
-            path = self.tried(lambda: self._checked_path(name, stated), None)
-            if path is None:
-                return None
-            known = self._sharing.clips[stated] = (path,)
-        return known[0]
+        if known := self._sharing.known_clip(stated):
+            return known[0]
+        path = self.tried(lambda: self._checked_path(name, stated), None)
+        if path is not None:
+            self._sharing.clips[stated] = (path,)
+        return path
 
     def _checked_path(self, name: str, stated: str) -> Path | None:
-        if stated.isascii() and stated.isprintable() and len(stated) <= _LONGEST_NAME:
-            return self._below_root(name, stated)
         parts = [len(part.encode(errors="surrogatepass")) for part in stated.split("/")]
         if _CONTROL.search(stated) or max(parts) > _LONGEST_NAME or sum(parts) > _LONGEST_PATH:
             expected = (
@@ -262,9 +269,6 @@ class Fields:
                 f"{_LONGEST_PATH} in all"
             )
             raise self.row.wrong(name, stated, expected)
-        return self._below_root(name, stated)
-
-    def _below_root(self, name: str, stated: str) -> Path:
         try:
             return self.root.path(stated)
         except OutsideRootError as error:

@@ -167,5 +167,9 @@ def _no_garbage_collection() -> Iterator[None]:
     try:
         yield
     finally:
+        # What was read goes to the oldest generation, which is seldom looked at, and not at once.
+        if gc.get_freeze_count() == 0:
+            gc.freeze()
+            gc.unfreeze()
         if was_on:
             gc.enable()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -19,6 +19,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")  # tab a
 _CONTROL_IN_NAME = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 Problem = tuple[str, str]  # kind and reason
+Named = tuple[str, str]  # name and text
 
 
 @dataclass(frozen=True)
@@ -35,10 +36,11 @@ class QuestionRules:
 
     def problems(self, question: Question) -> list[Problem]:
         """Everything that is wrong with a question's texts; its audio is not looked at."""
-        unusable = list(_not_texts(question)) or list(_too_long(question))
+        names, texts = list(_names(question)), list(_texts(question))
+        unusable = list(_not_texts(names, texts)) or list(_too_long(question, names, texts))
         if unusable:
             return unusable
-        problems = [*_control_characters(question), *self._special_tokens(question)]
+        problems = [*_control_characters(names, texts), *self._special_tokens(question, texts)]
         if not question.question.strip():
             problems.append(("empty text", f"question {question.question!r}; expected a text"))
         if isinstance(question.target, Choice):
@@ -47,12 +49,12 @@ class QuestionRules:
                 problems += _untrainable(question)
         return problems
 
-    def _special_tokens(self, question: Question) -> Iterator[Problem]:
+    def _special_tokens(self, question: Question, texts: Sequence[Named]) -> Iterator[Problem]:
         if not self.special_tokens:
             return
-        texts = [*_texts(question)]
         if self.for_training:  # SFT targets hold chains of thought
-            texts += [(f"chain of thought {kind!r}", text) for kind, text in question.cot.items()]
+            thoughts = [(f"chain of thought {kind!r}", text) for kind, text in question.cot.items()]
+            texts = [*texts, *thoughts]
         for name, text in texts:
             if token := self._special.search(text):
                 yield (
@@ -67,48 +69,51 @@ class QuestionRules:
         return re.compile("|".join(map(re.escape, longest_first)))
 
 
-def _texts(question: Question) -> Iterator[tuple[str, str]]:
+def _texts(question: Question) -> Iterator[Named]:
     """The name and text of everything that is asked, or expected as the answer."""
+    choices, answer = question.choices, question.answer
     yield "question", question.question
-    for number, choice in enumerate(question.choices, start=1):
+    for number, choice in enumerate(choices, start=1):
         yield f"choice {number}", choice
-    if question.answer not in question.choices:
-        yield "answer", question.answer
+    if answer not in choices:
+        yield "answer", answer
 
 
-def _names(question: Question) -> Iterator[tuple[str, str]]:
+def _names(question: Question) -> Iterator[Named]:
     """The name and text of what is shown on one line."""
     yield "id", question.id
     yield from question.groups.items()
 
 
-def _not_texts(question: Question) -> Iterator[Problem]:
-    for name, text in (*_names(question), *_texts(question)):
+def _not_texts(names: Sequence[Named], texts: Sequence[Named]) -> Iterator[Problem]:
+    for name, text in (*names, *texts):
         if not isinstance(text, str):
             yield "not a text", f"{name} is {shown(text)}; expected a text"
 
 
-def _too_long(question: Question) -> Iterator[Problem]:
+def _too_long(question: Question, names: Sequence[Named], texts: Sequence[Named]) -> Iterator[Problem]:
     """Checked before all else: other rules look at every character."""
-    for name, text in _names(question):
+    for name, text in names:
         if len(text) > MAX_NAME:
             yield "too long", f"{name} of {len(text):,} characters; expected at most {MAX_NAME:,}"
     if len(question.choices) > MAX_CHOICES:
         yield "too many choices", f"{len(question.choices):,} choices; expected at most {MAX_CHOICES:,}"
-    characters = sum(len(text) for _, text in _texts(question))
+    characters = sum([len(text) for _, text in texts])
     if characters > MAX_TEXT:
         reason = f"question and choices of {characters:,} characters; expected at most {MAX_TEXT:,}"
         yield "too long", reason
 
 
-def _control_characters(question: Question) -> Iterator[Problem]:
-    for name, text in _texts(question):
+def _control_characters(names: Sequence[Named], texts: Sequence[Named]) -> Iterator[Problem]:
+    if "".join([text for _, text in (*names, *texts)]).isprintable():  # no control character is
+        return
+    for name, text in texts:
         if control := _CONTROL.search(text):
             yield (
                 "control character",
                 f"{name} holds the character U+{ord(control.group()):04X}; expected text; take it out",
             )
-    for name, text in _names(question):
+    for name, text in names:
         if control := _CONTROL_IN_NAME.search(text):
             reason = f"{name} holds the character U+{ord(control.group()):04X}; expected text on one line"
             yield "control character", reason
@@ -124,7 +129,7 @@ def _unanswerable(question: Question, target: Choice, for_training: bool) -> Ite
 
 def _untrainable(question: Question) -> Iterator[Problem]:
     # The reward ignores case, so choices that differ only in case are the same answer.
-    counts = Counter(choice.strip().lower() for choice in question.choices)
+    counts = Counter([choice.strip().lower() for choice in question.choices])
     twice = [choice for choice, count in counts.items() if count > 1]
     if twice:
         yield (

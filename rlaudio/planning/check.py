@@ -261,7 +261,7 @@ def _bytes_needed(recipe: Recipe) -> Iterator[tuple[str, int]]:
     tokens, section = recipe.sampling.max_new_tokens, recipe.pretrain
     number = np.dtype(float).itemsize  # a random one for every token
     yield "sampling.group_size x max_new_tokens", number * recipe.sampling.group_size * tokens
-    if contribution_by(recipe) == "rollouts":
+    if contribution_by(recipe) == "rollouts" or recipe.hears_silence():
         silent = recipe.contribution.silent_samples
         yield "contribution.silent_samples x sampling.max_new_tokens", number * silent * tokens
     if recipe.contribution.silence != "clip":

@@ -31,7 +31,7 @@ from rlaudio.planning.seconds import Phase
 from rlaudio.planning.tokens import Attention, StepTokens
 from rlaudio.prompts.wording import render_user_text
 from rlaudio.rollout.vllm.setup import CPU_CACHE_GB
-from rlaudio.training.build import contribution_by
+from rlaudio.training.build import AskedInSilence, asked_in_silence
 from rlaudio.training.policy import NARROW_SUPPORT
 from rlaudio.types import Contribution, Question
 from rlaudio.utils.randomness import generator
@@ -93,6 +93,7 @@ class StagePlan:
     tokens: StepTokens
     updates: int  # optimizer steps in a step
     phases: tuple[Phase, ...]
+    silent: float = 0.0  # completions of each question in silence, the mean over steps
 
     @property
     def flops(self) -> float:
@@ -278,7 +279,9 @@ class _Planner:
     def _stage(self, stage: Stage) -> StagePlan:
         tokens = self._tokens(stage.kind)
         updates = self.recipe.training.epochs * self.recipe.training.mini_batches if stage.kind == "rl" else 1
-        phases = [*self._rollout(tokens), *self._signals(tokens)] if stage.kind == "rl" else []
+        every = stage.selector.contribution_every if stage.selector else 0
+        silent = asked_in_silence(self.recipe, every) if stage.kind == "rl" else None
+        phases = [*self._rollout(tokens, silent), *self._signals(tokens)] if silent else []
         passes = self.recipe.training.epochs if stage.kind == "rl" else 1
         phases += self._update(stage.kind, tokens, passes, updates)
         return StagePlan(
@@ -288,6 +291,7 @@ class _Planner:
             tokens=tokens,
             updates=updates,
             phases=tuple(phases),
+            silent=silent.for_rewards + silent.samples / silent.every if silent else 0.0,
         )
 
     def _tokens(self, kind: str) -> StepTokens:
@@ -323,7 +327,7 @@ class _Planner:
     def _answer(self) -> int:
         return self._count(sft_target(replace(_STAND_INS[0], style=self.recipe.prompt.style))) + 1
 
-    def _rollout(self, tokens: StepTokens) -> Iterator[Phase]:
+    def _rollout(self, tokens: StepTokens, silent: AskedInSilence) -> Iterator[Phase]:
         sampling = self.recipe.sampling
         if self.recipe.rollout.use == "vllm_server":
             self._note(
@@ -340,9 +344,22 @@ class _Planner:
         if sampling.rounds > 1:
             self._note(f"rollouts are those of one round of drawing; there may be {sampling.rounds}")
         yield from self._sampled(tokens, sampling.group_size, "")
-        match contribution_by(self.recipe):
+        if silent.for_rewards:
+            yield from self._sampled(tokens, silent.for_rewards, " in silence, for rewards")
+        for phase in self._contribution(tokens, silent):
+            seldom = f", every {silent.every} steps" if silent.every > 1 else ""
+            yield replace(
+                phase,
+                name=phase.name + seldom,
+                flops=phase.flops / silent.every,
+                seconds=phase.seconds / silent.every,
+            )
+
+    def _contribution(self, tokens: StepTokens, silent: AskedInSilence) -> Iterator[Phase]:
+        """Of one measurement of the audio's contribution."""
+        match silent.contribution:
             case "rollouts":
-                yield from self._sampled(tokens, self.recipe.contribution.silent_samples, " in silence")
+                yield from self._sampled(tokens, silent.samples, " in silence")
             case "options":
                 options = tokens.with_completions(len(_STAND_INS[0].choices), self._answer())
                 work = self._forward(options, self.model.decoder.vocabulary)

@@ -146,6 +146,7 @@ def _token_rows(stage: StagePlan, devices: int) -> list[tuple[str, float]]:
     return [
         ("questions", t.questions * devices),
         ("completions", t.completions * devices),
+        ("completions in silence, mean of steps", stage.silent * t.questions * devices),
         ("prompt tokens, audio among them", t.prompt),
         ("audio tokens", t.audio),
         ("completion tokens, assumed", t.completion),

@@ -15,6 +15,7 @@ from typing import Any, NoReturn, TypeVar
 import numpy as np
 
 T = TypeVar("T")
+_UNCHANGING = frozenset({str, int, float, bool, type(None)})  # most values, so they are asked for first
 
 
 def read_only(value: T) -> T:
@@ -59,7 +60,7 @@ def _way(kind: Any) -> Callable[[Any], Any]:
 
 def _view(array: np.ndarray) -> np.ndarray:
     view = array.view()
-    view.flags.writeable = False
+    view.setflags(write=False)
     return view
 
 
@@ -75,7 +76,7 @@ def _read_only_record(record: Any) -> Any:
         with suppress(ValueError):  # where there is nothing to concatenate, the reward that asks sees it
             getattr(record, name)
     twin = object.__new__(kind)
-    vars(twin).update({name: _read_only(value) for name, value in vars(record).items()})
+    vars(twin).update({n: v if type(v) in _UNCHANGING else _read_only(v) for n, v in vars(record).items()})
     return twin
 
 

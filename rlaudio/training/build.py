@@ -10,7 +10,7 @@ import json
 import logging
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -473,8 +473,8 @@ def _contribution_estimator(
 ) -> ContributionEstimator | None:
     """The estimator of the audio's contribution on policy; None where nobody asks for it."""
     settings, silent = recipe.contribution, sampler.prompts.silent
-    observed = sampler.stage.selector is not None and sampler.stage.selector.contribution_every > 0
-    match settings.on_policy if observed else contribution_by(recipe):
+    selector = sampler.stage.selector
+    match asked_in_silence(recipe, selector.contribution_every if selector else 0).contribution:
         case "options":
             return ChoiceProbabilities(options_of(learner), silent)
         case "rollouts":
@@ -580,6 +580,32 @@ def contribution_by(recipe: Recipe) -> Literal["rollouts", "options"] | None:
     """How the audio's contribution is measured on policy; None where the algorithm does not need it."""
     needed = Need.CONTRIBUTION in recipe.algorithm().needs
     return recipe.contribution.on_policy if needed else None
+
+
+@dataclass(frozen=True)
+class AskedInSilence:
+    """What each question of a step of RL is asked in silence, beside its completions with the audio."""
+
+    for_rewards: int  # completions, in every step
+    contribution: Literal["rollouts", "options"] | None  # how the audio's contribution is measured
+    every: int  # steps from one measurement to the next
+    samples: int  # completions of a measurement
+
+    def completions(self, steps: int) -> int:
+        """Of one question in each of the first so many steps, together."""
+        return steps * self.for_rewards + math.ceil(steps / self.every) * self.samples
+
+
+def asked_in_silence(recipe: Recipe, refresh_every: int) -> AskedInSilence:
+    """What a stage asks in silence whose curriculum observes contribution every so many steps; 0: never."""
+    every = 1 if contribution_by(recipe) else refresh_every
+    by, samples = recipe.contribution.on_policy if every else None, recipe.contribution.silent_samples
+    return AskedInSilence(
+        for_rewards=samples if recipe.hears_silence() else 0,
+        contribution=by,
+        every=max(1, every),
+        samples=samples if by == "rollouts" else 0,
+    )
 
 
 def _check_share(key: str, questions: int, processes: Processes) -> None:

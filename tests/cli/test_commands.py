@@ -493,7 +493,7 @@ def test_options_of_the_benchmark_are_taken_and_wrong_ones_refused(predicted):
 @pytest.mark.parametrize(
     ("benchmark", "said"),
     [
-        ("mmau", "mmau: expected NAME=FOLDER, such as mmau=/data/MMAU"),
+        ("mmau", "mmau: expected NAME=PATH, such as mmau=/data/MMAU"),
         ("mmau=gone", "mmau=gone: gone does not exist"),
         ("mmauu=.", "unknown data 'mmauu'; did you mean 'mmau'"),
     ],

@@ -252,7 +252,7 @@ def test_audio_roots_are_given_to_all_sets_or_to_one(good, benchmark, tmp_path):
     ("arguments", "said"),
     [
         (["audit", "mmao=x"], "unknown data 'mmao'"),
-        (["audit", "=x"], "expected NAME=PATH, such as mmau=FOLDER, or a path"),
+        (["audit", "=x"], "expected NAME=PATH, such as mmau=/data/MMAU, or a path"),
         (["audit", "gone.jsonl"], "gone.jsonl: no such file or folder"),
         (["audit", "gone.jsonl", "--no-audio", "--decode"], "--no-audio and --decode exclude each other"),
         (["dedupe", "one.jsonl"], "Missing argument 'BENCHMARK...'"),

@@ -210,6 +210,33 @@ arms: {ours: {algorithm: contribution_weighted}, grpo: {}}
     assert {r.training.max_rollouts for r in recipes(path).values()} == {10 * 4 * (8 + 3)}
 
 
+@pytest.mark.parametrize(
+    ("baseline", "in_silence"),
+    [
+        ("{curriculum: {use: by_contribution, rl_steps: 25, refresh_every: 10}}", 3 * 3),  # steps 0, 10, 20
+        ("{curriculum: {use: by_contribution, rl_steps: 25, refresh_every: 0}}", 0),
+        ("{rewards: {counterfactual: {weight: 1.0}}}", 25 * 3),
+        (
+            "{algorithm: contribution_weighted, rewards: {counterfactual: {weight: 1.0}},"
+            " curriculum: {use: by_contribution, rl_steps: 25, refresh_every: 10}}",
+            25 * (3 + 3),  # measured in every step, as the algorithm needs it
+        ),
+        ("{contribution: {on_policy: options}, algorithm: contribution_weighted}", 0),
+    ],
+)
+def test_completions_in_silence_are_those_of_rewards_and_of_each_measurement(write, baseline, in_silence):
+    path = write(f"""
+base: tiny_weak_to_strong
+set:
+  curriculum: {{rl_steps: 25}}
+  sampling: {{questions: 4, group_size: 8}}
+  contribution: {{silent_samples: 3}}
+arms: {{ours: {baseline}, other: {{}}}}
+""")
+    [ours, _] = recipes(path).values()
+    assert ours.training.max_rollouts == 4 * (25 * 8 + in_silence)
+
+
 def test_a_file_that_names_a_budget_gets_no_other(write):
     path = write(
         "base: tiny_weak_to_strong\nset: {training: {max_tokens: 9}}\narms: {a: {}, b: {algorithm: rloo}}\n"

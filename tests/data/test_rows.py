@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
 from pathlib import Path
 
 import pyarrow
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pyarrow import parquet
 
 from rlaudio.data import rows
@@ -218,3 +221,45 @@ def test_an_item_that_is_nested_too_deep_is_one_bad_row_of_a_json_file(tmp_path)
     [bad] = [str(row) for row in rows if isinstance(row, BadRow)]
     assert bad.startswith(f"{path}: item 2: lists and objects are nested more than 50 deep")
     assert bad.endswith("(id z)")
+
+
+# Values as they are written, so that a name may stand twice and a number have any form.
+_TEXT = st.text(max_size=6) | st.sampled_from(['"', "\\", "{", "[", "]", ":", "\ud800", "é", "\x7f", "\0"])
+_NUMBER = st.sampled_from(["0", "-0", "1e5", "1e999", "1.7976931348623159e308", "9" * 400, "NaN", "01"])
+_SIMPLE = st.builds(json.dumps, _TEXT | st.none() | st.booleans(), ensure_ascii=st.booleans()) | _NUMBER
+_LIST = st.lists(_SIMPLE, max_size=3).map(lambda entries: f"[{','.join(entries)}]")
+_NAME = st.sampled_from(["a", "b", "c", ""]).map(json.dumps)
+_OBJECT = st.lists(st.tuples(_NAME, _SIMPLE | _LIST), max_size=4).map(
+    lambda pairs: "{" + ", ".join(f"{name}: {value}" for name, value in pairs) + "}"
+)
+
+
+@given(_OBJECT)
+def test_the_short_way_for_texts_gives_what_the_strict_parser_gives_or_nothing(text):
+    line = text.encode(errors="surrogatepass") + b"\n"
+    fields = rows._object_of_texts(line)
+    if fields is not None:
+        strict = rows._DECODER.decode(text)
+        assert fields == strict
+        assert list(fields) == list(strict)
+        assert not list(rows._faults(strict))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"id": "a", "question": "What?", "choices": ["a", "b"], "more": null, "flag": true}\n',
+        b'{"id": "\xc3\xa9"}',
+        b"{}\n",
+    ],
+)
+def test_lines_of_texts_take_the_short_way(line):
+    assert rows._object_of_texts(line) == json.loads(line)
+
+
+def test_a_name_that_stands_twice_is_a_fault_also_beside_a_list_with_numbers(tmp_path):
+    file = write(tmp_path, b'{"id": "a", "id": "b", "choices": [1, 2]}\n{"id": "a", "id": "b"}\n')
+    assert scanned(file) == (
+        [],
+        [f't.jsonl:{n}: "id" stands 2 times in one object; keep one' for n in (1, 2)],
+    )

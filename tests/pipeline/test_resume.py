@@ -547,6 +547,46 @@ def test_every_kind_of_plugin_that_a_recipe_names_by_path_is_watched_and_those_t
     assert load_recipe(recipe_file).user_files() == []
 
 
+JUDGED = "rewards.graded={{use: judge, judge: {{use: endpoint, url: 'http://h', model: m, prompt: {}}}}}"
+
+
+def test_a_prompt_of_a_judge_that_changed_since_the_run_began_is_refused(labelled, recipe_file, tmp_path):
+    prompt = tmp_path / "prompt.txt"
+    prompt.write_text("Grade {text}.", encoding="utf-8")
+    recipe = load_recipe(recipe_file, [JUDGED.format(prompt)])
+    check_plugins(labelled, recipe.read_files())
+    prompt.write_text("Grade {text} mildly.", encoding="utf-8")
+    with pytest.raises(ValueError, match=REFUSED.format(file=prompt)):
+        check_plugins(labelled, recipe.read_files())
+
+
+def test_a_resume_refuses_another_content_of_a_file_that_a_reward_reads(recipe_file, tmp_path):
+    out, reward, words = tmp_path / "run", tmp_path / "wordy.py", tmp_path / "words.txt"
+    reward.write_text(
+        "from pathlib import Path\n"
+        "def wordy(question, completion, *, words: Path) -> float:\n"
+        "    return float(completion.text.count(words.read_text(encoding='utf-8')))\n",
+        encoding="utf-8",
+    )
+    words.write_text("dog", encoding="utf-8")
+    recipe = load_recipe(recipe_file, [f"rewards.wordy={{use: {reward}, words: {words}}}"])
+    pipeline.run(recipe, out, until="labels")
+    (out / "labels.json").touch()
+    words.write_text("cat", encoding="utf-8")
+    with pytest.raises(ValueError, match=REFUSED.format(file=words)):
+        pipeline.run(recipe, out, resume=True, until="labels")
+
+
+def test_files_that_plugins_read_are_those_of_their_parts_too_and_none_of_data(recipe_file, tmp_path):
+    prompt, questions = tmp_path / "prompt.txt", tmp_path / "q.jsonl"
+    prompt.write_text("{text}", encoding="utf-8")
+    questions.touch()
+    of_data = f"data.evaluate.more={{use: jsonl, path: {questions}}}"
+    recipe = load_recipe(recipe_file, [JUDGED.format(prompt), of_data])
+    assert recipe.read_files() == [prompt]
+    assert recipe.user_files() == []
+
+
 def test_a_run_goes_on_once_a_fault_that_its_trial_found_in_a_reward_is_mended(shy, tmp_path):
     file, recipe = shy
     with pytest.raises(Exception, match="division by zero"):

@@ -498,6 +498,31 @@ def test_phases_are_those_that_the_algorithm_asks_for():
     assert "options, with audio and in silence" in phase_names(options)
 
 
+def test_a_reward_that_hears_silence_has_completions_of_its_own():
+    planned = planned_tiny("rewards.counterfactual={use: counterfactual}", "contribution.silent_samples=3")
+    assert "rollout: decode in silence, for rewards" in phase_names(planned)
+    assert planned.stages[-1].silent == 3
+    assert planned_tiny().stages[-1].silent == 0
+
+
+def test_a_contribution_that_a_curriculum_refreshes_costs_its_share_of_the_steps():
+    of_step, seldom = (
+        planned_tiny(*overrides, "contribution.silent_samples=3")
+        for overrides in (
+            ["algorithm={use: contribution_weighted}"],
+            ["curriculum={use: by_contribution, rl_steps: 20, refresh_every: 10}"],
+        )
+    )
+    phases = [{phase.name: phase for phase in planned.stages[-1].phases} for planned in (of_step, seldom)]
+    always, every_tenth = (
+        phases[0]["rollout: decode in silence"],
+        phases[1]["rollout: decode in silence, every 10 steps"],
+    )
+    assert every_tenth.flops == always.flops / 10
+    assert every_tenth.seconds == always.seconds / 10
+    assert (of_step.stages[-1].silent, seldom.stages[-1].silent) == (3, 0.3)
+
+
 def test_inner_epochs_multiply_the_update_alone():
     once, twice = planned_tiny(), planned_tiny("training.epochs=2")
     work = [{p.name: p.flops for p in planned.stages[1].phases} for planned in (once, twice)]

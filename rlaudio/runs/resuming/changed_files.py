@@ -64,7 +64,7 @@ def _changed_files(
 
 
 def check_plugins(folder: RunFolder, files: Sequence[Path]) -> None:
-    """Refuse files of the user, plug-ins and their helpers, that a run did not begin with; records new ones.
+    """Refuse files of the user, plug-ins and what they read, that a run did not begin with; records new ones.
 
     Those that were accepted are warned of. A run that has computed nothing begins with the files as they are.
     Raises ValueError with each file.
@@ -78,7 +78,7 @@ def check_plugins(folder: RunFolder, files: Sequence[Path]) -> None:
     if refused := [file for file in changed if digests[file] != accepted.get(file, begun[file])]:
         both = [(file, *(short_digest(d[file], _ABSENT) for d in (begun, digests))) for file in refused]
         raise ValueError(
-            f"{run}: plug-ins, or files that they import, are not what the run began with:\n"
+            f"{run}: plug-ins, or files that they import or read, are not what the run began with:\n"
             + "".join(f"  {file}: it began with {was}, now it is {now}\n" for file, was, now in both)
             + "put the files back as they were, or begin a new run with another --out; where a fault "
             "was mended that did not spoil what is done, add --changed-plugins"
@@ -109,4 +109,7 @@ def changed_plugins(run: Path) -> list[str]:
 
 
 def _file_digest(file: Path) -> str | None:
-    return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else None
+    if not file.is_file():
+        return None
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
