@@ -41,7 +41,7 @@ class Shares:
             )
 
     def kind(self, number: int) -> Kind:
-        """The kind of a type's question, counted from 0; after any number the counts are within 1 of exact."""
+        """The kind of a type's question of this number, from 0; counts are within 1 of exact at any."""
         left = 1.0  # share of those that are of no kind so far
         kinds: tuple[Kind, ...] = ("text_answerable", "misleading", "unanswerable")
         for kind, share in zip(kinds, asdict(self).values(), strict=True):

@@ -15,7 +15,7 @@ PAUSES_SECONDS = (0.4, 1.0)
 
 
 def shifted(rng: np.random.Generator, scene: Scene) -> Scene:
-    """The scene played slower or faster, as by other voices and instruments, in noise, with longer pauses around.
+    """The scene slower or faster, as by other voices and instruments, in noise, with longer pauses around it.
 
     Intervals, order and counts stay; lengths change by less than a fifth. The level stays within -1 and 1.
     """
