@@ -280,7 +280,7 @@ def build_summary_of(folder: RunFolder) -> dict[str, Any]:
                     phase = name.removeprefix("time/")
                     seconds[phase] = seconds.get(phase, 0.0) + value
     return build_summary(
-        evaluations={when: next(iter(sets.values()), None) for when, sets in run.evaluations.items()},
+        evaluations=run.evaluations,
         labels=run.labels.get("train"),
         seconds=seconds,
         peak_memory_gb=peak_memory_gb(),
