@@ -27,8 +27,8 @@ SILENCE_SHARES = (0.3, 0.25, 0.2, 0.15, 0.06, 0.04)
 class Mixture:
     """How many examples of which kind a model is trained on."""
 
-    hearing: int = 0  # clips, each with its caption and an open question
-    questions: float = 1.0  # share of those clips that have the open question
+    hearing: int = 0  # clips, each with its caption
+    questions: float = 1.0  # share of those clips that have an open question as well
     choices: float = 0.0  # share of those clips with a choice in everyday words besides
     facts: int = 0  # text alone: questions that need no clip, in everyday words
     exams: int = 0  # clips with one audio-only exam question each
