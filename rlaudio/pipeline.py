@@ -26,7 +26,7 @@ from rlaudio.config.recipe import Recipe, load_recipe
 from rlaudio.config.schema import keys_beside_results
 from rlaudio.contribution.asking_options import is_answerable
 from rlaudio.contribution.label_summary import LabelSummary, summarise
-from rlaudio.contribution.labelling import Labels, label, under_other_silences
+from rlaudio.contribution.labelling import Labels, answer_share, label, under_other_silences
 from rlaudio.contribution.voters import Silence, Voter
 from rlaudio.curricula.stage import Stage, check_stages
 from rlaudio.data.splits import check_disjoint
@@ -124,6 +124,7 @@ def run(recipe: Recipe, out: Path, *, resume: bool = False, until: StopAfter | N
             recipe.model()  # a wrong folder or option stops the run here
             processes.from_first(lambda: check_models(folder, model_folders(recipe)))
         with _clock(folder, "label"):
+            _answer_shares(recipe, data, folder, processes)
             data = processes.from_first(partial(_labelled, recipe, data, folder, processes))
         if until == "labels":
             return folder.path
@@ -202,17 +203,23 @@ def label_data(
 ) -> LabelSummary:
     """Label the recipe's training questions by its voters; `labels.jsonl` and the answers go into `out`.
 
-    `asking` says how endpoints are asked; with `other_silences` voters are asked on these as well, for the
-    summary alone. Raises ValueError for rows that cannot be used, unless the recipe
-    drops them.
+    Under `torchrun` every process asks a share. `asking` says how endpoints are asked; with `other_silences`
+    voters are asked on these as well, for the summary alone. Raises ValueError for rows that cannot be used,
+    unless the recipe drops them.
     """
     questions = _usable(recipe, {"data": recipe.data.train})["data"]
     try_scorers(within_time(recipe, recipe.scorers()), questions)
-    voters = open_voters(recipe, asking=asking)
-    labels = _vote(recipe, voters, questions, out)
-    settings = label_settings(recipe, out)
-    others = under_other_silences(labels, voters, settings, recipe.contribution.use, other_silences)
-    return summarise(labels, others)
+    processes = join()
+    voters = open_voters(recipe, processes, asking)
+    settings, method = label_settings(recipe, out), recipe.contribution.use
+    for silence in (settings.silence, *other_silences):
+        answer_share(questions, voters, replace(settings, silence=silence), method, processes)
+
+    def measured() -> LabelSummary:
+        labels = _vote(recipe, voters, questions, out)
+        return summarise(labels, under_other_silences(labels, voters, settings, method, other_silences))
+
+    return processes.from_first(measured)
 
 
 def evaluate_recipe(
@@ -274,7 +281,7 @@ def build_summary_of(folder: RunFolder) -> dict[str, Any]:
                     phase = name.removeprefix("time/")
                     seconds[phase] = seconds.get(phase, 0.0) + value
     return build_summary(
-        evaluations={when: next(iter(sets.values()), None) for when, sets in run.evaluations.items()},
+        evaluations=run.evaluations,
         labels=run.labels.get("train"),
         seconds=seconds,
         peak_memory_gb=peak_memory_gb(),
@@ -356,14 +363,10 @@ def _labelled(recipe: Recipe, data: Datasets, folder: RunFolder, processes: Proc
     summaries = {}
 
     def vote(name: str, dataset: Dataset) -> Dataset:
-        relabel = recipe.contribution.on_labelled == "relabel" and name == "train"
-        unlabelled = [q for q in dataset if relabel or q.id not in dataset.contributions]
-        if name != "train":
-            unlabelled = [q for q in unlabelled if is_answerable(q)]
+        unlabelled = _unlabelled(recipe, name, dataset)
         if not unlabelled:
             return dataset
-        place = folder.path / "labels" / name
-        labels = _vote(recipe, voters, unlabelled, place)
+        labels = _vote(recipe, voters, unlabelled, _labels_place(folder, name))
         summaries[name] = summarise(labels).to_dict()
         return replace(dataset, contributions={**dataset.contributions, **labels.contributions})
 
@@ -374,6 +377,28 @@ def _labelled(recipe: Recipe, data: Datasets, folder: RunFolder, processes: Proc
     check_recorded(folder.path, *LABELS)  # labels that were made again came out as before
     record(folder.path, *LABELS)
     return voted
+
+
+def _answer_shares(recipe: Recipe, data: Datasets, folder: RunFolder, processes: Processes) -> None:
+    """Have every process ask the voters a share of what `_labelled` asks."""
+    if not recipe.contribution.voters or processes.size == 1:
+        return
+    voters = open_voters(recipe, processes)
+    for name, dataset in {"train": data.train, **data.held_out}.items():
+        if unlabelled := _unlabelled(recipe, name, dataset):
+            settings = label_settings(recipe, _labels_place(folder, name))
+            answer_share(unlabelled, voters, settings, recipe.contribution.use, processes)
+
+
+def _labels_place(folder: RunFolder, name: str) -> Path:
+    return folder.path / "labels" / name
+
+
+def _unlabelled(recipe: Recipe, name: str, dataset: Dataset) -> list[Question]:
+    """The questions of a set that voters are to label."""
+    relabel = recipe.contribution.on_labelled == "relabel" and name == "train"
+    unlabelled = [q for q in dataset if relabel or q.id not in dataset.contributions]
+    return unlabelled if name == "train" else [q for q in unlabelled if is_answerable(q)]
 
 
 def _vote(recipe: Recipe, voters: Mapping[str, Voter], questions: Sequence[Question], place: Path) -> Labels:

@@ -181,7 +181,10 @@ def made_up_run(
             folder.write_json(
                 "summary.json",
                 build_summary(
-                    evaluations={"base": base["test"].to_dict(), "final": final["test"].to_dict()},
+                    evaluations={
+                        when: {name: evaluation.to_dict() for name, evaluation in of_sets.items()}
+                        for when, of_sets in (("base", base), ("final", final))
+                    },
                     labels=labels.to_dict(),
                     seconds={"label": 14.2, "base": 6.1, "sft": 31.0, "rl": 71.4, "final": 6.0},
                     peak_memory_gb=1.83,

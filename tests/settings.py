@@ -11,6 +11,9 @@ from rlaudio.training.learner import Batching, LearnerSettings
 from rlaudio.training.strategies.strategy import OptimizerSettings
 from rlaudio.types import SamplingParams
 
+# Overrides that leave the main job one held-out set.
+ONE_HELD_OUT_SET = tuple(f"data.evaluate.{name}=null" for name in ("misleading", "shifted", "unanswerable"))
+
 
 def sampling_params(
     group_size: int = 2,

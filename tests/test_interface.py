@@ -13,12 +13,14 @@ from nbclient import NotebookClient
 import rlaudio
 from rlaudio import interface
 from rlaudio.data.audiomcq import write_audiomcq
+from tests.settings import ONE_HELD_OUT_SET
 from tests.word_family import questions_on_disk
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOK = ROOT / "docs" / "main_job.ipynb"
 SMALL = [
     *("data.train.count=24", "data.evaluate.test.count=8", "sampling.questions=2", "sampling.group_size=2"),
+    *ONE_HELD_OUT_SET,
     *("curriculum.sft_steps=1", "curriculum.rl_steps=2", "sft.questions=4", "threads=1"),
 ]
 

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 
 from rlaudio.cli import main
 from rlaudio.worlds.synthetic import synthetic
+from tests.settings import ONE_HELD_OUT_SET
 
 ROOT = Path(__file__).parent.parent
 TUTORIALS = {
@@ -68,7 +69,7 @@ def overrides(words: list[str]) -> list[str]:
     small = ["threads=1", "sft.questions=3"]
     small += ["sampling.questions=2", "sampling.group_size=3", "sampling.max_new_tokens=8"]
     if recipe != "mine.yaml":
-        small += [f"data.train.count={QUESTIONS}", "data.evaluate.test.count=4"]
+        small += [f"data.train.count={QUESTIONS}", "data.evaluate.test.count=4", *ONE_HELD_OUT_SET]
     if command != "check":
         small += ["curriculum.rl_steps=2"]
         small += [] if "easy_first" in " ".join(words) else ["curriculum.sft_steps=2"]

@@ -21,6 +21,12 @@ from rlaudio.cli.output import json_option, print_json
 @click.option("--out", type=path_type(file_okay=False), help="Folder of all runs.  [default: runs/NAME]")
 @click.option("--resume", is_flag=True, help="Continue the comparison in that folder where it stopped.")
 @click.option(
+    "--add-seeds",
+    metavar="3,4",
+    default="",
+    help="Seeds beside the file's: those of a finished comparison are kept, and the new ones run.",
+)
+@click.option(
     "--devices",
     metavar="0,1",
     help="A run at a time on each, in processes of their own (CUDA_VISIBLE_DEVICES); 0,0: two on one.",
@@ -32,6 +38,7 @@ def compare(
     overrides: Sequence[str],
     out: Path | None,
     resume: bool,
+    add_seeds: str,
     devices: str | None,
     changed_plugins: bool,
     as_json: bool,
@@ -39,7 +46,8 @@ def compare(
     """Run every arm of COMPARISON with every seed and write one page about them."""
     from rlaudio.compare.grid import read_comparison
 
-    resolved = read_comparison(comparison, overrides, before_use=announcement())
+    resolved = read_comparison(comparison, overrides, before_use=announcement()).with_seeds(_seeds(add_seeds))
+    resume = resume or bool(add_seeds)
     folder = out or Path("runs") / resolved.name
     places = [device.strip() for device in devices.split(",")] if devices else []
     if not all(places):
@@ -56,6 +64,7 @@ def compare(
     except (Interrupted, KeyboardInterrupt) as stop:
         words = ["rlaudio", "compare", comparison, *(word for text in overrides for word in ("-o", text))]
         words += ["--out", str(folder), "--resume", *(["--devices", devices] if devices else [])]
+        words += ["--add-seeds", add_seeds] if add_seeds else []
         again = shlex.join(words)
         click.echo(f"{stop or 'interrupted'}; what is done is kept; continue with: {again}", err=True)
         raise Exit(INTERRUPTED) from stop
@@ -70,3 +79,14 @@ def compare(
         click.echo(f"{failure.place} failed: {failure.reason} ({failure.log})", err=True)
     if done.failures:
         raise Exit(1)
+
+
+def _seeds(text: str) -> list[int]:
+    """The numbers of `3,4`; none in an empty text."""
+    words = [word.strip() for word in text.split(",")] if text else []
+    for word in words:
+        if not (word.isascii() and word.isdigit()):
+            raise click.UsageError(
+                f"--add-seeds {text}: found {word!r}; expected numbers from 0, such as 3,4"
+            )
+    return [int(word) for word in words]

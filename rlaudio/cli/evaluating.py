@@ -23,6 +23,7 @@ from rlaudio.cli.output import json_option, print_json
 from rlaudio.config.data_sets import Spec, existing
 from rlaudio.config.shipped import is_recipe
 from rlaudio.contribution import THRESHOLD
+from rlaudio.utils import launcher
 from rlaudio.utils.number_format import counted
 
 if TYPE_CHECKING:
@@ -83,7 +84,8 @@ def label(
     """Measure the audio contribution of DATA: questions that voters answer without audio are weak.
 
     DATA is a file of questions, or a benchmark: mmau=FOLDER. The labels stand beside it, where whatever reads
-    the data finds them.
+    the data finds them. In several processes, on one machine or on some that share the folder: torchrun
+    --nproc_per_node 8 -m rlaudio label DATA ...
     """
     other_silences = [_silence(text) for text in others]
     if use in (None, "vote"):
@@ -102,6 +104,8 @@ def label(
     announcement()(recipe)
     place = out or folder_of(spec)
     summary = load_pipeline().label_data(recipe, place, _asking(out, **asked), other_silences)
+    if launcher.rank():
+        return
     if as_json:
         print_json(summary.to_dict())
     else:

@@ -111,7 +111,7 @@ def _differences(begun: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[s
                 yield f"arm {name}: {key} was {was.get(key)}, is {is_now.get(key)}"
     for seed in begun["seeds"]:
         if seed not in now["seeds"]:
-            yield f"seed {seed} is gone"
+            yield f"seed {seed} is gone (--add-seeds {seed} keeps it)"
 
 
 def _leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

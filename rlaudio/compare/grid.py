@@ -19,7 +19,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +86,10 @@ class Comparison:
     baseline: str
     seeds: tuple[int, ...]
     arms: tuple[Arm, ...]
+
+    def with_seeds(self, added: Sequence[int]) -> Comparison:
+        """The same with more seeds; one that it has already stays once."""
+        return replace(self, seeds=tuple(dict.fromkeys([*self.seeds, *added])))
 
     def runs(self) -> list[Run]:
         """All runs, every arm with the first seed before any with the second."""

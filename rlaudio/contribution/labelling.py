@@ -16,7 +16,9 @@ from rlaudio.contribution.voters import Silence, Voter
 from rlaudio.contribution.voting import Variant, Votes
 from rlaudio.data.labels_file import LABELS_FILE
 from rlaudio.data.rows import read_rows
+from rlaudio.rollout.endpoint_worker import EndpointModel
 from rlaudio.types import Contribution, Question, Scorer
+from rlaudio.utils.processes import Processes
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class LabelSettings:
     scorer: Scorer  # says whether a voter is right; the paper does not say which
     batch_questions: int
     max_new_tokens: int
+    part: int = 0  # of several processes that ask a share each: keeps its answers in a file of its own
 
     def describe_silence(self) -> str:
         """The silence as text."""
@@ -102,6 +105,26 @@ def label(
     labels = method(questions, voters, settings)
     _write([*others, *label_rows(labels)], settings.folder / LABELS_FILE)
     return labels
+
+
+def answer_share(
+    questions: Sequence[Question],
+    voters: Mapping[str, Voter],
+    settings: LabelSettings,
+    method: Method,
+    processes: Processes,
+) -> None:
+    """Have this process ask its share of the questions, so that `label` then finds every answer kept.
+
+    All processes must call and see the folder. Endpoints are left to `label`, which asks many at a time.
+    Raises what `label` raises, PeerFailed where another process raised.
+    """
+    remote = any(isinstance(voter.prompts.family, EndpointModel) for voter in voters.values())
+    if processes.size == 1 or remote:
+        return
+    _check(questions, settings)
+    share = processes.share(questions)
+    processes.each(lambda: method(share, voters, replace(settings, part=processes.rank)) if share else None)
 
 
 def under_other_silences(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
@@ -49,7 +50,7 @@ def ask_in_silence(
     voter: Voter,
     questions: Sequence[Question],
     *,
-    journal: Path,
+    journal: Journal,
     silence: Silence,
     orders: int,
     batch_questions: int,
@@ -59,12 +60,12 @@ def ask_in_silence(
     """The voter's greedy answers, one text per option order, for every question.
 
     An answer depends on the prompt alone, so equal prompts are asked once, and a prompt (its token ids, its
-    silence, the token limit) whose answer is in `journal` is not asked again.
+    silence, the token limit) whose answer is in `journal` is not asked again. Closes the journal.
     """
     seconds = None if silence == "clip" else silence
     keys: list[list[str]] = []  # of the answers, by question and order
     with ExitStack() as stack:
-        answers = stack.enter_context(Journal(journal))
+        answers = stack.enter_context(journal)
         ask = _Batches(voter, answers, stack, batch_questions, max_new_tokens)
         for question in progress(questions, total=len(questions), label=label, unit="question"):
             prompts = (
@@ -124,19 +125,19 @@ class Journal(Mapping[str, Any]):
     """Answers by key in an append-only file: what was added before a kill is read back after it.
 
     Answers are texts, or lists of numbers under another `kind`. A last line that a kill cut off is dropped.
+    A process with a `part` other than 0 writes to a file of its own, PATH.PART; all parts are read.
     Raises ValueError for any other line that is not in the format.
     """
 
-    def __init__(self, path: Path, kind: str = "text") -> None:
+    def __init__(self, path: Path, kind: str = "text", part: int = 0) -> None:
         self._kind = kind
         path.parent.mkdir(parents=True, exist_ok=True)
-        content = path.read_bytes() if path.exists() else b""
-        whole = content[: content.rfind(b"\n") + 1]
-        self._answers: dict[str, Any] = dict(
-            _entry(line, kind, f"{path}:{number}") for number, line in enumerate(whole.splitlines(), start=1)
-        )
-        self._file = path.open("ab")
-        self._file.truncate(len(whole))
+        own = path.with_name(f"{path.name}.{part}") if part else path
+        self._answers: dict[str, Any] = {}
+        for file in sorted({path, own, *path.parent.glob(f"{glob.escape(path.name)}.[0-9]*")}):
+            self._answers |= _entries(file, kind)
+        self._file = own.open("ab")
+        self._file.truncate(_whole_lines(own))
 
     def add(self, answers: Mapping[str, Any]) -> None:
         """Append the answers and flush them, so that they are kept if this process is killed."""
@@ -161,6 +162,21 @@ class Journal(Mapping[str, Any]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._file.close()
+
+
+def _entries(file: Path, kind: str) -> dict[str, Any]:
+    """The answers in whole lines of a file, none where it is missing."""
+    if not file.exists():
+        return {}
+    whole = file.read_bytes()[: _whole_lines(file)]
+    return dict(
+        _entry(line, kind, f"{file}:{number}") for number, line in enumerate(whole.splitlines(), start=1)
+    )
+
+
+def _whole_lines(file: Path) -> int:
+    """Bytes up to the end of the last whole line."""
+    return file.read_bytes().rfind(b"\n") + 1
 
 
 def _entry(line: bytes, kind: str, where: str) -> tuple[str, Any]:

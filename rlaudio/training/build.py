@@ -173,8 +173,8 @@ def open_voters(
     """The recipe's voters by name; weights are loaded at the first request.
 
     They answer through the recipe's rollout worker, or behind their endpoints. In a run of several processes
-    only the first asks them, and some engines open only in all processes together; so there the transformers
-    worker answers.
+    each asks a share when it comes to it, and some engines open only in all processes together; so there the
+    transformers worker answers.
     """
     voters = {}
     paths = recipe.contribution.voters

@@ -78,6 +78,20 @@ class Processes:
             raise PeerFailed
         return result[0]
 
+    def each(self, work: Callable[[], T]) -> T:
+        """What `work` gives in this process, all of them at the same time.
+
+        Raises what `work` raises, PeerFailed where it raised in another process; all must call.
+        """
+        results: list[T] = []
+        try:
+            results.append(work())
+        finally:  # also after an error: the other processes wait for this
+            all_done = all(self.gather(bool(results)))
+        if not all_done:
+            raise PeerFailed
+        return results[0]
+
     def in_turn(self, work: Callable[[], T]) -> T:
         """What `work` gives in this process: the first does it first, and the others find what it made.
 

@@ -16,6 +16,7 @@ from rlaudio.cli.doctor import CheckResult
 from rlaudio.cli.errors import INTERRUPTED
 from rlaudio.cli.output import print_json
 from rlaudio.data.audiomcq import write_audiomcq
+from tests.settings import ONE_HELD_OUT_SET
 from tests.word_family import questions_on_disk
 
 TABLES = ["label", "evaluate", "score", "compare", "check", "show", "explain", "list", "doctor"]
@@ -76,7 +77,8 @@ def test_show_and_check():
     assert told("show", "tiny_weak_to_strong", "--json")["algorithm"]["use"] == "grpo"
     fields = told("show", "--fields", "--json")
     assert [row["default"] for row in fields if row["key"] == "seed"] == ["0"]
-    small = ["-o", "data.train.count=20", "-o", "data.evaluate.test.count=8", "-o", "sampling.questions=2"]
+    small = ["data.train.count=20", "data.evaluate.test.count=8", "sampling.questions=2", *ONE_HELD_OUT_SET]
+    small = [word for override in small for word in ("-o", override)]
     checked = told("check", "tiny_weak_to_strong", *small, "--json")
     assert checked["recipe"] == "tiny_weak_to_strong" and checked["told"]
 

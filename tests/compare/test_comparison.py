@@ -475,6 +475,30 @@ def test_a_plugin_that_changed_after_an_arm_was_done_is_warned_of_and_the_arm_st
 
 
 @pytest.mark.slow
+def test_seeds_are_added_to_a_finished_comparison(place, copy):
+    command = ["compare", str(place / "two.yaml"), "--out", str(copy)]
+    before = {path: path.stat().st_mtime_ns for path in copy.glob("*/seed-[01]/*.json*")}
+    done = CliRunner().invoke(main, [*command, "--add-seeds", "2,1"])
+    assert done.exit_code == 0, done.output
+    assert before and before == {path: path.stat().st_mtime_ns for path in copy.glob("*/seed-[01]/*.json*")}
+    results = json.loads((copy / "comparison.json").read_text())
+    assert sorted(path.name for path in copy.glob("grpo/seed-*")) == ["seed-0", "seed-1", "seed-2"]
+    assert results["seeds"] == [0, 1, 2]
+    refused = CliRunner().invoke(main, [*command, "--resume"])
+    assert refused.exit_code != 0
+    assert "seed 2 is gone (--add-seeds 2 keeps it)" in refused.output
+
+
+@pytest.mark.parametrize("text", ["3,x", "-1", "3,,4", "1.5"])
+def test_added_seeds_that_are_no_numbers_are_refused(place, tmp_path, text):
+    words = ["compare", str(place / "two.yaml"), "--out", str(tmp_path / "out"), "--add-seeds", text]
+    done = CliRunner().invoke(main, words)
+    assert done.exit_code == 2
+    assert "expected numbers from 0" in done.output
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
 def test_an_arm_may_be_added_and_an_arm_that_fails_costs_no_other(place, copy):
     text = (place / "two.yaml").read_text() + "grid: {}\n"
     added = "  broken: {rewards: {broken: {use: ./broken.py}}}\n  late: {algorithm: {kl: 0.5}}\nseeds"

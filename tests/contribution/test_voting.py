@@ -556,6 +556,22 @@ def test_a_journal_forgets_only_the_line_that_was_torn(tmp_path):
         assert list(journal) == ["1", "2", "4"]
 
 
+def test_parts_of_a_journal_are_read_together_and_written_apart(tmp_path):
+    path = tmp_path / "a.journal"
+    for part in (0, 3):
+        with Journal(path, part=part) as journal:
+            journal.add({f"asked by {part}": "a dog"})
+    (tmp_path / "a.journal.3").open("ab").write(b'{"prompt": "torn')  # as while its process writes
+    with Journal(path) as journal:
+        assert sorted(journal) == ["asked by 0", "asked by 3"]
+    assert (tmp_path / "a.journal.3").read_bytes().endswith(b"torn")
+    assert len(path.read_text().splitlines()) == 1
+    with Journal(path, part=3) as journal:
+        journal.add({"more": "a cat"})
+    with Journal(path) as journal:
+        assert sorted(journal) == ["asked by 0", "asked by 3", "more"]
+
+
 def test_a_journal_with_a_broken_line_in_the_middle_names_it(tmp_path):
     path = tmp_path / "a.journal"
     path.write_text('{"prompt": "1", "text": "a"}\nnonsense\n')

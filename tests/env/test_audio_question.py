@@ -19,12 +19,14 @@ from rlaudio.pipeline import load_data
 from rlaudio.prompts.wording import render_user_text
 from rlaudio.training.build import model_that_answers, prompt_builder, reward_sum, worker_that_answers
 from rlaudio.types import SamplingParams
+from tests.settings import ONE_HELD_OUT_SET
 
 ID = "rlaudio/AudioQuestion-v0"
 RECIPE = "tiny_weak_to_strong"
 OVERRIDES = [
     "data.train.count=24",
     "data.evaluate.test.count=8",
+    *ONE_HELD_OUT_SET,
     "rewards.cot_length={weight: 0.3, low: 1, high: 6}",
 ]
 BEST_OF_GROUP = """

@@ -86,6 +86,18 @@ def test_two_processes_log_the_metrics_of_one(alone, sharded):
                 assert row[name] == pytest.approx(value, rel=1e-3, abs=1e-3), (wanted["step"], name)
 
 
+def test_two_processes_ask_voters_a_share_each_and_label_as_one(alone, sharded):
+    """The second keeps its answers beside the first's; together they are those that one process asked for."""
+    (whole,) = (alone / "labels" / "train").glob("*.journal")
+    first, second = sorted((sharded / "labels" / "train").glob("*.journal*"))
+    assert second.name == f"{first.name}.1"
+    shares = [set(file.read_text().splitlines()) for file in (first, second)]
+    assert all(shares)
+    assert set.union(*shares) == set(whole.read_text().splitlines())
+    labels = [(out / "labels" / "train" / "labels.jsonl").read_text() for out in (alone, sharded)]
+    assert labels[0] == labels[1]
+
+
 def token_ids(rollouts: Path) -> list[list[int]]:
     groups = [json.loads(line) for line in rollouts.read_text().splitlines()]
     segments = (s for group in groups for c in group["completions"] for s in c["segments"])

@@ -19,6 +19,7 @@ from rlaudio.planning import job_script
 from rlaudio.planning.job_script import JobLayout, RunCommand
 from rlaudio.runs.run import open_run
 from tests.forking import command_line, two_processes
+from tests.settings import ONE_HELD_OUT_SET
 
 SEVEN_B = "weak_to_strong_qwen2_5_omni_7b"
 SERVERS = "rollout={use: vllm_server, tensor_parallel: 2}"
@@ -27,6 +28,7 @@ SMALL_KEYS = (
     "curriculum={use: rl_only, rl_steps: 4}",
     "data.train={use: synthetic, split: train, count: 8}",
     "data.evaluate.test=null",
+    *ONE_HELD_OUT_SET,
     "contribution.voters=[]",
     "sampling={questions: 2, group_size: 2}",
     "training.save_every=1",

@@ -492,9 +492,9 @@ def test_a_plug_in_of_the_users_is_named_by_its_file_and_its_path_is_the_title(c
 
 def test_the_summary_holds_the_accuracies_of_the_evaluation():
     rng = np.random.default_rng(1)
-    evaluation = made_up_evaluation(made_up_questions(80, rng), 0.5, rng)
+    evaluation, other = (made_up_evaluation(made_up_questions(n, rng), 0.5, rng) for n in (80, 40))
     summary = build_summary(
-        evaluations={"base": evaluation.to_dict()},
+        evaluations={"base": {"test": evaluation.to_dict(), "other": other.to_dict()}},
         labels=None,
         seconds={"rl": 1.0},
         peak_memory_gb=0.5,
@@ -503,6 +503,10 @@ def test_the_summary_holds_the_accuracies_of_the_evaluation():
     )
     assert summary["accuracy"]["base"] == evaluation.accuracy_by_contribution()
     assert summary["accuracy"]["final"]["weak"] == {"audio": None, "silence": None, "mismatch": None}
+    assert summary["held_out"] == {
+        name: {"base": each.to_dict()["tables"]["all"]["all"]["scores"]["audio"]["accuracy"]}
+        for name, each in (("test", evaluation), ("other", other))
+    }
     assert summary["labels"] == {"precision": None, "recall": None, "f1": None}
 
 

@@ -9,7 +9,7 @@ import soundfile
 
 from rlaudio import pipeline
 from rlaudio.config.recipe import load_recipe
-from rlaudio.contribution.voters import Voter, ask_in_silence
+from rlaudio.contribution.voters import Journal, Voter, ask_in_silence
 from rlaudio.data.audiomcq import write_audiomcq
 from rlaudio.data.labels_file import LABELS_FILE
 from rlaudio.prompts.builder import PromptBuilder
@@ -89,7 +89,7 @@ def test_what_voters_hear_in_silence_comes_from_the_prefix_cache(policy, vllm_wo
     ask_in_silence(
         voter,
         questions,
-        journal=tmp_path / "journal",
+        journal=Journal(tmp_path / "journal"),
         silence=30.0,
         orders=1,
         batch_questions=4,

@@ -9,16 +9,18 @@ import numpy as np
 import pytest
 
 from rlaudio.worlds.synthetic import synthetic
-from rlaudio.worlds.synthetic.generate import items
-from rlaudio.worlds.synthetic.scenes import NUMBERS
+from rlaudio.worlds.synthetic.generate import Split, items
+from rlaudio.worlds.synthetic.kinds import Shares
+from rlaudio.worlds.synthetic.scenes import NUMBERS, Scene
+from rlaudio.worlds.synthetic.shifted import shifted
 from rlaudio.worlds.synthetic.signal import SAMPLE_RATE_HZ
 from rlaudio.worlds.synthetic.sources import SOURCES
-from rlaudio.worlds.synthetic.subjects import CATEGORIES, SUBJECTS, make_item
+from rlaudio.worlds.synthetic.subjects import CATEGORIES, NONE_OF_THESE, SUBJECTS, SUGGESTIONS, make_item
 
 
 @pytest.fixture(scope="module")
 def world():
-    return list(items("test-of-the-world", 2400, seed=0, text_answerable_share=0.5))
+    return list(items(Split("test-of-the-world"), 2400))
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +29,7 @@ def audio_only(world):
 
 
 def test_an_item_does_not_depend_on_how_many_are_made(world):
-    few = list(items("test-of-the-world", 20, seed=0, text_answerable_share=0.5))
+    few = list(items(Split("test-of-the-world"), 20))
     for item, same in zip(few, world[:20], strict=True):
         assert (item.question, item.choices, item.answer) == (same.question, same.choices, same.answer)
         np.testing.assert_array_equal(item.scene.samples, same.scene.samples)
@@ -35,7 +37,9 @@ def test_an_item_does_not_depend_on_how_many_are_made(world):
 
 def test_splits_and_seeds_share_no_clip():
     makes = [("train", 0), ("test", 0), ("train", 1)]
-    clips = [{item.scene.samples.tobytes() for item in items(split, 60, seed, 0.5)} for split, seed in makes]
+    clips = [
+        {item.scene.samples.tobytes() for item in items(Split(split, seed), 60)} for split, seed in makes
+    ]
     assert len(set.union(*clips)) == 180
 
 
@@ -180,7 +184,128 @@ def test_a_split_without_text_answerable_items_is_possible(tmp_path):
     assert not any(q.text_answerable for q in synthetic(count=8, folder=tmp_path, text_answerable_share=0.0))
 
 
-@pytest.mark.parametrize("options", [{"count": 0}, {"text_answerable_share": 1.5}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"count": 0},
+        {"text_answerable_share": 1.5},
+        {"misleading_share": -0.1},
+        {"misleading_share": 0.4, "unanswerable_share": 0.2},
+    ],
+)
 def test_impossible_options_are_refused(options, tmp_path):
     with pytest.raises(ValueError, match="expected"):
         synthetic(folder=tmp_path, **options)
+
+
+# --- questions whose text misleads, or that no clip answers --------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def tempting():
+    shares = Shares(text_answerable=0.4, misleading=0.3, unanswerable=0.1)
+    return list(items(Split("test-of-temptation", shares=shares), 1600))
+
+
+def test_every_type_has_the_shares_of_all_kinds(tempting):
+    counts = collections.Counter((item.subject.category, item.kind) for item in tempting)
+    expected = {"text_answerable": 160, "misleading": 120, "unanswerable": 40, "audio_only": 80}
+    assert counts == {(category, kind): n for category in CATEGORIES for kind, n in expected.items()}
+
+
+@pytest.mark.parametrize("shares", [(0.5, 0.2, 0.1), (0.0, 1.0, 0.0), (0.0, 0.0, 0.5), (1 / 3, 1 / 3, 1 / 3)])
+def test_after_any_number_of_questions_the_counts_are_within_one_of_the_shares(shares):
+    counts = collections.Counter[str]()
+    for number in range(300):
+        counts[Shares(*shares).kind(number)] += 1
+        for kind, share in zip(("text_answerable", "misleading", "unanswerable"), shares, strict=True):
+            assert abs(counts[kind] - share * (number + 1)) < 2.0, (number, kind)
+
+
+def test_a_misleading_text_speaks_for_one_wrong_option(tempting):
+    for item in (item for item in tempting if item.kind == "misleading"):
+        assert item.tempting in item.choices
+        assert item.tempting != item.answer
+        if item.mechanism == "suggestion":
+            sentence = item.question.split(". ")[0] + "."
+            assert sentence in {suggestion.format(item.tempting) for suggestion in SUGGESTIONS}
+        else:
+            sentence = item.question.removeprefix("Usually ")
+            clues = item.subject.clues
+            pieces = [item.subject.clue.format(piece)[1:] for piece in clues[item.tempting]]
+            assert item.question.startswith("Usually ")
+            assert any(sentence[1:].startswith(piece) for piece in pieces)
+
+
+def test_a_misleading_text_speaks_for_each_wrong_position_equally(tempting):
+    places = [
+        (item.choices.index(item.tempting) - item.choices.index(item.answer)) % 4
+        for item in tempting
+        if item.tempting
+    ]
+    counts = np.bincount(places, minlength=4)
+    assert counts[0] == 0
+    assert np.all(np.abs(counts[1:] - 160) < 4 * np.sqrt(480 * 2 / 9))
+
+
+def test_only_misleading_questions_are_tempting(tempting):
+    assert {item.kind for item in tempting if item.tempting} == {"misleading"}
+
+
+def test_the_clip_of_an_unanswerable_question_is_about_something_else():
+    """A voice says none of the instruments that a question about instruments offers."""
+    instruments = next(subject for subject in SUBJECTS if subject.name == "instrument")
+    captions = set()
+    for seed in range(60):
+        item = make_item(np.random.default_rng(seed), instruments, "absent")
+        assert item.answer == NONE_OF_THESE
+        assert item.choices.count(NONE_OF_THESE) == 1
+        captions.add(item.scene.caption)
+    assert any(" says " in caption for caption in captions)
+    assert not any(re.search(r", (two|three) notes", caption) for caption in captions)
+
+
+def test_the_wording_does_not_tell_an_unanswerable_question_from_an_audio_only_one(tempting):
+    """Both offer the option, equally often at every position."""
+    for kind in ("unanswerable", "audio_only"):
+        offering = [item for item in tempting if item.kind == kind]
+        assert all(item.choices.count(NONE_OF_THESE) == 1 for item in offering)
+        assert all((item.answer == NONE_OF_THESE) == (kind == "unanswerable") for item in offering)
+        counts = np.bincount([item.choices.index(NONE_OF_THESE) for item in offering], minlength=4)
+        spread = np.sqrt(len(offering) * 0.25 * 0.75)
+        assert np.all(np.abs(counts - len(offering) / 4) < 4 * spread)
+
+
+def test_shifted_clips_differ_in_sound_and_not_in_question():
+    plain = list(items(Split("shift"), 40))
+    moved = list(items(Split("shift", is_shifted=True), 40))
+    for item, other in zip(plain, moved, strict=True):
+        assert (item.question, item.choices, item.answer) == (other.question, other.choices, other.answer)
+        assert item.scene.caption == other.scene.caption
+        longer = (len(other.scene.samples) - len(item.scene.samples)) / SAMPLE_RATE_HZ
+        assert 0.8 - 0.16 * 3.0 < longer < 2.0 + 0.19 * 3.0
+        assert other.scene.samples.dtype == np.float32
+        assert np.abs(other.scene.samples).max() <= 1.0
+
+
+def test_a_shifted_tone_has_another_pitch_and_more_noise():
+    tone = np.sin(2 * np.pi * 440.0 * np.arange(16_000) / SAMPLE_RATE_HZ).astype(np.float32) * 0.5
+    for seed in range(8):
+        samples = shifted(np.random.default_rng(seed), Scene(tone, "a tone")).samples
+        spectrum = np.abs(np.fft.rfft(samples))
+        pitch = np.fft.rfftfreq(len(samples), 1 / SAMPLE_RATE_HZ)[spectrum.argmax()]
+        assert 1 / 1.19 - 0.01 < pitch / 440.0 < 1 / 0.84 + 0.01
+        assert abs(pitch / 440.0 - 1.0) > 0.07
+        noise = np.sqrt(np.mean(samples[:6000] ** 2))  # the pause before
+        assert 10 ** (-20 / 20) * 0.9 < noise / np.sqrt(np.mean(tone**2)) < 10 ** (-12 / 20) * 1.1
+
+
+def test_the_truth_of_every_kind_is_on_disk(tmp_path):
+    shares = {"text_answerable_share": 0.25, "misleading_share": 0.25, "unanswerable_share": 0.25}
+    questions = synthetic(split="kinds", count=16, folder=tmp_path, **shares)
+    for question in questions:
+        mechanism = question.groups.get("mechanism", "")
+        assert question.text_answerable is (mechanism in ("knowledge", "logic"))
+        assert ("tempting" in question.extra) == (mechanism in ("prior", "suggestion"))
+        assert (question.extra.get("unanswerable") is True) == (mechanism == "absent")
+        assert question.extra.get("tempting") in {None, *question.choices} - {question.answer}

@@ -66,7 +66,8 @@ def _ask(
     """The voter's log-probs of the options of every question; those in its journal are not asked again."""
     measured: list[OptionLogprobs] = []
     with ExitStack() as stack:
-        kept = stack.enter_context(Journal(journal_path(settings.folder, name, voter, "options"), "logprobs"))
+        journal = Journal(journal_path(settings.folder, name, voter, "options"), "logprobs", settings.part)
+        kept = stack.enter_context(journal)
         of_options = _KeptAnswers(voter, kept, stack)
         blocks = [questions[start : start + _BLOCK] for start in range(0, len(questions), _BLOCK)]
         for block in progress(blocks, total=len(blocks), label=f"label: {name}, {control}", unit="block"):

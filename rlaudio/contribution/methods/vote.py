@@ -10,7 +10,7 @@ import numpy as np
 from rlaudio.contribution import THRESHOLD
 from rlaudio.contribution.asking_options import check_options
 from rlaudio.contribution.labelling import LabelSettings
-from rlaudio.contribution.voters import Voter, ask_in_silence, journal_path, orders_of
+from rlaudio.contribution.voters import Journal, Voter, ask_in_silence, journal_path, orders_of
 from rlaudio.contribution.voting import (
     Variant,
     Votes,
@@ -45,7 +45,7 @@ def vote(
         name: ask_in_silence(
             voter,
             questions,
-            journal=journal_path(settings.folder, name, voter),
+            journal=Journal(journal_path(settings.folder, name, voter), part=settings.part),
             silence=settings.silence,
             orders=settings.orders or 1,
             batch_questions=settings.batch_questions,

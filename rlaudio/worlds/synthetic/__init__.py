@@ -2,7 +2,13 @@
 
 Twenty sound sources, eight instruments, melodies, intervals, rhythms, vowels in four voices, counting, order
 and duration, in AudioMCQ's four types. Every item records whether its text reveals the answer
-(`text_answerable`) and how (`mechanism`), so that audio-contribution filtering can be scored here.
+(`text_answerable`) and how text bears on it (`mechanism`), so that audio-contribution filtering can be scored
+here:
+
+- knowledge, logic: a sentence gives the answer away;
+- prior, suggestion: a sentence speaks for a wrong option, which is the question's `tempting` (misleading);
+- absent: the clip is about something else, and the option "none of these" is right (unanswerable);
+- none: the clip alone answers (audio-only).
 """
 
 from __future__ import annotations
@@ -12,7 +18,8 @@ from pathlib import Path
 from rlaudio.data.audiomcq import audiomcq
 from rlaudio.types import Dataset
 from rlaudio.worlds.cache import cache_folder
-from rlaudio.worlds.synthetic.generate import write_split
+from rlaudio.worlds.synthetic.generate import Split, write_split
+from rlaudio.worlds.synthetic.kinds import Shares
 
 MOST = 10_000_000  # questions of a split: four hours of generating, hundreds of gigabytes of clips
 
@@ -24,18 +31,22 @@ def synthetic(
     seed: int = 0,
     folder: Path | None = None,
     text_answerable_share: float = 0.5,
+    misleading_share: float = 0.0,
+    unanswerable_share: float = 0.0,
+    shifted: bool = False,
 ) -> Dataset:
     """The first `count` questions of a split, generated on the first call and read from disk afterwards.
 
-    Any name makes a split; different names and seeds share no clip. `text_answerable_share` of each type can
-    be answered from text alone. Files lie below `folder`, by default in the user's cache. The caption of
-    a clip is in the question's `extra`.
+    Any name makes a split; different names and seeds share no clip. The shares hold in each type; the rest is
+    audio-only. Where there are unanswerable questions, "none of these" is an option of the audio-only ones
+    too. `shifted` plays every clip slower or faster, in noise, with longer pauses around it. Files lie below
+    `folder`, by default in the user's cache. The caption of a clip is in the question's `extra`, as are
+    `tempting` and `unanswerable`, which the rewards `grounded` and `refusal` read.
 
-    Raises ValueError for a count outside 1 to MOST or a share outside 0 to 1.
+    Raises ValueError for a count outside 1 to MOST or shares outside 0 to 1 or above 1 together.
     """
     if not 1 <= count <= MOST:
         raise ValueError(f"count is {count}; expected 1 to {MOST:,} questions")
-    if not 0.0 <= text_answerable_share <= 1.0:
-        raise ValueError(f"text_answerable_share is {text_answerable_share}; expected 0 to 1")
-    made = write_split(Path(folder or cache_folder("synthetic")), split, count, seed, text_answerable_share)
-    return audiomcq(path=made)
+    shares = Shares(text_answerable_share, misleading_share, unanswerable_share)
+    made = Split(split, seed, shares, is_shifted=shifted)
+    return audiomcq(path=write_split(Path(folder or cache_folder("synthetic")), made, count))

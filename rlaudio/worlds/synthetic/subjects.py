@@ -1,26 +1,27 @@
-"""Questions about clips of the embedded world, and clues by which text alone answers them.
+"""Questions about clips of the embedded world, and clues by which text alone answers or misleads.
 
 An item is made answer first: four options are drawn from a subject's values, one of them is drawn as the
 answer, and only then is a matching clip composed. The wording of an audio-only question does not depend on
 the answer, so its text gives no better than a chance of one in four. A text-answerable question is the same
-question after a sentence that reveals the answer, by world knowledge or by logic over the options.
+question after a sentence that reveals the answer, by world knowledge or by logic over the options. A
+misleading one follows a sentence that speaks for another option, by what is usual or by what somebody says.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
 from rlaudio.worlds.synthetic import scenes
 from rlaudio.worlds.synthetic.instruments import INSTRUMENTS
+from rlaudio.worlds.synthetic.kinds import KINDS, Kind, Mechanism
 from rlaudio.worlds.synthetic.scenes import NUMBERS, Scene
 from rlaudio.worlds.synthetic.sources import SOURCES
 from rlaudio.worlds.synthetic.voices import VOICES, VOWELS
 
-SceneMechanism = Literal["knowledge", "logic"]
 Rng = np.random.Generator
 
 
@@ -310,6 +311,10 @@ SUBJECTS: tuple[Subject, ...] = (
 CATEGORIES = ("sound", "music", "speech", "temporal")
 
 
+NONE_OF_THESE = "none of these"
+SUGGESTIONS = ("Someone hears '{}'.", "Most people say '{}'.", "At first it sounds like '{}'.")
+
+
 @dataclass(frozen=True, eq=False)
 class Item:
     """One generated question with its clip and its known truth."""
@@ -319,15 +324,21 @@ class Item:
     choices: tuple[str, ...]
     answer: str
     scene: Scene
-    mechanism: SceneMechanism | None  # how the text reveals the answer; None: it does not
+    mechanism: Mechanism | None = None
+    tempting: str | None = None  # the wrong option that the text suggests
+
+    @property
+    def kind(self) -> Kind:
+        """What answers the question."""
+        return KINDS[self.mechanism]
 
     @property
     def text_answerable(self) -> bool:
         """Whether the text alone gives the answer."""
-        return self.mechanism is not None
+        return self.kind == "text_answerable"
 
 
-def make_item(rng: Rng, subject: Subject, mechanism: SceneMechanism | None) -> Item:
+def make_item(rng: Rng, subject: Subject, mechanism: Mechanism | None) -> Item:
     """Draw options, then the answer among them, then wording and clip."""
     named = str(rng.choice(subject.named)) if subject.named else ""
     values = [value for value in subject.values if value != named]
@@ -336,13 +347,41 @@ def make_item(rng: Rng, subject: Subject, mechanism: SceneMechanism | None) -> I
     others = tuple(choice for choice in choices if choice != answer)
     draw = Draw(answer, others, tuple(value for value in values if value not in choices), named)
     question = str(rng.choice(subject.asks)).format(named=named)
-    if mechanism is not None:
-        question = f"{_giveaway(rng, subject, draw, mechanism)} {question}"
-    return Item(subject, question, choices, answer, subject.compose(rng, draw), mechanism)
+    tempting = None
+    match mechanism:
+        case "knowledge":
+            question = f"{_knowledge(rng, subject, answer)} {question}"
+        case "logic":
+            ways = (alternative if draw.outsiders else exclusion, *subject.logic)
+            question = f"{ways[int(rng.integers(len(ways)))](rng, draw)} {question}"
+        case "prior":
+            tempting = str(rng.choice(others))
+            usual = _knowledge(rng, subject, tempting)
+            question = f"Usually {usual[0].lower()}{usual[1:]} {question}"
+        case "suggestion":
+            tempting = str(rng.choice(others))
+            question = f"{str(rng.choice(SUGGESTIONS)).format(tempting)} {question}"
+    item = Item(subject, question, choices, answer, subject.compose(rng, draw), mechanism, tempting)
+    return _with_another_clip(rng, item) if mechanism == "absent" else item
 
 
-def _giveaway(rng: Rng, subject: Subject, draw: Draw, mechanism: SceneMechanism) -> str:
-    if mechanism == "knowledge":
-        return subject.clue.format(rng.choice(list(subject.clues[draw.answer])))
-    ways = (alternative if draw.outsiders else exclusion, *subject.logic)
-    return ways[int(rng.integers(len(ways)))](rng, draw)
+def offer_none(rng: Rng, item: Item) -> Item:
+    """The item with a wrong option replaced by NONE_OF_THESE."""
+    wrong = str(rng.choice([choice for choice in item.choices if choice != item.answer]))
+    return replace(item, choices=_replaced(item.choices, wrong))
+
+
+def _with_another_clip(rng: Rng, item: Item) -> Item:
+    """A clip of another type's subject, and NONE_OF_THESE in place of the answer."""
+    elsewhere = [subject for subject in SUBJECTS if subject.category != item.subject.category]
+    other = make_item(rng, elsewhere[int(rng.integers(len(elsewhere)))], None)
+    choices = _replaced(item.choices, item.answer)
+    return replace(item, choices=choices, answer=NONE_OF_THESE, scene=other.scene)
+
+
+def _replaced(choices: tuple[str, ...], gone: str) -> tuple[str, ...]:
+    return tuple(NONE_OF_THESE if choice == gone else choice for choice in choices)
+
+
+def _knowledge(rng: Rng, subject: Subject, value: str) -> str:
+    return subject.clue.format(rng.choice(list(subject.clues[value])))

@@ -13,10 +13,12 @@ from rlaudio.audio.reading import clip_of
 from rlaudio.prompts.wording import SYSTEM
 from rlaudio.types import Clip, Question
 from rlaudio.worlds.corpus import DEFAULT_SYSTEM, Example, Exchange, exam
-from rlaudio.worlds.synthetic.generate import items
+from rlaudio.worlds.synthetic.generate import Split, items
+from rlaudio.worlds.synthetic.kinds import Shares
 from rlaudio.worlds.synthetic.subjects import Item
 
 DESCRIBE = "Describe the audio."
+AUDIO_ONLY = Shares(text_answerable=0.0)
 SILENCE_SECONDS = (1.0, 1.5, 2.0, 3.0, 8.0, 30.0)  # 30: the paper's voters
 SILENCE_SHARES = (0.3, 0.25, 0.2, 0.15, 0.06, 0.04)
 
@@ -25,7 +27,8 @@ SILENCE_SHARES = (0.3, 0.25, 0.2, 0.15, 0.06, 0.04)
 class Mixture:
     """How many examples of which kind a model is trained on."""
 
-    hearing: int = 0  # clips, each with its caption and an open question
+    hearing: int = 0  # clips, each with its caption
+    questions: float = 1.0  # share of those clips that have an open question as well
     choices: float = 0.0  # share of those clips with a choice in everyday words besides
     facts: int = 0  # text alone: questions that need no clip, in everyday words
     exams: int = 0  # clips with one audio-only exam question each
@@ -36,17 +39,18 @@ class Mixture:
 def synthetic_corpus(mixture: Mixture, name: str, seed: int) -> Iterator[Example]:
     """All examples of a model, from splits named after it, which are not used for evaluation."""
     rng = np.random.default_rng([seed, 1])
-    for item in items(f"{name}-hearing", mixture.hearing, seed, 0.0):
+    for item in items(Split(f"{name}-hearing", seed, AUDIO_ONLY), mixture.hearing):
         choice = (_choice(item),) if rng.random() < mixture.choices else ()
-        yield Example(clip_of(item.scene.samples), (_caption(item), _open(item), *choice))
-    for item in items(f"{name}-exams", mixture.exams, seed, 0.0):
+        asked = (_open(item),) if mixture.questions == 1.0 or rng.random() < mixture.questions else ()
+        yield Example(clip_of(item.scene.samples), (_caption(item), *asked, *choice))
+    for item in items(Split(f"{name}-exams", seed, AUDIO_ONLY), mixture.exams):
         yield Example(clip_of(item.scene.samples), (_exam(item),), SYSTEM)
-    facts = items(f"{name}-facts", 6 * mixture.facts, seed, 1.0)
+    facts = items(Split(f"{name}-facts", seed, Shares(1.0)), 6 * mixture.facts)
     for group in _groups(facts, 6, mixture.facts):
         exchanges = [e for item in group for e in (_open(item), _choice(item))]
         yield Example(None, tuple(exchanges[k] for k in rng.permutation(12)[:6]))
-    share = 1.0 - mixture.silent_guesses
-    questions = items(f"{name}-silence", 6 * mixture.silent_exams, seed, share)
+    shares = Shares(1.0 - mixture.silent_guesses)
+    questions = items(Split(f"{name}-silence", seed, shares), 6 * mixture.silent_exams)
     for group in _groups(questions, 6, mixture.silent_exams):
         yield Example(_some_silence(rng), tuple(_exam(item) for item in group), SYSTEM)
 
@@ -55,7 +59,7 @@ def texts(count: int = 1500) -> list[str]:
     """Texts for the tokenizer: every wording of the world, in the proportions of its questions."""
     frame = f"{SYSTEM} {DEFAULT_SYSTEM} {DESCRIBE} Options: Repeat from. system user assistant"
     return [frame] * 100 + [
-        f"{_exam(item).instruction} {item.scene.caption}." for item in items("vocabulary", count, 0, 0.5)
+        f"{_exam(item).instruction} {item.scene.caption}." for item in items(Split("vocabulary"), count)
     ]
 
 
