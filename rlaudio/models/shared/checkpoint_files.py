@@ -44,8 +44,8 @@ def _downloaded(path: str, *, weights: bool) -> str:
         files = ", ".join(names[0] for names in PARTS.values())
         raise FileNotFoundError(
             f"model {path}: no such folder, and the hub gave nothing under that name ({error}); looked for "
-            f"{files} and weights in {_places(path)}; expected a Hugging Face model folder, tiny/NAME or a name "
-            "on the hub (OWNER/NAME, OWNER/NAME@COMMIT); without a network name a folder that was copied here"
+            f"{files} and weights in {_places(path)}; expected a Hugging Face model folder, tiny/NAME or a "
+            "name on the hub (OWNER/NAME, OWNER/NAME@COMMIT); without a network a folder that was copied here"
         ) from error
 
 
