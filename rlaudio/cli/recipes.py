@@ -68,7 +68,16 @@ def check(
 @click.command()
 @recipe_argument("recipe")
 @click.option("--hardware", default="h100", show_default=True, help="A device by name; cpu is measured.")
-@click.option("--devices", type=int, default=1, show_default=True, help="How many, one process each.")
+@click.option(
+    *("--devices", "--gpus-per-node", "devices"),
+    type=int,
+    default=1,
+    show_default=True,
+    help="How many of each node, one process each.",
+)
+@click.option("--nodes", type=int, default=1, show_default=True, help="That train.")
+@click.option("--rollout-nodes", type=int, default=0, show_default=True, help="More nodes, of vLLM servers.")
+@click.option("--network", type=float, help="GB/s between nodes, each device.  [default: the device's]")
 @click.option("--seconds", type=float, help="Mean length of a clip.  [default: audio.max_seconds]")
 @click.option("--completion", type=int, help="Tokens of a completion.  [default: sampling.max_new_tokens]")
 @click.option(

@@ -10,8 +10,8 @@
     baseline: grpo                           # what the others are tested against
     note: Text for the page.
 
-Where neither the base nor the file names a budget (`training.max_rollouts`, `training.max_tokens`), every
-arm may sample as many completions as the baseline plans to.
+Where neither the base nor the file names a budget (`training.max_rollouts`, `max_tokens`, `run_tokens`),
+every arm may sample as many completions as the baseline plans to.
 """
 
 from __future__ import annotations
@@ -327,7 +327,8 @@ def _stem(use: Any) -> str:
 def _default_budget(baseline: Recipe, origin: Origin) -> Layer | None:
     """The baseline's planned completions as a limit for all arms, unless it has a limit or no known steps."""
     training, steps = baseline.training, baseline.curriculum.options.get("rl_steps")
-    if training.max_rollouts or training.max_tokens or not isinstance(steps, int):
+    budgets = (training.max_rollouts, training.max_tokens, training.run_tokens)
+    if any(budgets) or not isinstance(steps, int):
         return None
     from rlaudio.training.build import asked_in_silence  # imports torch
 

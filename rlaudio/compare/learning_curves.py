@@ -160,16 +160,20 @@ def _cost(arm: Arm, runs: Mapping[int, StoredRun], steps: Mapping[int, Sequence[
         seconds=mean(lambda seed: sum(seconds[seed].values())),
         train_seconds=mean(lambda seed: seconds[seed].get("train", 0.0)),
         ended_by=" or ".join(
-            dict.fromkeys(_end(arm, sum(map(_sampled, rows)), tokens(rows)) for rows in steps.values())
+            dict.fromkeys(
+                _end(arm, sum(map(_sampled, rows)), tokens(rows), tokens(runs[seed].metrics))
+                for seed, rows in steps.items()
+            )
         ),
     )
 
 
-def _end(arm: Arm, rollouts: float, tokens: float) -> str:
-    """What ended RL."""
+def _end(arm: Arm, rollouts: float, tokens: float, run_tokens: float) -> str:
+    """What ended RL: its completions, its tokens or those of the run, or its steps."""
     training = arm.recipe.training
     if not rollouts:
         return "no RL"
     if training.max_rollouts and rollouts >= training.max_rollouts:
         return "completions"
-    return "tokens" if training.max_tokens and tokens >= training.max_tokens else "steps"
+    spent = training.run_tokens and run_tokens >= training.run_tokens
+    return "tokens" if spent or (training.max_tokens and tokens >= training.max_tokens) else "steps"

@@ -4,8 +4,9 @@
     curriculum: {use: weak_to_strong}        # `use` names a plug-in, every other key is its option
     rewards: {format: {weight: 0.5}}         # in maps of plug-ins the key is the default of `use`
 
-`-o key.key=value` comes last. Relative paths are relative to the file that names them; on the command line,
-and in a recipe that ships and was asked for by name, to the working folder.
+`-o base/equal_budget` lays another file over it, `-o key.key=value` comes last. Relative paths are relative
+to the file that names them; on the command line, and in a recipe that ships and was asked for by name, to
+the working folder.
 """
 
 from __future__ import annotations
@@ -47,10 +48,11 @@ S = TypeVar("S", bound=Section)
 def load_recipe(
     path_or_name: str | Path, overrides: Sequence[str] = (), *, layers: Sequence[Layer] = ()
 ) -> Recipe:
-    """The recipe in a YAML file or of a shipped name (`tiny_weak_to_strong`), `KEY=VALUE` overrides applied.
+    """The recipe in a YAML file or of a shipped name (`tiny_weak_to_strong`), overrides applied.
 
-    `layers` are laid over the file in their order, before the overrides. Raises FileNotFoundError if there
-    is no such file, and ValueError that names file, line and key of every problem in it.
+    An override is `KEY=VALUE`, or the name or path of a file that is laid over this one. `layers` come first,
+    then such files, both in their order, then keys. Raises FileNotFoundError if there is no such file, and
+    ValueError that names file, line and key of every problem in it.
 
     From here on `reward_timeout` is the limit of importing plug-ins, too.
     """
@@ -62,9 +64,9 @@ def load_recipe(
     for key in {"arms", "grid"} & set(layer.values):
         where = layer.origin((key,)).where
         raise ValueError(f"{where}: {key}: this is a comparison, not a recipe; run it with 'rlaudio compare'")
-    for above in layers:
+    for above in [*layers, *_overlays(overrides)]:
         layer = lay_over(layer, _with_explicit_plugins(above), _removes, _keeps)
-    for text in sorted(overrides, key=_override_order):
+    for text in sorted(filter(_is_key, overrides), key=_override_order):
         override = _with_explicit_plugins(read_override(text, Path.cwd()))
         _refuse_lost_options(layer, override)
         _refuse_options_of_nothing(layer, override, text)
@@ -173,6 +175,25 @@ def _read_with_parents(path: Path, folder: Path, children: tuple[Path, ...]) -> 
         raise ValueError(f"{where}: extends: more than {_MAX_PARENTS} recipes extend each other")
     below = _read_with_parents(parent_path, folder_of_paths(parent, parent_path), line)
     return lay_over(below.without("name"), layer, _removes, _keeps)  # a name is not inherited
+
+
+def _is_key(override: str) -> bool:
+    return "=" in override
+
+
+def _overlays(overrides: Sequence[str]) -> Iterator[Layer]:
+    """The files among the overrides, each with its parents. Raises ValueError where one is no such file."""
+    for text in overrides:
+        if _is_key(text):
+            continue
+        try:
+            path = find_recipe(text)
+        except (FileNotFoundError, ValueError) as error:
+            raise ValueError(
+                f"-o {shown(text)}: expected KEY=VALUE, such as -o optimizer.lr=2e-6, or a file to lay over "
+                f"the recipe, such as -o base/equal_budget; {error}"
+            ) from error
+        yield _read_with_parents(path, folder_of_paths(text, path), ()).without("name")
 
 
 def _override_order(text: str) -> tuple[int, bool]:

@@ -344,6 +344,11 @@ class TrainingSection(Section):
     mini_batches: Count = Field(default=1, description="RL updates in each of those")
     max_rollouts: Count | None = Field(default=None, description="completions after which RL ends")
     max_tokens: Count | None = Field(default=None, description="optimizer tokens after which RL ends")
+    run_tokens: Count | None = Field(
+        default=None,
+        description="optimizer tokens of a run, of SFT and RL together: its last stage goes on until they "
+        "are spent, whatever its steps",
+    )
     prompt_once: bool = Field(
         default=True,
         description="compute a group's prompt once; false: repeat it (the slow oracle)",
@@ -447,6 +452,16 @@ class Recipe(Section):
         if self.evaluation.every and not self.data.evaluate:
             raise SectionError(
                 "needs a held-out set; name one in data.evaluate or set it to 0", "evaluation", "every"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _learns_until_its_tokens_are_spent(self) -> Recipe:
+        if self.training.run_tokens and self.optimizer.schedule != "constant":
+            raise SectionError(
+                f"the last stage goes on after its steps, where optimizer.schedule {self.optimizer.schedule} "
+                "has a learning rate of 0; set optimizer.schedule to constant",
+                *("training", "run_tokens"),
             )
         return self
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from transformers import AudioFlamingo3ForConditionalGeneration
@@ -11,6 +11,7 @@ from transformers import AudioFlamingo3ForConditionalGeneration
 from rlaudio.models.shared.cards import processor_card
 from rlaudio.models.shared.chat_format import AFTER_USER, BEFORE_USER
 from rlaudio.models.shared.front_ends import ClipFeatures, Windows, pooled_tokens, pooled_tokens_of_windows
+from rlaudio.models.shared.known_shapes import AUDIO_FLAMINGO_3
 from rlaudio.models.shared.model_types import MODEL_TYPES
 from rlaudio.models.shared.prompt_encoder import PromptEncoder
 from rlaudio.models.shared.sizes import AudioTower
@@ -53,6 +54,7 @@ class AudioFlamingo3(WindowedFamily):
     model_types = MODEL_TYPES["audio_flamingo3"]
     prompts = AudioFlamingo3Prompts
     card = processor_card("Audio Flamingo 3", "AudioFlamingo3ForConditionalGeneration")
+    known: ClassVar = {"nvidia/audio-flamingo-3-hf": AUDIO_FLAMINGO_3}
 
     def run_tower(self, clips: Sequence[ClipFeatures]) -> torch.Tensor:
         """Audio embeddings [audio tokens of all clips, d]; attention leaves the padding out."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from transformers import Qwen2AudioForConditionalGeneration
@@ -12,6 +12,7 @@ from transformers.masking_utils import create_bidirectional_mask
 from rlaudio.models.shared.cards import processor_card
 from rlaudio.models.shared.chat_format import AFTER_USER, BEFORE_USER
 from rlaudio.models.shared.front_ends import ClipFeatures, Windows, pooled_tokens, pooled_tokens_of_windows
+from rlaudio.models.shared.known_shapes import QWEN2_AUDIO_7B
 from rlaudio.models.shared.model_types import MODEL_TYPES
 from rlaudio.models.shared.prompt_encoder import PromptEncoder
 from rlaudio.models.shared.sizes import AudioTower
@@ -49,6 +50,7 @@ class Qwen2Audio(WindowedFamily):
     model_types = MODEL_TYPES["qwen2_audio"]
     prompts = Qwen2AudioPrompts
     card = processor_card("Qwen2-Audio", "Qwen2AudioForConditionalGeneration")
+    known: ClassVar = dict.fromkeys(("Qwen/Qwen2-Audio-7B-Instruct", "Qwen/Qwen2-Audio-7B"), QWEN2_AUDIO_7B)
 
     def run_tower(self, clips: Sequence[ClipFeatures]) -> torch.Tensor:
         """Audio embeddings [audio tokens of all clips, d]; attention leaves the padding out."""

@@ -14,10 +14,10 @@ from transformers.models.qwen3_omni_moe.modeling_qwen3_omni_moe import Qwen3Omni
 from rlaudio.models.shared.architecture import Modules
 from rlaudio.models.shared.audio_family import AudioFamily
 from rlaudio.models.shared.cards import processor_card
-from rlaudio.models.shared.chat_format import AFTER_USER, BEFORE_USER
 from rlaudio.models.shared.front_ends import ClipFeatures, Frames, UnpaddedLogMel, frames_for_vllm
+from rlaudio.models.shared.known_shapes import QWEN3_OMNI_30B_A3B
 from rlaudio.models.shared.model_types import MODEL_TYPES
-from rlaudio.models.shared.prompt_encoder import PromptEncoder
+from rlaudio.models.shared.omni_prompts import OmniPrompts
 from rlaudio.models.shared.sizes import AudioTower
 from rlaudio.types import Prompt
 
@@ -30,30 +30,18 @@ def chunk_tokens(frames: int) -> int:
     return frames // CHUNK * CHUNK_TOKENS + (_halved(rest)[2] if rest else 0)
 
 
-class Qwen3OmniPrompts(PromptEncoder):
-    """Qwen's chat format, each clip between two tokens."""
+class Qwen3OmniPrompts(OmniPrompts):
+    """The tokens of Qwen3-Omni, and clips of any length without padding, each as if it were alone."""
 
-    audio = "<|audio_pad|>"
-    stop = ("<|im_end|>", "<|endoftext|>")
+    audio, begin, end = "<|audio_pad|>", "<|audio_start|>", "<|audio_end|>"
     placeholders = (
-        audio,
-        "<|audio_start|>",
-        "<|audio_end|>",
-        "<|image_pad|>",
-        "<|video_pad|>",
-        "<|vision_start|>",
-        "<|vision_end|>",
-        "<|vision_pad|>",
+        *(audio, begin, end),
+        *("<|image_pad|>", "<|video_pad|>"),
+        *("<|vision_start|>", "<|vision_end|>", "<|vision_pad|>"),
     )
 
-    @classmethod
-    def chat(cls, system_text: str, user_text: str, clips: int) -> str:
-        """The text of a prompt."""
-        heard = f"<|audio_start|>{cls.audio}<|audio_end|>" * clips
-        return BEFORE_USER.format(system=system_text) + heard + user_text + AFTER_USER
-
     def front_end(self, feature_extractor: Any, cache_mb: float) -> Frames:
-        """Clips of any length without padding, each as if it were alone."""
+        """Clips without padding."""
         return Frames(UnpaddedLogMel(feature_extractor, cache_mb=cache_mb), chunk_tokens)
 
 
@@ -95,6 +83,9 @@ class Qwen3Omni(AudioFamily):
     prefix = "thinker."
     unused_name = "visual tower (unused)"
     exported: ClassVar = {"enable_audio_output": False}  # the talker is left out
+    known: ClassVar = dict.fromkeys(
+        ("Qwen/Qwen3-Omni-30B-A3B-Instruct", "Qwen/Qwen3-Omni-30B-A3B-Thinking"), QWEN3_OMNI_30B_A3B
+    )
 
     @staticmethod
     def components(model: Any) -> dict[str, Modules]:

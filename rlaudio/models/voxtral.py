@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from transformers import VoxtralForConditionalGeneration
 
 from rlaudio.models.shared.cards import processor_card
 from rlaudio.models.shared.front_ends import ClipFeatures, Windows
+from rlaudio.models.shared.known_shapes import VOXTRAL_MINI, VOXTRAL_SMALL
 from rlaudio.models.shared.model_types import MODEL_TYPES
 from rlaudio.models.shared.prompt_encoder import PromptEncoder
 from rlaudio.models.shared.sizes import AudioTower
@@ -73,6 +74,10 @@ class Voxtral(WindowedFamily):
     model_types = MODEL_TYPES["voxtral"]
     prompts = VoxtralPrompts
     card = processor_card("Voxtral", "VoxtralForConditionalGeneration", takes_files=True)
+    known: ClassVar = {
+        "mistralai/Voxtral-Mini-3B-2507": VOXTRAL_MINI,
+        "mistralai/Voxtral-Small-24B-2507": VOXTRAL_SMALL,
+    }
 
     def run_tower(self, clips: Sequence[ClipFeatures]) -> torch.Tensor:
         """Audio embeddings [audio tokens of all clips, d], those of silence after a clip included."""

@@ -5,6 +5,7 @@ tokens.py     tokens of one step of a stage
 flops.py      floating-point operations of passes through the model
 memory.py     bytes on a device, by part and phase
 seconds.py    time of a step's phases
+servers.py    vLLM servers on nodes of their own
 plan.py       a recipe's plan, from all of these
 tables.py     the plan as text
 check.py      all that would stop a run

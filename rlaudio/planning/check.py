@@ -20,7 +20,9 @@ from rlaudio.audio.reading import SAMPLE_RATE_HZ
 from rlaudio.config.plugins import Bound
 from rlaudio.config.recipe import Recipe
 from rlaudio.data.splits import check_disjoint
-from rlaudio.models.family import ModelFamily
+from rlaudio.models.family import ModelFamily, resolve_model_path
+from rlaudio.models.shared.checkpoint_files import described_folder
+from rlaudio.models.shared.model_types import MODEL_TYPES
 from rlaudio.rollout.endpoint_worker import EndpointModel
 from rlaudio.runs.occupancy import check_place
 from rlaudio.training.build import (
@@ -35,6 +37,7 @@ from rlaudio.training.build import (
     with_blank_base,
 )
 from rlaudio.types import Dataset, Datasets, Question
+from rlaudio.utils.endpoint.address import is_endpoint
 from rlaudio.utils.number_format import counted
 from rlaudio.utils.processes import PeerFailed, Processes
 
@@ -51,7 +54,8 @@ def check(
 
     Without `out`, a run that is already in the recipe's default folder is no problem, only a line.
 
-    Plug-ins are imported, tokenizers and audio front ends loaded, of weights only names and shapes are read.
+    Plug-ins are imported, tokenizers and audio front ends loaded, of weights only names and shapes are read;
+    those of a model of the hub are not downloaded for it.
     `decode` reads every clip whole instead of its header. Raises ValueError with all problems, or the only
     problem as a run would raise it.
     """
@@ -210,7 +214,8 @@ def _collect_models(problems: _Problems, recipe: Recipe, data: Datasets | None, 
     """Open policy and voters without their weights, and try strategy, rollout worker and prompts on them."""
     sets = {"data.train": data.train, **data.held_out} if data else {}
     with problems.collected():
-        policy: ModelFamily = recipe.model()
+        path = recipe.model.options.get("path")
+        policy: ModelFamily = recipe.model(path=_described(recipe, path)) if path else recipe.model()
         with problems.collected():
             _check_plugin(recipe.rollout, policy, sampling_params(recipe), wait=wait)
         with problems.collected():
@@ -221,7 +226,7 @@ def _collect_models(problems: _Problems, recipe: Recipe, data: Datasets | None, 
                 _check_prompt(recipe, policy, blank, name, questions, "audio")
     for voter in recipe.contribution.voters:
         with problems.collected():
-            family = model_that_answers(recipe, voter)
+            family = model_that_answers(recipe, _described(recipe, voter))
             blank = _blank(family)
             for name, questions in sets.items():
                 _check_prompt(recipe, family, blank, name, questions, "silence")
@@ -273,6 +278,12 @@ def _bytes_needed(recipe: Recipe) -> Iterator[tuple[str, int]]:
         weights = 13 * section.layers * section.hidden**2 + 2 * section.vocabulary * section.hidden
         yield "pretrain.layers, hidden and vocabulary", _TRAINED_BYTES * weights
         yield "pretrain.tokens x hidden", number * section.tokens * section.hidden
+
+
+def _described(recipe: Recipe, path: str) -> str:
+    """A model's path; of a model of the hub the folder of what describes it, without weights."""
+    here = is_endpoint(path) or Path(resolve_model_path(path)).is_dir()
+    return path if here or recipe.model.use not in MODEL_TYPES else described_folder(path)
 
 
 def _blank(family: ModelFamily | EndpointModel) -> Any:

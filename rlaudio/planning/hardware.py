@@ -18,16 +18,17 @@ class Hardware:
     memory_bytes: float
     flops: Mapping[str, float]  # a second, dense matrix products by dtype, accumulated in float32
     bandwidth: float  # of its memory, bytes a second
-    interconnect: float  # to other devices, bytes a second in each direction
+    interconnect: float  # to other devices of the node, bytes a second in each direction
+    network: float  # to devices of other nodes, bytes a second in each direction
     host_link: float  # to the host's memory, bytes a second in each direction
     reserved_bytes: float = 1e9  # of the runtime and its libraries; an assumption
     measured: bool = False
 
 
-def _gpu(
-    name: str, gigabytes: float, half: float, single: float, memory: float, link: float, host: float
-) -> Hardware:
+def _gpu(name: str, gigabytes: float, tflops: tuple[float, float], *gigabytes_a_second: float) -> Hardware:
     """A GPU from GB, TFLOPS and GB/s. float32 is that of CUDA cores: torch uses no TF32 unless asked."""
+    half, single = tflops
+    memory, link, host, network = gigabytes_a_second
     rates = {"bfloat16": half * 1e12, "float16": half * 1e12, "float32": single * 1e12}
     return Hardware(
         name=name,
@@ -36,6 +37,7 @@ def _gpu(
         bandwidth=memory * 1e9,
         interconnect=link * 1e9,
         host_link=host * 1e9,
+        network=network * 1e9,
     )
 
 
@@ -44,16 +46,18 @@ def _gpu(
 #   a100         A100 Tensor Core GPU data sheet, SXM; NVLink 3, PCIe 4
 #   l40s         L40S data sheet; no NVLink, PCIe 4
 #   rtx_4090     Ada GPU Architecture white paper, appendix A, bf16 with float32 accumulation; PCIe 4
+# Networks are what a GPU has for itself in NVIDIA's own systems: DGX H100 and H200 400 Gb/s (InfiniBand NDR),
+# DGX A100 200 Gb/s (HDR). Assumed for the others: 100 Gb/s and 10 Gb/s (Ethernet) a GPU.
 GPUS: Mapping[str, Hardware] = {
     gpu.name: gpu
     for gpu in (
-        #               GB   bf16  fp32   GB/s  link host
-        _gpu("h100", 80, 989.4, 66.9, 3350, 450, 64),
-        _gpu("h200", 141, 989.4, 66.9, 4800, 450, 64),
-        _gpu("a100_80gb", 80, 312, 19.5, 2039, 300, 32),
-        _gpu("a100_40gb", 40, 312, 19.5, 1555, 300, 32),
-        _gpu("l40s", 48, 362.05, 91.6, 864, 32, 32),
-        _gpu("rtx_4090", 24, 165.2, 82.6, 1008, 32, 32),
+        #               GB   bf16   fp32   GB/s  link host network
+        _gpu("h100", 80, (989.4, 66.9), 3350, 450, 64, 50),
+        _gpu("h200", 141, (989.4, 66.9), 4800, 450, 64, 50),
+        _gpu("a100_80gb", 80, (312, 19.5), 2039, 300, 32, 25),
+        _gpu("a100_40gb", 40, (312, 19.5), 1555, 300, 32, 25),
+        _gpu("l40s", 48, (362.05, 91.6), 864, 32, 32, 12.5),
+        _gpu("rtx_4090", 24, (165.2, 82.6), 1008, 32, 32, 1.25),
     )
 }
 NAMES = (*GPUS, "cpu")
@@ -93,6 +97,7 @@ def probe_cpu(dtype: str, threads: int | None = None) -> Hardware:
         bandwidth=bandwidth,
         interconnect=bandwidth,
         host_link=bandwidth,
+        network=1.25e9,  # 10 Gb/s; an assumption
         reserved_bytes=0.5e9,  # Python, torch and transformers
         measured=True,
     )

@@ -42,7 +42,8 @@ class Sharding:
 
     stage: int | None = None
     offload: bool = False
-    devices: int = 1
+    devices: int = 1  # of all nodes
+    nodes: int = 1
     on_gpu: bool = True
 
     @property
@@ -274,4 +275,4 @@ def host_bytes(model: ModelSize, sharding: Sharding, audio_cache_mb: int, *, asl
     """
     offloaded = optimizer_bytes(model, sharding) + 4.0 * model.trained / sharding.shares
     sleeping = 2.0 * model.weight_bytes * asleep
-    return sharding.devices * (offloaded * sharding.offload + audio_cache_mb * MB + sleeping)
+    return sharding.devices / sharding.nodes * (offloaded * sharding.offload + audio_cache_mb * MB + sleeping)

@@ -28,6 +28,7 @@ from rlaudio.planning.flops import Flops, ForwardPass
 from rlaudio.planning.hardware import Hardware
 from rlaudio.planning.memory import MemoryRow, RolloutShape, Sharding, UpdateShape
 from rlaudio.planning.seconds import Phase
+from rlaudio.planning.servers import Servers, sampling_phases, servers_of, weights_phase
 from rlaudio.planning.tokens import Attention, StepTokens
 from rlaudio.prompts.wording import render_user_text
 from rlaudio.rollout.vllm.setup import CPU_CACHE_GB
@@ -44,7 +45,10 @@ FRAMES_PER_SECOND = 100
 class Assumptions:
     """What a plan assumes; None: the default named beside it."""
 
-    devices: int = 1
+    devices: int = 1  # of each node that trains
+    nodes: int = 1
+    rollout_nodes: int = 0  # more, of vLLM servers
+    network: float | None = None  # GB a second between nodes, of each device; None: the device's
     seconds: float | None = None  # of a clip; None: audio.max_seconds
     completion: int | None = None  # tokens; None: sampling.max_new_tokens
     text: int | None = None  # tokens of a prompt beside its audio; None: those of a stand-in question
@@ -53,6 +57,12 @@ class Assumptions:
     def __post_init__(self) -> None:
         if self.devices < 1:
             raise ValueError(f"{self.devices} devices; expected at least one")
+        if self.nodes < 1 or self.rollout_nodes < 0:
+            raise ValueError(
+                f"{self.nodes} nodes and {self.rollout_nodes} rollout nodes; expected at least 1 and 0"
+            )
+        if self.network is not None and self.network <= 0:
+            raise ValueError(f"a network of {self.network:g} GB/s; expected more than 0")
         if not 0 < self.utilisation <= 1:
             raise ValueError(f"a utilisation of {self.utilisation:g}; expected more than 0 and at most 1")
         if self.seconds is not None and self.seconds < 0.04:
@@ -62,6 +72,11 @@ class Assumptions:
         for name, value in (("completion", self.completion), ("text", self.text)):
             if value is not None and value < 1:
                 raise ValueError(f"{name} of {value} tokens; expected at least 1")
+
+    @property
+    def all_devices(self) -> int:
+        """Those that train, of all nodes."""
+        return self.nodes * self.devices
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,8 +103,8 @@ class StagePlan:
     """One step of a stage on one device, and how many steps there are."""
 
     kind: Literal["sft", "rl"]
-    steps: int | None  # None: the curriculum gives epochs, and the data was not opened
-    epochs: float | None
+    steps: int | None  # None: it depends on the data, which was not opened
+    epochs: float | None  # None: not given
     tokens: StepTokens
     updates: int  # optimizer steps in a step
     phases: tuple[Phase, ...]
@@ -117,6 +132,8 @@ class Plan:
     assumed: Assumptions
     stages: tuple[StagePlan, ...]
     memory: tuple[MemoryRow, ...]
+    servers: Servers | None  # None: none on nodes of their own
+    vllm_cache_bytes: float | None  # left for it beside its weights; None: vLLM is not on these devices
     host_bytes: float
     dtype: str
     notes: tuple[str, ...]
@@ -128,8 +145,10 @@ class Plan:
 
     @property
     def fits(self) -> bool:
-        """Whether `peak_bytes` is within the device's memory."""
-        return self.peak_bytes <= self.hardware.memory_bytes
+        """Whether `peak_bytes` is within the device's memory, and the weights within what engines take."""
+        served = self.servers is None or self.servers.fits
+        sampled = self.vllm_cache_bytes is None or self.vllm_cache_bytes > 0
+        return self.peak_bytes <= self.hardware.memory_bytes and served and sampled
 
 
 def plan(recipe: Recipe, hardware: Hardware, assumed: Assumptions) -> Plan:
@@ -184,7 +203,8 @@ class _Planner:
 
     def __init__(self, recipe: Recipe, hardware: Hardware, assumed: Assumptions):
         self.recipe = recipe
-        self.hardware = hardware
+        network = hardware.network if assumed.network is None else 1e9 * assumed.network
+        self.hardware = replace(hardware, network=network)
         self.options: Mapping[str, Any] = recipe.model.options
         self.dtype = str(self.options.get("dtype", "float32"))
         self.attention: Attention = "cpu" if hardware.name == "cpu" else "gpu"
@@ -195,10 +215,11 @@ class _Planner:
         self.assumed = self._assume(assumed)
         self.frames = math.ceil(FRAMES_PER_SECOND * (self.assumed.seconds or 0.0))
         self.sharding = self._sharding()
+        self.servers = self._servers()
         self.notes: list[str] = []
 
     def plan(self) -> Plan:
-        stages = [self._stage(stage) for stage in self._stages()]
+        stages = self._until_spent([self._stage(stage) for stage in self._stages()])
         if any(stage.kind == "rl" for stage in stages) and any(c.value_head for c in self.costs):
             head = ModelPart("value head", self.model.decoder.width + 1, True, 4)
             self.model = replace(self.model, parts=(*self.model.parts, head))
@@ -207,6 +228,8 @@ class _Planner:
             model=self.model,
             hardware=self.hardware,
             sharding=self.sharding,
+            servers=self.servers,
+            vllm_cache_bytes=self._vllm_cache(stages),
             assumed=self.assumed,
             stages=tuple(stages),
             memory=tuple(self._memory(stages)),
@@ -240,13 +263,31 @@ class _Planner:
 
     def _sharding(self) -> Sharding:
         strategy, on_gpu = self.recipe.strategy, self.hardware.name != "cpu"
-        devices = self.assumed.devices
+        devices, nodes = self.assumed.all_devices, self.assumed.nodes
         if strategy.use == "plain":
-            return Sharding(devices=devices, on_gpu=on_gpu)
+            return Sharding(devices=devices, nodes=nodes, on_gpu=on_gpu)
         if strategy.use == "zero":
             stage, offload = int(strategy.options["stage"]), strategy.options["offload"] == "cpu"
-            return Sharding(stage=stage, offload=offload, devices=devices, on_gpu=on_gpu)
+            return Sharding(stage=stage, offload=offload, devices=devices, nodes=nodes, on_gpu=on_gpu)
         raise ValueError(f"the strategy {strategy.use} cannot be planned; expected plain or zero")
+
+    def _servers(self) -> Servers | None:
+        nodes, rollout = self.assumed.rollout_nodes, self.recipe.rollout
+        if not nodes:
+            return None
+        if rollout.use != "vllm_server":
+            raise ValueError(
+                f"{nodes} rollout nodes are for vLLM servers, and rollout.use is {rollout.use}; set it to "
+                "vllm_server, or leave --rollout-nodes out"
+            )
+        return servers_of(
+            self.model,
+            self.hardware,
+            nodes,
+            self.assumed.devices,
+            tensor_parallel=rollout.options["tensor_parallel"],
+            memory_share=rollout.options["memory_share"],
+        )
 
     @cached_property
     def costs(self) -> list[NeedCost]:
@@ -276,6 +317,22 @@ class _Planner:
 
     # --- stages --------------------------------------------------------------------------------------
 
+    def _until_spent(self, stages: list[StagePlan]) -> list[StagePlan]:
+        """The stages; with `training.run_tokens` the last has as many steps as spend what is left."""
+        budget = self.recipe.training.run_tokens
+        if budget is None:
+            return stages
+        *first, last = stages
+        if any(stage.steps is None for stage in first):
+            self._note("how long the last stage is depends on the data: training.run_tokens ends it")
+            return [*first, replace(last, steps=None, epochs=None)]
+        spent = sum((stage.steps or 0) * self._targets(stage) for stage in first)
+        return [*first, replace(last, steps=max(0, math.ceil((budget - spent) / self._targets(last))))]
+
+    def _targets(self, stage: StagePlan) -> int:
+        """Optimizer tokens of a step, all devices."""
+        return stage.tokens.targets * self.assumed.all_devices
+
     def _stage(self, stage: Stage) -> StagePlan:
         tokens = self._tokens(stage.kind)
         updates = self.recipe.training.epochs * self.recipe.training.mini_batches if stage.kind == "rl" else 1
@@ -295,7 +352,7 @@ class _Planner:
         )
 
     def _tokens(self, kind: str) -> StepTokens:
-        recipe, devices = self.recipe, self.assumed.devices
+        recipe, devices = self.recipe, self.assumed.all_devices
         key, questions = (
             ("sft.questions", recipe.sft.questions)
             if kind == "sft"
@@ -329,7 +386,9 @@ class _Planner:
 
     def _rollout(self, tokens: StepTokens, silent: AskedInSilence) -> Iterator[Phase]:
         sampling = self.recipe.sampling
-        if self.recipe.rollout.use == "vllm_server":
+        if self.servers:
+            self._note("what servers sample is computed on their devices, while those that train wait")
+        elif self.recipe.rollout.use == "vllm_server":
             self._note(
                 "the server's GPUs are not in this plan; its rollouts take as long as on these devices"
             )
@@ -343,7 +402,12 @@ class _Planner:
             )
         if sampling.rounds > 1:
             self._note(f"rollouts are those of one round of drawing; there may be {sampling.rounds}")
-        yield from self._sampled(tokens, sampling.group_size, "")
+        if self.servers:
+            everyone = replace(tokens, questions=tokens.questions * self.assumed.all_devices)
+            yield from sampling_phases(self.model, self.hardware, self.servers, everyone, rate=self._rate)
+            yield weights_phase(self.model, self.hardware)
+        else:
+            yield from self._sampled(tokens, sampling.group_size, "")
         if silent.for_rewards:
             yield from self._sampled(tokens, silent.for_rewards, " in silence, for rewards")
         for phase in self._contribution(tokens, silent):
@@ -479,6 +543,13 @@ class _Planner:
             update = self._update_shape(rl, self._head_rows())
             rows += memory.update_rows(model, sharding, update, "RL update", memory.ENDING)
         return memory.merged(rows)
+
+    def _vllm_cache(self, stages: Sequence[StagePlan]) -> float | None:
+        options = self.recipe.rollout.options
+        on_gpu = self.recipe.rollout.use == "vllm" and self.sharding.on_gpu
+        if not on_gpu or options["kv_cache_gb"] or all(stage.kind == "sft" for stage in stages):
+            return None
+        return float(options["memory_share"] * self.hardware.memory_bytes - self.model.weight_bytes)
 
     def _rollout_memory(self, tokens: StepTokens) -> list[MemoryRow]:
         rollout = self.recipe.rollout

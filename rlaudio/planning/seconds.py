@@ -61,7 +61,7 @@ def exchange_phase(
 
     Volumes of arXiv:1910.02054, section 7: all-reduce twice a parameter's bytes, reduce-scatter and
     all-gather once; stages 2 and 3 reduce every micro-batch, stage 3 gathers all parameters forward and
-    backward.
+    backward. A ring over several nodes is as slow as its slowest link, the network of a device.
     """
     if sharding.devices == 1:
         return None
@@ -80,4 +80,6 @@ def exchange_phase(
             moved = (
                 micro_batches * (2 * whole + trained) + updates * trained
             )  # the last: to the rollout model
-    return Phase("exchange between devices", 0.0, share * moved / device.interconnect, "link")
+    slowest = min(device.interconnect, device.network) if sharding.nodes > 1 else device.interconnect
+    bound = "network" if slowest < device.interconnect else "link"
+    return Phase("exchange between devices", 0.0, share * moved / slowest, bound)

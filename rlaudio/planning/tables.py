@@ -8,9 +8,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import Any
 
-from rlaudio.planning.hardware import Hardware
 from rlaudio.planning.memory import totals
 from rlaudio.planning.plan import Plan, StagePlan
+from rlaudio.planning.servers import Servers
+from rlaudio.utils.number_format import counted
 from rlaudio.utils.text_table import text_table
 
 _WIDTH = 100  # columns
@@ -26,12 +27,13 @@ USABLE = 0.95  # of a device's memory: the rest may be lost to fragmentation
 def lines(plan: Plan) -> Iterator[str]:
     """The plan, at most 100 columns wide."""
     assumed = plan.assumed
-    counted = "" if plan.model.tokenizer else " (no tokenizer here: 4 characters each)"
-    device = _device(plan.hardware, plan.dtype)
-    yield from textwrap.wrap(f"{plan.name} on {assumed.devices} x {device}", _WIDTH)
+    guessed = "" if plan.model.tokenizer else " (no tokenizer here: 4 characters each)"
+    device = _device(plan)
+    nodes = f"{counted(assumed.nodes, 'node')} of " if assumed.nodes > 1 else ""
+    yield from textwrap.wrap(f"{plan.name} on {nodes}{assumed.devices} x {device}", _WIDTH)
     yield from textwrap.wrap(
         f"assumed: clips of {assumed.seconds:g} s, completions of {assumed.completion} tokens, "
-        f"{assumed.text} tokens of text in a prompt{counted}, {100 * assumed.utilisation:.0f} % of peak in "
+        f"{assumed.text} tokens of text in a prompt{guessed}, {100 * assumed.utilisation:.0f} % of peak in "
         "matrix products; 1 GB is 10^9 bytes",
         _WIDTH,
     )
@@ -46,6 +48,8 @@ def lines(plan: Plan) -> Iterator[str]:
         yield _stage_time(stage, plan)
     yield ""
     yield _memory(plan)
+    if plan.servers:
+        yield from textwrap.wrap(_servers(plan, plan.servers), _WIDTH)
     yield f"host memory of a node's processes: {_gb(plan.host_bytes)} GB, features of clips included"
     yield ""
     yield verdict(plan)
@@ -55,10 +59,16 @@ def lines(plan: Plan) -> Iterator[str]:
 
 def verdict(plan: Plan) -> str:
     """Whether the plan fits its device, in one sentence."""
+    if plan.vllm_cache_bytes is not None and plan.vllm_cache_bytes <= 0:
+        taken, weights = plan.vllm_cache_bytes + plan.model.weight_bytes, plan.model.weight_bytes
+        return (
+            f"does not fit: vLLM takes {_gb(taken)} GB of each device (rollout.memory_share), and the "
+            f"weights alone are {_gb(weights)} GB"
+        )
     by_phase = totals(list(plan.memory))
     worst = max(by_phase, key=lambda phase: by_phase[phase])
     have, need = plan.hardware.memory_bytes, plan.peak_bytes
-    if plan.fits:
+    if have >= need:
         how = "fits" if need < USABLE * have else "may fit, what the allocator loses decides"
         return f"{how}: at most {_gb(need)} GB ({worst}) of {_gb(have)} GB on each device"
     return f"does not fit: {_gb(need)} GB ({worst}) and {_gb(have)} GB on each device"
@@ -96,7 +106,7 @@ def rows(plan: Plan) -> dict[str, Any]:
                 "kind": stage.kind,
                 "steps": stage.steps,
                 "epochs": stage.epochs,
-                "tokens": dict(_token_rows(stage, plan.assumed.devices)),
+                "tokens": dict(_token_rows(stage, plan.assumed.all_devices)),
                 "phases": [asdict(phase) for phase in stage.phases],
                 "step_flops_per_device": stage.flops,
                 "step_seconds": stage.seconds,
@@ -105,6 +115,8 @@ def rows(plan: Plan) -> dict[str, Any]:
         ],
         "memory": [{"part": row.name, **row.phases} for row in plan.memory],
         "memory_totals": totals(list(plan.memory)),
+        "vllm_cache_bytes": plan.vllm_cache_bytes,
+        "servers": asdict(plan.servers) if plan.servers else None,
         "host_bytes": plan.host_bytes,
         "fits": plan.fits,
         "notes": list(plan.notes),
@@ -114,12 +126,16 @@ def rows(plan: Plan) -> dict[str, Any]:
 # --- tables --------------------------------------------------------------------------------------
 
 
-def _device(device: Hardware, dtype: str) -> str:
+def _device(plan: Plan) -> str:
+    device = plan.hardware
     measured = "measured, " if device.measured else ""
     links = "" if device.measured else f", links {device.interconnect / 1e9:g} GB/s"
+    if plan.assumed.nodes > 1 or plan.servers:
+        links += f", network {device.network / 1e9:g} GB/s"
     return (
         f"{device.name} ({measured}{device.memory_bytes / 1e9:.3g} GB, "
-        f"{device.flops[dtype] / 1e12:.3g} TFLOPS in {dtype}, {device.bandwidth / 1e9:,.0f} GB/s{links})"
+        f"{device.flops[plan.dtype] / 1e12:.3g} TFLOPS in {plan.dtype}, "
+        f"{device.bandwidth / 1e9:,.0f} GB/s{links})"
     )
 
 
@@ -162,7 +178,7 @@ def _token_rows(stage: StagePlan, devices: int) -> list[tuple[str, float]]:
 
 
 def _tokens(plan: Plan) -> str:
-    columns = [_token_rows(stage, plan.assumed.devices) for stage in plan.stages]
+    columns = [_token_rows(stage, plan.assumed.all_devices) for stage in plan.stages]
     header = ("tokens of a step, all devices", *(stage.kind.upper() for stage in plan.stages))
     table = [(name, *(_number(column[i][1]) for column in columns)) for i, (name, _) in enumerate(columns[0])]
     return f"{text_table(header, table)}\nno padding: rows of a micro-batch stand one after another"
@@ -185,7 +201,10 @@ def _phases(stage: StagePlan) -> str:
 
 
 def _stage_time(stage: StagePlan, plan: Plan) -> str:
-    per_step = stage.tokens.questions * plan.assumed.devices
+    per_step = stage.tokens.questions * plan.assumed.all_devices
+    if stage.steps is None and stage.epochs is None:
+        each = f"{stage.seconds / per_step:.3g} s"
+        return f"the stage: until training.run_tokens are spent; each question takes {each}"
     if stage.steps is None:
         return (
             f"the stage: {stage.epochs:g} epochs; each question of one takes {stage.seconds / per_step:.3g} s"
@@ -200,6 +219,20 @@ def _memory(plan: Plan) -> str:
     table = [(row.name, *(_bytes(row.phases.get(phase, 0.0), unit) for phase in sums)) for row in rows]
     table.append(("all", *(_bytes(size, unit) for size in sums.values())))
     return text_table((f"memory of a device, {unit}, {_strategy(plan)}", *sums), table)
+
+
+def _servers(plan: Plan, servers: Servers) -> str:
+    """The servers and what a device of theirs holds."""
+    rl = next((stage.tokens for stage in plan.stages if stage.kind == "rl"), None)
+    text = (
+        f"{counted(servers.count, 'server')} on {counted(servers.nodes, 'node')} more, each of "
+        f"{counted(servers.tensor_parallel, 'device')}: weights {_gb(servers.weight_bytes)} GB of the "
+        f"{_gb(servers.taken_bytes)} GB that vLLM takes of a device"
+    )
+    if not servers.fits:
+        return f"{text}, which leaves no cache; raise rollout.tensor_parallel or rollout.memory_share"
+    together = counted(servers.questions_together(plan.model, rl) if rl else 0, "question")
+    return f"{text}, cache {_gb(servers.cache_bytes)} GB, for the completions of {together}"
 
 
 def _strategy(plan: Plan) -> str:

@@ -303,6 +303,7 @@ def training_setup(recipe: Recipe, contributions: Contributions) -> TrainingSetu
         save_every=recipe.training.save_every,
         keep=recipe.training.keep,
         profile_steps=recipe.profile.steps,
+        run_tokens=recipe.training.run_tokens,
     )
 
 

@@ -45,6 +45,15 @@ class Cursor:
     drawn: int = 0  # questions of this stage that were drawn
     rollouts: int = 0  # completions sampled in this stage
     tokens: int = 0  # target tokens that this stage's optimizer saw
+    tokens_before: int = 0  # those of the stages before
+
+    def next_stage(self) -> Cursor:
+        """The cursor where the stage after this one begins."""
+        return Cursor(
+            self.stage + 1,
+            weights_version=self.weights_version,
+            tokens_before=self.tokens_before + self.tokens,
+        )
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -80,6 +81,7 @@ class TrainingSetup:
     save_every: int  # steps
     keep: int  # checkpoints
     profile_steps: Sequence[int] = ()  # whose trace is written
+    run_tokens: int | None = None  # optimizer tokens of all stages; the last goes on until they are spent
 
 
 def train_stages(
@@ -98,7 +100,8 @@ def train_stages(
 
     Raises StopRequested after Ctrl-C, RewardError where rewards fail and BrokenTraining at a number that is
     not finite; all can be resumed.
-    Raises ValueError where a checkpoint, the metrics up to it or the reference is not what was written.
+    Raises ValueError where a checkpoint, the metrics up to it or the reference is not what was written, and
+    where the first stages have spent all tokens.
     """
     checkpoints = folder.path / CHECKPOINTS
     resumed = processes.from_first(partial(latest_checkpoint, checkpoints))
@@ -121,6 +124,9 @@ def train_stages(
                 save.refuse_changed(resumed, partial(_described, kept.folder))
                 save.refuse_changed(resumed, partial(described_questions, names[number], stages[number]))
             stage = setup.open_stage(names[number], stages[number], policy, kept)
+            if setup.run_tokens is not None:
+                left = setup.run_tokens - cursor.tokens_before
+                stage = within_budget(stage, left, is_last=number + 1 == len(stages))
             if resumed and cursor.step:
                 _go_on_from(resumed, stage, processes.rank)
             callbacks = Callbacks(
@@ -139,11 +145,27 @@ def train_stages(
             # Before the stage counts as done: a run that is killed here evaluates again.
             if number + 1 < len(stages):
                 between(names[number], policy)
-            cursor = Cursor(number + 1, weights_version=cursor.weights_version)
+            cursor = cursor.next_stage()
             save(cursor)
     processes.from_first(tidy_up)
     note = partial(_record_final, folder.path)
     processes.from_first(partial(write_folder, folder.path / FINAL, policy.family.export, note))
+
+
+def within_budget(stage: StageSetup, tokens: int, *, is_last: bool) -> StageSetup:
+    """The stage with at most so many optimizer tokens; the last goes on until it has them.
+
+    Raises ValueError where none are left.
+    """
+    if tokens <= 0:
+        raise ValueError(
+            f"no token of training.run_tokens is left for stage {stage.name}: the stages before spent them; "
+            f"raise it by {-tokens:,} and what {stage.name} shall have, or shorten the stages before, and "
+            "begin a new run"
+        )
+    # A question has one token at least; where groups without spread are left out a step may have none.
+    steps = math.ceil(tokens / stage.sampler.questions) if is_last else stage.steps
+    return replace(stage, steps=steps, max_tokens=min(stage.max_tokens, tokens))
 
 
 def stage_names(stages: Sequence[Stage]) -> list[str]:

@@ -575,6 +575,59 @@ def test_a_parent_cannot_be_laid_over_a_recipe(parent):
         load_recipe(parent, ["extends=base/tiny"])
 
 
+def test_a_file_is_laid_over_a_recipe_before_its_keys(parent, write):
+    overlay = write("short.yaml", "seed: 7\noptimizer: {lr: 0.5, warmup: 0.25}\n")
+    plain = load_recipe(parent)
+    laid = load_recipe(parent, ["optimizer.lr=0.125", str(overlay)])
+    assert (laid.seed, laid.optimizer.lr, laid.optimizer.warmup) == (7, 0.125, 0.25)
+    same = {"seed": plain.seed, "optimizer": plain.optimizer}
+    assert laid.name == plain.name and laid.model_copy(update=same).to_yaml() == plain.to_yaml()
+
+
+def test_of_two_files_the_second_lies_above(parent, write):
+    first, second = write("a.yaml", "seed: 7\nthreads: 1\n"), write("b.yaml", "seed: 8\n")
+    laid = load_recipe(parent, [str(first), str(second)])
+    assert (laid.seed, laid.threads) == (8, 1)
+
+
+def test_a_problem_in_a_file_that_is_laid_over_a_recipe_is_told_with_its_line(parent, write):
+    overlay = write("wrong.yaml", "seed: 7\noptimizer: {rate: 0.5}\n")
+    with pytest.raises(ValueError, match=rf"{overlay}:2: optimizer\.rate: unknown key"):
+        load_recipe(parent, [str(overlay)])
+
+
+def test_a_file_to_lay_over_that_does_not_exist_is_told(parent):
+    with pytest.raises(ValueError, match=r"-o 'base/equal_budge': .*did you mean 'base/equal_budget'"):
+        load_recipe(parent, ["base/equal_budge"])
+
+
+PAPER = ("sft_all", "grpo_all", "mixed_to_mixed", "weak_to_strong", "mixed_to_strong")
+
+
+def test_the_equal_budget_is_the_longest_of_the_paper_s_paradigms_of_two_stages():
+    budget = load_recipe(f"{PAPER[0]}_qwen2_5_omni_7b", ["base/equal_budget"]).training.run_tokens
+    two_stages = []
+    for name in PAPER[2:]:
+        recipe = load_recipe(f"{name}_qwen2_5_omni_7b")
+        steps = recipe.curriculum.options
+        completions = recipe.sampling.questions * recipe.sampling.group_size
+        two_stages.append(steps["sft_steps"] * recipe.sft.questions + steps["rl_steps"] * completions)
+    assert budget == pytest.approx(12 * max(two_stages), rel=0.01)
+
+
+@pytest.mark.parametrize("name", PAPER)
+def test_the_equal_budget_changes_nothing_but_budget_and_schedule(name):
+    plain, laid = (load_recipe(f"{name}_qwen2_5_omni_7b", over) for over in ([], ["base/equal_budget"]))
+    same = {"training": plain.training, "optimizer": plain.optimizer}
+    assert laid.model_copy(update=same).to_yaml() == plain.to_yaml()
+    assert laid.training.model_copy(update={"run_tokens": None}) == plain.training
+
+
+def test_a_budget_of_the_run_needs_a_rate_that_does_not_end():
+    with pytest.raises(ValueError, match=r"training\.run_tokens: the last stage goes on .* cosine has a"):
+        load_recipe("sft_all_qwen2_5_omni_7b", ["training.run_tokens=5"])
+
+
 NUMBERS = [
     (key, annotation) for key, annotation, _, _ in field_table() if {"int", "float"} & set(annotation.split())
 ]

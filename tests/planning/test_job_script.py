@@ -231,6 +231,26 @@ def test_before_its_time_is_over_a_job_lets_its_tasks_save_and_is_queued_again(t
     assert slurm()[-3:] == ["scancel --signal=TERM 7.0", "saved", "scontrol requeue 7"]
 
 
+def test_a_job_whose_time_is_over_while_it_waits_for_servers_is_queued_again(tmp_path, slurm, monkeypatch):
+    never_healthy = tmp_path / "never_healthy"  # in place of a server
+    never_healthy.write_text(
+        f"#!/bin/bash\ntouch {tmp_path}/started\nuntil grep -q requeue {tmp_path}/calls; do sleep 0.1; done\n"
+    )
+    never_healthy.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(never_healthy))
+    monkeypatch.setenv("USR1_AT", str(tmp_path / "started"))
+    monkeypatch.setenv("SLURM_NODES", "a,b")
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        monkeypatch.setattr(job_script, "PORT", closed.getsockname()[1])
+    servers = ["-o", f"rollout={{use: vllm_server, folder: {tmp_path / 'weights'}}}"]
+    done = submit(SEVEN_B, *servers, *ON_CPUS, "--out", tmp_path / "run")
+    assert done.exit_code == 0, done.output
+    calls = slurm()
+    assert calls[-1] == "scontrol requeue 7"
+    assert sum(call.startswith("srun") for call in calls) == 1  # the server's alone: training never began
+
+
 @pytest.mark.slow
 def test_a_job_that_slurm_queues_again_resumes_and_ends_as_one_that_was_not(tmp_path, slurm, monkeypatch):
     small = ["tiny_weak_to_strong", *SMALL, "--nodes", 2, "--gpus-per-node", 0]

@@ -77,6 +77,7 @@ def _measured(name: str, memory: float) -> Hardware:
         flops={"bfloat16": rate},
         bandwidth=copied,
         interconnect=copied,
+        network=copied,
         host_link=copied,
         measured=True,
     )

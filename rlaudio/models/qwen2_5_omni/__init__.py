@@ -18,6 +18,7 @@ from rlaudio.models.qwen2_5_omni.prompts import Qwen2_5OmniPrompts
 from rlaudio.models.shared.architecture import Modules
 from rlaudio.models.shared.audio_family import AudioFamily
 from rlaudio.models.shared.front_ends import ClipFeatures, frames_for_vllm, pooled_tokens
+from rlaudio.models.shared.known_shapes import QWEN2_5_OMNI_3B, QWEN2_5_OMNI_7B
 from rlaudio.models.shared.model_types import MODEL_TYPES
 from rlaudio.models.shared.sizes import AudioTower
 from rlaudio.types import Prompt
@@ -36,10 +37,7 @@ class Qwen2_5Omni(AudioFamily):
     prefix = "thinker."
     unused_name = "visual tower (unused)"
     exported: ClassVar = {"enable_audio_output": False}  # the talker is left out
-    # Changes to transformers' defaults, which describe Qwen2.5-Omni-7B but for the visual tower: they give
-    # its output's width as its width (huggingface/transformers issue 38889). The resulting counts are the
-    # published ones: huggingface.co/Qwen/Qwen2.5-Omni-7B/discussions/17.
-    known: ClassVar = {"Qwen/Qwen2.5-Omni-7B": {"vision_config": {"hidden_size": 1280}}}
+    known: ClassVar = {"Qwen/Qwen2.5-Omni-7B": QWEN2_5_OMNI_7B, "Qwen/Qwen2.5-Omni-3B": QWEN2_5_OMNI_3B}
 
     @staticmethod
     def components(model: Any) -> dict[str, Modules]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -17,7 +18,7 @@ from rlaudio.types import Prompt
 Modules = Sequence[torch.nn.Module]
 
 
-class Architecture:
+class Architecture(ABC):
     """All that differs between families; `AudioFamily` has the rest."""
 
     model_class: ClassVar[Any]  # of transformers
@@ -35,30 +36,30 @@ class Architecture:
     dtype: torch.dtype
 
     @staticmethod
+    @abstractmethod
     def components(model: Any) -> dict[str, Modules]:
         """The modules of each part that `freeze` and `lora_targets` name: tower, projector, language model.
 
         A part that stands within another, as a router, comes before it.
         """
-        raise NotImplementedError  # each family says it
 
     @staticmethod
+    @abstractmethod
     def unused(model: Any) -> Modules:
         """Modules that audio and text do not reach, and those whose weights never train."""
-        raise NotImplementedError  # each family says it
 
+    @abstractmethod
     def run_tower(self, clips: Sequence[ClipFeatures]) -> torch.Tensor:
         """Audio embeddings [audio tokens of all clips, d] in the order of the clips."""
-        raise NotImplementedError  # each family says it
 
+    @abstractmethod
     def engine_audio(self, prompt: Prompt) -> dict[str, torch.Tensor]:
         """The features of a prompt's clips under vLLM's names for them."""
-        raise NotImplementedError  # each family says it
 
     @staticmethod
+    @abstractmethod
     def tower_shape(config: Any) -> AudioTower:
         """The shape of the audio tower that a model's config describes, for plans."""
-        raise NotImplementedError  # each family says it
 
     # --- what follows from it ------------------------------------------------------------------
 

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from huggingface_hub import hf_hub_download, snapshot_download, try_to_load_from_cache
-from huggingface_hub.constants import HF_HUB_CACHE
+from huggingface_hub import constants, hf_hub_download, snapshot_download, try_to_load_from_cache
 from huggingface_hub.errors import HFValidationError
 from safetensors import SafetensorError
 
@@ -28,46 +27,75 @@ _HUB_SECONDS = 5  # to wait for the hub's answer about a config
 
 def local_folder(path: str) -> str:
     """The folder itself, or that of a model of the hub, downloaded once. Raises FileNotFoundError."""
-    if Path(path).is_dir():
-        return path
+    return path if Path(path).is_dir() else _downloaded(path, weights=True)
+
+
+def described_folder(path: str) -> str:
+    """As `local_folder`, but of a model of the hub only what describes it is downloaded, no weights."""
+    return path if Path(path).is_dir() else _downloaded(path, weights=False)
+
+
+def _downloaded(path: str, *, weights: bool) -> str:
+    name, revision = hub_name(path)
+    patterns = None if weights else [f"*{suffix}" for suffix in KEPT]
     try:
-        return snapshot_download(path)
+        return snapshot_download(name, revision=revision, allow_patterns=patterns)
     except (HFValidationError, OSError) as error:
-        looked = (
-            f"looked for {', '.join(names[0] for names in PARTS.values())} and weights in {_places(path)}"
-        )
+        files = ", ".join(names[0] for names in PARTS.values())
         raise FileNotFoundError(
-            f"model {path}: no such folder, and the hub gave nothing under that name ({error}); {looked}; "
-            "expected a Hugging Face model folder, a name on the hub or tiny/NAME; without a network name a "
-            "folder that was copied here"
+            f"model {path}: no such folder, and the hub gave nothing under that name ({error}); looked for "
+            f"{files} and weights in {_places(path)}; expected a Hugging Face model folder, tiny/NAME or a "
+            "name on the hub (OWNER/NAME, OWNER/NAME@COMMIT); without a network a folder that was copied here"
         ) from error
+
+
+def hub_name(path: str) -> tuple[str, str | None]:
+    """Name and revision in `OWNER/NAME@REVISION`; without a revision that is the latest."""
+    name, _, revision = path.partition("@")
+    return name, revision or None
+
+
+def is_of_hub(folder: str) -> bool:
+    """Whether a folder is one that was downloaded from the hub."""
+    return Path(folder).absolute().parent.name == "snapshots"
+
+
+def has_weights(folder: str) -> bool:
+    """Whether all files of weights that a downloaded folder should have are in it."""
+    indexes = list(Path(folder).glob(f"*{WEIGHT_INDEX}"))
+    named = {name for index in indexes for name in json.loads(index.read_bytes())["weight_map"].values()}
+    if named:
+        return all((Path(folder) / name).is_file() for name in named)
+    return any(Path(folder).glob("*.safetensors")) or any(Path(folder).glob("*.bin"))
 
 
 def _places(path: str) -> str:
     """Where a model of that name would be on this machine."""
-    folder = Path(path).absolute()
-    cache = Path(HF_HUB_CACHE) / f"models--{path.replace('/', '--')}" / "snapshots"
-    return f"{folder} and {cache}"
+    name, revision = hub_name(path)
+    snapshots = Path(constants.HF_HUB_CACHE) / f"models--{name.replace('/', '--')}" / "snapshots"
+    return f"{Path(path).absolute()} and {snapshots / revision if revision else snapshots}"
 
 
-def cached_config(name: str) -> Path | None:
+def cached_config(path: str) -> Path | None:
     """The config.json of a model of the hub, if it is in the local cache."""
+    name, revision = hub_name(path)
     try:
-        path = try_to_load_from_cache(name, "config.json")
+        found = try_to_load_from_cache(name, "config.json", revision=revision)
     except HFValidationError:
         return None
-    return Path(path) if isinstance(path, str) else None
+    return Path(found) if isinstance(found, str) else None
 
 
-def fetched_config(name: str, *, known: Iterable[str]) -> Path:
+def fetched_config(path: str, *, known: Iterable[str]) -> Path:
     """The config.json of a model of the hub, downloaded. Raises FileNotFoundError, which lists `known`."""
+    name, revision = hub_name(path)
     try:
-        return Path(hf_hub_download(name, "config.json", etag_timeout=_HUB_SECONDS))
+        return Path(hf_hub_download(name, "config.json", revision=revision, etag_timeout=_HUB_SECONDS))
     except (HFValidationError, OSError) as error:
         raise FileNotFoundError(
-            f"model {name}: no such folder, and the hub gave no config.json under that name ({error}); "
-            f"expected a folder with a config.json, a name on the hub, tiny/NAME or one of "
-            f"{', '.join(known)}, whose shape is known; weights are not needed"
+            f"model {path}: no such folder, and the hub gave no config.json under that name ({error}); "
+            f"looked in {_places(path)}; expected a folder with a config.json, a name on the hub, tiny/NAME "
+            f"or one of {', '.join(known)}, whose shape is known; weights are not needed"
         ) from error
 
 

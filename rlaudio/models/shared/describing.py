@@ -19,7 +19,7 @@ from safetensors import safe_open
 from rlaudio.models.family import resolve_model_path
 from rlaudio.models.shared import lora
 from rlaudio.models.shared.architecture import Architecture
-from rlaudio.models.shared.checkpoint_files import cached_config, check_config, fetched_config
+from rlaudio.models.shared.checkpoint_files import cached_config, check_config, fetched_config, hub_name
 from rlaudio.models.shared.model_types import MODEL_TYPES
 from rlaudio.models.shared.sizes import Decoder, ModelPart, ModelSize
 
@@ -84,9 +84,10 @@ def _config(family: type[Architecture], path: str) -> tuple[Any, str, Path | Non
     if cached:
         source = f"config.json of {path}, from the hub's local cache"
         return _read_config(family, cached), source, cached.parent
-    if path in family.known:
-        source = f"the known shape of {path}: its config is not on this machine; the hub was not asked"
-        return family.model_class.config_class(**family.known[path]), source, None
+    name, _ = hub_name(path)
+    if name in family.known:
+        source = f"the known shape of {name}: its config is not on this machine; the hub was not asked"
+        return family.model_class.config_class(**family.known[name]), source, None
     fetched = fetched_config(path, known=family.known)
     return _read_config(family, fetched), f"config.json of {path}, from the hub", fetched.parent
 

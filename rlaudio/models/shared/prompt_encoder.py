@@ -6,6 +6,7 @@ here.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -21,10 +22,11 @@ from rlaudio.types import Clip, HeardClip, Prompt, Question
 MIN_CLIP_SECONDS = 0.04  # what an audio token of the finest families stands for
 
 
-class PromptEncoder:
+class PromptEncoder(ABC):
     """Tokenizer and audio front end of the model in `folder`; features are kept up to `cache_mb`.
 
-    `vocabulary` counts the rows of the embedding. What a family says of itself follows first.
+    `vocabulary` counts the rows of the embedding; `remote_code` allows the folder's own Python files. What a
+    family says of itself follows first.
     """
 
     audio: ClassVar[str]  # the token that stands for a piece of audio
@@ -33,19 +35,18 @@ class PromptEncoder:
     most_clips: ClassVar[int | None] = None  # of a prompt; None: any number
 
     @classmethod
+    @abstractmethod
     def chat(cls, system_text: str, user_text: str, clips: int) -> str:
         """The text of a prompt with one `audio` token a clip, all clips before the question."""
-        raise NotImplementedError
 
+    @abstractmethod
     def front_end(self, feature_extractor: Any, cache_mb: float) -> FrontEnd:
         """How clips are heard: features, and the number of audio tokens."""
-        raise NotImplementedError
 
     # --- what families have in common ------------------------------------------------------------
 
-    def __init__(self, folder: str, *, vocabulary: int, cache_mb: float):
-        files = self._read(folder, _stamps(folder))
-        self.tokenizer, self.feature_extractor = files
+    def __init__(self, folder: str, *, vocabulary: int, cache_mb: float, remote_code: bool = False):
+        self.tokenizer, self.feature_extractor = _read_files(folder, _stamps(folder), remote_code)
         self.hear = self.front_end(self.feature_extractor, cache_mb)
         known = self.tokenizer.get_vocab()
         padding_ids = range(len(self.tokenizer), vocabulary)  # rows that round the vocabulary up
@@ -104,10 +105,6 @@ class PromptEncoder:
 
     # --- helpers ---------------------------------------------------------------------------------
 
-    @classmethod
-    def _read(cls, folder: str, stamps: tuple[object, ...]) -> _Files:
-        return _read_files(folder, stamps)
-
     def _encode(self, text: str) -> np.ndarray:
         backend = self.tokenizer.backend_tokenizer  # a quarter of the time of the class around it
         return np.array(backend.encode(text, add_special_tokens=False).ids, dtype=np.int64)
@@ -147,9 +144,10 @@ class _Files(NamedTuple):
 
 
 @lru_cache(maxsize=16)
-def _read_files(folder: str, stamps: tuple[object, ...]) -> _Files:
+def _read_files(folder: str, stamps: tuple[object, ...], remote_code: bool) -> _Files:
     """The files of a folder: a run opens each of its models several times, and reading takes a second."""
-    return _Files(AutoTokenizer.from_pretrained(folder), WhisperFeatureExtractor.from_pretrained(folder))
+    tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=remote_code)
+    return _Files(tokenizer, WhisperFeatureExtractor.from_pretrained(folder))
 
 
 def _stamps(folder: str) -> tuple[object, ...]:
