@@ -1,7 +1,6 @@
 """One budget of optimizer tokens over curricula of one stage and of two."""
 
 import json
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,8 @@ from rlaudio import pipeline
 from rlaudio.config.recipe import load_recipe
 from rlaudio.data.audiomcq import write_audiomcq
 from rlaudio.training.checkpoint import Cursor
-from tests.pipeline.test_run import run_command, wait_for
+from tests.forking import Forked, command_line
+from tests.pipeline.test_run import wait_for
 from tests.word_family import questions_on_disk
 
 BUDGET = 150
@@ -77,10 +77,9 @@ def test_a_run_that_is_killed_in_its_last_stage_spends_no_more(runs, recipe_file
     out, words = tmp_path / "killed", []
     for override in overrides("mixed_to_mixed"):
         words += ["-o", override]
-    process = subprocess.Popen([*run_command(recipe_file, out), *words], stderr=subprocess.PIPE, text=True)
-    wait_for((out / "rollouts" / "rl-2.jsonl").exists, process)
-    process.kill()
-    process.wait()
+    command = Forked(command_line, "run", recipe_file, "--out", out, *words, said=tmp_path / "said")
+    wait_for((out / "rollouts" / "rl-2.jsonl").exists, command)
+    command.kill()
     pipeline.run(load_recipe(recipe_file, overrides("mixed_to_mixed")), out, resume=True)
     unbroken, resumed = (
         [(row["optimizer/tokens"], row["optimizer/grad_norm"]) for row in rows_of(run)]
