@@ -1,8 +1,8 @@
 """The models that ship: two that recognise sounds but have seen few exam questions, and three voters.
 
 The base has learned to choose among sounds by what it hears; the captioner to describe clips and to choose
-by text, and of one clip in ten to choose by what it hears. `build_all` trains all from scratch, from fixed seeds: bit for bit the same on the same
-machine.
+by text, and of one clip in ten to choose by what it hears. `build_all` trains all from scratch, from fixed
+seeds: bit for bit the same on the same machine.
 """
 
 from __future__ import annotations
