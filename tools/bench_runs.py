@@ -28,7 +28,7 @@ def measure_run(
     subprocess.run(command, check=True, cwd=ROOT, timeout=limit)
     seconds = time.perf_counter() - start
     summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
-    yield Figure(f"run seconds, seed {seed}", seconds, "s", "<= 200")
+    yield Figure(f"run seconds, seed {seed}", seconds, "s", "<= 180")
     yield Figure(f"peak memory, seed {seed}", summary["peak_memory_gb"], "GB", "<= 3")
     strong = {when: of["strong"] for when, of in summary["accuracy"].items()}
     yield from _by_stage("audio-only", {when: of["audio"] for when, of in strong.items()}, seed)
