@@ -201,6 +201,9 @@ def bind(kind: str, spec: str | Mapping[str, Any] | Bound, relative_to: Path | N
             message = f"{kind} {use}: option {option.name} is missing; it has no default"
             raise OptionError(message, option.name)
     values = {o.name: o.default_value() for o in plain if o.has_literal_default}
+    for option in plain:
+        if isinstance(values.get(option.name), tuple):  # as a file's list comes out
+            values[option.name] = _coerce(f"{kind} {use}", option, list(values[option.name]), option.type)
     folder = relative_to or Path.cwd()
     for name, value in options.items():
         if name in nested:

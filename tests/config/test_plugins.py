@@ -334,6 +334,20 @@ def test_an_option_given_as_text_becomes_its_type(write):
     assert dict(bound.options) == {"mode": "exact", "low": 3, "share": 0.01}
 
 
+@pytest.mark.parametrize(
+    ("kind", "default"), [("tuple[float, ...]", (0.9, 0.5)), ("Sequence[float]", [0.9, 0.5])]
+)
+def test_a_default_is_what_the_same_values_in_a_recipe_are(write, kind, default):
+    path = write(
+        "several.py",
+        "from collections.abc import Sequence\n"
+        f"def several(question, completion, *, betas: {kind} = (0.9, 0.5)) -> float: ...\n",
+    )
+    left, given = bind("reward", str(path)), bind("reward", {"use": str(path), "betas": [0.9, 0.5]})
+    assert left.options["betas"] == given.options["betas"] == default
+    assert left == given
+
+
 def test_binding_imports_nothing(write):
     before = set(sys.modules)
     bind("reward", {"use": str(write("my_reward.py", REWARD)), "low": 1})

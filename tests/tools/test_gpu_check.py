@@ -139,8 +139,8 @@ def test_a_step_that_breaks_keeps_its_figures_and_tells_its_reason(dry, report, 
 
 
 def test_a_step_for_which_no_time_is_left_is_not_begun(dry, report):
-    tool._measure(setting.Step("job", "job", breaking(AssertionError()), 600), dry, report)
-    assert report.outcomes[0].skipped.endswith("s are left; expected 600 at least")
+    tool._measure(setting.Step("job", "job", breaking(AssertionError()), 7200), dry, report)
+    assert report.outcomes[0].skipped.endswith("s are left; expected 7200 at least")
 
 
 def test_a_process_that_outlasts_the_time_is_stopped_and_said_so(tmp_path, report):
