@@ -9,6 +9,8 @@ from contextlib import chdir
 from pathlib import Path
 from subprocess import CompletedProcess
 
+import torch
+
 from tests.launchers import free_port
 
 context = multiprocessing.get_context("forkserver")
@@ -75,6 +77,8 @@ def _forked(
 ) -> None:
     from rlaudio.utils.interrupts import end_now
 
+    # Makes the pool of threads that did not survive the fork, which several threads at once would not.
+    torch.set_num_threads(torch.get_num_threads())
     os.environ.clear()
     os.environ.update(environment)
     for stream in (sys.stdout, sys.stderr):
