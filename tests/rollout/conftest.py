@@ -1,6 +1,7 @@
 """Workers under test, and the policy behind those that have one.
 
 tools/test sets RLAUDIO_TEST_VLLM=1: then tests of vLLM fail, where they would be skipped, if it is missing.
+With 0, as for tools/test --fast, they are left out.
 """
 
 import os
@@ -47,13 +48,16 @@ def policy() -> Qwen2_5Omni:
 
 @pytest.fixture(scope="session")
 def needs_vllm() -> None:
-    """Skips where vLLM's CPU build is missing, unless RLAUDIO_TEST_VLLM says that it must be there."""
+    """Skips where vLLM's CPU build is missing, unless RLAUDIO_TEST_VLLM is 1, and where that is 0."""
+    wanted = os.environ.get("RLAUDIO_TEST_VLLM")
+    if wanted == "0":
+        pytest.skip("RLAUDIO_TEST_VLLM=0 leaves the tests of vLLM out")
     if torch.cuda.is_available():
         pytest.skip("these are tests of vLLM's CPU build; those of the other are marked gpu")
     try:
         check_vllm(on_gpu=False)
     except ImportError as error:
-        if os.environ.get("RLAUDIO_TEST_VLLM") == "1":
+        if wanted == "1":
             raise
         pytest.skip(str(error))
 
