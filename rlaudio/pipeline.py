@@ -124,8 +124,7 @@ def run(recipe: Recipe, out: Path, *, resume: bool = False, until: StopAfter | N
             recipe.model()  # a wrong folder or option stops the run here
             processes.from_first(lambda: check_models(folder, model_folders(recipe)))
         with _clock(folder, "label"):
-            _answer_shares(recipe, data, folder, processes)
-            data = processes.from_first(partial(_labelled, recipe, data, folder, processes))
+            data = _labelled(recipe, data, folder, processes)
         if until == "labels":
             return folder.path
         stages = recipe.curriculum(data.train, data.train.contributions, generator(recipe.seed, "curriculum"))
@@ -353,41 +352,42 @@ def _check_all_see(folder: RunFolder, processes: Processes) -> None:
 
 
 def _labelled(recipe: Recipe, data: Datasets, folder: RunFolder, processes: Processes) -> Datasets:
-    """The data with every audio-contribution label that voters can give.
+    """The data with every audio-contribution label that voters can give; every process asks them a share.
 
     Held-out questions without options or without a known right one stay unlabelled.
     """
     if not recipe.contribution.voters:
         return data
     voters = open_voters(recipe, processes)
-    summaries = {}
+    unlabelled = {
+        name: questions
+        for name, dataset in {"train": data.train, **data.held_out}.items()
+        if (questions := _unlabelled(recipe, name, dataset))
+    }
+    for name, questions in unlabelled.items():
+        settings = label_settings(recipe, _labels_place(folder, name))
+        answer_share(questions, voters, settings, recipe.contribution.use, processes)
 
-    def vote(name: str, dataset: Dataset) -> Dataset:
-        unlabelled = _unlabelled(recipe, name, dataset)
-        if not unlabelled:
-            return dataset
-        labels = _vote(recipe, voters, unlabelled, _labels_place(folder, name))
-        summaries[name] = summarise(labels).to_dict()
-        return replace(dataset, contributions={**dataset.contributions, **labels.contributions})
+    def vote() -> dict[str, Mapping[str, Contribution]]:
+        votes = {
+            name: _vote(recipe, voters, questions, _labels_place(folder, name))
+            for name, questions in unlabelled.items()
+        }
+        folder.write_json(
+            "labels.json", {name: summarise(labels).to_dict() for name, labels in votes.items()}
+        )
+        check_recorded(folder.path, *LABELS)  # labels that were made again came out as before
+        record(folder.path, *LABELS)
+        return {name: labels.contributions for name, labels in votes.items()}
 
-    voted = Datasets(
-        vote("train", data.train), {name: vote(name, held) for name, held in data.held_out.items()}
+    found = processes.from_first(vote)
+
+    def labelled(name: str, dataset: Dataset) -> Dataset:
+        return replace(dataset, contributions={**dataset.contributions, **found.get(name, {})})
+
+    return Datasets(
+        labelled("train", data.train), {name: labelled(name, held) for name, held in data.held_out.items()}
     )
-    folder.write_json("labels.json", summaries)
-    check_recorded(folder.path, *LABELS)  # labels that were made again came out as before
-    record(folder.path, *LABELS)
-    return voted
-
-
-def _answer_shares(recipe: Recipe, data: Datasets, folder: RunFolder, processes: Processes) -> None:
-    """Have every process ask the voters a share of what `_labelled` asks."""
-    if not recipe.contribution.voters or processes.size == 1:
-        return
-    voters = open_voters(recipe, processes)
-    for name, dataset in {"train": data.train, **data.held_out}.items():
-        if unlabelled := _unlabelled(recipe, name, dataset):
-            settings = label_settings(recipe, _labels_place(folder, name))
-            answer_share(unlabelled, voters, settings, recipe.contribution.use, processes)
 
 
 def _labels_place(folder: RunFolder, name: str) -> Path:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.exceptions import Exit
 
 from rlaudio.audio.length_policy import SILENCE_SECONDS
 from rlaudio.cli.loading import announce_files, announcement, load_pipeline
@@ -103,7 +104,17 @@ def label(
     recipe = recipe_to_label(spec, settings, overrides)
     announcement()(recipe)
     place = out or folder_of(spec)
-    summary = load_pipeline().label_data(recipe, place, _asking(out, **asked), other_silences)
+    pipeline = load_pipeline()
+    from rlaudio.utils.processes import PeerFailed, leave, outlast_first
+
+    try:
+        summary = pipeline.label_data(recipe, place, _asking(out, **asked), other_silences)
+        leave()
+    except PeerFailed as error:
+        if launcher.rank():  # the first tells what happened
+            outlast_first()
+            raise Exit(1) from error
+        raise
     if launcher.rank():
         return
     if as_json:

@@ -22,7 +22,6 @@ from rlaudio.types import Clip, Prompt, greedy
 from tests.conftest import make_prompt, tone
 from tests.factories import make_question
 from tests.models.official import OFFICIAL
-from tests.models.small_models import MODELS, write_model
 from tests.training.test_packing import assert_same_gradients, forward_backward, make_rows
 
 KEY = (0, "test", 0)
@@ -35,16 +34,6 @@ CLASSES = {
     "voxtral": "VoxtralForConditionalGeneration",
     "qwen3_omni": "Qwen3OmniMoeForConditionalGeneration",
 }
-
-
-@pytest.fixture(scope="module", params=list(MODELS))
-def name(request) -> str:
-    return request.param
-
-
-@pytest.fixture(scope="module")
-def folder(name, tmp_path_factory):
-    return write_model(name, tmp_path_factory.mktemp("models") / name)
 
 
 def opened(name: str, folder: Any, **options: Any) -> Any:

@@ -14,23 +14,12 @@ from rlaudio.training.learner import Learner, LearnerSettings
 from rlaudio.training.strategies.plain import Plain
 from tests.conftest import make_prompt
 from tests.forking import Forked
-from tests.models.small_models import MODELS, write_model
 from tests.settings import make_batching, optimizer_settings, sampling_params
 from tests.training.test_learner import score
 
 pytestmark = pytest.mark.slow
 
 LR = 1e-3
-
-
-@pytest.fixture(scope="module", params=list(MODELS))
-def name(request) -> str:
-    return request.param
-
-
-@pytest.fixture(scope="module")
-def folder(name, tmp_path_factory):
-    return write_model(name, tmp_path_factory.mktemp("models") / name)
 
 
 def trained(name: str, folder: Any, strategy: Any, dtype: str, steps: int = 2) -> tuple[Any, Any, dict]:

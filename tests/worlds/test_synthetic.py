@@ -10,7 +10,7 @@ import pytest
 
 from rlaudio.worlds.synthetic import synthetic
 from rlaudio.worlds.synthetic.generate import Split, items
-from rlaudio.worlds.synthetic.kinds import Shares
+from rlaudio.worlds.synthetic.kinds import KindShares
 from rlaudio.worlds.synthetic.scenes import NUMBERS, Scene
 from rlaudio.worlds.synthetic.shifted import shifted
 from rlaudio.worlds.synthetic.signal import SAMPLE_RATE_HZ
@@ -203,7 +203,7 @@ def test_impossible_options_are_refused(options, tmp_path):
 
 @pytest.fixture(scope="module")
 def tempting():
-    shares = Shares(text_answerable=0.4, misleading=0.3, unanswerable=0.1)
+    shares = KindShares(text_answerable=0.4, misleading=0.3, unanswerable=0.1)
     return list(items(Split("test-of-temptation", shares=shares), 1600))
 
 
@@ -217,7 +217,7 @@ def test_every_type_has_the_shares_of_all_kinds(tempting):
 def test_after_any_number_of_questions_the_counts_are_within_one_of_the_shares(shares):
     counts = collections.Counter[str]()
     for number in range(300):
-        counts[Shares(*shares).kind(number)] += 1
+        counts[KindShares(*shares).kind(number)] += 1
         for kind, share in zip(("text_answerable", "misleading", "unanswerable"), shares, strict=True):
             assert abs(counts[kind] - share * (number + 1)) < 2.0, (number, kind)
 

@@ -19,7 +19,7 @@ from rlaudio.data.audiomcq import audiomcq
 from rlaudio.types import Dataset
 from rlaudio.worlds.cache import cache_folder
 from rlaudio.worlds.synthetic.generate import Split, write_split
-from rlaudio.worlds.synthetic.kinds import Shares
+from rlaudio.worlds.synthetic.kinds import KindShares
 
 MOST = 10_000_000  # questions of a split: four hours of generating, hundreds of gigabytes of clips
 
@@ -47,6 +47,6 @@ def synthetic(
     """
     if not 1 <= count <= MOST:
         raise ValueError(f"count is {count}; expected 1 to {MOST:,} questions")
-    shares = Shares(text_answerable_share, misleading_share, unanswerable_share)
+    shares = KindShares(text_answerable_share, misleading_share, unanswerable_share)
     made = Split(split, seed, shares, is_shifted=shifted)
     return audiomcq(path=write_split(Path(folder or cache_folder("synthetic")), made, count))

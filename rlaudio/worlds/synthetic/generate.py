@@ -15,7 +15,7 @@ from rlaudio.data.audiomcq import write_audiomcq
 from rlaudio.types import Question
 from rlaudio.utils.progress import progress
 from rlaudio.worlds.cache import source_digest
-from rlaudio.worlds.synthetic.kinds import Kind, Mechanism, Shares
+from rlaudio.worlds.synthetic.kinds import Kind, KindShares, Mechanism
 from rlaudio.worlds.synthetic.shifted import shifted
 from rlaudio.worlds.synthetic.subjects import CATEGORIES, SUBJECTS, Item, make_item, offer_none
 
@@ -28,7 +28,7 @@ class Split:
 
     name: str
     seed: int = 0
-    shares: Shares = field(default_factory=Shares)
+    shares: KindShares = field(default_factory=KindShares)
     is_shifted: bool = False
 
 

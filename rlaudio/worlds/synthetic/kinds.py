@@ -21,7 +21,7 @@ KINDS: Mapping[Mechanism | None, Kind] = {
 
 
 @dataclass(frozen=True)
-class Shares:
+class KindShares:
     """Shares of a split, each from 0 to 1 and at most 1 together; the rest is audio-only.
 
     Raises ValueError for others.

@@ -14,11 +14,11 @@ from rlaudio.prompts.wording import SYSTEM
 from rlaudio.types import Clip, Question
 from rlaudio.worlds.corpus import DEFAULT_SYSTEM, Example, Exchange, exam
 from rlaudio.worlds.synthetic.generate import Split, items
-from rlaudio.worlds.synthetic.kinds import Shares
+from rlaudio.worlds.synthetic.kinds import KindShares
 from rlaudio.worlds.synthetic.subjects import Item
 
 DESCRIBE = "Describe the audio."
-AUDIO_ONLY = Shares(text_answerable=0.0)
+AUDIO_ONLY = KindShares(text_answerable=0.0)
 SILENCE_SECONDS = (1.0, 1.5, 2.0, 3.0, 8.0, 30.0)  # 30: the paper's voters
 SILENCE_SHARES = (0.3, 0.25, 0.2, 0.15, 0.06, 0.04)
 
@@ -41,15 +41,16 @@ def synthetic_corpus(mixture: Mixture, name: str, seed: int) -> Iterator[Example
     rng = np.random.default_rng([seed, 1])
     for item in items(Split(f"{name}-hearing", seed, AUDIO_ONLY), mixture.hearing):
         choice = (_choice(item),) if rng.random() < mixture.choices else ()
+        # Without a draw where all clips have it: the models that ship were made so.
         asked = (_open(item),) if mixture.questions == 1.0 or rng.random() < mixture.questions else ()
         yield Example(clip_of(item.scene.samples), (_caption(item), *asked, *choice))
     for item in items(Split(f"{name}-exams", seed, AUDIO_ONLY), mixture.exams):
         yield Example(clip_of(item.scene.samples), (_exam(item),), SYSTEM)
-    facts = items(Split(f"{name}-facts", seed, Shares(1.0)), 6 * mixture.facts)
+    facts = items(Split(f"{name}-facts", seed, KindShares(1.0)), 6 * mixture.facts)
     for group in _groups(facts, 6, mixture.facts):
         exchanges = [e for item in group for e in (_open(item), _choice(item))]
         yield Example(None, tuple(exchanges[k] for k in rng.permutation(12)[:6]))
-    shares = Shares(1.0 - mixture.silent_guesses)
+    shares = KindShares(1.0 - mixture.silent_guesses)
     questions = items(Split(f"{name}-silence", seed, shares), 6 * mixture.silent_exams)
     for group in _groups(questions, 6, mixture.silent_exams):
         yield Example(_some_silence(rng), tuple(_exam(item) for item in group), SYSTEM)
