@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -131,10 +132,15 @@ def join() -> Processes:
 
 
 def leave() -> None:
-    """Close the connection to the other processes, at the end of a run."""
-    if dist.is_initialized():
-        _groups.clear()
-        dist.destroy_process_group()
+    """Close the connection to the other processes, at the end of a run.
+
+    A process that is alone does so when it ends: engines inside it use the same process groups, also after
+    this run.
+    """
+    if launcher.size() == 1:
+        atexit.register(_close_groups)
+    else:
+        _close_groups()
 
 
 def outlast_first() -> None:
@@ -180,3 +186,9 @@ def _objects_group() -> Any:
     if "objects" not in _groups:
         _groups["objects"] = dist.new_group(backend="gloo", timeout=TIMEOUT)
     return _groups["objects"]
+
+
+def _close_groups() -> None:
+    if dist.is_initialized():
+        _groups.clear()
+        dist.destroy_process_group()

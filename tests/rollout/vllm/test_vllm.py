@@ -20,6 +20,7 @@ from rlaudio.rollout.vllm.setup import check_vllm, set_environment
 from rlaudio.rollout.vllm.vllm import Vllm
 from rlaudio.rollout.worker import EngineDied
 from rlaudio.types import HeardClip, greedy
+from rlaudio.utils.processes import leave
 from tests.conftest import TINY, make_prompt
 from tests.rollout.conftest import KEY, WARM, nudge, prompts_of
 from tests.rollout.test_contract import largest_gap, tokens
@@ -284,6 +285,17 @@ def test_what_the_environment_says_is_heard_again_after_an_engine_closed(needs_v
 
 
 # --- set-up --------------------------------------------------------------------------------------
+
+
+def test_an_engine_of_this_process_outlives_a_run_that_ends(needs_vllm, policy):
+    """The engine and the run, which has no peers, share torch's process groups."""
+    answers = []
+    for _ in range(2):
+        worker = Vllm(policy)
+        leave()
+        answers.append(tokens(worker.generate(prompts_of(policy), WARM, KEY)))
+        worker.close()
+    assert answers[0] == answers[1]
 
 
 def test_without_vllm_the_error_names_the_command_that_mends_it(monkeypatch):
