@@ -123,8 +123,8 @@ def lay_over(
     """`above` laid over `below`: maps merge, all else replaces; no argument changes.
 
     A map with another `use` than the one below replaces it: one plug-in's options do not apply to another.
-    Entries named in `keeps(keys of the map)` are no options, and stay. Where `removes(keys of a map)` is
-    true, null removes the entry; ValueError if there is none.
+    Entries named in `keeps(keys of the map)` are no options, and stay. Where `removes(keys of an entry)`
+    is true, null removes the entry; ValueError if there is none.
     """
     origins = dict(below.origins)
 
@@ -134,7 +134,7 @@ def lay_over(
         for key, value in high.items():
             here = (*keys, key)
             old = low.get(key)
-            if value is None and removes(keys):
+            if value is None and removes(here):
                 if key not in low:
                     where = above.origin(here).where
                     raise ValueError(f"{where}: {dotted(here)} is not there, so null cannot remove it")

@@ -146,7 +146,8 @@ _FORMER_KEYS = {  # what became of keys that once were; {} stands for the value 
 
 
 def _removes(keys: Keys) -> bool:
-    return keys in _PLUGIN_MAPS
+    """Whether null takes away what stands at these keys: a plug-in of a map of them, or all of the map."""
+    return keys in _PLUGIN_MAPS or keys[:-1] in _PLUGIN_MAPS
 
 
 def _keeps(keys: Keys) -> Collection[str]:

@@ -123,6 +123,18 @@ def test_null_removes_a_reward(write, parent):
     assert list(recipe.rewards) == ["answer_correctness"]
 
 
+def test_null_removes_all_held_out_sets_and_others_can_stand_in_their_place(parent, write):
+    with_sets = write(
+        "sets.yaml",
+        "extends: parent.yaml\ndata: {evaluate: {a: {use: jsonl, path: a}, b: {use: jsonl, path: b}}}\n",
+    )
+    assert load_recipe(with_sets, ["data.evaluate=null"]).data.evaluate == {}
+    others = ["data.evaluate=null", "data.evaluate={c: {use: jsonl, path: c}}"]
+    assert list(load_recipe(with_sets, others).data.evaluate) == ["c"]
+    with pytest.raises(ValueError, match=r"data\.evaluate\.c is not there"):
+        load_recipe(with_sets, ["data.evaluate.c=null"])
+
+
 def test_null_for_a_reward_that_is_not_there_is_an_error(parent):
     with pytest.raises(ValueError, match=r"rewards\.formt is not there"):
         load_recipe(parent, ["rewards.formt=null"])
