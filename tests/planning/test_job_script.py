@@ -259,7 +259,7 @@ def test_a_job_that_slurm_queues_again_resumes_and_ends_as_one_that_was_not(tmp_
     command = ["run", "tiny_weak_to_strong", *SMALL, "--out", whole]
     for ended in two_processes(command_line, *command, said=tmp_path / "said"):
         assert ended.returncode == 0, ended.stderr
-    monkeypatch.setenv("USR1_AT", str(broken / "checkpoints" / "0-000001"))
+    monkeypatch.setenv("USR1_AT", str(broken / "metrics.jsonl"))  # which begins with the first step
     done = submit(*small, "--out", broken)
     assert done.exit_code == 0, done.output
     assert "srun 2" in slurm()
