@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections import OrderedDict
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -33,21 +34,25 @@ class LogMel:
                 "could not be the same in rollout and training; set dither to 0.0 in preprocessor_config.json"
             )
         self._extractor = feature_extractor
+        self._lock = Lock()  # prompts are made by two threads
         self._cache: OrderedDict[str, np.ndarray] = OrderedDict()
         self._cache_bytes = 0
         self._cache_limit = int(cache_mb * 2**20)
 
     def __call__(self, clip: Clip) -> np.ndarray:
         """The features of `clip`; treat them as read-only, later calls return the same array."""
-        if clip.digest in self._cache:
-            self._cache.move_to_end(clip.digest)
-            return self._cache[clip.digest]
+        with self._lock:
+            if clip.digest in self._cache:
+                self._cache.move_to_end(clip.digest)
+                return self._cache[clip.digest]
         features = self.extract(clip)
-        self._cache[clip.digest] = features
-        self._cache_bytes += features.nbytes
-        while self._cache_bytes > self._cache_limit:
-            _, oldest = self._cache.popitem(last=False)
-            self._cache_bytes -= oldest.nbytes
+        with self._lock:
+            if clip.digest not in self._cache:
+                self._cache_bytes += features.nbytes
+            self._cache[clip.digest] = features
+            while self._cache_bytes > self._cache_limit:
+                _, oldest = self._cache.popitem(last=False)
+                self._cache_bytes -= oldest.nbytes
         return features
 
     def extract(self, clip: Clip) -> np.ndarray:

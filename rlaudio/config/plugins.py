@@ -43,11 +43,11 @@ import_seconds: ContextVar[float | None] = ContextVar("import_seconds", default=
 
 
 class OptionError(ValueError):
-    """An option of a plug-in is unknown, missing or of the wrong type."""
+    """An option of a plug-in is unknown, missing or of the wrong type; `keys`: its name, what is in it."""
 
-    def __init__(self, message: str, option: str):
+    def __init__(self, message: str, *keys: str):
         super().__init__(message)
-        self.option = option
+        self.keys = keys
 
 
 class UnknownPlugIn(ValueError):
@@ -396,7 +396,8 @@ def _bind_nested(label: str, name: str, kind: str, spec: Any, folder: Path) -> B
     try:
         return bind(kind, explicit(kind, spec), folder)
     except (ValueError, FileNotFoundError) as error:
-        raise OptionError(f"{label}: option {name}: {error}", name) from error
+        within = error.keys if isinstance(error, OptionError) else ()
+        raise OptionError(f"{label}: option {name}: {error}", name, *within) from error
 
 
 def _names_in_annotations(target: Any, module: ModuleType) -> dict[str, Any]:

@@ -418,8 +418,8 @@ def _problems(error: ValidationError, layer: Layer, root: type[Section]) -> Iter
         while problem["type"] != "missing" and keys not in layer.origins:
             keys = keys[:-1]  # branches of unions and inner names of records are no keys of the recipe
         raised = problem.get("ctx", {}).get("error")
-        if isinstance(raised, OptionError) and (*keys, raised.option) in layer.origins:
-            keys = (*keys, raised.option)
+        for key in raised.keys if isinstance(raised, OptionError) else ():
+            keys = (*keys, key) if (*keys, key) in layer.origins else keys
         if isinstance(raised, SectionError):
             keys = (*keys, *raised.keys)
         if isinstance(raised, UnknownPlugIn) and (*keys, "use") in layer.origins:

@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from rlaudio.audio.controls import lenders
@@ -19,7 +20,8 @@ from rlaudio.prompts.builder import PromptBuilder
 from rlaudio.prompts.wording import STYLE
 from rlaudio.rollout.worker import RolloutWorker
 from rlaudio.scorers.calling import verdicts_on
-from rlaudio.types import Control, Dataset, Question, Scorer, greedy
+from rlaudio.types import Control, Dataset, Prompt, Question, Scorer, greedy
+from rlaudio.utils.ahead import one_ahead
 from rlaudio.utils.processes import ALONE, Processes
 from rlaudio.utils.progress import progress
 
@@ -95,6 +97,21 @@ def evaluate(
     )
 
 
+_Asked = tuple[int, int, Question, Question]  # number of the question, order, question in it, clip's lender
+
+
+def _asked(
+    pairs: Sequence[tuple[Question, Question]], prompts: PromptBuilder, control: Control, orders: int
+) -> tuple[list[_Asked], list[Prompt]]:
+    """What one batch asks, every question in its orders one after another, and the prompts of it."""
+    asked = [
+        (number, order, question.rotated(order) if order else question, partner)
+        for number, (question, partner) in enumerate(pairs)
+        for order in range(min(orders, max(1, len(question.choices))))
+    ]
+    return asked, [prompts.prompt(question, control, partner=partner) for _, _, question, partner in asked]
+
+
 def _answers(
     questions: Sequence[Question],
     prompts: PromptBuilder,
@@ -112,13 +129,9 @@ def _answers(
     for control in settings.controls:
         lent = [questions[index] for index in lenders(questions, control, settings.seed)]
         pairs = list(zip(local, processes.share(lent), strict=True))
-        for start in range(0, len(pairs), size):
-            asked = [
-                (number, order, question.rotated(order) if order else question, partner)
-                for number, (question, partner) in enumerate(pairs[start : start + size])
-                for order in range(min(settings.orders, max(1, len(question.choices))))
-            ]
-            batch = [prompts.prompt(question, control, partner=partner) for _, _, question, partner in asked]
+        batches = [pairs[start : start + size] for start in range(0, len(pairs), size)]
+        makers = [partial(_asked, batch, prompts, control, settings.orders) for batch in batches]
+        for asked, batch in one_ahead(makers):
             groups = worker.generate(batch, sampling, (settings.seed, "evaluate", control))
             completions = [completion for group in groups for completion in group.completions]
             answers = [(row[2], done.text) for row, done in zip(asked, completions, strict=True)]

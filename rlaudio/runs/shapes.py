@@ -287,8 +287,21 @@ class _Segment(TypedDict):
     support: list[list[TokenId]] | None
 
 
+def _is_aligned(segment: _Segment) -> _Segment:
+    """The segment, whose lists say something of each of its tokens."""
+    count, support = len(segment["token_ids"]), segment["support"] or []
+    _same_length("token_texts", segment["token_texts"], count, "tokens", or_none=True)
+    if segment["logprobs"] is not None:
+        _same_length("logprobs", segment["logprobs"], count, "tokens")
+    if segment["support"] is not None:
+        _same_length("support", support, count, "tokens")
+    if len({len(tokens) for tokens in support}) > 1:
+        raise ValueError("as many tokens in support for every token")
+    return segment
+
+
 class _Completion(TypedDict):
-    segments: list[_Segment]
+    segments: list[Annotated[_Segment, AfterValidator(_is_aligned)]]
     stop_reason: str
     weights_version: int
 
@@ -313,6 +326,32 @@ class _Group(TypedDict):
     contribution: Number | None
 
 
+def _fits_together(group: _Group) -> _Group:
+    """The group, whose lists say something of each of its completions, or of each token sampled in them."""
+    _same_length(
+        "prompt.positions", group["prompt"]["positions"], len(group["prompt"]["token_ids"]), "tokens"
+    )
+    completions = group["completions"]
+    _same_length("total", group["total"], len(completions), "completions")
+    for name, values in group["rewards"].items():
+        _same_length(f"rewards.{name[:80]}", values, len(completions), "completions")
+    for key in ("advantages", "signals"):
+        _same_length(key, group[key], len(completions), "completions", or_none=True)
+    learned = group["advantages"] or [None] * len(completions)
+    observed = group["signals"] or [{}] * len(completions)
+    for completion, advantages, signals in zip(completions, learned, observed, strict=True):
+        sampled = sum(len(s["token_ids"]) for s in completion["segments"] if s["logprobs"] is not None)
+        for name, of_tokens in {"advantages": advantages, **signals}.items():
+            if of_tokens is not None:
+                _same_length(f"{name[:80]} of a completion", of_tokens, sampled, "sampled tokens")
+    return group
+
+
+def _same_length(name: str, values: list[Any], count: int, of_what: str, *, or_none: bool = False) -> None:
+    if len(values) != count and (values or not or_none):
+        raise ValueError(f"as many {name} as {of_what} ({count})")
+
+
 RECIPE: TypeAdapter[Any] = TypeAdapter(_Recipe)
 MAP: TypeAdapter[Any] = TypeAdapter(dict[str, Any])
 METRICS: TypeAdapter[Any] = TypeAdapter(Annotated[dict[str, Any], AfterValidator(_is_metrics)])
@@ -328,4 +367,4 @@ STAMPS: TypeAdapter[Any] = TypeAdapter(_Stamps)
 DIGESTS: TypeAdapter[Any] = TypeAdapter(dict[str, str])
 PLUGINS: TypeAdapter[Any] = TypeAdapter(dict[str, str | None])
 SAMPLES: TypeAdapter[Any] = TypeAdapter(_Samples)
-GROUP: TypeAdapter[Any] = TypeAdapter(_Group)
+GROUP: TypeAdapter[Any] = TypeAdapter(Annotated[_Group, AfterValidator(_fits_together)])

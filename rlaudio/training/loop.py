@@ -23,7 +23,14 @@ from rlaudio.training.debug.nonfinite import (
     refuse_nonfinite_signals,
 )
 from rlaudio.training.learner import Learner
-from rlaudio.training.sampling import Sampled, Sampler, mean_lag, requests_of_round, sample_step
+from rlaudio.training.sampling import (
+    Sampled,
+    Sampler,
+    begin_requests,
+    mean_lag,
+    requests_of_round,
+    sample_step,
+)
 from rlaudio.training.signals import ContributionEstimator, complete, describe_signals, observe, success_rate
 from rlaudio.training.throughput import Throughput
 from rlaudio.types import Contributions
@@ -135,6 +142,7 @@ def train(setup: StageSetup, recorder: Recorder, callbacks: Callbacks, *, start:
             sampled = sample_step(
                 setup.sampler, key, first=cursor.drawn, weights_version=cursor.weights_version
             )
+            prepare_next(setup, cursor, sampled, key)
             try:
                 meanwhile = partial(sample_ahead, setup, cursor, sampled, key)
                 learned, metrics = learn(setup, sampled, key, step, meanwhile)
@@ -166,12 +174,23 @@ def train(setup: StageSetup, recorder: Recorder, callbacks: Callbacks, *, start:
     return cursor
 
 
+def prepare_next(setup: StageSetup, cursor: Cursor, sampled: Sampled, key: SeedKey) -> None:
+    """Begin to read the audio of the next step, unless its questions depend on what this one shows."""
+    if cursor.step + 1 < setup.steps and not setup.selector:
+        begin_requests(setup.sampler, *next_draw(cursor, sampled, key))
+
+
+def next_draw(cursor: Cursor, sampled: Sampled, key: SeedKey) -> tuple[SeedKey, int]:
+    """The key of the next step, and the number of the first question that it draws."""
+    return (*key[:2], cursor.step + 1), cursor.drawn + sampled.drawn
+
+
 def sample_ahead(setup: StageSetup, cursor: Cursor, sampled: Sampled, key: SeedKey) -> None:
     """Begin to sample the next step while this one trains, or free the worker's memory for training."""
     if setup.ahead is None or cursor.step + 1 >= setup.steps:
         setup.worker.sleep()
         return
-    asked = requests_of_round(setup.sampler, (*key[:2], cursor.step + 1), cursor.drawn + sampled.drawn)
+    asked = requests_of_round(setup.sampler, *next_draw(cursor, sampled, key))
     setup.ahead.begin([(request.prompts, request.key) for request in asked], setup.sampler.params)
 
 

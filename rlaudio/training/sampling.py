@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -14,6 +15,7 @@ from rlaudio.prompts.builder import PromptBuilder
 from rlaudio.rollout.worker import RolloutWorker, SeedKey
 from rlaudio.training.packing import PackedRow
 from rlaudio.types import Absent, Group, Prompt, Question, SamplingParams, ScoredGroup
+from rlaudio.utils.ahead import Ahead
 from rlaudio.utils.clock import Clock
 from rlaudio.utils.processes import Processes
 
@@ -26,6 +28,14 @@ class Scores(Protocol):
         """Whether scores depend on answers to the same questions in silence."""
 
     def score(self, groups: Sequence[Group], silent: Sequence[Group] | None = None) -> list[ScoredGroup]: ...
+
+
+class PromptRequest(NamedTuple):
+    """Prompts of one request to the worker, and their places among those of the process."""
+
+    prompts: list[Prompt]
+    places: list[int]
+    key: SeedKey
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -43,14 +53,7 @@ class Sampler:
     processes: Processes
     silent_samples: int = 0  # completions in silence of each question, where the rewards hear them
     clock: Clock = field(default_factory=Clock)  # of the step
-
-
-class PromptRequest(NamedTuple):
-    """Prompts of one request to the worker, and their places among those of the process."""
-
-    prompts: list[Prompt]
-    places: list[int]
-    key: SeedKey
+    ahead: Ahead[list[PromptRequest]] = field(default_factory=Ahead)  # prompts of the next step
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,12 +123,22 @@ def sample_step(sampler: Sampler, key: SeedKey, *, first: int, weights_version: 
     return Sampled(groups, chosen, local, drawn=len(groups), silent_completions=in_silence)
 
 
+def begin_requests(sampler: Sampler, key: SeedKey, first: int) -> None:
+    """Have a thread make the prompts of a step to come, whose audio then is read when the step begins."""
+    sampler.ahead.begin((key, first), partial(_make_requests, sampler, key, first))
+
+
 def requests_of_round(sampler: Sampler, key: SeedKey, first: int) -> list[PromptRequest]:
     """This process's requests when a step's questions are drawn from number `first` on.
 
     Their order follows from seed and stage alone, the first two of `key`. A question that is drawn again
-    in the round goes into a separate request, with its own random numbers.
+    in the round goes into a separate request, with its own random numbers. Raises what
+    `PromptBuilder.prompt` raises, also for those that were begun ahead.
     """
+    return sampler.ahead.take((key, first), partial(_make_requests, sampler, key, first))
+
+
+def _make_requests(sampler: Sampler, key: SeedKey, first: int) -> list[PromptRequest]:
     drawn = sampler.stage.draw(first, sampler.questions, *key[:2])
     asked_before = list(zip(drawn, _times_before(drawn), strict=True))  # questions, how often before
     local = sampler.processes.share(asked_before)

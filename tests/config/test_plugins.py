@@ -482,7 +482,7 @@ def test_a_reward_without_a_scorer_is_given_none():
 def test_what_is_wrong_with_a_rewards_scorer_is_told_as_its_option(tmp_path, scorer, said):
     with pytest.raises(OptionError, match=f"reward answer_correctness: {said}") as error:
         bind("reward", {"use": "answer_correctness", "scorer": scorer}, tmp_path)
-    assert error.value.option == "scorer"
+    assert error.value.keys[0] == "scorer"
 
 
 def test_a_plug_in_is_called_by_its_name_and_the_options_that_are_not_defaults(write):

@@ -238,6 +238,15 @@ def test_a_users_scorer_is_found_beside_the_file_that_names_it(write, parent):
     assert load_recipe(write("elsewhere/recipe.yaml", recipe.to_yaml())).scorers() == recipe.scorers()
 
 
+def test_a_wrong_option_of_a_rewards_scorer_is_told_with_its_own_place(write, parent):
+    child = write(
+        "child.yaml", "extends: parent.yaml\nrewards:\n  answer_correctness:\n    scorer: {weight: 1.0}\n"
+    )
+    message = r"child\.yaml:4: rewards\.answer_correctness\.scorer\.weight: .* unknown option 'weight'"
+    with pytest.raises(ValueError, match=message):
+        load_recipe(child)
+
+
 def test_two_scorers_of_one_name_are_refused(write, parent):
     mine = write("exact.py", "def exact(question, text): ...")
     with pytest.raises(

@@ -192,6 +192,15 @@ def test_a_page_says_which_damaged_part_it_leaves_out(copy, change):
         assert f"{copy / name}" in top
 
 
+def test_labels_without_titles_are_shown(copy):
+    labels = json.loads((copy / "labels.json").read_text(encoding="utf-8"))
+    for variant in labels["train"]["thresholds"] + labels["train"]["leave_one_out"]:
+        variant.pop("title", None)
+    (copy / "labels.json").write_text(json.dumps(labels), encoding="utf-8")
+    page = write_report(copy).read_text(encoding="utf-8")
+    assert "Another vote over the same answers" in page and "Left out, because" not in page
+
+
 def test_a_damaged_recipe_is_one_message(copy):
     (copy / "recipe.yaml").write_text("name: x\na: &a [x]\nb: [*a, *a]\n")
     with pytest.raises(ValueError, match=r"recipe\.yaml, line 3: not valid YAML: aliases"):

@@ -1,7 +1,9 @@
 """A run folder is read back into the records that it was written from."""
 
 import dataclasses
+import functools
 import json
+import operator
 from pathlib import Path
 
 import numpy as np
@@ -148,6 +150,32 @@ def test_a_damaged_line_is_named(folder):
     with pytest.raises(
         ValueError, match=r"rl-1.jsonl, line 2: question.id: the key is missing; delete the line"
     ):
+        open_run(folder.path).rollouts("rl", 1)
+
+
+LISTS = [  # of a stored group, each as long as the completions or as the tokens that it is about
+    ("prompt", "positions"),
+    ("total",),
+    ("rewards", "right"),
+    ("advantages",),
+    ("advantages", 0),
+    ("signals",),
+    ("signals", 0, "reference"),
+    ("completions", 0, "segments", 0, "logprobs"),
+    ("completions", 0, "segments", 0, "token_texts"),
+    ("completions", 0, "segments", 0, "support"),
+    ("completions", 0, "segments", 0, "support", 0),
+]
+
+
+@pytest.mark.parametrize("keys", LISTS, ids=str)
+def test_a_list_of_another_length_than_what_it_is_about_is_named(folder, keys):
+    path = folder.write_rollouts("rl", 1, [learned_group(TARGETS[0], supported=True)])
+    row = json.loads(path.read_text(encoding="utf-8"))
+    functools.reduce(operator.getitem, keys, row).pop()
+    path.write_text(json.dumps(row) + "\n", encoding="utf-8")
+    name = next(key for key in reversed(keys) if isinstance(key, str))
+    with pytest.raises(ValueError, match=rf"rl-1.jsonl, line 1: .*expected as many .*{name}"):
         open_run(folder.path).rollouts("rl", 1)
 
 

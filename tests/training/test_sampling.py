@@ -1,5 +1,6 @@
 """The completions of a step: refilled where groups have no spread, alike for any number of processes."""
 
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +10,9 @@ from rlaudio.curricula.stage import Stage
 from rlaudio.rollout.one_step_off import OneStepOff
 from rlaudio.rollout.scripted import Scripted
 from rlaudio.scoring import RewardSum
-from rlaudio.training.sampling import Sampler, requests_of_round, sample_step
+from rlaudio.training.checkpoint import Cursor
+from rlaudio.training.loop import StageSetup, prepare_next
+from rlaudio.training.sampling import Sampler, begin_requests, requests_of_round, sample_step
 from rlaudio.types import Absent
 from rlaudio.utils.processes import ALONE, Processes
 from tests.settings import sampling_params
@@ -175,3 +178,65 @@ def test_a_reward_that_hears_silence_cannot_score_without_it(questions):
     rewards = RewardSum({"unlike": (unlike_silence, 1.0)})
     with pytest.raises(ValueError, match=r"unlike .*compares with answers in silence; expected them"):
         rewards.score([scored.group for scored in sampled.groups])
+
+
+# --- the next step's prompts -----------------------------------------------------------------------
+
+
+def threads_of(sampler):
+    """The names of the threads that make prompts from now on, one for each."""
+    names, prompt = [], sampler.prompts.prompt
+
+    def spy(question):
+        names.append(threading.current_thread().name)
+        return prompt(question)
+
+    sampler.prompts.prompt = spy
+    return names
+
+
+def test_prompts_that_were_begun_are_made_once_and_by_a_thread(questions):
+    key = (0, "rl", 1)
+    now = sample_step(sampler_of(questions), key, first=4, weights_version=0)
+    sampler = sampler_of(questions)
+    threads = threads_of(sampler)
+    begin_requests(sampler, key, 4)
+    ahead = sample_step(sampler, key, first=4, weights_version=0)
+    assert threads == ["ahead_0"] * 4 and ids(ahead.groups) == ids(now.groups)
+    assert sample_step(sampler, (0, "rl", 2), first=8, weights_version=0).drawn == 4
+    assert threads[4:] == [threading.current_thread().name] * 4
+
+
+def test_a_clip_that_is_gone_fails_the_step_that_asks_about_it(questions):
+    sampler, key = sampler_of(questions), (0, "rl", 1)
+    for question in sampler.stage.draw(4, 4, *key[:2]):
+        question.clips[0].unlink()
+    begin_requests(sampler, key, 4)
+    assert sample_step(sampler, (0, "rl", 0), first=0, weights_version=0).drawn == 4
+    with pytest.raises(FileNotFoundError):
+        sample_step(sampler, key, first=4, weights_version=0)
+
+
+class FromTheFirst:
+    """Chooses a stage's first questions, whatever a step showed."""
+
+    contribution_every = 0
+    finished = False
+
+    def select(self, questions, count, rng):
+        return questions[:count]
+
+
+@pytest.mark.parametrize(("selector", "step", "begun"), [(None, 0, 4), (None, 1, 0), (FromTheFirst(), 0, 0)])
+def test_the_next_step_is_begun_unless_there_is_none_or_its_questions_depend_on_this_one(
+    questions, selector, step, begun
+):
+    sampler = sampler_of(questions)
+    sampler = replace(sampler, stage=replace(sampler.stage, selector=selector))
+    setup = StageSetup("rl", steps=2, sampler=sampler, learner=None)
+    key = (0, "rl", step)
+    sampled = sample_step(sampler, key, first=0, weights_version=0)
+    threads = threads_of(sampler)
+    prepare_next(setup, Cursor(step=step), sampled, key)
+    requests_of_round(sampler, (0, "rl", step + 1), 4)
+    assert threads.count("ahead_0") == begun and len(threads) == 4
