@@ -135,6 +135,14 @@ def test_servers_are_started_to_load_weights_and_to_report_no_usage():
     assert "VLLM_SERVER_DEV_MODE=1 VLLM_NO_USAGE_STATS=1 " in script
 
 
+def test_servers_open_the_revision_that_the_recipe_names():
+    revision = "0123456789" * 4
+    named = ["-o", f"model.path=Qwen/Qwen2.5-Omni-7B@{revision}"]
+    script = script_of(SEVEN_B, *named, "-o", SERVERS, "--rollout-nodes", 1)
+    assert f"--model Qwen/Qwen2.5-Omni-7B --revision {revision} --tokenizer-revision {revision} " in script
+    assert "--revision" not in script_of(SEVEN_B, "-o", SERVERS, "--rollout-nodes", 1)
+
+
 def test_the_server_of_an_adapter_opens_its_base(tmp_path):
     LoraConfig(base_model_name_or_path="tiny/base", target_modules=["q_proj"]).save_pretrained(tmp_path)
     script = script_of(SEVEN_B, "-o", SERVERS, "-o", f"model.path={tmp_path}", "--rollout-nodes", 1)

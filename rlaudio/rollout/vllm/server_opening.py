@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from rlaudio.models.family import ModelFamily
+from rlaudio.models.shared.checkpoint_files import hub_name
 from rlaudio.rollout.canary import CanaryError, check_room
 from rlaudio.rollout.vllm.http import UNIX, Refused, Service
 from rlaudio.rollout.vllm.requests import reading_in
@@ -210,8 +211,10 @@ def wanted_server(
     path: str, dtype: str, place: Place, sizes: ServerSizes, *, on_gpu: bool, by_nccl: bool
 ) -> WantedServer:
     """The server of the model in `path`, by the options of the worker."""
+    name, revision = (path, None) if Path(path).is_dir() else hub_name(path)
     flags = _flags(
-        {"model": path}
+        {"model": name}
+        | ({"revision": revision, "tokenizer_revision": revision} if revision else {})
         | reading_in(dtype)
         | {"max_model_len": sizes.max_model_len, "max_num_seqs": sizes.max_sequences}
         | device_flags(on_gpu, sizes, place.tensor_parallel)
