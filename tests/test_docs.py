@@ -102,7 +102,8 @@ def test_every_recipe_it_runs_loads_with_the_overrides_shown(read, words, tmp_pa
     (tmp_path / "recipes").symlink_to(ROOT / "recipes")
     monkeypatch.chdir(tmp_path)
     overrides = [value for flag, value in pairwise(words) if flag == "-o"]
-    assert read(words[0], overrides).name == Path(words[0]).stem
+    over = [Path(override).stem for override in overrides if "=" not in override]
+    assert read(words[0], overrides).name == "+".join([Path(words[0]).stem, *over])
 
 
 def test_every_block_of_python_is_one_that_a_test_runs():

@@ -51,8 +51,9 @@ def load_recipe(
     """The recipe in a YAML file or of a shipped name (`tiny_weak_to_strong`), overrides applied.
 
     An override is `KEY=VALUE`, or the name or path of a file that is laid over this one. `layers` come first,
-    then such files, both in their order, then keys. Raises FileNotFoundError if there is no such file, and
-    ValueError that names file, line and key of every problem in it.
+    then such files, both in their order, then keys; the files' names are added to the recipe's. Raises
+    FileNotFoundError if there is no such file, and ValueError that names file, line and key of every problem
+    in it.
 
     From here on `reward_timeout` is the limit of importing plug-ins, too.
     """
@@ -66,6 +67,7 @@ def load_recipe(
         raise ValueError(f"{where}: {key}: this is a comparison, not a recipe; run it with 'rlaudio compare'")
     for above in [*layers, *_overlays(overrides)]:
         layer = lay_over(layer, _with_explicit_plugins(above), _removes, _keeps)
+    layer = layer.with_value("name", _with_overlays(layer.values["name"], overrides))
     for text in sorted(filter(_is_key, overrides), key=_override_order):
         override = _with_explicit_plugins(read_override(text, Path.cwd()))
         _refuse_lost_options(layer, override)
@@ -195,6 +197,12 @@ def _overlays(overrides: Sequence[str]) -> Iterator[Layer]:
                 f"the recipe, such as -o base/equal_budget; {error}"
             ) from error
         yield _read_with_parents(path, folder_of_paths(text, path), ()).without("name")
+
+
+def _with_overlays(name: Any, overrides: Sequence[str]) -> Any:
+    """The recipe's name with those of the files laid over it, so that the run has a folder of its own."""
+    over = [plain_name(Path(text).stem) for text in overrides if not _is_key(text)]
+    return "+".join([name, *over]) if isinstance(name, str) else name
 
 
 def _override_order(text: str) -> tuple[int, bool]:

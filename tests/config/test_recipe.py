@@ -601,8 +601,10 @@ def test_a_file_is_laid_over_a_recipe_before_its_keys(parent, write):
     plain = load_recipe(parent)
     laid = load_recipe(parent, ["optimizer.lr=0.125", str(overlay)])
     assert (laid.seed, laid.optimizer.lr, laid.optimizer.warmup) == (7, 0.125, 0.25)
-    same = {"seed": plain.seed, "optimizer": plain.optimizer}
-    assert laid.name == plain.name and laid.model_copy(update=same).to_yaml() == plain.to_yaml()
+    same = {"seed": plain.seed, "optimizer": plain.optimizer, "name": plain.name}
+    assert laid.model_copy(update=same).to_yaml() == plain.to_yaml()
+    assert laid.name == "parent+short"
+    assert load_recipe(parent, [str(overlay), "name=mine"]).name == "mine"
 
 
 def test_of_two_files_the_second_lies_above(parent, write):
@@ -639,7 +641,8 @@ def test_the_equal_budget_is_the_longest_of_the_paper_s_paradigms_of_two_stages(
 @pytest.mark.parametrize("name", PAPER)
 def test_the_equal_budget_changes_nothing_but_budget_and_schedule(name):
     plain, laid = (load_recipe(f"{name}_qwen2_5_omni_7b", over) for over in ([], ["base/equal_budget"]))
-    same = {"training": plain.training, "optimizer": plain.optimizer}
+    assert laid.name == f"{plain.name}+equal_budget"
+    same = {"name": plain.name, "training": plain.training, "optimizer": plain.optimizer}
     assert laid.model_copy(update=same).to_yaml() == plain.to_yaml()
     assert laid.training.model_copy(update={"run_tokens": None}) == plain.training
 
