@@ -12,9 +12,9 @@ from rlaudio.evaluation.statistics import (
     Interval,
     accuracy_interval,
     difference_interval,
+    difference_p_value,
     holm,
     seed_noise,
-    sign_flip_p_value,
 )
 from rlaudio.runs.files import Json
 from rlaudio.runs.run import StoredRun
@@ -42,8 +42,8 @@ class Against:
     """An arm against the baseline, on the same questions and seeds: accuracy with audio, in fractions."""
 
     difference: Estimate
-    # Exact sign flips over questions, McNemar's test where there is one seed; None where each question is
-    # right as often for both.
+    # Student's t over seeds and questions, McNemar's test where there is one seed; None where no answer
+    # differs.
     p_value: float | None
     holm: float  # the same for all arms of the comparison together
     inside_noise: bool | None  # of seeds; None: not known
@@ -199,10 +199,10 @@ def _test(arm: _Answers, baseline: _Answers, group: str, noise: float | None) ->
     after, before = (a.of_seeds(seeds, "audio")[:, here] for a in (arm, baseline))  # bool [S, Q]
     differences = after.astype(int) - before
     difference = _estimate(differences, difference_interval(after, before))
-    p_value = sign_flip_p_value(differences.sum(axis=0))
+    p_value = difference_p_value(after, before)
     return Against(
         difference,
-        p_value if differences.sum(axis=0).any() else None,
+        p_value if differences.any() else None,
         holm=p_value,
         inside_noise=None if noise is None else abs(difference.value) <= noise,
     )

@@ -63,21 +63,29 @@ def difference_interval(after: ArrayLike, before: ArrayLike) -> Interval:
 
     Raises ValueError where the two do not hold one truth value for each of the same questions.
     """
-    after, before = _by_seed(after), _by_seed(before)
-    if after.shape != before.shape:
-        raise ValueError(
-            f"expected answers to the same questions; found shapes {after.shape}, {before.shape}"
-        )
-    seeds = len(after)
-    added = np.tile([1.0, -1.0], (seeds, 1))
-    differences = np.hstack([after.astype(float) - before, added])  # [S, Q + 2]
-    if seeds == 1:
+    differences = _differences(after, before)
+    if len(differences) == 1:
         mean = float(differences.mean())
         half = float(stats.norm.ppf(0.5 + LEVEL / 2)) * math.sqrt(differences.var() / differences.size)
         low, high = mean - half, mean + half
     else:
         low, high = _crossed_interval(differences)
     return Interval(max(-1.0, low), min(1.0, high))
+
+
+def difference_p_value(after: ArrayLike, before: ArrayLike) -> float:
+    """Two-sided p-value of "no difference" on the same questions: bool [Q], or [S, Q] of S seeds.
+
+    One model or one seed: McNemar's exact test. Several seeds: Student's t by the variance of
+    `difference_interval`, over seeds and questions, so that it is below 0.05 where the interval leaves out 0.
+
+    Raises ValueError where the two do not hold one truth value for each of the same questions.
+    """
+    differences = _differences(after, before)
+    if len(differences) == 1:
+        return mcnemar_p_value(np.ravel(after), np.ravel(before))
+    mean, error, degrees = _crossed(differences)
+    return float(2 * stats.t.sf(abs(mean) / error, degrees))
 
 
 def bootstrap_interval(after: ArrayLike, before: ArrayLike, *, resamples: int = 10_000) -> Interval:
@@ -116,31 +124,6 @@ def mcnemar_p_value(after: ArrayLike, before: ArrayLike) -> float:
         )
     gained, lost = int((after & ~before).sum()), int((before & ~after).sum())
     return float(stats.binomtest(gained, gained + lost).pvalue) if gained + lost else 1.0
-
-
-def sign_flip_p_value(differences: ArrayLike) -> float:
-    """Two-sided exact p-value of "each item's difference [Q] (whole numbers) might as well be its negative".
-
-    With right minus right in {-1, 0, 1} this is McNemar's exact test; with the sum over several seeds of a
-    question's differences it is McNemar's for questions asked several times, which are not independent.
-    Fisher's randomisation test (The Design of Experiments, 1935, section 21), by the exact distribution of
-    the sum: scipy's permutation_test goes through all 2^Q flips, or draws some.
-
-    Raises ValueError for differences that are no whole numbers.
-    """
-    differences = np.asarray(differences)
-    if differences.ndim != 1 or not np.issubdtype(differences.dtype, np.integer):
-        raise ValueError(f"expected whole numbers [Q]; found {differences.dtype} {differences.shape}")
-    sizes = np.abs(differences)
-    reach = int(sizes.sum())
-    chances: np.ndarray = np.ones(1)  # of every sum from -reach to reach, as far as the sizes have come
-    for size in np.unique(sizes[sizes > 0]):
-        count = int((sizes == size).sum())
-        steps = np.zeros(2 * int(size) * count + 1)
-        steps[:: 2 * int(size)] = stats.binom.pmf(np.arange(count + 1), count, 0.5)
-        chances = np.convolve(chances, steps)
-    sums = np.arange(-reach, reach + 1)
-    return min(1.0, float(chances[np.abs(sums) >= abs(int(differences.sum()))].sum()))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -184,8 +167,27 @@ def _by_seed(answers: ArrayLike) -> np.ndarray:
     return np.atleast_2d(answers)
 
 
+def _differences(after: ArrayLike, before: ArrayLike) -> np.ndarray:
+    """after - before [S, Q + 2], a question gained and one lost added for every seed."""
+    after, before = _by_seed(after), _by_seed(before)
+    if after.shape != before.shape:
+        raise ValueError(
+            f"expected answers to the same questions; found shapes {after.shape}, {before.shape}"
+        )
+    return np.hstack([after.astype(float) - before, np.tile([1.0, -1.0], (len(after), 1))])
+
+
 def _crossed_interval(values: np.ndarray) -> tuple[float, float]:
-    """t interval of the mean of `values` [S, Q], S >= 2, where value = mean + seed + question + rest.
+    """t interval of the mean of `values` [S, Q], see `_crossed`."""
+    mean, error, degrees = _crossed(values)
+    half = float(stats.t.ppf(0.5 + LEVEL / 2, degrees)) * error
+    return mean - half, mean + half
+
+
+def _crossed(values: np.ndarray) -> tuple[float, float, float]:
+    """Mean of `values` [S, Q], S >= 2, its standard error and degrees of freedom.
+
+    It is taken that value = mean + seed + question + rest.
 
     All three are random, so the variance of the mean is (seeds + questions - rest) / SQ in mean squares of
     the two-way table, with the degrees of freedom of Satterthwaite, Biometrics Bull. 2 (1946). Readers and
@@ -204,5 +206,4 @@ def _crossed_interval(values: np.ndarray) -> tuple[float, float]:
     # Each of the first two holds the rest and a component, which is 0 where it would come out negative.
     total = max(by_seed - rest, 0.0) + max(by_question - rest, 0.0) + rest
     effective = total**2 / (squares**2 / degrees).sum()
-    half = stats.t.ppf(0.5 + LEVEL / 2, effective) * math.sqrt(total / values.size)
-    return float(mean - half), float(mean + half)
+    return float(mean), math.sqrt(total / values.size), float(effective)

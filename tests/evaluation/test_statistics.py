@@ -1,6 +1,5 @@
 """Intervals and tests of accuracies, against hand numbers, published ones and a second way to compute."""
 
-import itertools
 import math
 
 import numpy as np
@@ -12,11 +11,11 @@ from scipy import stats
 from rlaudio.evaluation.statistics import (
     accuracy_interval,
     difference_interval,
+    difference_p_value,
     holm,
     mcnemar_p_value,
     mean_interval,
     seed_noise,
-    sign_flip_p_value,
 )
 from tests.tool_scripts import load_tool
 
@@ -229,32 +228,37 @@ def test_the_truth_of_the_measurement_of_coverage_is_the_mean_of_its_answers():
 # --- tests of several seeds -----------------------------------------------------------------------------
 
 
-@given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=40))
-def test_sign_flips_of_one_answer_each_are_mcnemars_test(pairs):
-    after, before = (np.array(column) for column in zip(*pairs, strict=True))
-    expected = mcnemar_p_value(after, before)
-    assert sign_flip_p_value(after.astype(int) - before.astype(int)) == pytest.approx(expected)
+@given(st.integers(1, 5), st.integers(2, 30), st.integers(0, 2**32 - 1))
+def test_a_difference_is_significant_where_its_interval_leaves_out_zero(seeds, questions, seed):
+    rng = np.random.default_rng(seed)
+    after, before = rng.random((seeds, questions)) < rng.random(), rng.random((seeds, questions)) < 0.5
+    if seeds == 1:
+        assert difference_p_value(after, before) == mcnemar_p_value(after[0], before[0])
+    else:
+        low, high = difference_interval(after, before)
+        assert (difference_p_value(after, before) < 0.05) == (low > 0 or high < 0)
 
 
-@given(st.lists(st.integers(-3, 3), min_size=1, max_size=9))
-def test_sign_flips_are_counted_one_by_one(differences):
-    flips = list(itertools.product((-1, 1), repeat=len(differences)))
-    sums = [sum(s * d for s, d in zip(signs, differences, strict=True)) for signs in flips]
-    expected = np.mean([abs(s) >= abs(sum(differences)) for s in sums])
-    assert sign_flip_p_value(np.array(differences)) == pytest.approx(expected)
+def test_a_difference_that_seeds_make_is_not_significant_however_many_questions():
+    after = np.array([[True] * 400, [False] * 400, [True] * 400])
+    before = np.array([[False] * 400, [True] * 400, [False] * 400])
+    assert difference_p_value(after, before) > 0.5
+    assert difference_p_value(after | ~after, before & ~before) < 1e-6
 
 
-@pytest.mark.parametrize("differences", [[3, -1, 2, 0, 1], [1, 1, -1, 1, 1, 1, 2, -3], [0, 0]])
-def test_sign_flips_are_scipys_permutation_test(differences):
-    exact = stats.permutation_test(
-        (np.array(differences),), np.sum, permutation_type="samples", n_resamples=np.inf
-    )
-    assert sign_flip_p_value(np.array(differences)) == pytest.approx(exact.pvalue)
+@pytest.mark.parametrize("seeds", [3, 5])
+def test_arms_that_do_not_differ_are_seldom_told_apart(seeds, monkeypatch):
+    """The size of the test, where seeds differ much."""
+    monkeypatch.setattr(coverage, "GAP", 0.0)
+    world = coverage.World(seeds=seeds, questions=100, accuracy=0.8, seed_effect=0.4, paired=True)
+    rng = np.random.default_rng(0)
+    drawn = [coverage.draw(world, rng)[0] for _ in range(300)]
+    assert np.mean([difference_p_value(after, before) < 0.05 for after, before in drawn]) < 0.07
 
 
-def test_answers_counted_for_several_seeds_do_not_count_as_several_questions():
-    differences = np.array([1] * 8 + [-1] * 2)
-    assert sign_flip_p_value(3 * differences) == pytest.approx(sign_flip_p_value(differences))
+def test_no_answer_that_differs_is_no_difference():
+    right = np.ones((3, 8), dtype=bool)
+    assert difference_p_value(right, right) == pytest.approx(1.0)
 
 
 def test_holm_multiplies_the_smallest_by_their_number_and_never_falls():
