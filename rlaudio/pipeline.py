@@ -20,6 +20,19 @@ from typing import Any
 from pydantic import ValidationError
 
 from rlaudio.audio.reading import open_clip
+from rlaudio.builder.answering import (
+    evaluation_settings,
+    label_settings,
+    model_folders,
+    model_that_answers,
+    open_voters,
+    prompt_builder,
+    within_time,
+    worker_that_answers,
+)
+from rlaudio.builder.audited_data import load_data_set, special_tokens_of
+from rlaudio.builder.built_models import with_built_models
+from rlaudio.builder.stage_setups import learner_of, training_setup
 from rlaudio.config.plugin_files import with_helpers
 from rlaudio.config.plugins import Bound
 from rlaudio.config.recipe import Recipe, load_recipe
@@ -57,21 +70,6 @@ from rlaudio.runs.resuming import (
 from rlaudio.runs.run import open_run
 from rlaudio.runs.summary import build_summary
 from rlaudio.scorers.calling import try_scorers
-from rlaudio.training.build import (
-    evaluation_settings,
-    label_settings,
-    learner_of,
-    load_data_set,
-    model_folders,
-    model_that_answers,
-    open_voters,
-    prompt_builder,
-    special_tokens_of,
-    training_setup,
-    with_built_models,
-    within_time,
-    worker_that_answers,
-)
 from rlaudio.training.checkpoint import remove_unfinished
 from rlaudio.training.debug.replay import replay
 from rlaudio.training.debug.step_dump import StepDump

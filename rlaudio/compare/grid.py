@@ -330,7 +330,7 @@ def _default_budget(baseline: Recipe, origin: Origin) -> Layer | None:
     budgets = (training.max_rollouts, training.max_tokens, training.run_tokens)
     if any(budgets) or not isinstance(steps, int):
         return None
-    from rlaudio.training.build import asked_in_silence  # imports torch
+    from rlaudio.builder.rl_settings import asked_in_silence
 
     silent = asked_in_silence(baseline, baseline.curriculum.options.get("refresh_every") or 0)
     of_question = steps * baseline.sampling.group_size + silent.completions(steps)  # drawn once a step

@@ -120,9 +120,10 @@ def open_task(recipe: str | Path | Recipe, overrides: Sequence[str] = (), split:
     from rlaudio.utils.library_output import quiet_transformers
 
     quiet_transformers()
+    from rlaudio.builder.answering import model_that_answers, within_time
+    from rlaudio.builder.rl_settings import reward_sum
     from rlaudio.pipeline import load_data
     from rlaudio.rollout.endpoint_worker import EndpointModel
-    from rlaudio.training.build import model_that_answers, reward_sum, within_time
 
     if isinstance(recipe, str | Path):
         recipe = load_recipe(recipe, overrides)

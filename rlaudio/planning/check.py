@@ -17,6 +17,11 @@ import numpy as np
 
 from rlaudio.audio.controls import lenders
 from rlaudio.audio.reading import SAMPLE_RATE_HZ
+from rlaudio.builder.answering import model_that_answers, prompt_builder
+from rlaudio.builder.audited_data import load_data_set, special_tokens_of
+from rlaudio.builder.built_models import with_blank_base
+from rlaudio.builder.rl_settings import contribution_by, sampling_params
+from rlaudio.builder.stage_checks import check_stages_can_train, labels_to_come
 from rlaudio.config.plugins import Bound
 from rlaudio.config.recipe import Recipe
 from rlaudio.data.splits import check_disjoint
@@ -25,17 +30,6 @@ from rlaudio.models.shared.checkpoint_files import described_folder
 from rlaudio.models.shared.model_types import MODEL_TYPES
 from rlaudio.rollout.endpoint_worker import EndpointModel
 from rlaudio.runs.occupancy import check_place
-from rlaudio.training.build import (
-    check_stages_can_train,
-    contribution_by,
-    labels_to_come,
-    load_data_set,
-    model_that_answers,
-    prompt_builder,
-    sampling_params,
-    special_tokens_of,
-    with_blank_base,
-)
 from rlaudio.types import Dataset, Datasets, Question
 from rlaudio.utils.endpoint.address import is_endpoint
 from rlaudio.utils.number_format import counted

@@ -18,6 +18,7 @@ from tokenizers import Tokenizer
 
 from rlaudio.algorithms.algorithm import Need
 from rlaudio.answers import sft_target
+from rlaudio.builder.rl_settings import AskedInSilence, asked_in_silence
 from rlaudio.config.plugins import bind
 from rlaudio.config.recipe import Recipe
 from rlaudio.curricula.stage import Stage
@@ -32,7 +33,6 @@ from rlaudio.planning.servers import Servers, sampling_phases, servers_of, weigh
 from rlaudio.planning.tokens import Attention, StepTokens
 from rlaudio.prompts.wording import render_user_text
 from rlaudio.rollout.vllm.setup import CPU_CACHE_GB
-from rlaudio.training.build import AskedInSilence, asked_in_silence
 from rlaudio.training.policy import NARROW_SUPPORT
 from rlaudio.types import Contribution, Question
 from rlaudio.utils.randomness import generator

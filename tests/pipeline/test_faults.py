@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 
 from rlaudio import pipeline
+from rlaudio.builder.answering import evaluation_settings, label_settings
+from rlaudio.builder.stage_checks import check_stages_can_train
 from rlaudio.config import plugins
 from rlaudio.config.recipe import load_recipe
 from rlaudio.runs.folder import RunFolder
 from rlaudio.runs.resuming import accept_plugins
 from rlaudio.scoring import RewardStop
 from rlaudio.training.alarms import STEPS_WITHOUT_SPREAD, Alarms
-from rlaudio.training.build import check_stages_can_train, evaluation_settings, label_settings
 from rlaudio.training.checkpoint import Cursor, latest_checkpoint, save_checkpoint, tidy
 from rlaudio.types import ScoredGroup
 from tests.conftest import TINY

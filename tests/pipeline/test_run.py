@@ -18,6 +18,9 @@ from safetensors.torch import load_file
 
 from rlaudio import pipeline
 from rlaudio.algorithms.groups import group_advantages
+from rlaudio.builder.answering import prompt_builder
+from rlaudio.builder.rl_settings import rl_algorithm
+from rlaudio.builder.stage_checks import check_stages_can_train
 from rlaudio.config.recipe import load_recipe
 from rlaudio.config.shipped import available
 from rlaudio.data.audiomcq import write_audiomcq
@@ -25,7 +28,6 @@ from rlaudio.report.sections.metric_curves import curves
 from rlaudio.report.sections.stage_gains import stage_gains
 from rlaudio.runs.folder import RunFolder
 from rlaudio.runs.run import open_run
-from rlaudio.training.build import check_stages_can_train, prompt_builder, rl_algorithm
 from rlaudio.training.loop import StopRequested
 from rlaudio.training.sampling import check_versions
 from rlaudio.training.stages import OpenedPolicy

@@ -20,6 +20,7 @@ import pytest
 import soundfile
 from click.testing import CliRunner
 
+from rlaudio.builder.answering import model_folders
 from rlaudio.cli import main
 from rlaudio.config.recipe import load_recipe
 from rlaudio.contribution.labelling import label
@@ -33,7 +34,6 @@ from rlaudio.rollout.endpoint_worker import EndpointFailed, EndpointModel, Endpo
 from rlaudio.rollout.transformers import Transformers
 from rlaudio.rollout.vllm.server_process import SERVE, _environment, free_port
 from rlaudio.scorers.robust import robust
-from rlaudio.training.build import model_folders
 from rlaudio.types import Clip, Prompt, Question, greedy
 from rlaudio.utils.endpoint import posting
 from rlaudio.utils.endpoint.address import Address, key_from_environment
