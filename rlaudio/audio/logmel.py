@@ -10,10 +10,13 @@ from __future__ import annotations
 import math
 import time
 from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
 from threading import Lock
 from typing import Any
 
 import numpy as np
+import torch
+from torch.overrides import TorchFunctionMode
 
 from rlaudio.types import Clip
 
@@ -34,7 +37,7 @@ class LogMel:
                 "could not be the same in rollout and training; set dither to 0.0 in preprocessor_config.json"
             )
         self._extractor = feature_extractor
-        self._lock = Lock()  # prompts are made by two threads
+        self._lock = Lock()  # prompts are made ahead by threads, see rlaudio.utils.ahead
         self._cache: OrderedDict[str, np.ndarray] = OrderedDict()
         self._cache_bytes = 0
         self._cache_limit = int(cache_mb * 2**20)
@@ -47,9 +50,10 @@ class LogMel:
                 return self._cache[clip.digest]
         features = self.extract(clip)
         with self._lock:
-            if clip.digest not in self._cache:
-                self._cache_bytes += features.nbytes
+            if clip.digest in self._cache:  # another thread was faster
+                return self._cache[clip.digest]
             self._cache[clip.digest] = features
+            self._cache_bytes += features.nbytes
             while self._cache_bytes > self._cache_limit:
                 _, oldest = self._cache.popitem(last=False)
                 self._cache_bytes -= oldest.nbytes
@@ -71,14 +75,24 @@ class LogMel:
         length = min(max(frames + frames_that_reach_the_end, LEAST_FRAMES) * hop, extractor.n_samples)
         padded = np.zeros(length, dtype=np.float32)
         padded[:count] = clip.samples
-        features = extractor(
-            padded,
-            sampling_rate=extractor.sampling_rate,
-            padding="longest",
-            truncation=False,
-            return_tensors="np",
-        )["input_features"][0]  # [mels, frames + 2]
+        [features] = self.extracted(padded, padding="longest")  # [mels, frames + 2]
         return np.ascontiguousarray(features[:, :frames])
+
+    def extracted(self, samples: np.ndarray | Sequence[np.ndarray], *, padding: str | bool) -> np.ndarray:
+        """The extractor's features of a clip or of several [clips, mels, frames], in float32.
+
+        Its window would have torch's default dtype, which another thread changes while it opens a model in
+        half precision.
+        """
+        with _WindowInFloat32():
+            features: np.ndarray = self._extractor(
+                samples,
+                sampling_rate=self._extractor.sampling_rate,
+                padding=padding,
+                truncation=False,
+                return_tensors="np",
+            )["input_features"]
+        return features
 
     def check_rate(self, clip: Clip) -> None:
         """Refuse a clip at another rate than the features are for. Raises ValueError."""
@@ -86,6 +100,18 @@ class LogMel:
             raise ValueError(
                 f"clip at {clip.sample_rate_hz} Hz; the features are for {self._extractor.sampling_rate} Hz"
             )
+
+
+class _WindowInFloat32(TorchFunctionMode):
+    """Within it, in this thread alone, a Hann window of no stated dtype is float32."""
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        options = dict(kwargs or {})
+        if func is torch.hann_window:
+            options.setdefault("dtype", torch.float32)
+        return func(*args, **options)
 
 
 def reference(feature_extractor: Any, clip: Clip) -> np.ndarray:

@@ -28,7 +28,7 @@ from pydantic import Field
 from rlaudio.config.layers import Keys, Layer, Origin, read_layer
 from rlaudio.config.names import check_name, plain_name
 from rlaudio.config.plugins import absolute, is_path, no_file, unknown
-from rlaudio.config.recipe import find_recipe, folder_of_paths, load_recipe, validate
+from rlaudio.config.recipe import find_recipe, folder_of_paths, load_recipe, name_with_files, validate
 from rlaudio.config.schema import Recipe, Section, Seed
 from rlaudio.config.shipped import shipped_comparisons
 
@@ -120,7 +120,7 @@ def read_comparison(
     arms = _recipes(file, layer, path, overrides, before_use)
     _refuse_equal(file, layer, arms)
     return Comparison(
-        name=path.stem,
+        name=name_with_files(path.stem, overrides),
         base=file.base,
         note=file.note,
         baseline=_baseline(file, layer, [arm.name for arm in arms]),

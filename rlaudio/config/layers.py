@@ -118,13 +118,15 @@ def lay_over(
     below: Layer,
     above: Layer,
     removes: Callable[[Keys], bool],
+    empties: Callable[[Keys], bool] = lambda keys: False,
     keeps: Callable[[Keys], Collection[str]] = lambda keys: (),
 ) -> Layer:
     """`above` laid over `below`: maps merge, all else replaces; no argument changes.
 
     A map with another `use` than the one below replaces it: one plug-in's options do not apply to another.
     Entries named in `keeps(keys of the map)` are no options, and stay. Where `removes(keys of an entry)`
-    is true, null removes the entry; ValueError if there is none.
+    is true, null removes the entry; ValueError if there is none. Where `empties(keys of a map)` is true, null
+    removes all of its entries.
     """
     origins = dict(below.origins)
 
@@ -140,6 +142,9 @@ def lay_over(
                     raise ValueError(f"{where}: {dotted(here)} is not there, so null cannot remove it")
                 del merged[key]
                 _forget(here)
+            elif value is None and empties(here):
+                _forget(here)
+                merged[key] = {}
             elif isinstance(value, dict) and isinstance(old, dict) and _same_plugin(key, old, value):
                 merged[key] = merge(here, old, value)
             elif isinstance(value, dict) and isinstance(old, dict) and keeps(here):

@@ -42,8 +42,16 @@ CALL_SECONDS = 60.0  # in which a user's code must return, where a recipe does n
 import_seconds: ContextVar[float | None] = ContextVar("import_seconds", default=CALL_SECONDS)
 
 
+_FORMER = {  # what became of plug-ins that once were
+    ("algorithm", "dr_grpo"): "is now {use: grpo, scale: none, aggregate: constant}",
+}
+
+
 class OptionError(ValueError):
-    """An option of a plug-in is unknown, missing or of the wrong type; `keys`: its name, what is in it."""
+    """An option of a plug-in is unknown, missing or of the wrong type.
+
+    `keys` lead to it: its name, or that of an option that is a plug-in, and the name of an option of that.
+    """
 
     def __init__(self, message: str, *keys: str):
         super().__init__(message)
@@ -251,6 +259,8 @@ def find(kind: str, name: str, relative_to: Path | None = None) -> Path:
             return path
     if is_name and relative_to and (relative_to / f"{name}.py").is_file():
         hint = f"; for the file beside the recipe write ./{name}.py"
+    if (kind, name) in _FORMER:
+        raise UnknownPlugIn(f"{kind} {name} {_FORMER[kind, name]}")
     raise UnknownPlugIn(f"{unknown(kind, name, available(kind))}{hint}")
 
 

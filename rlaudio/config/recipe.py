@@ -40,7 +40,7 @@ from rlaudio.config.signatures import Option
 from rlaudio.contribution import VOTE
 from rlaudio.utils.messages import dotted, shown
 
-__all__ = ["Recipe", "find_recipe", "folder_of_paths", "load_recipe", "validate"]
+__all__ = ["Recipe", "find_recipe", "folder_of_paths", "load_recipe", "name_with_files", "validate"]
 
 S = TypeVar("S", bound=Section)
 
@@ -60,23 +60,33 @@ def load_recipe(
     path = find_recipe(path_or_name)
     defaults = Layer({"name": plain_name(path.stem), **_DEFAULTS}, {(): Origin(f"{path}:1", path.parent)})
     layer = lay_over(
-        defaults, _read_with_parents(path, folder_of_paths(path_or_name, path), ()), _removes, _keeps
+        defaults,
+        _read_with_parents(path, folder_of_paths(path_or_name, path), ()),
+        _removes,
+        _empties,
+        _keeps,
     )
     for key in {"arms", "grid"} & set(layer.values):
         where = layer.origin((key,)).where
         raise ValueError(f"{where}: {key}: this is a comparison, not a recipe; run it with 'rlaudio compare'")
     for above in [*layers, *_overlays(overrides)]:
-        layer = lay_over(layer, _with_explicit_plugins(above), _removes, _keeps)
-    layer = layer.with_value("name", _with_overlays(layer.values["name"], overrides))
+        layer = lay_over(layer, _with_explicit_plugins(above), _removes, _empties, _keeps)
+    if isinstance(name := layer.values["name"], str):
+        layer = layer.with_value("name", name_with_files(name, overrides))
     for text in sorted(filter(_is_key, overrides), key=_override_order):
         override = _with_explicit_plugins(read_override(text, Path.cwd()))
         _refuse_lost_options(layer, override)
         _refuse_options_of_nothing(layer, override, text)
-        layer = lay_over(layer, override, _removes, _keeps)
+        layer = lay_over(layer, override, _removes, _empties, _keeps)
     layer = _named_like_files(_with_common_data(layer))
     recipe = validate(Recipe, _resolved(layer), layer)
     plugins.import_seconds.set(recipe.reward_timeout)
     return recipe
+
+
+def name_with_files(name: str, overrides: Sequence[str]) -> str:
+    """A recipe's name with those of the files laid over it, so that the run has a folder of its own."""
+    return "+".join([name, *(plain_name(Path(text).stem) for text in overrides if not _is_key(text))])
 
 
 def validate(section: type[S], values: dict[str, Any], layer: Layer) -> S:
@@ -148,8 +158,13 @@ _FORMER_KEYS = {  # what became of keys that once were; {} stands for the value 
 
 
 def _removes(keys: Keys) -> bool:
-    """Whether null takes away what stands at these keys: a plug-in of a map of them, or all of the map."""
-    return keys in _PLUGIN_MAPS or keys[:-1] in _PLUGIN_MAPS
+    """Whether null takes away what stands at these keys: one of a map of plug-ins."""
+    return keys[:-1] in _PLUGIN_MAPS
+
+
+def _empties(keys: Keys) -> bool:
+    """Whether null takes away all plug-ins of the map at these keys."""
+    return keys in _PLUGIN_MAPS
 
 
 def _keeps(keys: Keys) -> Collection[str]:
@@ -177,7 +192,7 @@ def _read_with_parents(path: Path, folder: Path, children: tuple[Path, ...]) -> 
     if len(line) > _MAX_PARENTS:
         raise ValueError(f"{where}: extends: more than {_MAX_PARENTS} recipes extend each other")
     below = _read_with_parents(parent_path, folder_of_paths(parent, parent_path), line)
-    return lay_over(below.without("name"), layer, _removes, _keeps)  # a name is not inherited
+    return lay_over(below.without("name"), layer, _removes, _empties, _keeps)  # a name is not inherited
 
 
 def _is_key(override: str) -> bool:
@@ -197,12 +212,6 @@ def _overlays(overrides: Sequence[str]) -> Iterator[Layer]:
                 f"the recipe, such as -o base/equal_budget; {error}"
             ) from error
         yield _read_with_parents(path, folder_of_paths(text, path), ()).without("name")
-
-
-def _with_overlays(name: Any, overrides: Sequence[str]) -> Any:
-    """The recipe's name with those of the files laid over it, so that the run has a folder of its own."""
-    over = [plain_name(Path(text).stem) for text in overrides if not _is_key(text)]
-    return "+".join([name, *over]) if isinstance(name, str) else name
 
 
 def _override_order(text: str) -> tuple[int, bool]:
@@ -427,7 +436,9 @@ def _problems(error: ValidationError, layer: Layer, root: type[Section]) -> Iter
             keys = keys[:-1]  # branches of unions and inner names of records are no keys of the recipe
         raised = problem.get("ctx", {}).get("error")
         for key in raised.keys if isinstance(raised, OptionError) else ():
-            keys = (*keys, key) if (*keys, key) in layer.origins else keys
+            if (*keys, key) not in layer.origins:
+                break
+            keys = (*keys, key)
         if isinstance(raised, SectionError):
             keys = (*keys, *raised.keys)
         if isinstance(raised, UnknownPlugIn) and (*keys, "use") in layer.origins:

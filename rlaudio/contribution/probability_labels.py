@@ -24,6 +24,9 @@ _S = TypeVar("_S")
 _Ask = Callable[[str, Voter, Sequence[Question], Literal["silence", "audio"]], list[_S]]  # of a voter by name
 
 
+WEAK_FROM = 0.5  # p(gold | silence) from which on a question is weak
+
+
 class Shares(Protocol):
     """What was measured of a question and a voter, in silence or with audio, under K orders."""
 

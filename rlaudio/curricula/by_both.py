@@ -5,8 +5,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from rlaudio.curricula.by_contribution import by_contribution, contribution_weight
-from rlaudio.curricula.by_trainability import trainability_weight
+from rlaudio.curricula.by_contribution import (
+    MIDDLE,
+    REFRESH_EVERY,
+    WIDTH,
+    by_contribution,
+    contribution_weight,
+)
+from rlaudio.curricula.by_trainability import SOLVED, UNSOLVED, trainability_weight
 from rlaudio.curricula.selector import Observed, Weighted
 from rlaudio.curricula.stage import RL_STEPS, SFT_EPOCHS, Stage
 from rlaudio.types import Contributions, Question
@@ -21,11 +27,11 @@ def by_both(
     sft_steps: int | None = None,
     sft_questions: int | None = None,
     rl_steps: int = RL_STEPS,
-    refresh_every: int = 10,
-    middle: float = 0.5,
-    width: float = 0.2,
-    solved: float = 0.1,
-    unsolved: float = 0.2,
+    refresh_every: int = REFRESH_EVERY,
+    middle: float = MIDDLE,
+    width: float = WIDTH,
+    solved: float = SOLVED,
+    unsolved: float = UNSOLVED,
 ) -> list[Stage]:
     """The stages of `by_contribution`; weights are the product of its own and those of `by_trainability`."""
 

@@ -9,6 +9,9 @@ from rlaudio.curricula.selector import Observed, Weighted
 from rlaudio.curricula.stage import RL_STEPS, SFT_EPOCHS, Stage, random_split, with_contribution
 from rlaudio.types import Contributions, Question
 
+REFRESH_EVERY = 10  # steps
+MIDDLE, WIDTH = 0.5, 0.2  # of the sigmoid over contribution
+
 
 def by_contribution(
     questions: Sequence[Question],
@@ -19,9 +22,9 @@ def by_contribution(
     sft_steps: int | None = None,
     sft_questions: int | None = None,
     rl_steps: int = RL_STEPS,
-    refresh_every: int = 10,
-    middle: float = 0.5,
-    width: float = 0.2,
+    refresh_every: int = REFRESH_EVERY,
+    middle: float = MIDDLE,
+    width: float = WIDTH,
 ) -> list[Stage]:
     """Mixed-to-strong, whose RL draws from all of the rest, by sigmoid((c - middle) / width).
 

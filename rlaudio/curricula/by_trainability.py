@@ -8,6 +8,8 @@ from rlaudio.curricula.selector import Observed, Weighted
 from rlaudio.curricula.stage import RL_STEPS, SFT_EPOCHS, Stage, with_contribution
 from rlaudio.types import Contributions, Question
 
+SOLVED, UNSOLVED = 0.1, 0.2  # weights of questions of whose completions all or none succeeded
+
 
 def by_trainability(
     questions: Sequence[Question],
@@ -17,8 +19,8 @@ def by_trainability(
     sft_epochs: float = SFT_EPOCHS,
     sft_steps: int | None = None,
     rl_steps: int = RL_STEPS,
-    solved: float = 0.1,
-    unsolved: float = 0.2,
+    solved: float = SOLVED,
+    unsolved: float = UNSOLVED,
 ) -> list[Stage]:
     """Weak-to-strong, whose RL draws by what the latest rollouts of a question were.
 

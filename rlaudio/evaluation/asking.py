@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from rlaudio.audio.controls import lenders
 from rlaudio.evaluation.accuracy import Evaluation
@@ -97,19 +98,34 @@ def evaluate(
     )
 
 
-_Asked = tuple[int, int, Question, Question]  # number of the question, order, question in it, clip's lender
+class _Asked(NamedTuple):
+    """A question in one of its orders."""
+
+    number: int  # of the question in its batch
+    order: int
+    question: Question
+    partner: Question  # whose clip may be heard
+    prompt: Prompt
 
 
-def _asked(
+class _Batch(NamedTuple):
+    """What is asked together: all orders of some questions under one control."""
+
+    control: Control
+    asked: list[_Asked]
+
+
+def _batch(
     pairs: Sequence[tuple[Question, Question]], prompts: PromptBuilder, control: Control, orders: int
-) -> tuple[list[_Asked], list[Prompt]]:
-    """What one batch asks, every question in its orders one after another, and the prompts of it."""
-    asked = [
-        (number, order, question.rotated(order) if order else question, partner)
-        for number, (question, partner) in enumerate(pairs)
-        for order in range(min(orders, max(1, len(question.choices))))
-    ]
-    return asked, [prompts.prompt(question, control, partner=partner) for _, _, question, partner in asked]
+) -> _Batch:
+    """The questions with their partners, each in its orders one after another."""
+    asked = []
+    for number, (question, partner) in enumerate(pairs):
+        for order in range(min(orders, max(1, len(question.choices)))):
+            rotated = question.rotated(order) if order else question
+            prompt = prompts.prompt(rotated, control, partner=partner)
+            asked.append(_Asked(number, order, rotated, partner, prompt))
+    return _Batch(control, asked)
 
 
 def _answers(
@@ -126,30 +142,31 @@ def _answers(
     local = processes.share(questions)
     contributions = Dataset.of(questions).contributions
     sampling, size = greedy(settings.max_new_tokens), max(1, settings.batch_questions // settings.orders)
+    makers = []
     for control in settings.controls:
         lent = [questions[index] for index in lenders(questions, control, settings.seed)]
         pairs = list(zip(local, processes.share(lent), strict=True))
         batches = [pairs[start : start + size] for start in range(0, len(pairs), size)]
-        makers = [partial(_asked, batch, prompts, control, settings.orders) for batch in batches]
-        for asked, batch in one_ahead(makers):
-            groups = worker.generate(batch, sampling, (settings.seed, "evaluate", control))
-            completions = [completion for group in groups for completion in group.completions]
-            answers = [(row[2], done.text) for row, done in zip(asked, completions, strict=True)]
-            verdicts = verdicts_on(answers, settings.scorers)
-            rows: dict[int, list[AnswerRow]] = {}
-            for (number, order, question, partner), completion, by_scorer in zip(
-                asked, completions, verdicts, strict=True
-            ):
-                stated = contributions.get(question.id)
-                row = AnswerRow(
-                    question=question,
-                    control=control,
-                    heard=partner.id,
-                    text=completion.text,
-                    verdicts=by_scorer,
-                    truncated=completion.stop_reason == "length",
-                    contribution=stated.label if stated else None,
-                    order=order,
-                )
-                rows.setdefault(number, []).append(row)
-            yield from rows.values()
+        makers += [partial(_batch, batch, prompts, control, settings.orders) for batch in batches]
+    for control, asked in one_ahead(makers):
+        groups = worker.generate(
+            [row.prompt for row in asked], sampling, (settings.seed, "evaluate", control)
+        )
+        completions = [completion for group in groups for completion in group.completions]
+        answers = [(row.question, done.text) for row, done in zip(asked, completions, strict=True)]
+        verdicts = verdicts_on(answers, settings.scorers)
+        rows: dict[int, list[AnswerRow]] = {}
+        for row, completion, by_scorer in zip(asked, completions, verdicts, strict=True):
+            stated = contributions.get(row.question.id)
+            answer = AnswerRow(
+                question=row.question,
+                control=control,
+                heard=row.partner.id,
+                text=completion.text,
+                verdicts=by_scorer,
+                truncated=completion.stop_reason == "length",
+                contribution=stated.label if stated else None,
+                order=row.order,
+            )
+            rows.setdefault(row.number, []).append(answer)
+        yield from rows.values()

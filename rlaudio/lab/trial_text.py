@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
 
 import numpy as np
 
@@ -12,11 +11,11 @@ from rlaudio.lab.correlation import pearson, spearman
 from rlaudio.lab.distribution import QUANTILES, distribution
 from rlaudio.lab.stored import group_and_sample
 from rlaudio.lab.trial import Trial, Tried
+from rlaudio.runs.files import Json
 from rlaudio.utils.messages import printable, shown
 from rlaudio.utils.number_format import NO_VALUE, short_number
 from rlaudio.utils.text_table import text_table
 
-Json = dict[str, Any]
 Cells = tuple[Sequence[str], list[list[str]]]  # header and rows of a table
 _MOVED = 5  # completions that are shown
 _SHOWN = 160  # characters of a completion

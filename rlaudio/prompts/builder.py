@@ -21,7 +21,10 @@ class PromptMaker(Protocol):
     def encode_prompt(
         self, question: Question, system_text: str, user_text: str, clips: Sequence[Clip]
     ) -> Prompt:
-        """Token ids with expanded audio placeholders, and the features of the clips."""
+        """Token ids with expanded audio placeholders, and the features of the clips.
+
+        Called by several threads: prompts are made while the model computes.
+        """
 
 
 class PromptBuilder:

@@ -162,18 +162,19 @@ def _named(path: Path) -> Iterator[None]:
 
 
 def plain(value: Any) -> Any:
-    """`value` in JSON's own types: NumPy numbers and arrays and paths converted, non-finite numbers None."""
+    """`value` in JSON's own types: NumPy's numbers and arrays converted, non-finite numbers None.
+
+    What JSON has nothing for, such as a path, or a date of a data file, is its text.
+    """
     if isinstance(value, Mapping):
         return {str(key): plain(entry) for key, entry in value.items()}
     if hasattr(value, "tolist"):  # an array or a number of NumPy, which is not imported for this alone
         return plain(value.tolist())
     if isinstance(value, float):
         return value if math.isfinite(value) else None
-    if isinstance(value, Path):
-        return str(value)
-    if isinstance(value, Sequence) and not isinstance(value, str):
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
         return [plain(entry) for entry in value]
-    return value
+    return value if value is None or isinstance(value, str | int) else str(value)
 
 
 def _line(row: Mapping[str, Any]) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from rlaudio.runs.files import Json
+from rlaudio.runs.files import Json, plain
 from rlaudio.types import (
     Absent,
     Check,
@@ -109,6 +109,7 @@ def question_to_json(question: Question) -> Json:
         "text_answerable": question.text_answerable,
         "cot": dict(question.cot),
         "style": question.style,
+        "extra": plain(question.extra),
     }
 
 
@@ -123,6 +124,7 @@ def question_from_json(row: Json) -> Question:
         text_answerable=row["text_answerable"],
         cot=row["cot"],
         style=row.get("style"),
+        extra=row.get("extra", {}),  # not kept by earlier versions
     )
 
 

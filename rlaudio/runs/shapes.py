@@ -247,6 +247,13 @@ class _Choice(TypedDict):
     answer: str
 
 
+def _gold_is_an_option(target: _Choice) -> _Choice:
+    gold, options = target["gold"], target["options"]
+    if gold is not None and not 0 <= gold < len(options):
+        raise ValueError(f"a gold of {len(options)} options, not number {gold}")
+    return target
+
+
 class _OpenText(TypedDict):
     kind: Literal["open"]
     answer: str
@@ -262,10 +269,14 @@ class _Question(TypedDict):
     id: str
     question: str
     clips: list[dict[str, str]]
-    target: Annotated[_Choice | _OpenText | _Check, Field(discriminator="kind")]
+    target: Annotated[
+        Annotated[_Choice, AfterValidator(_gold_is_an_option)] | _OpenText | _Check,
+        Field(discriminator="kind"),
+    ]
     groups: dict[str, str]
     text_answerable: bool | None
     cot: dict[str, str]
+    extra: NotRequired[dict[str, Any]]
 
 
 class _HeardClip(TypedDict):
@@ -290,7 +301,7 @@ class _Segment(TypedDict):
 def _is_aligned(segment: _Segment) -> _Segment:
     """The segment, whose lists say something of each of its tokens."""
     count, support = len(segment["token_ids"]), segment["support"] or []
-    _same_length("token_texts", segment["token_texts"], count, "tokens", or_none=True)
+    _same_length("token_texts", segment["token_texts"], count, "tokens", may_be_empty=True)
     if segment["logprobs"] is not None:
         _same_length("logprobs", segment["logprobs"], count, "tokens")
     if segment["support"] is not None:
@@ -336,20 +347,25 @@ def _fits_together(group: _Group) -> _Group:
     for name, values in group["rewards"].items():
         _same_length(f"rewards.{name[:80]}", values, len(completions), "completions")
     for key in ("advantages", "signals"):
-        _same_length(key, group[key], len(completions), "completions", or_none=True)
+        _same_length(key, group[key], len(completions), "completions", may_be_empty=True)
     learned = group["advantages"] or [None] * len(completions)
     observed = group["signals"] or [{}] * len(completions)
     for completion, advantages, signals in zip(completions, learned, observed, strict=True):
         sampled = sum(len(s["token_ids"]) for s in completion["segments"] if s["logprobs"] is not None)
-        for name, of_tokens in {"advantages": advantages, **signals}.items():
+        for name, of_tokens in [("advantages", advantages), *signals.items()]:
             if of_tokens is not None:
                 _same_length(f"{name[:80]} of a completion", of_tokens, sampled, "sampled tokens")
+    for failure in group["failures"]:
+        if not 0 <= failure["sample"] < len(completions):
+            raise ValueError(f"failures of samples 0 to {len(completions) - 1}, not {failure['sample']}")
     return group
 
 
-def _same_length(name: str, values: list[Any], count: int, of_what: str, *, or_none: bool = False) -> None:
-    if len(values) != count and (values or not or_none):
-        raise ValueError(f"as many {name} as {of_what} ({count})")
+def _same_length(
+    name: str, values: list[Any], count: int, of_what: str, *, may_be_empty: bool = False
+) -> None:
+    if len(values) != count and (values or not may_be_empty):
+        raise ValueError(f"as many {name} as {of_what}: {count}, not {len(values)}")
 
 
 RECIPE: TypeAdapter[Any] = TypeAdapter(_Recipe)

@@ -190,7 +190,8 @@ def sample_ahead(setup: StageSetup, cursor: Cursor, sampled: Sampled, key: SeedK
     if setup.ahead is None or cursor.step + 1 >= setup.steps:
         setup.worker.sleep()
         return
-    asked = requests_of_round(setup.sampler, *next_draw(cursor, sampled, key))
+    with setup.clock.part("data_wait"):
+        asked = requests_of_round(setup.sampler, *next_draw(cursor, sampled, key))
     setup.ahead.begin([(request.prompts, request.key) for request in asked], setup.sampler.params)
 
 

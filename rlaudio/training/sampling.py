@@ -53,7 +53,7 @@ class Sampler:
     processes: Processes
     silent_samples: int = 0  # completions in silence of each question, where the rewards hear them
     clock: Clock = field(default_factory=Clock)  # of the step
-    ahead: Ahead[list[PromptRequest]] = field(default_factory=Ahead)  # prompts of the next step
+    next_requests: Ahead[list[PromptRequest]] = field(default_factory=Ahead)  # made while a step trains
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,7 +125,7 @@ def sample_step(sampler: Sampler, key: SeedKey, *, first: int, weights_version: 
 
 def begin_requests(sampler: Sampler, key: SeedKey, first: int) -> None:
     """Have a thread make the prompts of a step to come, whose audio then is read when the step begins."""
-    sampler.ahead.begin((key, first), partial(_make_requests, sampler, key, first))
+    sampler.next_requests.begin((key, first), partial(_make_requests, sampler, key, first))
 
 
 def requests_of_round(sampler: Sampler, key: SeedKey, first: int) -> list[PromptRequest]:
@@ -135,7 +135,7 @@ def requests_of_round(sampler: Sampler, key: SeedKey, first: int) -> list[Prompt
     in the round goes into a separate request, with its own random numbers. Raises what
     `PromptBuilder.prompt` raises, also for those that were begun ahead.
     """
-    return sampler.ahead.take((key, first), partial(_make_requests, sampler, key, first))
+    return sampler.next_requests.take((key, first), partial(_make_requests, sampler, key, first))
 
 
 def _make_requests(sampler: Sampler, key: SeedKey, first: int) -> list[PromptRequest]:

@@ -140,7 +140,10 @@ def train_stages(
             )
             # The worker closes first: ZeRO's close copies parameters, which needs the engine's memory.
             with closing(stage.learner.strategy), closing(stage.worker):
-                cursor = train(stage, folder, callbacks, start=cursor, seed=setup.seed)
+                try:
+                    cursor = train(stage, folder, callbacks, start=cursor, seed=setup.seed)
+                finally:
+                    stage.sampler.next_requests.forget()  # it holds the sampler, and so the policy
             del stage, callbacks  # frees device memory before the next stage opens
             # Before the stage counts as done: a run that is killed here evaluates again.
             if number + 1 < len(stages):

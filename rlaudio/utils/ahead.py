@@ -12,7 +12,8 @@ T = TypeVar("T")
 class Ahead(Generic[T]):
     """The next result, begun by name in a thread of its own and taken later by the same name.
 
-    Reading audio releases Python's lock, so a thread does it beside a model that trains.
+    Reading audio releases Python's lock, so a thread does it beside a model that trains. A result may be
+    taken several times, until the next is begun.
     """
 
     def __init__(self) -> None:
@@ -21,7 +22,14 @@ class Ahead(Generic[T]):
 
     def begin(self, name: Hashable, make: Callable[[], T]) -> None:
         """Start to make the result `name`; one that was begun before is forgotten."""
+        self.forget()
         self._begun = {name: self._thread.submit(make)}
+
+    def forget(self) -> None:
+        """Let go of what was begun; where it has not started it never will."""
+        for future in self._begun.values():
+            future.cancel()
+        self._begun = {}
 
     def take(self, name: Hashable, make: Callable[[], T]) -> T:
         """The result `name`: what was begun, once it is done, else made now. Raises what `make` raises."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
+import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from transformers import WhisperFeatureExtractor
@@ -21,6 +24,24 @@ EXTRACTORS = {
 
 def noise(count: int, seed: int = 0, level: float = 0.1):
     return clip_of(np.random.default_rng(seed).normal(0, level, count).astype(np.float32))
+
+
+def test_features_do_not_depend_on_the_default_dtype_that_another_thread_sets():
+    clip = noise(16_000)
+    expected = LogMel(EXTRACTORS[64])(clip)
+    torch.set_default_dtype(torch.bfloat16)  # as transformers does while it opens a model
+    try:
+        features = LogMel(EXTRACTORS[64])(clip)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    np.testing.assert_array_equal(features, expected)
+
+
+def test_threads_that_ask_for_one_clip_get_one_array():
+    log_mel, clip = LogMel(EXTRACTORS[64]), noise(48_000)
+    with ThreadPoolExecutor(4) as threads:
+        features = list(threads.map(lambda _: log_mel(clip), range(8)))
+    assert all(array is features[0] for array in features) and log_mel(clip) is features[0]
 
 
 @pytest.mark.slow

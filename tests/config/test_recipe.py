@@ -129,6 +129,9 @@ def test_null_removes_all_held_out_sets_and_others_can_stand_in_their_place(pare
         "extends: parent.yaml\ndata: {evaluate: {a: {use: jsonl, path: a}, b: {use: jsonl, path: b}}}\n",
     )
     assert load_recipe(with_sets, ["data.evaluate=null"]).data.evaluate == {}
+    assert load_recipe(parent, ["data.evaluate=null", "data.evaluate=null"]).data.evaluate == {}
+    nothing = write("nothing.yaml", "extends: sets.yaml\ndata:\n  evaluate:\n")
+    assert load_recipe(nothing).data.evaluate == {}
     others = ["data.evaluate=null", "data.evaluate={c: {use: jsonl, path: c}}"]
     assert list(load_recipe(with_sets, others).data.evaluate) == ["c"]
     with pytest.raises(ValueError, match=r"data\.evaluate\.c is not there"):
@@ -236,6 +239,13 @@ def test_a_users_scorer_is_found_beside_the_file_that_names_it(write, parent):
     assert labels_of(recipe) == (["mine_strict"], "mine_strict", "mine_strict")
     assert recipe.user_files() == [mine]
     assert load_recipe(write("elsewhere/recipe.yaml", recipe.to_yaml())).scorers() == recipe.scorers()
+
+
+def test_a_plug_in_that_is_now_an_option_of_another_is_told_by_it(parent):
+    with pytest.raises(
+        ValueError, match=r"algorithm dr_grpo is now \{use: grpo, scale: none, aggregate: constant\}"
+    ):
+        load_recipe(parent, ["algorithm=dr_grpo"])
 
 
 def test_a_wrong_option_of_a_rewards_scorer_is_told_with_its_own_place(write, parent):

@@ -1,6 +1,7 @@
 """A run folder is read back into the records that it was written from."""
 
 import dataclasses
+import datetime
 import functools
 import json
 import operator
@@ -11,7 +12,7 @@ import pytest
 
 import rlaudio
 from rlaudio.runs.folder import RunFolder
-from rlaudio.runs.rollouts import LearnedGroup, from_json, to_json
+from rlaudio.runs.rollouts import LearnedGroup, from_json, question_from_json, question_to_json, to_json
 from rlaudio.runs.run import open_run
 from rlaudio.types import (
     Absent,
@@ -43,7 +44,14 @@ def learned_group(target, clips=(Path("a.wav"), Path("b.wav")), supported=True) 
     """A group with all that a record can hold: several clips, segments, a dropped sample, a failure."""
     rng = np.random.default_rng(3)
     question = Question(
-        "q1", "Which?", tuple(clips), target, {"category": "sound"}, True, {"simple": "a thought"}
+        "q1",
+        "Which?",
+        tuple(clips),
+        target,
+        {"category": "sound"},
+        True,
+        {"simple": "a thought"},
+        extra={"url": "https://example.org", "spans": [[0.5, 1.0], None]},
     )
     heard = tuple(HeardClip(f"digest {number}", truncated=number == 1) for number in range(len(clips)))
     prompt = Prompt(question, np.arange(5), np.arange(5), heard, Absent.ELSEWHERE)
@@ -112,6 +120,13 @@ def test_stored_groups_come_back_record_for_record(folder, target, supported):
     assert run.steps("rl") == [3]
     for stored, written in zip(run.rollouts("rl", 3), learned, strict=True):
         assert_same(stored, as_stored(written))
+
+
+def test_fields_of_parquet_are_stored_as_json_has_them():
+    question = learned_group(TARGETS[0]).scored.group.prompt.question
+    odd = {"when": datetime.date(2026, 11, 30), "scores": np.array([1.5, 2.5]), "count": np.int64(3)}
+    stored = question_from_json(question_to_json(dataclasses.replace(question, extra=odd)))
+    assert stored.extra == {"when": "2026-11-30", "scores": [1.5, 2.5], "count": 3}
 
 
 def test_of_a_clip_given_as_samples_the_digest_stays():

@@ -17,6 +17,7 @@ from rlaudio.contribution.asking_options import check_options
 from rlaudio.contribution.labelling import LabelSettings
 from rlaudio.contribution.letter_shares import LetterShares
 from rlaudio.contribution.probability_labels import (
+    WEAK_FROM,
     ProbabilityLabels,
     ask_in_silence_and_heard,
     check_probability,
@@ -37,7 +38,7 @@ def letters(
     voters: Mapping[str, Voter],
     settings: LabelSettings,
     *,
-    weak_from: float = 0.5,
+    weak_from: float = WEAK_FROM,
     with_audio: bool = True,
 ) -> ProbabilityLabels:
     """Shares of the letters under each cyclic order (all orders, if nothing is set), asked in MMSU's words.

@@ -17,6 +17,7 @@ from rlaudio.contribution.asking_options import ask_options, option_tokens, spel
 from rlaudio.contribution.labelling import LabelSettings
 from rlaudio.contribution.option_shares import OptionLogprobs
 from rlaudio.contribution.probability_labels import (
+    WEAK_FROM,
     ProbabilityLabels,
     ask_in_silence_and_heard,
     check_probability,
@@ -36,7 +37,7 @@ def options(
     voters: Mapping[str, Voter],
     settings: LabelSettings,
     *,
-    weak_from: float = 0.5,
+    weak_from: float = WEAK_FROM,
     with_audio: bool = True,
 ) -> ProbabilityLabels:
     """Log-probs of every option under each cyclic order (all orders, if nothing is set).

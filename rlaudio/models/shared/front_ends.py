@@ -116,13 +116,7 @@ class UnpaddedLogMel(LogMel):
     def extract(self, clip: Clip) -> np.ndarray:
         """The features of `clip`, computed anew; frames = floor(samples / hop)."""
         self.check_rate(clip)
-        features = self._extractor(
-            clip.samples,
-            sampling_rate=clip.sample_rate_hz,
-            truncation=False,
-            padding=True,
-            return_tensors="np",
-        )["input_features"][0]
+        [features] = self.extracted(clip.samples, padding=True)
         return np.ascontiguousarray(features)
 
 
@@ -189,13 +183,7 @@ class _WindowedLogMel(LogMel):
         padded = np.zeros(windows * extractor.n_samples, dtype=np.float32)
         padded[: len(clip.samples)] = clip.samples
         pieces = [padded] if self._together else np.split(padded, windows)
-        features = extractor(
-            pieces,
-            sampling_rate=extractor.sampling_rate,
-            padding="longest",
-            truncation=False,
-            return_tensors="np",
-        )["input_features"]  # [pieces, mels, frames]
+        features = self.extracted(pieces, padding="longest")  # [pieces, mels, frames]
         frames = extractor.n_samples // extractor.hop_length
         split = features.reshape(len(pieces), features.shape[1], -1, frames).swapaxes(1, 2)
         return np.ascontiguousarray(split.reshape(windows, features.shape[1], frames))

@@ -13,6 +13,8 @@ from functools import partial
 from multiprocessing.connection import wait
 from typing import Any
 
+from rlaudio.utils.endpoint.posting import NoRedirection
+
 SECONDS = 60.0  # in which small requests must be answered
 KEY_ADVICE = "; name the environment variable that holds the server's key in rollout.api_key_variable"
 
@@ -144,16 +146,9 @@ class _Connection(http.client.HTTPConnection):
         return super().getresponse()
 
 
-class _NoRedirection(urllib.request.HTTPRedirectHandler):
-    """Makes an error of a redirection, which would take the key to another address."""
-
-    def redirect_request(self, *_: Any) -> None:
-        return None
-
-
 def _opener(*handlers: urllib.request.BaseHandler) -> urllib.request.OpenerDirector:
     no_proxy = urllib.request.ProxyHandler({})  # within a run
-    return urllib.request.build_opener(no_proxy, _NoRedirection(), *handlers)
+    return urllib.request.build_opener(no_proxy, NoRedirection(), *handlers)
 
 
 def _parsed(content: bytes) -> Any:

@@ -55,14 +55,14 @@ def post(url: str, body: bytes, *, key: str | None, timeout_seconds: float) -> b
         raise Transient(said) from None
 
 
-class _NoRedirection(urllib.request.HTTPRedirectHandler):
+class NoRedirection(urllib.request.HTTPRedirectHandler):
     """Makes an error of a redirection, which would take the key to another address."""
 
     def redirect_request(self, *_: Any) -> None:
         return None
 
 
-_OPENER = urllib.request.build_opener(_NoRedirection())
+_OPENER = urllib.request.build_opener(NoRedirection())
 
 
 def _read(answer: http.client.HTTPResponse, url: str, timeout_seconds: float) -> bytes:

@@ -29,7 +29,7 @@ from rlaudio.worlds.recordings.questions import (
     KINDS,
     NUMBER_KINDS,
     Draft,
-    Mechanism,
+    Giveaway,
     Pool,
     Recording,
     Rng,
@@ -205,7 +205,7 @@ def _questions(
     pool: Pool, kinds: Sequence[str], amount: int, text_share: float, writer: _ClipWriter, rng: Rng
 ) -> Iterator[Question]:
     """Questions of all kinds, audio-only and text-answerable, shuffled; gold positions rotate within each."""
-    mechanisms: tuple[Mechanism, ...] = ("knowledge", "logic")
+    mechanisms: tuple[Giveaway, ...] = ("knowledge", "logic")
     turns: dict[tuple[str, bool], int] = defaultdict(int)
     offsets: dict[tuple[str, bool], int] = {}
     made = []

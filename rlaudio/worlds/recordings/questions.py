@@ -16,7 +16,7 @@ from typing import Literal
 
 import numpy as np
 
-Mechanism = Literal["knowledge", "logic"]
+Giveaway = Literal["knowledge", "logic"]
 Rng = np.random.Generator
 
 _WORDS_TO_TEN = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
@@ -59,7 +59,7 @@ class Draft:
     question: str
     answer: str
     others: tuple[str, ...]  # the wrong options
-    mechanism: Mechanism | None  # how the text reveals the answer; None: it does not
+    mechanism: Giveaway | None  # how the text reveals the answer; None: it does not
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def number_word(value: int) -> str:
     return NUMBER_WORDS[value] if 0 <= value < len(NUMBER_WORDS) else str(value)
 
 
-def identify(rng: Rng, pool: Pool, mechanism: Mechanism | None) -> Draft:
+def identify(rng: Rng, pool: Pool, mechanism: Giveaway | None) -> Draft:
     """Which word is spoken."""
     answer, *others = pool.draw_words(rng, _CHOICES)
     clues = {
@@ -111,7 +111,7 @@ def identify(rng: Rng, pool: Pool, mechanism: Mechanism | None) -> Draft:
     return _draft(rng, pool.say(rng, [answer]), asks, answer, others, clues, mechanism)
 
 
-def order(rng: Rng, pool: Pool, mechanism: Mechanism | None) -> Draft:
+def order(rng: Rng, pool: Pool, mechanism: Giveaway | None) -> Draft:
     """Which word comes first or last, or in which of several orders."""
     if len(pool.words) >= 3 and rng.random() < 0.5:
         return _whole_order(rng, pool, mechanism)
@@ -129,7 +129,7 @@ def order(rng: Rng, pool: Pool, mechanism: Mechanism | None) -> Draft:
     return _draft(rng, pool.say(rng, words), asks, answer, others, clues, mechanism)
 
 
-def count(rng: Rng, pool: Pool, mechanism: Mechanism | None) -> Draft:
+def count(rng: Rng, pool: Pool, mechanism: Giveaway | None) -> Draft:
     """How many words are spoken, or how often one of them."""
     answer, *others = (number_word(value) for value in rng.permutation(_MOST_WORDS) + 1)
     amount = NUMBER_WORDS.index(answer)
@@ -148,7 +148,7 @@ def count(rng: Rng, pool: Pool, mechanism: Mechanism | None) -> Draft:
     return _draft(rng, pool.say(rng, words), asks, answer, others, clues, mechanism)
 
 
-def sum_of_two(rng: Rng, pool: Pool, mechanism: Mechanism | None) -> Draft:
+def sum_of_two(rng: Rng, pool: Pool, mechanism: Giveaway | None) -> Draft:
     """The sum of two spoken numbers."""
     pairs: dict[int, tuple[str, str]] = {}
     for _ in range(100):
@@ -169,7 +169,7 @@ def sum_of_two(rng: Rng, pool: Pool, mechanism: Mechanism | None) -> Draft:
     return _draft(rng, pool.say(rng, words), asks, answer, others, clues, mechanism)
 
 
-def compare(rng: Rng, pool: Pool, mechanism: Mechanism | None) -> Draft:
+def compare(rng: Rng, pool: Pool, mechanism: Giveaway | None) -> Draft:
     """Which of two spoken numbers is larger or smaller, or whether they are equal."""
     smaller, greater = sorted(pool.draw_words(rng, 2), key=_value)
     answer, *others = (
@@ -191,7 +191,7 @@ def compare(rng: Rng, pool: Pool, mechanism: Mechanism | None) -> Draft:
     return _draft(rng, pool.say(rng, words), asks, answer, others, clues, mechanism)
 
 
-KINDS: Mapping[str, Callable[[Rng, Pool, Mechanism | None], Draft]] = {
+KINDS: Mapping[str, Callable[[Rng, Pool, Giveaway | None], Draft]] = {
     "identify": identify,
     "order": order,
     "count": count,
@@ -224,7 +224,7 @@ def neighbour(rng: Rng, subject: str, word: str) -> str:
     return before if value <= 0 or rng.random() < 0.5 else after
 
 
-def _whole_order(rng: Rng, pool: Pool, mechanism: Mechanism | None) -> Draft:
+def _whole_order(rng: Rng, pool: Pool, mechanism: Giveaway | None) -> Draft:
     words = pool.draw_words(rng, 3)
     known = ""
     if mechanism == "knowledge" and all(value_of(word) is not None for word in words):
@@ -253,7 +253,7 @@ def _draft(
     answer: str,
     others: Sequence[str],
     clues: Mapping[str, Sequence[str]],
-    mechanism: Mechanism | None,
+    mechanism: Giveaway | None,
 ) -> Draft:
     """The question, after a clue of the mechanism; by logic where there is no clue by knowledge."""
     question = str(rng.choice(asks))

@@ -14,7 +14,7 @@ from rlaudio.worlds.recordings.questions import (
     AMOUNTS,
     KINDS,
     Draft,
-    Mechanism,
+    Giveaway,
     Pool,
     Recording,
     Rng,
@@ -52,7 +52,7 @@ def question_example(draft: Draft, rng: Rng) -> dict[str, Any]:
 
 def clue_examples(rng: Rng, pool: Pool, kinds: Sequence[str], amount: int) -> Iterator[dict[str, Any]]:
     """Questions that text alone answers, without audio."""
-    mechanisms: tuple[Mechanism, ...] = ("knowledge", "logic")
+    mechanisms: tuple[Giveaway, ...] = ("knowledge", "logic")
     for number in range(amount):
         kind = KINDS[kinds[number % len(kinds)]]
         draft = kind(rng, pool, mechanisms[number // len(kinds) % 2])
