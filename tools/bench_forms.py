@@ -23,8 +23,10 @@ FORMS = {"shared": True, "repeated": False}  # name -> prompt_once
 IN_ONE_PIECE = 10**6  # micro-batch tokens: neither form is cut up
 
 
-def measure_forms(new_tokens: int, pairs: int, *, speed: str, memory: str) -> Iterator[Figure]:
-    """Seconds and memory of an update on 30 s of audio, group of 8; `speed`, `memory`: targets of ratios."""
+def measure_forms(
+    new_tokens: int, pairs: int, *, speed: str = "", memory: str = "", of_flops_target: str = ""
+) -> Iterator[Figure]:
+    """Seconds and memory of an update on 30 s of audio, group of 8; the others are targets of ratios."""
     family = thinker(MIDDLE)
     (row,) = rows_of_noise(family, [0], new_tokens)
     what = f"C={new_tokens}"
@@ -48,6 +50,8 @@ def measure_forms(new_tokens: int, pairs: int, *, speed: str, memory: str) -> It
         yield Figure(f"{what}: update, {form}, median", statistics.median(taken[1:]), "s")
     ratios = [slow / fast for fast, slow in zip(*(taken[1:] for taken in seconds.values()), strict=True)]
     yield Figure(f"{what}: repeated over shared, median of pairs", statistics.median(ratios), "ratio", speed)
+    of_flops = statistics.median(ratios) * flops[0] / flops[1]
+    yield Figure(f"{what}: of what the FLOPs allow", of_flops, "ratio", of_flops_target)
     peaks = {form: _peak_in_own_process(form, new_tokens) for form in FORMS}
     for form, peak in peaks.items():
         yield Figure(f"{what}: memory that an update adds, {form}", peak, "GB")
