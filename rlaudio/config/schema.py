@@ -17,6 +17,7 @@ from pydantic import (
     InstanceOf,
     JsonValue,
     PlainSerializer,
+    field_validator,
     model_serializer,
     model_validator,
 )
@@ -267,12 +268,14 @@ class RewardSpec(Section):
 class SamplingSection(Section):
     questions: Count = Field(default=_STEP, description="questions per step")
     group_size: Count = Field(default=8, description="completions per question")
-    temperature: Positive = Field(default=1.0, description="divides the logits")
+    temperature: Positive = Field(default=1.0, ge=0.01, le=100, description="divides the logits")
     top_k: CountOrZero = Field(default=0, description="likeliest tokens to sample from; 0: all")
     top_p: Share = Field(default=1.0, gt=0, description="probability mass to sample from")
     max_new_tokens: Count = Field(default=128, description="longest completion")
     rounds: Count = Field(
-        default=1, description="times that questions are drawn until groups with spread fill the step (DAPO)"
+        default=1,
+        le=1000,
+        description="times that questions are drawn until groups with spread fill the step (DAPO)",
     )
     max_lag: CountOrZero = Field(
         default=0,
@@ -390,6 +393,14 @@ class EvaluationSection(Section):
         description="what the model hears in the evaluation after each stage but the last; []: none",
     )
 
+    @field_validator("controls")
+    @classmethod
+    def _each_once(cls, controls: list[Control]) -> list[Control]:
+        twice = sorted({control for control in controls if controls.count(control) > 1})
+        if twice:
+            raise ValueError(f"{', '.join(twice)} stands twice; name every control once")
+        return controls
+
 
 class ReportSection(Section):
     completions: CountOrZero = Field(
@@ -453,6 +464,24 @@ class Recipe(Section):
             raise SectionError(
                 "needs a held-out set; name one in data.evaluate or set it to 0", "evaluation", "every"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _names_files_of_their_own(self) -> Recipe:
+        seen: dict[str, str] = {}
+        for name in self.data.evaluate:
+            if other := seen.get(name.casefold()):
+                raise SectionError(
+                    f"{other!r} and {name!r} would share a file where a disk ignores case; name them apart",
+                    *("data", "evaluate"),
+                )
+            seen[name.casefold()] = name
+        return self
+
+    @model_validator(mode="after")
+    def _pays_for_something(self) -> Recipe:
+        if self.rewards and not any(spec.weight for spec in self.rewards.values()):
+            raise SectionError("every weight is 0, so nothing would be learned; give one another", "rewards")
         return self
 
     @model_validator(mode="after")

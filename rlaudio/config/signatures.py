@@ -166,10 +166,30 @@ def _literal(name: str, body: Sequence[ast.stmt]) -> ast.expr | None:
                 if alias.name == "*":
                     return None
         elif name in _bound_by(node):
-            value = node.value if isinstance(node, ast.Assign | ast.AnnAssign) else None
+            value = _assigned(node, name)
             if isinstance(value, ast.Name):
                 return _literal(value.id, body[:number])
             return value if value and _is_literal(value) else None
+    return None
+
+
+def _assigned(node: ast.stmt, name: str) -> ast.expr | None:
+    """What a statement assigns to the name, as in `a = b = 1` and `a, b = 1, 2`; None where that is not plain."""
+    if isinstance(node, ast.AnnAssign):
+        return node.value
+    for target in node.targets if isinstance(node, ast.Assign) else ():
+        if isinstance(target, ast.Name) and target.id == name:
+            return node.value
+        if isinstance(target, ast.Tuple | ast.List) and isinstance(node.value, ast.Tuple | ast.List):
+            pairs = list(zip(target.elts, node.value.elts, strict=False))
+            plain = len(target.elts) == len(node.value.elts) and all(
+                isinstance(t, ast.Name) for t, _ in pairs
+            )
+            return (
+                next((v for t, v in pairs if isinstance(t, ast.Name) and t.id == name), None)
+                if plain
+                else None
+            )
     return None
 
 

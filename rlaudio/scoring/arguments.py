@@ -19,7 +19,10 @@ _UNCHANGING = frozenset({str, int, float, bool, type(None)})  # most values, so 
 
 
 def read_only(value: T) -> T:
-    """The record with read-only views of its arrays, read-only mappings, and copies of its lists."""
+    """The record with read-only copies of its arrays, read-only mappings, and copies of its lists.
+
+    Copies, because a tensor made of an array writes into its memory, read-only or not.
+    """
     return _read_only(value)
 
 
@@ -48,7 +51,7 @@ def _read_only(value: Any) -> Any:
 def _way(kind: Any) -> Callable[[Any], Any]:
     """How values of this type are made read-only; looked up once, as a step has many values of few types."""
     if issubclass(kind, np.ndarray):
-        return _view
+        return _copy
     if issubclass(kind, Mapping):
         return lambda value: ReadOnlyDict({key: _read_only(entry) for key, entry in value.items()})
     if issubclass(kind, list):
@@ -58,10 +61,10 @@ def _way(kind: Any) -> Callable[[Any], Any]:
     return _read_only_record if is_dataclass(kind) else lambda value: value
 
 
-def _view(array: np.ndarray) -> np.ndarray:
-    view = array.view()
-    view.setflags(write=False)
-    return view
+def _copy(array: np.ndarray) -> np.ndarray:
+    copy = array.copy()
+    copy.setflags(write=False)
+    return copy.view()  # which cannot be made writable again, as what owns its memory can
 
 
 def _entries(value: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -22,7 +22,7 @@ import numpy as np
 
 from rlaudio.scoring.arguments import read_only
 from rlaudio.scoring.calls import Reward, RewardCall, attempt, calls_of, late, read, settle
-from rlaudio.scoring.values import NoValue
+from rlaudio.scoring.values import NoValue, within_reach
 from rlaudio.types import Group, RewardFailure, ScoredGroup
 from rlaudio.utils.interrupts import end_now, heard_interrupts, refused_ends
 from rlaudio.utils.process_state import ProcessState, kept_process_state
@@ -97,19 +97,18 @@ class RewardSum:
         `silent` are groups of the same questions in silence, for the rewards that hear it.
         Raises RewardError if too many samples failed, RewardStop if a reward ends the run or hangs.
         """
-        seen = [read_only(group) for group in groups]
-        unheard = None if silent is None else [read_only(group) for group in silent]
-        calls = [call for reward in self._rewards for call in calls_of(reward, seen, unheard)]
+        calls = [call for reward in self._rewards for call in _calls(reward, groups, silent)]
         values = [
             {r.name: np.full(len(group.completions), np.nan) for r in self._rewards} for group in groups
         ]
         failed: list[_Failed] = []
         for call, result in zip(calls, self._results(calls), strict=False):  # fewer where one stops the run
             for sample, value in zip(call.samples, read(call, result), strict=True):
-                if isinstance(value, NoValue):
-                    failed.append(_Failed(call, sample, value))
+                weighted = value if isinstance(value, NoValue) else within_reach(value, call.reward.weight)
+                if isinstance(weighted, NoValue):
+                    failed.append(_Failed(call, sample, weighted))
                 else:
-                    values[call.group_index][call.reward.name][sample] = value
+                    values[call.group_index][call.reward.name][sample] = weighted
         self._refuse(failed, groups)
         return [self._scored(group, values[i], failed, i) for i, group in enumerate(groups)]
 
@@ -192,6 +191,12 @@ class RewardSum:
         failures = tuple(f.record() for f in failed if f.call.group_index == index)
         weights = {r.name: r.weight for r in self._rewards}
         return ScoredGroup(group=group, rewards=values, total=total, weights=weights, failures=failures)
+
+
+def _calls(reward: Reward, groups: Sequence[Group], silent: Sequence[Group] | None) -> Iterator[RewardCall]:
+    """The reward's calls, with records of its own: what it did to them no other one sees."""
+    unheard = None if silent is None else [read_only(group) for group in silent]
+    yield from calls_of(reward, [read_only(group) for group in groups], unheard)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from rlaudio.runs.shapes import MOST
 from rlaudio.utils.messages import described, shown
 
 
@@ -28,6 +29,13 @@ def value_of(returned: Any) -> float | NoValue:
         return _number(returned)
     except Exception as error:  # noqa: BLE001  an object of a user's library may raise anything
         return NoValue(f"returned {shown(returned)}, which cannot be read: {described(error)}")
+
+
+def within_reach(value: float, weight: float) -> float | NoValue:
+    """The value, unless it or its part of the total is too large to be added up and read back."""
+    if max(abs(value), abs(value * weight)) <= MOST:
+        return value
+    return NoValue(f"returned {value:g}, whose weight is {weight:g}; expected both together within {MOST:g}")
 
 
 def values_of_group(returned: Any, samples: int) -> list[float | NoValue]:

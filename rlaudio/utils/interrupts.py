@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -70,6 +71,7 @@ def _pass_on(handler: Any, number: int, frame: FrameType | None) -> None:
 
 end_now: Callable[[int], NoReturn] = os._exit
 _ENDS = {name: getattr(os, name) for name in ("_exit", "execv", "execve")}  # the other execs call these two
+_MODULES = tuple(sys.modules[name] for name in ("os", "posix") if name in sys.modules)  # where they stand
 _refusing: list[int] = []  # process ids: a child that code forks ends as it likes
 
 
@@ -90,7 +92,8 @@ def refused_ends() -> Iterator[None]:
 def refuse_ends() -> None:
     """From here on os._exit and os.exec* raise RefusedEnd, in every thread of this process."""
     for name in _ENDS:
-        setattr(os, name, _refused(name))
+        for module in _MODULES:
+            setattr(module, name, _refused(name))
     _refusing.append(os.getpid())
 
 

@@ -278,6 +278,22 @@ LATER = 2
     assert bind("reward", str(path)).options == {"steps": 1000, "share": 0.25, "size": -3}
 
 
+@pytest.mark.parametrize(
+    ("bound", "low", "high"),
+    [
+        ("LOW, HIGH = 1, 2", 1, 2),
+        ("[LOW, HIGH] = 1, 2", 1, 2),
+        ("LOW = HIGH = 3", 3, 3),
+        ("LOW, *HIGH = 1, 2, 3", None, None),
+        ("(LOW, _), HIGH = (1, 0), 2", None, None),
+    ],
+)
+def test_a_default_whose_name_is_bound_with_others_has_its_own_part_or_is_not_told(write, bound, low, high):
+    path = write("mine.py", f"{bound}\ndef mine(question, completion, *, low=LOW, high=HIGH): ...")
+    defaults = bind("reward", str(path)).options
+    assert (defaults.get("low"), defaults.get("high")) == (low, high)
+
+
 def test_a_default_of_a_field_may_be_a_name_of_its_class(write):
     text = """
 from dataclasses import dataclass, field

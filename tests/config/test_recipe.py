@@ -241,6 +241,23 @@ def test_a_users_scorer_is_found_beside_the_file_that_names_it(write, parent):
     assert load_recipe(write("elsewhere/recipe.yaml", recipe.to_yaml())).scorers() == recipe.scorers()
 
 
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        ("rewards={format: {weight: 0}, answer_correctness: {weight: 0}}", r"rewards: every weight is 0"),
+        ("evaluation.controls=[audio, silence, audio]", r"evaluation\.controls: .*audio stands twice"),
+        (
+            "data.evaluate={a: {use: jsonl, path: a}, A: {use: jsonl, path: a}}",
+            r"'a' and 'A' would share a file",
+        ),
+        ("sampling.temperature=1e-30", r"sampling\.temperature: .* greater than or equal to 0\.01"),
+    ],
+)
+def test_settings_that_would_do_nothing_or_the_same_twice_are_refused(parent, override, told):
+    with pytest.raises(ValueError, match=told):
+        load_recipe(parent, [override])
+
+
 def test_a_plug_in_that_is_now_an_option_of_another_is_told_by_it(parent):
     with pytest.raises(
         ValueError, match=r"algorithm dr_grpo is now \{use: grpo, scale: none, aggregate: constant\}"
@@ -681,7 +698,7 @@ def test_every_number_of_the_schema_has_a_smallest_and_a_largest_value():
         ("optimizer.weight_decay=2", "1"),
         ("rewards.format.weight=-1e10", "-1000000000"),
         ("threads=100000", "4096"),
-        ("sampling.temperature=1e10", "1000000000"),
+        ("sampling.temperature=1e10", "100"),
     ],
 )
 def test_a_number_beyond_all_use_is_refused(parent, override, bound):

@@ -1,5 +1,6 @@
 """Rewards read the records of a group and write into none of them."""
 
+import contextlib
 import copy
 import json
 import pickle
@@ -7,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from rlaudio.scoring import RewardError, RewardSum
 from rlaudio.scoring.arguments import read_only
@@ -86,6 +88,32 @@ def test_a_question_can_be_sent_to_a_server_or_another_process():
     for twin in (copy.deepcopy(extra), pickle.loads(pickle.dumps(extra)), dict(extra)):
         twin["tags"] = []
         assert type(twin) is dict
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda array: torch.from_numpy(array).fill_(7),
+        lambda array: array.setflags(write=True) or array.fill(7),
+    ],
+    ids=["through a tensor", "made writable"],
+)
+@pytest.mark.filterwarnings("ignore:The given NumPy array is not writable")
+def test_what_a_reward_does_to_its_arrays_neither_the_run_nor_another_reward_sees(write):
+    group = make_group("<answer>a dog</answer>")
+    before, seen = group.completions[0].token_ids.copy(), []
+
+    def writes(question, completion):
+        with contextlib.suppress(ValueError):
+            write(completion.token_ids)
+        return 1.0
+
+    def reads(question, completion):
+        seen.append(completion.token_ids.tolist())
+        return 1.0
+
+    RewardSum({"writes": (writes, 1.0), "reads": (reads, 1.0)}).score([group])
+    assert seen == [before.tolist()] == [group.completions[0].token_ids.tolist()]
 
 
 def test_a_reward_that_writes_into_a_completion_fails_and_the_completion_stays():

@@ -250,6 +250,14 @@ def test_an_async_reward_that_raises_is_chained_too():
     assert isinstance(caught.value.__cause__, TimeoutError)
 
 
+@pytest.mark.parametrize(("value", "weight"), [(1e308, 10.0), (-1e299, 1000.0), (1e301, 1.0)])
+def test_a_part_of_the_total_that_is_too_large_is_a_failure_with_its_place(value, weight):
+    with pytest.raises(
+        RewardError, match=r"reward r .* returned .*both together within 1e\+300\nfor question q1"
+    ):
+        RewardSum({"r": (lambda question, completion: value, weight)}).score([make_group("a dog")])
+
+
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, None, "1.0", [1.0], 1j])
 def test_anything_but_a_finite_number_is_a_failure(value):
     with pytest.raises(RewardError, match=r"returned .*; expected a finite number"):
