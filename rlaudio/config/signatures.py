@@ -174,22 +174,18 @@ def _literal(name: str, body: Sequence[ast.stmt]) -> ast.expr | None:
 
 
 def _assigned(node: ast.stmt, name: str) -> ast.expr | None:
-    """What a statement assigns to the name, as in `a = b = 1` and `a, b = 1, 2`; None where that is not plain."""
+    """What a statement assigns to the name, as in `a = b = 1` and `a, b = 1, 2`; None where it is not plain."""
     if isinstance(node, ast.AnnAssign):
         return node.value
-    for target in node.targets if isinstance(node, ast.Assign) else ():
+    if not isinstance(node, ast.Assign):
+        return None
+    for target in node.targets:
         if isinstance(target, ast.Name) and target.id == name:
             return node.value
         if isinstance(target, ast.Tuple | ast.List) and isinstance(node.value, ast.Tuple | ast.List):
-            pairs = list(zip(target.elts, node.value.elts, strict=False))
-            plain = len(target.elts) == len(node.value.elts) and all(
-                isinstance(t, ast.Name) for t, _ in pairs
-            )
-            return (
-                next((v for t, v in pairs if isinstance(t, ast.Name) and t.id == name), None)
-                if plain
-                else None
-            )
+            names = [part.id if isinstance(part, ast.Name) else None for part in target.elts]
+            if None not in names and name in names and len(names) == len(node.value.elts):
+                return node.value.elts[names.index(name)]
     return None
 
 
