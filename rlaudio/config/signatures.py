@@ -174,7 +174,7 @@ def _literal(name: str, body: Sequence[ast.stmt]) -> ast.expr | None:
 
 
 def _assigned(node: ast.stmt, name: str) -> ast.expr | None:
-    """What a statement assigns to the name, as in `a = b = 1` and `a, b = 1, 2`; None where it is not plain."""
+    """What a statement gives the name, as in `a = b = 1` and `a, b = 1, 2`; None where it is not plain."""
     if isinstance(node, ast.AnnAssign):
         return node.value
     if not isinstance(node, ast.Assign):
