@@ -14,7 +14,7 @@ the special tokens that are published:
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,11 +60,15 @@ def _tokenizer(special: Mapping[str, str], chat_template: str | None = None) -> 
     )
 
 
-def _without_special(tokenizer: PreTrainedTokenizerFast) -> Any:
+def _without_special(tokenizer: PreTrainedTokenizerFast, first: Sequence[str] = ()) -> Any:
+    """Its tokens without special ones, behind those that have the first ids."""
     from tokenizers import Tokenizer
 
     content = json.loads(tokenizer.backend_tokenizer.to_str())
     content["added_tokens"] = []
+    ids = content["model"]["vocab"].items()
+    behind = {token: len(first) + number for token, number in ids}
+    content["model"]["vocab"] = {token: number for number, token in enumerate(first)} | behind
     return Tokenizer.from_str(json.dumps(content))
 
 
@@ -325,9 +329,10 @@ def gemma4(folder: Path) -> None:
         Gemma4VideoProcessor,
     )
 
-    trained = _tokenizer({})
+    first = ("<pad>", "<eos>", "<bos>", "<unk>")  # as published: vLLM takes padding to be 0
     tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=_without_special(trained),
+        tokenizer_object=_without_special(_tokenizer({}), first),
+        unk_token="<unk>",
         bos_token="<bos>",
         eos_token="<eos>",
         pad_token="<pad>",
@@ -369,6 +374,7 @@ def gemma4(folder: Path) -> None:
         vision_config={
             "hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 1,
             "num_key_value_heads": 1, "head_dim": 32, "position_embedding_size": 16,
+            "default_output_length": 280,
         },
         image_token_id=token("<|image|>"), video_token_id=token("<|video|>"),
         audio_token_id=token("<|audio|>"), boi_token_id=token("<|image>"), eoi_token_id=token("<image|>"),

@@ -315,6 +315,17 @@ def test_sizes_are_those_of_the_loaded_model(name, folder, given):
     assert size.weight_bytes == sum(p.nbytes for p in parameters) or (name == "voxtral" and exact)
 
 
+def test_sizes_of_a_saved_adapter_are_those_of_the_new_one(name, folder, small, tmp_path):
+    of_projector = [n for n in type(small).linear_layers(small.model) if n.startswith("projector.")]
+    options = {"lora_rank": 4, "lora_targets": ["q_proj", "audio_tower.q_proj", *of_projector]}
+    opened(name, folder, lora_rank=4, lora_targets=tuple(options["lora_targets"])).save(tmp_path)
+    new, saved = (
+        describe(name, given) for given in ({"path": str(folder)} | options, {"path": str(tmp_path)})
+    )
+    assert saved.decoder_adapter == new.decoder_adapter > 0
+    assert saved.tower_adapter == new.tower_adapter > 0 and of_projector
+
+
 @pytest.mark.parametrize("seconds", [0.5, 1.0, 12.34, 29.99, 30.0, 30.2, 65.0])
 def test_plans_count_the_audio_tokens_of_prompts(name, small, folder, seconds):
     tower = describe(name, {"path": str(folder)}).tower

@@ -1,9 +1,9 @@
 """Attention over a `Branching`, registered with transformers so that a model can be switched to it.
 
 A decoder passes keywords that it does not know on to the attention of its layers: `branching` is one, and a
-layer with a sliding window says how long it is. Masks
-are those of scaled_dot_product_attention, but for tokens that nothing stands before and that no padding is
-among: there none is made, since they attend causally or as the `Branching` says.
+layer with a sliding window adds how long it is. Masks are those of scaled_dot_product_attention, but for
+tokens that nothing stands before and that no padding is among: there none is made, since they attend causally
+or as the `Branching` says.
 """
 
 from __future__ import annotations

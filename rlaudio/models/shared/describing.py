@@ -153,6 +153,6 @@ def _opened_adapter(folder: Path) -> tuple[int, int]:
     sizes = {True: 0, False: 0}
     with safe_open(folder / lora.WEIGHTS, framework="pt") as file:
         for name in file.keys():  # noqa: SIM118 - no dict
-            in_audio = "audio_tower" in name or "multi_modal_projector" in name
+            in_audio = any(part in name for part in ("audio_tower", "multi_modal_projector", "embed_audio"))
             sizes[in_audio] += torch.Size(file.get_slice(name).get_shape()).numel()
     return sizes[False], sizes[True]
