@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from rlaudio.models.shared.branching import Branching
+from rlaudio.models.shared.capped_head import CappedHead
 from rlaudio.prompts.builder import PromptMaker
 from rlaudio.types import Prompt
 
@@ -67,7 +68,10 @@ class TrainableFamily(Protocol):
         """Whether there is an adapter on the model in `path`."""
 
     def embed(self, token_ids: torch.Tensor, prompts: Sequence[Prompt] = ()) -> torch.Tensor:
-        """Input embeddings [B, T, d] of token ids [B, T], the audio of `prompts` in place, in their order."""
+        """Input embeddings [B, T, d] of token ids [B, T], the audio of `prompts` in place, in their order.
+
+        For `hidden` of the same family, which may take more of a token than d numbers.
+        """
 
     def hidden(
         self,
@@ -87,7 +91,7 @@ class TrainableFamily(Protocol):
         """An empty key-value cache for `hidden`."""
 
     @property
-    def head(self) -> torch.nn.Linear:
+    def head(self) -> torch.nn.Linear | CappedHead:
         """The output projection, hidden states [..., d] to logits [..., V]; it may have an adapter."""
 
     def named_weights(self) -> Iterable[tuple[str, torch.Tensor]]:

@@ -64,6 +64,16 @@ def qwen3_omni(folder: Path, system: str, user: str, clips: Sequence[Clip]) -> E
     return _by_text(processor, system, user, clips)
 
 
+def gemma4(folder: Path, system: str, user: str, clips: Sequence[Clip]) -> Encoded:
+    """Its clips behind the text."""
+    processor = AutoProcessor.from_pretrained(folder)
+    asked = [{"type": "text", "text": user}, *({"type": "audio"} for _ in clips)]
+    chat = [{"role": "system", "content": system}, {"role": "user", "content": asked}]
+    text = processor.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
+    heard = {"audio": [clip.samples for clip in clips]} if clips else {}
+    return dict(processor(text=[text], **heard, return_tensors="pt"))
+
+
 def _wav(samples: np.ndarray) -> str:
     file = io.BytesIO()
     soundfile.write(file, samples, 16_000, format="WAV", subtype="FLOAT")
@@ -75,4 +85,5 @@ OFFICIAL: Mapping[str, Callable[[Path, str, str, Sequence[Clip]], Encoded]] = {
     "audio_flamingo3": audio_flamingo3,
     "voxtral": voxtral,
     "qwen3_omni": qwen3_omni,
+    "gemma4": gemma4,
 }

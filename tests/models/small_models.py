@@ -8,11 +8,13 @@ the special tokens that are published:
 - Voxtral: `tekken_240911.json`, which mistral_common ships, cut short, with an audio section and the control
   tokens of version 7 that mistral_common's `SpecialTokens` names;
 - Qwen3-Omni: tokens as transformers' `Qwen3OmniMoeProcessor` asks its tokenizer for them, named as in the
-  model's tokenizer_config.json; the chat template without tools, thinking and video.
+  model's tokenizer_config.json; the chat template without tools, thinking and video;
+- Gemma 4: tokens of `convert_gemma4_weights.py` in huggingface/transformers; the chat template of
+  google/gemma-4-E4B-it without tools and thinking. Its window is shorter than the prompts of the tests.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,11 +60,15 @@ def _tokenizer(special: Mapping[str, str], chat_template: str | None = None) -> 
     )
 
 
-def _without_special(tokenizer: PreTrainedTokenizerFast) -> Any:
+def _without_special(tokenizer: PreTrainedTokenizerFast, first: Sequence[str] = ()) -> Any:
+    """Its tokens without special ones, behind those that have the first ids."""
     from tokenizers import Tokenizer
 
     content = json.loads(tokenizer.backend_tokenizer.to_str())
     content["added_tokens"] = []
+    ids = content["model"]["vocab"].items()
+    behind = {token: len(first) + number for token, number in ids}
+    content["model"]["vocab"] = {token: number for number, token in enumerate(first)} | behind
     return Tokenizer.from_str(json.dumps(content))
 
 
@@ -300,11 +306,92 @@ def qwen3_omni(folder: Path) -> None:
     _extractor().save_pretrained(folder)
 
 
+_GEMMA4_CHAT = (
+    "{{ bos_token }}{% if messages[0]['role'] == 'system' %}"
+    "<|turn>system\n{{ messages[0]['content'] | trim }}<turn|>\n{% set messages = messages[1:] %}{% endif %}"
+    "{% for message in messages %}<|turn>{{ message['role'] }}\n"
+    "{% if message['content'] is string %}{{ message['content'] | trim }}{% else %}"
+    "{% for part in message['content'] %}"
+    "{% if part['type'] == 'audio' %}<|audio|>"
+    "{% elif part['type'] == 'text' %}{{ part['text'] | trim }}{% endif %}{% endfor %}{% endif %}<turn|>\n"
+    "{% endfor %}{% if add_generation_prompt %}<|turn>model\n{% endif %}"
+)
+
+
+def gemma4(folder: Path) -> None:
+    """Layers of both kinds, of which the last two use keys and values of the first two."""
+    from transformers import (
+        Gemma4AudioFeatureExtractor,
+        Gemma4Config,
+        Gemma4ForConditionalGeneration,
+        Gemma4ImageProcessor,
+        Gemma4Processor,
+        Gemma4VideoProcessor,
+    )
+
+    first = ("<pad>", "<eos>", "<bos>", "<unk>")  # as published: vLLM takes padding to be 0
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=_without_special(_tokenizer({}), first),
+        unk_token="<unk>",
+        bos_token="<bos>",
+        eos_token="<eos>",
+        pad_token="<pad>",
+        extra_special_tokens={
+            "image_token": "<|image|>", "boi_token": "<|image>", "eoi_token": "<image|>",
+            "audio_token": "<|audio|>", "boa_token": "<|audio>", "eoa_token": "<audio|>",
+            "sot_token": "<|turn>", "eot_token": "<turn|>",
+            "soc_token": "<|channel>", "eoc_token": "<channel|>",
+            "think_token": "<|think|>", "escape_token": '<|"|>',
+            "str_token": "<|tool_response>", "etr_token": "<tool_response|>",
+            "stc_token": "<|tool_call>", "etc_token": "<tool_call|>",
+            "std_token": "<|tool>", "etd_token": "<tool|>",
+        },
+        clean_up_tokenization_spaces=False,
+        padding_side="left",
+    )  # fmt: skip
+    processor = Gemma4Processor(
+        Gemma4AudioFeatureExtractor(),
+        Gemma4ImageProcessor(),
+        tokenizer,
+        Gemma4VideoProcessor(),
+        chat_template=_GEMMA4_CHAT,
+    )
+    token = tokenizer.convert_tokens_to_ids
+    ids = {**_ids(tokenizer), "bos_token_id": tokenizer.bos_token_id}
+    config = Gemma4Config(
+        text_config=_TEXT
+        | {
+            "vocab_size": _rows(tokenizer), "vocab_size_per_layer_input": _rows(tokenizer), **ids,
+            "num_hidden_layers": 4, "num_kv_shared_layers": 2, "use_double_wide_mlp": True,
+            "layer_types": ["sliding_attention", "full_attention"] * 2, "sliding_window": 16,
+            "head_dim": 32, "global_head_dim": 64, "hidden_size_per_layer_input": 16,
+            "final_logit_softcapping": 2.0, "tie_word_embeddings": True,
+        },
+        audio_config={
+            "hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "output_proj_dims": 48,
+            "subsampling_conv_channels": [MELS, 4], "initializer_range": 0.1,
+        },
+        vision_config={
+            "hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 1,
+            "num_key_value_heads": 1, "head_dim": 32, "position_embedding_size": 16,
+            "default_output_length": 280,
+        },
+        image_token_id=token("<|image|>"), video_token_id=token("<|video|>"),
+        audio_token_id=token("<|audio|>"), boi_token_id=token("<|image>"), eoi_token_id=token("<image|>"),
+        boa_token_id=token("<|audio>"), eoa_token_index=token("<audio|>"),
+    )  # fmt: skip
+    model = Gemma4ForConditionalGeneration(config)
+    for layer in model.get_decoder().layers[:2]:  # whose scores nothing divides by the root of the width
+        torch.nn.init.constant_(layer.self_attn.k_norm.weight, 0.25)
+    _write(folder, model, processor)
+
+
 MODELS: Mapping[str, Callable[[Path], None]] = {
     "qwen2_audio": qwen2_audio,
     "audio_flamingo3": audio_flamingo3,
     "voxtral": voxtral,
     "qwen3_omni": qwen3_omni,
+    "gemma4": gemma4,
 }
 
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from typing import Any
 
 import huggingface_hub
@@ -22,17 +23,26 @@ from rlaudio.types import Clip, Prompt, greedy
 from tests.conftest import make_prompt, tone
 from tests.factories import make_question
 from tests.models.official import OFFICIAL
+from tests.rollout.test_contract import largest_gap
+from tests.settings import sampling_params
 from tests.training.test_packing import assert_same_gradients, forward_backward, make_rows
 
 KEY = (0, "test", 0)
 QUESTION = make_question()
 LENGTHS = (0.1, 1.0, 29.9, 30.0, 30.1, 40.0)
-SEVERAL = {"qwen2_audio": (0.5, 1.2, 30.5), "voxtral": (0.5, 31.0), "qwen3_omni": (1.3, 0.5)}
+SEVERAL = {
+    "qwen2_audio": (0.5, 1.2, 30.5),
+    "voxtral": (0.5, 31.0),
+    "qwen3_omni": (1.3, 0.5),
+    "gemma4": (0.5, 1.2, 30.5),
+}
+CUT = ("qwen2_audio", "gemma4")  # families that hear 30 s
 CLASSES = {
     "qwen2_audio": "Qwen2AudioForConditionalGeneration",
     "audio_flamingo3": "AudioFlamingo3ForConditionalGeneration",
     "voxtral": "VoxtralForConditionalGeneration",
     "qwen3_omni": "Qwen3OmniMoeForConditionalGeneration",
+    "gemma4": "Gemma4ForConditionalGeneration",
 }
 
 
@@ -54,6 +64,16 @@ def official(name: str, folder: Any, *clips: Clip) -> dict[str, Any]:
     return OFFICIAL[name](folder, "You listen.", QUESTION.question, clips)
 
 
+def features_of(name: str, given: dict[str, Any]) -> np.ndarray:
+    """The processor's features as the family holds them: Gemma 4's without frames that hold no audio."""
+    features = given["input_features"].numpy()
+    if name != "gemma4":
+        return features
+    heard = given["input_features_mask"].numpy()
+    assert not features[~heard].any()
+    return features[heard].T[None]  # [1, mels, frames of all clips]
+
+
 # --- prompts ---------------------------------------------------------------------------------------------
 
 
@@ -62,13 +82,12 @@ def test_token_ids_and_features_are_those_of_the_familys_processor(name, folder,
     clip = tone(seconds, 1)
     prompt, expected = prompt_of(small, clip), official(name, folder, clip)
     assert prompt.token_ids.tolist() == expected["input_ids"][0].tolist()
-    features = expected["input_features"].numpy()
     own = prompt.features["input_features"]
-    assert np.array_equal(own if own.ndim == 3 else own[None], features)
+    assert np.array_equal(own if own.ndim == 3 else own[None], features_of(name, expected))
     ids = torch.from_numpy(prompt.token_ids)[None]
     with torch.no_grad():
         small.embed(ids, [prompt])  # raises unless there are as many placeholders as audio embeddings
-    assert prompt.truncated == (name == "qwen2_audio" and seconds > 30)
+    assert prompt.truncated == (name in CUT and seconds > 30)
 
 
 def test_a_prompt_without_a_clip_is_that_of_the_familys_processor(name, folder, small):
@@ -89,7 +108,8 @@ def test_several_clips_are_those_of_the_familys_processor(name, folder, small):
             alone = official(name, folder, clip)["input_features"][0].numpy()
             assert np.array_equal(heard.features, alone)
     else:
-        assert np.array_equal(prompt.features["input_features"], expected["input_features"].numpy())
+        own = prompt.features["input_features"]
+        assert np.array_equal(own if own.ndim == 3 else own[None], features_of(name, expected))
     request = small.engine_prompt(prompt) if name != "voxtral" else None
     assert not request or request.token_ids.count(small.audio_token_id) == len(clips)
 
@@ -162,6 +182,14 @@ def test_greedy_tokens_are_those_of_generate(name, folder, small):
     assert groups[0].completions[0].token_ids.tolist() == tokens[0, inputs["input_ids"].shape[1] :].tolist()
 
 
+def test_log_probs_of_long_samples_are_those_of_training(name, small):
+    prompts = [prompt_of(small, tone(seconds, seed)) for seed, seconds in enumerate((0.5, 2.1, 0.5))]
+    sampling = sampling_params(3, max_new_tokens=24)
+    groups = Transformers(small).generate([*prompts, prompt_of(small)], sampling, KEY)
+    assert max(completion.length for group in groups for completion in group.completions) == 24
+    assert largest_gap(small, groups, sampling) < 1e-4
+
+
 def without_noise(gradients: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """Without the bias of keys, which adds the same to all scores of a query: its gradient is 0."""
     return {name: g for name, g in gradients.items() if not name.endswith("k_proj.bias")}
@@ -176,6 +204,33 @@ def test_packed_rows_give_the_logprobs_and_gradients_of_repeated_prompts(name, f
     torch.testing.assert_close(packed, plain, atol=3e-5, rtol=0)
     assert_same_gradients(*map(without_noise, (packed_gradients, plain_gradients)), 5e-5)
     assert {id(p) for m in family._audio_modules() for p in m.parameters() if p.grad is not None}
+
+
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+def test_packed_rows_give_the_logprobs_of_the_public_class(name, folder, attention):
+    """Which reads every prompt and completion as a text of its own."""
+    family = opened(name, folder, attention=attention)
+    clips = [tone(seconds, seed) for seed, seconds in enumerate((0.5, 1.1, 2.6))]
+    rows = [
+        replace(row, prompt=prompt_of(family, c)) for row, c in zip(make_rows(family), clips, strict=True)
+    ]
+    model = type(family).model_class.from_pretrained(folder)
+    expected = []
+    for row, clip in zip(rows, clips, strict=True):
+        inputs = public_inputs(name, folder, clip)
+        for branch in row.branches:
+            ids = torch.from_numpy(branch.token_ids)[None]
+            text = torch.cat([inputs["input_ids"], ids], dim=1)
+            with torch.no_grad():
+                given = inputs | {"input_ids": text, "attention_mask": torch.ones_like(text)}
+                logits = model(**given).logits[:, -ids.shape[1] - 1 : -1]
+            logits[..., list(family.forbidden_token_ids)] = -torch.inf
+            expected.append(logits.log_softmax(-1).gather(-1, ids[..., None]).flatten())
+    with torch.no_grad():
+        packed = forward_logprobs(family, rows)
+        once = token_logprobs(family, pack(rows, family.forbidden_token_ids)).logprobs  # with shared text
+    torch.testing.assert_close(packed, torch.cat(expected), atol=3e-5, rtol=0)
+    torch.testing.assert_close(once, torch.cat(expected), atol=3e-5, rtol=0)
 
 
 def test_gradient_checkpointing_changes_no_gradient(name, folder):
@@ -206,6 +261,7 @@ def test_each_part_can_be_frozen_and_the_others_train(name, folder, small):
     parts = type(small).components(small.model)
     assert list(parts)[:2] == ["audio_tower", "projector"] and "language_model" in parts
     assert ("router" in parts) == (name == "qwen3_omni")
+    assert ("per_layer_embeddings" in parts) == (name == "gemma4")
     rows = make_rows(small)
     for part in parts:
         family = opened(name, folder, freeze=(part,))
@@ -234,11 +290,11 @@ def test_a_frozen_tower_encodes_each_clip_once(name, folder, monkeypatch):
 
 def test_adapters_lie_on_the_blocks_unless_targets_are_named(name, folder):
     layers = {name.partition(".lora_")[0] for name, _ in opened(name, folder, lora_rank=4).named_weights()}
-    of_block = 4 if name == "qwen3_omni" else 7  # experts are no linear layers
-    assert len(layers) == 2 * of_block
+    # experts are no linear layers; the last two of four layers have no keys and values of their own
+    assert len(layers) == {"qwen3_omni": 2 * 4, "gemma4": 4 * 5 + 2 * 2}.get(name, 2 * 7)
     chosen = {"lora_targets": ("q_proj", "audio_tower.q_proj")}
     names = [n for n, _ in opened(name, folder, lora_rank=4, **chosen).named_weights()]
-    assert len(names) == 2 * 2 + 2 * 1 and any("audio_tower" in n for n in names)
+    assert len(names) == 2 * (4 if name == "gemma4" else 2) + 2 * 1 and any("audio_tower" in n for n in names)
 
 
 def test_targets_that_match_nothing_are_refused_with_those_there_are(name, folder):
@@ -257,6 +313,17 @@ def test_sizes_are_those_of_the_loaded_model(name, folder, given):
     assert size.trained == sum(p.numel() for p in parameters if p.requires_grad)
     exact = [p for p in parameters if p.dtype == torch.float32]  # positions of Voxtral stay in float32
     assert size.weight_bytes == sum(p.nbytes for p in parameters) or (name == "voxtral" and exact)
+
+
+def test_sizes_of_a_saved_adapter_are_those_of_the_new_one(name, folder, small, tmp_path):
+    of_projector = [n for n in type(small).linear_layers(small.model) if n.startswith("projector.")]
+    options = {"lora_rank": 4, "lora_targets": ["q_proj", "audio_tower.q_proj", *of_projector]}
+    opened(name, folder, lora_rank=4, lora_targets=tuple(options["lora_targets"])).save(tmp_path)
+    new, saved = (
+        describe(name, given) for given in ({"path": str(folder)} | options, {"path": str(tmp_path)})
+    )
+    assert saved.decoder_adapter == new.decoder_adapter > 0
+    assert saved.tower_adapter == new.tower_adapter > 0 and of_projector
 
 
 @pytest.mark.parametrize("seconds", [0.5, 1.0, 12.34, 29.99, 30.0, 30.2, 65.0])

@@ -623,7 +623,7 @@ def test_a_folder_of_another_model_is_refused(tmp_path):
 
 
 def test_a_family_without_sizes_is_refused():
-    with pytest.raises(ValueError, match=r"a plan can be made for: audio_flamingo3, qwen2_5_omni, "):
+    with pytest.raises(ValueError, match=r"a plan can be made for: audio_flamingo3, gemma4, qwen2_5_omni, "):
         describe("./mine.py", {"path": "x"})
 
 

@@ -12,7 +12,7 @@ import torch
 from rlaudio.models.shared import lora
 from rlaudio.models.shared.front_ends import ClipFeatures
 from rlaudio.models.shared.prompt_encoder import MIN_CLIP_SECONDS, PromptEncoder
-from rlaudio.models.shared.sizes import AudioTower
+from rlaudio.models.shared.sizes import AudioTower, Decoder
 from rlaudio.types import Prompt
 
 Modules = Sequence[torch.nn.Module]
@@ -60,6 +60,23 @@ class Architecture(ABC):
     @abstractmethod
     def tower_shape(config: Any) -> AudioTower:
         """The shape of the audio tower that a model's config describes, for plans."""
+
+    @staticmethod
+    def decoder_shape(config: Any) -> Decoder:
+        """The shape of the language model that a text config describes, for plans."""
+        experts = getattr(config, "num_experts", 0)
+        feed_forward = config.num_experts_per_tok * config.moe_intermediate_size if experts else None
+        head_width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+        return Decoder(
+            width=config.hidden_size,
+            layers=config.num_hidden_layers,
+            heads=config.num_attention_heads,
+            kv_heads=config.num_key_value_heads,
+            head_width=head_width,
+            feed_forward=feed_forward or config.intermediate_size,
+            vocabulary=config.vocab_size,
+            router=experts * config.hidden_size,
+        )
 
     # --- what follows from it ------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ from rlaudio.models.shared import lora
 from rlaudio.models.shared.architecture import Modules
 from rlaudio.models.shared.audio_cache import AudioCache
 from rlaudio.models.shared.branching import Branching
+from rlaudio.models.shared.capped_head import CappedHead
 from rlaudio.models.shared.folder_model import FolderModel, ModelComponent, Opening
 from rlaudio.models.shared.front_ends import ClipFeatures, clips_of
 from rlaudio.models.shared.growing_cache import new_cache
@@ -85,7 +86,7 @@ class AudioFamily(FolderModel):
     def encode_prompt(
         self, question: Question, system_text: str, user_text: str, clips: Sequence[Clip]
     ) -> Prompt:
-        """The prompt of one question, all its clips before the text; see `PromptEncoder.encode_prompt`."""
+        """The prompt of one question; see `PromptEncoder.encode_prompt`."""
         return self._prompts.encode_prompt(question, system_text, user_text, clips)
 
     def engine_prompt(self, prompt: Prompt) -> EnginePrompt:
@@ -147,7 +148,7 @@ class AudioFamily(FolderModel):
         return new_cache()
 
     @property
-    def head(self) -> torch.nn.Linear:
+    def head(self) -> torch.nn.Linear | CappedHead:
         """The output projection, hidden states [..., d] to logits [..., V]; it may carry an adapter."""
         return self.model.get_output_embeddings()
 

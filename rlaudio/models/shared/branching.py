@@ -83,6 +83,36 @@ class Branching:
             allowed[row.fork : row.end, row.start : row.end] = seen
         return allowed.tril()[None, None]
 
+    def near(self, window: int, device: torch.device | None) -> list[torch.Tensor]:
+        """What the tokens of each row slice attend to where all that stands `window` positions before is far.
+
+        Bool [tokens, shared tokens and tokens]; of the shared text itself [tokens, tokens].
+        """
+        if (window, device) not in self._near:
+            self._near[window, device] = [self._near_in(part, window).to(device) for part in self.row_slices]
+        return self._near[window, device]
+
+    @cached_property
+    def row_slices(self) -> list[slice]:
+        """The places of the shared text, if there is any, and of each row."""
+        shared = [slice(0, self.shared)] * bool(self.shared)
+        return shared + [slice(row.start, row.end) for row in self.rows]
+
+    @cached_property
+    def positions(self) -> torch.Tensor:
+        """How many tokens each token follows on, [T]: those of its branch, its prompt and the shared text."""
+        places = [torch.arange(self.shared)]
+        for row in self.rows:
+            fork = self.shared + row.prompt
+            places.append(torch.arange(self.shared, fork))
+            places += [torch.arange(fork, fork + length) for length in row.branches]
+        return torch.cat(places)
+
+    @cached_property
+    def longest(self) -> int:
+        """Tokens of the longest text: shared, prompt and one branch."""
+        return int(self.positions.max()) + 1
+
     def seen_by_branches(self, device: torch.device | None) -> list[torch.Tensor]:
         """Which tokens of its row each branch token attends to: of each row, bool [branch tokens, tokens]."""
         if device not in self._seen:
@@ -107,6 +137,20 @@ class Branching:
     @cached_property
     def _seen(self) -> dict[torch.device | None, list[torch.Tensor]]:
         return {}
+
+    @cached_property
+    def _near(self) -> dict[tuple[int, torch.device | None], list[torch.Tensor]]:
+        return {}
+
+    def _near_in(self, part: slice, window: int) -> torch.Tensor:
+        before = self.shared if part.start else 0
+        row = next((row for row in self.rows if row.start == part.start), None)
+        seen = torch.ones(part.stop - part.start, part.stop - part.start, dtype=torch.bool).tril()
+        if row is not None:
+            seen[row.prompt :] = row.seen_by_branches(None)
+        seen = torch.nn.functional.pad(seen, (before, 0), value=True)
+        keys = torch.cat([self.positions[:before], self.positions[part]])
+        return seen & (self.positions[part, None] - keys < window)
 
     def _walk(self) -> Iterator[RowSpan]:
         start = self.shared

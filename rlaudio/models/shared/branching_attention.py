@@ -1,8 +1,9 @@
 """Attention over a `Branching`, registered with transformers so that a model can be switched to it.
 
-A decoder passes keywords that it does not know on to the attention of its layers: `branching` is one. Masks
-are those of scaled_dot_product_attention, but for tokens that nothing stands before and that no padding is
-among: there none is made, since they attend causally or as the `Branching` says.
+A decoder passes keywords that it does not know on to the attention of its layers: `branching` is one, and a
+layer with a sliding window adds how long it is. Masks are those of scaled_dot_product_attention, but for
+tokens that nothing stands before and that no padding is among: there none is made, since they attend causally
+or as the `Branching` says.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, sdpa_mask
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from rlaudio.models.shared.branching import attend, attend_without_gradient
+from rlaudio.models.shared.windowed_attention import attend_near
 
 BRANCHING = "branching"  # transformers' name for attention that takes a `Branching` or else a mask
 
@@ -24,6 +26,9 @@ def _branching_attention(
 ) -> tuple[torch.Tensor, None]:
     """An attention function of transformers, [B, T, heads, width]."""
     branching = options.pop("branching", None)
+    if branching is not None and options.get("sliding_window"):
+        near = attend_near(query, key, value, branching, options["scaling"], options["sliding_window"])
+        return near, None
     if branching is not None:
         return attend(query, key, value, branching, options["scaling"]), None
     if query.device.type == "cpu" and not torch.is_grad_enabled():

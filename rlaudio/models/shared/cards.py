@@ -16,7 +16,7 @@ model = {model_class}.from_pretrained(folder)
 processor = AutoProcessor.from_pretrained(folder)
 
 {reading}
-asked = [{{"type": "audio", {clip}}}, {{"type": "text", "text": "How many sounds are heard?"}}]
+asked = [{asked}]
 inputs = processor.apply_chat_template(
     [{{"role": "user", "content": asked}}],
     tokenize=True, add_generation_prompt=True, return_dict=True, return_tensors="pt",
@@ -39,6 +39,14 @@ _FILE = {
 }
 
 
-def processor_card(name: str, model_class: str, *, takes_files: bool = False) -> str:
-    """The card of a model whose processor transformers opens from the folder; it takes samples, or files."""
-    return _CARD.format(name=name, model_class=model_class, **(_FILE if takes_files else _SAMPLES))
+def processor_card(name: str, model_class: str, *, takes_files: bool = False, clip_last: bool = False) -> str:
+    """The card of a model whose processor transformers opens from the folder.
+
+    It takes samples, or files; the clip stands before the text, or behind it.
+    """
+    way = _FILE if takes_files else _SAMPLES
+    parts = [f'{{"type": "audio", {way["clip"]}}}', '{"type": "text", "text": "How many sounds are heard?"}']
+    asked = ", ".join(reversed(parts) if clip_last else parts)
+    return _CARD.format(
+        name=name, model_class=model_class, asked=asked, library=way["library"], reading=way["reading"]
+    )

@@ -132,10 +132,10 @@ def check_config(place: str, content: bytes, model_types: Sequence[str]) -> None
         raise ValueError(
             f"{place} describes {with_article(kind)}; expected {with_article(model_types[0])}; {advice}"
         )
-    if "audio_config" not in config and "audio_config" not in config.get("thinker_config", {}):
+    if config.get("audio_config") is None and config.get("thinker_config", {}).get("audio_config") is None:
         raise ValueError(
             f"{place} has no audio_config: a model without it does not hear; expected the config.json of the "
-            "whole model; copy it again"
+            "whole model; copy it again, or name a model that hears"
         )
 
 

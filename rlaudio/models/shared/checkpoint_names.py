@@ -20,6 +20,10 @@ def trained_weights(model: torch.nn.Module) -> Iterable[tuple[str, torch.Tensor]
 def official_names(
     model: Any, state: Mapping[str, torch.Tensor], prefix: str
 ) -> Iterable[tuple[str, torch.Tensor]]:
-    """The tensors of a model by their names in the official checkpoint, where they begin with `prefix`."""
-    named = revert_weight_conversion(model, dict(state))
+    """The tensors of a model by their names in the official checkpoint, where they begin with `prefix`.
+
+    A head that is the embedding is not named a second time.
+    """
+    own = {name: tensor for name, tensor in state.items() if name not in model.all_tied_weights_keys}
+    named = revert_weight_conversion(model, own)
     return ((prefix + name.replace(_TWICE, _ONCE, 1), tensor) for name, tensor in named.items())

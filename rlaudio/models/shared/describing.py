@@ -21,7 +21,7 @@ from rlaudio.models.shared import lora
 from rlaudio.models.shared.architecture import Architecture
 from rlaudio.models.shared.checkpoint_files import cached_config, check_config, fetched_config, hub_name
 from rlaudio.models.shared.model_types import MODEL_TYPES
-from rlaudio.models.shared.sizes import Decoder, ModelPart, ModelSize
+from rlaudio.models.shared.sizes import ModelPart, ModelSize
 
 
 def describe(use: str, options: Mapping[str, Any]) -> ModelSize:
@@ -56,13 +56,13 @@ def size_of(family: type[Architecture], options: Mapping[str, Any]) -> ModelSize
     components = family.components(model)
     lora.check_freeze(options.get("freeze", ()), components)
     frozen = set(components if rank or opened else options.get("freeze", ()))
-    frozen |= {"router"} if "language_model" in frozen else set()  # which stands in it
+    frozen |= {"router", "per_layer_embeddings"} if "language_model" in frozen else set()  # which stand in it
     precision = torch.finfo(getattr(torch, options.get("dtype", "float32"))).bits // 8
     tokenizer = folder / "tokenizer.json" if folder else None
     chat = family.prompts.chat("{system}", "{user}", 1)
     return ModelSize(
         parts=_parts(family, model, frozen, precision, sum(adapters)),
-        decoder=_decoder(config.text_config),
+        decoder=family.decoder_shape(config.text_config),
         tower=family.tower_shape(config),
         decoder_trains="language_model" not in frozen,
         tower_trains="audio_tower" not in frozen,
@@ -153,21 +153,6 @@ def _opened_adapter(folder: Path) -> tuple[int, int]:
     sizes = {True: 0, False: 0}
     with safe_open(folder / lora.WEIGHTS, framework="pt") as file:
         for name in file.keys():  # noqa: SIM118 - no dict
-            in_audio = "audio_tower" in name or "multi_modal_projector" in name
+            in_audio = any(part in name for part in ("audio_tower", "multi_modal_projector", "embed_audio"))
             sizes[in_audio] += torch.Size(file.get_slice(name).get_shape()).numel()
     return sizes[False], sizes[True]
-
-
-def _decoder(config: Any) -> Decoder:
-    experts = getattr(config, "num_experts", 0)
-    feed_forward = config.num_experts_per_tok * config.moe_intermediate_size if experts else None
-    return Decoder(
-        width=config.hidden_size,
-        layers=config.num_hidden_layers,
-        heads=config.num_attention_heads,
-        kv_heads=config.num_key_value_heads,
-        head_width=getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads,
-        feed_forward=feed_forward or config.intermediate_size,
-        vocabulary=config.vocab_size,
-        router=experts * config.hidden_size,
-    )

@@ -30,7 +30,7 @@ from rlaudio.models.shared.checkpoint_files import (
 )
 from rlaudio.models.shared.devices import pick_device
 
-ModelComponent = Literal["audio_tower", "projector", "language_model", "router"]
+ModelComponent = Literal["audio_tower", "projector", "language_model", "router", "per_layer_embeddings"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -44,3 +44,21 @@ class GrowingLayer(DynamicLayer):
 def new_cache() -> Cache:
     """An empty cache for any number of layers."""
     return Cache(layer_class_to_replicate=GrowingLayer)
+
+
+class PlacedCache(Cache):
+    """A growing cache that also knows where its tokens stand: layers with a sliding window need that."""
+
+    def __init__(self) -> None:
+        super().__init__(layer_class_to_replicate=GrowingLayer)
+        self._positions: list[torch.Tensor] = []
+
+    def place(self, positions: torch.Tensor) -> torch.Tensor:
+        """The positions [B, S] of all tokens, those [B, T] of new ones added."""
+        self._positions = [torch.cat([*self._positions, positions], dim=1)]
+        return self._positions[0]
+
+    def batch_select_indices(self, indices: torch.Tensor) -> None:
+        """Keep these rows alone."""
+        super().batch_select_indices(indices)
+        self._positions = [positions[indices] for positions in self._positions]

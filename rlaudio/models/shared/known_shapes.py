@@ -67,3 +67,30 @@ VOXTRAL_SMALL: Shape = {
         "vocab_size": 131_072,
     }
 }
+# `convert_gemma4_weights.py` in huggingface/transformers, which names the shapes of all sizes.
+GEMMA_4_E2B: Shape = {
+    "audio_config": {},
+    "vision_config": {},
+    "text_config": {
+        "hidden_size": 1536,
+        "intermediate_size": 6144,
+        "num_hidden_layers": 35,
+        "layer_types": [*["sliding_attention"] * 4, "full_attention"] * 7,
+        "num_key_value_heads": 1,
+        "num_kv_shared_layers": 20,
+        "use_double_wide_mlp": True,
+        "final_logit_softcapping": 30.0,
+    },
+}
+GEMMA_4_E4B: Shape = {
+    "audio_config": {},
+    "vision_config": {},
+    "text_config": {
+        "hidden_size": 2560,
+        "intermediate_size": 10_240,
+        "num_hidden_layers": 42,
+        "num_key_value_heads": 2,
+        "num_kv_shared_layers": 18,
+        "final_logit_softcapping": 30.0,
+    },
+}

@@ -44,7 +44,8 @@ def linear_layers(
     """Full names of a model's linear layers by their names in a recipe.
 
     `q_proj` are those of that name in the part `main`, `audio_tower.q_proj` those in the part audio_tower.
-    A projection that shares its weight with the embedding is left out: it could not be merged.
+    A projection that shares its weight with the embedding is left out: it could not be merged. One that
+    clips what goes through it holds its matrix as `linear`, and has its own name.
     """
     embedding: Any = model.get_input_embeddings()  # type: ignore[operator]
     part_of = {id(m): part for part, tops in parts.items() for top in tops for m in top.modules()}
@@ -52,7 +53,7 @@ def linear_layers(
     for name, module in model.named_modules():
         part = part_of.get(id(module))
         if part and isinstance(module, torch.nn.Linear) and module.weight is not embedding.weight:
-            leaf = name.rpartition(".")[-1]
+            leaf = name.removesuffix(".linear").rpartition(".")[-1]
             layers.setdefault(leaf if part == main else f"{part}.{leaf}", []).append(name)
     return dict(sorted(layers.items()))
 

@@ -32,12 +32,13 @@ class PromptEncoder(ABC):
     audio: ClassVar[str]  # the token that stands for a piece of audio
     stop: ClassVar[tuple[str, ...]]  # the first ends a completion
     placeholders: ClassVar[tuple[str, ...]]  # of audio and other media: never sampled
+    extractor_class: ClassVar[Any] = WhisperFeatureExtractor
     most_clips: ClassVar[int | None] = None  # of a prompt; None: any number
 
     @classmethod
     @abstractmethod
     def chat(cls, system_text: str, user_text: str, clips: int) -> str:
-        """The text of a prompt with one `audio` token a clip, all clips before the question."""
+        """The text of a prompt with one `audio` token a clip, all clips beside each other."""
 
     @abstractmethod
     def front_end(self, feature_extractor: Any, cache_mb: float) -> FrontEnd:
@@ -46,7 +47,8 @@ class PromptEncoder(ABC):
     # --- what families have in common ------------------------------------------------------------
 
     def __init__(self, folder: str, *, vocabulary: int, cache_mb: float, remote_code: bool = False):
-        self.tokenizer, self.feature_extractor = _read_files(folder, _stamps(folder), remote_code)
+        read = _read_files(folder, _stamps(folder), remote_code, self.extractor_class)
+        self.tokenizer, self.feature_extractor = read
         self.hear = self.front_end(self.feature_extractor, cache_mb)
         known = self.tokenizer.get_vocab()
         padding_ids = range(len(self.tokenizer), vocabulary)  # rows that round the vocabulary up
@@ -60,7 +62,7 @@ class PromptEncoder(ABC):
     def encode_prompt(
         self, question: Question, system_text: str, user_text: str, clips: Sequence[Clip]
     ) -> Prompt:
-        """The prompt of one question, all clips before the text; its features are those of the front end.
+        """The prompt of one question, its clips where the chat has them; features are the front end's.
 
         Raises ValueError if a text contains one of the model's special tokens, a clip is shorter than
         `MIN_CLIP_SECONDS`, or there are more than the model takes.
@@ -144,10 +146,10 @@ class _Files(NamedTuple):
 
 
 @lru_cache(maxsize=16)
-def _read_files(folder: str, stamps: tuple[object, ...], remote_code: bool) -> _Files:
+def _read_files(folder: str, stamps: tuple[object, ...], remote_code: bool, extractor_class: Any) -> _Files:
     """The files of a folder: a run opens each of its models several times, and reading takes a second."""
     tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=remote_code)
-    return _Files(tokenizer, WhisperFeatureExtractor.from_pretrained(folder))
+    return _Files(tokenizer, extractor_class.from_pretrained(folder))
 
 
 def _stamps(folder: str) -> tuple[object, ...]:

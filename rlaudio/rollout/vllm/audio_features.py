@@ -10,6 +10,8 @@ import importlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from rlaudio.rollout.vllm import gemma4_features
+
 _FIELDS = {"input_features", "feature_attention_mask"}
 _PARSERS: Mapping[str, tuple[str, str, str]] = {  # by architecture: module, parser, function of its fields
     "Qwen2AudioForConditionalGeneration": (
@@ -28,6 +30,8 @@ _PARSERS: Mapping[str, tuple[str, str, str]] = {  # by architecture: module, par
 def accept_features(architectures: Iterable[str]) -> None:
     """Let requests to these architectures hold audio features."""
     for name in architectures:
+        if name == "Gemma4ForConditionalGeneration":
+            gemma4_features.accept()
         if name in _PARSERS:
             _accept(*_PARSERS[name])
 

@@ -220,6 +220,8 @@ class _Engine:
                     f"vLLM does not open {family.path}: {error}; {memory_advice(str(error))}"
                 ) from error
         _Engine.inside += not beside
+        if family.device.type == "cpu":
+            self._llm.apply_model(_take_any_strides)
         self.vocabulary: int = self._llm.llm_engine.model_config.get_vocab_size()
         if beside:
             _fail_when_it_ends(self._llm)
@@ -268,6 +270,7 @@ class _Engine:
             self._wake("weights")
             if self._send is None:
                 self._llm.collective_rpc("reload_weights", kwargs={"weights_iterator": iter(weights)})
+                self._llm.apply_model(_pack_heads)
             else:
                 self._send(weights)
             self._wake()
@@ -419,6 +422,24 @@ def _process_groups_kept() -> Iterator[None]:
         yield
     finally:
         core.cleanup_dist_env_and_memory = destroy
+
+
+def _take_any_strides(model: Any) -> None:
+    """Have the linear layers of vLLM's CPU build take transposed inputs, which Gemma 4's tower has."""
+    from vllm.model_executor.layers.linear import LinearBase
+
+    for layer in model.modules():
+        if isinstance(layer, LinearBase):
+            layer.register_forward_pre_hook(lambda _, given: (given[0].contiguous(), *given[1:]))
+
+
+def _pack_heads(model: Any) -> None:
+    """Have vLLM's CPU build pack a head anew that is the embedding, of which it would keep the old copy."""
+    from vllm.model_executor.layers.vocab_parallel_embedding import ParallelLMHead
+
+    for head in model.modules():
+        if isinstance(head, ParallelLMHead):
+            head.quant_method.process_weights_after_loading(head)
 
 
 def _tokens(output: Any, report: int) -> SampledTokens:

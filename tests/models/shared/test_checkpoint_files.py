@@ -9,7 +9,7 @@ import pytest
 
 from rlaudio.config.plugins import load
 from rlaudio.models.family import resolve_model_path
-from rlaudio.models.shared.checkpoint_files import described_folder, has_weights, local_folder
+from rlaudio.models.shared.checkpoint_files import check_config, described_folder, has_weights, local_folder
 from rlaudio.models.shared.describing import describe
 from tests.hub_cache import cached_model
 
@@ -114,3 +114,11 @@ def test_a_tokenizer_of_its_own_code_runs_only_where_the_recipe_says_so(tmp_path
     assert not ran()
     family = open_family(path=str(folder), device="cpu", trust_remote_code=True)
     assert ran() and type(family.tokenizer).__name__ == "Own"
+
+
+@pytest.mark.parametrize(
+    "config", ['{"model_type": "gemma4", "audio_config": null}', '{"model_type": "gemma4"}']
+)
+def test_a_model_of_a_family_that_does_not_hear_is_refused(config):
+    with pytest.raises(ValueError, match=r"config.json has no audio_config: .* or name a model that hears$"):
+        check_config("config.json", config.encode(), ("gemma4",))

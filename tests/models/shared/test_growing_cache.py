@@ -5,7 +5,7 @@ import itertools
 import torch
 from transformers import DynamicCache
 
-from rlaudio.models.shared.growing_cache import new_cache
+from rlaudio.models.shared.growing_cache import PlacedCache, new_cache
 
 
 def tokens(count, rows=3, seed=0):
@@ -47,3 +47,13 @@ def test_most_new_tokens_copy_nothing_that_is_there():
     places = [cache.update(*both(1, seed=seed), 0)[0].data_ptr() for seed in range(200)]
     moves = sum(before != after for before, after in itertools.pairwise(places))
     assert moves <= 5  # a quarter more each time: 100 -> 126 -> 158 -> 198 -> 248 -> 311
+
+
+def test_a_placed_cache_knows_where_the_tokens_of_the_rows_that_are_left_stand():
+    cache = PlacedCache()
+    cache.update(*both(2), 0)
+    assert cache.place(torch.tensor([[0, 1], [5, 6], [7, 8]])).tolist() == [[0, 1], [5, 6], [7, 8]]
+    cache.batch_select_indices(torch.tensor([2, 0, 0]))
+    cache.update(*both(1), 0)
+    assert cache.place(torch.tensor([[9], [2], [3]])).tolist() == [[7, 8, 9], [0, 1, 2], [0, 1, 3]]
+    assert cache.get_seq_length() == 3

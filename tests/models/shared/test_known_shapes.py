@@ -18,6 +18,9 @@ PUBLISHED = [
     ("voxtral", "mistralai/Voxtral-Mini-3B-2507", 4_676_271_104),
     ("voxtral", "mistralai/Voxtral-Small-24B-2507", 24_261_800_960),
     ("qwen3_omni", "Qwen/Qwen3-Omni-30B-A3B-Instruct", 31_719_205_488),
+    # Of the files' numbers those that are loaded: test_gemma_4_loads_what_its_layers_use.
+    ("gemma4", "google/gemma-4-E2B-it", 5_104_297_504),
+    ("gemma4", "google/gemma-4-E4B-it", 7_941_100_832),
 ]
 
 
@@ -65,3 +68,31 @@ def test_of_the_experts_of_30b_a3b_a_token_meets_3_billion_parameters():
     block = 2 * d.width * (d.query_width + d.kv_width) + 3 * d.width * d.feed_forward + d.router
     met = d.layers * block + 2 * d.vocabulary * d.width
     assert met == pytest.approx(3.3e9, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("size", "in_files", "d", "kv_heads", "layers", "sharing", "full"),
+    [("E2B", 5_123_178_051, 1536, 1, 35, 20, 4), ("E4B", 7_996_156_490, 2560, 2, 42, 18, 3)],
+)
+def test_gemma_4_loads_what_its_layers_use(size, in_files, d, kv_heads, layers, sharing, full):
+    """The numbers in its files, as the hub counts them.
+
+    Beside the parameters they hold keys and values of layers that take those of another, of which `full` have
+    no window and heads of 512, and a factor of each layer that does not train.
+    """
+    widths = [256] * (sharing - full) + [512] * full
+    unused = sum(2 * d * kv_heads * width + width for width in widths)  # two products, and the keys' norm
+    loaded = describe("gemma4", {"path": f"google/gemma-4-{size}-it"})
+    assert loaded.parameters == in_files - unused - layers
+
+
+def test_the_layers_of_gemma_4_by_hand():
+    """E2B has 15 layers with keys and values of their own, 3 of them without a window."""
+    size = describe("gemma4", {"path": "google/gemma-4-E2B-it"})
+    attention = 28 * 2 * 1536 * 8 * 256 + 7 * 2 * 1536 * 8 * 512 + 2 * 1536 * (12 * 256 + 3 * 512)
+    feed_forward = 3 * 1536 * (15 * 6144 + 20 * 12_288)
+    for_layers = 35 * 3 * 1536 * 256
+    d = size.decoder
+    counted = 2 * d.width * (d.query_width + d.kv_width) + 3 * d.width * d.feed_forward
+    assert d.layers * counted == pytest.approx(attention + feed_forward + for_layers, rel=1e-3)
+    assert size.parameters_of("per layer embeddings") == 262_144 * 35 * 256
