@@ -28,6 +28,7 @@ from rlaudio.utils.foreign_formats import HEAD
 
 NOT_MARKED_AS_ENDED = "not marked as ended, perhaps cut off"
 MORE_BEHIND = "more bytes behind the audio than its header explains"
+INTERRUPTED = "bytes between its frames that are none of them; perhaps damaged, and parts of it lost"
 _RATES_HZ = range(1_000, 1_000_001)
 _MOST_UNEXPLAINED = 1024  # bytes behind the audio that are not worth a word
 _MPEG_CODECS = (0x50, 0x55)  # in a wav
@@ -227,14 +228,20 @@ def _open_mpeg(data: bytes, file: BinaryIO | None, clip: NamedClip) -> OpenAudio
         raise several_streams(clip)
     if file is not None and stream.frames == stream.indexed_frames:
         sound = _sound(file, clip)
-        return OpenAudio(clip.name, sound, sound.frames)
+        return OpenAudio(clip.name, sound, sound.frames, _mpeg_notes(stream))
     if stream.bytes_missing:
         raise ValueError(f"{clip}: its last frame lacks {stream.bytes_missing} bytes; {_CUT_OFF}")
     if stream.indexed_frames is not None and stream.frames < stream.indexed_frames - 1:
         raise ValueError(
             f"{clip}: {stream.frames} mp3 frames, {stream.indexed_frames} promised by its header; {_CUT_OFF}"
         )
-    return OpenAudio(clip.name, _sound(io.BytesIO(stream.extended(stream.frames)), clip), stream.samples)
+    sound = _sound(io.BytesIO(stream.extended(stream.frames)), clip)
+    return OpenAudio(clip.name, sound, stream.samples, _mpeg_notes(stream))
+
+
+def _mpeg_notes(stream: Stream) -> tuple[str, ...]:
+    within = (INTERRUPTED,) if stream.bytes_between else ()
+    return (*within, MORE_BEHIND) if stream.bytes_behind > _MOST_UNEXPLAINED else within
 
 
 def _after_tags(file: BinaryIO) -> int:

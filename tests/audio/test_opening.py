@@ -16,7 +16,7 @@ import pytest
 import soundfile
 
 from rlaudio.audio.mpeg import Stream
-from rlaudio.audio.opening import MORE_BEHIND, NOT_MARKED_AS_ENDED, open_audio
+from rlaudio.audio.opening import INTERRUPTED, MORE_BEHIND, NOT_MARKED_AS_ENDED, open_audio
 from rlaudio.audio.reading import clip_header, read_clip
 
 RATE_HZ = 16_000
@@ -114,6 +114,46 @@ def test_two_mp3s_with_a_tag_between_them_are_read_both(tmp_path):
     tag = b"ID3\x04\0\0\0\0\x0a\x0a" + b"\xff\xfb" * 645
     joined = as_file(tmp_path, encoded("MP3") + tag + encoded("MP3"))
     assert seconds(joined) == pytest.approx(4, abs=0.3)
+    assert clip_header(joined).notes == ()
+
+
+@pytest.mark.parametrize("make", [mp3_without_index, lambda samples: encoded("MP3", samples)])
+@pytest.mark.parametrize("size", [0, 1000, 12_345])
+def test_an_mp3_with_a_tag_of_any_kind_behind_it_is_nothing_odd(tmp_path, make, size):
+    ape = b"APETAGEX" + struct.pack("<IIII8x", 2000, size + 32, 1, 1 << 31 | 1 << 29) + bytes(size)
+    ape += b"APETAGEX" + struct.pack("<IIII8x", 2000, size + 32, 1, 1 << 31)
+    tags = b"ID3\x04\0\0\0\0\x0a\x0a" + bytes(1290) + ape + b"LYRICSBEGIN" + bytes(size) + b"LYRICS200"
+    path = as_file(tmp_path, make(noise(2.0)) + tags + b"TAG" + bytes(125))
+    assert clip_header(path).notes == read_clip(path).notes == ()
+
+
+@pytest.mark.parametrize("make", [mp3_without_index, lambda samples: encoded("MP3", samples)])
+@pytest.mark.parametrize(
+    "behind",
+    [np.random.default_rng(1).bytes(20_000), b"<html>" + b"<p>oh</p>" * 600, bytes(50_000)],
+    ids=["random", "a page", "zeros"],
+)
+@pytest.mark.parametrize("tag", [b"", b"TAG" + bytes(125)], ids=["", "tag"])
+def test_bytes_behind_an_mp3_are_told(tmp_path, make, behind, tag):
+    data = make(noise(2.0))
+    path = as_file(tmp_path, data + tag + behind)
+    assert clip_header(path).notes == read_clip(path).notes == (MORE_BEHIND,)
+    assert seconds(path) == seconds(as_file(tmp_path, data, "whole.mp3"))
+
+
+@pytest.mark.parametrize("cut", [1, 100, 5001])
+def test_an_mp3_without_an_index_from_which_bytes_were_cut_is_told(tmp_path, cut):
+    data = mp3_without_index(noise(8.0))
+    middle = len(data) // 2
+    path = as_file(tmp_path, data[:middle] + data[middle + cut :])
+    assert clip_header(path).notes == read_clip(path).notes == (INTERRUPTED,)
+    assert seconds(path) <= seconds(as_file(tmp_path, data, "whole.mp3"))
+
+
+def test_zeros_in_the_middle_of_an_mp3_without_an_index_are_told(tmp_path):
+    data = mp3_without_index(noise(8.0))
+    path = as_file(tmp_path, with_bytes(data, len(data) // 2, bytes(3000)))
+    assert clip_header(path).notes == read_clip(path).notes == (INTERRUPTED,)
 
 
 @pytest.mark.parametrize("stated", [0, 10])
