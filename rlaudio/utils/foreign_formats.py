@@ -23,6 +23,7 @@ _MARKS = (  # at the beginning of text; UTF-32 before UTF-16, whose mark is the 
     (b"\xff\xfe", "UTF-16"),
     (b"\xfe\xff", "UTF-16"),
 )
+_UTF_8_MARK = b"\xef\xbb\xbf"
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 _PAGE = re.compile(rb"(\xef\xbb\xbf)?\s*<(!doctype|html|head|body|\?xml)\b", re.IGNORECASE)
 
@@ -32,6 +33,13 @@ class Foreign(NamedTuple):
 
     what: str  # "compressed by gzip", "text in UTF-16"
     todo: str
+
+
+def no_text(head: bytes) -> Foreign | None:
+    """What a file is that should be text in UTF-8 and begins with these bytes; None where it may be that."""
+    if head.startswith(_UTF_8_MARK):
+        return not_fetched(head)
+    return other_text(head) or archive(head) or not_fetched(head)
 
 
 def archive(head: bytes) -> Foreign | None:
@@ -69,7 +77,8 @@ def _by_zeros(head: bytes) -> str | None:
         ("UTF-16BE", 2, (0,)),
     ):
         characters = [head[at : at + width] for at in range(0, len(head) - width + 1, width)]
-        if characters and all(_zero_bytes(character) == zeros for character in characters):
+        latin = sum(_zero_bytes(character) == zeros for character in characters)
+        if characters and latin > 0.7 * len(characters):  # others may stand among them
             return encoding
     return None
 
