@@ -69,6 +69,7 @@ class OpenAudio:
 
 
 _CUT_OFF = "the file is cut off; fetch it again or remove the row"
+_DAMAGED = "the file is damaged; fetch it again or remove the row"
 
 
 @contextmanager
@@ -87,7 +88,8 @@ def open_audio(path: Path, name: str) -> Iterator[OpenAudio]:
         with _open_stream(file, size, clip) as audio:
             if audio.rate_hz not in _RATES_HZ:
                 raise ValueError(
-                    f"{name}: {audio.rate_hz} Hz by its header; expected {_RATES_HZ[0]} to {_RATES_HZ[-1]} Hz"
+                    f"{name}: {audio.rate_hz} Hz by its header; expected {_RATES_HZ[0]} to {_RATES_HZ[-1]} "
+                    f"Hz; {_DAMAGED}"
                 )
             if audio.frames == 0:
                 raise ValueError(_no_frames(name))
@@ -274,7 +276,7 @@ def _read(sound: soundfile.SoundFile, frames: int, name: str) -> np.ndarray:
     try:
         return sound.read(frames, dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:
-        raise ValueError(f"{name}: cannot be decoded ({error.error_string}); the file is damaged") from error
+        raise ValueError(f"{name}: cannot be decoded ({error.error_string}); {_DAMAGED}") from error
 
 
 def _count(data: bytes, clip: NamedClip, most: int = _NOT_KNOWN) -> int:
