@@ -36,10 +36,27 @@ class AudioBytes:
     codec: int = 0  # of a wav: the number in its format chunk
     unexplained: int = 0  # bytes behind it that are no chunk
     is_joined: bool = False  # another file begins there
+    unfilled: _Field | None = None  # where its size must be written for libsndfile to read what is there
 
     def missing(self, file_size: int) -> int:
         """Bytes that lie beyond the end of the file."""
         return 0 if self.size is None else max(0, self.start + self.size - file_size)
+
+    def filled_in(self, data: bytes) -> bytes:
+        """The file of these bytes with the size that whoever wrote it did not know."""
+        if self.unfilled is None:
+            return data
+        field, length = struct.Struct(self.unfilled.layout), len(data) - self.start
+        size = field.pack(min(length, 2 ** (8 * field.size) - 1))
+        return data[: self.unfilled.at] + size + data[self.unfilled.at + field.size :]
+
+
+@dataclass(frozen=True)
+class _Field:
+    """A number in a header."""
+
+    at: int
+    layout: str
 
 
 def find_audio(file: BinaryIO, start: int) -> AudioBytes | None:
@@ -58,12 +75,17 @@ def find_audio(file: BinaryIO, start: int) -> AudioBytes | None:
         chunks = _chunks(file, start + 40, "<16sQ", even=8, size_includes_header=True)
         return _with_rest(file, _named(chunks, b"data"), "<16sQ", even=8, size_includes_header=True)
     if kind == b"caff":
-        return _with_rest(file, _named(_chunks(file, start + 8, ">4sQ"), b"data"), ">4sQ")
+        audio = _named(_chunks(file, start + 8, ">4sQ"), b"data")
+        if audio and audio.size is None:
+            audio = replace(audio, unfilled=_Field(audio.start - 8, ">Q"))
+        return _with_rest(file, audio, ">4sQ")
     if kind == b"NIST":
         return _with_rest(file, _in_sphere(file, start))
-    if kind == b".snd" and len(head) == 12:
-        offset, size = struct.unpack(">II", head[4:])
-        return _with_rest(file, AudioBytes(start + offset, _stated(size)))
+    if kind in (b".snd", b"dns.") and len(head) == 12:
+        endian = ">" if kind == b".snd" else "<"
+        offset, size = struct.unpack(f"{endian}II", head[4:])
+        unfilled = None if size else _Field(start + 8, f"{endian}I")
+        return _with_rest(file, AudioBytes(start + offset, _stated(size), unfilled=unfilled))
     return None
 
 
@@ -99,16 +121,31 @@ def _named(chunks: Iterator[_Chunk], name: bytes) -> AudioBytes | None:
 
 
 def _in_riff(file: BinaryIO, start: int, endian: str) -> AudioBytes | None:
-    codec, long_size = 0, None
+    codec, long_size, long_field = 0, None, None
     for chunk in islice(_chunks(file, start + 12, f"{endian}4sI", even=2), _MOST_CHUNKS):
         if chunk.name == b"fmt ":
             codec = _number(file, chunk.start, f"{endian}H")
         elif chunk.name == b"ds64":
-            long_size = _number(file, chunk.start + 8, "<Q")
+            long_field = _Field(chunk.start + 8, "<Q")
+            long_size = _number(file, long_field.at, long_field.layout)
         elif chunk.name == b"data":
-            is_long = chunk.size == 0xFFFF_FFFF and long_size is not None
-            return AudioBytes(chunk.start, _stated(long_size if is_long else chunk.size), codec)
+            is_long = chunk.size in (0, 0xFFFF_FFFF) and long_size is not None
+            size = _stated(long_size if is_long else chunk.size)
+            if size is None and chunk.size == 0 and _only_chunks(file, chunk.start, f"{endian}4sI"):
+                return AudioBytes(chunk.start, 0, codec)
+            field = long_field or (None if chunk.size else _Field(chunk.start - 4, f"{endian}I"))
+            return AudioBytes(chunk.start, size, codec, unfilled=field if size is None else None)
     return None
+
+
+def _only_chunks(file: BinaryIO, at: int, layout: str) -> bool:
+    """Whether whole chunks, and nothing else, fill the rest of the file, so that there is no audio."""
+    size = file.seek(0, io.SEEK_END)
+    for chunk in islice(_chunks(file, at, layout, even=2), _MOST_CHUNKS):
+        at = chunk.start + chunk.size + chunk.size % 2
+        if not re.fullmatch(rb"[ -~]{4}", chunk.name) or at > size + 1:
+            return False
+    return at >= size
 
 
 def _in_sphere(file: BinaryIO, start: int) -> AudioBytes | None:

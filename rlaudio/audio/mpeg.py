@@ -80,6 +80,9 @@ class _Walk(NamedTuple):
     frames: int  # whole ones, an index among them
     bytes_missing: int  # of the last one
     lost: tuple[int, ...]  # where none of its frames stands, though one should
+    runs: tuple[tuple[int, int], ...]  # of frames that follow each other: first byte, and the byte behind
+    bytes_between: int  # between two frames, tags not counted
+    bytes_behind: int  # behind the last frame, tags not counted
 
 
 @dataclass(frozen=True)
@@ -114,6 +117,16 @@ class Stream:
         return self._walked.bytes_missing
 
     @property
+    def bytes_between(self) -> int:
+        """Bytes between frames that are neither frames nor tags: where something was damaged or cut out."""
+        return self._walked.bytes_between
+
+    @property
+    def bytes_behind(self) -> int:
+        """Bytes behind the last frame that are no tags."""
+        return self._walked.bytes_behind
+
+    @property
     def samples(self) -> int:
         """Samples of each channel in all whole frames."""
         return self.frames * self.header.samples
@@ -135,32 +148,42 @@ class Stream:
     def extended(self, frames: int) -> bytes:
         """The stream without its index, and silent frames behind it until libsndfile reads `frames` of it.
 
-        libsndfile ends where a stream would end whose frames were all as large as the first.
+        libsndfile ends where a stream would end whose frames were all as large as the first, and where more
+        than 1024 bytes stand between two of them.
         """
         first = self.start if self.indexed_frames is None else self.start + self._bytes_at(self.start)
         size = self._bytes_at(first)
         head = bytes((0xFF, self._second, self.data[first + 2] & ~_PADDED, self.data[first + 3]))
-        missing = frames + 2 - (len(self.data) - first) // max(size, 1)
-        return self.data[first:] + head.ljust(size, b"\0") * missing
+        runs = [(max(start, first), end) for start, end in self._walked.runs if end > first]
+        alone = b"".join(self.data[start:end] for start, end in runs)
+        missing = frames + 2 - len(alone) // max(size, 1)
+        return alone + head.ljust(size, b"\0") * missing
 
     @cached_property
     def _walked(self) -> _Walk:
         frames, at, end = 0, self.start, len(self.data)
         lost: list[int] = []
+        runs: list[tuple[int, int]] = []
+        between = behind = missing = 0
+        run = at
         while at < end:
             size = self._bytes_at(at)
             if size and at + size <= end:
                 frames, at = frames + 1, at + size
                 continue
             if size:
-                return _Walk(frames, at + size - end, tuple(lost))
-            lost.append(at)
-            if self.data.startswith(_TAGS, at) and not self._next(at):
+                missing = at + size - end
                 break
-            if end - at < 4 and frames:
-                return _Walk(frames, 4 if self.data[at] == 0xFF else 0, tuple(lost))
-            at = self._next(at) or end  # over what is damaged, or a tag between two streams
-        return _Walk(frames, 0, tuple(lost))
+            lost.append(at)
+            following, tagged = self._next(at), _behind_tags(self.data, at)
+            if following is None:
+                is_cut = end - at < 4 and frames and self.data[at] == 0xFF
+                missing, behind = 4 if is_cut else 0, max(0, end - tagged)
+                break
+            runs.append((run, at))
+            between += max(0, following - tagged)
+            at = run = following  # over what is damaged, or a tag between two streams
+        return _Walk(frames, missing, tuple(lost), (*runs, (run, at)), between, behind)
 
     def _begins_another(self, at: int) -> bool:
         """Whether two frames of another stream, perhaps behind its tag, stand at a position."""
@@ -214,6 +237,22 @@ def id3_size(head: bytes) -> int:
         return 0
     size = head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9]
     return 10 + size + (10 if head[5] & 0x10 else 0)
+
+
+def _behind_tags(data: bytes, at: int) -> int:
+    """Where the tags that stand at a position end: the position itself where none does."""
+    while data.startswith(_TAGS, at):
+        if data.startswith(b"TAG", at):
+            at += 128
+        elif data.startswith(b"APETAGEX", at):  # its header or footer, whose size counts all but the header
+            size, flags = (int.from_bytes(data[at + n : at + n + 4], "little") for n in (12, 20))
+            at += 32 + size * (flags >> 29 & 1)
+        elif data.startswith(b"LYRICSBEGIN", at):
+            end = data.find(b"LYRICS200", at)
+            at = len(data) if end < 0 else end + 9
+        else:
+            at += id3_size(data[at : at + 10]) or 10  # 3DI is the footer of one, of ten bytes
+    return at
 
 
 def _positions(data: bytes, start: int, count: int) -> Iterator[int]:

@@ -23,23 +23,18 @@ from rlaudio.audio.flac import FlacHeader, is_joined, last_sample, without_lengt
 from rlaudio.audio.foreign import behind_metadata, holds_another
 from rlaudio.audio.mpeg import Stream, id3_size
 from rlaudio.audio.ogg import last_page, streams
+from rlaudio.audio.refusals import FORMATS, NamedClip, not_read, refuse_others, several_streams, unreadable
+from rlaudio.utils.foreign_formats import HEAD
 
 NOT_MARKED_AS_ENDED = "not marked as ended, perhaps cut off"
 MORE_BEHIND = "more bytes behind the audio than its header explains"
+INTERRUPTED = "bytes between its frames that are none of them; perhaps damaged, and parts of it lost"
 _RATES_HZ = range(1_000, 1_000_001)
-_FORMATS = "wav, flac, ogg or mp3"
 _MOST_UNEXPLAINED = 1024  # bytes behind the audio that are not worth a word
 _MPEG_CODECS = (0x50, 0x55)  # in a wav
 _NOT_KNOWN = 2**62  # libsndfile's frames where a header does not say, or more
 _BLOCK = 2**16  # frames decoded at a time, to count them
-_OTHERS = {  # first bytes, by where they stand
-    (4, b"ftyp"): "mp4 or m4a",
-    (0, b"\x1a\x45\xdf\xa3"): "webm or mkv",
-    (0, b"\x30\x26\xb2\x75"): "wma",
-    (0, b"#!AMR"): "amr",
-    (0, b"ADIF"): "aac",
-}
-_APPLE_DOUBLE = b"\x00\x05\x16\x07"
+_CHECKED = {"WAV", "WAVEX", "RF64", "W64", "AIFF", "AU", "CAF", "NIST"}  # by `find_audio`, for being whole
 
 
 @dataclass(frozen=True)
@@ -74,6 +69,7 @@ class OpenAudio:
 
 
 _CUT_OFF = "the file is cut off; fetch it again or remove the row"
+_DAMAGED = "the file is damaged; fetch it again or remove the row"
 
 
 @contextmanager
@@ -83,14 +79,17 @@ def open_audio(path: Path, name: str) -> Iterator[OpenAudio]:
     Raises FileNotFoundError for a missing file and for what is no file; ValueError for one that is empty, no
     audio or not whole.
     """
-    with _open_file(_existing(path, name), name) as file:
+    path = _existing(path, name)
+    clip = NamedClip(path, name)
+    with _open_file(path, name) as file:
         size = os.fstat(file.fileno()).st_size
         if size == 0:
             raise ValueError(f"{name}: 0 bytes; expected audio; fetch the file again or remove the row")
-        with _open_stream(file, size, name) as audio:
+        with _open_stream(file, size, clip) as audio:
             if audio.rate_hz not in _RATES_HZ:
                 raise ValueError(
-                    f"{name}: {audio.rate_hz} Hz by its header; expected {_RATES_HZ[0]} to {_RATES_HZ[-1]} Hz"
+                    f"{name}: {audio.rate_hz} Hz by its header; expected {_RATES_HZ[0]} to {_RATES_HZ[-1]} "
+                    f"Hz; {_DAMAGED}"
                 )
             if audio.frames == 0:
                 raise ValueError(_no_frames(name))
@@ -153,112 +152,98 @@ class _Sound(soundfile.SoundFile):
 
 
 @contextmanager
-def _open_stream(file: BinaryIO, size: int, name: str) -> Iterator[OpenAudio]:
+def _open_stream(file: BinaryIO, size: int, clip: NamedClip) -> Iterator[OpenAudio]:
     start = _after_tags(file)
     file.seek(start)
-    head = file.read(12)
-    _refuse_others(head, name)
+    head = file.read(HEAD)
+    refuse_others(head, clip)
     if head[:4] == b"fLaC":
-        opened = _open_flac(file, start, size, name)
+        opened = _open_flac(file, start, size, clip)
     elif head[:4] == b"OggS":
-        opened = _open_ogg(file, start, size, name)
+        opened = _open_ogg(file, start, size, clip)
     else:
-        opened = _open_other(file, start, size, name)
+        opened = _open_other(file, start, size, clip)
     with opened.sound:
         yield opened
 
 
-def _open_flac(file: BinaryIO, start: int, size: int, name: str) -> OpenAudio:
+def _open_flac(file: BinaryIO, start: int, size: int, clip: NamedClip) -> OpenAudio:
     """A stream whose last frame says how long it is; where there is none, all of it is decoded."""
     header = FlacHeader.read(file, start)
     if header is None:
-        raise ValueError(f"{name}: {size} bytes of flac, without a whole header; {_CUT_OFF}")
+        raise ValueError(f"{clip}: {size} bytes of flac, without a whole header; {_CUT_OFF}")
     whole = _whole(file)
     if is_joined(whole, start) or holds_another(whole, behind_metadata(whole, start)):
-        raise _several_streams(name)
+        raise several_streams(clip)
     end = last_sample(file, header, size)
     promised = header.samples or 0
     if end is not None and end > promised:  # libsndfile would believe the header
-        return OpenAudio(name, _sound(io.BytesIO(without_length(_whole(file), start)), name), end)
-    frames = promised if end == promised else _count(_whole(file), name, promised or _NOT_KNOWN)
+        return OpenAudio(clip.name, _sound(io.BytesIO(without_length(_whole(file), start)), clip), end)
+    frames = promised if end == promised else _count(_whole(file), clip, promised or _NOT_KNOWN)
     if frames < promised:
-        raise ValueError(f"{name}: {frames} frames, {promised} promised by its header; {_CUT_OFF}")
-    return OpenAudio(name, _sound(file, name), frames)
+        raise ValueError(f"{clip}: {frames} frames, {promised} promised by its header; {_CUT_OFF}")
+    return OpenAudio(clip.name, _sound(file, clip), frames)
 
 
-def _open_ogg(file: BinaryIO, start: int, size: int, name: str) -> OpenAudio:
+def _open_ogg(file: BinaryIO, start: int, size: int, clip: NamedClip) -> OpenAudio:
     page = last_page(file, start, size)
     if page is None or page.bytes_missing:
         missing = page.bytes_missing if page else 1
-        raise ValueError(f"{name}: its last page lacks {missing} bytes or more; {_CUT_OFF}")
+        raise ValueError(f"{clip}: its last page lacks {missing} bytes or more; {_CUT_OFF}")
     if streams(_whole(file)) > 1:
-        raise _several_streams(name)
-    sound = _sound(file, name)
+        raise several_streams(clip)
+    sound = _sound(file, clip)
     notes = () if page.is_marked else (NOT_MARKED_AS_ENDED,)
     has_more = page.bytes_behind > _MOST_UNEXPLAINED
-    return OpenAudio(name, sound, sound.frames, (*notes, MORE_BEHIND) if has_more else notes)
+    return OpenAudio(clip.name, sound, sound.frames, (*notes, MORE_BEHIND) if has_more else notes)
 
 
-def _open_other(file: BinaryIO, start: int, size: int, name: str) -> OpenAudio:
+def _open_other(file: BinaryIO, start: int, size: int, clip: NamedClip) -> OpenAudio:
     audio = find_audio(file, start)
     if audio and audio.is_joined:
-        raise _several_streams(name)
+        raise several_streams(clip)
     missing = audio.missing(size) if audio else 0
     if missing > 1:  # one byte may be the padding of an odd chunk, which some writers leave out
-        raise ValueError(f"{name}: {size} bytes, {size + missing} promised by its header; {_CUT_OFF}")
+        raise ValueError(f"{clip}: {size} bytes, {size + missing} promised by its header; {_CUT_OFF}")
     if audio and audio.codec in _MPEG_CODECS:
         end = None if audio.size is None else audio.start + audio.size
-        return _open_mpeg(_whole(file)[audio.start : end], None, name)
-    sound = _sound(file, name)
+        return _open_mpeg(_whole(file)[audio.start : end], None, clip)
+    source = io.BytesIO(audio.filled_in(_whole(file))) if audio and audio.unfilled else file
+    sound = _sound(source, clip)
     if sound.format == "MP3":
         sound.close()
-        return _open_mpeg(_whole(file), file, name)
-    frames = sound.frames if sound.frames < _NOT_KNOWN else _count(_whole(file), name)
-    has_more = audio is not None and audio.unexplained > _MOST_UNEXPLAINED
-    return OpenAudio(name, sound, frames, (MORE_BEHIND,) if has_more else ())
+        return _open_mpeg(_whole(file), file, clip)
+    if audio is None or sound.format not in _CHECKED:  # half of it would be read as if it were whole
+        sound.close()
+        raise not_read(sound.format_info, clip)
+    frames = sound.frames if sound.frames < _NOT_KNOWN else _count(_whole(source), clip)
+    has_more = audio.unexplained > _MOST_UNEXPLAINED
+    return OpenAudio(clip.name, sound, frames, (MORE_BEHIND,) if has_more else ())
 
 
-def _open_mpeg(data: bytes, file: BinaryIO | None, name: str) -> OpenAudio:
+def _open_mpeg(data: bytes, file: BinaryIO | None, clip: NamedClip) -> OpenAudio:
     """An mp3 stream, from `file` itself where its index is right, else counted frame by frame."""
     stream = Stream.find(data)
     if stream is None:
-        raise ValueError(f"{name}: not two mp3 frames that follow each other; expected {_FORMATS}")
+        raise ValueError(f"{clip}: not two mp3 frames that follow each other; expected {FORMATS}")
     if stream.is_joined or holds_another(data, id3_size(data[:10])):
-        raise _several_streams(name)
+        raise several_streams(clip)
     if file is not None and stream.frames == stream.indexed_frames:
-        sound = _sound(file, name)
-        return OpenAudio(name, sound, sound.frames)
+        sound = _sound(file, clip)
+        return OpenAudio(clip.name, sound, sound.frames, _mpeg_notes(stream))
     if stream.bytes_missing:
-        raise ValueError(f"{name}: its last frame lacks {stream.bytes_missing} bytes; {_CUT_OFF}")
+        raise ValueError(f"{clip}: its last frame lacks {stream.bytes_missing} bytes; {_CUT_OFF}")
     if stream.indexed_frames is not None and stream.frames < stream.indexed_frames - 1:
         raise ValueError(
-            f"{name}: {stream.frames} mp3 frames, {stream.indexed_frames} promised by its header; {_CUT_OFF}"
+            f"{clip}: {stream.frames} mp3 frames, {stream.indexed_frames} promised by its header; {_CUT_OFF}"
         )
-    return OpenAudio(name, _sound(io.BytesIO(stream.extended(stream.frames)), name), stream.samples)
+    sound = _sound(io.BytesIO(stream.extended(stream.frames)), clip)
+    return OpenAudio(clip.name, sound, stream.samples, _mpeg_notes(stream))
 
 
-def _refuse_others(head: bytes, name: str) -> None:
-    if head.startswith(_APPLE_DOUBLE):
-        raise ValueError(f"{name}: what macOS notes about a file, not the file; remove the row")
-    is_adts = len(head) > 1 and head[0] == 0xFF and head[1] & 0xF6 == 0xF0
-    kind = next((kind for (at, magic), kind in _OTHERS.items() if head.startswith(magic, at)), None)
-    if kind or is_adts:
-        raise ValueError(
-            f"{name}: {kind or 'aac'}, which is not read; expected {_FORMATS}; "
-            f"convert it: {_conversion(name)}"
-        )
-
-
-def _several_streams(name: str) -> ValueError:
-    return ValueError(
-        f"{name}: several streams in one file, of which only one would be read; expected one; "
-        f"split it, or convert it: {_conversion(name)}"
-    )
-
-
-def _conversion(name: str) -> str:
-    path = Path(name)
-    return f"ffmpeg -i {path.name!r} {path.with_suffix('.flac').name!r}"
+def _mpeg_notes(stream: Stream) -> tuple[str, ...]:
+    within = (INTERRUPTED,) if stream.bytes_between else ()
+    return (*within, MORE_BEHIND) if stream.bytes_behind > _MOST_UNEXPLAINED else within
 
 
 def _after_tags(file: BinaryIO) -> int:
@@ -277,29 +262,28 @@ def _whole(file: BinaryIO) -> bytes:
     return file.read()
 
 
-def _sound(source: BinaryIO, name: str) -> soundfile.SoundFile:
+def _sound(source: BinaryIO, clip: NamedClip) -> soundfile.SoundFile:
     """The stream in libsndfile, which would guess a codec from a path's ending, so it gets none."""
     source.seek(0)
     try:
         return _Sound(source if isinstance(source, io.BytesIO) else source.fileno(), closefd=False)
     except soundfile.LibsndfileError as error:
-        raise ValueError(
-            f"{name}: not readable as audio ({error.error_string}); expected {_FORMATS}"
-        ) from error
+        source.seek(_after_tags(source))
+        raise unreadable(error.error_string, source.read(HEAD), clip) from error
 
 
 def _read(sound: soundfile.SoundFile, frames: int, name: str) -> np.ndarray:
     try:
         return sound.read(frames, dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:
-        raise ValueError(f"{name}: cannot be decoded ({error.error_string}); the file is damaged") from error
+        raise ValueError(f"{name}: cannot be decoded ({error.error_string}); {_DAMAGED}") from error
 
 
-def _count(data: bytes, name: str, most: int = _NOT_KNOWN) -> int:
+def _count(data: bytes, clip: NamedClip, most: int = _NOT_KNOWN) -> int:
     """Frames of a stream up to `most`, by decoding it."""
     frames = 0
-    with _sound(io.BytesIO(data), name) as sound:
-        while block := len(_read(sound, min(_BLOCK, most - frames), name)):
+    with _sound(io.BytesIO(data), clip) as sound:
+        while block := len(_read(sound, min(_BLOCK, most - frames), clip.name)):
             frames += block
     return frames
 

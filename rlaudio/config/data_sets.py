@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from rlaudio.config.names import plain_name
 from rlaudio.data.hub import is_hub_name
+from rlaudio.utils.messages import MOST, printable, shortened
 
 Spec = Mapping[str, Any]  # {"use": "mmau", "path": FOLDER}
 _DEFAULT = "audiomcq"  # reads a path that is named alone
@@ -26,7 +28,7 @@ def data_set(text: str, *, or_path: bool = True) -> NamedSet:
     Raises ValueError for any other text.
     """
     use, sign, path = text.partition("=")
-    if or_path and (not sign or Path(text).exists()):
+    if or_path and (not sign or os.path.exists(text)):  # noqa: PTH110  Path raises where a name is too long
         return NamedSet(plain_name(Path(text).stem), {"use": _DEFAULT, "path": text})
     if not use or not path:
         otherwise = ", or a path" if or_path else ""
@@ -37,6 +39,20 @@ def data_set(text: str, *, or_path: bool = True) -> NamedSet:
 def existing(spec: Spec) -> Spec:
     """The set as it is. Raises ValueError where its path does not exist and is no name of the hub."""
     path = spec.get("path")
-    if path is not None and not Path(path).exists() and not is_hub_name(str(path)):
-        raise ValueError(f"{spec['use']}={path}: {path} does not exist")
+    if path is not None and not is_hub_name(str(path)) and (problem := _problem(path)):
+        named = f"{spec['use']}={shortened(printable(str(path)), MOST)}"
+        raise ValueError(f"{named}: {problem}; expected a file or folder of questions; correct the path")
     return spec
+
+
+def _problem(path: str | Path) -> str | None:
+    """Why there is nothing at a path."""
+    try:
+        Path(path).stat()
+    except FileNotFoundError:
+        return f"{path} does not exist"
+    except OSError as error:
+        return str(error.strerror).lower()
+    except ValueError as error:  # a zero byte in it
+        return str(error)
+    return None

@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from rlaudio.utils.bounded_reading import read_bytes
+from rlaudio.utils.foreign_formats import HEAD, no_text
 from rlaudio.utils.messages import dotted, shortened, shown
 from rlaudio.utils.plain_yaml import DEEPEST, NotSupported, PlainLoader
 
@@ -169,7 +170,9 @@ def lay_over(
 
 
 def _text_of(path: Path) -> str:
-    content = read_bytes(path, MAX_BYTES, "YAML")
+    content = read_bytes(path, MAX_BYTES, "YAML", "is it the path of a recipe?")
+    if found := no_text(content[:HEAD]):
+        raise ValueError(f"{path}: is {found.what}; expected YAML in UTF-8; {found.todo}")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -307,7 +307,7 @@ def absolute(path: str | Path, folder: Path) -> Path:
         return whole
     except (RuntimeError, OSError, ValueError) as error:  # ~nobody, a name too long, a circle of links, NUL
         why = error.strerror if isinstance(error, OSError) else error  # its text holds the whole path
-        raise ValueError(f"no path {shown(str(path))}: {why}") from error
+        raise ValueError(f"no path {shown(str(path))}: {why}; correct the path") from error
     return whole
 
 

@@ -79,7 +79,7 @@ def read_signature(path: Path) -> Signature | None:
 
 def parse_source(path: Path) -> ast.Module:
     """The parsed source text of a plug-in. Raises ValueError with file and line on a syntax error."""
-    content = read_bytes(path, MAX_BYTES, "Python source")
+    content = read_bytes(path, MAX_BYTES, "Python source", "is it the path of a plug-in?")
     try:  # bytes, since Python reads a file's mark and encoding itself, as when it imports the file
         return ast.parse(content, filename=str(path))
     except SyntaxError as error:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from collections.abc import Collection, Iterable, Mapping
+from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 from typing import Any, get_args
@@ -12,8 +13,9 @@ from typing import Any, get_args
 from rlaudio.data.audiomcq import relative_path
 from rlaudio.data.embedded import encode_samples
 from rlaudio.data.fields import NOTHING, Fields
-from rlaudio.data.labels_file import contribution_interval, contribution_label
+from rlaudio.data.labels_file import contribution_interval, contribution_label, contribution_share
 from rlaudio.data.loading import find_files, load, local
+from rlaudio.scorers.instructions import RULES
 from rlaudio.types import (
     Check,
     Choice,
@@ -25,8 +27,10 @@ from rlaudio.types import (
     Style,
     Target,
 )
+from rlaudio.utils.messages import shown
 
 _STYLES = get_args(Style)
+_CONTRIBUTION = tuple(field.name for field in dataclasses.fields(Contribution) if field.name != "question_id")
 
 
 def jsonl(
@@ -79,7 +83,7 @@ def _question(row: Fields) -> Question:
     return Question(
         row.text("id"),
         row.text("question"),
-        row.clips("clips", "audio_path", "audio"),
+        row.clips(*_one_of(row, "clips", "audio_path", "audio")),
         _target(row),
         row.named_groups(_texts(row, "groups")),
         row.flag("text_answerable"),
@@ -98,6 +102,16 @@ def _texts(row: Fields, name: str) -> Mapping[str, str]:
     return NOTHING
 
 
+def _one_of(row: Fields, *names: str) -> tuple[str, ...]:
+    """The names, of which at most one may state the clips: of two that differ one would be dropped."""
+    stated = {name: row.fields[name] for name in names if row.fields.get(name) not in (None, "", [])}
+    clips = [value if isinstance(value, list) else [value] for value in stated.values()]
+    if any(value != clips[0] for value in clips):
+        both = " and ".join(f'"{name}" ({shown(value, 80)})' for name, value in stated.items())
+        row.wrong(f"{both} state different clips; expected one of them; put all clips into {names[0]!r}")
+    return tuple(stated) + tuple(name for name in names if name not in stated)
+
+
 def _target(row: Fields) -> Target:
     options, check, gold = row.value("choices"), row.mapping("check"), row.value("gold")
     answer = None if row.value("answer") is None else row.text("answer", empty=True)
@@ -106,6 +120,11 @@ def _target(row: Fields) -> Target:
         if not isinstance(rule, str) or not isinstance(arguments, dict) or options:
             row.wrong_field("check", '{"rule": text, "arguments": object}, and no choices beside it')
             return OpenText()
+        if rule not in RULES:  # it would never be followed
+            close = get_close_matches(rule[:100], RULES, n=1, cutoff=0.5) or RULES
+            found = row.row._replace(fields=check).wrong
+            row.faults.append(found("check.rule", rule, f"a rule of MMAU-Pro: {', '.join(close)}"))
+        _refuse_unknown(row, "check", check, ("rule", "arguments"))
         return Check(rule, arguments)
     if options is None:
         return OpenText(answer or "")
@@ -124,17 +143,30 @@ def _contribution(row: Fields, question: Question) -> Contribution | None:
         return None
     nested = row.row._replace(fields=stated)
     label = row.tried(partial(contribution_label, nested, "label"), None)
-    score = row.tried(partial(nested.number, "score"), None)
+    score = row.tried(partial(contribution_share, nested, "score"), None)
     votes = row.tried(partial(nested.mapping, "votes"), NOTHING)
     intervals = {
         name: row.tried(partial(contribution_interval, nested, name), None)
         for name in ("interval", "gain_interval")
     }
-    gain = row.tried(partial(nested.number, "gain"), None)
+    gain = row.tried(partial(contribution_share, nested, "gain"), None)
     method = row.tried(partial(nested.text, "method", default="given"), "")
+    _refuse_unknown(row, "contribution", stated, _CONTRIBUTION)
+    if stated.get("label") is None and any(value is not None for value in stated.values()):
+        row.wrong('"contribution" has no "label"; expected "weak", "strong", or "" where it is not known')
     if not label:
         return None
     return Contribution(question.id, label, score, method=method, votes=votes, gain=gain, **intervals)
+
+
+def _refuse_unknown(row: Fields, name: str, stated: Mapping[str, Any], known: Collection[str]) -> None:
+    for key in stated.keys() - known:
+        close = get_close_matches(key[:100], known, n=1)
+        meant = f", such as {close[0]}" if close else ""
+        row.wrong(
+            f'"{name}" holds the unknown key {shown(key, 100)}; expected {", ".join(known)}{meant}; '
+            'correct it, or move it to "extra"'
+        )
 
 
 def _fields(question: Question, stated: Contribution | None, folder: Path) -> dict[str, Any]:
@@ -178,5 +210,5 @@ def _stated_clip(clip: Path | Clip, folder: Path) -> str:
 
 
 def _contribution_fields(stated: Contribution) -> dict[str, Any]:
-    fields = {name: value for name, value in asdict(stated).items() if name != "question_id"}
+    fields = {name: value for name, value in dataclasses.asdict(stated).items() if name != "question_id"}
     return {name: value for name, value in fields.items() if value not in (None, {})}

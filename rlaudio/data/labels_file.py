@@ -23,6 +23,7 @@ LABELS_FILE = "labels.jsonl"
 
 _LabelledQuestion = tuple[str, str | None]  # id, and digest of its text where the labels say it
 _BAD_LABEL = "malformed label"
+_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True)
@@ -78,9 +79,9 @@ def read_labels(path: Path) -> LabelsFile:
                 "id": partial(row.text, "id"),
                 "text_digest": partial(row.text, "text_digest", default=""),
                 "label": partial(contribution_label, row, "contribution"),
-                "score": partial(row.number, "score"),
+                "score": partial(contribution_share, row, "score"),
                 "interval": partial(contribution_interval, row, "interval"),
-                "gain": partial(row.number, "gain"),
+                "gain": partial(contribution_share, row, "gain"),
                 "gain_interval": partial(contribution_interval, row, "gain_interval"),
                 "method": partial(row.text, "rule", default="given"),
                 "votes": partial(row.mapping, "votes"),
@@ -124,6 +125,14 @@ def contribution_interval(row: JsonRow, name: str) -> tuple[float, float] | None
     if not isinstance(value, list) or len(value) != 2 or not all(map(_is_number, value)):
         raise row.wrong(name, value, "an interval of two numbers")
     return float(value[0]), float(value[1])
+
+
+def contribution_share(row: JsonRow, name: str) -> float | None:
+    """The field as a share or a difference of two; None where it is absent. Raises FieldError otherwise."""
+    value = row.number(name)
+    if value is not None and abs(value) > 1 + _ROUNDING:
+        raise row.wrong(name, value, "a share of right answers, -1 to 1")
+    return value
 
 
 def _as_cell(value: Any) -> Any:

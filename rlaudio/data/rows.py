@@ -16,6 +16,7 @@ from typing import Any, BinaryIO, NamedTuple
 from pydantic_core import from_json
 
 from rlaudio.data.bad_rows import BadRow
+from rlaudio.utils.foreign_formats import HEAD, no_text
 from rlaudio.utils.messages import printable, shown
 from rlaudio.utils.plain_yaml import DEEPEST
 
@@ -23,26 +24,6 @@ from rlaudio.utils.plain_yaml import DEEPEST
 MAX_CHARACTERS = 16 * 2**20  # of a row; one of AudioMCQ with its chains of thought has about 10,000
 _BUFFER = 2**20  # bytes that are read at a time
 MAX_DIGITS = 300  # of a whole number: what a float can hold
-
-# How files begin that are not JSON in UTF-8: what they are, and what to do.
-_UTF_16 = "text in UTF-16"
-_UTF_32 = "text in UTF-32"
-_OTHER_FORMATS = {
-    b"\xff\xfe\0\0": (_UTF_32, "convert it: iconv -f UTF-32 -t UTF-8"),  # before UTF-16's mark
-    b"\0\0\xfe\xff": (_UTF_32, "convert it: iconv -f UTF-32 -t UTF-8"),
-    b"\xff\xfe": (_UTF_16, "convert it: iconv -f UTF-16 -t UTF-8"),
-    b"\xfe\xff": (_UTF_16, "convert it: iconv -f UTF-16 -t UTF-8"),
-    b"{\0": (_UTF_16, "convert it: iconv -f UTF-16LE -t UTF-8"),
-    b"[\0": (_UTF_16, "convert it: iconv -f UTF-16LE -t UTF-8"),
-    b"\0{": (_UTF_16, "convert it: iconv -f UTF-16BE -t UTF-8"),
-    b"\0[": (_UTF_16, "convert it: iconv -f UTF-16BE -t UTF-8"),
-    b"\x1f\x8b": ("compressed by gzip", "unpack it"),
-    b"BZh": ("compressed by bzip2", "unpack it"),
-    b"\xfd7zXZ": ("compressed by xz", "unpack it"),
-    b"\x28\xb5\x2f\xfd": ("compressed by zstd", "unpack it"),
-    b"PK\x03\x04": ("a zip archive", "unpack it"),
-}
-
 
 _PARQUET = b"PAR1"
 
@@ -200,11 +181,10 @@ def _check_format(file: Path) -> bytes:
         what = "a folder" if file.is_dir() else "a pipe or a device" if file.exists() else "no such file"
         raise ValueError(f"{printable(str(file))}: {what}; expected a file of rows")
     with file.open("rb") as content:
-        head = content.read(8)
-    for beginning, (what, todo) in _OTHER_FORMATS.items():
-        if head.startswith(beginning):
-            raise ValueError(f"{printable(str(file))}: is {what}; expected JSON in UTF-8; {todo}")
-    if b"\0" in head and not head.startswith(_PARQUET) and file.suffix != ".parquet":
+        head = content.read(HEAD)
+    if found := no_text(head):
+        raise ValueError(f"{printable(str(file))}: is {found.what}; expected JSON in UTF-8; {found.todo}")
+    if b"\0" in head[:8] and not head.startswith(_PARQUET) and file.suffix != ".parquet":
         fault = "is no text in UTF-8: zero bytes stand at its beginning, as in UTF-16"
         raise ValueError(f"{printable(str(file))}: {fault}; expected JSON in UTF-8")
     return head[:4]
@@ -230,13 +210,15 @@ def _lines(file: Path) -> Iterator[tuple[int, int, bytes | None]]:
         content: BinaryIO = opened
         if _ends_lines_by_carriage_returns(content):
             content = io.BytesIO(content.read().replace(b"\r", b"\n"))
-        offset = 0
+        offset, is_behind_utf_16 = 0, False
         for number in count(1):
             line = content.readline(MAX_CHARACTERS + 1)
             if not line:
                 return
             too_long = len(line) > MAX_CHARACTERS and not line.endswith(b"\n")
-            yield number, offset, None if too_long else line
+            rest = int(is_behind_utf_16 and line.startswith(b"\0"))  # of the line end before it
+            yield number, offset + rest, None if too_long else line[rest:]
+            is_behind_utf_16 = line.endswith(b"\0\n")
             offset += len(line)
             while too_long and line and not line.endswith(b"\n"):
                 line = content.readline(MAX_CHARACTERS)
@@ -299,11 +281,17 @@ def _object_of_texts(line: bytes) -> dict[str, Any] | None:
 
 
 def _parse(text: str) -> Any:
+    if "\0" in text and text.strip("\0 \t\r\n"):
+        return _Fault(
+            f"a zero byte at column {text.index(chr(0)) + 1}, as text in UTF-16 has them; expected UTF-8; "
+            "write the line anew, or remove it"
+        )
     stray = None if text.isascii() else _STRAY_BYTE.search(text)
     if stray:
         return _Fault(
             f"byte 0x{ord(stray.group()) - 0xDC00:02x} at column {stray.start() + 1} is not UTF-8; save the "
-            "file as UTF-8, such as by iconv -f LATIN1 -t UTF-8"
+            "file as UTF-8 where all of it is in another encoding (iconv -f LATIN1 -t UTF-8, if it is that), "
+            "else write the line anew"
         )
     try:
         return _DECODER.decode(text)

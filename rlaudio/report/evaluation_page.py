@@ -33,7 +33,7 @@ def write_evaluation_page(folder: Path) -> Path:
     tables: Mapping[str, Json] = files.json(EVALUATION, shapes.EVALUATIONS) or {}
     if not (folder / EVALUATION).exists():
         raise FileNotFoundError(f"{folder}: no {NAME}.json; expected the folder of rlaudio evaluate --out")
-    rows = {name: files.rows(f"{NAME}/{name}.jsonl", shapes.ANSWER) for name in tables}
+    rows = {name: files.answers(f"{NAME}/{name}.jsonl", table) for name, table in tables.items()}
     scorers = list(dict.fromkeys(s for of in rows.values() for row in of for s in row.get("verdicts", {})))
     viewed = Viewed(
         groups=[group for name in tables for group in _groups(files, name, rows[name], scorers)],
@@ -50,6 +50,7 @@ def write_evaluation_page(folder: Path) -> Path:
         notices=[("Left out, because it is damaged:", damage) for damage in files.left_out],
         tables=[_table(name, table) for name, table in tables.items()],
     )
+    files.warn_of_damage()
     return write_viewer_page(folder / PAGE, head, viewed)
 
 

@@ -55,6 +55,7 @@ def write_report(run_folder: Path) -> Path:
     )
     path = run.path / "report.html"
     write_text(path, page)
+    run.files.warn_of_damage()
     return path
 
 

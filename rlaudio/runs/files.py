@@ -71,19 +71,27 @@ def append_row(path: Path, row: Mapping[str, Any]) -> None:
         file.write(_line(row))
 
 
-def read_rows(path: Path, shape: TypeAdapter[Any] = ANYTHING, longest: int = LARGEST_LINE) -> list[Json]:
+def read_rows(
+    path: Path,
+    shape: TypeAdapter[Any] = ANYTHING,
+    longest: int = LARGEST_LINE,
+    *,
+    appended: bool = False,
+) -> list[Json]:
     """The JSON objects of `path`, or none where it does not exist.
 
-    A last line without a line end was cut off by a kill and is left out. Raises ValueError with file and
-    line, and key where there is one, for any other line that is not a JSON object of this shape.
+    Raises ValueError with file and line, and key where there is one, for a line that is not a JSON object of
+    this shape, and as `lines`.
     """
-    return [parse_row(path, number, line, shape) for number, line in lines(path, longest)]
+    return [parse_row(path, number, line, shape) for number, line in lines(path, longest, appended=appended)]
 
 
-def lines(path: Path, longest: int = LARGEST_LINE) -> Iterator[tuple[int, bytes]]:
+def lines(path: Path, longest: int = LARGEST_LINE, *, appended: bool = False) -> Iterator[tuple[int, bytes]]:
     """The complete lines of a file with their numbers; none where it does not exist.
 
-    Raises ValueError for a line of more than `longest` bytes.
+    A last line without a line end was cut off by a kill where rows are `appended`, and is left out; other
+    files are written whole, so that it is damage. Raises ValueError for that, and for a line of more than
+    `longest` bytes.
     """
     if not os.path.lexists(path):
         return
@@ -96,6 +104,11 @@ def lines(path: Path, longest: int = LARGEST_LINE) -> Iterator[tuple[int, bytes]
         raise ValueError(
             f"{path}, line {number}: longer than {longest / 2**20:g} MiB; expected a JSON object; "
             "delete the line"
+        )
+    if line and not appended:
+        raise ValueError(
+            f"{path}, line {number}: the file ends within it, cut off; expected whole lines; copy the file "
+            "again"
         )
 
 

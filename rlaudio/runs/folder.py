@@ -108,7 +108,7 @@ class RunFolder:
         folder = cls(path, take_lock(path))
         for rows in (path / METRICS, path / TIMINGS):
             if rows.exists():  # drops a last line that a kill cut off, before other rows follow it
-                write_rows(rows, read_rows(rows, shapes.METRICS))
+                write_rows(rows, read_rows(rows, shapes.METRICS, appended=True))
         return folder
 
     def __enter__(self) -> RunFolder:
@@ -152,11 +152,11 @@ class RunFolder:
         spent.
         """
         metrics = self.path / METRICS
-        rows = read_rows(metrics, shapes.METRICS)
+        rows = read_rows(metrics, shapes.METRICS, appended=True)
         kept = _rows_until(rows, stage, step)
         write_rows(metrics, kept)
         timings = self.path / TIMINGS
-        write_rows(timings, _timings_until(read_rows(timings, shapes.METRICS), stage, step))
+        write_rows(timings, _timings_until(read_rows(timings, shapes.METRICS, appended=True), stage, step))
         for gone in {row["stage"] for row in rows} - {row["stage"] for row in kept}:
             remove_events(self.path / TENSORBOARD / gone)
         self._purge_from = {stage: step + 1}

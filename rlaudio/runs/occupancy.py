@@ -112,7 +112,7 @@ def _begins_with(file: Path, keys: set[str]) -> bool:
     if not file.exists():
         return True
     try:
-        value = read_rows(file)[:1] if file.suffix == ".jsonl" else [read_json(file)]
+        value = read_rows(file, appended=True)[:1] if file.suffix == ".jsonl" else [read_json(file)]
     except (ValueError, OSError):
         return False
     return all(isinstance(entry, dict) and keys <= entry.keys() for entry in value)

@@ -55,7 +55,8 @@ class StoredRun:
 
     def answers(self, when: str, held_out: str) -> list[Json]:
         """The single answers ("base" or "final") on one held-out set, one row per question and control."""
-        return self.files.rows(f"evaluation/{when}/{held_out}.jsonl", shapes.ANSWER)
+        table = self.evaluations.get(when, {}).get(held_out)
+        return self.files.answers(f"evaluation/{when}/{held_out}.jsonl", table)
 
     @property
     def stages(self) -> list[str]:
@@ -112,10 +113,11 @@ class StoredRun:
 
 
 def open_run(path: str | Path, *, leave_out_damage: bool = False) -> StoredRun:
-    """Everything in the run folder `path`, also of a run that is still going or was cut off amid a line.
+    """Everything in the run folder `path`, also of a run that is still going or was killed.
 
     Nothing that the folder names is run, and nothing outside it is read. Raises FileNotFoundError where it
-    holds no run, ValueError for a folder of another format or with damage, whose file, line and key it names.
+    holds no run, ValueError for a folder of another format or with damage, whose file, line and key it names:
+    a last line that is not whole is damage but in metrics.jsonl and timings.jsonl, to which rows are added.
     With `leave_out_damage` only recipe.yaml must be whole, and the run's `left_out` says what is missing.
     """
     path = Path(path)
@@ -124,7 +126,7 @@ def open_run(path: str | Path, *, leave_out_damage: bool = False) -> StoredRun:
     versions = files.json("versions.json", shapes.MAP) or {}
     refuse_other_format(path, versions)
     recipe_yaml, recipe = files.yaml(RECIPE, shapes.RECIPE, LARGEST_RECIPE)
-    metrics = files.rows("metrics.jsonl", shapes.METRICS)
+    metrics = files.rows("metrics.jsonl", shapes.METRICS, appended=True)
     return StoredRun(
         path=path,
         files=files,
@@ -132,7 +134,7 @@ def open_run(path: str | Path, *, leave_out_damage: bool = False) -> StoredRun:
         recipe=recipe,
         versions=versions,
         metrics=metrics,
-        timings=files.rows("timings.jsonl", shapes.METRICS),
+        timings=files.rows("timings.jsonl", shapes.METRICS, appended=True),
         evaluations=_evaluations(files, metrics),
         labels=files.json("labels.json", shapes.LABELS) or {},
         samples=files.json("samples/samples.json", shapes.SAMPLES),

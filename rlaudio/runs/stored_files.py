@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import logging
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
 
+from rlaudio.runs import shapes
 from rlaudio.runs.files import Json, checked, lines, parse_row, read_json, read_text
 from rlaudio.utils.bounded_reading import read_bytes
+from rlaudio.utils.number_format import counted
 from rlaudio.utils.plain_yaml import parse_plain_yaml
 
 T = TypeVar("T")
+logger = logging.getLogger(__name__)
 
 
 class StoredFiles:
@@ -37,14 +42,17 @@ class StoredFiles:
         """The value of a JSON file, None where it is not there."""
         return self.optional(lambda: read_json(self.path_of(name), shape), None)
 
-    def rows(self, name: str, shape: TypeAdapter[Any]) -> list[Json]:
-        """The rows of a file with a JSON object a line, none where it is not there."""
+    def rows(self, name: str, shape: TypeAdapter[Any], *, appended: bool = False) -> list[Json]:
+        """The rows of a file with a JSON object a line, none where it is not there.
+
+        Where rows are `appended` a last one that a kill cut off is no damage.
+        """
         rows: list[Json] = []
         damaged: list[str] = []
 
         def read() -> None:
             path = self.path_of(name)
-            for number, line in lines(path):
+            for number, line in lines(path, appended=appended):
                 try:
                     rows.append(parse_row(path, number, line, shape))
                 except ValueError as error:
@@ -56,6 +64,15 @@ class StoredFiles:
         if damaged:
             others = f" (and {len(damaged) - 1} more lines)" if len(damaged) > 1 else ""
             self.left_out.append(f"{damaged[0]}{others}")
+        return rows
+
+    def answers(self, name: str, table: Json | None) -> list[Json]:
+        """The single answers of an evaluation, as many as its `table` says; none where there is no file."""
+        known = len(self.left_out)
+        rows = self.rows(name, shapes.ANSWER)
+        path = self.folder / name
+        if table and len(self.left_out) == known and os.path.lexists(path):
+            self.optional(lambda: _check_count(path, rows, table), None)
         return rows
 
     def bytes(self, name: str, largest: int) -> bytes:
@@ -72,6 +89,11 @@ class StoredFiles:
             self.left_out.append(str(error))
             return otherwise
 
+    def warn_of_damage(self) -> None:
+        """Say what is left out where a command is watched, as its page does."""
+        for damage in self.left_out:
+            logger.warning("left out, because it is damaged: %s", damage)
+
     def path_of(self, name: str) -> Path:
         """The path of a file in this folder. Raises ValueError for one outside it."""
         path = self.folder / name
@@ -85,3 +107,14 @@ class StoredFiles:
                 "or copy the file to its place"
             )
         return path
+
+
+def _check_count(path: Path, answers: list[Json], table: Json) -> None:
+    """Raise ValueError where there are not as many answers as the table of their evaluation says."""
+    questions, controls = table["tables"]["all"]["all"]["questions"], len(table["predicted_positions"])
+    if questions * controls not in (0, len(answers)):
+        raise ValueError(
+            f"{path}: {counted(len(answers), 'answer')}; expected {questions * controls}, to "
+            f"{counted(questions, 'question')} under {counted(controls, 'control')}, as the tables of the "
+            "evaluation say; copy the file again"
+        )

@@ -31,7 +31,7 @@ def follows(instruction: str, arguments: Mapping[str, Any], question: str, text:
     `question` is the text of the row's question, which one rule wants repeated. Raises CannotScoreError for
     an argument on which the script would stop, and for rules that need NLTK where it is not installed.
     """
-    rule = _RULES.get(instruction)
+    rule = RULES.get(instruction)
     return rule is not None and rule(text, _Arguments(instruction, {**arguments, "question": question}))
 
 
@@ -126,7 +126,8 @@ def _is_quoted(text: str) -> bool:
     return text.startswith('"') and text.endswith('"')
 
 
-_RULES: Mapping[str, Callable[[str, _Arguments], bool]] = {
+# What a `Check` may name as its rule.
+RULES: Mapping[str, Callable[[str, _Arguments], bool]] = {
     "Include Keywords": lambda text, row: all(word in text.lower() for word in row.words("keywords")),
     "Keyword Frequency": lambda text, row: _occurrences(row.text("keyword"), text) == row.number("N"),
     "Forbidden Words": lambda text, row: not any(w in text.lower() for w in row.words("forbidden_words")),

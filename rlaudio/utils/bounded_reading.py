@@ -7,29 +7,29 @@ import stat
 from pathlib import Path
 from typing import BinaryIO
 
-_ADVICE = "delete it, or copy the file again"
+_ADVICE = "delete it, or copy the file again"  # of the files of a run folder
 
 
-def read_bytes(path: Path, largest: int, expected: str = "a file") -> bytes:
+def read_bytes(path: Path, largest: int, expected: str = "a file", todo: str = _ADVICE) -> bytes:
     """The content of a file. Raises as `open_file`."""
-    with open_file(path, largest, expected) as file:
+    with open_file(path, largest, expected, todo) as file:
         return file.read(largest)
 
 
-def open_file(path: Path, largest: int, expected: str = "a file") -> BinaryIO:
+def open_file(path: Path, largest: int, expected: str = "a file", todo: str = _ADVICE) -> BinaryIO:
     """An ordinary file, open to be read: a pipe or a device would be read for ever.
 
-    Raises ValueError, which says what was `expected`, for anything else and for more than `largest` bytes;
-    FileNotFoundError.
+    Raises ValueError, which says what was `expected` and what is `todo`, for anything else and for more than
+    `largest` bytes; FileNotFoundError.
     """
     kind = path.stat().st_mode
     if not stat.S_ISREG(kind):  # seen before it is opened: that alone rewinds a tape
-        raise ValueError(f"{path}: expected an ordinary file, found {_kind(kind)}; {_ADVICE}")
+        raise ValueError(f"{path}: expected an ordinary file, found {_kind(kind)}; {todo}")
     file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
     size = os.fstat(file.fileno()).st_size
     if size > largest:
         file.close()
-        raise ValueError(f"{path}: {size:,} bytes; expected {expected} of at most {largest:,}; {_ADVICE}")
+        raise ValueError(f"{path}: {size:,} bytes; expected {expected} of at most {largest:,}; {todo}")
     return file
 
 

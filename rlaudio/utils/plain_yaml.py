@@ -38,6 +38,16 @@ class PlainLoader(yaml.SafeLoader):
             self.keys.pop()
         return node
 
+    def fetch_more_tokens(self) -> None:
+        """As in YAML 1.1; an escape that is no character, and a number that is too long, have their place."""
+        try:
+            super().fetch_more_tokens()
+        except (ValueError, OverflowError) as error:
+            text = f"cannot be read: {error}"
+            if self.buffer[self.pointer - 1 : self.pointer] == "U":
+                text = f"\\U{self.prefix(8)} is no character; expected \\U00000000 to \\U0010FFFF"
+            raise yaml.scanner.ScannerError(None, None, text, self.get_mark()) from error
+
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         """As in YAML 1.1; what looks like a number and is none is an error with its place."""
         try:

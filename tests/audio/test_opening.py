@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import os
 import re
+import shlex
 import struct
 import unicodedata
 from pathlib import Path
@@ -14,7 +16,7 @@ import pytest
 import soundfile
 
 from rlaudio.audio.mpeg import Stream
-from rlaudio.audio.opening import MORE_BEHIND, NOT_MARKED_AS_ENDED, open_audio
+from rlaudio.audio.opening import INTERRUPTED, MORE_BEHIND, NOT_MARKED_AS_ENDED, open_audio
 from rlaudio.audio.reading import clip_header, read_clip
 
 RATE_HZ = 16_000
@@ -112,6 +114,46 @@ def test_two_mp3s_with_a_tag_between_them_are_read_both(tmp_path):
     tag = b"ID3\x04\0\0\0\0\x0a\x0a" + b"\xff\xfb" * 645
     joined = as_file(tmp_path, encoded("MP3") + tag + encoded("MP3"))
     assert seconds(joined) == pytest.approx(4, abs=0.3)
+    assert clip_header(joined).notes == ()
+
+
+@pytest.mark.parametrize("make", [mp3_without_index, lambda samples: encoded("MP3", samples)])
+@pytest.mark.parametrize("size", [0, 1000, 12_345])
+def test_an_mp3_with_a_tag_of_any_kind_behind_it_is_nothing_odd(tmp_path, make, size):
+    ape = b"APETAGEX" + struct.pack("<IIII8x", 2000, size + 32, 1, 1 << 31 | 1 << 29) + bytes(size)
+    ape += b"APETAGEX" + struct.pack("<IIII8x", 2000, size + 32, 1, 1 << 31)
+    tags = b"ID3\x04\0\0\0\0\x0a\x0a" + bytes(1290) + ape + b"LYRICSBEGIN" + bytes(size) + b"LYRICS200"
+    path = as_file(tmp_path, make(noise(2.0)) + tags + b"TAG" + bytes(125))
+    assert clip_header(path).notes == read_clip(path).notes == ()
+
+
+@pytest.mark.parametrize("make", [mp3_without_index, lambda samples: encoded("MP3", samples)])
+@pytest.mark.parametrize(
+    "behind",
+    [np.random.default_rng(1).bytes(20_000), b"<html>" + b"<p>oh</p>" * 600, bytes(50_000)],
+    ids=["random", "a page", "zeros"],
+)
+@pytest.mark.parametrize("tag", [b"", b"TAG" + bytes(125)], ids=["", "tag"])
+def test_bytes_behind_an_mp3_are_told(tmp_path, make, behind, tag):
+    data = make(noise(2.0))
+    path = as_file(tmp_path, data + tag + behind)
+    assert clip_header(path).notes == read_clip(path).notes == (MORE_BEHIND,)
+    assert seconds(path) == seconds(as_file(tmp_path, data, "whole.mp3"))
+
+
+@pytest.mark.parametrize("cut", [1, 100, 5001])
+def test_an_mp3_without_an_index_from_which_bytes_were_cut_is_told(tmp_path, cut):
+    data = mp3_without_index(noise(8.0))
+    middle = len(data) // 2
+    path = as_file(tmp_path, data[:middle] + data[middle + cut :])
+    assert clip_header(path).notes == read_clip(path).notes == (INTERRUPTED,)
+    assert seconds(path) <= seconds(as_file(tmp_path, data, "whole.mp3"))
+
+
+def test_zeros_in_the_middle_of_an_mp3_without_an_index_are_told(tmp_path):
+    data = mp3_without_index(noise(8.0))
+    path = as_file(tmp_path, with_bytes(data, len(data) // 2, bytes(3000)))
+    assert clip_header(path).notes == read_clip(path).notes == (INTERRUPTED,)
 
 
 @pytest.mark.parametrize("stated", [0, 10])
@@ -187,11 +229,69 @@ def test_a_data_chunk_that_promises_more_than_there_is_is_cut_off(tmp_path):
     assert "64044 bytes, 100044 promised" in refusal(as_file(tmp_path, data))
 
 
+def without_size(container: str, size: bytes, samples: np.ndarray | None = None, **options) -> bytes:
+    """A file whose writer could not go back to its header, and left `size` there, repeated."""
+    data = encoded(container, samples, **options)
+    at, width = {
+        "WAV": (data.find(b"data") + 4, 4),
+        "RF64": (data.find(b"ds64") + 16, 8),
+        "W64": (data.find(b"data", 40) + 16, 8),
+        "AIFF": (data.find(b"SSND") + 4, 4),
+        "AU": (8, 4),
+        "CAF": (data.find(b"data") + 4, 8),
+    }[container]
+    return with_bytes(data, at, size * width)
+
+
+@pytest.mark.parametrize("size", [b"\0", b"\xff"])
+@pytest.mark.parametrize("container", ["WAV", "RF64", "W64", "AIFF", "CAF", "AU"])
+def test_a_size_that_was_never_filled_in_is_read_to_the_end_of_the_file(tmp_path, container, size):
+    streamed = as_file(tmp_path, without_size(container, size))
+    assert seconds(streamed) == 2.0
+    whole = read_clip(as_file(tmp_path, encoded(container), "whole.wav"))
+    np.testing.assert_array_equal(read_clip(streamed).samples, whole.samples)
+
+
+@pytest.mark.parametrize("riff_size", [0, 8, 36, 2**32 - 1])
+@pytest.mark.parametrize("subtype", ["PCM_U8", "FLOAT", "IMA_ADPCM", "MS_ADPCM", "ULAW", "GSM610"])
+def test_a_wav_of_any_codec_that_a_pipe_took_is_read_whole(tmp_path, subtype, riff_size):
+    whole = seconds(as_file(tmp_path, encoded("WAV", subtype=subtype), "whole.wav"))
+    streamed = with_bytes(without_size("WAV", b"\0", subtype=subtype), 4, struct.pack("<I", riff_size))
+    assert seconds(as_file(tmp_path, streamed)) == whole
+
+
+@pytest.mark.parametrize("behind", [b"", b"LIST" + struct.pack("<I", 400) + bytes(400)])
+def test_a_wav_of_size_0_behind_which_no_samples_stand_is_empty(tmp_path, behind):
+    data = without_size("WAV", b"\0")
+    said = refusal(as_file(tmp_path, data[: data.find(b"data") + 8] + behind))
+    assert "0 frames decoded" in said
+
+
 @pytest.mark.parametrize("container", ["RF64", "W64", "AIFF", "CAF", "AU", "NIST"])
 def test_a_cut_off_file_of_another_container_is_refused(tmp_path, container):
     data = encoded(container)
     assert seconds(as_file(tmp_path, data)) == 2.0
     assert "promised by its header" in refusal(as_file(tmp_path, data[: len(data) // 2]))
+
+
+def test_a_cut_off_au_of_small_endian_numbers_is_refused(tmp_path):
+    data = encoded("AU", endian="LITTLE")
+    assert data.startswith(b"dns.") and seconds(as_file(tmp_path, data)) == 2.0
+    assert "promised by its header" in refusal(as_file(tmp_path, data[: len(data) // 2]))
+
+
+@pytest.mark.parametrize("kept", [0.5, 1])
+@pytest.mark.parametrize(
+    ("container", "subtype"),
+    [(name, None) for name in ("AVR", "IRCAM", "MAT4", "MAT5", "MPC2K", "PAF", "PVF", "SVX")]
+    + [("VOC", None), ("SDS", None), ("HTK", None), ("XI", "DPCM_16"), ("WVE", "ALAW")],
+)
+def test_a_container_that_is_not_checked_for_being_whole_is_not_read(tmp_path, container, subtype, kept):
+    data = encoded(container, subtype=subtype)
+    path = as_file(tmp_path, data[: round(kept * len(data))], "a.x")
+    said = refusal(path)
+    assert "expected wav, flac, ogg or mp3; convert it: ffmpeg" in said
+    assert container == "HTK" or "which is not read" in said
 
 
 def test_a_chunk_behind_the_audio_is_nothing_odd(tmp_path):
@@ -300,8 +400,47 @@ def test_text_is_no_audio_whatever_its_name(tmp_path, name):
     ],
 )
 def test_what_is_not_read_is_named_with_the_command_that_converts_it(tmp_path, head, kind):
-    said = refusal(as_file(tmp_path, head + bytes(1000), "my clip.x"))
-    assert f"{kind}, which is not read" in said and "ffmpeg -i 'my clip.x' 'my clip.flac'" in said
+    path = as_file(tmp_path, head + bytes(1000), "my clip.x")
+    said = refusal(path)
+    assert f"{kind}, which is not read" in said
+    assert said.endswith(f"convert it: ffmpeg -i '{path}' '{path.with_suffix('.flac')}'")
+
+
+@pytest.mark.parametrize("name", ["a.flac", "a.FLAC", "a b.x"])
+def test_the_command_that_converts_a_file_writes_over_no_file(tmp_path, name):
+    as_file(tmp_path, b"", "a b.flac")
+    path = as_file(tmp_path, b"\0\0\0\x20ftypM4A " + bytes(1000), name)
+    with pytest.raises(ValueError) as refused:
+        read_clip(path, origin="question 1")
+    _, command = str(refused.value).split("convert it: ")
+    assert shlex.split(command) == ["ffmpeg", "-i", str(path), str(tmp_path / f"{path.stem}_converted.flac")]
+
+
+def test_the_command_that_converts_a_file_takes_a_name_that_looks_like_an_option(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    as_file(tmp_path, b"\0\0\0\x20ftypM4A " + bytes(1000), "-y.m4a")
+    assert refusal(Path("-y.m4a")).endswith("ffmpeg -i ./-y.m4a ./-y.flac")
+
+
+@pytest.mark.parametrize(
+    ("data", "what", "todo"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n", "git LFS", "git lfs pull"),
+        (b"\n<!DOCTYPE html><html>404</html>", "HTML or XML page", "fetch the file again"),
+        (b"<?xml version='1.0'?><Error>AccessDenied</Error>", "HTML or XML page", "fetch the file again"),
+        (b'{"error": "no such file"}', "text that begins with '{\"error", "fetch the file again"),
+        (bytes(5000), "begins with zeros", "fetch the file again"),
+        (gzip.compress(b"a" * 1000), "compressed by gzip", "unpack it"),
+        (b"PK\x03\x04" + bytes(100), "a zip archive", "unpack it"),
+        (b"clip.wav".ljust(257, b"\0") + b"ustar" + bytes(300), "a tar archive", "unpack it"),
+        (b"RIFF\x10\0\0\0AVI LIST" + bytes(100), "avi, which is not read", "convert it: ffmpeg -i"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(100), "an image", "remove the row"),
+        (b"\x07\x01some other format" + bytes(100), "not readable as audio", "convert it: ffmpeg -i"),
+    ],
+)
+def test_what_is_no_audio_is_named_with_what_to_do(tmp_path, data, what, todo):
+    said = refusal(as_file(tmp_path, data))
+    assert what in said and "expected wav, flac, ogg or mp3" in said and todo in said
 
 
 def test_what_macos_lays_beside_a_file_is_named(tmp_path):

@@ -46,5 +46,18 @@ def test_a_set_exists_where_its_path_does_or_is_of_the_hub_or_where_it_has_none(
         {"use": "synthetic"},
     ):
         assert existing(spec) is spec
-    with pytest.raises(ValueError, match=r"^mmau=/gone/x: /gone/x does not exist$"):
+    with pytest.raises(ValueError, match=r"^mmau=/gone/x: /gone/x does not exist; .*; correct the path$"):
         existing({"use": "mmau", "path": "/gone/x"})
+
+
+@pytest.mark.parametrize(
+    ("path", "problem"),
+    [("a" * 300, "file name too long"), ("a/" * 3000, "file name too long"), ("\0", "null")],
+)
+def test_a_path_that_no_file_can_have_is_told_with_what_to_do(path, problem):
+    set_of_jsonl = data_set(f"jsonl={path}").spec
+    with pytest.raises(ValueError, match=rf"^jsonl=.*: .*{problem}.*; correct the path$"):
+        existing(set_of_jsonl)
+    alone = data_set(path).spec  # named alone
+    with pytest.raises(ValueError, match=rf"^audiomcq=.*: .*{problem}.*; correct the path$"):
+        existing(alone)

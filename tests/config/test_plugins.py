@@ -407,7 +407,7 @@ def test_shipped_models_and_hub_names_stay(tmp_path, name):
 def test_a_path_that_is_too_long_is_refused_without_repeating_all_of_it(tmp_path, spec):
     kind, use = spec
     with pytest.raises(
-        ValueError, match=r"no path 'xxx.*\(100,002 characters\): File name too long$"
+        ValueError, match=r"no path 'xxx.*\(100,002 characters\): File name too long; correct the path$"
     ) as caught:
         bind(kind, {"use": use, "path": "x" * 100_000}, tmp_path)
     assert len(str(caught.value)) < 1000

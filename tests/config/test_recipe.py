@@ -1,5 +1,6 @@
 """Recipes are typed YAML in layers; whatever is wrong is told with file, line and key."""
 
+import gzip
 import os
 import re
 from pathlib import Path
@@ -450,12 +451,33 @@ def test_a_value_that_no_recipe_can_mean_is_told_with_line_and_key(write, parent
         load_recipe(path)
 
 
-@pytest.mark.parametrize(
-    "content", [b"name: x\nseed: \xff\n", b"\n\x1f\x8b\x08", "\nseed: 1".encode("utf-16")]
-)
+@pytest.mark.parametrize("content", [b"name: x\nseed: \xff\n", b"\n\x1f\x8b\x08"])
 def test_bytes_that_are_not_utf8_are_told_with_their_line(tmp_path, content):
     (tmp_path / "r.yaml").write_bytes(content)
     with pytest.raises(ValueError, match=r"r\.yaml:[12]: not UTF-8 text"):
+        load_recipe(tmp_path / "r.yaml")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (gzip.compress(b"seed: 1"), "is compressed by gzip; expected YAML in UTF-8; unpack it"),
+        ("seed: 1".encode("utf-16"), "is text in UTF-16; expected YAML in UTF-8; .* -f UTF-16 -t UTF-8"),
+        ("# é\nseed: 1".encode("utf-16-be"), "is text in UTF-16; expected .* -f UTF-16BE -t UTF-8"),
+        ("seed: 1".encode("utf-16-le"), "is text in UTF-16; expected .* -f UTF-16LE -t UTF-8"),
+        ("seed: 1".encode("utf-32-be"), "is text in UTF-32; expected .* -f UTF-32BE -t UTF-8"),
+        (b"<html></html>", "is an HTML or XML page, .*; expected YAML in UTF-8; fetch the file again"),
+    ],
+)
+def test_a_recipe_that_is_no_text_in_utf8_is_told_with_what_it_is(tmp_path, content, said):
+    (tmp_path / "r.yaml").write_bytes(content)
+    with pytest.raises(ValueError, match=rf"r\.yaml: {said}"):
+        load_recipe(tmp_path / "r.yaml")
+
+
+def test_an_escape_that_is_no_character_is_told_with_its_line(tmp_path):
+    (tmp_path / "r.yaml").write_text('seed: 1\nname: "\\U00110000"\n')
+    with pytest.raises(ValueError, match=r"r\.yaml:2: not valid YAML: \\U00110000 is no character; expected"):
         load_recipe(tmp_path / "r.yaml")
 
 
@@ -467,7 +489,9 @@ def test_a_byte_order_mark_is_skipped(tmp_path):
 def test_a_file_too_large_for_a_recipe_is_not_read(tmp_path):
     with (tmp_path / "r.yaml").open("wb") as file:
         file.truncate(2**31)
-    with pytest.raises(ValueError, match=r"r\.yaml: 2,147,483,648 bytes; expected YAML"):
+    with pytest.raises(
+        ValueError, match=r"r\.yaml: 2,147,483,648 bytes; expected YAML .*; is it the path of a recipe\?$"
+    ):
         load_recipe(tmp_path / "r.yaml")
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from rlaudio.audio.reading import open_clip
 from rlaudio.data.jsonl import jsonl, write_jsonl
+from rlaudio.scorers.instructions import RULES
 from rlaudio.types import Check, Choice, Clip, Contribution, Dataset, OpenText, Question
 from tests.data.trees import write_lines
 
@@ -26,7 +27,7 @@ targets = st.one_of(
     st.sampled_from([Choice((), None), Choice((), None, "x")]),
     texts.map(OpenText),
     st.just(OpenText()),
-    st.builds(Check, texts, st.dictionaries(texts, json_values, max_size=2)),
+    st.builds(Check, st.sampled_from(sorted(RULES)), st.dictionaries(texts, json_values, max_size=2)),
 )
 
 
@@ -76,6 +77,12 @@ def test_a_row_may_be_short(tmp_path):
     assert question == Question(
         "1", "Q?", (tmp_path / "a.wav",), Choice(("x", "y"), 1, "y"), extra={"mood": "sad"}
     )
+
+
+def test_a_clip_that_is_stated_twice_is_one(tmp_path):
+    row = {"id": "1", "question": "Q?", "audio_path": "a.wav", "clips": ["a.wav"], "answer": "y"}
+    (question,) = jsonl(path=write_lines(tmp_path / "data.jsonl", row))
+    assert question.clips == (tmp_path / "a.wav",) and question.extra == {}
 
 
 def test_a_choice_without_options_keeps_its_answer(tmp_path):
@@ -130,6 +137,24 @@ def test_audio_elsewhere_is_written_with_its_whole_path(tmp_path):
         ({"contribution": {"label": "weak", "interval": [None, 1]}}, "expected an interval of two numbers"),
         ({"contribution": {"label": "weak", "interval": ["x", 1]}}, "expected an interval of two numbers"),
         ({"contribution": {"label": "weak", "interval": [True, 1]}}, "expected an interval of two numbers"),
+        ({"contribution": {"label": "weak", "score": 17}}, '"score" is 17.0; expected a share of right'),
+        ({"contribution": {"label": "weak", "score": -1.1}}, '"score" is -1.1; expected a share of right'),
+        ({"contribution": {"label": "weak", "gain": 2}}, '"gain" is 2.0; expected a share of right'),
+        (
+            {"contribution": {"label": "weak", "scor": 0.5}},
+            "\"contribution\" holds the unknown key 'scor'; expected label, score, interval, ",
+        ),
+        ({"contribution": {"lable": "weak"}}, "holds the unknown key 'lable'; expected label, "),
+        (
+            {"check": {"rule": "Titel"}, "choices": None},
+            "\"check.rule\" is 'Titel'; expected a rule of MMAU-Pro: Title",
+        ),
+        ({"contribution": {"score": 0.5}}, '"contribution" has no "label"'),
+        ({"check": {"rule": "x"}, "choices": None}, "expected a rule of MMAU-Pro: Include Keywords, "),
+        ({"check": {"rule": "Title", "n": 1}, "choices": None}, "holds the unknown key 'n'; expected rule"),
+        ({"audio_path": "b.wav"}, """"clips" (['a.wav']) and "audio_path" ('b.wav') state different clips"""),
+        ({"clips": ["a.wav", "b.wav"], "audio_path": "a.wav"}, "state different clips; expected one of them"),
+        ({"clips": None, "audio": "a.wav", "audio_path": "b.wav"}, "put all clips into 'clips'"),
         ({"text_answerable": "yes"}, "\"text_answerable\" is 'yes'; expected true or false"),
     ],
 )

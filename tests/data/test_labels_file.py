@@ -32,6 +32,14 @@ def test_what_is_no_interval_is_a_bad_row(tmp_path, interval):
     assert "an interval of two numbers" in str(labels.bad_rows[0])
 
 
+@pytest.mark.parametrize(("field", "value"), [("score", 1.5), ("score", -17), ("gain", 2), ("gain", -1.01)])
+def test_what_is_no_share_is_a_bad_row(tmp_path, field, value):
+    labels = read_labels(write(tmp_path / "labels.jsonl", [{**ROWS[0], field: value}]))
+    assert labels.by_question == {}
+    said = f'labels.jsonl:1: "{field}" is {float(value)}; expected a share of right answers, -1 to 1'
+    assert said in str(labels.bad_rows[0])
+
+
 def test_parquet_holds_the_same_rows(tmp_path):
     labels_to_parquet(write(tmp_path / "labels.jsonl"), tmp_path / "labels.parquet")
     first, second = read_table(tmp_path / "labels.parquet").to_pylist()

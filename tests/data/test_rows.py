@@ -101,6 +101,18 @@ def test_marks_line_ends_and_line_separators_do_no_harm(tmp_path, content):
     assert scanned(write(tmp_path, content)) == (["a", "b"], [])
 
 
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-16"])
+@pytest.mark.parametrize("text", ["b", "é", "音"])
+def test_a_line_in_utf_16_among_others_is_one_bad_row_that_no_conversion_of_the_file_mends(
+    tmp_path, encoding, text
+):
+    odd = f'{{"id": "{text}"}}\n'.encode(encoding)
+    ids, bad = scanned(write(tmp_path, '{"id": "ä"}\n'.encode() + odd + GOOD))
+    assert ids == ["ä", "a"] and len(bad) == 1
+    assert bad[0].startswith("t.jsonl:2: a zero byte at column ") and "iconv" not in bad[0]
+    assert bad[0].endswith("expected UTF-8; write the line anew, or remove it")
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
@@ -109,13 +121,17 @@ def test_marks_line_ends_and_line_separators_do_no_harm(tmp_path, content):
         ('[{"id": "a"}]'.encode("utf-16-be"), "iconv -f UTF-16BE -t UTF-8"),
         (
             '\n{"id": "a"}'.encode("utf-16-le"),
-            "is no text in UTF-8: zero bytes stand",
+            "iconv -f UTF-16LE -t UTF-8",
         ),
         (
             '{"id": "a"}'.encode("utf-32"),
             "is text in UTF-32; expected JSON in UTF-8; convert it",
         ),
+        ("\n".join(['{"id": "é"}'] * 9).encode("utf-16-be"), "iconv -f UTF-16BE -t UTF-8"),
+        (b"[" + b"\0" * 7 + b"{}", "is no text in UTF-8: zero bytes stand"),
         (gzip.compress(GOOD, mtime=0), "is compressed by gzip; expected JSON in UTF-8; unpack it"),
+        (b"version https://git-lfs.github.com/spec/v1\noid", "is a pointer of git LFS, not the file itself"),
+        (b"<!doctype html><title>404</title>", "is an HTML or XML page"),
     ],
 )
 @pytest.mark.parametrize("name", ["t.jsonl", "t.json"])

@@ -46,11 +46,12 @@ def test_a_run_that_crashed_before_its_first_step_says_so(tmp_path):
         read(write_run(tmp_path / "run", {}))
 
 
-def test_a_line_that_was_cut_off_by_a_kill_is_left_out(tmp_path):
+def test_a_file_that_was_cut_off_is_named_since_it_was_written_whole(tmp_path):
     path = write_run(tmp_path / "run", {1: [learned("q1", RIGHT), learned("q2", WRONG)]})
     file = path / "rollouts" / "rl-1.jsonl"
     file.write_text(file.read_text(encoding="utf-8")[:-40], encoding="utf-8")
-    assert [group.prompt.question.id for group in read(path).groups] == ["q1"]
+    with pytest.raises(ValueError, match=r"rl-1\.jsonl, line 2: the file ends within it, cut off"):
+        read(path)
 
 
 def test_a_damaged_line_is_named_with_its_file(tmp_path):

@@ -83,6 +83,14 @@ def test_damaged_answers_are_left_out_and_told(copy):
     assert "Left out, because it is damaged:" in page and "test.jsonl, line 1" in page
 
 
+def test_answers_of_which_some_are_gone_are_told_on_the_page_and_the_terminal(copy, caplog):
+    rows = copy / "evaluation" / "test.jsonl"
+    rows.write_text("".join(rows.read_text().splitlines(keepends=True)[:-1]))
+    page = write_evaluation_page(copy).read_text(encoding="utf-8")
+    assert "as the tables of the evaluation say; copy the file again" in page
+    assert f"left out, because it is damaged: {rows}: " in caplog.text
+
+
 def test_a_clip_that_leads_out_of_the_folder_is_not_read(copy, tmp_path):
     digest = next((copy / "clips").glob("*.mp3"))
     digest.rename(tmp_path / "secret.mp3")

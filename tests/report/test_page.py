@@ -6,14 +6,18 @@ import json
 import os
 import re
 import shutil
+import subprocess
+import sys
 from html import unescape
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rlaudio.cli.commands import main
 from rlaudio.report.page import write_report
 from rlaudio.report.sections.accuracy_tables import held_out
 from rlaudio.report.sections.metric_curves import curves
@@ -190,6 +194,18 @@ def test_a_page_says_which_damaged_part_it_leaves_out(copy, change):
     assert "Left out, because it is damaged:" in top
     for name in names:
         assert f"{copy / name}" in top
+
+
+def test_the_command_says_on_the_terminal_what_it_leaves_out(copy):
+    assert CliRunner().invoke(main, ["report", str(copy)]).output == f"{copy / 'report.html'}\n"
+    answers = copy / "evaluation" / "final" / "test.jsonl"
+    answers.write_bytes(answers.read_bytes()[: answers.stat().st_size // 2])
+    (copy / "labels.json").write_text("[]")
+    command = [sys.executable, "-m", "rlaudio", "report", str(copy)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == f"{copy / 'report.html'}\n"
+    for file in (answers, copy / "labels.json"):
+        assert f"left out, because it is damaged: {file}" in done.stderr
 
 
 def test_labels_without_titles_are_shown(copy):

@@ -54,6 +54,13 @@ def test_a_row_of_another_shape_is_told_with_file_line_and_key(tmp_path, row, sa
         read_rows(tmp_path / "metrics.jsonl", shapes.METRICS)
 
 
+def test_a_last_line_without_an_end_is_damage_except_where_rows_are_appended(tmp_path):
+    (tmp_path / "x.jsonl").write_text('{"a": 1}\n{"a": 2}')
+    assert read_rows(tmp_path / "x.jsonl", appended=True) == [{"a": 1}]
+    with pytest.raises(ValueError, match=r"x\.jsonl, line 2: the file ends within it, cut off; expected"):
+        read_rows(tmp_path / "x.jsonl")
+
+
 def test_a_pipe_a_folder_and_a_device_are_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "folder").mkdir()

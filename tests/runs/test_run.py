@@ -139,13 +139,36 @@ def test_of_a_clip_given_as_samples_the_digest_stays():
 def test_a_run_that_is_still_going_is_read_as_far_as_it_is(folder):
     folder.log_metrics("rl", 1, {"loss/total": 1.0})
     folder.write_rollouts("rl", 1, [learned_group(TARGETS[0]), learned_group(TARGETS[0])])
-    path = folder.path / "rollouts" / "rl-1.jsonl"
-    text = path.read_text(encoding="utf-8")
-    path.write_text(text[: len(text) // 2 + 100], encoding="utf-8")  # cut off amid the second line
     with (folder.path / "metrics.jsonl").open("a", encoding="utf-8") as metrics:
         metrics.write('{"stage": "rl", "st')
     run = open_run(folder.path)
-    assert len(run.metrics) == 1 and len(run.rollouts("rl", 1)) == 1
+    assert len(run.metrics) == 1 and len(run.rollouts("rl", 1)) == 2
+
+
+def test_rollouts_that_were_cut_off_are_damage_since_they_are_written_whole(folder):
+    path = folder.write_rollouts("rl", 1, [learned_group(TARGETS[0]), learned_group(TARGETS[0])])
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text[: len(text) // 2 + 100], encoding="utf-8")
+    with pytest.raises(ValueError, match=r"rl-1\.jsonl, line 2: the file ends within it, .*; copy the file"):
+        open_run(folder.path).rollouts("rl", 1)
+
+
+@pytest.mark.parametrize("kept", [0.5, "a whole line", "no line"])
+@pytest.mark.parametrize("when", ["base", "final"])
+def test_answers_that_were_cut_off_are_damage_even_between_two_lines(tmp_path, when, kept):
+    path = made_up_run(tmp_path / "run", sft_steps=2, rl_steps=2)
+    file = path / "evaluation" / when / "test.jsonl"
+    lines = file.read_bytes().splitlines(keepends=True)
+    whole = len(open_run(path).answers(when, "test"))
+    assert whole == len(lines)
+    data = b"".join(lines)
+    left = {0.5: data[: len(data) // 2 - 7], "a whole line": b"".join(lines[:-1]), "no line": b""}[kept]
+    file.write_bytes(left)
+    said = "the file ends within it" if kept == 0.5 else f"answers; expected {whole}, to .* questions under"
+    with pytest.raises(ValueError, match=rf"test\.jsonl.*{said}.*; copy the file again"):
+        open_run(path).answers(when, "test")
+    run = open_run(path, leave_out_damage=True)
+    assert len(run.answers(when, "test")) < whole and len(run.left_out) == 1
 
 
 def test_a_run_that_crashed_at_step_0_has_no_rollouts(folder):

@@ -18,6 +18,9 @@ def test_values_come_back_and_one_used_twice_is_written_twice():
         ("a: " + "[" * 5000, rf"x.yaml, line 1: not valid YAML: more than {DEEPEST} maps"),
         ("a: 1\nb: " + "9" * 5000, r"x.yaml, line 2: not valid YAML: '9{40}' cannot be read"),
         ("a: !!python/object/apply:os.system [ls]", r"x.yaml, line 1: .*tags .* are not supported"),
+        ('a: 1\nb: "\\U00110000"', r"x.yaml, line 2: not valid YAML: \\U00110000 is no character; expected"),
+        ('a: "\\UFFFFFFFF"', r"x.yaml, line 1: not valid YAML: \\UFFFFFFFF is no character; expected"),
+        (f"%YAML {'9' * 5000}.1\n---\na: 1", r"x.yaml, line 1: not valid YAML: cannot be read: Exceeds"),
         ("a: \x01", r"x.yaml: not valid YAML: .*special characters"),
     ],
 )

@@ -115,7 +115,9 @@ class Endpoint:
 
     @cached_property
     def _template(self) -> str:
-        content = read_bytes(self.prompt or PROMPT, _LARGEST_PROMPT, "a judge's prompt")
+        content = read_bytes(
+            self.prompt or PROMPT, _LARGEST_PROMPT, "a judge's prompt", "is it the path of one?"
+        )
         try:
             return content.decode("utf-8-sig")
         except UnicodeDecodeError as error:
