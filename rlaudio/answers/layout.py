@@ -5,12 +5,17 @@ from __future__ import annotations
 import re
 
 EMOJI = "\u2611\u2705\u2713\u2714\ufe0f\U0001f300-\U0001faff"
-MARKUP = re.compile(rf"[`#*_<>~{{\u2022\u00b7\u25aa{EMOJI}-]")
+MARKUP = re.compile(rf"[`#*_<>~{{\u2013\u2014\u2022\u00b7\u25aa{EMOJI}-]")
 SPECIAL_TOKENS = re.compile(r"<\|[^|<>\s]{1,40}\|>|</?s>|<(?:eos|pad|end_of_turn)>")
 FENCE = re.compile(r"```(?:[a-z]*\n)?")
 HEADING = re.compile(r"^[ \t]{0,3}#{1,6} +", re.MULTILINE)
 TITLE = re.compile(r"^[ \t]{0,3}#{1,6} +((?:\w+ )?answer) *:? *$", re.MULTILINE | re.IGNORECASE)
-BULLET = re.compile(r"^[ \t]{0,8}(?:[*\u2022\u00b7\u25aa>] +|- +(?![\d.]))", re.MULTILINE)
+# A dash before a number is its sign, unless the number alone is emphasised or stands on the next line.
+BULLET = re.compile(
+    r"^[ \t]{0,8}(?:[*\u2022\u00b7\u25aa>] +|[\u2013\u2014-](?: +(?![\d.\s])|[ \t]*\n\s*(?=[\d.])))+",
+    re.MULTILINE,
+)
+DASH_BEFORE_EMPHASIS = re.compile(r"(?<=:)[ \t]*[\u2013\u2014-] +(?=[*_`<])")
 EMPHASIS = re.compile(rf"\*\*|__|[{EMOJI}]|</?(?:b|i|u|em|strong|p|br|span|div|code) ?/?>", re.IGNORECASE)
 
 JSON = re.compile(
@@ -25,6 +30,7 @@ def without_markdown(text: str) -> str:
         return text.strip()
     text = FENCE.sub("\n", SPECIAL_TOKENS.sub("", text))
     text = HEADING.sub("", TITLE.sub(r"\1:", text))
+    text = DASH_BEFORE_EMPHASIS.sub(" ", BULLET.sub("", text))
     text = EMPHASIS.sub("", BULLET.sub("", EMPHASIS.sub("", text))).strip()
     return JSON.sub(r"\1: \2", text)
 
