@@ -8,10 +8,19 @@ from dataclasses import dataclass
 
 WORD = r"(?:option|choice|answer|letter|number|选项|選項)"
 MARK = r"(?:[a-z]|\d{1,2})"
+NUMBERS = ("one", "two", "three", "four", "five", "six", "seven", "eight")
+ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth")
+IN_WORDS = re.compile(
+    rf"(?:option|choice|answer|number) (?P<number>{'|'.join(NUMBERS)})"
+    rf"|(?:the )?(?P<ordinal>{'|'.join(ORDINALS)}) (?:option|choice|answer)",
+    re.IGNORECASE,
+)
+ANY_IN_WORDS = re.compile(rf"\b(?:{'|'.join(NUMBERS + ORDINALS)})\b", re.IGNORECASE)
 BARE = re.compile(rf"(?P<word>{WORD} ?)?[(\[{{'\"]?(?P<mark>{MARK})[)\]}}'\"]?[).:!]*", re.IGNORECASE)
 BEFORE = re.compile(
-    rf"(?P<word>{WORD} ?)?(?:[(\[{{](?P<inside>{MARK})[)\]}}]|(?P<mark>{MARK})(?!\w)(?!\.\w))"
-    r"(?P<stop> ?[).:=|]+| ?-+>?(?= )|,)? ?(?P<text>\S.*)",
+    rf"(?P<word>{WORD} ?)?"
+    rf"(?:[(\[{{](?:{WORD} )?(?P<inside>{MARK})[)\]}}]|(?P<mark>{MARK})(?!\w)(?!\.[a-z\d]))"
+    r"(?P<stop> ?[)\]}.:=|]+| ?-+>?(?= )|/(?= )|,)? ?(?P<text>\S.*)",
     re.IGNORECASE | re.DOTALL,
 )
 BEHIND = re.compile(
@@ -35,7 +44,10 @@ class Label:
 
 
 def bare_label(text: str) -> Label | None:
-    """The letter that is all of the text, or the number behind the word "option"."""
+    """The letter that is all of the text, or the number behind the word "option", also in words."""
+    if words := IN_WORDS.fullmatch(text):
+        number, ordinal = words["number"], words["ordinal"]
+        return Label(str(1 + (NUMBERS.index(number.lower()) if number else ORDINALS.index(ordinal.lower()))))
     bare = BARE.fullmatch(text)
     return Label(bare["mark"]) if bare and (bare["word"] or bare["mark"].isalpha()) else None
 
