@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 FILLER = (
     r"(?:so|but|and|then|thus|therefore|hence|finally|overall|clearly|okay|ok|well|hmm|sure|certainly"
-    r"|of course|in conclusion|in summary|only|just|that)"
+    r"|of course|in conclusion|in summary|only|just|a total of|assistant)"
 )
 # They may answer the question themselves: no frame where an option is one of them.
 ADVERB = (
@@ -23,10 +23,12 @@ SOURCE = (
     r"(?:based on|from|given|(?:out )?of|among|according to|judging (?:by|from)"
     r"|(?:after )?(?:listening(?: carefully)?(?: to)?|hearing))"
     r"(?: (?:the|this|these|what|my)(?: [\w']+){1,5})?,"
+    r"|in (?:the|this) (?:audio|sound|clip|recording|music|song|piece)(?: clip)?,"
 )
 OPINION = (
     r"(?:(?:i|we)(?:'d| would| will|'ll| can)?"
     r" (?:think|believe|guess|suppose|assume|say|choose|pick|select|answer|conclude|go (?:with|for))"
+    r"|(?:i(?: a|')m|we(?: a|')re) going with"
     r"|(?:i(?: a|')m|we(?: a|')re) (?:(?:fairly|pretty|quite|very|almost) )?(?:sure|confident|certain))"
     r"(?: that)?"
 )
@@ -39,23 +41,27 @@ NOUN = (
     r"|verdict)"
 )
 THING = (
-    r"(?:sound|audio|clip|recording|noise|instrument|animal|speaker|voice|person|singer|emotion|mood|tone|genre"
+    r"(?:sound|audio|clip|recording|noise|instrument|animal|speaker|voice|person|man|woman|boy|girl|child|singer|emotion|mood|tone|genre"
     r"|style|tempo|key|chord|note|melody|music|song|piece|source|event|scene|place|location|language|accent"
     r"|pitch|gender|number|count|order|object|vehicle|material)"
 )
 PLACE = (
-    r"(?: (?:heard|played|here|(?:in|of) (?:the|this) (?:audio|clip|recording|background|music|song|piece)))"
+    r"(?: (?:heard|played|here|conveyed|expressed|(?:that )?(?:i|you|we)(?: can)? hear"
+    r"|(?:in|of) (?:the|this) (?:audio|clip|recording|background|music|song|piece|speaker|voice|singer)))"
 )
 IS = (
-    r"(?:(?:'s| is| was| are| were| (?:must|would|should|could|might|may) be"
-    r"| (?:sounds?|seems?|appears?|looks?)(?: like| to be)?)"
+    r"(?:(?:'s| is| was| are| were| (?:must|would|should|could|might|may|has to|have to) be"
+    r"| (?:sounds?|seems?|appears?|looks?|feels?)(?: like| to be)?)"
     r"(?: (?:most likely|very likely|likely|probably|possibly|definitely|clearly|indeed|therefore))?)"
 )
 SOUND_OF = (
     r"(?:(?:the )?(?:sound|noise|voice|call|cry)s? of"
-    r"|coming from|(?:being )?(?:produced|made|caused|generated|created|emitted) by)"
+    r"|(?:coming )?from|(?:being )?(?:produced|made|caused|generated|created|emitted) by)"
 )
-SUBJECT = rf"(?:it|this|that|here|they|he|she|(?:the|this) (?:{QUALITY} )*{THING}{PLACE}?)"
+SUBJECT = (
+    rf"(?:it|this|that|here|they|he|she|(?:the|this) (?:\w{{1,20}}'s )?(?:{QUALITY} )*{THING}{PLACE}?"
+    r"|what (?:i|you|we)(?: can)? hear|the (?:total )?number of \w{1,20}(?: \w{1,20}){0,2}?)"
+)
 IT_IS = (
     rf"(?:{SUBJECT}(?:{IS}(?: th(?:at|ose) of)?| comes? from| belongs? to)"
     r"|(?:must|has to) be|(?:sounds?|seems?|appears?|looks?) (?:like|to be)|it(?= cannot\b| can't\b))"
@@ -63,25 +69,29 @@ IT_IS = (
 ANSWER = rf"(?:(?:the|my|our) )?(?:{QUALITY} )*{NOUN}(?: {NOUN})?(?: (?:here|to (?:the|this) question))?"
 ANSWER_IS = rf"""["']?{ANSWER}["']?(?:{IS}(?: ?[:=])? |\.?(?: is)? ?(?:[:=]|->|=>|\u2192) ?| - (?!\d))"""
 CHINESE = (
-    r"(?:所以|因此|那么)?,?(?:我(?:认为|觉得))?"
-    r"(?:(?:正确|最终)?的?(?:答案|选项)(?:应该)?(?:[是为]|:)|我?选择?|[它这那]?(?:应该|听起来)?[是像]):? ?"
+    r"(?:所以|因此|那么|故|根据[^,.。]{1,20})?,? ?(?:我(?:认为|觉得))?"
+    r"(?:[【\[](?:正确|最终)?答案[】\]]|(?:正确|最终)?的?(?:答案|选项)(?:应该)?(?:[是为选]|:)"
+    r"|我?选择?|[它这那]?(?:应该|听起来)?[是像]):? ?"
 )
 FOREIGN = (
     r"(?:(?:die |la |a |het )?(?:(?:richtige|korrekte|bonne|правильный|верный|正しい) ?)?"
     r"(?:antwort|respuesta|réponse|risposta|resposta|antwoord|ответ|정?답|答え|正解|الإجابة|उत्तर)"
     r"(?: (?:correct[ae]?|corretta|correta|certa|finale?))?"
-    r"(?: (?:es|est|è|é|ist|lautet|is)(?: ?: ?| )| ?[은는は] ?:? ?| ?: ?))"
+    r"(?: (?:es|est|è|é|ist|lautet|is)(?: ?: ?| )"
+    r"(?:(?:la|le|el|il|a|die) (?=\(?[a-z]\)?\.?$))?| ?[은는は] ?:? ?| ?: ?| - (?!\d)))"
 )
 LEAD_IN = re.compile(
     rf"(?P<answer>{ANSWER_IS}|{CHINESE}|{FOREIGN})"
-    rf"|(?:{FILLER}|(?P<adverb>{ADVERB})|{SOURCE}|{OPINION}|{IT_IS}|{SOUND_OF}|(?:final )?answer)[,:]? "
+    rf"|(?:{FILLER}|(?P<adverb>{ADVERB})|{SOURCE}|{OPINION}|{IT_IS}|{SOUND_OF}|that|(?:final )?answer)[,:]? "
     rf"|(?P<reason>(?:because|since|given that) [^,;.?!]{{1,80}}), (?={ANSWER_IS}|{IT_IS} |{OPINION} )"
-    r"|(?::|=>?|->|[\u2192\u21d2]) ?",
+    r"|(?::|=>?|->|[\u2192\u21d2\u27a1]) ?",
     re.IGNORECASE,
 )
 # What somebody hears is not always what is asked for: these frame an answer only as a whole, not a sentence.
 HEARD = re.compile(
-    r"(?:(?:i|we|you)(?: can| could)?(?: clearly| only| just)? hear|there(?:'s| is| are| was| were)) ",
+    r"(?:(?:i|we|you)(?: can| could)?(?: clearly| only| just)? (?:hear|count|counted)"
+    r"|the (?:audio|sound|recording|(?:audio )?clip) (?:contains?|features?|has)"
+    r"|there(?:'s| is| are| was| were)) ",
     re.IGNORECASE,
 )
 IS_HEARD = re.compile(
@@ -89,10 +99,10 @@ IS_HEARD = re.compile(
     re.IGNORECASE,
 )
 COUNTS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
-TIMES = "(?:" + "|".join(["(?<=[0-9])", *(rf"(?<=\b{count})" for count in COUNTS)]) + ") times"
+TIMES = "(?:" + "|".join(["(?<=[0-9)])", *(rf"(?<=\b{count})" for count in COUNTS)]) + ") times"
 TAIL = re.compile(
     rf"(?:{IS} (?:the |my )?(?:{QUALITY}|(?:{QUALITY} )*{NOUN})"
-    rf"|です|だ|입니다|\*+|{TIMES}|(?<!\bno)(?<!\bno,),? it is"
+    rf"|的(?:声音|叫声)| in total|です|だ|입니다|\*+|{TIMES}|(?<!\bno)(?<!\bno,),? it is"
     r"|,? (?:i (?:think|believe|guess|suppose|would say)|i'd say|please|for sure"
     r"|probably|most likely|definitely|certainly)"
     r"| \((?:correct|final answer|the answer)\))[.!]?$",
@@ -157,7 +167,7 @@ CONTRASTS = [
         r"(?:,? but(?: rather)?|[,;]? (?:but )?(?:it|this|that)(?:'s| is| was)) (?P<answer>.+)",
         re.IGNORECASE,
     ),
-    re.compile(r"[它这那]?不是(?P<other>.+?),? ?而?是(?P<answer>.+)"),
+    re.compile(r"[它这那]?不是(?P<other>.+?),? ?而?(?:应该)?是(?P<answer>.+)"),
 ]
 SEVERAL_OTHERS = re.compile(r",? n?or |, ")
 

@@ -11,15 +11,17 @@ MARK = r"(?:[a-z]|\d{1,2})"
 NUMBERS = ("one", "two", "three", "four", "five", "six", "seven", "eight")
 ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth")
 IN_WORDS = re.compile(
-    rf"(?:option|choice|answer|number) (?P<number>{'|'.join(NUMBERS)})"
-    rf"|(?:the )?(?P<ordinal>{'|'.join(ORDINALS)}) (?:option|choice|answer)",
+    rf"(?:option|choice|answer|number) (?:number |#)?(?P<number>{'|'.join(NUMBERS)}|[1-8])"
+    rf"|(?:the )?(?P<ordinal>{'|'.join(ORDINALS)}|1st|2nd|3rd|[4-8]th) (?:option|choice|answer|one)",
     re.IGNORECASE,
 )
 ANY_IN_WORDS = re.compile(rf"\b(?:{'|'.join(NUMBERS + ORDINALS)})\b", re.IGNORECASE)
-BARE = re.compile(rf"(?P<word>{WORD} ?)?[(\[{{'\"]?(?P<mark>{MARK})[)\]}}'\"]?[).:!]*", re.IGNORECASE)
+BARE = re.compile(
+    rf"(?P<word>{WORD} ?)?[(\[{{'\"]?(?P<mark>{MARK})[)\]}}'\"]?(?:选项|選項)?[).:!]*", re.IGNORECASE
+)
 BEFORE = re.compile(
     rf"(?P<word>{WORD} ?)?"
-    rf"(?:[(\[{{](?:{WORD} )?(?P<inside>{MARK})[)\]}}]|(?P<mark>{MARK})(?!\w)(?!\.[a-z\d]))"
+    rf"(?:[(\[{{](?:{WORD} )?(?P<inside>{MARK})[)\]}}]|(?P<mark>{MARK})(?!\w)(?!\.(?:\d|[a-z](?![\w ]))))"
     r"(?P<stop> ?[)\]}.:=|]+| ?-+>?(?= )|/(?= )|,)? ?(?P<text>\S.*)",
     re.IGNORECASE | re.DOTALL,
 )
@@ -46,8 +48,9 @@ class Label:
 def bare_label(text: str) -> Label | None:
     """The letter that is all of the text, or the number behind the word "option", also in words."""
     if words := IN_WORDS.fullmatch(text):
-        number, ordinal = words["number"], words["ordinal"]
-        return Label(str(1 + (NUMBERS.index(number.lower()) if number else ORDINALS.index(ordinal.lower()))))
+        number = (words["number"] or words["ordinal"]).lower()
+        in_words = NUMBERS if number in NUMBERS else ORDINALS
+        return Label(number[0] if number[0].isdigit() else str(1 + in_words.index(number)))
     bare = BARE.fullmatch(text)
     return Label(bare["mark"]) if bare and (bare["word"] or bare["mark"].isalpha()) else None
 

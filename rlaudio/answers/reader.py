@@ -241,8 +241,9 @@ class Reader:
         """Whether the sentence leaves what another one names as it is."""
         if named.index is None:
             return True
-        if sentence.parsed.index is not None:
-            return self.choices.same(sentence.parsed.index, named.index)
+        heard = sentence.parsed if sentence.named else self._phrase(sentence.text, whole=True).parsed
+        if heard.index is not None:
+            return self.choices.same(heard.index, named.index)
         return not sentence.says_answer and self._harmless(sentence.text, named)
 
     def _harmless(self, text: str, named: Parsed) -> bool:

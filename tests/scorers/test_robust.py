@@ -165,6 +165,19 @@ REJECTED = [  # {x} is rejected, doubted, or one of several
     *("It is not {x}; it is {y}.", "It isn't {x}, it's {y}.", "{y} (not {x})", "{y}, as opposed to {x}"),
     *("{y}, not {x} or {y}", "Yes, {x} or {y}", "Maybe {x}, maybe {y}", "Only {x}, {y}", "Not only {x}"),
     *("Because it is {x}, the answer is {y}.", "Because both {x}, {y}", "{x} because {x} is wrong"),
+    *(
+        "The audio contains no {x}.",
+        "What I hear is {x} or {y}.",
+        "What I hear is not {x}.",
+        "From {x} or {y}",
+    ),
+    *(
+        "{x}. {y} can be heard.",
+        "{x}. There is {y}.",
+        "The answer is {x}. There is {y}.",
+        "I count {x} or {y}",
+    ),
+    *("The man is {x}. The woman is {y}.", "The man is not {x}.", "不选{x}", "答案选{x}还是{y}"),
     *("不是{x}", "不是{x}\uff0c是{y}", "不是{x}而是{y}", "是{x}还是{y}", "答えは{x}ではありません"),
     *("La respuesta no es {x}", "La respuesta es {x} o {y}", "Die Antwort ist nicht {x}"),
     *("~~{x}~~", "~~{x}~~ {y}", "{x} ({y})"),
@@ -189,6 +202,13 @@ FRAMES = [
     *("정답은 {x}입니다", "Правильный ответ: {x}", "正解\uff1a{x}", "所以答案是{x}。"),
     *('{{"answer": "{x}", "confidence": 0.9}}', "{x}</answer>", "</answer>{x}", "&quot;{x}&quot;"),
     *("<final_answer>{x}</final_answer>", "&lt;answer&gt;{x}&lt;/answer&gt;", "→ {x}", ": {x}"),
+    *(
+        "In the clip, it is {x}.",
+        "I'm going with {x}.",
+        "The emotion conveyed is {x}.",
+        "【答案】{x}",
+        "故选{x}",
+    ),
     *("- **{x}**", "- `{x}`", "\u2013 **{x}**", "* **{x}**"),
 ]
 
@@ -217,6 +237,13 @@ def test_a_framed_option_is_that_option_and_no_other(drawn, template):
 
 HEARD = [  # frames that an option may begin or end like, as "only a cat" does
     *("I can hear {x}.", "There is {x}.", "{x} can be heard.", "Probably {x}.", "Sounds like {x}."),
+    *(
+        "The audio contains {x}.",
+        "What I hear is {x}.",
+        "It is from {x}.",
+        "That would be {x}.",
+        "That is {x}.",
+    ),
     *("Must be {x}.", "This is the noise of {x}.", "The sound comes from {x}.", "Yes, {x}.", "Only {x}"),
     *(
         "maybe {x}",
