@@ -161,7 +161,7 @@ NOT = r"(?:not|rather than|instead of|as opposed to)"
 CONTRAST = re.compile(rf"\b{NOT}\b|n't\b|不是", re.IGNORECASE)
 CONTRASTS = [
     re.compile(rf"(?P<answer>.+?),? (?:and )?{NOT} (?P<other>.+)", re.IGNORECASE),
-    re.compile(rf"(?P<answer>.+?),? \((?:and )?{NOT} (?P<other>.+)\)", re.IGNORECASE),
+    re.compile(rf"(?P<answer>.+?),? \((?:and )?{NOT} (?P<other>[^()]+)\)", re.IGNORECASE),
     re.compile(
         r"(?:not|(?:it|this|that) (?:isn|wasn)'t) (?P<other>.+?)"
         r"(?:,? but(?: rather)?|[,;]? (?:but )?(?:it|this|that)(?:'s| is| was)) (?P<answer>.+)",

@@ -73,8 +73,8 @@ def answer_spans(text: str) -> list[Span]:
 
 
 def plain_tags(text: str) -> str:
-    """`text` with the tags of answers that HTML escaped."""
-    return ESCAPED_TAG.sub(r"<\1>", text) if "&lt;" in text else text
+    """`text` with the tags of answers that HTML escaped, where it has no others."""
+    return text if "&lt;" not in text or ANSWER_TAG.search(text) else ESCAPED_TAG.sub(r"<\1>", text)
 
 
 def without_stray_tags(text: str) -> str:

@@ -305,6 +305,14 @@ def test_long_answers_take_time_in_proportion_to_their_length(text):
     assert not robust(CAT, text, letters=True).right
 
 
+@pytest.mark.parametrize(
+    "piece", ["a (not ", "not a, it is ", "number of a ", "because a, ", "the sound of ", "a or "]
+)
+def test_long_options_let_no_phrase_take_longer(piece):
+    long_option = make_question(choices=("x" * LONG, "a cat"), answer="a cat")
+    assert not robust(long_option, piece * (LONG // 8), letters=True).right
+
+
 @pytest.mark.parametrize("text", ["<answer>" * LONG, "<answer>a cat</answer" * LONG])
 def test_the_papers_rule_takes_time_in_proportion_too(text):
     assert not exact(CAT, text).right
