@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from rlaudio.answers.mentions import NEGATION
+
 FILLER = (
     r"(?:so|but|and|then|thus|therefore|hence|finally|overall|clearly|okay|ok|well|hmm|sure|certainly"
     r"|of course|in conclusion|in summary|only|just|a total of|assistant)"
@@ -134,8 +136,6 @@ def cores(text: str, *, whole: bool) -> Iterator[Core]:
         if tail := TAIL.search(core.text, end) or (whole and IS_HEARD.search(core.text, end)):
             aside = f"{core.aside} {tail[0].strip()}"
             yield replace(core, text=core.text[: tail.start()], aside=aside, framed=True)
-        if yes_or_no := YES_OR_NO.fullmatch(core.text):
-            yield replace(core, text=yes_or_no["yes"] or yes_or_no["no"])
         lead_in = LEAD_IN.match(core.text)
         heard = HEARD.match(core.text) if whole and lead_in is None else None
         if lead_in:
@@ -149,13 +149,21 @@ def cores(text: str, *, whole: bool) -> Iterator[Core]:
     yield core
 
 
-PRONOUN = r"(?:it|this|that|there|he|she|they|you|i|we)"
-AUXILIARY = r"(?:is|are|was|were|does|do|did|has|have|can)"
-YES_OR_NO = re.compile(
-    rf"(?P<yes>yes), {PRONOUN} {AUXILIARY}"
-    rf"|(?P<no>no), {PRONOUN} (?:{AUXILIARY}(?: not|n't)|cannot|can't)",
+YES_OR_NO = re.compile(r"(?P<answer>yes|(?P<no>no)), (?P<clause>[ -~]+)", re.IGNORECASE)  # all in English
+BARE_CLAUSE = re.compile(
+    r"(?:it|this|that|there|he|she|they|you|i|we) (?:is|are|was|were|does|do|did|has|have|can)",
     re.IGNORECASE,
 )
+
+
+def yes_or_no(text: str) -> tuple[str, str]:
+    """The first word of "Yes, it is raining", and what follows without what negates it behind "no"."""
+    match = YES_OR_NO.fullmatch(text)
+    if match is None or (match["no"] and BARE_CLAUSE.fullmatch(match["clause"])):  # "No, it is" is at odds
+        return "", ""
+    clause = match["clause"]
+    return match["answer"], NEGATION.sub("", clause) if match["no"] else clause
+
 
 NOT = r"(?:not|rather than|instead of|as opposed to)"
 CONTRAST = re.compile(rf"\b{NOT}\b|n't\b|不是", re.IGNORECASE)

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from rlaudio.answers.choices import CYRILLIC_OR_GREEK, Choices
-from rlaudio.answers.frames import SEVERAL_OTHERS, contrasts, cores, rejected, without_reason
+from rlaudio.answers.frames import SEVERAL_OTHERS, contrasts, cores, rejected, without_reason, yes_or_no
 from rlaudio.answers.labels import Label, bare_label, explained, label_before, labels, letters_in
 from rlaudio.answers.layout import boxes, without_latex, without_markdown
 from rlaudio.answers.mentions import DOUBT, mentions
@@ -98,6 +98,8 @@ class Reader:
             if named == NONE:
                 named = self._named_in_contrast(core.text)
             if named == NONE:
+                named = self._answered_yes_or_no(core.text)
+            if named == NONE:
                 named, refused = self._named_with_reason(core.text)
                 if refused:
                     break
@@ -184,6 +186,15 @@ class Reader:
 
     def _is_among(self, index: int, others: list[int]) -> bool:
         return any(self.choices.same(index, other) for other in others)
+
+    def _answered_yes_or_no(self, text: str) -> Parsed:
+        """Yes or no, where that is an option, before a clause that leaves it so: "Yes, it is raining"."""
+        answer, clause = yes_or_no(text)
+        named = self._spelled(answer)
+        if named.index is None or not self._leaves(clause, named):
+            return NONE
+        mentioned, rest = self._mentions(clause)
+        return NONE if mentioned or DOUBT.search(rest) else named
 
     def _named_with_reason(self, text: str) -> tuple[Parsed, bool]:
         """An option before "because", and whether what follows is at odds with it."""
