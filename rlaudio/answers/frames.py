@@ -8,20 +8,29 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from rlaudio.answers.mentions import NEGATION
 
 FILLER = (
     r"(?:so|but|and|then|thus|therefore|hence|finally|overall|clearly|okay|ok|well|hmm|sure|certainly"
-    r"|of course|in conclusion|in summary)"
+    r"|of course|in conclusion|in summary|only|just|a total of|assistant)"
+)
+# They may answer the question themselves: no frame where an option is one of them.
+ADVERB = (
+    r"(?:yes|yeah|yep|exactly|indeed|obviously|apparently|presumably|undoubtedly|definitely|absolutely"
+    r"|(?:most |very )?(?:probably|likely)|possibly|maybe|perhaps)"
 )
 SOURCE = (
-    r"(?:based on|from|given|among|according to|judging (?:by|from)"
+    r"(?:based on|from|given|(?:out )?of|among|according to|judging (?:by|from)"
     r"|(?:after )?(?:listening(?: carefully)?(?: to)?|hearing))"
     r"(?: (?:the|this|these|what|my)(?: [\w']+){1,5})?,"
+    r"|in (?:the|this) (?:audio|sound|clip|recording|music|song|piece)(?: clip)?,"
 )
 OPINION = (
     r"(?:(?:i|we)(?:'d| would| will|'ll| can)?"
     r" (?:think|believe|guess|suppose|assume|say|choose|pick|select|answer|conclude|go (?:with|for))"
+    r"|(?:i(?: a|')m|we(?: a|')re) going with"
     r"|(?:i(?: a|')m|we(?: a|')re) (?:(?:fairly|pretty|quite|very|almost) )?(?:sure|confident|certain))"
     r"(?: that)?"
 )
@@ -29,40 +38,73 @@ QUALITY = (
     r"(?:(?:most |more )?(?:correct|right|best|final|likely|probable|appropriate|suitable|fitting|accurate"
     r"|main|true|primary|dominant))"
 )
-NOUN = r"(?:answer|option|choice|response|conclusion|guess|pick|selection|prediction)"
+NOUN = (
+    r"(?:answer|ans|option|choice|response|conclusion|guess|pick|selection|prediction|solution|result"
+    r"|verdict)"
+)
 THING = (
-    r"(?:sound|audio|clip|recording|noise|instrument|animal|speaker|voice|person|singer|emotion|mood|tone|genre"
+    r"(?:sound|audio|clip|recording|noise|instrument|animal|speaker|voice|person|man|woman|boy|girl|child|singer|emotion|mood|tone|genre"
     r"|style|tempo|key|chord|note|melody|music|song|piece|source|event|scene|place|location|language|accent"
     r"|pitch|gender|number|count|order|object|vehicle|material)"
 )
 PLACE = (
-    r"(?: (?:heard|played|here|(?:in|of) (?:the|this) (?:audio|clip|recording|background|music|song|piece)))"
+    r"(?: (?:heard|played|here|conveyed|expressed|(?:that )?(?:i|you|we)(?: can)? hear"
+    r"|(?:in|of) (?:the|this) (?:audio|clip|recording|background|music|song|piece|speaker|voice|singer)))"
 )
 IS = (
-    r"(?:(?:'s| is| was| are| were| (?:must|would|should|could|might|may) be"
-    r"| (?:sounds?|seems?|appears?|looks?)(?: like| to be)?)"
+    r"(?:(?:'s| is| was| are| were| (?:must|would|should|could|might|may|has to|have to) be"
+    r"| (?:sounds?|seems?|appears?|looks?|feels?)(?: like| to be)?)"
     r"(?: (?:most likely|very likely|likely|probably|possibly|definitely|clearly|indeed|therefore))?)"
 )
+SOUND_OF = (
+    r"(?:(?:the )?(?:sound|noise|voice|call|cry)s? of"
+    r"|(?:coming )?from|(?:being )?(?:produced|made|caused|generated|created|emitted) by)"
+)
+SUBJECT = (
+    rf"(?:it|this|that|here|they|he|she|(?:the|this) (?:\w{{1,20}}'s )?(?:{QUALITY} )*{THING}{PLACE}?"
+    r"|what (?:i|you|we)(?: can)? hear|the (?:total )?number of \w{1,20}(?: \w{1,20}){0,2}?)"
+)
 IT_IS = (
-    rf"(?:it|this|that|here|they|he|she|(?:the|this) (?:{QUALITY} )*{THING}{PLACE}?){IS}(?: th(?:at|ose) of)?"
+    rf"(?:{SUBJECT}(?:{IS}(?: th(?:at|ose) of)?| comes? from| belongs? to)"
+    r"|(?:must|has to) be|(?:sounds?|seems?|appears?|looks?) (?:like|to be)|it(?= cannot\b| can't\b))"
 )
 ANSWER = rf"(?:(?:the|my|our) )?(?:{QUALITY} )*{NOUN}(?: {NOUN})?(?: (?:here|to (?:the|this) question))?"
-ANSWER_IS = rf"""["']?{ANSWER}["']?(?:{IS}(?: ?[:=])? |(?: is)? ?(?:[:=]|->|=>) ?| - (?!\d))"""
+ANSWER_IS = rf"""["']?{ANSWER}["']?(?:{IS}(?: ?[:=])? |\.?(?: is)? ?(?:[:=]|->|=>|\u2192) ?| - (?!\d))"""
 CHINESE = (
-    r"(?:我(?:认为|觉得))?"
-    r"(?:(?:正确|最终)?的?(?:答案|选项)(?:应该)?(?:[是为]|:)|我?选择?|[它这那]?(?:应该|听起来)?[是像]):? ?"
+    r"(?:所以|因此|那么|故|根据[^,.。]{1,20})?,? ?(?:我(?:认为|觉得))?"
+    r"(?:[【\[](?:正确|最终)?答案[】\]]|(?:正确|最终)?的?(?:答案|选项)(?:应该)?(?:[是为选]|:)"
+    r"|我?选择?|[它这那]?(?:应该|听起来)?[是像]):? ?"
 )
 FOREIGN = (
-    r"(?:antwort|respuesta|réponse|risposta|resposta|ответ|정답|答え|الإجابة|उत्तर)"
-    r" ?(?:es|est|è|é|ist|는|は)? ?: ?"
+    r"(?:(?:die |la |a |het )?(?:(?:richtige|korrekte|bonne|правильный|верный|正しい) ?)?"
+    r"(?:antwort|respuesta|réponse|risposta|resposta|antwoord|ответ|정?답|答え|正解|الإجابة|उत्तर)"
+    r"(?: (?:correct[ae]?|corretta|correta|certa|finale?))?"
+    r"(?: (?:es|est|è|é|ist|lautet|is)(?: ?: ?| )"
+    r"(?:(?:la|le|el|il|a|die) (?=\(?[a-z]\)?\.?$))?| ?[은는は] ?:? ?| ?: ?| - (?!\d)))"
 )
 LEAD_IN = re.compile(
     rf"(?P<answer>{ANSWER_IS}|{CHINESE}|{FOREIGN})"
-    rf"|(?:{FILLER}|{SOURCE}|{OPINION}|{IT_IS}|(?:final )?answer)[,:]? ",
+    rf"|(?:{FILLER}|(?P<adverb>{ADVERB})|{SOURCE}|{OPINION}|{IT_IS}|{SOUND_OF}|that|(?:final )?answer)[,:]? "
+    rf"|(?P<reason>(?:because|since|given that) [^,;.?!]{{1,80}}), (?={ANSWER_IS}|{IT_IS} |{OPINION} )"
+    r"|(?::|=>?|->|[\u2192\u21d2\u27a1]) ?",
     re.IGNORECASE,
 )
+# What somebody hears is not always what is asked for: these frame an answer only as a whole, not a sentence.
+HEARD = re.compile(
+    r"(?:(?:i|we|you)(?: can| could)?(?: clearly| only| just)? (?:hear|count|counted)"
+    r"|the (?:audio|sound|recording|(?:audio )?clip) (?:contains?|features?|has)"
+    r"|there(?:'s| is| are| was| were)) ",
+    re.IGNORECASE,
+)
+IS_HEARD = re.compile(
+    r" (?:can(?: clearly)? be heard|(?:is|are|was|were)(?: clearly)? (?:heard|audible|present))[.!]?$",
+    re.IGNORECASE,
+)
+COUNTS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+TIMES = "(?:" + "|".join(["(?<=[0-9)])", *(rf"(?<=\b{count})" for count in COUNTS)]) + ") times"
 TAIL = re.compile(
     rf"(?:{IS} (?:the |my )?(?:{QUALITY}|(?:{QUALITY} )*{NOUN})"
+    rf"|的(?:声音|叫声)| in total|です|だ|입니다|\*+|{TIMES}|(?<!\bno)(?<!\bno,),? it is"
     r"|,? (?:i (?:think|believe|guess|suppose|would say)|i'd say|please|for sure"
     r"|probably|most likely|definitely|certainly)"
     r"| \((?:correct|final answer|the answer)\))[.!]?$",
@@ -78,27 +120,64 @@ class Core:
 
     text: str
     says_answer: bool = False  # they call it the answer
+    aside: str = ""  # those of them that may be an answer themselves, "yes", or speak of others
+    framed: bool = False
 
 
-def cores(text: str) -> Iterator[Core]:
-    """The text, then with a frame less each time; the larger come first, since an option may look framed."""
+def cores(text: str, *, whole: bool) -> Iterator[Core]:
+    """The text, then with a frame less each time; the larger come first, since an option may look framed.
+
+    `whole` says that nothing stands beside the text, so that "I hear" may frame an answer too.
+    """
     core = Core(text)
     for _ in range(MOST_LEAD_INS):
         yield core
-        if tail := TAIL.search(core.text, max(1, len(core.text) - LONGEST_TAIL)):
-            yield Core(core.text[: tail.start()], core.says_answer)
+        end = max(1, len(core.text) - LONGEST_TAIL)
+        if tail := TAIL.search(core.text, end) or (whole and IS_HEARD.search(core.text, end)):
+            aside = f"{core.aside} {tail[0].strip()}"
+            yield replace(core, text=core.text[: tail.start()], aside=aside, framed=True)
         lead_in = LEAD_IN.match(core.text)
-        if lead_in is None:
+        heard = HEARD.match(core.text) if whole and lead_in is None else None
+        if lead_in:
+            says_answer = core.says_answer or bool(lead_in["answer"])
+            aside = f"{core.aside} {lead_in['adverb'] or lead_in['reason'] or ''}"
+            core = Core(core.text[lead_in.end() :].lstrip(), says_answer, aside, True)
+        elif heard:
+            core = replace(core, text=core.text[heard.end() :].lstrip(), framed=True)
+        else:
             return
-        core = Core(core.text[lead_in.end() :].lstrip(), core.says_answer or bool(lead_in["answer"]))
     yield core
 
 
-CONTRAST = re.compile(r"\b(?:not|rather than|instead of)\b", re.IGNORECASE)
+YES_OR_NO = re.compile(r"(?P<answer>yes|(?P<no>no)), (?P<clause>[ -~]+)", re.IGNORECASE)  # all in English
+BARE_CLAUSE = re.compile(
+    r"(?:it|this|that|there|he|she|they|you|i|we) (?:is|are|was|were|does|do|did|has|have|can)",
+    re.IGNORECASE,
+)
+
+
+def yes_or_no(text: str) -> tuple[str, str]:
+    """The first word of "Yes, it is raining", and what follows without what negates it behind "no"."""
+    match = YES_OR_NO.fullmatch(text)
+    if match is None or (match["no"] and BARE_CLAUSE.fullmatch(match["clause"])):  # "No, it is" is at odds
+        return "", ""
+    clause = match["clause"]
+    return match["answer"], NEGATION.sub("", clause) if match["no"] else clause
+
+
+NOT = r"(?:not|rather than|instead of|as opposed to)"
+CONTRAST = re.compile(rf"\b{NOT}\b|n't\b|不是", re.IGNORECASE)
 CONTRASTS = [
-    re.compile(r"(?P<answer>.+?),? (?:and )?(?:not|rather than|instead of) (?P<other>.+)", re.IGNORECASE),
-    re.compile(r"not (?P<other>.+?),? but(?: rather)? (?P<answer>.+)", re.IGNORECASE),
+    re.compile(rf"(?P<answer>.+?),? (?:and )?{NOT} (?P<other>.+)", re.IGNORECASE),
+    re.compile(rf"(?P<answer>.+?),? \((?:and )?{NOT} (?P<other>[^()]+)\)", re.IGNORECASE),
+    re.compile(
+        r"(?:not|(?:it|this|that) (?:isn|wasn)'t) (?P<other>.+?)"
+        r"(?:,? but(?: rather)?|[,;]? (?:but )?(?:it|this|that)(?:'s| is| was)) (?P<answer>.+)",
+        re.IGNORECASE,
+    ),
+    re.compile(r"[它这那]?不是(?P<other>.+?),? ?而?(?:应该)?是(?P<answer>.+)"),
 ]
+SEVERAL_OTHERS = re.compile(r",? n?or |, ")
 
 
 def contrasts(text: str) -> Iterator[tuple[str, str]]:
@@ -115,3 +194,16 @@ def without_reason(text: str) -> tuple[str, str]:
     """A text up to "because", and the reason behind it; empty if there is none."""
     reason = REASON.search(text)
     return (text[: reason.start()], text[reason.end() :]) if reason else (text, "")
+
+
+REJECTION = re.compile(
+    r" ?(?P<other>.+?) (?:is|are|was|were) (?:(?:clearly|definitely) )?"
+    r"(?:wrong|incorrect|false|not (?:correct|right|present|heard|there))",
+    re.IGNORECASE,
+)
+
+
+def rejected(reason: str) -> str:
+    """What a reason says to be wrong, if it says nothing else: "C is wrong"."""
+    rejection = REJECTION.fullmatch(reason)
+    return rejection["other"] if rejection else ""

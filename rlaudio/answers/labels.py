@@ -8,10 +8,21 @@ from dataclasses import dataclass
 
 WORD = r"(?:option|choice|answer|letter|number|选项|選項)"
 MARK = r"(?:[a-z]|\d{1,2})"
-BARE = re.compile(rf"(?P<word>{WORD} ?)?[(\[{{'\"]?(?P<mark>{MARK})[)\]}}'\"]?[).:!]*", re.IGNORECASE)
+NUMBERS = ("one", "two", "three", "four", "five", "six", "seven", "eight")
+ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth")
+IN_WORDS = re.compile(
+    rf"(?:option|choice|answer|number) (?:number |#)?(?P<number>{'|'.join(NUMBERS)}|[1-8])"
+    rf"|(?:the )?(?P<ordinal>{'|'.join(ORDINALS)}|1st|2nd|3rd|[4-8]th) (?:option|choice|answer|one)",
+    re.IGNORECASE,
+)
+ANY_IN_WORDS = re.compile(rf"\b(?:{'|'.join(NUMBERS + ORDINALS)})\b", re.IGNORECASE)
+BARE = re.compile(
+    rf"(?P<word>{WORD} ?)?[(\[{{'\"]?(?P<mark>{MARK})[)\]}}'\"]?(?:选项|選項)?[).:!]*", re.IGNORECASE
+)
 BEFORE = re.compile(
-    rf"(?P<word>{WORD} ?)?(?:[(\[{{](?P<inside>{MARK})[)\]}}]|(?P<mark>{MARK})(?!\w)(?!\.\w))"
-    r"(?P<stop> ?[).:=|]+| ?-+>?(?= )|,)? ?(?P<text>\S.*)",
+    rf"(?P<word>{WORD} ?)?"
+    rf"(?:[(\[{{](?:{WORD} )?(?P<inside>{MARK})[)\]}}]|(?P<mark>{MARK})(?!\w)(?!\.(?:\d|[a-z](?![\w ]))))"
+    r"(?P<stop> ?[)\]}.:=|]+| ?-+>?(?= )|/(?= )|,)? ?(?P<text>\S.*)",
     re.IGNORECASE | re.DOTALL,
 )
 BEHIND = re.compile(
@@ -35,7 +46,11 @@ class Label:
 
 
 def bare_label(text: str) -> Label | None:
-    """The letter that is all of the text, or the number behind the word "option"."""
+    """The letter that is all of the text, or the number behind the word "option", also in words."""
+    if words := IN_WORDS.fullmatch(text):
+        number = (words["number"] or words["ordinal"]).lower()
+        in_words = NUMBERS if number in NUMBERS else ORDINALS
+        return Label(number[0] if number[0].isdigit() else str(1 + in_words.index(number)))
     bare = BARE.fullmatch(text)
     return Label(bare["mark"]) if bare and (bare["word"] or bare["mark"].isalpha()) else None
 

@@ -2,31 +2,71 @@
 
 from __future__ import annotations
 
+import json
 import re
+from html import unescape
 
 EMOJI = "\u2611\u2705\u2713\u2714\ufe0f\U0001f300-\U0001faff"
-MARKUP = re.compile(rf"[`#*_<>~{{\u2022\u00b7\u25aa{EMOJI}-]")
+MARKUP = re.compile(rf"[`#*_<>~&{{\u2013\u2014\u2022\u00b7\u25aa{EMOJI}-]")
+ENTITY = re.compile(r"&(?:#\d{1,7}|#x[\da-f]{1,6}|[a-z]{2,8}\d{0,2});", re.IGNORECASE)
 SPECIAL_TOKENS = re.compile(r"<\|[^|<>\s]{1,40}\|>|</?s>|<(?:eos|pad|end_of_turn)>")
 FENCE = re.compile(r"```(?:[a-z]*\n)?")
 HEADING = re.compile(r"^[ \t]{0,3}#{1,6} +", re.MULTILINE)
 TITLE = re.compile(r"^[ \t]{0,3}#{1,6} +((?:\w+ )?answer) *:? *$", re.MULTILINE | re.IGNORECASE)
-BULLET = re.compile(r"^[ \t]{0,8}(?:[*\u2022\u00b7\u25aa>] +|- +(?![\d.]))", re.MULTILINE)
-EMPHASIS = re.compile(rf"\*\*|__|[{EMOJI}]|</?(?:b|i|u|em|strong|p|br|span|div|code) ?/?>", re.IGNORECASE)
-
-JSON = re.compile(
-    r"""^\{\s*["'](?:final[_ ])?(answer|choice|option|response|result)["']\s*:"""
-    r"""\s*["']?([^{}]*?)["']?\s*\}$"""
+# A dash before a number is its sign, unless the number alone is emphasised or stands on the next line.
+BULLET = re.compile(
+    r"^[ \t]{0,8}(?:[*\u2022\u00b7\u25aa>] +|[\u2013\u2014-](?: +(?![\d.\s])|[ \t]*\n\s*(?=[\d.])))+",
+    re.MULTILINE,
 )
+DASH_BEFORE_EMPHASIS = re.compile(r"(?<=:)[ \t]*[\u2013\u2014-] +(?=[*_`<])")
+STRUCK = re.compile(r"~~[^~\n]{1,200}~~|<(?:s|del|strike)>[^<>]{1,200}</(?:s|del|strike)>", re.IGNORECASE)
+EMPHASIS = re.compile(rf"\*\*|__|[{EMOJI}]|</?(?:b|i|u|em|strong|p|br|span|div|code) ?/?>", re.IGNORECASE)
 
 
 def without_markdown(text: str) -> str:
     """`text` without headings, bullets, fences, emphasis and special tokens; its lines stay."""
     if not MARKUP.search(text):
         return text.strip()
-    text = FENCE.sub("\n", SPECIAL_TOKENS.sub("", text))
+    text = ENTITY.sub(lambda entity: unescape(entity[0]), text)
+    text = FENCE.sub("\n", SPECIAL_TOKENS.sub("", STRUCK.sub("", text)))
     text = HEADING.sub("", TITLE.sub(r"\1:", text))
+    text = DASH_BEFORE_EMPHASIS.sub(" ", BULLET.sub("", text))
     text = EMPHASIS.sub("", BULLET.sub("", EMPHASIS.sub("", text))).strip()
-    return JSON.sub(r"\1: \2", text)
+    return _json_answer(text)
+
+
+ANSWER_KEY = re.compile(r"(?:final[_ ]?)?(?:answer|choice|option|response|result)", re.IGNORECASE)
+OTHER_KEY = re.compile(
+    r"confidence|score|probability|reason(?:ing)?|rationale|explanation|justification|analysis|thoughts?"
+    r"|evidence",
+    re.IGNORECASE,
+)
+SIMPLE_JSON = re.compile(
+    r"""^\{\s*["'](?:final[_ ])?(answer|choice|option|response|result)["']\s*:"""
+    r"""\s*["']?([^{}]*?)["']?\s*\}$"""
+)
+
+
+def _json_answer(text: str) -> str:
+    """A JSON object of an answer, and reasons at most, as "answer: a cat"; any other text as it is."""
+    if not (text.startswith("{") and text.endswith("}")):
+        return text
+    pairs = _json_pairs(text)
+    answers = [value for key, value in pairs if ANSWER_KEY.fullmatch(key)]
+    reasons = [key for key, _ in pairs if OTHER_KEY.fullmatch(key)]
+    if len(answers) == 1 and len(pairs) == 1 + len(reasons) and isinstance(answers[0], str | int | float):
+        return f"answer: {answers[0]}"
+    return SIMPLE_JSON.sub(r"\1: \2", text)
+
+
+def _json_pairs(text: str) -> list[tuple[str, object]]:
+    """The keys and values of a flat JSON object; none of any other text."""
+    if text.count("{") > 1 or text.count("[") > 1:
+        return []
+    try:
+        return json.loads(text, object_pairs_hook=list)
+    except ValueError:
+        return []
 
 
 FRACTION = re.compile(r"\\[dt]?frac ?\{([^{}]{1,20})\} ?\{([^{}]{1,20})\}")

@@ -39,6 +39,7 @@ def normalise_but_case(text: str) -> str:
 
 HYPHEN = re.compile(r"(?<=[^\W\d_])-(?=[^\W\d_])")
 KEY = re.compile(r"\b([a-g])[ -](sharp|flat)\b")
+COMPARISON = re.compile(r" ?([<>=\u2264\u2265]) ?")
 ARTICLE = re.compile(
     r"^(?:an?|the) (?=\w\w)(?!(?:an?|the|major|minor|flat|sharp|natural|note|string|key|chord|scale)\b)"
 )
@@ -49,7 +50,8 @@ SIGNS = str.maketrans({"\u266f": "#", "\u266d": "b"})
 def loosened(text: str) -> str:
     """A normalised text without what seldom carries meaning: for options that this leaves different.
 
-    An article at the beginning, accents, an exclamation mark, hyphens in words; "C sharp" is "C#".
+    An article at the beginning, accents, an exclamation mark, hyphens in words, spaces around "<"; "C sharp"
+    is "C#".
     """
     if not text.isascii():
         text = unicodedata.normalize("NFD", text.translate(SIGNS)).translate(ACCENTS)
@@ -57,6 +59,7 @@ def loosened(text: str) -> str:
         text = HYPHEN.sub(" ", text)
     if "sharp" in text or "flat" in text:
         text = KEY.sub(lambda key: key[1] + "#b"[key[2] == "flat"], text)
+    text = COMPARISON.sub(r"\1", text)
     text = text.rstrip("!" + STOPS) or text
     return ARTICLE.sub("", text.replace(" and ", " & "))
 

@@ -14,6 +14,7 @@ TEENS = [
 TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
 VALUES = {word: n for n, word in enumerate(("zero", *ONES, *TEENS))}
 VALUES |= {word: 10 * n for n, word in enumerate(TENS, start=2)}
+VALUES |= {numeral: n for n, numeral in enumerate("一二三四五六七八九十", start=1)}
 VALUES |= {f"{ten}{dash}{unit}": VALUES[ten] + VALUES[unit] for ten in TENS for unit in ONES for dash in " -"}
 UNITS = {
     "s": "sec secs second seconds",
@@ -34,8 +35,8 @@ SYMBOLS = {spelling: unit for unit, spellings in UNITS.items() for spelling in s
 def canonical_numbers(text: str) -> str:
     """A normalised text, numbers in digits without idle zeros, units by symbol: "21.20sec" is "21.2 s".
 
-    "1,000", "1 000", "1e3" and "a thousand" are "1000"; a fraction in lowest terms is its decimal number,
-    "3/4" is "0.75", while "6/8" may be a metre and stays.
+    "1,000", "1 000", "1e3" and "a thousand" are "1000", "one point five" is "1.5"; a fraction in lowest terms
+    is its decimal number, "3/4" is "0.75", while "6/8" may be a metre and stays.
     """
     text = NUMBER_WORD.sub(lambda word: str(VALUES[word[0]]), text.translate(FRACTIONS_AND_POWERS))
     return _canonical_digits(text) if HAS_NUMBER.search(text) else text
@@ -43,6 +44,7 @@ def canonical_numbers(text: str) -> str:
 
 def _canonical_digits(text: str) -> str:
     text = HUNDREDS.sub(lambda n: str(100 * int(n[1] or 1) + int(n[2] or 0)), text)
+    text = DOZENS.sub(lambda n: str(12 * int(n[1] or 1)), text)
     text = THOUSANDS.sub(lambda n: str(1000 * int(n[1] or 1) + int(n[2] or 0)), text)
     text = GROUPS_OF_THREE.sub(lambda number: re.sub(r"\D", "", number[0]), text)
     for pattern, replacement in REWRITES:
@@ -55,9 +57,10 @@ FRACTIONS_AND_POWERS = str.maketrans(
     {"\u2044": "/", "½": " 1/2", "⅓": " 1/3", "⅔": " 2/3", "¼": " 1/4", "¾": " 3/4", "⅕": " 1/5", "⅛": " 1/8"}
     | {power: f"^{n}" for n, power in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")}
 )
-HAS_NUMBER = re.compile(r"\d|\b(?:hundred|thousand)\b")
+HAS_NUMBER = re.compile(r"\d|\b(?:dozen|hundred|thousand)\b")
 NUMBER_WORD = re.compile(rf"\b(?:{'|'.join(sorted(VALUES, key=len, reverse=True))})\b")
 HUNDREDS = re.compile(r"(?:\b([1-9]) )?\bhundred\b(?: (?:(?:and|&) )?(\d{1,2})\b)?")
+DOZENS = re.compile(r"(?:\b(?:a |([1-9]) ))?\bdozen\b(?! or)")
 THOUSANDS = re.compile(r"(?:\b(\d{1,3}) )?\bthousand\b(?: (?:(?:and|&) )?(\d{1,3})\b)?")
 GROUPS_OF_THREE = re.compile(r"(?<![\w.,])\d{1,3}([, '])\d{3}(?:\1\d{3})*(?![\w,'])")
 REWRITES = [
@@ -68,6 +71,7 @@ REWRITES = [
     (re.compile(r"^- (?=[\d.])"), "-"),
     (re.compile(r"(?<=\d) ?[x\u00d7*] ?10 ?\^ ?\{?([+-]?\d{1,2})\b\}?"), r"e\1"),
     (re.compile(r"(?<![\w.^])10 ?\^ ?\{?([+-]?\d{1,2})\b\}?"), r"1e\1"),
+    (re.compile(r"(?<=\d) point (?=\d\b(?!\.))"), "."),
     (re.compile(r"(?<=\d) ?([-:/]) ?(?=\d)"), r"\1"),
     (re.compile(r"(?<=\d)(?=[^\W\d_]|[%°])(?!e[+-]?\d)"), " "),
 ]

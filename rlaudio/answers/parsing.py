@@ -15,7 +15,14 @@ from rlaudio.answers.mentions import NEGATION, mentions
 from rlaudio.answers.normalising import normalise
 from rlaudio.answers.parsed import NEGATED, NO_ANSWER, NONE, SEVERAL, UNFINISHED, Parsed
 from rlaudio.answers.reader import Reader
-from rlaudio.answers.tags import Span, answer_spans, blank_thoughts, think_spans
+from rlaudio.answers.tags import (
+    Span,
+    answer_spans,
+    blank_thoughts,
+    plain_tags,
+    think_spans,
+    without_stray_tags,
+)
 
 Which = Literal["first", "last", "reject"]
 
@@ -45,10 +52,13 @@ def parse(
       mentioned, and nothing is negated.
     """
     reader = Reader(choices_of(tuple(choices)), letters, numbers)
+    text = plain_tags(text)
     visible = blank_thoughts(text)
     blocks = answer_spans(visible)
     if len(blocks) > 1 and (which == "reject" or _all_are_named(reader, visible, blocks)):
         return SEVERAL
+    if not blocks:
+        visible = without_stray_tags(visible)
     block = blocks[0 if which == "first" else -1] if blocks else Span(0, len(visible))
     answer = visible[block.start : block.end].strip()
     if not answer:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from rlaudio.answers.choices import Choices
-from rlaudio.answers.frames import contrasts, cores, without_reason
-from rlaudio.answers.labels import Label, bare_label, explained, labels, letters_in
+from rlaudio.answers.choices import CYRILLIC_OR_GREEK, Choices
+from rlaudio.answers.frames import SEVERAL_OTHERS, contrasts, cores, rejected, without_reason, yes_or_no
+from rlaudio.answers.labels import Label, bare_label, explained, label_before, labels, letters_in
 from rlaudio.answers.layout import boxes, without_latex, without_markdown
 from rlaudio.answers.mentions import DOUBT, mentions
 from rlaudio.answers.normalising import loosened, normalise, normalise_but_case
@@ -20,7 +20,17 @@ GREEK = "\u0391\u0392\u0395\u0396\u0397\u0399\u039a\u039c\u039d\u039f\u03a1\u03a
 LOOK_ALIKES = str.maketrans(
     CYRILLIC + SMALL_CYRILLIC + GREEK, "ABEIKMHOPCTXYSJ" + "aeiopcyxsj" + "ABEZHIKMNOPTYXo"
 )
+WORD = re.compile(r"\w+")
+LAST_LINE = re.compile(r"(?<=\w)[^\S\n]*\n\s*\(?([A-Za-z])\)?\.?$")  # a letter below the text of its option
+RESTATED = re.compile(r"([^()]+) \(([^()]+)\)")
+LONGEST_LABEL = 20  # characters
 LONGEST_FRAME = 200  # characters around an option
+
+
+def _in_latin_letters(word: re.Match[str]) -> str:
+    """A word in the Latin letters that all of its letters look like, else as it is."""
+    latin = word[0].translate(LOOK_ALIKES)
+    return word[0] if CYRILLIC_OR_GREEK.search(latin) else latin
 
 
 @dataclass(frozen=True)
@@ -50,33 +60,62 @@ class Reader:
         if equal != NONE:
             return equal
         if self.choices.are_latin and not answer.isascii():
-            answer = answer.translate(LOOK_ALIKES)
-        plain = without_markdown(answer)
-        phrase = self._phrase(plain)
+            answer = WORD.sub(_in_latin_letters, answer)
+        plain = LAST_LINE.sub(r" (\1)", without_markdown(answer))
+        plain = self._behind_repeated_options(plain)
+        phrase = self._phrase(plain, whole=True)
         if phrase.parsed != NONE:
             return phrase.parsed
         sentences = split_sentences(plain)
         return self._read_sentences(sentences) if len(sentences) > 1 or boxes(plain) else NONE
 
+    def _behind_repeated_options(self, text: str) -> str:
+        """The text from its last line "Answer: ..." on, where the lines before it are the options."""
+        *_, last = [None, *ANSWER_LINE.finditer(text)]
+        if last is None:
+            return text
+        lines = [normalise_but_case(line) for line in text[: last.start()].splitlines()]
+        longest = self.choices.longest + LONGEST_LABEL
+        if len(lines) > 2 * len(self.choices.kinds) + 2 or max(map(len, lines)) > longest:
+            return text
+        options = [label.text if (label := label_before(line)) and label.certain else line for line in lines]
+        indices = {self._spelled(option).index for option in options}
+        kinds = {self.choices.kinds[index] for index in indices if index is not None}
+        relabelled = any(self._labelled(line) == CONTRADICTION for line in lines)
+        return text[last.end() :] if kinds >= set(self.choices.kinds) and not relabelled else text
+
     # A phrase: an option or its letter, in a frame or without.
 
-    def _phrase(self, text: str) -> Sentence:
+    def _phrase(self, text: str, *, whole: bool = False) -> Sentence:
         if len(text) > self.choices.longest + LONGEST_FRAME or len(boxes(text)) > 1:
             return Sentence(text, NONE)
         says_answer = False
-        for core in cores(normalise_but_case(without_latex(text))):
+        for core in cores(normalise_but_case(without_latex(text)), whole=whole):
             says_answer |= core.says_answer
+            if core.text == "a" and core.framed and not core.says_answer:
+                continue  # an article that lost its noun, not a letter
             named = self._named(core.text)
             if named == NONE:
                 named = self._named_in_contrast(core.text)
             if named == NONE:
-                named = self._named_with_reason(core.text)
+                named = self._answered_yes_or_no(core.text)
+            if named == NONE:
+                named, refused = self._named_with_reason(core.text)
+                if refused:
+                    break
             if named != NONE:
-                return Sentence(text, named, says_answer)
+                return Sentence(text, named if self._leaves(core.aside, named) else NONE, says_answer)
         return Sentence(text, NONE, says_answer)
 
+    def _leaves(self, aside: str, named: Parsed) -> bool:
+        """Whether words around an option speak of no other one."""
+        if not aside.strip():
+            return True
+        letters = letters_in(aside) if self._labels_are_shown or self.choices.are_letters else set()
+        return not letters and self._mentions(aside)[0] <= {named.index}
+
     def _named(self, text: str) -> Parsed:
-        for read in (self._spelled, self._labelled, self._lettered, self._explained):
+        for read in (self._spelled, self._restated, self._labelled, self._lettered, self._explained):
             parsed = read(text)
             if parsed != NONE:
                 return parsed
@@ -84,6 +123,16 @@ class Reader:
 
     def _spelled(self, text: str) -> Parsed:
         return self.choices.spelled(text, numbers=self.numbers)
+
+    def _restated(self, text: str) -> Parsed:
+        """An option's text in two spellings: "three (3)"."""
+        restated = RESTATED.fullmatch(text)
+        if restated is None:
+            return NONE
+        first, second = self._spelled(restated[1]), self._spelled(restated[2])
+        if first.index is None or second.index is None:
+            return NONE
+        return first if self.choices.same(first.index, second.index) else CONTRADICTION
 
     def _labelled(self, text: str) -> Parsed:
         """An option's text with a label, which must be its own."""
@@ -119,16 +168,44 @@ class Reader:
     def _named_in_contrast(self, text: str) -> Parsed:
         """An option in contrast to another one: "a cat, not a dog"."""
         for answer, other in contrasts(text):
-            named, rejected = self._named(answer), self._named(other)
-            if named.index is None or rejected.index is None or self._spelled(f"not {other}").parsed:
+            named, others = self._named(answer), self._named_others(other)
+            if named.index is None or not others or self._is_negative_option(other):
                 continue
-            return CONTRADICTION if self.choices.same(named.index, rejected.index) else named
+            return CONTRADICTION if self._is_among(named.index, others) else named
         return NONE
 
-    def _named_with_reason(self, text: str) -> Parsed:
+    def _named_others(self, text: str) -> list[int]:
+        """The options of "a dog or a cow"; none where a part of it is no option."""
+        whole = self._named(text)
+        parts = [whole] if whole.parsed else [self._named(part) for part in SEVERAL_OTHERS.split(text)]
+        indices = [parsed.index for parsed in parts if parsed.index is not None]
+        return indices if len(indices) == len(parts) else []
+
+    def _is_negative_option(self, text: str) -> bool:
+        return any(self._spelled(negated).parsed for negated in (f"not {text}", f"不是{text}"))
+
+    def _is_among(self, index: int, others: list[int]) -> bool:
+        return any(self.choices.same(index, other) for other in others)
+
+    def _answered_yes_or_no(self, text: str) -> Parsed:
+        """Yes or no, where that is an option, before a clause that leaves it so: "Yes, it is raining"."""
+        answer, clause = yes_or_no(text)
+        named = self._spelled(answer)
+        if named.index is None or not self._leaves(clause, named):
+            return NONE
+        mentioned, rest = self._mentions(clause)
+        return NONE if mentioned or DOUBT.search(rest) else named
+
+    def _named_with_reason(self, text: str) -> tuple[Parsed, bool]:
+        """An option before "because", and whether what follows is at odds with it."""
         answer, reason = without_reason(text)
         named = self._named(answer) if reason else NONE
-        return named if named.parsed and self._harmless(reason, named) else NONE
+        if named.index is None:
+            return NONE, False
+        others = self._named_others(rejected(reason))
+        if (others and not self._is_among(named.index, others)) or self._harmless(reason, named):
+            return named, False
+        return NONE, True
 
     @property
     def _labels_are_shown(self) -> bool:
@@ -136,7 +213,7 @@ class Reader:
 
     def _position(self, label: Label) -> int | None:
         """The option of a label; none where the options themselves are letters or numbers."""
-        ambiguous = self.choices.are_letters if label.mark.isalpha() else self.choices.have_digits
+        ambiguous = self.choices.are_letters if label.mark.isalpha() else self.choices.have_numbers
         return None if ambiguous else self.choices.lettered(label.mark)
 
     # Sentences: those that say the answer count, or else all that name an option.
@@ -175,8 +252,9 @@ class Reader:
         """Whether the sentence leaves what another one names as it is."""
         if named.index is None:
             return True
-        if sentence.parsed.index is not None:
-            return self.choices.same(sentence.parsed.index, named.index)
+        heard = sentence.parsed if sentence.named else self._phrase(sentence.text, whole=True).parsed
+        if heard.index is not None:
+            return self.choices.same(heard.index, named.index)
         return not sentence.says_answer and self._harmless(sentence.text, named)
 
     def _harmless(self, text: str, named: Parsed) -> bool:
@@ -189,7 +267,14 @@ class Reader:
 
 
 CONTINUED = re.compile(r"(?<=[:,\uff1a\uff0c])\s*\n\s*")
-END = re.compile(r"\n[^\S\n]*\n\s*|(?<=[.!?])\s+|(?<=[\u3002\uff01\uff1f])\s*")
+ANSWER_LINE = re.compile(
+    r"\n[^\S\n]*(?=(?:(?:so|thus|therefore|hence),? )?(?:the |my )?(?:final |correct |best )?"
+    r"answer(?: is\b| ?:))",
+    re.IGNORECASE,
+)
+END = re.compile(
+    rf"\n[^\S\n]*\n\s*|{ANSWER_LINE.pattern}|(?<=[.!?])\s+|(?<=[\u3002\uff01\uff1f])\s*", re.IGNORECASE
+)
 
 
 def split_sentences(text: str) -> list[str]:

@@ -10,7 +10,8 @@ from typing import Literal
 from rlaudio.types import Choice, Question
 
 THINK_TAG = re.compile(r"< ?/? ?think ?>", re.IGNORECASE)
-ANSWER_TAG = re.compile(r"< ?/? ?answer ?/?>", re.IGNORECASE)
+ANSWER_TAG = re.compile(r"< ?/? ?(?:final[_ ]?)?answer ?/?>", re.IGNORECASE)
+ESCAPED_TAG = re.compile(r"&lt;(/?(?:final[_ ]?)?answer)&gt;", re.IGNORECASE)
 CUT_TAG = re.compile(r"<[/a-z]{0,7}\s*$", re.IGNORECASE)  # what may be left of `</answer>` at the end
 
 
@@ -69,6 +70,16 @@ def answer_spans(text: str) -> list[Span]:
     if before is not None and visible[before.start : before.end].strip():
         return [*spans, before]
     return spans or [Span(opened, len(text), closed=False)]
+
+
+def plain_tags(text: str) -> str:
+    """`text` with the tags of answers that HTML escaped, where it has no others."""
+    return text if "&lt;" not in text or ANSWER_TAG.search(text) else ESCAPED_TAG.sub(r"<\1>", text)
+
+
+def without_stray_tags(text: str) -> str:
+    """A text that has no answer block, without closing tags: a paragraph ends there."""
+    return ANSWER_TAG.sub("\n\n", text)
 
 
 def _cut_off(text: str, start: int) -> Span:

@@ -45,3 +45,8 @@ def test_letters_that_options_carry_stay_with_them_in_any_order():
 def test_an_option_may_go_on_where_another_begins_like_it():
     choices = choices_of(("happy", "happy and calm", "sad"))
     assert [choices.goes_on(index, "") for index in range(3)] == [True, False, False]
+
+
+def test_comparisons_are_read_with_and_without_spaces():
+    assert spelled("x<5", "x > 5", "x < 5") == Parsed("normalised", 1)
+    assert spelled("x<5", "x < 5", "x  <5", "x>5") == SEVERAL

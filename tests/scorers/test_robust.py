@@ -72,7 +72,8 @@ def test_an_unparsed_answer_is_wrong_whatever_the_gold(answer):
 
 
 def test_a_mention_in_a_sentence_never_counts():
-    assert not robust(CAT, "I hear a cat").right
+    assert not robust(CAT, "I hear a cat somewhere").right
+    assert not robust(CAT, "I hear a cat. Something moves.").right  # what is heard is not all that is asked
 
 
 VERDICTS = [
@@ -126,6 +127,15 @@ ROWS = [
     ("1", "2", "12", "21"),
     ("Speaker A", "Speaker B", "Both A and B", "None of the above"),
     ("Yes", "No"),
+    ("-5", "5", "1.5", "15"),
+    ("x < 5", "x > 5", "5"),
+    ("a cat", "not a cat", "a cat or a dog", "no cat"),
+    ("the sound of a cat", "I hear a cat", "only a cat", "a cat"),
+    ("It is raining", "It is not raining", "There is no rain"),
+    ("definitely", "probably", "maybe"),
+    ("the first", "the second", "neither"),
+    ("left", "right"),
+    ("狗", "猫", "不是狗"),
 ]
 REJECTED = [  # {x} is rejected, doubted, or one of several
     *(
@@ -149,6 +159,31 @@ REJECTED = [  # {x} is rejected, doubted, or one of several
     ),
     *("- {x}\n- {y}", "\\boxed{{{x}}} \\boxed{{{y}}}", "It could be {x}. It could be {y}."),
     *("I'm not sure it is {x}.", "I'm sure it is not {x}.", "The sound is not that of {x}."),
+    *("I can't hear {x}.", "I hear no {x}.", "There isn't {x}.", "{x} cannot be heard.", "{x} is not heard."),
+    *("I hear {x}, {y}.", "I hear {x} or {y}.", "There is {x}. There is {y}.", "Sounds unlike {x}."),
+    *("The sound does not come from {x}.", "This is not the sound of {x}.", "Must not be {x}."),
+    *("It is not {x}; it is {y}.", "It isn't {x}, it's {y}.", "{y} (not {x})", "{y}, as opposed to {x}"),
+    *("{y}, not {x} or {y}", "Yes, {x} or {y}", "Maybe {x}, maybe {y}", "Only {x}, {y}", "Not only {x}"),
+    *("Because it is {x}, the answer is {y}.", "Because both {x}, {y}", "{x} because {x} is wrong"),
+    *(
+        "The audio contains no {x}.",
+        "What I hear is {x} or {y}.",
+        "What I hear is not {x}.",
+        "From {x} or {y}",
+    ),
+    *(
+        "{x}. {y} can be heard.",
+        "{x}. There is {y}.",
+        "The answer is {x}. There is {y}.",
+        "I count {x} or {y}",
+    ),
+    *("The man is {x}. The woman is {y}.", "The man is not {x}.", "不选{x}", "答案选{x}还是{y}"),
+    *("不是{x}", "不是{x}\uff0c是{y}", "不是{x}而是{y}", "是{x}还是{y}", "答えは{x}ではありません"),
+    *("La respuesta no es {x}", "La respuesta es {x} o {y}", "Die Antwort ist nicht {x}"),
+    *("~~{x}~~", "~~{x}~~ {y}", "{x} ({y})"),
+    *('{{"answer": "{x}", "correct": false}}', '{{"answer": "{x}", "answer": "{y}"}}'),
+    *('{{"answer": "{x}", "option": "{y}"}}', '{{"wrong": "{x}"}}', "Of {x} and {y}, I know none."),
+    *("{x}\n{y}\nThe answer is not {x}.", "{x}\n{y}\nAnswer: {x} or {y}", "{x}\n{y}\nAnswer: {y}"),
     *("The answer is {x}. No, that is wrong.", "The answer is {x}. Or {y}.", "The wrong answer is {x}."),
 ]
 FRAMES = [
@@ -162,6 +197,19 @@ FRAMES = [
     ),
     *("I'm sure it is {x}.", "I am fairly confident that the answer is: {x}", "The sound is that of {x}."),
     *("So the correct answer is: {x}", "<answer>{x}</ans", "### {x}", "{x}<|im_end|>"),
+    *("Ans: {x}", "Result: {x}", "Solution: {x}", "The answer is that {x}.", "La respuesta es {x}"),
+    *("La réponse est {x}", "Die Antwort ist {x}", "A resposta é {x}", "La risposta è {x}", "答えは{x}です"),
+    *("정답은 {x}입니다", "Правильный ответ: {x}", "正解\uff1a{x}", "所以答案是{x}。"),
+    *('{{"answer": "{x}", "confidence": 0.9}}', "{x}</answer>", "</answer>{x}", "&quot;{x}&quot;"),
+    *("<final_answer>{x}</final_answer>", "&lt;answer&gt;{x}&lt;/answer&gt;", "→ {x}", ": {x}"),
+    *(
+        "In the clip, it is {x}.",
+        "I'm going with {x}.",
+        "The emotion conveyed is {x}.",
+        "【答案】{x}",
+        "故选{x}",
+    ),
+    *("- **{x}**", "- `{x}`", "\u2013 **{x}**", "* **{x}**"),
 ]
 
 
@@ -187,6 +235,42 @@ def test_a_framed_option_is_that_option_and_no_other(drawn, template):
     assert not robust(make_question(choices=choices, answer=y), text, letters=True).right
 
 
+HEARD = [  # frames that an option may begin or end like, as "only a cat" does
+    *("I can hear {x}.", "There is {x}.", "{x} can be heard.", "Probably {x}.", "Sounds like {x}."),
+    *(
+        "The audio contains {x}.",
+        "What I hear is {x}.",
+        "It is from {x}.",
+        "That would be {x}.",
+        "That is {x}.",
+    ),
+    *("Must be {x}.", "This is the noise of {x}.", "The sound comes from {x}.", "Yes, {x}.", "Only {x}"),
+    *(
+        "maybe {x}",
+        "{x} it is.",
+        "Of the options, {x}.",
+        "It is produced by {x}",
+        "Because it meows, it is {x}.",
+    ),
+]
+
+
+@given(options(), st.sampled_from(HEARD))
+def test_what_is_heard_is_that_option_or_none_but_no_other(drawn, template):
+    choices, (x, y, *_) = drawn
+    text = template.format(x=x)
+    if normalise(text) in map(normalise, choices):
+        return  # the text is an option
+    assert not robust(make_question(choices=choices, answer=y), text, letters=True).right
+
+
+@pytest.mark.parametrize("template", HEARD)
+@pytest.mark.parametrize("choices", [ANIMALS, ("C", "C#", "C major", "c minor"), ("1", "2", "12", "21")])
+def test_what_is_heard_is_read(template, choices):
+    for option in choices:
+        assert robust(make_question(choices=choices, answer=option), template.format(x=option)).right
+
+
 # --- time ---
 
 LONG = 100_000  # a rule that is quadratic in this would not end
@@ -197,12 +281,36 @@ LONG = 100_000  # a rule that is quadratic in this would not end
     [
         *("(" * LONG + "a cat" + ")" * LONG, "(" * LONG, "\\boxed{" * LONG, "\\text{" * LONG + "}" * LONG),
         *("<answer>" * LONG, "</answer>" * LONG, "<think></think>" * LONG, "<answer>a cat" + "<" * LONG),
+        *(
+            "\n" * LONG + "x",
+            "x\nAnswer: " * LONG,
+            "- " * LONG,
+            "-\n" * LONG,
+            "\u2013\n1" * LONG,
+            "&lt;" * LONG,
+        ),
+        *(
+            "~~a" * LONG,
+            "<s>" * LONG,
+            '{"answer":' * LONG,
+            '{"answer": [' + "[" * LONG + "}",
+            "because a, " * LONG,
+        ),
+        *("it is not a" * LONG, "不是" * LONG, "a cat (" * LONG, "<think>" * LONG, "{" + "9" * LONG + "}"),
         *("a" + " " * LONG + "cat x", "not " * LONG, "the answer is " * LONG, "1," * LONG, "twenty-" * LONG),
     ],
     ids=lambda text: text[:12],
 )
 def test_long_answers_take_time_in_proportion_to_their_length(text):
     assert not robust(CAT, text, letters=True).right
+
+
+@pytest.mark.parametrize(
+    "piece", ["a (not ", "not a, it is ", "number of a ", "because a, ", "the sound of ", "a or "]
+)
+def test_long_options_let_no_phrase_take_longer(piece):
+    long_option = make_question(choices=("x" * LONG, "a cat"), answer="a cat")
+    assert not robust(long_option, piece * (LONG // 8), letters=True).right
 
 
 @pytest.mark.parametrize("text", ["<answer>" * LONG, "<answer>a cat</answer" * LONG])
