@@ -50,7 +50,6 @@ from rlaudio.evaluation.writing import write_evaluations
 from rlaudio.models.family import ModelFamily
 from rlaudio.planning.check import refuse_what_would_stop
 from rlaudio.report.evaluation_page import write_evaluation_page
-from rlaudio.report.kept_clips import INDEX, keep_clips
 from rlaudio.report.page import write_report
 from rlaudio.report.sections.completions import choose_steps
 from rlaudio.rollout.endpoint_worker import EndpointModel
@@ -82,6 +81,7 @@ from rlaudio.utils.processes import ALONE, Processes, join
 from rlaudio.utils.randomness import generator
 from rlaudio.utils.shared_cores import CORES
 from rlaudio.utils.threads import thread_limit
+from rlaudio.viewer.kept_clips import INDEX, keep_clips
 
 logger = logging.getLogger(__name__)
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rlaudio.compare.results import Results
-from rlaudio.report.evaluation_page import FLAGS, answered_question, scorer_columns, viewed_answer
-from rlaudio.report.viewer.records import ClipToHear, Column, Viewed, ViewedGroup
 from rlaudio.runs.files import Json
 from rlaudio.runs.places import RECIPE
 from rlaudio.runs.run import open_run
+from rlaudio.viewer.records import ClipToHear, Column, Viewed, ViewedGroup
+from rlaudio.viewer.stored_answers import FLAGS, answered_question, scorer_columns, viewed_answer
 
 NO_CLIP = "a comparison keeps no clips of held-out questions; rlaudio evaluate --out does"
 OTHER = "other than the baseline"

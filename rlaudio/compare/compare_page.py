@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from rlaudio.compare.answers import viewed_answers
-from rlaudio.report.html import render
-from rlaudio.report.viewer.chart_data import PlottedCurve, chart_data
-from rlaudio.report.viewer.payload import payload
 from rlaudio.runs.files import Json, write_text
 from rlaudio.runs.metrics import describe
 from rlaudio.utils.charts import Mark, range_axis, range_chart
 from rlaudio.utils.number_format import percent, signed, thousands
+from rlaudio.viewer.chart_data import PlottedCurve, chart_data
+from rlaudio.viewer.html import render
+from rlaudio.viewer.payload import payload
 
 if TYPE_CHECKING:
     from rlaudio.compare.estimates import Estimate, HeldOutComparison

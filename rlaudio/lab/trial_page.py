@@ -12,12 +12,12 @@ import numpy as np
 
 from rlaudio.lab.trial import Trial
 from rlaudio.lab.trial_text import Json, correlation_cells, distribution_cells, weight_and_place
-from rlaudio.report.kept_clips import kept_clips
-from rlaudio.report.viewer.records import Column, Viewed, ViewedCompletion, ViewedGroup
-from rlaudio.report.viewer.viewer_page import PageHead, PageTable, write_viewer_page
 from rlaudio.runs.run import StoredRun
 from rlaudio.utils.messages import shown
 from rlaudio.utils.number_format import short_number
+from rlaudio.viewer.kept_clips import kept_clips
+from rlaudio.viewer.records import Column, Viewed, ViewedCompletion, ViewedGroup
+from rlaudio.viewer.viewer_page import PageHead, PageTable, write_viewer_page
 
 _SHOWN = 160  # characters of an example
 FLAGS = {

@@ -6,22 +6,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from rlaudio.evaluation.writing import NAME
-from rlaudio.report.kept_clips import kept_clips
-from rlaudio.report.viewer.records import ClipToHear, Column, Viewed, ViewedCompletion, ViewedGroup
-from rlaudio.report.viewer.viewer_page import PageHead, PageTable, write_viewer_page
 from rlaudio.runs import shapes
 from rlaudio.runs.files import Json
 from rlaudio.runs.places import EVALUATION
 from rlaudio.runs.stored_files import StoredFiles
 from rlaudio.utils.number_format import counted, group_title, percent, signed, thousands
+from rlaudio.viewer.kept_clips import kept_clips
+from rlaudio.viewer.records import Viewed, ViewedGroup
+from rlaudio.viewer.stored_answers import FLAGS, answered_question, scorer_columns, viewed_answer
+from rlaudio.viewer.viewer_page import PageHead, PageTable, write_viewer_page
 
 PAGE = "report.html"
-FLAGS = {
-    "right": "by the evaluation's own scorer",
-    "right in silence too": "right with the clip and without it",
-    "parts disagree": "one scorer calls it right and another one does not",
-    "unparsed": "no option was read in it",
-}
 
 
 def write_evaluation_page(folder: Path) -> Path:
@@ -37,9 +32,7 @@ def write_evaluation_page(folder: Path) -> Path:
     scorers = list(dict.fromkeys(s for of in rows.values() for row in of for s in row.get("verdicts", {})))
     viewed = Viewed(
         groups=[group for name in tables for group in _groups(files, name, rows[name], scorers)],
-        columns=[
-            Column(scorer, "total" if not at else "reward", "points") for at, scorer in enumerate(scorers)
-        ],
+        columns=scorer_columns(scorers),
         flags=FLAGS,
         selection="Every question with its answers under each control; the first ones, where they are many.",
     )
@@ -52,11 +45,6 @@ def write_evaluation_page(folder: Path) -> Path:
     )
     files.warn_of_damage()
     return write_viewer_page(folder / PAGE, head, viewed)
-
-
-def scorer_columns(scorers: Sequence[str]) -> list[Column]:
-    """The points that each scorer gives, the evaluation's own first."""
-    return [Column(scorer, "reward" if at else "total", "points") for at, scorer in enumerate(scorers)]
 
 
 # --- tables --------------------------------------------------------------------------------------
@@ -118,52 +106,3 @@ def _groups(
             viewed_answer(row, row["control"], scorers, in_silence="silence" in right) for row in answers
         ]
         yield answered_question(name, answers[0], completions, clips(id, answers[0].get("clips") or []))
-
-
-def answered_question(
-    name: str,
-    first: Json,
-    completions: Sequence[ViewedCompletion],
-    clips: Sequence[ClipToHear],
-    values: Mapping[str, float | None] | None = None,
-) -> ViewedGroup:
-    """One question of the held-out set `name`, from the first of the stored answers to it."""
-    label = {"contribution": first["contribution"]} if first["contribution"] else {}
-    options, answer = first["choices"], str(first.get("answer") or "")
-    return ViewedGroup(
-        question_id=first["id"],
-        question=str(first.get("question") or ""),
-        completions=completions,
-        options=options,
-        gold=options.index(answer) if answer in options else None,
-        answer=answer,
-        stage=name,
-        facts={**first["groups"], **label},
-        values=values or {},
-        clips=clips,
-    )
-
-
-def viewed_answer(
-    row: Json, title: str, scorers: Sequence[str], *, in_silence: bool, others: Sequence[str] = ()
-) -> ViewedCompletion:
-    """One stored answer; `in_silence`: the same model is right without the clip, `others` are more flags."""
-    verdicts = row.get("verdicts") or {}
-    points = {
-        name: float(verdict["right"]) if verdict.get("score") is None else float(verdict["score"])
-        for name, verdict in verdicts.items()
-        if name in scorers
-    }
-    flags = {
-        "right": row["right"],
-        "right in silence too": row["control"] == "audio" and row["right"] and in_silence,
-        "parts disagree": len({verdict["right"] for verdict in verdicts.values()}) > 1,
-        "unparsed": row.get("status") in ("none", "ambiguous"),
-    }
-    return ViewedCompletion(
-        text=str(row.get("text") or ""),
-        values=points,
-        flags=frozenset(name for name, holds in flags.items() if holds) | set(others),
-        stop_reason="length" if row.get("truncated") else "stop",
-        title=title,
-    )

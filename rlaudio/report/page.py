@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rlaudio.report.html import render
-from rlaudio.report.kept_clips import kept_clips
 from rlaudio.report.sections.accuracy_tables import controls_of, held_out
 from rlaudio.report.sections.completions import viewed_completions
 from rlaudio.report.sections.labels import labelled_sets
@@ -18,10 +16,12 @@ from rlaudio.report.sections.notices import notices, training_notices
 from rlaudio.report.sections.provenance import facts, phases, versions
 from rlaudio.report.sections.samples import sample_clips, viewed_samples
 from rlaudio.report.sections.stage_gains import stage_gains
-from rlaudio.report.viewer.payload import MOST_COMPLETIONS, payload
-from rlaudio.report.viewer.records import Viewed
 from rlaudio.runs.files import Json, write_text
 from rlaudio.runs.run import StoredRun, open_run
+from rlaudio.viewer.html import render
+from rlaudio.viewer.kept_clips import kept_clips
+from rlaudio.viewer.payload import MOST_COMPLETIONS, payload
+from rlaudio.viewer.records import Viewed
 
 
 def write_report(run_folder: Path) -> Path:

@@ -6,11 +6,11 @@ from functools import partial
 from pathlib import Path
 
 from rlaudio.audio.reading import open_clip
-from rlaudio.report.viewer.clips import PageClip, encode
-from rlaudio.report.viewer.records import ClipToHear, Column, Viewed, ViewedGroup
-from rlaudio.report.viewer.viewer_page import PageHead, write_viewer_page
 from rlaudio.types import Clip, Contribution, Dataset, Question
 from rlaudio.utils.number_format import counted
+from rlaudio.viewer.clips import PageClip, encode
+from rlaudio.viewer.records import ClipToHear, Column, Viewed, ViewedGroup
+from rlaudio.viewer.viewer_page import PageHead, write_viewer_page
 
 NOT_ASKED = "audio was not asked for"
 

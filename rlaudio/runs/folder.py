@@ -12,7 +12,7 @@
     tensorboard/<stage>/   the same curves, distributions, a few completions with their audio, the recipe
     rollouts/<stage>-<step>.jsonl   one group a line, see rlaudio.runs.rollouts
     samples/               the latest few groups with their audio, for TensorBoard
-    clips/                 clips of the completions that the page shows, see rlaudio.report.kept_clips
+    clips/                 clips of the completions that the page shows, see rlaudio.viewer.kept_clips
     labels.json            what the voters found, by data set
     evaluation/base.json, evaluation/final.json     tables before and after the run, by held-out set
     evaluation/base/<set>.jsonl, ...                every single answer behind them

@@ -10,8 +10,8 @@ from click.testing import CliRunner
 from rlaudio.cli.commands import main
 from rlaudio.evaluation.writing import write_evaluations
 from rlaudio.report.evaluation_page import write_evaluation_page
-from rlaudio.report.kept_clips import keep_clips
 from rlaudio.utils.number_format import percent
+from rlaudio.viewer.kept_clips import keep_clips
 from tests.made_up_run import made_up_clip, made_up_evaluation, made_up_questions
 from tests.report.test_page import Outline, data_of
 

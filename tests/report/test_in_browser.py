@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from rlaudio.report.page import write_report
-from rlaudio.report.viewer.clips import encode
-from rlaudio.report.viewer.records import ClipToHear, Column, Viewed, ViewedCompletion, ViewedGroup
-from rlaudio.report.viewer.viewer_page import PageHead, PageTable, write_viewer_page
+from rlaudio.viewer.clips import encode
+from rlaudio.viewer.records import ClipToHear, Column, Viewed, ViewedCompletion, ViewedGroup
+from rlaudio.viewer.viewer_page import PageHead, PageTable, write_viewer_page
 from tests.browser import browser
 from tests.made_up_run import made_up_run
 

@@ -9,7 +9,6 @@ from fractions import Fraction
 import numpy as np
 
 from rlaudio.evaluation.answer_rows import TRUTHS
-from rlaudio.report.viewer.records import ClipToHear, Column, Viewed, ViewedCompletion, ViewedGroup
 from rlaudio.runs import shapes
 from rlaudio.runs.files import Json
 from rlaudio.runs.rollouts import LearnedGroup
@@ -18,6 +17,7 @@ from rlaudio.scorers.exact import exact
 from rlaudio.scorers.robust import robust
 from rlaudio.types import Completion, Question
 from rlaudio.utils.number_format import counted, thousands
+from rlaudio.viewer.records import ClipToHear, Column, Viewed, ViewedCompletion, ViewedGroup
 
 DISAGREEMENT = 0.5  # from which on the rewards of a completion disagree
 FLAGS = {

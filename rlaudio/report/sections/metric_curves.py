@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 
-from rlaudio.report.viewer.chart_data import PlottedCurve, chart_data
 from rlaudio.runs.files import Json
 from rlaudio.runs.metrics import describe, is_declared
 from rlaudio.runs.run import StoredRun
+from rlaudio.viewer.chart_data import PlottedCurve, chart_data
 
 GROUPS = ("strong", "weak", "all")
 STEP_PARTS = ("data_wait", "rollout", "reward", "signals", "update", "sync", "write")

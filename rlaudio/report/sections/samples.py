@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-from rlaudio.report.viewer.clips import LARGEST_CLIP, PageClip, decode, encode
-from rlaudio.report.viewer.records import ClipToHear, Column, Viewed, ViewedCompletion, ViewedGroup
 from rlaudio.runs.files import Json
 from rlaudio.runs.run import StoredRun
+from rlaudio.viewer.clips import LARGEST_CLIP, PageClip, decode, encode
+from rlaudio.viewer.records import ClipToHear, Column, Viewed, ViewedCompletion, ViewedGroup
 
 
 def sample_clips(run: StoredRun) -> Mapping[str, Sequence[ClipToHear]]:

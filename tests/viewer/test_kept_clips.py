@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rlaudio.report import kept_clips as module
-from rlaudio.report.kept_clips import keep_clips, kept_clips
 from rlaudio.runs.stored_files import StoredFiles
 from rlaudio.types import Clip, Question
+from rlaudio.viewer import kept_clips as module
+from rlaudio.viewer.kept_clips import keep_clips, kept_clips
 
 SECOND = np.full(16_000, 0.1, dtype=np.float32)
 

@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-from rlaudio.report.viewer.clips import PageClip
+from rlaudio.viewer.clips import PageClip
 
 ColumnKind = Literal["total", "reward", "advantage", "number"]
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-_VENDORED = Path(__file__).parent.parent / "vendored"
+_VENDORED = Path(__file__).parent / "vendored"
 _SCRIPTS = Path(__file__).parent / "scripts"
 _LIBRARIES = ("uplot.js", "wavesurfer.js", "wavesurfer-regions.js", "minisearch.js")
 _PARTS = ("elements", "state", "player", "detail", "listing", "viewer", "curves", "start")  # of our script

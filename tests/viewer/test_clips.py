@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from rlaudio.report.viewer.clips import PEAKS, decode, encode, peaks_of
+from rlaudio.viewer.clips import PEAKS, decode, encode, peaks_of
 
 
 def tone(seconds: float, rate: int = 16_000) -> np.ndarray:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rlaudio import __version__
-from rlaudio.report.html import render
-from rlaudio.report.viewer.payload import payload
-from rlaudio.report.viewer.records import Viewed
 from rlaudio.runs.files import write_text
+from rlaudio.viewer.html import render
+from rlaudio.viewer.payload import payload
+from rlaudio.viewer.records import Viewed
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rlaudio.report.viewer.chart_data import PlottedCurve, chart_data, thin_out
+from rlaudio.viewer.chart_data import PlottedCurve, chart_data, thin_out
 
 
 def chart(*curves, x=(1, 2, 3), is_fraction=False):

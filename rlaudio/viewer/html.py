@@ -8,9 +8,9 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from rlaudio.report.viewer.assets import assets
-from rlaudio.report.viewer.payload import json_script
 from rlaudio.utils import number_format
+from rlaudio.viewer.assets import assets
+from rlaudio.viewer.payload import json_script
 
 
 def render(template: Path, **values: Any) -> str:

@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from rlaudio.report.viewer.clips import LARGEST_CLIP, PageClip, decode, encode, peaks_of
-from rlaudio.report.viewer.payload import MOST_CLIP_CHARACTERS
-from rlaudio.report.viewer.records import ClipToHear
 from rlaudio.runs import shapes
 from rlaudio.runs.files import write_bytes, write_json
 from rlaudio.runs.stored_files import StoredFiles
 from rlaudio.types import Clip, Question
+from rlaudio.viewer.clips import LARGEST_CLIP, PageClip, decode, encode, peaks_of
+from rlaudio.viewer.payload import MOST_CLIP_CHARACTERS
+from rlaudio.viewer.records import ClipToHear
 
 FOLDER = "clips"
 INDEX = f"{FOLDER}/clips.json"

@@ -15,10 +15,10 @@ from typing import Any
 
 from markupsafe import Markup
 
-from rlaudio.report.viewer.clips import PageClip
-from rlaudio.report.viewer.records import ClipToHear, Column, Viewed, ViewedCompletion, ViewedGroup
 from rlaudio.runs.files import plain
 from rlaudio.utils.number_format import counted, thousands
+from rlaudio.viewer.clips import PageClip
+from rlaudio.viewer.records import ClipToHear, Column, Viewed, ViewedCompletion, ViewedGroup
 
 MOST_COMPLETIONS = 2_000
 MOST_CLIP_CHARACTERS = 15_000_000  # of base64 in all

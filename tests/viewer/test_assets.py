@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 import rlaudio
-from rlaudio.report.viewer.assets import assets
+from rlaudio.viewer.assets import assets
 
 VENDORED = Path(rlaudio.__file__).parent / "report" / "vendored"
 PACKAGES = json.loads((VENDORED / "PINNED.json").read_text(encoding="utf-8"))

@@ -6,10 +6,10 @@ import math
 import numpy as np
 import pytest
 
-from rlaudio.report.viewer import payload as module
-from rlaudio.report.viewer.clips import PageClip
-from rlaudio.report.viewer.payload import json_script, payload
-from rlaudio.report.viewer.records import ClipToHear, Column, Viewed, ViewedCompletion, ViewedGroup
+from rlaudio.viewer import payload as module
+from rlaudio.viewer.clips import PageClip
+from rlaudio.viewer.payload import json_script, payload
+from rlaudio.viewer.records import ClipToHear, Column, Viewed, ViewedCompletion, ViewedGroup
 
 CLIP = PageClip(b"mp3" * 100, np.array([0.0, 0.5, 1.0]), 1.25)
 
