@@ -200,9 +200,9 @@ def score_file(
     path: Path, name: str, data: Bound, *, key: str | None, scorer: Bound, out: str | Path | None
 ) -> tuple[list[str], Evaluation]:
     """What is odd about a file of predictions for the set, as lines of text, and its evaluation."""
+    from rlaudio.evaluation.evaluation_files import write_evaluations
     from rlaudio.evaluation.predictions import read_predictions
     from rlaudio.evaluation.predictions import score as score_predictions
-    from rlaudio.evaluation.writing import write_evaluations
     from rlaudio.report.evaluation_page import write_evaluation_page
     from rlaudio.types import Dataset
 

@@ -45,8 +45,8 @@ from rlaudio.curricula.stage import Stage, check_stages
 from rlaudio.data.splits import check_disjoint
 from rlaudio.evaluation.accuracy import Evaluation
 from rlaudio.evaluation.asking import EvaluationSettings, evaluate
+from rlaudio.evaluation.evaluation_files import write_evaluations
 from rlaudio.evaluation.inspect_log import write_inspect_logs
-from rlaudio.evaluation.writing import write_evaluations
 from rlaudio.models.family import ModelFamily
 from rlaudio.planning.check import refuse_what_would_stop
 from rlaudio.report.evaluation_page import write_evaluation_page

@@ -21,7 +21,7 @@ from rlaudio.cli.evaluating import evaluate, label, score
 from rlaudio.cli.listing import list_shipped
 from rlaudio.cli.recipes import check, explain, show
 from rlaudio.cli.reward import reward
-from rlaudio.cli.running import export, replay, report, run
+from rlaudio.cli.run_commands import export, replay, report, run
 from rlaudio.cli.submitting import submit
 from rlaudio.utils import launcher
 from rlaudio.utils.interrupts import refuse_ends

@@ -9,9 +9,9 @@ from pathlib import Path
 import click
 from click.exceptions import Exit
 
+from rlaudio.cli.common_options import changed_plugins_option, path_type, recipe_argument, recipe_options
 from rlaudio.cli.errors import INTERRUPTED
-from rlaudio.cli.loading import announcement, load_pipeline
-from rlaudio.cli.options import changed_plugins_option, path_type, recipe_argument, recipe_options
+from rlaudio.cli.first_reads import announcement, load_pipeline
 from rlaudio.cli.output import json_option, print_json
 
 

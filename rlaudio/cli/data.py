@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.exceptions import Exit
 
-from rlaudio.cli.options import named_set, path_type
+from rlaudio.cli.common_options import named_set, path_type
 from rlaudio.cli.output import json_option, print_json
 from rlaudio.utils.number_format import counted
 

@@ -7,7 +7,7 @@ from typing import Any
 import click
 from click.exceptions import Exit
 
-from rlaudio.cli.loading import say
+from rlaudio.cli.first_reads import say
 from rlaudio.utils import launcher
 from rlaudio.utils.messages import described, printable
 

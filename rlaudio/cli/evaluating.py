@@ -11,8 +11,7 @@ import click
 from click.exceptions import Exit
 
 from rlaudio.audio.length_policy import SILENCE_SECONDS
-from rlaudio.cli.loading import announce_files, announcement, load_pipeline
-from rlaudio.cli.options import (
+from rlaudio.cli.common_options import (
     each_once,
     endpoint_options,
     named_set,
@@ -20,6 +19,7 @@ from rlaudio.cli.options import (
     path_type,
     recipe_options,
 )
+from rlaudio.cli.first_reads import announce_files, announcement, load_pipeline
 from rlaudio.cli.output import json_option, print_json
 from rlaudio.config.data_sets import Spec, existing
 from rlaudio.config.shipped import is_recipe

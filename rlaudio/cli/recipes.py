@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from rlaudio.cli.loading import load, read, refuse_plugins
-from rlaudio.cli.options import path_type, recipe_argument, recipe_options
+from rlaudio.cli.common_options import path_type, recipe_argument, recipe_options
+from rlaudio.cli.first_reads import load, read, refuse_plugins
 from rlaudio.cli.output import json_option, print_json
 from rlaudio.utils.library_output import quiet_transformers
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 from click.exceptions import Exit
 
-from rlaudio.cli.loading import say
-from rlaudio.cli.options import path_type
+from rlaudio.cli.common_options import path_type
+from rlaudio.cli.first_reads import say
 from rlaudio.cli.output import json_option, print_json
 from rlaudio.utils.messages import shown
 from rlaudio.utils.number_format import counted

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import click
 
-from rlaudio.cli.loading import load
-from rlaudio.cli.options import path_type, recipe_options
+from rlaudio.cli.common_options import path_type, recipe_options
+from rlaudio.cli.first_reads import load
 
 
 @click.command()

@@ -23,8 +23,8 @@ import soundfile
 from rlaudio import __version__
 from rlaudio.evaluation.accuracy import Evaluation
 from rlaudio.evaluation.answer_rows import AnswerRow
+from rlaudio.evaluation.evaluation_files import NAME
 from rlaudio.evaluation.scores import score_of
-from rlaudio.evaluation.writing import NAME
 from rlaudio.prompts.builder import PromptBuilder
 from rlaudio.prompts.wording import render_user_text
 from rlaudio.runs.files import Json, plain, unfinished

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from rlaudio.evaluation.writing import NAME
+from rlaudio.evaluation.evaluation_files import NAME
 from rlaudio.runs import shapes
 from rlaudio.runs.files import Json
 from rlaudio.runs.places import EVALUATION

@@ -10,8 +10,8 @@ import pytest
 from rlaudio.evaluation.accuracy import Evaluation
 from rlaudio.evaluation.against import compare_with, paired_table
 from rlaudio.evaluation.answer_rows import AnswerRow
+from rlaudio.evaluation.evaluation_files import write_evaluations
 from rlaudio.evaluation.statistics import bootstrap_interval
-from rlaudio.evaluation.writing import write_evaluations
 from rlaudio.types import Verdict
 from tests.factories import make_question
 

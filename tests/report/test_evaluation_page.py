@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from rlaudio.cli.commands import main
-from rlaudio.evaluation.writing import write_evaluations
+from rlaudio.evaluation.evaluation_files import write_evaluations
 from rlaudio.report.evaluation_page import write_evaluation_page
 from rlaudio.utils.number_format import percent
 from rlaudio.viewer.kept_clips import keep_clips

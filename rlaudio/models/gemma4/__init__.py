@@ -14,7 +14,7 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import Gemma4ForConditionalGeneration
 
 from rlaudio.models.gemma4 import shapes
-from rlaudio.models.gemma4.prompts import Gemma4Prompts
+from rlaudio.models.gemma4.turns import Gemma4Prompts
 from rlaudio.models.shared.architecture import Modules
 from rlaudio.models.shared.audio_family import AudioFamily
 from rlaudio.models.shared.branching import Branching

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from rlaudio.models.gemma4.prompts import MOST_SECONDS
+from rlaudio.models.gemma4.turns import MOST_SECONDS
 from rlaudio.models.shared.sizes import AudioTower, Decoder
 
 MOST_FRAMES = round(100 * MOST_SECONDS)

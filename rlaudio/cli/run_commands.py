@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, get_args
 import click
 from click.exceptions import Exit
 
+from rlaudio.cli.common_options import changed_plugins_option, path_type, recipe_argument, recipe_options
 from rlaudio.cli.errors import INTERRUPTED
-from rlaudio.cli.loading import load, load_pipeline, say
-from rlaudio.cli.options import changed_plugins_option, path_type, recipe_argument, recipe_options
+from rlaudio.cli.first_reads import load, load_pipeline, say
 from rlaudio.runs.parts import StopAfter
 from rlaudio.runs.places import RECIPE, check_run, check_run_to_resume, check_step, is_evaluation
 from rlaudio.utils import launcher

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import pytest
 
+from rlaudio.evaluation.evaluation_files import write_evaluations
 from rlaudio.evaluation.predictions import Predictions, read_predictions, score
-from rlaudio.evaluation.writing import write_evaluations
 from rlaudio.scorers.mmau import mmau
 from rlaudio.scorers.robust import robust
 from rlaudio.types import Benchmark, Dataset

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rlaudio.cli.options import NO_PLUGINS
+from rlaudio.cli.common_options import NO_PLUGINS
 from rlaudio.utils import launcher
 from rlaudio.utils.library_output import quiet_transformers
 from rlaudio.utils.number_format import counted
