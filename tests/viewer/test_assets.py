@@ -7,7 +7,7 @@ from pathlib import Path
 import rlaudio
 from rlaudio.viewer.assets import assets
 
-VENDORED = Path(rlaudio.__file__).parent / "report" / "vendored"
+VENDORED = Path(rlaudio.__file__).parent / "viewer" / "vendored"
 PACKAGES = json.loads((VENDORED / "PINNED.json").read_text(encoding="utf-8"))
 
 
