@@ -21,6 +21,7 @@ from rlaudio.utils.shared_cores import CORES
 Item = TypeVar("Item")
 
 LINES = 10  # of one loop in a log, at most: the first before it, the last after it
+NOTEBOOK_DELAY = 0.5  # seconds; a shorter loop shows no bar
 SECONDS_BETWEEN_LINES = 5.0  # a shorter loop gets the first and the last line only
 
 
@@ -38,7 +39,7 @@ def progress(
     iterable = WATCH.over(iterable)
     bar = partial(_bar, iterable, desc=label, unit=unit, total=total, initial=done)
     if _in_a_notebook():
-        return bar(delay=0.5)
+        return bar(delay=NOTEBOOK_DELAY)
     if _stderr_is_a_terminal():
         return bar(delay=2.0, dynamic_ncols=True)
     return with_lines(iterable, total, label, unit, done=done)
