@@ -104,11 +104,11 @@ class RewardSum:
         failed: list[_Failed] = []
         for call, result in zip(calls, self._results(calls), strict=False):  # fewer where one stops the run
             for sample, value in zip(call.samples, read(call, result), strict=True):
-                weighted = value if isinstance(value, NoValue) else within_reach(value, call.reward.weight)
-                if isinstance(weighted, NoValue):
-                    failed.append(_Failed(call, sample, weighted))
+                usable = value if isinstance(value, NoValue) else within_reach(value, call.reward.weight)
+                if isinstance(usable, NoValue):
+                    failed.append(_Failed(call, sample, usable))
                 else:
-                    values[call.group_index][call.reward.name][sample] = weighted
+                    values[call.group_index][call.reward.name][sample] = usable
         self._refuse(failed, groups)
         return [self._scored(group, values[i], failed, i) for i, group in enumerate(groups)]
 

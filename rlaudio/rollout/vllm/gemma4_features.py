@@ -36,6 +36,7 @@ def accept() -> None:
         updates: Sequence[Any] = get_updates(self, mm_items=mm_items, out_mm_kwargs=out_mm_kwargs, **given)
         return updates
 
+    # mypy knows no attributes of functions; this one tells that vLLM has been changed already
     parser_of_features.takes_features = True  # type: ignore[attr-defined]
     info.get_data_parser, processor._get_prompt_updates = parser_of_features, updates_for_features
 
