@@ -19,6 +19,7 @@ from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
 from rlaudio.models.shared.front_ends import pooled_tokens
 from rlaudio.models.shared.lora import trains
 from rlaudio.training.packing import PackedRow
+from rlaudio.utils.onednn_linear import linear
 
 GROUPS, NEW_TOKENS = 4, 24
 FORWARD_AND_BACKWARD = 3  # a product of the forward pass has two in the backward pass
@@ -155,10 +156,8 @@ def matmul_rate(
     """FLOP/s of the given products as often as they occur, each at its fastest of a few."""
     flops = seconds = 0.0
     for (m, k, n), count in shapes.items():
-        left, right, out = (
-            torch.randn(size, device=device, dtype=dtype) for size in ((m, k), (k, n), (m, n))
-        )
-        times = seconds_of(partial(torch.mm, left, right, out=out), device, repeats)
+        left, weight = (torch.randn(size, device=device, dtype=dtype) for size in ((m, k), (n, k)))
+        times = seconds_of(partial(linear, left, weight), device, repeats)
         flops += 2 * m * k * n * count
         seconds += min(times) * count
     return flops / seconds

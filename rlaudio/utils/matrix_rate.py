@@ -6,6 +6,8 @@ import time
 
 import torch
 
+from rlaudio.utils.onednn_linear import linear
+
 WIDTH = {"cpu": 1024}  # of the matrices; a GPU needs larger ones
 REPEATS = 5
 
@@ -18,7 +20,7 @@ def matrix_rate(device: torch.device, dtype: torch.dtype) -> float:
     for _ in range(REPEATS):
         _wait(device)
         start = time.perf_counter()
-        matrix @ matrix
+        linear(matrix, matrix)
         _wait(device)
         best = min(best, time.perf_counter() - start)
     return 2 * width**3 / best

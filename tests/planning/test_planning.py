@@ -37,6 +37,7 @@ from rlaudio.training.learner import Learner
 from rlaudio.training.packing import Branch, PackedRow, pack
 from rlaudio.training.policy import token_logprobs
 from rlaudio.training.strategies.plain import Plain
+from rlaudio.utils import onednn_linear
 from tests.conftest import make_prompt, tone
 from tests.settings import learner_settings, make_batching, sampling_params
 
@@ -227,8 +228,10 @@ def test_a_cpu_computes_just_the_pairs_that_see_each_other(questions, group, pro
         ({"lora_rank": 8, "gradient_checkpointing": True}, 0.02),
     ],
 )
-def test_operations_of_an_update_are_those_that_torch_counts(given, tolerance):
+def test_operations_of_an_update_are_those_that_torch_counts(given, tolerance, monkeypatch):
     """Eager attention, of which torch counts every product; fused kernels of a CPU it does not count."""
+    if given.get("gradient_checkpointing"):  # there a oneDNN layer that ends a block is computed once more
+        monkeypatch.setattr(onednn_linear, "onednn_is_faster", lambda: False)
     size, family = size_of(**given), loaded(attention="eager", **given)
     batch, tokens = pack(rows_of(family)), tokens_of(family)
     if not size.audio_trains:

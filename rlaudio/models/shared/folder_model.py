@@ -29,6 +29,7 @@ from rlaudio.models.shared.checkpoint_files import (
     read_other_files,
 )
 from rlaudio.models.shared.devices import pick_device
+from rlaudio.utils.onednn_linear import use_onednn
 
 ModelComponent = Literal["audio_tower", "projector", "language_model", "router", "per_layer_embeddings"]
 
@@ -157,6 +158,8 @@ class FolderModel(Architecture):
         for module in (*self.unused(model), *(m for part in self.freeze for m in components[part])):
             module.requires_grad_(False)
         self._put_adapter(model)
+        if self.device.type == "cpu":
+            use_onednn(model)
         return model
 
     def _adapter(self, rank: int, alpha: float | None, targets: Sequence[str] | None) -> lora.Adapter | None:

@@ -1,0 +1,104 @@
+"""Linear layers by oneDNN, on CPUs where it is the faster library.
+
+torch multiplies float32 matrices with MKL, which leaves AVX-512 unused on AMD's processors. oneDNN, which
+every torch for x86 brings too, uses it and takes half the time there (docs/results.md). Both sum in float32.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.autograd.function import once_differentiable
+from torch.utils.flop_counter import flop_registry, register_flop_formula
+
+CPUS = Path("/proc/cpuinfo")
+
+
+@cache
+def onednn_is_faster(cpus: Path = CPUS) -> bool:
+    """Whether this torch has the layer, and this CPU is one of AMD's with AVX-512."""
+    if _product() is None or torch.backends.cpu.get_cpu_capability() != "AVX512":
+        return False
+    try:
+        return "AuthenticAMD" in cpus.read_text(encoding="utf-8", errors="replace")
+    except OSError:  # not Linux
+        return False
+
+
+def use_onednn(model: torch.nn.Module) -> None:
+    """Have a model's linear layers compute by oneDNN where that is faster; names and weights stay."""
+    if not onednn_is_faster():
+        return
+    for module in model.modules():
+        if type(module) is torch.nn.Linear:
+            module.__class__ = OneDnnLinear
+
+
+class OneDnnLinear(torch.nn.Linear):
+    """A linear layer whose products are oneDNN's for float32 on a CPU, forward and backward, else torch's.
+
+    Gradient checkpointing computes the last product of a block once more than with torch's layer, which saves
+    its input before it computes.
+    """
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        """Values [..., out] of `input` [..., in]."""
+        if not _is_for_onednn(input, self.weight):
+            return super().forward(input)
+        if torch.is_grad_enabled():
+            return _Linear.apply(input, self.weight, self.bias)
+        return _onednn(input, self.weight, self.bias)
+
+
+def linear(input: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """Products [M, N] of `input` [M, K] and `weight` [N, K] by the faster library, without gradients."""
+    if onednn_is_faster() and _is_for_onednn(input, weight):
+        return _onednn(input, weight, None)
+    return torch.nn.functional.linear(input, weight)
+
+
+class _Linear(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, input: Any, weight: Any, bias: Any) -> Any:
+        ctx.save_for_backward(input, weight)
+        return _onednn(input, weight, bias)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Any) -> Any:
+        input, weight = ctx.saved_tensors
+        rows = gradient.flatten(0, -2)  # [M, out]
+        of_input = of_weight = of_bias = None
+        if ctx.needs_input_grad[0]:
+            of_input = _onednn(gradient, weight.t(), None)
+        if ctx.needs_input_grad[1]:
+            of_weight = _onednn(rows.t(), input.flatten(0, -2).t(), None)
+        if ctx.needs_input_grad[2]:
+            of_bias = rows.sum(0)
+        return of_input, of_weight, of_bias
+
+
+def _is_for_onednn(input: torch.Tensor, weight: torch.Tensor) -> bool:
+    in_float32 = input.dtype == weight.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
+    return in_float32 and input.device.type == "cpu" and input.dim() > 1 and input.numel() > 0
+
+
+def _onednn(input: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+    return _product()(input, weight, bias, "none", [], "")
+
+
+@cache
+def _product() -> Any:
+    """torch's linear layer by oneDNN, which its compiler uses; None where this torch has none."""
+    found = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
+    if found is not None and found not in flop_registry:
+        register_flop_formula(found)(_flops)
+    return found
+
+
+def _flops(input: Any, weight: Any, *_: Any, out_shape: Any = None, **__: Any) -> int:
+    """Of torch's FLOP counter, by shapes [..., K] and [N, K]: two for each multiplication."""
+    return 2 * torch.Size(input).numel() * weight[0]

@@ -1,0 +1,136 @@
+"""Linear layers by oneDNN: torch's values, gradients, names and FLOPs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from rlaudio.utils import onednn_linear
+from rlaudio.utils.onednn_linear import OneDnnLinear, linear, onednn_is_faster, use_onednn
+
+pytestmark = pytest.mark.skipif(
+    onednn_linear._product() is None, reason="torch has no oneDNN here: it is not for x86"
+)
+
+
+def _layers(bias: bool) -> tuple[torch.nn.Linear, OneDnnLinear]:
+    torch.manual_seed(0)
+    reference = torch.nn.Linear(24, 40, bias=bias)
+    layer = OneDnnLinear(24, 40, bias=bias)
+    layer.load_state_dict(reference.state_dict())
+    return reference, layer
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("shape", [(7, 24), (2, 5, 24), (1, 1, 24), (2, 1, 3, 24)])
+@pytest.mark.parametrize("strided", [False, True])
+def test_values_and_gradients_are_those_of_torch(bias, shape, strided):
+    reference, layer = _layers(bias)
+    inputs = torch.randn(*shape)
+    if strided:
+        inputs = torch.randn(*shape[:-1], 48)[..., ::2]
+    weight_of_output = torch.randn(*shape[:-1], 40)
+    results = []
+    for module in (reference, layer):
+        given = inputs.detach().requires_grad_()
+        output = module(given)
+        (output * weight_of_output).sum().backward()
+        results.append([output, given.grad, *(p.grad for p in module.parameters())])
+    for expected, measured in zip(*results, strict=True):
+        torch.testing.assert_close(measured, expected, rtol=1e-5, atol=1e-5)
+    with torch.no_grad():
+        torch.testing.assert_close(layer(inputs), results[0][0], rtol=1e-5, atol=1e-5)
+
+
+def test_oneDNN_computes_it():
+    _, layer = _layers(bias=True)
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+        layer(torch.randn(3, 24)).sum().backward()
+    names = {event.key for event in profile.key_averages()}
+    assert "mkldnn::_linear_pointwise" in names
+    assert not names & {"aten::mm", "aten::addmm"}
+
+
+def test_frozen_weights_get_no_gradient():
+    _, layer = _layers(bias=True)
+    layer.requires_grad_(False)
+    inputs = torch.randn(3, 24, requires_grad=True)
+    layer(inputs).sum().backward()
+    assert layer.weight.grad is None and layer.bias.grad is None
+    torch.testing.assert_close(inputs.grad, layer.weight.sum(0).expand(3, -1))
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_other_types_are_left_to_torch(dtype):
+    reference, layer = (module.to(dtype) for module in _layers(bias=True))
+    inputs = torch.randn(3, 24, dtype=dtype)
+    assert torch.equal(layer(inputs), reference(inputs))
+
+
+def test_inputs_without_rows_and_single_vectors_are_left_to_torch():
+    reference, layer = _layers(bias=True)
+    for inputs in (torch.randn(0, 24), torch.randn(24)):
+        assert torch.equal(layer(inputs), reference(inputs))
+
+
+def test_autocast_still_casts():
+    _, layer = _layers(bias=True)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert layer(torch.randn(3, 24)).dtype == torch.bfloat16
+
+
+def test_a_model_keeps_its_names_and_other_layers(monkeypatch):
+    class Own(torch.nn.Linear):
+        """A layer that somebody else derived."""
+
+    monkeypatch.setattr(onednn_linear, "onednn_is_faster", lambda: True)
+    model = torch.nn.Sequential(torch.nn.Linear(4, 4), Own(4, 4), torch.nn.ReLU())
+    names = list(model.state_dict())
+    use_onednn(model)
+    assert [type(layer) for layer in model] == [OneDnnLinear, Own, torch.nn.ReLU]
+    assert list(model.state_dict()) == names
+
+
+def test_a_model_stays_as_it_is_where_oneDNN_is_no_faster(monkeypatch):
+    monkeypatch.setattr(onednn_linear, "onednn_is_faster", lambda: False)
+    model = torch.nn.Sequential(torch.nn.Linear(4, 4))
+    use_onednn(model)
+    assert type(model[0]) is torch.nn.Linear
+
+
+@pytest.mark.parametrize(
+    ("vendor", "capability", "faster"),
+    [
+        ("AuthenticAMD", "AVX512", True),
+        ("AuthenticAMD", "AVX2", False),
+        ("GenuineIntel", "AVX512", False),
+    ],
+)
+def test_it_is_used_on_amd_with_avx512_alone(tmp_path: Path, monkeypatch, vendor, capability, faster):
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    cpus = tmp_path / "cpuinfo"
+    cpus.write_text(f"processor\t: 0\nvendor_id\t: {vendor}\n", encoding="utf-8")
+    assert onednn_is_faster.__wrapped__(cpus) is faster
+    assert onednn_is_faster.__wrapped__(tmp_path / "missing") is False
+
+
+def test_products_by_either_library_agree(monkeypatch):
+    inputs, weight = torch.randn(5, 24), torch.randn(40, 24)
+    results = []
+    for faster in (True, False):
+        monkeypatch.setattr(onednn_linear, "onednn_is_faster", lambda faster=faster: faster)
+        results.append(linear(inputs, weight))
+    torch.testing.assert_close(*results, rtol=1e-5, atol=1e-5)
+
+
+def test_flops_are_counted_as_torch_counts_its_own():
+    reference, layer = _layers(bias=False)
+    counts = []
+    for module in (reference, layer):
+        with FlopCounterMode(display=False) as counter:
+            module(torch.randn(2, 5, 24, requires_grad=True)).sum().backward()
+        counts.append(counter.get_total_flops())
+    assert counts[0] == counts[1] > 0
