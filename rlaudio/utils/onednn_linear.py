@@ -93,10 +93,10 @@ def _onednn(input: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None
 @cache
 def _product() -> Any:
     """torch's linear layer by oneDNN, which its compiler uses; None where this torch has none."""
-    found = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
-    if found is not None and found not in flop_registry:
-        register_flop_formula(found)(_flops)
-    return found
+    product = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
+    if product is not None and product not in flop_registry:
+        register_flop_formula(product)(_flops)
+    return product
 
 
 def _flops(input: Any, weight: Any, *_: Any, out_shape: Any = None, **__: Any) -> int:
