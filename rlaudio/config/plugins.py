@@ -274,7 +274,7 @@ def explicit(kind: str, spec: Any) -> Any:
         return spec
     if kind == "judge" and is_endpoint(spec):
         address = Address.parse(spec)
-        return {"use": "endpoint", "url": address.url, "model": address.model}
+        return {"use": "endpoint", "url": ",".join(address.urls), "model": address.model}
     if kind == "embedder" and is_path(spec) and not spec.endswith(".py"):
         return {"use": "sentence_model", "path": spec}
     return {"use": spec}

@@ -17,7 +17,7 @@ from rlaudio.audio.reading import SAMPLE_RATE_HZ
 from rlaudio.rollout.completions import request_seed
 from rlaudio.rollout.worker import EngineDied, SeedKey
 from rlaudio.types import Clip, Completion, Group, HeardClip, Prompt, Question, SamplingParams
-from rlaudio.utils.endpoint.address import Address
+from rlaudio.utils.endpoint.address import PREFIX, Address
 from rlaudio.utils.endpoint.client import Asking, Client, Message, Request
 from rlaudio.utils.endpoint.failures import NotAsked, RequestFailed
 from rlaudio.utils.endpoint.replies import FirstTokens, Reply
@@ -52,7 +52,8 @@ class EndpointModel:
     def __init__(self, name: str) -> None:
         self.address = Address.parse(name)
         self.path = name
-        self.digest = blake2b(self.address.name.encode(), digest_size=16).hexdigest()  # weights: not known
+        identity = f"{PREFIX}{self.address.first}#{self.address.model}"  # the weights are not known
+        self.digest = blake2b(identity.encode(), digest_size=16).hexdigest()
 
     def encode_prompt(
         self, question: Question, system_text: str, user_text: str, clips: Sequence[Clip]

@@ -36,10 +36,11 @@ from rlaudio.rollout.vllm.server_process import SERVE, _environment, free_port
 from rlaudio.scorers.robust import robust
 from rlaudio.types import Clip, Prompt, Question, greedy
 from rlaudio.utils.endpoint import posting
-from rlaudio.utils.endpoint.address import Address, key_from_environment
+from rlaudio.utils.endpoint.address import Address, completions_of, key_from_environment
 from rlaudio.utils.endpoint.client import Client, Request, ask
 from rlaudio.utils.endpoint.costs import Costs, Price
 from rlaudio.utils.endpoint.failures import BadAnswer, GaveUp, NoAccess, NotAsked, RequestRefused
+from rlaudio.utils.endpoint.servers import AVOID_SECONDS, Servers
 from tests.conftest import TINY, tone
 from tests.endpoint_server import Server, fails, hangs_up, patient, says, sends, tells
 from tests.settings import label_settings, sampling_params
@@ -398,13 +399,73 @@ def test_a_key_that_no_header_can_hold_is_refused_without_being_shown(monkeypatc
     assert "s3c" not in str(refused.value)
 
 
+# --- several servers -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def second(no_keys_and_no_cache_of_this_user):
+    opened = Server()
+    yield opened
+    opened.close()
+
+
+def both(server: Server, second: Server, folder: Path, **changes: Any) -> Client:
+    return Client(Address.of(f"{server.url},{second.url}", "m"), patient(folder, **changes))
+
+
+def test_requests_go_to_all_servers_of_a_model(server, second, tmp_path):
+    meeting = threading.Barrier(2)  # each server is still busy when the other one is asked
+
+    def meets(handler: Any) -> None:
+        meeting.wait(timeout=5)
+        says("fine")(handler)
+
+    server.script, second.script = [meets] * 4, [meets] * 4
+    client = both(server, second, tmp_path, concurrency=2)
+    replies = client.ask_all([f"question {n}" for n in range(8)], plain)
+    assert [reply.text for reply in replies] == ["fine"] * 8
+    assert len(server.bodies) == len(second.bodies) == 4
+
+
+def test_the_others_answer_for_a_server_that_fails(server, second, tmp_path):
+    server.script = [fails(503)] * 100
+    client = both(server, second, tmp_path)
+    replies = client.ask_all([f"question {n}" for n in range(6)], plain)
+    assert [reply.text for reply in replies] == ["fine"] * 6
+    assert (len(server.bodies), len(second.bodies)) == (1, 6)
+
+
+def test_a_server_that_failed_is_asked_again_when_all_have_or_time_has_passed(server, second, tmp_path):
+    server.script, second.script = [fails(503)], [fails(503), fails(503)]
+    client = both(server, second, tmp_path)
+    assert answer_of(client).text == "fine"
+    servers = Servers(("a", "b"))
+    servers._failed["a"] = time.monotonic() - AVOID_SECONDS
+    with servers.next() as url:
+        assert url == "a"
+
+
+def test_answers_are_kept_when_a_server_joins(server, second, tmp_path):
+    answer_of(Client(Address.of(server.url, "m"), patient(tmp_path)))
+    answer_of(both(server, second, tmp_path))
+    assert len(server.bodies) + len(second.bodies) == 1
+    alone, joined = (EndpointModel(f"endpoint:{urls}#m") for urls in ("http://a", "http://a,http://b"))
+    assert alone.digest == joined.digest
+
+
 # --- addresses -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("end", ["", "/", "/v1", "/v1/"])
 def test_an_address_may_end_with_the_version(end):
     address = Address.of(f"https://api.example.org/audio{end}", "org/m#1")
-    assert address.completions == "https://api.example.org/audio/v1/chat/completions"
+    assert completions_of(address.first) == "https://api.example.org/audio/v1/chat/completions"
+    assert Address.parse(address.name) == address
+
+
+def test_an_address_may_name_several_servers():
+    address = Address.parse("endpoint:http://a:8000/v1,http://b:8000#org/m")
+    assert address.urls == ("http://a:8000", "http://b:8000")
     assert Address.parse(address.name) == address
 
 
@@ -421,6 +482,9 @@ def test_an_address_may_end_with_the_version(end):
         "endpoint:http://h/a b#m",
         "endpoint:http://user:s3cret@h#m",
         "endpoint:http://h/?key=s3cret#m",
+        "endpoint:http://h,http://user:s3cret@g#m",
+        "endpoint:http://h,http://h/v1#m",
+        "endpoint:http://h,#m",
         "http://h#m",
     ],
 )

@@ -1,4 +1,7 @@
-"""Where a model behind an endpoint is, as recipes and commands write it: `endpoint:URL#MODEL`."""
+"""Where a model behind an endpoint is, as recipes and commands write it: `endpoint:URL#MODEL`.
+
+Several servers that hold the same model are `endpoint:URL,URL#MODEL`.
+"""
 
 from __future__ import annotations
 
@@ -13,27 +16,27 @@ _EXPECTED = "expected endpoint:URL#MODEL, such as endpoint:http://localhost:8000
 
 @dataclass(frozen=True)
 class Address:
-    """A model of a server."""
+    """A model of a server, or of several equal ones."""
 
-    url: str  # in front of /v1
-    model: str  # as the server calls it
+    urls: tuple[str, ...]  # in front of /v1, one for each server
+    model: str  # as the servers call it
 
     @classmethod
     def of(cls, url: str, model: str) -> Address:
-        """The model at a URL, with or without `/v1` at its end.
+        """The model at a URL, with or without `/v1` at its end, or at several with commas between them.
 
-        Raises ValueError for no name, for what is no http address, and for one that holds a password or a
-        query: addresses stand in messages and recipes, and keys must not.
+        Raises ValueError for no name, for what is no http address, for one that stands twice, and for one
+        that holds a password or a query: addresses stand in messages and recipes, and keys must not.
         """
-        plain = url.rstrip("/").removesuffix("/v1").rstrip("/")
         if not model or not model.isprintable():
             raise ValueError(f"the endpoint {_without_secrets(url)} has no model's name; {_EXPECTED}")
-        if problem := _problem(plain):
+        urls = tuple(map(_plain, url.split(",")))
+        if twice := [plain for plain in urls if urls.count(plain) > 1]:
             raise ValueError(
-                f"the endpoint's address {_without_secrets(url)} {problem}; expected http://HOST:PORT or "
-                f"https://HOST, and the server's key in the environment variable {KEY_VARIABLES[0]}"
+                f"the endpoint names {_without_secrets(twice[0])} {urls.count(twice[0])} times; "
+                "expected every server once"
             )
-        return cls(plain, model)
+        return cls(urls, model)
 
     @classmethod
     def parse(cls, name: str) -> Address:
@@ -45,13 +48,18 @@ class Address:
 
     @property
     def name(self) -> str:
-        """`endpoint:URL#MODEL`."""
-        return f"{PREFIX}{self.url}#{self.model}"
+        """`endpoint:URL#MODEL`, with all servers."""
+        return f"{PREFIX}{','.join(self.urls)}#{self.model}"
 
     @property
-    def completions(self) -> str:
-        """The URL that requests go to."""
-        return f"{self.url}/v1/chat/completions"
+    def first(self) -> str:
+        """The first server's URL, which answers are kept under: more servers may join it."""
+        return self.urls[0]
+
+
+def completions_of(url: str) -> str:
+    """The URL that a server's requests go to."""
+    return f"{url}/v1/chat/completions"
 
 
 def is_endpoint(name: str) -> bool:
@@ -68,6 +76,17 @@ def key_from_environment() -> str | None:
         if key:
             return key
     return None
+
+
+def _plain(url: str) -> str:
+    """A server's URL without `/v1`. Raises ValueError."""
+    plain = url.strip().rstrip("/").removesuffix("/v1").rstrip("/")
+    if problem := _problem(plain):
+        raise ValueError(
+            f"the endpoint's address {_without_secrets(url)} {problem}; expected http://HOST:PORT or "
+            f"https://HOST, and the server's key in the environment variable {KEY_VARIABLES[0]}"
+        )
+    return plain
 
 
 def _problem(url: str) -> str:

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from rlaudio.utils.cache_root import cache_root
-from rlaudio.utils.endpoint.address import Address, key_from_environment
+from rlaudio.utils.endpoint.address import Address, completions_of, key_from_environment
 from rlaudio.utils.endpoint.costs import Meter, Price
 from rlaudio.utils.endpoint.failures import (
     BadAnswer,
@@ -34,6 +34,7 @@ from rlaudio.utils.endpoint.failures import (
 )
 from rlaudio.utils.endpoint.posting import post
 from rlaudio.utils.endpoint.replies import Answers, Reply, read_reply
+from rlaudio.utils.endpoint.servers import Servers
 
 logger = logging.getLogger(__name__)
 
@@ -99,6 +100,7 @@ class Client:
         self.asking = asking or Asking()
         self.answers = Answers(self.asking.folder or cache_root() / "endpoint_answers")
         self.meter = Meter()
+        self._servers = Servers(address.urls)
         self._key = key_from_environment()
         self._told = False  # that a request is repeated
         self._gave_up = -math.inf  # when a request was last given up, by the monotonic clock
@@ -138,22 +140,18 @@ class Client:
         Once `stop` is set it is not repeated any more. Raises RequestFailed.
         """
         body = request.body(self.address.model)
-        key = blake2b(b"\0".join([self.address.url.encode(), body]), digest_size=20).hexdigest()
+        key = blake2b(b"\0".join([self.address.first.encode(), body]), digest_size=20).hexdigest()
         kept = self.answers.get(key)
         if kept is not None:
             self.meter.add(cached=1)
             return kept
-        content = self._post(body, stop)
-        try:
-            reply = read_reply(content)
-        except (BadAnswer, RequestRefused) as failure:
-            raise type(failure)(f"{self.address.completions}: {failure}") from failure
+        reply = self._asked(body, stop)
         self.meter.add_reply(reply)
         self.answers.put(key, reply)
         return reply
 
-    def _post(self, body: bytes, stop: threading.Event) -> bytes:
-        """The answer's body, after as many tries as it takes and is allowed.
+    def _asked(self, body: bytes, stop: threading.Event) -> Reply:
+        """The reply, after as many tries as it takes and is allowed.
 
         For `retry_seconds` after a request was given up others get a single try, until one is answered: else
         a step would wait on a dead server for as many times as it asks.
@@ -164,11 +162,9 @@ class Client:
             tries += 1
             self.meter.add(requests=1, retries=tries > 1)
             try:
-                content = post(
-                    self.address.completions, body, key=self._key, timeout_seconds=asking.timeout_seconds
-                )
+                reply = self._try(body)
                 self._gave_up = -math.inf
-                return content
+                return reply
             except Transient as error:
                 now = time.monotonic()
                 began = began if tries > 1 else now
@@ -187,6 +183,16 @@ class Client:
                 if stop.wait(pause):
                     raise NotAsked(f"{error}; not repeated after the failure of another request") from error
                 wait = min(2 * wait, asking.longest_wait_seconds)
+
+    def _try(self, body: bytes) -> Reply:
+        """One try at one of the servers. Raises RequestFailed."""
+        with self._servers.next() as server:
+            url = completions_of(server)
+            content = post(url, body, key=self._key, timeout_seconds=self.asking.timeout_seconds)
+        try:
+            return read_reply(content)
+        except (BadAnswer, RequestRefused) as failure:
+            raise type(failure)(f"{url}: {failure}") from failure
 
     def _tell(self, error: Transient) -> None:
         """Log the first request that is repeated, so that nobody wonders why nothing goes on."""
