@@ -53,10 +53,22 @@ from rlaudio.report.evaluation_page import write_evaluation_page
 from rlaudio.report.page import write_report
 from rlaudio.report.sections.completions import choose_steps
 from rlaudio.rollout.endpoint_worker import EndpointModel
-from rlaudio.runs.digests import DIGESTS, check_recorded, is_recorded, record
+from rlaudio.runs.clip_files import has_clips
+from rlaudio.runs.digests import check_recorded, has_recorded, is_recorded, record
 from rlaudio.runs.folder import FollowedFolder, RunFolder
 from rlaudio.runs.parts import StopAfter
-from rlaudio.runs.places import FINAL, RECIPE
+from rlaudio.runs.places import (
+    ANSWERS,
+    FINAL,
+    LABEL_TABLES,
+    LABELS,
+    MODELS,
+    RECIPE,
+    REFERENCE,
+    REPLAY,
+    evaluation_places,
+    is_run,
+)
 from rlaudio.runs.resuming import (
     begun_recipe,
     check_data,
@@ -81,11 +93,11 @@ from rlaudio.utils.processes import ALONE, Processes, join
 from rlaudio.utils.randomness import generator
 from rlaudio.utils.shared_cores import CORES
 from rlaudio.utils.threads import thread_limit
-from rlaudio.viewer.kept_clips import INDEX, keep_clips
+from rlaudio.viewer.kept_clips import keep_clips
 
 logger = logging.getLogger(__name__)
 
-LABELS = ("labels", "labels.json")  # the voters' answers and labels, and the tables about them
+_LABELS = (LABELS, LABEL_TABLES)  # the voters' answers and labels, and the tables about them
 _SAMPLES = 10  # groups that TensorBoard shows
 _TRAIN = "data.train"  # the set to train on, in messages
 
@@ -100,7 +112,7 @@ def run(recipe: Recipe, out: Path, *, resume: bool = False, until: StopAfter | N
     the recipe cannot be used, or something that a resumed run goes on from is not what it was, StopRequested
     after Ctrl-C (saved, to be resumed).
     """
-    if resume and (out / RECIPE).exists():
+    if resume and is_run(out):
         recipe = recipe_to_resume(recipe, out)
     _set_threads(recipe)
     processes = join()
@@ -118,7 +130,7 @@ def run(recipe: Recipe, out: Path, *, resume: bool = False, until: StopAfter | N
             processes.from_first(partial(check_data, folder, {"train": data.train, **data.held_out}))
         refuse_what_would_stop(recipe, data, processes)
         with _clock(folder, "pretrain"):
-            recipe = processes.in_turn(partial(with_built_models, recipe, folder.path / "models"))
+            recipe = processes.in_turn(partial(with_built_models, recipe, folder.path / MODELS))
             recipe.model()  # a wrong folder or option stops the run here
             processes.from_first(lambda: check_models(folder, model_folders(recipe)))
         with _clock(folder, "label"):
@@ -309,14 +321,14 @@ def _check_folder(folder: RunFolder) -> None:
     """What of the folder a resumed run goes on from is as it was; remains of a kill are removed."""
     check_world(folder)
     check_recorded(folder.path)
-    for place in (folder.path, folder.path / "reference", folder.path / "replay"):
+    for place in (folder.path, folder.path / REFERENCE, folder.path / REPLAY):
         remove_unfinished(place)
 
 
 def _is_trained(run: Path) -> bool:
     """Whether the final model is there. Raises ValueError for one that the run did not write."""
     done = is_recorded(run, FINAL)
-    if not done and (run / FINAL).exists() and (run / DIGESTS).exists():
+    if not done and (run / FINAL).exists() and has_recorded(run):
         raise ValueError(
             f"{run / FINAL} is not the model that the run wrote, or not all of it; move it elsewhere to have "
             "it written again"
@@ -371,11 +383,9 @@ def _labelled(recipe: Recipe, data: Datasets, folder: RunFolder, processes: Proc
             name: _vote(recipe, voters, questions, _labels_place(folder, name))
             for name, questions in unlabelled.items()
         }
-        folder.write_json(
-            "labels.json", {name: summarise(labels).to_dict() for name, labels in votes.items()}
-        )
-        check_recorded(folder.path, *LABELS)  # labels that were made again came out as before
-        record(folder.path, *LABELS)
+        folder.write_labels({name: summarise(labels).to_dict() for name, labels in votes.items()})
+        check_recorded(folder.path, *_LABELS)  # labels that were made again came out as before
+        record(folder.path, *_LABELS)
         return {name: labels.contributions for name, labels in votes.items()}
 
     found = processes.from_first(vote)
@@ -389,7 +399,7 @@ def _labelled(recipe: Recipe, data: Datasets, folder: RunFolder, processes: Proc
 
 
 def _labels_place(folder: RunFolder, name: str) -> Path:
-    return folder.path / "labels" / name
+    return folder.path / LABELS / name
 
 
 def _unlabelled(recipe: Recipe, name: str, dataset: Dataset) -> list[Question]:
@@ -408,7 +418,7 @@ def _evaluate_once(
     recipe: Recipe, data: Datasets, folder: RunFolder, when: str, path: str, processes: Processes
 ) -> None:
     """Write evaluation/WHEN.json and the single answers, unless they are there."""
-    places = _evaluation_places(when)
+    places = evaluation_places(when)
     if not data.held_out or processes.from_first(partial(is_recorded, folder.path, *places)):
         return
     family = model_that_answers(recipe, path)
@@ -416,13 +426,8 @@ def _evaluate_once(
     results = _evaluate_model(recipe, data.held_out, family, settings, f"evaluate {when}", processes)
     _warn_if_unparsed(results, f"evaluate {when}", path)
     if processes.first:
-        write_evaluations(results, folder.path / "evaluation", when, _benchmarks(data.held_out))
+        write_evaluations(results, folder.path / ANSWERS, when, _benchmarks(data.held_out))
         record(folder.path, *places)
-
-
-def _evaluation_places(when: str) -> tuple[str, str]:
-    """Tables and single answers of an evaluation, in the run folder."""
-    return f"evaluation/{when}.json", f"evaluation/{when}"
 
 
 def _evaluate_between(
@@ -439,8 +444,8 @@ def _evaluate_between(
         )
     _warn_if_unparsed(results, f"evaluate {stage}", f"the policy after stage {stage}")
     if processes.first:
-        write_evaluations(results, folder.path / "evaluation", stage, _benchmarks(data.held_out))
-        record(folder.path, *_evaluation_places(stage))
+        write_evaluations(results, folder.path / ANSWERS, stage, _benchmarks(data.held_out))
+        record(folder.path, *evaluation_places(stage))
 
 
 def _evaluate_model(
@@ -475,7 +480,7 @@ def _keep_samples(recipe: Recipe, stages: Sequence[Stage], data: Datasets, folde
     """Keep a few groups of the last RL step with their audio, for the page."""
     name = stage_names(stages)[-1]
     steps = [row["step"] for row in open_run(folder.path).metrics if row["stage"] == name]
-    if stages[-1].kind != "rl" or not steps or (folder.path / "samples" / "samples.json").exists():
+    if stages[-1].kind != "rl" or not steps or folder.has_samples:
         return
     hear = _hearing(recipe)
     folder.write_samples(
@@ -489,7 +494,7 @@ def _keep_samples(recipe: Recipe, stages: Sequence[Stage], data: Datasets, folde
 
 def _keep_clips(recipe: Recipe, questions: Dataset, folder: Path) -> None:
     """Keep the clips of the completions that the page shows."""
-    if (folder / INDEX).exists():
+    if has_clips(folder):
         return
     shown = choose_steps(open_run(folder), recipe.report.completions)
     by_id = {question.id: question for question in questions}
@@ -505,7 +510,7 @@ def _hearing(recipe: Recipe) -> Callable[[Path | Clip], Clip]:
 
 def _report(recipe: Recipe, folder: RunFolder) -> Path:
     summary = build_summary_of(folder)
-    folder.write_json("summary.json", summary)
+    folder.write_summary(summary)
     accuracy = {
         f"final/{group}_{control}": value
         for group, by_control in summary["accuracy"]["final"].items()

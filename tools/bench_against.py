@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -16,6 +15,10 @@ from statistics import median
 
 import click
 from bench_rows import Figure
+
+from rlaudio.runs import shapes
+from rlaudio.runs.files import read_json
+from rlaudio.runs.places import SUMMARY, TENSORBOARD
 
 ROOT = Path(__file__).resolve().parents[1]
 RECIPE = Path(__file__).with_suffix("").parent / "bench_main_job.yaml"
@@ -81,7 +84,7 @@ def _measure(tree: Path, out: Path) -> dict[str, float]:
     seconds = time.perf_counter() - start
     if done.returncode:
         raise click.ClickException(f"the run in {tree} failed: {done.stderr.strip()[-2000:]}")
-    summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
+    summary = read_json(out / SUMMARY, shapes.SUMMARY)
     strong = summary["accuracy"]["final"]["strong"]
     return {
         "whole run": seconds,
@@ -104,7 +107,7 @@ def _step_seconds(run: Path, stage: str) -> float:
     """Median time from one logged step to the next, by the clock in TensorBoard's events."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    events = EventAccumulator(str(run / "tensorboard" / stage)).Reload().Scalars("loss/total")
+    events = EventAccumulator(str(run / TENSORBOARD / stage)).Reload().Scalars("loss/total")
     times = [event.wall_time for event in events]
     return median(after - before for before, after in pairwise(times))
 

@@ -13,6 +13,8 @@ import soundfile
 from bench_rows import Figure
 from bench_thinker import GROUP, LR, MIDDLE, SECONDS, noise, write_thinker
 
+from rlaudio.runs.run import open_run
+
 QUESTIONS, STEPS, RATE_HZ = 8, 6, 44_100
 RECIPE = """
 threads: 1
@@ -50,10 +52,9 @@ def measure_audio(work: Path) -> Iterator[Figure]:
     recipe.write_text(text, encoding="utf-8")
     command = [sys.executable, "-m", "rlaudio", "run", str(recipe), "--out", str(work / "run")]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    timings = (work / "run" / "timings.jsonl").read_text(encoding="utf-8").splitlines()
     times = [
         {name: value for name, value in row.items() if name.startswith("time/")}
-        for row in map(json.loads, timings)
+        for row in open_run(work / "run").timings
         if "time/data_wait" in row
     ]
     waits = [step["time/data_wait"] for step in times]

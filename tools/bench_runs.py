@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import time
@@ -10,6 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from bench_rows import Figure
+
+from rlaudio.runs import shapes
+from rlaudio.runs.files import read_json
+from rlaudio.runs.places import SUMMARY
 
 RECIPE = "tiny_weak_to_strong"
 CHANCE = 0.25
@@ -27,7 +30,7 @@ def measure_run(
     start = time.perf_counter()
     subprocess.run(command, check=True, cwd=ROOT, timeout=limit)
     seconds = time.perf_counter() - start
-    summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
+    summary = read_json(out / SUMMARY, shapes.SUMMARY)
     yield Figure(f"run seconds, seed {seed}", seconds, "s", "<= 180")
     yield Figure(f"peak memory, seed {seed}", summary["peak_memory_gb"], "GB", "<= 3")
     strong = {when: of["strong"] for when, of in summary["accuracy"].items()}

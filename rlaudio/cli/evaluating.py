@@ -122,9 +122,10 @@ def label(
     else:
         click.echo(summary.table())
     if parquet:
-        from rlaudio.data.labels_file import LABELS_FILE, labels_to_parquet
+        from rlaudio.data.labels_file import labels_to_parquet
+        from rlaudio.runs.places import LABEL_ROWS
 
-        labels_to_parquet(place / LABELS_FILE, parquet)
+        labels_to_parquet(place / LABEL_ROWS, parquet)
 
 
 _benchmarks = click.option(

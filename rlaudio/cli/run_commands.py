@@ -14,7 +14,7 @@ from rlaudio.cli.common_options import changed_plugins_option, path_type, recipe
 from rlaudio.cli.errors import INTERRUPTED
 from rlaudio.cli.first_reads import load, load_pipeline, say
 from rlaudio.runs.parts import StopAfter
-from rlaudio.runs.places import RECIPE, check_run, check_run_to_resume, check_step, is_evaluation
+from rlaudio.runs.places import RECIPE, REPLAY, check_run, check_run_to_resume, check_step, is_evaluation
 from rlaudio.utils import launcher
 from rlaudio.utils.number_format import counted
 
@@ -63,7 +63,7 @@ def run(
     def again(*more: str) -> str:
         """The command that goes on with the run."""
         nothing = computed_nothing(folder)
-        words = ["rlaudio", "run", f"{folder / 'recipe.yaml'}", "--out", f"{folder}"]
+        words = ["rlaudio", "run", f"{folder / RECIPE}", "--out", f"{folder}"]
         words += [] if nothing else ["--resume", *more]
         words += ["--until", until] if until else []
         by = f" (by the launcher, in {launcher.size()} processes)" if launcher.size() > 1 else ""
@@ -94,7 +94,7 @@ def run(
 
 
 @click.command()
-@click.argument("step", type=path_type(exists=True, file_okay=False), metavar="RUN/replay/STEP")
+@click.argument("step", type=path_type(exists=True, file_okay=False), metavar=f"RUN/{REPLAY}/STEP")
 @recipe_options
 def replay(step: Path, overrides: Sequence[str]) -> None:
     """Repeat a step that stopped a run with NaN or infinity: which values are wrong, and where from.

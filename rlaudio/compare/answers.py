@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rlaudio.compare.results import Results
 from rlaudio.runs.files import Json
-from rlaudio.runs.places import RECIPE
+from rlaudio.runs.places import is_run
 from rlaudio.runs.run import open_run
 from rlaudio.viewer.records import ClipToHear, Column, Viewed, ViewedGroup
 from rlaudio.viewer.stored_answers import FLAGS, answered_question, scorer_columns, viewed_answer
@@ -51,7 +51,7 @@ def _read(results: Results, folder: Path, name: str) -> Iterator[_RunAnswers]:
     for arm in results.arms:
         for seed in arm.seeds:
             place = folder / arm.name / f"seed-{seed}"
-            if not (place / RECIPE).exists():  # gone since its results were read
+            if not is_run(place):  # gone since its results were read
                 continue
             run = open_run(place, leave_out_damage=True)
             rows = {(row["id"], row["control"]): row for row in run.answers("final", name)}

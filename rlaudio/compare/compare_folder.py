@@ -21,7 +21,8 @@ from typing_extensions import TypedDict  # pydantic takes typing's own from Pyth
 from rlaudio.compare.grid import Comparison
 from rlaudio.config.schema import Recipe
 from rlaudio.runs.files import write_text
-from rlaudio.runs.occupancy import LOCK, take_lock
+from rlaudio.runs.occupancy import take_lock
+from rlaudio.runs.places import LOCK
 from rlaudio.runs.stored_files import StoredFiles
 from rlaudio.utils.plain_yaml import plain_yaml
 

@@ -12,6 +12,7 @@ from rlaudio.compare.grid import Comparison
 from rlaudio.compare.learning_curves import ArmResult, arm_result
 from rlaudio.compare.running import Failure
 from rlaudio.compare.warnings import comparison_warnings
+from rlaudio.runs.places import answers_file, is_finished, tables_file
 from rlaudio.runs.run import StoredRun, open_run
 
 
@@ -46,7 +47,7 @@ def read_results(comparison: Comparison, folder: Path, failures: Sequence[Failur
     missing: list[str] = []
     failures = list(failures)
     for run in comparison.runs():
-        if not (folder / run.place / "summary.json").exists():
+        if not is_finished(folder / run.place):
             missing.append(run.place)
             continue
         try:
@@ -91,7 +92,7 @@ def _whole(path: Path) -> StoredRun:
     for name in run.final:
         if not run.answers("final", name):
             raise ValueError(
-                f"{path}: evaluation/final.json has a table of {name}, and evaluation/final/{name}.jsonl no "
+                f"{path}: {tables_file('final')} has a table of {name}, and {answers_file('final', name)} no "
                 "answers; copy the file again"
             )
     return run

@@ -15,10 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from rlaudio.compare.sharing import COMPLETE, Job, prepare
+from rlaudio.compare.sharing import Job, prepare
 from rlaudio.config.recipe import Recipe, load_recipe
-from rlaudio.runs.files import write_json
+from rlaudio.runs.copying import mark_complete
 from rlaudio.runs.parts import StopAfter
+from rlaudio.runs.places import RECIPE
 from rlaudio.runs.resuming import changed_plugins
 from rlaudio.training.interrupt import stop_signal
 from rlaudio.training.loop import StopRequested
@@ -93,7 +94,7 @@ def _in_turn(jobs: Sequence[Job], folder: Path, run: RunRecipe) -> list[Failure]
         with _logged(log):
             try:
                 path = prepare(job, folder)
-                run(load_recipe(path / "recipe.yaml"), path, resume=True, until=job.until)
+                run(load_recipe(path / RECIPE), path, resume=True, until=job.until)
                 _mark_complete(job, folder)
             except (StopRequested, KeyboardInterrupt) as stop:
                 raise Interrupted(f"{job.place}: {stop or 'interrupted'}") from stop
@@ -178,7 +179,7 @@ def _start(job: Job, folder: Path, device: str) -> _Running:
     log = _log_file(folder, job)
     path = prepare(job, folder)
     logger.info("%s on device %s", job.place, device)
-    command = [sys.executable, "-m", "rlaudio", "--debug", "run", str(path / "recipe.yaml")]
+    command = [sys.executable, "-m", "rlaudio", "--debug", "run", str(path / RECIPE)]
     command += ["--out", str(path), "--resume", *(("--until", job.until) if job.until else ())]
     with log.open("ab") as file:
         process = subprocess.Popen(
@@ -207,9 +208,9 @@ def _log_file(folder: Path, job: Job) -> Path:
 
 
 def _mark_complete(job: Job, folder: Path) -> None:
-    """A part of a run has no summary.json that would say so; a whole run has."""
+    """A part of a run has no summary that would say so; a whole run has."""
     if job.until:
-        write_json(folder / job.place / COMPLETE, {"until": job.until})
+        mark_complete(folder / job.place, job.until)
 
 
 def _not_run(job: Job) -> Failure:

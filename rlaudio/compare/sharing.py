@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -20,15 +18,12 @@ from typing import Any
 from rlaudio.compare.grid import Run
 from rlaudio.config.names import plain_name
 from rlaudio.config.schema import Recipe
-from rlaudio.runs.folder import RunFolder
-from rlaudio.runs.occupancy import LOCK, VERSIONS
+from rlaudio.runs.copying import begin, go_on_from, is_complete
 from rlaudio.runs.parts import StopAfter
-from rlaudio.runs.resuming import keep_recipe
+from rlaudio.runs.places import is_run
 from rlaudio.training.checkpoint import write_folder
-from rlaudio.training.stages import CHECKPOINTS
 
 SHARED = "shared"
-COMPLETE = "complete.json"  # written last; a shared folder without it is resumed, not copied
 
 # Keys that each part of a run does not read. A key that is listed wrongly would give an arm another arm's
 # numbers, so every key that is not listed counts.
@@ -83,7 +78,7 @@ class Job:
 
     def done(self, folder: Path) -> bool:
         """Whether the folder of the comparison holds its result."""
-        return (folder / self.place / (COMPLETE if self.until else "summary.json")).exists()
+        return is_complete(folder / self.place, self.until)
 
 
 def digest(recipe: Recipe, part: StopAfter) -> str:
@@ -123,43 +118,21 @@ def jobs(runs: Sequence[Run], comparison: str) -> list[Job]:
 def prepare(job: Job, folder: Path) -> Path:
     """The job's run folder, made if there is none: empty, or a copy of the one that it starts from."""
     path = folder / job.place
-    if (path / "recipe.yaml").exists():
-        return path
-    write_folder(
-        path, partial(_begin, job) if job.after is None else partial(_continue, job, folder / job.after)
-    )
+    if not is_run(path):
+        write_folder(path, partial(_begin, job, folder))
     return path
 
 
-def _begin(job: Job, path: Path) -> None:
-    RunFolder.create(path, job.recipe.to_yaml()).close()
-    (path / VERSIONS).unlink()  # written by the process that runs the job
-
-
-def _continue(job: Job, done_once: Path, path: Path) -> None:
-    shutil.copytree(
-        done_once,
-        path,
-        copy_function=partial(_copy, done_once),
-        ignore=lambda where, names: {LOCK, COMPLETE, "recipe.yaml"} if Path(where) == done_once else (),
-    )
-    (path / "recipe.yaml").write_text(job.recipe.to_yaml(), encoding="utf-8")
-    keep_recipe(path, job.recipe.model_dump(mode="json"), job.recipe.to_yaml())
+def _begin(job: Job, folder: Path, path: Path) -> None:
+    recipe, recipe_yaml = job.recipe, job.recipe.to_yaml()
+    if job.after is None:
+        begin(path, recipe_yaml)
+    else:
+        go_on_from(folder / job.after, path, recipe.model_dump(mode="json"), recipe_yaml)
 
 
 def _place(recipe: Recipe, part: StopAfter) -> str:
     return f"{SHARED}/{part}-{digest(recipe, part)}"
-
-
-def _copy(root: Path, source: str, target: str) -> None:
-    """Copy a file of the run folder `root`; weights, which are never written in place, are hard-linked."""
-    if Path(source).relative_to(root).parts[0] in (CHECKPOINTS, "models"):
-        try:
-            os.link(source, target)
-            return
-        except OSError:  # another file system, or one without hard links
-            pass
-    shutil.copy2(source, target)
 
 
 def _without(values: dict[str, Any], keys: set[str], prefix: str = "") -> dict[str, Any]:

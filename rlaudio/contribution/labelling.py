@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,9 +12,10 @@ import numpy as np
 
 from rlaudio.contribution.voters import Silence, Voter
 from rlaudio.contribution.voting import Variant, Votes
-from rlaudio.data.labels_file import LABELS_FILE
-from rlaudio.data.rows import read_rows
+from rlaudio.data.labels_file import rows_of_others
 from rlaudio.rollout.endpoint_worker import EndpointModel
+from rlaudio.runs.files import write_rows
+from rlaudio.runs.places import LABEL_ROWS
 from rlaudio.types import Contribution, Question, Scorer
 from rlaudio.utils.processes import Processes
 
@@ -101,9 +100,9 @@ def label(
     meet, and what `PromptBuilder.prompt` raises.
     """
     _check(questions, settings)
-    others = _labels_of_others(settings.folder / LABELS_FILE, questions)
+    others = rows_of_others(settings.folder / LABEL_ROWS, questions)
     labels = method(questions, voters, settings)
-    _write([*others, *label_rows(labels)], settings.folder / LABELS_FILE)
+    write_rows(settings.folder / LABEL_ROWS, [*others, *label_rows(labels)])
     return labels
 
 
@@ -176,28 +175,3 @@ def _check(questions: Sequence[Question], settings: LabelSettings) -> None:
         )
     if settings.orders is not None and settings.orders < 1:
         raise ValueError(f"orders is {settings.orders}; expected 1 (the order of the data) or more")
-
-
-def _labels_of_others(path: Path, questions: Sequence[Question]) -> list[Mapping[str, Any]]:
-    """The rows of a labels file that are of none of the questions, but perhaps of others with their ids.
-
-    Raises ValueError for a damaged row: now, since the answers of hours would be lost with it later.
-    """
-    fresh = {question.id: question.text_digest for question in questions}
-    rows = read_rows(path) if path.exists() else ()
-    return [
-        row.fields
-        for row in rows
-        if row.text("id") not in fresh
-        or row.text("text_digest", default="") not in ("", fresh[row.text("id")])
-    ]
-
-
-def _write(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """Replace the file; atomic."""
-    temporary = path.with_name(f"{path.name}.tmp")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)

@@ -19,8 +19,6 @@ from rlaudio.types import ContributionLabel, Question
 
 logger = logging.getLogger(__name__)
 
-LABELS_FILE = "labels.jsonl"
-
 _LabelledQuestion = tuple[str, str | None]  # id, and digest of its text where the labels say it
 _BAD_LABEL = "malformed label"
 _ROUNDING = 1e-6
@@ -92,6 +90,21 @@ def read_labels(path: Path) -> LabelsFile:
             labelled = values.pop("id"), values.pop("text_digest") or None
             by_question[labelled] = _Label(row.where, {n: v for n, v in values.items() if v is not None})
     return LabelsFile(by_question, bad_rows)
+
+
+def rows_of_others(path: Path, questions: Sequence[Question]) -> list[Mapping[str, Any]]:
+    """The rows of a labels file that are of none of the questions, but perhaps of others with their ids.
+
+    Raises ValueError for a damaged row: before voters are asked, whose answers of hours would be lost later.
+    """
+    texts = {question.id: question.text_digest for question in questions}
+    rows = read_rows(path) if path.exists() else ()
+    return [
+        row.fields
+        for row in rows
+        if row.text("id") not in texts
+        or row.text("text_digest", default="") not in ("", texts[row.text("id")])
+    ]
 
 
 def labels_to_parquet(labels: Path, out: Path) -> None:

@@ -17,8 +17,9 @@ from rlaudio.data.audio_paths import AudioRoot
 from rlaudio.data.bad_rows import BadRow, refuse_or_list
 from rlaudio.data.fields import Fields, Sharing
 from rlaudio.data.hub import fetched, is_hub_name
-from rlaudio.data.labels_file import LABELS_FILE, LabelsFile, read_labels
+from rlaudio.data.labels_file import LabelsFile, read_labels
 from rlaudio.data.rows import JsonRow, scan_rows
+from rlaudio.runs.places import LABEL_ROWS
 from rlaudio.types import Contribution, Dataset, Question
 from rlaudio.utils.messages import printable
 
@@ -131,7 +132,7 @@ def _data_files(folder: Path, pattern: str) -> list[Path]:
     return [
         file
         for file in sorted(folder.glob(pattern))
-        if file.suffix in SUFFIXES and file.name != LABELS_FILE and not file.is_dir()
+        if file.suffix in SUFFIXES and file.name != LABEL_ROWS and not file.is_dir()
     ]
 
 
@@ -141,7 +142,7 @@ def _scan(
     """Every row of the data, and the bad rows of the labels, with the labels beside its file."""
     by_file: dict[Path, LabelsFile] = {}
     for file in files:
-        beside = file.parent / LABELS_FILE
+        beside = file.parent / LABEL_ROWS
         if beside not in by_file:
             by_file[beside] = read_labels(beside)
             yield from ((bad, by_file[beside]) for bad in by_file[beside].bad_rows)

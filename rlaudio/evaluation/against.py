@@ -10,13 +10,11 @@ import numpy as np
 
 from rlaudio.evaluation.accuracy import Evaluation
 from rlaudio.evaluation.statistics import Interval, bootstrap_interval, mcnemar_p_value
-from rlaudio.runs import shapes
-from rlaudio.runs.files import Json, read_rows
+from rlaudio.runs.evaluations import answered_sets, read_answers
+from rlaudio.runs.files import Json
 from rlaudio.types import Control
 from rlaudio.utils.number_format import percent, signed
 from rlaudio.utils.text_table import text_table
-
-FOLDER = "evaluation"  # of single answers, one file a set, below a folder that an evaluation was written to
 
 
 @dataclass(frozen=True)
@@ -39,26 +37,20 @@ def compare_with(results: Mapping[str, Evaluation], other: Path) -> list[PairedD
     The folder is what `rlaudio evaluate --out` or `rlaudio score --out` wrote, or the `evaluation/WHEN` of a
     run. Raises FileNotFoundError where it holds no answers, ValueError where none is to the same questions.
     """
-    folder = other / FOLDER if (other / FOLDER).is_dir() else other
-    files = {file.stem: file for file in sorted(folder.glob("*.jsonl"))}
-    if not files:
-        raise FileNotFoundError(
-            f"{other}: found no single answers ({FOLDER}/SET.jsonl); expected a folder that rlaudio evaluate "
-            "--out or rlaudio score --out wrote"
-        )
+    answered = answered_sets(other)
     here = {name: result for name, result in results.items() if result.published}
-    same = {name: name for name in here if name in files}
-    if not same and len(here) == len(files) == 1:  # one set on each side may be called otherwise
-        same = dict(zip(here, files, strict=True))
+    same = {name: name for name in here if name in answered}
+    if not same and len(here) == len(answered) == 1:  # one set on each side may be called otherwise
+        same = dict(zip(here, answered, strict=True))
     pairs = [
         pair
         for name, there in same.items()
-        for pair in _pairs(name, here[name], read_rows(files[there], shapes.ANSWER), other)
+        for pair in _pairs(name, here[name], read_answers(other, there), other)
     ]
     if not pairs:
         raise ValueError(
             f"{other}: found no answer to the same question under the same control; sets here: "
-            f"{', '.join(here) or 'none with published answers'}; there: {', '.join(files)}"
+            f"{', '.join(here) or 'none with published answers'}; there: {', '.join(answered)}"
         )
     return pairs
 

@@ -23,11 +23,11 @@ import soundfile
 from rlaudio import __version__
 from rlaudio.evaluation.accuracy import Evaluation
 from rlaudio.evaluation.answer_rows import AnswerRow
-from rlaudio.evaluation.evaluation_files import NAME
 from rlaudio.evaluation.scores import score_of
 from rlaudio.prompts.builder import PromptBuilder
 from rlaudio.prompts.wording import render_user_text
 from rlaudio.runs.files import Json, plain, unfinished
+from rlaudio.runs.places import ANSWERS
 from rlaudio.types import Clip, Control, Question, Verdict
 
 MOST_AUDIO = 200 * 2**20  # bytes of encoded clips in a log, others are named alone
@@ -46,7 +46,7 @@ def write_inspect_logs(
     for name, result in results.items():
         for control in result.controls:
             log = _Log(name, control, result, prompts, model, created)
-            paths.append(folder / NAME / "inspect" / f"{name}_{control}.eval")
+            paths.append(folder / ANSWERS / "inspect" / f"{name}_{control}.eval")
             _write(paths[-1], log)
     return paths
 

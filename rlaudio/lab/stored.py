@@ -8,8 +8,8 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from pydantic import TypeAdapter
 
+from rlaudio.runs.places import rollouts_file
 from rlaudio.runs.rollouts import LearnedGroup
 from rlaudio.runs.run import StoredRun
 from rlaudio.types import Group
@@ -125,7 +125,7 @@ def read_rollouts(run: StoredRun, most: int = MOST_COMPLETIONS) -> Rollouts:
 
     Raises ValueError where no step that rewards scored is stored, or with file and line of damage.
     """
-    places = [(stage, step) for stage in _stages(run) for step in run.steps(stage)]
+    places = [(stage, step) for stage in run.stages_with_rollouts for step in run.steps(stage)]
     steps: list[StoredStep] = []
     number = 0
     for stage, step in _spread(run, places, most):
@@ -135,8 +135,8 @@ def read_rollouts(run: StoredRun, most: int = MOST_COMPLETIONS) -> Rollouts:
             steps.append(StoredStep(stage, step, learned))
     if not steps:
         raise ValueError(
-            f"{run.path}: found no completions that rewards scored; expected rollouts/STAGE-STEP.jsonl of a "
-            "stage of RL; let the run reach its first step of RL, or name another run"
+            f"{run.path}: found no completions that rewards scored; expected {rollouts_file('STAGE', 'STEP')} "
+            "of a stage of RL; let the run reach its first step of RL, or name another run"
         )
     steps.sort(key=lambda step: places.index((step.stage, step.step)))
     scored = [place for place in places if place[0] in {step.stage for step in steps}]
@@ -144,16 +144,6 @@ def read_rollouts(run: StoredRun, most: int = MOST_COMPLETIONS) -> Rollouts:
 
 
 # --- helpers -------------------------------------------------------------------------------------
-
-
-_LABEL: TypeAdapter[Any] = TypeAdapter(dict[str, Any])
-
-
-def _stages(run: StoredRun) -> list[str]:
-    """Stages of which rollouts are stored; the metrics of one that crashed at its first step are missing."""
-    files = (run.path / "rollouts").glob("*-*.jsonl")
-    stored = sorted({path.stem.rpartition("-")[0] for path in files})
-    return sorted(stored, key=lambda stage: run.stages.index(stage) if stage in run.stages else len(stored))
 
 
 def _spread(run: StoredRun, places: Sequence[tuple[str, int]], most: int) -> list[tuple[str, int]]:
@@ -185,11 +175,9 @@ def _selection(steps: Sequence[StoredStep], scored: Sequence[tuple[str, int]], n
 
 def _in_silence(run: StoredRun) -> dict[str, InSilence]:
     """What labels say of the questions to train on; nothing where the run has none."""
-    rows = run.files.rows("labels/train/labels.jsonl", _LABEL)
     return {
-        str(row["id"]): InSilence(row.get("contribution") == "weak", tuple(_voted(row.get("votes"))))
-        for row in rows
-        if "id" in row
+        row["id"]: InSilence(row["contribution"] == "weak", tuple(_voted(row.get("votes"))))
+        for row in run.label_rows()
     }
 
 

@@ -28,6 +28,7 @@ from rlaudio.rollout.vllm.server_opening import (
     wanted_server,
 )
 from rlaudio.rollout.vllm.server_process import SERVE
+from rlaudio.runs.places import RECIPE
 from rlaudio.utils.number_format import counted
 
 PORT = 8100  # of a node's first server
@@ -87,6 +88,7 @@ def job_script(recipe: Recipe, layout: JobLayout, run: RunCommand, sbatch: Seque
         seconds_to_save=layout.seconds_to_save,
         seconds_to_queue=SECONDS_TO_QUEUE,
         recipe=shlex.quote(run.recipe),
+        begun=RECIPE,
         overrides=[shlex.quote(text) for text in run.overrides],
         out=shlex.quote(str(run.out.absolute())),
         log=shlex.quote(f"{run.out.absolute()}.slurm-%j.log"),

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from rlaudio.evaluation.evaluation_files import NAME
-from rlaudio.runs import shapes
+from rlaudio.runs.evaluations import open_evaluation
 from rlaudio.runs.files import Json
-from rlaudio.runs.places import EVALUATION
+from rlaudio.runs.places import PAGE
 from rlaudio.runs.stored_files import StoredFiles
 from rlaudio.utils.number_format import counted, group_title, percent, signed, thousands
 from rlaudio.viewer.kept_clips import kept_clips
@@ -16,19 +15,14 @@ from rlaudio.viewer.records import Viewed, ViewedGroup
 from rlaudio.viewer.stored_answers import FLAGS, answered_question, scorer_columns, viewed_answer
 from rlaudio.viewer.viewer_page import PageHead, PageTable, write_viewer_page
 
-PAGE = "report.html"
-
 
 def write_evaluation_page(folder: Path) -> Path:
     """Write `report.html` into the folder of an evaluation and return its path.
 
     Nothing outside the folder is read. Raises FileNotFoundError for a folder without an evaluation.
     """
-    files = StoredFiles(folder, leave_out=True)
-    tables: Mapping[str, Json] = files.json(EVALUATION, shapes.EVALUATIONS) or {}
-    if not (folder / EVALUATION).exists():
-        raise FileNotFoundError(f"{folder}: no {NAME}.json; expected the folder of rlaudio evaluate --out")
-    rows = {name: files.answers(f"{NAME}/{name}.jsonl", table) for name, table in tables.items()}
+    stored = open_evaluation(folder)
+    files, tables, rows = stored.files, stored.tables, stored.answers
     scorers = list(dict.fromkeys(s for of in rows.values() for row in of for s in row.get("verdicts", {})))
     viewed = Viewed(
         groups=[group for name in tables for group in _groups(files, name, rows[name], scorers)],

@@ -17,6 +17,7 @@ from rlaudio.report.sections.provenance import facts, phases, versions
 from rlaudio.report.sections.samples import sample_clips, viewed_samples
 from rlaudio.report.sections.stage_gains import stage_gains
 from rlaudio.runs.files import Json, write_text
+from rlaudio.runs.places import PAGE
 from rlaudio.runs.run import StoredRun, open_run
 from rlaudio.viewer.html import render
 from rlaudio.viewer.kept_clips import kept_clips
@@ -53,7 +54,7 @@ def write_report(run_folder: Path) -> Path:
         phases=phases(run),
         versions=versions(run),
     )
-    path = run.path / "report.html"
+    path = run.path / PAGE
     write_text(path, page)
     run.files.warn_of_damage()
     return path

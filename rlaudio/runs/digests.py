@@ -19,8 +19,8 @@ from pathlib import Path
 
 from rlaudio.runs import shapes
 from rlaudio.runs.files import read_json, write_json
+from rlaudio.runs.places import DIGESTS, METRICS
 
-DIGESTS = "digests.json"
 NO_STAMP = "0" * 12
 _READERS = 8  # hashing releases the interpreter lock
 _FRESH_NS = 2_000_000_000  # a file that changed so recently may change again within a tick of its clock
@@ -68,6 +68,11 @@ def digests_of(files: Iterable[Path], before: Mapping[Path, Known]) -> dict[Path
         return dict(zip(unique, pool.map(know, unique), strict=True))
 
 
+def history_digest(run: Path) -> str | None:
+    """Digest of what the run has logged so far, None where it is nothing."""
+    return file_digest(run / METRICS) if (run / METRICS).exists() else None
+
+
 # --- what a run wrote ----------------------------------------------------------------------------
 
 
@@ -80,6 +85,11 @@ def record(run: Path, *places: str, written_as: Path | None = None) -> None:
     for place in places:
         digests |= _digests(written_as or run / place, place)
     write_json(run / DIGESTS, dict(sorted(digests.items())))
+
+
+def has_recorded(run: Path) -> bool:
+    """Whether the run has kept digests of anything."""
+    return (run / DIGESTS).exists()
 
 
 def is_recorded(run: Path, *places: str) -> bool:

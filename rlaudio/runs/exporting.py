@@ -17,8 +17,7 @@ import yaml
 from rlaudio.runs import shapes
 from rlaudio.runs.digests import check_recorded, is_recorded
 from rlaudio.runs.files import Json, read_text, write_text
-from rlaudio.runs.occupancy import DATA
-from rlaudio.runs.places import FINAL, RECIPE
+from rlaudio.runs.places import DATA, FINAL, RECIPE
 from rlaudio.runs.run import StoredRun, open_run
 from rlaudio.runs.summary import CONTROLS, GROUPS
 from rlaudio.utils.number_format import percent

@@ -42,17 +42,21 @@ from rlaudio.runs.files import (
     write_text,
 )
 from rlaudio.runs.metrics import split_wall_clock
-from rlaudio.runs.occupancy import (
+from rlaudio.runs.occupancy import refuse_contents, remove_beginning, remove_events, take_lock
+from rlaudio.runs.places import (
+    LABEL_TABLES,
     LOCK,
+    METRICS,
+    RECIPE,
+    SAMPLES,
+    SAMPLES_INDEX,
+    SUMMARY,
     TENSORBOARD,
     TIMINGS,
     VERSIONS,
-    refuse_contents,
-    remove_beginning,
-    remove_events,
-    take_lock,
+    check_run_to_resume,
+    rollouts_file,
 )
-from rlaudio.runs.places import RECIPE, check_run_to_resume
 from rlaudio.runs.rollouts import LearnedGroup, from_json, to_json
 from rlaudio.runs.tensorboard import add_clip, add_hparams, add_rollouts, as_markdown, is_shown
 from rlaudio.runs.versions import refuse_other_format, versions
@@ -60,8 +64,6 @@ from rlaudio.types import Choice, Clip, Dataset, Question, ScoredGroup
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
-
-METRICS = "metrics.jsonl"
 
 
 class RunFolder:
@@ -129,6 +131,19 @@ class RunFolder:
         write_json(self.path / name, value)
         return self.path / name
 
+    def write_labels(self, tables: Mapping[str, Json]) -> None:
+        """Write what the voters' labels come to, by data set."""
+        self.write_json(LABEL_TABLES, tables)
+
+    def write_summary(self, summary: Json) -> None:
+        """Write the main numbers: with them the run is finished."""
+        self.write_json(SUMMARY, summary)
+
+    @property
+    def has_samples(self) -> bool:
+        """Whether `write_samples` was called."""
+        return (self.path / SAMPLES_INDEX).exists()
+
     def log_metrics(self, stage: str, step: int, values: Mapping[str, float]) -> None:
         """Add the values to metrics.jsonl (those of the clock to timings.jsonl) and to TensorBoard.
 
@@ -191,9 +206,9 @@ class RunFolder:
         known = {question.id: question for question in questions}
         rows = islice(read_rows(self._rollouts(stage, step), longest=LARGEST_FILE), most)
         groups = [from_json(row).scored for row in rows]
-        folder = self.path / "samples"
+        folder = self.path / SAMPLES
         folder.mkdir(exist_ok=True)
-        before = _audio_of(read_json(folder / "samples.json"))
+        before = _audio_of(read_json(self.path / SAMPLES_INDEX))
         writer = self._writer(stage)
         samples = []
         for number, scored in enumerate(groups):
@@ -207,12 +222,12 @@ class RunFolder:
             add_clip(writer, f"clip/{number}", question, clip, step)
             writer.add_text(f"sample/{number}", as_markdown(question, scored), step)
         writer.flush()
-        self.write_json("samples/samples.json", {"stage": stage, "step": step, "samples": samples})
+        self.write_json(SAMPLES_INDEX, {"stage": stage, "step": step, "samples": samples})
         for name in before - {sample["audio"] for sample in samples}:
             (folder / name).unlink(missing_ok=True)
 
     def _rollouts(self, stage: str, step: int) -> Path:
-        return self.path / "rollouts" / f"{stage}-{step}.jsonl"
+        return self.path / rollouts_file(stage, step)
 
     def _writer(self, stage: str) -> SummaryWriter:
         if stage not in self._writers:

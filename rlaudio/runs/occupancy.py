@@ -14,16 +14,18 @@ from pathlib import Path
 from typing import TextIO
 
 from rlaudio.runs.files import read_json, read_rows, unfinished
-from rlaudio.runs.places import RECIPE
+from rlaudio.runs.places import (
+    DATA,
+    INPUTS,
+    LOCK,
+    PLUGINS,
+    RECIPE,
+    STAMPS,
+    TENSORBOARD,
+    TIMINGS,
+    VERSIONS,
+)
 
-LOCK = "run.lock"
-TIMINGS = "timings.jsonl"
-VERSIONS = "versions.json"
-DATA = "data.json"
-PLUGINS = "plugins.json"
-INPUTS = "inputs.json"
-STAMPS = "stamps.json"
-TENSORBOARD = "tensorboard"
 EVENTS = "events.out.tfevents.*"
 # All files of a run that has computed nothing yet:
 _BEGINNING = frozenset({RECIPE, VERSIONS, DATA, PLUGINS, INPUTS, STAMPS, TIMINGS, TENSORBOARD})

@@ -9,7 +9,22 @@ from pathlib import Path
 
 from rlaudio.runs import shapes
 from rlaudio.runs.files import LARGEST_FILE, Json, lines, parse_row
-from rlaudio.runs.places import RECIPE, check_run
+from rlaudio.runs.places import (
+    LABEL_ROWS,
+    LABEL_TABLES,
+    LABELS,
+    METRICS,
+    RECIPE,
+    SAMPLES,
+    SAMPLES_INDEX,
+    SUMMARY,
+    TIMINGS,
+    VERSIONS,
+    answers_file,
+    check_run,
+    rollouts_file,
+    tables_file,
+)
 from rlaudio.runs.rollouts import LearnedGroup, from_json
 from rlaudio.runs.stored_files import StoredFiles
 from rlaudio.runs.versions import refuse_other_format
@@ -56,16 +71,26 @@ class StoredRun:
     def answers(self, when: str, held_out: str) -> list[Json]:
         """The single answers ("base" or "final") on one held-out set, one row per question and control."""
         table = self.evaluations.get(when, {}).get(held_out)
-        return self.files.answers(f"evaluation/{when}/{held_out}.jsonl", table)
+        return self.files.answers(answers_file(when, held_out), table)
 
     @property
     def stages(self) -> list[str]:
         """Names of the stages that logged something, in the order of the run."""
         return list(dict.fromkeys(row["stage"] for row in self.metrics))
 
+    @property
+    def stages_with_rollouts(self) -> list[str]:
+        """Stages of which rollouts are stored, in the order of the run.
+
+        The metrics of one that crashed at its first step are missing: it comes last.
+        """
+        stored = sorted({path.stem.rpartition("-")[0] for path in self.path.glob(rollouts_file("*", "*"))})
+        order = self.stages
+        return sorted(stored, key=lambda stage: order.index(stage) if stage in order else len(stored))
+
     def steps(self, stage: str) -> list[int]:
         """The steps of a stage whose rollouts are stored, in their order."""
-        files = (self.path / "rollouts").glob(f"{escape(stage)}-*.jsonl")
+        files = self.path.glob(rollouts_file(escape(stage), "*"))
         numbers = (path.stem.removeprefix(f"{stage}-") for path in files)
         return sorted(int(number) for number in numbers if number.isdigit())
 
@@ -74,7 +99,7 @@ class StoredRun:
 
         Raises FileNotFoundError where the step is not stored, ValueError with file and line of damage.
         """
-        path = self.files.path_of(f"rollouts/{stage}-{step}.jsonl")
+        path = self.files.path_of(rollouts_file(stage, step))
         if not path.exists():
             steps = self.steps(stage)
             there = f"steps {steps[0]} to {steps[-1]}" if steps else "none"
@@ -89,6 +114,14 @@ class StoredRun:
                     f"{path}, line {number}: expected a stored group, found {error!r}; delete the line"
                 ) from error
         return groups
+
+    def label_rows(self, name: str = "train") -> list[Json]:
+        """What voters said of every question of a data set, one row a question."""
+        return self.files.rows(f"{LABELS}/{name}/{LABEL_ROWS}", shapes.LABEL)
+
+    def sample_clip(self, name: str, largest: int) -> bytes:
+        """The content of a clip that `samples` name. Raises ValueError, OSError."""
+        return self.files.bytes(f"{SAMPLES}/{name}", largest)
 
     @property
     def missing(self) -> list[str]:
@@ -123,10 +156,10 @@ def open_run(path: str | Path, *, leave_out_damage: bool = False) -> StoredRun:
     path = Path(path)
     check_run(path)
     files = StoredFiles(path, leave_out=leave_out_damage)
-    versions = files.json("versions.json", shapes.MAP) or {}
+    versions = files.json(VERSIONS, shapes.MAP) or {}
     refuse_other_format(path, versions)
     recipe_yaml, recipe = files.yaml(RECIPE, shapes.RECIPE, LARGEST_RECIPE)
-    metrics = files.rows("metrics.jsonl", shapes.METRICS, appended=True)
+    metrics = files.rows(METRICS, shapes.METRICS, appended=True)
     return StoredRun(
         path=path,
         files=files,
@@ -134,11 +167,11 @@ def open_run(path: str | Path, *, leave_out_damage: bool = False) -> StoredRun:
         recipe=recipe,
         versions=versions,
         metrics=metrics,
-        timings=files.rows("timings.jsonl", shapes.METRICS, appended=True),
+        timings=files.rows(TIMINGS, shapes.METRICS, appended=True),
         evaluations=_evaluations(files, metrics),
-        labels=files.json("labels.json", shapes.LABELS) or {},
-        samples=files.json("samples/samples.json", shapes.SAMPLES),
-        summary=files.json("summary.json", shapes.SUMMARY),
+        labels=files.json(LABEL_TABLES, shapes.LABELS) or {},
+        samples=files.json(SAMPLES_INDEX, shapes.SAMPLES),
+        summary=files.json(SUMMARY, shapes.SUMMARY),
     )
 
 
@@ -146,5 +179,5 @@ def _evaluations(files: StoredFiles, metrics: Sequence[Json]) -> dict[str, Json]
     """The tables that are there, in the order of the run."""
     stages = dict.fromkeys(row["stage"] for row in metrics)
     names = dict.fromkeys(("base", *stages, "final"))
-    tables = {when: files.json(f"evaluation/{when}.json", shapes.EVALUATIONS) for when in names}
+    tables = {when: files.json(tables_file(when), shapes.EVALUATIONS) for when in names}
     return {when: table for when, table in tables.items() if table}

@@ -182,7 +182,7 @@ class _Labels(TypedDict):
 class _StoredLabel(TypedDict):
     id: str
     contribution: str
-    score: Number | None
+    score: NotRequired[Number | None]
 
 
 class _Summary(TypedDict):

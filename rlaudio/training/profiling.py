@@ -8,16 +8,15 @@ from pathlib import Path
 
 import torch
 
-PROFILE = "profile"  # folder of the traces in a run folder
+from rlaudio.runs.places import trace_file
 
 
 @contextmanager
 def profiled(steps: Collection[int], run: Path, stage: str, step: int) -> Iterator[None]:
-    """Write a trace of the block to profile/STAGE-STEP.json.gz of the run, if `step` is one of `steps`."""
+    """Write a trace of the block to profile/ of the run, if `step` is one of `steps`."""
     if step not in steps:
         yield
         return
     with torch.profiler.profile() as profile:
         yield
-    (run / PROFILE).mkdir(exist_ok=True)
-    profile.export_chrome_trace(str(run / PROFILE / f"{stage}-{step}.json.gz"))
+    profile.export_chrome_trace(str(trace_file(run, stage, step)))

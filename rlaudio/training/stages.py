@@ -23,9 +23,9 @@ from rlaudio.models.family import ModelFamily
 from rlaudio.prompts.builder import PromptBuilder
 from rlaudio.rollout.one_step_off import OneStepOff
 from rlaudio.rollout.transformers import Transformers
-from rlaudio.runs.digests import file_digest, record
-from rlaudio.runs.folder import METRICS, RunFolder
-from rlaudio.runs.places import FINAL
+from rlaudio.runs.digests import history_digest, record
+from rlaudio.runs.folder import RunFolder
+from rlaudio.runs.places import CHECKPOINTS, FINAL, METRICS, REFERENCE, broken_step
 from rlaudio.training.checkpoint import (
     Checkpoint,
     Cursor,
@@ -46,9 +46,7 @@ from rlaudio.training.profiling import profiled
 from rlaudio.types import Dataset
 from rlaudio.utils.processes import Processes
 
-CHECKPOINTS = "checkpoints"
-REFERENCE = "reference"
-HISTORY = "metrics.jsonl up to it"
+HISTORY = f"{METRICS} up to it"
 
 
 @dataclass(frozen=True, eq=False)
@@ -260,7 +258,7 @@ def _described(reference: Path) -> dict[str, str | None]:
 
 def _history(run: Path) -> dict[str, str | None]:
     """What a checkpoint says of the metrics logged so far, which tell one run from another."""
-    return {HISTORY: file_digest(run / METRICS) if (run / METRICS).exists() else None}
+    return {HISTORY: history_digest(run)}
 
 
 def _record_final(run: Path, content: Path) -> None:
@@ -283,7 +281,7 @@ def _dump_broken_step(
 ) -> str:
     """Dump the step with NaN or infinity; returns how to inspect it and how to continue."""
     error = f"step {at.step + 1} of stage {stage.name}: {broken}"
-    dump = folder.path / "replay" / f"{stage.name}-{at.step + 1:06d}"
+    dump = broken_step(folder.path, stage.name, at.step + 1)
     try:
         write_step_dump(dump, broken, learner, recipe, stage.sampler.stage.kind, error)
     except OSError as failure:

@@ -1,7 +1,6 @@
 """Clips that a run or an evaluation keeps for its page, so that this can be written from the folder alone.
 
-clips/DIGEST.mp3     24 kbit/s mono, as the model heard it
-clips/clips.json     data set -> question id -> digests
+They are mp3 of 24 kbit/s, mono, as the model heard them.
 """
 
 from __future__ import annotations
@@ -10,16 +9,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from rlaudio.runs import shapes
-from rlaudio.runs.files import write_bytes, write_json
+from rlaudio.runs.clip_files import clip_file, clip_index, write_clip, write_clip_index
 from rlaudio.runs.stored_files import StoredFiles
 from rlaudio.types import Clip, Question
 from rlaudio.viewer.clips import LARGEST_CLIP, PageClip, decode, encode, peaks_of
 from rlaudio.viewer.payload import MOST_CLIP_CHARACTERS
 from rlaudio.viewer.records import ClipToHear
 
-FOLDER = "clips"
-INDEX = f"{FOLDER}/clips.json"
 MOST_BYTES = MOST_CLIP_CHARACTERS * 3 // 4  # what base64 makes of them fits into a page
 
 
@@ -44,20 +40,11 @@ def keep_clips(
             for clip in clips:
                 if clip.digest not in written:
                     content = encode(clip.samples, clip.sample_rate_hz).mp3
-                    write_bytes(folder / FOLDER / f"{clip.digest}.mp3", content)
+                    write_clip(folder, clip.digest, content)
                     written.add(clip.digest)
                     left -= len(content)
             kept.setdefault(name, {})[question.id] = [clip.digest for clip in clips]
-    _remove(folder, written)
-    write_json(folder / INDEX, kept)
-
-
-def _remove(folder: Path, written: set[str]) -> None:
-    """Delete clips that an index of before names and this one does not."""
-    before = StoredFiles(folder, leave_out=True).json(INDEX, shapes.CLIPS) or {}
-    named = {digest for of_set in before.values() for digests in of_set.values() for digest in digests}
-    for digest in named - written:
-        (folder / FOLDER / f"{digest}.mp3").unlink(missing_ok=True)
+    write_clip_index(folder, kept)
 
 
 def kept_clips(
@@ -67,7 +54,7 @@ def kept_clips(
 
     `otherwise` has clips by question id for those that are not in the index.
     """
-    index = (files.json(INDEX, shapes.CLIPS) or {}).get(name, {})
+    index = clip_index(files).get(name, {})
 
     def find(question_id: str, paths: Sequence[str]) -> Sequence[ClipToHear]:
         if question_id in index:
@@ -80,7 +67,7 @@ def kept_clips(
 
 
 def _read(files: StoredFiles, digest: str) -> PageClip:
-    name = f"{FOLDER}/{digest}.mp3"
+    name = clip_file(digest)
     content = files.bytes(name, LARGEST_CLIP)
     samples, rate = decode(content, "MP3", str(files.folder / name))
     return PageClip(content, peaks_of(samples), len(samples) / rate)

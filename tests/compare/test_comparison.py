@@ -32,7 +32,7 @@ from rlaudio.config.schema import field_table
 from rlaudio.config.shipped import shipped_comparisons
 from rlaudio.evaluation.statistics import mcnemar_p_value
 from rlaudio.runs.files import append_row, read_rows, write_json, write_rows, write_text
-from rlaudio.runs.occupancy import VERSIONS
+from rlaudio.runs.places import VERSIONS
 from tests.conftest import TINY
 from tests.pipeline.test_run import assert_same_numbers, wait_for
 from tests.report.test_page import Outline, data_of

@@ -9,10 +9,11 @@ import soundfile
 
 from rlaudio import pipeline
 from rlaudio.config.recipe import load_recipe
-from rlaudio.contribution.voters import Journal, Voter, ask_in_silence
+from rlaudio.contribution.voters import Voter, ask_in_silence
 from rlaudio.data.audiomcq import write_audiomcq
-from rlaudio.data.labels_file import LABELS_FILE
 from rlaudio.prompts.builder import PromptBuilder
+from rlaudio.runs.journals import Journal
+from rlaudio.runs.places import LABEL_ROWS
 from rlaudio.types import Question
 from tests.conftest import TINY
 
@@ -62,7 +63,7 @@ def recipe(data: Path, use: str):
 
 
 def answers(folder: Path) -> dict:
-    return {row["id"]: row for row in map(json.loads, (folder / LABELS_FILE).read_text().splitlines())}
+    return {row["id"]: row for row in map(json.loads, (folder / LABEL_ROWS).read_text().splitlines())}
 
 
 def test_voters_answer_in_vllm_what_they_answer_under_transformers(needs_vllm, data, tmp_path):

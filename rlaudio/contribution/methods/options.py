@@ -22,9 +22,10 @@ from rlaudio.contribution.probability_labels import (
     ask_in_silence_and_heard,
     check_probability,
 )
-from rlaudio.contribution.voters import Journal, Voter, journal_path, key_of
+from rlaudio.contribution.voters import Voter, key_of
 from rlaudio.rollout.endpoint_worker import EndpointModel
 from rlaudio.rollout.worker import LogprobWorker, as_logprob_worker
+from rlaudio.runs.journals import Journal, journal_path
 from rlaudio.types import Prompt, Question
 from rlaudio.utils.progress import progress
 
@@ -67,8 +68,8 @@ def _ask(
     """The voter's log-probs of the options of every question; those in its journal are not asked again."""
     measured: list[OptionLogprobs] = []
     with ExitStack() as stack:
-        journal = Journal(journal_path(settings.folder, name, voter, "options"), "logprobs", settings.part)
-        kept = stack.enter_context(journal)
+        path = journal_path(settings.folder, name, voter.digest, "options")
+        kept = stack.enter_context(Journal(path, "logprobs", settings.part))
         of_options = _KeptAnswers(voter, kept, stack)
         blocks = [questions[start : start + _BLOCK] for start in range(0, len(questions), _BLOCK)]
         for block in progress(blocks, total=len(blocks), label=f"label: {name}, {control}", unit="block"):

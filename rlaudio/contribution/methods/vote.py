@@ -10,7 +10,7 @@ import numpy as np
 from rlaudio.contribution import THRESHOLD
 from rlaudio.contribution.asking_options import check_options
 from rlaudio.contribution.labelling import LabelSettings
-from rlaudio.contribution.voters import Journal, Voter, ask_in_silence, journal_path, orders_of
+from rlaudio.contribution.voters import Voter, ask_in_silence, orders_of
 from rlaudio.contribution.voting import (
     Variant,
     Votes,
@@ -19,6 +19,7 @@ from rlaudio.contribution.voting import (
     leave_one_out_variants,
     threshold_variants,
 )
+from rlaudio.runs.journals import Journal, journal_path
 from rlaudio.types import Contribution, Question, Scorer
 
 
@@ -45,7 +46,7 @@ def vote(
         name: ask_in_silence(
             voter,
             questions,
-            journal=Journal(journal_path(settings.folder, name, voter), part=settings.part),
+            journal=Journal(journal_path(settings.folder, name, voter.digest), part=settings.part),
             silence=settings.silence,
             orders=settings.orders or 1,
             batch_questions=settings.batch_questions,

@@ -9,7 +9,6 @@ from fractions import Fraction
 import numpy as np
 
 from rlaudio.evaluation.answer_rows import TRUTHS
-from rlaudio.runs import shapes
 from rlaudio.runs.files import Json
 from rlaudio.runs.rollouts import LearnedGroup
 from rlaudio.runs.run import StoredRun
@@ -155,7 +154,7 @@ class _Place:
 
 def _labels(run: StoredRun) -> Mapping[str, Json]:
     """What voting said of each question to train on."""
-    return {row["id"]: row for row in run.files.rows("labels/train/labels.jsonl", shapes.LABEL)}
+    return {row["id"]: row for row in run.label_rows()}
 
 
 def _group(
@@ -187,7 +186,7 @@ def _group(
         facts=facts,
         values={
             "contribution": learned.contribution,
-            "label score": label["score"] if label else None,
+            "label score": label.get("score") if label else None,
         },
         clips=clips(question),
     )

@@ -67,5 +67,5 @@ def _clip(run: StoredRun, name: str) -> ClipToHear:
 
 def _read(run: StoredRun, name: str) -> PageClip:
     """The clip, encoded. Raises ValueError for what is not a FLAC file in the folder."""
-    content = run.files.bytes(f"samples/{name}", LARGEST_CLIP)
-    return encode(*decode(content, "FLAC", str(run.path / "samples" / name)))
+    content = run.sample_clip(name, LARGEST_CLIP)
+    return encode(*decode(content, "FLAC", f"{run.path}, sample {name}"))

@@ -12,7 +12,8 @@ from rlaudio.runs import shapes
 from rlaudio.runs.digests import NO_STAMP, Known, digests_of, short_digest
 from rlaudio.runs.files import read_json, write_json
 from rlaudio.runs.folder import RunFolder
-from rlaudio.runs.occupancy import INPUTS, PLUGINS, STAMPS, computed_nothing
+from rlaudio.runs.occupancy import computed_nothing
+from rlaudio.runs.places import INPUTS, PLUGINS, STAMPS
 
 logger = logging.getLogger(__name__)
 

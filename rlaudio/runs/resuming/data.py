@@ -14,7 +14,7 @@ from rlaudio.runs import shapes
 from rlaudio.runs.digests import NO_STAMP, Known, digests_of, file_stamp
 from rlaudio.runs.files import read_json
 from rlaudio.runs.folder import RunFolder
-from rlaudio.runs.occupancy import DATA, STAMPS
+from rlaudio.runs.places import DATA, STAMPS
 from rlaudio.types import Clip, Dataset, Question
 
 logger = logging.getLogger(__name__)

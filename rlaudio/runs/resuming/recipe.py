@@ -11,8 +11,7 @@ from typing import Any
 
 from rlaudio.runs import shapes
 from rlaudio.runs.files import read_json, write_json, write_text
-from rlaudio.runs.occupancy import INPUTS
-from rlaudio.runs.places import RECIPE
+from rlaudio.runs.places import CHECKPOINTS, INPUTS, RECIPE
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +60,7 @@ def check_recipe(
             f"{run}: {what}:\n"
             + "".join(f"  {line}\n" for line in lines)
             + f"{advice}; to go on with other settings begin a new run from its weights: another --out and "
-            f"-o model.path=CHECKPOINT/model, one of those in {run / 'checkpoints'}"
+            f"-o model.path=CHECKPOINT/model, one of those in {run / CHECKPOINTS}"
         )
     for difference in differing:
         if free[difference.key] == "rounding":

@@ -7,7 +7,7 @@ import logging
 from rlaudio.runs import shapes
 from rlaudio.runs.files import read_json
 from rlaudio.runs.folder import RunFolder
-from rlaudio.runs.occupancy import VERSIONS
+from rlaudio.runs.places import VERSIONS
 from rlaudio.runs.versions import versions
 
 logger = logging.getLogger(__name__)

@@ -1,0 +1,87 @@
+"""Journals of a labelling: what every voter answered, written as it comes so that no answer is lost.
+
+They lie in the folder of the labels, a file a voter and kind of answer: `labels.VOTER.DIGEST[.KIND].journal`.
+"""
+
+from __future__ import annotations
+
+import glob
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+
+class Journal(Mapping[str, Any]):
+    """Answers by key in an append-only file: what was added before a kill is read back after it.
+
+    Answers are texts, or lists of numbers under another `kind`. A last line that a kill cut off is dropped.
+    A process with a `part` other than 0 writes to a file of its own, PATH.PART; all parts are read.
+    Raises ValueError for any other line that is not in the format.
+    """
+
+    def __init__(self, path: Path, kind: str = "text", part: int = 0) -> None:
+        self._kind = kind
+        path.parent.mkdir(parents=True, exist_ok=True)
+        of_part = path.with_name(f"{path.name}.{part}") if part else path
+        self._answers: dict[str, Any] = {}
+        for file in sorted({path, of_part, *path.parent.glob(f"{glob.escape(path.name)}.[0-9]*")}):
+            self._answers |= _entries(file, kind)
+        self._file = of_part.open("ab")
+        self._file.truncate(_whole_lines(of_part))
+
+    def add(self, answers: Mapping[str, Any]) -> None:
+        """Append the answers and flush them, so that they are kept if this process is killed."""
+        lines = [json.dumps({"prompt": key, self._kind: answer}) + "\n" for key, answer in answers.items()]
+        self._file.write("".join(lines).encode())
+        self._file.flush()
+        self._answers.update(answers)
+
+    def __getitem__(self, key: str) -> Any:
+        return self._answers[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._answers)
+
+    def __len__(self) -> int:
+        return len(self._answers)
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+
+def journal_path(folder: Path, name: str, digest: str, kind: str = "") -> Path:
+    """The file of a voter's answers of a kind, another one for each `digest` of its weights."""
+    plain = "".join(c if c.isalnum() or c in "-_." else "_" for c in name)
+    return folder / f"labels.{plain}.{digest[:12]}{kind and '.'}{kind}.journal"
+
+
+def _entries(file: Path, kind: str) -> dict[str, Any]:
+    """The answers in whole lines of a file, none where it is missing."""
+    if not file.exists():
+        return {}
+    whole = file.read_bytes()[: _whole_lines(file)]
+    return dict(
+        _entry(line, kind, f"{file}:{number}") for number, line in enumerate(whole.splitlines(), start=1)
+    )
+
+
+def _whole_lines(file: Path) -> int:
+    """Bytes up to the end of the last whole line."""
+    return file.read_bytes().rfind(b"\n") + 1
+
+
+def _entry(line: bytes, kind: str, where: str) -> tuple[str, Any]:
+    try:
+        entry = json.loads(line)
+        return entry["prompt"], entry[kind]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{where}: not an answer of a voter ({error}); delete the file to ask this voter again"
+        ) from error

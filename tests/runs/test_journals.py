@@ -1,0 +1,46 @@
+"""Journals of voters' answers: what was added before a kill is read back after it."""
+
+import pytest
+
+from rlaudio.runs.journals import Journal, journal_path
+
+
+def test_a_journal_forgets_only_the_line_that_was_torn(tmp_path):
+    path = tmp_path / "a.journal"
+    with Journal(path) as journal:
+        journal.add({"1": "a dog", "2": "ein Hünd\u2028"})
+    path.write_bytes(path.read_bytes() + b'{"prompt": "3", "te')
+    with Journal(path) as journal:
+        assert dict(journal) == {"1": "a dog", "2": "ein Hünd\u2028"}
+        journal.add({"4": "a cat"})
+    with Journal(path) as journal:
+        assert list(journal) == ["1", "2", "4"]
+
+
+def test_parts_of_a_journal_are_read_together_and_written_apart(tmp_path):
+    path = tmp_path / "a.journal"
+    for part in (0, 3):
+        with Journal(path, part=part) as journal:
+            journal.add({f"asked by {part}": "a dog"})
+    (tmp_path / "a.journal.3").open("ab").write(b'{"prompt": "torn')  # as while its process writes
+    with Journal(path) as journal:
+        assert sorted(journal) == ["asked by 0", "asked by 3"]
+    assert (tmp_path / "a.journal.3").read_bytes().endswith(b"torn")
+    assert len(path.read_text().splitlines()) == 1
+    with Journal(path, part=3) as journal:
+        journal.add({"more": "a cat"})
+    with Journal(path) as journal:
+        assert sorted(journal) == ["asked by 0", "asked by 3", "more"]
+
+
+def test_a_journal_with_a_broken_line_in_the_middle_names_it(tmp_path):
+    path = tmp_path / "a.journal"
+    path.write_text('{"prompt": "1", "text": "a"}\nnonsense\n')
+    with pytest.raises(ValueError, match=r"a\.journal:2: not an answer of a voter"):
+        Journal(path)
+
+
+def test_voters_whose_names_are_paths_have_plain_files(tmp_path):
+    path = journal_path(tmp_path, "Qwen/Qwen2-Audio", "0" * 32)
+    assert path.parent == tmp_path
+    assert path.name == "labels.Qwen_Qwen2-Audio.000000000000.journal"
