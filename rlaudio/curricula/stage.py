@@ -17,6 +17,7 @@ from rlaudio.utils.randomness import generator
 
 SFT_EPOCHS = 2.0  # of a curriculum that has SFT and names no other length
 RL_STEPS = 1000  # of one that has RL after it
+MOST = 10**9  # steps or epochs of a stage, as of every count of a recipe
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,8 @@ class Stage:
 
     `shared` states that other stages with `shared` may train on the same questions: RL, then SFT, then RL
     on one set, or easy questions first and then all. A `selector` chooses the questions of each step by what
-    the steps before it showed, and may end the stage early. Raises ValueError for less than none of either.
+    the steps before it showed, and may end the stage early. Raises ValueError for less than none of
+    either, and for more than MOST.
     """
 
     kind: Literal["sft", "rl"]
@@ -37,8 +39,14 @@ class Stage:
 
     def __post_init__(self) -> None:
         for name, value in (("epochs", self.epochs), ("steps", self.steps)):
-            if value is not None and value < 0:
-                raise ValueError(f"the {self.kind} stage has {value:g} {name}; expected at least 0")
+            if value is not None and not 0 <= value <= MOST:
+                expected = f"at most {MOST:,}" if value > MOST else "at least 0"
+                raise ValueError(f"the {self.kind} stage has {value:g} {name}; expected {expected}")
+
+    @property
+    def trains(self) -> bool:
+        """Whether it has a step."""
+        return bool((self.epochs if self.steps is None else self.steps) and self.questions)
 
     def total_steps(self, questions_per_step: int) -> int:
         """Steps of this stage; a last partial batch of an epoch is filled from the next one."""
@@ -92,9 +100,9 @@ def random_split(
 
 
 def check_stages(stages: Sequence[Stage], curriculum: str) -> None:
-    """Refuse stages that are empty or share questions without saying so (the paper's are disjoint).
+    """Refuse stages that are empty, together of no length, or share questions without saying so.
 
-    `curriculum` is its name. Raises ValueError that names the stages and a question.
+    The paper's are disjoint. `curriculum` is its name. Raises ValueError that names stages and a question.
     """
     if not stages:
         raise ValueError(f"curriculum {curriculum} gave no stages; expected at least one Stage")
@@ -104,10 +112,25 @@ def check_stages(stages: Sequence[Stage], curriculum: str) -> None:
                 f"curriculum {curriculum}: stage {number} ({stage.kind}) has no questions; expected at least "
                 "one; look at the labels ('rlaudio check') or take another curriculum"
             )
+    if not any(stage.trains for stage in stages):
+        raise ValueError(
+            f"curriculum {curriculum}: {_lengths(stages)}, so nothing would be trained; expected at least "
+            "one stage with a step, such as rl_steps: 100; to measure without training run 'rlaudio evaluate'"
+        )
     named = [(f"stage {number} ({stage.kind})", stage) for number, stage in enumerate(stages, start=1)]
     for (first_name, first), (second_name, second) in itertools.combinations(named, 2):
         if not (first.shared and second.shared):
             _refuse_common(first, second, f"curriculum {curriculum}: {first_name} and {second_name}")
+
+
+def _lengths(stages: Sequence[Stage]) -> str:
+    """How long every stage is, as text."""
+    return ", ".join(
+        f"{stage.kind} of {counted(stage.steps, 'step')}"
+        if stage.steps is not None
+        else f"{stage.kind} of {stage.epochs or 0:g} epochs"
+        for stage in stages
+    )
 
 
 def _refuse_common(first: Stage, second: Stage, names: str) -> None:

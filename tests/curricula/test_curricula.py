@@ -165,3 +165,25 @@ def test_a_random_split_follows_its_generator():
     other = random_split(asked, contributions, np.random.default_rng(1))
     again = random_split(asked, contributions, rng())
     assert random_split(asked, contributions, rng()) == again != other
+
+
+def test_a_curriculum_of_which_no_stage_has_a_step_is_refused():
+    for lengths in ({"sft_steps": 0, "rl_steps": 0}, {"sft_epochs": 0.0, "rl_steps": 0}):
+        stages = weak_to_strong(questions(), stated(), rng(), **lengths)
+        with pytest.raises(ValueError, match="nothing would be trained; expected at least one stage with a"):
+            check_stages(stages, "weak_to_strong")
+    for lengths in ({"sft_steps": 0, "rl_steps": 1}, {"sft_steps": 1, "rl_steps": 0}):
+        check_stages(weak_to_strong(questions(), stated(), rng(), **lengths), "weak_to_strong")
+
+
+@pytest.mark.parametrize(
+    ("length", "expected"),
+    [
+        ({"steps": -1}, "at least 0"),
+        ({"steps": 10**10}, "at most 1,000,000,000"),
+        ({"epochs": float("nan")}, ""),
+    ],
+)
+def test_a_stage_of_impossible_length_is_refused(length, expected):
+    with pytest.raises(ValueError, match=f"expected {expected}"):
+        Stage("rl", tuple(questions()), **length)

@@ -180,6 +180,20 @@ def test_a_split_on_disk_reads_back_with_its_truth(tmp_path):
     assert again[0].clips[0].stat().st_mtime_ns == before
 
 
+@pytest.mark.parametrize(
+    "split", ["trian", "Test", "tests", "mislead", "shfted", "validate-me/../x", "", "a b"]
+)
+def test_a_misspelt_split_is_refused_and_not_made_of_other_questions(tmp_path, split):
+    with pytest.raises(ValueError, match=r"split is .*(did you mean '\w+'|expected a name such as train)"):
+        synthetic(split=split, count=4, folder=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("split", ["train", "validation", "train-2", "test_b", "kinds", "dev"])
+def test_any_other_name_makes_a_split(tmp_path, split):
+    assert len(synthetic(split=split, count=1, folder=tmp_path)) == 1
+
+
 def test_a_split_without_text_answerable_items_is_possible(tmp_path):
     assert not any(q.text_answerable for q in synthetic(count=8, folder=tmp_path, text_answerable_share=0.0))
 
