@@ -30,11 +30,11 @@ logger = logging.getLogger(__name__)
 
 def check_stages_can_train(
     recipe: Recipe, questions: Sequence[Question], processes: Processes = ALONE, *, whole: bool = True
-) -> None:
+) -> list[Stage]:
     """Raise now what would stop a run later: unusable scorers, rewards or group sizes, missing targets.
 
-    The curriculum is tried on the questions with stand-in labels where they have none yet. Unless they are
-    the `whole` set, how many there are is not judged.
+    Returns the stages: the curriculum is tried on the questions, with stand-in labels where they have none
+    yet. Unless they are the `whole` set, how many there are is not judged.
     Raises ValueError.
     """
     try_scorers(within_time(recipe, recipe.scorers()), questions)
@@ -62,6 +62,7 @@ def check_stages_can_train(
             if processes.first:
                 _dry_run_rewards(recipe, stage.questions[:1])
             _dry_run_algorithm(recipe)
+    return stages
 
 
 def labels_to_come(recipe: Recipe, questions: Sequence[Question]) -> int:

@@ -135,14 +135,22 @@ class Bound:
     @property
     def label(self) -> str:
         """Its name with the options that are not at their defaults, such as `robust_letters`."""
-        options = self._signature.options
-        defaults = {o.name: o.default_value() for o in options if o.has_literal_default}
         changed = [
             name if value is True else f"{name}={Path(value.use).stem if isinstance(value, Bound) else value}"
-            for name, value in self.options.items()
-            if name not in defaults or defaults[name] != value
+            for name, value in self.changed.items()
         ]
         return plain_name("_".join([Path(self.use).stem, *changed]))
+
+    @property
+    def changed(self) -> Mapping[str, Any]:
+        """The options that are not at their defaults."""
+        defaults = self.defaults
+        return {n: v for n, v in self.options.items() if n not in defaults or defaults[n] != v}
+
+    @property
+    def defaults(self) -> Mapping[str, Any]:
+        """The defaults of its options that are literals in its file."""
+        return {o.name: o.default_value() for o in self._signature.options if o.has_literal_default}
 
     def with_scorer(self, scorer: Bound) -> Bound:
         """This reward with `scorer` where it takes one and names none."""

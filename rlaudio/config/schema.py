@@ -29,6 +29,7 @@ from rlaudio.config.plugins import Bound
 from rlaudio.contribution import VOTE
 from rlaudio.prompts.wording import SYSTEM
 from rlaudio.utils.literals import Control, Style
+from rlaudio.utils.messages import shown
 from rlaudio.utils.number_format import counted
 from rlaudio.utils.plain_yaml import plain_yaml
 
@@ -68,6 +69,7 @@ Rate = Annotated[float, _NUMBER, Field(gt=0, le=10)]
 Weight = Annotated[float, _NUMBER, Field(ge=-(10**9), le=10**9)]
 Share = Annotated[float, _NUMBER, Field(ge=0, le=1)]
 Decay = Annotated[float, _NUMBER, Field(ge=0, lt=1)]
+_SUCCESS = "answer_correctness"
 _STEP = 32  # questions of a step, of SFT and of RL
 _BATCH = 256  # questions that are answered at a time, by voters and in evaluations
 Name = Annotated[str, AfterValidator(check_name)]
@@ -197,7 +199,7 @@ class ContributionSection(Section):
         description="completions in silence per question, for rollouts and for rewards that hear silence",
     )
     success: str = Field(
-        default="answer_correctness", description="the reward that is positive where a completion succeeds"
+        default=_SUCCESS, description="the reward that is positive where a completion succeeds"
     )
     scorer: ScorerPlugin | None = Field(
         default=None, description="says whether a voter is right; none: the recipe's scorer"
@@ -482,6 +484,17 @@ class Recipe(Section):
     def _pays_for_something(self) -> Recipe:
         if self.rewards and not any(spec.weight for spec in self.rewards.values()):
             raise SectionError("every weight is 0, so nothing would be learned; give one another", "rewards")
+        return self
+
+    @model_validator(mode="after")
+    def _knows_the_reward_of_success(self) -> Recipe:
+        success = self.contribution.success
+        if self.rewards and success not in self.rewards and success != _SUCCESS:
+            raise SectionError(
+                f"names the reward {shown(success)}, which the recipe has not; expected one of "
+                f"{', '.join(self.rewards)}",
+                *("contribution", "success"),
+            )
         return self
 
     @model_validator(mode="after")

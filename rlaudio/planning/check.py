@@ -6,6 +6,7 @@ models, asks voters or evaluates. All problems are collected and told together.
 
 from __future__ import annotations
 
+import logging
 import os
 import tempfile
 from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
@@ -20,10 +21,12 @@ from rlaudio.audio.reading import SAMPLE_RATE_HZ
 from rlaudio.builder.answering import model_that_answers, prompt_builder
 from rlaudio.builder.audited_data import load_data_set, special_tokens_of
 from rlaudio.builder.built_models import with_blank_base
+from rlaudio.builder.odd_settings import odd_settings
 from rlaudio.builder.rl_settings import contribution_by, sampling_params
 from rlaudio.builder.stage_checks import check_stages_can_train, labels_to_come
 from rlaudio.config.plugins import Bound
 from rlaudio.config.recipe import Recipe
+from rlaudio.curricula.stage import Stage
 from rlaudio.data.splits import check_disjoint
 from rlaudio.models.family import ModelFamily, resolve_model_path
 from rlaudio.models.shared.checkpoint_files import described_folder
@@ -34,6 +37,8 @@ from rlaudio.types import Dataset, Datasets, Question
 from rlaudio.utils.endpoint.address import is_endpoint
 from rlaudio.utils.number_format import counted
 from rlaudio.utils.processes import PeerFailed, Processes
+
+logger = logging.getLogger(__name__)
 
 _STOPS = (ValueError, OSError, ImportError)  # what is wrong with a recipe or a machine; all else is a bug
 _TRAIN = ""  # key of the training set among those by name: no held-out set can have it
@@ -60,7 +65,8 @@ def check(
             yield f"{plugin.kind} {name}: {plugin.function.func.__name__} in {plugin.path}"
     data, refused = yield from _checked_data(recipe, problems, decode)
     yield from _labels_to_come(problems, recipe, data)
-    _collect(problems, recipe, data, Processes(0, processes), wait=False, refused=refused)
+    odd = _collect(problems, recipe, data, Processes(0, processes), wait=False, refused=refused)
+    yield from (f"note: {line}" for line in odd)
     yield "tried: models, scorers, rewards, algorithm, stages, prompts"
     problems.tell()
 
@@ -71,7 +77,7 @@ def refuse_what_would_stop(recipe: Recipe, data: Datasets, processes: Processes)
     All processes must call; where one has a problem the first raises and the others raise PeerFailed.
     """
     problems = _Problems()
-    _collect(problems, recipe, data, processes, wait=True)
+    odd = _collect(problems, recipe, data, processes, wait=True)
     everywhere = processes.gather([str(error) for error in problems.errors])
     if any(everywhere) and not processes.first:
         raise PeerFailed
@@ -81,6 +87,8 @@ def refuse_what_would_stop(recipe: Recipe, data: Datasets, processes: Processes)
         for text in texts
         if text not in everywhere[0]
     )
+    for line in odd if processes.first else ():
+        logger.warning("%s", line)
 
 
 class _Problems:
@@ -184,8 +192,8 @@ def _collect(
     *,
     wait: bool,
     refused: Collection[str] = (),
-) -> None:
-    """Try all that a run will do, with `wait` also for a server that does not answer yet.
+) -> list[str]:
+    """Try all that a run will do, with `wait` also for a server that does not answer yet; what is odd in it.
 
     Of sets that were `refused` for their bad rows it is not told what too few questions lead to.
     """
@@ -194,14 +202,17 @@ def _collect(
             continue
         with problems.collected():
             _check_evaluation(recipe, name, questions)
+    stages: list[Stage] = []
     with problems.collected():
         _check_counts(recipe)  # what follows may need as much memory as a step
         if data:
             with problems.collected():
-                check_stages_can_train(recipe, data.train, processes, whole=_TRAIN not in refused)
+                whole = _TRAIN not in refused
+                stages = check_stages_can_train(recipe, data.train, processes, whole=whole)
         with tempfile.TemporaryDirectory() as folder:
             built = with_blank_base(recipe, Path(folder))
             _collect_models(problems, built, data, wait)
+    return odd_settings(recipe, stages)
 
 
 def _collect_models(problems: _Problems, recipe: Recipe, data: Datasets | None, wait: bool) -> None:

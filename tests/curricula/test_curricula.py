@@ -181,7 +181,7 @@ def test_a_curriculum_of_which_no_stage_has_a_step_is_refused():
     [
         ({"steps": -1}, "at least 0"),
         ({"steps": 10**10}, "at most 1,000,000,000"),
-        ({"epochs": float("nan")}, ""),
+        ({"epochs": np.nan}, "at least"),
     ],
 )
 def test_a_stage_of_impossible_length_is_refused(length, expected):

@@ -62,6 +62,20 @@ def test_nothing_is_found_in_a_recipe_that_runs_and_nothing_is_left_behind(recip
     assert not (tmp_path / "out").exists()
 
 
+def test_a_setting_that_changes_nothing_is_told_and_stops_nothing(recipe_file, tmp_path):
+    recipe = load_recipe(recipe_file, ["mismatch.cap=3", "optimizer.lr=10"])
+    notes = [line for line in check(recipe, tmp_path / "out") if line.startswith("note: ")]
+    assert notes[0] == "note: mismatch.cap: not used, since mismatch.correct is none"
+    assert notes[1].startswith("note: optimizer.lr is 10: AdamW moves every weight by about as much")
+
+
+def test_a_run_in_which_nothing_would_be_done_is_refused(recipe_file, tmp_path):
+    idle = load_recipe(recipe_file, ["curriculum.sft_steps=0", "curriculum.rl_steps=0"])
+    assert "so nothing would be trained; expected at least one stage with a step" in told(
+        idle, tmp_path / "o"
+    )
+
+
 @pytest.mark.parametrize(
     ("override", "said"),
     [
