@@ -140,6 +140,24 @@ class Stream:
         flags, frames = (int.from_bytes(self.data[at + n : at + n + 4], "big") for n in (4, 8))
         return frames if flags & 1 else None
 
+    @property
+    def lacks_frames(self) -> bool:
+        """Whether it was cut off between two frames: some writers count the index as a frame, none two."""
+        missing = (self.indexed_frames or 0) - self.frames
+        return missing > 1 or (missing == 1 and self.has_its_bytes is False)
+
+    @cached_property
+    def has_its_bytes(self) -> bool | None:
+        """Whether the stream is as long as its index states; None where that does not say."""
+        if self.indexed_frames is None:
+            return None
+        at = self.start + self.header.index_offset
+        if not self.data[at + 7] & 2:
+            return None
+        stated = int.from_bytes(self.data[at + 12 : at + 16], "big")
+        end = self._walked.runs[-1][1]
+        return bool(stated) and end - self.start >= stated
+
     @cached_property
     def is_joined(self) -> bool:
         """Whether frames of another stream, which are none of this one, follow its own."""

@@ -1,15 +1,20 @@
-"""The pages of an Ogg file: whether the last is whole and marked as such, and how many streams begin."""
+"""The pages of an Ogg file: whether all are there, whether the last is whole, and what length it states."""
 
 from __future__ import annotations
 
 import re
+import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
 _HEADER = 27
 _LARGEST_PAGE = _HEADER + 255 + 255 * 255
-_LAST = 4
+_CONTINUED, _LAST = 1, 4
 _FIRST_PAGE = re.compile(rb"OggS\0[\2\6]\0{8}")  # of a stream: marked so, and before any sample
+_OPEN_END = 2**40  # samples: more than any stream has
+_OPUS_LONGEST = 5760  # samples of a packet, at 48 kHz
+_OPUS_FRAMES = (480, 960, 1920, 2880) * 3 + (480, 960) * 2 + (120, 240, 480, 960) * 4  # samples, by config
 
 
 @dataclass(frozen=True)
@@ -19,6 +24,70 @@ class LastPage:
     bytes_missing: int
     is_marked: bool  # as the last of its stream
     bytes_behind: int
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page: where it begins, how many samples end with it, and its number."""
+
+    start: int
+    granule: int  # samples up to its end; -1 where no packet ends in it
+    number: int
+    packets: int  # that end in it
+
+
+@dataclass(frozen=True)
+class Pages:
+    """All pages of a file with one stream."""
+
+    data: bytes
+    pages: tuple[Page, ...]
+
+    @classmethod
+    def of(cls, data: bytes, start: int) -> Pages:
+        """The pages in the bytes of a file, from `start` on."""
+        return cls(data, tuple(_walk(data, start)))
+
+    @property
+    def are_missing(self) -> bool:
+        """Whether the numbers of the pages have gaps: some were lost."""
+        numbers = [page.number for page in self.pages]
+        return numbers != list(range(numbers[0], numbers[0] + len(numbers)))
+
+    @property
+    def states_odd_end(self) -> bool:
+        """Whether the last page states fewer samples than the one before it, or more than it can hold."""
+        *before, last = self.pages
+        ends = [page.granule for page in before if page.granule >= 0]
+        known = ends[-1] if ends else 0
+        return not known <= last.granule <= known + self._most_samples(last)
+
+    def with_open_end(self) -> bytes:
+        """The file whose last page states more samples than there are, so that it is read to its end."""
+        last = self.pages[-1].start
+        page = bytearray(self.data[last:])
+        page[6:14], page[22:26] = struct.pack("<q", _OPEN_END), bytes(4)
+        page[22:26] = struct.pack("<I", _checksum(bytes(page[: _length(page, 0)])))
+        return self.data[:last] + bytes(page)
+
+    def _most_samples(self, page: Page) -> int:
+        """How many samples the packets that end in a page add at most."""
+        head = self.data[self.pages[0].start :][_HEADER + 1 :]
+        if head[:7] == b"\x01vorbis":
+            return page.packets * int(2 ** (head[28] >> 4)) // 2  # half the longer block
+        return sum(self._opus_samples(page))
+
+    def _opus_samples(self, page: Page) -> Iterator[int]:
+        """The samples of every packet that ends in a page, at 48 kHz, by its first bytes (RFC 6716, 3.1)."""
+        at, is_continued = (
+            page.start + _HEADER + self.data[page.start + 26],
+            self.data[page.start + 5] & _CONTINUED,
+        )
+        for size in _packet_sizes(self.data, page.start):
+            config, code = self.data[at] >> 3, self.data[at] & 3
+            frames = (1, 2, 2, self.data[at + 1] & 63 if size > 1 else 0)[code]
+            yield _OPUS_LONGEST if is_continued else frames * _OPUS_FRAMES[config]
+            at, is_continued = at + size, 0
 
 
 def last_page(file: BinaryIO, start: int, size: int) -> LastPage | None:
@@ -40,3 +109,39 @@ def last_page(file: BinaryIO, start: int, size: int) -> LastPage | None:
 def streams(data: bytes) -> int:
     """How many streams begin in the bytes of a file."""
     return len(_FIRST_PAGE.findall(data))
+
+
+def _walk(data: bytes, start: int) -> Iterator[Page]:
+    at = data.find(b"OggS", start)
+    while 0 <= at <= len(data) - _HEADER:
+        granule, _, number = struct.unpack_from("<qII", data, at + 6)
+        segments = data[at + _HEADER : at + _HEADER + data[at + 26]]
+        yield Page(at, granule, number, sum(size < 255 for size in segments))
+        at = data.find(b"OggS", at + _length(data, at))
+
+
+def _packet_sizes(data: bytes, at: int) -> Iterator[int]:
+    """Bytes in the page at a position of every packet that ends there."""
+    size = 0
+    for segment in data[at + _HEADER : at + _HEADER + data[at + 26]]:
+        size += segment
+        if segment < 255 and size:
+            yield size
+        size = 0 if segment < 255 else size
+
+
+def _length(data: bytes | bytearray, at: int) -> int:
+    """Bytes of the page at a position."""
+    segments = data[at + _HEADER : at + _HEADER + data[at + 26]]
+    return _HEADER + data[at + 26] + sum(segments)
+
+
+def _checksum(page: bytes) -> int:
+    """Ogg's CRC-32: not reflected, from 0, and not inverted (RFC 3533, section 6)."""
+    rest = 0
+    for byte in page:
+        rest ^= byte << 24
+        for _ in range(8):
+            rest = (rest << 1) ^ 0x04C11DB7 if rest & 0x80000000 else rest << 1
+        rest &= 0xFFFFFFFF
+    return rest

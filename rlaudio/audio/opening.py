@@ -10,7 +10,7 @@ import os
 import stat
 import unicodedata
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -19,21 +19,27 @@ import numpy as np
 import soundfile
 
 from rlaudio.audio.containers import find_audio
+from rlaudio.audio.decoder_output import Said, decoder_output
 from rlaudio.audio.flac import FlacHeader, is_joined, last_sample, without_length
 from rlaudio.audio.foreign import behind_metadata, holds_another
 from rlaudio.audio.mpeg import Stream, id3_size
-from rlaudio.audio.ogg import last_page, streams
+from rlaudio.audio.ogg import Pages, last_page, streams
 from rlaudio.audio.refusals import FORMATS, NamedClip, not_read, refuse_others, several_streams, unreadable
 from rlaudio.utils.foreign_formats import HEAD
 
 NOT_MARKED_AS_ENDED = "not marked as ended, perhaps cut off"
 MORE_BEHIND = "more bytes behind the audio than its header explains"
 INTERRUPTED = "bytes between its frames that are none of them; perhaps damaged, and parts of it lost"
+PAGES_LOST = "pages missing between others; parts of it lost"
+ODD_END = "another length stated at its end than its pages have: read to its end"
+DAMAGED_FRAMES = "frames that its decoder could not read; damaged, and what is heard there is no recording"
+FRAME_FEWER = "one frame fewer than its header states; perhaps cut off"
 _RATES_HZ = range(1_000, 1_000_001)
 _MOST_UNEXPLAINED = 1024  # bytes behind the audio that are not worth a word
 _MPEG_CODECS = (0x50, 0x55)  # in a wav
 _NOT_KNOWN = 2**62  # libsndfile's frames where a header does not say, or more
 _BLOCK = 2**16  # frames decoded at a time, to count them
+_SILENT_DECODERS = (b"RIFF", b"fLaC", b"OggS", b"FORM", b".snd")  # which print nothing
 _CHECKED = {"WAV", "WAVEX", "RF64", "W64", "AIFF", "AU", "CAF", "NIST"}  # by `find_audio`, for being whole
 
 
@@ -51,13 +57,13 @@ class OpenAudio:
         """Frames a second."""
         return int(self.sound.samplerate)
 
-    def read(self, most: int) -> np.ndarray:
-        """The first frames, `most` of them if there are as many, float32 [frames, channels].
+    def read(self, most: int) -> tuple[np.ndarray, tuple[str, ...]]:
+        """The next frames, `most` of them if there are as many, float32 [frames, channels], and what is odd.
 
-        Raises ValueError where fewer can be decoded.
+        Raises ValueError where fewer than the whole file has can be decoded.
         """
         expected = min(self.frames, most)
-        samples = _read(self.sound, expected, self.name)
+        samples, is_damaged = _read(self.sound, expected, self.name)
         if len(samples) == 0:
             raise ValueError(_no_frames(self.name))
         if len(samples) < expected:
@@ -65,7 +71,8 @@ class OpenAudio:
                 f"{self.name}: {len(samples)} frames decoded, {expected} or more promised by its header; "
                 f"{_CUT_OFF}"
             )
-        return samples
+        is_told = INTERRUPTED in self.notes  # of which damage is a part
+        return samples, (DAMAGED_FRAMES,) if is_damaged and not is_told else ()
 
 
 _CUT_OFF = "the file is cut off; fetch it again or remove the row"
@@ -192,10 +199,19 @@ def _open_ogg(file: BinaryIO, start: int, size: int, clip: NamedClip) -> OpenAud
         raise ValueError(f"{clip}: its last page lacks {missing} bytes or more; {_CUT_OFF}")
     if streams(_whole(file)) > 1:
         raise several_streams(clip)
+    pages = Pages.of(_whole(file), start)
+    odd = {
+        NOT_MARKED_AS_ENDED: not page.is_marked,
+        MORE_BEHIND: page.bytes_behind > _MOST_UNEXPLAINED,
+        PAGES_LOST: pages.are_missing,
+        ODD_END: pages.states_odd_end,
+    }
+    notes = tuple(note for note, is_so in odd.items() if is_so)
+    if ODD_END in notes:  # libsndfile would believe it
+        whole = pages.with_open_end()
+        return OpenAudio(clip.name, _sound(io.BytesIO(whole), clip), _count(whole, clip), notes)
     sound = _sound(file, clip)
-    notes = () if page.is_marked else (NOT_MARKED_AS_ENDED,)
-    has_more = page.bytes_behind > _MOST_UNEXPLAINED
-    return OpenAudio(clip.name, sound, sound.frames, (*notes, MORE_BEHIND) if has_more else notes)
+    return OpenAudio(clip.name, sound, sound.frames, notes)
 
 
 def _open_other(file: BinaryIO, start: int, size: int, clip: NamedClip) -> OpenAudio:
@@ -233,7 +249,7 @@ def _open_mpeg(data: bytes, file: BinaryIO | None, clip: NamedClip) -> OpenAudio
         return OpenAudio(clip.name, sound, sound.frames, _mpeg_notes(stream))
     if stream.bytes_missing:
         raise ValueError(f"{clip}: its last frame lacks {stream.bytes_missing} bytes; {_CUT_OFF}")
-    if stream.indexed_frames is not None and stream.frames < stream.indexed_frames - 1:
+    if stream.lacks_frames:
         raise ValueError(
             f"{clip}: {stream.frames} mp3 frames, {stream.indexed_frames} promised by its header; {_CUT_OFF}"
         )
@@ -242,8 +258,13 @@ def _open_mpeg(data: bytes, file: BinaryIO | None, clip: NamedClip) -> OpenAudio
 
 
 def _mpeg_notes(stream: Stream) -> tuple[str, ...]:
-    within = (INTERRUPTED,) if stream.bytes_between else ()
-    return (*within, MORE_BEHIND) if stream.bytes_behind > _MOST_UNEXPLAINED else within
+    stated = stream.frames if stream.indexed_frames is None else stream.indexed_frames
+    odd = {
+        INTERRUPTED: stream.bytes_between > 0,
+        MORE_BEHIND: stream.bytes_behind > _MOST_UNEXPLAINED,
+        FRAME_FEWER: stream.frames < stated and not stream.has_its_bytes,
+    }
+    return tuple(note for note, is_so in odd.items() if is_so)
 
 
 def _after_tags(file: BinaryIO) -> int:
@@ -265,16 +286,22 @@ def _whole(file: BinaryIO) -> bytes:
 def _sound(source: BinaryIO, clip: NamedClip) -> soundfile.SoundFile:
     """The stream in libsndfile, which would guess a codec from a path's ending, so it gets none."""
     source.seek(0)
+    head = source.read(4)
+    source.seek(0)
     try:
-        return _Sound(source if isinstance(source, io.BytesIO) else source.fileno(), closefd=False)
+        with nullcontext() if head in _SILENT_DECODERS else decoder_output():
+            return _Sound(source if isinstance(source, io.BytesIO) else source.fileno(), closefd=False)
     except soundfile.LibsndfileError as error:
         source.seek(_after_tags(source))
         raise unreadable(error.error_string, source.read(HEAD), clip) from error
 
 
-def _read(sound: soundfile.SoundFile, frames: int, name: str) -> np.ndarray:
+def _read(sound: soundfile.SoundFile, frames: int, name: str) -> tuple[np.ndarray, bool]:
+    """Samples [frames, channels], and whether some of them could not be decoded."""
     try:
-        return sound.read(frames, dtype="float32", always_2d=True)
+        with decoder_output() if sound.format == "MP3" else nullcontext(Said()) as said:
+            samples = sound.read(frames, dtype="float32", always_2d=True)
+        return samples, said.damage
     except soundfile.LibsndfileError as error:
         raise ValueError(f"{name}: cannot be decoded ({error.error_string}); {_DAMAGED}") from error
 
@@ -283,7 +310,7 @@ def _count(data: bytes, clip: NamedClip, most: int = _NOT_KNOWN) -> int:
     """Frames of a stream up to `most`, by decoding it."""
     frames = 0
     with _sound(io.BytesIO(data), clip) as sound:
-        while block := len(_read(sound, min(_BLOCK, most - frames), clip.name)):
+        while block := len(_read(sound, min(_BLOCK, most - frames), clip.name)[0]):
             frames += block
     return frames
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,13 +13,15 @@ import soxr
 
 from rlaudio.audio.channels import to_mono
 from rlaudio.audio.length_policy import MAX_SECONDS, TOO_LONG, TooLong
-from rlaudio.audio.opening import open_audio
+from rlaudio.audio.levels import DIGITAL_SILENCE, QUIET, level_notes
+from rlaudio.audio.opening import OpenAudio, open_audio
 from rlaudio.types import Clip
 
 SAMPLE_RATE_HZ = 16_000
-DIGITAL_SILENCE = "digital silence"
 KEPT_CHANNEL = "channels that cancel each other out: the loudest kept instead of their average"
 _FLOATS = ("FLOAT", "DOUBLE")  # subtypes whose samples may be anything
+_WIDE = ("PCM_24", "PCM_32")  # subtypes that numbers of 16 bits may have been written into
+_MANY_CHANNELS = 2
 _PEEK = 2**16  # of their frames looked at without decoding the rest
 _LARGEST_SAMPLE = 10.0  # samples of a float file may pass 1 a little; integers as floats reach 128 or 32768
 
@@ -50,7 +52,7 @@ def read_clip(
     with open_audio(path, name) as audio:
         rate_hz, notes = audio.rate_hz, audio.notes
         wanted = math.ceil(max_seconds * rate_hz)
-        samples = audio.read(wanted + 1)
+        samples, found_reading = audio.read(wanted + 1)
     is_longer, samples = len(samples) > wanted, samples[:wanted]
     if is_longer and too_long == "refuse":
         raise ValueError(
@@ -65,8 +67,9 @@ def read_clip(
         raise ValueError(
             f"{name}: {len(samples)} frames at {rate_hz} Hz are no sample at 16 kHz; expected audio"
         )
+    notes += (*found_reading, *level_notes(samples))
     notes += () if kept_channel is None else (KEPT_CHANNEL,)
-    return clip_of(mono[:limit], truncated=is_longer, notes=notes + _level(mono[:limit]))
+    return clip_of(mono[:limit], truncated=is_longer, notes=notes + _silence(mono[:limit]))
 
 
 def open_clip(
@@ -105,14 +108,28 @@ class ClipHeader:
 def clip_header(path: Path | str) -> ClipHeader:
     """Length and oddities of a file by its header and end. Raises as `read_clip` where these are wrong."""
     with open_audio(Path(path), str(path)) as audio:
-        if audio.sound.subtype in _FLOATS:
-            _check_values(audio.read(_PEEK), str(path))
-        return ClipHeader(audio.frames / audio.rate_hz, audio.notes)
+        return ClipHeader(audio.frames / audio.rate_hz, (*audio.notes, *_peeked(audio)))
 
 
 def clip_seconds(path: Path | str) -> float:
     """Seconds of audio in a file by its header. Raises as `clip_header`."""
     return clip_header(path).seconds
+
+
+def _peeked(audio: OpenAudio) -> Iterator[str]:
+    """What is odd about the level of a file whose numbers may have any, or that has many channels.
+
+    Of a file that is loud enough at its beginning only that is looked at.
+    """
+    has_many = audio.sound.channels > _MANY_CHANNELS
+    if not has_many and audio.sound.subtype not in (*_FLOATS, *_WIDE):
+        return
+    most = min(audio.frames, math.ceil(MAX_SECONDS * audio.rate_hz))
+    samples, _ = audio.read(min(_PEEK, most))
+    _check_values(samples, audio.name)
+    if len(samples) < most and (has_many or np.abs(samples).max() < QUIET):
+        samples = np.concatenate([samples, audio.read(most - len(samples))[0]])
+    yield from level_notes(samples, whole=len(samples) == most)
 
 
 def _check_values(samples: np.ndarray, name: str) -> None:
@@ -129,5 +146,5 @@ def _check_values(samples: np.ndarray, name: str) -> None:
         )
 
 
-def _level(mono: np.ndarray) -> tuple[str, ...]:
+def _silence(mono: np.ndarray) -> tuple[str, ...]:
     return (DIGITAL_SILENCE,) if (mono == mono[0]).all() else ()

@@ -16,7 +16,17 @@ import pytest
 import soundfile
 
 from rlaudio.audio.mpeg import Stream
-from rlaudio.audio.opening import INTERRUPTED, MORE_BEHIND, NOT_MARKED_AS_ENDED, open_audio
+from rlaudio.audio.ogg import Pages
+from rlaudio.audio.opening import (
+    DAMAGED_FRAMES,
+    FRAME_FEWER,
+    INTERRUPTED,
+    MORE_BEHIND,
+    NOT_MARKED_AS_ENDED,
+    ODD_END,
+    PAGES_LOST,
+    open_audio,
+)
 from rlaudio.audio.reading import clip_header, read_clip
 
 RATE_HZ = 16_000
@@ -490,3 +500,97 @@ def test_the_header_of_a_wav_in_the_metadata_of_a_flac_is_no_second_stream(tmp_p
     path.write_bytes(plain[:42] + block + plain[42:])
     with open_audio(path, str(path)) as audio:
         assert audio.frames == 16_000
+
+
+# --- lengths that are stated and wrong -----------------------------------------------------------
+
+
+def mp3_frames(data: bytes) -> list[int]:
+    """Where the frames of an mp3 begin, that of its index first."""
+    stream = Stream.find(data)
+    starts, at = [], stream.start
+    while size := stream._bytes_at(at):
+        starts.append(at)
+        at += size
+    return starts
+
+
+@pytest.mark.parametrize("mode", ["CONSTANT", "VARIABLE"])
+@pytest.mark.parametrize("lost", [1, 2, 20])
+def test_an_mp3_with_an_index_that_is_cut_between_two_frames_is_refused(tmp_path, mode, lost):
+    data = encoded("MP3", bitrate_mode=mode)
+    cut = as_file(tmp_path, data[: mp3_frames(data)[-lost]], "cut.mp3")
+    assert re.search(r"\d+ mp3 frames, \d+ promised by its header; the file is cut off", refusal(cut))
+
+
+def without_stated_bytes(data: bytes, frames: int) -> bytes:
+    """An mp3 whose index states so many frames more, and not how many bytes there are."""
+    at = data.find(b"Info") if b"Info" in data[:400] else data.find(b"Xing")
+    stated = int.from_bytes(data[at + 8 : at + 12], "big") + frames
+    flags = data[at + 7] & ~2
+    return with_bytes(data, at + 7, bytes([flags]) + stated.to_bytes(4, "big"))
+
+
+def test_an_mp3_with_one_frame_fewer_than_stated_is_read_and_told(tmp_path):
+    fewer = as_file(tmp_path, without_stated_bytes(encoded("MP3"), 1), "fewer.mp3")
+    assert clip_header(fewer).notes == read_clip(fewer).notes == (FRAME_FEWER,)
+
+
+def test_an_mp3_whose_index_counts_itself_is_nothing_odd(tmp_path):
+    data = encoded("MP3")
+    at = data.find(b"Info") if b"Info" in data[:400] else data.find(b"Xing")
+    stated = int.from_bytes(data[at + 8 : at + 12], "big") + 1
+    counted = as_file(tmp_path, with_bytes(data, at + 8, stated.to_bytes(4, "big")), "itself.mp3")
+    assert clip_header(counted).notes == ()
+
+
+def damaged_mp3(folder: Path) -> Path:
+    data = bytearray(encoded("MP3", noise(4.0), bitrate_mode="CONSTANT"))
+    for start in mp3_frames(bytes(data))[20:60]:
+        data[start + 4 : start + 13] = b"\xff" * 9  # how its samples are stored
+    return as_file(folder, bytes(data), "damaged.mp3")
+
+
+def test_an_mp3_of_which_frames_cannot_be_decoded_is_told_and_nothing_is_printed(tmp_path, capfd):
+    assert DAMAGED_FRAMES in read_clip(damaged_mp3(tmp_path)).notes
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
+@pytest.mark.parametrize("stated", [0, -1, 1, 20_000, 480_000, 2**40, 2**62])
+def test_an_ogg_whose_last_page_states_an_impossible_end_is_read_to_its_end_and_told(
+    tmp_path, subtype, stated
+):
+    data = encoded("OGG", noise(4.0), subtype=subtype)
+    whole = read_clip(as_file(tmp_path, data, "whole.ogg"))
+    odd = as_file(tmp_path, with_end(data, stated), "odd.ogg")
+    assert clip_header(odd).notes == read_clip(odd).notes == (ODD_END,)
+    assert clip_header(odd).seconds == pytest.approx(whole.seconds, abs=0.03)
+    np.testing.assert_allclose(read_clip(odd).samples[: len(whole.samples)], whole.samples, atol=1e-6)
+
+
+def with_end(data: bytes, samples: int) -> bytes:
+    """An ogg file whose last page states so many samples, its checksum right."""
+    last = Pages.of(data, 0).pages[-1].start
+    page = bytearray(Pages.of(data, 0).with_open_end()[last:])
+    page[6:14], page[22:26] = struct.pack("<q", samples), bytes(4)
+    rest = 0
+    for bit in (byte >> 7 - n & 1 for byte in (*page, 0, 0, 0, 0) for n in range(8)):
+        rest = (rest << 1 | bit) ^ (0x104C11DB7 if rest >> 31 else 0)
+    page[22:26] = struct.pack("<I", rest)
+    return data[:last] + bytes(page)
+
+
+@pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
+@pytest.mark.parametrize("less", [0, 1, 100])
+def test_an_ogg_that_ends_within_its_last_packet_is_nothing_odd(tmp_path, subtype, less):
+    data = encoded("OGG", noise(4.0), subtype=subtype)
+    end = Pages.of(data, 0).pages[-1].granule
+    assert clip_header(as_file(tmp_path, with_end(data, end - less), "a.ogg")).notes == ()
+
+
+def test_an_ogg_from_which_a_page_was_lost_is_told(tmp_path):
+    data = encoded("OGG", noise(9.0), subtype="VORBIS")
+    pages = Pages.of(data, 0).pages
+    lost = as_file(tmp_path, data[: pages[4].start] + data[pages[5].start :], "lost.ogg")
+    assert PAGES_LOST in clip_header(lost).notes

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from rlaudio.audio.reading import DIGITAL_SILENCE, KEPT_CHANNEL
+from rlaudio.audio.levels import DIGITAL_SILENCE
+from rlaudio.audio.reading import KEPT_CHANNEL
 from rlaudio.data.audit import audit, load_audited
 from rlaudio.data.bad_rows import BadRow, refuse_or_list
 from rlaudio.data.splits import check_disjoint, clip_digests, shared_clips
