@@ -92,6 +92,14 @@ def has_recorded(run: Path) -> bool:
     return (run / DIGESTS).exists()
 
 
+def forget(run: Path, *places: str) -> None:
+    """Keep no digests of places that are about to be written again."""
+    recorded = _recorded(run)
+    left = {name: digest for name, digest in recorded.items() if not _within(name, places)}
+    if left != recorded:
+        write_json(run / DIGESTS, left)
+
+
 def is_recorded(run: Path, *places: str) -> bool:
     """Whether each place was recorded, and no file is missing from it."""
     names = [[name for name in _recorded(run) if _within(name, [place])] for place in places]

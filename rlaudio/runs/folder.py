@@ -25,6 +25,7 @@ A stage's name is unique within its run.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -61,9 +62,12 @@ from rlaudio.runs.rollouts import LearnedGroup, from_json, to_json
 from rlaudio.runs.tensorboard import add_clip, add_hparams, add_rollouts, as_markdown, is_shown
 from rlaudio.runs.versions import refuse_other_format, versions
 from rlaudio.types import Choice, Clip, Dataset, Question, ScoredGroup
+from rlaudio.utils.number_format import counted
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
+
+logger = logging.getLogger(__name__)
 
 
 class RunFolder:
@@ -170,6 +174,11 @@ class RunFolder:
         rows = read_rows(metrics, shapes.METRICS, appended=True)
         kept = _rows_until(rows, stage, step)
         write_rows(metrics, kept)
+        if dropped := len(rows) - len(kept):
+            logger.info(
+                "%s: %s behind step %d of stage %s dropped; a run that goes on from there logs them again",
+                *(metrics, counted(dropped, "row"), step, stage),
+            )
         timings = self.path / TIMINGS
         write_rows(timings, _timings_until(read_rows(timings, shapes.METRICS, appended=True), stage, step))
         for gone in {row["stage"] for row in rows} - {row["stage"] for row in kept}:

@@ -23,7 +23,7 @@ from rlaudio.models.family import ModelFamily
 from rlaudio.prompts.builder import PromptBuilder
 from rlaudio.rollout.one_step_off import OneStepOff
 from rlaudio.rollout.transformers import Transformers
-from rlaudio.runs.digests import history_digest, record
+from rlaudio.runs.digests import forget, history_digest, record
 from rlaudio.runs.folder import RunFolder
 from rlaudio.runs.places import CHECKPOINTS, FINAL, METRICS, REFERENCE, broken_step
 from rlaudio.training.checkpoint import (
@@ -105,6 +105,7 @@ def train_stages(
     resumed = processes.from_first(partial(latest_checkpoint, checkpoints))
     tidy_up = partial(tidy, checkpoints, setup.keep)
     processes.from_first(tidy_up)
+    processes.from_first(partial(forget, folder.path, METRICS))
     cursor = resumed.cursor if resumed else Cursor()
     policy = setup.open_policy(processes, resumed.model if resumed else None)
     save = _Saving(folder.path, policy, setup.keep, opened=resumed.path if resumed else None)
@@ -262,6 +263,9 @@ def _history(run: Path) -> dict[str, str | None]:
 
 
 def _record_final(run: Path, content: Path) -> None:
+    """Keep what the final model is, and the metrics that led to it: nothing is logged any more."""
+    if (run / METRICS).exists():
+        record(run, METRICS)
     record(run, FINAL, written_as=content)
 
 

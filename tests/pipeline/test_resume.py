@@ -665,6 +665,31 @@ def test_an_edited_reference_a_lost_one_and_edited_metrics_are_refused(recipe_fi
     assert "metrics.jsonl up to it (digest" in refused(recipe_file, out)
 
 
+ROW = '{"stage": "rl", "step": 99, "reward/total": 9.0}\n'
+
+
+def test_a_row_behind_the_metrics_of_a_finished_run_is_refused(recipe_file, broken_off, tmp_path):
+    out = shutil.copytree(broken_off, tmp_path / "run")
+    recipe = load_recipe(recipe_file, CASES["sft_then_rl"].overrides)
+    pipeline.run(recipe, out, resume=True)
+    pipeline.run(recipe, out, resume=True)  # as it is
+    whole = (out / "metrics.jsonl").read_text()
+    (out / "metrics.jsonl").write_text(whole + ROW)
+    assert "not what the run wrote: metrics.jsonl (digest" in refused(recipe_file, out)
+    (out / "metrics.jsonl").write_text(whole)
+    pipeline.run(recipe, out, resume=True)
+
+
+def test_rows_behind_the_checkpoint_are_dropped_with_a_word(recipe_file, broken_off, tmp_path, caplog):
+    out = shutil.copytree(broken_off, tmp_path / "run")
+    whole = (out / "metrics.jsonl").read_text()
+    (out / "metrics.jsonl").write_text(whole + ROW)
+    with caplog.at_level("INFO"):
+        pipeline.run(load_recipe(recipe_file, CASES["sft_then_rl"].overrides), out, resume=True)
+    assert "metrics.jsonl: 1 row behind step 2 of stage rl dropped" in caplog.text
+    assert '"step": 99' not in (out / "metrics.jsonl").read_text()
+
+
 def test_a_final_model_that_the_run_did_not_write_is_not_taken_for_its_result(
     recipe_file, broken_off, tmp_path
 ):
