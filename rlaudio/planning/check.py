@@ -35,12 +35,14 @@ from rlaudio.rollout.endpoint_worker import EndpointModel
 from rlaudio.runs.occupancy import check_place
 from rlaudio.types import Dataset, Datasets, Question
 from rlaudio.utils.endpoint.address import is_endpoint
+from rlaudio.utils.endpoint.client import impatient
 from rlaudio.utils.number_format import counted
 from rlaudio.utils.processes import PeerFailed, Processes
 
 logger = logging.getLogger(__name__)
 
 _STOPS = (ValueError, OSError, ImportError)  # what is wrong with a recipe or a machine; all else is a bug
+_TRY_SECONDS = 5.0  # for which a judge that does not answer is asked again
 _TRAIN = ""  # key of the training set among those by name: no held-out set can have it
 _QUESTION_BYTES = 1024  # of a question in memory, at least
 _TRAINED_BYTES = 16  # of a weight: itself, its gradient and AdamW's two averages
@@ -65,7 +67,8 @@ def check(
             yield f"{plugin.kind} {name}: {plugin.function.func.__name__} in {plugin.path}"
     data, refused = yield from _checked_data(recipe, problems, decode)
     yield from _labels_to_come(problems, recipe, data)
-    odd = _collect(problems, recipe, data, Processes(0, processes), wait=False, refused=refused)
+    with impatient(_TRY_SECONDS):
+        odd = _collect(problems, recipe, data, Processes(0, processes), wait=False, refused=refused)
     yield from (f"note: {line}" for line in odd)
     yield "tried: models, scorers, rewards, algorithm, stages, prompts"
     problems.tell()

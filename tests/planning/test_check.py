@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -60,6 +61,16 @@ def test_nothing_is_found_in_a_recipe_that_runs_and_nothing_is_left_behind(recip
     lines = list(check(load_recipe(recipe_file), tmp_path / "out"))
     assert lines[-1].startswith("tried: ")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_judge_whose_server_is_not_there_is_told_within_seconds(
+    recipe_file, tmp_path, no_keys_and_no_cache_of_this_user
+):
+    judge = "rewards.judge={judge: {use: endpoint, url: 'http://127.0.0.1:9', model: m}}"
+    began = time.monotonic()
+    said = told(load_recipe(recipe_file, [judge]), tmp_path / "out")
+    assert "refused; is the server started, and is this its address?; " in said
+    assert time.monotonic() - began < 30
 
 
 def test_a_setting_that_changes_nothing_is_told_and_stops_nothing(recipe_file, tmp_path):

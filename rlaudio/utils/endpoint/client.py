@@ -14,8 +14,9 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
@@ -46,6 +47,19 @@ CONCURRENCY = 8
 TIMEOUT_SECONDS = 120.0
 RETRY_SECONDS = 300.0
 MAX_TOKENS = 512  # of a judge's reply
+
+
+_patience: list[float] = []  # seconds, of the blocks that are entered
+
+
+@contextmanager
+def impatient(seconds: float) -> Iterator[None]:
+    """Within the block requests of this process are repeated for so many seconds at most: only tried."""
+    _patience.append(seconds)
+    try:
+        yield
+    finally:
+        _patience.pop()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,7 +187,7 @@ class Client:
                     raise GaveUp(
                         f"{error}; not repeated so soon after another request was given up"
                     ) from error
-                if now + pause > began + asking.retry_seconds:
+                if now + pause > began + self._retry_seconds:
                     self._gave_up = now
                     asked = f", and asks to wait {error.wait_seconds:g} s" if error.wait_seconds else ""
                     raise GaveUp(
@@ -194,8 +208,13 @@ class Client:
         except (BadAnswer, RequestRefused) as failure:
             raise type(failure)(f"{url}: {failure}") from failure
 
+    @property
+    def _retry_seconds(self) -> float:
+        """For how long a request is repeated now."""
+        return min([self.asking.retry_seconds, *_patience])
+
     def _tell(self, error: Transient) -> None:
         """Log the first request that is repeated, so that nobody wonders why nothing goes on."""
         level = logging.DEBUG if self._told else logging.WARNING
         self._told = True
-        logger.log(level, "%s; such requests are repeated for %g s", error, self.asking.retry_seconds)
+        logger.log(level, "%s; such requests are repeated for %g s", error, self._retry_seconds)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import re
+import socket
 import ssl
 import time
 import urllib.error
@@ -52,6 +53,8 @@ def post(url: str, body: bytes, *, key: str | None, timeout_seconds: float) -> b
         said = f"{url}: {printable(str(reason)) or type(reason).__name__}"
         if isinstance(reason, ssl.SSLCertVerificationError):
             raise NoAccess(said) from None
+        if isinstance(reason, ConnectionRefusedError | socket.gaierror):
+            said += "; is the server started, and is this its address?"
         raise Transient(said) from None
 
 
