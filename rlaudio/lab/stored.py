@@ -135,8 +135,9 @@ def read_rollouts(run: StoredRun, most: int = MOST_COMPLETIONS) -> Rollouts:
             steps.append(StoredStep(stage, step, learned))
     if not steps:
         raise ValueError(
-            f"{run.path}: found no completions that rewards scored; expected {rollouts_file('STAGE', 'STEP')} "
-            "of a stage of RL; let the run reach its first step of RL, or name another run"
+            f"{run.path}: found no completions that rewards scored; expected "
+            f"{rollouts_file('STAGE', 'STEP')} of a stage of RL; "
+            "let the run reach its first step of RL, or name another run"
         )
     steps.sort(key=lambda step: places.index((step.stage, step.step)))
     scored = [place for place in places if place[0] in {step.stage for step in steps}]
