@@ -11,6 +11,7 @@
     timings.jsonl          the same for wall-clock metrics, which two equal runs do not share
     tensorboard/<stage>/   the same curves, distributions, a few completions with their audio, the recipe
     rollouts/<stage>-<step>.jsonl   one group a line, see rlaudio.runs.rollouts
+    rollouts/clips/        clips of theirs that were given as samples, see rlaudio.runs.waveforms
     samples/               the latest few groups with their audio, for TensorBoard
     clips/                 clips of the completions that the page shows, see rlaudio.viewer.kept_clips
     labels.json            what the voters found, by data set
@@ -61,6 +62,7 @@ from rlaudio.runs.places import (
 from rlaudio.runs.rollouts import LearnedGroup, from_json, to_json
 from rlaudio.runs.tensorboard import add_clip, add_hparams, add_rollouts, as_markdown, is_shown
 from rlaudio.runs.versions import refuse_other_format, versions
+from rlaudio.runs.waveforms import write_waveforms
 from rlaudio.types import Choice, Clip, Dataset, Question, ScoredGroup
 from rlaudio.utils.number_format import counted
 
@@ -188,6 +190,7 @@ class RunFolder:
     def write_rollouts(self, stage: str, step: int, groups: Iterable[LearnedGroup]) -> Path:
         """Write every group of a step whole, one line each; TensorBoard shows some steps, see `is_shown`."""
         path, groups = self._rollouts(stage, step), list(groups)
+        write_waveforms(self.path, (learned.scored.group for learned in groups))
         write_rows(path, map(to_json, groups))
         if is_shown(step):
             add_rollouts(self._writer(stage), step, groups)

@@ -1,12 +1,13 @@
 """Rollouts as a run folder stores them: every record of a step's groups as one line of JSON, and back.
 
 A line holds a whole group: question, prompt without features, completions segment by segment, rewards, and
-what the step made of them: advantages and signals of every sampled token.
+what the step made of them: advantages and signals of every sampled token. Clips that were given as samples
+lie in files beside it, see rlaudio.runs.waveforms.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from rlaudio.runs.files import Json, plain
+from rlaudio.runs.waveforms import waveform_name
 from rlaudio.types import (
     Absent,
     Check,
@@ -36,6 +38,7 @@ _TARGETS: Mapping[str, type[Choice | OpenText | Check]] = {
     "open": OpenText,
     "check": Check,
 }
+ReadSamples = Callable[[str], np.ndarray]  # of a clip, by the name of its file
 _Signals = Mapping[str, np.ndarray]  # each [S], of the sampled tokens of a completion
 
 
@@ -71,9 +74,12 @@ def to_json(learned: LearnedGroup) -> Json:
     }
 
 
-def from_json(row: Json) -> LearnedGroup:
-    """The group that `to_json` wrote, its prompt without features. Raises KeyError for another object."""
-    question = question_from_json(row["question"])
+def from_json(row: Json, read: ReadSamples | None = None) -> LearnedGroup:
+    """The group that `to_json` wrote, its prompt without features. Raises KeyError for another object.
+
+    `read` gives the samples of clips that were given as samples; without it these are left out.
+    """
+    question = question_from_json(row["question"], read)
     prompt = Prompt(
         question=question,
         token_ids=np.array(row["prompt"]["token_ids"], dtype=np.int64),
@@ -81,7 +87,7 @@ def from_json(row: Json) -> LearnedGroup:
         clips=tuple(HeardClip(**clip) for clip in row["prompt"]["clips"]),
         features=Absent.STORED,
     )
-    completions = tuple(_completion_from_json(completion) for completion in row["completions"])
+    completions = tuple(_completion_from_json(completion, read) for completion in row["completions"])
     scored = ScoredGroup(
         group=Group(prompt, completions),
         rewards={name: _floats(values) for name, values in row["rewards"].items()},
@@ -98,12 +104,12 @@ def from_json(row: Json) -> LearnedGroup:
 
 
 def question_to_json(question: Question) -> Json:
-    """A question as JSON; of clips given as samples only the digest stays."""
+    """A question as JSON."""
     kind = next(name for name, target in _TARGETS.items() if isinstance(question.target, target))
     return {
         "id": question.id,
         "question": question.question,
-        "clips": [{"digest": c.digest} if isinstance(c, Clip) else {"path": str(c)} for c in question.clips],
+        "clips": [_clip_to_json(clip) for clip in question.clips],
         "target": {"kind": kind, **asdict(question.target)},
         "groups": dict(question.groups),
         "text_answerable": question.text_answerable,
@@ -113,12 +119,12 @@ def question_to_json(question: Question) -> Json:
     }
 
 
-def question_from_json(row: Json) -> Question:
-    """The question that `question_to_json` wrote, less clips that were given as samples."""
+def question_from_json(row: Json, read: ReadSamples | None = None) -> Question:
+    """The question that `question_to_json` wrote; without `read` less clips that were given as samples."""
     return Question(
         id=row["id"],
         question=row["question"],
-        clips=tuple(Path(clip["path"]) for clip in row["clips"] if "path" in clip),
+        clips=_clips_from_json(row["clips"], read),
         target=_target(**row["target"]),
         groups=row["groups"],
         text_answerable=row["text_answerable"],
@@ -157,21 +163,44 @@ def _segment_to_json(segment: Segment) -> Json:
         "token_texts": list(segment.token_texts),
         "logprobs": None if segment.logprobs is None else shortest_decimals(segment.logprobs),
         "support": segment.support,
+        **({"clips": [_clip_to_json(clip) for clip in segment.clips]} if segment.clips else {}),
     }
 
 
-def _completion_from_json(row: Json) -> Completion:
-    segments = tuple(_segment_from_json(segment) for segment in row["segments"])
+def _clip_to_json(clip: Path | Clip) -> Json:
+    if isinstance(clip, Path):
+        return {"path": str(clip)}
+    stated = {"digest": clip.digest, "truncated": clip.truncated, "notes": list(clip.notes)}
+    return {**stated, "sample_rate_hz": clip.sample_rate_hz, "file": waveform_name(clip)}
+
+
+def _clips_from_json(rows: Sequence[Json], read: ReadSamples | None) -> tuple[Path | Clip, ...]:
+    """The clips, less those whose samples were not kept, as by earlier versions, or cannot be read here."""
+    return tuple(
+        _clip_from_json(row, read) if read and "file" in row else Path(row["path"])
+        for row in rows
+        if "path" in row or (read and "file" in row)
+    )
+
+
+def _clip_from_json(row: Json, read: ReadSamples) -> Clip:
+    samples, notes = read(row["file"]), tuple(row["notes"])
+    return Clip(samples, row["digest"], row["truncated"], row["sample_rate_hz"], notes)
+
+
+def _completion_from_json(row: Json, read: ReadSamples | None) -> Completion:
+    segments = tuple(_segment_from_json(segment, read) for segment in row["segments"])
     return Completion(segments, row["stop_reason"], row["weights_version"])
 
 
-def _segment_from_json(row: Json) -> Segment:
+def _segment_from_json(row: Json, read: ReadSamples | None) -> Segment:
     return Segment(
         token_ids=np.array(row["token_ids"], dtype=np.int64),
         logprobs=None if row["logprobs"] is None else np.array(row["logprobs"], dtype=np.float32),
         text=row["text"],
         token_texts=tuple(row["token_texts"]),
         support=None if row["support"] is None else np.array(row["support"], dtype=np.int64),
+        clips=_clips_from_json(row.get("clips", ()), read),  # few have any
     )
 
 

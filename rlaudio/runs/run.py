@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from glob import escape
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from rlaudio.runs.places import (
 from rlaudio.runs.rollouts import LearnedGroup, from_json
 from rlaudio.runs.stored_files import StoredFiles
 from rlaudio.runs.versions import refuse_other_format
+from rlaudio.runs.waveforms import read_waveform
 
 LARGEST_RECIPE = 2**20  # bytes
 
@@ -108,7 +110,7 @@ class StoredRun:
         for number, line in lines(path, LARGEST_FILE):
             row = parse_row(path, number, line, shapes.GROUP)
             try:
-                groups.append(from_json(row))
+                groups.append(from_json(row, partial(read_waveform, self.files)))
             except (TypeError, ValueError) as error:
                 raise ValueError(
                     f"{path}, line {number}: expected a stored group, found {error!r}; delete the line"

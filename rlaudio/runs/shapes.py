@@ -265,10 +265,29 @@ class _Check(TypedDict):
     arguments: dict[str, Any]
 
 
+class _Clip(TypedDict, total=False):
+    path: str
+    digest: str
+    truncated: bool
+    notes: list[str]
+    sample_rate_hz: WholeNumber
+    file: FileName  # with the keys above but the first
+
+
+def _is_whole(clip: _Clip) -> _Clip:
+    missing = {"digest", "truncated", "notes", "sample_rate_hz"} - clip.keys() if "file" in clip else ()
+    if missing:
+        raise ValueError(f"a clip in a file with {min(missing)}")
+    return clip
+
+
+_Clips = list[Annotated[_Clip, AfterValidator(_is_whole)]]
+
+
 class _Question(TypedDict):
     id: str
     question: str
-    clips: list[dict[str, str]]
+    clips: _Clips
     target: Annotated[
         Annotated[_Choice, AfterValidator(_gold_is_an_option)] | _OpenText | _Check,
         Field(discriminator="kind"),
@@ -296,6 +315,7 @@ class _Segment(TypedDict):
     token_texts: list[str]
     logprobs: list[Number | None] | None
     support: list[list[TokenId]] | None
+    clips: NotRequired[_Clips]
 
 
 def _is_aligned(segment: _Segment) -> _Segment:

@@ -12,7 +12,8 @@ import pytest
 
 import rlaudio
 from rlaudio.runs.folder import RunFolder
-from rlaudio.runs.rollouts import LearnedGroup, from_json, question_from_json, question_to_json, to_json
+from rlaudio.runs.places import ROLLOUT_CLIPS
+from rlaudio.runs.rollouts import LearnedGroup, question_from_json, question_to_json
 from rlaudio.runs.run import open_run
 from rlaudio.types import (
     Absent,
@@ -129,11 +130,71 @@ def test_fields_of_parquet_are_stored_as_json_has_them():
     assert stored.extra == {"when": "2026-11-30", "scores": [1.5, 2.5], "count": 3}
 
 
-def test_of_a_clip_given_as_samples_the_digest_stays():
-    clip = Clip(np.zeros(16_000, np.float32), digest="d" * 32)
-    row = json.loads(json.dumps(to_json(learned_group(TARGETS[0], clips=(clip,))), default=np.ndarray.tolist))
-    assert row["question"]["clips"] == [{"digest": "d" * 32}]
-    assert from_json(row).scored.group.prompt.clips == (HeardClip("digest 0"),)
+def made_up_clip(number: int) -> Clip:
+    samples = np.random.default_rng(number).normal(size=800).astype(np.float32)
+    return Clip(samples, f"{number:032d}", truncated=number == 1, notes=("clipped",))
+
+
+def inserting(learned: LearnedGroup, *clips: Path | Clip) -> LearnedGroup:
+    """The group with clips in the segment that an environment inserted."""
+    completions = list(learned.scored.group.completions)
+    segments = [s if s.sampled else dataclasses.replace(s, clips=clips) for s in completions[0].segments]
+    completions[0] = dataclasses.replace(completions[0], segments=tuple(segments))
+    group = dataclasses.replace(learned.scored.group, completions=tuple(completions))
+    return dataclasses.replace(learned, scored=dataclasses.replace(learned.scored, group=group))
+
+
+@pytest.mark.parametrize("inserted", [(Path("c.wav"),), (made_up_clip(1),), (Path("c.wav"), made_up_clip(2))])
+def test_clips_that_an_environment_inserted_come_back_sample_for_sample(folder, inserted):
+    learned = inserting(learned_group(TARGETS[0]), *inserted)
+    folder.write_rollouts("rl", 1, [learned])
+    [stored] = rlaudio.open_run(folder.path).rollouts("rl", 1)
+    assert_same(stored, as_stored(learned))
+    assert [segment.clips for segment in stored.scored.group.completions[1].segments] == [()]
+
+
+def test_a_question_about_samples_comes_back_with_them_and_they_are_kept_once(folder):
+    learned = learned_group(TARGETS[0], clips=(made_up_clip(1), made_up_clip(2)))
+    for step in (1, 2):
+        folder.write_rollouts("rl", step, [learned, learned])
+    run = rlaudio.open_run(folder.path)
+    for step in (1, 2):
+        for stored in run.rollouts("rl", step):
+            assert_same(stored, as_stored(learned))
+    assert len(list((folder.path / ROLLOUT_CLIPS).iterdir())) == 2
+    assert run.steps("rl") == [1, 2] and run.stages_with_rollouts == ["rl"]
+
+
+def test_rows_of_before_kept_no_samples_and_are_read_without(folder):
+    learned = learned_group(TARGETS[0], clips=(made_up_clip(1), Path("b.wav")))
+    file = folder.write_rollouts("rl", 1, [learned])
+    row = json.loads(file.read_text())
+    row["question"]["clips"][0] = {"digest": row["question"]["clips"][0]["digest"]}
+    assert all("clips" not in segment for c in row["completions"] for segment in c["segments"])
+    file.write_text(json.dumps(row) + "\n")
+    [stored] = rlaudio.open_run(folder.path).rollouts("rl", 1)
+    assert stored.scored.group.prompt.question.clips == (Path("b.wav"),)
+
+
+@pytest.mark.parametrize("damage", [lambda path: path.unlink(), lambda path: path.write_bytes(b"no audio")])
+def test_a_clip_that_is_gone_or_damaged_is_named(folder, damage):
+    folder.write_rollouts("rl", 1, [inserting(learned_group(TARGETS[0]), made_up_clip(1))])
+    [file] = (folder.path / ROLLOUT_CLIPS).iterdir()
+    damage(file)
+    with pytest.raises(ValueError, match=f"rl-1.jsonl, line 1: .*{file.name}: expected audio, found"):
+        rlaudio.open_run(folder.path).rollouts("rl", 1)
+
+
+@pytest.mark.parametrize(
+    "clip", [{"file": "../a.wav"}, {"file": "a.wav", "digest": "a"}, {"path": 1}, {"digest": ["a"]}]
+)
+def test_a_clip_of_another_shape_is_named(folder, clip):
+    file = folder.write_rollouts("rl", 1, [learned_group(TARGETS[0])])
+    row = json.loads(file.read_text())
+    row["question"]["clips"] = [clip]
+    file.write_text(json.dumps(row) + "\n")
+    with pytest.raises(ValueError, match=r"rl-1\.jsonl, line 1: question\.clips\.0"):
+        rlaudio.open_run(folder.path).rollouts("rl", 1)
 
 
 def test_a_run_that_is_still_going_is_read_as_far_as_it_is(folder):
