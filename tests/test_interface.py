@@ -83,7 +83,7 @@ def test_sets_whose_names_hold_a_dot_stay_two():
 
 def test_label_and_evaluate_do_what_their_commands_do(questions, tmp_path):
     summary = rlaudio.label(questions, ["tiny/voter_a", "tiny/voter_b"], silence=3.0, out=tmp_path)
-    assert summary.groups[0].questions == 8
+    assert summary.groups[0].question_count == 8
     assert len((tmp_path / "labels.jsonl").read_text(encoding="utf-8").splitlines()) == 8
 
     results = rlaudio.evaluate(

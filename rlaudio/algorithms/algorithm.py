@@ -15,7 +15,7 @@ import torch
 
 
 class Need(StrEnum):
-    """What an algorithm may ask for beyond rewards and log-probs."""
+    """What an algorithm may ask for beyond rewards and log-probs; `rlaudio.training.providers` has how."""
 
     REFERENCE = "reference"  # log-probs under the frozen reference policy, in `Tokens.signals`
     SILENCE = "silence"  # of the same tokens with silence for the clip, no gradient, in `Tokens.signals`
@@ -27,10 +27,6 @@ class Need(StrEnum):
     EQUAL_GROUPS = (
         "equal_groups"  # groups whose advantages are all 0 stay: a term of the loss learns from them
     )
-
-
-OF_REFERENCE = frozenset({Need.REFERENCE, Need.SILENCE_ENTROPY})  # what a frozen reference is kept for
-IN_SILENCE = frozenset({Need.SILENCE, Need.SILENCE_GRADIENT, Need.SILENCE_ENTROPY})
 
 
 @dataclass(frozen=True, eq=False)

@@ -29,8 +29,8 @@ def dry_run(algorithm: Algorithm, name: str, *, group_size: int, reward_weights:
     """
     needs = _known_needs(algorithm, name)
     critic = as_critic(algorithm)
-    questions = 3 if group_size != 3 else 4  # not as many as completions: their axes cannot be mistaken
-    samples = _samples(questions, group_size, reward_weights, needs)
+    count = 3 if group_size != 3 else 4  # not as many as completions: their axes cannot be mistaken
+    samples = _samples(count, group_size, reward_weights, needs)
     advantages = _call(name, "advantages", lambda: algorithm.advantages(samples))
     advantages = check_advantages(advantages, samples, name)
     by_token = advantages if advantages.dim() == 3 else advantages.unsqueeze(-1).expand(samples.mask.shape)
@@ -126,17 +126,17 @@ def _call(name: str, what: str, ask: Callable[[], T]) -> T:
 
 
 def _samples(
-    questions: int, group_size: int, reward_weights: Mapping[str, float], needs: frozenset[Need]
+    count: int, group_size: int, reward_weights: Mapping[str, float], needs: frozenset[Need]
 ) -> Samples:
     generator = torch.Generator().manual_seed(0)
-    shape = (questions, group_size)
+    shape = (count, group_size)
     parts = {
         name: torch.randint(0, 2, shape, generator=generator, dtype=torch.float64) for name in reward_weights
     }
     lengths = torch.randint(1, LONGEST + 1, shape, generator=generator)
     lengths[0, 0] = LONGEST
     signals = {
-        Need.CONTRIBUTION: torch.linspace(-0.5, 1.0, questions),
+        Need.CONTRIBUTION: torch.linspace(-0.5, 1.0, count),
         Need.VALUES: torch.zeros(*shape, LONGEST),
     }
     return Samples(

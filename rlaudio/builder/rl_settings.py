@@ -6,12 +6,11 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from rlaudio.algorithms.algorithm import Algorithm, Need, TokenLimited
+from rlaudio.algorithms.algorithm import Algorithm, TokenLimited
 from rlaudio.config.recipe import Recipe
 from rlaudio.scoring import RewardSum
-from rlaudio.types import (
-    SamplingParams,
-)
+from rlaudio.training.providers import asks_for_contribution
+from rlaudio.types import SamplingParams
 from rlaudio.utils.processes import ALONE, Processes
 
 
@@ -49,8 +48,7 @@ def reward_sum(
 
 def contribution_by(recipe: Recipe) -> Literal["rollouts", "options"] | None:
     """How the audio's contribution is measured on policy; None where the algorithm does not need it."""
-    needed = Need.CONTRIBUTION in recipe.algorithm().needs
-    return recipe.contribution.on_policy if needed else None
+    return recipe.contribution.on_policy if asks_for_contribution(recipe.algorithm()) else None
 
 
 @dataclass(frozen=True)

@@ -84,20 +84,20 @@ def _voters(recipe: Recipe) -> int:
     return voters
 
 
-def _check_share(key: str, questions: int, processes: Processes) -> None:
+def _check_share(key: str, count: int, processes: Processes) -> None:
     """Refuse a number of questions of which some process would get more than others. Raises ValueError."""
-    if questions % processes.size:
+    if count % processes.size:
         raise ValueError(
-            f"{key} is {questions} and there are {processes.size} processes; expected a multiple of "
-            f"{processes.size}, such as {questions - questions % processes.size + processes.size}"
+            f"{key} is {count} and there are {processes.size} processes; expected a multiple of "
+            f"{processes.size}, such as {count - count % processes.size + processes.size}"
         )
 
 
-def _check_step(recipe: Recipe, questions: int) -> None:
+def _check_step(recipe: Recipe, count: int) -> None:
     """Refuse a step of more questions than there are, or of fewer than it has updates. Raises ValueError."""
     step, updates = recipe.sampling.questions, recipe.training.mini_batches
-    if step > questions:
-        raise ValueError(f"sampling.questions is {step} and data.train has {questions}; expected no more")
+    if step > count:
+        raise ValueError(f"sampling.questions is {step} and data.train has {count}; expected no more")
     if updates > step:
         raise ValueError(
             f"training.mini_batches is {updates} and a step has {step} groups; expected no more than those"

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 
-from rlaudio.algorithms.algorithm import OF_REFERENCE
 from rlaudio.algorithms.sft import SFT
 from rlaudio.builder.answering import evaluation_settings, prompt_builder
 from rlaudio.builder.rl_settings import asked_in_silence, reward_sum, rl_algorithm, sampling_params
@@ -28,6 +27,7 @@ from rlaudio.training.debug.step_dump import MODEL, StepDump
 from rlaudio.training.learner import Batching, Correction, Learner, LearnerSettings
 from rlaudio.training.loop import StageSetup
 from rlaudio.training.policy import Distribution
+from rlaudio.training.providers import asks_for_reference
 from rlaudio.training.sampling import Sampler
 from rlaudio.training.signals import ContributionEstimator, SilentRollouts, options_of
 from rlaudio.training.stages import KeptReference, OpenedPolicy, TrainingSetup, frozen_reference
@@ -75,7 +75,7 @@ def open_stage(
     if stage.kind == "sft":
         return replace(build_sft_stage(recipe, name, stage, policy), contributions=contributions)
     reference = None
-    if OF_REFERENCE & recipe.algorithm().needs:
+    if asks_for_reference(recipe.algorithm()):
         reference = frozen_reference(policy, kept_reference)
     if recipe.sampling.max_lag:  # a worker that samples ahead needs its own model
         worker: RolloutWorker = OneStepOff(open_engine(recipe.rollout, recipe.model(), policy.processes))
@@ -87,15 +87,15 @@ def open_stage(
 
 def build_sft_stage(recipe: Recipe, name: str, stage: Stage, policy: OpenedPolicy) -> StageSetup:
     """Cross-entropy on the questions' targets."""
-    questions = recipe.sft.questions
-    optimizer = _optimizer(recipe, stage.total_steps(questions), lr=recipe.sft.lr, warmup=recipe.sft.warmup)
+    per_step = recipe.sft.questions
+    optimizer = _optimizer(recipe, stage.total_steps(per_step), lr=recipe.sft.lr, warmup=recipe.sft.warmup)
     sampler = Sampler(
         stage=stage,
         prompts=policy.prompts,
         worker=Targets(policy.family, recipe.sft.target),
         rewards=_Unscored(),
         params=greedy(recipe.sampling.max_new_tokens),
-        questions=questions,
+        questions_per_step=per_step,
         rounds=1,
         max_lag=0,
         processes=policy.processes,
@@ -126,7 +126,7 @@ def build_rl_stage(
         worker=worker,
         rewards=reward_sum(recipe, recipe.reward_failures, policy.processes),
         params=sampling_params(recipe),
-        questions=sampling.questions,
+        questions_per_step=sampling.questions,
         rounds=sampling.rounds,
         max_lag=sampling.max_lag,
         processes=policy.processes,

@@ -110,10 +110,11 @@ def audit(
 def stats(data: str, roots: Sequence[str], outside_root: bool, no_audio: bool, as_json: bool) -> None:
     """Numbers of DATA by group: questions, options, lengths of clips, audio contribution."""
     from rlaudio.data.counts_table import stats_table
+    from rlaudio.utils.stored_keys import as_stored
 
     _, result = _audited(data, roots, outside_root, audio=not no_audio)
     if as_json:
-        print_json([asdict(counts) for counts in result.counts])
+        print_json([as_stored(counts) for counts in result.counts])
     else:
         click.echo(stats_table(result.counts, heard=result.heard))
 
@@ -161,7 +162,7 @@ def split(
     parts = split_questions(questions, by=by, share=share, seed=seed)
     for (name, file), part in zip(files.items(), parts, strict=True):
         written = write_questions(part, file)
-        click.echo(f"{name}: {counted(written.questions, 'question')}, {written.spec}")
+        click.echo(f"{name}: {counted(written.question_count, 'question')}, {written.spec}")
 
 
 @data.command()
@@ -232,7 +233,7 @@ def permute(data: str, roots: Sequence[str], outside_root: bool, drop_bad_rows: 
     if not permuted:
         raise ValueError(f"{data}: no question has a known gold option; expected one to move")
     written = write_questions(permuted, out)
-    click.echo(f"{counted(written.questions, 'question')}, {written.spec}")
+    click.echo(f"{counted(written.question_count, 'question')}, {written.spec}")
 
 
 @data.command()
@@ -256,7 +257,7 @@ def convert(
             "labels beside the data"
         )
     written = write_questions(chosen, out)
-    click.echo(f"{counted(written.questions, 'question')}, {written.spec}")
+    click.echo(f"{counted(written.question_count, 'question')}, {written.spec}")
 
 
 @data.command()
@@ -394,7 +395,7 @@ def _write_masks(
     if clean:
         written = write_questions(clean, _clean_file(out, train))
         click.echo(
-            f"{train} without leaks: {counted(written.questions, 'question')}, {written.spec}", err=quiet
+            f"{train} without leaks: {counted(written.question_count, 'question')}, {written.spec}", err=quiet
         )
     else:
         click.echo(f"{train}: every question leaks; {_clean_file(out, train).name} is not written", err=quiet)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -244,11 +243,12 @@ def _check_against(against: Path | None, out: Path | None) -> None:
 def _tell_evaluations(results: Mapping[str, Evaluation], against: Path | None, as_json: bool) -> None:
     from rlaudio.evaluation.accuracy_table import accuracy_table
     from rlaudio.evaluation.against import compare_with, paired_table
+    from rlaudio.utils.stored_keys import as_stored
 
     pairs = compare_with(results, against) if against else None
     if as_json:
         tables = {name: result.to_dict() for name, result in results.items()}
-        print_json({"sets": tables} | ({} if pairs is None else {"against": [asdict(p) for p in pairs]}))
+        print_json({"sets": tables} | ({} if pairs is None else {"against": [as_stored(p) for p in pairs]}))
         return
     for name, result in results.items():
         click.echo(f"{name}\n{accuracy_table(result)}")

@@ -69,7 +69,7 @@ def write_comparison_page(results: Results, arms: Sequence[str], folder: Path) -
 
 
 def _facts(results: Results, arms: Sequence[str]) -> list[tuple[str, str]]:
-    questions = results.held_out[0].questions.get("all", 0) if results.held_out else 0
+    questions = results.held_out[0].question_counts.get("all", 0) if results.held_out else 0
     return [
         ("arms", str(len(arms))),
         ("seeds", ", ".join(map(str, results.seeds))),
@@ -131,7 +131,7 @@ class HeldOutSection:
 
 
 def _set(held_out: HeldOutComparison, baseline: str) -> HeldOutSection:
-    group = next(iter(held_out.questions))
+    group = next(iter(held_out.question_counts))
     bounds = _difference_bounds(held_out, group)
     noise = held_out.seed_noise[group]
     means = {arm: of[group]["audio"].value for arm, of in held_out.accuracy.items() if "audio" in of[group]}

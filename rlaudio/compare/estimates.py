@@ -54,7 +54,7 @@ class HeldOutComparison:
     """All arms on one held-out set."""
 
     name: str
-    questions: Mapping[str, int]  # by group
+    question_counts: Mapping[str, int]  # by group
     chance: Mapping[str, float]
     base: Mapping[str, Mapping[str, float]]  # group -> control -> accuracy before training, mean over runs
     accuracy: Mapping[str, Mapping[str, Mapping[str, Estimate]]]  # arm -> group -> control
@@ -98,7 +98,7 @@ def compare_on(name: str, runs: Mapping[str, Mapping[int, StoredRun]], baseline:
                 tests[arm][group] = replace(test, holm=p_value)
     return HeldOutComparison(
         name=name,
-        questions={group: int(first.where(group).sum()) for group in groups},
+        question_counts={group: int(first.where(group).sum()) for group in groups},
         chance={group: float(first.chance[first.where(group)].mean()) for group in groups},
         base=_before(name, runs, groups),
         accuracy=accuracy,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from rlaudio.compare.running import Failure
 from rlaudio.compare.warnings import comparison_warnings
 from rlaudio.runs.places import answers_file, is_finished, tables_file
 from rlaudio.runs.run import StoredRun, open_run
+from rlaudio.utils.stored_keys import as_stored
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Results:
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as JSON."""
-        return asdict(self)
+        return as_stored(self)
 
 
 def read_results(comparison: Comparison, folder: Path, failures: Sequence[Failure] = ()) -> Results:

@@ -12,7 +12,7 @@ SHOWN = (("strong", "audio"), ("strong", "silence"), ("weak", "audio"), ("all", 
 def markdown_table(results: Results) -> str:
     """One row for every arm: accuracies on the first held-out set, the test, budget and time."""
     held_out = results.held_out[0] if results.held_out else None
-    columns = [(g, c) for g, c in SHOWN if held_out and g in held_out.questions and _has(held_out, c)]
+    columns = [(g, c) for g, c in SHOWN if held_out and g in held_out.question_counts and _has(held_out, c)]
     group = columns[0][0] if columns else None
     header = ["arm", *(_title(g, c) for g, c in columns)]
     if group and held_out and held_out.tests:

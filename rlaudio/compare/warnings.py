@@ -29,7 +29,7 @@ def _of_the_base(every: Sequence[HeldOutComparison]) -> list[str]:
     """Where all arms are below the model that they began with."""
     sentences = []
     for held_out in every[:1]:
-        for group in held_out.questions:
+        for group in held_out.question_counts:
             before = held_out.base.get(group, {}).get("audio")
             after = [of[group]["audio"].value for of in held_out.accuracy.values() if "audio" in of[group]]
             if before is not None and after and max(after) < before:
@@ -61,7 +61,7 @@ def _of_learning(arms: Sequence[ArmResult]) -> list[str]:
 def _of_noise(every: Sequence[HeldOutComparison], baseline: str) -> list[str]:
     sentences = []
     for held_out in every[:1]:
-        group = next(iter(held_out.questions))
+        group = next(iter(held_out.question_counts))
         noise = held_out.seed_noise[group]
         inside = [a for a, tests in held_out.tests.items() if group in tests and tests[group].inside_noise]
         if noise and inside:

@@ -23,6 +23,7 @@ from rlaudio.contribution.voting import (
 )
 from rlaudio.types import Question
 from rlaudio.utils.number_format import percent
+from rlaudio.utils.stored_keys import as_stored
 from rlaudio.utils.text_table import text_table
 
 # Shares that AudioMCQ calls weak, of all questions and of two sources; of its types it states none.
@@ -36,7 +37,7 @@ class GroupLabels:
 
     grouping: str  # all, category or source
     name: str
-    questions: int
+    question_count: int
     weak: float
     chance_floor: float  # share that voters who guess would call weak
     corrected: float  # share weak, without those that chance calls so
@@ -50,7 +51,7 @@ class GroupLabels:
 
     def to_dict(self) -> dict[str, Any]:
         """The line as JSON, without grouping and name."""
-        line = asdict(self)
+        line = as_stored(self)
         del line["grouping"], line["name"]
         return line
 
@@ -94,7 +95,7 @@ class LabelSummary:
             "leave_one_out": [variant.to_dict() for variant in self.leave_one_out],
             "fewer_orders": [variant.to_dict() for variant in self.fewer_orders],
             "silences": [variant.to_dict() for variant in self.silences],
-            "calibration": [asdict(of_bin) for of_bin in self.calibration],
+            "calibration": [as_stored(of_bin) for of_bin in self.calibration],
             "order_gain": None if gain is None else {**asdict(gain), "gain": gain.gain},
         }
 
@@ -113,7 +114,7 @@ class LabelSummary:
     def _groups_table(self) -> str:
         columns = list(self._cells(self.groups[0]))
         rows = [
-            [_title(group), str(group.questions), *map(percent, self._cells(group).values())]
+            [_title(group), str(group.question_count), *map(percent, self._cells(group).values())]
             for group in self.groups
         ]
         return "\n".join(
@@ -166,7 +167,7 @@ class LabelSummary:
             rows = [
                 [
                     f"{percent(each.low)} to {percent(each.high)}",
-                    str(each.questions),
+                    str(each.question_count),
                     percent(each.predicted),
                     percent(each.observed),
                 ]
@@ -240,7 +241,7 @@ def _group(labels: Labels, grouping: str, name: str, items: np.ndarray) -> Group
     return GroupLabels(
         grouping=grouping,
         name=name,
-        questions=len(questions),
+        question_count=len(questions),
         weak=share,
         chance_floor=floor,
         corrected=without_luck(share, floor),

@@ -159,7 +159,7 @@ class CalibrationBin:
 
     low: float
     high: float
-    questions: int
+    question_count: int
     predicted: float  # mean probability
     observed: float  # share that is right, or that text truly answers
 
@@ -171,7 +171,7 @@ def calibration(probabilities: np.ndarray, outcomes: np.ndarray, bins: int = 10)
         CalibrationBin(
             low=b / bins,
             high=(b + 1) / bins,
-            questions=int((number == b).sum()),
+            question_count=int((number == b).sum()),
             predicted=float(probabilities[number == b].mean()),
             observed=float(outcomes[number == b].mean()),
         )

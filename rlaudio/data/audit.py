@@ -18,6 +18,7 @@ from rlaudio.data.odd_options import odd_options
 from rlaudio.data.question_rules import QuestionRules
 from rlaudio.types import Clip, Dataset, Question
 from rlaudio.utils.number_format import counted
+from rlaudio.utils.stored_keys import as_stored
 
 _SHOWN = 5  # odd clips or questions of a kind
 
@@ -35,8 +36,8 @@ class Audit:
     heard: bool = True  # the audio was looked at
 
     @property
-    def questions(self) -> int:
-        return self.counts[0].questions
+    def question_count(self) -> int:
+        return self.counts[0].question_count
 
     @property
     def durations(self) -> Durations:
@@ -53,7 +54,7 @@ class Audit:
         """How many questions there are, by grouping (category, source, ...) and name."""
         groups: dict[str, dict[str, int]] = {}
         for counts in self.counts[1:]:
-            groups.setdefault(counts.grouping, {})[counts.name] = counts.questions
+            groups.setdefault(counts.grouping, {})[counts.name] = counts.question_count
         return groups
 
     @property
@@ -73,7 +74,7 @@ class Audit:
     @property
     def rows(self) -> int:
         """How many rows there are, with those of files that gave no question."""
-        return self.questions + self.unread
+        return self.question_count + self.unread
 
     @property
     def unread(self) -> int:
@@ -122,7 +123,7 @@ class Audit:
         """The audit as a few lines of text."""
         gold = " ".join(f"{position}:{count}" for position, count in enumerate(self.gold_positions, start=1))
         return [
-            f"{counted(self.questions, 'question')} over {counted(self.clips, 'clip')}, {self._audio()}",
+            f"{counted(self.question_count, 'question')} over {counted(self.clips, 'clip')}, {self._audio()}",
             f"longer than the limit: {counted(self.longer_than_limit, 'clip')}",
             *self.oddities(),
             *(
@@ -144,7 +145,7 @@ class Audit:
             "clips": self.clips,
             "audio_looked_at": self.heard,
             "longer_than_limit": self.longer_than_limit,
-            "counts": [asdict(counts) for counts in self.counts],
+            "counts": [as_stored(counts) for counts in self.counts],
             "problems": dict(Counter(row.kind for row in self.bad_rows).most_common()),
             "bad_rows": [asdict(row) for row in self.bad_rows],
             "odd_clips": {what: list(names) for what, names in self.odd_clips.items()},

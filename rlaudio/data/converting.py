@@ -16,7 +16,7 @@ class Written:
     """A file of questions that was written."""
 
     path: Path
-    questions: int
+    question_count: int
     audio_root: Path | None  # to be given where audio lies outside the file's folder
 
     @property

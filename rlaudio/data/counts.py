@@ -44,7 +44,7 @@ class Counts:
 
     grouping: str  # category, source, ...; "all" of all questions
     name: str
-    questions: int
+    question_count: int
     gold_positions: tuple[int, ...]  # how often the gold answer is option 1, 2, ...
     options: Mapping[int, int]  # number of options -> questions; 0: no choice
     contribution: Mapping[str, int]  # weak, strong, unlabelled -> questions

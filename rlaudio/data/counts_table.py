@@ -27,7 +27,7 @@ def audit_table(groups: Sequence[Counts], problems: Mapping[tuple[str, str], int
         gold = [*counts.gold_positions, *[0] * (positions - len(counts.gold_positions))]
         with_problem = problems.get((counts.grouping, counts.name), 0)
         return [
-            thousands(counts.questions),
+            thousands(counts.question_count),
             thousands(with_problem),
             *(_audio(counts) if heard else ()),
             *map(thousands, gold),
@@ -43,7 +43,7 @@ def stats_table(groups: Sequence[Counts], *, heard: bool) -> str:
 
     def cells(counts: Counts) -> list[str]:
         return [
-            thousands(counts.questions),
+            thousands(counts.question_count),
             _options(counts.options),
             *(_audio(counts) if heard else ()),
             *(thousands(counts.contribution.get(label, 0)) for label in labels),

@@ -98,7 +98,7 @@ def _table_line(group: GroupScores) -> list[str]:
     title = "all" if group.grouping == "all" else f"{group.grouping}: {group.name}"
     scores = [_with_interval(s.accuracy, Interval(s.low, s.high)) for s in group.scores.values()]
     gains = [_with_interval(g.difference, Interval(g.low, g.high)) for g in group.gains.values()]
-    return [title, str(group.questions), percent(group.chance), *scores, *gains]
+    return [title, str(group.question_count), percent(group.chance), *scores, *gains]
 
 
 def _other_lines(groups: Sequence[GroupScores]) -> Iterator[str]:
@@ -112,8 +112,8 @@ def _other_lines(groups: Sequence[GroupScores]) -> Iterator[str]:
 
 
 def _of_counted(score: Score, group: GroupScores) -> str:
-    left_out = group.questions - score.counted
-    return percent(score.accuracy) + (f" ({left_out} of {group.questions} left out)" if left_out else "")
+    left_out = group.question_count - score.counted
+    return percent(score.accuracy) + (f" ({left_out} of {group.question_count} left out)" if left_out else "")
 
 
 def _over_controls(what: str, values: Mapping[Control, str]) -> str:

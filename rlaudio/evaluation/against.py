@@ -23,7 +23,7 @@ class PairedDifference:
 
     held_out: str
     control: Control
-    questions: int
+    question_count: int
     left_out: int  # questions that only one of them asked
     accuracy: float
     other: float
@@ -62,7 +62,7 @@ def paired_table(pairs: Sequence[PairedDifference], other: str) -> str:
         [
             pair.held_out,
             pair.control,
-            str(pair.questions) + (f" ({pair.left_out} in one alone)" if pair.left_out else ""),
+            str(pair.question_count) + (f" ({pair.left_out} in one alone)" if pair.left_out else ""),
             percent(pair.accuracy),
             percent(pair.other),
             f"{signed(pair.accuracy - pair.other)} [{', '.join(map(signed, pair.interval))}]",
@@ -92,7 +92,7 @@ def _pairs(name: str, result: Evaluation, others: Sequence[Json], other: Path) -
             PairedDifference(
                 held_out=name,
                 control=control,
-                questions=len(both),
+                question_count=len(both),
                 left_out=len(rows.keys() ^ before.keys()),
                 accuracy=float(right.mean()),
                 other=float(earlier.mean()),

@@ -51,7 +51,7 @@ class GroupScores:
 
     grouping: str  # "all", one of the questions' groups, "contribution", "truth" or "source_truth"
     name: str
-    questions: int
+    question_count: int
     chance: float
     scores: Mapping[Control, Score]
     gains: Mapping[Control, Difference]  # own audio minus this control
@@ -60,7 +60,7 @@ class GroupScores:
     def to_dict(self) -> dict[str, Any]:
         """The line as JSON, without grouping and name."""
         return {
-            "questions": self.questions,
+            "questions": self.question_count,
             "chance": self.chance,
             "scores": {control: asdict(score) for control, score in self.scores.items()},
             "gains": {control: asdict(gain) for control, gain in self.gains.items()},
@@ -96,7 +96,7 @@ def group_scores(
     return GroupScores(
         grouping=grouping,
         name=name,
-        questions=len(questions),
+        question_count=len(questions),
         chance=chance(questions),
         scores=scores.pop(scorers[0]),
         gains=gains,

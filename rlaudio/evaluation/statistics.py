@@ -34,9 +34,9 @@ def accuracy_interval(right: ArrayLike) -> Interval:
     Raises ValueError where `right` is not bool, or holds no answer.
     """
     right = _by_seed(right)
-    seeds, questions = right.shape
+    seeds, count = right.shape
     if seeds == 1:
-        low, high = stats.binomtest(int(right.sum()), questions).proportion_ci(LEVEL, method="wilson")
+        low, high = stats.binomtest(int(right.sum()), count).proportion_ci(LEVEL, method="wilson")
     else:
         low, high = _crossed_interval(np.hstack([right, np.ones((seeds, 2)), np.zeros((seeds, 2))]))
     return Interval(max(0.0, float(low)), min(1.0, float(high)))
@@ -193,14 +193,14 @@ def _crossed(values: np.ndarray) -> tuple[float, float, float]:
     the two-way table, with the degrees of freedom of Satterthwaite, Biometrics Bull. 2 (1946). Readers and
     cases of a radiological study are crossed like this: Hillis, Stat. Med. 33 (2014).
     """
-    seeds, questions = values.shape
+    seeds, count = values.shape
     mean, of_seeds, of_questions = values.mean(), values.mean(axis=1, keepdims=True), values.mean(axis=0)
     sums = [  # of squares
-        questions * ((of_seeds - mean) ** 2).sum(),
+        count * ((of_seeds - mean) ** 2).sum(),
         seeds * ((of_questions - mean) ** 2).sum(),
         ((values - of_seeds - of_questions + mean) ** 2).sum(),
     ]
-    degrees = np.array([seeds - 1, questions - 1, (seeds - 1) * (questions - 1)])
+    degrees = np.array([seeds - 1, count - 1, (seeds - 1) * (count - 1)])
     squares = sums / degrees
     by_seed, by_question, rest = squares
     # Each of the first two holds the rest and a component, which is 0 where it would come out negative.

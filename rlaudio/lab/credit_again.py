@@ -10,8 +10,9 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
-from rlaudio.algorithms.algorithm import Algorithm, Need, Samples
+from rlaudio.algorithms.algorithm import Algorithm, Samples, as_critic
 from rlaudio.lab.stored import Rollouts, StoredStep
+from rlaudio.training.providers import asks_for_contribution
 
 
 def advantages(
@@ -24,10 +25,10 @@ def advantages(
 
     Raises ValueError where the algorithm needs what a run folder does not hold.
     """
-    if Need.VALUES in algorithm.needs:
+    if as_critic(algorithm):
         raise ValueError("needs the values of a critic, which a run folder does not hold")
     unmeasured = any(group.contribution is None for group in rollouts.learned if group.advantages)
-    if Need.CONTRIBUTION in algorithm.needs and unmeasured:
+    if unmeasured and asks_for_contribution(algorithm):
         raise ValueError("needs the audio's contribution to each question, which this run did not measure")
     parts = {name: rollouts.by_group(values) for name, values in rewards.items()}
     result: list[np.ndarray] = []

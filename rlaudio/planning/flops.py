@@ -37,7 +37,7 @@ class ForwardPass:
 class Decoding:
     """The size of a rollout after its prefill: G completions of C tokens beside each prompt of P."""
 
-    questions: int
+    question_count: int
     group_size: int
     prompt: int
     completion: int
@@ -119,7 +119,7 @@ def prefill(model: ModelSize, prompts: int, length: int, frames: int) -> Flops:
 
 def decode(model: ModelSize, sampled: Decoding) -> Flops:
     """Decoding in parallel: at step t a group's G tokens attend to P + t G slots of its row."""
-    d, completions = model.decoder, sampled.questions * sampled.group_size
+    d, completions = model.decoder, sampled.question_count * sampled.group_size
     tokens = completions * sampled.steps
     return Flops(
         layers=2.0 * tokens * (d.layers * _layer(d) + model.decoder_adapter),

@@ -166,7 +166,7 @@ class UpdateShape:
 class RolloutShape:
     """Questions whose completions are sampled together, and their tokens."""
 
-    questions: int
+    question_count: int
     group_size: int
     prompt: int
     completion: int
@@ -236,13 +236,13 @@ def rollout_rows(model: ModelSize, sampling: RolloutShape, phase: str) -> list[M
     """What sampling adds: cache, the prefill's working memory, logits."""
     d, b = model.decoder, model.precision
     slots = sampling.prompt + sampling.group_size * (sampling.completion - 1)
-    tokens = sampling.questions * sampling.prompt
+    tokens = sampling.question_count * sampling.prompt
     block = float(b * tokens * (4 * d.width + 3 * d.query_width + 3 * d.feed_forward))
-    logits = 12.0 * sampling.questions * sampling.group_size * d.vocabulary
+    logits = 12.0 * sampling.question_count * sampling.group_size * d.vocabulary
     sizes = {
-        "key-value cache": cache_bytes(model, sampling.questions, slots),
+        "key-value cache": cache_bytes(model, sampling.question_count, slots),
         "at work: a block or logits": max(block, logits),
-        "attention mask": float((b + 1) * sampling.questions * sampling.prompt**2),
+        "attention mask": float((b + 1) * sampling.question_count * sampling.prompt**2),
     }
     return [MemoryRow(name, {phase: size}) for name, size in sizes.items()]
 

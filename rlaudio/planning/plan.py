@@ -16,7 +16,6 @@ from typing import Any, Literal
 
 from tokenizers import Tokenizer
 
-from rlaudio.algorithms.algorithm import Need
 from rlaudio.answers import sft_target
 from rlaudio.builder.rl_settings import AskedInSilence, asked_in_silence
 from rlaudio.config.plugins import bind
@@ -34,6 +33,7 @@ from rlaudio.planning.tokens import Attention, StepTokens
 from rlaudio.prompts.wording import render_user_text
 from rlaudio.rollout.vllm.setup import CPU_CACHE_GB
 from rlaudio.training.policy import NARROW_SUPPORT
+from rlaudio.training.providers import Provider, providers_of
 from rlaudio.types import Contribution, Question
 from rlaudio.utils.randomness import generator
 
@@ -77,25 +77,6 @@ class Assumptions:
     def all_devices(self) -> int:
         """Those that train, of all nodes."""
         return self.nodes * self.devices
-
-
-@dataclass(frozen=True, kw_only=True)
-class NeedCost:
-    """What a step of RL takes more where the algorithm needs something measured."""
-
-    forward: str | None = None  # a pass over the step's tokens without gradient, by name
-    gradient_passes: int = 0  # with gradient, in each pass of the updates over them
-    second_model: bool = False  # frozen, beside the policy
-    value_head: bool = False
-
-
-COSTS: Mapping[Need, NeedCost] = {  # contribution is sampled, or of other tokens; the entropy is the update's
-    Need.VALUES: NeedCost(forward="critic's values", value_head=True),
-    Need.REFERENCE: NeedCost(forward="reference", second_model=True),
-    Need.SILENCE: NeedCost(forward="policy in silence"),
-    Need.SILENCE_GRADIENT: NeedCost(gradient_passes=1),
-    Need.SILENCE_ENTROPY: NeedCost(forward="reference in silence", second_model=True),
-}
 
 
 @dataclass(frozen=True)
@@ -220,7 +201,7 @@ class _Planner:
 
     def plan(self) -> Plan:
         stages = self._until_spent([self._stage(stage) for stage in self._stages()])
-        if any(stage.kind == "rl" for stage in stages) and any(c.value_head for c in self.costs):
+        if any(stage.kind == "rl" for stage in stages) and any(p.value_head for p in self.providers):
             head = ModelPart("value head", self.model.decoder.width + 1, True, 4)
             self.model = replace(self.model, parts=(*self.model.parts, head))
         return Plan(
@@ -290,10 +271,9 @@ class _Planner:
         )
 
     @cached_property
-    def costs(self) -> list[NeedCost]:
+    def providers(self) -> list[Provider]:
         """Of what the RL algorithm needs."""
-        needs = self.recipe.algorithm().needs
-        return [cost for need, cost in COSTS.items() if need in needs]
+        return providers_of(self.recipe.algorithm())
 
     @property
     def _audio_cache_mb(self) -> int:
@@ -353,19 +333,19 @@ class _Planner:
 
     def _tokens(self, kind: str) -> StepTokens:
         recipe, devices = self.recipe, self.assumed.all_devices
-        key, questions = (
+        key, count = (
             ("sft.questions", recipe.sft.questions)
             if kind == "sft"
             else ("sampling.questions", recipe.sampling.questions)
         )
-        if questions % devices:
+        if count % devices:
             raise ValueError(
-                f"{key} is {questions} and there are {devices} devices; expected a multiple of {devices}, "
-                f"such as {questions - questions % devices + devices}"
+                f"{key} is {count} and there are {devices} devices; expected a multiple of {devices}, "
+                f"such as {count - count % devices + devices}"
             )
         audio = self.model.tower.tokens(self.frames)
         return StepTokens(
-            questions=questions // devices,
+            question_count=count // devices,
             group_size=1 if kind == "sft" else recipe.sampling.group_size,
             prompt=(self.assumed.text or 0) + audio,
             audio=audio,
@@ -403,7 +383,7 @@ class _Planner:
         if sampling.rounds > 1:
             self._note(f"rollouts are those of one round of drawing; there may be {sampling.rounds}")
         if self.servers:
-            everyone = replace(tokens, questions=tokens.questions * self.assumed.all_devices)
+            everyone = replace(tokens, question_count=tokens.question_count * self.assumed.all_devices)
             yield from sampling_phases(self.model, self.hardware, self.servers, everyone, rate=self._rate)
             yield weights_phase(self.model, self.hardware)
         else:
@@ -430,34 +410,34 @@ class _Planner:
                 yield self._compute("options, with audio and in silence", work * 2.0)
 
     def _sampled(self, tokens: StepTokens, group_size: int, where: str) -> Iterator[Phase]:
-        prefill = flops.prefill(self.model, tokens.questions, tokens.prompt, tokens.frames)
+        prefill = flops.prefill(self.model, tokens.question_count, tokens.prompt, tokens.frames)
         yield self._compute(f"rollout: prefill{where}", prefill)
         if tokens.completion > 1:
             yield seconds.decode_phase(
                 f"rollout: decode{where}",
                 self.model,
-                flops.Decoding(tokens.questions, group_size, tokens.prompt, tokens.completion),
+                flops.Decoding(tokens.question_count, group_size, tokens.prompt, tokens.completion),
                 self.hardware,
                 rate=self._rate,
-                batches=math.ceil(tokens.questions / self._together(tokens)),
+                batches=math.ceil(tokens.question_count / self._together(tokens)),
             )
 
     def _together(self, tokens: StepTokens) -> int:
         """Questions whose completions are sampled together; all of them where vLLM schedules."""
         if self.recipe.rollout.use in ("vllm", "vllm_server"):
-            return tokens.questions
+            return tokens.question_count
         options = {**bind("rollout", "transformers").options, **self.recipe.rollout.options}
         budget = int(options["batch_tokens"])
         row = tokens.prompt + tokens.group_size * self.recipe.sampling.max_new_tokens
-        return min(tokens.questions, max(1, budget // row))
+        return min(tokens.question_count, max(1, budget // row))
 
     def _signals(self, tokens: StepTokens) -> Iterator[Phase]:
         """Passes without gradient that the loss or the advantages need."""
         training = self.recipe.training
         work = self._forward(tokens, self._head_rows())
-        for cost in self.costs:
-            if cost.forward:
-                yield self._compute(cost.forward, work)
+        for provider in self.providers:
+            if provider.forward:
+                yield self._compute(provider.forward, work)
         corrected = self.recipe.mismatch.logprobs == "paper" or self.recipe.mismatch.correct != "none"
         if training.epochs * training.mini_batches > 1 and corrected:
             yield self._compute("log-probs before the step", work)
@@ -465,7 +445,7 @@ class _Planner:
     def _update(self, kind: str, tokens: StepTokens, passes: int, updates: int) -> Iterator[Phase]:
         head_rows = self._head_rows() if kind == "rl" else self.model.decoder.vocabulary
         targets = tokens.rows_together * tokens.targets // tokens.rows
-        more = sum(cost.gradient_passes for cost in self.costs) if kind == "rl" else 0
+        more = sum(provider.with_gradient for provider in self.providers) if kind == "rl" else 0
         work = flops.update(
             self.model,
             self._pass(tokens, clips=tokens.rows),
@@ -475,7 +455,8 @@ class _Planner:
             head_twice=targets > self.recipe.training.logprob_chunk,
         )
         if kind == "sft" and not self.model.audio_trains:
-            once = ForwardPass(tokens=0, pairs=0, targets=0, clips=tokens.questions, frames=tokens.frames)
+            clips = tokens.question_count
+            once = ForwardPass(tokens=0, pairs=0, targets=0, clips=clips, frames=tokens.frames)
             yield self._compute("audio, encoded once a clip", flops.forward(self.model, once, 0))
         yield self._compute("update: forward and backward", work * (passes * (1.0 + more)))
         yield seconds.optimizer_phase(self.model, self.sharding, self.hardware, updates)
@@ -522,7 +503,7 @@ class _Planner:
         model, sharding = self.model, self.sharding
         sft = next((s.tokens for s in stages if s.kind == "sft"), None)
         rl = next((s.tokens for s in stages if s.kind == "rl"), None)
-        reference = rl is not None and any(cost.second_model for cost in self.costs)
+        reference = rl is not None and any(provider.by_reference for provider in self.providers)
         phases = {"SFT update": False} if sft else {}
         phases |= {"rollout": reference, "RL update": reference} if rl else {}
         rows = memory.persistent_rows(
@@ -562,7 +543,7 @@ class _Planner:
             cache = 1e9 * (rollout.options.get("kv_cache_gb") or CPU_CACHE_GB)
             return memory.vllm_rows(self.model.weight_bytes + cache, sleeps=False)
         together = RolloutShape(
-            questions=self._together(tokens),
+            question_count=self._together(tokens),
             group_size=tokens.group_size,
             prompt=tokens.prompt,
             completion=self.recipe.sampling.max_new_tokens,

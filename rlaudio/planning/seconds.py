@@ -37,7 +37,7 @@ def decode_phase(
     """Sampling in so many batches: every step reads the language model's weights and the cache so far."""
     work = decode(model, sampled).total
     read = model.parameters_of("language model", "output head") * model.precision * batches * sampled.steps
-    moved = read + cache_bytes(model, sampled.questions, 1) * sampled.slots
+    moved = read + cache_bytes(model, sampled.question_count, 1) * sampled.slots
     compute, memory = work / rate, moved / device.bandwidth
     bound = "compute" if compute > memory else "memory bandwidth"
     return Phase(name, work, max(compute, memory), bound)

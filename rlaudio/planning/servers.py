@@ -68,14 +68,14 @@ def sampling_phases(
 
     A server is as fast as its devices together: what tensor parallelism exchanges is left out.
     """
-    questions = math.ceil(tokens.questions / servers.count)
+    count = math.ceil(tokens.question_count / servers.count)
     whole = replace(device, bandwidth=device.bandwidth * servers.tensor_parallel)
     rate *= servers.tensor_parallel
-    prefill = flops.prefill(model, questions, tokens.prompt, tokens.frames)
+    prefill = flops.prefill(model, count, tokens.prompt, tokens.frames)
     phases = [compute_phase("servers: prefill", prefill, rate)]
     if tokens.completion > 1:
-        sampled = flops.Decoding(questions, tokens.group_size, tokens.prompt, tokens.completion)
-        batches = math.ceil(questions / servers.questions_together(model, tokens))
+        sampled = flops.Decoding(count, tokens.group_size, tokens.prompt, tokens.completion)
+        batches = math.ceil(count / servers.questions_together(model, tokens))
         phases.append(decode_phase("servers: decode", model, sampled, whole, rate=rate, batches=batches))
     for phase in phases:
         yield replace(phase, flops=phase.flops / servers.tensor_parallel)

@@ -160,13 +160,13 @@ def _parts(plan: Plan) -> str:
 def _token_rows(stage: StagePlan, devices: int) -> list[tuple[str, float]]:
     t = stage.tokens
     return [
-        ("questions", t.questions * devices),
+        ("questions", t.question_count * devices),
         ("completions", t.completions * devices),
-        ("completions in silence, mean of steps", stage.silent * t.questions * devices),
+        ("completions in silence, mean of steps", stage.silent * t.question_count * devices),
         ("prompt tokens, audio among them", t.prompt),
         ("audio tokens", t.audio),
         ("completion tokens, assumed", t.completion),
-        ("prompt tokens of all questions", t.questions * devices * t.prompt),
+        ("prompt tokens of all questions", t.question_count * devices * t.prompt),
         ("optimizer tokens (of completions)", t.targets * devices),
         ("tokens computed in a pass", t.computed * devices),
         ("tokens if prompts were repeated", t.repeated * devices),
@@ -201,7 +201,7 @@ def _phases(stage: StagePlan) -> str:
 
 
 def _stage_time(stage: StagePlan, plan: Plan) -> str:
-    per_step = stage.tokens.questions * plan.assumed.all_devices
+    per_step = stage.tokens.question_count * plan.assumed.all_devices
     if stage.steps is None and stage.epochs is None:
         each = f"{stage.seconds / per_step:.3g} s"
         return f"the stage: until training.run_tokens are spent; each question takes {each}"

@@ -13,7 +13,7 @@ Attention = Literal["eager", "cpu", "gpu"]  # how rlaudio/models/shared/branchin
 class StepTokens:
     """What one process computes in a step; all prompts, and all completions, are equally long."""
 
-    questions: int
+    question_count: int
     group_size: int
     prompt: int  # audio included
     audio: int
@@ -25,7 +25,7 @@ class StepTokens:
     @property
     def completions(self) -> int:
         """Of all questions."""
-        return self.questions * self.group_size
+        return self.question_count * self.group_size
 
     @property
     def targets(self) -> int:
@@ -35,7 +35,7 @@ class StepTokens:
     @property
     def rows(self) -> int:
         """Rows that the model computes, each with its clip."""
-        return self.questions if self.packed else self.completions
+        return self.question_count if self.packed else self.completions
 
     @property
     def row(self) -> int:

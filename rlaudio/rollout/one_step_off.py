@@ -27,7 +27,7 @@ class _Request:
 
     key: SeedKey
     sampling: SamplingParams
-    questions: tuple[str, ...]
+    question_ids: tuple[str, ...]
 
 
 class OneStepOff:
@@ -85,7 +85,7 @@ class OneStepOff:
             {
                 "key": list(request.key),
                 "sampling": asdict(request.sampling),
-                "questions": list(request.questions),
+                "questions": list(request.question_ids),
                 "completions": [[_to_state(completion) for completion in some] for some in future.result()],
             }
             for request, future in (self._handed_out | self._ahead).items()

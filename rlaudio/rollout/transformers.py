@@ -158,8 +158,8 @@ class _Rows:
 class _Drafts:
     """The completions of a batch while they grow."""
 
-    def __init__(self, questions: int, sampling: SamplingParams, stop_token_ids: Sequence[int]):
-        shape = (questions, sampling.group_size)
+    def __init__(self, count: int, sampling: SamplingParams, stop_token_ids: Sequence[int]):
+        shape = (count, sampling.group_size)
         self.stop_token_ids = np.array(stop_token_ids)
         self.finished = np.zeros(shape, dtype=bool)
         self.lengths = np.zeros(shape, dtype=np.int64)

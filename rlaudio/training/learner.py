@@ -10,12 +10,13 @@ from typing import Literal
 import numpy as np
 import torch
 
-from rlaudio.algorithms.algorithm import IN_SILENCE, Algorithm, Need, Tokens, as_critic, completion_sum
+from rlaudio.algorithms.algorithm import Algorithm, Tokens, as_critic, completion_sum
 from rlaudio.models.family import ModelFamily
 from rlaudio.training.debug.nonfinite import BrokenStep
 from rlaudio.training.distributed import MicroBatch, equal_micro_batches
 from rlaudio.training.packing import Batch, PackedRow, micro_batches, pack, repeated
 from rlaudio.training.policy import Distribution, Policy, PolicyOutput, TokenLogprobs, token_logprobs
+from rlaudio.training.providers import Provider, providers_of
 from rlaudio.training.strategies.plain import Plain
 from rlaudio.training.strategies.strategy import OptimizerSettings, Strategy
 from rlaudio.training.totals import Totals
@@ -65,20 +66,6 @@ class LearnerSettings:
     strategy: OpenStrategy = Plain
 
 
-@dataclass(frozen=True)
-class Provider:
-    """How the learner measures log-probs of tokens that an algorithm may need."""
-
-    need: Need
-    signal: str  # their name in `Tokens.signals`
-    measure: Callable[
-        [Learner, Sequence[PackedRow], int], torch.Tensor
-    ]  # rows, at least so many chunks -> [N]
-    source: ModelFamily | SilentPrompt | None  # the model or function that they are measured with
-    expected: str  # the source as an error names it
-    with_gradient: bool = False  # measured in every update; else once before them
-
-
 class Learner:
     """Trains one stage: owns its policy and, through the strategy, the optimizer."""
 
@@ -98,21 +85,13 @@ class Learner:
         value_lr = critic.value_lr if critic else 0.0
         self.optimizer = replace(settings.optimizer, value_lr=value_lr)
         self.reference = reference
-        in_silence = ("silence", Learner._in_silence, silent_prompt, "a way to make silent prompts")
-        self.providers = _needed(
-            algorithm,
-            Provider(Need.REFERENCE, "reference", Learner._under_reference, reference, "a reference policy"),
-            Provider(Need.SILENCE, *in_silence),
-            Provider(Need.SILENCE_GRADIENT, *in_silence, with_gradient=True),
-            Provider(
-                Need.SILENCE_ENTROPY,
-                "silence_entropy",
-                Learner._reference_entropy_in_silence,
-                reference if silent_prompt else None,
-                "a reference policy and a way to make silent prompts",
-            ),
-        )
-        self.silent_prompt = silent_prompt if IN_SILENCE & algorithm.needs else None
+        needed = providers_of(algorithm)
+        for provider in needed:
+            _check_sources(provider, reference, silent_prompt)
+        self.providers = [provider for provider in needed if provider.signal]
+        self.keeps_equal_groups = any(provider.keeps_equal_groups for provider in needed)
+        heard_in_silence = any(provider.in_silence for provider in needed)
+        self.silent_prompt = silent_prompt if heard_in_silence else None
         self.correction = settings.correction
         self.batching = settings.batching
         self.policy = Policy(
@@ -133,7 +112,7 @@ class Learner:
     def prepare(self, rows: Sequence[PackedRow]) -> list[PackedRow]:
         """The rows to learn from, with every signal that must be measured before the first update.
 
-        Rows whose advantages are all 0 are left out, unless the algorithm needs them (Need.EQUAL_GROUPS).
+        Rows whose advantages are all 0 are left out, unless the algorithm needs them.
         """
         learned = [row for row in rows if self._teaches(row)]
         return self.measure(learned, self._signals_before_updates())
@@ -194,7 +173,7 @@ class Learner:
         """Gradients of one update, and its metrics; `unmoved`: the weights are still the sampler's."""
         local = Totals()
         for number, micro in enumerate(every, start=1):
-            batch = self._pack(micro.rows, micro.chunks)
+            batch = self.pack(micro.rows, micro.chunks)
             policy: PolicyOutput = self.strategy.forward(batch)
             tokens = self.tokens(micro.rows, batch, policy)
             loss = self.algorithm.loss(tokens)
@@ -216,10 +195,10 @@ class Learner:
         signals = dict(batch.signals)
         if policy.values is not None:
             signals["values"] = policy.values
-        if Need.ENTROPY in self.algorithm.needs:
-            signals["entropy"] = policy.entropy
         for provider in self.providers:
-            if provider.with_gradient:
+            if provider.of_output:
+                signals[provider.signal] = provider.of_output(policy)
+            elif provider.measure and provider.with_gradient:
                 signals[provider.signal] = provider.measure(self, rows, batch.chunks)
         old, weights = self._old(policy, batch)
         return Tokens(policy.logprobs, old, batch.advantages, weights, batch.completions, signals)
@@ -247,13 +226,13 @@ class Learner:
         return equal_micro_batches(self.strategy.processes, rows, local, chunk=self.batching.logprob_chunk)
 
     def _teaches(self, row: PackedRow) -> bool:
-        return Need.EQUAL_GROUPS in self.algorithm.needs or any(b.advantages.any() for b in row.branches)
+        return self.keeps_equal_groups or any(b.advantages.any() for b in row.branches)
 
     # --- signals -------------------------------------------------------------------------------
 
     def _signals_before_updates(self) -> list[str]:
         """Signals that must be measured before the first update."""
-        wanted = [provider.signal for provider in self.providers if not provider.with_gradient]
+        wanted = [p.signal for p in self.providers if p.measure and not p.with_gradient]
         moves = self.batching.epochs * self.batching.mini_batches > 1
         return [*wanted, "old"] if moves and self.correction.by != "none" else wanted
 
@@ -263,11 +242,11 @@ class Learner:
         """Every named signal, completion by completion in the order of the rows, each [C]."""
         signals: dict[str, torch.Tensor | None] = {}
         if {"old", "values"} & set(names):
-            batch = replace(self._pack(micro.rows, micro.chunks), temperature=temperature)
+            batch = replace(self.pack(micro.rows, micro.chunks), temperature=temperature)
             policy: PolicyOutput = self.strategy.forward(batch)
             signals |= {"old": policy.logprobs, "values": policy.values}
         for provider in self.providers:
-            if provider.signal in names:
+            if provider.measure and provider.signal in names:
                 signals[provider.signal] = provider.measure(self, micro.rows, micro.chunks)
         lengths = [len(b.targets) for row in micro.rows for b in row.branches]
         return {
@@ -276,45 +255,33 @@ class Learner:
             if (tensor := signals[name]) is not None
         }
 
-    def _under_reference(self, rows: Sequence[PackedRow], chunks: int) -> torch.Tensor:
-        """Log-probs [N] under the reference policy."""
-        return self._of_reference(self._pack(rows, chunks)).logprobs
-
-    def _of_reference(self, batch: Batch) -> TokenLogprobs:
+    def of_reference(self, batch: Batch) -> TokenLogprobs:
+        """What the frozen reference policy says of a batch."""
         assert self.reference is not None
         distribution, chunk = self.policy.distribution, self.batching.logprob_chunk
         return token_logprobs(self.reference, batch, distribution, chunk=chunk)
 
-    def _in_silence(self, rows: Sequence[PackedRow], chunks: int) -> torch.Tensor:
-        """Log-probs [N] of the same completions after the same questions, with silence for the clip."""
-        policy: PolicyOutput = self.strategy.forward(self._pack(self._silent(rows), chunks))
-        return policy.logprobs
-
-    def _reference_entropy_in_silence(self, rows: Sequence[PackedRow], chunks: int) -> torch.Tensor:
-        """Entropies [N] of the reference policy at the same tokens, with silence for the clip."""
-        return self._of_reference(self._pack(self._silent(rows), chunks)).entropy
-
-    def _silent(self, rows: Sequence[PackedRow]) -> list[PackedRow]:
+    def silent(self, rows: Sequence[PackedRow]) -> list[PackedRow]:
+        """The rows with silence for the clip."""
         assert self.silent_prompt is not None
         return [replace(row, prompt=self.silent_prompt(row.prompt)) for row in rows]
 
-    def _pack(self, rows: Sequence[PackedRow], chunks: int) -> Batch:
+    def pack(self, rows: Sequence[PackedRow], chunks: int) -> Batch:
+        """The rows as one batch, of at least so many chunks, on the model's device."""
         # GPU kernels would need a mask of all tokens to share the text before the audio
         shares = self.batching.prompt_once and self.family.device.type == "cpu"
         media = self.family.forbidden_token_ids if shares else ()
         return replace(pack(rows, media), chunks=chunks).to(self.family.device)
 
 
-def _needed(algorithm: Algorithm, *providers: Provider) -> list[Provider]:
-    """The providers that the algorithm needs, in their order. Raises ValueError for one without a source."""
-    needed = [provider for provider in providers if provider.need in algorithm.needs]
-    for provider in needed:
-        if provider.source is None:
-            raise ValueError(
-                f"this algorithm needs {provider.need}; expected {provider.expected} to measure it by, "
-                "found none"
-            )
-    return needed
+def _check_sources(
+    provider: Provider, reference: ModelFamily | None, silent_prompt: SilentPrompt | None
+) -> None:
+    """Raise ValueError where something is missing that the provider measures by."""
+    if (provider.by_reference and reference is None) or (provider.in_silence and silent_prompt is None):
+        raise ValueError(
+            f"this algorithm needs {provider.need}; expected {provider.sources} to measure it by, found none"
+        )
 
 
 def with_signals(row: PackedRow, signals: Mapping[str, Iterator[np.ndarray]]) -> PackedRow:

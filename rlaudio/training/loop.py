@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Protocol
 
-from rlaudio.algorithms.algorithm import Need
 from rlaudio.curricula.selector import QuestionResult, Selector, StepResults
 from rlaudio.rollout.one_step_off import OneStepOff
 from rlaudio.rollout.worker import RolloutWorker, SeedKey
@@ -23,6 +22,7 @@ from rlaudio.training.debug.nonfinite import (
     refuse_nonfinite_signals,
 )
 from rlaudio.training.learner import Learner
+from rlaudio.training.providers import asks_for_contribution
 from rlaudio.training.sampling import (
     Sampled,
     Sampler,
@@ -67,7 +67,7 @@ class StageSetup:
     def estimator_at(self, step: int) -> ContributionEstimator | None:
         """What measures the audio's contribution in that step, counted from 0; None where nobody asks."""
         every = self.selector.contribution_every if self.selector else 0
-        asked = Need.CONTRIBUTION in self.learner.algorithm.needs or (every > 0 and step % every == 0)
+        asked = asks_for_contribution(self.learner.algorithm) or (every > 0 and step % every == 0)
         return self.contribution_estimator if asked else None
 
     @property

@@ -47,7 +47,7 @@ class Sampler:
     worker: RolloutWorker
     rewards: Scores
     params: SamplingParams
-    questions: int  # per step, over all processes
+    questions_per_step: int  # over all processes
     rounds: int  # of drawing until groups with spread fill the step
     max_lag: int  # steps by which the weights that sample may be older than the current ones
     processes: Processes
@@ -95,7 +95,7 @@ def sample_step(sampler: Sampler, key: SeedKey, *, first: int, weights_version: 
     Completions may be sampled by weights that are up to `max_lag` steps older than `weights_version`.
     Raises ValueError for others.
     """
-    questions, processes = sampler.questions, sampler.processes
+    wanted, processes = sampler.questions_per_step, sampler.processes
     groups: list[ScoredGroup] = []
     local: dict[int, ScoredGroup] = {}
     for number in range(sampler.rounds):
@@ -112,13 +112,13 @@ def sample_step(sampler: Sampler, key: SeedKey, *, first: int, weights_version: 
         local |= {len(groups) + processes.rank + i * processes.size: group for i, group in enumerate(scored)}
         groups += processes.unshare([_without_features(group) for group in scored])
         with_spread = [i for i, group in enumerate(groups) if has_spread(group.total)]
-        if len(with_spread) >= questions:
+        if len(with_spread) >= wanted:
             break
     if sampler.rounds == 1:
-        chosen = list(range(questions))
+        chosen = list(range(wanted))
     else:
         without = [i for i in range(len(groups)) if i not in set(with_spread)]
-        chosen = sorted((with_spread + without)[:questions])
+        chosen = sorted((with_spread + without)[:wanted])
     in_silence = len(groups) * sampler.silent_samples if sampler.rewards.hears_silence else 0
     return Sampled(groups, chosen, local, drawn=len(groups), silent_completions=in_silence)
 
@@ -139,7 +139,7 @@ def requests_of_round(sampler: Sampler, key: SeedKey, first: int) -> list[Prompt
 
 
 def _make_requests(sampler: Sampler, key: SeedKey, first: int) -> list[PromptRequest]:
-    drawn = sampler.stage.draw(first, sampler.questions, *key[:2])
+    drawn = sampler.stage.draw(first, sampler.questions_per_step, *key[:2])
     asked_before = list(zip(drawn, _times_before(drawn), strict=True))  # questions, how often before
     local = sampler.processes.share(asked_before)
     requests = []

@@ -166,7 +166,7 @@ def within_budget(stage: StageSetup, tokens: int, *, is_last: bool) -> StageSetu
             "begin a new run"
         )
     # A question has one token at least; where groups without spread are left out a step may have none.
-    steps = math.ceil(tokens / stage.sampler.questions) if is_last else stage.steps
+    steps = math.ceil(tokens / stage.sampler.questions_per_step) if is_last else stage.steps
     return replace(stage, steps=steps, max_tokens=min(stage.max_tokens, tokens))
 
 

@@ -40,14 +40,14 @@ class Totals:
         _add(self.sums, {"compared": len(gap)} | {name: values.sum() for name, values in moments.items()})
         self.mismatch_max = max(self.mismatch_max, float(gap.max()))
 
-    def watch(self, values: Mapping[str, torch.Tensor], questions: Sequence[str]) -> None:
+    def watch(self, values: Mapping[str, torch.Tensor], question_ids: Sequence[str]) -> None:
         """Note which tensors of a micro-batch with these questions are not finite.
 
         A clamp may turn an infinite log-prob into a finite loss, so the loss alone is not enough.
         """
         for name, tensor in values.items():
             if not tensor.isfinite().all():
-                self.nonfinite.setdefault(name, []).extend(questions)
+                self.nonfinite.setdefault(name, []).extend(question_ids)
 
     def add(self, others: Iterable[Totals]) -> None:
         """Add the sums of other micro-batches, updates or processes."""
@@ -55,8 +55,8 @@ class Totals:
             _add(self.sums, other.sums)
             _add(self.parts, other.parts)
             self.mismatch_max = max(self.mismatch_max, other.mismatch_max)
-            for name, questions in other.nonfinite.items():
-                self.nonfinite.setdefault(name, []).extend(questions)
+            for name, question_ids in other.nonfinite.items():
+                self.nonfinite.setdefault(name, []).extend(question_ids)
 
     def refuse_nonfinite(self) -> None:
         """Raise FloatingPointError if anything watched was NaN or infinite."""

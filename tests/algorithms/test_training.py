@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rlaudio.algorithms.algorithm import OF_REFERENCE
 from rlaudio.algorithms.contribution_weighted import ContributionWeighted
 from rlaudio.algorithms.dapo import DAPO
 from rlaudio.algorithms.papo import PAPO
@@ -13,6 +12,7 @@ from rlaudio.algorithms.ppo import PPO
 from rlaudio.rollout.transformers import Transformers
 from rlaudio.training.credit import assign_credit
 from rlaudio.training.learner import Learner
+from rlaudio.training.providers import asks_for_reference
 from rlaudio.types import ScoredGroup
 from tests.algorithms.batches import ALGORITHMS, doubles
 from tests.conftest import make_prompt
@@ -54,7 +54,7 @@ def made(algorithm_class):
 @pytest.mark.parametrize("algorithm_class", ALGORITHMS)
 def test_one_update_makes_completions_likelier_by_their_advantages(family, algorithm_class):
     algorithm = made(algorithm_class)
-    reference = family.frozen_copy() if OF_REFERENCE & algorithm.needs else None
+    reference = family.frozen_copy() if asks_for_reference(algorithm) else None
     learner = Learner(family, algorithm, SETTINGS, reference=reference, silent_prompt=lambda prompt: prompt)
     scored = sampled(family)
     rows = assign_credit(scored, algorithm, signals=signals(algorithm, scored))

@@ -709,7 +709,7 @@ def test_accuracies_are_means_over_seeds_and_questions(made_up):
     assert (accuracy["all"]["audio"].value, accuracy["all"]["audio"].by_seed) == (0.75, (1.0, 0.5))
     assert (accuracy["weak"]["audio"].value, accuracy["strong"]["audio"].by_seed) == (1.0, (1.0, 0.0))
     assert accuracy["all"]["silence"].value == 0.0
-    assert held_out.questions == {"strong": 4, "weak": 4, "all": 8} and held_out.chance["all"] == 0.25
+    assert held_out.question_counts == {"strong": 4, "weak": 4, "all": 8} and held_out.chance["all"] == 0.25
 
 
 def test_a_test_is_paired_over_questions_and_seeds(made_up):

@@ -164,7 +164,7 @@ def test_the_fitted_threshold_is_as_good_as_any_other(items):
 
 def test_calibration_says_what_happened_to_items_of_about_the_same_probability():
     bins = calibration(np.array([0.05, 0.15, 0.18, 1.0]), np.array([False, True, False, True]))
-    assert [(b.low, b.questions, b.predicted, b.observed) for b in bins] == [
+    assert [(b.low, b.question_count, b.predicted, b.observed) for b in bins] == [
         (0.0, 1, 0.05, 0.0),
         (0.1, 2, pytest.approx(0.165), 0.5),
         (0.9, 1, 1.0, 1.0),

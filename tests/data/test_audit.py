@@ -45,7 +45,7 @@ def test_good_questions_are_counted(tmp_path, clip):
     ]
     result = audit(Dataset(tuple(questions), make_contributions(**{"2": "weak", "3": "strong"})))
     assert result.usable
-    assert (result.questions, result.clips, result.longer_than_limit) == (3, 2, 0)
+    assert (result.question_count, result.clips, result.longer_than_limit) == (3, 2, 0)
     assert result.seconds == pytest.approx(0.4)
     assert result.by_group == {"category": {"sound": 2, "music": 1}, "source": {"Clotho": 1}}
     assert result.by_contribution == {"unlabelled": 1, "weak": 1, "strong": 1}

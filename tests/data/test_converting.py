@@ -24,7 +24,8 @@ def test_what_is_written_is_read_back_as_it_is_named(tmp_path, place):
         (q.id, q.question, q.target, q.clips) for q in data
     ]
     assert again.contributions["q1"].label == "weak"
-    assert (written.questions, written.audio_root) == (3, None if place == "audio" else tmp_path / "audio")
+    of_audio = None if place == "audio" else tmp_path / "audio"
+    assert (written.question_count, written.audio_root) == (3, of_audio)
 
 
 def test_a_file_that_is_there_is_not_replaced(tmp_path):

@@ -167,7 +167,7 @@ def test_truncated_completions_are_counted(questions):
 
 def test_groups_hold_the_questions_of_each_category_label_and_known_truth(questions):
     evaluation = evaluate(questions, word_prompts(), listener(questions))
-    assert {(g.grouping, g.name): g.questions for g in evaluation.groups()} == {
+    assert {(g.grouping, g.name): g.question_count for g in evaluation.groups()} == {
         ("all", "all"): 8,
         ("category", "sound"): 6,
         ("category", "speech"): 2,

@@ -27,7 +27,7 @@ def evaluation(right, first=0, control="audio"):
 def test_the_questions_that_both_answered_are_compared(tmp_path):
     write_evaluations({"mmau": evaluation([1, 1, 0, 0, 0, 0])}, tmp_path)
     [pair] = compare_with({"mmau": evaluation([1, 1, 1, 1, 0, 0], first=2)}, tmp_path)
-    assert (pair.questions, pair.left_out) == (4, 4)
+    assert (pair.question_count, pair.left_out) == (4, 4)
     assert (pair.accuracy, pair.other) == (1.0, 0.0)
     assert pair.p_value == 2 / 2**4
     assert "4 (4 in one alone)" in paired_table([pair], "before")
@@ -45,7 +45,7 @@ def test_a_folder_without_answers_and_answers_to_other_questions_are_refused(tmp
 def test_one_set_on_each_side_is_compared_whatever_it_is_called(tmp_path):
     write_evaluations({"old_name": evaluation([1, 0])}, tmp_path)
     [pair] = compare_with({"mmau": evaluation([1, 1])}, tmp_path)
-    assert (pair.held_out, pair.questions) == ("mmau", 2)
+    assert (pair.held_out, pair.question_count) == ("mmau", 2)
 
 
 def test_answers_to_other_options_are_not_those_to_the_same_question(tmp_path):

@@ -203,8 +203,8 @@ def test_seeds_that_differ_make_the_interval_wider():
 
 # Where seeds differ much (6 points and 9) and questions are many, so that the seeds decide.
 THREE_SEEDS = {
-    "accuracy": coverage.World(seeds=3, questions=200, accuracy=0.8, seed_effect=0.4, paired=False),
-    "difference": coverage.World(seeds=3, questions=200, accuracy=0.5, seed_effect=0.4, paired=True),
+    "accuracy": coverage.World(seeds=3, question_count=200, accuracy=0.8, seed_effect=0.4, paired=False),
+    "difference": coverage.World(seeds=3, question_count=200, accuracy=0.5, seed_effect=0.4, paired=True),
 }
 DATASETS = 2000
 ERROR = 2 * math.sqrt(0.93 * 0.07 / DATASETS)  # two standard errors of a measured 0.93: 0.011
@@ -219,7 +219,7 @@ def test_the_intervals_of_three_seeds_cover_93_to_97_percent_and_the_bootstrap_d
 
 
 def test_the_truth_of_the_measurement_of_coverage_is_the_mean_of_its_answers():
-    world = coverage.World(seeds=200, questions=20_000, accuracy=0.8, seed_effect=0.4, paired=True)
+    world = coverage.World(seeds=200, question_count=20_000, accuracy=0.8, seed_effect=0.4, paired=True)
     (after, before), differences = coverage.draw(world, np.random.default_rng(0))
     assert (after.mean(), before.mean()) == pytest.approx((0.82, 0.78), abs=0.015)
     assert after.mean(axis=1) - before.mean(axis=1) == pytest.approx(differences, abs=0.02)
@@ -250,7 +250,7 @@ def test_a_difference_that_seeds_make_is_not_significant_however_many_questions(
 def test_arms_that_do_not_differ_are_seldom_told_apart(seeds, monkeypatch):
     """The size of the test, where seeds differ much."""
     monkeypatch.setattr(coverage, "GAP", 0.0)
-    world = coverage.World(seeds=seeds, questions=100, accuracy=0.8, seed_effect=0.4, paired=True)
+    world = coverage.World(seeds=seeds, question_count=100, accuracy=0.8, seed_effect=0.4, paired=True)
     rng = np.random.default_rng(0)
     drawn = [coverage.draw(world, rng)[0] for _ in range(300)]
     assert np.mean([difference_p_value(after, before) < 0.05 for after, before in drawn]) < 0.07

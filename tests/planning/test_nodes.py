@@ -117,7 +117,7 @@ def test_a_server_s_device_holds_its_share_of_the_weights_and_a_cache():
 def test_a_cache_that_is_full_makes_a_server_sample_in_turns():
     size = describe("qwen2_5_omni", {"path": "Qwen/Qwen2.5-Omni-7B", "dtype": "bfloat16"})
     tokens = StepTokens(
-        questions=8, group_size=2, prompt=100, audio=1, frames=4, completion=50, packed=True, budget=1
+        question_count=8, group_size=2, prompt=100, audio=1, frames=4, completion=50, packed=True, budget=1
     )
     slot = 2 * 2 * 28 * 512  # keys and values, 2 bytes, layers, their width
     room = servers.servers_of(size, H100, 1, 1, tensor_parallel=1, memory_share=0.5)

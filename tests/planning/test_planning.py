@@ -76,7 +76,7 @@ def rows_of(family, advantages=1.0):
 def tokens_of(family, budget=10_000):
     prompt = make_prompt(family, 1, seconds=SECONDS)
     return StepTokens(
-        questions=ROWS,
+        question_count=ROWS,
         group_size=GROUP,
         prompt=len(prompt.token_ids),
         audio=pooled_tokens(prompt.features["input_features"].shape[1]),
@@ -181,7 +181,7 @@ def _user_text(recipe):
 
 def test_a_step_by_hand():
     tokens = StepTokens(
-        questions=5, group_size=3, prompt=10, audio=6, frames=24, completion=2, packed=True, budget=40
+        question_count=5, group_size=3, prompt=10, audio=6, frames=24, completion=2, packed=True, budget=40
     )
     assert (tokens.row, tokens.computed, tokens.repeated) == (16, 80, 180)
     assert (tokens.rows_together, tokens.micro_batches, tokens.targets) == (2, 3, 30)
@@ -193,7 +193,7 @@ def test_a_step_by_hand():
 @given(st.integers(1, 9), st.integers(1, 9), st.integers(1, 40), st.integers(1, 9))
 def test_packing_never_costs_tokens_and_saves_none_of_a_single_completion(questions, group, prompt, length):
     tokens = StepTokens(
-        questions=questions, group_size=group, prompt=prompt, audio=0, frames=0, completion=length,
+        question_count=questions, group_size=group, prompt=prompt, audio=0, frames=0, completion=length,
         packed=True, budget=64,
     )  # fmt: skip
     assert tokens.computed <= tokens.repeated
@@ -204,7 +204,7 @@ def test_packing_never_costs_tokens_and_saves_none_of_a_single_completion(questi
 @given(st.integers(1, 4), st.integers(1, 5), st.integers(1, 12), st.integers(1, 6))
 def test_a_cpu_computes_just_the_pairs_that_see_each_other(questions, group, prompt, length):
     tokens = StepTokens(
-        questions=questions, group_size=group, prompt=prompt, audio=0, frames=0, completion=length,
+        question_count=questions, group_size=group, prompt=prompt, audio=0, frames=0, completion=length,
         packed=True, budget=10_000,
     )  # fmt: skip
     branching = Branching(((prompt, (length,) * group),) * questions)
@@ -284,7 +284,7 @@ def test_operations_of_sampling_are_those_that_torch_counts():
             [prompt], sampling_params(GROUP, temperature=1.0, max_new_tokens=9), (0,)
         )
     length, frames = len(prompt.token_ids), prompt.features["input_features"].shape[1]
-    sampled = flops.Decoding(questions=1, group_size=GROUP, prompt=length, completion=9)
+    sampled = flops.Decoding(question_count=1, group_size=GROUP, prompt=length, completion=9)
     expected = flops.prefill(size, 1, length, frames) + flops.decode(size, sampled)
     assert expected.total == pytest.approx(counter.get_total_flops(), rel=0.001)
 

@@ -234,8 +234,8 @@ def questions(made):
 def test_the_numbers_of_everything_are_reported(made, questions):
     assert made.words == ("four", "one", "three", "two", "zero")
     assert made.recordings == {"train": 40, "test": 20, "new_speakers": 30}
-    assert made.questions == {split: len(questions[split]) for split in SPLITS}
-    assert made.questions == {split: AMOUNT[split] for split in SPLITS}
+    assert made.question_counts == {split: len(questions[split]) for split in SPLITS}
+    assert made.question_counts == {split: AMOUNT[split] for split in SPLITS}
     assert len((made.folder / "pretrain.jsonl").read_text().splitlines()) == made.pretrain
     assert json.loads((made.folder / "about.json").read_text())["seed"] == 1
 

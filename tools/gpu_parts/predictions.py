@@ -35,10 +35,10 @@ class Prediction:
 
 
 def predict(
-    folder: Path, variant: Variant, prompt: Prompt, new_tokens: int, hardware: Hardware, questions: int = 1
+    folder: Path, variant: Variant, prompt: Prompt, new_tokens: int, hardware: Hardware, count: int = 1
 ) -> Prediction:
     """The plan of a model folder without weights, for prompts like `prompt` and so many questions."""
-    made = _planned(folder, variant, prompt, new_tokens, hardware, questions)
+    made = _planned(folder, variant, prompt, new_tokens, hardware, count)
     seconds = {phase.name: phase.seconds for phase in made.stages[-1].phases}
     update = seconds["update: forward and backward"] + (seconds["optimizer"] if variant.optimizer else 0.0)
     rows = [row for row in made.memory if row.name != NOT_ALLOCATED]
@@ -84,7 +84,7 @@ def _measured(name: str, memory: float) -> Hardware:
 
 
 def _planned(
-    folder: Path, variant: Variant, prompt: Prompt, new_tokens: int, hardware: Hardware, questions: int
+    folder: Path, variant: Variant, prompt: Prompt, new_tokens: int, hardware: Hardware, count: int
 ) -> Plan:
     audio = int((prompt.token_ids == prompt.token_ids[_middle(prompt)]).sum())
     frames = prompt.features["input_features"].shape[1]
@@ -95,7 +95,7 @@ def _planned(
         "model.audio_cache_mb": 16,
         "algorithm.kl": 0,
         "curriculum": "{use: rl_only}",
-        "sampling.questions": questions,
+        "sampling.questions": count,
         "sampling.group_size": GROUP,
         "sampling.top_k": 0,
         "sampling.max_new_tokens": new_tokens,

@@ -44,7 +44,7 @@ class Line:
 
     grouping: str
     name: str
-    questions: int
+    question_count: int
     chance: float
     base: Mapping[str, Cell]  # control -> accuracy
     final: Mapping[str, Cell]
@@ -180,7 +180,7 @@ def _line(grouping: str, name: str, base: Json | None, final: Json | None, chang
     return Line(
         grouping=grouping,
         name=name,
-        questions=latest["questions"],
+        question_count=latest["questions"],
         chance=latest["chance"],
         base=_cells(before, "scores", "accuracy"),
         final=_cells(after, "scores", "accuracy"),

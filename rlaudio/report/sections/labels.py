@@ -16,7 +16,7 @@ class LabelLine:
 
     grouping: str
     name: str
-    questions: int
+    question_count: int
     weak: float
     chance_floor: float  # share that voters who guess would call weak
     right_in_silence: Mapping[str, float]  # voter -> share
@@ -74,7 +74,7 @@ def _line(grouping: str, name: str, cells: Json) -> LabelLine:
     return LabelLine(
         grouping=grouping,
         name=name,
-        questions=cells["questions"],
+        question_count=cells["questions"],
         weak=cells["weak"],
         chance_floor=cells["chance_floor"],
         right_in_silence=cells["right_in_silence"],

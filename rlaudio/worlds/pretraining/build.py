@@ -76,9 +76,9 @@ PLANS: Mapping[str, PretrainingPlan] = {
         seed=1,
         size=SIZE,
         phases=(
-            TrainingPhase(Mixture(hearing=9_000, questions=0.0, choices=0.1, facts=700), _schedule(1500)),
+            TrainingPhase(Mixture(hearing=9_000, asked=0.0, choices=0.1, facts=700), _schedule(1500)),
             TrainingPhase(
-                Mixture(hearing=1500, questions=0.0, facts=700, exams=24),
+                Mixture(hearing=1500, asked=0.0, facts=700, exams=24),
                 replace(_schedule(200), lr=3e-4, warmup_steps=30),
             ),
         ),

@@ -58,14 +58,14 @@ class WrittenQuestions:
     pretrain: int
 
     @property
-    def questions(self) -> dict[str, int]:
+    def question_counts(self) -> dict[str, int]:
         """How many there are of each split."""
         return {split: sum(kinds.values()) for split, kinds in self.kinds.items()}
 
     def lines(self) -> list[str]:
         """What was made, and what was asked for and could not be, as text."""
         made = [
-            f"{self.folder / split}.jsonl: {counted(self.questions[split], 'question')} "
+            f"{self.folder / split}.jsonl: {counted(self.question_counts[split], 'question')} "
             f"({', '.join(f'{kind} {count}' for kind, count in kinds.items())}) "
             f"on {counted(self.recordings[split], 'recording')}"
             for split, kinds in self.kinds.items()
@@ -291,7 +291,7 @@ def _write_about(
         "words": made.words,
         "held_out_speakers": made.held_out_speakers,
         "recordings": {split: sorted(r.path.name for r in members) for split, members in splits.items()},
-        "questions": made.questions,
+        "questions": made.question_counts,
         "pretrain": made.pretrain,
     }
     path.write_text(json.dumps(about, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")

@@ -28,7 +28,7 @@ class Mixture:
     """How many examples of which kind a model is trained on."""
 
     hearing: int = 0  # clips, each with its caption
-    questions: float = 1.0  # share of those clips that have an open question as well
+    asked: float = 1.0  # share of those clips that have an open question as well
     choices: float = 0.0  # share of those clips with a choice in everyday words besides
     facts: int = 0  # text alone: questions that need no clip, in everyday words
     exams: int = 0  # clips with one audio-only exam question each
@@ -42,7 +42,7 @@ def synthetic_corpus(mixture: Mixture, name: str, seed: int) -> Iterator[Example
     for item in items(Split(f"{name}-hearing", seed, AUDIO_ONLY), mixture.hearing):
         choice = (_choice(item),) if rng.random() < mixture.choices else ()
         # Without a draw where all clips have it: the models that ship were made so.
-        asked = (_open(item),) if mixture.questions == 1.0 or rng.random() < mixture.questions else ()
+        asked = (_open(item),) if mixture.asked == 1.0 or rng.random() < mixture.asked else ()
         yield Example(clip_of(item.scene.samples), (_caption(item), *asked, *choice))
     for item in items(Split(f"{name}-exams", seed, AUDIO_ONLY), mixture.exams):
         yield Example(clip_of(item.scene.samples), (_exam(item),), SYSTEM)
