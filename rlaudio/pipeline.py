@@ -388,10 +388,10 @@ def _labelled(recipe: Recipe, data: Datasets, folder: RunFolder, processes: Proc
         record(folder.path, *_LABELS)
         return {name: labels.contributions for name, labels in votes.items()}
 
-    found = processes.from_first(vote)
+    voted = processes.from_first(vote)
 
     def labelled(name: str, dataset: Dataset) -> Dataset:
-        return replace(dataset, contributions={**dataset.contributions, **found.get(name, {})})
+        return replace(dataset, contributions={**dataset.contributions, **voted.get(name, {})})
 
     return Datasets(
         labelled("train", data.train), {name: labelled(name, held) for name, held in data.held_out.items()}

@@ -50,8 +50,8 @@ def refuse_others(head: bytes, clip: NamedClip) -> None:
     """Raise ValueError where the first bytes of a file are plainly those of something that is not read."""
     if head.startswith(_APPLE_DOUBLE):
         raise ValueError(f"{clip}: what macOS notes about a file, not the file; remove the row")
-    if found := archive(head) or not_fetched(head):
-        raise ValueError(f"{clip}: {found.what}; expected {FORMATS}; {found.todo}, or remove the row")
+    if foreign := archive(head) or not_fetched(head):
+        raise ValueError(f"{clip}: {foreign.what}; expected {FORMATS}; {foreign.todo}, or remove the row")
     if kind := next((kind for magic, kind in _NO_AUDIO.items() if head.startswith(magic)), None):
         raise ValueError(f"{clip}: {kind}; expected {FORMATS}; remove the row")
     is_adts = len(head) > 1 and head[0] == 0xFF and head[1] & 0xF6 == 0xF0

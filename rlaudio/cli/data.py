@@ -207,7 +207,7 @@ def dedupe(
     sets = {name: _load(text, roots, outside_root, drop_bad_rows, name) for name, text in named.items()}
     leaks = find_leaks(sets, max_seconds=max_seconds)
     if as_json:
-        shared = [asdict(leak) for leak in leaks.found if leak.shared in _BY[by]]
+        shared = [asdict(leak) for leak in leaks.leaks if leak.shared in _BY[by]]
         print_json({"leaks": shared, "unreadable": leaks.unreadable})
     else:
         click.echo(_leaks_table(sets, leaks))
@@ -215,7 +215,7 @@ def dedupe(
             click.echo(line)
     if out:
         _write_masks(out, sets, leaks, _BY[by], quiet=as_json)
-    elif any(leak.shared in _BY[by] for leak in leaks.found):
+    elif any(leak.shared in _BY[by] for leak in leaks.leaks):
         raise Exit(1)
 
 
@@ -365,7 +365,7 @@ def _leaks_table(sets: Mapping[str, Dataset], leaks: Leaks) -> str:
 def _leak_lines(leaks: Leaks, by: Sequence[Shared]) -> Iterator[str]:
     """A few leaks of each set in each other one, and how many clips could not be compared."""
     shown: Counter[tuple[str, str]] = Counter()
-    for leak in leaks.found:
+    for leak in leaks.leaks:
         pair = (leak.set, leak.other_set)
         if leak.shared in by and shown[pair] < _LEAKS and shown[pair[::-1]] == 0:  # each pair of sets once
             shown[pair] += 1
@@ -404,5 +404,5 @@ def _write_masks(
         file = out / f"{name}.leave_out.txt"
         file.write_text("".join(f"{data[index].id}\n" for index in masked), encoding="utf-8")
         click.echo(f"{name}: {counted(len(masked), 'id')} to leave out in {file}", err=quiet)
-    rows = [json.dumps(asdict(leak), ensure_ascii=False) + "\n" for leak in leaks.found]
+    rows = [json.dumps(asdict(leak), ensure_ascii=False) + "\n" for leak in leaks.leaks]
     (out / "leaks.jsonl").write_text("".join(rows), encoding="utf-8")

@@ -171,8 +171,8 @@ def lay_over(
 
 def _text_of(path: Path) -> str:
     content = read_bytes(path, MAX_BYTES, "YAML", "is it the path of a recipe?")
-    if found := no_text(content[:HEAD]):
-        raise ValueError(f"{path}: is {found.what}; expected YAML in UTF-8; {found.todo}")
+    if foreign := no_text(content[:HEAD]):
+        raise ValueError(f"{path}: is {foreign.what}; expected YAML in UTF-8; {foreign.todo}")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

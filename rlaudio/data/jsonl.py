@@ -122,8 +122,8 @@ def _target(row: Fields) -> Target:
             return OpenText()
         if rule not in RULES:  # it would never be followed
             close = get_close_matches(rule[:100], RULES, n=1, cutoff=0.5) or RULES
-            found = row.row._replace(fields=check).wrong
-            row.faults.append(found("check.rule", rule, f"a rule of MMAU-Pro: {', '.join(close)}"))
+            wrong = row.row._replace(fields=check).wrong
+            row.faults.append(wrong("check.rule", rule, f"a rule of MMAU-Pro: {', '.join(close)}"))
         _refuse_unknown(row, "check", check, ("rule", "arguments"))
         return Check(rule, arguments)
     if options is None:

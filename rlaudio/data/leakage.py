@@ -43,16 +43,16 @@ class Leak:
 class Leaks:
     """What was found between sets."""
 
-    found: tuple[Leak, ...]
+    leaks: tuple[Leak, ...]
     unreadable: Mapping[str, int] = field(default_factory=dict)  # set -> clips that were not compared
 
     def between(self, set: str, other: str) -> Counter[Shared]:
         """How many questions of a set share what with another set."""
-        return Counter(leak.shared for leak in self.found if (leak.set, leak.other_set) == (set, other))
+        return Counter(leak.shared for leak in self.leaks if (leak.set, leak.other_set) == (set, other))
 
     def left_out(self, set: str, by: Collection[Shared] = SHARED) -> frozenset[int]:
         """Positions of the questions of a set that share something with any other set."""
-        return frozenset(leak.index for leak in self.found if leak.set == set and leak.shared in by)
+        return frozenset(leak.index for leak in self.leaks if leak.set == set and leak.shared in by)
 
 
 def find_leaks(sets: Mapping[str, Sequence[Question]], *, max_seconds: float = MAX_SECONDS) -> Leaks:

@@ -182,8 +182,8 @@ def _check_format(file: Path) -> bytes:
         raise ValueError(f"{printable(str(file))}: {what}; expected a file of rows")
     with file.open("rb") as content:
         head = content.read(HEAD)
-    if found := no_text(head):
-        raise ValueError(f"{printable(str(file))}: is {found.what}; expected JSON in UTF-8; {found.todo}")
+    if foreign := no_text(head):
+        raise ValueError(f"{printable(str(file))}: is {foreign.what}; expected JSON in UTF-8; {foreign.todo}")
     if b"\0" in head[:8] and not head.startswith(_PARQUET) and file.suffix != ".parquet":
         fault = "is no text in UTF-8: zero bytes stand at its beginning, as in UTF-16"
         raise ValueError(f"{printable(str(file))}: {fault}; expected JSON in UTF-8")

@@ -265,7 +265,7 @@ class _Check(TypedDict):
     arguments: dict[str, Any]
 
 
-class _Clip(TypedDict, total=False):
+class _StoredClip(TypedDict, total=False):
     path: str
     digest: str
     truncated: bool
@@ -274,20 +274,20 @@ class _Clip(TypedDict, total=False):
     file: FileName  # with the keys above but the first
 
 
-def _is_whole(clip: _Clip) -> _Clip:
+def _is_whole(clip: _StoredClip) -> _StoredClip:
     missing = {"digest", "truncated", "notes", "sample_rate_hz"} - clip.keys() if "file" in clip else ()
     if missing:
         raise ValueError(f"a clip in a file with {min(missing)}")
     return clip
 
 
-_Clips = list[Annotated[_Clip, AfterValidator(_is_whole)]]
+_StoredClips = list[Annotated[_StoredClip, AfterValidator(_is_whole)]]
 
 
 class _Question(TypedDict):
     id: str
     question: str
-    clips: _Clips
+    clips: _StoredClips
     target: Annotated[
         Annotated[_Choice, AfterValidator(_gold_is_an_option)] | _OpenText | _Check,
         Field(discriminator="kind"),
@@ -315,7 +315,7 @@ class _Segment(TypedDict):
     token_texts: list[str]
     logprobs: list[Number | None] | None
     support: list[list[TokenId]] | None
-    clips: NotRequired[_Clips]
+    clips: NotRequired[_StoredClips]
 
 
 def _is_aligned(segment: _Segment) -> _Segment:

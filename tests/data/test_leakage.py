@@ -21,7 +21,7 @@ def noise(path: Path, seed: int, seconds: float = 0.1) -> Path:
 
 
 def told(leaks) -> list[tuple[str, str, str, str, str]]:
-    return [(leak.set, leak.id, leak.shared, leak.other_set, leak.other_id) for leak in leaks.found]
+    return [(leak.set, leak.id, leak.shared, leak.other_set, leak.other_id) for leak in leaks.leaks]
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def test_other_options_make_another_text():
     left = make_question(id="a", clip="gone.wav")
     right = make_question(id="b", clip="gone2.wav", choices=("a dog", "a wolf"))
     leaks = find_leaks({"left": [left], "right": [right]})
-    assert (leaks.found, leaks.unreadable) == ((), {"left": 1, "right": 1})
+    assert (leaks.leaks, leaks.unreadable) == ((), {"left": 1, "right": 1})
 
 
 def test_audio_that_is_equal_up_to_the_limit_leaks():
@@ -82,8 +82,8 @@ def test_audio_that_is_equal_up_to_the_limit_leaks():
         name: [replace(make_question(id=name, question=name), clips=(clip_of(given),))]
         for name, given in samples.items()
     }
-    assert find_leaks(sets).found == ()
-    assert len(find_leaks(sets, max_seconds=0.5).found) == 2
+    assert find_leaks(sets).leaks == ()
+    assert len(find_leaks(sets, max_seconds=0.5).leaks) == 2
 
 
 def test_three_sets_are_compared_in_pairs(sets, tmp_path):

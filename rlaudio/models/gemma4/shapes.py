@@ -80,10 +80,10 @@ class Gemma4Decoder(Decoder):
 def decoder_shape(config: Any) -> Gemma4Decoder:
     """The language model of a text config."""
     layers = config.num_hidden_layers
-    own = layers - config.num_kv_shared_layers  # layers with keys and values of their own
+    unshared = layers - config.num_kv_shared_layers  # layers with keys and values of their own
     each = [config.per_layer_config[layer] for layer in range(layers)]
-    kv = sum(layer.num_key_value_heads * layer.head_dim for layer in each[:own])
-    wider = layers - own if config.use_double_wide_mlp else 0
+    kv = sum(layer.num_key_value_heads * layer.head_dim for layer in each[:unshared])
+    wider = layers - unshared if config.use_double_wide_mlp else 0
     # three products of each layer have the width of its own embedding
     feed_forward = config.intermediate_size * (layers + wider) // layers + config.hidden_size_per_layer_input
     return Gemma4Decoder(

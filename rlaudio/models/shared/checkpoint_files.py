@@ -80,10 +80,10 @@ def cached_config(path: str) -> Path | None:
     """The config.json of a model of the hub, if it is in the local cache."""
     name, revision = hub_name(path)
     try:
-        found = try_to_load_from_cache(name, "config.json", revision=revision)
+        cached = try_to_load_from_cache(name, "config.json", revision=revision)
     except HFValidationError:
         return None
-    return Path(found) if isinstance(found, str) else None
+    return Path(cached) if isinstance(cached, str) else None
 
 
 def fetched_config(path: str, *, known: Iterable[str]) -> Path:

@@ -24,6 +24,6 @@ def official_names(
 
     A head that is the embedding is not named a second time.
     """
-    own = {name: tensor for name, tensor in state.items() if name not in model.all_tied_weights_keys}
-    named = revert_weight_conversion(model, own)
+    untied = {name: tensor for name, tensor in state.items() if name not in model.all_tied_weights_keys}
+    named = revert_weight_conversion(model, untied)
     return ((prefix + name.replace(_TWICE, _ONCE, 1), tensor) for name, tensor in named.items())

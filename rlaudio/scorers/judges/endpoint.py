@@ -154,11 +154,11 @@ class _Asking:
 
     async def reply(self) -> str:
         """What was said. Raises what the request raised."""
-        own: Future[str] = Future()
-        self._reply.add_done_callback(partial(_copy, own))
+        waiter: Future[str] = Future()
+        self._reply.add_done_callback(partial(_copy, waiter))
         self.waiting += 1
         try:
-            return await asyncio.wrap_future(own)
+            return await asyncio.wrap_future(waiter)
         finally:
             self.waiting -= 1
 
