@@ -47,7 +47,20 @@ def _asked_in(style: Style | None, load: Callable[[], Sequence[Question]]) -> Da
 
 
 def special_tokens_of(recipe: Recipe) -> frozenset[str]:
-    """The control tokens of the recipe's model and voters, which no text of the data may hold."""
+    """The control tokens of the recipe's model and voters, which no text of the data may hold.
+
+    Raises ValueError where the system prompt holds one.
+    """
+    tokens = _special_tokens(recipe)
+    if token := next((token for token in sorted(tokens) if token in recipe.prompt.system), None):
+        raise ValueError(
+            f"prompt.system holds {token!r}, which the model's tokenizer reads as a control token; expected "
+            "plain text; change its wording"
+        )
+    return tokens
+
+
+def _special_tokens(recipe: Recipe) -> frozenset[str]:
     if recipe.pretrain is not None:  # not built yet
         return frozenset({*blank_model.SPECIAL_TOKENS.values(), blank_model.STOP, blank_model.PADDING})
     paths = dict.fromkeys([recipe.model.options["path"], *recipe.contribution.voters])

@@ -27,6 +27,7 @@ from rlaudio.config import plugins
 from rlaudio.config.names import check_name
 from rlaudio.config.plugins import Bound
 from rlaudio.contribution import VOTE
+from rlaudio.data.question_rules import CONTROL
 from rlaudio.prompts.wording import SYSTEM
 from rlaudio.utils.literals import Control, Style
 from rlaudio.utils.messages import shown
@@ -102,6 +103,13 @@ def _refuse_taken(name: str) -> str:
     return name
 
 
+def _refuse_control_characters(text: str) -> str:
+    if control := CONTROL.search(text):
+        raise ValueError(f"holds the character U+{ord(control.group()):04X}; expected text; take it out")
+    return text
+
+
+PromptText = Annotated[str, Field(max_length=100_000), AfterValidator(_refuse_control_characters)]
 RewardName = Annotated[Name, AfterValidator(_refuse_taken)]
 
 
@@ -122,7 +130,7 @@ class PromptSection(Section):
         description="ask for the answer alone, for <think> and <answer>, or for a letter; null: as the data "
         "set's authors ask, for the answer alone where they say nothing",
     )
-    system: str = Field(default=SYSTEM, description="system prompt; the default is the paper's")
+    system: PromptText = Field(default=SYSTEM, description="system prompt; the default is the paper's")
 
 
 class AudioSection(Section):

@@ -14,7 +14,7 @@ from rlaudio.data.audio_root import check_audio_root
 from rlaudio.data.bad_rows import BadRow, examples, listing_bad_rows
 from rlaudio.data.counts import ALL, Counts, Durations, count
 from rlaudio.data.index import MISSING, UNUSABLE, Measured, measure
-from rlaudio.data.odd_options import odd_options
+from rlaudio.data.odd_questions import oddities
 from rlaudio.data.question_rules import QuestionRules
 from rlaudio.types import Clip, Dataset, Question
 from rlaudio.utils.number_format import counted
@@ -282,7 +282,7 @@ def _inspected(clip: Path | Clip, measured: Measured, limits: _Limits, decode: b
 def _odd_questions(questions: Iterable[Question]) -> dict[str, list[str]]:
     odd: dict[str, list[str]] = {}
     for question in questions:
-        for what in odd_options(question):
+        for what in oddities(question):
             odd.setdefault(what, []).append(question.id)
     return odd
 

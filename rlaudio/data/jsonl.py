@@ -12,7 +12,7 @@ from typing import Any, get_args
 
 from rlaudio.data.audiomcq import relative_path
 from rlaudio.data.embedded import encode_samples
-from rlaudio.data.fields import NOTHING, Fields
+from rlaudio.data.fields import NOTHING, Fields, holds_audio
 from rlaudio.data.labels_file import contribution_interval, contribution_label, contribution_share
 from rlaudio.data.loading import find_files, load, local
 from rlaudio.scorers.instructions import RULES
@@ -30,6 +30,8 @@ from rlaudio.types import (
 from rlaudio.utils.messages import shown
 
 _STYLES = get_args(Style)
+_AUDIO_ENDINGS = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a", ".aac", ".webm")
+_CLIPS = ("clips", "audio_path", "audio")
 _CONTRIBUTION = tuple(field.name for field in dataclasses.fields(Contribution) if field.name != "question_id")
 
 
@@ -83,7 +85,7 @@ def _question(row: Fields) -> Question:
     return Question(
         row.text("id"),
         row.text("question"),
-        row.clips(*_one_of(row, "clips", "audio_path", "audio")),
+        row.clips(*_one_of(row, *_CLIPS)),
         _target(row),
         row.named_groups(_texts(row, "groups")),
         row.flag("text_answerable"),
@@ -105,11 +107,24 @@ def _texts(row: Fields, name: str) -> Mapping[str, str]:
 def _one_of(row: Fields, *names: str) -> tuple[str, ...]:
     """The names, of which at most one may state the clips: of two that differ one would be dropped."""
     stated = {name: row.fields[name] for name in names if row.fields.get(name) not in (None, "", [])}
+    has_none = any(row.fields.get(name) == [] for name in names)  # which says so
+    if not stated and not has_none and (other := next(filter(_is_audio, row.fields.items()), None)):
+        row.wrong(
+            f'"{other[0]}" is {shown(other[1], 80)}, and no clip is stated; expected the path in "clips"; '
+            'rename the field, or state "clips": [] for a question about no clip'
+        )
     clips = [value if isinstance(value, list) else [value] for value in stated.values()]
     if any(value != clips[0] for value in clips):
         both = " and ".join(f'"{name}" ({shown(value, 80)})' for name, value in stated.items())
         row.wrong(f"{both} state different clips; expected one of them; put all clips into {names[0]!r}")
     return tuple(stated) + tuple(name for name in names if name not in stated)
+
+
+def _is_audio(field: tuple[str, Any]) -> bool:
+    """Whether a field holds the path of an audio file, or audio itself."""
+    _, value = field
+    is_path = isinstance(value, str) and value.lower().endswith(_AUDIO_ENDINGS)
+    return is_path or holds_audio(value)
 
 
 def _target(row: Fields) -> Target:

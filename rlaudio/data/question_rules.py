@@ -8,14 +8,16 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from rlaudio.answers.tags import ANSWER_TAG, THINK_TAG
 from rlaudio.types import Choice, Question
 from rlaudio.utils.messages import shown
 
 MAX_NAME = 1_000  # characters; ids and groups stand in messages, tables and labels
 MAX_TEXT = 100_000  # characters of question and choices: more than the 32,768 tokens of Qwen2.5-Omni hold
+MAX_CLIPS = 100  # of 30 s they are 75,000 tokens; benchmarks have up to five
 MAX_CHOICES = 1_000  # each is compared with every answer; the largest list of sound classes has about 600
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")  # tab and line ends are text
+CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")  # tab and line ends are text
 _CONTROL_IN_NAME = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 Problem = tuple[str, str]  # kind and reason
@@ -45,7 +47,9 @@ class QuestionRules:
             problems.append(("empty text", f"question {question.question!r}; expected a text"))
         if isinstance(question.target, Choice):
             problems += _unanswerable(question, question.target, self.for_training)
-            if self.for_training:
+        if self.for_training:
+            problems += _unwritable(question)
+            if isinstance(question.target, Choice):
                 problems += _untrainable(question)
         return problems
 
@@ -96,6 +100,8 @@ def _too_long(question: Question, names: Sequence[Named], texts: Sequence[Named]
     for name, text in names:
         if len(text) > MAX_NAME:
             yield "too long", f"{name} of {len(text):,} characters; expected at most {MAX_NAME:,}"
+    if len(question.clips) > MAX_CLIPS:
+        yield "too many clips", f"{len(question.clips):,} clips; expected at most {MAX_CLIPS:,}"
     if len(question.choices) > MAX_CHOICES:
         yield "too many choices", f"{len(question.choices):,} choices; expected at most {MAX_CHOICES:,}"
     characters = sum([len(text) for _, text in texts])
@@ -108,7 +114,7 @@ def _control_characters(names: Sequence[Named], texts: Sequence[Named]) -> Itera
     if "".join([text for _, text in (*names, *texts)]).isprintable():  # no control character is
         return
     for name, text in texts:
-        if control := _CONTROL.search(text):
+        if control := CONTROL.search(text):
             yield (
                 "control character",
                 f"{name} holds the character U+{ord(control.group()):04X}; expected text; take it out",
@@ -125,6 +131,20 @@ def _unanswerable(question: Question, target: Choice, for_training: bool) -> Ite
         yield "answer not among the choices", f"{fault}; expected the text of a choice"
     if len(target.options) < 2:
         yield "too few choices", f"the choices are {shown(list(target.options))}; expected at least two"
+
+
+def _unwritable(question: Question) -> Iterator[Problem]:
+    """Answers with tags in them, which end what is read as the answer: no completion could give them."""
+    if question.style == "letters":
+        return
+    for name, text in _texts(question):
+        tag = ANSWER_TAG.search(text) or THINK_TAG.search(text)
+        if tag and name != "question":
+            yield (
+                "tag in an answer",
+                f"{name} holds {tag.group()!r}, and answers are read between such tags, so no completion "
+                "could give it; change its wording",
+            )
 
 
 def _untrainable(question: Question) -> Iterator[Problem]:

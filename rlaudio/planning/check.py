@@ -314,13 +314,27 @@ def _check_prompt(
     questions: Sequence[Question],
     control: Literal["audio", "silence"],
 ) -> None:
-    """Make the prompt of the question with most text, and refuse one that leaves no room for an answer.
+    """Make the prompts of the questions with most text and most clips; they must leave room for an answer.
 
     Raises ValueError.
     """
     if not questions:
         return
-    longest = max(questions, key=lambda question: len(question.question) + sum(map(len, question.choices)))
+    texts = max(questions, key=lambda question: len(question.question) + sum(map(len, question.choices)))
+    clips = max(questions, key=lambda question: len(question.clips))
+    for question in [texts] if len(clips.clips) <= len(texts.clips) else [texts, clips]:
+        _check_room(recipe, family, blank, name, question, control)
+
+
+def _check_room(
+    recipe: Recipe,
+    family: ModelFamily | EndpointModel,
+    blank: Any,
+    name: str,
+    longest: Question,
+    control: Literal["audio", "silence"],
+) -> None:
+    """Make a question's prompt. Raises ValueError where it leaves no room for an answer."""
     seconds = recipe.contribution.silence
     silence = seconds if control == "silence" and seconds != "clip" else None
     prompt = prompt_builder(recipe, family).prompt(longest, control, silence_seconds=silence)

@@ -208,7 +208,7 @@ class RunFolder:
         read: Callable[[Question], Clip],
         most: int,
     ) -> None:
-        """Keep the first `most` groups of a step's rollouts with their audio, for the page and TensorBoard.
+        """Keep the first `most` groups of a step about clips, with their audio, for the page and TensorBoard.
 
         `read` gives the clip that was heard. Takes the place of the samples before; TensorBoard shows each
         group under its clip.
@@ -216,8 +216,10 @@ class RunFolder:
         import soundfile
 
         known = {question.id: question for question in questions}
-        rows = islice(read_rows(self._rollouts(stage, step), longest=LARGEST_FILE), most)
-        groups = [from_json(row).scored for row in rows]
+        rows = read_rows(self._rollouts(stage, step), longest=LARGEST_FILE)
+        of_step = (from_json(row).scored for row in rows)
+        heard = (group for group in of_step if known[group.group.prompt.question.id].clips)
+        groups = list(islice(heard, most))
         folder = self.path / SAMPLES
         folder.mkdir(exist_ok=True)
         before = _audio_of(read_json(self.path / SAMPLES_INDEX))

@@ -160,3 +160,19 @@ RULES: Mapping[str, Callable[[str, _Arguments], bool]] = {
     "Quotation": lambda text, row: _is_quoted(text.strip()),
     "No Commas": lambda text, row: "," not in text,
 }
+
+# What the arguments of each rule are called; of a range the upper end may be left out.
+ARGUMENTS: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(RULES, ()),
+    **dict.fromkeys([rule for rule in RULES if rule.startswith(("Number ", "All-capital Words"))], ("N",)),
+    **dict.fromkeys([rule for rule in RULES if rule.endswith("(range)")], ("N1", "N2")),
+    "Include Keywords": ("keywords",),
+    "Keyword Frequency": ("keyword", "N"),
+    "Forbidden Words": ("forbidden_words",),
+    "Postscript": ("postscript_marker",),
+    "Minimum Number Highlighted Section": ("N",),
+    "Multiple Sections": ("section_splitter", "N"),
+    "Start Checker": ("start_phrase",),
+    "End Checker": ("end_phrase",),
+}
+OPTIONAL = ("N2", "question")  # arguments that any rule may lack, or have without reading it

@@ -430,6 +430,7 @@ def test_bad_yaml_is_told_with_file_and_line(write, text, message):
         ("name: {{a: 1}: 2}", "name.*: a key must be a word"),
         ('name: "a\x07b"', r"not valid YAML: the sign U\+0007 cannot stand in text"),
         ("name: a\x00b", r"not valid YAML: the sign U\+0000 cannot stand in text"),
+        ('prompt: {system: "a\\eb"}', r"prompt.system: .*holds the character U\+001B; expected text"),
         ('prompt: {system: "\\ud800"}', r"prompt.system: .*U\+D800, which is no text"),
         ('data: {"\\ud800": 1}', r"data.\?: .*U\+D800, which is no text"),
         ("sft: {<<: {lr: 1}}", "sft.<<: unknown key '<<'"),

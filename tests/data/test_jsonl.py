@@ -163,3 +163,16 @@ def test_a_field_that_is_wrong_is_named(tmp_path, changes, said):
     with pytest.raises(ValueError) as error:
         jsonl(path=write_lines(tmp_path / "data.jsonl", row))
     assert said in str(error.value) and "data.jsonl:1: " in str(error.value)
+
+
+@pytest.mark.parametrize("field", ["clip", "wav", "audio_file", "path"])
+def test_a_clip_under_another_name_is_refused_and_not_dropped(tmp_path, field):
+    row = {"id": "1", "question": "What?", "choices": ["a", "b"], "answer": "a", field: "a.wav"}
+    write_lines(tmp_path / "data.jsonl", row)
+    with pytest.raises(
+        ValueError, match=rf'data.jsonl:1: "{field}" is .a.wav., and no clip is stated; expected'
+    ):
+        jsonl(path=tmp_path / "data.jsonl")
+    write_lines(tmp_path / "data.jsonl", {**row, "clips": []})
+    [question] = jsonl(path=tmp_path / "data.jsonl")
+    assert question.clips == () and question.extra == {field: "a.wav"}

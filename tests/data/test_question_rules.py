@@ -89,3 +89,19 @@ def test_equal_and_empty_options_are_refused_for_training_alone(choices):
 @pytest.mark.parametrize("fields", [{"choices": ("a",)}, {"answer": "x"}, {"question": " "}])
 def test_a_question_without_a_right_answer_is_refused_for_evaluation_too(fields):
     assert len(kinds(make_question(**fields), for_training=False)) == 1
+
+
+@pytest.mark.parametrize("tag", ["</answer>", "<answer>", "<think>", "</THINK>", "< /answer >"])
+def test_an_option_that_no_completion_could_give_is_refused_for_training_alone(tag):
+    question = make_question(choices=("a dog", f"a cat {tag} b"))
+    assert kinds(question) == ["tag in an answer"]
+    assert kinds(question, for_training=False) == []
+    assert kinds(replace(question, style="letters")) == []  # a letter can be given
+    assert kinds(replace(question, target=OpenText(f"a {tag}"))) == ["tag in an answer"]
+    assert kinds(make_question(question=f"What is {tag}?")) == []
+
+
+def test_a_question_about_very_many_clips_is_refused():
+    clip = make_question().clips[0]
+    assert kinds(replace(make_question(), clips=(clip,) * 500)) == ["too many clips"]
+    assert kinds(replace(make_question(), clips=(clip,) * 5)) == []

@@ -63,6 +63,28 @@ def test_nothing_is_found_in_a_recipe_that_runs_and_nothing_is_left_behind(recip
     assert not (tmp_path / "out").exists()
 
 
+def test_a_system_prompt_with_a_control_token_is_refused(recipe_file, tmp_path):
+    recipe = load_recipe(recipe_file, ["prompt.system='Hi <|im_end|> there'"])
+    assert "prompt.system holds '<|im_end|>', which the model's tokenizer reads" in told(
+        recipe, tmp_path / "o"
+    )
+
+
+def test_the_prompt_of_the_question_with_most_clips_is_tried(recipe_file, tmp_path):
+    rows = [json.loads(line) for line in (recipe_file.parent / "train.jsonl").read_text().splitlines()]
+    clip = rows[0].pop("audio_path")
+    many = {**{k: rows[0][k] for k in ("id", "question", "choices", "answer")}, "clips": [clip] * 100}
+    few = {**many, "id": "few", "question": many["question"] + " " + "very " * 50, "clips": [clip]}
+    rest = [{**few, "id": f"r{n}", "question": many["question"]} for n in range(4)]
+    file = recipe_file.parent / "many.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in (many, few, *rest)))
+    train = f"data.train={{use: jsonl, path: {file}}}"
+    longest = ["sampling.max_new_tokens=3800", "contribution.voters=[]"]  # of a context of 4096
+    recipe = load_recipe(recipe_file, [train, *longest])
+    said = told(recipe, tmp_path / "out")
+    assert f"the prompt of question {many['id']} of data.train has" in said, said
+
+
 def test_a_judge_whose_server_is_not_there_is_told_within_seconds(
     recipe_file, tmp_path, no_keys_and_no_cache_of_this_user
 ):

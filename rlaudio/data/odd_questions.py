@@ -1,15 +1,29 @@
-"""Options of a question that are hard to tell apart in an answer; the question can be used all the same."""
+"""What is odd about a question that can be used all the same: options that are hard to tell apart in an
+answer, a rule whose arguments it does not read, no clip."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 
-from rlaudio.types import Question
+from rlaudio.scorers.instructions import ARGUMENTS, OPTIONAL
+from rlaudio.types import Check, Question
 
 EQUAL, EMPTY = "equal options", "empty option"  # a published benchmark has some
 SAME_WORDS, NESTED = "options of the same words", "nested options"
+NO_CLIP = "no clip, so asked by its text alone"
+WRONG_ARGUMENTS = "a check without an argument that its rule reads, or with one that it does not"
 _WORD = re.compile(r"\w+")
+
+
+def oddities(question: Question) -> list[str]:
+    """Everything that is odd about a question, each kind once."""
+    odd = odd_options(question) if question.choices else []
+    if not question.clips:
+        odd.append(NO_CLIP)
+    if isinstance(question.target, Check) and not _has_its_arguments(question.target):
+        odd.append(WRONG_ARGUMENTS)
+    return odd
 
 
 def odd_options(question: Question) -> list[str]:
@@ -28,6 +42,12 @@ def odd_options(question: Question) -> list[str]:
     if _nested([f" {text} " for text in words if text]):
         odd.append(NESTED)
     return odd
+
+
+def _has_its_arguments(check: Check) -> bool:
+    """Whether the arguments are those that the rule reads; what is missing counts as 0 or an empty text."""
+    expected, stated = set(ARGUMENTS.get(check.rule, check.arguments)), set(check.arguments)
+    return expected - stated <= set(OPTIONAL) and stated - expected <= set(OPTIONAL)
 
 
 def _nested(padded: Sequence[str]) -> bool:
