@@ -19,6 +19,7 @@ from typing import Any
 
 from rlaudio.scoring.values import NoValue, value_of, values_of_group
 from rlaudio.types import Group
+from rlaudio.utils.forks import one_process
 from rlaudio.utils.interrupts import Interrupts
 from rlaudio.utils.messages import described, printable, shown
 from rlaudio.utils.time_limit import TimeLimit, TimeUp, place_of
@@ -144,7 +145,8 @@ def settle(calls: Sequence[RewardCall], results: Sequence[Any], seconds: float |
     async def settle_one(number: int, awaitable: Awaitable[Any]) -> None:
         nonlocal latest
         try:
-            outcomes[number] = await awaitable
+            with one_process(calls[number]):
+                outcomes[number] = await awaitable
         except BaseException as error:  # noqa: BLE001  as in `attempt`
             outcomes[number] = raised(error)
         latest = time.monotonic()

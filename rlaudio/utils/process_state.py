@@ -6,9 +6,12 @@ In the table stands what changes the numbers of a run or breaks it. Not in it: s
 
 from __future__ import annotations
 
+import decimal
 import logging
 import os
+import resource
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -57,6 +60,35 @@ def _stream(name: str) -> _Setting:
     return lambda: getattr(sys, name), lambda stream: setattr(sys, name, stream)
 
 
+def _decimal_context() -> tuple[Any, ...]:
+    """By which texts become numbers, in answers among them."""
+    now = decimal.getcontext()
+    traps = [trap for trap, on in now.traps.items() if on]
+    return now.prec, now.rounding, now.Emin, now.Emax, now.capitals, now.clamp, None, traps
+
+
+def _limit(number: int) -> _Setting:
+    def put_back(limits: tuple[int, int]) -> None:
+        _, hard = resource.getrlimit(number)
+        try:
+            resource.setrlimit(number, limits)
+        except (ValueError, OSError):  # who is not root cannot raise a hard limit again
+            soft = limits[0] if hard == resource.RLIM_INFINITY else min(limits[0], hard)
+            resource.setrlimit(number, (hard if limits[0] == resource.RLIM_INFINITY else soft, hard))
+
+    return lambda: resource.getrlimit(number), put_back
+
+
+_LIMITS = (
+    "RLIMIT_AS",
+    "RLIMIT_DATA",
+    "RLIMIT_STACK",
+    "RLIMIT_CPU",
+    "RLIMIT_FSIZE",
+    "RLIMIT_NOFILE",
+    "RLIMIT_NPROC",
+)
+
 _SETTINGS: Mapping[str, _Setting] = {
     # what training computes
     "torch.inference_mode": (torch.is_inference_mode_enabled, _set_inference_mode),
@@ -97,7 +129,10 @@ _SETTINGS: Mapping[str, _Setting] = {
     "sys.stdout": _stream("stdout"),
     "sys.stderr": _stream("stderr"),
     "logging.disable": (lambda: logging.root.manager.disable, logging.disable),
+    "decimal.getcontext": (_decimal_context, lambda context: decimal.setcontext(decimal.Context(*context))),
+    "socket.setdefaulttimeout": (socket.getdefaulttimeout, socket.setdefaulttimeout),
     # what ends it
+    **{f"resource.setrlimit({name})": _limit(getattr(resource, name)) for name in _LIMITS},
     "sys.setrecursionlimit": (sys.getrecursionlimit, sys.setrecursionlimit),
 }
 _SIGNALS: Mapping[str, _Setting] = {  # which the main thread alone may set

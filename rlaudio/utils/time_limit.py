@@ -24,6 +24,7 @@ from typing import Any, NoReturn, Protocol
 
 import torch
 
+from rlaudio.utils.forks import one_process
 from rlaudio.utils.interrupts import end_now, heard_interrupts, refused_ends
 
 GRACE = 10.0  # seconds
@@ -115,11 +116,12 @@ class TimeLimit:
             self._call, self._since = call, time.monotonic()
         inside = is_limited()
         try:
-            self._in_code = True
-            if self.seconds is None:
-                return function(*arguments)
-            _limited.add(self._caller)
-            return _named(str(call))(function, arguments)
+            with one_process(call):
+                self._in_code = True
+                if self.seconds is None:
+                    return function(*arguments)
+                _limited.add(self._caller)
+                return _named(str(call))(function, arguments)
         finally:
             self._in_code = False  # from here on the handler raises no more
             if not inside:

@@ -518,3 +518,24 @@ def test_a_reward_may_use_an_alarm_and_signals_of_its_own():
 
     [scored] = RewardSum({"r": (impatient, 1.0)}, seconds=60).score([make_group("a")])
     assert list(scored.total) == [1.0]
+
+
+# --- rewards that fork ---
+
+
+def forks(question, completion):
+    os.fork()
+    return 1.0
+
+
+async def forks_async(question, completion):
+    os.fork()
+    return 1.0
+
+
+@pytest.mark.parametrize("reward", [forks, forks_async])
+def test_a_reward_that_forks_and_goes_on_in_both_processes_is_named(reward, capfd):
+    with pytest.raises(RewardError, match=r"reward twice .* raised RuntimeError: forked, and went on"):
+        RewardSum({"twice": (reward, 1.0)}).score([make_group("ab")])
+    assert os.wait()[1] >> 8 == 1
+    assert "reward twice" in capfd.readouterr().err

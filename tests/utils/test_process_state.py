@@ -1,17 +1,28 @@
 """What code leaves changed in the process is named and put back."""
 
 import contextlib
+import decimal
 import io
 import logging
 import os
+import resource
 import signal
+import socket
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 
 from rlaudio.utils.process_state import kept_process_state
+
+
+def lower(limit: int) -> None:
+    """Allow this process less than it may have."""
+    _, hard = resource.getrlimit(limit)
+    resource.setrlimit(limit, ((1 << 20 if hard == resource.RLIM_INFINITY else hard) - 1, hard))
+
 
 CHANGES = {
     "torch.set_grad_enabled": lambda: torch.set_grad_enabled(False),
@@ -31,6 +42,12 @@ CHANGES = {
     "sys.stderr": lambda: setattr(sys, "stderr", io.StringIO()),
     "logging.disable": lambda: logging.disable(logging.CRITICAL),
     "sys.setrecursionlimit": lambda: sys.setrecursionlimit(sys.getrecursionlimit() + 1),
+    "decimal.getcontext": lambda: setattr(decimal.getcontext(), "prec", 2),
+    "socket.setdefaulttimeout": lambda: socket.setdefaulttimeout(0.001),
+    **{
+        f"resource.setrlimit({name})": partial(lower, getattr(resource, name))
+        for name in ("RLIMIT_AS", "RLIMIT_NOFILE", "RLIMIT_FSIZE", "RLIMIT_CPU")
+    },
     "the handler of SIGINT": lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
     "the handler of SIGTERM": lambda: signal.signal(signal.SIGTERM, signal.SIG_IGN),
     "signal.alarm": lambda: signal.setitimer(signal.ITIMER_REAL, 1000),
