@@ -16,6 +16,7 @@ from rlaudio.answers.unparsed import warn_if_unparsed
 from rlaudio.evaluation.answer_rows import AnswerRow, grouped
 from rlaudio.evaluation.baselines import baselines, position_histogram
 from rlaudio.evaluation.scores import GroupScores, counted_verdicts, group_scores
+from rlaudio.evaluation.temptation import Tempted, tempted
 from rlaudio.types import Control, Question
 
 
@@ -143,6 +144,7 @@ class Evaluation:
             "baselines": asdict(baselines(self.questions)),
             "s_audio": self.s_audio(),
             "zero_contribution": self.zero_contribution(),
+            "tempted": {mechanism: asdict(shares) for mechanism, shares in self.tempted().items()},
             "orders": {c: self.by_order(c) for c in self.controls} if self.reordered else {},
             "stable": {c: self.stable(c) for c in self.controls} if self.reordered else {},
             "predicted_positions": {c: self.predicted_positions(c) for c in self.controls},
@@ -169,6 +171,10 @@ class Evaluation:
         if not all(right.values()):
             return None
         return float(np.mean([a and b for a, b in zip(*right.values(), strict=True)]))
+
+    def tempted(self) -> dict[str, Tempted]:
+        """How often the wrong option was chosen that a question tempts with, by mechanism."""
+        return tempted(self.rows)
 
     def stable(self, control: Control = "audio") -> float | None:
         """Share right in every order, of the questions that were asked in all; None for one order."""

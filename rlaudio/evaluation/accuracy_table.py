@@ -32,6 +32,7 @@ def accuracy_table(result: Evaluation) -> str:
             _over_controls("Unparsed", {c: percent(s.unparsed) for c, s in groups[0].scores.items()}),
             _over_controls("Truncated", {c: percent(s.truncated) for c, s in groups[0].scores.items()}),
             *_audio_lines(result),
+            *_tempted_lines(result),
             *_order_lines(result),
             *_baseline_lines(result),
         ]
@@ -82,6 +83,13 @@ def _audio_lines(result: Evaluation) -> Iterator[str]:
         yield f"S_audio (audio minus the mean of silence and mismatch): {percent(s_audio)}."
     if zero is not None:
         yield f"Right with audio and in silence alike: {percent(zero)}."
+
+
+def _tempted_lines(result: Evaluation) -> Iterator[str]:
+    for mechanism, of in result.tempted().items():
+        shares = {control: percent(share) for control, share in of.shares.items()}
+        what = f"Tempted by {mechanism} ({of.questions} questions, chance {percent(of.chance)})"
+        yield _over_controls(what, shares)
 
 
 def _baseline_lines(result: Evaluation) -> list[str]:

@@ -1,0 +1,53 @@
+"""How often a model chooses the wrong option that its question tempts with, under every control.
+
+Data that knows of such options names them, in the field `tempting`: the embedded world does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from rlaudio.evaluation.answer_rows import AnswerRow
+from rlaudio.types import Control, Question
+
+
+@dataclass(frozen=True)
+class Tempted:
+    """The questions that one mechanism tempts in."""
+
+    questions: int
+    chance: float  # share of uniform guesses that are the tempting option
+    shares: Mapping[Control, float]  # of the answers; one that names no option is not tempted
+
+
+def tempted(rows: Sequence[AnswerRow]) -> dict[str, Tempted]:
+    """By mechanism, `unknown` where the data names none; without questions that tempt it is empty."""
+    groups: dict[str, dict[Control, list[AnswerRow]]] = {}
+    for row in rows:
+        if tempting_options(row.question):
+            mechanism = row.question.groups.get("mechanism", "unknown")
+            groups.setdefault(mechanism, {}).setdefault(row.control, []).append(row)
+    return {name: _tempted(by_control) for name, by_control in sorted(groups.items())}
+
+
+def tempting_options(question: Question) -> tuple[int, ...]:
+    """Positions of the tempting option, stated by its text or its position; none where that is right."""
+    stated, options = question.extra.get("tempting"), question.choices
+    if type(stated) is int:
+        places: tuple[int, ...] = (stated,) if 0 <= stated < len(options) else ()
+    else:
+        places = tuple(place for place, option in enumerate(options) if option == stated)
+    return tuple(place for place in places if options[place] != question.answer)
+
+
+def _tempted(by_control: Mapping[Control, Sequence[AnswerRow]]) -> Tempted:
+    questions = [row.question for row in next(iter(by_control.values()))]
+    chances = [len(tempting_options(question)) / len(question.choices) for question in questions]
+    shares = {
+        control: float(np.mean([row.verdict.read in tempting_options(row.question) for row in rows]))
+        for control, rows in by_control.items()
+    }
+    return Tempted(len(questions), float(np.mean(chances)), shares)

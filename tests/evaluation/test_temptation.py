@@ -1,0 +1,77 @@
+"""How often the tempting option is chosen: hand numbers, and data that names it otherwise or not at all."""
+
+from __future__ import annotations
+
+import pytest
+
+from rlaudio.evaluation.accuracy import Evaluation
+from rlaudio.evaluation.accuracy_table import accuracy_table
+from rlaudio.evaluation.answer_rows import AnswerRow
+from rlaudio.evaluation.temptation import tempted, tempting_options
+from rlaudio.types import Verdict
+from tests.factories import make_question
+
+OPTIONS = ("a dog", "a cat", "a cow", "a frog")  # the first is right
+
+
+def question(id, mechanism="length", tempting="a cat"):
+    groups = {"mechanism": mechanism} if mechanism else {}
+    extra = {} if tempting is None else {"tempting": tempting}
+    return make_question(id=id, choices=OPTIONS, groups=groups, extra=extra)
+
+
+def rows(asked, control, read):
+    """Answers that name the options at these positions; None: no option."""
+    return [
+        AnswerRow(q, control, q.id, "", {"robust": Verdict(place == 0, place)}, False)
+        for q, place in zip(asked, read, strict=True)
+    ]
+
+
+@pytest.fixture
+def answers():
+    asked = [question("a"), question("b"), question("c", "prior"), question("d", None, None)]
+    return [*rows(asked, "audio", [0, 1, 1, 1]), *rows(asked, "silence", [1, 1, None, 1])]
+
+
+def test_the_share_of_tempted_answers_is_by_mechanism_and_control(answers):
+    by_mechanism = tempted(answers)
+    assert list(by_mechanism) == ["length", "prior"]
+    assert by_mechanism["length"].shares == {"audio": 0.5, "silence": 1.0}
+    assert by_mechanism["prior"].shares == {"audio": 1.0, "silence": 0.0}
+    assert (by_mechanism["length"].questions, by_mechanism["length"].chance) == (2, 0.25)
+
+
+def test_the_table_and_the_json_have_it(answers):
+    evaluation = Evaluation(tuple(answers), seed=0)
+    line = "Tempted by length (2 questions, chance 25.0): audio 50.0, silence 100.0."
+    assert line in accuracy_table(evaluation).splitlines()
+    assert evaluation.to_dict()["tempted"]["prior"]["shares"] == {"audio": 1.0, "silence": 0.0}
+
+
+def test_without_tempting_options_nothing_is_said():
+    evaluation = Evaluation(tuple(rows([question("a", tempting=None)], "audio", [1])), seed=0)
+    assert evaluation.to_dict()["tempted"] == {}
+    assert "Tempted" not in accuracy_table(evaluation)
+
+
+def test_a_mechanism_that_the_data_does_not_name_is_unknown():
+    assert list(tempted(rows([question("a", mechanism=None)], "audio", [1]))) == ["unknown"]
+
+
+@pytest.mark.parametrize(
+    ("stated", "places"),
+    [
+        ("a cow", (2,)),
+        (3, (3,)),
+        ("a dog", ()),
+        (0, ()),
+        ("a horse", ()),
+        (4, ()),
+        (-1, ()),
+        (True, ()),
+        ([], ()),
+    ],
+)
+def test_the_tempting_option_is_stated_by_its_text_or_its_position_and_is_wrong(stated, places):
+    assert tempting_options(question("a", tempting=stated)) == places
