@@ -7,6 +7,7 @@ here:
 
 - knowledge, logic: a sentence gives the answer away;
 - prior, suggestion: a sentence speaks for a wrong option, which is the question's `tempting` (misleading);
+- length, position: a wrong option is tempting by its form, by far the longest or the first (misleading);
 - absent: the clip is about something else, and the option "none of these" is right (unanswerable);
 - none: the clip alone answers (audio-only).
 """
@@ -14,14 +15,16 @@ here:
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 
 from rlaudio.data.audiomcq import audiomcq
-from rlaudio.types import Dataset
+from rlaudio.types import Dataset, Question
 from rlaudio.utils.messages import shown
 from rlaudio.worlds.cache import cache_folder
-from rlaudio.worlds.synthetic.generate import Split, write_split
+from rlaudio.worlds.synthetic.generate import BY_TEXT, Split, write_split
 from rlaudio.worlds.synthetic.kinds import KindShares
 
 SPLITS = ("train", "test", "misleading", "shifted", "none")  # of the recipes that ship
@@ -37,27 +40,36 @@ def synthetic(
     folder: Path | None = None,
     text_answerable_share: float = 0.5,
     misleading_share: float = 0.0,
+    misleading_by: Sequence[str] = BY_TEXT,
     unanswerable_share: float = 0.0,
     shifted: bool = False,
+    gold_cues: Sequence[str] = (),
+    by_subject: bool = False,
 ) -> Dataset:
     """The first `count` questions of a split, generated on the first call and read from disk afterwards.
 
     Any name makes a split, but not one of SPLITS misspelt; different names and seeds share no clip. The
     shares hold in each type; the rest is audio-only. Where there are unanswerable questions, "none of these"
-    is an option of the audio-only ones too. `shifted` plays every clip slower or faster, in noise, with
-    longer pauses around it. Files lie below `folder`, by default in the user's cache. The caption of a clip
-    is in the question's `extra`, as are `tempting` and `unanswerable`, which the rewards `grounded` and
+    is an option of the audio-only ones too. `misleading_by` says which mechanisms mislead; where all four do,
+    of 20 questions 6 by prior, 4 by suggestion, 5 by length and 5 by position. `gold_cues` are `length` and
+    `position`: in three of four text-answerable questions the right option is by far the longest, or the
+    first, in the others a wrong one is. `shifted` plays every clip slower or faster, in noise, with longer
+    pauses around it. `by_subject` groups the questions by what they ask for (source, contour, first, ...), so
+    that tables have a line for each. Files lie below `folder`, by default in the user's cache. The caption of
+    a clip is in the question's `extra`, as are `tempting` and `unanswerable`, which the rewards `grounded` and
     `refusal` read.
 
-    Raises ValueError for a count outside 1 to MOST, shares outside 0 to 1 or above 1 together, and a split
-    that is no name or looks misspelt.
+    Raises ValueError for a count outside 1 to MOST, shares outside 0 to 1 or above 1 together, mechanisms and
+    cues that there are none of, misleading questions without a mechanism, and a split that is no name or
+    looks misspelt.
     """
     _check_split(split)
     if not 1 <= count <= MOST:
         raise ValueError(f"count is {count}; expected 1 to {MOST:,} questions")
     shares = KindShares(text_answerable_share, misleading_share, unanswerable_share)
-    made = Split(split, seed, shares, is_shifted=shifted)
-    return audiomcq(path=write_split(Path(folder or cache_folder("synthetic")), made, count))
+    made = Split(split, seed, shares, shifted, misleading_by, gold_cues)
+    data = audiomcq(path=write_split(Path(folder or cache_folder("synthetic")), made, count))
+    return replace(data, questions=tuple(map(_by_subject, data))) if by_subject else data
 
 
 def _check_split(split: str) -> None:
@@ -73,3 +85,7 @@ def _check_split(split: str) -> None:
             f"split is {split!r}; did you mean {meant[0]!r}? Any name makes a split with questions of its "
             f"own: if it is meant, put a digit or a hyphen in it, such as {split}-1"
         )
+
+
+def _by_subject(question: Question) -> Question:
+    return replace(question, groups={**question.groups, "subject": question.extra["subject"]})

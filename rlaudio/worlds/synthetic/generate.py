@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -13,23 +13,58 @@ import numpy as np
 from rlaudio.audio.writing import write_wav
 from rlaudio.data.audiomcq import write_audiomcq
 from rlaudio.types import Question
+from rlaudio.utils.messages import shown
 from rlaudio.utils.progress import progress
 from rlaudio.worlds.cache import source_digest
+from rlaudio.worlds.synthetic.cues import CUES, helped, misled
 from rlaudio.worlds.synthetic.kinds import Kind, KindShares, Mechanism
 from rlaudio.worlds.synthetic.shifted import shifted
 from rlaudio.worlds.synthetic.subjects import CATEGORIES, SUBJECTS, Item, make_item, offer_none
 
-KNOWLEDGE_SHARE = 0.6  # of text-answerable items; 68.9 % of the paper's weak items
+# How often each mechanism is drawn beside the others of its kind. Of the paper's weak items 68.9 % are given
+# away by knowledge.
+TEXT_ANSWERABLE: Mapping[Mechanism, float] = {"knowledge": 0.6, "logic": 0.4}
+MISLEADING: Mapping[Mechanism, float] = {"prior": 0.6, "suggestion": 0.4, "length": 0.5, "position": 0.5}
+BY_TEXT = ("prior", "suggestion")
 
 
 @dataclass(frozen=True)
 class Split:
-    """A split's name, seed and shares; names and seeds share no clip. `is_shifted`: see `shifted`."""
+    """A split's name, seed and shares; names and seeds share no clip. `is_shifted`: see `shifted`.
+
+    `misleading_by` are mechanisms of MISLEADING, `gold_cues` the cues that speak for the answer of most
+    text-answerable items. Raises ValueError for others, and for misleading items by no mechanism.
+    """
 
     name: str
     seed: int = 0
     shares: KindShares = field(default_factory=KindShares)
     is_shifted: bool = False
+    misleading_by: Sequence[str] = BY_TEXT
+    gold_cues: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        _check_names("misleading_by", self.misleading_by, tuple(MISLEADING))
+        _check_names("gold_cues", self.gold_cues, CUES)
+        if self.shares.misleading and not self.misleading_by:
+            raise ValueError(
+                f"misleading_share is {self.shares.misleading} and misleading_by names no mechanism; "
+                f"expected some of {', '.join(MISLEADING)}, or a share of 0"
+            )
+
+    def mechanism(self, kind: Kind, draw: float) -> Mechanism | None:
+        """The mechanism of an item of this kind, by a draw from 0 to 1."""
+        match kind:
+            case "text_answerable":
+                return _drawn(TEXT_ANSWERABLE, draw)
+            case "misleading":
+                return _drawn(
+                    {m: weight for m, weight in MISLEADING.items() if m in self.misleading_by}, draw
+                )
+            case "unanswerable":
+                return "absent"
+            case "audio_only":
+                return None
 
 
 def items(split: Split, count: int) -> Iterator[Item]:
@@ -43,11 +78,16 @@ def items(split: Split, count: int) -> Iterator[Item]:
         rng = np.random.default_rng([split.seed, split_key, index])
         subjects = by_category[index % len(by_category)]
         subject = subjects[int(rng.integers(len(subjects)))]
-        by_knowledge = rng.random() < KNOWLEDGE_SHARE
+        draw = rng.random()
         kind = split.shares.kind(index // len(by_category))
-        item = make_item(rng, subject, _mechanism(kind, by_knowledge))
+        item = make_item(rng, subject, split.mechanism(kind, draw))
         if kind == "audio_only" and split.shares.unanswerable:
             item = offer_none(rng, item)
+        for cue in CUES:
+            if item.mechanism == cue:
+                item = misled(rng, item, cue)
+            elif kind == "text_answerable" and cue in split.gold_cues:
+                item = helped(rng, item, cue)
         yield replace(item, scene=shifted(rng, item.scene)) if split.is_shifted else item
 
 
@@ -78,24 +118,33 @@ def write_split(folder: Path, split: Split, count: int) -> Path:
     return final
 
 
-def _mechanism(kind: Kind, by_knowledge: bool) -> Mechanism | None:
-    match kind:
-        case "text_answerable":
-            return "knowledge" if by_knowledge else "logic"
-        case "misleading":
-            return "prior" if by_knowledge else "suggestion"
-        case "unanswerable":
-            return "absent"
-        case "audio_only":
-            return None
+def _check_names(option: str, names: Sequence[str], known: Sequence[str]) -> None:
+    for number, name in enumerate(names):
+        if name not in known:
+            raise ValueError(f"{option} names {shown(name)}; expected some of {', '.join(known)}")
+        if name in names[:number]:
+            raise ValueError(f"{option} names {name!r} twice; expected each once")
+
+
+def _drawn(weights: Mapping[Mechanism, float], draw: float) -> Mechanism:
+    """The mechanism at a draw from 0 to 1, where each has its share of the weights."""
+    left = draw * sum(weights.values())
+    for mechanism, weight in weights.items():
+        if left < weight:
+            return mechanism
+        left -= weight
+    return mechanism  # by rounding
 
 
 def _shares_name(split: Split) -> str:
-    """Such as text0.5-misleading0.2-shifted."""
+    """Such as text0.5-misleading0.2-by-length-shifted."""
     shares = split.shares
+    by = [m for m in MISLEADING if m in split.misleading_by]
     return (
         f"text{shares.text_answerable:g}"
+        + "".join(f"-{cue}" for cue in CUES if cue in split.gold_cues)
         + (f"-misleading{shares.misleading:g}" if shares.misleading else "")
+        + (f"-by-{'-'.join(by)}" if shares.misleading and by != list(BY_TEXT) else "")
         + (f"-unanswerable{shares.unanswerable:g}" if shares.unanswerable else "")
         + ("-shifted" if split.is_shifted else "")
     )

@@ -7,14 +7,16 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 
 Kind = Literal["text_answerable", "misleading", "unanswerable", "audio_only"]
-# How text reveals the answer (knowledge, logic), how it suggests another (prior, suggestion); absent: neither
-# text nor clip has it. None: the clip alone does.
-Mechanism = Literal["knowledge", "logic", "prior", "suggestion", "absent"]
+# How text reveals the answer (knowledge, logic), how it suggests another (prior, suggestion), how the form of
+# the options does (length, position); absent: neither text nor clip has it. None: the clip alone does.
+Mechanism = Literal["knowledge", "logic", "prior", "suggestion", "length", "position", "absent"]
 KINDS: Mapping[Mechanism | None, Kind] = {
     "knowledge": "text_answerable",
     "logic": "text_answerable",
     "prior": "misleading",
     "suggestion": "misleading",
+    "length": "misleading",
+    "position": "misleading",
     "absent": "unanswerable",
     None: "audio_only",
 }

@@ -4,7 +4,8 @@ An item is made answer first: four options are drawn from a subject's values, on
 answer, and only then is a matching clip composed. The wording of an audio-only question does not depend on
 the answer, so its text gives no better than a chance of one in four. A text-answerable question is the same
 question after a sentence that reveals the answer, by world knowledge or by logic over the options. A
-misleading one follows a sentence that speaks for another option, by what is usual or by what somebody says.
+misleading one follows a sentence that speaks for another option, by what is usual or by what somebody says;
+how the form of an option does is in `cues.py`.
 """
 
 from __future__ import annotations
@@ -325,7 +326,7 @@ class Item:
     answer: str
     scene: Scene
     mechanism: Mechanism | None = None
-    tempting: str | None = None  # the wrong option that the text suggests
+    tempting: str | None = None  # the wrong option that the text, or its form, suggests
 
     @property
     def kind(self) -> Kind:
