@@ -1,6 +1,8 @@
 """How often a model chooses the wrong option that its question tempts with, under every control.
 
-Data that knows of such options names them, in the field `tempting`: the embedded world does.
+Data that knows of such options names them, in the field `tempting`, and in `tempting_short` in fewer words
+where they are qualified: the embedded world does. A model that says those words alone, or before a comma,
+names no option, and is tempted all the same.
 """
 
 from __future__ import annotations
@@ -10,6 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rlaudio.answers import answer_text, normalise
+from rlaudio.answers.tags import without_stray_tags
 from rlaudio.evaluation.answer_rows import AnswerRow
 from rlaudio.types import Control, Question
 
@@ -20,7 +24,7 @@ class Tempted:
 
     questions: int
     chance: float  # share of uniform guesses that are the tempting option
-    shares: Mapping[Control, float]  # of the answers; one that names no option is not tempted
+    shares: Mapping[Control, float]  # of all answers
 
 
 def tempted(rows: Sequence[AnswerRow]) -> dict[str, Tempted]:
@@ -43,11 +47,18 @@ def tempting_options(question: Question) -> tuple[int, ...]:
     return tuple(place for place in places if options[place] != question.answer)
 
 
+def _is_tempted(row: AnswerRow) -> bool:
+    if row.verdict.read is not None:
+        return row.verdict.read in tempting_options(row.question)
+    short = row.question.extra.get("tempting_short")
+    said = without_stray_tags(answer_text(row.text)).partition(",")[0]
+    return isinstance(short, str) and normalise(said) == normalise(short)
+
+
 def _tempted(by_control: Mapping[Control, Sequence[AnswerRow]]) -> Tempted:
     questions = [row.question for row in next(iter(by_control.values()))]
     chances = [len(tempting_options(question)) / len(question.choices) for question in questions]
     shares = {
-        control: float(np.mean([row.verdict.read in tempting_options(row.question) for row in rows]))
-        for control, rows in by_control.items()
+        control: float(np.mean([_is_tempted(row) for row in rows])) for control, rows in by_control.items()
     }
     return Tempted(len(questions), float(np.mean(chances)), shares)

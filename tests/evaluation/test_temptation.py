@@ -8,6 +8,7 @@ from rlaudio.evaluation.accuracy import Evaluation
 from rlaudio.evaluation.accuracy_table import accuracy_table
 from rlaudio.evaluation.answer_rows import AnswerRow
 from rlaudio.evaluation.temptation import tempted, tempting_options
+from rlaudio.scorers.robust import robust
 from rlaudio.types import Verdict
 from tests.factories import make_question
 
@@ -75,3 +76,23 @@ def test_a_mechanism_that_the_data_does_not_name_is_unknown():
 )
 def test_the_tempting_option_is_stated_by_its_text_or_its_position_and_is_wrong(stated, places):
     assert tempting_options(question("a", tempting=stated)) == places
+
+
+@pytest.mark.parametrize(
+    ("text", "is_tempted"),
+    [
+        ("<answer>a cat, as heard in this clip</answer>", True),
+        ("<answer>a cat</answer>", True),
+        ("<answer>A cat, as heard</answer>", True),
+        ("a cat</answer>", True),
+        ("<answer>a catfish</answer>", False),
+        ("<answer>a dog, a cat</answer>", False),
+        ("<answer>a dog</answer>", False),
+        ("", False),
+    ],
+)
+def test_a_tempting_option_that_is_named_in_fewer_words_tempts_all_the_same(text, is_tempted):
+    extra = {"tempting": "a cat, as heard in this clip", "tempting_short": "a cat"}
+    asked = make_question(choices=("a dog", extra["tempting"], "a cow", "a frog"), extra=extra)
+    row = AnswerRow(asked, "audio", asked.id, text, {"robust": robust(asked, text)}, False)
+    assert tempted([row])["unknown"].shares == {"audio": float(is_tempted)}
