@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from rlaudio.worlds.synthetic import synthetic
-from rlaudio.worlds.synthetic.cues import QUALIFICATIONS, misled
+from rlaudio.worlds.synthetic.cues import QUALIFICATION, misled
 from rlaudio.worlds.synthetic.generate import MISLEADING, Split, items
 from rlaudio.worlds.synthetic.kinds import KindShares
 from rlaudio.worlds.synthetic.subjects import SUBJECTS, make_item
@@ -40,7 +40,7 @@ def by_position():
 
 def plain(option):
     """An option without its qualification."""
-    return next((option.removesuffix(q) for q in QUALIFICATIONS if option.endswith(q)), option)
+    return option.removesuffix(QUALIFICATION)
 
 
 def is_uniform(counts):
@@ -242,6 +242,8 @@ def test_the_tempting_option_is_on_disk(tmp_path):
             0 if question.groups["mechanism"] == "position" else np.argmax([*map(len, question.choices)])
         )
         assert question.text_answerable is False
+        short = question.extra.get("tempting_short", question.extra["tempting"])
+        assert short == plain(question.extra["tempting"])
 
 
 def test_questions_are_grouped_by_subject_where_that_is_asked_for(tmp_path):

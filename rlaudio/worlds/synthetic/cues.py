@@ -17,31 +17,32 @@ from rlaudio.worlds.synthetic.subjects import Item
 Cue = Literal["length", "position"]
 CUES: tuple[Cue, ...] = ("length", "position")
 GOLD_SHARE = 0.75  # of the text-answerable questions with a cue, those where it speaks for the answer
-# Each fits every option and is longer than any, so that the longest is half longer again than all others.
-QUALIFICATIONS = (", as heard in this clip", ", as is heard in the clip", ", as far as can be heard")
+# Fits every option and is longer than any, so that the longest is half longer again than all others.
+QUALIFICATION = ", as heard in this clip"
 
 
 def misled(rng: np.random.Generator, item: Item, cue: Cue) -> Item:
     """The item with the cue on a wrong option, which is then the tempting one."""
-    item, tempting = _with_cue(rng, item, cue, _wrong(rng, item))
-    return replace(item, tempting=tempting)
+    wrong = _wrong(rng, item)
+    item, tempting = _with_cue(item, cue, wrong)
+    return replace(item, tempting=tempting, tempting_short=wrong if wrong != tempting else None)
 
 
 def helped(rng: np.random.Generator, item: Item, cue: Cue) -> Item:
     """The item with the cue on the answer, in three of four draws, or on a wrong option."""
     is_right = rng.random() < GOLD_SHARE
-    return _with_cue(rng, item, cue, item.answer if is_right else _wrong(rng, item))[0]
+    return _with_cue(item, cue, item.answer if is_right else _wrong(rng, item))[0]
 
 
 def _wrong(rng: np.random.Generator, item: Item) -> str:
     return str(rng.choice([choice for choice in item.choices if choice != item.answer]))
 
 
-def _with_cue(rng: np.random.Generator, item: Item, cue: Cue, option: str) -> tuple[Item, str]:
+def _with_cue(item: Item, cue: Cue, option: str) -> tuple[Item, str]:
     """The item with the cue on one of its options, and that option's text."""
     match cue:
         case "length":
-            longer = option + str(rng.choice(QUALIFICATIONS))
+            longer = option + QUALIFICATION
             choices = tuple(longer if choice == option else choice for choice in item.choices)
             return replace(
                 item, choices=choices, answer=longer if option == item.answer else item.answer

@@ -162,5 +162,6 @@ def _question(item: Item, identity: str, folder: Path) -> Question:
         text_answerable=item.text_answerable,
         extra={"subject": item.subject.name, "caption": item.scene.caption}
         | ({"tempting": item.tempting} if item.tempting else {})
+        | ({"tempting_short": item.tempting_short} if item.tempting_short else {})
         | ({"unanswerable": True} if item.kind == "unanswerable" else {}),
     )

@@ -327,6 +327,7 @@ class Item:
     scene: Scene
     mechanism: Mechanism | None = None
     tempting: str | None = None  # the wrong option that the text, or its form, suggests
+    tempting_short: str | None = None  # that option without its qualification, where it has one
 
     @property
     def kind(self) -> Kind:
