@@ -56,8 +56,8 @@ def synthetic(
     first, in the others a wrong one is. `shifted` plays every clip slower or faster, in noise, with longer
     pauses around it. `by_subject` groups the questions by what they ask for (source, contour, first, ...), so
     that tables have a line for each. Files lie below `folder`, by default in the user's cache. The caption of
-    a clip is in the question's `extra`, as are `tempting` and `unanswerable`, which the rewards `grounded` and
-    `refusal` read.
+    a clip is in the question's `extra`, as are `tempting` and `unanswerable`, which the rewards `grounded`
+    and `refusal` read.
 
     Raises ValueError for a count outside 1 to MOST, shares outside 0 to 1 or above 1 together, mechanisms and
     cues that there are none of, misleading questions without a mechanism, and a split that is no name or
