@@ -53,6 +53,7 @@ class Reader:
     choices: Choices
     letters: bool  # a letter alone names an option
     numbers: bool  # numbers and units are read in any spelling
+    ordered: bool = True  # the order of what an option lists matters
 
     def read(self, answer: str) -> Parsed:
         """The option that the answer names, as a whole or in one of its sentences."""
@@ -63,7 +64,7 @@ class Reader:
             answer = WORD.sub(_in_latin_letters, answer)
         plain = LAST_LINE.sub(r" (\1)", without_markdown(answer))
         plain = self._behind_repeated_options(plain)
-        phrase = self._phrase(plain, whole=True)
+        phrase = self._phrase(plain, whole=True, alone=True)
         if phrase.parsed != NONE:
             return phrase.parsed
         sentences = split_sentences(plain)
@@ -86,7 +87,7 @@ class Reader:
 
     # A phrase: an option or its letter, in a frame or without.
 
-    def _phrase(self, text: str, *, whole: bool = False) -> Sentence:
+    def _phrase(self, text: str, *, whole: bool = False, alone: bool = False) -> Sentence:
         if len(text) > self.choices.longest + LONGEST_FRAME or len(boxes(text)) > 1:
             return Sentence(text, NONE)
         says_answer = False
@@ -103,6 +104,8 @@ class Reader:
                 named, refused = self._named_with_reason(core.text)
                 if refused:
                     break
+            if named == NONE and (alone or core.says_answer):
+                named = self._named_in_part(core.text)
             if named != NONE:
                 return Sentence(text, named if self._leaves(core.aside, named) else NONE, says_answer)
         return Sentence(text, NONE, says_answer)
@@ -207,6 +210,14 @@ class Reader:
             return named, False
         return NONE, True
 
+    def _named_in_part(self, text: str) -> Parsed:
+        """An option by its number without the unit, or by the things that it lists in another order.
+
+        Only of what is said to be the answer: "1." may be the first step of a thought.
+        """
+        named = self.choices.by_number(text) if self.numbers else NONE
+        return self.choices.by_items(text) if named == NONE and not self.ordered else named
+
     @property
     def _labels_are_shown(self) -> bool:
         return self.letters or bool(self.choices.labels)
@@ -233,7 +244,7 @@ class Reader:
         phrase = self._phrase(text)
         if phrase.named or (spans := boxes(text)) == []:
             return phrase
-        named = self._agreed([self._phrase(text[start:end]).parsed for start, end in spans])
+        named = self._agreed([self._phrase(text[start:end], alone=True).parsed for start, end in spans])
         edges = [0, *(edge for span in spans for edge in span), len(text)]
         around = " ".join(text[start:end] for start, end in zip(edges[::2], edges[1::2], strict=True))
         if named.index is None or not self._harmless(around, named):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from string import ascii_uppercase
 from typing import Literal
@@ -28,22 +29,37 @@ def think_spans(text: str) -> list[Span]:
     """Where the text thinks: between `<think>` and `</think>`, tags in any case.
 
     Without a closing tag all that follows is thought (`closed=False`). A first closing tag without an opening
-    one ends a thought that began with the text, since some chat templates open it in the prompt.
+    one ends a thought that began with the text, since some chat templates open it in the prompt. A thought
+    within a thought is a part of it, if both are closed.
     """
+    tags = list(THINK_TAG.finditer(text))
+    closing = _closing_tags(tags)
     spans: list[Span] = []
-    start = None
-    for tag in THINK_TAG.finditer(text):
+    start, until = None, -1  # until: the tag that closes the open thought, if it is known
+    for number, tag in enumerate(tags):
         opens = "/" not in tag.group()
         if opens and start is None:
-            start = tag.end()
-        elif not opens and start is not None:
+            start, until = tag.end(), closing.get(number, -1)
+        elif not opens and start is not None and number >= until:
             spans.append(Span(start, tag.start()))
             start = None
-        elif not opens and not spans:
+        elif not opens and start is None and not spans:
             spans.append(Span(0, tag.start()))
     if start is not None:
         spans.append(Span(start, len(text), closed=False))
     return spans
+
+
+def _closing_tags(tags: Sequence[re.Match[str]]) -> dict[int, int]:
+    """For every opening tag that is closed the number of its closing one."""
+    closing: dict[int, int] = {}
+    still_open: list[int] = []
+    for number, tag in enumerate(tags):
+        if "/" not in tag.group():
+            still_open.append(number)
+        elif still_open:
+            closing[still_open.pop()] = number
+    return closing
 
 
 def answer_spans(text: str) -> list[Span]:

@@ -282,9 +282,14 @@ def test_an_empty_thought_is_an_empty_span():
     assert think_spans("<think></think>") == [Span(7, 7)]
 
 
-def test_an_opening_tag_inside_a_thought_is_part_of_it():
-    text = "<think>a<think>b</think>c</think>"
-    assert inside(text, think_spans(text)) == ["a<think>b"]
+def test_a_thought_inside_a_thought_is_part_of_it():
+    text = "<think>a<think>b</think>c<think>d<think>e</think>f</think>g</think>h"
+    assert inside(text, think_spans(text)) == ["a<think>b</think>c<think>d<think>e</think>f</think>g"]
+
+
+def test_an_opening_tag_inside_a_thought_that_is_not_closed_is_part_of_it():
+    text = "<think>a<think>b</think>c<think>d</think>"
+    assert inside(text, think_spans(text)) == ["a<think>b", "d"]
 
 
 def test_answer_spans_leave_out_thoughts():

@@ -271,6 +271,43 @@ def test_what_is_heard_is_read(template, choices):
         assert robust(make_question(choices=choices, answer=option), template.format(x=option)).right
 
 
+# --- numbers without their unit, lists in another order ---
+
+NUMBERS = st.integers(-30, 130) | st.floats(-9, 9).map(lambda x: round(x, 1) + 0.0)
+
+
+@given(st.lists(NUMBERS, min_size=2, max_size=5, unique=True), st.data())
+def test_a_number_without_its_unit_is_the_option_of_that_number_and_no_other(numbers, data):
+    unit = data.draw(st.sampled_from(["seconds", "Hz", "BPM", "dB", "%", "dogs"]))
+    gold, said = data.draw(st.sampled_from(numbers)), data.draw(st.sampled_from(numbers) | NUMBERS)
+    question = make_question(choices=tuple(f"{n} {unit}" for n in numbers), answer=f"{gold} {unit}")
+    for text in (f"<answer>{said}</answer>", f"The answer is {said}.", f"\\boxed{{{said}}}"):
+        assert robust(question, text).right == (said == gold), text
+    assert not robust(question, f"<answer>{said} or {gold}</answer>").right or said == gold
+
+
+@pytest.mark.parametrize("choices", [("5 seconds", "5 minutes"), ("3 dogs", "5 cats"), ("5 s", "a cat")])
+def test_a_number_alone_names_nothing_where_units_tell_options_apart(choices):
+    for gold in choices:
+        assert not robust(make_question(choices=choices, answer=gold), "<answer>5</answer>").right
+
+
+@given(
+    st.permutations(["dog", "cat", "cow"]),
+    st.permutations(["dog", "cat", "cow"]),
+    st.sampled_from([", ", " and "]),
+)
+def test_a_list_in_another_order_is_that_option_unless_order_matters(listed, said, joined):
+    text = f"<answer>{joined.join(said)}</answer>"
+    choices = (joined.join(listed), "dog and cat", "bird, cow", "cow")
+    for gold in choices:
+        assert robust(make_question(choices=choices, answer=gold), text).right == (gold == choices[0])
+    order = make_question(question="In which order are they heard?", choices=choices)
+    assert robust(order, text).right == (said == listed)
+    both = (joined.join(listed), joined.join(reversed(listed)))  # order tells them apart
+    assert robust(make_question(choices=both), text).right == (said == listed)
+
+
 # --- time ---
 
 LONG = 100_000  # a rule that is quadratic in this would not end
