@@ -29,8 +29,8 @@ LONGEST = (
     "rollout/vllm/test_vllm.py",
     "compare/test_comparison.py",
     "pipeline/test_several_processes_run.py",
-    "rollout/test_contract.py",
-    "rollout/test_endpoint.py",
+    "rollout/test_worker.py",
+    "rollout/test_endpoint_worker.py",
 )
 
 

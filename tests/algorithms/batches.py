@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -30,7 +31,12 @@ ALGORITHMS = (
     CISPO, ContributionWeighted, DAPO, DPPO, GDPO, GRPO, GSPO, MAPO, MaxRL, PAPO, PPO, ReinforcePP, RLOO,
     SAPO, VESPO,
 )  # fmt: skip
+UNEVEN = torch.tensor([2, 8])  # lengths of two completions
 NAN = float("nan")
+
+
+def log(*values: float) -> list[float]:
+    return [math.log(value) for value in values]
 
 
 def doubles(values: Any) -> torch.Tensor:

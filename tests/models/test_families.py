@@ -23,7 +23,7 @@ from rlaudio.types import Clip, Prompt, greedy
 from tests.conftest import make_prompt, tone
 from tests.factories import make_question
 from tests.models.official import OFFICIAL
-from tests.rollout.test_contract import largest_gap
+from tests.rollout.test_worker import largest_gap
 from tests.settings import sampling_params
 from tests.training.test_packing import assert_same_gradients, forward_backward, make_rows
 

@@ -1,6 +1,6 @@
 """Has vLLM's CPU build sample with the code that it samples with on a GPU.
 
-    python -m pytest -p tests.rollout.gpu_runner tests/rollout/test_contract.py -k "vllm and not server"
+    python -m pytest -p tests.rollout.gpu_runner tests/rollout/test_worker.py -k "vllm and not server"
 
 There vLLM 0.32 takes another model runner, whose sampler is written in Triton. Triton's interpreter runs its
 kernels on a CPU, slowly, if vLLM is told that Triton can be used there.

@@ -19,7 +19,7 @@ from rlaudio.training.policy import token_logprobs
 from tests.conftest import TINY, make_prompt
 from tests.factories import make_prompt as made_up_prompt
 from tests.rollout.conftest import KEY, WARM, nudge, prompts_of
-from tests.rollout.test_contract import largest_gap, tokens
+from tests.rollout.test_worker import largest_gap, tokens
 from tests.settings import learner_settings, sampling_params
 
 LATER = (0, "test", 1)

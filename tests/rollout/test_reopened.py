@@ -14,7 +14,7 @@ from rlaudio.rollout.worker import EngineDied
 from rlaudio.types import greedy
 from rlaudio.utils.processes import Processes
 from tests.rollout.conftest import KEY, WARM, nudge, prompts_of
-from tests.rollout.test_contract import largest_gap, tokens
+from tests.rollout.test_worker import largest_gap, tokens
 from tests.rollout.vllm.test_vllm import Tampered
 
 

@@ -17,7 +17,7 @@ from rlaudio.training.learner import Learner
 from tests.algorithms.test_training import sampled, signals
 from tests.conftest import TINY
 from tests.rollout.conftest import KEY, prompts_of
-from tests.rollout.test_contract import DISTRIBUTIONS, largest_gap, tokens
+from tests.rollout.test_worker import DISTRIBUTIONS, largest_gap, tokens
 from tests.settings import learner_settings, make_batching
 from tests.strict_device import OnDevice, strict_device
 from tests.training.test_signals import silent

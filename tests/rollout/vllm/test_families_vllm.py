@@ -9,7 +9,7 @@ from rlaudio.types import greedy
 from tests.conftest import make_prompt
 from tests.models.small_models import write_model
 from tests.rollout.conftest import KEY, WARM, nudge
-from tests.rollout.test_contract import largest_gap, tokens
+from tests.rollout.test_worker import largest_gap, tokens
 
 pytestmark = pytest.mark.slow
 

@@ -16,7 +16,7 @@ def test_the_runner_that_vllm_takes_on_a_gpu_keeps_the_contract(needs_vllm):
     pytest.importorskip("triton", reason="vLLM needs Triton for it, which this platform has not")
     command = [sys.executable, "-m", "pytest", "-p", "tests.rollout.gpu_runner", "-p", "no:cacheprovider"]
     done = subprocess.run(
-        [*command, "tests/rollout/test_contract.py", "-k", f"vllm and not server and ({PARTS})"],
+        [*command, "tests/rollout/test_worker.py", "-k", f"vllm and not server and ({PARTS})"],
         cwd=Path(__file__).parents[3],
         capture_output=True,
         text=True,

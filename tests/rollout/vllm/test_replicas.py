@@ -17,7 +17,7 @@ from rlaudio.rollout.worker import EngineDied
 from rlaudio.types import greedy
 from tests.conftest import make_prompt
 from tests.rollout.conftest import KEY, WARM, nudge, prompts_of
-from tests.rollout.test_contract import largest_gap, tokens
+from tests.rollout.test_worker import largest_gap, tokens
 
 ANSWER = SampledTokens(np.array([1]), np.array([0.0], dtype=np.float32), (), "stop")
 

@@ -23,7 +23,7 @@ from rlaudio.types import HeardClip, greedy
 from rlaudio.utils.processes import leave
 from tests.conftest import TINY, make_prompt
 from tests.rollout.conftest import KEY, WARM, nudge, prompts_of
-from tests.rollout.test_contract import largest_gap, tokens
+from tests.rollout.test_worker import largest_gap, tokens
 from tests.rollout.two_processes import drawn_by_two
 from tests.settings import sampling_params
 

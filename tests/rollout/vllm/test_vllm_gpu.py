@@ -8,7 +8,7 @@ from rlaudio.rollout.vllm.setup import check_vllm
 from rlaudio.rollout.vllm.vllm import Vllm
 from tests.conftest import TINY
 from tests.rollout.conftest import KEY, WARM, nudge, prompts_of
-from tests.rollout.test_contract import largest_gap
+from tests.rollout.test_worker import largest_gap
 
 pytestmark = [
     pytest.mark.gpu,

@@ -27,7 +27,7 @@ from rlaudio.rollout.worker import EngineDied
 from rlaudio.types import greedy
 from tests.conftest import TINY, make_prompt
 from tests.rollout.conftest import KEY, WARM, nudge, prompts_of
-from tests.rollout.test_contract import largest_gap, refuses_once_closed, tokens
+from tests.rollout.test_worker import largest_gap, refuses_once_closed, tokens
 from tests.rollout.two_processes import drawn_by_two
 
 

@@ -22,7 +22,7 @@ from rlaudio.rollout.vllm.vllm_server import VllmServer
 from tests.conftest import TINY
 from tests.rollout import without_cuda
 from tests.rollout.conftest import KEY, WARM, nudge, prompts_of
-from tests.rollout.test_contract import largest_gap, tokens
+from tests.rollout.test_worker import largest_gap, tokens
 from tests.rollout.vllm.test_vllm import Tampered
 
 
