@@ -111,11 +111,6 @@ def clip_header(path: Path | str) -> ClipHeader:
         return ClipHeader(audio.frames / audio.rate_hz, (*audio.notes, *_peeked(audio)))
 
 
-def clip_seconds(path: Path | str) -> float:
-    """Seconds of audio in a file by its header. Raises as `clip_header`."""
-    return clip_header(path).seconds
-
-
 def _peeked(audio: OpenAudio) -> Iterator[str]:
     """What is odd about the level of a file whose numbers may have any, or that has many channels.
 

@@ -13,7 +13,7 @@ from pydantic_core import PydanticUndefined
 from rlaudio.builder.rl_settings import contribution_by
 from rlaudio.config.plugins import Bound
 from rlaudio.config.recipe import Recipe
-from rlaudio.config.schema import Section
+from rlaudio.config.sections import Section
 from rlaudio.curricula.stage import Stage
 from rlaudio.utils.number_format import counted, thousands
 

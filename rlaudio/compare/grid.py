@@ -29,7 +29,8 @@ from rlaudio.config.layers import Keys, Layer, Origin, read_layer
 from rlaudio.config.names import check_name, plain_name
 from rlaudio.config.plugins import absolute, is_path, no_file, unknown
 from rlaudio.config.recipe import find_recipe, folder_of_paths, load_recipe, name_with_files, validate
-from rlaudio.config.schema import Recipe, Section, Seed
+from rlaudio.config.schema import Recipe
+from rlaudio.config.sections import Section, Seed
 from rlaudio.config.shipped import shipped_comparisons
 
 RESERVED = ("logs", "shared")  # folders beside those of the arms

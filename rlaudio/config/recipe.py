@@ -34,7 +34,8 @@ from rlaudio.config.plugins import (
     no_file,
     unknown,
 )
-from rlaudio.config.schema import ContributionSection, Recipe, Section, SectionError, section_at
+from rlaudio.config.schema import Recipe, section_at
+from rlaudio.config.sections import ContributionSection, Section, SectionError
 from rlaudio.config.shipped import NESTED, recipe_files, shipped_folder, shipped_recipes
 from rlaudio.config.signatures import Option
 from rlaudio.contribution import VOTE
