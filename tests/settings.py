@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from rlaudio.contribution.labelling import LabelSettings
+from rlaudio.contribution.voters import LabelSettings
 from rlaudio.scorers.robust import robust
 from rlaudio.training.learner import Batching, LearnerSettings
 from rlaudio.training.strategies.strategy import OptimizerSettings

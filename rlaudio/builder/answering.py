@@ -10,8 +10,7 @@ from pathlib import Path
 from rlaudio.config import plugins
 from rlaudio.config.plugins import Bound
 from rlaudio.config.recipe import Recipe
-from rlaudio.contribution.labelling import LabelSettings
-from rlaudio.contribution.voters import Voter, folder_digest
+from rlaudio.contribution.voters import LabelSettings, Voter, folder_digest
 from rlaudio.evaluation.asking import EvaluationSettings
 from rlaudio.models.family import ModelFamily, resolve_model_path
 from rlaudio.models.shared import lora

@@ -4,37 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
 
-from rlaudio.contribution.voters import Silence, Voter
+from rlaudio.contribution.voters import LabelSettings, Silence, Voter
 from rlaudio.contribution.voting import Variant, Votes
 from rlaudio.data.labels_file import rows_of_others
 from rlaudio.rollout.endpoint_worker import EndpointModel
 from rlaudio.runs.files import write_rows
 from rlaudio.runs.places import LABEL_ROWS
-from rlaudio.types import Contribution, Question, Scorer
+from rlaudio.types import Contribution, Question
 from rlaudio.utils.processes import Processes
-
-
-@dataclass(frozen=True)
-class LabelSettings:
-    """How voters are asked, whatever the method."""
-
-    folder: Path  # that of the data file; answers and labels go there
-    silence: Silence
-    orders: int | None  # cyclic orders of the options; None: as many as the method takes by itself
-    scorer: Scorer  # says whether a voter is right; the paper does not say which
-    batch_questions: int
-    max_new_tokens: int
-    part: int = 0  # of several processes that ask a share each: keeps its answers in a file of its own
-
-    def describe_silence(self) -> str:
-        """The silence as text."""
-        return "silence as long as the clip" if self.silence == "clip" else f"{self.silence:g} s of silence"
 
 
 class Labels(Protocol):

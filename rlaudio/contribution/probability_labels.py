@@ -10,9 +10,8 @@ from typing import Any, Literal, Protocol, TypeVar
 import numpy as np
 
 from rlaudio.contribution.asking_options import check_options
-from rlaudio.contribution.labelling import LabelSettings
 from rlaudio.contribution.option_shares import ShareEstimate
-from rlaudio.contribution.voters import Voter
+from rlaudio.contribution.voters import LabelSettings, Voter
 from rlaudio.contribution.voting import Variant, Votes
 from rlaudio.types import Contribution, Question
 from rlaudio.utils.number_format import counted

@@ -12,7 +12,7 @@ from typing import Literal
 from rlaudio.prompts.builder import PromptBuilder
 from rlaudio.rollout.worker import RolloutWorker
 from rlaudio.runs.journals import Journal
-from rlaudio.types import Prompt, Question, greedy
+from rlaudio.types import Prompt, Question, Scorer, greedy
 from rlaudio.utils.progress import progress
 
 Silence = float | Literal["clip"]  # seconds, or as long as the question's own clip
@@ -25,6 +25,23 @@ class Voter:
     prompts: PromptBuilder
     open_worker: Callable[[], RolloutWorker]
     digest: str  # of the weights, see `folder_digest`: kept answers are reused for equal digests only
+
+
+@dataclass(frozen=True)
+class LabelSettings:
+    """How voters are asked, whatever the method."""
+
+    folder: Path  # that of the data file; answers and labels go there
+    silence: Silence
+    orders: int | None  # cyclic orders of the options; None: as many as the method takes by itself
+    scorer: Scorer  # says whether a voter is right; the paper does not say which
+    batch_questions: int
+    max_new_tokens: int
+    part: int = 0  # of several processes that ask a share each: keeps its answers in a file of its own
+
+    def describe_silence(self) -> str:
+        """The silence as text."""
+        return "silence as long as the clip" if self.silence == "clip" else f"{self.silence:g} s of silence"
 
 
 def folder_digest(folder: Path) -> str:
@@ -47,28 +64,25 @@ def orders_of(question: Question, orders: int) -> Iterator[Question]:
 def ask_in_silence(
     voter: Voter,
     questions: Sequence[Question],
+    settings: LabelSettings,
     *,
     journal: Journal,
-    silence: Silence,
-    orders: int,
-    batch_questions: int,
-    max_new_tokens: int,
     label: str,
 ) -> list[tuple[str, ...]]:
-    """The voter's greedy answers, one text per option order, for every question.
+    """The voter's greedy answers, one text per option order (the data's alone, if none is set), by question.
 
     An answer depends on the prompt alone, so equal prompts are asked once, and a prompt (its token ids, its
     silence, the token limit) whose answer is in `journal` is not asked again. Closes the journal.
     """
-    seconds = None if silence == "clip" else silence
+    seconds = None if settings.silence == "clip" else settings.silence
     keys: list[list[str]] = []  # of the answers, by question and order
     with ExitStack() as stack:
         answers = stack.enter_context(journal)
-        ask = _Batches(voter, answers, stack, batch_questions, max_new_tokens)
+        ask = _Batches(voter, answers, stack, settings.batch_questions, settings.max_new_tokens)
         for question in progress(questions, total=len(questions), label=label, unit="question"):
             prompts = (
                 voter.prompts.prompt(variant, "silence", silence_seconds=seconds)
-                for variant in orders_of(question, orders)
+                for variant in orders_of(question, settings.orders or 1)
             )
             keys.append([ask.later(prompt) for prompt in prompts])
         ask.now()

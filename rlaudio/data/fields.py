@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from rlaudio.data.audio_paths import AudioRoot, OutsideRootError
 from rlaudio.data.embedded import encode_samples, write_embedded
-from rlaudio.data.rows import MALFORMED, FieldError, JsonRow
+from rlaudio.data.rows import MALFORMED, NO_LINE, FieldError, JsonRow
 from rlaudio.data.stored_texts import StoredTexts
 from rlaudio.types import Choice
 from rlaudio.utils.messages import shown
@@ -186,7 +186,7 @@ class Fields:
     def long_texts(self, id: str, names: Mapping[str, str], read: Callable[[str], str]) -> Mapping[str, str]:
         """What `read` makes of text fields, by name; those of a large file stay there until asked for."""
         offset, large = self.row.offset, self._sharing.large_file
-        if large is None or offset < 0:
+        if large is None or offset == NO_LINE:
             return {name: read(self.fields[field]) for name, field in names.items()}
         return StoredTexts(large, offset, id, names, read)
 

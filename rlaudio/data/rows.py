@@ -38,12 +38,15 @@ class FieldError(ValueError):
         self.fault, self.kind = fault, kind
 
 
+NO_LINE = -1  # offset of a row that has no line of its own
+
+
 class JsonRow(NamedTuple):
     """One object of a file. Every getter raises FieldError where a field is not what it gives."""
 
     where: str  # "train.jsonl:12"
     fields: Mapping[str, Any]
-    offset: int = -1  # byte of the file at which its line begins; -1: it has no line of its own
+    offset: int = NO_LINE  # byte of the file at which its line begins
 
     def text(self, *names: str, default: str | None = None, empty: bool = False) -> str:
         """The first of the fields `names` that is present, as text; numbers are converted.
@@ -150,7 +153,7 @@ def scan_rows(file: Path, *, one_object: bool = False) -> Iterator[JsonRow | Bad
     yield from _items(file, one_object) if file.suffix == ".json" else _line_rows(file)
 
 
-def _checked(where: str, value: Any, offset: int = -1) -> Iterator[JsonRow | BadRow]:
+def _checked(where: str, value: Any, offset: int = NO_LINE) -> Iterator[JsonRow | BadRow]:
     """The row, or a bad row for everything that is wrong with it."""
     if isinstance(value, _Fault):
         yield BadRow(MALFORMED, value.text, where)

@@ -176,12 +176,12 @@ class Evaluation:
         """How often the wrong option was chosen that a question tempts with, by mechanism."""
         return tempted(self.rows)
 
-    def stable(self, control: Control = "audio") -> float | None:
+    def stable(self, control: Control) -> float | None:
         """Share right in every order, of the questions that were asked in all; None for one order."""
         right = self.right_by_order(control)
         return float(np.mean(np.logical_and.reduce(right))) if len(right) > 1 else None
 
-    def by_order(self, control: Control = "audio") -> list[float]:
+    def by_order(self, control: Control) -> list[float]:
         """Accuracy in every order, the data's own first, of the questions that were asked in all of them."""
         return [float(np.mean(of_order)) for of_order in self.right_by_order(control)]
 

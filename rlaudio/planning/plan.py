@@ -28,7 +28,7 @@ from rlaudio.planning.flops import Flops, ForwardPass
 from rlaudio.planning.hardware import Hardware
 from rlaudio.planning.memory import MemoryRow, RolloutShape, Sharding, UpdateShape
 from rlaudio.planning.seconds import Phase
-from rlaudio.planning.servers import Servers, sampling_phases, servers_of, weights_phase
+from rlaudio.planning.servers import RolloutServers, sampling_phases, servers_of, weights_phase
 from rlaudio.planning.tokens import Attention, StepTokens
 from rlaudio.prompts.wording import render_user_text
 from rlaudio.rollout.vllm.setup import CPU_CACHE_GB
@@ -113,7 +113,7 @@ class Plan:
     assumed: Assumptions
     stages: tuple[StagePlan, ...]
     memory: tuple[MemoryRow, ...]
-    servers: Servers | None  # None: none on nodes of their own
+    servers: RolloutServers | None  # None: none on nodes of their own
     vllm_cache_bytes: float | None  # left for it beside its weights; None: vLLM is not on these devices
     host_bytes: float
     dtype: str
@@ -252,7 +252,7 @@ class _Planner:
             return Sharding(stage=stage, offload=offload, devices=devices, nodes=nodes, on_gpu=on_gpu)
         raise ValueError(f"the strategy {strategy.use} cannot be planned; expected plain or zero")
 
-    def _servers(self) -> Servers | None:
+    def _servers(self) -> RolloutServers | None:
         nodes, rollout = self.assumed.rollout_nodes, self.recipe.rollout
         if not nodes:
             return None

@@ -15,7 +15,7 @@ from rlaudio.planning.tokens import StepTokens
 
 
 @dataclass(frozen=True, kw_only=True)
-class Servers:
+class RolloutServers:
     """The servers of a run and the memory of each of their devices."""
 
     nodes: int
@@ -44,14 +44,14 @@ class Servers:
 
 def servers_of(
     model: ModelSize, device: Hardware, nodes: int, devices: int, *, tensor_parallel: int, memory_share: float
-) -> Servers:
+) -> RolloutServers:
     """The servers on nodes of so many devices. Raises ValueError where a node's devices have none."""
     if devices % tensor_parallel:
         raise ValueError(
             f"rollout.tensor_parallel is {tensor_parallel}, and a node has {devices} devices; expected a "
             "number that divides them"
         )
-    return Servers(
+    return RolloutServers(
         nodes=nodes,
         count=nodes * devices // tensor_parallel,
         tensor_parallel=tensor_parallel,
@@ -62,7 +62,7 @@ def servers_of(
 
 
 def sampling_phases(
-    model: ModelSize, device: Hardware, servers: Servers, tokens: StepTokens, *, rate: float
+    model: ModelSize, device: Hardware, servers: RolloutServers, tokens: StepTokens, *, rate: float
 ) -> Iterator[Phase]:
     """A step's sampling on the servers' devices; `tokens` are of all training processes together.
 

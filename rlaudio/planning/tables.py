@@ -10,7 +10,7 @@ from typing import Any
 
 from rlaudio.planning.memory import totals
 from rlaudio.planning.plan import Plan, StagePlan
-from rlaudio.planning.servers import Servers
+from rlaudio.planning.servers import RolloutServers
 from rlaudio.utils.number_format import counted
 from rlaudio.utils.text_table import text_table
 
@@ -221,7 +221,7 @@ def _memory(plan: Plan) -> str:
     return text_table((f"memory of a device, {unit}, {_strategy(plan)}", *sums), table)
 
 
-def _servers(plan: Plan, servers: Servers) -> str:
+def _servers(plan: Plan, servers: RolloutServers) -> str:
     """The servers and what a device of theirs holds."""
     rl = next((stage.tokens for stage in plan.stages if stage.kind == "rl"), None)
     text = (

@@ -7,16 +7,17 @@ import stat
 from pathlib import Path
 from typing import BinaryIO
 
+_FILE = "a file"
 _ADVICE = "delete it, or copy the file again"  # of the files of a run folder
 
 
-def read_bytes(path: Path, largest: int, expected: str = "a file", todo: str = _ADVICE) -> bytes:
+def read_bytes(path: Path, largest: int, expected: str = _FILE, todo: str = _ADVICE) -> bytes:
     """The content of a file. Raises as `open_file`."""
     with open_file(path, largest, expected, todo) as file:
         return file.read(largest)
 
 
-def open_file(path: Path, largest: int, expected: str = "a file", todo: str = _ADVICE) -> BinaryIO:
+def open_file(path: Path, largest: int, expected: str = _FILE, todo: str = _ADVICE) -> BinaryIO:
     """An ordinary file, open to be read: a pipe or a device would be read for ever.
 
     Raises ValueError, which says what was `expected` and what is `todo`, for anything else and for more than

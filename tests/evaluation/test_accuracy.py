@@ -313,8 +313,10 @@ def test_what_is_right_in_every_order_of_the_options_is_told_beside_the_tables(q
     )
     assert len(result.rows) == 8 and len(result.reordered) == 24
     assert [row.question.id for row in result.rows] == [question.id for question in questions]
-    assert result.stable() == 2 / 8
-    assert sum(result.by_order()) == pytest.approx(4 * 2 / 8 + 6 / 8)  # the six others are right in one each
+    assert result.stable("audio") == 2 / 8
+    assert sum(result.by_order("audio")) == pytest.approx(
+        4 * 2 / 8 + 6 / 8
+    )  # the six others are right in one each
     assert "Right in every order of the options: 25.0" in accuracy_table(result)
     assert result.to_dict()["stable"] == {"audio": 0.25}
 
@@ -323,14 +325,14 @@ def test_questions_with_fewer_options_are_asked_in_fewer_orders(questions):
     two = [replace(q, target=Choice((q.answer, "a fish"), 0, q.answer)) for q in questions]
     result = evaluate(two, word_prompts(), prefers(0, set()), controls=["audio"], orders=4)
     assert {row.order for row in result.reordered} == {1}
-    assert result.by_order() == [1.0, 0.0]
+    assert result.by_order("audio") == [1.0, 0.0]
 
 
 def test_orders_are_compared_on_the_questions_that_were_asked_in_all(questions):
     few = [replace(q, target=Choice((q.answer, "a fish"), 0, q.answer)) for q in questions[:3]]
     known = {q.id for q in questions[3:]}
     result = evaluate([*few, *questions[3:]], word_prompts(), prefers(1, known), controls=["audio"], orders=4)
-    assert result.by_order() == [1.0] * 4 and result.stable() == 1.0
+    assert result.by_order("audio") == [1.0] * 4 and result.stable("audio") == 1.0
     assert "(5 of 8 questions, those with enough options): 100.0" in accuracy_table(result)
 
 

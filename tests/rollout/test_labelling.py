@@ -16,6 +16,7 @@ from rlaudio.runs.journals import Journal
 from rlaudio.runs.places import LABEL_ROWS
 from rlaudio.types import Question
 from tests.conftest import TINY
+from tests.settings import label_settings
 
 
 @pytest.fixture(scope="module")
@@ -90,11 +91,8 @@ def test_what_voters_hear_in_silence_comes_from_the_prefix_cache(policy, vllm_wo
     ask_in_silence(
         voter,
         questions,
+        label_settings(tmp_path, silence=30.0, batch_questions=4, max_new_tokens=4),
         journal=Journal(tmp_path / "journal"),
-        silence=30.0,
-        orders=1,
-        batch_questions=4,
-        max_new_tokens=4,
         label="test",
     )
     asked, cached = (

@@ -14,7 +14,6 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from rlaudio.contribution.asking_options import check_options
-from rlaudio.contribution.labelling import LabelSettings
 from rlaudio.contribution.letter_shares import LetterShares
 from rlaudio.contribution.probability_labels import (
     WEAK_FROM,
@@ -22,7 +21,7 @@ from rlaudio.contribution.probability_labels import (
     ask_in_silence_and_heard,
     check_probability,
 )
-from rlaudio.contribution.voters import Voter, orders_of
+from rlaudio.contribution.voters import LabelSettings, Voter, orders_of
 from rlaudio.rollout.endpoint_worker import EndpointModel
 from rlaudio.types import Prompt, Question
 from rlaudio.utils.progress import progress

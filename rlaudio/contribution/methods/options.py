@@ -14,7 +14,6 @@ from typing import Any, Literal
 import numpy as np
 
 from rlaudio.contribution.asking_options import ask_options, option_tokens, spelled_out
-from rlaudio.contribution.labelling import LabelSettings
 from rlaudio.contribution.option_shares import OptionLogprobs
 from rlaudio.contribution.probability_labels import (
     WEAK_FROM,
@@ -22,7 +21,7 @@ from rlaudio.contribution.probability_labels import (
     ask_in_silence_and_heard,
     check_probability,
 )
-from rlaudio.contribution.voters import Voter, key_of
+from rlaudio.contribution.voters import LabelSettings, Voter, key_of
 from rlaudio.rollout.endpoint_worker import EndpointModel
 from rlaudio.rollout.worker import LogprobWorker, as_logprob_worker
 from rlaudio.runs.journals import Journal, journal_path

@@ -9,8 +9,7 @@ import numpy as np
 
 from rlaudio.contribution import THRESHOLD
 from rlaudio.contribution.asking_options import check_options
-from rlaudio.contribution.labelling import LabelSettings
-from rlaudio.contribution.voters import Voter, ask_in_silence, orders_of
+from rlaudio.contribution.voters import LabelSettings, Voter, ask_in_silence, orders_of
 from rlaudio.contribution.voting import (
     Variant,
     Votes,
@@ -46,11 +45,8 @@ def vote(
         name: ask_in_silence(
             voter,
             questions,
+            settings,
             journal=Journal(journal_path(settings.folder, name, voter.digest), part=settings.part),
-            silence=settings.silence,
-            orders=settings.orders or 1,
-            batch_questions=settings.batch_questions,
-            max_new_tokens=settings.max_new_tokens,
             label=f"label: {name}",
         )
         for name, voter in voters.items()
