@@ -13,6 +13,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import BinaryIO
 
 _STDERR = 2
 _OF_MPG123 = re.compile(
@@ -40,7 +41,7 @@ class Said:
 def decoder_output() -> Iterator[Said]:
     """Within the block nothing of libmpg123 reaches the terminal; after it `Said` has its lines."""
     said = Said()
-    with _alone, tempfile.TemporaryFile() as kept:
+    with _alone, _in_memory() as kept:
         try:
             terminal = os.dup(_STDERR)
         except OSError:  # stderr is closed: nothing reaches a terminal
@@ -57,3 +58,10 @@ def decoder_output() -> Iterator[Said]:
             if others := _OF_MPG123.sub(b"", written):
                 os.write(terminal, others)
             os.close(terminal)
+
+
+def _in_memory() -> BinaryIO:
+    """A file that stands in no folder, where the system has such ones."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("decoder"), "w+b", buffering=0)
+    return tempfile.TemporaryFile(buffering=0)

@@ -9,6 +9,8 @@ import numpy as np
 import soundfile
 import soxr
 
+from rlaudio.audio.decoder_output import decoder_output
+
 SAMPLE_RATE_HZ = 16_000
 PEAKS = 240  # points of the drawn outline
 LARGEST_CLIP = 32 * 2**20  # bytes of a file
@@ -50,7 +52,7 @@ def decode(content: bytes, expected: str, name: str) -> tuple[np.ndarray, int]:
     Raises ValueError for another file, one with several channels, and one that is too long.
     """
     try:
-        with soundfile.SoundFile(io.BytesIO(content)) as file:
+        with decoder_output(), soundfile.SoundFile(io.BytesIO(content)) as file:
             if file.format != expected or file.channels != 1:
                 raise ValueError(f"{file.format} with {file.channels} channels")
             samples: np.ndarray = file.read(LONGEST_CLIP + 1, dtype="float32")

@@ -196,6 +196,14 @@ def test_a_page_says_which_damaged_part_it_leaves_out(copy, change):
         assert f"{copy / name}" in top
 
 
+@pytest.mark.parametrize("name", ["base", "final"])
+def test_a_page_without_the_tables_of_an_evaluation_is_written(copy, name):
+    shutil.copytree(copy / "evaluation" / "base", copy / "evaluation" / "final", dirs_exist_ok=True)
+    shutil.copy(copy / "evaluation" / "base.json", copy / "evaluation" / "final.json")
+    (copy / "evaluation" / f"{name}.json").unlink()
+    assert "This run did not make the model better." in top_of(copy) or name == "final"
+
+
 def test_the_command_says_on_the_terminal_what_it_leaves_out(copy):
     assert CliRunner().invoke(main, ["report", str(copy)]).output == f"{copy / 'report.html'}\n"
     answers = copy / "evaluation" / "final" / "test.jsonl"

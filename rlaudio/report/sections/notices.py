@@ -91,7 +91,8 @@ def _no_gain(held_out: AccuracyTable) -> Iterator[Notice]:
 
 def _change(line: Line) -> str:
     """Accuracy with audio before and after the run, and the change with its interval where there is one."""
-    before, after = (percent(cells["audio"].value) for cells in (line.base, line.final))
+    cells = [by_control.get("audio") for by_control in (line.base, line.final)]  # a file may be gone
+    before, after = (percent(cell.value) if cell else "\N{EN DASH}" for cell in cells)
     accuracies = f"{_questions(line)} {before} \N{RIGHTWARDS ARROW} {after} %"
     if line.change is None or line.change.p_value is None:
         return accuracies
