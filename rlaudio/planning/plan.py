@@ -65,9 +65,10 @@ class Assumptions:
             raise ValueError(f"a network of {self.network:g} GB/s; expected more than 0")
         if not 0 < self.utilisation <= 1:
             raise ValueError(f"a utilisation of {self.utilisation:g}; expected more than 0 and at most 1")
-        if self.seconds is not None and self.seconds < 0.04:
+        if self.seconds is not None and not 0.04 <= self.seconds <= 86_400:
             raise ValueError(
-                f"clips of {self.seconds:g} s; expected at least 0.04 s, which is one audio token"
+                f"clips of {self.seconds:g} s; expected at least 0.04 s, which is one audio token, and "
+                "at most a day"
             )
         for name, value in (("completion", self.completion), ("text", self.text)):
             if value is not None and value < 1:

@@ -605,6 +605,8 @@ def test_the_command_needs_no_weights_no_data_and_no_network(monkeypatch, tmp_pa
         ((SEVEN_B, "--devices", "0"), "0 devices; expected at least one"),
         ((SEVEN_B, "--utilisation", "1.5"), "expected more than 0 and at most 1"),
         ((SEVEN_B, "--seconds", "0.01"), "expected at least 0.04 s"),
+        ((SEVEN_B, "--seconds", "nan"), "clips of nan s; expected at least 0.04 s"),
+        ((SEVEN_B, "--seconds", "inf"), "clips of inf s; expected at least 0.04 s"),
         (("spoken_digits_weak_to_strong",), "builds its base in a run"),
         ((SEVEN_B, "-o", "model.path=Nobody/Nothing"), "whose shape is known; weights are not needed"),
         ((SEVEN_B, "-o", "model.lora_rank=4", "-o", "model.lora_targets=[x]"), "lora_targets names 'x'"),
