@@ -6,6 +6,8 @@ from collections.abc import Callable, Hashable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Generic, TypeVar
 
+from rlaudio.utils.threads import compute_alone
+
 T = TypeVar("T")
 
 
@@ -17,7 +19,7 @@ class Ahead(Generic[T]):
     """
 
     def __init__(self) -> None:
-        self._thread = ThreadPoolExecutor(1, "ahead")
+        self._thread = ThreadPoolExecutor(1, "ahead", compute_alone)
         self._begun: dict[Hashable, Future[T]] = {}
 
     def begin(self, name: Hashable, make: Callable[[], T]) -> None:
@@ -39,7 +41,7 @@ class Ahead(Generic[T]):
 
 def one_ahead(makers: Iterable[Callable[[], T]]) -> Iterator[T]:
     """What the makers give, in order; the next is made by a thread while the caller uses the one before."""
-    with ThreadPoolExecutor(1, "ahead") as thread:
+    with ThreadPoolExecutor(1, "ahead", compute_alone) as thread:
         waiting: Future[T] | None = None
         for make in makers:
             begun = thread.submit(make)
