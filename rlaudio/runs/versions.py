@@ -22,6 +22,8 @@ def versions() -> dict[str, Any]:
     """What numbers may depend on: rlaudio and its commit, Python, packages, machine, processes, threads."""
     import torch  # takes seconds, and who reads a folder needs none of it
 
+    from rlaudio.utils.onednn_linear import onednn_is_faster
+
     return {
         "format": FORMAT,
         "rlaudio": rlaudio.__version__,
@@ -33,6 +35,7 @@ def versions() -> dict[str, Any]:
         "cpu_cores": os.cpu_count(),
         "processes": launcher.size(),
         "threads": torch.get_num_threads(),
+        "linear_layers": "oneDNN" if onednn_is_faster() else "torch",
         "gpus": [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())],
     }
 

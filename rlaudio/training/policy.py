@@ -11,6 +11,7 @@ from torch.utils.checkpoint import checkpoint
 
 from rlaudio.models.family import ModelFamily
 from rlaudio.training.packing import Batch
+from rlaudio.utils.onednn_linear import is_plain_linear
 
 NARROW_SUPPORT = 64  # up to this width only the support's rows of the output projection are computed
 
@@ -175,6 +176,6 @@ def _support_logits(
     """Logits [n, K] of the supported tokens: where they are few, K rows of the projection and no others."""
     rows = support.clamp(min=0)
     narrow = head_is_whole and support.shape[1] <= NARROW_SUPPORT
-    if narrow and type(head) is torch.nn.Linear and head.bias is None:  # `weight` leaves an adapter out
+    if narrow and is_plain_linear(head) and head.bias is None:  # `weight` leaves an adapter out
         return torch.einsum("nd,nkd->nk", hidden, head.weight[rows])
     return head(hidden).gather(-1, rows)

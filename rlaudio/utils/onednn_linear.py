@@ -1,7 +1,8 @@
 """Linear layers by oneDNN, on CPUs where it is the faster library.
 
 torch multiplies float32 matrices with MKL, which leaves AVX-512 unused on AMD's processors. oneDNN, which
-every torch for x86 brings too, uses it and takes half the time there (docs/results.md). Both sum in float32.
+every torch for x86 brings too, uses it and takes half the time there; see "Against an older version" in
+docs/results.md. Both sum in float32.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ CPUS = Path("/proc/cpuinfo")
 @cache
 def onednn_is_faster(cpus: Path = CPUS) -> bool:
     """Whether this torch has the layer, and this CPU is one of AMD's with AVX-512."""
-    if _product() is None or torch.backends.cpu.get_cpu_capability() != "AVX512":
+    if torch.backends.cpu.get_cpu_capability() != "AVX512" or not _works():
         return False
     try:
         return "AuthenticAMD" in cpus.read_text(encoding="utf-8", errors="replace")
@@ -35,6 +36,11 @@ def use_onednn(model: torch.nn.Module) -> None:
     for module in model.modules():
         if type(module) is torch.nn.Linear:
             module.__class__ = OneDnnLinear
+
+
+def is_plain_linear(module: torch.nn.Module) -> bool:
+    """Whether it multiplies by its `weight` and does nothing else, as an adapter around it would."""
+    return type(module) in (torch.nn.Linear, OneDnnLinear)
 
 
 class OneDnnLinear(torch.nn.Linear):
@@ -88,6 +94,15 @@ def _is_for_onednn(input: torch.Tensor, weight: torch.Tensor) -> bool:
 
 def _onednn(input: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
     return _product()(input, weight, bias, "none", [], "")
+
+
+def _works() -> bool:
+    """Whether this torch has the operator, which is not public, and it takes what it is given here."""
+    ones = torch.ones(2, 2)
+    try:
+        return _product() is not None and torch.equal(_onednn(ones, ones, None), 2 * ones)
+    except (RuntimeError, TypeError):
+        return False
 
 
 @cache

@@ -28,8 +28,8 @@ def compute_alone() -> None:
     """Have torch compute with this thread alone in what it is asked for by this thread.
 
     Every thread that calls torch has a team of OpenMP threads of its own. Where all of them are more than the
-    cores, GNU's hardly spin before they sleep, in the main thread's team too: a step of the main job took 0.66
-    s with a second team of two on two cores, and 0.49 s without.
+    cores, GNU's hardly spin before they sleep, in the main thread's team too: on two cores a step of the main
+    job took 0.66 s with a second team of two, and 0.49 s without.
     """
     import torch  # takes seconds, and threads may do without it
 

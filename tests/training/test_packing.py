@@ -18,6 +18,7 @@ from rlaudio.training.packing import (
 )
 from rlaudio.training.policy import Distribution, token_logprobs
 from rlaudio.types import Completion, Segment
+from rlaudio.utils import onednn_linear
 from tests.conftest import TINY, make_prompt, tone
 
 
@@ -154,6 +155,14 @@ def test_a_narrow_support_gives_the_renormalised_full_distribution(family):
     target = token_logprobs(family, without, tempered).logprobs
     expected = target - torch.stack(in_support).logsumexp(0)
     torch.testing.assert_close(narrow, expected, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("by_onednn", [False, True])
+def test_a_narrow_support_leaves_the_rest_of_the_head_out(by_onednn, monkeypatch):
+    monkeypatch.setattr(onednn_linear, "onednn_is_faster", lambda: by_onednn)
+    family = Qwen2_5Omni(path=str(TINY), device="cpu")
+    family.head.register_forward_pre_hook(lambda *_: pytest.fail("computes all logits"))
+    token_logprobs(family, pack(make_rows(family, support_width=4)), Distribution(temperature=0.7))
 
 
 def test_a_token_outside_its_support_is_refused(family):

@@ -3,6 +3,7 @@
 import threading
 
 import pytest
+import torch
 
 from rlaudio.utils.ahead import Ahead, one_ahead
 
@@ -17,6 +18,19 @@ def test_what_was_begun_is_taken_by_its_name_and_anything_else_made_at_once():
     ahead.begin("second", by_thread)
     assert ahead.take("third", by_thread) == threading.current_thread().name
     assert [ahead.take("second", pytest.fail) for _ in range(2)] == ["ahead_0"] * 2
+
+
+def test_a_thread_that_works_ahead_computes_alone_and_the_others_as_before():
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        ahead = Ahead[int]()
+        ahead.begin("threads", torch.get_num_threads)
+        assert ahead.take("threads", pytest.fail) == 1
+        assert list(one_ahead([torch.get_num_threads] * 2)) == [1, 1]
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_what_was_begun_before_is_forgotten():

@@ -8,8 +8,10 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
 from rlaudio.utils import onednn_linear
 from rlaudio.utils.onednn_linear import OneDnnLinear, linear, onednn_is_faster, use_onednn
+from tests.conftest import TINY
 
 pytestmark = pytest.mark.skipif(
     onednn_linear._product() is None, reason="torch has no oneDNN here: it is not for x86"
@@ -92,6 +94,20 @@ def test_a_model_keeps_its_names_and_other_layers(monkeypatch):
     use_onednn(model)
     assert [type(layer) for layer in model] == [OneDnnLinear, Own, torch.nn.ReLU]
     assert list(model.state_dict()) == names
+
+
+@pytest.mark.parametrize("lora_rank", [0, 4])
+def test_a_model_that_is_opened_computes_by_it(lora_rank, monkeypatch):
+    monkeypatch.setattr(onednn_linear, "onednn_is_faster", lambda: True)
+    model = Qwen2_5Omni(path=str(TINY), device="cpu", lora_rank=lora_rank).model
+    layers = [module for module in model.modules() if isinstance(module, torch.nn.Linear)]
+    assert len(layers) > 40 and {type(layer) for layer in layers} == {OneDnnLinear}
+
+
+def test_a_torch_whose_operator_takes_other_arguments_is_left_alone(monkeypatch):
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
+    monkeypatch.setattr(onednn_linear, "_product", lambda: lambda input, weight: input)
+    assert onednn_is_faster.__wrapped__() is False
 
 
 def test_a_model_stays_as_it_is_where_oneDNN_is_no_faster(monkeypatch):
