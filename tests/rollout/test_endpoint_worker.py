@@ -37,9 +37,17 @@ from rlaudio.scorers.robust import robust
 from rlaudio.types import Clip, Prompt, Question, greedy
 from rlaudio.utils.endpoint import posting
 from rlaudio.utils.endpoint.address import Address, completions_of, key_from_environment
-from rlaudio.utils.endpoint.client import Client, Request, ask
+from rlaudio.utils.endpoint.client import Client, Request, ask, impatient
 from rlaudio.utils.endpoint.costs import Costs, Price
-from rlaudio.utils.endpoint.failures import BadAnswer, GaveUp, NoAccess, NotAsked, RequestRefused
+from rlaudio.utils.endpoint.failures import (
+    BadAnswer,
+    GaveUp,
+    NoAccess,
+    NotAsked,
+    RequestRefused,
+    Transient,
+)
+from rlaudio.utils.endpoint.replies import Reply
 from rlaudio.utils.endpoint.servers import AVOID_SECONDS, Servers
 from tests.conftest import TINY, tone
 from tests.endpoint_server import Server, fails, hangs_up, patient, says, sends, tells
@@ -439,10 +447,45 @@ def test_a_server_that_failed_is_asked_again_when_all_have_or_time_has_passed(se
     server.script, second.script = [fails(503)], [fails(503), fails(503)]
     client = both(server, second, tmp_path)
     assert answer_of(client).text == "fine"
-    servers = Servers(("a", "b"))
-    servers._failed["a"] = time.monotonic() - AVOID_SECONDS
-    with servers.next() as url:
-        assert url == "a"
+    now = 0.0
+    servers = Servers(("a", "b"), clock=lambda: now)
+    with pytest.raises(Transient), servers.lend() as url:
+        raise Transient(url)
+    assert url == "a"
+    now = AVOID_SECONDS / 2
+    with servers.lend() as url:
+        assert url == "b" and servers.any_left()
+    now = AVOID_SECONDS
+    with servers.lend() as tried, servers.lend() as other:  # one request alone tries it again
+        assert (tried, other) == ("a", "b")
+
+
+def test_a_server_that_answers_rubbish_is_left_to_itself(server, second, tmp_path):
+    server.script = [sends(200, "rubbish")]
+    client = both(server, second, tmp_path)
+    replies = client.ask_all([f"question {n}" for n in range(4)], plain)
+    assert [type(reply) for reply in replies] == [BadAnswer, Reply, Reply, Reply]
+    assert (len(server.bodies), len(second.bodies)) == (1, 3)
+
+
+def test_a_request_does_not_wait_while_another_server_is_left(server, second, tmp_path):
+    server.script = [fails(503)]
+    client = both(server, second, tmp_path, first_wait_seconds=60.0, timeout_seconds=5)
+    assert answer_of(client).text == "fine"
+
+
+def test_an_impatient_check_waits_for_no_answer_either(server, tmp_path, monkeypatch):
+    waited = []
+
+    def post(*_: Any, timeout_seconds: float, **__: Any) -> bytes:
+        waited.append(timeout_seconds)
+        raise Transient("silent")
+
+    monkeypatch.setattr("rlaudio.utils.endpoint.client.post", post)
+    client = Client(Address.of(server.url, "m"), patient(tmp_path, timeout_seconds=120))
+    with impatient(0.01), pytest.raises(GaveUp):
+        client.ask_one(plain(), threading.Event())
+    assert set(waited) == {0.01}
 
 
 def test_answers_are_kept_when_a_server_joins(server, second, tmp_path):

@@ -54,7 +54,7 @@ _patience: list[float] = []  # seconds, of the blocks that are entered
 
 @contextmanager
 def impatient(seconds: float) -> Iterator[None]:
-    """Within the block requests of this process are repeated for so many seconds at most: only tried."""
+    """Within the block requests of this process wait and are repeated for so many seconds at most."""
     _patience.append(seconds)
     try:
         yield
@@ -182,7 +182,7 @@ class Client:
             except Transient as error:
                 now = time.monotonic()
                 began = began if tries > 1 else now
-                pause = max(wait, error.wait_seconds or 0.0)
+                pause = 0.0 if self._servers.any_left() else max(wait, error.wait_seconds or 0.0)
                 if now < self._gave_up + asking.retry_seconds:
                     raise GaveUp(
                         f"{error}; not repeated so soon after another request was given up"
@@ -200,13 +200,14 @@ class Client:
 
     def _try(self, body: bytes) -> Reply:
         """One try at one of the servers. Raises RequestFailed."""
-        with self._servers.next() as server:
+        timeout = min([self.asking.timeout_seconds, *_patience])
+        with self._servers.lend() as server:
             url = completions_of(server)
-            content = post(url, body, key=self._key, timeout_seconds=self.asking.timeout_seconds)
-        try:
-            return read_reply(content)
-        except (BadAnswer, RequestRefused) as failure:
-            raise type(failure)(f"{url}: {failure}") from failure
+            content = post(url, body, key=self._key, timeout_seconds=timeout)
+            try:
+                return read_reply(content)
+            except (BadAnswer, RequestRefused) as failure:
+                raise type(failure)(f"{url}: {failure}") from failure
 
     @property
     def _retry_seconds(self) -> float:
