@@ -147,7 +147,9 @@ _against = click.option(
 @click.argument("target", metavar="[RECIPE|MODEL]", required=False)
 @click.option("--data", type=path_type(exists=True), help="Questions for a MODEL; a RECIPE names its own.")
 @_benchmarks
-@click.option("--endpoint", metavar="URL", help="Instead of MODEL: an OpenAI-compatible server's address; commas between several.")
+@click.option(
+    "--endpoint", metavar="URL", help="Instead of MODEL: an OpenAI-compatible server's address, or several."
+)
 @click.option("--model", metavar="NAME", help="What the server calls the model.")
 @click.option("--out", type=path_type(file_okay=False), help="Folder of the tables.  [default: print only]")
 @click.option("--inspect", is_flag=True, help="Also write logs of Inspect (.eval), with clips, into --out.")

@@ -40,7 +40,7 @@ _PLACES = re.compile(r"\{(question|answer|text)\}")
 
 @dataclass(frozen=True, kw_only=True)
 class Endpoint:
-    url: str  # in front of /v1; several servers of one model with commas between them
+    url: str  # in front of /v1; commas between several servers
     model: str  # as the server calls it
     prompt: Path | None = None  # file with {question}, {answer} (the reference) and {text}; none: rlaudio's
     system: str = ""  # system message; empty: none
