@@ -81,10 +81,17 @@ class _Linear(torch.autograd.Function):
         if ctx.needs_input_grad[0]:
             of_input = _onednn(gradient, weight.t(), None)
         if ctx.needs_input_grad[1]:
-            of_weight = _onednn(rows.t(), input.flatten(0, -2).t(), None)
+            of_weight = _over_rows(rows, input.flatten(0, -2))
         if ctx.needs_input_grad[2]:
             of_bias = rows.sum(0)
         return of_input, of_weight, of_bias
+
+
+def _over_rows(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+    """`left.t() @ right`, [N, K] of [M, N] and [M, K]; oneDNN copies what comes first: the narrower one."""
+    if left.shape[1] <= right.shape[1]:
+        return _onednn(left.t(), right.t(), None)
+    return _onednn(right.t(), left.t(), None).t()
 
 
 def _is_for_onednn(input: torch.Tensor, weight: torch.Tensor) -> bool:

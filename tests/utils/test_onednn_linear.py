@@ -18,10 +18,10 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def _layers(bias: bool) -> tuple[torch.nn.Linear, OneDnnLinear]:
+def _layers(bias: bool, width: int = 40) -> tuple[torch.nn.Linear, OneDnnLinear]:
     torch.manual_seed(0)
-    reference = torch.nn.Linear(24, 40, bias=bias)
-    layer = OneDnnLinear(24, 40, bias=bias)
+    reference = torch.nn.Linear(24, width, bias=bias)
+    layer = OneDnnLinear(24, width, bias=bias)
     layer.load_state_dict(reference.state_dict())
     return reference, layer
 
@@ -29,12 +29,13 @@ def _layers(bias: bool) -> tuple[torch.nn.Linear, OneDnnLinear]:
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("shape", [(7, 24), (2, 5, 24), (1, 1, 24), (2, 1, 3, 24)])
 @pytest.mark.parametrize("strided", [False, True])
-def test_values_and_gradients_are_those_of_torch(bias, shape, strided):
-    reference, layer = _layers(bias)
+@pytest.mark.parametrize("width", [8, 40])
+def test_values_and_gradients_are_those_of_torch(bias, shape, strided, width):
+    reference, layer = _layers(bias, width)
     inputs = torch.randn(*shape)
     if strided:
         inputs = torch.randn(*shape[:-1], 48)[..., ::2]
-    weight_of_output = torch.randn(*shape[:-1], 40)
+    weight_of_output = torch.randn(*shape[:-1], width)
     results = []
     for module in (reference, layer):
         given = inputs.detach().requires_grad_()
