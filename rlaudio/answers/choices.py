@@ -8,15 +8,13 @@ from functools import lru_cache
 
 from rlaudio.answers.labels import ANY_IN_WORDS
 from rlaudio.answers.layout import without_latex, without_markdown
-from rlaudio.answers.normalising import ARTICLE, loosened, normalise, normalise_but_case
+from rlaudio.answers.normalising import loosened, normalise, normalise_but_case
 from rlaudio.answers.numbers import NUMBER, UNITS, canonical_numbers
 from rlaudio.answers.parsed import NONE, SEVERAL, Parsed, Status
 
 OWN_LABEL = re.compile(r"\(?([A-Z])[).:] ?(?=\S)")  # of choices that carry their labels: "A. 1", "B. 2"
 LAST_LETTER = re.compile(r"(?<!\w)[A-Za-z]$")
 CYRILLIC_OR_GREEK = re.compile("[\u0370-\u03ff\u0400-\u04ff]")
-SEPARATOR = re.compile(r" ?[,;\n] ?(?:& |and )?| (?:&|and) ")
-LONGEST_LIST = 2000  # characters
 LONGER = 40  # characters that a spelling may have more than another: "three thousand", "3000"
 
 
@@ -39,7 +37,6 @@ class Choices:
         self.have_numbers = any(map(_has_number, self.bodies))
         self.are_latin = not any(CYRILLIC_OR_GREEK.search(choice) for choice in choices)
         self._bare = _by_number([canonical_numbers(text) for text in self.plain])
-        self._lists = _by_items(self.plain)
         self._exact = self._by_spelling(map(_exactly, choices))
         texts = (*choices, *self.bodies)
         similar = {text: tuple(_similarly(text, _without_markup(text))) for text in set(texts)}
@@ -59,11 +56,6 @@ class Choices:
     def by_number(self, text: str) -> Parsed:
         """The choice of this number and a unit, where the number alone tells the choices apart."""
         index = self._bare.get(canonical_numbers(loosened(normalise(text)))) if self._bare else None
-        return NONE if index is None else Parsed("normalised", index)
-
-    def by_items(self, text: str) -> Parsed:
-        """The choice that lists the same things in another order, where no two choices differ by order."""
-        index = self._lists.get(_items(loosened(normalise(text)))) if self._lists else None
         return NONE if index is None else Parsed("normalised", index)
 
     def lettered(self, mark: str) -> int | None:
@@ -113,19 +105,6 @@ def _by_number(texts: Sequence[str]) -> dict[str, int]:
     numbers = {number: index for index, (number, _) in enumerate(parts)}
     alike = len(units) == 1 or all(unit in UNITS for _, unit in parts)
     return numbers if alike and len(numbers) == len(texts) else {}
-
-
-def _by_items(texts: Sequence[str]) -> dict[tuple[str, ...], int]:
-    """Positions of choices that list several things; none where two list the same in another order."""
-    lists = {index: items for index, text in enumerate(texts) if len(items := _items(text)) > 1}
-    positions = {items: index for index, items in lists.items()}
-    return positions if len(positions) == len(lists) else {}
-
-
-def _items(text: str) -> tuple[str, ...]:
-    """The things that a text lists, sorted."""
-    items = [ARTICLE.sub("", item) for item in SEPARATOR.split(text[:LONGEST_LIST])]
-    return tuple(sorted(filter(None, items)))
 
 
 def _exactly(text: str) -> Iterator[str]:

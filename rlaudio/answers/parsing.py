@@ -35,7 +35,6 @@ def parse(
     letters: bool = False,
     numbers: bool = False,
     contains: bool = False,
-    ordered: bool = True,
 ) -> Parsed:
     """The option that `text` names, and the layer that read it.
 
@@ -47,14 +46,13 @@ def parse(
     - `exact`: equal but for case and outer spaces.
     - `normalised`: equal after `normalise` and a little more, also inside a phrase such as "The answer is";
       with `numbers` also across spellings of numbers and units ("three", "3"; "21.2s", "21.2 sec"), and a
-      number alone where all options have a unit and it tells them apart; unless `ordered` also what an option
-      lists in another order ("a cat, a dog").
+      number alone where all options have a unit and it tells them apart.
     - `letter`: an option's text with its own letter, "(B) a cat"; a letter that disagrees with the text is
       ambiguous. With `letters`, for prompts that label their options, the letter alone is enough.
     - `unique_contains`, with `contains` only and never for a training reward: exactly one option is
       mentioned, and nothing is negated.
     """
-    reader = Reader(choices_of(tuple(choices)), letters, numbers, ordered)
+    reader = Reader(choices_of(tuple(choices)), letters, numbers)
     text = plain_tags(text)
     visible = blank_thoughts(text)
     blocks = answer_spans(visible)

@@ -53,7 +53,6 @@ class Reader:
     choices: Choices
     letters: bool  # a letter alone names an option
     numbers: bool  # numbers and units are read in any spelling
-    ordered: bool = True  # the order of what an option lists matters
 
     def read(self, answer: str) -> Parsed:
         """The option that the answer names, as a whole or in one of its sentences."""
@@ -105,7 +104,7 @@ class Reader:
                 if refused:
                     break
             if named == NONE and (alone or core.says_answer):
-                named = self._named_in_part(core.text)
+                named = self._named_by_number(core.text)
             if named != NONE:
                 return Sentence(text, named if self._leaves(core.aside, named) else NONE, says_answer)
         return Sentence(text, NONE, says_answer)
@@ -210,13 +209,12 @@ class Reader:
             return named, False
         return NONE, True
 
-    def _named_in_part(self, text: str) -> Parsed:
-        """An option by its number without the unit, or by the things that it lists in another order.
+    def _named_by_number(self, text: str) -> Parsed:
+        """An option by its number without the unit.
 
         Only of what is said to be the answer: "1." may be the first step of a thought.
         """
-        named = self.choices.by_number(text) if self.numbers else NONE
-        return self.choices.by_items(text) if named == NONE and not self.ordered else named
+        return self.choices.by_number(text) if self.numbers else NONE
 
     @property
     def _labels_are_shown(self) -> bool:

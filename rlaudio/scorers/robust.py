@@ -4,18 +4,10 @@ Options that differ in no more than spaces, typographic signs and a final stop a
 them counts. `parse` says what is read.
 """
 
-import re
 from typing import Literal
 
 from rlaudio.answers import normalise_but_case, parse
 from rlaudio.types import Question, Verdict
-
-# Of a question whose options may list the same things in an order that matters.
-ORDER = re.compile(
-    r"\b(?:order\w*|sequence\w*|chronolog\w*|first|last|then|next|before|after|follow\w*|rank\w*|sort\w*"
-    r"|arrange\w*|ascending|descending|progression|pattern|from \w+ to)\b|顺序|次序|先后",
-    re.IGNORECASE,
-)
 
 
 def robust(
@@ -29,8 +21,7 @@ def robust(
     if not question.choices:
         return Verdict(False, None, "none", "no options")
     labelled = question.style == "letters" if letters is None else letters
-    ordered = ORDER.search(question.question) is not None
-    parsed = parse(text, question.choices, which=which, letters=labelled, numbers=numbers, ordered=ordered)
+    parsed = parse(text, question.choices, which=which, letters=labelled, numbers=numbers)
     right = parsed.index is not None and (
         normalise_but_case(question.choices[parsed.index]) == normalise_but_case(question.answer)
     )
