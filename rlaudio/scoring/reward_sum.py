@@ -24,6 +24,7 @@ from rlaudio.scoring.arguments import read_only
 from rlaudio.scoring.calls import Reward, RewardCall, attempt, calls_of, late, read, settle
 from rlaudio.scoring.values import NoValue, within_reach
 from rlaudio.types import Group, RewardFailure, ScoredGroup
+from rlaudio.utils.forks import late_copies
 from rlaudio.utils.interrupts import end_now, heard_interrupts, refused_ends
 from rlaudio.utils.process_state import ProcessState, kept_process_state
 from rlaudio.utils.processes import ALONE, Processes, outlast_first
@@ -109,7 +110,7 @@ class RewardSum:
                     failed.append(_Failed(call, sample, usable))
                 else:
                     values[call.group_index][call.reward.name][sample] = usable
-        self._refuse(failed, groups)
+        self._refuse(failed, groups, late_copies())
         return [self._scored(group, values[i], failed, i) for i, group in enumerate(groups)]
 
     def _results(self, calls: Sequence[RewardCall]) -> list[Any]:
@@ -141,15 +142,15 @@ class RewardSum:
                 logger.warning("%s changed %s, which the run depends on; it is put back", who, setting)
         self._warned |= {(who, setting) for setting in changed}
 
-    def _refuse(self, failed: Sequence[_Failed], groups: Sequence[Group]) -> None:
-        """Raise the same in all processes, if too many samples failed or one failure stops the run."""
+    def _refuse(self, failed: Sequence[_Failed], groups: Sequence[Group], copies: Sequence[str]) -> None:
+        """Raise the same in all processes, if too many samples failed or something stops the run."""
         first = next((f for f in failed if f.why.stops), failed[0] if failed else None)
         messages = [str(first)] if first else []
         lost, samples, messages, stops = self._gathered(
             len({(f.call.group_index, f.sample) for f in failed}),
             sum(len(group.completions) for group in groups),
             messages,
-            messages if first and first.why.stops else [],
+            [*(messages if first and first.why.stops else []), *copies],
         )
         cause = first.why.cause if first else None
         if stops:
