@@ -13,14 +13,13 @@ import soxr
 
 from rlaudio.audio.channels import to_mono
 from rlaudio.audio.length_policy import MAX_SECONDS, TOO_LONG, TooLong
-from rlaudio.audio.levels import DIGITAL_SILENCE, QUIET, level_notes
+from rlaudio.audio.levels import DIGITAL_SILENCE, QUIET, WIDE, level_notes
 from rlaudio.audio.opening import OpenAudio, open_audio
 from rlaudio.types import Clip
 
 SAMPLE_RATE_HZ = 16_000
 KEPT_CHANNEL = "channels that cancel each other out: the loudest kept instead of their average"
 _FLOATS = ("FLOAT", "DOUBLE")  # subtypes whose samples may be anything
-_WIDE = ("PCM_24", "PCM_32")  # subtypes that numbers of 16 bits may have been written into
 _MANY_CHANNELS = 2
 _PEEK = 2**16  # of their frames looked at without decoding the rest
 _LARGEST_SAMPLE = 10.0  # samples of a float file may pass 1 a little; integers as floats reach 128 or 32768
@@ -50,7 +49,7 @@ def read_clip(
     if too_long not in ("truncate", "refuse"):
         raise ValueError(f'too_long is {too_long!r}; expected "truncate" or "refuse"')
     with open_audio(path, name) as audio:
-        rate_hz, notes = audio.rate_hz, audio.notes
+        rate_hz, notes, subtype = audio.rate_hz, audio.notes, audio.sound.subtype
         wanted = math.ceil(max_seconds * rate_hz)
         samples, found_reading = audio.read(wanted + 1)
     is_longer, samples = len(samples) > wanted, samples[:wanted]
@@ -67,7 +66,7 @@ def read_clip(
         raise ValueError(
             f"{name}: {len(samples)} frames at {rate_hz} Hz are no sample at 16 kHz; expected audio"
         )
-    notes += (*found_reading, *level_notes(samples))
+    notes += (*found_reading, *level_notes(samples, subtype, whole=not is_longer))
     notes += () if kept_channel is None else (KEPT_CHANNEL,)
     return clip_of(mono[:limit], truncated=is_longer, notes=notes + _silence(mono[:limit]))
 
@@ -117,14 +116,14 @@ def _peeked(audio: OpenAudio) -> Iterator[str]:
     Of a file that is loud enough at its beginning only that is looked at.
     """
     has_many = audio.sound.channels > _MANY_CHANNELS
-    if not has_many and audio.sound.subtype not in (*_FLOATS, *_WIDE):
+    if not has_many and audio.sound.subtype not in (*_FLOATS, *WIDE):
         return
     most = min(audio.frames, math.ceil(MAX_SECONDS * audio.rate_hz))
     samples, _ = audio.read(min(_PEEK, most))
     _check_values(samples, audio.name)
     if len(samples) < most and (has_many or np.abs(samples).max() < QUIET):
         samples = np.concatenate([samples, audio.read(most - len(samples))[0]])
-    yield from level_notes(samples, whole=len(samples) == most)
+    yield from level_notes(samples, audio.sound.subtype, whole=len(samples) == audio.frames)
 
 
 def _check_values(samples: np.ndarray, name: str) -> None:

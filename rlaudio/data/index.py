@@ -42,7 +42,7 @@ _DECODED = 50  # headers that are read in the time that one clip is decoded
 _BATCH = 512  # clips that are written at a time
 # Before every batch stands by what it was measured: other versions may give other samples.
 _MEASURED_BY = {
-    "rlaudio clips": 3,
+    "rlaudio clips": 4,
     "libsndfile": soundfile.__libsndfile_version__,
     "soxr": soxr.__version__,
 }

@@ -13,6 +13,7 @@ from rlaudio.audio.levels import (
     BEYOND_FULL_SCALE,
     CLIPPED,
     DIGITAL_SILENCE,
+    PERHAPS_16_BITS,
     SILENT_CHANNELS,
     VERY_QUIET,
     level_notes,
@@ -44,7 +45,23 @@ def in_more_bits(folder: Path, bits: int, level: float = 1.0) -> Path:
 @pytest.mark.parametrize("level", [0.01, 1.0])
 def test_numbers_of_16_bits_stored_in_more_are_told_by_the_header(tmp_path, bits, level):
     path = in_more_bits(tmp_path, bits, level)
-    assert clip_header(path).notes == read_clip(path).notes == (VERY_QUIET,)
+    assert clip_header(path).notes == read_clip(path).notes == (PERHAPS_16_BITS,)
+
+
+@pytest.mark.parametrize("kind", [("WAV", "PCM_16"), ("WAV", "FLOAT"), ("FLAC", "PCM_16"), ("MP3", None)])
+def test_a_quiet_clip_that_cannot_hold_such_numbers_is_quiet_and_no_more(tmp_path, kind):
+    soundfile.write(tmp_path / "a", 0.003 * NOISE, RATE_HZ, format=kind[0], subtype=kind[1])
+    assert read_clip(tmp_path / "a").notes == (VERY_QUIET,)
+
+
+@pytest.mark.parametrize("bits", [16, 24])
+def test_sound_may_follow_where_a_clip_is_not_read_to_its_end(tmp_path, bits):
+    samples = np.concatenate([0.003 * np.tile(NOISE, 20), NOISE])
+    soundfile.write(
+        tmp_path / "a.wav", np.stack([samples, 0 * samples], axis=1), RATE_HZ, subtype=f"PCM_{bits}"
+    )
+    clip = read_clip(tmp_path / "a.wav", max_seconds=30)
+    assert clip.truncated and clip.notes == clip_header(tmp_path / "a.wav").notes == ()
 
 
 def test_a_clip_of_24_bits_that_begins_quietly_is_nothing_odd(tmp_path):
@@ -94,4 +111,4 @@ def test_silence_is_silence_and_nothing_else(tmp_path):
 
 
 def test_an_ordinary_recording_has_no_notes():
-    assert list(level_notes(np.stack([NOISE, 0.3 * NOISE], axis=1))) == []
+    assert list(level_notes(np.stack([NOISE, 0.3 * NOISE], axis=1), "PCM_16")) == []
