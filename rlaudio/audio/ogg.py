@@ -12,6 +12,7 @@ _HEADER = 27
 _LARGEST_PAGE = _HEADER + 255 + 255 * 255
 _CONTINUED, _LAST = 1, 4
 _FIRST_PAGE = re.compile(rb"OggS\0[\2\6]\0{8}")  # of a stream: marked so, and before any sample
+_VORBIS_HEAD = 30  # bytes of its first packet
 _OPEN_END = 2**40  # samples: more than any stream has
 _OPUS_LONGEST = 5760  # samples of a packet, at 48 kHz
 _OPUS_FRAMES = (480, 960, 1920, 2880) * 3 + (480, 960) * 2 + (120, 240, 480, 960) * 4  # samples, by config
@@ -56,11 +57,17 @@ class Pages:
 
     @property
     def states_odd_end(self) -> bool:
-        """Whether the last page states fewer samples than the one before it, or more than it can hold."""
+        """Whether the last page states fewer samples than the one before it, or more than it can hold.
+
+        Told of Vorbis and Opus alone: what packets of others hold is not known.
+        """
         *before, last = self.pages
+        most = self._most_samples(last)
+        if most is None:
+            return False
         ends = [page.granule for page in before if page.granule >= 0]
         known = ends[-1] if ends else 0
-        return not known <= last.granule <= known + self._most_samples(last)
+        return not known <= last.granule <= known + most
 
     def with_open_end(self) -> bytes:
         """The file whose last page states more samples than there are, so that it is read to its end."""
@@ -70,12 +77,13 @@ class Pages:
         page[22:26] = struct.pack("<I", _checksum(bytes(page[: _length(page, 0)])))
         return self.data[:last] + bytes(page)
 
-    def _most_samples(self, page: Page) -> int:
-        """How many samples the packets that end in a page add at most."""
-        head = self.data[self.pages[0].start :][_HEADER + 1 :]
-        if head[:7] == b"\x01vorbis":
-            return page.packets * int(2 ** (head[28] >> 4)) // 2  # half the longer block
-        return sum(self._opus_samples(page))
+    def _most_samples(self, page: Page) -> int | None:
+        """How many samples the packets that end in a page add at most, where that is known."""
+        first = self.pages[0].start
+        packet = self.data[first + _HEADER + self.data[first + 26] :][:_VORBIS_HEAD]
+        if packet.startswith(b"\x01vorbis") and len(packet) == _VORBIS_HEAD:
+            return page.packets * int(2 ** (packet[28] >> 4)) // 2  # half the longer block
+        return sum(self._opus_samples(page)) if packet.startswith(b"OpusHead") else None
 
     def _opus_samples(self, page: Page) -> Iterator[int]:
         """The samples of every packet that ends in a page, at 48 kHz, by its first bytes (RFC 6716, 3.1)."""
@@ -84,8 +92,9 @@ class Pages:
             self.data[page.start + 5] & _CONTINUED,
         )
         for size in _packet_sizes(self.data, page.start):
-            config, code = self.data[at] >> 3, self.data[at] & 3
-            frames = (1, 2, 2, self.data[at + 1] & 63 if size > 1 else 0)[code]
+            first, second = self.data[at : at + min(size, 2)].ljust(2, b"\0")
+            config, code = first >> 3, first & 3
+            frames = (1, 2, 2, second & 63)[code]
             yield _OPUS_LONGEST if is_continued else frames * _OPUS_FRAMES[config]
             at, is_continued = at + size, 0
 

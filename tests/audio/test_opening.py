@@ -589,6 +589,45 @@ def test_an_ogg_that_ends_within_its_last_packet_is_nothing_odd(tmp_path, subtyp
     assert clip_header(as_file(tmp_path, with_end(data, end - less), "a.ogg")).notes == ()
 
 
+@pytest.mark.parametrize(("subtype", "front"), [("VORBIS", 0), ("OPUS", 104)])  # an encoder's, that stays
+def test_an_ogg_that_was_recorded_from_the_middle_of_a_stream_is_nothing_odd(tmp_path, subtype, front):
+    data = encoded("OGG", noise(4.0), subtype=subtype)
+    pages = Pages.of(data, 0).pages
+    ends = [page.granule and page.granule + 10**7 for page in pages]
+    edges = [page.start for page in pages] + [len(data)]
+    later = [with_end(data[a:b], end) for a, b, end in zip(edges[:-1], edges[1:], ends, strict=True)]
+    whole, cut_out = as_file(tmp_path, data, "whole.ogg"), as_file(tmp_path, b"".join(later), "later.ogg")
+    assert clip_header(cut_out) == clip_header(whole) and clip_header(cut_out).notes == ()
+    samples = read_clip(whole).samples
+    np.testing.assert_array_equal(read_clip(cut_out).samples[front:], samples[: len(samples) - front])
+
+
+IN_OGG = {
+    "half a header of Vorbis": [b"\x01vorbis"],
+    "FLAC": [b"\x7fFLAC\1\0\0\1fLaC\0\0\0\x22" + bytes(34), b"\x84\0\0\0", b"\xff\xf8\xff"],
+    "Speex": [b"Speex   1.2" + bytes(69), b"\0", b"\xff" * 300],
+    "nothing known": [b"\xff"],
+    "empty packets": [b"", b""],
+    "a header of Opus alone": [b"OpusHead", b"\xff"],
+}
+
+
+@pytest.mark.parametrize("packets", IN_OGG.values(), ids=IN_OGG)
+@pytest.mark.parametrize("stated", [0, 10**6])
+def test_an_ogg_with_anything_else_in_it_is_refused(tmp_path, packets, stated):
+    pages = [ogg_page(packet, number, len(packets)) for number, packet in enumerate(packets)]
+    said = refusal(as_file(tmp_path, with_end(b"".join(pages), stated), "a.ogg"))
+    assert "expected wav, flac, ogg or mp3; convert it: ffmpeg" in said
+
+
+def ogg_page(packet: bytes, number: int, of: int) -> bytes:
+    """A page with one packet."""
+    sizes = bytes([255] * (len(packet) // 255) + [len(packet) % 255])
+    flags = (number == 0) * 2 | (number == of - 1) * 4
+    head = struct.pack("<4sBBqIIIB", b"OggS", 0, flags, 0, 7, number, 0, len(sizes))
+    return with_end(head + sizes + packet, 0)
+
+
 def test_an_ogg_from_which_a_page_was_lost_is_told(tmp_path):
     data = encoded("OGG", noise(9.0), subtype="VORBIS")
     pages = Pages.of(data, 0).pages
