@@ -148,8 +148,11 @@ def _measured_here(
     work = partial(_measured, known=known, decode=decode)
     if decode is None:
         return dict(map(work, paths))
+    alone = [path for path in paths if path.suffix.lower() == ".mp3"]  # see `decoder_output`
+    together = [path for path in paths if path.suffix.lower() != ".mp3"]
+    measured = dict(map(work, alone))
     with ThreadPoolExecutor(usable_cores()) as pool:  # decoding and resampling release the interpreter lock
-        return dict(pool.map(work, paths))
+        return measured | dict(pool.map(work, together))
 
 
 def _measured_by_workers(

@@ -6,15 +6,18 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from rlaudio.audio.opening import DAMAGED_FRAMES
 from rlaudio.audio.reading import clip_of, read_clip
 from rlaudio.audio.writing import write_wav
 from rlaudio.data import index
 from rlaudio.data.index import INDEX_FILE, index_file, measure
+from tests.audio.test_opening import damaged_mp3
 
 
 def write_clips(folder: Path, count: int) -> list[Path]:
@@ -115,6 +118,16 @@ def test_problems_are_told_and_not_kept(clips, tmp_path):
         found[odd[0]].or_raise()
     write_wav(odd[0], np.zeros(1600))
     assert measure(odd)[odd[0]].problem is None
+
+
+def test_damage_that_the_decoder_prints_is_told_of_few_clips_too(clips, tmp_path, monkeypatch, capfd):
+    others, count = threading.active_count() - 1, threading.active_count  # threads of other tests
+    monkeypatch.setattr(threading, "active_count", lambda: count() - others)
+    damaged = damaged_mp3(tmp_path)
+    measured = measure([*clips, damaged, *clips], decode=30.0)
+    assert DAMAGED_FRAMES in measured[damaged].up_to(30.0).notes
+    assert list(measured) == [*clips, damaged]
+    assert capfd.readouterr() == ("", "")
 
 
 def test_few_clips_leave_no_file(tmp_path):
