@@ -215,7 +215,9 @@ def _collect(
         with tempfile.TemporaryDirectory() as folder:
             built = with_blank_base(recipe, Path(folder))
             _collect_models(problems, built, data, wait)
-    return odd_settings(recipe, stages)
+    with problems.collected():
+        return odd_settings(recipe, stages)
+    return []
 
 
 def _collect_models(problems: _Problems, recipe: Recipe, data: Datasets | None, wait: bool) -> None:
