@@ -23,6 +23,19 @@ from typing import Literal
 from rlaudio.answers import think_spans
 from rlaudio.types import Completion, Group, Scorer
 
+USED_WITH = {
+    "low": {"shape": ["window"]},
+    "high": {"shape": ["window"]},
+    "max_tokens": {"shape": ["cosine", "soft_overlong"]},
+    "right": {"shape": ["cosine"]},
+    "wrong": {"shape": ["cosine"]},
+    "exceeding": {"shape": ["cosine"]},
+    "buffer": {"shape": ["soft_overlong"]},
+    "target": {"shape": ["lcpo_exact", "lcpo_max"]},
+    "alpha": {"shape": ["lcpo_exact", "lcpo_max"]},
+    "delta": {"shape": ["lcpo_max"]},
+}
+
 
 def cot_length(
     group: Group,

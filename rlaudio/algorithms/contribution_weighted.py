@@ -21,6 +21,8 @@ from rlaudio.algorithms.groups import group_advantages
 from rlaudio.algorithms.options import PolicyOptions, check_range
 from rlaudio.algorithms.surrogate import token_ratio
 
+USED_WITH = {"token_floor": {"by_token": [True]}}
+
 
 @dataclass(frozen=True, kw_only=True)
 class ContributionWeighted(PolicyOptions):

@@ -1,11 +1,11 @@
 """Settings of a recipe that change nothing, and those under which a run would hardly learn or hardly end.
 
-None of them stops a run: a base sets what some recipes that extend it do not use.
+None of them stops a run. What a recipe inherits is not named as unused: a base sets what only some use.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from pydantic_core import PydanticUndefined
@@ -20,21 +20,6 @@ from rlaudio.utils.number_format import counted, thousands
 LARGE_LR = 0.01  # AdamW moves every weight by about this in a step; weights are about 0.02
 MANY_PASSES = 1000  # of a stage over its questions
 
-# Options of plug-ins that another option of the same one must have one of these values for.
-_NEEDS: Mapping[tuple[str, str], tuple[str, tuple[Any, ...]]] = {
-    ("cot_length", "low"): ("shape", ("window",)),
-    ("cot_length", "high"): ("shape", ("window",)),
-    ("cot_length", "max_tokens"): ("shape", ("cosine", "soft_overlong")),
-    ("cot_length", "right"): ("shape", ("cosine",)),
-    ("cot_length", "wrong"): ("shape", ("cosine",)),
-    ("cot_length", "exceeding"): ("shape", ("cosine",)),
-    ("cot_length", "buffer"): ("shape", ("soft_overlong",)),
-    ("cot_length", "target"): ("shape", ("lcpo_exact", "lcpo_max")),
-    ("cot_length", "alpha"): ("shape", ("lcpo_exact", "lcpo_max")),
-    ("cot_length", "delta"): ("shape", ("lcpo_max",)),
-    ("contribution_weighted", "token_floor"): ("by_token", (True,)),
-}
-
 
 class _Unused(NamedTuple):
     """Keys, given as a section and its fields, that change nothing, and why."""
@@ -46,7 +31,10 @@ class _Unused(NamedTuple):
 
 
 def odd_settings(recipe: Recipe, stages: Sequence[Stage] = ()) -> list[str]:
-    """One line for every kind of oddity, with its keys, the reason and what to do."""
+    """One line for every kind of oddity, with its keys, the reason and what to do.
+
+    Without stages, which may not have been made, nothing is said of what depends on them.
+    """
     unused = [*_unused(recipe, stages), *_pointless_options(recipe)]
     return [*unused, *_large_rates(recipe, stages), *_long_stages(recipe, stages)]
 
@@ -57,7 +45,8 @@ def odd_settings(recipe: Recipe, stages: Sequence[Stage] = ()) -> list[str]:
 def _unused(recipe: Recipe, stages: Sequence[Stage]) -> Iterator[str]:
     by_reason: dict[str, list[str]] = {}
     for why, prefix, section, fields in _sections_unused(recipe, stages):
-        by_reason.setdefault(why, []).extend(f"{prefix}.{name}" for name in _changed(section, fields))
+        changed = (f"{prefix}.{name}".removeprefix(".") for name in _changed(section, fields))
+        by_reason.setdefault(why, []).extend(key for key in changed if key not in recipe.inherited)
     for why, keys in by_reason.items():
         if keys:
             yield f"{', '.join(dict.fromkeys(keys))}: not used, since {why}"
@@ -79,7 +68,8 @@ def _sections_unused(recipe: Recipe, stages: Sequence[Stage]) -> Iterator[_Unuse
     if not asked.voters and not (recipe.pretrain and recipe.pretrain.voters):
         why = "contribution.voters names nobody"
         yield _Unused(why, "contribution", asked, ("silence", "orders", "on_labelled", "scorer"))
-    yield from _contribution_unused(recipe, stages)
+    if stages:
+        yield from _contribution_unused(recipe, stages)
     if mismatch.correct == "none":
         yield _Unused("mismatch.correct is none", "mismatch", mismatch, ("cap",))
     if not recipe.data.evaluate:
@@ -87,7 +77,7 @@ def _sections_unused(recipe: Recipe, stages: Sequence[Stage]) -> Iterator[_Unuse
         of_evaluation = ("scorer", "controls", "orders", "between_stages")
         yield _Unused(why, "evaluation", recipe.evaluation, of_evaluation)
     if not recipe.rewards:
-        yield _Unused("the recipe has no rewards", "recipe", recipe, ("reward_failures",))
+        yield _Unused("the recipe has no rewards", "", recipe, ("reward_failures",))
     if recipe.pretrain is None:
         yield _Unused("there is no section pretrain", "data", recipe.data, ("pretrain",))
     elif not recipe.pretrain.voters:
@@ -120,19 +110,22 @@ def _changed(section: Section, fields: Iterable[str]) -> list[str]:
 def _pointless_options(recipe: Recipe) -> Iterator[str]:
     """Options of plug-ins that change nothing beside another option."""
     plugged = {f"rewards.{name}": spec.reward for name, spec in recipe.rewards.items()}
-    for key, plugin in {"algorithm": recipe.algorithm, **plugged}.items():
-        for name in plugin.changed:
-            if needed := _NEEDS.get((plugin.use, name)):
-                other, values = needed
-                value = _value(plugin, other)
-                if value not in values:
-                    expected = " or ".join(map(str, values))
-                    yield f"{key}.{name}: not used, since {other} is {value}, not {expected}"
-    for name in ("lora_alpha", "lora_targets"):
-        if name in recipe.model.changed and not _value(recipe.model, "lora_rank"):
-            yield f"model.{name}: not used, since model.lora_rank is 0"
-    if "kl_estimate" in recipe.algorithm.changed and not _value(recipe.algorithm, "kl"):
-        yield "algorithm.kl_estimate: not used, since algorithm.kl is 0"
+    others = {"curriculum": recipe.curriculum, "rollout": recipe.rollout, "strategy": recipe.strategy}
+    for key, plugin in {"algorithm": recipe.algorithm, **others, **plugged}.items():
+        for name, why in plugin.unused():
+            if f"{key}.{name}" not in recipe.inherited:
+                yield f"{key}.{name}: not used, since {why}"
+    for key, plugin, names, switch in (
+        ("model", recipe.model, ("lora_alpha", "lora_targets"), "lora_rank"),
+        ("algorithm", recipe.algorithm, ("kl_estimate",), "kl"),
+    ):
+        for name in names:
+            if (
+                name in plugin.changed
+                and not _value(plugin, switch)
+                and f"{key}.{name}" not in recipe.inherited
+            ):
+                yield f"{key}.{name}: not used, since {key}.{switch} is 0"
 
 
 def _value(plugin: Bound, option: str) -> Any:

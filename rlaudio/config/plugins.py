@@ -14,7 +14,7 @@ import importlib
 import inspect
 import math
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -151,6 +151,15 @@ class Bound:
     def defaults(self) -> Mapping[str, Any]:
         """The defaults of its options that are literals in its file."""
         return {o.name: o.default_value() for o in self._signature.options if o.has_literal_default}
+
+    def unused(self) -> Iterator[tuple[str, str]]:
+        """The options that are not at their defaults and change nothing, as its file says, and why."""
+        values = {**self.defaults, **self.options}
+        for name in self.changed:
+            for other, needed in self._signature.used_with.get(name, {}).items():
+                if values.get(other) not in needed:
+                    expected = " or ".join(map(str, needed))
+                    yield name, f"{other} is {values.get(other)}, not {expected}"
 
     def with_scorer(self, scorer: Bound) -> Bound:
         """This reward with `scorer` where it takes one and names none."""

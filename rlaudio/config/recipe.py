@@ -60,13 +60,9 @@ def load_recipe(
     """
     path = find_recipe(path_or_name)
     defaults = Layer({"name": plain_name(path.stem), **_DEFAULTS}, {(): Origin(f"{path}:1", path.parent)})
-    layer = lay_over(
-        defaults,
-        _read_with_parents(path, folder_of_paths(path_or_name, path), ()),
-        _removes,
-        _empties,
-        _keeps,
-    )
+    with_parents = _read_with_parents(path, folder_of_paths(path_or_name, path), ())
+    of_parents = {o for o in with_parents.origins.values() if not o.where.startswith(f"{path}:")}
+    layer = lay_over(defaults, with_parents, _removes, _empties, _keeps)
     for key in {"arms", "grid"} & set(layer.values):
         where = layer.origin((key,)).where
         raise ValueError(f"{where}: {key}: this is a comparison, not a recipe; run it with 'rlaudio compare'")
@@ -82,7 +78,7 @@ def load_recipe(
     layer = _named_like_files(_with_common_data(layer))
     recipe = validate(Recipe, _resolved(layer), layer)
     plugins.import_seconds.set(recipe.reward_timeout)
-    return recipe
+    return recipe.inheriting(dotted(keys) for keys, o in layer.origins.items() if o in of_parents)
 
 
 def name_with_files(name: str, overrides: Sequence[str]) -> str:

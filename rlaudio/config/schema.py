@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import UnionType
 from typing import Any, get_args
@@ -10,6 +10,7 @@ from typing import Any, get_args
 from pydantic import (
     BaseModel,
     Field,
+    PrivateAttr,
     model_validator,
 )
 
@@ -98,6 +99,11 @@ class Recipe(Section):
     evaluation: EvaluationSection = EvaluationSection()
     profile: ProfileSection = ProfileSection()
     report: ReportSection = ReportSection()
+    _inherited: frozenset[str] = PrivateAttr(default=frozenset())
+
+    def __eq__(self, other: object) -> bool:
+        """Whether all settings are equal, wherever they were written."""
+        return isinstance(other, Recipe) and self.__dict__ == other.__dict__
 
     @model_validator(mode="after")
     def _evaluates_on_something(self) -> Recipe:
@@ -161,6 +167,17 @@ class Recipe(Section):
     def _scorers_have_names_of_their_own(self) -> Recipe:
         self.scorers()
         return self
+
+    @property
+    def inherited(self) -> frozenset[str]:
+        """The keys, such as `sampling.top_k`, whose values come from a recipe that this one extends."""
+        return self._inherited
+
+    def inheriting(self, keys: Iterable[str]) -> Recipe:
+        """This recipe with these keys as those that it inherited."""
+        recipe = self.model_copy()
+        recipe._inherited = frozenset(keys)
+        return recipe
 
     def reward_plugins(self) -> dict[str, Bound]:
         """The rewards by name, each with the recipe's scorer where it takes one and names none."""

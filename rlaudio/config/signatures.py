@@ -9,17 +9,24 @@ from __future__ import annotations
 
 import ast
 import functools
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from rlaudio.config.annotations import read_aliases, read_annotation
 from rlaudio.utils.bounded_reading import read_bytes
+from rlaudio.utils.messages import shown
 
 MAX_BYTES = 4_000_000  # of a plug-in's file; nobody writes more, and parsing takes 100 times the memory
 _PACKAGE = Path(__file__).parents[1]
+_USED_WITH = "USED_WITH"  # name of a literal in a plug-in's file
 _NO_LITERAL = (ValueError, SyntaxError, TypeError, RecursionError, MemoryError)
+
+UsedWith = Mapping[str, Mapping[str, Sequence[Any]]]
+"""By option: the values that others must have one of, else it changes nothing."""
 
 
 @dataclass(frozen=True)
@@ -62,19 +69,24 @@ class Signature:
     summary: str  # first line of the file's docstring, else of the public name's
     given: tuple[str, ...]  # positional parameters
     options: tuple[Option, ...]
+    used_with: UsedWith = field(default_factory=dict)
 
 
 def read_signature(path: Path) -> Signature | None:
     """The signature of the plug-in at `path`; None where no public name equals the file's name.
 
     Case and underscores do not count: `cot_length.py` may hold `cot_length` or `CotLength`. A folder's
-    `__init__.py` is named by the folder. Raises ValueError with file and line on a syntax error.
+    `__init__.py` is named by the folder. Raises ValueError with file and line on a syntax error, with the
+    file where its USED_WITH is no literal of such a shape or names an option that it has not.
     """
     try:
         module = parse_source(path)
-        return _signature_in(module, path.parent.name if path.stem == "__init__" else path.stem)
+        signature = _signature_in(module, path.parent.name if path.stem == "__init__" else path.stem)
     except (RecursionError, MemoryError) as error:
         raise ValueError(f"{path}: nested too deeply to be parsed; expected Python source") from error
+    if signature is None or not any(_USED_WITH in _bound_by(node) for node in module.body):
+        return signature
+    return replace(signature, used_with=_used_with(path, module, {o.name for o in signature.options}))
 
 
 def parse_source(path: Path) -> ast.Module:
@@ -105,6 +117,25 @@ def _signature_in(module: ast.Module, stem: str) -> Signature | None:
         summary = ast.get_docstring(module) or ast.get_docstring(node) or ""
         return Signature(node.name, summary.partition("\n")[0], given, tuple(options))
     return None
+
+
+def _used_with(path: Path, module: ast.Module, options: Collection[str]) -> UsedWith:
+    literal = _literal(_USED_WITH, module.body)
+    stated = None if literal is None else ast.literal_eval(literal)
+    try:
+        needs: UsedWith = TypeAdapter(dict[str, dict[str, list[Any]]]).validate_python(stated)
+    except ValidationError as error:
+        raise ValueError(
+            f'{path}: {_USED_WITH} is {shown(stated)}; expected a literal such as {{"low": {{"shape": '
+            '["window"]}}: by option the values that another must have'
+        ) from error
+    named = {*needs, *(other for others in needs.values() for other in others)}
+    if unknown := sorted(named - set(options)):
+        raise ValueError(
+            f"{path}: {_USED_WITH} names the option {shown(unknown[0])}; expected one of "
+            f"{', '.join(sorted(options))}"
+        )
+    return needs
 
 
 def _plain(name: str) -> str:

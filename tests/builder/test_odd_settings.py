@@ -2,12 +2,14 @@
 
 import re
 
+import numpy as np
 import pytest
 
 from rlaudio.builder.odd_settings import odd_settings
 from rlaudio.config.recipe import load_recipe
 from rlaudio.config.shipped import shipped_recipes
 from rlaudio.curricula.stage import Stage
+from rlaudio.types import Contribution
 from tests.factories import make_question
 
 QUESTIONS = tuple(make_question(id=f"q{n}") for n in range(64))
@@ -18,11 +20,54 @@ def odd(*overrides, stages=(SFT, RL)):
     return odd_settings(load_recipe("tiny_weak_to_strong", overrides), stages)
 
 
-def test_a_recipe_as_it_ships_has_nothing_odd():
-    for name in shipped_recipes():
-        if not name.startswith("base/"):
-            stages = {"sft_all_qwen2_5_omni_7b": ()}.get(name, (SFT, RL))
-            assert odd_settings(load_recipe(name), stages) == [], name
+def stages_of(recipe):
+    """The stages that the recipe's own curriculum makes of questions every other one of which is strong."""
+    questions = [make_question(id=f"q{n}") for n in range(8000)]
+    labels = {q.id: Contribution(q.id, "strong" if n % 2 else "weak") for n, q in enumerate(questions)}
+    return recipe.curriculum(questions, labels, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("name", [name for name in shipped_recipes() if not name.startswith("base/")])
+def test_a_recipe_as_it_ships_has_nothing_odd(name):
+    recipe = load_recipe(name)
+    assert odd_settings(recipe, stages_of(recipe)) == []
+
+
+def test_what_a_recipe_a_file_laid_over_it_or_a_key_sets_is_named_and_what_it_inherits_is_not(tmp_path):
+    base, mine, over = (tmp_path / f"{name}.yaml" for name in ("base", "mine", "over"))
+    base.write_text(
+        "extends: tiny_weak_to_strong\nsampling: {top_k: 4}\nalgorithm: {kl_estimate: k1, kl: 0}\n"
+    )
+    mine.write_text("extends: base.yaml\nsampling: {top_p: 0.5}\n")
+    over.write_text("mismatch: {logprobs: paper}\n")
+    recipe = load_recipe(mine, [str(over), "training.max_rollouts=100"])
+    [line] = odd_settings(recipe, [SFT])
+    assert line.partition(":")[0].split(", ") == [
+        "sampling.top_p",
+        "mismatch.logprobs",
+        "training.max_rollouts",
+    ]
+    assert any(line.startswith("sampling.top_k") for line in odd_settings(load_recipe(base), [SFT]))
+    again = load_recipe(mine, ["sampling.top_k=4"])  # as the base has it, and yet asked for
+    assert odd_settings(again, [SFT])[0].startswith("sampling.top_k, sampling.top_p: ")
+
+
+def test_without_stages_nothing_is_said_of_what_depends_on_them():
+    assert (
+        odd("contribution.success=format", "contribution.silent_samples=9", "sft.target=simple", stages=())
+        == []
+    )
+
+
+def test_an_option_of_a_users_plugin_is_named_as_its_file_says(tmp_path):
+    reward = tmp_path / "shout.py"
+    reward.write_text(
+        "raise SystemExit('is run')\nUSED_WITH = {'volume': {'loud': [True]}}\n"
+        "def shout(question, completion, *, loud: bool = False, volume: int = 1): ...\n"
+    )
+    key = f"rewards.shout={{use: {reward}, volume: 2"
+    assert odd(key + "}") == ["rewards.shout.volume: not used, since loud is False, not True"]
+    assert odd(key + ", loud: true}") == []
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Plug-ins are found by name or path, checked without being imported, and called with typed options."""
 
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -541,3 +542,30 @@ def test_a_plugin_is_imported_once(write):
 
 def test_describe_tells_the_options_of_what_ships():
     assert "kl" in {option.name for option in describe("algorithm", "grpo").options}
+
+
+# --- options that need another -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("stated", "said"),
+    [
+        ("{'low': 'exact'}", "USED_WITH is {'low': 'exact'}; expected a literal such as"),
+        ("dict(low=1)", "USED_WITH is None; expected a literal such as"),
+        ("{'lo': {'mode': ['exact']}}", "USED_WITH names the option 'lo'; expected one of low, mode, share"),
+        ("{'low': {'mood': ['exact']}}", "USED_WITH names the option 'mood'; expected one of low, mode"),
+    ],
+)
+def test_what_a_file_says_of_its_options_and_nobody_could_follow_is_refused(write, stated, said):
+    path = write("my_reward.py", REWARD + f"\nUSED_WITH = {stated}\n")
+    with pytest.raises(ValueError, match=re.escape(said)):
+        bind("reward", str(path))
+
+
+def test_an_option_at_its_default_or_beside_what_it_needs_is_used(write):
+    path = write("my_reward.py", REWARD + "\nUSED_WITH = {'low': {'mode': ['robust']}}\n")
+    assert list(bind("reward", {"use": str(path), "low": 20}).unused()) == []
+    assert list(bind("reward", {"use": str(path), "low": 3, "mode": "robust"}).unused()) == []
+    assert list(bind("reward", {"use": str(path), "low": 3}).unused()) == [
+        ("low", "mode is exact, not robust")
+    ]
