@@ -17,7 +17,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from difflib import get_close_matches
 from pathlib import Path
 
 from rlaudio.data.audiomcq import audiomcq
@@ -29,6 +28,7 @@ from rlaudio.worlds.synthetic.kinds import KindShares
 
 SPLITS = ("train", "test", "misleading", "shifted", "none")  # of the recipes that ship
 MOST = 10_000_000  # questions of a split: four hours of generating, hundreds of gigabytes of clips
+_OFTEN_MISSPELT = ("train", "misleading", "shifted")  # not test and none: too many words are close to them
 _NAME = re.compile(r"\w[\w.-]{0,99}")  # of a folder
 
 
@@ -48,8 +48,8 @@ def synthetic(
 ) -> Dataset:
     """The first `count` questions of a split, generated on the first call and read from disk afterwards.
 
-    Any name makes a split, but not one of SPLITS misspelt; different names and seeds share no clip. The
-    shares hold in each type; the rest is audio-only. Where there are unanswerable questions, "none of these"
+    Any name makes a split, but not `trian`, `Train` and the like; different names and seeds share no clip.
+    The shares hold in each type; the rest is audio-only. Where there are unanswerable questions, "none of these"
     is an option of the audio-only ones too. `misleading_by` says which mechanisms mislead; where all four do,
     of 20 questions 6 by prior, 4 by suggestion, 5 by length and 5 by position. `gold_cues` are `length` and
     `position`: in three of four text-answerable questions the right option is by far the longest, or the
@@ -79,12 +79,26 @@ def _check_split(split: str) -> None:
             f"split is {shown(split)}; expected a name such as {', '.join(SPLITS)}: letters, digits and _.-, "
             "at most 100"
         )
-    meant = get_close_matches(split.casefold(), SPLITS, n=1, cutoff=0.75) if split.isalpha() else []
-    if meant and split not in SPLITS:
+    if split not in SPLITS and (meant := _meant(split.casefold())):
         raise ValueError(
-            f"split is {split!r}; did you mean {meant[0]!r}? Any name makes a split with questions of its "
+            f"split is {split!r}; did you mean {meant!r}? Any name makes a split with questions of its "
             f"own: if it is meant, put a digit or a hyphen in it, such as {split}-1"
         )
+
+
+def _meant(split: str) -> str | None:
+    """The split that ships of which this is a slip of the fingers; None for a word of its own."""
+    slips = (name for name in _OFTEN_MISSPELT if split in _slips(name))
+    return split if split in SPLITS else next(slips, None)
+
+
+def _slips(word: str) -> set[str]:
+    """The word with two letters swapped, one left out or one doubled; its first letter stays."""
+    places = range(1, len(word))
+    swapped = {word[:n] + word[n + 1] + word[n] + word[n + 2 :] for n in places[:-1]}
+    left_out = {word[:n] + word[n + 1 :] for n in places}
+    doubled = {word[:n] + word[n] + word[n:] for n in range(len(word))}
+    return swapped | left_out | doubled
 
 
 def _by_subject(question: Question) -> Question:

@@ -181,7 +181,8 @@ def test_a_split_on_disk_reads_back_with_its_truth(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "split", ["trian", "Test", "tests", "mislead", "shfted", "validate-me/../x", "", "a b"]
+    "split",
+    ["trian", "tain", "trainn", "Test", "misleding", "shfted", "shifetd", "validate-me/../x", "", "a b"],
 )
 def test_a_misspelt_split_is_refused_and_not_made_of_other_questions(tmp_path, split):
     with pytest.raises(ValueError, match=r"split is .*(did you mean '\w+'|expected a name such as train)"):
@@ -191,6 +192,14 @@ def test_a_misspelt_split_is_refused_and_not_made_of_other_questions(tmp_path, s
 
 @pytest.mark.parametrize("split", ["train", "validation", "train-2", "test_b", "kinds", "dev"])
 def test_any_other_name_makes_a_split(tmp_path, split):
+    assert len(synthetic(split=split, count=1, folder=tmp_path)) == 1
+
+
+WORDS = "training trained rain text tests best rest latest unshifted shift mislead one nine done note tone"
+
+
+@pytest.mark.parametrize("split", WORDS.split())
+def test_a_word_that_is_close_to_a_split_that_ships_makes_one_of_its_own(tmp_path, split):
     assert len(synthetic(split=split, count=1, folder=tmp_path)) == 1
 
 
