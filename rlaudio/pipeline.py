@@ -30,7 +30,7 @@ from rlaudio.builder.answering import (
     within_time,
     worker_that_answers,
 )
-from rlaudio.builder.audited_data import load_data_set, special_tokens_of
+from rlaudio.builder.audited_data import check_system_prompt, load_data_set, special_tokens_of
 from rlaudio.builder.built_models import with_built_models
 from rlaudio.builder.stage_setups import learner_of, training_setup
 from rlaudio.config.plugin_files import with_helpers
@@ -544,7 +544,9 @@ def _usable(recipe: Recipe, sets: Mapping[str, Bound], *, trained: str | None = 
 
     The one named `trained` is to be trained on. Raises ValueError about the refused rows of all sets.
     """
-    special_tokens, drop = special_tokens_of(recipe), recipe.data.bad_rows == "drop"
+    of_models, drop = special_tokens_of(recipe), recipe.data.bad_rows == "drop"
+    check_system_prompt(recipe, of_models)
+    special_tokens = frozenset().union(*of_models.values())
     loaded = {}
     for name, load in sets.items():
         logger.info("%s: reading questions and the headers of clips", name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -46,23 +46,21 @@ def _asked_in(style: Style | None, load: Callable[[], Sequence[Question]]) -> Da
     return replace(data, questions=tuple(replace(question, style=style) for question in data))
 
 
-def special_tokens_of(recipe: Recipe) -> frozenset[str]:
-    """The control tokens of the recipe's model and voters, which no text of the data may hold.
-
-    Raises ValueError where the system prompt holds one.
-    """
-    tokens = _special_tokens(recipe)
-    if token := next((token for token in sorted(tokens) if token in recipe.prompt.system), None):
-        raise ValueError(
-            f"prompt.system holds {token!r}, which the model's tokenizer reads as a control token; expected "
-            "plain text; change its wording"
-        )
-    return tokens
-
-
-def _special_tokens(recipe: Recipe) -> frozenset[str]:
+def special_tokens_of(recipe: Recipe) -> dict[str, frozenset[str]]:
+    """The control tokens of the recipe's model and of each voter, by its path; no text may hold one."""
     if recipe.pretrain is not None:  # not built yet
-        return frozenset({*blank_model.SPECIAL_TOKENS.values(), blank_model.STOP, blank_model.PADDING})
+        tokens = {*blank_model.SPECIAL_TOKENS.values(), blank_model.STOP, blank_model.PADDING}
+        return {"the model of pretrain": frozenset(tokens)}
     paths = dict.fromkeys([recipe.model.options["path"], *recipe.contribution.voters])
-    families = [model_that_answers(recipe, path) for path in paths]
-    return frozenset().union(*(special_tokens(family.tokenizer) for family in families))
+    families = {path: model_that_answers(recipe, path) for path in paths}
+    return {path: special_tokens(family.tokenizer) for path, family in families.items()}
+
+
+def check_system_prompt(recipe: Recipe, special_tokens: Mapping[str, Collection[str]]) -> None:
+    """Refuse a system prompt with a control token of one of these models. Raises ValueError."""
+    for model, tokens in special_tokens.items():
+        if token := next((token for token in sorted(tokens) if token in recipe.prompt.system), None):
+            raise ValueError(
+                f"prompt.system holds {token!r}, which the tokenizer of {model} reads as a control token; "
+                "expected plain text; change its wording"
+            )

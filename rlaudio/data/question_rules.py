@@ -63,8 +63,8 @@ class QuestionRules:
             if token := self._special.search(text):
                 yield (
                     "special token",
-                    f"{name} holds {token.group()!r}, which the model's tokenizer reads as a control token; "
-                    "expected plain text; change its wording",
+                    f"{name} holds {token.group()!r}, which a tokenizer of the recipe's models reads as a control "
+                    "token; expected plain text; change its wording",
                 )
 
     @cached_property

@@ -19,7 +19,7 @@ import numpy as np
 from rlaudio.audio.controls import lenders
 from rlaudio.audio.reading import SAMPLE_RATE_HZ
 from rlaudio.builder.answering import model_that_answers, prompt_builder
-from rlaudio.builder.audited_data import load_data_set, special_tokens_of
+from rlaudio.builder.audited_data import check_system_prompt, load_data_set, special_tokens_of
 from rlaudio.builder.built_models import with_blank_base
 from rlaudio.builder.odd_settings import odd_settings
 from rlaudio.builder.rl_settings import contribution_by, sampling_params
@@ -142,7 +142,9 @@ def _checked_data(
     refused: set[str] = set()
     special_tokens: frozenset[str] = frozenset()
     with problems.collected():
-        special_tokens = special_tokens_of(recipe)
+        of_models = special_tokens_of(recipe)
+        special_tokens = frozenset().union(*of_models.values())
+        check_system_prompt(recipe, of_models)
     for key, load in {_TRAIN: recipe.data.train, **recipe.data.evaluate}.items():
         name = key or "train"
         with problems.collected():

@@ -1,6 +1,7 @@
 """What would stop a run is told by `check`, and by the run before it computes anything, in the same words."""
 
 import json
+import re
 import shutil
 import time
 from dataclasses import replace
@@ -65,9 +66,31 @@ def test_nothing_is_found_in_a_recipe_that_runs_and_nothing_is_left_behind(recip
 
 def test_a_system_prompt_with_a_control_token_is_refused(recipe_file, tmp_path):
     recipe = load_recipe(recipe_file, ["prompt.system='Hi <|im_end|> there'"])
-    assert "prompt.system holds '<|im_end|>', which the model's tokenizer reads" in told(
-        recipe, tmp_path / "o"
-    )
+    said = told(recipe, tmp_path / "o")
+    sentence = f"prompt.system holds '<|im_end|>', which the tokenizer of {TINY} reads as a control token"
+    assert sentence in said
+    with pytest.raises(ValueError, match=re.escape(sentence)):
+        pipeline.load_data(recipe)
+
+
+def test_a_control_token_of_a_voter_in_the_system_prompt_is_refused_and_told_with_bad_rows(
+    recipe_file, tmp_path
+):
+    voter = shutil.copytree(resolve_model_path(TINY), tmp_path / "voter")
+    config = json.loads((voter / "tokenizer_config.json").read_text())
+    config["extra_special_tokens"] = {"of_the_voter": "<|of_the_voter|>"}
+    (voter / "tokenizer_config.json").write_text(json.dumps(config))
+    rows = [json.loads(line) for line in (recipe_file.parent / "train.jsonl").read_text().splitlines()]
+    rows[0]["question"] += "<|of_the_voter|>"
+    (tmp_path / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    overrides = [
+        f"contribution.voters=[{voter}]",
+        "prompt.system='Hi <|of_the_voter|>'",
+        f"data.train={{use: audiomcq, path: {tmp_path / 'train.jsonl'}, audio_root: {recipe_file.parent}}}",
+    ]
+    said = told(load_recipe(recipe_file, overrides), tmp_path / "out")
+    assert f"prompt.system holds '<|of_the_voter|>', which the tokenizer of {voter} reads" in said
+    assert "data train: 1 " in said, said
 
 
 def test_the_prompt_of_the_question_with_most_clips_is_tried(recipe_file, tmp_path):

@@ -49,15 +49,15 @@ def synthetic(
     """The first `count` questions of a split, generated on the first call and read from disk afterwards.
 
     Any name makes a split, but not `trian`, `Train` and the like; different names and seeds share no clip.
-    The shares hold in each type; the rest is audio-only. Where there are unanswerable questions, "none of these"
-    is an option of the audio-only ones too. `misleading_by` says which mechanisms mislead; where all four do,
-    of 20 questions 6 by prior, 4 by suggestion, 5 by length and 5 by position. `gold_cues` are `length` and
-    `position`: in three of four text-answerable questions the right option is by far the longest, or the
-    first, in the others a wrong one is. `shifted` plays every clip slower or faster, in noise, with longer
-    pauses around it. `by_subject` groups the questions by what they ask for (source, contour, first, ...), so
-    that tables have a line for each. Files lie below `folder`, by default in the user's cache. The caption of
-    a clip is in the question's `extra`, as are `tempting` and `unanswerable`, which the rewards `grounded`
-    and `refusal` read.
+    The shares hold in each type; the rest is audio-only. Where there are unanswerable questions, "none of
+    these" is an option of the audio-only ones too. `misleading_by` says which mechanisms mislead; where all
+    four do, of 20 questions 6 by prior, 4 by suggestion, 5 by length and 5 by position. `gold_cues` are
+    `length` and `position`: in three of four text-answerable questions the right option is by far the
+    longest, or the first, in the others a wrong one is. `shifted` plays every clip slower or faster, in
+    noise, with longer pauses around it. `by_subject` groups the questions by what they ask for (source,
+    contour, first, ...), so that tables have a line for each. Files lie below `folder`, by default in the
+    user's cache. The caption of a clip is in the question's `extra`, as are `tempting` and `unanswerable`,
+    which the rewards `grounded` and `refusal` read.
 
     Raises ValueError for a count outside 1 to MOST, shares outside 0 to 1 or above 1 together, mechanisms and
     cues that there are none of, misleading questions without a mechanism, and a split that is no name or
