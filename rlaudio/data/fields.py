@@ -192,9 +192,13 @@ class Fields:
 
     def rest(self, *others: str) -> Mapping[str, Any]:
         """The fields that no getter was asked for, in this row or an earlier one, nor `others`; no audio."""
-        read = self._read
-        left = {name: value for name, value in self.fields.items() if name not in read and name not in others}
+        left = self.unread(*others)
         return {name: value for name, value in left.items() if not holds_audio(value)} if left else NOTHING
+
+    def unread(self, *others: str) -> Mapping[str, Any]:
+        """As `rest`, those with audio included."""
+        read = self._read
+        return {name: value for name, value in self.fields.items() if name not in read and name not in others}
 
     def whole(self) -> Mapping[str, Any]:
         """All fields of the row, which a benchmark's own script wants beside a prediction; no audio."""

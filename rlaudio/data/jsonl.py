@@ -82,7 +82,7 @@ def _question(row: Fields) -> Question:
     if style is not None and style not in _STYLES:
         row.wrong_field("style", f"one of {', '.join(_STYLES)}, or nothing")
     cot, extra = _texts(row, "cot"), row.mapping("extra")
-    return Question(
+    question = Question(
         row.text("id"),
         row.text("question"),
         row.clips(*_one_of(row, *_CLIPS)),
@@ -94,6 +94,8 @@ def _question(row: Fields) -> Question:
         {**row.rest("contribution"), **extra},
         row.where,
     )
+    _refuse_unnamed_audio(row)
+    return question
 
 
 def _texts(row: Fields, name: str) -> Mapping[str, str]:
@@ -107,12 +109,6 @@ def _texts(row: Fields, name: str) -> Mapping[str, str]:
 def _one_of(row: Fields, *names: str) -> tuple[str, ...]:
     """The names, of which at most one may state the clips: of two that differ one would be dropped."""
     stated = {name: row.fields[name] for name in names if row.fields.get(name) not in (None, "", [])}
-    has_none = any(row.fields.get(name) == [] for name in names)  # which says so
-    if not stated and not has_none and (other := next(filter(_is_audio, row.fields.items()), None)):
-        row.wrong(
-            f'"{other[0]}" is {shown(other[1], 80)}, and no clip is stated; expected the path in "clips"; '
-            'rename the field, or state "clips": [] for a question about no clip'
-        )
     clips = [value if isinstance(value, list) else [value] for value in stated.values()]
     if any(value != clips[0] for value in clips):
         both = " and ".join(f'"{name}" ({shown(value, 80)})' for name, value in stated.items())
@@ -120,9 +116,21 @@ def _one_of(row: Fields, *names: str) -> tuple[str, ...]:
     return tuple(stated) + tuple(name for name in names if name not in stated)
 
 
-def _is_audio(field: tuple[str, Any]) -> bool:
-    """Whether a field holds the path of an audio file, or audio itself."""
-    _, value = field
+def _refuse_unnamed_audio(row: Fields) -> None:
+    """Refuse audio under a name of the user's own where the row does not say what clips it has."""
+    if any(row.fields.get(name, "") != "" for name in _CLIPS):  # null and [] say that there is none
+        return
+    for name, value in row.unread("contribution").items():
+        if _is_audio(value):
+            row.wrong(
+                f'"{name}" is {shown(value, 80)}, and no clip is stated; expected the path in "clips"; '
+                'rename the field, or state "clips": [] for a question about no clip'
+            )
+            return
+
+
+def _is_audio(value: Any) -> bool:
+    """Whether a value is the path of an audio file, or holds audio itself."""
     is_path = isinstance(value, str) and value.lower().endswith(_AUDIO_ENDINGS)
     return is_path or holds_audio(value)
 

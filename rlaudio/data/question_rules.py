@@ -63,7 +63,7 @@ class QuestionRules:
             if token := self._special.search(text):
                 yield (
                     "special token",
-                    f"{name} holds {token.group()!r}, which a tokenizer of the recipe's models reads as a control "
+                    f"{name} holds {token.group()!r}, which a tokenizer of these models reads as a control "
                     "token; expected plain text; change its wording",
                 )
 

@@ -176,3 +176,27 @@ def test_a_clip_under_another_name_is_refused_and_not_dropped(tmp_path, field):
     write_lines(tmp_path / "data.jsonl", {**row, "clips": []})
     [question] = jsonl(path=tmp_path / "data.jsonl")
     assert question.clips == () and question.extra == {field: "a.wav"}
+
+
+@pytest.mark.parametrize("clips", [{"clips": None}, {"audio_path": None}, {"clips": [], "audio": None}])
+def test_null_says_that_a_question_is_about_no_clip(tmp_path, clips):
+    row = {"id": "1", "question": "What?", "answer": "a", "source": "a.wav", **clips}
+    [question] = jsonl(path=write_lines(tmp_path / "data.jsonl", row))
+    assert question.clips == () and question.extra == {"source": "a.wav"}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"id": "a.wav"},
+        {"question": "What is in a.wav"},
+        {"answer": "a.wav", "choices": ["a.wav", "b.wav"]},
+        {"answer": "a.wav", "style": "thinking"},
+        {"answer": "a", "groups": {"source": "a.wav"}},
+        {"answer": "a", "extra": {"source": "a.wav"}},
+    ],
+)
+def test_a_known_field_that_ends_like_an_audio_file_is_no_clip(tmp_path, changes):
+    row = {"id": "1", "question": "What?", **changes}
+    [question] = jsonl(path=write_lines(tmp_path / "data.jsonl", row))
+    assert question.clips == ()
