@@ -155,7 +155,7 @@ def _spread(run: StoredRun, places: Sequence[tuple[str, int]], most: int) -> lis
     scored: list[tuple[str, int]] = []
     largest = 1
     for stage in dict.fromkeys(stage for stage, _ in places):
-        last = run.rollouts(stage, run.steps(stage)[-1])
+        last = run.rollouts(stage, run.steps(stage)[-1], samples=False)
         if any(group.scored.rewards for group in last):
             scored += [place for place in places if place[0] == stage]
             largest = max(largest, sum(len(group.scored.total) for group in last))

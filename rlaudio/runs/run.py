@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from glob import escape
 from pathlib import Path
 
@@ -29,7 +28,7 @@ from rlaudio.runs.places import (
 from rlaudio.runs.rollouts import LearnedGroup, from_json
 from rlaudio.runs.stored_files import StoredFiles
 from rlaudio.runs.versions import refuse_other_format
-from rlaudio.runs.waveforms import read_waveform
+from rlaudio.runs.waveforms import WaveformError, waveform_reader
 
 LARGEST_RECIPE = 2**20  # bytes
 
@@ -96,21 +95,25 @@ class StoredRun:
         numbers = (path.stem.removeprefix(f"{stage}-") for path in files)
         return sorted(int(number) for number in numbers if number.isdigit())
 
-    def rollouts(self, stage: str, step: int) -> list[LearnedGroup]:
+    def rollouts(self, stage: str, step: int, *, samples: bool = True) -> list[LearnedGroup]:
         """The groups that a step sampled, as records.
 
-        Raises FileNotFoundError where the step is not stored, ValueError with file and line of damage.
+        Clips that were given as samples are read, each once; without `samples` they are left out, so that
+        their files need not be whole. Raises FileNotFoundError where the step is not stored, ValueError with
+        file and line of damage.
         """
         path = self.files.path_of(rollouts_file(stage, step))
         if not path.exists():
             steps = self.steps(stage)
             there = f"steps {steps[0]} to {steps[-1]}" if steps else "none"
             raise FileNotFoundError(f"{path}: no rollouts of step {step} of {stage!r}; there are: {there}")
-        groups = []
+        groups, read = [], waveform_reader(self.files) if samples else None
         for number, line in lines(path, LARGEST_FILE):
             row = parse_row(path, number, line, shapes.GROUP)
             try:
-                groups.append(from_json(row, partial(read_waveform, self.files)))
+                groups.append(from_json(row, read))
+            except WaveformError as error:
+                raise ValueError(f"{path}, line {number}: {error}") from error
             except (TypeError, ValueError) as error:
                 raise ValueError(
                     f"{path}, line {number}: expected a stored group, found {error!r}; delete the line"

@@ -5,8 +5,9 @@ rollouts/clips/DIGEST.wav     float32 as it was, once however often it was heard
 
 from __future__ import annotations
 
+import functools
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -34,15 +35,23 @@ def write_waveforms(run: Path, groups: Iterable[Group]) -> None:
             write_bytes(path, content.getvalue())
 
 
-def read_waveform(files: StoredFiles, name: str) -> np.ndarray:
-    """The samples in a file [samples] float32. Raises ValueError for a damaged or missing one."""
+class WaveformError(ValueError):
+    """A clip's file is damaged or missing; the rows that name it are whole."""
+
+
+def waveform_reader(files: StoredFiles) -> Callable[[str], np.ndarray]:
+    """What gives the samples in a file [samples] float32, read once; it raises WaveformError."""
+    return functools.cache(functools.partial(_read_waveform, files))
+
+
+def _read_waveform(files: StoredFiles, name: str) -> np.ndarray:
     import soundfile
 
     try:
         content = files.bytes(f"{ROLLOUT_CLIPS}/{name}", LARGEST_FILE)
         samples: np.ndarray = soundfile.read(io.BytesIO(content), dtype="float32")[0]
-    except (OSError, soundfile.LibsndfileError) as error:
-        raise ValueError(
+    except (OSError, ValueError, soundfile.LibsndfileError) as error:
+        raise WaveformError(
             f"{files.folder / ROLLOUT_CLIPS / name}: expected audio, found {error}; copy the file again"
         ) from error
     return samples

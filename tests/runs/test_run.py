@@ -181,8 +181,21 @@ def test_a_clip_that_is_gone_or_damaged_is_named(folder, damage):
     folder.write_rollouts("rl", 1, [inserting(learned_group(TARGETS[0]), made_up_clip(1))])
     [file] = (folder.path / ROLLOUT_CLIPS).iterdir()
     damage(file)
-    with pytest.raises(ValueError, match=f"rl-1.jsonl, line 1: .*{file.name}: expected audio, found"):
-        rlaudio.open_run(folder.path).rollouts("rl", 1)
+    run = rlaudio.open_run(folder.path)
+    with pytest.raises(
+        ValueError, match=f"rl-1.jsonl, line 1: .*{file.name}: expected audio, found"
+    ) as error:
+        run.rollouts("rl", 1)
+    assert str(error.value).endswith("; copy the file again") and "delete the line" not in str(error.value)
+    [group] = run.rollouts("rl", 1, samples=False)
+    assert_same(group, as_stored(learned_group(TARGETS[0])))
+
+
+def test_a_clip_of_several_groups_is_read_once(folder):
+    learned = learned_group(TARGETS[0], clips=(made_up_clip(1),))
+    folder.write_rollouts("rl", 1, [learned, learned])
+    clips = [g.scored.group.prompt.question.clips[0] for g in rlaudio.open_run(folder.path).rollouts("rl", 1)]
+    assert clips[0].samples is clips[1].samples
 
 
 @pytest.mark.parametrize(

@@ -119,7 +119,7 @@ def _sampled_stages(run: StoredRun) -> list[str]:
 
 
 def _read(run: StoredRun, stage: str, step: int) -> Sequence[LearnedGroup]:
-    return run.files.optional(lambda: run.rollouts(stage, step), [])
+    return run.files.optional(lambda: run.rollouts(stage, step, samples=False), [])
 
 
 def _fitting(groups: Sequence[LearnedGroup], most: int, *, whole: bool) -> Sequence[LearnedGroup]:

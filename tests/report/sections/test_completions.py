@@ -1,5 +1,6 @@
 """Which completions of a run a page shows, and what it says of them."""
 
+import dataclasses
 import shutil
 
 import numpy as np
@@ -13,9 +14,10 @@ from rlaudio.report.sections.completions import (
 )
 from rlaudio.runs.files import write_rows
 from rlaudio.runs.folder import RunFolder
+from rlaudio.runs.places import ROLLOUT_CLIPS
 from rlaudio.runs.rollouts import LearnedGroup
 from rlaudio.runs.run import open_run
-from rlaudio.types import Question
+from rlaudio.types import Clip, Question
 from tests.made_up_run import RECIPE, made_up_group, made_up_questions
 
 
@@ -106,3 +108,16 @@ def test_rewards_disagree_by_the_range_of_their_scaled_values():
     )
     assert disagreement(rewards).tolist() == [0.0, 0.0, 0.5, 0.0]
     assert disagreement(np.zeros((0, 2))).tolist() == [0.0, 0.0]
+
+
+def test_groups_whose_clip_is_lost_are_shown_with_their_text(tmp_path):
+    rng = np.random.default_rng(0)
+    clip = Clip(np.zeros(800, dtype=np.float32), "d1g3st")
+    question = dataclasses.replace(made_up_questions(1, rng)[0], clips=(clip,))
+    with RunFolder.create(tmp_path / "run", RECIPE) as folder:
+        folder.log_metrics("rl", 1, {"reward/total": 1.0})
+        folder.write_rollouts("rl", 1, [LearnedGroup(made_up_group(question, 0.5, rng, group_size=4))])
+    shutil.rmtree(tmp_path / "run" / ROLLOUT_CLIPS)
+    run = open_run(tmp_path / "run", leave_out_damage=True)
+    [group] = viewed_completions(run, lambda question: (), 9).groups
+    assert len(group.completions) == 4 and run.left_out == []
