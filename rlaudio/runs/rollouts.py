@@ -38,7 +38,7 @@ _TARGETS: Mapping[str, type[Choice | OpenText | Check]] = {
     "open": OpenText,
     "check": Check,
 }
-ReadSamples = Callable[[str], np.ndarray]  # of a clip, by the name of its file
+ReadClip = Callable[[str], np.ndarray | Path]  # samples, or where they are, by the name of the file
 _Signals = Mapping[str, np.ndarray]  # each [S], of the sampled tokens of a completion
 
 
@@ -74,10 +74,11 @@ def to_json(learned: LearnedGroup) -> Json:
     }
 
 
-def from_json(row: Json, read: ReadSamples | None = None) -> LearnedGroup:
+def from_json(row: Json, read: ReadClip | None = None) -> LearnedGroup:
     """The group that `to_json` wrote, its prompt without features. Raises KeyError for another object.
 
-    `read` gives the samples of clips that were given as samples; without it these are left out.
+    `read` gives the samples of clips that were given as samples, or their file; without it these are left
+    out.
     """
     question = question_from_json(row["question"], read)
     prompt = Prompt(
@@ -119,7 +120,7 @@ def question_to_json(question: Question) -> Json:
     }
 
 
-def question_from_json(row: Json, read: ReadSamples | None = None) -> Question:
+def question_from_json(row: Json, read: ReadClip | None = None) -> Question:
     """The question that `question_to_json` wrote; without `read` less clips that were given as samples."""
     return Question(
         id=row["id"],
@@ -174,7 +175,7 @@ def _clip_to_json(clip: Path | Clip) -> Json:
     return {**stated, "sample_rate_hz": clip.sample_rate_hz, "file": waveform_name(clip)}
 
 
-def _clips_from_json(rows: Sequence[Json], read: ReadSamples | None) -> tuple[Path | Clip, ...]:
+def _clips_from_json(rows: Sequence[Json], read: ReadClip | None) -> tuple[Path | Clip, ...]:
     """The clips, less those whose samples were not kept, as by earlier versions, or cannot be read here."""
     return tuple(
         _clip_from_json(row, read) if read and "file" in row else Path(row["path"])
@@ -183,17 +184,19 @@ def _clips_from_json(rows: Sequence[Json], read: ReadSamples | None) -> tuple[Pa
     )
 
 
-def _clip_from_json(row: Json, read: ReadSamples) -> Clip:
-    samples, notes = read(row["file"]), tuple(row["notes"])
-    return Clip(samples, row["digest"], row["truncated"], row["sample_rate_hz"], notes)
+def _clip_from_json(row: Json, read: ReadClip) -> Path | Clip:
+    samples = read(row["file"])
+    if isinstance(samples, Path):
+        return samples
+    return Clip(samples, row["digest"], row["truncated"], row["sample_rate_hz"], tuple(row["notes"]))
 
 
-def _completion_from_json(row: Json, read: ReadSamples | None) -> Completion:
+def _completion_from_json(row: Json, read: ReadClip | None) -> Completion:
     segments = tuple(_segment_from_json(segment, read) for segment in row["segments"])
     return Completion(segments, row["stop_reason"], row["weights_version"])
 
 
-def _segment_from_json(row: Json, read: ReadSamples | None) -> Segment:
+def _segment_from_json(row: Json, read: ReadClip | None) -> Segment:
     return Segment(
         token_ids=np.array(row["token_ids"], dtype=np.int64),
         logprobs=None if row["logprobs"] is None else np.array(row["logprobs"], dtype=np.float32),

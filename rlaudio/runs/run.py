@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from glob import escape
 from pathlib import Path
 
@@ -25,10 +26,10 @@ from rlaudio.runs.places import (
     rollouts_file,
     tables_file,
 )
-from rlaudio.runs.rollouts import LearnedGroup, from_json
+from rlaudio.runs.rollouts import LearnedGroup, ReadClip, from_json
 from rlaudio.runs.stored_files import StoredFiles
 from rlaudio.runs.versions import refuse_other_format
-from rlaudio.runs.waveforms import WaveformError, waveform_reader
+from rlaudio.runs.waveforms import WaveformError, waveform_path, waveform_reader
 
 LARGEST_RECIPE = 2**20  # bytes
 
@@ -98,16 +99,17 @@ class StoredRun:
     def rollouts(self, stage: str, step: int, *, samples: bool = True) -> list[LearnedGroup]:
         """The groups that a step sampled, as records.
 
-        Clips that were given as samples are read, each once; without `samples` they are left out, so that
-        their files need not be whole. Raises FileNotFoundError where the step is not stored, ValueError with
-        file and line of damage.
+        Clips that were given as samples are read, each once; without `samples` the paths of their files stand
+        for them, which need not be whole. Raises FileNotFoundError where the step is not stored, ValueError
+        with file and line of damage.
         """
         path = self.files.path_of(rollouts_file(stage, step))
         if not path.exists():
             steps = self.steps(stage)
             there = f"steps {steps[0]} to {steps[-1]}" if steps else "none"
             raise FileNotFoundError(f"{path}: no rollouts of step {step} of {stage!r}; there are: {there}")
-        groups, read = [], waveform_reader(self.files) if samples else None
+        groups = []
+        read: ReadClip = waveform_reader(self.files) if samples else partial(waveform_path, self.files)
         for number, line in lines(path, LARGEST_FILE):
             row = parse_row(path, number, line, shapes.GROUP)
             try:

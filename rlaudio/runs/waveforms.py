@@ -35,6 +35,11 @@ def write_waveforms(run: Path, groups: Iterable[Group]) -> None:
             write_bytes(path, content.getvalue())
 
 
+def waveform_path(files: StoredFiles, name: str) -> Path:
+    """Where the samples of a clip are; it is not looked whether the file is there."""
+    return files.folder / ROLLOUT_CLIPS / name
+
+
 class WaveformError(ValueError):
     """A clip's file is damaged or missing; the rows that name it are whole."""
 
@@ -52,7 +57,7 @@ def _read_waveform(files: StoredFiles, name: str) -> np.ndarray:
         samples: np.ndarray = soundfile.read(io.BytesIO(content), dtype="float32")[0]
     except (OSError, ValueError, soundfile.LibsndfileError) as error:
         raise WaveformError(
-            f"{files.folder / ROLLOUT_CLIPS / name}: expected audio, found {error}; copy the file again"
+            f"{waveform_path(files, name)}: expected audio, found {error}; copy the file again"
         ) from error
     return samples
 

@@ -188,7 +188,7 @@ def test_a_clip_that_is_gone_or_damaged_is_named(folder, damage):
         run.rollouts("rl", 1)
     assert str(error.value).endswith("; copy the file again") and "delete the line" not in str(error.value)
     [group] = run.rollouts("rl", 1, samples=False)
-    assert_same(group, as_stored(learned_group(TARGETS[0])))
+    assert_same(group, as_stored(inserting(learned_group(TARGETS[0]), file)))
 
 
 def test_a_clip_of_several_groups_is_read_once(folder):

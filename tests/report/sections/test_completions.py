@@ -119,5 +119,7 @@ def test_groups_whose_clip_is_lost_are_shown_with_their_text(tmp_path):
         folder.write_rollouts("rl", 1, [LearnedGroup(made_up_group(question, 0.5, rng, group_size=4))])
     shutil.rmtree(tmp_path / "run" / ROLLOUT_CLIPS)
     run = open_run(tmp_path / "run", leave_out_damage=True)
-    [group] = viewed_completions(run, lambda question: (), 9).groups
+    names = []
+    [group] = viewed_completions(run, lambda question: names.extend(question.clip_names) or (), 9).groups
     assert len(group.completions) == 4 and run.left_out == []
+    assert names == [str(run.path / ROLLOUT_CLIPS / "d1g3st.wav")]
