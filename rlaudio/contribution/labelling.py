@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Any, Protocol
 
 import numpy as np
@@ -84,7 +85,7 @@ def label(
     _check(questions, settings)
     others = rows_of_others(settings.folder / LABEL_ROWS, questions)
     labels = method(questions, voters, settings)
-    write_rows(settings.folder / LABEL_ROWS, [*others, *label_rows(labels)])
+    write_rows(settings.folder / LABEL_ROWS, chain(others, label_rows(labels)))
     return labels
 
 
@@ -128,9 +129,8 @@ def under_other_silences(
     return variants
 
 
-def label_rows(labels: Labels) -> list[dict[str, Any]]:
+def label_rows(labels: Labels) -> Iterator[dict[str, Any]]:
     """The lines of `labels.jsonl`: the question, what was measured of it, the rule, every voter's answers."""
-    rows = []
     for question, measured in zip(labels.questions, labels.contributions.values(), strict=True):
         fields = {
             "id": question.id,
@@ -143,8 +143,7 @@ def label_rows(labels: Labels) -> list[dict[str, Any]]:
             "rule": measured.method,
             "votes": measured.votes,
         }
-        rows.append({name: value for name, value in fields.items() if value is not None})
-    return rows
+        yield {name: value for name, value in fields.items() if value is not None}
 
 
 def _check(questions: Sequence[Question], settings: LabelSettings) -> None:

@@ -26,16 +26,16 @@ def write_evaluations(
 ) -> None:
     """Write evaluations by held-out set into a folder; `benchmarks` are those that sets are of."""
     of_sets = benchmarks or {}
-    write_sets({s: _written(s, result, of_sets.get(s)) for s, result in results.items()}, folder, name)
+    write_sets(((s, _written(s, result, of_sets.get(s))) for s, result in results.items()), folder, name)
 
 
 def _written(held_out: str, result: Evaluation, benchmark: Benchmark | None) -> EvaluatedSet:
     return EvaluatedSet(
         tables=result.to_dict(),
-        answers=[row.to_dict() for row in result.rows],
-        reordered=[row.to_dict() for row in result.reordered],
+        answers=(row.to_dict() for row in result.rows),
+        reordered=(row.to_dict() for row in result.reordered) if result.reordered else None,
         predictions=_predictions(held_out, result, benchmark) if benchmark else None,
-        disagreements=list(_disagreements(result)) if benchmark else None,
+        disagreements=_disagreements(result) if benchmark else None,
     )
 
 

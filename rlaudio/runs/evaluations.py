@@ -11,7 +11,7 @@ In a run folder they stand below `evaluation/WHEN` and in `evaluation/WHEN.json`
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,23 +34,28 @@ class EvaluatedSet:
     """What is written of the evaluation on one held-out set, in JSON's types."""
 
     tables: Json
-    answers: Sequence[Json]
-    reordered: Sequence[Json] = ()
+    answers: Iterable[Json]  # these and the next are written one by one
+    reordered: Iterable[Json] | None = None
     predictions: PredictionFile | None = None  # where the set is of a benchmark
-    disagreements: Sequence[Json] | None = None
+    disagreements: Iterable[Json] | None = None
 
 
-def write_sets(sets: Mapping[str, EvaluatedSet], folder: Path, name: str = ANSWERS) -> None:
-    """Write evaluations by held-out set into a folder, under a name."""
-    for held_out, of in sets.items():
+def write_sets(sets: Iterable[tuple[str, EvaluatedSet]], folder: Path, name: str = ANSWERS) -> None:
+    """Write evaluations, each with the name of its held-out set, into a folder, under a name.
+
+    A set is written before the next is made.
+    """
+    tables: dict[str, Json] = {}
+    for held_out, of in sets:
+        tables[held_out] = of.tables
         if of.predictions:
             _write_predictions(folder / name / "predictions", held_out, of.predictions)
         if of.disagreements is not None:
             write_rows(folder / name / "disagreements" / f"{held_out}.jsonl", of.disagreements)
-        if of.reordered:
+        if of.reordered is not None:
             write_rows(folder / name / "orders" / f"{held_out}.jsonl", of.reordered)
         write_rows(folder / name / f"{held_out}.jsonl", of.answers)
-    write_json(folder / f"{name}.json", {held_out: of.tables for held_out, of in sets.items()})
+    write_json(folder / f"{name}.json", tables)
 
 
 @dataclass(frozen=True)

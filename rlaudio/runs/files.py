@@ -35,17 +35,22 @@ def write_text(path: Path, text: str) -> None:
 
 def write_bytes(path: Path, content: bytes) -> None:
     """As `write_text`, for any content."""
+    _write_pieces(path, (content,))
+
+
+def _write_pieces(path: Path, pieces: Iterable[bytes]) -> None:
+    """As `write_text`, the content piece by piece, also where making the next one fails."""
     building = unfinished(path)
     with _named(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         building.unlink(missing_ok=True)
         try:
             with building.open("xb") as file:  # never through a link
-                file.write(content)
+                file.writelines(pieces)
                 file.flush()
                 os.fsync(file.fileno())
             building.replace(path)
-        except OSError:
+        except BaseException:
             building.unlink(missing_ok=True)
             raise
 
@@ -61,8 +66,8 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Put `rows` in `path`, one JSON object a line, all or nothing."""
-    write_text(path, "".join(_line(row) for row in rows))
+    """Put `rows` in `path`, one JSON object a line, all or nothing; only one at a time is in memory."""
+    _write_pieces(path, (_line(row).encode("utf-8") for row in rows))
 
 
 def append_row(path: Path, row: Mapping[str, Any]) -> None:

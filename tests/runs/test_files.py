@@ -1,11 +1,12 @@
 """Files that somebody else may have made: read if they are ordinary, never written through a link."""
 
 import os
+import tracemalloc
 
 import pytest
 
 from rlaudio.runs import files, shapes
-from rlaudio.runs.files import append_row, read_json, read_rows, read_text, write_text
+from rlaudio.runs.files import append_row, read_json, read_rows, read_text, unfinished, write_rows, write_text
 from rlaudio.runs.stored_files import StoredFiles
 
 
@@ -119,3 +120,31 @@ def test_nothing_is_written_through_a_link_that_lies_in_the_way(tmp_path):
     write_text(tmp_path / "page.html", "page")
     assert (tmp_path / "mine").read_text() == "mine"
     assert not (tmp_path / "page.html").is_symlink() and (tmp_path / "page.html").read_text() == "page"
+
+
+def test_rows_are_written_one_by_one_and_all_or_nothing(tmp_path):
+    path, taken = tmp_path / "x.jsonl", []
+    write_rows(path, [{"n": 0}])
+
+    def rows(last):
+        for n in range(3):
+            taken.append(unfinished(path).exists())
+            yield {"n": n}
+        if last is None:
+            raise ValueError("no last row")
+        yield {"n": last}
+
+    with pytest.raises(ValueError, match="no last row"):
+        write_rows(path, rows(None))
+    assert read_rows(path) == [{"n": 0}] and not unfinished(path).exists()
+    write_rows(path, rows(3))
+    assert [row["n"] for row in read_rows(path)] == [0, 1, 2, 3] and taken == [True] * 6
+
+
+def test_many_rows_are_never_in_memory_together(tmp_path):
+    text = "x" * 10_000
+    tracemalloc.start()
+    write_rows(tmp_path / "x.jsonl", ({"n": n, "text": text} for n in range(2_000)))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (tmp_path / "x.jsonl").stat().st_size > 20_000_000 > 10 * peak
