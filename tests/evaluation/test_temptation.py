@@ -7,7 +7,7 @@ import pytest
 from rlaudio.evaluation.accuracy import Evaluation
 from rlaudio.evaluation.accuracy_table import accuracy_table
 from rlaudio.evaluation.answer_rows import AnswerRow
-from rlaudio.evaluation.temptation import tempted, tempting_options
+from rlaudio.evaluation.temptation import tempted
 from rlaudio.scorers.robust import robust
 from rlaudio.types import Verdict
 from tests.factories import make_question
@@ -58,24 +58,6 @@ def test_without_tempting_options_nothing_is_said():
 
 def test_a_mechanism_that_the_data_does_not_name_is_unknown():
     assert list(tempted(rows([question("a", mechanism=None)], "audio", [1]))) == ["unknown"]
-
-
-@pytest.mark.parametrize(
-    ("stated", "places"),
-    [
-        ("a cow", (2,)),
-        (3, (3,)),
-        ("a dog", ()),
-        (0, ()),
-        ("a horse", ()),
-        (4, ()),
-        (-1, ()),
-        (True, ()),
-        ([], ()),
-    ],
-)
-def test_the_tempting_option_is_stated_by_its_text_or_its_position_and_is_wrong(stated, places):
-    assert tempting_options(question("a", tempting=stated)) == places
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,11 @@
 import pytest
 
 from rlaudio.config.plugins import load
+from rlaudio.evaluation.answer_rows import AnswerRow
+from rlaudio.evaluation.temptation import tempted
 from rlaudio.scorers.exact import exact
 from rlaudio.scorers.robust import robust
+from rlaudio.types import Verdict
 from tests.factories import make_completion, make_group, make_question
 
 repetition = load("reward", "repetition")
@@ -94,10 +97,28 @@ def test_a_question_that_does_not_mislead_is_worth_the_same_whatever_is_answered
     assert {score(grounded, t, question, scorer=robust, elsewhere=0.2) for t in (RIGHT, WRONG)} == {0.2}
 
 
-@pytest.mark.parametrize("tempting", ["a horse", 4, -1])
+@pytest.mark.parametrize("tempting", ["a horse", 4, -1, True])
 def test_a_temptation_that_is_no_option_is_refused(tempting):
     with pytest.raises(ValueError, match=r"question q1 has lure .*; expected one of its options"):
         score(grounded, RIGHT, make_question(extra={"lure": tempting}), scorer=robust, field="lure")
+
+
+@pytest.mark.parametrize("text", [RIGHT, WRONG, "<answer>A cat, as heard</answer>"])
+def test_what_the_reward_punishes_is_what_evaluation_counts_as_tempted(text):
+    extra = {"tempting": "a cat, as heard in this clip", "tempting_short": "a cat"}
+    question = make_question(choices=("a dog", extra["tempting"], "a cow", "a frog"), extra=extra)
+    row = AnswerRow(question, "audio", question.id, text, {"robust": robust(question, text)}, False)
+    is_tempted = tempted([row])["unknown"].shares["audio"] == 1.0
+    assert score(grounded, text, question, scorer=robust, penalty=0.5) == (-0.5 if is_tempted else 1.0)
+
+
+def test_any_of_equal_tempting_options_costs():
+    question = make_question(choices=("a dog", "a cat", "a cat"), extra={"tempting": "a cat"})
+    values = [
+        grounded(question, make_completion(""), scorer=lambda *_, place=place: Verdict(False, place))
+        for place in (1, 2)
+    ]
+    assert values == [-1.0, -1.0]
 
 
 # --- refusal -------------------------------------------------------------------------------------
