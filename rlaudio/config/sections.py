@@ -105,7 +105,6 @@ def _refuse_control_characters(text: str) -> str:
     return text
 
 
-PromptText = Annotated[str, Field(max_length=100_000), AfterValidator(_refuse_control_characters)]
 RewardName = Annotated[Name, AfterValidator(_refuse_taken)]
 
 
@@ -126,7 +125,10 @@ class PromptSection(Section):
         description="ask for the answer alone, for <think> and <answer>, or for a letter; null: as the data "
         "set's authors ask, for the answer alone where they say nothing",
     )
-    system: PromptText = Field(default=SYSTEM, description="system prompt; the default is the paper's")
+    system: str = Field(
+        default=SYSTEM, max_length=100_000, description="system prompt; the default is the paper's"
+    )
+    _is_text = field_validator("system")(_refuse_control_characters)
 
 
 class AudioSection(Section):

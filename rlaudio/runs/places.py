@@ -1,7 +1,8 @@
 """Names of the files and folders of a run, an evaluation and a labelling; to look for them imports little.
 
-Outside `rlaudio.runs` nothing spells them: whoever looks for one takes its name from here, and whoever reads
-or writes one calls this package.
+Outside `rlaudio.runs` nothing spells them: whoever looks for one takes its name from here. Whoever reads or
+writes one calls this package, but for what `rlaudio.training` writes and reads itself: checkpoints, reference
+and final weights, steps that stopped a run, and traces.
 """
 
 from __future__ import annotations

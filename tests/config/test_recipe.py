@@ -431,6 +431,7 @@ def test_bad_yaml_is_told_with_file_and_line(write, text, message):
         ('name: "a\x07b"', r"not valid YAML: the sign U\+0007 cannot stand in text"),
         ("name: a\x00b", r"not valid YAML: the sign U\+0000 cannot stand in text"),
         ('prompt: {system: "a\\eb"}', r"prompt.system: .*holds the character U\+001B; expected text"),
+        ("prompt: {system: " + "a" * 100_001 + "}", "prompt.system: .*at most 100000 characters"),
         ('prompt: {system: "\\ud800"}', r"prompt.system: .*U\+D800, which is no text"),
         ('data: {"\\ud800": 1}', r"data.\?: .*U\+D800, which is no text"),
         ("sft: {<<: {lr: 1}}", "sft.<<: unknown key '<<'"),
@@ -702,6 +703,10 @@ def test_the_equal_budget_changes_nothing_but_budget_and_schedule(name):
 def test_a_budget_of_the_run_needs_a_rate_that_does_not_end():
     with pytest.raises(ValueError, match=r"training\.run_tokens: the last stage goes on .* cosine has a"):
         load_recipe("sft_all_qwen2_5_omni_7b", ["training.run_tokens=5"])
+
+
+def test_the_table_names_a_text_by_its_type():
+    assert {key: kind for key, kind, _, _ in field_table()}["prompt.system"] == "str"
 
 
 NUMBERS = [
