@@ -208,8 +208,11 @@ def _collect(
         with problems.collected():
             _check_evaluation(recipe, name, questions)
     stages: list[Stage] = []
+    by_rollouts = False
     with problems.collected():
-        _check_counts(recipe)  # what follows may need as much memory as a step
+        by_rollouts = contribution_by(recipe) == "rollouts"
+    with problems.collected():
+        _check_counts(recipe, by_rollouts=by_rollouts)  # what follows may need as much memory as a step
         if data:
             with problems.collected():
                 whole = _TRAIN not in refused
@@ -262,10 +265,10 @@ def _check_evaluation(recipe: Recipe, name: str, questions: Dataset) -> None:
             ) from error
 
 
-def _check_counts(recipe: Recipe) -> None:
+def _check_counts(recipe: Recipe, *, by_rollouts: bool) -> None:
     """Refuse numbers for which the memory of this machine does not suffice. Raises ValueError."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    for keys, needed in _bytes_needed(recipe):
+    for keys, needed in _bytes_needed(recipe, by_rollouts):
         if needed > memory:
             raise ValueError(
                 f"{keys}: needs at least {needed / 2**30:,.0f} GiB, and this machine has "
@@ -273,12 +276,12 @@ def _check_counts(recipe: Recipe) -> None:
             )
 
 
-def _bytes_needed(recipe: Recipe) -> Iterator[tuple[str, int]]:
+def _bytes_needed(recipe: Recipe, by_rollouts: bool) -> Iterator[tuple[str, int]]:
     """Keys of the recipe and the least memory that their values ask for."""
     tokens, section = recipe.sampling.max_new_tokens, recipe.pretrain
     number = np.dtype(float).itemsize  # a random one for every token
     yield "sampling.group_size x max_new_tokens", number * recipe.sampling.group_size * tokens
-    if contribution_by(recipe) == "rollouts" or recipe.hears_silence():
+    if by_rollouts or recipe.hears_silence():
         silent = recipe.contribution.silent_samples
         yield "contribution.silent_samples x sampling.max_new_tokens", number * silent * tokens
     if recipe.contribution.silence != "clip":
