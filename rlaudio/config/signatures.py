@@ -12,9 +12,7 @@ import functools
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
-
-from pydantic import TypeAdapter, ValidationError
+from typing import Any, TypeGuard
 
 from rlaudio.config.annotations import read_aliases, read_annotation
 from rlaudio.utils.bounded_reading import read_bytes
@@ -121,14 +119,12 @@ def _signature_in(module: ast.Module, stem: str) -> Signature | None:
 
 def _used_with(path: Path, module: ast.Module, options: Collection[str]) -> UsedWith:
     literal = _literal(_USED_WITH, module.body)
-    stated = None if literal is None else ast.literal_eval(literal)
-    try:
-        needs: UsedWith = TypeAdapter(dict[str, dict[str, list[Any]]]).validate_python(stated)
-    except ValidationError as error:
+    needs = None if literal is None else ast.literal_eval(literal)
+    if not _is_used_with(needs):
         raise ValueError(
-            f'{path}: {_USED_WITH} is {shown(stated)}; expected a literal such as {{"low": {{"shape": '
+            f'{path}: {_USED_WITH} is {shown(needs)}; expected a literal such as {{"low": {{"shape": '
             '["window"]}}: by option the values that another must have'
-        ) from error
+        )
     named = {*needs, *(other for others in needs.values() for other in others)}
     if unknown := sorted(named - set(options)):
         raise ValueError(
@@ -136,6 +132,13 @@ def _used_with(path: Path, module: ast.Module, options: Collection[str]) -> Used
             f"{', '.join(sorted(options))}"
         )
     return needs
+
+
+def _is_used_with(value: Any) -> TypeGuard[UsedWith]:
+    maps = [value, *value.values()] if isinstance(value, dict) else [value]
+    return all(
+        isinstance(entry, dict) and all(isinstance(key, str) for key in entry) for entry in maps
+    ) and all(isinstance(values, list | tuple) for needed in value.values() for values in needed.values())
 
 
 def _plain(name: str) -> str:

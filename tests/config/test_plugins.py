@@ -551,6 +551,9 @@ def test_describe_tells_the_options_of_what_ships():
     ("stated", "said"),
     [
         ("{'low': 'exact'}", "USED_WITH is {'low': 'exact'}; expected a literal such as"),
+        ("{'low': {'mode': 'exact'}}", "USED_WITH is {'low': {'mode': 'exact'}}; expected a literal"),
+        ("{'low': {1: ['exact']}}", "USED_WITH is {'low': {1: ['exact']}}; expected a literal"),
+        ("['low']", "USED_WITH is ['low']; expected a literal"),
         ("dict(low=1)", "USED_WITH is None; expected a literal such as"),
         ("{'lo': {'mode': ['exact']}}", "USED_WITH names the option 'lo'; expected one of low, mode, share"),
         ("{'low': {'mood': ['exact']}}", "USED_WITH names the option 'mood'; expected one of low, mode"),
