@@ -25,9 +25,9 @@ from rlaudio.config import plugins
 from rlaudio.config.names import check_name
 from rlaudio.config.plugins import Bound
 from rlaudio.contribution import VOTE
-from rlaudio.data.question_rules import CONTROL
 from rlaudio.prompts.wording import SYSTEM
 from rlaudio.utils.literals import Control, Style
+from rlaudio.utils.messages import CONTROL
 from rlaudio.utils.number_format import counted
 
 

@@ -10,14 +10,13 @@ from functools import cached_property
 
 from rlaudio.answers.tags import ANSWER_TAG, THINK_TAG
 from rlaudio.types import Choice, Question
-from rlaudio.utils.messages import shown
+from rlaudio.utils.messages import CONTROL, shown
 
 MAX_NAME = 1_000  # characters; ids and groups stand in messages, tables and labels
 MAX_TEXT = 100_000  # characters of question and choices: more than the 32,768 tokens of Qwen2.5-Omni hold
 MAX_CLIPS = 100  # of 30 s they are 75,000 tokens; benchmarks have up to five
 MAX_CHOICES = 1_000  # each is compared with every answer; the largest list of sound classes has about 600
 
-CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")  # tab and line ends are text
 _CONTROL_IN_NAME = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 Problem = tuple[str, str]  # kind and reason

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import reprlib
 import sys
 from collections.abc import Iterable
 from typing import Any
 
 MOST = 300  # characters of a value in a message
+CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")  # tab and line ends are text
 
 
 def shown(value: Any, most: int = MOST) -> str:
