@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -108,6 +109,7 @@ def test_a_model_that_is_opened_computes_by_it(lora_rank, monkeypatch):
 def test_a_torch_whose_operator_takes_other_arguments_is_left_alone(monkeypatch):
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
     monkeypatch.setattr(onednn_linear, "_product", lambda: lambda input, weight: input)
+    monkeypatch.setattr(onednn_linear, "_is_of_amd", lambda cpus: True)
     assert onednn_is_faster.__wrapped__() is False
 
 
@@ -132,6 +134,19 @@ def test_it_is_used_on_amd_with_avx512_alone(tmp_path: Path, monkeypatch, vendor
     cpus.write_text(f"processor\t: 0\nvendor_id\t: {vendor}\n", encoding="utf-8")
     assert onednn_is_faster.__wrapped__(cpus) is faster
     assert onednn_is_faster.__wrapped__(tmp_path / "missing") is False
+
+
+@pytest.mark.parametrize("given", [None, "32"])
+def test_it_keeps_few_products_unless_the_environment_says_otherwise(tmp_path, monkeypatch, given):
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
+    cpus = tmp_path / "cpuinfo"
+    cpus.write_text("vendor_id\t: AuthenticAMD\n", encoding="utf-8")
+    for variable in onednn_linear._KEPT:
+        monkeypatch.setenv(variable, given or "")
+        if given is None:
+            monkeypatch.delenv(variable)
+    onednn_is_faster.__wrapped__(cpus)
+    assert {os.environ[variable] for variable in onednn_linear._KEPT} == {given or "256"}
 
 
 def test_products_by_either_library_agree(monkeypatch):
