@@ -7,7 +7,7 @@ compare within a group. Not from a paper: it turns the text's prior into the err
 `answer_correctness` treats all wrong options alike.
 """
 
-from rlaudio.answers.temptation import is_tempted, stated_options, tempting_options
+from rlaudio.answers.tempting_options import is_tempted, stated_options, tempting_options
 from rlaudio.types import Completion, Question, Scorer
 
 

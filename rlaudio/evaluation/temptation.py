@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rlaudio.answers.temptation import is_tempted, tempting_options
+from rlaudio.answers.tempting_options import is_tempted, tempting_options
 from rlaudio.evaluation.answer_rows import AnswerRow
 from rlaudio.types import Control
 

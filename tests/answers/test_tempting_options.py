@@ -2,7 +2,7 @@
 
 import pytest
 
-from rlaudio.answers.temptation import tempting_options
+from rlaudio.answers.tempting_options import tempting_options
 from tests.factories import make_question
 
 
