@@ -474,6 +474,18 @@ def test_a_request_does_not_wait_while_another_server_is_left(server, second, tm
     assert answer_of(client).text == "fine"
 
 
+def test_after_a_request_was_given_up_every_server_is_tried_once(server, second, tmp_path):
+    client = both(server, second, tmp_path, retry_seconds=300.0)
+    client._gave_up = time.monotonic()
+    server.script = [fails(503)]
+    assert answer_of(client).text == "fine"
+    server.script, second.script = [fails(503)] * 9, [fails(503)] * 9
+    client._gave_up = time.monotonic()
+    asked = len(server.bodies) + len(second.bodies)
+    assert type(answer_of(client, "once more")) is GaveUp
+    assert len(server.bodies) + len(second.bodies) - asked <= 2
+
+
 def test_an_impatient_check_waits_for_no_answer_either(server, tmp_path, monkeypatch):
     waited = []
 

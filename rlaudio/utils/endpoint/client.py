@@ -167,8 +167,8 @@ class Client:
     def _asked(self, body: bytes, stop: threading.Event) -> Reply:
         """The reply, after as many tries as it takes and is allowed.
 
-        For `retry_seconds` after a request was given up others get a single try, until one is answered: else
-        a step would wait on a dead server for as many times as it asks.
+        For `retry_seconds` after a request was given up others get a single try at each server, until one is
+        answered: else a step would wait on a dead server for as many times as it asks.
         """
         asking = self.asking
         tries, began, wait = 0, 0.0, asking.first_wait_seconds
@@ -182,8 +182,9 @@ class Client:
             except Transient as error:
                 now = time.monotonic()
                 began = began if tries > 1 else now
-                pause = 0.0 if self._servers.any_left() else max(wait, error.wait_seconds or 0.0)
-                if now < self._gave_up + asking.retry_seconds:
+                others = self._servers.any_left()
+                pause = 0.0 if others else max(wait, error.wait_seconds or 0.0)
+                if now < self._gave_up + self._retry_seconds and not others:
                     raise GaveUp(
                         f"{error}; not repeated so soon after another request was given up"
                     ) from error
