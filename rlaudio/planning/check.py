@@ -327,9 +327,10 @@ def _check_prompt(
     """
     if not questions:
         return
-    texts = max(questions, key=lambda question: len(question.question) + sum(map(len, question.choices)))
-    clips = max(questions, key=lambda question: len(question.clips))
-    for question in [texts] if len(clips.clips) <= len(texts.clips) else [texts, clips]:
+    most_text = max(questions, key=lambda question: len(question.question) + sum(map(len, question.choices)))
+    most_clips = max(questions, key=lambda question: len(question.clips))
+    same = len(most_clips.clips) <= len(most_text.clips)
+    for question in [most_text] if same else [most_text, most_clips]:
         _check_room(recipe, family, blank, name, question, control)
 
 
@@ -338,17 +339,17 @@ def _check_room(
     family: ModelFamily | EndpointModel,
     blank: Any,
     name: str,
-    longest: Question,
+    question: Question,
     control: Literal["audio", "silence"],
 ) -> None:
     """Make a question's prompt. Raises ValueError where it leaves no room for an answer."""
     seconds = recipe.contribution.silence
     silence = seconds if control == "silence" and seconds != "clip" else None
-    prompt = prompt_builder(recipe, family).prompt(longest, control, silence_seconds=silence)
+    prompt = prompt_builder(recipe, family).prompt(question, control, silence_seconds=silence)
     tokens, context = len(prompt.token_ids), _context_tokens(blank)
     if context is None or tokens + recipe.sampling.max_new_tokens <= context:
         return
-    size = f"{family.path}: the prompt of question {longest.id} of {name} has {tokens} tokens"
+    size = f"{family.path}: the prompt of question {question.id} of {name} has {tokens} tokens"
     if tokens >= context:
         length = "contribution.silence" if control == "silence" else "audio.max_seconds"
         raise ValueError(f"{size}; expected fewer than its {context}; lower {length}")
