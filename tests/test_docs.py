@@ -112,7 +112,7 @@ def test_every_block_of_python_is_one_that_a_test_runs():
     blocks = [first for text in pages.values() for first in re.findall(r"```python\n(.*)", text)]
     assert sorted(blocks) == [
         *("# audio_gain.py", "# hardest_first.py", "# hears_silence.py", "# letter.py", "# main_job.py"),
-        *("# read_run.py", "# shout.py", "# text_baseline.py"),
+        *("# quiz.py", "# read_run.py", "# shout.py", "# text_baseline.py"),
     ]
 
 

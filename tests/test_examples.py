@@ -1,5 +1,6 @@
 """The examples of README and docs work. `tests/test_docs.py` tests what all pages have in common."""
 
+import json
 import re
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from tests.factories import make_completion, make_contributions, make_group, mak
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 REWARDS = (ROOT / "docs" / "rewards.md").read_text(encoding="utf-8")
+FORMATS = (ROOT / "docs" / "data.md").read_text(encoding="utf-8")
 SCORERS = (ROOT / "docs" / "scorers.md").read_text(encoding="utf-8")
 RECIPES = (ROOT / "docs" / "writing_recipes.md").read_text(encoding="utf-8")
 CODE = (ROOT / "docs" / "code.md").read_text(encoding="utf-8")
@@ -72,6 +74,26 @@ def test_the_scorer_that_is_shown_works(tmp_path):
         (False, None),
         (False, None),
     ]
+
+
+def test_the_format_that_is_shown_works(tmp_path):
+    (code,) = re.findall(r"```python\n(# quiz.py\n.*?)```", FORMATS, re.DOTALL)
+    (tmp_path / "quiz.py").write_text(code, encoding="utf-8")
+    write_wav(tmp_path / "dog.wav", tone(0.35, 1).samples)
+    row = {"uid": "q1", "wav": "dog.wav", "ask": "What is heard?", "options": ["a cat", "a dog"], "right": 1}
+    (tmp_path / "quiz.jsonl").write_text(json.dumps(row | {"topic": "pets"}) + "\n", encoding="utf-8")
+    (tmp_path / "bad.jsonl").write_text(json.dumps(row | {"right": 2}) + "\n", encoding="utf-8")
+    (tmp_path / "labels.jsonl").write_text('{"id": "q1", "contribution": "weak"}\n', encoding="utf-8")
+    quiz = load("data", "./quiz.py", relative_to=tmp_path)
+    [question] = data = quiz(path=tmp_path)
+    assert (question.answer, question.clips, question.groups["category"]) == (
+        "a dog",
+        (tmp_path / "dog.wav",),
+        "pets",
+    )
+    assert data.contributions["q1"].label == "weak"
+    with pytest.raises(ValueError, match=r'bad\.jsonl:1.*"right" is 2; expected .*, 0 to 1'):
+        quiz(path=tmp_path / "bad.jsonl")
 
 
 def test_the_answer_that_is_said_to_be_rewarded_and_wrong_is():
