@@ -98,7 +98,9 @@ METRICS: tuple[Metric, ...] = (
         "tokens",
         True,
     ),
-    Metric("optimizer/tokens_per_second", "Those tokens, a second of this step's updates.", "tokens/s", True),
+    Metric(
+        "optimizer/tokens_per_second", "Computed tokens, a second of this step's updates.", "tokens/s", True
+    ),
     Metric(
         "optimizer/mfu",
         "Share of the device's measured rate of matrix products that the updates used: 2 operations a token "

@@ -93,7 +93,7 @@ def _chart(run: StoredRun, stage: str, title: str, names: Sequence[str]) -> Char
     steps = sorted({step for values in series.values() for step in values})
     return Chart(
         title=title,
-        meaning=" ".join(dict.fromkeys(describe(name).meaning for name in names)),
+        meaning=_meaning(names),
         drawn=chart_data(
             [PlottedCurve(_short(name), [of.get(step) for step in steps]) for name, of in series.items()],
             steps,
@@ -102,6 +102,15 @@ def _chart(run: StoredRun, stage: str, title: str, names: Sequence[str]) -> Char
             group=stage,
         ),
     )
+
+
+def _meaning(names: Sequence[str]) -> str:
+    """What the curves of a chart mean; what all begin with, up to a colon, is said once."""
+    meanings = [text.replace("`", "") for text in dict.fromkeys(describe(name).meaning for name in names)]
+    head, colon, _ = meanings[0].partition(": ")
+    if len(meanings) > 1 and colon and all(text.startswith(head + colon) for text in meanings):
+        return f"{head}: {'; '.join(text.removeprefix(head + colon).rstrip('.') for text in meanings)}."
+    return " ".join(meanings)
 
 
 def _short(name: str) -> str:
