@@ -186,7 +186,9 @@ def test_the_policy_is_evaluated_between_the_stages(unbroken):
     assert list(run.evaluations) == ["base", "sft", "final"]
     assert list(run.summary["accuracy"]) == ["base", "sft", "final"]
     assert {row["control"] for row in run.answers("sft", "held_out")} == {"audio"}
-    assert [gain.when for gain in stage_gains(run)] == ["before the run", "after SFT", "after RL"]
+    assert {name: [gain.when for gain in gains] for name, gains in stage_gains(run).items()} == {
+        "held_out": ["before the run", "after SFT", "after RL"]
+    }
     assert "What each stage added" in (unbroken / "report.html").read_text(encoding="utf-8")
 
 

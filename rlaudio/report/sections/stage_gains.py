@@ -11,28 +11,33 @@ from rlaudio.runs.run import StoredRun
 
 @dataclass(frozen=True)
 class StageGain:
-    """Accuracies with audio on the first held-out set at one point of the run."""
+    """Accuracies with audio on a held-out set at one point of the run."""
 
     when: str
-    accuracies: Mapping[str, Cell]  # strong, weak, all
+    accuracies: Mapping[str, Cell]  # strong, weak, all; all alone where one of the others is all
     gains: Mapping[str, float]  # over the point before; empty at the first
 
 
-def stage_gains(run: StoredRun) -> list[StageGain]:
-    """One entry before the run and one after each stage; nothing where no stage was evaluated by itself."""
-    if len(run.evaluations) < 3 or not run.held_out:
-        return []
+def stage_gains(run: StoredRun) -> dict[str, list[StageGain]]:
+    """By held-out set one entry before the run and one after each stage; none if no stage was evaluated."""
+    if len(run.evaluations) < 3:
+        return {}
+    return {name: gains for name in run.held_out if (gains := _gains(run, name))}
+
+
+def _gains(run: StoredRun, held_out: str) -> list[StageGain]:
     gains: list[StageGain] = []
-    first = run.held_out[0]
     for when, sets in run.evaluations.items():
-        if first not in sets:
+        if held_out not in sets:
             continue
-        tables = sets[first]["tables"]
+        tables = sets[held_out]["tables"]
         accuracies = {
             name: Cell.of(tables[grouping][name]["scores"]["audio"], "accuracy")
             for grouping, name in HEADLINE
             if "audio" in tables.get(grouping, {}).get(name, {}).get("scores", {})
         }
+        if len(accuracies) == 2 and "all" in accuracies:
+            accuracies = {"all": accuracies["all"]}
         before = gains[-1].accuracies if gains else {}
         added = {n: cell.value - before[n].value for n, cell in accuracies.items() if n in before}
         gains.append(StageGain(_title(when, run), accuracies, added))
