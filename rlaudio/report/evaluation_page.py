@@ -63,8 +63,17 @@ def _table(name: str, evaluation: Json) -> PageTable:
             for grouping, groups in tables.items()
             for group, of in groups.items()
         ],
-        note=f"Percent with 95 % intervals, by the scorer {evaluation['scorer']}; differences in points.",
+        note=" ".join(_notes(evaluation)),
     )
+
+
+def _notes(evaluation: Json) -> Iterator[str]:
+    yield f"Percent with 95 % intervals, by the scorer {evaluation['scorer']}; differences in points."
+    scores = evaluation["tables"]["all"]["all"]["scores"]
+    unparsed = ", ".join(f"{control} {percent(of.get('unparsed'))}" for control, of in scores.items())
+    yield f"Answers that name no option are wrong: {unparsed}."
+    if evaluation.get("s_audio") is not None:
+        yield f"S_audio, audio minus the mean of silence and mismatch: {signed(evaluation['s_audio'])}."
 
 
 def _cells(title: str, of: Json, controls: Sequence[str], others: Sequence[str]) -> Iterator[str]:

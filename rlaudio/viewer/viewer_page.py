@@ -15,7 +15,7 @@ from rlaudio.viewer.records import Viewed
 
 @dataclass(frozen=True)
 class PageTable:
-    """A table above the completions; cells are texts."""
+    """A table above the completions; cells are texts, an interval in brackets stands below its number."""
 
     title: str
     header: Sequence[str]

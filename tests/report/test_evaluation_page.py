@@ -63,7 +63,9 @@ def test_the_table_has_the_accuracies(folder):
     score = json.loads((folder / "evaluation.json").read_text())["test"]["tables"]["all"]["all"]["scores"][
         "audio"
     ]
-    shown = "{} [{}, {}]".format(*(percent(score[name]) for name in ("accuracy", "low", "high")))
+    shown = "{} <small>[{}, {}]</small>".format(
+        *(percent(score[name]) for name in ("accuracy", "low", "high"))
+    )
     assert f"<td>{shown}</td>" in (folder / "report.html").read_text(encoding="utf-8")
 
 
