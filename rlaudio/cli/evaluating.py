@@ -23,6 +23,7 @@ from rlaudio.cli.output import json_option, print_json
 from rlaudio.config.data_sets import Spec, existing
 from rlaudio.config.shipped import is_recipe
 from rlaudio.contribution import THRESHOLD
+from rlaudio.runs.places import PAGE
 from rlaudio.utils import launcher
 from rlaudio.utils.number_format import counted
 
@@ -185,7 +186,7 @@ def evaluate(
     recipe = recipe_to_evaluate(target, sets, overrides)
     announcement()(recipe)
     results = load_pipeline().evaluate_recipe(recipe, out, _asking(out, **asked), inspect=inspect)
-    _tell_evaluations(results, against, as_json)
+    _tell_evaluations(results, against, out, as_json)
 
 
 @click.command()
@@ -233,7 +234,7 @@ def score(
     announce_files("command", sorted({*data.user_files, *strict.user_files}))
     notes, result = score_file(predictions, name, data, key=key, scorer=strict, out=out)
     click.echo("\n".join(notes), err=as_json)
-    _tell_evaluations({name: result}, against, as_json)
+    _tell_evaluations({name: result}, against, out, as_json)
 
 
 def _check_against(against: Path | None, out: Path | None) -> None:
@@ -242,12 +243,16 @@ def _check_against(against: Path | None, out: Path | None) -> None:
         raise click.UsageError("--against and --out name one folder; compare with an earlier evaluation")
 
 
-def _tell_evaluations(results: Mapping[str, Evaluation], against: Path | None, as_json: bool) -> None:
+def _tell_evaluations(
+    results: Mapping[str, Evaluation], against: Path | None, out: Path | None, as_json: bool
+) -> None:
     from rlaudio.evaluation.accuracy_table import accuracy_table
     from rlaudio.evaluation.against import compare_with, paired_table
     from rlaudio.utils.stored_keys import as_stored
 
     pairs = compare_with(results, against) if against else None
+    if out:
+        click.echo(out / PAGE, err=True)
     if as_json:
         tables = {name: result.to_dict() for name, result in results.items()}
         print_json({"sets": tables} | ({} if pairs is None else {"against": [as_stored(p) for p in pairs]}))
