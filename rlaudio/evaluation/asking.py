@@ -89,7 +89,7 @@ def evaluate(
         lenders(questions, control, settings.seed)
     answered = _answers(questions, prompts, worker, settings, processes)
     share = len(processes.share(questions))
-    local = list(progress(answered, total=share * len(controls), label=label, unit="question"))
+    local = list(progress(answered, total=share * len(controls), label=label, unit="prompt"))
     by_control = [local[number * share : (number + 1) * share] for number in range(len(controls))]
     answers = [rows for of_control in by_control for rows in processes.unshare(of_control)]
     reordered = tuple(row for _, *others in answers for row in others)

@@ -36,7 +36,7 @@ from rlaudio.runs.occupancy import check_place
 from rlaudio.types import Dataset, Datasets, Question
 from rlaudio.utils.endpoint.address import is_endpoint
 from rlaudio.utils.endpoint.client import impatient
-from rlaudio.utils.number_format import counted
+from rlaudio.utils.number_format import counted, thousands
 from rlaudio.utils.processes import PeerFailed, Processes
 
 logger = logging.getLogger(__name__)
@@ -181,8 +181,9 @@ def _labels_to_come(problems: _Problems, recipe: Recipe, data: Datasets | None) 
     with problems.collected():
         if number := labels_to_come(recipe, data.train):
             yield (
-                f"data train: voters will label {number} of {counted(len(data.train), 'question')}; stages "
-                "that depend on these labels are tried with made-up ones"
+                f"data train: voters will label {thousands(number)} of "
+                f"{counted(len(data.train), 'question')}; stages that depend on these labels are tried with "
+                "made-up ones"
             )
 
 
