@@ -424,7 +424,7 @@ def _evaluate_once(
     family = model_that_answers(recipe, path)
     settings = evaluation_settings(recipe)
     results = _evaluate_model(recipe, data.held_out, family, settings, f"evaluate {when}", processes)
-    _warn_if_unparsed(results, f"evaluate {when}", path)
+    _warn_if_unparsed(results, f"evaluate {when}", path, trains=True)
     if processes.first:
         write_evaluations(results, folder.path / ANSWERS, when, _benchmarks(data.held_out))
         record(folder.path, *places)
@@ -442,7 +442,7 @@ def _evaluate_between(
         results = _evaluate_model(
             recipe, data.held_out, policy.family, settings, f"evaluate {stage}", processes
         )
-    _warn_if_unparsed(results, f"evaluate {stage}", f"the policy after stage {stage}")
+    _warn_if_unparsed(results, f"evaluate {stage}", f"the policy after stage {stage}", trains=True)
     if processes.first:
         write_evaluations(results, folder.path / ANSWERS, stage, _benchmarks(data.held_out))
         record(folder.path, *evaluation_places(stage))
@@ -471,9 +471,11 @@ def _benchmarks(held_out: Mapping[str, Dataset]) -> dict[str, Benchmark | None]:
     return {name: questions.benchmark for name, questions in held_out.items()}
 
 
-def _warn_if_unparsed(results: Mapping[str, Evaluation], label: str, model: str) -> None:
+def _warn_if_unparsed(
+    results: Mapping[str, Evaluation], label: str, model: str, *, trains: bool = False
+) -> None:
     for name, result in results.items():
-        result.warn_if_unparsed(f"{label}: {name}, {model}")
+        result.warn_if_unparsed(f"{label}: {name}, {model}", trains=trains)
 
 
 def _keep_samples(recipe: Recipe, stages: Sequence[Stage], data: Datasets, folder: RunFolder) -> None:

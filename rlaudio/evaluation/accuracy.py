@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from rlaudio.answers.unparsed import warn_if_unparsed
+from rlaudio.answers.unparsed import ANOTHER, IN_A_RUN, warn_if_unparsed
 from rlaudio.evaluation.answer_rows import AnswerRow, grouped
 from rlaudio.evaluation.baselines import baselines, position_histogram
 from rlaudio.evaluation.scores import GroupScores, counted_verdicts, group_scores
@@ -68,9 +68,14 @@ class Evaluation:
         unparsed = [row.verdicts[scorer].unparsed for row in self.rows if row.control == control]
         return float(np.mean(unparsed)) if unparsed else None
 
-    def warn_if_unparsed(self, model: str) -> None:
-        """Warn where most answers to the questions with their audio name no option; `model` names it."""
-        warn_if_unparsed(f"{model}, with audio", self.unparsed("audio") or 0.0, "accuracies say little")
+    def warn_if_unparsed(self, model: str, *, trains: bool = False) -> None:
+        """Warn where most answers to the questions with their audio name no option; `model` names it.
+
+        `trains` says that the model is a run's, whose page has the shares before and after.
+        """
+        share = self.unparsed("audio") or 0.0
+        advice = IN_A_RUN if trains else ANOTHER
+        warn_if_unparsed(f"{model}, with audio", share, "accuracies say little", advice)
 
     def accuracy_by_contribution(self, scorer: str | None = None) -> dict[str, dict[str, float | None]]:
         """`{strong|weak|all: {control: accuracy}}`, as the summary of a run shows it."""

@@ -309,5 +309,5 @@ def _measure(
     name, questions = next(iter(held_out.items()))
     label = f"evaluate: {name}"
     result = evaluate(questions, policy.prompts, worker, settings, label=label, processes=policy.processes)
-    result.warn_if_unparsed(f"{label}, the policy within stage {stage.name}")
+    result.warn_if_unparsed(f"{label}, the policy within stage {stage.name}", trains=True)
     return result.metrics()
