@@ -293,7 +293,8 @@ def _dump_broken_step(
     weights = latest_weights(folder.path / CHECKPOINTS)
     return (
         f"{error}; see what is wrong with it by 'rlaudio replay {dump}'. Once the cause is fixed continue "
-        "with --resume, which computes the same numbers again; for other settings begin a new run with "
+        "with --resume (and --changed-plugins where it was in a file of yours), which computes the same "
+        "numbers again; for other settings begin a new run with "
         "another --out" + (f", from the latest weights with -o model.path={weights}" if weights else "")
     )
 
