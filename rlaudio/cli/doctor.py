@@ -49,6 +49,10 @@ def doctor(quick: bool, as_json: bool) -> None:
         results = list(examine(engines=not quick))
         print_json([asdict(result) for result in results])
         raise Exit(1 if any(result.needed and result.state != "works" for result in results) else 0)
+    if not quick:
+        click.echo(
+            "the last two, DeepSpeed and vLLM, take a minute or more; --quick leaves them out", err=True
+        )
     missing = False
     for result in examine(engines=not quick):
         click.echo(f"{result.state:8}{result.name:14}{result.message}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,9 +15,17 @@ from rlaudio.cli.common_options import changed_plugins_option, path_type, recipe
 from rlaudio.cli.errors import INTERRUPTED
 from rlaudio.cli.first_reads import load, load_pipeline, say
 from rlaudio.runs.parts import StopAfter
-from rlaudio.runs.places import RECIPE, REPLAY, check_run, check_run_to_resume, check_step, is_evaluation
+from rlaudio.runs.places import (
+    RECIPE,
+    REPLAY,
+    SUMMARY,
+    check_run,
+    check_run_to_resume,
+    check_step,
+    is_evaluation,
+)
 from rlaudio.utils import launcher
-from rlaudio.utils.number_format import counted
+from rlaudio.utils.number_format import counted, percent
 
 if TYPE_CHECKING:
     from rlaudio.config.recipe import Recipe
@@ -73,7 +82,10 @@ def run(
     try:
         if changed_plugins and resume and launcher.rank() == 0:
             accept_plugins(folder)
-        say(pipeline.run(resolved, folder, resume=resume, until=until))
+        written = pipeline.run(resolved, folder, resume=resume, until=until)
+        for line in accuracies(folder):
+            say(line, err=True)
+        say(written)
         leave()
     except StopRequested as stop:
         say(f"{stop}, all of it saved; {again()}", err=True)
@@ -91,6 +103,15 @@ def run(
         if isinstance(error, RewardError):
             raise type(error)(f"{error}; then {again('--changed-plugins')}") from error
         raise
+
+
+def accuracies(folder: Path) -> Iterator[str]:
+    """What was right with the clip before, between and after training, a line for each held-out set."""
+    if not (folder / SUMMARY).exists():
+        return
+    for name, of in json.loads((folder / SUMMARY).read_text(encoding="utf-8"))["held_out"].items():
+        if known := [f"{when} {percent(share)}" for when, share in of.items() if share is not None]:
+            yield f"{name}, per cent right with the clip: {', '.join(known)}"
 
 
 @click.command()
