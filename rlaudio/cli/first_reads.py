@@ -33,10 +33,14 @@ def read(recipe: str | Path, overrides: Sequence[str]) -> Recipe:
 
 def announcement() -> Callable[[Recipe], None]:
     """What to call before a recipe's plug-ins run: it tells each of the user's files once."""
-    told: set[Path] = set()
+    told: set[Path | str] = set()
 
     def announce(recipe: Recipe) -> None:
         announce_files("recipe", [file for file in recipe.user_files() if file not in told])
+        refuse_trust(recipe)
+        if (trusted := trusted_folder(recipe)) is not None and trusted not in told:
+            say(f"the recipe runs the tokenizer's Python in {trusted}, if it has any", err=True)
+            told.add(trusted)
         told.update(recipe.user_files())
 
     return announce
@@ -56,6 +60,22 @@ def refuse_plugins(what: str, files: Sequence[Path]) -> None:
         raise click.UsageError(
             f"--no-plugins: the {what} would run {counted(len(files), 'file')} of its own:{listed}\n"
             "read them, then leave --no-plugins out"
+        )
+
+
+def trusted_folder(recipe: Recipe) -> str | None:
+    """The folder or hub name of a model whose own Python the recipe lets run."""
+    options = recipe.model.options
+    return str(options.get("path")) if options.get("trust_remote_code") else None
+
+
+def refuse_trust(recipe: Recipe) -> None:
+    """With --no-plugins, refuse Python that lies in a model's folder."""
+    trusted = trusted_folder(recipe)
+    if trusted is not None and click.get_current_context().meta.get(NO_PLUGINS):
+        raise click.UsageError(
+            f"--no-plugins: model.trust_remote_code would run the tokenizer's Python in {trusted}; read it, "
+            "then leave --no-plugins out"
         )
 
 

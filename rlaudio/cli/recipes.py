@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from rlaudio.cli.common_options import path_type, recipe_argument, recipe_options
-from rlaudio.cli.first_reads import load, read, refuse_plugins
+from rlaudio.cli.first_reads import load, read, refuse_plugins, refuse_trust
 from rlaudio.cli.output import json_option, print_json
 from rlaudio.utils.library_output import quiet_transformers
 
@@ -35,6 +35,7 @@ def show(recipe: str | None, overrides: Sequence[str], fields: bool, as_json: bo
     else:
         resolved = read(recipe, overrides)
         refuse_plugins("recipe", resolved.user_files())
+        refuse_trust(resolved)
         if as_json:
             print_json(resolved.model_dump(mode="json"))
         else:

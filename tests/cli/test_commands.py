@@ -340,6 +340,23 @@ def test_a_recipe_with_files_of_the_users_can_be_refused(with_own_reward, comman
     assert not with_own_reward.with_name("ran").exists()
 
 
+@pytest.mark.parametrize("command", [["run"], ["check"], ["explain"], ["evaluate"], ["show"]])
+def test_python_of_a_models_folder_can_be_refused(command, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    trust = ("-o", "model.path=./gone", "-o", "model.trust_remote_code=true")
+    done = rlaudio(*command, "tiny_weak_to_strong", *trust, "--no-plugins")
+    assert done.exit_code == 2
+    assert "--no-plugins: model.trust_remote_code would run the tokenizer's Python in" in done.output
+
+
+def test_python_of_a_models_folder_is_told_before_it_runs():
+    trust = ("-o", "model.path=./gone", "-o", "model.trust_remote_code=true")
+    (line,) = told(rlaudio("explain", "tiny_weak_to_strong", *trust))
+    assert line.startswith("the recipe runs the tokenizer's Python in ") and line.endswith(
+        "gone, if it has any"
+    )
+
+
 def test_a_comparison_with_files_of_the_users_in_an_arm_can_be_refused(with_own_reward, tmp_path):
     text = "base: tiny_weak_to_strong\narms: {a: {}, b: {rewards: {mine: ./mine.py}}}\n"
     (tmp_path / "c.yaml").write_text(text, encoding="utf-8")
