@@ -37,8 +37,8 @@ class ShareEstimate:
         mean = float(values.mean())
         if len(values) < 2:
             return cls(mean, None)
-        error = float(values.std(ddof=1)) / np.sqrt(len(values))
-        reach = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1)) * error
+        error = values.std(ddof=1) / np.sqrt(len(values))
+        reach = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1) * error)
         return cls(mean, (max(low, mean - reach), min(high, mean + reach)))
 
 
