@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from tokenizers import Tokenizer
 
+from rlaudio.algorithms.algorithm import Algorithm, as_critic
 from rlaudio.answers import sft_target
 from rlaudio.builder.rl_settings import AskedInSilence, asked_in_silence
 from rlaudio.config.plugins import bind
@@ -33,7 +34,7 @@ from rlaudio.planning.tokens import Attention, StepTokens
 from rlaudio.prompts.wording import render_user_text
 from rlaudio.rollout.vllm.setup import CPU_CACHE_GB
 from rlaudio.training.policy import NARROW_SUPPORT
-from rlaudio.training.providers import Provider, providers_of
+from rlaudio.training.providers import asks_for_reference, measured_for, providers_of
 from rlaudio.types import Contribution, Question
 from rlaudio.utils.randomness import generator
 
@@ -202,7 +203,7 @@ class _Planner:
 
     def plan(self) -> Plan:
         stages = self._until_spent([self._stage(stage) for stage in self._stages()])
-        if any(stage.kind == "rl" for stage in stages) and any(p.value_head for p in self.providers):
+        if any(stage.kind == "rl" for stage in stages) and as_critic(self.algorithm):
             head = ModelPart("value head", self.model.decoder.width + 1, True, 4)
             self.model = replace(self.model, parts=(*self.model.parts, head))
         return Plan(
@@ -272,9 +273,10 @@ class _Planner:
         )
 
     @cached_property
-    def providers(self) -> list[Provider]:
-        """Of what the RL algorithm needs."""
-        return providers_of(self.recipe.algorithm())
+    def algorithm(self) -> Algorithm:
+        """That of the stages of RL."""
+        algorithm: Algorithm = self.recipe.algorithm()
+        return algorithm
 
     @property
     def _audio_cache_mb(self) -> int:
@@ -436,7 +438,7 @@ class _Planner:
         """Passes without gradient that the loss or the advantages need."""
         training = self.recipe.training
         work = self._forward(tokens, self._head_rows())
-        for provider in self.providers:
+        for provider in providers_of(self.algorithm):
             if provider.forward:
                 yield self._compute(provider.forward, work)
         corrected = self.recipe.mismatch.logprobs == "paper" or self.recipe.mismatch.correct != "none"
@@ -446,7 +448,8 @@ class _Planner:
     def _update(self, kind: str, tokens: StepTokens, passes: int, updates: int) -> Iterator[Phase]:
         head_rows = self._head_rows() if kind == "rl" else self.model.decoder.vocabulary
         targets = tokens.rows_together * tokens.targets // tokens.rows
-        more = sum(provider.with_gradient for provider in self.providers) if kind == "rl" else 0
+        measured = measured_for(self.algorithm) if kind == "rl" else []
+        more = sum(signal.with_gradient for signal in measured)
         work = flops.update(
             self.model,
             self._pass(tokens, clips=tokens.rows),
@@ -504,7 +507,7 @@ class _Planner:
         model, sharding = self.model, self.sharding
         sft = next((s.tokens for s in stages if s.kind == "sft"), None)
         rl = next((s.tokens for s in stages if s.kind == "rl"), None)
-        reference = rl is not None and any(provider.by_reference for provider in self.providers)
+        reference = rl is not None and asks_for_reference(self.algorithm)
         phases = {"SFT update": False} if sft else {}
         phases |= {"rollout": reference, "RL update": reference} if rl else {}
         rows = memory.persistent_rows(

@@ -16,7 +16,13 @@ from rlaudio.training.debug.nonfinite import BrokenStep
 from rlaudio.training.distributed import MicroBatch, equal_micro_batches
 from rlaudio.training.packing import Batch, PackedRow, micro_batches, pack, repeated
 from rlaudio.training.policy import Distribution, Policy, PolicyOutput, TokenLogprobs, token_logprobs
-from rlaudio.training.providers import Provider, providers_of
+from rlaudio.training.providers import (
+    Measured,
+    OfOutput,
+    Provider,
+    learns_from_equal_groups,
+    providers_of,
+)
 from rlaudio.training.strategies.plain import Plain
 from rlaudio.training.strategies.strategy import OptimizerSettings, Strategy
 from rlaudio.training.totals import Totals
@@ -85,12 +91,9 @@ class Learner:
         value_lr = critic.value_lr if critic else 0.0
         self.optimizer = replace(settings.optimizer, value_lr=value_lr)
         self.reference = reference
-        needed = providers_of(algorithm)
-        for provider in needed:
-            _check_sources(provider, reference, silent_prompt)
-        self.providers = [provider for provider in needed if provider.signal]
-        self.keeps_equal_groups = any(provider.keeps_equal_groups for provider in needed)
-        heard_in_silence = any(provider.in_silence for provider in needed)
+        self.signals = _signals_of(providers_of(algorithm), reference, silent_prompt)
+        self.learns_from_equal_groups = learns_from_equal_groups(algorithm)
+        heard_in_silence = any(signal.in_silence for signal in self._measured())
         self.silent_prompt = silent_prompt if heard_in_silence else None
         self.correction = settings.correction
         self.batching = settings.batching
@@ -195,11 +198,11 @@ class Learner:
         signals = dict(batch.signals)
         if policy.values is not None:
             signals["values"] = policy.values
-        for provider in self.providers:
-            if provider.of_output:
-                signals[provider.signal] = provider.of_output(policy)
-            elif provider.measure and provider.with_gradient:
-                signals[provider.signal] = provider.measure(self, rows, batch.chunks)
+        for signal in self.signals:
+            if isinstance(signal, OfOutput):
+                signals[signal.name] = signal.read(policy)
+            elif signal.with_gradient:
+                signals[signal.name] = signal.measure(self, rows, batch.chunks)
         old, weights = self._old(policy, batch)
         return Tokens(policy.logprobs, old, batch.advantages, weights, batch.completions, signals)
 
@@ -226,13 +229,16 @@ class Learner:
         return equal_micro_batches(self.strategy.processes, rows, local, chunk=self.batching.logprob_chunk)
 
     def _teaches(self, row: PackedRow) -> bool:
-        return self.keeps_equal_groups or any(b.advantages.any() for b in row.branches)
+        return self.learns_from_equal_groups or any(b.advantages.any() for b in row.branches)
 
     # --- signals -------------------------------------------------------------------------------
 
+    def _measured(self) -> list[Measured]:
+        return [signal for signal in self.signals if isinstance(signal, Measured)]
+
     def _signals_before_updates(self) -> list[str]:
         """Signals that must be measured before the first update."""
-        wanted = [p.signal for p in self.providers if p.measure and not p.with_gradient]
+        wanted = [signal.name for signal in self._measured() if not signal.with_gradient]
         moves = self.batching.epochs * self.batching.mini_batches > 1
         return [*wanted, "old"] if moves and self.correction.by != "none" else wanted
 
@@ -245,9 +251,9 @@ class Learner:
             batch = replace(self.pack(micro.rows, micro.chunks), temperature=temperature)
             policy: PolicyOutput = self.strategy.forward(batch)
             signals |= {"old": policy.logprobs, "values": policy.values}
-        for provider in self.providers:
-            if provider.measure and provider.signal in names:
-                signals[provider.signal] = provider.measure(self, micro.rows, micro.chunks)
+        for signal in self._measured():
+            if signal.name in names:
+                signals[signal.name] = signal.measure(self, micro.rows, micro.chunks)
         lengths = [len(b.targets) for row in micro.rows for b in row.branches]
         return {
             name: (piece.numpy() for piece in tensor.cpu().split(lengths))
@@ -274,14 +280,20 @@ class Learner:
         return replace(pack(rows, media), chunks=chunks).to(self.family.device)
 
 
-def _check_sources(
-    provider: Provider, reference: ModelFamily | None, silent_prompt: SilentPrompt | None
-) -> None:
-    """Raise ValueError where something is missing that the provider measures by."""
-    if (provider.by_reference and reference is None) or (provider.in_silence and silent_prompt is None):
-        raise ValueError(
-            f"this algorithm needs {provider.need}; expected {provider.sources} to measure it by, found none"
-        )
+def _signals_of(
+    providers: Sequence[Provider], reference: ModelFamily | None, silent_prompt: SilentPrompt | None
+) -> list[Measured | OfOutput]:
+    """The signals of what is needed. Raises ValueError where something is missing that one is measured by."""
+    for provider in providers:
+        signal = provider.signal
+        if isinstance(signal, Measured) and (
+            (signal.by_reference and reference is None) or (signal.in_silence and silent_prompt is None)
+        ):
+            raise ValueError(
+                f"this algorithm needs {provider.need}; expected {signal.sources} to measure it by, "
+                "found none"
+            )
+    return [provider.signal for provider in providers if provider.signal]
 
 
 def with_signals(row: PackedRow, signals: Mapping[str, Iterator[np.ndarray]]) -> PackedRow:

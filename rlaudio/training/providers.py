@@ -24,20 +24,14 @@ Measure = Callable[
 
 
 @dataclass(frozen=True, kw_only=True)
-class Provider:
-    """How a need is met: by log-probs or entropies that are measured, or by what a step has anyway."""
+class Measured:
+    """Log-probs or entropies [N] by one more pass over the tokens that a loss reads."""
 
-    need: Need
-    signal: str = ""  # the name in `Tokens.signals` of what is measured, or is of the policy's output
-    measure: Measure | None = None
-    with_gradient: bool = False  # measured in every update; else once before them
-    of_output: Callable[[PolicyOutput], torch.Tensor] | None = None  # what the policy's pass gives anyway
-    by_reference: bool = False  # measured under a frozen reference policy
-    in_silence: bool = False  # measured with silence for the clip
-    value_head: bool = False  # the policy has one more head
-    by_question: bool = False  # the audio's contribution is estimated in every step
-    keeps_equal_groups: bool = False  # rows whose advantages are all 0 are learned from, too
-    forward: str = ""  # the pass over a step's tokens that it takes, in words
+    name: str  # in `Tokens.signals`
+    measure: Measure
+    by_reference: bool = False  # under a frozen reference policy
+    in_silence: bool = False  # with silence for the clip
+    with_gradient: bool = False  # in every update; else once before them
 
     @property
     def sources(self) -> str:
@@ -46,20 +40,48 @@ class Provider:
         return " and ".join(source for source, used in sources.items() if used)
 
 
+@dataclass(frozen=True, kw_only=True)
+class OfOutput:
+    """A number for each token [N] that the policy's own pass gives anyway."""
+
+    name: str  # in `Tokens.signals`
+    read: Callable[[PolicyOutput], torch.Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provider:
+    """How a need is met."""
+
+    need: Need
+    signal: Measured | OfOutput | None = None  # None: by no signal of the loss; see who asks for the need
+    forward: str = ""  # the pass over a step's tokens that it takes before the first update, in words
+
+
 def providers_of(algorithm: Algorithm) -> list[Provider]:
     """Those that the algorithm needs, in the order in which signals are measured."""
     needs = algorithm.needs
     return [provider for provider in PROVIDERS if provider.need in needs]
 
 
-def asks_for_contribution(algorithm: Algorithm) -> bool:
-    """Whether the algorithm needs the audio's contribution in every step."""
-    return any(provider.by_question for provider in providers_of(algorithm))
+def measured_for(algorithm: Algorithm) -> list[Measured]:
+    """What is measured for the algorithm's loss, in that order."""
+    signals = (provider.signal for provider in providers_of(algorithm))
+    return [signal for signal in signals if isinstance(signal, Measured)]
 
 
 def asks_for_reference(algorithm: Algorithm) -> bool:
     """Whether a frozen reference policy is kept for the algorithm."""
-    return any(provider.by_reference for provider in providers_of(algorithm))
+    return any(signal.by_reference for signal in measured_for(algorithm))
+
+
+def asks_for_contribution(algorithm: Algorithm) -> bool:
+    """Whether the algorithm needs the audio's contribution in every step."""
+    return Need.CONTRIBUTION in algorithm.needs
+
+
+def learns_from_equal_groups(algorithm: Algorithm) -> bool:
+    """Whether the algorithm learns from rows whose advantages are all 0, too."""
+    return Need.EQUAL_GROUPS in algorithm.needs
 
 
 # --- what is measured ----------------------------------------------------------------------------
@@ -82,29 +104,32 @@ def _reference_entropy_in_silence(learner: Learner, rows: Sequence[PackedRow], c
 
 
 PROVIDERS = (
-    Provider(need=Need.VALUES, value_head=True, forward="critic's values"),  # measured by training.signals
+    Provider(need=Need.VALUES, forward="critic's values"),  # measured by training.signals
     Provider(
         need=Need.REFERENCE,
-        signal="reference",
-        measure=_under_reference,
-        by_reference=True,
+        signal=Measured(name="reference", measure=_under_reference, by_reference=True),
         forward="reference",
     ),
     Provider(
-        need=Need.SILENCE, signal="silence", measure=_in_silence, in_silence=True, forward="policy in silence"
+        need=Need.SILENCE,
+        signal=Measured(name="silence", measure=_in_silence, in_silence=True),
+        forward="policy in silence",
     ),
     Provider(
-        need=Need.SILENCE_GRADIENT, signal="silence", measure=_in_silence, in_silence=True, with_gradient=True
+        need=Need.SILENCE_GRADIENT,
+        signal=Measured(name="silence", measure=_in_silence, in_silence=True, with_gradient=True),
     ),
     Provider(
         need=Need.SILENCE_ENTROPY,
-        signal="silence_entropy",
-        measure=_reference_entropy_in_silence,
-        by_reference=True,
-        in_silence=True,
+        signal=Measured(
+            name="silence_entropy",
+            measure=_reference_entropy_in_silence,
+            by_reference=True,
+            in_silence=True,
+        ),
         forward="reference in silence",
     ),
-    Provider(need=Need.ENTROPY, signal="entropy", of_output=lambda output: output.entropy),
-    Provider(need=Need.CONTRIBUTION, by_question=True),
-    Provider(need=Need.EQUAL_GROUPS, keeps_equal_groups=True),
+    Provider(need=Need.ENTROPY, signal=OfOutput(name="entropy", read=lambda output: output.entropy)),
+    Provider(need=Need.CONTRIBUTION),  # estimated by training.signals
+    Provider(need=Need.EQUAL_GROUPS),  # kept by the learner
 )

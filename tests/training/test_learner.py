@@ -172,7 +172,7 @@ def test_only_what_the_algorithm_needs_is_measured_of_what_could_be(family):
         learner = Learner(
             family, algorithm, SETTINGS, reference=family.frozen_copy(), silent_prompt=lambda prompt: prompt
         )
-        return [(provider.signal, provider.with_gradient) for provider in learner.providers]
+        return [(signal.name, signal.with_gradient) for signal in learner.signals]
 
     assert measured(GRPO(kl=0.0)) == []
     assert measured(GRPO(kl=0.1)) == [("reference", False)]

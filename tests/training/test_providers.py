@@ -11,7 +11,12 @@ from rlaudio.algorithms.contribution_weighted import ContributionWeighted
 from rlaudio.algorithms.grpo import GRPO
 from rlaudio.algorithms.mapo import MAPO
 from rlaudio.algorithms.ppo import PPO
-from rlaudio.training.providers import PROVIDERS, asks_for_contribution, asks_for_reference, providers_of
+from rlaudio.training.providers import (
+    PROVIDERS,
+    asks_for_contribution,
+    asks_for_reference,
+    learns_from_equal_groups,
+)
 
 PACKAGE = Path(rlaudio.__file__).parent
 PROVIDING = Path("training/providers.py")
@@ -50,4 +55,4 @@ def test_algorithms_are_given_what_they_need_and_nothing_else(
 ):
     assert asks_for_reference(algorithm) == reference
     assert asks_for_contribution(algorithm) == contribution
-    assert any(provider.keeps_equal_groups for provider in providers_of(algorithm)) == equal_groups
+    assert learns_from_equal_groups(algorithm) == equal_groups
