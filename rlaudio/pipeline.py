@@ -145,15 +145,14 @@ def run(recipe: Recipe, out: Path, *, resume: bool = False, until: StopAfter | N
             return folder.path
         if not processes.from_first(partial(_is_trained, folder.path)):
             with _clock(folder, "train"):
-                setup = training_setup(recipe, data.train.contributions)
+                setup = training_setup(recipe, data)
                 train_stages(
                     setup,
                     stages,
-                    data.held_out,
                     folder,
                     processes,
                     only_sft=until == "sft",
-                    between=partial(_evaluate_between, recipe, data, folder),
+                    after_stage=partial(_evaluate_between, recipe, data, folder),
                 )
         if until == "sft":
             return folder.path

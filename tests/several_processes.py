@@ -36,7 +36,7 @@ from rlaudio.rollout.transformers import Transformers
 from rlaudio.training.credit import assign_credit
 from rlaudio.training.learner import Batching, Learner, LearnerSettings
 from rlaudio.training.sampling import Sampled
-from rlaudio.training.signals import observe
+from rlaudio.training.signals import measure_signals
 from rlaudio.training.strategies.plain import Plain
 from rlaudio.types import Group, ScoredGroup
 from rlaudio.utils.processes import ALONE, Processes, join, leave
@@ -189,7 +189,7 @@ def step(case: Case, learner: Learner, groups: list[ScoredGroup], number: int) -
     processes = learner.strategy.processes
     local = {i: group for i, group in enumerate(groups) if case.held_by(processes, i)}
     sampled = Sampled(groups, list(range(len(groups))), local, drawn=len(groups))
-    signals = observe(sampled, learner, None, (0, "rl", number))
+    signals = measure_signals(sampled, learner, None, (0, "rl", number))
     rows = assign_credit(groups, case.algorithm, signals=signals, mini_batches=case.batching.mini_batches)
     return learner.step(sampled.local_rows(rows), number)
 

@@ -32,22 +32,18 @@ from rlaudio.training.sampling import Sampler
 from rlaudio.training.signals import ContributionEstimator, SilentRollouts, options_of
 from rlaudio.training.stages import KeptReference, OpenedPolicy, TrainingSetup, frozen_reference
 from rlaudio.training.strategies.strategy import OptimizerSettings
-from rlaudio.types import (
-    Contributions,
-    Group,
-    ScoredGroup,
-    greedy,
-)
+from rlaudio.types import Contributions, Datasets, Group, ScoredGroup, greedy
 from rlaudio.utils.processes import ALONE, Processes
 
 
-def training_setup(recipe: Recipe, contributions: Contributions) -> TrainingSetup:
-    """How the recipe trains, whatever its stages are; `contributions` are those of the training questions."""
+def training_setup(recipe: Recipe, data: Datasets) -> TrainingSetup:
+    """How the recipe trains, whatever its stages are; the training questions are labelled."""
     return TrainingSetup(
         seed=recipe.seed,
+        held_out=data.held_out,
         recipe=recipe.to_yaml(),
         open_policy=partial(open_policy, recipe),
-        open_stage=partial(open_stage, recipe, contributions),
+        open_stage=partial(open_stage, recipe, data.train.contributions),
         evaluation=evaluation_settings(recipe),
         evaluate_every=recipe.evaluation.every,
         save_every=recipe.training.save_every,
@@ -148,20 +144,17 @@ def build_rl_stage(
         silent_prompt=policy.prompts.silent,
         processes=policy.processes,
     )
-    ahead = worker if isinstance(worker, OneStepOff) else None
     return StageSetup(
         name=name,
         steps=optimizer.steps,
         sampler=sampler,
         learner=learner,
-        ahead=ahead,
         contribution_estimator=_contribution_estimator(recipe, learner, sampler),
         success=recipe.contribution.success,
         max_rollouts=training.max_rollouts or math.inf,
         max_tokens=training.max_tokens or math.inf,
-        mismatch_alarm=math.inf
-        if ahead
-        else recipe.mismatch.alarm,  # one update apart, so the log-probs differ by design
+        # one update apart, log-probs differ by design
+        mismatch_alarm=math.inf if sampling.max_lag else recipe.mismatch.alarm,
     )
 
 

@@ -30,9 +30,9 @@ class Alarms:
         self._taught: set[str] = set()  # rewards that differed within a group in at least one step
         self._said: set[str] = set()
 
-    def see(self, metrics: Mapping[str, float], groups: Sequence[ScoredGroup] = ()) -> None:
+    def check(self, metrics: Mapping[str, float], groups: Sequence[ScoredGroup] = ()) -> None:
         """Check one step: its metrics and all groups that were sampled in it."""
-        self._see_rewards(groups)
+        self._check_rewards(groups)
         mismatch = metrics.get("rollout/mismatch_mean", 0.0)
         if mismatch > self._mismatch:
             self._say(
@@ -42,7 +42,7 @@ class Alarms:
                 "mismatch.correct",
             )
 
-    def _see_rewards(self, groups: Sequence[ScoredGroup]) -> None:
+    def _check_rewards(self, groups: Sequence[ScoredGroup]) -> None:
         """Count the steps without spread, for the sum of the rewards and for each reward.
 
         The sum may lose its spread at any time. A single reward, such as one for the format, is expected to

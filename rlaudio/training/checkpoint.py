@@ -56,6 +56,15 @@ class Cursor:
         )
 
 
+@dataclass(frozen=True, eq=False)
+class StageState:
+    """What a process keeps, beside the model, to go on within a stage; nothing where a stage begins."""
+
+    learner: dict[str, Any] | None = None  # of the optimizer and the value head
+    sampled_ahead: dict[str, Any] | None = None  # completions for the next step, of weights that are gone
+    observed: dict[str, Any] | None = None  # by a curriculum that observes; the same in all processes
+
+
 @dataclass(frozen=True)
 class Checkpoint:
     """A checkpoint on disk whose files have been verified."""
@@ -70,22 +79,17 @@ class Checkpoint:
         """The folder of its weights: a whole model, or an adapter that names its base."""
         return self.path / "model"
 
-    def learner_state(self, rank: int = 0) -> dict[str, Any] | None:
-        """What a process keeps of the stage's optimizer and value head, None at the start of a stage."""
-        return self._read(LEARNER.format(rank=rank))
+    def stage_state(self, rank: int = 0) -> StageState:
+        """What the process of that rank kept."""
+        return StageState(
+            self._tensors(LEARNER.format(rank=rank)),
+            self._tensors(AHEAD.format(rank=rank)),
+            json.loads((self.path / OBSERVED).read_text(encoding="utf-8"))
+            if OBSERVED in self.written
+            else None,
+        )
 
-    def sampled_ahead(self, rank: int = 0) -> dict[str, Any] | None:
-        """The completions that a process had sampled for the next step; None if it had none."""
-        return self._read(AHEAD.format(rank=rank))
-
-    def observed(self) -> dict[str, Any] | None:
-        """What the stage's curriculum had observed; None where it observes nothing, or the stage begins."""
-        if OBSERVED not in self.written:
-            return None
-        state: dict[str, Any] = json.loads((self.path / OBSERVED).read_text(encoding="utf-8"))
-        return state
-
-    def _read(self, name: str) -> dict[str, Any] | None:
+    def _tensors(self, name: str) -> dict[str, Any] | None:
         file = self.path / name
         return torch.load(file, map_location="cpu", weights_only=True) if name in self.written else None
 
@@ -94,20 +98,17 @@ def save_checkpoint(
     folder: Path,
     cursor: Cursor,
     family: ModelFamily,
-    learner_state: dict[str, Any] | None,
+    state: StageState,
     *,
-    sampled_ahead: dict[str, Any] | None = None,
-    observed: dict[str, Any] | None = None,
     depends_on: Mapping[str, str | None] = MappingProxyType({}),
     processes: Processes = ALONE,
 ) -> Path:
     """Write a checkpoint into `folder`; all processes must call.
 
-    The first process writes the model; each writes its part of the learner's state and the completions that
-    it has sampled ahead, which cannot be sampled again from newer weights. `observed` is the state of a
-    curriculum that observes, equal in all processes. `depends_on` holds digests of
-    what else a run needs as it is now to go on from here. The checkpoint is built under a temporary name and
-    renamed, so a kill or a full disk leaves the older ones intact.
+    The first process writes the model and what the curriculum observed; each writes its part of the learner's
+    state and the completions that it has sampled ahead. `depends_on` holds digests of what else a run needs
+    as it is now to go on from here. The checkpoint is built under a temporary name and renamed, so a kill or
+    a full disk leaves the older ones intact.
     Raises OSError where the disk is full, or something else has the checkpoint's name.
     """
     final = folder / _name(cursor)
@@ -116,8 +117,8 @@ def save_checkpoint(
     def begin() -> None:
         with _complete_or_absent(building):
             family.save(building / "model")
-            if observed is not None:
-                (building / OBSERVED).write_text(json.dumps(observed), encoding="utf-8")
+            if state.observed is not None:
+                (building / OBSERVED).write_text(json.dumps(state.observed), encoding="utf-8")
 
     def complete() -> None:
         with or_absent(building):
@@ -133,10 +134,10 @@ def save_checkpoint(
         building.rename(final)
 
     processes.from_first(begin)
-    for name, state in ((LEARNER, learner_state), (AHEAD, sampled_ahead)):
-        if state is not None:
+    for name, tensors in ((LEARNER, state.learner), (AHEAD, state.sampled_ahead)):
+        if tensors is not None:
             with or_absent(building):
-                torch.save(state, building / name.format(rank=processes.rank))
+                torch.save(tensors, building / name.format(rank=processes.rank))
     processes.wait()
     processes.from_first(complete)
     return final

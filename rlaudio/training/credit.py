@@ -91,16 +91,16 @@ def assign_credit(
 def learned_groups(
     sampled: Sampled,
     rows: Sequence[PackedRow],
-    measured: Sequence[PackedRow],
+    prepared: Sequence[PackedRow],
     signals: Mapping[str, torch.Tensor],
     processes: Processes,
 ) -> list[LearnedGroup]:
     """Every sampled group of all processes with its advantages and signals, as a run folder stores it.
 
-    `signals` are as `observe` gives them: a contribution that is unknown is stored as None. `rows` are those
-    of all learned groups, `measured` this process's rows with the signals of their tokens.
+    `signals` are as `measure_signals` gives them: a contribution that is unknown is stored as None. `rows`
+    are those of all learned groups, `prepared` this process's rows with the signals of their tokens.
     """
-    local = {(row.group, b.sample): b.signals for row in measured for b in row.branches if b.signals}
+    local = {(row.group, b.sample): b.signals for row in prepared for b in row.branches if b.signals}
     of_tokens = {place: of_branch for share in processes.gather(local) for place, of_branch in share.items()}
     contribution = signals.get("contribution")  # [Q]
     number_of = {place: number for number, place in enumerate(sampled.chosen)}
@@ -122,7 +122,7 @@ def learned_groups(
     return groups
 
 
-def describe(
+def describe_groups(
     scored: Sequence[ScoredGroup], contributions: Contributions = MappingProxyType({})
 ) -> dict[str, float]:
     """Metrics of a step's groups: rewards, spread, lengths, how completions ended.

@@ -15,7 +15,7 @@ from rlaudio.runs.rollouts import LearnedGroup
 from rlaudio.scoring import saving_when_stopped
 from rlaudio.training.alarms import Alarms
 from rlaudio.training.checkpoint import Cursor
-from rlaudio.training.credit import assign_credit, describe, learned_groups
+from rlaudio.training.credit import assign_credit, describe_groups, learned_groups
 from rlaudio.training.debug.nonfinite import (
     BrokenStep,
     refuse_nonfinite_rollouts,
@@ -31,7 +31,13 @@ from rlaudio.training.sampling import (
     requests_of_round,
     sample_step,
 )
-from rlaudio.training.signals import ContributionEstimator, complete, describe_signals, observe, success_rate
+from rlaudio.training.signals import (
+    ContributionEstimator,
+    describe_signals,
+    measure_signals,
+    success_rate,
+    with_unknown_filled,
+)
 from rlaudio.training.throughput import Throughput
 from rlaudio.types import Contributions
 from rlaudio.utils.clock import Clock
@@ -46,7 +52,6 @@ class StageSetup:
     steps: int
     sampler: Sampler
     learner: Learner
-    ahead: OneStepOff | None = None  # the worker, where it samples the next step while this one trains
     contribution_estimator: ContributionEstimator | None = None
     success: str = ""  # the reward that says whether a completion succeeded
     contributions: Contributions = field(default_factory=dict)  # of the stage's questions, as labelled
@@ -60,6 +65,11 @@ class StageSetup:
         return self.sampler.worker
 
     @property
+    def ahead(self) -> OneStepOff | None:
+        """The worker, where it samples the next step while this one trains."""
+        return self.worker if isinstance(self.worker, OneStepOff) else None
+
+    @property
     def selector(self) -> Selector | None:
         """What chooses the stage's questions, where its curriculum observes."""
         return self.sampler.stage.selector
@@ -69,6 +79,11 @@ class StageSetup:
         every = self.selector.contribution_every if self.selector else 0
         asked = asks_for_contribution(self.learner.algorithm) or (every > 0 and step % every == 0)
         return self.contribution_estimator if asked else None
+
+    def has_ended(self, cursor: Cursor) -> bool:
+        """Whether the stage ends before its steps are used up: by a budget, or by its curriculum."""
+        spent = cursor.rollouts >= self.max_rollouts or cursor.tokens >= self.max_tokens
+        return spent or (self.selector is not None and self.selector.finished)
 
     @property
     def clock(self) -> Clock:
@@ -88,11 +103,11 @@ class Recorder(Protocol):
 class Callbacks:
     """What the loop calls while it runs."""
 
-    save: Callable[[Cursor, Learner], None]
+    save: Callable[[Cursor], None]
     save_every: int  # steps
     evaluate: Callable[[], Mapping[str, float]]
     evaluate_every: int  # steps; 0: never
-    dump_broken_step: Callable[[BrokenStep, Cursor, Learner], str]  # returns how to continue
+    dump_broken_step: Callable[[BrokenStep, Cursor], str]  # returns how to continue
     stop_requested: Callable[[], bool]
     profiled: Callable[[str, int], AbstractContextManager[None]]  # a trace of that step, if wanted
 
@@ -123,7 +138,7 @@ def train(setup: StageSetup, recorder: Recorder, callbacks: Callbacks, *, start:
     def save() -> None:
         nonlocal saved
         if cursor != saved:
-            callbacks.save(cursor, learner)
+            callbacks.save(cursor)
             saved = cursor
 
     alarms = Alarms(mismatch=setup.mismatch_alarm, steps=setup.steps)
@@ -132,9 +147,7 @@ def train(setup: StageSetup, recorder: Recorder, callbacks: Callbacks, *, start:
     clock.take()
     steps = range(start.step, setup.steps)
     for step in progress(steps, setup.steps, setup.name, "step", done=start.step):
-        if cursor.rollouts >= setup.max_rollouts or cursor.tokens >= setup.max_tokens:
-            break
-        if setup.selector and setup.selector.finished:
+        if setup.has_ended(cursor):
             break
         key = (seed, setup.name, step)
         # rewards are asked before the weights change
@@ -144,10 +157,10 @@ def train(setup: StageSetup, recorder: Recorder, callbacks: Callbacks, *, start:
             )
             prepare_next(setup, cursor, sampled, key)
             try:
-                meanwhile = partial(sample_ahead, setup, cursor, sampled, key)
-                learned, metrics = learn(setup, sampled, key, step, meanwhile)
+                release_worker = partial(sample_ahead_or_sleep, setup, cursor, sampled, key)
+                learned, metrics = learn(setup, sampled, key, step, release_worker)
             except BrokenStep as broken:
-                raise BrokenTraining(callbacks.dump_broken_step(broken, cursor, learner)) from broken
+                raise BrokenTraining(callbacks.dump_broken_step(broken, cursor)) from broken
         if setup.ahead:
             metrics["rollout/lag"] = mean_lag(sampled.groups, cursor.weights_version)
         cursor = advance(cursor, sampled, metrics)
@@ -159,7 +172,7 @@ def train(setup: StageSetup, recorder: Recorder, callbacks: Callbacks, *, start:
         epoch = cursor.drawn / len(setup.sampler.stage.questions)
         logged = metrics | {"data/epoch": epoch} | throughput.describe(clock.take(), metrics)
         recorder.log_metrics(setup.name, cursor.step, logged)
-        alarms.see(metrics, sampled.groups)
+        alarms.check(metrics, sampled.groups)
         evaluated: Mapping[str, float] = {}
         if callbacks.evaluate_every and cursor.step % callbacks.evaluate_every == 0:
             evaluated = callbacks.evaluate()
@@ -185,7 +198,7 @@ def next_draw(cursor: Cursor, sampled: Sampled, key: SeedKey) -> tuple[SeedKey, 
     return (*key[:2], cursor.step + 1), cursor.drawn + sampled.drawn
 
 
-def sample_ahead(setup: StageSetup, cursor: Cursor, sampled: Sampled, key: SeedKey) -> None:
+def sample_ahead_or_sleep(setup: StageSetup, cursor: Cursor, sampled: Sampled, key: SeedKey) -> None:
     """Begin to sample the next step while this one trains, or free the worker's memory for training."""
     if setup.ahead is None or cursor.step + 1 >= setup.steps:
         setup.worker.sleep()
@@ -200,33 +213,33 @@ def learn(
     sampled: Sampled,
     key: SeedKey,
     step: int,
-    meanwhile: Callable[[], None] = lambda: None,
+    release_worker: Callable[[], None] = lambda: None,
 ) -> tuple[list[LearnedGroup], dict[str, float]]:
     """Take one step on the sampled groups; returns the learned groups and the metrics. Raises BrokenStep.
 
-    `meanwhile` is called after the last request to the worker before the weights change.
+    `release_worker` is called after the last request to the worker before the weights change.
     """
     learner, clock = setup.learner, setup.clock
     refuse_nonfinite_rollouts(list(sampled.local.values()), learner.strategy.processes)
     with clock.part("signals"):
         estimator = setup.estimator_at(step)
-        observed = observe(sampled, learner, estimator, key)
-        signals = complete(observed)
-    meanwhile()
+        measured = measure_signals(sampled, learner, estimator, key)
+        signals = with_unknown_filled(measured)
+    release_worker()
     refuse_nonfinite_signals(signals, sampled.learned, list(sampled.local_learned.values()))
     rows = assign_credit(
         sampled.learned, learner.algorithm, signals=signals, mini_batches=learner.batching.mini_batches
     )
     with clock.part("signals"):
         prepared = learner.prepare(sampled.local_rows(rows))
-    metrics = describe(sampled.groups, setup.contributions)
-    metrics |= describe_signals(observed, estimator)
+    metrics = describe_groups(sampled.groups, setup.contributions)
+    metrics |= describe_signals(measured, estimator)
     if sampled.silent_completions:
         before = metrics.get("rollout/silent_completions", 0.0)
         metrics["rollout/silent_completions"] = before + sampled.silent_completions
     with clock.part("update"):
         metrics |= learner.update(prepared, step)
-    return learned_groups(sampled, rows, prepared, observed, learner.strategy.processes), metrics
+    return learned_groups(sampled, rows, prepared, measured, learner.strategy.processes), metrics
 
 
 def step_results(learned: Sequence[LearnedGroup], success: str, metrics: Mapping[str, float]) -> StepResults:

@@ -31,12 +31,12 @@ class ContributionEstimator(Protocol):
         """One number for each group, from -1 to 1; NaN (unknown) counts as the mean of the others."""
 
 
-def observe(
+def measure_signals(
     sampled: Sampled, learner: Learner, contribution: ContributionEstimator | None, key: SeedKey
 ) -> dict[str, torch.Tensor]:
     """The signals that the learner's algorithm needs: `values` [Q, G, C], `contribution` [Q] if measured.
 
-    A contribution that is unknown is NaN; `complete` makes of it what advantages can be computed with.
+    A contribution that is unknown is NaN; `with_unknown_filled` replaces it.
     """
     processes = learner.strategy.processes
     signals = {}
@@ -50,7 +50,7 @@ def observe(
     return signals
 
 
-def complete(signals: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+def with_unknown_filled(signals: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """The signals, the mean of the others where a contribution is unknown; 0 where none is known."""
     if "contribution" not in signals:
         return dict(signals)

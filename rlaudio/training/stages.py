@@ -16,12 +16,10 @@ from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
-from rlaudio.curricula.selector import Selector
 from rlaudio.curricula.stage import Stage
 from rlaudio.evaluation.asking import EvaluationSettings, evaluate
 from rlaudio.models.family import ModelFamily
 from rlaudio.prompts.builder import PromptBuilder
-from rlaudio.rollout.one_step_off import OneStepOff
 from rlaudio.rollout.transformers import Transformers
 from rlaudio.runs.digests import forget, history_digest, record
 from rlaudio.runs.folder import RunFolder
@@ -29,6 +27,7 @@ from rlaudio.runs.places import CHECKPOINTS, FINAL, METRICS, REFERENCE, broken_s
 from rlaudio.training.checkpoint import (
     Checkpoint,
     Cursor,
+    StageState,
     files_digest,
     latest_checkpoint,
     latest_weights,
@@ -39,8 +38,7 @@ from rlaudio.training.checkpoint import (
 )
 from rlaudio.training.debug.nonfinite import BrokenStep
 from rlaudio.training.debug.step_dump import write_step_dump
-from rlaudio.training.interrupt import stop_signal
-from rlaudio.training.learner import Learner
+from rlaudio.training.interrupt import StopSignal, stop_signal
 from rlaudio.training.loop import Callbacks, StageSetup, train
 from rlaudio.training.profiling import profiled
 from rlaudio.types import Dataset
@@ -71,6 +69,7 @@ class TrainingSetup:
     """How a run trains, whatever its stages are."""
 
     seed: int
+    held_out: Mapping[str, Dataset]  # what is evaluated on, by name
     recipe: str  # as YAML, stored beside a dumped step
     open_policy: Callable[[Processes, Path | None], OpenedPolicy]  # with the model of a checkpoint, if any
     open_stage: Callable[[str, Stage, OpenedPolicy, KeptReference], StageSetup]  # the stage's name first
@@ -85,16 +84,15 @@ class TrainingSetup:
 def train_stages(
     setup: TrainingSetup,
     stages: Sequence[Stage],
-    held_out: Mapping[str, Dataset],
     folder: RunFolder,
     processes: Processes,
     *,
     only_sft: bool = False,
-    between: Callable[[str, OpenedPolicy], None] = lambda name, policy: None,
+    after_stage: Callable[[str, OpenedPolicy], None] = lambda name, policy: None,
 ) -> None:
     """Train all stages from the latest checkpoint on and write the final model; or those before RL alone.
 
-    `between` is called with the name of every stage but the last and the policy after it.
+    `after_stage` is called with the name of every stage but the last and the policy after it.
 
     Raises StopRequested after Ctrl-C, RewardError where rewards fail and BrokenTraining at a number that is
     not finite; all can be resumed.
@@ -108,35 +106,27 @@ def train_stages(
     processes.from_first(partial(forget, folder.path, METRICS))
     cursor = resumed.cursor if resumed else Cursor()
     policy = setup.open_policy(processes, resumed.model if resumed else None)
-    save = _Saving(folder.path, policy, setup.keep, opened=resumed.path if resumed else None)
+    save = _CheckpointWriter(folder.path, policy, setup.keep, opened=resumed.path if resumed else None)
     names = stage_names(stages)
     if cursor.stage < len(stages):
         folder.truncate_metrics(names[cursor.stage], cursor.step)
     if resumed:
-        save.refuse_changed(resumed, partial(_history, folder.path))
+        save.refuse_changed(resumed, partial(_metrics_digest, folder.path))
     with stop_signal() as stop:
         for number in range(cursor.stage, len(stages)):
             if only_sft and stages[number].kind == "rl":
                 return
             kept = KeptReference(folder.path / REFERENCE / names[number], is_policy=not cursor.step)
             if resumed and cursor.step:
-                save.refuse_changed(resumed, partial(_described, kept.folder))
-                save.refuse_changed(resumed, partial(described_questions, names[number], stages[number]))
+                save.refuse_changed(resumed, partial(_reference_digest, kept.folder))
+                save.refuse_changed(resumed, partial(questions_digest, names[number], stages[number]))
             stage = setup.open_stage(names[number], stages[number], policy, kept)
             if setup.run_tokens is not None:
                 left = setup.run_tokens - cursor.tokens_before
                 stage = within_budget(stage, left, is_last=number + 1 == len(stages))
             if resumed and cursor.step:
-                _go_on_from(resumed, stage, processes.rank)
-            callbacks = Callbacks(
-                save=save.within(stage, kept),
-                save_every=setup.save_every,
-                evaluate=partial(_measure, setup.evaluation, policy, held_out, stage),
-                evaluate_every=setup.evaluate_every,
-                dump_broken_step=partial(_dump_broken_step, setup.recipe, folder, stage),
-                stop_requested=lambda: any(processes.gather(stop.received)),
-                profiled=partial(profiled, setup.profile_steps if processes.first else (), folder.path),
-            )
+                _restore(stage, resumed.stage_state(processes.rank))
+            callbacks = _callbacks(setup, stage, policy, folder, save.within(stage, kept), stop)
             # The worker closes first: ZeRO's close copies parameters, which needs the engine's memory.
             with closing(stage.learner.strategy), closing(stage.worker):
                 try:
@@ -146,12 +136,33 @@ def train_stages(
             del stage, callbacks  # frees device memory before the next stage opens
             # Before the stage counts as done: a run that is killed here evaluates again.
             if number + 1 < len(stages):
-                between(names[number], policy)
+                after_stage(names[number], policy)
             cursor = cursor.next_stage()
             save(cursor)
     processes.from_first(tidy_up)
     note = partial(_record_final, folder.path)
     processes.from_first(partial(write_folder, folder.path / FINAL, policy.family.export, note))
+
+
+def _callbacks(
+    setup: TrainingSetup,
+    stage: StageSetup,
+    policy: OpenedPolicy,
+    folder: RunFolder,
+    save: Callable[[Cursor], None],
+    stop: StopSignal,
+) -> Callbacks:
+    """What the loop calls while it trains the stage."""
+    processes = policy.processes
+    return Callbacks(
+        save=save,
+        save_every=setup.save_every,
+        evaluate=partial(_evaluate_within, stage, setup, policy),
+        evaluate_every=setup.evaluate_every,
+        dump_broken_step=partial(_dump_broken_step, setup.recipe, folder, stage),
+        stop_requested=lambda: any(processes.gather(stop.received)),
+        profiled=partial(profiled, setup.profile_steps if processes.first else (), folder.path),
+    )
 
 
 def within_budget(stage: StageSetup, tokens: int, *, is_last: bool) -> StageSetup:
@@ -199,7 +210,7 @@ def frozen_reference(policy: OpenedPolicy, kept: KeptReference) -> ModelFamily:
     return family.frozen_copy(kept.folder)
 
 
-def described_questions(name: str, stage: Stage) -> dict[str, str | None]:
+def questions_digest(name: str, stage: Stage) -> dict[str, str | None]:
     """What a checkpoint says of the curriculum: a stage's questions in their order, and what selects them."""
     by = type(stage.selector).__name__ if stage.selector else ""
     text = json.dumps([by, *(question.id for question in stage.questions)])
@@ -207,7 +218,7 @@ def described_questions(name: str, stage: Stage) -> dict[str, str | None]:
 
 
 @dataclass(frozen=True, eq=False)
-class _Saving:
+class _CheckpointWriter:
     """Writes a run's checkpoints, each with digests of what a resumed run must find as it was."""
 
     run: Path
@@ -218,10 +229,8 @@ class _Saving:
     def __call__(
         self,
         at: Cursor,
-        learner: Learner | None = None,
-        ahead: OneStepOff | None = None,
+        state: StageState = StageState(),
         needed: Mapping[str, str | None] = MappingProxyType({}),
-        selector: Selector | None = None,
     ) -> None:
         """Write a checkpoint and remove old ones; all processes must call."""
         processes = self.policy.processes
@@ -229,21 +238,18 @@ class _Saving:
             self.run / CHECKPOINTS,
             at,
             self.policy.family,
-            learner.strategy.state_dict() if learner else None,
-            sampled_ahead=ahead.state_dict() if ahead else None,
-            observed=selector.state_dict() if selector else None,
-            depends_on={**processes.from_first(partial(_history, self.run)), **needed},
+            state,
+            depends_on={**processes.from_first(partial(_metrics_digest, self.run)), **needed},
             processes=processes,
         )
         processes.from_first(partial(tidy, self.run / CHECKPOINTS, self.keep, spare=self.opened))
 
-    def within(self, stage: StageSetup, kept: KeptReference) -> Callable[..., None]:
+    def within(self, stage: StageSetup, kept: KeptReference) -> Callable[[Cursor], None]:
         """What writes the checkpoints amid a stage, which goes on from its reference and questions too."""
-        described = partial(_described, kept.folder)
+        described = partial(_reference_digest, kept.folder)
         reference = self.policy.processes.from_first(described) if stage.learner.reference else {}
-        questions = described_questions(stage.name, stage.sampler.stage)
-        needed = {**reference, **questions}
-        return partial(self, ahead=stage.ahead, needed=needed, selector=stage.selector)
+        questions = questions_digest(stage.name, stage.sampler.stage)
+        return lambda at: self(at, _state_of(stage), {**reference, **questions})
 
     def refuse_changed(self, resumed: Checkpoint, describe: Callable[[], Mapping[str, str | None]]) -> None:
         """Raise ValueError, in all processes, where something is not what the checkpoint says of it."""
@@ -252,12 +258,12 @@ class _Saving:
         processes.from_first(partial(refuse_changed, self.run / CHECKPOINTS, resumed, now))
 
 
-def _described(reference: Path) -> dict[str, str | None]:
+def _reference_digest(reference: Path) -> dict[str, str | None]:
     """What a checkpoint says of the reference."""
     return {f"{REFERENCE}/{reference.name}": files_digest(reference)}
 
 
-def _history(run: Path) -> dict[str, str | None]:
+def _metrics_digest(run: Path) -> dict[str, str | None]:
     """What a checkpoint says of the metrics logged so far, which tell one run from another."""
     return {HISTORY: history_digest(run)}
 
@@ -269,25 +275,32 @@ def _record_final(run: Path, content: Path) -> None:
     record(run, FINAL, written_as=content)
 
 
-def _go_on_from(checkpoint: Checkpoint, stage: StageSetup, rank: int) -> None:
-    """Restore learner, curriculum and the worker that samples ahead to their state within the stage."""
-    if stage.selector and (observed := checkpoint.observed()) is not None:
-        stage.selector.load_state_dict(observed)
-    state = checkpoint.learner_state(rank)
-    if state:
-        stage.learner.strategy.load_state_dict(state)
-        if stage.ahead and (waiting := checkpoint.sampled_ahead(rank)):
-            stage.ahead.load_state_dict(waiting)
+def _state_of(stage: StageSetup) -> StageState:
+    """The state of learner, worker that samples ahead, and curriculum; `_restore` goes back to it."""
+    return StageState(
+        stage.learner.strategy.state_dict(),
+        stage.ahead.state_dict() if stage.ahead else None,
+        stage.selector.state_dict() if stage.selector else None,
+    )
+
+
+def _restore(stage: StageSetup, state: StageState) -> None:
+    if stage.selector and state.observed is not None:
+        stage.selector.load_state_dict(state.observed)
+    if state.learner:
+        stage.learner.strategy.load_state_dict(state.learner)
+        if stage.ahead and state.sampled_ahead:
+            stage.ahead.load_state_dict(state.sampled_ahead)
 
 
 def _dump_broken_step(
-    recipe: str, folder: RunFolder, stage: StageSetup, broken: BrokenStep, at: Cursor, learner: Learner
+    recipe: str, folder: RunFolder, stage: StageSetup, broken: BrokenStep, at: Cursor
 ) -> str:
     """Dump the step with NaN or infinity; returns how to inspect it and how to continue."""
     error = f"step {at.step + 1} of stage {stage.name}: {broken}"
     dump = broken_step(folder.path, stage.name, at.step + 1)
     try:
-        write_step_dump(dump, broken, learner, recipe, stage.sampler.stage.kind, error)
+        write_step_dump(dump, broken, stage.learner, recipe, stage.sampler.stage.kind, error)
     except OSError as failure:
         return f"{error}; the step could not be written down: {failure}"
     weights = latest_weights(folder.path / CHECKPOINTS)
@@ -299,16 +312,13 @@ def _dump_broken_step(
     )
 
 
-def _measure(
-    settings: EvaluationSettings,
-    policy: OpenedPolicy,
-    held_out: Mapping[str, Dataset],
-    stage: StageSetup,
-) -> dict[str, float]:
-    """Held-out accuracy during training, by metric name."""
+def _evaluate_within(stage: StageSetup, setup: TrainingSetup, policy: OpenedPolicy) -> dict[str, float]:
+    """Accuracy on the first held-out set within a stage, by metric name."""
     worker = Transformers(policy.family) if stage.sampler.stage.kind == "sft" else stage.worker
-    name, questions = next(iter(held_out.items()))
+    name, questions = next(iter(setup.held_out.items()))
     label = f"evaluate: {name}"
-    result = evaluate(questions, policy.prompts, worker, settings, label=label, processes=policy.processes)
+    result = evaluate(
+        questions, policy.prompts, worker, setup.evaluation, label=label, processes=policy.processes
+    )
     result.warn_if_unparsed(f"{label}, the policy within stage {stage.name}", trains=True)
     return result.metrics()

@@ -17,7 +17,7 @@ from rlaudio.runs.folder import RunFolder
 from rlaudio.runs.resuming import accept_plugins
 from rlaudio.scoring import RewardStop
 from rlaudio.training.alarms import STEPS_WITHOUT_SPREAD, Alarms
-from rlaudio.training.checkpoint import Cursor, latest_checkpoint, save_checkpoint, tidy
+from rlaudio.training.checkpoint import Cursor, StageState, latest_checkpoint, save_checkpoint, tidy
 from rlaudio.types import ScoredGroup
 from tests.conftest import TINY
 from tests.factories import make_group, make_question
@@ -43,7 +43,7 @@ training: {{save_every: 1, keep: 3}}
 def checkpoints(tmp_path_factory, shared_family) -> Path:
     folder = tmp_path_factory.mktemp("checkpoints")
     for step in (1, 2):
-        save_checkpoint(folder, Cursor(0, step, step, drawn=7), shared_family, {"moments": {}})
+        save_checkpoint(folder, Cursor(0, step, step, drawn=7), shared_family, StageState({"moments": {}}))
     return folder
 
 
@@ -74,7 +74,7 @@ def test_a_flipped_bit_anywhere_in_a_checkpoint_is_found_and_the_older_one_named
 
 
 def test_a_lost_file_is_named_and_without_an_older_checkpoint_the_run_begins_again(tmp_path, shared_family):
-    folder = save_checkpoint(tmp_path, Cursor(0, 1, 1), shared_family, None)
+    folder = save_checkpoint(tmp_path, Cursor(0, 1, 1), shared_family, StageState())
     (folder / "model" / "tokenizer.json").unlink()
     with pytest.raises(ValueError, match=r"tokenizer.json is missing; .* to begin again: there is no older"):
         latest_checkpoint(tmp_path)
@@ -82,7 +82,7 @@ def test_a_lost_file_is_named_and_without_an_older_checkpoint_the_run_begins_aga
 
 def test_what_a_kill_left_in_the_folder_goes_and_the_newest_stay(tmp_path, shared_family):
     for step in (1, 2, 3):
-        save_checkpoint(tmp_path, Cursor(0, step, step), shared_family, None)
+        save_checkpoint(tmp_path, Cursor(0, step, step), shared_family, StageState())
     for left in (".building-0-000004", ".removing-0-000000"):
         (tmp_path / left / "model").mkdir(parents=True)
     tidy(tmp_path, keep=2)
@@ -239,7 +239,7 @@ def said(alarms: Alarms, groups: list[ScoredGroup], times: int, caplog) -> list[
     caplog.clear()
     with caplog.at_level(logging.WARNING):
         for _ in range(times):
-            alarms.see({}, groups)
+            alarms.check({}, groups)
     return [record.getMessage() for record in caplog.records]
 
 
@@ -303,6 +303,6 @@ def test_sampler_and_trainer_apart_are_told_once_with_both_numbers(caplog):
     alarms = Alarms(mismatch=0.05, steps=9)
     with caplog.at_level(logging.WARNING):
         for gap in (0.04, 0.06, 0.07):
-            alarms.see({"rollout/mismatch_mean": gap}, [])
+            alarms.check({"rollout/mismatch_mean": gap}, [])
     (message,) = [record.getMessage() for record in caplog.records]
     assert "differ by 0.06 nats" in message and "at most 0.05" in message and "mismatch.correct" in message

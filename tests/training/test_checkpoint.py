@@ -11,6 +11,7 @@ from rlaudio.curricula.stage import Stage
 from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
 from rlaudio.training.checkpoint import (
     Cursor,
+    StageState,
     latest_checkpoint,
     latest_weights,
     refuse_changed,
@@ -18,13 +19,13 @@ from rlaudio.training.checkpoint import (
     tidy,
     write_folder,
 )
-from rlaudio.training.stages import described_questions
+from rlaudio.training.stages import questions_digest
 from tests.factories import make_question
 from tests.full_disk import files_of_at_most
 
 
 def save(folder, family, stage, step, keep=2):
-    checkpoint = save_checkpoint(folder, Cursor(stage, step, step), family, None)
+    checkpoint = save_checkpoint(folder, Cursor(stage, step, step), family, StageState())
     tidy(folder, keep)
     return checkpoint
 
@@ -48,8 +49,8 @@ def test_the_optimizer_comes_back_as_it_was(tmp_path, family):
     optimizer = torch.optim.AdamW([p for p in family.model.parameters() if p.requires_grad])
     sum(w.square().sum() for w in family.model.parameters() if w.requires_grad).backward()
     optimizer.step()
-    save_checkpoint(tmp_path, Cursor(0, 1, 1), family, optimizer.state_dict())
-    state = latest_checkpoint(tmp_path).learner_state()
+    save_checkpoint(tmp_path, Cursor(0, 1, 1), family, StageState(optimizer.state_dict()))
+    state = latest_checkpoint(tmp_path).stage_state().learner
     for number, moments in optimizer.state_dict()["state"].items():
         assert torch.equal(moments["exp_avg"], state["state"][number]["exp_avg"])
 
@@ -65,7 +66,7 @@ def test_only_the_newest_are_kept_and_stages_order_before_steps(tmp_path, family
 def test_a_checkpoint_to_be_spared_outlives_newer_ones(tmp_path, family):
     opened = save(tmp_path, family, 0, 1)
     for step in (2, 3):
-        save_checkpoint(tmp_path, Cursor(0, step, step), family, None)
+        save_checkpoint(tmp_path, Cursor(0, step, step), family, StageState())
         tidy(tmp_path, keep=1, spare=opened)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["0-000001", "0-000003"]
     tidy(tmp_path, keep=1)
@@ -113,7 +114,7 @@ def test_the_manifest_names_every_file(tmp_path, family):
 
 def three(folder, family) -> None:
     for step in (1, 2, 3):
-        save_checkpoint(folder, Cursor(0, step, step), family, {"moments": {}})
+        save_checkpoint(folder, Cursor(0, step, step), family, StageState({"moments": {}}))
 
 
 def content(folder) -> dict[str, bytes]:
@@ -233,7 +234,8 @@ def test_a_state_put_beside_is_not_read(tmp_path, family):
     torch.save({"moments": 1}, folder / "learner-0.pt")
     torch.save({"groups": 1}, folder / "ahead-0.pt")
     checkpoint = latest_checkpoint(tmp_path)
-    assert checkpoint.learner_state() is None and checkpoint.sampled_ahead() is None
+    state = checkpoint.stage_state()
+    assert state.learner is None and state.sampled_ahead is None
 
 
 def test_a_checkpoint_under_the_name_of_another_is_noticed(tmp_path, family):
@@ -244,7 +246,9 @@ def test_a_checkpoint_under_the_name_of_another_is_noticed(tmp_path, family):
 
 def test_a_checkpoint_tells_when_what_it_depends_on_is_another(tmp_path, family):
     for step in (1, 2):
-        save_checkpoint(tmp_path, Cursor(0, step, step), family, None, depends_on={"reference/rl": "a" * 64})
+        save_checkpoint(
+            tmp_path, Cursor(0, step, step), family, StageState(), depends_on={"reference/rl": "a" * 64}
+        )
     checkpoint = latest_checkpoint(tmp_path)
     refuse_changed(tmp_path, checkpoint, {"reference/rl": "a" * 64, "what it does not name": "c"})
     told = r"reference/rl \(digest aaaaaaaaaaaa when it was written, {} now\).*to resume from .*0-000001"
@@ -256,22 +260,22 @@ def test_a_checkpoint_tells_when_what_it_depends_on_is_another(tmp_path, family)
 
 def test_what_a_curriculum_observed_comes_back_bit_for_bit(tmp_path, family):
     observed = {"success_rates": {"q1": 1 / 3, "q2": 0.1 + 0.2}, "metrics": {"loss/total": float("nan")}}
-    save_checkpoint(tmp_path, Cursor(1, 2, 2), family, None, observed=observed)
-    assert repr(latest_checkpoint(tmp_path).observed()) == repr(observed)
-    save_checkpoint(tmp_path, Cursor(1, 3, 3), family, None)
-    assert latest_checkpoint(tmp_path).observed() is None
+    save_checkpoint(tmp_path, Cursor(1, 2, 2), family, StageState(observed=observed))
+    assert repr(latest_checkpoint(tmp_path).stage_state().observed) == repr(observed)
+    save_checkpoint(tmp_path, Cursor(1, 3, 3), family, StageState())
+    assert latest_checkpoint(tmp_path).stage_state().observed is None
 
 
 def test_other_questions_another_order_or_another_selector_are_another_curriculum(tmp_path, family):
     first, second = make_question(id="a"), make_question(id="b")
-    written = described_questions("rl", Stage("rl", (first, second), steps=3))
-    save_checkpoint(tmp_path, Cursor(0, 1, 1), family, None, depends_on=written)
+    written = questions_digest("rl", Stage("rl", (first, second), steps=3))
+    save_checkpoint(tmp_path, Cursor(0, 1, 1), family, StageState(), depends_on=written)
     checkpoint = latest_checkpoint(tmp_path)
-    refuse_changed(tmp_path, checkpoint, described_questions("rl", Stage("rl", (first, second), steps=9)))
+    refuse_changed(tmp_path, checkpoint, questions_digest("rl", Stage("rl", (first, second), steps=9)))
     for stage in (
         Stage("rl", (second, first), steps=3),
         Stage("rl", (first,), steps=3),
         Stage("rl", (first, second), steps=3, selector=Weighted()),
     ):
         with pytest.raises(ValueError, match=r"questions of rl \(.* when it was written"):
-            refuse_changed(tmp_path, checkpoint, described_questions("rl", stage))
+            refuse_changed(tmp_path, checkpoint, questions_digest("rl", stage))

@@ -17,12 +17,12 @@ from rlaudio.algorithms.sft import SFT
 from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
 from rlaudio.rollout.targets import Targets
 from rlaudio.rollout.transformers import Transformers
-from rlaudio.training.credit import assign_credit, describe
+from rlaudio.training.credit import assign_credit, describe_groups
 from rlaudio.training.learner import Correction, Learner
 from rlaudio.training.packing import pack
 from rlaudio.training.policy import Distribution, token_logprobs
 from rlaudio.training.sampling import Sampled
-from rlaudio.training.signals import observe
+from rlaudio.training.signals import measure_signals
 from rlaudio.training.totals import Totals
 from rlaudio.types import RewardFailure, ScoredGroup
 from tests.conftest import TINY, make_prompt
@@ -57,10 +57,10 @@ def weights_of(family):
 
 def test_grpo_makes_rewarded_completions_likelier(family):
     learner = Learner(family, GRPO(kl=0.0), SETTINGS)
-    before = describe(sampled(family, key=99))["reward/r"]
+    before = describe_groups(sampled(family, key=99))["reward/r"]
     for step in range(12):
         learner.step(assign_credit(sampled(family, key=step), learner.algorithm), step)
-    assert describe(sampled(family, key=99))["reward/r"] > before + 0.15
+    assert describe_groups(sampled(family, key=99))["reward/r"] > before + 0.15
 
 
 def test_sft_makes_the_target_likelier(family):
@@ -114,7 +114,7 @@ def test_gradient_checkpointing_changes_no_gradient(family):
 
 def test_groups_without_spread_are_not_computed_and_change_nothing(family):
     scored = sampled(family, reward=lambda completion: 1.0)
-    assert describe(scored)["group/no_spread"] == 1.0
+    assert describe_groups(scored)["group/no_spread"] == 1.0
     before = weights_of(family)
     metrics = Learner(family, GRPO(kl=0.0), SETTINGS).step(assign_credit(scored, GRPO()), 0)
     assert metrics["optimizer/tokens"] == 0.0
@@ -128,7 +128,9 @@ def test_dropped_samples_stay_out_of_the_batch(family):
     failures = (RewardFailure("r", scored.group.prompt.question.id, 2, "broke"),)
     (row,) = assign_credit([ScoredGroup(scored.group, {"r": total}, total, failures)], GRPO())
     assert len(row.branches) == len(scored.total) - 1
-    assert describe([ScoredGroup(scored.group, {"r": total}, total, failures)])["reward/failures"] == 1.0
+    assert (
+        describe_groups([ScoredGroup(scored.group, {"r": total}, total, failures)])["reward/failures"] == 1.0
+    )
 
 
 def test_an_update_that_would_not_be_finite_is_not_made(family):
@@ -240,7 +242,7 @@ def logged_and_used(family, algorithm, settings, step) -> tuple[dict[str, float]
     )
     groups = sampled(family)
     drawn = Sampled(groups, list(range(len(groups))), dict(enumerate(groups)), drawn=len(groups))
-    rows = assign_credit(groups, algorithm, signals=observe(drawn, learner, None, ()))
+    rows = assign_credit(groups, algorithm, signals=measure_signals(drawn, learner, None, ()))
     metrics = learner.step(rows, step)
     return {name: value for name, value in metrics.items() if name.endswith("lr")}, used
 

@@ -20,7 +20,7 @@ from rlaudio.training.learner import Learner
 from rlaudio.training.packing import Branch, PackedRow, pack
 from rlaudio.training.policy import Distribution, token_logprobs
 from rlaudio.training.sampling import Sampled
-from rlaudio.training.signals import SilentRollouts, complete, observe, options_of
+from rlaudio.training.signals import SilentRollouts, measure_signals, options_of, with_unknown_filled
 from rlaudio.types import Group, OpenText, Question, ScoredGroup
 from rlaudio.utils.processes import ALONE, Processes
 from tests.conftest import make_prompt, tone
@@ -67,7 +67,7 @@ def as_sampled(groups):
 
 def test_most_algorithms_need_no_signal(family):
     learner = Learner(family, GRPO(kl=0.0), SETTINGS)
-    assert observe(as_sampled(scored(family)), learner, None, ()) == {}
+    assert measure_signals(as_sampled(scored(family)), learner, None, ()) == {}
 
 
 def test_values_are_the_heads_word_on_the_state_before_every_token(family):
@@ -75,7 +75,7 @@ def test_values_are_the_heads_word_on_the_state_before_every_token(family):
     learner = Learner(family, needing(Need.VALUES), SETTINGS)
     with torch.no_grad():
         learner.policy.value_head.weight.normal_(generator=torch.Generator().manual_seed(0))
-    values = observe(as_sampled(groups), learner, None, ())["values"]
+    values = measure_signals(as_sampled(groups), learner, None, ())["values"]
     lengths = [[len(c.token_ids) for c in each.group.completions] for each in groups]
     assert values.shape == (2, 3, max(max(row) for row in lengths))
     for q, each in enumerate(groups):
@@ -142,16 +142,18 @@ def test_contributions_stand_in_the_order_of_the_learned_groups_whoever_measured
     learner = SimpleNamespace(
         algorithm=needing(Need.CONTRIBUTION), strategy=SimpleNamespace(processes=SecondOfTwo(1, 2))
     )
-    actual = observe(sampled, learner, lambda local, key: [measured[id(single)] for single in local], ())
+    actual = measure_signals(
+        sampled, learner, lambda local, key: [measured[id(single)] for single in local], ()
+    )
     assert actual["contribution"].tolist() == pytest.approx(expected, nan_ok=True)
 
 
 def test_an_unknown_contribution_counts_as_the_mean_of_the_others_and_is_stored_as_unknown(family):
     groups = scored(family, count=3, group_size=2)
     observed = {"contribution": torch.tensor([0.2, math.nan, 0.4])}
-    assert complete(observed)["contribution"].tolist() == pytest.approx([0.2, 0.3, 0.4])
-    assert complete({"contribution": torch.tensor([math.nan])})["contribution"].tolist() == [0.0]
-    rows = assign_credit(groups, needing(Need.CONTRIBUTION), signals=complete(observed))
+    assert with_unknown_filled(observed)["contribution"].tolist() == pytest.approx([0.2, 0.3, 0.4])
+    assert with_unknown_filled({"contribution": torch.tensor([math.nan])})["contribution"].tolist() == [0.0]
+    rows = assign_credit(groups, needing(Need.CONTRIBUTION), signals=with_unknown_filled(observed))
     stored = learned_groups(as_sampled(groups), rows, [], observed, ALONE)
     assert [group.contribution for group in stored] == pytest.approx([0.2, None, 0.4])
 
