@@ -5,13 +5,11 @@ None of them stops a run. What a recipe inherits is not named as unused: a base 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
 
 from pydantic_core import PydanticUndefined
 
 from rlaudio.builder.rl_settings import contribution_by
-from rlaudio.config.plugins import Bound
 from rlaudio.config.recipe import Recipe
 from rlaudio.config.sections import Section
 from rlaudio.curricula.stage import Stage
@@ -21,117 +19,95 @@ LARGE_LR = 0.01  # AdamW moves every weight by about this in a step; weights are
 MANY_PASSES = 1000  # of a stage over its questions
 
 
-class _Unused(NamedTuple):
-    """Keys, given as a section and its fields, that change nothing, and why."""
-
-    why: str
-    prefix: str
-    section: Section
-    fields: Sequence[str]
-
-
 def odd_settings(recipe: Recipe, stages: Sequence[Stage] = ()) -> list[str]:
     """One line for every kind of oddity, with its keys, the reason and what to do.
 
     Without stages, which may not have been made, nothing is said of what depends on them.
     """
-    unused = [*_unused(recipe, stages), *_pointless_options(recipe)]
+    unused = [*_unused_keys(recipe, stages), *_unused_options(recipe)]
     return [*unused, *_large_rates(recipe, stages), *_long_stages(recipe, stages)]
 
 
 # --- what changes nothing ------------------------------------------------------------------------
 
 
-def _unused(recipe: Recipe, stages: Sequence[Stage]) -> Iterator[str]:
-    by_reason: dict[str, list[str]] = {}
-    for why, prefix, section, fields in _sections_unused(recipe, stages):
-        changed = (f"{prefix}.{name}".removeprefix(".") for name in _changed(section, fields))
-        by_reason.setdefault(why, []).extend(key for key in changed if key not in recipe.inherited)
-    for why, keys in by_reason.items():
-        if keys:
-            yield f"{', '.join(dict.fromkeys(keys))}: not used, since {why}"
+def _unused_keys(recipe: Recipe, stages: Sequence[Stage]) -> Iterator[str]:
+    for why, keys in _reasons(recipe, stages):
+        unused = [key for key in keys if _is_changed(recipe, key) and key not in recipe.inherited]
+        if unused:
+            yield f"{', '.join(unused)}: not used, since {why}"
 
 
-def _sections_unused(recipe: Recipe, stages: Sequence[Stage]) -> Iterator[_Unused]:
-    training, mismatch, asked = recipe.training, recipe.mismatch, recipe.contribution
+def _reasons(recipe: Recipe, stages: Sequence[Stage]) -> Iterator[tuple[str, Sequence[str]]]:
+    """Why keys change nothing, and which do."""
     has_rl, has_sft = (any(s.kind == kind and s.trains for s in stages) for kind in ("rl", "sft"))
+    contribution, pretrain = recipe.contribution, recipe.pretrain
     if stages and not has_rl:
-        why = f"curriculum {recipe.curriculum.use} has no steps of RL"
-        of_sampling = ("temperature", "top_k", "top_p", "rounds", "max_lag")
-        yield _Unused(why, "sampling", recipe.sampling, of_sampling)
-        yield _Unused(why, "mismatch", mismatch, ("logprobs", "correct", "cap"))
-        of_training = ("epochs", "mini_batches", "max_rollouts", "max_tokens")
-        yield _Unused(why, "training", training, of_training)
+        yield (
+            f"curriculum {recipe.curriculum.use} has no steps of RL",
+            (
+                *_of("sampling", "temperature", "top_k", "top_p", "rounds", "max_lag"),
+                *_of("mismatch", "logprobs", "correct", "cap"),
+                *_of("training", "epochs", "mini_batches", "max_rollouts", "max_tokens"),
+            ),
+        )
     if stages and not has_sft:
-        why = f"curriculum {recipe.curriculum.use} has no steps of SFT"
-        yield _Unused(why, "sft", recipe.sft, ("target",))
-    if not asked.voters and not (recipe.pretrain and recipe.pretrain.voters):
-        why = "contribution.voters names nobody"
-        yield _Unused(why, "contribution", asked, ("silence", "orders", "on_labelled", "scorer"))
+        yield f"curriculum {recipe.curriculum.use} has no steps of SFT", _of("sft", "target")
+    if not contribution.voters and not (pretrain and pretrain.voters):
+        keys = _of("contribution", "silence", "orders", "on_labelled", "scorer")
+        yield "contribution.voters names nobody", keys
     if stages:
-        yield from _contribution_unused(recipe, stages)
-    if mismatch.correct == "none":
-        yield _Unused("mismatch.correct is none", "mismatch", mismatch, ("cap",))
+        measures = contribution_by(recipe) is not None or any(stage.selector for stage in stages)
+        if not measures:
+            why = "neither algorithm nor curriculum asks for the audio's contribution on policy"
+            yield why, _of("contribution", "on_policy", "success")
+        if not recipe.hears_silence() and not (measures and contribution.on_policy == "rollouts"):
+            yield "nothing is sampled in silence", _of("contribution", "silent_samples")
+    if recipe.mismatch.correct == "none":
+        yield "mismatch.correct is none", _of("mismatch", "cap")
     if not recipe.data.evaluate:
-        why = "data.evaluate names no set"
-        of_evaluation = ("scorer", "controls", "orders", "between_stages")
-        yield _Unused(why, "evaluation", recipe.evaluation, of_evaluation)
+        keys = _of("evaluation", "scorer", "controls", "orders", "between_stages")
+        yield "data.evaluate names no set", keys
     if not recipe.rewards:
-        yield _Unused("the recipe has no rewards", "", recipe, ("reward_failures",))
-    if recipe.pretrain is None:
-        yield _Unused("there is no section pretrain", "data", recipe.data, ("pretrain",))
-    elif not recipe.pretrain.voters:
-        yield _Unused("pretrain.voters is 0", "pretrain", recipe.pretrain, ("voter_steps",))
+        yield "the recipe has no rewards", ("reward_failures",)
+    if pretrain is None:
+        yield "there is no section pretrain", _of("data", "pretrain")
+    elif not pretrain.voters:
+        yield "pretrain.voters is 0", _of("pretrain", "voter_steps")
 
 
-def _contribution_unused(recipe: Recipe, stages: Sequence[Stage]) -> Iterator[_Unused]:
-    """What is measured on the policy, where neither algorithm nor curriculum nor reward asks for it."""
-    asked, selects = recipe.contribution, any(stage.selector for stage in stages)
-    measures = contribution_by(recipe) is not None or selects
-    by_rollouts = measures and asked.on_policy == "rollouts"
-    if not measures:
-        why = "neither algorithm nor curriculum asks for the audio's contribution on policy"
-        yield _Unused(why, "contribution", asked, ("on_policy", "success"))
-    if not by_rollouts and not recipe.hears_silence():
-        why = "nothing is sampled in silence"
-        yield _Unused(why, "contribution", asked, ("silent_samples",))
+def _of(section: str, *names: str) -> list[str]:
+    return [f"{section}.{name}" for name in names]
 
 
-def _changed(section: Section, fields: Iterable[str]) -> list[str]:
-    """The fields that are not at their defaults."""
-    values = {name: (getattr(section, name), type(section).model_fields[name]) for name in fields}
-    return [
-        name
-        for name, (value, field) in values.items()
-        if value != field.get_default(call_default_factory=True) or field.default is PydanticUndefined
-    ]
+def _is_changed(recipe: Recipe, key: str) -> bool:
+    """Whether the value of a key is not its default."""
+    section, _, name = key.rpartition(".")
+    values: Section = getattr(recipe, section) if section else recipe
+    field = type(values).model_fields[name]
+    default = field.get_default(call_default_factory=True)
+    return bool(getattr(values, name) != default) or field.default is PydanticUndefined
 
 
-def _pointless_options(recipe: Recipe) -> Iterator[str]:
+def _unused_options(recipe: Recipe) -> Iterator[str]:
     """Options of plug-ins that change nothing beside another option."""
-    plugged = {f"rewards.{name}": spec.reward for name, spec in recipe.rewards.items()}
-    others = {"curriculum": recipe.curriculum, "rollout": recipe.rollout, "strategy": recipe.strategy}
-    for key, plugin in {"algorithm": recipe.algorithm, **others, **plugged}.items():
-        for name, why in plugin.unused():
-            if f"{key}.{name}" not in recipe.inherited:
-                yield f"{key}.{name}: not used, since {why}"
-    for key, plugin, names, switch in (
-        ("model", recipe.model, ("lora_alpha", "lora_targets"), "lora_rank"),
-        ("algorithm", recipe.algorithm, ("kl_estimate",), "kl"),
+    plugins = {"algorithm": recipe.algorithm, "curriculum": recipe.curriculum, "rollout": recipe.rollout}
+    plugins |= {"strategy": recipe.strategy}
+    plugins |= {f"rewards.{name}": spec.reward for name, spec in recipe.rewards.items()} | {
+        "model": recipe.model
+    }
+    unused = [(key, name, why) for key, plugin in plugins.items() for name, why in plugin.unused()]
+    for key, name, switch in (
+        ("model", "lora_alpha", "lora_rank"),
+        ("model", "lora_targets", "lora_rank"),
+        ("algorithm", "kl_estimate", "kl"),
     ):
-        for name in names:
-            if (
-                name in plugin.changed
-                and not _value(plugin, switch)
-                and f"{key}.{name}" not in recipe.inherited
-            ):
-                yield f"{key}.{name}: not used, since {key}.{switch} is 0"
-
-
-def _value(plugin: Bound, option: str) -> Any:
-    """The value of an option, its default where it is not given."""
-    given = plugin.options.get(option, PydanticUndefined)
-    return plugin.defaults.get(option) if given is PydanticUndefined else given
+        values = {**plugins[key].defaults, **plugins[key].options}
+        if name in plugins[key].changed and not values.get(switch):
+            unused.append((key, name, f"{key}.{switch} is 0"))
+    for key, name, why in unused:
+        if f"{key}.{name}" not in recipe.inherited:
+            yield f"{key}.{name}: not used, since {why}"
 
 
 # --- what would hardly learn, or end -------------------------------------------------------------
