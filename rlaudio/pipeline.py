@@ -30,11 +30,10 @@ from rlaudio.builder.answering import (
     within_time,
     worker_that_answers,
 )
-from rlaudio.builder.audited_data import check_system_prompt, load_data_set, special_tokens_of
+from rlaudio.builder.audited_data import load_data, load_held_out, usable
 from rlaudio.builder.built_models import with_built_models
 from rlaudio.builder.stage_setups import learner_of, training_setup
 from rlaudio.config.plugin_files import with_helpers
-from rlaudio.config.plugins import Bound
 from rlaudio.config.recipe import Recipe, load_recipe
 from rlaudio.config.schema import keys_beside_results
 from rlaudio.contribution.asking_options import is_answerable
@@ -42,7 +41,6 @@ from rlaudio.contribution.label_summary import LabelSummary, summarise
 from rlaudio.contribution.labelling import Labels, answer_share, label, under_other_silences
 from rlaudio.contribution.voters import Silence, Voter
 from rlaudio.curricula.stage import Stage, check_stages
-from rlaudio.data.splits import check_disjoint
 from rlaudio.evaluation.accuracy import Evaluation
 from rlaudio.evaluation.asking import EvaluationSettings, evaluate
 from rlaudio.evaluation.evaluation_files import write_evaluations
@@ -99,7 +97,6 @@ logger = logging.getLogger(__name__)
 
 _LABELS = (LABELS, LABEL_TABLES)  # the voters' answers and labels, and the tables about them
 _SAMPLES = 10  # groups that TensorBoard shows
-_TRAIN = "data.train"  # the set to train on, in messages
 
 
 def run(recipe: Recipe, out: Path, *, resume: bool = False, until: StopAfter | None = None) -> Path:
@@ -184,21 +181,6 @@ def _options_beside_results(recipe: Recipe) -> dict[str, str]:
     return {f"rollout.{name}": "nothing" for name in getattr(worker, "beside_results", ())}
 
 
-def load_data(recipe: Recipe) -> Datasets:
-    """The recipe's questions.
-
-    Raises ValueError for rows that cannot be used, those of all sets at once, and for leaking clips.
-    """
-    usable = _usable(recipe, {_TRAIN: recipe.data.train, **_held_out_sets(recipe)}, trained=_TRAIN)
-    return _leakless(recipe, usable)
-
-
-def load_held_out(recipe: Recipe) -> Mapping[str, Dataset]:
-    """The questions to evaluate on, where nothing will be trained. Raises as `load_data`."""
-    train = {_TRAIN: recipe.data.train} if recipe.data.clips_disjoint else {}
-    return _leakless(recipe, _usable(recipe, {**train, **_held_out_sets(recipe)})).held_out
-
-
 def ask_voters(
     recipe: Recipe, questions: Sequence[Question], place: Path, asking: Asking | None = None
 ) -> Labels:
@@ -215,7 +197,7 @@ def label_data(
     voters are asked on these as well, for the summary alone. Raises ValueError for rows that cannot be used,
     unless the recipe drops them.
     """
-    questions = _usable(recipe, {"data": recipe.data.train})["data"]
+    questions = usable(recipe, {"data": recipe.data.train})["data"]
     try_scorers(within_time(recipe, recipe.scorers()), questions)
     processes = join()
     voters = open_voters(recipe, processes, asking)
@@ -523,60 +505,6 @@ def _report(recipe: Recipe, folder: RunFolder) -> Path:
 
 
 # --- helpers -------------------------------------------------------------------------------------
-
-
-def _held_out_sets(recipe: Recipe) -> dict[str, Bound]:
-    return {f"data.evaluate.{name}": load for name, load in recipe.data.evaluate.items()}
-
-
-def _leakless(recipe: Recipe, sets: Mapping[str, Dataset]) -> Datasets:
-    """Usable data sets as those to train and to evaluate on. Raises ValueError for leaking clips."""
-    train = sets.get(_TRAIN, Dataset(()))
-    held_out = {name: _with_known_truth(sets[f"data.evaluate.{name}"]) for name in recipe.data.evaluate}
-    for name, questions in held_out.items():
-        if recipe.data.clips_disjoint:
-            logger.info("%s: looking for clips of %s in it", name, _TRAIN)
-            check_disjoint(train, questions, names=(_TRAIN, name), max_seconds=recipe.audio.max_seconds)
-    return Datasets(train, held_out)
-
-
-def _usable(recipe: Recipe, sets: Mapping[str, Bound], *, trained: str | None = None) -> dict[str, Dataset]:
-    """The data sets without the rows that cannot be used, which are refused or dropped with their number.
-
-    The one named `trained` is to be trained on. Raises ValueError about the refused rows of all sets.
-    """
-    of_models, drop = special_tokens_of(recipe), recipe.data.bad_rows == "drop"
-    check_system_prompt(recipe, of_models)
-    special_tokens = frozenset().union(*of_models.values())
-    loaded = {}
-    for name, load in sets.items():
-        logger.info("%s: reading questions and the headers of clips", name)
-        loaded[name] = load_data_set(recipe, load, special_tokens, for_training=name == trained)
-    refusals = [audit.refusal(name, drop=drop) for name, (_, audit) in loaded.items()]
-    if any(refusals):
-        raise ValueError("\n".join(filter(None, refusals)))
-    for name, (_, audit) in loaded.items():
-        if audit.left_out:
-            logger.warning(
-                "%s: %d of %d rows left out: %s; rlaudio check lists them",
-                name,
-                audit.left_out,
-                audit.rows,
-                audit.problems(),
-            )
-        for oddity in audit.oddities():
-            logger.warning("%s: %s", name, oddity)
-    return {name: audit.without_bad_rows(questions) for name, (questions, audit) in loaded.items()}
-
-
-def _with_known_truth(dataset: Dataset) -> Dataset:
-    """Held-out questions labelled by the truth where it is known: weak if text alone suffices."""
-    truth = {
-        q.id: Contribution(q.id, "weak" if q.text_answerable else "strong", method="truth")
-        for q in dataset
-        if q.text_answerable is not None
-    }
-    return replace(dataset, contributions={**dataset.contributions, **truth})
 
 
 @contextmanager

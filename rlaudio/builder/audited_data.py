@@ -2,20 +2,67 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
 from rlaudio.builder.answering import model_that_answers
+from rlaudio.config.plugins import Bound
 from rlaudio.config.recipe import Recipe
 from rlaudio.data.audit import Audit, load_audited
+from rlaudio.data.splits import check_disjoint
 from rlaudio.models.family import special_tokens
-from rlaudio.types import (
-    Dataset,
-    Question,
-    Style,
-)
+from rlaudio.types import Contribution, Dataset, Datasets, Question, Style
 from rlaudio.worlds.pretraining import blank_model
+
+logger = logging.getLogger(__name__)
+
+_TRAIN = "data.train"  # the set to train on, in messages
+
+
+def load_data(recipe: Recipe) -> Datasets:
+    """The recipe's questions.
+
+    Raises ValueError for rows that cannot be used, those of all sets at once, and for leaking clips.
+    """
+    sets = usable(recipe, {_TRAIN: recipe.data.train, **_held_out_sets(recipe)}, trained=_TRAIN)
+    return _leakless(recipe, sets)
+
+
+def load_held_out(recipe: Recipe) -> Mapping[str, Dataset]:
+    """The questions to evaluate on, where nothing will be trained. Raises as `load_data`."""
+    train = {_TRAIN: recipe.data.train} if recipe.data.clips_disjoint else {}
+    return _leakless(recipe, usable(recipe, {**train, **_held_out_sets(recipe)})).held_out
+
+
+def usable(recipe: Recipe, sets: Mapping[str, Bound], *, trained: str | None = None) -> dict[str, Dataset]:
+    """The data sets without the rows that cannot be used, which are refused or dropped with their number.
+
+    The one named `trained` is to be trained on. Raises ValueError about the refused rows of all sets.
+    """
+    of_models, drop = special_tokens_of(recipe), recipe.data.bad_rows == "drop"
+    check_system_prompt(recipe, of_models)
+    control_tokens = frozenset().union(*of_models.values())
+    loaded = {}
+    for name, load in sets.items():
+        logger.info("%s: reading questions and the headers of clips", name)
+        loaded[name] = load_data_set(recipe, load, control_tokens, for_training=name == trained)
+    refusals = [audit.refusal(name, drop=drop) for name, (_, audit) in loaded.items()]
+    if any(refusals):
+        raise ValueError("\n".join(filter(None, refusals)))
+    for name, (_, audit) in loaded.items():
+        if audit.left_out:
+            logger.warning(
+                "%s: %d of %d rows left out: %s; rlaudio check lists them",
+                name,
+                audit.left_out,
+                audit.rows,
+                audit.problems(),
+            )
+        for oddity in audit.oddities():
+            logger.warning("%s: %s", name, oddity)
+    return {name: audit.without_bad_rows(questions) for name, (questions, audit) in loaded.items()}
 
 
 def load_data_set(
@@ -64,3 +111,31 @@ def check_system_prompt(recipe: Recipe, special_tokens: Mapping[str, Collection[
                 f"prompt.system holds {token!r}, which the tokenizer of {model} reads as a control token; "
                 "expected plain text; change its wording"
             )
+
+
+# --- helpers -------------------------------------------------------------------------------------
+
+
+def _held_out_sets(recipe: Recipe) -> dict[str, Bound]:
+    return {f"data.evaluate.{name}": load for name, load in recipe.data.evaluate.items()}
+
+
+def _leakless(recipe: Recipe, sets: Mapping[str, Dataset]) -> Datasets:
+    """Usable data sets as those to train and to evaluate on. Raises ValueError for leaking clips."""
+    train = sets.get(_TRAIN, Dataset(()))
+    held_out = {name: _with_known_truth(sets[f"data.evaluate.{name}"]) for name in recipe.data.evaluate}
+    for name, questions in held_out.items():
+        if recipe.data.clips_disjoint:
+            logger.info("%s: looking for clips of %s in it", name, _TRAIN)
+            check_disjoint(train, questions, names=(_TRAIN, name), max_seconds=recipe.audio.max_seconds)
+    return Datasets(train, held_out)
+
+
+def _with_known_truth(dataset: Dataset) -> Dataset:
+    """Held-out questions labelled by the truth where it is known: weak if text alone suffices."""
+    truth = {
+        q.id: Contribution(q.id, "weak" if q.text_answerable else "strong", method="truth")
+        for q in dataset
+        if q.text_answerable is not None
+    }
+    return replace(dataset, contributions={**dataset.contributions, **truth})

@@ -121,8 +121,8 @@ def open_task(recipe: str | Path | Recipe, overrides: Sequence[str] = (), split:
 
     quiet_transformers()
     from rlaudio.builder.answering import model_that_answers, within_time
+    from rlaudio.builder.audited_data import load_data
     from rlaudio.builder.rl_settings import reward_sum
-    from rlaudio.pipeline import load_data
     from rlaudio.rollout.endpoint_worker import EndpointModel
 
     if isinstance(recipe, str | Path):

@@ -13,11 +13,11 @@ from gymnasium.utils.env_checker import check_env
 
 import rlaudio.env
 from rlaudio.builder.answering import model_that_answers, prompt_builder, worker_that_answers
+from rlaudio.builder.audited_data import load_data
 from rlaudio.builder.rl_settings import reward_sum
 from rlaudio.config.recipe import load_recipe
 from rlaudio.env import AudioQuestion, AudioQuestions
 from rlaudio.env.answer_spaces import AnyText, Waveform
-from rlaudio.pipeline import load_data
 from rlaudio.prompts.wording import render_user_text
 from rlaudio.types import SamplingParams
 from tests.settings import ONE_HELD_OUT_SET

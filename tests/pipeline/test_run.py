@@ -1,7 +1,6 @@
 """Whole runs on the shipped model, small: what is left behind, and that a broken run ends as if unbroken."""
 
 import json
-import logging
 import os
 import re
 import signal
@@ -29,12 +28,10 @@ from rlaudio.report.sections.stage_gains import stage_gains
 from rlaudio.runs.folder import RunFolder
 from rlaudio.runs.run import open_run
 from rlaudio.training.loop import StopRequested
-from rlaudio.training.sampling import check_versions
 from rlaudio.training.stages import OpenedPolicy
 from rlaudio.types import Choice, Datasets
 from rlaudio.utils.processes import ALONE, Processes
 from tests.conftest import TINY
-from tests.factories import make_group
 from tests.forking import Forked, command_line
 
 RECIPE = """
@@ -266,12 +263,6 @@ def test_a_folder_that_holds_a_run_is_not_written_over(unbroken, recipe_file):
         pipeline.run(load_recipe(recipe_file), unbroken)
 
 
-def test_clips_that_are_heard_in_training_are_refused_in_a_held_out_set(recipe_file):
-    leaking = load_recipe(recipe_file, ["data.evaluate.held_out.split=train"])
-    with pytest.raises(ValueError, match=r"16 clips of held_out are in data.train"):
-        pipeline.load_data(leaking)
-
-
 @pytest.mark.parametrize(
     ("overrides", "said"),
     [
@@ -416,71 +407,6 @@ def test_scorers_are_tried_on_made_up_answers_before_a_run_labels_or_an_evaluati
     assert not (out / "labels").exists() and not (out / "evaluation.json").exists()
 
 
-def test_bad_rows_are_dropped_and_counted_only_where_the_recipe_says_so(recipe_file, tmp_path, caplog):
-    questions = load_recipe(recipe_file).data.train()
-    bad = replace(questions[0], target=Choice(("one",), 0, "one"))
-    write_audiomcq([bad, *questions[1:10]], tmp_path / "data.jsonl")
-    given = f"data.train={{use: audiomcq, path: {tmp_path / 'data.jsonl'}, outside_root: true}}"
-    with pytest.raises(ValueError, match=r"1 problem in 1 of 10 questions"):
-        pipeline.load_data(load_recipe(recipe_file, [given]))
-    data = pipeline.load_data(load_recipe(recipe_file, [given, "data.bad_rows=drop"]))
-    assert len(data.train) == 9 and "1 of 10 rows left out" in caplog.text
-
-
-def test_every_kind_of_bad_row_is_refused_at_once_or_dropped(recipe_file, tmp_path, caplog):
-    questions = load_recipe(recipe_file).data.train()
-    special = replace(questions[0], question="Say <|im_end|>")
-    for name, rows in {"train": [special, *questions[1:4]], "test": questions[4:8]}.items():
-        write_audiomcq(rows, tmp_path / f"{name}.jsonl")
-        with (tmp_path / f"{name}.jsonl").open("ab") as file:
-            file.write(b'{"id": 1}\nnot JSON\n\xff\n' + b'{"id": "\\ud800"}\n')
-    train, test = (
-        f"{{use: audiomcq, path: {tmp_path / name}.jsonl, outside_root: true}}" for name in ("train", "test")
-    )
-    given = [f"data.train={train}", f"data.evaluate={{held_out: {test}}}"]
-    with pytest.raises(
-        ValueError, match=r"^data\.train: 8 problems in \d of 8 questions .*7 x malformed row"
-    ) as error:
-        pipeline.load_data(load_recipe(recipe_file, given))
-    assert "\ndata.evaluate.held_out: 7 problems in 4 of 8 questions" in str(error.value)
-    data = pipeline.load_data(load_recipe(recipe_file, [*given, "data.bad_rows=drop"]))
-    assert (len(data.train), len(data.held_out["held_out"])) == (3, 4)
-    assert "data.train: 5 of 8 rows left out" in caplog.text
-
-
-WRAPPER = """
-from rlaudio.data.audiomcq import audiomcq
-from rlaudio.types import Dataset
-
-
-def wrapper(*, path: str):
-    return Dataset(tuple(q for q in audiomcq(path=path, outside_root=True) if q.choices))
-"""
-
-
-def test_bad_rows_that_a_users_data_set_reads_are_refused_or_dropped_too(recipe_file, tmp_path):
-    (tmp_path / "wrapper.py").write_text(WRAPPER)
-    write_audiomcq(load_recipe(recipe_file).data.train()[:3], tmp_path / "data.jsonl")
-    with (tmp_path / "data.jsonl").open("a") as file:
-        file.write("not JSON\n")
-    given = f"data.train={{use: {tmp_path / 'wrapper.py'}, path: {tmp_path / 'data.jsonl'}}}"
-    with pytest.raises(ValueError, match=r"data\.jsonl:4: not JSON"):
-        pipeline.load_data(load_recipe(recipe_file, [given]))
-    assert len(pipeline.load_data(load_recipe(recipe_file, [given, "data.bad_rows=drop"])).train) == 3
-
-
-def test_equal_options_are_left_out_of_training_and_evaluated(recipe_file, tmp_path):
-    questions = load_recipe(recipe_file).data.train()
-    twice = replace(questions[0], target=Choice(("one", "two", "one"), 0, "one"))
-    write_audiomcq([twice, questions[1]], tmp_path / "data.jsonl")
-    given = f"{{use: audiomcq, path: {tmp_path / 'data.jsonl'}, outside_root: true}}"
-    options = [
-        f"data={{train: {given}, evaluate: {{held_out: {given}}}, clips_disjoint: false, bad_rows: drop}}"
-    ]
-    data = pipeline.load_data(load_recipe(recipe_file, options))
-    assert (len(data.train), len(data.held_out["held_out"])) == (1, 2)
-
-
 def test_labelling_refuses_or_drops_bad_rows_as_the_recipe_says(recipe_file, tmp_path, caplog):
     questions = load_recipe(recipe_file).data.train()
     bad = replace(questions[0], target=Choice(("one",), 0, "one"))
@@ -511,24 +437,6 @@ def test_an_evaluation_whose_answers_name_no_option_warns_once_and_names_the_mod
     (message,) = [record.getMessage() for record in caplog.records if "name no option" in record.getMessage()]
     assert message.startswith("evaluate: held_out, ")
     assert "tiny/base, with audio: 100% of the answers name no option" in message
-
-
-def test_completions_of_other_weights_are_refused():
-    group = make_group("<answer>a dog</answer>")
-    actual = group.completions[0].weights_version
-    check_versions([group], actual)
-    with pytest.raises(ValueError, match=r"did not take over the last update"):
-        check_versions([group], actual + 1)
-
-
-def test_completions_older_than_the_recipe_allows_are_refused_and_so_are_those_of_the_future():
-    group = make_group("<answer>a dog</answer>")
-    actual = group.completions[0].weights_version
-    check_versions([group], actual + 1, max_lag=1)
-    with pytest.raises(ValueError, match=r"expected 1 older at most \(sampling.max_lag\)"):
-        check_versions([group], actual + 2, max_lag=1)
-    with pytest.raises(ValueError, match=rf"version \[{actual}\] in a step of version {actual - 1}"):
-        check_versions([group], actual - 1, max_lag=1)
 
 
 @pytest.mark.slow
@@ -562,10 +470,3 @@ def test_a_warning_after_a_stage_names_the_policy_and_not_its_base(recipe_file, 
         )
     (message,) = [record.getMessage() for record in caplog.records if "name no option" in record.getMessage()]
     assert message.startswith("evaluate sft: held_out, the policy after stage sft, with audio: 100%")
-
-
-def test_it_is_said_what_is_read_before_it_is(recipe_file, caplog):
-    caplog.set_level(logging.INFO, logger="rlaudio")
-    pipeline.load_data(load_recipe(recipe_file))
-    first = caplog.records[0].getMessage()
-    assert first == "data.train: reading questions and the headers of clips"

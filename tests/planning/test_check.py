@@ -11,6 +11,7 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from rlaudio import pipeline
+from rlaudio.builder.audited_data import load_data
 from rlaudio.config.recipe import load_recipe
 from rlaudio.data.audiomcq import write_audiomcq
 from rlaudio.models.family import resolve_model_path
@@ -70,7 +71,7 @@ def test_a_system_prompt_with_a_control_token_is_refused(recipe_file, tmp_path):
     sentence = f"prompt.system holds '<|im_end|>', which the tokenizer of {TINY} reads as a control token"
     assert sentence in said
     with pytest.raises(ValueError, match=re.escape(sentence)):
-        pipeline.load_data(recipe)
+        load_data(recipe)
 
 
 def test_a_control_token_of_a_voter_in_the_system_prompt_is_refused_and_told_with_bad_rows(
@@ -397,7 +398,7 @@ class WithATroubledPeer(Processes):
 
 def test_a_problem_of_another_process_is_told_by_the_first_alone(recipe_file):
     recipe = load_recipe(recipe_file)
-    data = pipeline.load_data(recipe)
+    data = load_data(recipe)
     with pytest.raises(ValueError, match="process 1: no GPU there"):
         refuse_what_would_stop(recipe, data, WithATroubledPeer(0, 2))
     with pytest.raises(PeerFailed):

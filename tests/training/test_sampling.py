@@ -12,9 +12,16 @@ from rlaudio.rollout.scripted import Scripted
 from rlaudio.scoring import RewardSum
 from rlaudio.training.checkpoint import Cursor
 from rlaudio.training.loop import StageSetup, prepare_next
-from rlaudio.training.sampling import Sampler, begin_requests, requests_of_round, sample_step
+from rlaudio.training.sampling import (
+    Sampler,
+    begin_requests,
+    check_versions,
+    requests_of_round,
+    sample_step,
+)
 from rlaudio.types import Absent
 from rlaudio.utils.processes import ALONE, Processes
+from tests.factories import make_group
 from tests.settings import sampling_params
 from tests.word_family import questions_on_disk, word_prompts
 
@@ -240,3 +247,21 @@ def test_the_next_step_is_begun_unless_there_is_none_or_its_questions_depend_on_
     prepare_next(setup, Cursor(step=step), sampled, key)
     requests_of_round(sampler, (0, "rl", step + 1), 4)
     assert threads.count("ahead_0") == begun and len(threads) == 4
+
+
+def test_completions_of_other_weights_are_refused():
+    group = make_group("<answer>a dog</answer>")
+    actual = group.completions[0].weights_version
+    check_versions([group], actual)
+    with pytest.raises(ValueError, match=r"did not take over the last update"):
+        check_versions([group], actual + 1)
+
+
+def test_completions_older_than_the_recipe_allows_are_refused_and_so_are_those_of_the_future():
+    group = make_group("<answer>a dog</answer>")
+    actual = group.completions[0].weights_version
+    check_versions([group], actual + 1, max_lag=1)
+    with pytest.raises(ValueError, match=r"expected 1 older at most \(sampling.max_lag\)"):
+        check_versions([group], actual + 2, max_lag=1)
+    with pytest.raises(ValueError, match=rf"version \[{actual}\] in a step of version {actual - 1}"):
+        check_versions([group], actual - 1, max_lag=1)
