@@ -106,7 +106,7 @@ def calls_of(
             yield from (RewardCall(reward, group, index, samples[i : i + 1]) for i in samples)
 
 
-def attempt(call: RewardCall, limit: TimeLimit, interrupts: Interrupts) -> Any:
+def call_reward(call: RewardCall, limit: TimeLimit, interrupts: Interrupts) -> Any:
     """What the reward returned, perhaps an awaitable, or NoValue for what it raised.
 
     Raises KeyboardInterrupt where the user pressed Ctrl-C, not where the reward raises it.
@@ -114,24 +114,26 @@ def attempt(call: RewardCall, limit: TimeLimit, interrupts: Interrupts) -> Any:
     try:
         result = limit.run(call, call.reward.function, *call.arguments)
     except BaseException as error:  # noqa: BLE001  user code may raise anything; the sample is named and counted
-        result = late(limit.seconds, limit.place) if isinstance(error, TimeUp) else raised(error)
+        result = (
+            no_value_in_time(limit.seconds, limit.place) if isinstance(error, TimeUp) else no_value_of(error)
+        )
     if interrupts.received:
         raise KeyboardInterrupt
     return result
 
 
-def raised(error: BaseException) -> NoValue:
+def no_value_of(error: BaseException) -> NoValue:
     """No value, for an exception. What is no Exception, such as SystemExit, stops the run; a copy, too."""
     counted = isinstance(error, Exception | asyncio.CancelledError) and not isinstance(error, ForkedOn)
     return NoValue(f"raised {described(error)}", error, stops=not counted)
 
 
-def late(seconds: float | None, place: str) -> NoValue:
+def no_value_in_time(seconds: float | None, place: str) -> NoValue:
     """No value within the time limit."""
     return NoValue(f"gave no value within {seconds:g} s (reward_timeout); it was at {place}", stops=True)
 
 
-def settle(calls: Sequence[RewardCall], results: Sequence[Any], seconds: float | None) -> list[Any]:
+def awaited(calls: Sequence[RewardCall], results: Sequence[Any], seconds: float | None) -> list[Any]:
     """`results` with every awaitable replaced by its result, or by NoValue.
 
     The limit is the time since the latest of them came: a server may answer one after the other.
@@ -147,8 +149,8 @@ def settle(calls: Sequence[RewardCall], results: Sequence[Any], seconds: float |
         try:
             with one_process(calls[number]):
                 outcomes[number] = await awaitable
-        except BaseException as error:  # noqa: BLE001  as in `attempt`
-            outcomes[number] = raised(error)
+        except BaseException as error:  # noqa: BLE001  as in `call_reward`
+            outcomes[number] = no_value_of(error)
         latest = time.monotonic()
 
     async def settle_all() -> None:
@@ -162,13 +164,13 @@ def settle(calls: Sequence[RewardCall], results: Sequence[Any], seconds: float |
                 break
         settled = dict(outcomes)
         for number in waiting.keys() - settled.keys():
-            settled[number] = late(seconds, _place(waiting[number], calls[number].file))
+            settled[number] = no_value_in_time(seconds, _place(waiting[number], calls[number].file))
         return [settled.get(number, result) for number, result in enumerate(results)]
     finally:
         future.cancel()  # when interrupted or late: the results are no longer needed
 
 
-def read(call: RewardCall, result: Any) -> list[float | NoValue]:
+def values_of_call(call: RewardCall, result: Any) -> list[float | NoValue]:
     """The value of each sample of the call, or why it has none."""
     if isinstance(result, NoValue):
         return [result] * len(call.samples)

@@ -21,14 +21,22 @@ from typing import Any, NoReturn
 import numpy as np
 
 from rlaudio.scoring.arguments import read_only
-from rlaudio.scoring.calls import Reward, RewardCall, attempt, calls_of, late, read, settle
+from rlaudio.scoring.calls import (
+    Reward,
+    RewardCall,
+    awaited,
+    call_reward,
+    calls_of,
+    no_value_in_time,
+    values_of_call,
+)
 from rlaudio.scoring.values import NoValue, within_reach
 from rlaudio.types import Group, RewardFailure, ScoredGroup
 from rlaudio.utils.forks import late_copies
 from rlaudio.utils.interrupts import end_now, heard_interrupts, refused_ends
 from rlaudio.utils.process_state import ProcessState, kept_process_state
 from rlaudio.utils.processes import ALONE, Processes, outlast_first
-from rlaudio.utils.time_limit import TimeLimit, tell
+from rlaudio.utils.time_limit import TimeLimit, print_error
 
 logger = logging.getLogger(__name__)
 
@@ -104,7 +112,7 @@ class RewardSum:
         ]
         failed: list[_Failed] = []
         for call, result in zip(calls, self._results(calls), strict=False):  # fewer where one stops the run
-            for sample, value in zip(call.samples, read(call, result), strict=True):
+            for sample, value in zip(call.samples, values_of_call(call, result), strict=True):
                 usable = value if isinstance(value, NoValue) else within_reach(value, call.reward.weight)
                 if isinstance(usable, NoValue):
                     failed.append(_Failed(call, sample, usable))
@@ -124,11 +132,11 @@ class RewardSum:
         ):
             with limit.watching():
                 for call in calls:
-                    results.append(attempt(call, limit, interrupts))
+                    results.append(call_reward(call, limit, interrupts))
                     self._restore(state, [call.reward])
                     if _stops(results[-1]):
                         return [_closed(result) for result in results]
-            results = settle(calls, results, self._seconds)
+            results = awaited(calls, results, self._seconds)
             self._restore(state, [r for r in self._rewards if inspect.iscoroutinefunction(r.function)])
         return results
 
@@ -171,7 +179,7 @@ class RewardSum:
 
     def _take_over(self, save: Callable[[], object] | None, call: RewardCall, place: str) -> NoReturn:
         """End the process as RewardStop would, in place of the main thread, which hangs in the call."""
-        message = str(_Failed(call, call.samples[0], late(self._seconds, place)))
+        message = str(_Failed(call, call.samples[0], no_value_in_time(self._seconds, place)))
         again = ""
         try:
             self._gathered(0, 0, [message], [message])
@@ -179,7 +187,7 @@ class RewardSum:
                 save()
                 again = "; continue with --resume"
         finally:
-            tell(f"{_stop_message(message)}{again}")
+            print_error(f"{_stop_message(message)}{again}")
             outlast_first()
             end_now(1)
 

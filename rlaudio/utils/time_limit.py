@@ -52,7 +52,7 @@ def in_time(call: Call, seconds: float | None, function: Callable[..., Any], *ar
     """
 
     def take_over(_: Call, place: str) -> NoReturn:
-        tell(_late(call, seconds, place))
+        print_error(_late(call, seconds, place))
         end_now(1)
 
     limit = TimeLimit(seconds, take_over)
@@ -72,7 +72,7 @@ def is_limited() -> bool:
     return threading.get_ident() in _limited
 
 
-def tell(message: str) -> None:
+def print_error(message: str) -> None:
     """Print an error before the process ends, wherever that is possible."""
     with suppress(OSError, ValueError, AttributeError):
         print(f"Error: {message}", file=sys.stderr, flush=True)  # noqa: T201  no exception can carry it

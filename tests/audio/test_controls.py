@@ -89,23 +89,23 @@ def level_db(samples):
 
 
 def test_noise_has_the_level_of_the_clip_and_none_of_its_sound():
-    own = clip()
-    assert level_db(noise(own).samples) == pytest.approx(level_db(own.samples), abs=1e-3)
-    assert abs(np.corrcoef(noise(own).samples, own.samples)[0, 1]) < 0.02
+    original = clip()
+    assert level_db(noise(original).samples) == pytest.approx(level_db(original.samples), abs=1e-3)
+    assert abs(np.corrcoef(noise(original).samples, original.samples)[0, 1]) < 0.02
 
 
 @pytest.mark.parametrize("snr_db", [20.0, 0.0, -10.0])
 def test_added_noise_is_so_much_softer_than_the_clip(snr_db):
-    own = clip()
-    added = with_noise(own, snr_db).samples - own.samples
-    assert level_db(own.samples) - level_db(added) == pytest.approx(snr_db, abs=1e-3)
+    original = clip()
+    added = with_noise(original, snr_db).samples - original.samples
+    assert level_db(original.samples) - level_db(added) == pytest.approx(snr_db, abs=1e-3)
 
 
 def test_a_shuffled_clip_holds_the_pieces_of_half_a_second_in_another_order():
-    own = clip_of(np.repeat(np.arange(1.0, 6.0), 8_000)[:-100] / 10)  # the last piece is shorter
-    pieces = shuffled(own).samples
-    assert sorted(pieces) == sorted(own.samples)
-    assert (np.diff(pieces) != 0).sum() == 4 and (pieces != own.samples).any()
+    original = clip_of(np.repeat(np.arange(1.0, 6.0), 8_000)[:-100] / 10)  # the last piece is shorter
+    pieces = shuffled(original).samples
+    assert sorted(pieces) == sorted(original.samples)
+    assert (np.diff(pieces) != 0).sum() == 4 and (pieces != original.samples).any()
 
 
 def test_a_clip_backwards_twice_is_the_clip():

@@ -562,8 +562,8 @@ def test_a_common_option_that_every_set_has_itself_is_refused(write):
     path = write("r.yaml", text.format("seed: 7", sets))
     with pytest.raises(ValueError, match=r"-o .*: data\.common\.count would reach no set: .*data\.evaluate"):
         load_recipe(path, ["data.common.count=3"])
-    one = load_recipe(write("s.yaml", text.format("seed: 7", sets.replace("count: 10", "seed: 1"))))
-    assert (one.data.train.options["seed"], one.data.evaluate["test"].options["seed"]) == (1, 7)
+    recipe = load_recipe(write("s.yaml", text.format("seed: 7", sets.replace("count: 10", "seed: 1"))))
+    assert (recipe.data.train.options["seed"], recipe.data.evaluate["test"].options["seed"]) == (1, 7)
 
 
 @pytest.mark.parametrize(
@@ -594,8 +594,8 @@ def test_an_option_of_a_name_that_is_not_there_is_refused(write, override, said)
 def test_a_benchmark_is_named_in_a_word_and_inherits_nothing_from_another_plug_in(write, parent, tmp_path):
     sets = "{mmau: {path: /data/MMAU}, mini: {use: mmau, path: /data/MMAU, limit: 2}, test: {path: t}}"
     text = f"extends: parent.yaml\ndata: {{common: {{use: audiomcq, limit: 3}}, evaluate: {sets}}}\n"
-    found = load_recipe(write("r.yaml", text)).data.evaluate
-    assert {name: (one.use, one.options["limit"]) for name, one in found.items()} == {
+    evaluate = load_recipe(write("r.yaml", text)).data.evaluate
+    assert {name: (dataset.use, dataset.options["limit"]) for name, dataset in evaluate.items()} == {
         "mmau": ("mmau", None),
         "mini": ("mmau", 2),
         "test": ("audiomcq", 3),
@@ -613,9 +613,9 @@ def test_a_name_of_the_hub_is_no_path_unless_there_is_such_a_folder(write, paren
         "extends: parent.yaml\ndata: {evaluate: {mmau: {path: owner/name}, b: {use: mmau, path: o/n.json}}}\n"
     )
     path = write("r.yaml", text)
-    found = load_recipe(path).data.evaluate
-    assert found["mmau"].options["path"] == Path("owner/name")
-    assert found["b"].options["path"] == tmp_path / "o/n.json"
+    evaluate = load_recipe(path).data.evaluate
+    assert evaluate["mmau"].options["path"] == Path("owner/name")
+    assert evaluate["b"].options["path"] == tmp_path / "o/n.json"
     (tmp_path / "owner/name").mkdir(parents=True)
     assert load_recipe(path).data.evaluate["mmau"].options["path"] == tmp_path / "owner/name"
 

@@ -53,9 +53,9 @@ def never(monkeypatch):
 
 
 def test_lengths_and_digests_are_those_of_the_files(clips):
-    found = measure(clips, decode=0.15)
-    assert [found[clip].seconds for clip in clips] == pytest.approx([0.1, 0.2, 0.3])
-    assert [found[clip].up_to(0.15) for clip in clips] == [
+    measured = measure(clips, decode=0.15)
+    assert [measured[clip].seconds for clip in clips] == pytest.approx([0.1, 0.2, 0.3])
+    assert [measured[clip].up_to(0.15) for clip in clips] == [
         index.Decoded(cut.digest, cut.seconds, cut.notes, cut.truncated)
         for cut in (read_clip(clip, max_seconds=0.15) for clip in clips)
     ]
@@ -112,10 +112,10 @@ def test_what_is_damaged_is_measured_again_and_then_known(clips, never, damage):
 def test_problems_are_told_and_not_kept(clips, tmp_path):
     (tmp_path / "audio" / "odd.wav").write_text("no audio")
     odd = [tmp_path / "audio" / "gone.wav", tmp_path / "audio" / "odd.wav"]
-    found = measure([*clips, *odd])
-    assert [found[clip].problem[0] for clip in odd] == ["missing audio", "unusable audio"]
+    measured = measure([*clips, *odd])
+    assert [measured[clip].problem[0] for clip in odd] == ["missing audio", "unusable audio"]
     with pytest.raises(FileNotFoundError, match=r"gone\.wav: no such file"):
-        found[odd[0]].or_raise()
+        measured[odd[0]].or_raise()
     write_wav(odd[0], np.zeros(1600))
     assert measure(odd)[odd[0]].problem is None
 
@@ -153,9 +153,9 @@ def test_a_folder_that_cannot_be_written_has_its_index_in_the_cache(clips, never
 
 def test_samples_are_measured_without_a_file(clips):
     clip = clip_of(np.ones(1600))
-    found = measure([clip, *clips], decode=0.05)
-    assert found[clip].seconds == 0.1
-    assert found[clip].up_to(0.05).digest == clip_of(np.ones(800)).digest
+    measured = measure([clip, *clips], decode=0.05)
+    assert measured[clip].seconds == 0.1
+    assert measured[clip].up_to(0.05).digest == clip_of(np.ones(800)).digest
 
 
 MEASURING = """

@@ -88,9 +88,9 @@ def test_audio_that_is_equal_up_to_the_limit_leaks():
 
 def test_three_sets_are_compared_in_pairs(sets, tmp_path):
     third = [make_question(id="x", clip=noise(tmp_path / "x.wav", seed=9), question="Else?")]
-    found = told(find_leaks({**sets, "third": third}))
-    assert ("test", "text", "audio", "third", "x") in found
-    assert ("third", "x", "audio", "test", "text") in found
+    leaks = told(find_leaks({**sets, "third": third}))
+    assert ("test", "text", "audio", "third", "x") in leaks
+    assert ("third", "x", "audio", "test", "text") in leaks
 
 
 @pytest.mark.parametrize(

@@ -27,9 +27,9 @@ def write(folder: Path, content: bytes, name: str = "t.jsonl") -> Path:
 
 def scanned(file: Path) -> tuple[list[str], list[str]]:
     """Ids of the rows, and the bad rows as text without the folder."""
-    found = list(scan_rows(file))
-    ids = [row.fields["id"] for row in found if isinstance(row, JsonRow)]
-    bad = [str(row).replace(f"{file.parent}/", "") for row in found if isinstance(row, BadRow)]
+    rows = list(scan_rows(file))
+    ids = [row.fields["id"] for row in rows if isinstance(row, JsonRow)]
+    bad = [str(row).replace(f"{file.parent}/", "") for row in rows if isinstance(row, BadRow)]
     return ids, bad
 
 

@@ -19,9 +19,9 @@ def questions(clips: list[list[int]], sources: list[int] | None = None) -> list[
     return [
         replace(
             make_question(id=f"q{n}", groups={"source": f"s{sources[n]}"} if sources else {}),
-            clips=tuple(Path(f"{clip}.wav") for clip in own),
+            clips=tuple(Path(f"{clip}.wav") for clip in of_question),
         )
-        for n, own in enumerate(clips)
+        for n, of_question in enumerate(clips)
     ]
 
 

@@ -355,11 +355,11 @@ def test_answers_that_an_official_rule_leaves_out_are_out_of_its_denominator_alo
 
     dataset = replace(questions, benchmark=Benchmark("made_up", "1", official, "model_output"))
     result = evaluate(dataset, word_prompts(), prefers(0, {"q0", "q1"}), controls=["audio"])
-    own = result.accuracy("audio")
+    accuracy = result.accuracy("audio")
     right = sum(
         row.question.choices[0] == row.question.answer for row in result.rows if row.question.id > "q1"
     )
-    assert own == (2 + right) / 8
+    assert accuracy == (2 + right) / 8
     assert result.accuracy("audio", scorer="made_up") == (1 + right) / 7
 
 

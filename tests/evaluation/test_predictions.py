@@ -49,8 +49,8 @@ def test_where_the_rules_disagree_is_listed(tmp_path):
     texts = ["a dog", "dog, a", "not a cat but a dog", "<answer>a cat</answer>"]
     path = written(tmp_path, [row(number, text) for number, text in enumerate(texts)])
     result = score(QUESTIONS, read_predictions(path), {"robust": robust})
-    found = [(scorer, row.question.id, row.verdict.right) for scorer, row in result.disagreements()]
-    assert found == [("made_up", "q1", False), ("made_up", "q2", True)]
+    disagreements = [(scorer, row.question.id, row.verdict.right) for scorer, row in result.disagreements()]
+    assert disagreements == [("made_up", "q1", False), ("made_up", "q2", True)]
 
 
 @pytest.mark.parametrize("key", ["answer_prediction", "model_prediction", "response"])

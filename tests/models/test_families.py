@@ -82,8 +82,8 @@ def test_token_ids_and_features_are_those_of_the_familys_processor(name, folder,
     clip = tone(seconds, 1)
     prompt, expected = prompt_of(small, clip), official(name, folder, clip)
     assert prompt.token_ids.tolist() == expected["input_ids"][0].tolist()
-    own = prompt.features["input_features"]
-    assert np.array_equal(own if own.ndim == 3 else own[None], features_of(name, expected))
+    features = prompt.features["input_features"]
+    assert np.array_equal(features if features.ndim == 3 else features[None], features_of(name, expected))
     ids = torch.from_numpy(prompt.token_ids)[None]
     with torch.no_grad():
         small.embed(ids, [prompt])  # raises unless there are as many placeholders as audio embeddings
@@ -108,8 +108,8 @@ def test_several_clips_are_those_of_the_familys_processor(name, folder, small):
             alone = official(name, folder, clip)["input_features"][0].numpy()
             assert np.array_equal(heard.features, alone)
     else:
-        own = prompt.features["input_features"]
-        assert np.array_equal(own if own.ndim == 3 else own[None], features_of(name, expected))
+        features = prompt.features["input_features"]
+        assert np.array_equal(features if features.ndim == 3 else features[None], features_of(name, expected))
     request = small.engine_prompt(prompt) if name != "voxtral" else None
     assert not request or request.token_ids.count(small.audio_token_id) == len(clips)
 

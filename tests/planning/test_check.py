@@ -44,8 +44,8 @@ def recipe_file(tmp_path_factory) -> Path:
     questions = questions_on_disk(folder, 6)
     for name in ("train", "held_out"):
         write_audiomcq(questions, folder / f"{name}.jsonl")
-    one = [replace(question, clips=questions[0].clips) for question in questions[:2]]
-    write_audiomcq(one, folder / "one_clip.jsonl")
+    of_one_clip = [replace(question, clips=questions[0].clips) for question in questions[:2]]
+    write_audiomcq(of_one_clip, folder / "one_clip.jsonl")
     write_audiomcq([], folder / "empty.jsonl")
     (folder / "small.yaml").write_text(RECIPE.format(model=TINY), encoding="utf-8")
     return folder / "small.yaml"

@@ -37,14 +37,14 @@ def row_of(planned, begin):
 def test_the_exchange_of_several_nodes_is_as_slow_as_their_network_by_hand():
     """Stage 2, 16 devices, one micro-batch of 2 bytes each way: 15/16 of 4 bytes a parameter over 50 GB/s."""
     size = describe("qwen2_5_omni", {"path": "Qwen/Qwen2.5-Omni-7B", "dtype": "bfloat16"})
-    one, two = (
+    on_one, on_two = (
         seconds.exchange_phase(
             size, Sharding(stage=2, devices=16, nodes=nodes), H100, updates=1, micro_batches=1
         )
         for nodes in (1, 2)
     )
-    assert two.seconds == pytest.approx(15 / 16 * 4 * size.trained / 50e9) and two.bound == "network"
-    assert one.seconds == pytest.approx(two.seconds * 50 / 450) and one.bound == "link"
+    assert on_two.seconds == pytest.approx(15 / 16 * 4 * size.trained / 50e9) and on_two.bound == "network"
+    assert on_one.seconds == pytest.approx(on_two.seconds * 50 / 450) and on_one.bound == "link"
 
 
 def test_a_network_faster_than_the_links_of_a_node_does_not_help():
@@ -59,19 +59,19 @@ def test_more_nodes_share_the_optimizer_and_the_work():
     """Under ZeRO 3 a device of 2 x 8 keeps 12/16 bytes a parameter, one of 8 12/8 (arXiv:1910.02054)."""
     zero = ["strategy={use: zero, stage: 3}", "sampling.questions=16"]
     zero.append("training.micro_batch_tokens=1")  # else rows share the last chunk of logits
-    one, two = seven_b(*zero, devices=8), seven_b(*zero, devices=8, nodes=2)
-    state = [row_of(planned, "optimizer").phases["RL update"] for planned in (one, two)]
-    assert state == pytest.approx([12 / 8 * one.model.trained, 12 / 16 * one.model.trained])
-    work = [phase_of(planned, "update: forward and backward").flops for planned in (one, two)]
+    on_one, on_two = seven_b(*zero, devices=8), seven_b(*zero, devices=8, nodes=2)
+    state = [row_of(planned, "optimizer").phases["RL update"] for planned in (on_one, on_two)]
+    assert state == pytest.approx([12 / 8 * on_one.model.trained, 12 / 16 * on_one.model.trained])
+    work = [phase_of(planned, "update: forward and backward").flops for planned in (on_one, on_two)]
     assert work[0] == pytest.approx(2 * work[1])
-    assert two.peak_bytes < one.peak_bytes
+    assert on_two.peak_bytes < on_one.peak_bytes
 
 
 def test_the_memory_of_a_host_is_that_of_the_processes_of_one_node():
     offload = ["strategy={use: zero, stage: 2, offload: cpu}", "sampling.questions=16"]
-    one, two = seven_b(*offload, devices=8), seven_b(*offload, devices=8, nodes=2)
-    cache_and_sleep = 8 * (512 * 2**20 + 2 * one.model.weight_bytes)
-    assert one.host_bytes - cache_and_sleep == pytest.approx(2 * (two.host_bytes - cache_and_sleep))
+    on_one, on_two = seven_b(*offload, devices=8), seven_b(*offload, devices=8, nodes=2)
+    cache_and_sleep = 8 * (512 * 2**20 + 2 * on_one.model.weight_bytes)
+    assert on_one.host_bytes - cache_and_sleep == pytest.approx(2 * (on_two.host_bytes - cache_and_sleep))
 
 
 def test_a_stated_network_takes_the_place_of_the_device_s():

@@ -109,9 +109,9 @@ def test_thirty_seconds_of_silence_are_heard_whatever_the_clips_length(questions
 
 @pytest.mark.parametrize("control", CHANGES)
 def test_a_changed_clip_is_as_long_as_the_clip_and_the_same_each_time(questions, control):
-    own = heard(PromptBuilder(Echo()).prompt(questions[1]))
+    unchanged = heard(PromptBuilder(Echo()).prompt(questions[1]))
     once, again = (heard(PromptBuilder(Echo()).prompt(questions[1], control)) for _ in range(2))
-    assert once.shape == own.shape and (once != own).any()
+    assert once.shape == unchanged.shape and (once != unchanged).any()
     np.testing.assert_array_equal(once, again)
 
 

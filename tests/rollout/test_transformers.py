@@ -78,9 +78,9 @@ def test_several_questions_about_each_of_several_clips_hear_every_clip_once(shar
     assert sum(seen) == 4
     for question, group in zip(questions, together, strict=True):
         [alone] = Transformers(shared_family).generate([question], sampling, KEY)
-        for one, other in zip(group.completions, alone.completions, strict=True):
-            assert one.token_ids.tolist() == other.token_ids.tolist()
-            np.testing.assert_allclose(one.logprobs, other.logprobs, atol=1e-5)
+        for completion, other in zip(group.completions, alone.completions, strict=True):
+            assert completion.token_ids.tolist() == other.token_ids.tolist()
+            np.testing.assert_allclose(completion.logprobs, other.logprobs, atol=1e-5)
 
 
 def without_audio(family, prompt):

@@ -12,8 +12,8 @@ from tests.scorers.made_up import ANY_TEXT, ODD_QUESTIONS, QUESTIONS, answers
 SOUNDS = make_question(choices=("a dog", "a cat", "a cow", "a bird"), answer="a cat")
 
 
-def same(one, other):
-    return one.casefold().split() == other.casefold().split()
+def same(text, other):
+    return text.casefold().split() == other.casefold().split()
 
 
 def label(text):
@@ -30,23 +30,23 @@ def label(text):
 
 def official(question, text):
     """The text of the option that an answer leads to, or None."""
-    choices, found = question.choices, None
+    choices, fitting_option = question.choices, None
     if not text.split():
         return None
     for choice in choices:
         if same(choice, text):
-            found = choice
-    if found is not None:
-        return found
+            fitting_option = choice
+    if fitting_option is not None:
+        return fitting_option
     if label(text):
         letter, body = label(text)
         for choice in choices:
             if same(choice, body):
-                found = choice
-        if found is None and "abcdefghijklmnopqrstuvwxyz".index(letter) < len(choices):
-            found = choices["abcdefghijklmnopqrstuvwxyz".index(letter)]
-        if found is not None:
-            return found
+                fitting_option = choice
+        if fitting_option is None and "abcdefghijklmnopqrstuvwxyz".index(letter) < len(choices):
+            fitting_option = choices["abcdefghijklmnopqrstuvwxyz".index(letter)]
+        if fitting_option is not None:
+            return fitting_option
     spaced = " ".join(text.casefold().split())
     for inside in (lambda option: option and option in spaced, lambda option: spaced in option):
         fitting = [choice for choice in choices if inside(" ".join(choice.casefold().split()))]

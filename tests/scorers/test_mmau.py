@@ -12,14 +12,14 @@ from tests.scorers.made_up import ANY_TEXT, ODD_QUESTIONS, QUESTIONS, answers
 
 def words(text):
     """Runs of letters, digits and underscores in lower case, one character after the other."""
-    found, run = [], ""
+    runs, run = [], ""
     for character in text.lower() + " ":
         if character.isalnum() or character == "_":
             run += character
         elif run:
-            found.append(run)
+            runs.append(run)
             run = ""
-    return found
+    return runs
 
 
 def official(question, text):

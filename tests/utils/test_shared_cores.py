@@ -8,16 +8,18 @@ from rlaudio.utils.shared_cores import CoreTimes, SharedCores, core_times
 
 
 class Machine:
-    """Four cores, of which others use `others` and the process `own`, as time goes by."""
+    """Four cores, of which others use `others` and the process `this_process`, as time goes by."""
 
     def __init__(self):
         self.now = CoreTimes(100.0, 50.0, 7.0)
         self.set = []
         self.cores = SharedCores(times=lambda: self.now, set_threads=self.set.append, cores=4)
 
-    def pass_time(self, others, own=1.0, seconds=3.0):
+    def pass_time(self, others, this_process=1.0, seconds=3.0):
         clock, everyone, this = self.now
-        self.now = CoreTimes(clock + seconds, everyone + seconds * (others + own), this + seconds * own)
+        self.now = CoreTimes(
+            clock + seconds, everyone + seconds * (others + this_process), this + seconds * this_process
+        )
         self.cores.look()
 
 

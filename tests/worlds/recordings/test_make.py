@@ -388,8 +388,8 @@ def test_hidden_files_are_no_recordings(tmp_path, caplog):
     for name in ("yes_1.wav", "._yes_1.wav", "no_1.wav", ".trash/no_2.wav"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
-    found = find_recordings(tmp_path, "{label}_{take}.wav")
-    assert [recording.path.name for recording in found] == ["no_1.wav", "yes_1.wav"]
+    recordings = find_recordings(tmp_path, "{label}_{take}.wav")
+    assert [recording.path.name for recording in recordings] == ["no_1.wav", "yes_1.wav"]
     assert "2 hidden files left out" in caplog.text
 
 
