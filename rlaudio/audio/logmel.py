@@ -8,7 +8,6 @@ the clip's last frames must not reach the reflected samples at the end.
 from __future__ import annotations
 
 import math
-import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from threading import Lock
@@ -124,18 +123,3 @@ def reference(feature_extractor: Any, clip: Clip) -> np.ndarray:
         return_tensors="np",
     )
     return output["input_features"][0][:, output["attention_mask"][0].astype(bool)]
-
-
-def measure(feature_extractor: Any, clip: Clip, *, repeats: int = 5) -> dict[str, float]:
-    """Fastest milliseconds for a clip by shortcut and by reference, run alternately, and their ratio."""
-    shortcut = LogMel(feature_extractor)
-    best = {"shortcut_ms": math.inf, "reference_ms": math.inf}
-    for _ in range(repeats):
-        for name, run in (
-            ("shortcut_ms", shortcut.extract),
-            ("reference_ms", lambda c: reference(feature_extractor, c)),
-        ):
-            start = time.perf_counter()
-            run(clip)
-            best[name] = min(best[name], 1000 * (time.perf_counter() - start))
-    return {**best, "ratio": best["reference_ms"] / best["shortcut_ms"]}

@@ -20,6 +20,7 @@ from rlaudio.scoring import RewardStop
 from rlaudio.types import Group
 from rlaudio.utils.number_format import percent_mark
 
+_NO_GOLD = "no question has options of which the right one is known"
 _HIGHER = 0.05  # share of pairs in which the wrong answer may get more
 _EQUAL = 0.5  # share of pairs in which both may get the same, more than the least
 _GROWTH = 0.3  # rank correlation with length that is told
@@ -73,7 +74,7 @@ def pays_wrong_answers(evidence: Evidence) -> Told:
 def pays_all_options(evidence: Evidence) -> Told:
     """Does an answer that lists every option get what the right one gets?"""
     if not evidence.questions:
-        return Told(None, "no question has options of which the right one is known")
+        return Told(None, _NO_GOLD)
     alone, listed = evidence.probe(probes.answers), evidence.probe(probes.all_options)
     right, wrong = _mean(alone[:, 0]), _mean(alone[:, 1])
     if not right > wrong:
@@ -111,7 +112,7 @@ def grows_with_length(evidence: Evidence) -> Told:
 def pays_tag_in_thought(evidence: Evidence) -> Told:
     """Does the right answer in tags inside the thought pay, where the answer itself is wrong?"""
     if not evidence.questions:
-        return Told(None, "no question has options of which the right one is known")
+        return Told(None, _NO_GOLD)
     values = evidence.probe(probes.right_in_thought)
     more = values[:, 0] > values[:, 1]
     said = f"it pays beside a wrong answer for {percent_mark(float(more.mean()))} of questions"

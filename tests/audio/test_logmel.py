@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 import pytest
@@ -12,7 +15,7 @@ from hypothesis import strategies as st
 from transformers import WhisperFeatureExtractor
 
 from rlaudio.audio.controls import silence
-from rlaudio.audio.logmel import LogMel, measure, reference
+from rlaudio.audio.logmel import LogMel, reference
 from rlaudio.audio.reading import clip_of
 
 # As in the preprocessor_config.json of Qwen2.5-Omni (128) and of the small embedded models (64).
@@ -86,9 +89,15 @@ def test_silence_is_exact_too():
 
 
 def test_the_shortcut_is_several_times_cheaper_for_thirty_seconds():
-    measured = measure(EXTRACTORS[128], noise(30 * 16_000), repeats=3)
-    assert measured["ratio"] == measured["reference_ms"] / measured["shortcut_ms"]
-    assert measured["ratio"] > 4  # 18 on an idle machine; the margin is for busy ones
+    clip = noise(30 * 16_000)
+    ways = {"shortcut": LogMel(EXTRACTORS[128]).extract, "slow": partial(reference, EXTRACTORS[128])}
+    fastest = dict.fromkeys(ways, math.inf)  # seconds
+    for _ in range(3):  # alternately, since other processes may come and go
+        for name, extract in ways.items():
+            start = time.perf_counter()
+            extract(clip)
+            fastest[name] = min(fastest[name], time.perf_counter() - start)
+    assert fastest["slow"] > 4 * fastest["shortcut"]  # 18 on an idle machine; the margin is for busy ones
 
 
 def test_the_cache_returns_the_same_array_and_forgets_the_least_recently_used():
