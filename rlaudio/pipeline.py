@@ -45,12 +45,12 @@ from rlaudio.evaluation.accuracy import Evaluation
 from rlaudio.evaluation.asking import EvaluationSettings, evaluate
 from rlaudio.evaluation.evaluation_files import write_evaluations
 from rlaudio.evaluation.inspect_log import write_inspect_logs
-from rlaudio.models.family import ModelFamily
 from rlaudio.planning.check import refuse_what_would_stop
+from rlaudio.prompts.builder import PromptBuilder
 from rlaudio.report.evaluation_page import write_evaluation_page
 from rlaudio.report.page import write_report
 from rlaudio.report.sections.completions import choose_steps
-from rlaudio.rollout.endpoint_worker import EndpointModel
+from rlaudio.rollout.worker import RolloutWorker
 from rlaudio.runs.clip_files import has_clips
 from rlaudio.runs.digests import check_recorded, has_recorded, is_recorded, record
 from rlaudio.runs.folder import FollowedFolder, RunFolder
@@ -231,16 +231,17 @@ def evaluate_recipe(
         )
     try_scorers(within_time(recipe, recipe.scorers()), next(iter(held_out.values())))
     family = model_that_answers(recipe, recipe.model.options["path"])
-    settings = evaluation_settings(recipe)
-    results = _evaluate_model(recipe, held_out, family, settings, "evaluate", asking=asking)
+    settings, prompts = evaluation_settings(recipe), prompt_builder(recipe, family)
+    worker = worker_that_answers(recipe, family, asking=asking)
+    results = _evaluate_sets(held_out, prompts, worker, settings, "evaluate")
     _warn_if_unparsed(results, "evaluate", str(family.path))
     if out:
         write_evaluations(results, out, benchmarks=_benchmarks(held_out))
         keep_clips(out, held_out, _hearing(recipe))
         write_evaluation_page(out)
     if out and inspect:
-        prompts, now = prompt_builder(recipe, family), datetime.now(UTC)
-        write_inspect_logs(results, out, prompts=prompts, model=str(family.path), created=now)
+        created = datetime.now(UTC)
+        write_inspect_logs(results, out, prompts=prompts, model=str(family.path), created=created)
     return results
 
 
@@ -402,13 +403,13 @@ def _evaluate_once(
     places = evaluation_places(when)
     if not data.held_out or processes.from_first(partial(is_recorded, folder.path, *places)):
         return
-    family = model_that_answers(recipe, path)
-    settings = evaluation_settings(recipe)
-    results = _evaluate_model(recipe, data.held_out, family, settings, f"evaluate {when}", processes)
-    _warn_if_unparsed(results, f"evaluate {when}", path, trains=True)
+    family, label = model_that_answers(recipe, path), f"evaluate {when}"
+    settings, prompts = evaluation_settings(recipe), prompt_builder(recipe, family)
+    worker = worker_that_answers(recipe, family, processes)
+    results = _evaluate_sets(data.held_out, prompts, worker, settings, label, processes)
+    _warn_if_unparsed(results, label, path, trains=True)
     if processes.first:
-        write_evaluations(results, folder.path / ANSWERS, when, _benchmarks(data.held_out))
-        record(folder.path, *places)
+        _write_evaluation(folder, when, results, data.held_out)
 
 
 def _evaluate_between(
@@ -418,33 +419,39 @@ def _evaluate_between(
     controls, processes = recipe.evaluation.between_stages, policy.processes
     if not data.held_out or not controls:
         return
-    settings = evaluation_settings(recipe, controls)
+    settings, label = evaluation_settings(recipe, controls), f"evaluate {stage}"
     with _clock(folder, f"evaluate_{stage}"):
-        results = _evaluate_model(
-            recipe, data.held_out, policy.family, settings, f"evaluate {stage}", processes
-        )
-    _warn_if_unparsed(results, f"evaluate {stage}", f"the policy after stage {stage}", trains=True)
+        prompts = prompt_builder(recipe, policy.family)
+        worker = worker_that_answers(recipe, policy.family, processes)
+        results = _evaluate_sets(data.held_out, prompts, worker, settings, label, processes)
+    _warn_if_unparsed(results, label, f"the policy after stage {stage}", trains=True)
     if processes.first:
-        write_evaluations(results, folder.path / ANSWERS, stage, _benchmarks(data.held_out))
-        record(folder.path, *evaluation_places(stage))
+        _write_evaluation(folder, stage, results, data.held_out)
 
 
-def _evaluate_model(
-    recipe: Recipe,
+def _evaluate_sets(
     held_out: Mapping[str, Dataset],
-    family: ModelFamily | EndpointModel,
+    prompts: PromptBuilder,
+    worker: RolloutWorker,
     settings: EvaluationSettings,
     label: str,
     processes: Processes = ALONE,
-    asking: Asking | None = None,
 ) -> dict[str, Evaluation]:
-    prompts = prompt_builder(recipe, family)
+    """The evaluation on every held-out set; the worker is closed."""
     results = {}
-    with closing(worker_that_answers(recipe, family, processes, asking)) as worker:
+    with closing(worker):
         for name, questions in held_out.items():
             what = f"{label}: {name}"
             results[name] = evaluate(questions, prompts, worker, settings, label=what, processes=processes)
     return results
+
+
+def _write_evaluation(
+    folder: RunFolder, when: str, results: Mapping[str, Evaluation], held_out: Mapping[str, Dataset]
+) -> None:
+    """Write evaluation/WHEN.json and the single answers, and record that they are whole."""
+    write_evaluations(results, folder.path / ANSWERS, when, _benchmarks(held_out))
+    record(folder.path, *evaluation_places(when))
 
 
 def _benchmarks(held_out: Mapping[str, Dataset]) -> dict[str, Benchmark | None]:

@@ -1,4 +1,4 @@
-"""What goes wrong around a run: damaged checkpoints, two runs in one folder, rewards that end it."""
+"""What goes wrong around a run: a damaged checkpoint, two runs in one folder, rewards that end it."""
 
 import os
 import signal
@@ -14,10 +14,10 @@ from rlaudio.config.recipe import load_recipe
 from rlaudio.runs.folder import RunFolder
 from rlaudio.runs.resuming import accept_plugins
 from rlaudio.scoring import RewardStop
-from rlaudio.training.checkpoint import Cursor, StageState, latest_checkpoint, save_checkpoint, tidy
 from tests.conftest import TINY
 from tests.factories import make_question
 from tests.killing import hold
+from tests.training.test_checkpoint import flip
 
 RECIPE = """
 threads: 1
@@ -30,59 +30,6 @@ sampling: {{questions: 2, group_size: 3, temperature: 1.2, max_new_tokens: 4}}
 optimizer: {{lr: 1.0e-3}}
 training: {{save_every: 1, keep: 3}}
 """
-
-
-# --- damaged checkpoints -------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def checkpoints(tmp_path_factory, shared_family) -> Path:
-    folder = tmp_path_factory.mktemp("checkpoints")
-    for step in (1, 2):
-        save_checkpoint(folder, Cursor(0, step, step, drawn=7), shared_family, StageState({"moments": {}}))
-    return folder
-
-
-def flip(file: Path, place: float) -> bytes:
-    """Flip one bit of a file at a share of its length; returns what it held."""
-    content = file.read_bytes()
-    changed = bytearray(content)
-    changed[int(place * (len(content) - 1))] ^= 1
-    file.write_bytes(bytes(changed))
-    return content
-
-
-def test_a_flipped_bit_anywhere_in_a_checkpoint_is_found_and_the_older_one_named(checkpoints):
-    newest = checkpoints / "0-000002"
-    names = [str(path.relative_to(newest)) for path in newest.rglob("*") if path.is_file()]
-    assert {"manifest.json", "learner-0.pt", "model/model.safetensors", "model/config.json"} <= set(names)
-    for name in names:
-        for place in (0.0, 0.31, 0.62, 1.0):
-            content = flip(newest / name, place)
-            with pytest.raises(ValueError) as error:
-                latest_checkpoint(checkpoints)
-            (newest / name).write_bytes(content)
-            assert f"{name} is damaged" in str(error.value), (name, place)
-            assert f"delete this checkpoint's folder to resume from {checkpoints / '0-000001'}" in str(
-                error.value
-            )
-    assert latest_checkpoint(checkpoints).cursor == Cursor(0, 2, 2, drawn=7)
-
-
-def test_a_lost_file_is_named_and_without_an_older_checkpoint_the_run_begins_again(tmp_path, shared_family):
-    folder = save_checkpoint(tmp_path, Cursor(0, 1, 1), shared_family, StageState())
-    (folder / "model" / "tokenizer.json").unlink()
-    with pytest.raises(ValueError, match=r"tokenizer.json is missing; .* to begin again: there is no older"):
-        latest_checkpoint(tmp_path)
-
-
-def test_what_a_kill_left_in_the_folder_goes_and_the_newest_stay(tmp_path, shared_family):
-    for step in (1, 2, 3):
-        save_checkpoint(tmp_path, Cursor(0, step, step), shared_family, StageState())
-    for left in (".building-0-000004", ".removing-0-000000"):
-        (tmp_path / left / "model").mkdir(parents=True)
-    tidy(tmp_path, keep=2)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["0-000002", "0-000003"]
 
 
 def test_after_the_damaged_checkpoint_is_deleted_the_run_ends_as_an_unbroken_one(tmp_path):
