@@ -31,7 +31,7 @@ from rlaudio.algorithms.ppo import PPO
 from rlaudio.algorithms.sft import SFT
 from rlaudio.models.family import resolve_model_path
 from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
-from rlaudio.rollout.targets import Targets
+from rlaudio.rollout.target_worker import TargetWorker
 from rlaudio.rollout.transformers import Transformers
 from rlaudio.training.credit import assign_credit
 from rlaudio.training.learner import Batching, Learner, LearnerSettings
@@ -237,7 +237,9 @@ def recorded(count: int, of_teacher: bool) -> list[ScoredGroup]:
     base = Qwen2_5Omni(path=shallow_base(), device="cpu")
     prompts = [make_prompt(base, seed, words=1 + seed) for seed in range(count)]
     if of_teacher:
-        return [scored(group) for group in Targets(base, "answer").generate(prompts, sampling_params(1), ())]
+        return [
+            scored(group) for group in TargetWorker(base, "answer").generate(prompts, sampling_params(1), ())
+        ]
     sampling = sampling_params(4, temperature=1.0, max_new_tokens=5)
     return [scored(group) for group in Transformers(base).generate(prompts, sampling, (0, "rl", 0))]
 

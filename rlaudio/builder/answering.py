@@ -17,7 +17,7 @@ from rlaudio.models.shared import lora
 from rlaudio.models.shared.checkpoint_files import local_folder
 from rlaudio.prompts.builder import PromptBuilder, PromptMaker
 from rlaudio.rollout.endpoint_worker import EndpointModel, EndpointWorker
-from rlaudio.rollout.reopened import Reopened, open_engine
+from rlaudio.rollout.reopening_worker import ReopeningWorker, open_engine
 from rlaudio.rollout.transformers import Transformers
 from rlaudio.rollout.worker import RolloutWorker
 from rlaudio.scorers.calling import TimedScorer
@@ -146,4 +146,8 @@ def _opens_voter(
 ) -> Callable[[], RolloutWorker]:
     if isinstance(model, EndpointModel):
         return partial(EndpointWorker, model, asking)
-    return partial(Reopened, recipe.rollout, model) if processes.size == 1 else partial(Transformers, model)
+    return (
+        partial(ReopeningWorker, recipe.rollout, model)
+        if processes.size == 1
+        else partial(Transformers, model)
+    )

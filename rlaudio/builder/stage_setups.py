@@ -19,8 +19,8 @@ from rlaudio.contribution.on_policy import ChoiceProbabilities
 from rlaudio.curricula.stage import Stage
 from rlaudio.models.family import ModelFamily
 from rlaudio.rollout.one_step_off import OneStepOff
-from rlaudio.rollout.reopened import open_engine
-from rlaudio.rollout.targets import Targets
+from rlaudio.rollout.reopening_worker import open_engine
+from rlaudio.rollout.target_worker import TargetWorker
 from rlaudio.rollout.transformers import Transformers
 from rlaudio.rollout.worker import RolloutWorker
 from rlaudio.training.debug.step_dump import MODEL, StepDump
@@ -88,7 +88,7 @@ def build_sft_stage(recipe: Recipe, name: str, stage: Stage, policy: OpenedPolic
     sampler = Sampler(
         stage=stage,
         prompts=policy.prompts,
-        worker=Targets(policy.family, recipe.sft.target),
+        worker=TargetWorker(policy.family, recipe.sft.target),
         rewards=_Unscored(),
         params=greedy(recipe.sampling.max_new_tokens),
         questions_per_step=per_step,

@@ -8,7 +8,7 @@ import torch
 
 from rlaudio.algorithms.sft import SFT
 from rlaudio.config.plugins import load
-from rlaudio.rollout.targets import Targets
+from rlaudio.rollout.target_worker import TargetWorker
 from rlaudio.training.credit import assign_credit
 from rlaudio.training.learner import Learner, LearnerSettings
 from rlaudio.training.strategies.plain import Plain
@@ -30,7 +30,7 @@ def trained(name: str, folder: Any, strategy: Any, dtype: str, steps: int = 2) -
     settings = LearnerSettings(optimizer=optimizer, batching=make_batching(), strategy=strategy)
     learner = Learner(family, SFT(), settings)
     prompts = [make_prompt(family, seed, words=1 + seed) for seed in range(2)]
-    groups = Targets(family, "answer").generate(prompts, sampling_params(1), (0,))
+    groups = TargetWorker(family, "answer").generate(prompts, sampling_params(1), (0,))
     rows = assign_credit(score(groups, lambda completion: 0.0), learner.algorithm)
     for number in range(steps):
         learner.step(rows, number)

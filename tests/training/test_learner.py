@@ -15,7 +15,7 @@ from rlaudio.algorithms.papo import PAPO
 from rlaudio.algorithms.ppo import PPO
 from rlaudio.algorithms.sft import SFT
 from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
-from rlaudio.rollout.targets import Targets
+from rlaudio.rollout.target_worker import TargetWorker
 from rlaudio.rollout.transformers import Transformers
 from rlaudio.training.credit import assign_credit, describe_groups
 from rlaudio.training.learner import Correction, Learner
@@ -65,7 +65,7 @@ def test_grpo_makes_rewarded_completions_likelier(family):
 
 def test_sft_makes_the_target_likelier(family):
     prompts = [make_prompt(family, seed) for seed in range(3)]
-    scored = score(Targets(family, "answer").generate(prompts, sampling_params(1), ()), lambda c: 0.0)
+    scored = score(TargetWorker(family, "answer").generate(prompts, sampling_params(1), ()), lambda c: 0.0)
     learner = Learner(family, SFT(), SETTINGS)
     losses = [learner.step(assign_credit(scored, SFT()), step)["loss/total"] for step in range(8)]
     assert losses[-1] < 0.5 * losses[0]

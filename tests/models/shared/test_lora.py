@@ -14,7 +14,7 @@ from rlaudio.algorithms.grpo import GRPO
 from rlaudio.algorithms.sft import SFT
 from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
 from rlaudio.models.shared.front_ends import clips_of
-from rlaudio.rollout.targets import Targets
+from rlaudio.rollout.target_worker import TargetWorker
 from rlaudio.rollout.transformers import Transformers
 from rlaudio.training.credit import assign_credit
 from rlaudio.training.learner import Learner
@@ -63,7 +63,7 @@ def logprobs(family, rows, **options) -> torch.Tensor:
 def sft_step(family, steps=3):
     prompts = [make_prompt(family, seed) for seed in range(3)]
     rows = assign_credit(
-        score(Targets(family, "answer").generate(prompts, sampling_params(1), ()), lambda c: 0.0), SFT()
+        score(TargetWorker(family, "answer").generate(prompts, sampling_params(1), ()), lambda c: 0.0), SFT()
     )
     learner = Learner(family, SFT(), SETTINGS)
     for step in range(steps):

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
-from rlaudio.rollout.reopened import Reopened
+from rlaudio.rollout.reopening_worker import ReopeningWorker
 from rlaudio.rollout.vllm import vllm_server
 from rlaudio.rollout.vllm.http import NoAnswer, Refused, Service
 from rlaudio.rollout.vllm.server_client import ServerClient
@@ -397,7 +397,7 @@ def test_no_path_of_a_server_that_a_run_starts_is_open_to_another_user(needs_vll
 @pytest.fixture(scope="module")
 def mortal(needs_vllm, policy):
     """A worker whose server tests may kill: each of them leaves another one behind."""
-    worker = Reopened(VllmServer, policy)
+    worker = ReopeningWorker(VllmServer, policy)
     yield worker
     worker.close()
 

@@ -13,7 +13,7 @@ import pytest
 
 from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
 from rlaudio.rollout.engine_worker import EngineWorker
-from rlaudio.rollout.reopened import Reopened
+from rlaudio.rollout.reopening_worker import ReopeningWorker
 from rlaudio.rollout.vllm import server_opening
 from rlaudio.rollout.vllm import weights as vllm_weights
 from rlaudio.rollout.vllm.setup import CPU_BLOCK
@@ -84,7 +84,7 @@ def apart(transfer, patch, family):
         patch.setenv(name, value)
     largest = max(tensor.nbytes for _, tensor in family.checkpoint_weights())
     patch.setattr(packed_tensor, "DEFAULT_PACKED_BUFFER_SIZE_BYTES", largest // 2)
-    with closing(Reopened(beside, family)) as worker:
+    with closing(ReopeningWorker(beside, family)) as worker:
         yield worker
 
 

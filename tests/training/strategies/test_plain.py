@@ -6,7 +6,7 @@ import torch
 
 from rlaudio.algorithms.sft import SFT
 from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
-from rlaudio.rollout.targets import Targets
+from rlaudio.rollout.target_worker import TargetWorker
 from rlaudio.training.credit import assign_credit
 from rlaudio.training.learner import Learner, LearnerSettings
 from rlaudio.training.packing import pack
@@ -83,7 +83,7 @@ def test_a_bfloat16_model_learns_at_a_rate_that_its_own_precision_would_lose():
     family = Qwen2_5Omni(path=TINY, device="cpu", dtype="bfloat16", gradient_checkpointing=True)
     prompts = [make_prompt(family, seed) for seed in range(3)]
     rows = assign_credit(
-        score(Targets(family, "answer").generate(prompts, sampling_params(1), ()), lambda c: 0.0), SFT()
+        score(TargetWorker(family, "answer").generate(prompts, sampling_params(1), ()), lambda c: 0.0), SFT()
     )
     learner = Learner(family, SFT(), LearnerSettings(optimizer=SMALL, batching=make_batching()))
     before = family.head.weight.detach().clone()

@@ -25,10 +25,10 @@ def open_engine(
     worker = open_worker(family)
     if processes.size > 1 and isinstance(worker, EngineWorker) and worker.opened_together:
         return worker
-    return Reopened(open_worker, family, worker)
+    return ReopeningWorker(open_worker, family, worker)
 
 
-class Reopened:
+class ReopeningWorker:
     """A worker that `open_worker` opens on the family's model, and reopens where its engine died.
 
     The new engine gets the weights and the seeds of the old one, or those of the update that failed, so its

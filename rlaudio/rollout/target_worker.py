@@ -14,7 +14,7 @@ from rlaudio.rollout.worker import SeedKey
 from rlaudio.types import Completion, Group, Prompt, SamplingParams
 
 
-class Targets:
+class TargetWorker:
     """Completes every prompt with the SFT target of its question; log-probs are 0."""
 
     def __init__(self, family: ModelFamily, target: Literal["answer", "structured", "simple"]):

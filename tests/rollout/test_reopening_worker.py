@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from rlaudio.rollout.canary import CanaryError
-from rlaudio.rollout.reopened import Reopened, open_engine
+from rlaudio.rollout.reopening_worker import ReopeningWorker, open_engine
 from rlaudio.rollout.transformers import Transformers
 from rlaudio.rollout.vllm.vllm import Vllm
 from rlaudio.rollout.vllm.vllm_server import VllmServer
@@ -54,7 +54,7 @@ def none_yet():
 
 
 def test_a_request_that_an_engine_died_of_is_answered_by_a_new_one_with_the_same_weights(changeable, caplog):
-    worker, prompts = Reopened(Mortal, changeable), prompts_of(changeable)
+    worker, prompts = ReopeningWorker(Mortal, changeable), prompts_of(changeable)
     worker.load_weights(nudge(changeable), version=4)
     expected = tokens(Transformers(changeable).generate(prompts, WARM, KEY))
     Mortal.deaths = 1
@@ -67,7 +67,7 @@ def test_a_request_that_an_engine_died_of_is_answered_by_a_new_one_with_the_same
 
 
 def test_a_request_that_two_engines_died_of_stops_the_run_and_says_how_to_go_on(policy):
-    worker = Reopened(Mortal, policy)
+    worker = ReopeningWorker(Mortal, policy)
     Mortal.deaths = 2
     with pytest.raises(EngineDied, match=r"so did the one before it, of the same 5 questions from"):
         worker.generate(prompts_of(policy), WARM, KEY)
@@ -81,14 +81,14 @@ def test_where_no_other_engine_opens_the_run_stops_as_where_it_died(policy):
             if Mortal.opened > 1:
                 raise ValueError("no server answers")
 
-    worker = Reopened(Once, policy)
+    worker = ReopeningWorker(Once, policy)
     Mortal.deaths = 1
     with pytest.raises(EngineDied, match=r"died, and no new one could be opened: no server"):
         worker.generate(prompts_of(policy), WARM, KEY)
 
 
 def test_every_request_has_a_second_try_of_its_own(policy):
-    worker = Reopened(Mortal, policy)
+    worker = ReopeningWorker(Mortal, policy)
     for number in (1, 2):
         Mortal.deaths = 1
         worker.generate(prompts_of(policy)[:1], greedy(2), KEY)
@@ -100,14 +100,14 @@ def test_what_is_wrong_with_the_request_is_not_asked_twice(policy):
         def generate(self, prompts, sampling, key):
             raise ValueError("does not fit")
 
-    worker = Reopened(Refusing, policy)
+    worker = ReopeningWorker(Refusing, policy)
     with pytest.raises(ValueError, match="does not fit"):
         worker.generate(prompts_of(policy), WARM, KEY)
     assert Mortal.opened == 1
 
 
 def test_weights_that_an_engine_died_of_go_to_a_new_one_under_their_new_version(changeable, caplog):
-    worker, new = Reopened(Mortal, changeable), nudge(changeable)
+    worker, new = ReopeningWorker(Mortal, changeable), nudge(changeable)
     Mortal.deaths_of_weights = 1
     with caplog.at_level(logging.WARNING):
         worker.load_weights(iter(new), version=4)
@@ -119,7 +119,7 @@ def test_weights_that_an_engine_died_of_go_to_a_new_one_under_their_new_version(
 
 
 def test_weights_that_two_engines_died_of_stop_the_run_and_say_how_to_go_on(policy):
-    worker = Reopened(Mortal, policy)
+    worker = ReopeningWorker(Mortal, policy)
     Mortal.deaths_of_weights = 2
     with pytest.raises(EngineDied, match=r"version 1 over; the engine before it died too"):
         worker.load_weights(policy.named_weights(), version=1)
@@ -131,7 +131,7 @@ def test_an_engine_that_disagrees_with_the_model_is_not_opened_anew(policy):
         def load_weights(self, weights, version):
             raise CanaryError("log-probs differ")
 
-    worker = Reopened(Disagreeing, policy)
+    worker = ReopeningWorker(Disagreeing, policy)
     with pytest.raises(CanaryError, match="log-probs differ"):
         worker.load_weights(policy.named_weights(), version=1)
     assert Mortal.opened == 1
@@ -148,7 +148,7 @@ def test_each_of_several_processes_reopens_an_engine_of_its_own_but_not_one_that
     assert local.generate(prompts_of(policy)[:1], greedy(2), KEY)
     assert Mortal.opened == 2
     assert type(open_engine(Shared, policy, second_of_two)) is Shared
-    assert type(open_engine(Shared, policy, Processes())) is Reopened
+    assert type(open_engine(Shared, policy, Processes())) is ReopeningWorker
 
 
 def test_an_engine_inside_one_of_several_processes_is_not_reopened_by_it_alone(policy, vllm_worker):
@@ -159,7 +159,7 @@ def test_an_engine_inside_one_of_several_processes_is_not_reopened_by_it_alone(p
 
 def test_a_vllm_engine_that_dies_amid_a_step_is_replaced(changeable, vllm_worker, needs_vllm):
     """The first of two engines fails inside the model, after some tokens, and leaves its requests behind."""
-    worker, prompts = Reopened(Vllm, changeable), prompts_of(changeable)
+    worker, prompts = ReopeningWorker(Vllm, changeable), prompts_of(changeable)
     worker.load_weights(nudge(changeable), version=2)
     calls = 0
 
@@ -187,7 +187,7 @@ def test_a_vllm_engine_that_dies_amid_an_update_is_replaced(changeable, vllm_wor
     def fail(*arguments, **options):
         raise RuntimeError("the device is gone")
 
-    worker, prompts = Reopened(Vllm, changeable), prompts_of(changeable)
+    worker, prompts = ReopeningWorker(Vllm, changeable), prompts_of(changeable)
     engine = worker.worker._engine
     engine._llm = Tampered(engine._llm, collective_rpc=fail)
     worker.load_weights(iter(nudge(changeable)), version=2)
