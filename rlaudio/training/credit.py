@@ -50,16 +50,11 @@ def assign_credit(
     # [Q, G] or [Q, G, C] -> [Q, G, C]
     by_token = advantages if advantages.dim() == 3 else advantages.unsqueeze(-1).expand(*samples.mask.shape)
     kept = ~by_token[..., 0].isnan() & ~samples.rewards.isnan()  # [Q, G]
+    sizes = [len(part) for part in np.array_split(np.arange(len(scored)), mini_batches)]
+    update_of = np.repeat(np.arange(mini_batches), sizes)  # [Q]
+    weights = _weights(algorithm, samples.lengths, kept, torch.from_numpy(update_of))  # [Q, G]
     critic = as_critic(algorithm)
-    returns = critic.returns(samples) if critic else None
-    update_of = np.concatenate(
-        [np.full(len(p), n) for n, p in enumerate(np.array_split(np.arange(len(scored)), mini_batches))]
-    )  # [Q]
-    weights = torch.zeros(samples.lengths.shape, dtype=torch.float64)
-    for update in range(mini_batches):
-        chosen = kept & torch.from_numpy(update_of == update).unsqueeze(-1)
-        if chosen.any():
-            weights[chosen] = algorithm.weights(samples.lengths[chosen])
+    returns = critic.returns(samples) if critic else None  # [Q, G, C]
 
     def branch(q: int, g: int) -> Branch:
         completion = scored[q].group.completions[g]
@@ -157,6 +152,18 @@ def describe_groups(
     for name in names:
         metrics[f"reward/{name}"] = _mean(np.stack([group.rewards[name] for group in scored]))
     return metrics
+
+
+def _weights(
+    algorithm: Algorithm, lengths: torch.Tensor, kept: torch.Tensor, update_of: torch.Tensor
+) -> torch.Tensor:
+    """Weights [Q, G] of a completion's tokens in the update of its group; 0 where it is dropped."""
+    weights = torch.zeros(lengths.shape, dtype=torch.float64)
+    for update in update_of.unique():
+        chosen = kept & (update_of == update).unsqueeze(-1)
+        if chosen.any():
+            weights[chosen] = algorithm.weights(lengths[chosen])
+    return weights
 
 
 def _present(value: torch.Tensor) -> float | None:
