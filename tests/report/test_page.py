@@ -417,7 +417,9 @@ def test_stages_that_sample_nothing_show_no_curves_of_completions(copy):
 def test_the_change_of_all_questions_is_the_difference_of_the_accuracies(finished):
     run = open_run(finished)
     every = next(line for line in held_out(run)[0].headline if line.name == "all")
-    assert every.change.value == pytest.approx(every.final["audio"].value - every.base["audio"].value)
+    assert every.change.value == pytest.approx(
+        every.final.accuracy["audio"].value - every.base.accuracy["audio"].value
+    )
     assert every.change.low < every.change.value < every.change.high
 
 
@@ -479,7 +481,7 @@ def test_a_run_that_made_the_model_worse_says_so_at_the_top(copy):
     line = held_out(open_run(copy))[0].headline[-1]
     top = top_of(copy)
     assert "<b>This run made the model worse.</b> On test: Accuracy fell: strong questions" in top
-    change = f"{percent(line.base['audio'].value)} → {percent(line.final['audio'].value)} %"
+    change = f"{percent(line.base.accuracy['audio'].value)} → {percent(line.final.accuracy['audio'].value)} %"
     assert f"all questions {change} ({signed(line.change.value)} points, 95 % interval" in top
 
 
@@ -494,7 +496,7 @@ def test_a_run_that_made_one_group_worse_names_it(copy):
 def test_a_run_that_changed_nothing_says_so_at_the_top(copy):
     shutil.copytree(copy / "evaluation" / "base", copy / "evaluation" / "final", dirs_exist_ok=True)
     shutil.copy(copy / "evaluation" / "base.json", copy / "evaluation" / "final.json")
-    value = percent(held_out(open_run(copy))[0].headline[-1].base["audio"].value)
+    value = percent(held_out(open_run(copy))[0].headline[-1].base.accuracy["audio"].value)
     top = top_of(copy)
     assert "This run did not make the model better." in top
     assert f"Accuracy is what it was: all questions {value} → {value} %." in top

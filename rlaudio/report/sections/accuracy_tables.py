@@ -39,22 +39,41 @@ class Cell:
 
 
 @dataclass(frozen=True)
+class Answered:
+    """What one evaluation gave on a group of questions; a control that was not run is missing."""
+
+    accuracy: Mapping[str, Cell]  # by control
+    gains: Mapping[str, Cell]  # control -> accuracy with audio minus accuracy under the control
+    by_scorer: Mapping[str, Cell]  # scorer other than the evaluation's -> accuracy with audio
+    unparsed: float | None  # share of the answers with audio that name no choice
+
+    @classmethod
+    def of(cls, group: Json | None) -> Answered:
+        """From the group's entry in an evaluation's JSON; empty where it has none."""
+        others = {} if group is None else group["other_scores"]
+        return cls(
+            accuracy=_cells(group, "scores", "accuracy"),
+            gains=_cells(group, "gains", "difference"),
+            by_scorer={
+                name: Cell.of(by_control["audio"], "accuracy")
+                for name, by_control in others.items()
+                if "audio" in by_control
+            },
+            unparsed=_unparsed(group, "audio"),
+        )
+
+
+@dataclass(frozen=True)
 class Line:
-    """One group of held-out questions before and after the run; a control that was not run is missing."""
+    """One group of held-out questions before and after the run."""
 
     grouping: str
     name: str
     question_count: int
     chance: float
-    base: Mapping[str, Cell]  # control -> accuracy
-    final: Mapping[str, Cell]
-    base_by: Mapping[str, Cell]  # scorer other than the evaluation's -> accuracy with audio
-    final_by: Mapping[str, Cell]
-    base_gains: Mapping[str, Cell]  # control -> accuracy with audio minus accuracy under the control
-    final_gains: Mapping[str, Cell]
+    base: Answered
+    final: Answered
     change: Cell | None  # accuracy with audio, final minus base, paired over the questions
-    base_unparsed: float | None  # share of the answers with audio that name no choice
-    final_unparsed: float | None
 
     @property
     def title(self) -> str:
@@ -64,17 +83,17 @@ class Line:
     @property
     def latest(self) -> Mapping[str, Cell]:
         """The accuracies after the run, or before it while that is all there is."""
-        return self.final or self.base
+        return self.final.accuracy or self.base.accuracy
 
     @property
     def latest_gains(self) -> Mapping[str, Cell]:
         """As `latest`, for the gains."""
-        return self.final_gains or self.base_gains
+        return self.final.gains or self.base.gains
 
     @property
     def unparsed(self) -> float | None:
         """As `latest`, for the answers with audio that name no choice."""
-        return self.base_unparsed if self.final_unparsed is None else self.final_unparsed
+        return self.base.unparsed if self.final.unparsed is None else self.final.unparsed
 
     @property
     def became_worse(self) -> bool:
@@ -84,17 +103,22 @@ class Line:
     @property
     def chart(self) -> Markup:
         """The accuracies on a scale from 0 to 1."""
-        return range_chart(_marks(self.base, self.final), bounds=(0.0, 1.0), reference=self.chance)
+        marks = _marks(self.base.accuracy, self.final.accuracy)
+        return range_chart(marks, bounds=(0.0, 1.0), reference=self.chance)
 
     def gain_chart(self, bounds: tuple[float, float]) -> Markup:
         """The gains on a scale of the given ends."""
-        return range_chart(_marks(self.base_gains, self.final_gains), bounds=bounds, reference=0.0)
+        return range_chart(_marks(self.base.gains, self.final.gains), bounds=bounds, reference=0.0)
 
 
 def controls_of(sets: Sequence[AccuracyTable]) -> list[str]:
     """The controls that some set was evaluated under."""
-    run = {control for table in sets for line in table.headline for control in (*line.base, *line.final)}
+    run = {control for table in sets for line in table.headline for control in _controls(line)}
     return [control for control in CONTROLS if control in run]
+
+
+def _controls(line: Line) -> list[str]:
+    return [*line.base.accuracy, *line.final.accuracy]
 
 
 @dataclass(frozen=True)
@@ -127,7 +151,7 @@ class AccuracyTable:
         cells = [
             cell
             for line in self.headline + self.truth
-            for gains in (line.base_gains, line.final_gains)
+            for gains in (line.base.gains, line.final.gains)
             for cell in gains.values()
         ]
         low, high = (
@@ -182,15 +206,9 @@ def _line(grouping: str, name: str, base: Json | None, final: Json | None, chang
         name=name,
         question_count=latest["questions"],
         chance=latest["chance"],
-        base=_cells(before, "scores", "accuracy"),
-        final=_cells(after, "scores", "accuracy"),
-        base_by=_cells_by(before),
-        final_by=_cells_by(after),
-        base_gains=_cells(before, "gains", "difference"),
-        final_gains=_cells(after, "gains", "difference"),
+        base=Answered.of(before),
+        final=Answered.of(after),
         change=changes.of(grouping, name),
-        base_unparsed=_unparsed(before, "audio"),
-        final_unparsed=_unparsed(after, "audio"),
     )
 
 
@@ -201,15 +219,6 @@ def _group(evaluation: Json | None, grouping: str, name: str) -> Json | None:
 def _cells(group: Json | None, table: str, value: str) -> dict[str, Cell]:
     entries = {} if group is None else group[table]
     return {control: Cell.of(entries[control], value) for control in CONTROLS if control in entries}
-
-
-def _cells_by(group: Json | None) -> dict[str, Cell]:
-    by_scorer = {} if group is None else group["other_scores"]
-    return {
-        scorer: Cell.of(scores["audio"], "accuracy")
-        for scorer, scores in by_scorer.items()
-        if "audio" in scores
-    }
 
 
 def _unparsed(group: Json | None, control: str) -> float | None:

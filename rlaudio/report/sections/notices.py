@@ -91,7 +91,9 @@ def _no_gain(held_out: AccuracyTable) -> Iterator[Notice]:
 
 def _change(line: Line) -> str:
     """Accuracy with audio before and after the run, and the change with its interval where there is one."""
-    cells = [by_control.get("audio") for by_control in (line.base, line.final)]  # a file may be gone
+    cells = [
+        by_control.get("audio") for by_control in (line.base.accuracy, line.final.accuracy)
+    ]  # a file may be gone
     before, after = (percent(cell.value) if cell else "\N{EN DASH}" for cell in cells)
     accuracies = f"{_questions(line)} {before} \N{RIGHTWARDS ARROW} {after} %"
     if line.change is None or line.change.p_value is None:
@@ -107,9 +109,9 @@ def _questions(line: Line) -> str:
 def _unparsed(held_out: AccuracyTable) -> Iterator[Notice]:
     """Where many answers of the trained model name no choice."""
     for line in held_out.headline:
-        if line.grouping == "all" and (line.final_unparsed or 0.0) >= MANY_UNPARSED:
-            before = "" if line.base_unparsed is None else f"; before it {percent(line.base_unparsed)} %"
+        if line.grouping == "all" and (line.final.unparsed or 0.0) >= MANY_UNPARSED:
+            before = "" if line.base.unparsed is None else f"; before it {percent(line.base.unparsed)} %"
             yield Notice(
-                f"{percent(line.final_unparsed)} % of the answers name no choice.",
+                f"{percent(line.final.unparsed)} % of the answers name no choice.",
                 f"They count as wrong (with real audio, after the run{before}).",
             )
