@@ -17,8 +17,8 @@ from rlaudio.training.distributed import MicroBatch, equal_micro_batches
 from rlaudio.training.packing import Batch, PackedRow, micro_batches, pack, repeated
 from rlaudio.training.policy import Distribution, Policy, PolicyOutput, TokenLogprobs, token_logprobs
 from rlaudio.training.providers import (
-    Measured,
-    OfOutput,
+    MeasuredSignal,
+    OutputSignal,
     Provider,
     learns_from_equal_groups,
     providers_of,
@@ -199,7 +199,7 @@ class Learner:
         if policy.values is not None:
             signals["values"] = policy.values
         for signal in self.signals:
-            if isinstance(signal, OfOutput):
+            if isinstance(signal, OutputSignal):
                 signals[signal.name] = signal.read(policy)
             elif signal.with_gradient:
                 signals[signal.name] = signal.measure(self, rows, batch.chunks)
@@ -233,8 +233,8 @@ class Learner:
 
     # --- signals -------------------------------------------------------------------------------
 
-    def _measured(self) -> list[Measured]:
-        return [signal for signal in self.signals if isinstance(signal, Measured)]
+    def _measured(self) -> list[MeasuredSignal]:
+        return [signal for signal in self.signals if isinstance(signal, MeasuredSignal)]
 
     def _signals_before_updates(self) -> list[str]:
         """Signals that must be measured before the first update."""
@@ -282,11 +282,11 @@ class Learner:
 
 def _signals_of(
     providers: Sequence[Provider], reference: ModelFamily | None, silent_prompt: SilentPrompt | None
-) -> list[Measured | OfOutput]:
+) -> list[MeasuredSignal | OutputSignal]:
     """The signals of what is needed. Raises ValueError where something is missing that one is measured by."""
     for provider in providers:
         signal = provider.signal
-        if isinstance(signal, Measured) and (
+        if isinstance(signal, MeasuredSignal) and (
             (signal.by_reference and reference is None) or (signal.in_silence and silent_prompt is None)
         ):
             raise ValueError(

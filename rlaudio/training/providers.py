@@ -24,7 +24,7 @@ Measure = Callable[
 
 
 @dataclass(frozen=True, kw_only=True)
-class Measured:
+class MeasuredSignal:
     """Log-probs or entropies [N] by one more pass over the tokens that a loss reads."""
 
     name: str  # in `Tokens.signals`
@@ -41,7 +41,7 @@ class Measured:
 
 
 @dataclass(frozen=True, kw_only=True)
-class OfOutput:
+class OutputSignal:
     """A number for each token [N] that the policy's own pass gives anyway."""
 
     name: str  # in `Tokens.signals`
@@ -53,7 +53,7 @@ class Provider:
     """How a need is met."""
 
     need: Need
-    signal: Measured | OfOutput | None = None  # None: by no signal of the loss; see who asks for the need
+    signal: MeasuredSignal | OutputSignal | None = None  # None: the loss reads none
     forward: str = ""  # the pass over a step's tokens that it takes before the first update, in words
 
 
@@ -63,10 +63,10 @@ def providers_of(algorithm: Algorithm) -> list[Provider]:
     return [provider for provider in PROVIDERS if provider.need in needs]
 
 
-def measured_for(algorithm: Algorithm) -> list[Measured]:
+def measured_for(algorithm: Algorithm) -> list[MeasuredSignal]:
     """What is measured for the algorithm's loss, in that order."""
     signals = (provider.signal for provider in providers_of(algorithm))
-    return [signal for signal in signals if isinstance(signal, Measured)]
+    return [signal for signal in signals if isinstance(signal, MeasuredSignal)]
 
 
 def asks_for_reference(algorithm: Algorithm) -> bool:
@@ -107,21 +107,21 @@ PROVIDERS = (
     Provider(need=Need.VALUES, forward="critic's values"),  # measured by training.signals
     Provider(
         need=Need.REFERENCE,
-        signal=Measured(name="reference", measure=_under_reference, by_reference=True),
+        signal=MeasuredSignal(name="reference", measure=_under_reference, by_reference=True),
         forward="reference",
     ),
     Provider(
         need=Need.SILENCE,
-        signal=Measured(name="silence", measure=_in_silence, in_silence=True),
+        signal=MeasuredSignal(name="silence", measure=_in_silence, in_silence=True),
         forward="policy in silence",
     ),
     Provider(
         need=Need.SILENCE_GRADIENT,
-        signal=Measured(name="silence", measure=_in_silence, in_silence=True, with_gradient=True),
+        signal=MeasuredSignal(name="silence", measure=_in_silence, in_silence=True, with_gradient=True),
     ),
     Provider(
         need=Need.SILENCE_ENTROPY,
-        signal=Measured(
+        signal=MeasuredSignal(
             name="silence_entropy",
             measure=_reference_entropy_in_silence,
             by_reference=True,
@@ -129,7 +129,7 @@ PROVIDERS = (
         ),
         forward="reference in silence",
     ),
-    Provider(need=Need.ENTROPY, signal=OfOutput(name="entropy", read=lambda output: output.entropy)),
+    Provider(need=Need.ENTROPY, signal=OutputSignal(name="entropy", read=lambda output: output.entropy)),
     Provider(need=Need.CONTRIBUTION),  # estimated by training.signals
     Provider(need=Need.EQUAL_GROUPS),  # kept by the learner
 )
