@@ -86,7 +86,7 @@ class Evidence:
 
 
 @dataclass(frozen=True)
-class Told:
+class LintResult:
     """What a lint's function says: whether it warns, None where it does not apply."""
 
     warns: bool | None

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from rlaudio.lab.evidence import Evidence, Told
+from rlaudio.lab.evidence import Evidence, LintResult
 from rlaudio.lab.stored import group_and_sample
 from rlaudio.types import Question, Verdict
 from rlaudio.utils.number_format import percent_mark
@@ -17,7 +17,7 @@ _FEW = 20  # completions below which a share says nothing
 _LIKELY = float(np.log(0.5))  # log-prob of a completion in silence from which silence would have given it
 
 
-def pays_silence(evidence: Evidence) -> Told:
+def pays_silence(evidence: Evidence) -> LintResult:
     """How much of what is paid, above the least, goes to completions that silence gives, too?
 
     These are the ones that are likelier than not in silence, where the run measured that; else those with
@@ -27,18 +27,18 @@ def pays_silence(evidence: Evidence) -> Told:
     silent = np.array([s for number in range(len(evidence.groups)) for s in _silent(evidence, number)])
     known = ~np.isnan(values) & ~np.isnan(silent)
     if known.sum() < _FEW:
-        return Told(None, "nothing is known of silence on these questions; rlaudio label asks voters")
+        return LintResult(None, "nothing is known of silence on these questions; rlaudio label asks voters")
     paid = values[known] - values[known].min()
     if not paid.any():
-        return Told(None, "every completion gets the same")
+        return LintResult(None, "every completion gets the same")
     share, there = float(paid[silent[known] == 1].sum() / paid.sum()), float((silent[known] == 1).mean())
     what = _what(evidence)
     said = f"{percent_mark(share)} of what is paid goes to {what}, {percent_mark(there)} of all completions"
     if share <= _MUCH:
-        return Told(False, said)
+        return LintResult(False, said)
     best = int(np.flatnonzero(known & (silent == 1))[np.argmax(values[known & (silent == 1)])])
     place = group_and_sample(evidence.groups, best)
-    return Told(True, said, (evidence.example(*place, "answered so in silence"),))
+    return LintResult(True, said, (evidence.example(*place, "answered so in silence"),))
 
 
 # --- helpers -------------------------------------------------------------------------------------

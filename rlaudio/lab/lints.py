@@ -13,7 +13,7 @@ import numpy as np
 
 from rlaudio.lab import probes
 from rlaudio.lab.correlation import spearman
-from rlaudio.lab.evidence import REPEATED, Evidence, Finding, LintExample, Outcome, Told
+from rlaudio.lab.evidence import REPEATED, Evidence, Finding, LintExample, LintResult, Outcome
 from rlaudio.lab.lint_silence import pays_silence
 from rlaudio.lab.stored import group_and_sample
 from rlaudio.scoring import RewardStop
@@ -42,7 +42,7 @@ def lint(evidence: Evidence) -> tuple[tuple[Finding, ...], str]:
 # --- the lints -----------------------------------------------------------------------------------
 
 
-def pays_wrong_answers(evidence: Evidence) -> Told:
+def pays_wrong_answers(evidence: Evidence) -> LintResult:
     """Does a wrong answer get as much as a right one of its group?"""
     higher = equal = pairs = 0
     worst: tuple[float, int, int, int] | None = None
@@ -60,7 +60,7 @@ def pays_wrong_answers(evidence: Evidence) -> Told:
         if worst is None or gaps[row, column] > worst[0]:
             worst = float(gaps[row, column]), number, int(wrongs[row]), int(rights[column])
     if worst is None:
-        return Told(None, "no group has right and wrong completions")
+        return LintResult(None, "no group has right and wrong completions")
     said = (
         f"of {pairs} pairs of a right and a wrong completion to one question the wrong one gets more in "
         f"{percent_mark(higher / pairs)}, the same, above the least, in {percent_mark(equal / pairs)}"
@@ -68,17 +68,17 @@ def pays_wrong_answers(evidence: Evidence) -> Told:
     warns = higher / pairs > _HIGHER or equal / pairs > _EQUAL
     _, group, wrong, right_one = worst
     shown = (evidence.example(group, wrong, "wrong"), evidence.example(group, right_one, "right"))
-    return Told(warns, said, shown if warns else ())
+    return LintResult(warns, said, shown if warns else ())
 
 
-def pays_all_options(evidence: Evidence) -> Told:
+def pays_all_options(evidence: Evidence) -> LintResult:
     """Does an answer that lists every option get what the right one gets?"""
     if not evidence.questions:
-        return Told(None, _NO_GOLD)
+        return LintResult(None, _NO_GOLD)
     alone, listed = evidence.probe(probes.answers), evidence.probe(probes.all_options)
     right, wrong = _mean(alone[:, 0]), _mean(alone[:, 1])
     if not right > wrong:
-        return Told(None, f"a right answer gets no more than a wrong one ({right:.3g} and {wrong:.3g})")
+        return LintResult(None, f"a right answer gets no more than a wrong one ({right:.3g} and {wrong:.3g})")
     means = np.array([_mean(column) for column in listed.T])
     best = _highest(means)
     warns = bool(means[best] >= (right + wrong) / 2)
@@ -86,10 +86,10 @@ def pays_all_options(evidence: Evidence) -> Told:
     question = _highest(listed[:, best])
     text = probes.all_options(evidence.questions[question])[best]
     shown = (evidence.probed(question, text, listed[question, best], "all options"),)
-    return Told(warns, said, shown if warns else ())
+    return LintResult(warns, said, shown if warns else ())
 
 
-def grows_with_length(evidence: Evidence) -> Told:
+def grows_with_length(evidence: Evidence) -> LintResult:
     """Does a longer completion get more, the same answer or not?"""
     correlation, shown = _with_length(evidence)
     said = f"rank correlation with length among equally right completions {correlation:+.2f}"
@@ -106,21 +106,21 @@ def grows_with_length(evidence: Evidence) -> Told:
                 for i, words in ((0, 5), (2, 500))
             )
     warns = grows >= 0.5 or correlation > _GROWTH
-    return Told(warns, said, shown if warns else ())
+    return LintResult(warns, said, shown if warns else ())
 
 
-def pays_tag_in_thought(evidence: Evidence) -> Told:
+def pays_tag_in_thought(evidence: Evidence) -> LintResult:
     """Does the right answer in tags inside the thought pay, where the answer itself is wrong?"""
     if not evidence.questions:
-        return Told(None, _NO_GOLD)
+        return LintResult(None, _NO_GOLD)
     values = evidence.probe(probes.right_in_thought)
     more = values[:, 0] > values[:, 1]
     said = f"it pays beside a wrong answer for {percent_mark(float(more.mean()))} of questions"
     if not more.any():
-        return Told(False, said)
+        return LintResult(False, said)
     number = int(np.argmax(more))
     texts = probes.right_in_thought(evidence.questions[number])
-    return Told(
+    return LintResult(
         True,
         said,
         (
@@ -130,7 +130,7 @@ def pays_tag_in_thought(evidence: Evidence) -> Told:
     )
 
 
-def ignores_completion(evidence: Evidence) -> Told:
+def ignores_completion(evidence: Evidence) -> LintResult:
     """Do completions of a question all get the same, whatever they say?"""
     rows = [
         values
@@ -141,29 +141,29 @@ def ignores_completion(evidence: Evidence) -> Told:
     known = [row[~np.isnan(row)] for row in rows]
     constant = [bool(row.min() == row.max()) for row in known if len(row) > 1]
     if not constant:
-        return Told(None, "no group has values of completions that differ")
+        return LintResult(None, "no group has values of completions that differ")
     said = f"completions that differ get the same in {percent_mark(float(np.mean(constant)))} of groups"
     if not all(constant):
-        return Told(False, said)
-    return Told(True, said, (evidence.example(0, 0, "any other gets the same"),))
+        return LintResult(False, said)
+    return LintResult(True, said, (evidence.example(0, 0, "any other gets the same"),))
 
 
-def depends_on_order(evidence: Evidence) -> Told:
+def depends_on_order(evidence: Evidence) -> LintResult:
     """Does a completion get something else where those beside it stand in another order?"""
     groups = evidence.groups[:REPEATED]
     if _differing(*evidence.repeated) is not None:
-        return Told(None, "the reward is not deterministic")
+        return LintResult(None, "the reward is not deterministic")
     turned = [Group(group.prompt, group.completions[::-1]) for group in groups[::-1]]
     backwards = [values[::-1] for values in evidence.score(turned)[::-1]]
     return _same(evidence, evidence.repeated[0], backwards, "in the other order it gets {}")
 
 
-def is_not_deterministic(evidence: Evidence) -> Told:
+def is_not_deterministic(evidence: Evidence) -> LintResult:
     """Does the same completion get something else when it is scored again?"""
     return _same(evidence, *evidence.repeated, "scored again it gets {}")
 
 
-LINTS: Mapping[str, Callable[[Evidence], Told]] = {
+LINTS: Mapping[str, Callable[[Evidence], LintResult]] = {
     "pays wrong answers": pays_wrong_answers,
     "pays for listing all options": pays_all_options,
     "grows with length": grows_with_length,
@@ -190,14 +190,16 @@ def _with_length(evidence: Evidence) -> tuple[float, tuple[LintExample, ...]]:
     return correlation, (evidence.example(*short, "the shortest"), evidence.example(*long, "the longest"))
 
 
-def _same(evidence: Evidence, values: Sequence[np.ndarray], others: Sequence[np.ndarray], what: str) -> Told:
+def _same(
+    evidence: Evidence, values: Sequence[np.ndarray], others: Sequence[np.ndarray], what: str
+) -> LintResult:
     place = _differing(values, others)
     if place is None:
-        return Told(False, "the values are the same")
+        return LintResult(False, "the values are the same")
     group, sample = place
     shown = evidence.example(group, sample, what.format(f"{others[group][sample]:.6g}"))
     count = sum(int(_unequal(first, second).sum()) for first, second in zip(values, others, strict=True))
-    return Told(True, f"{count} of {sum(map(len, values))} values differ", (shown,))
+    return LintResult(True, f"{count} of {sum(map(len, values))} values differ", (shown,))
 
 
 def _differing(values: Sequence[np.ndarray], others: Sequence[np.ndarray]) -> tuple[int, int] | None:
