@@ -73,8 +73,11 @@ def read_predictions(path: Path, key: str | None = None, expected: str | None = 
         rows = [(where, {**row, "id": row_id(n)}) for n, (where, row) in enumerate(rows, start=1)]
         fields.append("id")
     in_csv = ["answer"] if path.suffix == ".csv" else []  # elsewhere that is the right one
-    key = _first([key] if key else [*filter(None, [expected]), *KEYS, *in_csv], fields, path)
+    known = [*filter(None, [expected]), *KEYS, *in_csv]
+    key = _first(known if key is None else [key], fields, path)
     id_key = _first(ID_KEYS, fields, path)
+    if key == id_key:
+        raise ValueError(f"{printable(str(path))}: {key!r} holds the ids; name another key with --key")
     by_id: dict[str, str | None] = {}
     nulls, repeated = set(), []
     for where, row in rows:
@@ -140,14 +143,22 @@ def _rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
         if path.stat().st_size > _LARGEST:
             raise ValueError(f"{path}: larger than {_LARGEST} bytes; expected the predictions of a benchmark")
         with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = csv.DictReader(file, strict=True)  # else a quote that stays open swallows other rows
             try:
-                for number, cells in enumerate(csv.DictReader(file), start=2):
+                header = rows.fieldnames or []
+                if twice := [name for name in header if header.count(name) > 1]:
+                    raise ValueError(
+                        f"{path}:1: {twice[0]!r} stands {header.count(twice[0])} times; keep one"
+                    )
+                for number, cells in enumerate(rows, start=2):
                     if None in cells:
                         fault = "has more cells than the header; put texts with commas in quotes"
                         raise ValueError(f"{path}:{number}: {fault}")
                     yield f"{path}:{number}", cells
             except (csv.Error, UnicodeDecodeError) as error:
-                raise ValueError(f"{path}: not CSV in UTF-8 ({error}); write it anew") from error
+                is_row = isinstance(error, csv.Error)
+                where = f"{path}:{rows.line_num + 1}" if is_row else path  # the line on which the row begins
+                raise ValueError(f"{where}: not CSV in UTF-8 ({error}); write it anew") from error
         return
     if path.suffix not in (".json", ".jsonl", ".parquet"):
         raise ValueError(f"{path}: ends in {path.suffix!r}; expected .json, .jsonl, .csv or .parquet")

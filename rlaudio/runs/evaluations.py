@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rlaudio.runs import shapes
-from rlaudio.runs.files import Json, read_rows, write_json, write_rows, write_text
+from rlaudio.runs.files import Json, write_json, write_rows, write_text
 from rlaudio.runs.places import ANSWERS, EVALUATION
 from rlaudio.runs.stored_files import StoredFiles
 
@@ -94,7 +94,9 @@ def answered_sets(folder: Path) -> list[str]:
 
 def read_answers(folder: Path, held_out: str) -> list[Json]:
     """The single answers to a set in such a folder. Raises ValueError with file, line and key of damage."""
-    return read_rows(_answers_folder(folder) / f"{held_out}.jsonl", shapes.ANSWER)
+    answers = _answers_folder(folder)
+    tables = StoredFiles(answers.parent).json(f"{answers.name}.json", shapes.EVALUATIONS) or {}
+    return StoredFiles(answers).answers(f"{held_out}.jsonl", tables.get(held_out))
 
 
 def _answers_folder(folder: Path) -> Path:

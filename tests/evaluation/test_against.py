@@ -48,6 +48,17 @@ def test_one_set_on_each_side_is_compared_whatever_it_is_called(tmp_path):
     assert (pair.held_out, pair.question_count) == ("mmau", 2)
 
 
+@pytest.mark.parametrize("copies", [0, 2])
+def test_answers_that_are_cut_off_or_doubled_are_refused(tmp_path, copies):
+    write_evaluations({"mmau": evaluation([1, 0, 1])}, tmp_path)
+    path = tmp_path / "evaluation" / "mmau.jsonl"
+    first, *others = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    path.write_text("".join([first] if copies == 0 else [first, *others] * copies), encoding="utf-8")
+    for folder in (tmp_path, tmp_path / "evaluation"):
+        with pytest.raises(ValueError, match=r"mmau\.jsonl: \d answers?; expected 3, to 3 questions"):
+            compare_with({"mmau": evaluation([1, 0, 1])}, folder)
+
+
 def test_answers_to_other_options_are_not_those_to_the_same_question(tmp_path):
     write_evaluations({"mmau": evaluation([1, 0])}, tmp_path)
     changed = [replace(row, question=row.question.rotated(1)) for row in evaluation([1]).rows]

@@ -116,6 +116,25 @@ def test_a_file_of_another_kind_is_refused(tmp_path):
     assert "expected .json, .jsonl, .csv or .parquet" in refused(path)
 
 
+@pytest.mark.parametrize("key", ["id", ""])
+def test_a_key_that_holds_ids_or_is_empty_is_refused(tmp_path, key):
+    with pytest.raises(ValueError, match=r"'id' holds the ids; name another key|expected rows with ''"):
+        read_predictions(written(tmp_path, [row(0, "a dog")]), key)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('question,answer\nq0,"a dog\nq1,a cat\nq2,a car\n', ":2: not CSV in UTF-8 (unexpected end of data)"),
+        ("question,answer,answer\nq0,a dog,a cat\n", ":1: 'answer' stands 2 times; keep one"),
+    ],
+)
+def test_csv_that_hides_cells_is_refused_with_its_line(tmp_path, text, told):
+    path = tmp_path / "submission.csv"
+    path.write_text(text, encoding="utf-8")
+    assert refused(path).startswith(f"{path}{told}")
+
+
 def test_a_text_in_csv_that_is_cut_by_its_comma_is_refused_with_its_line(tmp_path):
     path = tmp_path / "submission.csv"
     path.write_text("question,answer\nq0,a dog\nq1,I hear rain, wind\n", encoding="utf-8")
