@@ -49,7 +49,7 @@ def compare(
     resolved = read_comparison(comparison, overrides, before_use=announcement()).with_seeds(_seeds(add_seeds))
     resume = resume or bool(add_seeds)
     folder = out or Path("runs") / resolved.name
-    places = [device.strip() for device in devices.split(",")] if devices else []
+    places = [device.strip() for device in devices.split(",")] if devices is not None else []
     if not all(places):
         raise click.UsageError(f"--devices {devices} names an empty device; expected numbers: 0,1")
     pipeline = load_pipeline()
@@ -75,9 +75,10 @@ def compare(
         for warning in done.results.warnings:
             click.echo(warning)
         click.echo(done.page)
-    for failure in done.failures:
-        click.echo(f"{failure.place} failed: {failure.reason} ({failure.log})", err=True)
-    if done.failures:
+    for failure in done.results.failures:
+        log = f" ({failure.log})" if failure.log else ""
+        click.echo(f"{failure.place} failed: {failure.reason}{log}", err=True)
+    if done.results.failures:
         raise Exit(1)
 
 

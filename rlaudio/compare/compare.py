@@ -10,7 +10,7 @@ from rlaudio.compare.compare_folder import open_folder
 from rlaudio.compare.compare_page import write_comparison_page
 from rlaudio.compare.grid import Comparison
 from rlaudio.compare.results import Results, read_results
-from rlaudio.compare.running import Failure, RunRecipe, run_jobs
+from rlaudio.compare.running import RunRecipe, run_jobs
 from rlaudio.compare.sharing import jobs
 from rlaudio.runs.files import write_json
 from rlaudio.runs.resuming import accept_plugins
@@ -18,11 +18,10 @@ from rlaudio.runs.resuming import accept_plugins
 
 @dataclass(frozen=True)
 class ComparisonOutcome:
-    """The page, the results behind it and the runs that failed."""
+    """The page and the results behind it."""
 
     page: Path
     results: Results
-    failures: tuple[Failure, ...]
 
 
 def compare(
@@ -36,16 +35,16 @@ def compare(
     """Run what is not done yet and write comparison.json and comparison.html into `folder`.
 
     `run` runs a recipe in this process: `rlaudio.pipeline.run`. A run that fails does not stop the others
-    and is listed in `failures`. Raises FileExistsError where the folder is not empty and `resume` is not
-    given, ValueError where it holds another comparison or no run finished, Interrupted after Ctrl-C (saved,
-    to be resumed).
+    and is listed in the results' `failures`, as is a damaged one. Raises FileExistsError where the folder is
+    not empty and `resume` is not given, ValueError where it holds another comparison or no run finished,
+    Interrupted after Ctrl-C (saved, to be resumed).
     """
     with open_folder(folder, comparison, resume=resume):
-        failures = tuple(run_jobs(jobs(comparison.runs(), comparison.name), folder, run, devices))
+        failures = run_jobs(jobs(comparison.runs(), comparison.name), folder, run, devices)
         results = read_results(comparison, folder, failures)
         write_json(folder / "comparison.json", results.to_dict())
         page = write_comparison_page(results, [arm.name for arm in comparison.arms], folder)
-        return ComparisonOutcome(page, results, failures)
+        return ComparisonOutcome(page, results)
 
 
 def accept_changed_plugins(comparison: Comparison, folder: Path) -> None:

@@ -27,6 +27,7 @@ from rlaudio.runs.stored_files import StoredFiles
 from rlaudio.utils.plain_yaml import plain_yaml
 
 FILE = "comparison.yaml"
+SHOWN = 10  # differences that are named
 LARGEST = 8 * 2**20  # bytes of it: a resolved recipe for every arm
 
 
@@ -45,9 +46,11 @@ def open_folder(path: Path, comparison: Comparison, *, resume: bool) -> Iterator
         if begun is not None and resume:
             differing = list(_differences(begun, now))
             if differing:
+                more = f"; and {len(differing) - SHOWN} more" if len(differing) > SHOWN else ""
                 raise ValueError(
-                    f"{path}: the comparison there began otherwise: {'; '.join(differing)}; undo that in the "
-                    "file, or compare in a new folder with another --out"
+                    f"{path}: the comparison there began otherwise: {'; '.join(differing[:SHOWN])}{more}; "
+                    f"undo that in the file, or in {FILE} if that was edited, or compare in a new folder "
+                    "with another --out"
                 )
         elif names := sorted(entry.name for entry in path.iterdir() if entry.name != LOCK):
             what = "a comparison" if begun is not None else ", ".join(names[:4])

@@ -17,6 +17,7 @@ every arm may sample as many completions as the baseline plans to.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -25,15 +26,17 @@ from typing import Any
 
 from pydantic import Field
 
-from rlaudio.config.layers import Keys, Layer, Origin, read_layer
+from rlaudio.config.layers import Keys, Layer, Origin, read_layer, refuse_twice
 from rlaudio.config.names import check_name, plain_name
 from rlaudio.config.plugins import absolute, is_path, no_file, unknown
 from rlaudio.config.recipe import find_recipe, folder_of_paths, load_recipe, name_with_files, validate
 from rlaudio.config.schema import Recipe
-from rlaudio.config.sections import Section, Seed
+from rlaudio.config.sections import MOST, Section, Seed
 from rlaudio.config.shipped import shipped_comparisons
+from rlaudio.runs.places import LOCK
 
-RESERVED = ("logs", "shared")  # folders beside those of the arms
+RESERVED = ("logs", "shared", "comparison.yaml", "comparison.json", "comparison.html", LOCK)
+MOST_ARMS = 1000
 _PLUGINS = ("algorithm", "curriculum", "model", "rollout", "strategy")  # a value of the grid names itself
 _REFUSED = {
     "seed": "list seeds under 'seeds'",
@@ -89,7 +92,9 @@ class Comparison:
     arms: tuple[Arm, ...]
 
     def with_seeds(self, added: Sequence[int]) -> Comparison:
-        """The same with more seeds; one that it has already stays once."""
+        """The same with more seeds; one that it has already stays once. Raises ValueError for no seed."""
+        if odd := [seed for seed in added if not 0 <= seed < 2**63]:
+            raise ValueError(f"seed {odd[0]}: expected a number from 0 that fits into 64 bits")
         return replace(self, seeds=tuple(dict.fromkeys([*self.seeds, *added])))
 
     def runs(self) -> list[Run]:
@@ -161,6 +166,9 @@ def _check(file: ComparisonFile, layer: Layer) -> None:
     for key, cells in file.grid.items():
         if not cells:
             refuse(("grid", key), f"grid.{key} has no values; name at least one")
+    count = max(1, len(file.arms)) * math.prod(len(cells) for cells in file.grid.values())
+    if count > MOST_ARMS:
+        refuse(("grid",) if file.grid else ("arms",), f"{count:,} arms; expected at most {MOST_ARMS:,}")
     twice = sorted({seed for seed in file.seeds if file.seeds.count(seed) > 1})
     if twice:
         refuse(("seeds",), f"seed {twice[0]} is given twice; the same run twice gives the same numbers")
@@ -183,8 +191,8 @@ def _check_names(file: ComparisonFile, layer: Layer, names: Sequence[str]) -> No
     seen: dict[str, str] = {}
     for name in names:
         with _told_at(layer, _keys_of_arm(file, name)):
-            if name in RESERVED:
-                raise ValueError(f"an arm cannot be called {name!r}, which is a folder beside those of arms")
+            if name.casefold() in RESERVED:
+                raise ValueError(f"an arm cannot be called {name!r}, which stands beside the folders of arms")
             check_name(name)
             if name.casefold() in seen:
                 other = seen[name.casefold()]
@@ -241,6 +249,8 @@ def _recipes(
     shared = _undotted(layer.at("set")) if file.set else []
     variants = [(name, [*of_arm, *cells]) for (name, of_arm), cells in _variants(file, layer)]
     names = [name for name, _ in variants]
+    for above in [shared, *(above for _, above in variants)]:
+        refuse_twice(above)
     _check_names(file, layer, names)
     baseline = _baseline(file, layer, names)
     recipes = _loaded(base, overrides, {name: [*shared, *above] for name, above in variants})
@@ -336,6 +346,11 @@ def _default_budget(baseline: Recipe, origin: Origin) -> Layer | None:
     silent = asked_in_silence(baseline, baseline.curriculum.options.get("refresh_every") or 0)
     of_question = steps * baseline.sampling.group_size + silent.completions(steps)  # drawn once a step
     planned = baseline.sampling.questions * of_question
+    if planned > MOST:
+        raise ValueError(
+            f"plans {planned:,} completions, which is every arm's budget where the file names none; expected "
+            f"at most {MOST:,}; name one, as training.max_rollouts under 'set'"
+        )
     return Layer({"training": {"max_rollouts": planned}}, {(): origin})
 
 

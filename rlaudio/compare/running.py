@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -98,9 +99,11 @@ def _in_turn(jobs: Sequence[Job], folder: Path, run: RunRecipe) -> list[Failure]
                 _mark_complete(job, folder)
             except (StopRequested, KeyboardInterrupt) as stop:
                 raise Interrupted(f"{job.place}: {stop or 'interrupted'}") from stop
-            except Exception as error:  # an arm's plug-ins may raise anything; the other arms go on
-                logger.exception("%s failed", job.place)
+            except Exception as error:  # noqa: BLE001  an arm's plug-ins may raise anything; the other arms go on
                 failures[job.place] = Failure(job.place, _reason(error), log)
+                logger.error("%s failed: %s", job.place, _reason(error))
+                with log.open("a", encoding="utf-8") as file:
+                    traceback.print_exception(error, file=file)
         gc.collect()  # frees this job's model before the next one is loaded
     return list(failures.values())
 

@@ -7,7 +7,7 @@ recipes.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -166,7 +166,35 @@ def lay_over(
     return Layer(merge((), below.values, above.values), origins)
 
 
+def refuse_twice(layers: Iterable[Layer]) -> None:
+    """Raise ValueError where two of the layers, none of which is to lie over another, set one key."""
+    leaves = [(*leaf, layer.origin(leaf[0]).where) for layer in layers for leaf in _leaves(layer.values)]
+    known: dict[Keys, tuple[Any, str]] = {}
+    for keys, value, where in sorted(leaves, key=lambda leaf: len(leaf[0])):
+        for depth in range(1, len(keys) + 1):
+            outer, at = known.get(keys[:depth], (None, ""))
+            if at and (depth == len(keys) or not _may_go_on(outer, keys[depth])):
+                raise ValueError(
+                    f"{where}: {dotted(keys[:depth])} is set here and at {at}, so one of both values would "
+                    "be dropped; delete one"
+                )
+        known[keys] = (value, where)
+
+
 # --- helpers -------------------------------------------------------------------------------------
+
+
+def _leaves(values: Mapping[Any, Any], above: Keys = ()) -> Iterator[tuple[Keys, Any]]:
+    for key, value in values.items():
+        if isinstance(value, dict) and value:
+            yield from _leaves(value, (*above, key))
+        else:
+            yield (*above, key), value
+
+
+def _may_go_on(value: Any, key: Hashable) -> bool:
+    """Whether a key may follow a value: options the name of a plug-in, anything what null has emptied."""
+    return value is None or isinstance(value, dict) or (isinstance(value, str) and key != "use")
 
 
 def _text_of(path: Path) -> str:

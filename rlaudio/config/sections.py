@@ -58,8 +58,9 @@ def _refuse_bool(value: Any) -> Any:
 
 
 _NUMBER = BeforeValidator(_refuse_bool)  # Python would count with a bool
-Count = Annotated[int, _NUMBER, Field(ge=1, le=10**9)]
-CountOrZero = Annotated[int, _NUMBER, Field(ge=0, le=10**9)]
+MOST = 10**9
+Count = Annotated[int, _NUMBER, Field(ge=1, le=MOST)]
+CountOrZero = Annotated[int, _NUMBER, Field(ge=0, le=MOST)]
 Seed = Annotated[int, _NUMBER, Field(ge=0, lt=2**63)]
 Positive = Annotated[float, _NUMBER, Field(gt=0, le=10**9)]
 Rate = Annotated[float, _NUMBER, Field(gt=0, le=10)]

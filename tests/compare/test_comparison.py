@@ -284,6 +284,31 @@ def test_a_file_that_names_a_budget_gets_no_other(write):
             r"c\w+\.yaml:2: arms\.shared: an arm cannot be called 'shared'",
         ),
         (
+            "base: tiny_weak_to_strong\narms: {comparison.html: {}}",
+            r"c\w+\.yaml:2: arms\.comparison\.html: an arm cannot be called 'comparison\.html'",
+        ),
+        ("base: tiny_weak_to_strong\narms: {Shared: {}}", r"an arm cannot be called 'Shared'"),
+        (
+            "base: tiny_weak_to_strong\nset:\n  optimizer.lr: 1\n  optimizer: {lr: 2}\narms: {a: {}}",
+            r":3: optimizer\.lr is set here and at .*:4, so one of both values would be dropped",
+        ),
+        (
+            "base: tiny_weak_to_strong\nset: {optimizer: 3, optimizer.lr: 1}\narms: {a: {}}",
+            r":2: optimizer is set here and at .*:2, so one",
+        ),
+        (
+            "base: tiny_weak_to_strong\narms:\n  a: {optimizer: {lr: 3}}\ngrid:\n  optimizer.lr: [1, 2]",
+            r":5: optimizer\.lr is set here and at .*:3, so one",
+        ),
+        (
+            "base: tiny_weak_to_strong\narms: {a: , b: }\ngrid: {optimizer.lr: [%s]}" % ("1, " * 501),
+            r":3: 1,002 arms; expected at most 1,000",
+        ),
+        (
+            "base: tiny_weak_to_strong\narms: {a: {curriculum: {rl_steps: 1000000000}}}",
+            r":2: arms\.a: plans 128,000,000,000 completions.* at most 1,000,000,000",
+        ),
+        (
             "base: tiny_weak_to_strong\narms: {a: {}, b: {algorithm: grpo}}",
             r"arms 'a' and 'b' come to the same",
         ),
@@ -489,17 +514,23 @@ def test_seeds_are_added_to_a_finished_comparison(place, copy):
     assert "seed 2 is gone (--add-seeds 2 keeps it)" in refused.output
 
 
-@pytest.mark.parametrize("text", ["3,x", "-1", "3,,4", "1.5"])
-def test_added_seeds_that_are_no_numbers_are_refused(place, tmp_path, text):
+@pytest.mark.parametrize(
+    ("text", "told", "status"),
+    [
+        *((text, "expected numbers from 0", 2) for text in ("3,x", "-1", "3,,4", "1.5")),
+        ("9223372036854775808", "seed 9223372036854775808: expected a number from 0 that fits into 64", 1),
+    ],
+)
+def test_added_seeds_that_are_no_numbers_are_refused(place, tmp_path, text, told, status):
     words = ["compare", str(place / "two.yaml"), "--out", str(tmp_path / "out"), "--add-seeds", text]
     done = CliRunner().invoke(main, words)
-    assert done.exit_code == 2
-    assert "expected numbers from 0" in done.output
+    assert done.exit_code == status
+    assert told in done.output
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.slow
-def test_an_arm_may_be_added_and_an_arm_that_fails_costs_no_other(place, copy):
+def test_an_arm_may_be_added_and_an_arm_that_fails_costs_no_other(place, copy, capsys):
     text = (place / "two.yaml").read_text() + "grid: {}\n"
     added = "  broken: {rewards: {broken: {use: ./broken.py}}}\n  late: {algorithm: {kl: 0.5}}\nseeds"
     file = place / "more.yaml"
@@ -509,8 +540,10 @@ def test_an_arm_may_be_added_and_an_arm_that_fails_costs_no_other(place, copy):
     with pytest.raises(ValueError, match="arm other is gone"):
         compare(comparison, copy, pipeline.run, resume=True)
     done = compare(replace(read_comparison(file), name="two", seeds=(0, 1)), copy, pipeline.run, resume=True)
-    assert [failure.place for failure in done.failures] == ["broken/seed-0", "broken/seed-1"]
-    assert "broken" in done.failures[0].reason and "no</i> value" in done.failures[0].log.read_text()
+    assert [failure.place for failure in done.results.failures] == ["broken/seed-0", "broken/seed-1"]
+    failed = done.results.failures[0]
+    assert "broken" in failed.reason and "no</i> value" in failed.log.read_text()
+    assert "Traceback" in failed.log.read_text() and "Traceback" not in capsys.readouterr().err
     assert [arm.name for arm in done.results.arms] == ["grpo", "other", "late"]
     page = done.page.read_text()
     assert "<b>broken/seed-0 failed.</b>" in page and "<i>no" not in page
@@ -817,6 +850,25 @@ def test_a_damaged_run_counts_as_failed_and_the_others_are_compared(made_up, tmp
     assert "summary.json: expected a valid dictionary, found []" in summary
 
 
+def test_the_command_names_a_damaged_run_and_ends_with_status_1(place, copy):
+    summary = copy / "grpo" / "seed-0" / "summary.json"
+    summary.write_text("{}", encoding="utf-8")
+    done = CliRunner().invoke(main, ["compare", str(place / "two.yaml"), "--out", str(copy), "--resume"])
+    assert done.exit_code == 1
+    assert f"grpo/seed-0 failed: {summary}: seconds: the key is missing" in done.output
+    assert "(None)" not in done.output
+
+
+def test_of_many_differences_some_are_named(tmp_path, place):
+    (tmp_path / "comparison.yaml").write_text("seeds: [0, 1]\narms: {grpo: {model: 3}}\n")
+    with (
+        pytest.raises(ValueError, match=r"model was 3, is None.*; and \d+ more; undo that") as error,
+        open_folder(tmp_path, read_comparison(place / "two.yaml"), resume=True),
+    ):
+        pass
+    assert str(error.value).count("; arm grpo: ") < 10
+
+
 def test_a_damaged_comparison_is_one_message(tmp_path):
     (tmp_path / "comparison.yaml").write_text("seeds: [0]\narms: &a {x: {}}\nb: [*a, *a]\n")
     with pytest.raises(ValueError, match=r"comparison\.yaml, line 3: not valid YAML: aliases"):
@@ -972,11 +1024,12 @@ def test_the_command_prints_table_warnings_and_page(place, copy):
         assert part in done.output
 
 
-def test_a_device_without_a_name_is_refused(place, tmp_path):
+@pytest.mark.parametrize("devices", ["0,", ""])
+def test_a_device_without_a_name_is_refused(place, tmp_path, devices):
     done = CliRunner().invoke(
-        main, ["compare", str(place / "two.yaml"), "--out", str(tmp_path), "--devices", "0,"]
+        main, ["compare", str(place / "two.yaml"), "--out", str(tmp_path), "--devices", devices]
     )
-    assert done.exit_code == 2 and "--devices 0, names an empty device" in done.output
+    assert done.exit_code == 2 and f"--devices {devices} names an empty device" in done.output
 
 
 def test_the_overlong_reward_of_the_comparison_counts_whole_completions():
