@@ -6,6 +6,7 @@ be an ordinary file of limited size with UTF-8 text, and nothing is written thro
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -42,6 +43,8 @@ def _write_pieces(path: Path, pieces: Iterable[bytes]) -> None:
     """As `write_text`, the content piece by piece, also where making the next one fails."""
     building = unfinished(path)
     with _named(path):
+        if path.is_char_device() or path.is_block_device():
+            raise FileExistsError(errno.EEXIST, "a device", str(path))
         path.parent.mkdir(parents=True, exist_ok=True)
         building.unlink(missing_ok=True)
         try:

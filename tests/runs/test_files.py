@@ -1,6 +1,7 @@
 """Files that somebody else may have made: read if they are ordinary, never written through a link."""
 
 import os
+import stat
 import tracemalloc
 
 import pytest
@@ -111,6 +112,17 @@ def test_a_file_in_the_place_of_a_folder_is_named(tmp_path):
     (tmp_path / "evaluation").write_text("")
     with pytest.raises(OSError, match=r"base\.json: .*; expected a file to be written there; move what is"):
         write_text(tmp_path / "evaluation" / "base.json", "x")
+
+
+def test_a_device_is_not_replaced_by_a_file(tmp_path):
+    device = tmp_path / "null"
+    try:
+        os.mknod(device, stat.S_IFCHR | 0o666, os.makedev(1, 3))
+    except PermissionError:
+        pytest.skip("only root makes devices")
+    with pytest.raises(FileExistsError, match="null: a device; expected a file to be written there"):
+        write_text(device, "text")
+    assert device.is_char_device()
 
 
 def test_nothing_is_written_through_a_link_that_lies_in_the_way(tmp_path):
