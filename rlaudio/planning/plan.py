@@ -62,8 +62,8 @@ class Assumptions:
             raise ValueError(
                 f"{self.nodes} nodes and {self.rollout_nodes} rollout nodes; expected at least 1 and 0"
             )
-        if self.network is not None and self.network <= 0:
-            raise ValueError(f"a network of {self.network:g} GB/s; expected more than 0")
+        if self.network is not None and not 0 < self.network < math.inf:
+            raise ValueError(f"a network of {self.network:g} GB/s; expected more than 0 and finite")
         if not 0 < self.utilisation <= 1:
             raise ValueError(f"a utilisation of {self.utilisation:g}; expected more than 0 and at most 1")
         if self.seconds is not None and not 0.04 <= self.seconds <= 86_400:

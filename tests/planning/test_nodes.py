@@ -156,6 +156,8 @@ def test_the_command_tells_nodes_network_and_servers():
     [
         (("--nodes", 0), "0 nodes and 0 rollout nodes; expected at least 1 and 0"),
         (("--network", 0), "a network of 0 GB/s; expected more than 0"),
+        (("--network", "nan"), "a network of nan GB/s; expected more than 0"),
+        (("--network", "inf"), "a network of inf GB/s; expected more than 0"),
         (("--nodes", 2, "--devices", 8), "8 and there are 16 devices; expected a multiple of 16, such as 16"),
         (("--rollout-nodes", 1), "1 rollout nodes are for vLLM servers, and rollout.use is vllm; set it to"),
         (
