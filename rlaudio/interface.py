@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from rlaudio.config.data_sets import Spec as DataSet
 from rlaudio.config.data_sets import data_set, existing
+from rlaudio.config.layers import read_override, refuse_twice
 from rlaudio.config.names import plain_name
 from rlaudio.config.plugins import Bound, bind, is_path
 from rlaudio.config.recipe import Recipe, load_recipe
@@ -231,4 +232,5 @@ def _loaded(recipe: Recipe | str | Path, overrides: Sequence[str]) -> Recipe:
 def _without_training(model: str, data: DataSet, overrides: Sequence[str]) -> Recipe:
     """The recipe of jobs that do not train, for a model and the questions that a data set names."""
     given = [f"model.path={json.dumps(model)}", f"data.train={json.dumps(data, default=str)}"]
+    refuse_twice(read_override(text, Path.cwd()) for text in [*given, *overrides] if "=" in text)
     return load_recipe("base/no_training", [*given, *overrides])

@@ -12,11 +12,37 @@ import click
 from click.shell_completion import CompletionItem
 
 from rlaudio.config.data_sets import NamedSet, data_set
+from rlaudio.config.layers import read_override, refuse_twice
 
 NO_PLUGINS = "rlaudio.no_plugins"  # key of what click hands on within a command
 
 
 path_type = functools.partial(click.Path, path_type=Path)
+
+
+class _Seconds(click.FloatRange):
+    """Above 0, and no more than a day: click's own range takes nan, and a socket no 1e300."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        seconds = super().convert(value, param, ctx)
+        return self.fail(f"{value} is not a number.", param, ctx) if math.isnan(seconds) else seconds
+
+
+seconds_type = _Seconds(min=0, max=86400, min_open=True)
+
+
+class FileEndingIn(click.Path):
+    """The path of a file that is written, and replaced if it is there: so what else is there stays."""
+
+    def __init__(self, suffix: str):
+        super().__init__(dir_okay=False, path_type=Path)
+        self._suffix = suffix
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        path: Any = super().convert(value, param, ctx)
+        if path.suffix != self._suffix:
+            self.fail(f"found {value!r}; expected a file that ends in {self._suffix}", param, ctx)
+        return path
 
 
 def complete_recipes(context: click.Context, option: click.Parameter, begun: str) -> list[CompletionItem]:
@@ -47,6 +73,10 @@ def each_once(context: click.Context, option: click.Parameter, given: Sequence[s
         if key in by_key:
             raise click.UsageError(f"-o {by_key[key]} and -o {text} set the same key; leave one out")
         by_key[key] = text
+    try:
+        refuse_twice(read_override(text, Path.cwd()) for text in given if "=" in text)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
     return given
 
 
@@ -96,7 +126,7 @@ def endpoint_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option(
             "--timeout",
-            type=click.FloatRange(min=0, min_open=True),
+            type=seconds_type,
             default=120,
             show_default=True,
             help="Of an endpoint: seconds in which a request must be answered.",

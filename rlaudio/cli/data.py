@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from itertools import permutations
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.exceptions import Exit
 
-from rlaudio.cli.common_options import named_set, path_type
+from rlaudio.cli.common_options import FileEndingIn, named_set, path_type, seconds_type
 from rlaudio.cli.output import json_option, print_json
 from rlaudio.utils.number_format import counted
 
@@ -46,11 +46,10 @@ _root = click.option(
 )
 _outside = click.option("--outside-root", is_flag=True, help="Trust paths that leave the audio root.")
 _drop = click.option("--drop-bad-rows", is_flag=True, help="Leave out rows that cannot be read.")
-_max_seconds = click.option(
-    "--max-seconds", type=click.FloatRange(min=0, min_open=True), default=30.0, show_default=True
-)
+_max_seconds = click.option("--max-seconds", type=seconds_type, default=30.0, show_default=True)
 _no_audio = click.option("--no-audio", is_flag=True, help="Look at no audio file.")
-_file = click.option("--out", type=path_type(dir_okay=False), required=True, help="A new .jsonl file.")
+_file = click.option("--out", type=FileEndingIn(".jsonl"), required=True, help="A new .jsonl file.")
+_seed = click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 _folder = partial(click.option, "--out", type=path_type(file_okay=False))
 
 
@@ -123,7 +122,7 @@ def stats(data: str, roots: Sequence[str], outside_root: bool, no_audio: bool, a
 @_reads_data
 @_drop
 @_no_audio
-@click.option("--out", type=path_type(dir_okay=False), help="The page.  [default: NAME.html in this folder]")
+@click.option("--out", type=FileEndingIn(".html"), help="The page.  [default: NAME.html in this folder]")
 def view(
     data: str, roots: Sequence[str], outside_root: bool, drop_bad_rows: bool, no_audio: bool, out: Path | None
 ) -> None:
@@ -140,7 +139,7 @@ def view(
 @_drop
 @click.option("--by", type=click.Choice(["source", "clip"]), default="clip", show_default=True)
 @click.option("--share", type=float, default=0.02, show_default=True, help="Of the questions to hold out.")
-@click.option("--seed", type=int, default=0, show_default=True)
+@_seed
 @_folder(required=True, help="Folder of train.jsonl and held_out.jsonl.")
 def split(
     data: str,
@@ -202,6 +201,7 @@ def dedupe(
     from rlaudio.data.leakage import find_leaks
 
     named = _named([train, *others])
+    _refuse_roots_of_no_set(roots, named)
     if out:
         refuse_existing(_clean_file(out, next(iter(named))))
     sets = {name: _load(text, roots, outside_root, drop_bad_rows, name) for name, text in named.items()}
@@ -264,7 +264,7 @@ def convert(
 @click.option("--clips", type=path_type(exists=True, file_okay=False), required=True, help="The recordings.")
 @click.option("--labels", required=True, help="How files are named, such as {label}_{speaker}_{take}.wav.")
 @click.option("--out", type=path_type(file_okay=False), required=True, help="Folder of questions and audio.")
-@click.option("--seed", type=int, default=0, show_default=True)
+@_seed
 @click.option("--train", type=_at_least_1, default=4000, show_default=True, help="Questions to train on.")
 @click.option("--test", type=_at_least_1, default=800, show_default=True, help="On other recordings.")
 @click.option("--new-speakers", type=_at_least_1, default=800, show_default=True, help="On another speaker.")
@@ -298,6 +298,8 @@ def _loader(text: str, roots: Sequence[str], outside_root: bool, name: str | Non
     from rlaudio.config.plugins import bind
 
     spec = dict(named_set(text).spec)
+    if name is None:
+        _refuse_roots_of_no_set(roots, [spec["use"]])
     if root := _root_of(name or spec["use"], roots):
         spec["audio_root"] = root
     if outside_root:
@@ -309,12 +311,32 @@ def _root_of(name: str, roots: Sequence[str]) -> str | None:
     """The audio root of a set: the one that names it, else the one that names none."""
     for_all = None
     for text in roots:
-        owner, sign, folder = text.partition("=")
-        if not sign or os.path.exists(text):  # noqa: PTH110  Path raises where a name is too long
-            for_all = text
+        owner, folder = _owner_and_folder(text)
+        if owner is None:
+            for_all = folder
         elif owner == name:
             return folder
     return for_all
+
+
+def _owner_and_folder(text: str) -> tuple[str | None, str]:
+    owner, sign, folder = text.partition("=")
+    if not sign or os.path.exists(text):  # noqa: PTH110  Path raises where a name is too long
+        return None, text
+    return owner, folder
+
+
+def _refuse_roots_of_no_set(roots: Sequence[str], names: Collection[str]) -> None:
+    """Refuse audio roots without a folder, and those of sets that the command does not read."""
+    for text in roots:
+        owner, folder = _owner_and_folder(text)
+        if not folder:
+            raise click.UsageError(f"--audio-root {text!r}: expected a folder, or NAME=FOLDER")
+        if owner is not None and owner not in names:
+            raise click.UsageError(
+                f"--audio-root {text}: no such folder, and no set is called {owner}; expected a folder, or "
+                f"NAME=FOLDER with NAME one of {', '.join(names)}"
+            )
 
 
 def _load(

@@ -50,6 +50,8 @@ def _message(error: BaseException) -> str | None:
     from rlaudio.config.plugin_files import innermost, plugin_that_raised
 
     plugin = plugin_that_raised(error)
+    if isinstance(error, FileExistsError) and error.strerror:  # of a folder that was to be made
+        return f"{error.filename}: {error.strerror.lower()}; expected a folder; name another, or move it away"
     if isinstance(error, USER_ERRORS):
         return f"{plugin}: {error}" if plugin and str(plugin.path) not in str(error) else str(error)
     if plugin:

@@ -11,6 +11,7 @@ from click.exceptions import Exit
 
 from rlaudio.audio.length_policy import SILENCE_SECONDS
 from rlaudio.cli.common_options import (
+    FileEndingIn,
     each_once,
     endpoint_options,
     named_set,
@@ -63,7 +64,7 @@ if TYPE_CHECKING:
 @click.option(
     "--also-silence", "others", multiple=True, help="Ask on this silence too, and say which labels it flips."
 )
-@click.option("--parquet", type=path_type(dir_okay=False), help="Write the labels as Parquet as well.")
+@click.option("--parquet", type=FileEndingIn(".parquet"), help="Write the labels as Parquet as well.")
 @click.option("--out", type=path_type(file_okay=False), help="Folder of the labels.  [default: beside DATA]")
 @json_option
 @endpoint_options

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 from click.exceptions import Exit
 
-from rlaudio.cli.common_options import path_type
+from rlaudio.cli.common_options import FileEndingIn, path_type, seconds_type
 from rlaudio.cli.first_reads import say
 from rlaudio.cli.output import json_option, print_json
 from rlaudio.utils.messages import shown
@@ -31,7 +31,7 @@ _options = click.option(
 )
 _timeout = click.option(
     "--timeout",
-    type=click.FloatRange(min=0, min_open=True),
+    type=seconds_type,
     default=_SECONDS,
     show_default=True,
     help="Seconds in which the next value must come.",
@@ -55,7 +55,7 @@ def reward() -> None:
 @click.option("--algorithm", help="Makes advantages of it.  [default: the run's, where it ships]")
 @_scorer
 @click.option("--completions", type=click.IntRange(min=1), help="Most that are scored again.")
-@click.option("--page", type=path_type(dir_okay=False), help="Write a page with clips, such as trial.html.")
+@click.option("--page", type=FileEndingIn(".html"), help="Write a page with clips, such as trial.html.")
 @_timeout
 @json_option
 def try_(

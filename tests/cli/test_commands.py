@@ -1,6 +1,7 @@
 """The command line: quick answers, one clear message for a user's mistake."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -365,9 +366,55 @@ def test_a_comparison_with_files_of_the_users_in_an_arm_can_be_refused(with_own_
     assert f"  {tmp_path / 'mine.py'}" in done.output
 
 
+@pytest.mark.parametrize("seconds", ["nan", "inf", "1e300"])
+def test_a_limit_in_seconds_that_no_clock_keeps_is_refused(tmp_path, seconds):
+    done = rlaudio("evaluate", "tiny/base", "--data", str(tmp_path), "--timeout", seconds)
+    assert (done.exit_code, "Invalid value for '--timeout'" in done.output) == (2, True), done.output
+
+
+def test_a_file_where_a_folder_is_to_be_made_is_named(tmp_path):
+    (tmp_path / "c.yaml").write_text("base: tiny_weak_to_strong\narms: {a: {}}\n", encoding="utf-8")
+    out = tmp_path / "out"
+    os.mkfifo(out)
+    done = rlaudio("compare", str(tmp_path / "c.yaml"), "--out", str(out))
+    assert (done.exit_code, f"{out}: file exists; expected a folder; name another" in done.output) == (
+        1,
+        True,
+    )
+
+
 def test_an_override_given_twice_is_refused():
     done = rlaudio("show", "tiny_weak_to_strong", "-o", "seed=1", "-o", "seed=2")
     assert (done.exit_code, "-o seed=1 and -o seed=2 set the same key" in done.output) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "key"),
+    [
+        ("optimizer.lr=1e-5", "optimizer={lr: 2e-5}", "optimizer.lr"),
+        ("optimizer.lr=1e-5", "optimizer=3", "optimizer"),
+        ("algorithm.use=grpo", "algorithm=rloo", "algorithm"),
+    ],
+)
+def test_overrides_that_set_a_key_twice_are_refused_in_any_order(first, second, key):
+    for given in ((first, second), (second, first)):
+        done = rlaudio("show", "tiny_weak_to_strong", "-o", given[0], "-o", given[1])
+        assert (done.exit_code, f"{key} is set here and at -o " in done.output) == (2, True), done.output
+
+
+def test_overrides_of_a_plugin_and_of_its_options_go_together():
+    given = ["algorithm.kl=0.5", "algorithm=grpo", "rewards.format.weight=0.25", "rewards=null"]
+    done = rlaudio("show", "tiny_weak_to_strong", *(word for text in given for word in ("-o", text)))
+    shown = yaml.safe_load(done.stdout)
+    assert (shown["algorithm"]["kl"], shown["rewards"]["format"]["weight"]) == (0.5, 0.25)
+    assert list(shown["rewards"]) == ["format"]
+
+
+def test_an_override_of_what_an_option_says_is_refused(tmp_path):
+    (tmp_path / "q.jsonl").write_text("", encoding="utf-8")
+    words = ["--voter", "tiny/voter_a", "--threshold", "1", "-o", "contribution.voters=[tiny/voter_b]"]
+    done = rlaudio("label", str(tmp_path / "q.jsonl"), *words)
+    assert (done.exit_code, "contribution.voters is set here and at" in done.output) == (1, True), done.output
 
 
 def test_a_set_is_named_after_the_file_that_a_model_is_evaluated_on(tmp_path):

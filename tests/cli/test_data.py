@@ -49,6 +49,43 @@ def bad(good) -> Path:
     return good.with_name("bad.jsonl")
 
 
+# --- options -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("command", "options", "told"),
+    [
+        ("audit", ("--max-seconds", "nan"), "nan is not a number"),
+        ("audit", ("--max-seconds", "inf"), "is not in the range 0<x<=86400"),
+        (
+            "audit",
+            ("--audio-root", "other=/gone"),
+            "no set is called other; expected a folder, or NAME=FOLDER",
+        ),
+        ("audit", ("--audio-root", ""), "--audio-root '': expected a folder"),
+        ("audit", ("--audio-root", "audiomcq="), "--audio-root 'audiomcq=': expected a folder"),
+        ("split", ("--out", "parts", "--seed", "-1"), "-1 is not in the range x>=0"),
+        ("view", ("--out", "good.jsonl"), "expected a file that ends in .html"),
+        ("permute", ("--out", "permuted.txt"), "expected a file that ends in .jsonl"),
+    ],
+)
+def test_an_option_that_would_do_nothing_or_harm_is_refused(good, monkeypatch, command, options, told):
+    monkeypatch.chdir(good.parent)
+    before = good.read_bytes()
+    done = data(command, good, *options)
+    assert (done.exit_code, told in done.output) == (2, True), done.output
+    assert good.read_bytes() == before
+
+
+def test_an_audio_root_of_a_set_that_is_not_compared_is_refused(good):
+    done = data("dedupe", good, good, "--audio-root", "good-3=/gone")
+    assert done.exit_code == 2
+    assert (
+        "no set is called good-3; expected a folder, or NAME=FOLDER with NAME one of good, good-2"
+        in done.output
+    )
+
+
 # --- audit and stats -----------------------------------------------------------------------------
 
 
