@@ -12,7 +12,8 @@ from rlaudio.compare.grid import Comparison
 from rlaudio.compare.learning_curves import ArmResult, arm_result
 from rlaudio.compare.running import Failure
 from rlaudio.compare.warnings import comparison_warnings
-from rlaudio.runs.places import answers_file, is_finished, tables_file
+from rlaudio.runs.digests import check_recorded
+from rlaudio.runs.places import ANSWERS, METRICS, answers_file, is_finished, tables_file
 from rlaudio.runs.run import StoredRun, open_run
 from rlaudio.utils.stored_keys import as_stored
 
@@ -88,8 +89,9 @@ def read_results(comparison: Comparison, folder: Path, failures: Sequence[Failur
 
 
 def _whole(path: Path) -> StoredRun:
-    """The run, with answers that can be read. Raises ValueError for damage, and where there are none."""
+    """The run, with its own answers. Raises ValueError for damage, edits, and where there are none."""
     run = open_run(path)
+    check_recorded(path, ANSWERS, tables_file("final"), METRICS)
     for name in run.final:
         if not run.answers("final", name):
             raise ValueError(

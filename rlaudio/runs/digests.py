@@ -119,8 +119,8 @@ def check_recorded(run: Path, *places: str) -> None:
     ]
     if changed:
         raise ValueError(
-            f"{run}: not what the run wrote: {', '.join(changed)}; the run reads it again, so put it back as "
-            "it was; what is deleted whole (the folder with its tables) is computed again"
+            f"{run}: not what the run wrote: {', '.join(changed)}; the run or its page reads it again, so "
+            "put it back as it was; tables, answers and models that are deleted whole are computed again"
         )
 
 

@@ -33,6 +33,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from rlaudio.runs import shapes
+from rlaudio.runs.digests import record
 from rlaudio.runs.files import (
     LARGEST_FILE,
     Json,
@@ -239,6 +240,7 @@ class RunFolder:
         self.write_json(SAMPLES_INDEX, {"stage": stage, "step": step, "samples": samples})
         for name in before - {sample["audio"] for sample in samples}:
             (folder / name).unlink(missing_ok=True)
+        record(self.path, SAMPLES)
 
     def _rollouts(self, stage: str, step: int) -> Path:
         return self.path / rollouts_file(stage, step)

@@ -23,7 +23,7 @@ from rlaudio.prompts.builder import PromptBuilder
 from rlaudio.rollout.transformers import Transformers
 from rlaudio.runs.digests import forget, history_digest, record
 from rlaudio.runs.folder import RunFolder
-from rlaudio.runs.places import CHECKPOINTS, FINAL, METRICS, REFERENCE, broken_step
+from rlaudio.runs.places import CHECKPOINTS, FINAL, METRICS, REFERENCE, ROLLOUTS, broken_step
 from rlaudio.training.checkpoint import (
     Checkpoint,
     Cursor,
@@ -269,9 +269,8 @@ def _metrics_digest(run: Path) -> dict[str, str | None]:
 
 
 def _record_final(run: Path, content: Path) -> None:
-    """Keep what the final model is, and the metrics that led to it: nothing is logged any more."""
-    if (run / METRICS).exists():
-        record(run, METRICS)
+    """Keep what the final model is, and what led to it: nothing is logged any more."""
+    record(run, METRICS, ROLLOUTS)
     record(run, FINAL, written_as=content)
 
 

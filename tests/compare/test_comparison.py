@@ -850,6 +850,16 @@ def test_a_damaged_run_counts_as_failed_and_the_others_are_compared(made_up, tmp
     assert "summary.json: expected a valid dictionary, found []" in summary
 
 
+def test_a_run_whose_answers_were_edited_counts_as_failed(place, copy):
+    answers = copy / "grpo" / "seed-0" / "evaluation" / "final" / "held_out.jsonl"
+    text = answers.read_text(encoding="utf-8")
+    answers.write_text(text.replace('"right": true', '"right": false', 1), encoding="utf-8")
+    results = read_results(read_comparison(place / "two.yaml"), copy)
+    (failure,) = results.failures
+    assert "not what the run wrote: evaluation/final/held_out.jsonl (digest" in failure.reason
+    assert {arm.name: arm.seeds for arm in results.arms} == {"grpo": (1,), "other": (0, 1)}
+
+
 def test_the_command_names_a_damaged_run_and_ends_with_status_1(place, copy):
     summary = copy / "grpo" / "seed-0" / "summary.json"
     summary.write_text("{}", encoding="utf-8")

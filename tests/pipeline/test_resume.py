@@ -680,6 +680,16 @@ def test_a_row_behind_the_metrics_of_a_finished_run_is_refused(recipe_file, brok
     pipeline.run(recipe, out, resume=True)
 
 
+@pytest.mark.parametrize("name", ["rollouts/rl-1.jsonl", "samples/samples.json"])
+def test_what_the_page_of_a_finished_run_shows_is_refused_where_it_was_edited(
+    recipe_file, broken_off, tmp_path, name
+):
+    out = shutil.copytree(broken_off, tmp_path / "run")
+    pipeline.run(load_recipe(recipe_file, CASES["sft_then_rl"].overrides), out, resume=True)
+    flip(out / name)
+    assert f"not what the run wrote: {name} (digest" in refused(recipe_file, out)
+
+
 def test_rows_behind_the_checkpoint_are_dropped_with_a_word(recipe_file, broken_off, tmp_path, caplog):
     out = shutil.copytree(broken_off, tmp_path / "run")
     whole = (out / "metrics.jsonl").read_text()
