@@ -300,8 +300,8 @@ def _silence(text: str) -> Any:
         seconds = text if text == "clip" else float(text)
     except ValueError:
         seconds = 0.0
-    if seconds != "clip" and not 0.0 < float(seconds) < 1e5:
-        raise click.UsageError(f"--also-silence {text}: expected seconds above 0, or clip")
+    if seconds != "clip" and not 0.0 < float(seconds) <= 3600:
+        raise click.UsageError(f"--also-silence {text}: expected seconds above 0, at most 3600, or clip")
     return seconds
 
 

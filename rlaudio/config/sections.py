@@ -26,6 +26,7 @@ from rlaudio.config.names import check_name
 from rlaudio.config.plugins import Bound
 from rlaudio.contribution import VOTE
 from rlaudio.prompts.wording import SYSTEM
+from rlaudio.utils.endpoint.address import Address, is_endpoint
 from rlaudio.utils.literals import Control, Style
 from rlaudio.utils.messages import CONTROL
 from rlaudio.utils.number_format import counted
@@ -63,6 +64,7 @@ Count = Annotated[int, _NUMBER, Field(ge=1, le=MOST)]
 CountOrZero = Annotated[int, _NUMBER, Field(ge=0, le=MOST)]
 Seed = Annotated[int, _NUMBER, Field(ge=0, lt=2**63)]
 Positive = Annotated[float, _NUMBER, Field(gt=0, le=10**9)]
+Silence = Annotated[float, _NUMBER, Field(gt=0, le=3600)]  # seconds that are held in memory
 Rate = Annotated[float, _NUMBER, Field(gt=0, le=10)]
 Weight = Annotated[float, _NUMBER, Field(ge=-(10**9), le=10**9)]
 Share = Annotated[float, _NUMBER, Field(ge=0, le=1)]
@@ -181,7 +183,7 @@ class ContributionSection(Section):
         description="what is made of the voters; its options stand beside the other keys",
     )
     voters: list[str] = Field(default=[], description="models asked in silence; none: the data's labels")
-    silence: Positive | Literal["clip"] = Field(
+    silence: Silence | Literal["clip"] = Field(
         default=SILENCE_SECONDS, description="seconds of silence, or clip for each clip's own length"
     )
     orders: Count | None = Field(
@@ -234,7 +236,8 @@ class ContributionSection(Section):
 
     @model_validator(mode="after")
     def _voters_can_reach_the_threshold(self) -> ContributionSection:
-        if len(set(self.voters)) < len(self.voters):
+        models = [Address.parse(name) if is_endpoint(name) else name for name in self.voters]
+        if len({(m.first, m.model) if isinstance(m, Address) else m for m in models}) < len(models):
             raise SectionError("one is named twice; it would vote twice: name different models", "voters")
         if self.threshold is not None and self.threshold < 1:
             raise SectionError(f"{self.threshold} makes every question weak; expected 1 or more", "threshold")

@@ -234,7 +234,7 @@ def test_a_vote_that_no_question_can_win_says_which_threshold_to_give(tmp_path, 
         (["--voter", "a", "--threshold", "0"], "Invalid value for '--threshold': 0"),
         (
             ["--voter", "a", "--use", "options", "--also-silence", "0"],
-            "--also-silence 0: expected seconds above 0, or clip",
+            "--also-silence 0: expected seconds above 0, at most 3600, or clip",
         ),
         (["--voter", "a", "--use", "guess"], "'guess' is not one of 'vote', 'options', 'letters'"),
     ],

@@ -251,6 +251,11 @@ def test_a_users_scorer_is_found_beside_the_file_that_names_it(write, parent):
             "data.evaluate={a: {use: jsonl, path: a}, A: {use: jsonl, path: a}}",
             r"'a' and 'A' would share a file",
         ),
+        ("contribution.silence=1e9", r"contribution\.silence: .* less than or equal to 3600"),
+        (
+            "contribution.voters=['endpoint:http://x#m', 'endpoint:http://x/v1/#m']",
+            r"contribution\.voters: one is named twice",
+        ),
         ("sampling.temperature=1e-30", r"sampling\.temperature: .* greater than or equal to 0\.01"),
     ],
 )
