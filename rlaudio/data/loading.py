@@ -21,7 +21,7 @@ from rlaudio.data.labels_file import LabelsFile, read_labels
 from rlaudio.data.rows import JsonRow, scan_rows
 from rlaudio.runs.places import LABEL_ROWS
 from rlaudio.types import Contribution, Dataset, Question
-from rlaudio.utils.messages import printable
+from rlaudio.utils.messages import printable, shown
 
 SUFFIXES = (".jsonl", ".json", ".parquet")
 
@@ -32,9 +32,15 @@ ToContribution = Callable[[Fields, Question], Contribution | None]
 def local(path: Path, revision: str | None = None) -> Path:
     """The file or folder of a data set; that of a name of the Hugging Face hub is fetched first.
 
-    Raises FileNotFoundError where there is neither, and what `rlaudio.data.hub.fetched` raises.
+    Raises FileNotFoundError where there is neither, ValueError for a revision of what is here, and what
+    `rlaudio.data.hub.fetched` raises.
     """
     path = Path(path)
+    if path.exists() and revision is not None:
+        raise ValueError(
+            f"{printable(str(path))}: is here and has no revisions; delete revision ({shown(revision)}), "
+            "which only data sets of the hub have"
+        )
     if path.exists():
         return path
     if is_hub_name(str(path)):

@@ -150,3 +150,8 @@ def test_what_was_fetched_at_a_commit_is_read_without_library_and_network(monkey
     write_parquet(cache_root() / "hub" / "owner" / "name" / commit / "test.parquet", *rows(2))
     data = mmar(path="owner/name", revision=commit)
     assert len(data) == 2 and commit in data[0].place
+
+
+def test_a_revision_of_data_that_is_here_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"is here and has no revisions; delete revision \('v1'\)"):
+        mmar(path=tmp_path, revision="v1")
