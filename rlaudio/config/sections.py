@@ -64,7 +64,7 @@ Count = Annotated[int, _NUMBER, Field(ge=1, le=MOST)]
 CountOrZero = Annotated[int, _NUMBER, Field(ge=0, le=MOST)]
 Seed = Annotated[int, _NUMBER, Field(ge=0, lt=2**63)]
 Positive = Annotated[float, _NUMBER, Field(gt=0, le=10**9)]
-Silence = Annotated[float, _NUMBER, Field(gt=0, le=3600)]  # seconds that are held in memory
+SilenceSeconds = Annotated[float, _NUMBER, Field(gt=0, le=3600)]  # seconds that are held in memory
 Rate = Annotated[float, _NUMBER, Field(gt=0, le=10)]
 Weight = Annotated[float, _NUMBER, Field(ge=-(10**9), le=10**9)]
 Share = Annotated[float, _NUMBER, Field(ge=0, le=1)]
@@ -183,7 +183,7 @@ class ContributionSection(Section):
         description="what is made of the voters; its options stand beside the other keys",
     )
     voters: list[str] = Field(default=[], description="models asked in silence; none: the data's labels")
-    silence: Silence | Literal["clip"] = Field(
+    silence: SilenceSeconds | Literal["clip"] = Field(
         default=SILENCE_SECONDS, description="seconds of silence, or clip for each clip's own length"
     )
     orders: Count | None = Field(
