@@ -234,7 +234,7 @@ def _groups(questions: Sequence[Question]) -> Iterator[tuple[str, str, np.ndarra
 
 def _group(labels: Labels, grouping: str, name: str, items: np.ndarray) -> GroupLabels:
     votes, weak, scores = labels.votes.of(items), labels.weak[items], labels.scores[items]
-    questions = [labels.questions[number] for number in np.flatnonzero(items)]
+    questions = [labels.questions[int(number)] for number in np.flatnonzero(items)]
     known, truth = _truth(questions)
     of_known = [question for question, is_known in zip(questions, known, strict=True) if is_known]
     share, floor = float(weak.mean()), labels.floor(questions)
