@@ -38,6 +38,7 @@ from rlaudio.training.signals import (
     success_rate,
     with_unknown_filled,
 )
+from rlaudio.training.step_numbers import StepNumbers
 from rlaudio.training.throughput import Throughput
 from rlaudio.types import Contributions
 from rlaudio.utils.clock import Clock
@@ -142,11 +143,11 @@ def train(setup: StageSetup, recorder: Recorder, callbacks: Callbacks, *, start:
             saved = cursor
 
     alarms = Alarms(mismatch=setup.mismatch_alarm, steps=setup.steps)
-    clock, throughput = setup.clock, Throughput(learner)
+    clock, throughput, step_numbers = setup.clock, Throughput(learner), StepNumbers()
     setup.worker.load_weights(learner.weights(), cursor.weights_version)
     clock.take()
     steps = range(start.step, setup.steps)
-    for step in progress(steps, setup.steps, setup.name, "step", done=start.step):
+    for step in progress(steps, setup.steps, setup.name, "step", done=start.step, numbers=step_numbers.take):
         if setup.has_ended(cursor):
             break
         key = (seed, setup.name, step)
@@ -172,6 +173,7 @@ def train(setup: StageSetup, recorder: Recorder, callbacks: Callbacks, *, start:
         epoch = cursor.drawn / len(setup.sampler.stage.questions)
         logged = metrics | {"data/epoch": epoch} | throughput.describe(clock.take(), metrics)
         recorder.log_metrics(setup.name, cursor.step, logged)
+        step_numbers.add(metrics)
         alarms.check(metrics, sampled.groups)
         evaluated: Mapping[str, float] = {}
         if callbacks.evaluate_every and cursor.step % callbacks.evaluate_every == 0:

@@ -26,12 +26,18 @@ SECONDS_BETWEEN_LINES = 5.0  # a shorter loop gets the first and the last line o
 
 
 def progress(
-    iterable: Iterable[Item], total: int | None, label: str, unit: str, *, done: int = 0
+    iterable: Iterable[Item],
+    total: int | None,
+    label: str,
+    unit: str,
+    *,
+    done: int = 0,
+    numbers: Callable[[], str] = str,
 ) -> Iterable[Item]:
     """The items of `iterable`, with a bar in a notebook or on stderr; plain lines where it is no terminal.
 
-    `done` of the `total` were done before, by a run that is resumed. Of several processes the first alone
-    shows anything.
+    `done` of the `total` were done before, by a run that is resumed. `numbers` gives what stands behind the
+    bar or a line, such as a loss. Of several processes the first alone shows anything.
     """
     iterable = CORES.over(iterable)
     if launcher.rank():
@@ -39,10 +45,10 @@ def progress(
     iterable = WATCH.over(iterable)
     bar = partial(_bar, iterable, desc=label, unit=unit, total=total, initial=done)
     if _in_a_notebook():
-        return bar(delay=NOTEBOOK_DELAY)
+        return _with_numbers(bar(delay=NOTEBOOK_DELAY), numbers)
     if _stderr_is_a_terminal():
-        return bar(delay=2.0, dynamic_ncols=True)
-    return with_lines(iterable, total, label, unit, done=done)
+        return _with_numbers(bar(delay=2.0, dynamic_ncols=True), numbers)
+    return with_lines(iterable, total, label, unit, done=done, numbers=numbers)
 
 
 def with_lines(
@@ -53,11 +59,12 @@ def with_lines(
     seconds: Callable[[], float] = time.monotonic,
     *,
     done: int = 0,
+    numbers: Callable[[], str] = str,
 ) -> Iterator[Item]:
     """The items of `iterable`, with a line on stderr before the first and up to nine later.
 
-    Where `total` is not known there is a line before and one after. `seconds` is the clock; `done` of the
-    `total` were done before.
+    Where `total` is not known there is a line before and one after. `seconds` is the clock; `done` and
+    `numbers` are those of `progress`.
     """
     started = last_line = seconds()
     before = f", {thousands(done)} of them done before" if done else ""
@@ -69,13 +76,22 @@ def with_lines(
         done += 1
         now = seconds()
         if done in due and (done == total or now - last_line >= SECONDS_BETWEEN_LINES):
-            _say(f"{label}: {thousands(done)} of {counted(total or done, unit)}, {now - started:.0f} s")
+            line = f"{label}: {thousands(done)} of {counted(total or done, unit)}, {now - started:.0f} s"
+            _say("; ".join(filter(None, [line, numbers()])))
             last_line = now
     if total is None:
         _say(f"{label}: {counted(done, unit)}, {seconds() - started:.0f} s")
 
 
-def _bar(iterable: Iterable[Item], **options: Any) -> Iterable[Item]:
+def _with_numbers(bar: Any, numbers: Callable[[], str]) -> Iterator[Any]:
+    """The items of a bar, which shows the numbers when it is drawn next."""
+    for item in bar:
+        yield item
+        if text := numbers():
+            bar.set_postfix_str(text, refresh=False)
+
+
+def _bar(iterable: Iterable[Item], **options: Any) -> Any:
     """A bar of the notebook where there are widgets for one, else of text; without colour under NO_COLOR."""
     if os.environ.get("NO_COLOR"):
         return text_tqdm(iterable, **options)

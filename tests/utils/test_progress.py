@@ -39,6 +39,18 @@ def test_off_a_terminal_progress_is_a_line_at_the_beginning_and_at_most_nine_on_
     assert lines[-1] == "rl: 40 of 40 steps, 144000 s"
 
 
+def test_numbers_stand_behind_a_line_and_are_asked_when_it_is_written(capfd):
+    minutes, asked = count(step=60), count(1)
+    list(with_lines(range(4), 4, "rl", "step", lambda: next(minutes), numbers=lambda: f"loss {next(asked)}"))
+    assert capfd.readouterr().err.splitlines() == [
+        "rl: 4 steps",
+        "rl: 1 of 4 steps, 60 s; loss 1",
+        "rl: 2 of 4 steps, 120 s; loss 2",
+        "rl: 3 of 4 steps, 180 s; loss 3",
+        "rl: 4 of 4 steps, 240 s; loss 4",
+    ]
+
+
 def test_what_was_done_before_counts(capfd):
     hours = count(step=3600)
     assert list(with_lines(range(31, 40), 40, "rl", "step", lambda: next(hours), done=31)) == list(
