@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
@@ -385,13 +384,17 @@ def _leaks_table(sets: Mapping[str, Dataset], leaks: Leaks) -> str:
 
 
 def _leak_lines(leaks: Leaks, by: Sequence[Shared]) -> Iterator[str]:
-    """A few leaks of each set in each other one, and how many clips could not be compared."""
-    shown: Counter[tuple[str, str]] = Counter()
+    """A few leaks of each pair of sets, how many more, and how many clips could not be compared."""
+    of_pair: dict[tuple[str, str], list[str]] = {}
     for leak in leaks.leaks:
         pair = (leak.set, leak.other_set)
-        if leak.shared in by and shown[pair] < _LEAKS and shown[pair[::-1]] == 0:  # each pair of sets once
-            shown[pair] += 1
-            yield f"{leak.shared}: {leak.id} of {leak.set}, {leak.other_id} of {leak.other_set}"
+        if leak.shared in by and pair[::-1] not in of_pair:  # each pair of sets once
+            line = f"{leak.shared}: {leak.id} of {leak.set}, {leak.other_id} of {leak.other_set}"
+            of_pair.setdefault(pair, []).append(line)
+    for (name, other), lines in of_pair.items():
+        yield from lines[:_LEAKS]
+        if len(lines) > _LEAKS:
+            yield f"and {len(lines) - _LEAKS} more of {name} and {other}; --json lists all"
     for name, count in leaks.unreadable.items():
         yield f"{name}: {counted(count, 'clip')} could not be compared; rlaudio data audit lists them"
 

@@ -128,7 +128,7 @@ def replay(step: Path, overrides: Sequence[str]) -> None:
     dump, places = load_pipeline().replay_step(step, recipe)
     click.echo(f"it stopped at {dump.error}")
     for quantity, entries in places.items():
-        click.echo(f"{quantity}: not finite in {len(entries)} places")
+        click.echo(f"{quantity}: not finite in {counted(len(entries), 'place')}")
         for entry in entries[:12]:
             click.echo(f"  {entry}")
         if len(entries) > 12:

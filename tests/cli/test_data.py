@@ -242,6 +242,17 @@ def test_leaks_are_counted_and_listed_and_have_exit_status_1(good, benchmark):
     assert done.output.splitlines()[3:] == ["audio: q0 of good, x of b", "text: q1 of good, y of b"]
 
 
+def test_of_many_leaks_five_are_listed_and_the_others_counted(tmp_path):
+    for name in ("a", "b"):
+        folder = tmp_path / name
+        folder.mkdir()
+        write_audiomcq(questions_on_disk(folder, 8), folder / f"{name}.jsonl")
+    done = data("dedupe", tmp_path / "a" / "a.jsonl", tmp_path / "b" / "b.jsonl")
+    *five, others = done.output.splitlines()[3:]
+    assert [line.endswith(f"q{n} of a, q{n} of b") for n, line in enumerate(five)] == [True] * 5
+    assert others == "and 3 more of a and b; --json lists all"
+
+
 def test_leaks_are_masked_in_files(good, benchmark, tmp_path):
     out = tmp_path / "masks"
     done = data("dedupe", good, benchmark, "--out", out)

@@ -214,7 +214,7 @@ def test_the_command_prints_what_is_wrong_and_tells_by_its_status_whether_anythi
     done = CliRunner().invoke(main, ["replay", str(folder)])
     assert done.exit_code == 1
     assert "it stopped at step 1 of stage rl: pass 1, mini-batch 1: loss came out as NaN" in done.output
-    assert "\nupdate: not finite in 1 places\n  loss inf\n" in done.output
+    assert "\nupdate: not finite in 1 place\n  loss inf\n" in done.output
     assert all(f"\n  {place}: loss inf" in done.output for place in struck)
     fixed = CliRunner().invoke(main, ["replay", str(folder), "-o", "algorithm.fault=none"])
     assert fixed.exit_code == 0 and fixed.output.endswith("\nnow every number is finite\n")
