@@ -12,7 +12,6 @@ import click
 from click.shell_completion import CompletionItem
 
 from rlaudio.config.data_sets import NamedSet, data_set
-from rlaudio.config.layers import read_override, refuse_twice
 
 NO_PLUGINS = "rlaudio.no_plugins"  # key of what click hands on within a command
 
@@ -73,10 +72,13 @@ def each_once(context: click.Context, option: click.Parameter, given: Sequence[s
         if key in by_key:
             raise click.UsageError(f"-o {by_key[key]} and -o {text} set the same key; leave one out")
         by_key[key] = text
-    try:
-        refuse_twice(read_override(text, Path.cwd()) for text in given if "=" in text)
-    except ValueError as error:
-        raise click.UsageError(str(error)) from error
+    if len(given) > 1:
+        from rlaudio.config.layers import read_override, refuse_twice  # imports YAML
+
+        try:
+            refuse_twice(read_override(text, Path.cwd()) for text in given if "=" in text)
+        except ValueError as error:
+            raise click.UsageError(str(error)) from error
     return given
 
 

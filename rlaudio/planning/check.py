@@ -17,7 +17,6 @@ from typing import Any, Literal
 import numpy as np
 
 from rlaudio.audio.controls import lenders
-from rlaudio.audio.reading import SAMPLE_RATE_HZ
 from rlaudio.builder.answering import model_that_answers, prompt_builder
 from rlaudio.builder.audited_data import check_system_prompt, load_data_set, special_tokens_of
 from rlaudio.builder.built_models import with_blank_base
@@ -285,9 +284,6 @@ def _bytes_needed(recipe: Recipe, by_rollouts: bool) -> Iterator[tuple[str, int]
     if by_rollouts or recipe.hears_silence():
         silent = recipe.contribution.silent_samples
         yield "contribution.silent_samples x sampling.max_new_tokens", number * silent * tokens
-    if recipe.contribution.silence != "clip":
-        samples = round(recipe.contribution.silence * SAMPLE_RATE_HZ)
-        yield "contribution.silence", np.dtype(np.float32).itemsize * samples
     yield "contribution.orders", _QUESTION_BYTES * (recipe.contribution.orders or 1)
     yield "sft.questions", _QUESTION_BYTES * recipe.sft.questions
     if section:

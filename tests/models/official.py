@@ -11,6 +11,7 @@ import soundfile
 from transformers import AutoProcessor
 
 from rlaudio.types import Clip
+from tests.models.small_models import skip_without
 
 Encoded = dict[str, Any]  # input_ids [1, P], and features
 
@@ -44,7 +45,8 @@ def voxtral(folder: Path, system: str, user: str, clips: Sequence[Clip]) -> Enco
 
 
 def qwen3_omni(folder: Path, system: str, user: str, clips: Sequence[Clip]) -> Encoded:
-    """By a processor with parts for images and video, of which no weights depend on."""
+    """By a processor with parts for images and video, which torchvision has to be there for."""
+    skip_without("qwen3_omni", "torchvision")
     from transformers import (
         AutoTokenizer,
         Qwen2VLImageProcessor,

@@ -403,13 +403,18 @@ NEEDS = {
 }  # by their processors; vLLM brings them
 
 
+def skip_without(name: str, *modules: str) -> None:
+    """Skip where modules of a family's processor are missing, unless vLLM, which brings them, is tested."""
+    for module in modules if os.environ.get("RLAUDIO_TEST_VLLM") != "1" else ():
+        pytest.importorskip(module, reason=f"the processor of {name} needs it, and vLLM brings it along")
+
+
 def write_model(name: str, folder: Path) -> Path:
     """Write the small model of a family into the folder; the same weights every time.
 
     Skips the test where something is missing that vLLM brings along, unless RLAUDIO_TEST_VLLM is 1.
     """
-    for module in NEEDS.get(name, ()) if os.environ.get("RLAUDIO_TEST_VLLM") != "1" else ():
-        pytest.importorskip(module, reason=f"the processor of {name} needs it, and vLLM brings it along")
+    skip_without(name, *NEEDS.get(name, ()))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         MODELS[name](folder)
