@@ -38,8 +38,8 @@ from rlaudio.config.recipe import Recipe, load_recipe
 from rlaudio.config.schema import keys_beside_results
 from rlaudio.contribution.asking_options import is_answerable
 from rlaudio.contribution.label_summary import LabelSummary, summarise
-from rlaudio.contribution.labelling import Labels, answer_share, label, under_other_silences
-from rlaudio.contribution.voters import Silence, Voter
+from rlaudio.contribution.labelling import Labels, OtherAsking, answer_share, asked_otherwise, label
+from rlaudio.contribution.voters import Voter
 from rlaudio.curricula.stage import Stage, check_stages
 from rlaudio.evaluation.accuracy import Evaluation
 from rlaudio.evaluation.asking import EvaluationSettings, evaluate
@@ -189,12 +189,12 @@ def ask_voters(
 
 
 def label_data(
-    recipe: Recipe, out: Path, asking: Asking | None = None, other_silences: Sequence[Silence] = ()
+    recipe: Recipe, out: Path, asking: Asking | None = None, others: Sequence[OtherAsking] = ()
 ) -> LabelSummary:
     """Label the recipe's training questions by its voters; `labels.jsonl` and the answers go into `out`.
 
-    Under `torchrun` every process asks a share. `asking` says how endpoints are asked; with `other_silences`
-    voters are asked on these as well, for the summary alone. Raises ValueError for rows that cannot be used,
+    Under `torchrun` every process asks a share. `asking` says how endpoints are asked; voters are asked
+    in the `others` ways as well, for the summary alone. Raises ValueError for rows that cannot be used,
     unless the recipe drops them.
     """
     questions = usable(recipe, {"data": recipe.data.train})["data"]
@@ -202,12 +202,13 @@ def label_data(
     processes = join()
     voters = open_voters(recipe, processes, asking)
     settings, method = label_settings(recipe, out), recipe.contribution.use
-    for silence in (settings.silence, *other_silences):
-        answer_share(questions, voters, replace(settings, silence=silence), method, processes)
+    for way in (OtherAsking(), *others):
+        share, settings_of_way = way.of(questions, settings)
+        answer_share(share, voters, settings_of_way, method, processes)
 
     def measured() -> LabelSummary:
         labels = _vote(recipe, voters, questions, out)
-        return summarise(labels, under_other_silences(labels, voters, settings, method, other_silences))
+        return summarise(labels, asked_otherwise(labels, voters, settings, method, others))
 
     return processes.from_first(measured)
 

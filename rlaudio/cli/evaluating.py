@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 from click.exceptions import Exit
@@ -26,6 +26,7 @@ from rlaudio.config.shipped import is_recipe
 from rlaudio.contribution import THRESHOLD
 from rlaudio.runs.places import PAGE
 from rlaudio.utils import launcher
+from rlaudio.utils.literals import Style
 from rlaudio.utils.number_format import counted
 
 if TYPE_CHECKING:
@@ -62,7 +63,17 @@ if TYPE_CHECKING:
     "--orders", type=click.IntRange(min=1), help="Option orders.  [default: 1 for vote, else all cyclic ones]"
 )
 @click.option(
-    "--also-silence", "others", multiple=True, help="Ask on this silence too, and say which labels it flips."
+    "--also-silence",
+    "other_silences",
+    multiple=True,
+    help="Ask on this silence too, and say how many labels it flips.",
+)
+@click.option(
+    "--also-style",
+    "other_styles",
+    multiple=True,
+    type=click.Choice(get_args(Style)),
+    help="Ask in this prompt.style too, and say how many labels it flips.",
 )
 @click.option("--parquet", type=FileEndingIn(".parquet"), help="Write the labels as Parquet as well.")
 @click.option("--out", type=path_type(file_okay=False), help="Folder of the labels.  [default: beside DATA]")
@@ -76,7 +87,8 @@ def label(
     silence: str | None,
     use: str | None,
     orders: int | None,
-    others: Sequence[str],
+    other_silences: Sequence[str],
+    other_styles: Sequence[Style],
     parquet: Path | None,
     out: Path | None,
     as_json: bool,
@@ -89,7 +101,7 @@ def label(
     the data finds them. In several processes, on one machine or on some that share the folder: torchrun
     --nproc_per_node 8 -m rlaudio label DATA ...
     """
-    other_silences = [_silence(text) for text in others]
+    silences = [_silence(text) for text in other_silences]
     if use in (None, "vote"):
         _check_voters(threshold, voters, overrides)
     settings = {
@@ -106,10 +118,15 @@ def label(
     announcement()(recipe)
     place = out or folder_of(spec)
     pipeline = load_pipeline()
+    from rlaudio.contribution.labelling import OtherAsking
     from rlaudio.utils.processes import PeerFailed, leave, outlast_first
 
     try:
-        summary = pipeline.label_data(recipe, place, _asking(out, **asked), other_silences)
+        others = [
+            *(OtherAsking(silence=silence) for silence in silences),
+            *(OtherAsking(style=style) for style in other_styles),
+        ]
+        summary = pipeline.label_data(recipe, place, _asking(out, **asked), others)
         leave()
     except PeerFailed as error:
         if launcher.rank():  # the first tells what happened

@@ -68,7 +68,7 @@ class LabelSummary:
     thresholds: tuple[Variant, ...]
     leave_one_out: tuple[Variant, ...]
     fewer_orders: tuple[Variant, ...]
-    silences: tuple[Variant, ...]  # other ones that were asked for
+    asked_otherwise: tuple[Variant, ...]  # on other silences and in other words, where that was wished
     order_gain: OrderGain | None  # with several orders and a known truth
     calibration: tuple[CalibrationBin, ...]  # 1 - score against the truth, where it is known
 
@@ -94,7 +94,7 @@ class LabelSummary:
             "thresholds": [variant.to_dict() for variant in self.thresholds],
             "leave_one_out": [variant.to_dict() for variant in self.leave_one_out],
             "fewer_orders": [variant.to_dict() for variant in self.fewer_orders],
-            "silences": [variant.to_dict() for variant in self.silences],
+            "asked_otherwise": [variant.to_dict() for variant in self.asked_otherwise],
             "calibration": [as_stored(of_bin) for of_bin in self.calibration],
             "order_gain": None if gain is None else {**asdict(gain), "gain": gain.gain},
         }
@@ -177,7 +177,7 @@ class LabelSummary:
         return notes
 
     def _variants_table(self) -> str:
-        variants = (*self.thresholds, *self.leave_one_out, *self.fewer_orders, *self.silences)
+        variants = (*self.thresholds, *self.leave_one_out, *self.fewer_orders, *self.asked_otherwise)
         rows = [(v.title, percent(v.weak), percent(v.flip_rate)) for v in variants]
         return text_table(["another rule", "weak", "labels flipped"], rows)
 
@@ -187,8 +187,11 @@ class LabelSummary:
         return f"{note}; Cohen kappa {', '.join(pairs)}." if pairs else f"{note}."
 
 
-def summarise(labels: Labels, silences: Sequence[Variant] = ()) -> LabelSummary:
-    """All tables of a labelling, and what other `silences` flip. Warns of voters that name no option."""
+def summarise(labels: Labels, asked_otherwise: Sequence[Variant] = ()) -> LabelSummary:
+    """All tables of a labelling, and what flips where it is asked otherwise.
+
+    Warns of voters that name no option.
+    """
     votes, unparsed, variants = labels.votes, labels.unparsed(), labels.variants()
     for name, share in unparsed.items():
         warn_if_unparsed(f"voter {name}, in silence", share, "questions look strong that may not be")
@@ -204,7 +207,7 @@ def summarise(labels: Labels, silences: Sequence[Variant] = ()) -> LabelSummary:
         thresholds=tuple(variants["thresholds"]),
         leave_one_out=tuple(variants["leave_one_out"]),
         fewer_orders=tuple(variants["orders"]),
-        silences=tuple(silences),
+        asked_otherwise=tuple(asked_otherwise),
         order_gain=_order_gain(labels, known, truth),
         calibration=tuple(calibration(1.0 - labels.scores[known], truth[known])) if known.any() else (),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any, Protocol
 
@@ -16,7 +16,7 @@ from rlaudio.data.labels_file import rows_of_others
 from rlaudio.rollout.endpoint_worker import EndpointModel
 from rlaudio.runs.files import write_rows
 from rlaudio.runs.places import LABEL_ROWS
-from rlaudio.types import Contribution, Question
+from rlaudio.types import Contribution, Question, Style
 from rlaudio.utils.processes import Processes
 
 
@@ -109,23 +109,42 @@ def answer_share(
     processes.each(lambda: method(share, voters, replace(settings, part=processes.rank)) if share else None)
 
 
-def under_other_silences(
+@dataclass(frozen=True)
+class OtherAsking:
+    """Another way to ask the voters: how many labels change with it. None: as for the labels."""
+
+    silence: Silence | None = None
+    style: Style | None = None  # the wording of all questions
+
+    def of(
+        self, questions: Sequence[Question], settings: LabelSettings
+    ) -> tuple[Sequence[Question], LabelSettings]:
+        """The questions and the settings of a labelling, asked this way."""
+        if self.silence is not None:
+            settings = replace(settings, silence=self.silence)
+        if self.style is not None:
+            questions = [replace(question, style=self.style) for question in questions]
+        return questions, settings
+
+
+def asked_otherwise(
     labels: Labels,
     voters: Mapping[str, Voter],
     settings: LabelSettings,
     method: Method,
-    silences: Sequence[Silence],
+    others: Sequence[OtherAsking],
 ) -> list[Variant]:
-    """How many labels change with the silence: the same voters and rule on each of these.
+    """How many labels change where the same voters are asked otherwise and the same rule is applied.
 
     Answers are kept beside the others; `labels.jsonl` stays as it is.
     """
     variants = []
-    for other in silences:
-        asked = replace(settings, silence=other)
-        measured = method(labels.questions, voters, asked)
+    for other in others:
+        questions, asked = other.of(labels.questions, settings)
+        measured = method(questions, voters, asked)
         variant = Variant.of(labels.votes.voters, labels.threshold, measured.weak, labels.weak)
-        variants.append(replace(variant, silence=asked.describe_silence()))
+        silence = "" if other.silence is None else asked.describe_silence()
+        variants.append(replace(variant, silence=silence, style=other.style or ""))
     return variants
 
 

@@ -166,6 +166,7 @@ class Variant:
     flip_rate: float  # against the split that was used
     orders: int | None = None  # of the options, where fewer than were asked
     silence: str = ""  # where another than was asked, in words
+    style: str = ""  # of the prompt, where another than was asked
 
     def to_dict(self) -> dict[str, Any]:
         """The variant as JSON, with its title."""
@@ -180,7 +181,8 @@ class Variant:
         )
         orders = "" if self.orders is None else f", first {counted(self.orders, 'order')}"
         silence = self.silence and f", {self.silence}"
-        return f"{needed}: {', '.join(self.voters)}{orders}{silence}"
+        style = self.style and f", prompt style {self.style}"
+        return f"{needed}: {', '.join(self.voters)}{orders}{silence}{style}"
 
     @classmethod
     def of(

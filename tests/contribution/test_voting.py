@@ -13,6 +13,7 @@ from rlaudio.audio.controls import silence
 from rlaudio.contribution import labelling
 from rlaudio.contribution.asking_options import is_answerable
 from rlaudio.contribution.label_summary import summarise
+from rlaudio.contribution.labelling import OtherAsking
 from rlaudio.contribution.methods.vote import vote
 from rlaudio.contribution.voters import Voter, folder_digest
 from rlaudio.contribution.voting import (
@@ -554,7 +555,7 @@ def test_the_digest_of_a_model_folder_changes_with_its_content_and_names(tmp_pat
     assert len({digest("model", "x"), digest("model", "y"), digest("config", "x")}) == 3
 
 
-# --- another silence --------------------------------------------------------------------------------
+# --- asked otherwise --------------------------------------------------------------------------------
 
 
 def test_another_silence_flips_what_its_voters_answer_otherwise(tmp_path, questions, ballot):
@@ -566,7 +567,8 @@ def test_another_silence_flips_what_its_voters_answer_otherwise(tmp_path, questi
     method = partial(vote, threshold=1)
     labels = labelling.label(questions, voters, settings, method)
     kept = (tmp_path / "labels.jsonl").read_text()
-    others = labelling.under_other_silences(labels, voters, settings, method, [30.0, 5.0, "clip"])
+    silences = [OtherAsking(silence=silence) for silence in (30.0, 5.0, "clip")]
+    others = labelling.asked_otherwise(labels, voters, settings, method, silences)
     assert [(v.silence, v.weak, v.flip_rate) for v in others] == [
         ("30 s of silence", 0.25, 0.0),
         ("5 s of silence", 0.0, 0.25),
@@ -574,3 +576,16 @@ def test_another_silence_flips_what_its_voters_answer_otherwise(tmp_path, questi
     ]
     assert (tmp_path / "labels.jsonl").read_text() == kept
     assert "1 of 1: a, 5 s of silence" in summarise(labels, others).table()
+
+
+def test_another_wording_flips_what_its_voters_answer_otherwise(tmp_path, questions, ballot):
+    def knows_when_it_thinks(prompt, sample):
+        return prompt.question.answer if prompt.question.style == "thinking" else "hm"
+
+    voters, settings = {"a": ballot.voter(answer=knows_when_it_thinks)}, label_settings(tmp_path)
+    method = partial(vote, threshold=1)
+    labels = labelling.label(questions, voters, settings, method)
+    styles = [OtherAsking(style="thinking"), OtherAsking(style="letters")]
+    others = labelling.asked_otherwise(labels, voters, settings, method, styles)
+    assert [(v.style, v.weak, v.flip_rate) for v in others] == [("thinking", 1.0, 1.0), ("letters", 0.0, 0.0)]
+    assert "1 of 1: a, prompt style thinking" in summarise(labels, others).table()
