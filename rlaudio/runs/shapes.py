@@ -170,6 +170,14 @@ class _Variant(TypedDict):
     flip_rate: Number
 
 
+class _CalibrationBin(TypedDict):
+    low: Number
+    high: Number
+    questions: WholeNumber
+    predicted: Number
+    observed: Number
+
+
 class _Labels(TypedDict):
     rule: str
     tables: Annotated[dict[str, dict[str, _GroupLabels]], AfterValidator(_has_all)]
@@ -177,6 +185,7 @@ class _Labels(TypedDict):
     order_gain: _OrderGain | None
     thresholds: list[_Variant]
     leave_one_out: list[_Variant]
+    calibration: NotRequired[list[_CalibrationBin]]
 
 
 class _StoredLabel(TypedDict):

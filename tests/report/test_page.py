@@ -216,6 +216,21 @@ def test_the_command_says_on_the_terminal_what_it_leaves_out(copy):
         assert f"left out, because it is damaged: {file}" in done.stderr
 
 
+def test_the_calibration_of_labels_is_drawn_where_the_truth_is_known(copy):
+    labels = json.loads((copy / "labels.json").read_text(encoding="utf-8"))
+    bins = labels["train"]["calibration"]
+    page = write_report(copy).read_text(encoding="utf-8")
+    for each in bins:
+        title = f"{100 * each['low']:.0f}\u2013{100 * each['high']:.0f} %, n = {each['questions']}"
+        assert title in page
+        assert f"answered by text: {100 * each['observed']:.1f} %" in page
+    labels["train"]["calibration"] = []
+    (copy / "labels.json").write_text(json.dumps(labels), encoding="utf-8")
+    assert "<h3>Calibration</h3>" in page and "<h3>Calibration</h3>" not in write_report(copy).read_text(
+        encoding="utf-8"
+    )
+
+
 def test_labels_without_titles_are_shown(copy):
     labels = json.loads((copy / "labels.json").read_text(encoding="utf-8"))
     for variant in labels["train"]["thresholds"] + labels["train"]["leave_one_out"]:

@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+from markupsafe import Markup
+
+from rlaudio.evaluation.statistics import accuracy_interval
 from rlaudio.runs.files import Json
 from rlaudio.runs.run import StoredRun
-from rlaudio.utils.number_format import group_title
+from rlaudio.utils.charts import Mark, range_axis, range_chart
+from rlaudio.utils.number_format import group_title, percent
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,15 @@ class LabelLine:
 
 
 @dataclass(frozen=True)
+class CalibrationLine:
+    """The questions on which about the same share of voters, or of probability, was right in silence."""
+
+    title: str
+    question_count: int
+    chart: Markup  # hollow: that share; filled: how many of them text answers, by the known truth
+
+
+@dataclass(frozen=True)
 class LabelledSet:
     """The labels of one data set."""
 
@@ -39,11 +53,17 @@ class LabelledSet:
     fleiss_kappa: float | None
     order_gain: Json | None
     variants: list[Json]  # other votes over the same answers: voters, threshold, weak, flip_rate
+    calibration: list[CalibrationLine]  # none where the truth is not known
 
     @property
     def whole(self) -> LabelLine:
         """The line of all questions."""
         return self.lines[0]
+
+    @property
+    def share_axis(self) -> Markup:
+        """The scale of the calibration."""
+        return range_axis((0.0, 1.0), number=lambda value: f"{100 * value:.0f} %")
 
     @property
     def voters(self) -> list[str]:
@@ -65,6 +85,7 @@ def labelled_sets(run: StoredRun) -> list[LabelledSet]:
             fleiss_kappa=summary["agreement"]["fleiss_kappa"],
             order_gain=summary["order_gain"],
             variants=[*summary["thresholds"], *summary["leave_one_out"]],
+            calibration=[_calibration_line(of_bin) for of_bin in summary.get("calibration", ())],
         )
         for name, summary in run.labels.items()
     ]
@@ -81,3 +102,14 @@ def _line(grouping: str, name: str, cells: Json) -> LabelLine:
         quality=cells["quality"],
         luck_ceiling=cells["luck_ceiling"],
     )
+
+
+def _calibration_line(of_bin: Json) -> CalibrationLine:
+    count, predicted, observed = of_bin["questions"], of_bin["predicted"], of_bin["observed"]
+    low, high = accuracy_interval(np.arange(count) < round(observed * count))
+    marks = [
+        Mark(predicted, predicted, predicted, "silence", True, f"right in silence: {percent(predicted)} %"),
+        Mark(observed, low, high, "silence", False, f"answered by text: {percent(observed)} %"),
+    ]
+    chart = range_chart(marks, bounds=(0.0, 1.0), reference=None)
+    return CalibrationLine(f"{100 * of_bin['low']:.0f}\u2013{100 * of_bin['high']:.0f} %", count, chart)
