@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,15 +14,7 @@ from rlaudio.cli.common_options import changed_plugins_option, path_type, recipe
 from rlaudio.cli.errors import INTERRUPTED
 from rlaudio.cli.first_reads import load, load_pipeline, say
 from rlaudio.runs.parts import StopAfter
-from rlaudio.runs.places import (
-    RECIPE,
-    REPLAY,
-    SUMMARY,
-    check_run,
-    check_run_to_resume,
-    check_step,
-    is_evaluation,
-)
+from rlaudio.runs.places import RECIPE, REPLAY, check_run, check_run_to_resume, check_step, is_evaluation
 from rlaudio.utils import launcher
 from rlaudio.utils.number_format import counted, percent
 
@@ -107,9 +98,10 @@ def run(
 
 def accuracies(folder: Path) -> Iterator[str]:
     """What was right with the clip before, between and after training, a line for each held-out set."""
-    if not (folder / SUMMARY).exists():
-        return
-    for name, of in json.loads((folder / SUMMARY).read_text(encoding="utf-8"))["held_out"].items():
+    from rlaudio.runs.run import open_run
+
+    summary = open_run(folder, leave_out_damage=True).summary or {}
+    for name, of in summary.get("held_out", {}).items():
         if known := [f"{when} {percent(share)}" for when, share in of.items() if share is not None]:
             yield f"{name}, per cent right with the clip: {', '.join(known)}"
 
