@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 from click.exceptions import Exit
 
-from rlaudio.audio.length_policy import SILENCE_SECONDS
+from rlaudio.audio.length_policy import MOST_SILENCE_SECONDS, SILENCE_SECONDS
 from rlaudio.cli.common_options import (
     FileEndingIn,
     each_once,
@@ -317,8 +317,9 @@ def _silence(text: str) -> Any:
         seconds = text if text == "clip" else float(text)
     except ValueError:
         seconds = 0.0
-    if seconds != "clip" and not 0.0 < float(seconds) <= 3600:
-        raise click.UsageError(f"--also-silence {text}: expected seconds above 0, at most 3600, or clip")
+    if seconds != "clip" and not 0.0 < float(seconds) <= MOST_SILENCE_SECONDS:
+        expected = f"expected seconds above 0, at most {MOST_SILENCE_SECONDS}, or clip"
+        raise click.UsageError(f"--also-silence {text}: {expected}")
     return seconds
 
 

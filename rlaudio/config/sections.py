@@ -20,7 +20,7 @@ from pydantic import (
     model_validator,
 )
 
-from rlaudio.audio.length_policy import MAX_SECONDS, SILENCE_SECONDS, TOO_LONG
+from rlaudio.audio.length_policy import MAX_SECONDS, MOST_SILENCE_SECONDS, SILENCE_SECONDS, TOO_LONG
 from rlaudio.config import plugins
 from rlaudio.config.names import check_name
 from rlaudio.config.plugins import Bound
@@ -64,7 +64,7 @@ Count = Annotated[int, _NUMBER, Field(ge=1, le=MOST)]
 CountOrZero = Annotated[int, _NUMBER, Field(ge=0, le=MOST)]
 Seed = Annotated[int, _NUMBER, Field(ge=0, lt=2**63)]
 Positive = Annotated[float, _NUMBER, Field(gt=0, le=10**9)]
-SilenceSeconds = Annotated[float, _NUMBER, Field(gt=0, le=3600)]  # seconds that are held in memory
+SilenceSeconds = Annotated[float, _NUMBER, Field(gt=0, le=MOST_SILENCE_SECONDS)]
 Rate = Annotated[float, _NUMBER, Field(gt=0, le=10)]
 Weight = Annotated[float, _NUMBER, Field(ge=-(10**9), le=10**9)]
 Share = Annotated[float, _NUMBER, Field(ge=0, le=1)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 _SHOWN = {"reward/total": "reward", "rollout/length": "length", "loss/kl": "kl", "loss/entropy": "entropy"}
+_OF_SFT = "loss/total"
 
 
 class StepNumbers:
@@ -14,13 +15,13 @@ class StepNumbers:
         self._steps: list[Mapping[str, float]] = []
 
     def add(self, metrics: Mapping[str, float]) -> None:
-        """Take the metrics of a step."""
-        self._steps.append(metrics)
+        """Take the metrics of a step; only what is shown is kept, since not every process shows it."""
+        self._steps.append({name: metrics[name] for name in (*_SHOWN, _OF_SFT) if name in metrics})
 
     def take(self) -> str:
         """Means over the steps since the last call."""
         steps, self._steps = self._steps, []
-        shown = _SHOWN if any("reward/total" in step for step in steps) else {"loss/total": "loss"}
+        shown = _SHOWN if any("reward/total" in step for step in steps) else {_OF_SFT: "loss"}
         texts = []
         for metric, word in shown.items():
             if values := [step[metric] for step in steps if metric in step]:
