@@ -91,10 +91,13 @@ def _is_changed(recipe: Recipe, key: str) -> bool:
 
 def _unused_options(recipe: Recipe) -> Iterator[str]:
     """Options of plug-ins that change nothing beside another option."""
-    plugins = {"algorithm": recipe.algorithm, "curriculum": recipe.curriculum, "rollout": recipe.rollout}
-    plugins |= {"strategy": recipe.strategy}
-    plugins |= {f"rewards.{name}": spec.reward for name, spec in recipe.rewards.items()} | {
-        "model": recipe.model
+    plugins = {
+        "algorithm": recipe.algorithm,
+        "curriculum": recipe.curriculum,
+        "rollout": recipe.rollout,
+        "strategy": recipe.strategy,
+        **{f"rewards.{name}": spec.reward for name, spec in recipe.rewards.items()},
+        "model": recipe.model,
     }
     unused = [(key, name, why) for key, plugin in plugins.items() for name, why in plugin.unused()]
     for key, name, switch in (
