@@ -39,7 +39,7 @@ class Clip:
         return len(self.samples) / self.sample_rate_hz
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Choice:
     """A question's answer is one of several options; equal texts stay different options."""
 
@@ -48,14 +48,14 @@ class Choice:
     answer: str = ""  # the right answer as the data states it
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class OpenText:
     """A question's answer is a text of its own; whoever scores it compares with this one."""
 
     answer: str = ""  # empty: not published
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Check:
     """A question's answer is right where it passes a named rule, such as an instruction about its form."""
 
@@ -66,7 +66,7 @@ class Check:
 Target = Choice | OpenText | Check
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Question:
     """A question about no clip, one or several, and what makes an answer right.
 
@@ -151,7 +151,7 @@ class Question:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Contribution:
     """How much the audio contributes to one question's answer, and how that was found out."""
 

@@ -5,12 +5,18 @@ from __future__ import annotations
 import os
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 from rlaudio.utils.cache_root import cache_root
 
 
 class OutsideRootError(ValueError):
     """A path leaves the audio root; the text says what is expected of it."""
+
+
+class _Folder(NamedTuple):
+    path: Path
+    links: frozenset[str]  # names of symbolic links in it
 
 
 class AudioRoot:
@@ -23,13 +29,10 @@ class AudioRoot:
 
     def __init__(self, folder: Path, *, outside: bool = False) -> None:
         self.folder = folder
-        self._prefix = os.path.join(folder, "")  # noqa: PTH118 - with one slash behind it
         self._outside = outside
         self._real = folder.resolve()
         self._allowed = (self._real, cache_root().resolve())
-        self._links: dict[
-            str, frozenset[str] | None
-        ] = {}  # folder as stated -> links in it, if it is allowed
+        self._folders: dict[str, _Folder | None] = {}  # by folder as stated; None: it takes more to tell
 
     def path(self, stated: str) -> Path:
         """The path of an audio file. Raises OutsideRootError if it leaves it, ValueError if it is none."""
@@ -55,28 +58,28 @@ class AudioRoot:
 
         Data has many files in few folders: the disk is asked about each folder once, not about each file.
         """
-        folder, _, name = stated.rpartition("/")
+        name = stated.rpartition("/")[2]
         if name in ("", ".", "..") or "\0" in stated:
             return None
-        if folder not in self._links:
-            self._links[folder] = self._links_in(folder, stated)
-        links = self._links[folder]
-        if links is None or name in links:
-            return None
-        return Path(f"{self._prefix}{stated}" if stated[0] != "/" else stated)
+        folder = stated[: -len(name)]  # with its slash: "/x.wav" is not in the folder of "x.wav"
+        if folder not in self._folders:
+            self._folders[folder] = self._folder_of(folder, stated)
+        known = self._folders[folder]
+        return None if known is None or name in known.links else known.path / name
 
-    def _links_in(self, folder: str, stated: str) -> frozenset[str] | None:
-        """The names of symbolic links in a folder; None where it is not plainly one that is allowed."""
+    def _folder_of(self, folder: str, stated: str) -> _Folder | None:
+        """The folder of a path; None where it is not plainly one that is allowed."""
         if self._outside or ".." in folder.split("/"):
             return None
+        path = (self.folder / stated).parent
         try:
-            real = (self.folder / stated).parent.resolve()
+            real = path.resolve()
             if not self._allows(real):
                 return None
             with os.scandir(real) as entries:
-                return frozenset(entry.name for entry in entries if entry.is_symlink())
+                return _Folder(path, frozenset(entry.name for entry in entries if entry.is_symlink()))
         except FileNotFoundError:
-            return frozenset()
+            return _Folder(path, frozenset())
         except (OSError, ValueError, RuntimeError):
             return None
 

@@ -19,12 +19,16 @@ from rlaudio.data.loading import find_files, load, local
 from rlaudio.data.rows import FieldError
 from rlaudio.types import Choice, Contribution, Dataset, Question
 from rlaudio.utils.messages import printable
+from rlaudio.utils.quick_records import maker
 
 # Chains of thought are recognised by our own names for the fields, or by the tags inside them.
 _COT_KEYS = {"structured_cot": "structured", "simple_cot": "simple", "gemini_cot": "gemini"}
 _COT_TAGS = {"<stage1>": "structured", "<simple analysis>": "simple"}
 
 _GROUP_FIELDS = ("question_type", "source_dataset", "mechanism")
+# Half a million of each are made.
+_question_of, _choice_of, _contribution_of = maker(Question), maker(Choice), maker(Contribution)
+
 _READ = {  # what can be no chain of thought
     *("id", "question", "question_text", "choices", "multi_choice", "answer", "audio_path", "audio"),
     *("text_answerable", "audio-contribution", "contribution_score", *_GROUP_FIELDS),
@@ -133,11 +137,11 @@ def _question(named: tuple[tuple[str, str], ...], row: Fields) -> Question:
             break
     choices, answer = row.texts("choices", "multi_choice"), row.text("answer", empty=True)  # one may be empty
     gold = choices.index(answer) if answer in choices else None
-    return Question(
+    return _question_of(
         id,
         row.text("question", "question_text"),
         row.clip("audio_path", "audio"),
-        Choice(choices, gold, answer if gold is None else choices[gold]),
+        _choice_of(choices, gold, answer if gold is None else choices[gold]),
         row.made_of(_GROUP_FIELDS, _groups),
         row.flag("text_answerable") if "text_answerable" in fields else None,
         row.long_texts(id, cot, _close_tags) if cot else NOTHING,
@@ -162,7 +166,7 @@ def _contribution(row: Fields, question: Question) -> Contribution | None:
     if label not in ("weak", "strong"):
         label = row.tried(partial(contribution_label, row.row, "audio-contribution"), None)
     score = row.number("contribution_score") if "contribution_score" in row.fields else None
-    return Contribution(question.id, label, score, None, "given", NOTHING) if label else None
+    return _contribution_of(question.id, label, score, None, "given", NOTHING, None, None) if label else None
 
 
 @lru_cache(maxsize=1024)

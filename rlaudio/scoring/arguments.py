@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import is_dataclass
+from dataclasses import fields, is_dataclass
 from typing import Any, NoReturn, TypeVar
 
 import numpy as np
@@ -75,15 +75,16 @@ def _entries(value: tuple[Any, ...]) -> tuple[Any, ...]:
 
 def _read_only_record(record: Any) -> Any:
     kind: Any = type(record)
-    for name in _cached(kind):
-        with suppress(ValueError):  # where there is nothing to concatenate, the reward that asks sees it
-            getattr(record, name)
     twin = object.__new__(kind)
-    vars(twin).update({n: v if type(v) in _UNCHANGING else _read_only(v) for n, v in vars(record).items()})
+    for name in _values(kind):
+        with suppress(ValueError):  # where there is nothing to concatenate, the reward that asks sees it
+            value = getattr(record, name)
+            object.__setattr__(twin, name, value if type(value) in _UNCHANGING else _read_only(value))
     return twin
 
 
 @functools.cache
-def _cached(kind: Any) -> tuple[str, ...]:
-    """Properties that a record computes once: they hold arrays, too."""
-    return tuple(n for n, value in vars(kind).items() if isinstance(value, functools.cached_property))
+def _values(kind: Any) -> tuple[str, ...]:
+    """Names of a record's fields, and of properties that it computes once: they hold arrays, too."""
+    cached = (n for n, value in vars(kind).items() if isinstance(value, functools.cached_property))
+    return (*(field.name for field in fields(kind)), *cached)

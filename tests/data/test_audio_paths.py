@@ -70,3 +70,12 @@ def test_paths_may_leave_a_root_where_the_data_is_trusted(root):
 def test_generated_clips_may_be_named_from_anywhere(root):
     clip = cache_root() / "synthetic" / "clips" / "1.wav"
     assert AudioRoot(root).path(str(clip)) == clip
+
+
+@pytest.mark.parametrize("before", ["", "below.wav"])
+def test_a_file_at_the_root_of_the_disk_is_not_one_at_the_audio_root(root, before):
+    paths = AudioRoot(root)
+    if before:
+        assert paths.path(before) == root / before
+    with pytest.raises(ValueError, match=r"leads to /below\.wav; set audio_root"):
+        paths.path("/below.wav")

@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -137,7 +137,7 @@ def _describe(questions: Sequence[Question], known: _KnownRows) -> _Described:
     audio, stamps = _audio_of_rows(questions, known)
     rows = {
         "questions": [_digest(_question_facts(question)) for question in questions],
-        "labels": [_digest(contribution and vars(contribution)) for contribution in stated],
+        "labels": [_digest(contribution and _values(contribution)) for contribution in stated],
         "audio": audio,
     }
     facts = {part: _digest(digests) for part, digests in rows.items()}
@@ -151,7 +151,11 @@ def _known_rows(begun: Mapping[str, Any] | None, stamps: Mapping[str, Any], name
 
 
 def _question_facts(question: Question) -> dict[str, Any]:
-    return {name: value for name, value in vars(question).items() if name not in ("clips", "place")}
+    return {name: value for name, value in _values(question).items() if name not in ("clips", "place")}
+
+
+def _values(record: Any) -> dict[str, Any]:
+    return {field.name: getattr(record, field.name) for field in fields(record)}
 
 
 def _audio_of_rows(questions: Sequence[Question], known: _KnownRows) -> tuple[list[str], list[str]]:
