@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+from rlaudio.audio.reading import open_clip
 from rlaudio.config import plugins
 from rlaudio.config.plugins import Bound
 from rlaudio.config.recipe import Recipe
@@ -21,10 +22,7 @@ from rlaudio.rollout.reopening_worker import ReopeningWorker, open_engine
 from rlaudio.rollout.transformers import Transformers
 from rlaudio.rollout.worker import RolloutWorker
 from rlaudio.scorers.calling import TimedScorer
-from rlaudio.types import (
-    Control,
-    Scorer,
-)
+from rlaudio.types import Clip, Control, Scorer
 from rlaudio.utils.endpoint.address import is_endpoint
 from rlaudio.utils.endpoint.client import Asking
 from rlaudio.utils.number_format import counted
@@ -78,6 +76,12 @@ def prompt_builder(recipe: Recipe, family: PromptMaker) -> PromptBuilder:
         max_seconds=recipe.audio.max_seconds,
         too_long=recipe.audio.too_long,
     )
+
+
+def clip_opener(recipe: Recipe) -> Callable[[Path | Clip], Clip]:
+    """Opens a clip as the recipe's models hear it."""
+    audio = recipe.audio
+    return partial(open_clip, max_seconds=audio.max_seconds, too_long=audio.too_long)
 
 
 def evaluation_settings(recipe: Recipe, controls: Sequence[Control] | None = None) -> EvaluationSettings:

@@ -27,7 +27,9 @@ A stage's name is unique within its run.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -165,6 +167,15 @@ class RunFolder:
         for name, value in values.items():
             writer.add_scalar(name, float(value), step)
         writer.flush()
+
+    @contextmanager
+    def clock(self, phase: str) -> Iterator[None]:
+        """Log how long a phase of the run took; one that is interrupted logs what it took so far."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.log_metrics("run", 0, {f"time/{phase}": time.perf_counter() - start})
 
     def truncate_metrics(self, stage: str, step: int) -> None:
         """Drop all that was logged after `step` of `stage`, so that a resumed run logs every step once.

@@ -23,6 +23,7 @@ from rlaudio.builder.stage_checks import check_stages_can_train
 from rlaudio.config.recipe import load_recipe
 from rlaudio.config.shipped import available
 from rlaudio.data.audiomcq import write_audiomcq
+from rlaudio.pipeline.evaluations import evaluate_between
 from rlaudio.report.sections.metric_curves import curves
 from rlaudio.report.sections.stage_gains import stage_gains
 from rlaudio.runs.folder import RunFolder
@@ -465,8 +466,6 @@ def test_a_warning_after_a_stage_names_the_policy_and_not_its_base(recipe_file, 
     policy = OpenedPolicy(family, prompt_builder(recipe, family), ALONE)
     questions = replace(recipe.data.evaluate["held_out"](), questions=recipe.data.evaluate["held_out"]()[:2])
     with RunFolder.create(tmp_path / "out", recipe.to_yaml()) as folder:
-        pipeline._evaluate_between(
-            recipe, Datasets(questions, {"held_out": questions}), folder, "sft", policy
-        )
+        evaluate_between(recipe, Datasets(questions, {"held_out": questions}), folder, "sft", policy)
     (message,) = [record.getMessage() for record in caplog.records if "name no option" in record.getMessage()]
     assert message.startswith("evaluate sft: held_out, the policy after stage sft, with audio: 100%")
