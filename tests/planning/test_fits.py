@@ -3,8 +3,9 @@
 import pytest
 
 from rlaudio.config.recipe import load_recipe
+from rlaudio.planning.assumptions import Assumptions
 from rlaudio.planning.hardware import GPUS
-from rlaudio.planning.plan import Assumptions, plan
+from rlaudio.planning.plan import plan
 from rlaudio.planning.tables import USABLE, verdict
 
 MEANT_FOR = [  # a GPU, and how many of them; their files say so

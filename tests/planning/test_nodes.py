@@ -9,9 +9,10 @@ from rlaudio.cli import main
 from rlaudio.config.recipe import load_recipe
 from rlaudio.models.shared.describing import describe
 from rlaudio.planning import seconds, servers
+from rlaudio.planning.assumptions import Assumptions
 from rlaudio.planning.hardware import GPUS
 from rlaudio.planning.memory import Sharding
-from rlaudio.planning.plan import Assumptions, plan
+from rlaudio.planning.plan import plan
 from rlaudio.planning.tokens import StepTokens
 
 SEVEN_B = "weak_to_strong_qwen2_5_omni_7b"

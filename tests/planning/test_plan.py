@@ -26,9 +26,11 @@ from rlaudio.models.shared.branching import Branching, _in_two_passes
 from rlaudio.models.shared.describing import describe
 from rlaudio.models.shared.front_ends import pooled_tokens
 from rlaudio.planning import flops, memory, seconds
+from rlaudio.planning.assumptions import Assumptions
+from rlaudio.planning.basis import STAND_INS
 from rlaudio.planning.hardware import GPUS, find_hardware, probe_cpu
 from rlaudio.planning.memory import Sharding, UpdateShape
-from rlaudio.planning.plan import _STAND_INS, Assumptions, plan, savings
+from rlaudio.planning.plan import plan, savings
 from rlaudio.planning.tables import changes_table, lines, rows
 from rlaudio.planning.tokens import StepTokens
 from rlaudio.prompts.builder import PromptBuilder
@@ -165,7 +167,7 @@ def test_text_of_a_prompt_is_counted_as_the_family_encodes_it(shared_family):
     recipe = load_recipe("tiny_weak_to_strong")
     clip = tone(1.0, 1)
     prompts = PromptBuilder(shared_family, system=recipe.prompt.system)
-    user = prompts.family.encode_prompt(_STAND_INS[0], recipe.prompt.system, _user_text(recipe), [clip])
+    user = prompts.family.encode_prompt(STAND_INS[0], recipe.prompt.system, _user_text(recipe), [clip])
     planned = plan(recipe, GPUS["h100"], Assumptions(seconds=1.0))
     assert planned.stages[1].tokens.prompt == len(user.token_ids)
 
@@ -173,7 +175,7 @@ def test_text_of_a_prompt_is_counted_as_the_family_encodes_it(shared_family):
 def _user_text(recipe):
     from rlaudio.prompts.wording import render_user_text
 
-    return render_user_text(_STAND_INS[0])
+    return render_user_text(STAND_INS[0])
 
 
 # --- tokens --------------------------------------------------------------------------------------

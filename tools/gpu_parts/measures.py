@@ -19,7 +19,7 @@ from gpu_parts.setting import Setting, Skip, check_memory, free_bytes
 from gpu_parts.shapes import GradientsOnly, Variant, fill, open_shape, shape_folder
 
 from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
-from rlaudio.planning.plan import Assumptions
+from rlaudio.planning.assumptions import Assumptions
 from rlaudio.rollout.transformers import Transformers
 from rlaudio.training.learner import Learner
 from rlaudio.training.packing import PackedRow, repeated

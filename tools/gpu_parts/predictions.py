@@ -14,9 +14,10 @@ from bench_thinker import GROUP
 from gpu_parts.shapes import Variant
 
 from rlaudio.config.recipe import load_recipe
+from rlaudio.planning.assumptions import Assumptions
 from rlaudio.planning.hardware import GPUS, Hardware, find_hardware
 from rlaudio.planning.memory import ENDING, totals
-from rlaudio.planning.plan import Assumptions, Plan, plan
+from rlaudio.planning.plan import Plan, plan
 from rlaudio.types import Prompt
 
 LARGE_PRODUCT = (8192, 8192, 8192)
