@@ -149,7 +149,8 @@ def basis_of(recipe: Recipe, hardware: Hardware, assumed: Assumptions) -> Basis:
         text=assumed.text or count_tokens(model, text),
     )
     sharding = _sharding(recipe, hardware, filled)
-    return Basis(recipe, hardware, model, filled, sharding, _servers(recipe, model, hardware, filled))
+    servers = servers_of(recipe.rollout, model, hardware, filled.rollout_nodes, filled.devices)
+    return Basis(recipe, hardware, model, filled, sharding, servers)
 
 
 def count_tokens(model: ModelSize, text: str) -> int:
@@ -173,27 +174,6 @@ def _sharding(recipe: Recipe, hardware: Hardware, assumed: Assumptions) -> Shard
         stage, offload = int(options["stage"]), options["offload"] == "cpu"
         return Sharding(stage=stage, offload=offload, devices=devices, nodes=nodes, on_gpu=on_gpu)
     raise ValueError(f"the strategy {recipe.strategy.use} cannot be planned; expected plain or zero")
-
-
-def _servers(
-    recipe: Recipe, model: ModelSize, hardware: Hardware, assumed: Assumptions
-) -> RolloutServers | None:
-    nodes, rollout = assumed.rollout_nodes, recipe.rollout
-    if not nodes:
-        return None
-    if rollout.use != "vllm_server":
-        raise ValueError(
-            f"{nodes} rollout nodes are for vLLM servers, and rollout.use is {rollout.use}; set it to "
-            "vllm_server, or leave --rollout-nodes out"
-        )
-    return servers_of(
-        model,
-        hardware,
-        nodes,
-        assumed.devices,
-        tensor_parallel=rollout.options["tensor_parallel"],
-        memory_share=rollout.options["memory_share"],
-    )
 
 
 # A typical question of AudioMCQ, often enough for a curriculum to split.

@@ -18,6 +18,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from rlaudio.config.recipe import Recipe
 from rlaudio.models.family import resolve_model_path
 from rlaudio.models.shared import lora
+from rlaudio.planning.servers import check_asks_servers, servers_of_node
 from rlaudio.rollout.vllm.server_opening import (
     Place,
     ServerSizes,
@@ -119,11 +120,7 @@ def _of_servers(recipe: Recipe, layout: JobLayout) -> dict[str, Any]:
 
 def _servers_per_node(recipe: Recipe, layout: JobLayout) -> int:
     """How many servers a rollout node has. Raises ValueError where the recipe or the node has none."""
-    if recipe.rollout.use != "vllm_server":
-        raise ValueError(
-            f"--rollout-nodes {layout.rollout_nodes} are for vLLM servers, and rollout.use is "
-            f"{recipe.rollout.use}; set it to vllm_server, or leave --rollout-nodes out"
-        )
+    check_asks_servers(recipe.rollout, layout.rollout_nodes)
     options = recipe.rollout.options
     for key, given in (
         ("urls", options["urls"]),
@@ -146,14 +143,9 @@ def _servers_per_node(recipe: Recipe, layout: JobLayout) -> int:
         )
     if not layout.gpus_per_node:
         return 1
-    if layout.gpus_per_node % tensor_parallel:
-        raise ValueError(
-            f"rollout.tensor_parallel is {tensor_parallel}, and a node has {layout.gpus_per_node} GPUs; "
-            "expected a number that divides them"
-        )
-    path = _served(recipe)
+    count, path = servers_of_node(tensor_parallel, layout.gpus_per_node), _served(recipe)
     check_heads(path, model_config(path), tensor_parallel)
-    return layout.gpus_per_node // tensor_parallel
+    return count
 
 
 def _by_nccl(recipe: Recipe, layout: JobLayout) -> bool:

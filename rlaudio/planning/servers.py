@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from rlaudio.config.plugins import Bound
 from rlaudio.models.shared.sizes import ModelSize
 from rlaudio.planning import flops
 from rlaudio.planning.hardware import Hardware
@@ -43,22 +44,40 @@ class RolloutServers:
 
 
 def servers_of(
-    model: ModelSize, device: Hardware, nodes: int, devices: int, *, tensor_parallel: int, memory_share: float
-) -> RolloutServers:
-    """The servers on nodes of so many devices. Raises ValueError where a node's devices have none."""
+    rollout: Bound, model: ModelSize, device: Hardware, nodes: int, devices: int
+) -> RolloutServers | None:
+    """The servers on nodes of so many devices; None on no nodes. Raises ValueError where they can be none."""
+    if not nodes:
+        return None
+    check_asks_servers(rollout, nodes)
+    tensor_parallel = rollout.options["tensor_parallel"]
+    return RolloutServers(
+        nodes=nodes,
+        count=nodes * servers_of_node(tensor_parallel, devices),
+        tensor_parallel=tensor_parallel,
+        weight_bytes=model.weight_bytes / tensor_parallel,
+        taken_bytes=rollout.options["memory_share"] * device.memory_bytes,
+        device_bytes=device.memory_bytes,
+    )
+
+
+def check_asks_servers(rollout: Bound, nodes: int) -> None:
+    """Raise ValueError where the worker asks no vLLM server, and so many nodes are for servers."""
+    if rollout.use != "vllm_server":
+        raise ValueError(
+            f"--rollout-nodes {nodes} are for vLLM servers, and rollout.use is {rollout.use}; set it to "
+            "vllm_server, or leave --rollout-nodes out"
+        )
+
+
+def servers_of_node(tensor_parallel: int, devices: int) -> int:
+    """How many servers so many devices are for. Raises ValueError where some would be left over."""
     if devices % tensor_parallel:
         raise ValueError(
             f"rollout.tensor_parallel is {tensor_parallel}, and a node has {devices} devices; expected a "
             "number that divides them"
         )
-    return RolloutServers(
-        nodes=nodes,
-        count=nodes * devices // tensor_parallel,
-        tensor_parallel=tensor_parallel,
-        weight_bytes=model.weight_bytes / tensor_parallel,
-        taken_bytes=memory_share * device.memory_bytes,
-        device_bytes=device.memory_bytes,
-    )
+    return devices // tensor_parallel
 
 
 def sampling_phases(

@@ -195,7 +195,7 @@ def test_a_script_without_rollout_nodes_starts_no_server(monkeypatch):
         ),
         (
             ["--rollout-nodes", 1, "--gpus-per-node", 3, "-o", SERVERS],
-            "rollout.tensor_parallel is 2, and a node has 3 GPUs; expected a number that divides them",
+            "rollout.tensor_parallel is 2, and a node has 3 devices; expected a number that divides them",
         ),
         (
             [

@@ -6,6 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from rlaudio.cli import main
+from rlaudio.config.plugins import bind
 from rlaudio.config.recipe import load_recipe
 from rlaudio.models.shared.describing import describe
 from rlaudio.planning import seconds, servers
@@ -121,7 +122,8 @@ def test_a_cache_that_is_full_makes_a_server_sample_in_turns():
         question_count=8, group_size=2, prompt=100, audio=1, frames=4, completion=50, packed=True, budget=1
     )
     slot = 2 * 2 * 28 * 512  # keys and values, 2 bytes, layers, their width
-    room = servers.servers_of(size, H100, 1, 1, tensor_parallel=1, memory_share=0.5)
+    rollout = bind("rollout", {"use": "vllm_server", "memory_share": 0.5})
+    room = servers.servers_of(rollout, size, H100, 1, 1)
     three = replace(room, taken_bytes=room.weight_bytes + 3.5 * 200 * slot)
     assert three.questions_together(size, tokens) == 3
     turns = [
@@ -160,7 +162,7 @@ def test_the_command_tells_nodes_network_and_servers():
         (("--network", "nan"), "a network of nan GB/s; expected more than 0"),
         (("--network", "inf"), "a network of inf GB/s; expected more than 0"),
         (("--nodes", 2, "--devices", 8), "8 and there are 16 devices; expected a multiple of 16, such as 16"),
-        (("--rollout-nodes", 1), "1 rollout nodes are for vLLM servers, and rollout.use is vllm; set it to"),
+        (("--rollout-nodes", 1), "--rollout-nodes 1 are for vLLM servers, and rollout.use is vllm; set it to"),
         (
             ("--rollout-nodes", 1, "--devices", 3, "-o", SERVED[0]),
             "rollout.tensor_parallel is 2, and a node has 3 devices; expected a number that divides them",
