@@ -9,7 +9,7 @@ import torch
 
 from rlaudio.algorithms.algorithm import Loss, Samples, Tokens, sequence_mean, token_mean
 from rlaudio.algorithms.groups import batch_scaled, group_advantages
-from rlaudio.algorithms.options import PolicyOptions
+from rlaudio.algorithms.options import AGGREGATE, PolicyOptions
 from rlaudio.algorithms.surrogate import token_ratio
 
 
@@ -22,7 +22,7 @@ class GDPO(PolicyOptions):
     its standard deviation over the step, so that its size does not grow with the number of rewards.
     """
 
-    aggregate: Literal["sequence", "token"] = "sequence"  # as GRPO, which it is compared with
+    aggregate: Literal["sequence", "token"] = AGGREGATE
 
     def advantages(self, samples: Samples) -> torch.Tensor:
         """Advantages [Q, G]: those of each reward (eq. 4), summed (eq. 7), over the step's spread (eq. 6)."""

@@ -9,7 +9,7 @@ import torch
 
 from rlaudio.algorithms.algorithm import Loss, Samples, Tokens, constant_mean, sequence_mean, token_mean
 from rlaudio.algorithms.groups import group_advantages
-from rlaudio.algorithms.options import PolicyOptions, check_range
+from rlaudio.algorithms.options import AGGREGATE, PolicyOptions, check_range
 from rlaudio.algorithms.surrogate import token_ratio
 
 
@@ -24,7 +24,7 @@ class GRPO(PolicyOptions):
     """
 
     scale: Literal["group", "none"] = "group"
-    aggregate: Literal["sequence", "token", "constant"] = "sequence"
+    aggregate: Literal["sequence", "token", "constant"] = AGGREGATE
     length: int | None = None
 
     def __post_init__(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 import torch
 
@@ -11,6 +11,7 @@ from rlaudio.algorithms.algorithm import Loss, Need, Tokens
 from rlaudio.algorithms.kl import kl_estimate
 from rlaudio.algorithms.surrogate import Parts, clipped_surrogate
 
+AGGREGATE: Final = "sequence"  # eq. 3, arXiv:2402.03300; its relatives are compared with it
 CLIP = 0.2  # the best epsilon of table 1, arXiv:1707.06347
 
 

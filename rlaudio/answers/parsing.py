@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import Final, Literal
 
 from rlaudio.answers.choices import choices_of
 from rlaudio.answers.mentions import NEGATION, mentions
@@ -25,13 +25,14 @@ from rlaudio.answers.tags import (
 )
 
 Which = Literal["first", "last", "reject"]
+WHICH: Final = "last"  # a later block takes an earlier one back
 
 
 def parse(
     text: str,
     choices: Sequence[str],
     *,
-    which: Which = "last",
+    which: Which = WHICH,
     letters: bool = False,
     numbers: bool = False,
     contains: bool = False,

@@ -106,7 +106,7 @@ def _check_step(recipe: Recipe, count: int) -> None:
 
 def _check_selector(recipe: Recipe, stage: Stage, selector: Selector) -> None:
     """Refuse settings under which a curriculum would not see what it waits for. Raises ValueError."""
-    name, success = f"curriculum {recipe.curriculum.use}", recipe.contribution.success
+    name = f"curriculum {recipe.curriculum.use}"
     if selector.reads_evaluation and not recipe.evaluation.every:
         raise ValueError(
             f"{name} ends its {stage.kind} stage by a held-out evaluation, and evaluation.every is 0; "
@@ -127,8 +127,8 @@ def _check_selector(recipe: Recipe, stage: Stage, selector: Selector) -> None:
             f"{name} chooses the questions of a step together, and sampling.rounds is "
             f"{recipe.sampling.rounds}, which would draw some of them again in the same step; expected 1"
         )
-    if stage.kind == "rl" and success not in recipe.rewards:
-        raise ValueError(_no_success(recipe))
+    if stage.kind == "rl" and (problem := recipe.no_success()):
+        raise ValueError(f"contribution.success {problem}")
     try:
         selector.load_state_dict(json.loads(json.dumps(selector.state_dict())))
     except TypeError as error:
@@ -147,13 +147,6 @@ def _check_lag(recipe: Recipe) -> None:
             f"sampling.max_lag is {recipe.sampling.max_lag} and a reward compares with answers in silence, "
             "which would come from newer weights than the completions; expected 0, or rewards that hear none"
         )
-
-
-def _no_success(recipe: Recipe) -> str:
-    return (
-        f"contribution.success names the reward {recipe.contribution.success!r}, which the recipe has not; "
-        f"expected one of {', '.join(recipe.rewards)}"
-    )
 
 
 def _dry_run_rewards(recipe: Recipe, questions: Sequence[Question]) -> None:
@@ -176,11 +169,11 @@ def _dry_run_rewards(recipe: Recipe, questions: Sequence[Question]) -> None:
 
 def _dry_run_algorithm(recipe: Recipe) -> None:
     """Dry-run the algorithm, and check what it needs, before anything is computed. Raises ValueError."""
-    algorithm, success = rl_algorithm(recipe), recipe.contribution.success
+    algorithm = rl_algorithm(recipe)
     if isinstance(algorithm, SFT):
         raise ValueError("algorithm.use is sft, which makes every sample likelier; expected one for RL")
     weights = {name: spec.weight for name, spec in recipe.rewards.items()}
     name = recipe.algorithm.use
     dry_run(algorithm, name, group_size=recipe.sampling.group_size, reward_weights=weights)
-    if contribution_by(recipe) == "rollouts" and success not in recipe.rewards:
-        raise ValueError(_no_success(recipe))
+    if contribution_by(recipe) == "rollouts" and (problem := recipe.no_success()):
+        raise ValueError(f"contribution.success {problem}")

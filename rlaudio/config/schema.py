@@ -133,13 +133,9 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _knows_the_reward_of_success(self) -> Recipe:
-        success = self.contribution.success
-        if self.rewards and success not in self.rewards and success != SUCCESS:
-            raise SectionError(
-                f"names the reward {shown(success)}, which the recipe has not; expected one of "
-                f"{', '.join(self.rewards)}",
-                *("contribution", "success"),
-            )
+        problem = self.no_success()
+        if self.rewards and self.contribution.success != SUCCESS and problem:
+            raise SectionError(problem, "contribution", "success")
         return self
 
     @model_validator(mode="after")
@@ -167,6 +163,14 @@ class Recipe(Section):
     def _scorers_have_names_of_their_own(self) -> Recipe:
         self.scorers()
         return self
+
+    def no_success(self) -> str | None:
+        """What is wrong where no reward says whether a completion succeeds."""
+        success = self.contribution.success
+        if success in self.rewards:
+            return None
+        expected = f"expected one of {', '.join(self.rewards)}"
+        return f"names the reward {shown(success)}, which the recipe has not; {expected}"
 
     @property
     def inherited(self) -> frozenset[str]:

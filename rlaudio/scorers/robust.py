@@ -7,6 +7,7 @@ them counts. `parse` says what is read.
 from typing import Literal
 
 from rlaudio.answers import normalise_but_case, parse
+from rlaudio.answers.parsing import WHICH
 from rlaudio.types import Question, Verdict
 
 
@@ -14,7 +15,7 @@ def robust(
     question: Question,
     text: str,
     *,
-    which: Literal["first", "last", "reject"] = "last",  # of several answer blocks; reject: none
+    which: Literal["first", "last", "reject"] = WHICH,  # of several answer blocks; reject: none
     letters: bool | None = None,  # a letter alone is an answer; None: where the data set labels its options
     numbers: bool = True,  # "three" is "3", "21.2s" is "21.2 sec"
 ) -> Verdict:

@@ -162,7 +162,10 @@ def test_the_command_tells_nodes_network_and_servers():
         (("--network", "nan"), "a network of nan GB/s; expected more than 0"),
         (("--network", "inf"), "a network of inf GB/s; expected more than 0"),
         (("--nodes", 2, "--devices", 8), "8 and there are 16 devices; expected a multiple of 16, such as 16"),
-        (("--rollout-nodes", 1), "--rollout-nodes 1 are for vLLM servers, and rollout.use is vllm; set it to"),
+        (
+            ("--rollout-nodes", 1),
+            "--rollout-nodes 1 are for vLLM servers, and rollout.use is vllm; set it to",
+        ),
         (
             ("--rollout-nodes", 1, "--devices", 3, "-o", SERVED[0]),
             "rollout.tensor_parallel is 2, and a node has 3 devices; expected a number that divides them",

@@ -6,7 +6,7 @@ import json
 import os
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import torch
 
@@ -16,6 +16,7 @@ from rlaudio.utils.processes import visible_gpus
 MAX_MODEL_LEN = 4096  # defaults of options that both workers have
 MAX_SEQUENCES = 256
 SUPPORT_TOKENS = 1024
+TOO_LONG: Final = "refuse"
 VERSION = "0.32.0"  # the tested version; weight transfer and audio input change between versions
 EXACT = {"TRITON_F32_DEFAULT": "ieee"}  # Triton would use TF32 in float32 attention
 CPU_CACHE_GB = 1.0

@@ -39,6 +39,7 @@ from rlaudio.rollout.vllm.setup import (
     MAX_MODEL_LEN,
     MAX_SEQUENCES,
     SUPPORT_TOKENS,
+    TOO_LONG,
     cache_memory,
     check_device,
     check_sizes,
@@ -87,7 +88,7 @@ class Vllm(EngineWorker):
         threads: int | None = None,
         sleep: bool = True,
         support_tokens: int = SUPPORT_TOKENS,
-        too_long: Literal["refuse", "transformers"] = "refuse",
+        too_long: Literal["refuse", "transformers"] = TOO_LONG,
         without_vllm: Literal["refuse", "transformers"] = "refuse",
         canary_tolerance: float | None = None,
     ):

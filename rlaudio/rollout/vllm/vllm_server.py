@@ -38,7 +38,7 @@ from rlaudio.rollout.vllm.server_opening import (
     wanted_server,
 )
 from rlaudio.rollout.vllm.server_process import ServerProcess
-from rlaudio.rollout.vllm.setup import CPU_PROMPTS, MAX_MODEL_LEN, MAX_SEQUENCES, SUPPORT_TOKENS
+from rlaudio.rollout.vllm.setup import CPU_PROMPTS, MAX_MODEL_LEN, MAX_SEQUENCES, SUPPORT_TOKENS, TOO_LONG
 from rlaudio.rollout.vllm.weights import FolderSender, NcclSender, ServerSender
 from rlaudio.types import SamplingParams
 from rlaudio.utils.number_format import counted
@@ -93,7 +93,7 @@ class VllmServer(EngineWorker):
         start_seconds: float = 900.0,
         patience: float = 120.0,
         support_tokens: int = SUPPORT_TOKENS,
-        too_long: Literal["refuse", "transformers"] = "refuse",
+        too_long: Literal["refuse", "transformers"] = TOO_LONG,
         canary_tolerance: float | None = None,
     ):
         place = Place(tuple(urls), replicas, gpus, tensor_parallel)
