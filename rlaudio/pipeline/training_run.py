@@ -19,9 +19,9 @@ from rlaudio.config.plugin_files import with_helpers
 from rlaudio.config.recipe import Recipe
 from rlaudio.curricula.stage import check_stages
 from rlaudio.pipeline.begun_run import check_folder, is_trained, recipe_to_resume
-from rlaudio.pipeline.evaluations import evaluate_between, evaluate_once
-from rlaudio.pipeline.labels import labelled_data
-from rlaudio.pipeline.results import keep_samples, keep_shown_clips, write_results
+from rlaudio.pipeline.labelled_data import labelled_data
+from rlaudio.pipeline.model_evaluations import evaluate_between, evaluate_once
+from rlaudio.pipeline.run_results import keep_samples, keep_shown_clips, write_results
 from rlaudio.planning.check import refuse_what_would_stop
 from rlaudio.runs.folder import FollowedFolder, RunFolder
 from rlaudio.runs.parts import StopAfter

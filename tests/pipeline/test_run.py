@@ -23,7 +23,7 @@ from rlaudio.builder.stage_checks import check_stages_can_train
 from rlaudio.config.recipe import load_recipe
 from rlaudio.config.shipped import available
 from rlaudio.data.audiomcq import write_audiomcq
-from rlaudio.pipeline.evaluations import evaluate_between
+from rlaudio.pipeline.model_evaluations import evaluate_between
 from rlaudio.report.sections.metric_curves import curves
 from rlaudio.report.sections.stage_gains import stage_gains
 from rlaudio.runs.folder import RunFolder
