@@ -1,20 +1,13 @@
 """RL that draws questions where the audio contributes and the policy succeeds sometimes."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
-from rlaudio.curricula.by_contribution import (
-    MIDDLE,
-    REFRESH_EVERY,
-    WIDTH,
-    by_contribution,
-    contribution_weight,
-)
+from rlaudio.curricula.by_contribution import MIDDLE, REFRESH_EVERY, WIDTH, contribution_weight
 from rlaudio.curricula.by_trainability import SOLVED, UNSOLVED, trainability_weight
 from rlaudio.curricula.selector import Observed, Weighted
-from rlaudio.curricula.stage import RL_STEPS, SFT_EPOCHS, Stage
+from rlaudio.curricula.stage import RL_STEPS, SFT_EPOCHS, Stage, random_split, with_contribution
 from rlaudio.types import Contributions, Question
 
 
@@ -34,23 +27,15 @@ def by_both(
     unsolved: float = UNSOLVED,
 ) -> list[Stage]:
     """The stages of `by_contribution`; weights are the product of its own and those of `by_trainability`."""
+    weak = with_contribution(questions, contributions, "weak")
+    mixed, rest = random_split(questions, len(weak) if sft_questions is None else sft_questions, rng)
+    gain = contribution_weight(contributions, middle, width)
 
     def weigh(rest: Sequence[Question], seen: Observed) -> list[float]:
-        return [
-            contribution_weight(question, contributions, seen, middle, width)
-            * trainability_weight(question, seen, solved, unsolved)
-            for question in rest
-        ]
+        return [gain(q, seen) * trainability_weight(q, seen, solved, unsolved) for q in rest]
 
-    sft, rl = by_contribution(
-        questions,
-        contributions,
-        rng,
-        sft_epochs=sft_epochs,
-        sft_steps=sft_steps,
-        sft_questions=sft_questions,
-        rl_steps=rl_steps,
-        middle=middle,
-        width=width,
-    )
-    return [sft, replace(rl, selector=Weighted(weigh=weigh, contribution_every=refresh_every))]
+    selector = Weighted(weigh=weigh, contribution_every=refresh_every)
+    return [
+        Stage("sft", mixed, epochs=sft_epochs, steps=sft_steps),
+        Stage("rl", rest, steps=rl_steps, selector=selector),
+    ]

@@ -1,6 +1,6 @@
 """RL that draws questions by how much the audio contributes, instead of splitting them (not from a paper)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from scipy.special import expit
@@ -34,13 +34,12 @@ def by_contribution(
     is only an upper bound of the gain; without that 1 for strong and 0 for weak. Give labels a gain, with
     `contribution.use: options`, where both must be one quantity. Raises ValueError for a width of 0 or less.
     """
-    if not width > 0.0:
-        raise ValueError(f"width is {width:g}; expected more than 0")
     weak = with_contribution(questions, contributions, "weak")
     mixed, rest = random_split(questions, len(weak) if sft_questions is None else sft_questions, rng)
+    weight = contribution_weight(contributions, middle, width)
 
     def weigh(rest: Sequence[Question], seen: Observed) -> list[float]:
-        return [contribution_weight(question, contributions, seen, middle, width) for question in rest]
+        return [weight(question, seen) for question in rest]
 
     selector = Weighted(weigh=weigh, contribution_every=refresh_every)
     return [
@@ -50,10 +49,16 @@ def by_contribution(
 
 
 def contribution_weight(
-    question: Question, contributions: Contributions, seen: Observed, middle: float, width: float
-) -> float:
-    """0 to 1, from what the policy showed of the question last, else from its label."""
-    label = contributions[question.id]
-    stated = [number for number in (label.gain, label.score) if number is not None]
-    labelled = stated[0] if stated else float(label.label == "strong")
-    return float(expit((seen.contributions.get(question.id, labelled) - middle) / width))
+    contributions: Contributions, middle: float, width: float
+) -> Callable[[Question, Observed], float]:
+    """0 to 1, from what the policy showed of a question last, else from its label. Raises ValueError."""
+    if not width > 0.0:
+        raise ValueError(f"width is {width:g}; expected more than 0")
+
+    def weight(question: Question, seen: Observed) -> float:
+        label = contributions[question.id]
+        stated = [number for number in (label.gain, label.score) if number is not None]
+        labelled = stated[0] if stated else float(label.label == "strong")
+        return float(expit((seen.contributions.get(question.id, labelled) - middle) / width))
+
+    return weight

@@ -146,14 +146,14 @@ def test_a_score_of_the_label_counts_more_than_the_label():
 def test_a_measured_gain_of_the_label_counts_more_than_its_score():
     gains = {"q1": 0.9, "q2": 0.0}
     stated = {i: replace(c, score=0.9, gain=gains.get(i)) for i, c in STATED.items()}
-    weights = {q.id: contribution_weight(q, stated, Observed(), 0.5, 0.2) for q in QUESTIONS[:3]}
+    weights = {q.id: contribution_weight(stated, 0.5, 0.2)(q, Observed()) for q in QUESTIONS[:3]}
     assert weights["q0"] == weights["q1"] == pytest.approx(1 / (1 + np.exp(-2)))
     assert weights["q2"] == pytest.approx(1 / (1 + np.exp(2.5)))
 
 
 def test_a_narrow_width_is_a_step_and_none_is_refused():
     stated = {i: replace(c, gain=-1.0) for i, c in STATED.items()}
-    assert contribution_weight(QUESTIONS[0], stated, Observed(), 0.5, 1e-4) == 0.0
+    assert contribution_weight(stated, 0.5, 1e-4)(QUESTIONS[0], Observed()) == 0.0
     for curriculum in (by_contribution, by_both):
         with pytest.raises(ValueError, match="width is 0; expected more than 0"):
             curriculum(QUESTIONS, STATED, rng(), width=0.0)
