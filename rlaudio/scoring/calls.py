@@ -19,7 +19,7 @@ from typing import Any
 
 from rlaudio.scoring.values import NoValue, value_of, values_of_group
 from rlaudio.types import Group
-from rlaudio.utils.forks import ForkedOn, one_process
+from rlaudio.utils.forks import one_process
 from rlaudio.utils.interrupts import Interrupts
 from rlaudio.utils.messages import described, printable, shown
 from rlaudio.utils.time_limit import TimeLimit, TimeUp, place_of
@@ -123,8 +123,8 @@ def call_reward(call: RewardCall, limit: TimeLimit, interrupts: Interrupts) -> A
 
 
 def no_value_of(error: BaseException) -> NoValue:
-    """No value, for an exception. What is no Exception, such as SystemExit, stops the run; a copy, too."""
-    counted = isinstance(error, Exception | asyncio.CancelledError) and not isinstance(error, ForkedOn)
+    """No value, for an exception. What is no Exception, such as SystemExit, stops the run."""
+    counted = isinstance(error, Exception | asyncio.CancelledError)
     return NoValue(f"raised {described(error)}", error, stops=not counted)
 
 

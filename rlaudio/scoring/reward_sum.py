@@ -32,9 +32,8 @@ from rlaudio.scoring.calls import (
 )
 from rlaudio.scoring.values import NoValue, within_reach
 from rlaudio.types import Group, RewardFailure, ScoredGroup
-from rlaudio.utils.forks import late_copies
 from rlaudio.utils.interrupts import end_now, heard_interrupts, refused_ends
-from rlaudio.utils.process_state import ProcessState, kept_process_state
+from rlaudio.utils.process_state import ProcessState
 from rlaudio.utils.processes import ALONE, Processes, outlast_first
 from rlaudio.utils.time_limit import TimeLimit, print_error
 
@@ -118,18 +117,15 @@ class RewardSum:
                     failed.append(_Failed(call, sample, usable))
                 else:
                     values[call.group_index][call.reward.name][sample] = usable
-        self._refuse(failed, groups, late_copies())
+        self._refuse(failed, groups)
         return [self._scored(group, values[i], failed, i) for i, group in enumerate(groups)]
 
     def _results(self, calls: Sequence[RewardCall]) -> list[Any]:
         """What the calls returned, or NoValue; the last is the first one that stops the run."""
         results: list[Any] = []
         limit = TimeLimit(self._seconds, functools.partial(self._take_over, _save.get()))
-        with (
-            heard_interrupts(limit.answer_signal) as interrupts,
-            refused_ends(),
-            kept_process_state() as state,
-        ):
+        with heard_interrupts(limit.answer_signal) as interrupts, refused_ends():
+            state = ProcessState()
             with limit.watching():
                 for call in calls:
                     results.append(call_reward(call, limit, interrupts))
@@ -150,7 +146,7 @@ class RewardSum:
                 logger.warning("%s changed %s, which the run depends on; it is put back", who, setting)
         self._warned |= {(who, setting) for setting in changed}
 
-    def _refuse(self, failed: Sequence[_Failed], groups: Sequence[Group], copies: Sequence[str]) -> None:
+    def _refuse(self, failed: Sequence[_Failed], groups: Sequence[Group]) -> None:
         """Raise the same in all processes, if too many samples failed or something stops the run."""
         first = next((f for f in failed if f.why.stops), failed[0] if failed else None)
         messages = [str(first)] if first else []
@@ -158,7 +154,7 @@ class RewardSum:
             len({(f.call.group_index, f.sample) for f in failed}),
             sum(len(group.completions) for group in groups),
             messages,
-            [*(messages if first and first.why.stops else []), *copies],
+            messages if first and first.why.stops else [],
         )
         cause = first.why.cause if first else None
         if stops:
