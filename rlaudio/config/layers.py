@@ -106,13 +106,9 @@ def read_override(text: str, folder: Path) -> Layer:
     inner = _parse(f"value: {value}", where, folder, keys)
     if len(inner.values) > 1:
         raise ValueError(f"{where}: the value has several lines; expected a single value")
-    values: Any = inner.values["value"]
-    origins = {(*keys, *entry[1:]): origin for entry, origin in inner.origins.items() if entry}
-    for depth in range(len(keys)):
-        origins[keys[:depth]] = Origin(where, folder)
-    for key in reversed(keys):
-        values = {key: values}
-    return Layer(values, origins)
+    *outer, last = keys
+    origins = {(last, *entry[1:]) if entry else (): origin for entry, origin in inner.origins.items()}
+    return Layer({last: inner.values["value"]}, origins).below(*outer)
 
 
 def lay_over(

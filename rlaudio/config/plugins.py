@@ -8,58 +8,44 @@ and data) are plug-ins in turn; a reward that names no scorer is given the recip
 
 from __future__ import annotations
 
-import difflib
 import functools
 import importlib
 import inspect
-import math
-import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
-from typing import Any, get_args, get_type_hints
+from typing import Any
 
-from pydantic import PydanticUserError, TypeAdapter, ValidationError
-
-from rlaudio.config.names import MAX_BYTES, plain_name
+from rlaudio.config.finding import absolute, absolute_option, explicit, find, is_path, no_file, unknown
+from rlaudio.config.names import plain_name
+from rlaudio.config.option_values import OptionError, coerce, coerce_late, names_in_annotations
 from rlaudio.config.plugin_files import import_plugin
 from rlaudio.config.reward_styles import KEYS as STYLE_KEYS
-from rlaudio.config.reward_styles import check_keys, read_reward
-from rlaudio.config.shipped import GIVEN, NESTED, PACKAGE, available, places
+from rlaudio.config.reward_styles import pop_style, read_reward
+from rlaudio.config.shipped import GIVEN, NESTED, PACKAGE
 from rlaudio.config.signatures import Option, Signature, read_signature
-from rlaudio.data.hub import is_hub_name
-from rlaudio.utils.endpoint.address import Address, is_endpoint
 from rlaudio.utils.messages import shown, with_article
 
-# What a recipe says of a plug-in beside its options; of other kinds "use" alone.
-_KEYS = {"reward": ("use", "weight", *STYLE_KEYS)}
+__all__ = [
+    "Bound",
+    "OptionError",
+    "absolute",
+    "bind",
+    "describe",
+    "find",
+    "is_path",
+    "load",
+    "no_file",
+    "unknown",
+]
+
 SCORER = "scorer"  # the option of a reward that is the recipe's scorer where it names none
 CALL_SECONDS = 60.0  # in which a user's code must return, where a recipe does not say
 
 # The same for the import of a user's file, as the recipe says that was loaded last.
 import_seconds: ContextVar[float | None] = ContextVar("import_seconds", default=CALL_SECONDS)
-
-
-_FORMER = {  # what became of plug-ins that once were
-    ("algorithm", "dr_grpo"): "is now {use: grpo, scale: none, aggregate: constant}",
-}
-
-
-class OptionError(ValueError):
-    """An option of a plug-in is unknown, missing or of the wrong type.
-
-    `keys` lead to it: its name, or that of an option that is a plug-in, and the name of an option of that.
-    """
-
-    def __init__(self, message: str, *keys: str):
-        super().__init__(message)
-        self.keys = keys
-
-
-class UnknownPlugIn(ValueError):
-    """No plug-in has the name that stands under `use`."""
 
 
 class PlugIn(functools.partial[Any]):
@@ -85,11 +71,14 @@ class Bound:
         Raises ImportError if its file cannot be imported, ValueError if an option has the wrong type.
         """
         module, signature = _import(self.kind, self.path), self._signature
-        options = {o.name: o for o in signature.options}
         target: Any = getattr(module, signature.name, None)
         _check_decorators(self.kind, self.path, signature, target)
-        names = _names_in_annotations(target, module)
-        values = {n: self._coerce_late(options[n], value, names) for n, value in self.options.items()}
+        names, label = names_in_annotations(target, module), f"{self.kind} {self.use}"
+        options = {o.name: o for o in signature.options}
+        values = {
+            name: value.part if isinstance(value, Bound) else coerce_late(label, options[name], value, names)
+            for name, value in self.options.items()
+        }
         filled = PlugIn(self._adapted(PlugIn(target, **values)) if self.style else PlugIn(target, **values))
         filled.path = self.path
         return filled
@@ -182,17 +171,6 @@ class Bound:
 
         return as_reward(function, self.style["style"])
 
-    def _coerce_late(self, option: Option, value: Any, names: Mapping[str, Any]) -> Any:
-        if isinstance(value, Bound):
-            return value.part
-        if option.type is not Any:
-            return value  # checked by `bind`
-        try:
-            to = _evaluated(option.annotation, names)
-        except (NameError, TypeError, AttributeError, SyntaxError) as error:
-            raise ValueError(f"{self.path}: option {option.name}: {error}; import the type's name") from error
-        return _coerce(f"{self.kind} {self.use}", option, value, to)
-
 
 def bind(kind: str, spec: str | Mapping[str, Any] | Bound, relative_to: Path | None = None) -> Bound:
     """The plug-in that `spec` names, as `NAME` or `{use: NAME, **options}`, its options checked and typed.
@@ -210,34 +188,28 @@ def bind(kind: str, spec: str | Mapping[str, Any] | Bound, relative_to: Path | N
             f"expected {with_article(kind)} plug-in as NAME or {{use: NAME, options ...}}, found "
             f"{shown(spec)}"
         )
-    path = find(kind, use, relative_to)
-    style = _pop_style(use, options) if kind == "reward" else {}
-    signature = _signature(kind, path, *(style.get(key) for key in STYLE_KEYS))
-    known = {o.name: o for o in signature.options}
+    path, label, folder = find(kind, use, relative_to), f"{kind} {use}", relative_to or Path.cwd()
+    style = pop_style(use, options) if kind == "reward" else {}
+    known = {o.name: o for o in _signature(kind, path, *(style.get(key) for key in STYLE_KEYS)).options}
     for name in options:
         if name not in known:
-            raise OptionError(f"{kind} {use}: {unknown('option', name, known)}", name)
-    nested = NESTED.get(kind, {})
+            raise OptionError(f"{label}: {unknown('option', name, known)}", name)
     if kind == "reward" and options.get(SCORER) is None:
-        options.pop(SCORER, None)
-    plain = [o for o in signature.options if kind != "reward" or o.name != SCORER]
-    for option in plain:
-        if option.required and option.name not in options:
-            message = f"{kind} {use}: option {option.name} is missing; it has no default"
-            raise OptionError(message, option.name)
-    values = {o.name: o.default_value() for o in plain if o.has_literal_default}
-    for option in plain:
-        if isinstance(values.get(option.name), tuple):  # as a file's list comes out
-            values[option.name] = _coerce(f"{kind} {use}", option, list(values[option.name]), option.type)
-    folder = relative_to or Path.cwd()
-    for name, value in options.items():
-        if name in nested:
-            values[name] = _bind_nested(f"{kind} {use}", name, nested[name], value, folder)
-            continue
-        value = absolute_option(kind, known[name], value, folder)
-        values[name] = _coerce(f"{kind} {use}", known[name], value, known[name].type)
-    in_order = {name: values[name] for name in known if name in values}
-    return Bound(kind, str(path) if is_path(use) else use, path, in_order, style)
+        known.pop(SCORER, None)  # it is the recipe's
+    values: dict[str, Any] = {}
+    for name, option in known.items():
+        if name in options and name in NESTED.get(kind, {}):
+            values[name] = _bind_nested(label, name, NESTED[kind][name], options[name], folder)
+        elif name in options:
+            given = absolute_option(kind, option, options[name], folder)
+            values[name] = coerce(label, option, given, option.type)
+        elif option.required:
+            raise OptionError(f"{label}: option {name} is missing; it has no default", name)
+        elif option.has_literal_default:
+            default = option.default_value()
+            is_tuple = isinstance(default, tuple)  # as a file's list comes out
+            values[name] = coerce(label, option, list(default), option.type) if is_tuple else default
+    return Bound(kind, str(path) if is_path(use) else use, path, values, style)
 
 
 def load(kind: str, name: str, relative_to: Path | None = None) -> Callable[..., Any]:
@@ -251,120 +223,15 @@ def describe(kind: str, name: str, relative_to: Path | None = None) -> Signature
     return _signature(kind, find(kind, name, relative_to))
 
 
-def find(kind: str, name: str, relative_to: Path | None = None) -> Path:
-    """The file of a plug-in: a shipped one by name, a user's by a path relative to `relative_to`.
-
-    Raises ValueError for a name that does not ship and FileNotFoundError for a file that is not there.
-    """
-    if is_path(name):
-        path = absolute(name, relative_to or Path.cwd())
-        if kind == "data" and path.is_dir():
-            raise FileNotFoundError(
-                f"data {name}: is a folder; expected a plug-in; a folder of data is the option path, as in "
-                f"mmau: {{path: {name}}}"
-            )
-        if not path.is_file():
-            raise FileNotFoundError(
-                f"{kind} {name}: {no_file(path)}; a relative path is looked for beside the recipe that names "
-                "it, one of -o in the working folder"
-            )
-        return path
-    hint = ""
-    is_name = name.isidentifier() and len(name.encode()) <= MAX_BYTES
-    for folder, pattern in places(kind) if is_name else ():
-        if (path := folder / pattern.format(name=name)).is_file():
-            return path
-    if is_name and relative_to and (relative_to / f"{name}.py").is_file():
-        hint = f"; for the file beside the recipe write ./{name}.py"
-    if (kind, name) in _FORMER:
-        raise UnknownPlugIn(f"{kind} {name} {_FORMER[kind, name]}")
-    raise UnknownPlugIn(f"{unknown(kind, name, available(kind))}{hint}")
-
-
-def explicit(kind: str, spec: Any) -> Any:
-    """What a text stands for where a plug-in is named: `{use: NAME}`, for judges and embedders more.
-
-    `endpoint:URL#MODEL` is the judge behind that address, a path that is no Python file the embedder in the
-    folder of a model. Raises ValueError for an address that is none.
-    """
-    if not isinstance(spec, str):
-        return spec
-    if kind == "judge" and is_endpoint(spec):
-        address = Address.parse(spec)
-        return {"use": "endpoint", "url": ",".join(address.urls), "model": address.model}
-    if kind == "embedder" and is_path(spec) and not spec.endswith(".py"):
-        return {"use": "sentence_model", "path": spec}
-    return {"use": spec}
-
-
-def unknown(what: str, name: str, known: Iterable[str]) -> str:
-    """A message such as `unknown option 'kk'; did you mean 'kl'? Known: clip, kl`."""
-    names = sorted(known)
-    close = closest(name, names)
-    hint = f"; did you mean {close!r}?" if close else "."
-    return f"unknown {what} {shown(name)}{hint} Known: {', '.join(names) or 'none'}"
-
-
-def closest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that a misspelt one probably means; None where none is close."""
-    return next(iter(difflib.get_close_matches(name[:100], sorted(known), n=1)), None)
-
-
-def is_path(name: str) -> bool:
-    """Whether a name in a recipe is a user's file rather than something that ships."""
-    return name.startswith(("./", "../", "/", "~")) or name.endswith((".py", ".yaml", ".yml"))
-
-
-def absolute(path: str | Path, folder: Path) -> Path:
-    """`path` without `~`, `.` and `..`, relative to `folder`. Raises ValueError for what is no path."""
+def options_of(kind: str, use: Any) -> dict[str, Option]:
+    """The options of a plug-in by name; none where there is no such one, which `bind` tells."""
     try:
-        whole = (folder / Path(path).expanduser()).resolve()
-        whole.exists()
-    except PermissionError:
-        return whole
-    except (RuntimeError, OSError, ValueError) as error:  # ~nobody, a name too long, a circle of links, NUL
-        why = error.strerror if isinstance(error, OSError) else error  # its text holds the whole path
-        raise ValueError(f"no path {shown(str(path))}: {why}; correct the path") from error
-    return whole
-
-
-def no_file(path: Path, what: str = "file") -> str:
-    """What to say of a path where a file is expected and none is."""
-    if path.is_dir():
-        return f"{path} is a folder; expected a file"
-    return f"{path} is a pipe or device; expected a file" if path.exists() else f"no {what} {path}"
-
-
-def absolute_option(kind: str, option: Option, value: Any, folder: Path) -> Any:
-    """An option's value; if it is a path or names a model's folder, absolute, relative to `folder`."""
-    if not isinstance(value, str | Path):
-        return value
-    if kind == "model" and option.name == "path":
-        return absolute_model(str(value), folder)
-    if kind == "data" and option.name == "path" and is_hub_name(str(value)):
-        path = absolute(value, folder)
-        return str(path) if path.exists() else str(value)  # else a name of the Hugging Face hub
-    if option.type is Path or Path in get_args(option.type):
-        return str(absolute(value, folder))
-    return value
-
-
-def absolute_model(name: str, folder: Path) -> str:
-    """A model's folder made absolute; a name stays: of a shipped one (`tiny/base`), a hub or an endpoint."""
-    if name.startswith("tiny/") or is_endpoint(name):
-        return name
-    path = absolute(name, folder)
-    return str(path) if is_path(name) or path.exists() else name
+        return {o.name: o for o in describe(kind, use).options} if isinstance(use, str) else {}
+    except (ValueError, OSError):
+        return {}
 
 
 # --- helpers -------------------------------------------------------------------------------------
-
-
-def _pop_style(use: str, options: dict[str, Any]) -> dict[str, str]:
-    """The keys that say how a reward of another trainer is called, taken out of what the recipe gives."""
-    given = {key: options.pop(key, None) for key in STYLE_KEYS}
-    check_keys(use, given)
-    return {key: value for key, value in given.items() if value is not None}
 
 
 @functools.lru_cache
@@ -384,7 +251,7 @@ def _signature(kind: str, path: Path, style: str | None = None, function: str | 
             f"{with_article(kind)} takes {expected}, and its options as keyword-only parameters, after a '*'"
         )
     for option in signature.options:
-        if option.name in _KEYS.get(kind, ("use",)):
+        if option.name in ("use", *(("weight", *STYLE_KEYS) if kind == "reward" else ())):
             raise ValueError(
                 f"{path}: option {option.name} of {signature.name} could not be given: in a recipe that is "
                 f"a key of the {kind} itself; rename the option"
@@ -425,43 +292,3 @@ def _bind_nested(label: str, name: str, kind: str, spec: Any, folder: Path) -> B
     except (ValueError, FileNotFoundError) as error:
         within = error.keys if isinstance(error, OptionError) else ()
         raise OptionError(f"{label}: option {name}: {error}", name, *within) from error
-
-
-def _names_in_annotations(target: Any, module: ModuleType) -> dict[str, Any]:
-    """Names in the plug-in's module, and in those of the classes that it inherits options from."""
-    bases = reversed(target.__mro__) if isinstance(target, type) else ()
-    modules = [*(sys.modules[base.__module__] for base in bases), module]
-    return {name: value for m in modules for name, value in vars(m).items()}
-
-
-def _evaluated(annotation: str, names: Mapping[str, Any]) -> Any:
-    """The type that an annotation of an imported file means. Raises NameError, TypeError, AttributeError."""
-    if not annotation:
-        return Any
-    holder = type("Holder", (), {"__annotations__": {"value": annotation}})
-    return get_type_hints(holder, globalns=dict(names), include_extras=True)["value"]
-
-
-def _coerce(label: str, option: Option, value: Any, to: Any) -> Any:
-    problem = _not_a_number(value, to)
-    try:
-        converted = TypeAdapter(to).validate_python(value)
-    except ValidationError as error:
-        problem = problem or " or ".join(dict.fromkeys(e["msg"] for e in error.errors()))
-    except PydanticUserError as error:  # a type that no text can stand for
-        raise OptionError(
-            f"{label}: option {option.name} cannot be given in a recipe", option.name
-        ) from error
-    else:
-        if isinstance(converted, float) and not math.isfinite(converted):
-            problem = "expected a finite number"
-    if problem:
-        raise OptionError(f"{label}: option {option.name}: {problem}; found {shown(value)}", option.name)
-    return converted
-
-
-def _not_a_number(value: Any, to: Any) -> str | None:
-    """What is wrong with a bool where a number is expected: Python would count with it."""
-    types = (to, *get_args(to))
-    numbers = bool not in types and not {int, float}.isdisjoint(t for t in types if isinstance(t, type))
-    return "expected a number" if numbers and isinstance(value, bool) else None

@@ -13,31 +13,29 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from rlaudio.config import plugins
-from rlaudio.config.layers import Keys, Layer, Origin, lay_over, read_layer, read_override
-from rlaudio.config.names import plain_name
-from rlaudio.config.plugins import (
-    OptionError,
-    UnknownPlugIn,
+from rlaudio.config.common_data import with_common_data
+from rlaudio.config.finding import (
     absolute,
     absolute_model,
     absolute_option,
-    closest,
     explicit,
     is_path,
     no_file,
     unknown,
 )
-from rlaudio.config.schema import Recipe, section_at
-from rlaudio.config.sections import ContributionSection, Section, SectionError
-from rlaudio.config.shipped import NESTED, recipe_files, shipped_folder, shipped_recipes
-from rlaudio.config.signatures import Option
+from rlaudio.config.layers import Keys, Layer, Origin, lay_over, read_layer, read_override
+from rlaudio.config.names import plain_name
+from rlaudio.config.plugin_places import PLUGIN_MAPS, plugin_places, told_at, value_at
+from rlaudio.config.problems import problems
+from rlaudio.config.schema import Recipe
+from rlaudio.config.sections import ContributionSection, Section
+from rlaudio.config.shipped import available, recipe_files, shipped_recipes
 from rlaudio.contribution import VOTE
 from rlaudio.utils.messages import dotted, shown
 
@@ -75,7 +73,7 @@ def load_recipe(
         _refuse_lost_options(layer, override)
         _refuse_options_of_nothing(layer, override, text)
         layer = lay_over(layer, override, _removes, _empties, _keeps)
-    layer = _named_like_files(_with_common_data(layer))
+    layer = _named_like_files(with_common_data(layer))
     recipe = validate(Recipe, _resolved(layer), layer)
     plugins.import_seconds.set(recipe.reward_timeout)
     return recipe.inheriting(dotted(keys) for keys, o in layer.origins.items() if o in of_parents)
@@ -94,7 +92,7 @@ def validate(section: type[S], values: dict[str, Any], layer: Layer) -> S:
     try:
         return section.model_validate(values)
     except ValidationError as error:
-        raise ValueError("\n".join(_problems(error, layer, section))) from error
+        raise ValueError("\n".join(problems(error, layer, section))) from error
 
 
 def find_recipe(path_or_name: str | Path, relative_to: Path | None = None) -> Path:
@@ -123,45 +121,22 @@ def folder_of_paths(path_or_name: str | Path, path: Path) -> Path:
 
 # --- layers to values ----------------------------------------------------------------------------
 
-_PLUGINS: dict[Keys, str] = {
-    ("model",): "model",
-    ("data", "common"): "data",
-    ("data", "train"): "data",
-    ("data", "pretrain"): "corpus",
-    ("curriculum",): "curriculum",
-    ("algorithm",): "algorithm",
-    ("rollout",): "rollout",
-    ("scorer",): "scorer",
-    ("evaluation", "scorer"): "scorer",
-    ("contribution",): "contribution",
-    ("contribution", "scorer"): "scorer",
-}
-_PLUGIN_MAPS: dict[Keys, str] = {("data", "evaluate"): "data", ("rewards",): "reward"}
 _DEFAULTS = {
     "algorithm": {"use": "grpo"},
     "rollout": {"use": "transformers"},
     "contribution": {"use": VOTE},
 }
 _MAX_PARENTS = 30  # recipes that extend each other
-_FORMER_KEYS = {  # what became of keys that once were; {} stands for the value that was found
-    "data.lessons": "is now data.pretrain",
-    "evaluation.bootstrap": "is gone, no interval is resampled; delete it",
-    "evaluation.matcher": "is now evaluation.scorer: {{use: {}}}",
-    "answer_correctness.mode": "is now scorer: {{use: {}}}",  # options by plug-in
-    "answer_correctness.letters": "is now an option of its scorer, {{use: robust, letters: true}}",
-    "answer_correctness.numbers": "is now an option of its scorer, {{use: robust, numbers: true}}",
-    "cot_length.mode": "is now scorer: {{use: {}}}",
-}
 
 
 def _removes(keys: Keys) -> bool:
     """Whether null takes away what stands at these keys: one of a map of plug-ins."""
-    return keys[:-1] in _PLUGIN_MAPS
+    return keys[:-1] in PLUGIN_MAPS
 
 
 def _empties(keys: Keys) -> bool:
     """Whether null takes away all plug-ins of the map at these keys."""
-    return keys in _PLUGIN_MAPS
+    return keys in PLUGIN_MAPS
 
 
 def _keeps(keys: Keys) -> Collection[str]:
@@ -220,24 +195,24 @@ def _override_order(text: str) -> tuple[int, bool]:
 def _with_explicit_plugins(layer: Layer) -> Layer:
     """The layer with `grpo` written as `{use: grpo}` and the user's files as absolute paths."""
     values, origins = copy.deepcopy(layer.values), dict(layer.origins)
-    for keys, owner, kind in _plugin_places(values):
+    for keys, owner, kind in plugin_places(values):
         spec, name = owner[keys[-1]], str(keys[-1])
         if isinstance(spec, str):
-            with _told_at(layer, keys):
+            with told_at(layer, keys):
                 spec = owner[keys[-1]] = explicit(kind, spec)
             origins[(*keys, "use")] = layer.origin(keys)
-        if isinstance(spec, dict) and keys[:-1] in _PLUGIN_MAPS and is_path(name):
+        if isinstance(spec, dict) and keys[:-1] in PLUGIN_MAPS and is_path(name):
             spec.setdefault("use", name)
         if isinstance(spec, dict) and isinstance(spec.get("use"), str) and is_path(spec["use"]):
-            with _told_at(layer, (*keys, "use")) as origin:
+            with told_at(layer, (*keys, "use")) as origin:
                 spec["use"] = str(absolute(spec["use"], origin.folder))
     return Layer(values, origins)
 
 
 def _refuse_lost_options(layer: Layer, override: Layer) -> None:
     """Refuse `-o algorithm.use=dapo` where the recipe has options of another. Raises ValueError."""
-    for keys, owner, _ in _plugin_places(override.values):
-        before, spec = _value_at(layer, keys), owner[keys[-1]]
+    for keys, owner, _ in plugin_places(override.values):
+        before, spec = value_at(layer, keys), owner[keys[-1]]
         where = override.origin((*keys, "use")).where
         alone = isinstance(spec, dict) and f"{dotted(keys)}.use" == _key_of(where)
         if not alone or not isinstance(before, dict) or before.get("use", keys[-1]) == spec["use"]:
@@ -253,69 +228,15 @@ def _refuse_lost_options(layer: Layer, override: Layer) -> None:
 def _refuse_options_of_nothing(layer: Layer, override: Layer, text: str) -> None:
     """Refuse `-o data.evaluate.tset.count=5` where no set has that name. Raises ValueError."""
     keys = tuple(key.strip() for key in text.partition("=")[0].split("."))
-    for place, kind in _PLUGIN_MAPS.items():
+    for place, kind in PLUGIN_MAPS.items():
         if keys[: len(place)] != place or len(keys) < len(place) + 2 or keys[-1] == "use":
             continue
-        name, entries = keys[len(place)], _value_at(layer, place)
-        is_plugin = is_path(name) or name in plugins.available(kind)
+        name, entries = keys[len(place)], value_at(layer, place)
+        is_plugin = is_path(name) or name in available(kind)
         if isinstance(entries, dict) and name not in entries and not is_plugin:
-            known = {*entries, *(plugins.available(kind) if kind == "reward" else ())}
+            known = {*entries, *(available(kind) if kind == "reward" else ())}
             said = unknown(f"name in {dotted(place)}", name, known)
             raise ValueError(f"{override.origin(keys).where}: {said}")
-
-
-def _with_common_data(layer: Layer) -> Layer:
-    """The layer with `data.common` laid under every set; a set with another `use` inherits nothing.
-
-    Raises ValueError where no set inherits it, or not one of its options.
-    """
-    data = layer.values.get("data")
-    if not isinstance(data, dict) or "common" not in data:
-        return layer
-    common, where = data["common"] or {}, layer.origin(("data", "common")).where
-    if not isinstance(common, dict):
-        raise ValueError(f"{where}: data.common: expected options of data sets; found {shown(common)}")
-    above = Layer({**layer.values, "data": {k: v for k, v in data.items() if k != "common"}}, layer.origins)
-    evaluate = data.get("evaluate")
-    held_out = evaluate if isinstance(evaluate, dict) else {}
-    places: dict[Keys, Any] = {("data", name): data[name] for name in ("train", "pretrain") if name in data}
-    places |= {("data", "evaluate", str(name)): spec for name, spec in held_out.items()}
-    takes = {
-        keys: spec for keys, spec in places.items() if isinstance(spec, dict) and _takes(keys, spec, common)
-    }
-    if common and not takes:
-        use = f"use: {common['use']}" if "use" in common else "options"
-        raise ValueError(
-            f"{where}: data.common ({use}) would be dropped: every set names another plug-in with use; "
-            "delete it, or leave 'use' out of the sets that it is meant for"
-        )
-    for name in common if takes else ():
-        if name != "use" and all(_overrides(spec, common, name) for spec in takes.values()):
-            sets = ", ".join(f"{dotted(keys)} ({layer.origin((*keys, name)).where})" for keys in takes)
-            raise ValueError(
-                f"{layer.origin(('data', 'common', name)).where}: data.common.{name} would reach no set: "
-                f"each has its own {name}, {sets}; change it there, or delete it in one of both places"
-            )
-    for keys, spec in takes.items():
-        below = layer.at("data", "common").with_value("use", spec.get("use"))
-        merged = lay_over(below.below(*keys), above, lambda keys: False)
-        above = Layer(merged.values, {**merged.origins, **above.origins})
-    return above
-
-
-def _takes(keys: Keys, spec: dict[str, Any], common: dict[str, Any]) -> bool:
-    """Whether a data set inherits the common options: it names their plug-in, or they or it name none.
-
-    A held-out set that is called like a plug-in, such as `mmau`, names it.
-    """
-    is_plugin = keys[:-1] in _PLUGIN_MAPS and keys[-1] in plugins.available("data")
-    use = spec.get("use", keys[-1] if is_plugin else None)
-    return "use" not in common or use in (None, common["use"])
-
-
-def _overrides(spec: dict[str, Any], common: dict[str, Any], name: str) -> bool:
-    """Whether nothing of a common option is left in a set; two maps merge."""
-    return name in spec and not (isinstance(spec[name], dict) and isinstance(common[name], dict))
 
 
 def _named_like_files(layer: Layer) -> Layer:
@@ -324,9 +245,9 @@ def _named_like_files(layer: Layer) -> Layer:
     Raises ValueError where two have one name.
     """
     renamed = layer
-    for place in _PLUGIN_MAPS:
+    for place in PLUGIN_MAPS:
         named: dict[str, str] = {}
-        entries = _value_at(layer, place)
+        entries = value_at(layer, place)
         for key in entries if isinstance(entries, dict) else ():
             name = Path(key).stem if _is_its_own_file(key, entries[key]) else key
             other = named.setdefault(name, key)
@@ -349,139 +270,22 @@ def _is_its_own_file(key: str, spec: Any) -> bool:
 def _resolved(layer: Layer) -> dict[str, Any]:
     """The values with `use` filled in and paths made absolute, each relative to where it was written."""
     values = copy.deepcopy(layer.values)
-    for keys, owner, kind in _plugin_places(values):
+    for keys, owner, kind in plugin_places(values):
         spec = owner[keys[-1]]
         if not isinstance(spec, dict):
             continue
-        if keys[:-1] in _PLUGIN_MAPS:
+        if keys[:-1] in PLUGIN_MAPS:
             spec.setdefault("use", str(keys[-1]))
-        for name, option in _options(kind, spec.get("use")).items():
+        for name, option in plugins.options_of(kind, spec.get("use")).items():
             if name in spec:
-                with _told_at(layer, (*keys, name)) as origin:
+                with told_at(layer, (*keys, name)) as origin:
                     spec[name] = absolute_option(kind, option, spec[name], origin.folder)
-    voters = _value_at(layer, ("contribution", "voters"))
+    voters = value_at(layer, ("contribution", "voters"))
     for number, voter in enumerate(voters if isinstance(voters, list) else ()):
         if isinstance(voter, str):
-            with _told_at(layer, ("contribution", "voters", number)) as origin:
+            with told_at(layer, ("contribution", "voters", number)) as origin:
                 values["contribution"]["voters"][number] = absolute_model(voter, origin.folder)
     return values
-
-
-@contextmanager
-def _told_at(layer: Layer, keys: Keys) -> Iterator[Origin]:
-    """The origin of an entry, which stands before what is raised about it."""
-    origin = layer.origin(keys)
-    try:
-        yield origin
-    except (ValueError, OSError) as error:
-        raise ValueError(f"{origin.where}: {dotted(keys)}: {error}") from error
-
-
-def _value_at(layer: Layer, keys: Keys) -> Any:
-    """The value at these keys; None where there is none."""
-    value: Any = layer.values
-    for key in keys:
-        value = value.get(key) if isinstance(value, dict) else None
-    return value
-
-
-def _plugin_places(values: dict[str, Any]) -> Iterator[tuple[Keys, dict[Any, Any], str]]:
-    """Keys of every plug-in in the values, the map that holds it, and its kind."""
-    for keys in (*_PLUGINS, *_PLUGIN_MAPS):
-        owner: Any = values
-        for key in keys[:-1]:
-            owner = owner.get(key) if isinstance(owner, dict) else None
-        if not isinstance(owner, dict) or keys[-1] not in owner:
-            continue
-        if keys in _PLUGINS:
-            yield from _with_nested(keys, owner, _PLUGINS[keys])
-        elif isinstance(owner[keys[-1]], dict):
-            for name in owner[keys[-1]]:
-                yield from _with_nested((*keys, name), owner[keys[-1]], _PLUGIN_MAPS[keys])
-
-
-def _with_nested(keys: Keys, owner: dict[Any, Any], kind: str) -> Iterator[tuple[Keys, dict[Any, Any], str]]:
-    """A plug-in's place, then those of its options that are plug-ins."""
-    yield keys, owner, kind
-    spec = owner[keys[-1]]  # now: whoever got the place may have put another value there
-    for option, of_kind in NESTED.get(kind, {}).items():
-        if isinstance(spec, dict) and spec.get(option) is not None:
-            yield from _with_nested((*keys, option), spec, of_kind)
-
-
-def _options(kind: str, use: Any) -> dict[str, Option]:
-    try:
-        return {o.name: o for o in plugins.describe(kind, use).options} if isinstance(use, str) else {}
-    except (ValueError, OSError):
-        return {}  # `bind` raises the same later, with its place
-
-
-# --- messages ------------------------------------------------------------------------------------
-
-
-def _problems(error: ValidationError, layer: Layer, root: type[Section]) -> Iterator[str]:
-    """One line per problem: file and line, key, what is wrong; unknown keys first, they explain others."""
-    messages: dict[Keys, list[str]] = {}
-    places: dict[Keys, Keys] = {}  # of what is told, where that is another entry
-    misspelt = [problem["loc"] for problem in error.errors() if problem["type"] == "extra_forbidden"]
-    meant = {(*keys[:-1], closest(str(keys[-1]), _keys_at(keys[:-1], root))) for keys in misspelt}
-    for problem in sorted(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden"):
-        if problem["type"] == "missing" and problem["loc"] in meant:
-            continue
-        keys: Keys = problem["loc"]
-        while problem["type"] != "missing" and keys not in layer.origins:
-            keys = keys[:-1]  # branches of unions and inner names of records are no keys of the recipe
-        raised = problem.get("ctx", {}).get("error")
-        for key in raised.keys if isinstance(raised, OptionError) else ():
-            if (*keys, key) not in layer.origins:
-                break
-            keys = (*keys, key)
-        if isinstance(raised, SectionError):
-            keys = (*keys, *raised.keys)
-        if isinstance(raised, UnknownPlugIn) and (*keys, "use") in layer.origins:
-            places[keys] = (*keys, "use")
-        messages.setdefault(keys, []).append(_message(problem, keys, root))
-    for keys, texts in messages.items():
-        wrong = " or ".join(dict.fromkeys(texts))
-        text = _former(keys, layer) or ": ".join(filter(None, [dotted(keys), wrong]))
-        yield f"{layer.origin(places.get(keys, keys)).where}: {text}"
-    file = Path(layer.origin(()).where)
-    if file.parent == shipped_folder("recipes") / "base" and any(
-        p["type"] == "missing" for p in error.errors()
-    ):
-        name = f"base/{file.stem}"
-        yield f"{name} is a base, which a recipe completes that begins with 'extends: {name}'"
-
-
-def _former(keys: Keys, layer: Layer) -> str | None:
-    """What became of a key, or of a reward's option, that there is no longer."""
-    if not keys or keys not in layer.origins:
-        return None
-    holder = layer.at(*keys[:-1]).values
-    use = holder.get("use", keys[-2]) if keys[0] == "rewards" and len(keys) == 3 else None
-    fate = _FORMER_KEYS.get(f"{use}.{keys[-1]}" if use else dotted(keys))
-    return fate and f"{dotted(keys)} {fate.format(holder[str(keys[-1])])}"
-
-
-def _message(problem: Any, keys: Keys, root: type[Section]) -> str:
-    if problem["type"] == "extra_forbidden" and root is Recipe and keys == ("extends",):
-        return "is a key of a recipe's file alone, and cannot be laid over one"
-    if problem["type"] == "extra_forbidden":
-        return unknown("key", str(keys[-1]), _keys_at(keys[:-1], root))
-    if problem["type"] == "missing":
-        field = section_at(keys[:-1], root).model_fields.get(str(keys[-1]))
-        return f"is missing; expected: {field.description if field else 'a value'}"
-    if problem["type"] == "value_error":
-        return str(problem["ctx"]["error"])
-    if problem["type"] == "model_type":
-        return f"expected a map of KEY: VALUE; found {shown(problem['input'])}"
-    return f"{problem['msg']}; found {shown(problem['input'])}"
-
-
-def _keys_at(keys: Keys, root: type[Section]) -> list[str]:
-    """The keys of the section at these keys."""
-    fields = list(section_at(keys, root).model_fields)
-    return [*fields, "extends"] if root is Recipe and not keys else fields
 
 
 def _key_of(where: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from rlaudio.config.annotations import read_aliases, read_annotation
 from rlaudio.config.signatures import Option, Signature, parse_source
@@ -29,9 +29,12 @@ _KNOWN_BY: Mapping[str, str] = {
 _USUAL = "compute_score"  # verl's own name for it
 
 
-def check_keys(use: str, keys: Mapping[str, object]) -> None:
-    """Raise ValueError for a style that there is none of, or a function that is named without a style."""
-    style, function = keys.get("style"), keys.get("function")
+def pop_style(use: str, options: dict[str, Any]) -> dict[str, str]:
+    """`style` and `function`, as far as they are given, taken out of what a recipe says of a reward.
+
+    Raises ValueError for a style that there is none of, or a function that is named without a style.
+    """
+    style, function = (options.pop(key, None) for key in KEYS)
     if style is not None and style not in get_args(RewardStyle):
         raise ValueError(
             f"reward {use}: style {shown(style)}; expected one of {', '.join(get_args(RewardStyle))}, or no "
@@ -42,6 +45,7 @@ def check_keys(use: str, keys: Mapping[str, object]) -> None:
             f"reward {use}: function {shown(function)}; expected the name of a function in the file, with "
             "style: trl, trl_chat or verl"
         )
+    return {key: value for key, value in zip(KEYS, (style, function), strict=True) if value is not None}
 
 
 def read_reward(path: Path, style: str, function: str | None) -> Signature:

@@ -106,63 +106,39 @@ class Recipe(Section):
         return isinstance(other, Recipe) and self.__dict__ == other.__dict__
 
     @model_validator(mode="after")
-    def _evaluates_on_something(self) -> Recipe:
-        if self.evaluation.every and not self.data.evaluate:
-            raise SectionError(
-                "needs a held-out set; name one in data.evaluate or set it to 0", "evaluation", "every"
-            )
+    def _goes_together(self) -> Recipe:
+        for key, problem in self._problems():
+            raise SectionError(problem, *key.split("."))
+        self.scorers()  # raises where two have one name
         return self
 
-    @model_validator(mode="after")
-    def _names_files_of_their_own(self) -> Recipe:
-        seen: dict[str, str] = {}
-        for name in self.data.evaluate:
-            if other := seen.get(name.casefold()):
-                raise SectionError(
-                    f"{other!r} and {name!r} would share a file where a disk ignores case; name them apart",
-                    *("data", "evaluate"),
-                )
-            seen[name.casefold()] = name
-        return self
-
-    @model_validator(mode="after")
-    def _pays_for_something(self) -> Recipe:
+    def _problems(self) -> Iterator[tuple[str, str]]:
+        """Keys whose values do not go together with those of other sections, and why."""
+        held_out, schedule = [*self.data.evaluate], self.optimizer.schedule
+        if self.evaluation.every and not held_out:
+            yield "evaluation.every", "needs a held-out set; name one in data.evaluate or set it to 0"
+        for name in held_out:
+            first = next(other for other in held_out if other.casefold() == name.casefold())
+            if first != name:
+                files = "would share a file where a disk ignores case; name them apart"
+                yield "data.evaluate", f"{first!r} and {name!r} {files}"
         if self.rewards and not any(spec.weight for spec in self.rewards.values()):
-            raise SectionError("every weight is 0, so nothing would be learned; give one another", "rewards")
-        return self
-
-    @model_validator(mode="after")
-    def _knows_the_reward_of_success(self) -> Recipe:
-        problem = self.no_success()
-        if self.rewards and self.contribution.success != SUCCESS and problem:
-            raise SectionError(problem, "contribution", "success")
-        return self
-
-    @model_validator(mode="after")
-    def _learns_until_its_tokens_are_spent(self) -> Recipe:
-        if self.training.run_tokens and self.optimizer.schedule != "constant":
-            raise SectionError(
-                f"the last stage goes on after its steps, where optimizer.schedule {self.optimizer.schedule} "
-                "has a learning rate of 0; set optimizer.schedule to constant",
-                *("training", "run_tokens"),
+            yield "rewards", "every weight is 0, so nothing would be learned; give one another"
+        if self.rewards and self.contribution.success != SUCCESS and (problem := self.no_success()):
+            yield "contribution.success", problem
+        if self.training.run_tokens and schedule != "constant":
+            yield (
+                "training.run_tokens",
+                f"the last stage goes on after its steps, where optimizer.schedule {schedule} has a learning "
+                "rate of 0; set optimizer.schedule to constant",
             )
-        return self
-
-    @model_validator(mode="after")
-    def _corrects_for_old_samples(self) -> Recipe:
         corrects = self.mismatch.logprobs == "sampled" and self.mismatch.correct != "none"
         if self.sampling.max_lag and not corrects:
-            raise SectionError(
+            yield (
+                "sampling.max_lag",
                 "completions of older weights need importance correction; set mismatch.correct to token or "
                 "sequence, and mismatch.logprobs to sampled",
-                *("sampling", "max_lag"),
             )
-        return self
-
-    @model_validator(mode="after")
-    def _scorers_have_names_of_their_own(self) -> Recipe:
-        self.scorers()
-        return self
 
     def no_success(self) -> str | None:
         """What is wrong where no reward says whether a completion succeeds."""

@@ -22,6 +22,7 @@ from pydantic import (
 
 from rlaudio.audio.length_policy import MAX_SECONDS, MOST_SILENCE_SECONDS, SILENCE_SECONDS, TOO_LONG
 from rlaudio.config import plugins
+from rlaudio.config.finding import closest
 from rlaudio.config.names import check_name
 from rlaudio.config.plugins import Bound
 from rlaudio.contribution import VOTE
@@ -73,19 +74,6 @@ SUCCESS = "answer_correctness"
 _STEP = 32  # questions of a step, of SFT and of RL
 _BATCH = 256  # questions that are answered at a time, by voters and in evaluations
 Name = Annotated[str, AfterValidator(check_name)]
-
-
-def _options_of(kind: str, use: Any) -> set[str]:
-    """The options of a plug-in; none where there is no such one, which is told elsewhere."""
-    try:
-        return {option.name for option in plugins.describe(kind, use).options}
-    except (ValueError, OSError, AttributeError):
-        return set()
-
-
-def _closest_key(name: str, section: type[BaseModel]) -> str | None:
-    """The section's key that is or was meant."""
-    return plugins.closest(name, section.model_fields)
 
 
 class SectionError(ValueError):
@@ -225,8 +213,8 @@ class ContributionSection(Section):
         if not isinstance(value, Mapping) or isinstance(value.get("use"), Bound):
             return value
         use = value.get("use", VOTE)
-        known = _options_of("contribution", use)
-        options = {k: v for k, v in value.items() if k in known or not _closest_key(k, cls)}
+        known = plugins.options_of("contribution", use)
+        options = {k: v for k, v in value.items() if k in known or not closest(k, cls.model_fields)}
         shared = {k: v for k, v in value.items() if k not in options and k != "use"}
         return {"use": {"use": use, **options}, **shared}
 
