@@ -29,9 +29,7 @@ PLUGIN_MAPS: dict[Keys, str] = {("data", "evaluate"): "data", ("rewards",): "rew
 def plugin_places(values: dict[str, Any]) -> Iterator[tuple[Keys, dict[Any, Any], str]]:
     """Keys of every plug-in in the values, the map that holds it, and its kind."""
     for keys in (*PLUGINS, *PLUGIN_MAPS):
-        owner: Any = values
-        for key in keys[:-1]:
-            owner = owner.get(key) if isinstance(owner, dict) else None
+        owner = value_at(values, keys[:-1])
         if not isinstance(owner, dict) or keys[-1] not in owner:
             continue
         if keys in PLUGINS:
@@ -41,9 +39,9 @@ def plugin_places(values: dict[str, Any]) -> Iterator[tuple[Keys, dict[Any, Any]
                 yield from _with_nested((*keys, name), owner[keys[-1]], PLUGIN_MAPS[keys])
 
 
-def value_at(layer: Layer, keys: Keys) -> Any:
+def value_at(values: Any, keys: Keys) -> Any:
     """The value at these keys; None where there is none."""
-    value: Any = layer.values
+    value = values
     for key in keys:
         value = value.get(key) if isinstance(value, dict) else None
     return value

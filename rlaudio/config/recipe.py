@@ -126,7 +126,6 @@ _DEFAULTS = {
     "rollout": {"use": "transformers"},
     "contribution": {"use": VOTE},
 }
-_MAX_PARENTS = 30  # recipes that extend each other
 
 
 def _removes(keys: Keys) -> bool:
@@ -161,8 +160,6 @@ def _read_with_parents(path: Path, folder: Path, children: tuple[Path, ...]) -> 
     if parent_path in line:
         circle = " -> ".join(str(p) for p in (*line[line.index(parent_path) :], parent_path))
         raise ValueError(f"{where}: extends: goes in a circle: {circle}")
-    if len(line) > _MAX_PARENTS:
-        raise ValueError(f"{where}: extends: more than {_MAX_PARENTS} recipes extend each other")
     below = _read_with_parents(parent_path, folder_of_paths(parent, parent_path), line)
     return lay_over(below.without("name"), layer, _removes, _empties, _keeps)  # a name is not inherited
 
@@ -212,7 +209,7 @@ def _with_explicit_plugins(layer: Layer) -> Layer:
 def _refuse_lost_options(layer: Layer, override: Layer) -> None:
     """Refuse `-o algorithm.use=dapo` where the recipe has options of another. Raises ValueError."""
     for keys, owner, _ in plugin_places(override.values):
-        before, spec = value_at(layer, keys), owner[keys[-1]]
+        before, spec = value_at(layer.values, keys), owner[keys[-1]]
         where = override.origin((*keys, "use")).where
         alone = isinstance(spec, dict) and f"{dotted(keys)}.use" == _key_of(where)
         if not alone or not isinstance(before, dict) or before.get("use", keys[-1]) == spec["use"]:
@@ -231,7 +228,7 @@ def _refuse_options_of_nothing(layer: Layer, override: Layer, text: str) -> None
     for place, kind in PLUGIN_MAPS.items():
         if keys[: len(place)] != place or len(keys) < len(place) + 2 or keys[-1] == "use":
             continue
-        name, entries = keys[len(place)], value_at(layer, place)
+        name, entries = keys[len(place)], value_at(layer.values, place)
         is_plugin = is_path(name) or name in available(kind)
         if isinstance(entries, dict) and name not in entries and not is_plugin:
             known = {*entries, *(available(kind) if kind == "reward" else ())}
@@ -247,7 +244,7 @@ def _named_like_files(layer: Layer) -> Layer:
     renamed = layer
     for place in PLUGIN_MAPS:
         named: dict[str, str] = {}
-        entries = value_at(layer, place)
+        entries = value_at(layer.values, place)
         for key in entries if isinstance(entries, dict) else ():
             name = Path(key).stem if _is_its_own_file(key, entries[key]) else key
             other = named.setdefault(name, key)
@@ -280,7 +277,7 @@ def _resolved(layer: Layer) -> dict[str, Any]:
             if name in spec:
                 with told_at(layer, (*keys, name)) as origin:
                     spec[name] = absolute_option(kind, option, spec[name], origin.folder)
-    voters = value_at(layer, ("contribution", "voters"))
+    voters = value_at(layer.values, ("contribution", "voters"))
     for number, voter in enumerate(voters if isinstance(voters, list) else ()):
         if isinstance(voter, str):
             with told_at(layer, ("contribution", "voters", number)) as origin:

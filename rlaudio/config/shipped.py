@@ -78,7 +78,7 @@ def recipe_files() -> Iterator[tuple[str, Path]]:
 def available(kind: str) -> dict[str, Signature]:
     """Every plug-in of a kind that ships, by name."""
     signatures = {}
-    for name, path in sorted(_plugin_files(kind)):
+    for name, path in sorted(plugin_files(kind).items()):
         signature = None if name.startswith("_") else read_signature(path)
         if signature and signature.given in GIVEN[kind]:
             signatures[name] = signature
@@ -95,14 +95,11 @@ def places(kind: str) -> Iterator[tuple[Path, str]]:
 
 def plugin_files(kind: str) -> dict[str, Path]:
     """The file of every plug-in of a kind that ships, by name; files that hold no plug-in are among them."""
-    return dict(_plugin_files(kind))
-
-
-def _plugin_files(kind: str) -> Iterator[tuple[str, Path]]:
-    """Name and file of everything in the places of a kind, plug-ins or not."""
+    files = {}
     for folder, pattern in places(kind):
         depth = next(i for i, part in enumerate(pattern.split("/")) if "{name}" in part)
         for path in folder.glob(pattern.format(name="*")):
             name = path.relative_to(folder).parts[depth].removesuffix(".py")
             if path == folder / pattern.format(name=name):
-                yield name, path
+                files[name] = path
+    return files

@@ -77,11 +77,8 @@ def read_signature(path: Path) -> Signature | None:
     `__init__.py` is named by the folder. Raises ValueError with file and line on a syntax error, with the
     file where its USED_WITH is no literal of such a shape or names an option that it has not.
     """
-    try:
-        module = parse_source(path)
-        signature = _signature_in(module, path.parent.name if path.stem == "__init__" else path.stem)
-    except (RecursionError, MemoryError) as error:
-        raise ValueError(f"{path}: nested too deeply to be parsed; expected Python source") from error
+    module = parse_source(path)
+    signature = _signature_in(module, path.parent.name if path.stem == "__init__" else path.stem)
     if signature is None or not any(_USED_WITH in _bound_by(node) for node in module.body):
         return signature
     return replace(signature, used_with=_used_with(path, module, {o.name for o in signature.options}))
@@ -103,10 +100,10 @@ def parse_source(path: Path) -> ast.Module:
 
 
 def _signature_in(module: ast.Module, stem: str) -> Signature | None:
-    for number, node in enumerate(module.body):
+    for number, node in reversed([*enumerate(module.body)]):  # a later definition takes an earlier one's name
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             continue
-        if _plain(node.name) != _plain(stem) or _is_protocol(node) or _is_defined_again(module, number):
+        if _plain(node.name) != _plain(stem) or _is_protocol(node):
             continue
         if isinstance(node, ast.ClassDef):
             given, options = _class_parameters(_read_class(module.body, number))
@@ -136,9 +133,8 @@ def _used_with(path: Path, module: ast.Module, options: Collection[str]) -> Used
 
 def _is_used_with(value: Any) -> TypeGuard[UsedWith]:
     maps = [value, *value.values()] if isinstance(value, dict) else [value]
-    return all(
-        isinstance(entry, dict) and all(isinstance(key, str) for key in entry) for entry in maps
-    ) and all(isinstance(values, list | tuple) for needed in value.values() for values in needed.values())
+    lists = (values for needed in maps[1:] if isinstance(needed, dict) for values in needed.values())
+    return all(isinstance(entry, dict) for entry in maps) and all(isinstance(v, list | tuple) for v in lists)
 
 
 def _plain(name: str) -> str:
@@ -146,17 +142,7 @@ def _plain(name: str) -> str:
 
 
 def _text(node: ast.expr | None) -> str:
-    try:
-        return "" if node is None else ast.unparse(node)
-    except ValueError:  # a number that is too long for Python to print, as no option is
-        return "<number>"
-
-
-def _is_defined_again(module: ast.Module, number: int) -> bool:
-    """Whether a later definition takes the name of this one."""
-    definitions = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-    names = [node.name if isinstance(node, definitions) else None for node in module.body]
-    return names[number] in names[number + 1 :]
+    return "" if node is None else ast.unparse(node)
 
 
 def _is_protocol(node: ast.stmt) -> bool:

@@ -486,13 +486,6 @@ def test_what_cannot_be_extended_is_told_with_the_line(write, tmp_path, parents,
         load_recipe(path)
 
 
-def test_a_long_chain_of_parents_is_refused(write):
-    for number in range(40):
-        write(f"r{number}.yaml", f"extends: r{number + 1}.yaml\n")
-    with pytest.raises(ValueError, match=r"r\d+\.yaml:1: extends: more than 30 recipes extend each other"):
-        load_recipe(write("r.yaml", "extends: r0.yaml\n"))
-
-
 def test_a_recipe_is_named_like_its_file_with_hyphens_for_what_no_name_has(write):
     assert load_recipe(write(".my recipe (2).yaml", PARENT)).name == "my-recipe-2"
 
