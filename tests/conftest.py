@@ -27,7 +27,7 @@ LONGEST = (
     "planning/test_job_script.py",
     "rollout/vllm/test_replicas.py",
     "rollout/vllm/test_vllm.py",
-    "compare/test_comparison.py",
+    "compare/test_compare.py",
     "pipeline/test_several_processes_run.py",
     "rollout/test_worker.py",
     "rollout/test_endpoint_worker.py",
