@@ -9,12 +9,29 @@ import numpy as np
 import pytest
 import torch
 
+from rlaudio.config.recipe import load_recipe
 from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
+from rlaudio.runs.folder import RunFolder
 from rlaudio.types import Clip, Prompt, Question
 from tests.endpoint_server import Server
 
 TINY = os.environ.get("RLAUDIO_TEST_MODEL", "tiny/base")
 
+
+SMALL_RECIPE = """
+threads: 1
+model: {{use: qwen2_5_omni, path: {model}, device: cpu}}
+data:
+  train: {{use: synthetic, split: train, count: 12, folder: {folder}}}
+  evaluate: {{held_out: {{use: synthetic, split: test, count: 3, folder: {folder}}}}}
+curriculum: {{use: rl_only, rl_steps: 1}}
+rewards: {{answer_correctness: {{weight: 2.0}}, format: {{weight: 0.5}}}}
+sampling: {{questions: 2, group_size: 3, temperature: 1.2, top_k: 8, max_new_tokens: 4}}
+optimizer: {{lr: 1.0e-3}}
+sft: {{questions: 2}}
+evaluation: {{controls: [audio]}}
+report: {{completions: 2}}
+"""
 
 # Files that take longer than the others, the longest first.
 LONGEST = (
@@ -64,6 +81,22 @@ def family() -> Qwen2_5Omni:
 def shared_family() -> Qwen2_5Omni:
     """The shipped base model, for tests that only read it."""
     return Qwen2_5Omni(path=TINY, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def recipe_file(request, tmp_path_factory) -> Path:
+    """The file of a small recipe: RECIPE of the test's file, on the shipped model and data beside it."""
+    folder = tmp_path_factory.mktemp("recipe")
+    text = getattr(request.module, "RECIPE", SMALL_RECIPE)
+    (folder / "small.yaml").write_text(text.format(model=TINY, folder=folder / "data"), encoding="utf-8")
+    return folder / "small.yaml"
+
+
+@pytest.fixture
+def begun(recipe_file, tmp_path):
+    """The folder of a run that has just begun."""
+    with RunFolder.create(tmp_path / "run", load_recipe(recipe_file).to_yaml()) as folder:
+        yield folder
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import logging
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -10,7 +9,6 @@ from rlaudio.builder.audited_data import load_data
 from rlaudio.config.recipe import load_recipe
 from rlaudio.data.audiomcq import write_audiomcq
 from rlaudio.types import Choice
-from tests.conftest import TINY
 
 RECIPE = """
 model: {{use: qwen2_5_omni, path: {model}, device: cpu}}
@@ -20,14 +18,6 @@ data:
 curriculum: {{use: rl_only, rl_steps: 4}}
 rewards: {{answer_correctness: {{}}}}
 """
-
-
-@pytest.fixture(scope="module")
-def recipe_file(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("recipe")
-    file = folder / "small.yaml"
-    file.write_text(RECIPE.format(model=TINY, folder=folder / "data"), encoding="utf-8")
-    return file
 
 
 def test_clips_that_are_heard_in_training_are_refused_in_a_held_out_set(recipe_file):

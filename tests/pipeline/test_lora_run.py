@@ -12,19 +12,12 @@ from rlaudio import pipeline
 from rlaudio.config.recipe import load_recipe
 from rlaudio.models.family import resolve_model_path
 from tests.conftest import TINY
-from tests.pipeline.test_run import RECIPE
+from tests.pipeline.test_run import RECIPE as SMALL_RUN
 
 pytestmark = pytest.mark.slow
 
 ADAPTER = "device: cpu, lora_rank: 4, lora_targets: [q_proj, v_proj, down_proj]"
-
-
-@pytest.fixture(scope="module")
-def recipe_file(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("recipe")
-    text = RECIPE.format(model=TINY, folder=folder / "data").replace("device: cpu", ADAPTER)
-    (folder / "small.yaml").write_text(text, encoding="utf-8")
-    return folder / "small.yaml"
+RECIPE = SMALL_RUN.replace("device: cpu", ADAPTER)
 
 
 @pytest.fixture(scope="module")

@@ -32,7 +32,6 @@ from rlaudio.training.loop import StopRequested
 from rlaudio.training.stages import OpenedPolicy
 from rlaudio.types import Choice, Datasets
 from rlaudio.utils.processes import ALONE, Processes
-from tests.conftest import TINY
 from tests.forking import Forked, command_line
 
 RECIPE = """
@@ -50,14 +49,6 @@ optimizer: {{lr: 1.0e-3}}
 sft: {{questions: 4}}
 training: {{save_every: 2}}
 """
-
-
-@pytest.fixture(scope="module")
-def recipe_file(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("recipe")
-    file = folder / "small.yaml"
-    file.write_text(RECIPE.format(model=TINY, folder=folder / "data"), encoding="utf-8")
-    return file
 
 
 @pytest.fixture(scope="module")
