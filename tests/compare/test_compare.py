@@ -23,7 +23,7 @@ from rlaudio.config.recipe import load_recipe
 from rlaudio.runs.files import read_rows
 from rlaudio.runs.places import VERSIONS
 from tests.compare.conftest import FILE
-from tests.pipeline.test_run import assert_same_numbers, wait_for
+from tests.pipeline.test_training_run import assert_same_numbers, wait_for
 from tests.report.test_page import Outline, data_of
 
 

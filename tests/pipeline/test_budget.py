@@ -11,7 +11,7 @@ from rlaudio.config.recipe import load_recipe
 from rlaudio.data.audiomcq import write_audiomcq
 from rlaudio.training.checkpoint import Cursor
 from tests.forking import Forked, command_line
-from tests.pipeline.test_run import wait_for
+from tests.pipeline.test_training_run import wait_for
 from tests.word_family import questions_on_disk
 
 BUDGET = 150

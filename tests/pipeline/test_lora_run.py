@@ -12,7 +12,7 @@ from rlaudio import pipeline
 from rlaudio.config.recipe import load_recipe
 from rlaudio.models.family import resolve_model_path
 from tests.conftest import TINY
-from tests.pipeline.test_run import RECIPE as SMALL_RUN
+from tests.pipeline.test_training_run import RECIPE as SMALL_RUN
 
 pytestmark = pytest.mark.slow
 

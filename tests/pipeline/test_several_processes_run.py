@@ -14,7 +14,7 @@ from rlaudio.config.recipe import load_recipe
 from tests.conftest import TINY
 from tests.forking import command_line, two_processes
 from tests.launchers import deepspeed, two_machines
-from tests.pipeline.test_run import RECIPE
+from tests.pipeline.test_training_run import RECIPE
 
 pytestmark = pytest.mark.slow
 

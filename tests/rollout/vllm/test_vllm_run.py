@@ -7,8 +7,8 @@ from rlaudio import pipeline
 from rlaudio.config.recipe import load_recipe
 from tests.conftest import TINY
 from tests.forking import command_line, two_processes
-from tests.pipeline.test_run import RECIPE
 from tests.pipeline.test_several_processes_run import EVEN, overrides, token_ids
+from tests.pipeline.test_training_run import RECIPE
 
 IN_VLLM = "rollout={use: vllm, kv_cache_gb: 0.5}"
 

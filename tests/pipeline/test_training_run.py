@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,21 +16,11 @@ from safetensors.torch import load_file
 
 from rlaudio import pipeline
 from rlaudio.algorithms.groups import group_advantages
-from rlaudio.builder.answering import prompt_builder
-from rlaudio.builder.rl_settings import rl_algorithm
-from rlaudio.builder.stage_checks import check_stages_can_train
 from rlaudio.config.recipe import load_recipe
-from rlaudio.config.shipped import available
-from rlaudio.data.audiomcq import write_audiomcq
-from rlaudio.pipeline.model_evaluations import evaluate_between
 from rlaudio.report.sections.metric_curves import curves
 from rlaudio.report.sections.stage_gains import stage_gains
-from rlaudio.runs.folder import RunFolder
 from rlaudio.runs.run import open_run
 from rlaudio.training.loop import StopRequested
-from rlaudio.training.stages import OpenedPolicy
-from rlaudio.types import Choice, Datasets
-from rlaudio.utils.processes import ALONE, Processes
 from tests.forking import Forked, command_line
 
 RECIPE = """
@@ -273,119 +262,6 @@ def test_what_would_stop_a_later_stage_stops_the_run_before_it_begins(recipe_fil
     assert not (tmp_path / "out" / "labels").exists()
 
 
-@pytest.mark.parametrize(("key", "least"), [("sampling.questions", 4), ("sft.questions", 6)])
-def test_questions_that_two_processes_cannot_share_evenly_are_refused_at_once(recipe_file, key, least):
-    recipe = load_recipe(recipe_file, ["sampling.questions=4", "sft.questions=4", f"{key}={least - 1}"])
-    said = f"{key} is {least - 1} and there are 2 processes; expected a multiple of 2, such as {least}"
-    with pytest.raises(ValueError, match=said):
-        check_stages_can_train(recipe, recipe.data.train(), Processes(0, 2))
-
-
-@pytest.mark.parametrize("algorithm", sorted({*available("algorithm")} - {"sft"}))
-def test_every_algorithm_passes_the_trial_before_a_run(recipe_file, algorithm):
-    recipe = load_recipe(recipe_file, [f"algorithm={algorithm}"])
-    check_stages_can_train(recipe, recipe.data.train())
-
-
-@pytest.mark.parametrize(("given", "expected"), [("", 6), (", length: 9", 9)])
-def test_dr_grpo_divides_by_the_recipes_token_limit_unless_a_length_is_given(recipe_file, given, expected):
-    recipe = load_recipe(recipe_file, [f"algorithm={{use: grpo, scale: none, aggregate: constant{given}}}"])
-    check_stages_can_train(recipe, recipe.data.train())
-    assert rl_algorithm(recipe).weights(torch.tensor([2, 8])).tolist() == [0.5 / expected] * 2
-
-
-@pytest.mark.parametrize(
-    ("override", "said"),
-    [
-        ("algorithm=sft", "algorithm.use is sft, which makes every sample likelier; expected one for RL"),
-        ("sampling.questions=1000", "sampling.questions is 1000 and data.train has 60; expected no more"),
-        ("training.mini_batches=9", "training.mini_batches is 9 and a step has 3 groups; expected no more"),
-        ("curriculum.rl_steps=-3", "the rl stage has -3 steps; expected at least 0"),
-        (
-            "curriculum=sft_until_format",
-            "sft_until_format ends its sft stage by a held-out evaluation, and evaluation.every is 0",
-        ),
-    ],
-)
-def test_what_would_train_nothing_or_without_end_is_refused(recipe_file, override, said):
-    recipe = load_recipe(recipe_file, [override])
-    with pytest.raises(ValueError, match=said):
-        check_stages_can_train(recipe, recipe.data.train())
-
-
-def test_a_curriculum_that_observes_cannot_wait_for_steps_that_are_sampled_ahead(recipe_file):
-    ahead = ["curriculum=by_trainability", "sampling.max_lag=1", "mismatch.correct=token"]
-    recipe = load_recipe(recipe_file, ahead)
-    with pytest.raises(ValueError, match=r"chooses questions by the step before, and sampling\.max_lag is 1"):
-        check_stages_can_train(recipe, recipe.data.train())
-
-
-@pytest.mark.parametrize(
-    ("overrides", "said"),
-    [
-        (
-            ["curriculum=by_trainability", "sampling.rounds=2"],
-            r"chooses the questions of a step together, and sampling\.rounds is 2, .* expected 1",
-        ),
-        (
-            ["curriculum=sft_until_format", "evaluation.every=1", "evaluation.controls=[silence]"],
-            r"held-out answers to the audio, and evaluation\.controls is \['silence'\]; expected audio",
-        ),
-        (
-            [
-                "rewards={answer_correctness: {weight: 1.0}, counterfactual: {weight: 1.0}}",
-                "sampling.max_lag=1",
-                "mismatch.correct=token",
-            ],
-            r"sampling\.max_lag is 1 and a reward compares with answers in silence, .* expected 0",
-        ),
-    ],
-)
-def test_settings_under_which_a_plugin_would_not_do_what_it_says_are_refused(recipe_file, overrides, said):
-    recipe = load_recipe(recipe_file, overrides)
-    with pytest.raises(ValueError, match=said):
-        check_stages_can_train(recipe, recipe.data.train())
-
-
-STUBBORN = """
-from rlaudio.curricula.selector import Weighted
-from rlaudio.curricula.stage import Stage
-
-
-def stubborn(questions, contributions, rng, *, last: float = 0.0):
-    weigh = lambda given, seen: [1.0, last] + [0.0] * (len(given) - 2)
-    return [Stage("rl", tuple(questions), steps=2, selector=Weighted(weigh=weigh))]
-"""
-
-
-@pytest.mark.parametrize(
-    ("last", "said"),
-    [(0.0, "3 times for one step, of 60 in the stage; expected different"), (-1.0, "weight -1")],
-)
-def test_a_curriculum_that_would_draw_one_question_for_ever_is_refused_at_once(
-    recipe_file, tmp_path, last, said
-):
-    file = tmp_path / "stubborn.py"
-    file.write_text(STUBBORN, encoding="utf-8")
-    recipe = load_recipe(recipe_file, [f"curriculum={{use: {file}, last: {last}}}"])
-    with pytest.raises(ValueError, match=said):
-        check_stages_can_train(recipe, recipe.data.train())
-
-
-FAILING = "def clumsy(question, completion):\n    return len(completion.tokens)\n"
-
-
-def test_rewards_are_tried_on_a_made_up_completion(recipe_file, tmp_path, caplog):
-    (tmp_path / "clumsy.py").write_text(FAILING, encoding="utf-8")
-    given = [f"rewards.clumsy={{use: {tmp_path / 'clumsy.py'}}}"]
-    recipe = load_recipe(recipe_file, given)
-    with pytest.raises(ValueError, match=r"tried on a made-up completion, reward clumsy .* raised Attribute"):
-        check_stages_can_train(recipe, recipe.data.train())
-    forgiving = load_recipe(recipe_file, [*given, "reward_failures=0.5"])
-    check_stages_can_train(forgiving, forgiving.data.train())
-    assert "tried on a made-up completion, reward clumsy" in caplog.text
-
-
 @pytest.mark.parametrize("key", ["scorer", "evaluation.scorer", "contribution.scorer"])
 def test_scorers_are_tried_on_made_up_answers_before_a_run_labels_or_an_evaluation(
     recipe_file, tmp_path, key
@@ -397,38 +273,6 @@ def test_scorers_are_tried_on_made_up_answers_before_a_run_labels_or_an_evaluati
         with pytest.raises(ValueError, match=r"scorer hasty, tried on the made-up answer .* returned True"):
             begin(recipe, out)
     assert not (out / "labels").exists() and not (out / "evaluation.json").exists()
-
-
-def test_labelling_refuses_or_drops_bad_rows_as_the_recipe_says(recipe_file, tmp_path, caplog):
-    questions = load_recipe(recipe_file).data.train()
-    bad = replace(questions[0], target=Choice(("one",), 0, "one"))
-    write_audiomcq([bad, *questions[1:4]], tmp_path / "data.jsonl")
-    given = f"data.train={{use: audiomcq, path: {tmp_path / 'data.jsonl'}, outside_root: true}}"
-    with pytest.raises(ValueError, match=r"1 problem in 1 of 4 questions"):
-        pipeline.label_data(load_recipe(recipe_file, [given]), tmp_path)
-    pipeline.label_data(load_recipe(recipe_file, [given, "data.bad_rows=drop"]), tmp_path)
-    labelled = [json.loads(line)["id"] for line in (tmp_path / "labels.jsonl").read_text().splitlines()]
-    assert labelled == [q.id for q in questions[1:4]] and "1 of 4 rows left out" in caplog.text
-
-
-MUTE = """
-from rlaudio.rollout.scripted import Scripted
-
-
-def mute(family):
-    return Scripted(lambda prompt, sample: "hm")
-"""
-
-
-def test_an_evaluation_whose_answers_name_no_option_warns_once_and_names_the_model(
-    recipe_file, tmp_path, caplog
-):
-    (tmp_path / "mute.py").write_text(MUTE)
-    few = [f"rollout={{use: {tmp_path / 'mute.py'}}}", "data.evaluate.held_out.count=4"]
-    pipeline.evaluate_recipe(load_recipe(recipe_file, few))
-    (message,) = [record.getMessage() for record in caplog.records if "name no option" in record.getMessage()]
-    assert message.startswith("evaluate: held_out, ")
-    assert "tiny/base, with audio: 100% of the answers name no option" in message
 
 
 @pytest.mark.slow
@@ -448,15 +292,3 @@ def test_a_stop_names_where_it_stopped():
     from rlaudio.training.checkpoint import Cursor
 
     assert "after step 5 of stage 2" in str(StopRequested(Cursor(1, 5, 9)))
-
-
-def test_a_warning_after_a_stage_names_the_policy_and_not_its_base(recipe_file, tmp_path, caplog):
-    (tmp_path / "mute.py").write_text(MUTE)
-    recipe = load_recipe(recipe_file, [f"rollout={{use: {tmp_path / 'mute.py'}}}"])
-    family = recipe.model()
-    policy = OpenedPolicy(family, prompt_builder(recipe, family), ALONE)
-    questions = replace(recipe.data.evaluate["held_out"](), questions=recipe.data.evaluate["held_out"]()[:2])
-    with RunFolder.create(tmp_path / "out", recipe.to_yaml()) as folder:
-        evaluate_between(recipe, Datasets(questions, {"held_out": questions}), folder, "sft", policy)
-    (message,) = [record.getMessage() for record in caplog.records if "name no option" in record.getMessage()]
-    assert message.startswith("evaluate sft: held_out, the policy after stage sft, with audio: 100%")

@@ -1,0 +1,43 @@
+"""What evaluations of a recipe warn of."""
+
+from dataclasses import replace
+
+from rlaudio import pipeline
+from rlaudio.builder.answering import prompt_builder
+from rlaudio.config.recipe import load_recipe
+from rlaudio.pipeline.model_evaluations import evaluate_between
+from rlaudio.runs.folder import RunFolder
+from rlaudio.training.stages import OpenedPolicy
+from rlaudio.types import Datasets
+from rlaudio.utils.processes import ALONE
+
+MUTE = """
+from rlaudio.rollout.scripted import Scripted
+
+
+def mute(family):
+    return Scripted(lambda prompt, sample: "hm")
+"""
+
+
+def test_an_evaluation_whose_answers_name_no_option_warns_once_and_names_the_model(
+    recipe_file, tmp_path, caplog
+):
+    (tmp_path / "mute.py").write_text(MUTE)
+    few = [f"rollout={{use: {tmp_path / 'mute.py'}}}", "data.evaluate.held_out.count=4"]
+    pipeline.evaluate_recipe(load_recipe(recipe_file, few))
+    (message,) = [record.getMessage() for record in caplog.records if "name no option" in record.getMessage()]
+    assert message.startswith("evaluate: held_out, ")
+    assert "tiny/base, with audio: 100% of the answers name no option" in message
+
+
+def test_a_warning_after_a_stage_names_the_policy_and_not_its_base(recipe_file, tmp_path, caplog):
+    (tmp_path / "mute.py").write_text(MUTE)
+    recipe = load_recipe(recipe_file, [f"rollout={{use: {tmp_path / 'mute.py'}}}"])
+    family = recipe.model()
+    policy = OpenedPolicy(family, prompt_builder(recipe, family), ALONE)
+    questions = replace(recipe.data.evaluate["held_out"](), questions=recipe.data.evaluate["held_out"]()[:2])
+    with RunFolder.create(tmp_path / "out", recipe.to_yaml()) as folder:
+        evaluate_between(recipe, Datasets(questions, {"held_out": questions}), folder, "sft", policy)
+    (message,) = [record.getMessage() for record in caplog.records if "name no option" in record.getMessage()]
+    assert message.startswith("evaluate sft: held_out, the policy after stage sft, with audio: 100%")
