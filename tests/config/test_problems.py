@@ -1,0 +1,41 @@
+"""What is wrong with a recipe is told with file, line and key."""
+
+import pytest
+
+from rlaudio.config.recipe import load_recipe
+
+
+def test_an_unknown_key_is_told_with_line_and_suggestion(write, parent):
+    path = write("child.yaml", "extends: parent.yaml\noptimizer:\n  lr: 1e-6\n  warmpu: 0.1\n")
+    with pytest.raises(ValueError, match=rf"{path}:4: optimizer\.warmpu: .*did you mean 'warmup'\?"):
+        load_recipe(path)
+
+
+def test_a_misspelt_key_comes_first_and_is_not_told_as_missing_as_well(write):
+    path = write(
+        "typo.yaml",
+        "model: {use: qwen2_5_omni, path: tiny/base}\ncuriculum: rl_only\nseed: -1\n",
+    )
+    with pytest.raises(ValueError) as error:
+        load_recipe(path)
+    typo, *others = str(error.value).splitlines()
+    assert typo.startswith(f"{path}:2: curiculum: unknown key 'curiculum'; did you mean 'curriculum'?")
+    assert "extends" in typo.partition("Known: ")[2].split(", ")
+    assert sorted(line.split(": ")[1] for line in others) == ["data", "seed"]
+
+
+def test_an_unknown_option_is_told_with_its_own_line(write, parent):
+    path = write("child.yaml", "extends: parent.yaml\nalgorithm:\n  use: grpo\n  klx: 0.1\n")
+    with pytest.raises(ValueError, match=rf"{path}:4: algorithm\.klx: .*did you mean 'kl'\?"):
+        load_recipe(path)
+
+
+def test_all_problems_are_told_at_once(parent):
+    with pytest.raises(ValueError) as error:
+        load_recipe(parent, ["seed=-1", "sampling.top_p=2", "curriculum=weak_to_strog"])
+    assert len(str(error.value).splitlines()) == 3
+
+
+def test_a_missing_section_is_told(write):
+    with pytest.raises(ValueError, match="model: is missing; expected: model family"):
+        load_recipe(write("r.yaml", "seed: 1\n"))
