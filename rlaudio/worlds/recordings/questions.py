@@ -9,7 +9,7 @@ text-answerable twin is the same question after a sentence that reveals the answ
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import permutations
 from pathlib import Path
 from typing import Literal
@@ -59,7 +59,7 @@ class Draft:
     question: str
     answer: str
     others: tuple[str, ...]  # the wrong options
-    mechanism: Giveaway | None  # how the text reveals the answer; None: it does not
+    mechanism: Giveaway | None = None  # how the text reveals the answer; None: it does not
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,8 @@ def identify(rng: Rng, pool: Pool, mechanism: Giveaway | None) -> Draft:
         "logic": [exclusion(rng, others), f"The speaker was asked to say {answer}."],
     }
     asks = ("Which word is spoken?", "Which word do you hear?", "What does the speaker say?")
-    return _draft(rng, pool.say(rng, [answer]), asks, answer, others, clues, mechanism)
+    draft = Draft(pool.say(rng, [answer]), str(rng.choice(asks)), answer, tuple(others))
+    return _after_clue(rng, draft, clues, mechanism)
 
 
 def order(rng: Rng, pool: Pool, mechanism: Giveaway | None) -> Draft:
@@ -126,7 +127,8 @@ def order(rng: Rng, pool: Pool, mechanism: Giveaway | None) -> Draft:
         "logic": [exclusion(rng, others), f"The order is {', then '.join(words)}."],
     }
     asks = (f"Which word is spoken {place}?", f"Which word comes {place}?")
-    return _draft(rng, pool.say(rng, words), asks, answer, others, clues, mechanism)
+    draft = Draft(pool.say(rng, words), str(rng.choice(asks)), answer, tuple(others))
+    return _after_clue(rng, draft, clues, mechanism)
 
 
 def count(rng: Rng, pool: Pool, mechanism: Giveaway | None) -> Draft:
@@ -145,7 +147,8 @@ def count(rng: Rng, pool: Pool, mechanism: Giveaway | None) -> Draft:
         "knowledge": [f"It is the number of {rng.choice(AMOUNTS[amount])}."],
         "logic": [exclusion(rng, others), f"The words are: {', '.join(words)}."],
     }
-    return _draft(rng, pool.say(rng, words), asks, answer, others, clues, mechanism)
+    draft = Draft(pool.say(rng, words), str(rng.choice(asks)), answer, tuple(others))
+    return _after_clue(rng, draft, clues, mechanism)
 
 
 def sum_of_two(rng: Rng, pool: Pool, mechanism: Giveaway | None) -> Draft:
@@ -166,7 +169,8 @@ def sum_of_two(rng: Rng, pool: Pool, mechanism: Giveaway | None) -> Draft:
         "logic": [exclusion(rng, others), f"The numbers are {words[0]} and {words[1]}."],
     }
     asks = ("What is the sum of the two numbers?", "What do the two numbers make together?")
-    return _draft(rng, pool.say(rng, words), asks, answer, others, clues, mechanism)
+    draft = Draft(pool.say(rng, words), str(rng.choice(asks)), answer, tuple(others))
+    return _after_clue(rng, draft, clues, mechanism)
 
 
 def compare(rng: Rng, pool: Pool, mechanism: Giveaway | None) -> Draft:
@@ -188,7 +192,8 @@ def compare(rng: Rng, pool: Pool, mechanism: Giveaway | None) -> Draft:
         "logic": [f"The first number is {words[0]}, the second is {words[1]}."],
     }
     asks = (f"Which number is {'larger' if larger else 'smaller'}?",)
-    return _draft(rng, pool.say(rng, words), asks, answer, others, clues, mechanism)
+    draft = Draft(pool.say(rng, words), str(rng.choice(asks)), answer, tuple(others))
+    return _after_clue(rng, draft, clues, mechanism)
 
 
 KINDS: Mapping[str, Callable[[Rng, Pool, Giveaway | None], Draft]] = {
@@ -243,26 +248,20 @@ def _whole_order(rng: Rng, pool: Pool, mechanism: Giveaway | None) -> Draft:
         ],
     }
     asks = ("In which order are the words spoken?", "In which order do you hear the words?")
-    return _draft(rng, pool.say(rng, words), asks, orders[0], others, clues, mechanism)
+    draft = Draft(pool.say(rng, words), str(rng.choice(asks)), orders[0], tuple(others))
+    return _after_clue(rng, draft, clues, mechanism)
 
 
-def _draft(
-    rng: Rng,
-    spoken: tuple[Recording, ...],
-    asks: Sequence[str],
-    answer: str,
-    others: Sequence[str],
-    clues: Mapping[str, Sequence[str]],
-    mechanism: Giveaway | None,
+def _after_clue(
+    rng: Rng, draft: Draft, clues: Mapping[str, Sequence[str]], mechanism: Giveaway | None
 ) -> Draft:
-    """The question, after a clue of the mechanism; by logic where there is no clue by knowledge."""
-    question = str(rng.choice(asks))
-    if mechanism is not None:
-        if not any(clues[mechanism]):
-            mechanism = "logic"
-        clue = str(rng.choice([clue for clue in clues[mechanism] if clue]))
-        question = f"{clue} {question}"
-    return Draft(spoken, question, answer, tuple(others), mechanism)
+    """The draft, its question after a clue of the mechanism; by logic where there is none by knowledge."""
+    if mechanism is None:
+        return draft
+    if not any(clues[mechanism]):
+        mechanism = "logic"
+    clue = str(rng.choice([clue for clue in clues[mechanism] if clue]))
+    return replace(draft, question=f"{clue} {draft.question}", mechanism=mechanism)
 
 
 def _value(word: str) -> int:
