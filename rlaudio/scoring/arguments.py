@@ -23,7 +23,9 @@ def read_only(value: T) -> T:
 
     Copies, because a tensor made of an array writes into its memory, read-only or not.
     """
-    return _read_only(value)
+    kind: Any = type(value)
+    made: T = _way(kind)(value)
+    return made
 
 
 class ReadOnlyDict(dict[Any, Any]):
@@ -42,20 +44,15 @@ class ReadOnlyDict(dict[Any, Any]):
         return dict, (dict(self),)
 
 
-def _read_only(value: Any) -> Any:
-    kind: Any = type(value)
-    return _way(kind)(value)
-
-
 @functools.cache
 def _way(kind: Any) -> Callable[[Any], Any]:
     """How values of this type are made read-only; looked up once, as a step has many values of few types."""
     if issubclass(kind, np.ndarray):
         return _copy
     if issubclass(kind, Mapping):
-        return lambda value: ReadOnlyDict({key: _read_only(entry) for key, entry in value.items()})
+        return lambda value: ReadOnlyDict({key: read_only(entry) for key, entry in value.items()})
     if issubclass(kind, list):
-        return lambda value: [_read_only(entry) for entry in value]
+        return lambda value: [read_only(entry) for entry in value]
     if kind is tuple:
         return _entries
     return _read_only_record if is_dataclass(kind) else lambda value: value
@@ -70,7 +67,7 @@ def _copy(array: np.ndarray) -> np.ndarray:
 def _entries(value: tuple[Any, ...]) -> tuple[Any, ...]:
     if not value or isinstance(value[0], str):  # not every piece of a text
         return value
-    return tuple(_read_only(entry) for entry in value)
+    return tuple(read_only(entry) for entry in value)
 
 
 def _read_only_record(record: Any) -> Any:
@@ -79,7 +76,7 @@ def _read_only_record(record: Any) -> Any:
     for name in _values(kind):
         with suppress(ValueError):  # where there is nothing to concatenate, the reward that asks sees it
             value = getattr(record, name)
-            object.__setattr__(twin, name, value if type(value) in _UNCHANGING else _read_only(value))
+            object.__setattr__(twin, name, value if type(value) in _UNCHANGING else read_only(value))
     return twin
 
 

@@ -341,3 +341,10 @@ def test_rows_that_name_a_path_as_their_stage_remove_no_folder_elsewhere(tmp_pat
         with pytest.raises(ValueError, match=r"metrics\.jsonl, line 1: expected a name, which is no path"):
             folder.truncate_metrics("rl", 0)
     assert (tmp_path / "mine").is_dir()
+
+
+def test_the_clock_logs_how_long_a_phase_took_also_where_it_is_interrupted(folder):
+    with pytest.raises(KeyboardInterrupt), folder.clock("label"):
+        raise KeyboardInterrupt
+    [row] = read_rows(folder.path / "timings.jsonl")
+    assert (row["stage"], row["step"]) == ("run", 0) and row["time/label"] >= 0.0
