@@ -13,7 +13,9 @@ from rlaudio.config.recipe import load_recipe
 from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
 from rlaudio.runs.folder import RunFolder
 from rlaudio.types import Clip, Prompt, Question
-from tests.endpoint_server import Server
+from rlaudio.utils.endpoint.address import Address
+from rlaudio.utils.endpoint.client import Client
+from tests.endpoint_server import Server, patient
 
 TINY = os.environ.get("RLAUDIO_TEST_MODEL", "tiny/base")
 
@@ -112,6 +114,11 @@ def server(no_keys_and_no_cache_of_this_user):
     opened = Server()
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def client(server, tmp_path) -> Client:
+    return Client(Address.of(server.url, "m"), patient(tmp_path))
 
 
 def tone(seconds: float, seed: int) -> Clip:

@@ -3,7 +3,6 @@
 import base64
 import io
 import json
-import logging
 import socket
 import subprocess
 import sys
@@ -12,7 +11,6 @@ import time
 from contextlib import closing
 from functools import partial
 from http.server import BaseHTTPRequestHandler
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -34,55 +32,19 @@ from rlaudio.rollout.endpoint_worker import EndpointFailed, EndpointModel, Endpo
 from rlaudio.rollout.transformers import Transformers
 from rlaudio.rollout.vllm.server_process import SERVE, _environment, free_port
 from rlaudio.scorers.robust import robust
-from rlaudio.types import Clip, Prompt, Question, greedy
+from rlaudio.types import Clip, Question, greedy
 from rlaudio.utils.endpoint import posting
-from rlaudio.utils.endpoint.address import Address, completions_of, key_from_environment
-from rlaudio.utils.endpoint.client import Client, Request, ask, impatient
-from rlaudio.utils.endpoint.costs import Costs, Price
+from rlaudio.utils.endpoint.client import ask
 from rlaudio.utils.endpoint.failures import (
-    BadAnswer,
-    GaveUp,
-    NoAccess,
-    NotAsked,
     RequestRefused,
-    Transient,
 )
-from rlaudio.utils.endpoint.replies import Reply
-from rlaudio.utils.endpoint.servers import AVOID_SECONDS, Servers
 from tests.conftest import TINY, tone
-from tests.endpoint_server import Server, fails, hangs_up, patient, says, sends, tells
+from tests.endpoint_asking import prompt_of, worker_of
+from tests.endpoint_server import fails, patient, says, sends, tells
 from tests.settings import label_settings, sampling_params
 from tests.word_family import questions_on_disk
 
 pytestmark = pytest.mark.usefixtures("no_keys_and_no_cache_of_this_user")
-
-
-@pytest.fixture
-def client(server, tmp_path) -> Client:
-    return Client(Address.of(server.url, "m"), patient(tmp_path))
-
-
-def plain(text: str = "Hello?") -> Request:
-    return Request([{"role": "user", "content": text}], max_tokens=5)
-
-
-def answer_of(client: Client, text: str = "Hello?") -> Any:
-    [reply] = client.ask_all([text], plain)
-    return reply
-
-
-def prompt_of(
-    server: Server, text: str = "Who calls?", *clips: Clip, id: str = "q0", model: str = "m"
-) -> Prompt:
-    question = Question.multiple_choice(id, text, ("a", "b"), "a")
-    return EndpointModel(f"endpoint:{server.url}#{model}").encode_prompt(question, "Listen.", text, clips)
-
-
-def worker_of(server: Server, folder: Path, model: str = "m", **changes: Any) -> EndpointWorker:
-    return EndpointWorker(EndpointModel(f"endpoint:{server.url}#{model}"), patient(folder, **changes))
-
-
-# --- what is sent ----------------------------------------------------------------------------------
 
 
 def test_a_request_carries_the_system_text_the_clips_as_wav_and_then_the_question(server, tmp_path):
@@ -139,169 +101,6 @@ def test_an_answer_cut_by_the_token_limit_is_told(server, tmp_path):
     server.script = [says("It is a", "length")]
     [group] = worker_of(server, tmp_path).generate([prompt_of(server)], greedy(3), (0,))
     assert group.completions[0].stop_reason == "length"
-
-
-# --- servers that fail -----------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "failure",
-    [
-        fails(429),
-        fails(429, Retry_After="0"),
-        fails(429, Retry_After="Wed, 21 Oct 2015 07:28:00 GMT"),
-        fails(429, Retry_After="soon"),
-        *map(fails, (500, 502, 503, 504)),
-        sends(200, b'{"choices', Content_Length="1000"),
-        sends(500, b"\xff<html>"),
-        hangs_up,
-    ],
-)
-def test_what_may_pass_is_tried_again(server, client, failure):
-    server.script = [failure, failure]
-    assert answer_of(client).text == "fine"
-    assert (len(server.bodies), client.meter.costs.requests, client.meter.costs.retries) == (3, 3, 2)
-
-
-def test_a_request_that_takes_too_long_is_tried_again(server, tmp_path):
-    server.script = [lambda handler: time.sleep(0.5)]
-    client = Client(Address.of(server.url, "m"), patient(tmp_path, timeout_seconds=0.1))
-    assert (answer_of(client).text, client.meter.costs.retries) == ("fine", 1)
-
-
-def test_an_answer_that_trickles_is_cut_off(server, tmp_path):
-    def trickles(handler: BaseHTTPRequestHandler) -> None:
-        handler.send_response(200)
-        handler.end_headers()
-        for _ in range(40):
-            handler.wfile.write(b" ")
-            time.sleep(0.02)
-
-    server.script = [trickles]
-    client = Client(Address.of(server.url, "m"), patient(tmp_path, timeout_seconds=0.2))
-    assert (answer_of(client).text, client.meter.costs.retries) == ("fine", 1)
-
-
-@pytest.mark.parametrize(
-    ("status", "kind", "said"),
-    [
-        (400, RequestRefused, "400 no"),
-        (413, RequestRefused, "413 no"),
-        (401, NoAccess, "401 no; put the server's key into the environment variable RLAUDIO_API_KEY"),
-        (403, NoAccess, "403 no"),
-        (404, NoAccess, "404 no; expected an address in front of /v1, and a model that the server has"),
-        (302, NoAccess, "302 no; redirections are not followed"),
-    ],
-)
-def test_what_would_be_refused_again_is_asked_once(server, client, status, kind, said):
-    server.script = [fails(status)]
-    failure = answer_of(client)
-    assert type(failure) is kind and said in str(failure)
-    assert len(server.bodies) == 1
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"",
-        b"<html>hello</html>",
-        b"\xff\xfe",
-        b"[" * 100_000,
-        b"null",
-        b"[]",
-        b"{}",
-        b'{"choices": []}',
-        b'{"choices": {"0": 1}}',
-        b'{"choices": [{"message": null}]}',
-        b'{"choices": [{"message": {"content": null}}]}',
-        b'{"choices": [{"message": {"content": ["a"]}}]}',
-        b'{"choices": [{"message": {"content": "\\ud800"}}]}',
-        b'{"error": {"message": "overloaded"}}',
-    ],
-)
-def test_an_answer_that_is_none_is_a_failure_and_no_empty_text(server, client, content):
-    server.script = [sends(200, content)]
-    failure = answer_of(client)
-    assert type(failure) is BadAnswer and "/v1/chat/completions: expected" in str(failure)
-    assert len(str(failure)) < 1000 and len(server.bodies) == 1
-
-
-def test_an_empty_text_that_the_model_wrote_is_an_answer(server, client):
-    server.script = [says("")]
-    assert answer_of(client).text == ""
-
-
-def test_a_filtered_answer_is_a_failure(server, client):
-    server.script = [says("", "content_filter")]
-    assert type(answer_of(client)) is RequestRefused
-
-
-def test_an_answer_larger_than_any_text_is_not_read_to_its_end(server, client, monkeypatch):
-    monkeypatch.setattr(posting, "LARGEST_ANSWER", 100_000)
-    server.script = [sends(200, b" " * 1_000_000)]
-    assert "more than 100,000 bytes" in str(answer_of(client))
-
-
-def test_a_usage_that_is_none_counts_as_unknown(server, client):
-    server.script = [says("fine", prompt_tokens="many", completion_tokens=-3)]
-    answer_of(client)
-    assert (client.meter.costs.prompt_tokens, client.meter.costs.unknown) == (0, 1)
-
-
-def test_a_server_that_is_busy_for_too_long_is_given_up(server, tmp_path):
-    server.script = [fails(503, "later")] * 50
-    client = Client(Address.of(server.url, "m"), patient(tmp_path, retry_seconds=0.5))
-    failure = answer_of(client)
-    assert type(failure) is GaveUp and "503 later; given up at try " in str(failure)
-    assert 2 < len(server.bodies) < 13  # waits double: 1, 2, 4, ... ms
-
-
-def test_a_server_that_asks_for_more_time_than_is_allowed_is_not_waited_for(server, client):
-    server.script = [fails(429, "quota", Retry_After="86400")]
-    failure = answer_of(client)
-    assert type(failure) is GaveUp and "asks to wait 86400 s; given up at try 1, 0 s" in str(failure)
-
-
-def test_the_first_retry_is_told_and_the_others_are_not(server, client, caplog):
-    server.script = [fails(503, "later")] * 3
-    answer_of(client)
-    warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
-    assert warnings == [f"{server.url}/v1/chat/completions: 503 later; such requests are repeated for 300 s"]
-
-
-def test_after_a_failure_that_all_would_meet_the_rest_is_not_asked(server, client):
-    server.script = [says("fine"), fails(401)]
-    replies = client.ask_all(["1", "2", "3", "4"], plain)
-    assert [type(reply).__name__ for reply in replies] == ["Reply", "NoAccess", "NotAsked", "NotAsked"]
-    assert len(server.bodies) == 2
-
-
-def test_after_a_failure_of_one_request_the_others_are_asked(server, client):
-    server.script = [fails(400), says(None)]
-    replies = client.ask_all(["1", "2", "3"], plain)
-    assert [type(reply).__name__ for reply in replies] == ["RequestRefused", "BadAnswer", "Reply"]
-
-
-def test_a_request_that_waits_for_its_retry_ends_with_the_others(server, tmp_path):
-    asked = threading.Event()
-
-    def is_busy(handler: BaseHTTPRequestHandler) -> None:
-        fails(503, Retry_After="200")(handler)
-        asked.set()
-
-    def refuses(handler: BaseHTTPRequestHandler) -> None:
-        asked.wait(60)
-        fails(401)(handler)
-
-    server.script = [is_busy, refuses]
-    client = Client(Address.of(server.url, "m"), patient(tmp_path, concurrency=2))
-    began = time.monotonic()
-    replies = client.ask_all(["1", "2"], plain)
-    assert {type(reply) for reply in replies} == {NotAsked, NoAccess}
-    assert time.monotonic() - began < 100
-
-
-# --- answers that are kept ---------------------------------------------------------------------------
 
 
 def test_an_answer_is_asked_once_however_often_it_is_needed(server, tmp_path):
@@ -370,215 +169,6 @@ def test_weights_cannot_be_loaded(server, tmp_path):
         worker_of(server, tmp_path).load_weights([], 1)
 
 
-# --- the key ---------------------------------------------------------------------------------------
-
-
-def test_the_key_goes_with_requests_and_into_no_message_and_no_file(server, tmp_path, monkeypatch, caplog):
-    monkeypatch.setenv("OPENAI_API_KEY", "other")
-    monkeypatch.setenv("RLAUDIO_API_KEY", " s3cret\n")
-    caplog.set_level(logging.DEBUG)
-    server.script = [fails(503, "s3cret is busy"), says("fine"), fails(401, "the key s3cret is wrong")]
-    client = Client(Address.of(server.url, "m"), patient(tmp_path))
-    replies = client.ask_all(["1", "2"], plain)
-    assert {headers["Authorization"] for headers in server.headers} == {"Bearer s3cret"}
-    assert "the key (the key) is wrong" in str(replies[1])
-    assert "s3cret" not in caplog.text and "s3cret" not in repr(replies)
-    assert not [file for file in tmp_path.rglob("*") if file.is_file() and b"s3cret" in file.read_bytes()]
-
-
-def test_the_key_follows_no_redirection(server, tmp_path, monkeypatch):
-    monkeypatch.setenv("OPENAI_API_KEY", "s3cret")
-    other = Server()
-    server.script = [fails(307, Location=f"{other.url}/v1/chat/completions")]
-    assert type(answer_of(Client(Address.of(server.url, "m"), patient(tmp_path)))) is NoAccess
-    assert (len(server.bodies), other.bodies) == (1, [])
-    other.close()
-
-
-def test_without_a_key_no_header_claims_one(server, client):
-    answer_of(client)
-    assert "Authorization" not in server.headers[0]
-
-
-def test_a_key_that_no_header_can_hold_is_refused_without_being_shown(monkeypatch):
-    monkeypatch.setenv("RLAUDIO_API_KEY", "s3c\nret")
-    with pytest.raises(ValueError, match="RLAUDIO_API_KEY holds signs that no key has") as refused:
-        key_from_environment()
-    assert "s3c" not in str(refused.value)
-
-
-# --- several servers -------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def second(no_keys_and_no_cache_of_this_user):
-    opened = Server()
-    yield opened
-    opened.close()
-
-
-def both(server: Server, second: Server, folder: Path, **changes: Any) -> Client:
-    return Client(Address.of(f"{server.url},{second.url}", "m"), patient(folder, **changes))
-
-
-def test_requests_go_to_all_servers_of_a_model(server, second, tmp_path):
-    meeting = threading.Barrier(2)  # each server is still busy when the other one is asked
-
-    def meets(handler: Any) -> None:
-        meeting.wait(timeout=5)
-        says("fine")(handler)
-
-    server.script, second.script = [meets] * 4, [meets] * 4
-    client = both(server, second, tmp_path, concurrency=2)
-    replies = client.ask_all([f"question {n}" for n in range(8)], plain)
-    assert [reply.text for reply in replies] == ["fine"] * 8
-    assert len(server.bodies) == len(second.bodies) == 4
-
-
-def test_the_others_answer_for_a_server_that_fails(server, second, tmp_path):
-    server.script = [fails(503)] * 100
-    client = both(server, second, tmp_path)
-    replies = client.ask_all([f"question {n}" for n in range(6)], plain)
-    assert [reply.text for reply in replies] == ["fine"] * 6
-    assert (len(server.bodies), len(second.bodies)) == (1, 6)
-
-
-def test_a_server_that_failed_is_asked_again_when_all_have_or_time_has_passed(server, second, tmp_path):
-    server.script, second.script = [fails(503)], [fails(503), fails(503)]
-    client = both(server, second, tmp_path)
-    assert answer_of(client).text == "fine"
-    now = 0.0
-    servers = Servers(("a", "b"), clock=lambda: now)
-    with pytest.raises(Transient), servers.lend() as url:
-        raise Transient(url)
-    assert url == "a"
-    now = AVOID_SECONDS / 2
-    with servers.lend() as url:
-        assert url == "b" and servers.any_left()
-    now = AVOID_SECONDS
-    with servers.lend() as tried, servers.lend() as other:  # one request alone tries it again
-        assert (tried, other) == ("a", "b")
-
-
-def test_a_server_that_answers_rubbish_is_left_to_itself(server, second, tmp_path):
-    server.script = [sends(200, "rubbish")]
-    client = both(server, second, tmp_path)
-    replies = client.ask_all([f"question {n}" for n in range(4)], plain)
-    assert [type(reply) for reply in replies] == [BadAnswer, Reply, Reply, Reply]
-    assert (len(server.bodies), len(second.bodies)) == (1, 3)
-
-
-def test_a_request_does_not_wait_while_another_server_is_left(server, second, tmp_path):
-    server.script = [fails(503)]
-    client = both(server, second, tmp_path, first_wait_seconds=60.0, timeout_seconds=5)
-    assert answer_of(client).text == "fine"
-
-
-def test_after_a_request_was_given_up_every_server_is_tried_once(server, second, tmp_path):
-    client = both(server, second, tmp_path, retry_seconds=300.0)
-    client._gave_up = time.monotonic()
-    server.script = [fails(503)]
-    assert answer_of(client).text == "fine"
-    server.script, second.script = [fails(503)] * 9, [fails(503)] * 9
-    client._gave_up = time.monotonic()
-    asked = len(server.bodies) + len(second.bodies)
-    assert type(answer_of(client, "once more")) is GaveUp
-    assert len(server.bodies) + len(second.bodies) - asked <= 2
-
-
-def test_an_impatient_check_waits_for_no_answer_either(server, tmp_path, monkeypatch):
-    waited = []
-
-    def post(*_: Any, timeout_seconds: float, **__: Any) -> bytes:
-        waited.append(timeout_seconds)
-        raise Transient("silent")
-
-    monkeypatch.setattr("rlaudio.utils.endpoint.client.post", post)
-    client = Client(Address.of(server.url, "m"), patient(tmp_path, timeout_seconds=120))
-    with impatient(0.01), pytest.raises(GaveUp):
-        client.ask_one(plain(), threading.Event())
-    assert set(waited) == {0.01}
-
-
-def test_answers_are_kept_when_a_server_joins(server, second, tmp_path):
-    answer_of(Client(Address.of(server.url, "m"), patient(tmp_path)))
-    answer_of(both(server, second, tmp_path))
-    assert len(server.bodies) + len(second.bodies) == 1
-    alone, joined = (EndpointModel(f"endpoint:{urls}#m") for urls in ("http://a", "http://a,http://b"))
-    assert alone.digest == joined.digest
-
-
-# --- addresses -------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("end", ["", "/", "/v1", "/v1/"])
-def test_an_address_may_end_with_the_version(end):
-    address = Address.of(f"https://api.example.org/audio{end}", "org/m#1")
-    assert completions_of(address.first) == "https://api.example.org/audio/v1/chat/completions"
-    assert Address.parse(address.name) == address
-
-
-def test_an_address_may_name_several_servers():
-    address = Address.parse("endpoint:http://a:8000/v1,http://b:8000#org/m")
-    assert address.urls == ("http://a:8000", "http://b:8000")
-    assert Address.parse(address.name) == address
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "endpoint:",
-        "endpoint:http://h",
-        "endpoint:http://h#",
-        "endpoint:h:8000#m",
-        "endpoint:file:///etc#m",
-        "endpoint:http://#m",
-        "endpoint:http://h:99999#m",
-        "endpoint:http://h/a b#m",
-        "endpoint:http://user:s3cret@h#m",
-        "endpoint:http://h/?key=s3cret#m",
-        "endpoint:http://h,http://user:s3cret@g#m",
-        "endpoint:http://h,http://h/v1#m",
-        "endpoint:http://h,#m",
-        "http://h#m",
-    ],
-)
-def test_what_is_no_address_is_refused_and_a_secret_in_it_is_not_repeated(name):
-    with pytest.raises(ValueError, match="expected") as refused:
-        Address.parse(name)
-    assert "s3cret" not in str(refused.value)
-
-
-# --- costs -----------------------------------------------------------------------------------------
-
-
-def test_the_table_of_costs_counts_tokens_and_money():
-    costs = Costs(
-        requests=12, retries=2, cached=5, prompt_tokens=1_500_000, completion_tokens=20_000, seconds=61
-    )
-    header, row = costs.table("endpoint:http://h#m", Price(prompt=2.5, completion=10.0)).splitlines()
-    assert header.split("  ")[0] == "endpoint" and header.endswith("cost")
-    assert row.split() == [
-        *("endpoint:http://h#m", "12", "2", "5", "1,500,000", "20,000"),
-        *("1", "min", "1", "s", "3.9500"),
-    ]
-
-
-def test_a_worker_tells_its_costs_once_when_it_is_closed(server, tmp_path, caplog):
-    caplog.set_level(logging.INFO)
-    server.script = [fails(503), says("fine", prompt_tokens=700, completion_tokens=30)]
-    worker = worker_of(server, tmp_path, price=Price(1000.0, 2000.0))
-    worker.generate([prompt_of(server)], greedy(5), (0,))
-    worker.close()
-    worker.close()
-    [table] = [r.getMessage() for r in caplog.records if r.getMessage().startswith("endpoint  ")]
-    numbers = table.splitlines()[1].split()
-    assert numbers[1:6] == ["2", "1", "0", "700", "30"] and numbers[-1] == "0.7600"
-
-
-# --- a judge ---------------------------------------------------------------------------------------
-
-
 def test_a_judge_gets_a_reply_or_a_failure_for_every_conversation(server, tmp_path):
     server.script = [says("right"), fails(400, "no")]
     texts = ["Is a dog a dog?", "Is a cat a dog?"]
@@ -587,9 +177,6 @@ def test_a_judge_gets_a_reply_or_a_failure_for_every_conversation(server, tmp_pa
     assert right.text == "right" and isinstance(refused, RequestRefused)
     assert [body["messages"][0]["content"] for body in server.bodies] == texts
     assert {body["max_tokens"] for body in server.bodies} == {9}
-
-
-# --- evaluations, labels, recipes ------------------------------------------------------------------
 
 
 def hears_dogs(body: dict[str, Any]) -> str:
@@ -683,9 +270,6 @@ def test_a_recipe_names_endpoints_as_voters_and_they_are_no_folders(tmp_path):
     assert "contribution.voters.0" not in model_folders(recipe)
 
 
-# --- a real server ---------------------------------------------------------------------------------
-
-
 @pytest.fixture
 def vllm_url(needs_vllm):
     """`vllm serve` of the tiny model on a port of this machine."""
@@ -751,8 +335,6 @@ def test_vllm_answers_over_its_endpoint_as_the_model_does_here(vllm_url, tmp_pat
 def test_a_server_says_when_to_ask_again_in_seconds_or_as_a_date_or_not_at_all(header, seconds):
     assert posting._wait_seconds(header) == seconds
 
-
-# --- log-probs of first tokens ---------------------------------------------------------------------------
 
 ASKED = Question.multiple_choice("q0", "Who?", ("a dog", "a cat"), "a dog", style="letters")
 
