@@ -17,7 +17,7 @@ from rlaudio.audio.reading import clip_of, read_clip
 from rlaudio.audio.writing import write_wav
 from rlaudio.data import index
 from rlaudio.data.index import INDEX_FILE, index_file, measure
-from tests.audio.test_opening import damaged_mp3
+from tests.audio.test_mpeg import damaged_mp3
 
 
 def write_clips(folder: Path, count: int) -> list[Path]:
