@@ -113,18 +113,19 @@ class _ImportCall:
 
 
 def _import_told(call: _ImportCall) -> ModuleType:
-    from rlaudio.utils.process_state import ProcessState  # imports torch
+    from rlaudio.utils.process_state import kept_process_state  # imports torch
 
-    kind, path, state = call.kind, call.path, ProcessState()
-    try:
-        return _import(path)
-    except BaseException as error:
-        raise ImportError(f"{kind} {_what_failed(path, error)}") from error
-    finally:
-        for setting in state.restore():
-            logger.warning(
-                "%s %s changed %s on import, which a run depends on; it is put back", kind, path, setting
-            )
+    kind, path = call.kind, call.path
+    with kept_process_state() as state:
+        try:
+            return _import(path)
+        except BaseException as error:
+            raise ImportError(f"{kind} {_what_failed(path, error)}") from error
+        finally:
+            for setting in state.restore():
+                logger.warning(
+                    "%s %s changed %s on import, which a run depends on; it is put back", kind, path, setting
+                )
 
 
 def _what_failed(path: Path, error: BaseException) -> str:

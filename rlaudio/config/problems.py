@@ -16,6 +16,16 @@ from rlaudio.config.sections import Section, SectionError
 from rlaudio.config.shipped import shipped_folder
 from rlaudio.utils.messages import dotted, shown
 
+_FORMER_KEYS = {  # what became of keys that once were; {} stands for the value that was found
+    "data.lessons": "is now data.pretrain",
+    "evaluation.bootstrap": "is gone, no interval is resampled; delete it",
+    "evaluation.matcher": "is now evaluation.scorer: {{use: {}}}",
+    "answer_correctness.mode": "is now scorer: {{use: {}}}",  # options by plug-in
+    "answer_correctness.letters": "is now an option of its scorer, {{use: robust, letters: true}}",
+    "answer_correctness.numbers": "is now an option of its scorer, {{use: robust, numbers: true}}",
+    "cot_length.mode": "is now scorer: {{use: {}}}",
+}
+
 
 def problems(error: ValidationError, layer: Layer, root: type[Section]) -> Iterator[str]:
     """One line per problem: file and line, key, what is wrong; unknown keys first, they explain others."""
@@ -41,14 +51,24 @@ def problems(error: ValidationError, layer: Layer, root: type[Section]) -> Itera
         messages.setdefault(keys, []).append(_message(problem, keys, root))
     for keys, texts in messages.items():
         wrong = " or ".join(dict.fromkeys(texts))
-        where = layer.origin(places.get(keys, keys)).where
-        yield ": ".join(filter(None, [where, dotted(keys), wrong]))
+        text = _former(keys, layer) or ": ".join(filter(None, [dotted(keys), wrong]))
+        yield f"{layer.origin(places.get(keys, keys)).where}: {text}"
     file = Path(layer.origin(()).where)
     if file.parent == shipped_folder("recipes") / "base" and any(
         p["type"] == "missing" for p in error.errors()
     ):
         name = f"base/{file.stem}"
         yield f"{name} is a base, which a recipe completes that begins with 'extends: {name}'"
+
+
+def _former(keys: Keys, layer: Layer) -> str | None:
+    """What became of a key, or of a reward's option, that there is no longer."""
+    if not keys or keys not in layer.origins:
+        return None
+    holder = layer.at(*keys[:-1]).values
+    use = holder.get("use", keys[-2]) if keys[0] == "rewards" and len(keys) == 3 else None
+    fate = _FORMER_KEYS.get(f"{use}.{keys[-1]}" if use else dotted(keys))
+    return fate and f"{dotted(keys)} {fate.format(holder[str(keys[-1])])}"
 
 
 def _message(problem: Any, keys: Keys, root: type[Section]) -> str:

@@ -126,6 +126,7 @@ _DEFAULTS = {
     "rollout": {"use": "transformers"},
     "contribution": {"use": VOTE},
 }
+_MAX_PARENTS = 30  # recipes that extend each other
 
 
 def _removes(keys: Keys) -> bool:
@@ -160,6 +161,8 @@ def _read_with_parents(path: Path, folder: Path, children: tuple[Path, ...]) -> 
     if parent_path in line:
         circle = " -> ".join(str(p) for p in (*line[line.index(parent_path) :], parent_path))
         raise ValueError(f"{where}: extends: goes in a circle: {circle}")
+    if len(line) > _MAX_PARENTS:
+        raise ValueError(f"{where}: extends: more than {_MAX_PARENTS} recipes extend each other")
     below = _read_with_parents(parent_path, folder_of_paths(parent, parent_path), line)
     return lay_over(below.without("name"), layer, _removes, _empties, _keeps)  # a name is not inherited
 

@@ -77,8 +77,11 @@ def read_signature(path: Path) -> Signature | None:
     `__init__.py` is named by the folder. Raises ValueError with file and line on a syntax error, with the
     file where its USED_WITH is no literal of such a shape or names an option that it has not.
     """
-    module = parse_source(path)
-    signature = _signature_in(module, path.parent.name if path.stem == "__init__" else path.stem)
+    try:
+        module = parse_source(path)
+        signature = _signature_in(module, path.parent.name if path.stem == "__init__" else path.stem)
+    except (RecursionError, MemoryError) as error:
+        raise ValueError(f"{path}: nested too deeply to be parsed; expected Python source") from error
     if signature is None or not any(_USED_WITH in _bound_by(node) for node in module.body):
         return signature
     return replace(signature, used_with=_used_with(path, module, {o.name for o in signature.options}))
@@ -134,7 +137,8 @@ def _used_with(path: Path, module: ast.Module, options: Collection[str]) -> Used
 def _is_used_with(value: Any) -> TypeGuard[UsedWith]:
     maps = [value, *value.values()] if isinstance(value, dict) else [value]
     lists = (values for needed in maps[1:] if isinstance(needed, dict) for values in needed.values())
-    return all(isinstance(entry, dict) for entry in maps) and all(isinstance(v, list | tuple) for v in lists)
+    named = all(isinstance(entry, dict) and all(isinstance(key, str) for key in entry) for entry in maps)
+    return named and all(isinstance(v, list | tuple) for v in lists)
 
 
 def _plain(name: str) -> str:
@@ -142,7 +146,10 @@ def _plain(name: str) -> str:
 
 
 def _text(node: ast.expr | None) -> str:
-    return "" if node is None else ast.unparse(node)
+    try:
+        return "" if node is None else ast.unparse(node)
+    except ValueError:  # a number that is too long for Python to print, as no option is
+        return "<number>"
 
 
 def _is_protocol(node: ast.stmt) -> bool:

@@ -33,7 +33,7 @@ from rlaudio.scoring.calls import (
 from rlaudio.scoring.values import NoValue, within_reach
 from rlaudio.types import Group, RewardFailure, ScoredGroup
 from rlaudio.utils.interrupts import end_now, heard_interrupts, refused_ends
-from rlaudio.utils.process_state import ProcessState
+from rlaudio.utils.process_state import ProcessState, kept_process_state
 from rlaudio.utils.processes import ALONE, Processes, outlast_first
 from rlaudio.utils.time_limit import TimeLimit, print_error
 
@@ -124,8 +124,11 @@ class RewardSum:
         """What the calls returned, or NoValue; the last is the first one that stops the run."""
         results: list[Any] = []
         limit = TimeLimit(self._seconds, functools.partial(self._take_over, _save.get()))
-        with heard_interrupts(limit.answer_signal) as interrupts, refused_ends():
-            state = ProcessState()
+        with (
+            heard_interrupts(limit.answer_signal) as interrupts,
+            refused_ends(),
+            kept_process_state() as state,
+        ):
             with limit.watching():
                 for call in calls:
                     results.append(call_reward(call, limit, interrupts))

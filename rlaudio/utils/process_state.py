@@ -6,6 +6,7 @@ In the table stands what changes the numbers of a run or breaks it. Not in it: s
 
 from __future__ import annotations
 
+import decimal
 import logging
 import os
 import resource
@@ -13,8 +14,8 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
 
@@ -57,6 +58,13 @@ def _autocast(device: str) -> _Setting:
 
 def _stream(name: str) -> _Setting:
     return lambda: getattr(sys, name), lambda stream: setattr(sys, name, stream)
+
+
+def _decimal_context() -> tuple[Any, ...]:
+    """By which texts become numbers, in answers among them."""
+    now = decimal.getcontext()
+    traps = [trap for trap, on in now.traps.items() if on]
+    return now.prec, now.rounding, now.Emin, now.Emax, now.capitals, now.clamp, None, traps
 
 
 def _limit(number: int) -> _Setting:
@@ -121,6 +129,7 @@ _SETTINGS: Mapping[str, _Setting] = {
     "sys.stdout": _stream("stdout"),
     "sys.stderr": _stream("stderr"),
     "logging.disable": (lambda: logging.root.manager.disable, logging.disable),
+    "decimal.getcontext": (_decimal_context, lambda context: decimal.setcontext(decimal.Context(*context))),
     "socket.setdefaulttimeout": (socket.getdefaulttimeout, socket.setdefaulttimeout),
     # what ends it
     **{f"resource.setrlimit({name})": _limit(getattr(resource, name)) for name in _LIMITS},
@@ -139,10 +148,11 @@ _SIGNALS: Mapping[str, _Setting] = {  # which the main thread alone may set
 class ProcessState:
     """The settings as they are now; about 15 us to compare."""
 
-    def __init__(self) -> None:
+    def __init__(self, spare: Mapping[str, int]) -> None:
         in_main = threading.current_thread() is threading.main_thread()
         self._settings = {**_SETTINGS, **(_SIGNALS if in_main else {})}
         self._values = {name: read() for name, (read, _) in self._settings.items()}
+        self._spare = spare
 
     def restore(self) -> list[str]:
         """Put back what has changed; returns its names."""
@@ -150,4 +160,27 @@ class ProcessState:
         for name in changed:
             _, write = self._settings[name]
             write(self._values[name])
-        return changed
+        return [*changed, *self._reopen()]
+
+    def _reopen(self) -> Iterator[str]:
+        """Open the standard streams that have been closed."""
+        for name, descriptor in self._spare.items():
+            if getattr(sys, name).closed:
+                stream = os.fdopen(os.dup(descriptor), "w", buffering=1, encoding="utf-8", errors="replace")
+                setattr(sys, name, stream)
+                self._values[f"sys.{name}"] = stream
+                yield f"sys.{name}.close"
+
+
+@contextmanager
+def kept_process_state() -> Iterator[ProcessState]:
+    """The state at the beginning of the block."""
+    spare: dict[str, int] = {}  # second descriptors of what the standard streams write to
+    for name in ("stdout", "stderr"):
+        with suppress(AttributeError, OSError, ValueError):  # a stream that is no file
+            spare[name] = os.dup(getattr(sys, name).fileno())
+    try:
+        yield ProcessState(spare)
+    finally:
+        for descriptor in spare.values():
+            os.close(descriptor)

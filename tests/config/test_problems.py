@@ -39,3 +39,38 @@ def test_all_problems_are_told_at_once(parent):
 def test_a_missing_section_is_told(write):
     with pytest.raises(ValueError, match="model: is missing; expected: model family"):
         load_recipe(write("r.yaml", "seed: 1\n"))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("evaluation: {matcher: robust}", "evaluation.matcher is now evaluation.scorer: {use: robust}"),
+        ("data: {lessons: {}}", "data.lessons is now data.pretrain"),
+        (
+            "evaluation: {bootstrap: 9}",
+            "evaluation.bootstrap is gone, no interval is resampled; delete it",
+        ),
+        (
+            "rewards: {answer_correctness: {mode: exact}}",
+            "rewards.answer_correctness.mode is now scorer: {use: exact}",
+        ),
+        (
+            "rewards: {again: {use: answer_correctness, letters: true}}",
+            "rewards.again.letters is now an option of its scorer, {use: robust, letters: true}",
+        ),
+        (
+            "rewards: {cot_length: {mode: robust}}",
+            "rewards.cot_length.mode is now scorer: {use: robust}",
+        ),
+    ],
+)
+def test_a_key_that_had_another_name_is_told_by_its_new_one(write, parent, text, said):
+    path = write("old.yaml", f"extends: parent.yaml\n{text}\n")
+    with pytest.raises(ValueError) as error:
+        load_recipe(path)
+    assert str(error.value) == f"{path}:2: {said}"
+
+
+def test_an_override_that_had_another_name_is_told_by_its_new_one(parent):
+    with pytest.raises(ValueError, match=r"^-o evaluation\.matcher=exact: evaluation\.matcher is now "):
+        load_recipe(parent, ["evaluation.matcher=exact"])

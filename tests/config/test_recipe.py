@@ -362,3 +362,10 @@ def test_a_reward_given_by_its_file_alone_is_named_like_the_file(write):
     text = "extends: base/tiny\ncurriculum: sft_only\nrewards: {./shout.py: {weight: 0.5}}\n"
     rewards = load_recipe(write("mine.yaml", text)).rewards
     assert rewards["shout"].weight == 0.5
+
+
+def test_a_long_chain_of_parents_is_refused(write):
+    for number in range(40):
+        write(f"r{number}.yaml", f"extends: r{number + 1}.yaml\n")
+    with pytest.raises(ValueError, match=r"r\d+\.yaml:1: extends: more than 30 recipes extend each other"):
+        load_recipe(write("r.yaml", "extends: r0.yaml\n"))

@@ -268,6 +268,7 @@ def test_a_byte_order_mark_and_an_encoding_are_read_as_python_reads_them(tmp_pat
     [
         ("def mine(question, completion):\0 ...", r"mine\.py.*null bytes"),
         ("def mine(question, completion, *, x=" + "(" * 500 + ")" * 500 + "): ...", r"mine\.py:1: .*nested"),
+        ("def mine(question, completion, *, x=" + "-" * 100_000 + "1): ...", r"mine\.py: nested too deeply"),
         ("#" * 5_000_000, r"mine\.py: 5,000,000 bytes; expected Python source of at most"),
     ],
 )
@@ -281,6 +282,7 @@ def test_a_file_that_cannot_be_parsed_is_named(write, text, said):
     [
         ("{'low': 'exact'}", "USED_WITH is {'low': 'exact'}; expected a literal such as"),
         ("{'low': {'mode': 'exact'}}", "USED_WITH is {'low': {'mode': 'exact'}}; expected a literal"),
+        ("{'low': {1: ['exact']}}", "USED_WITH is {'low': {1: ['exact']}}; expected a literal"),
         ("['low']", "USED_WITH is ['low']; expected a literal"),
         ("dict(low=1)", "USED_WITH is None; expected a literal such as"),
         ("{'lo': {'mode': ['exact']}}", "USED_WITH names the option 'lo'; expected one of low, mode, share"),

@@ -1,5 +1,7 @@
 """What code leaves changed in the process is named and put back."""
 
+import contextlib
+import decimal
 import io
 import logging
 import os
@@ -13,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 
-from rlaudio.utils.process_state import ProcessState
+from rlaudio.utils.process_state import kept_process_state
 
 
 def lower(limit: int) -> None:
@@ -40,6 +42,7 @@ CHANGES = {
     "sys.stderr": lambda: setattr(sys, "stderr", io.StringIO()),
     "logging.disable": lambda: logging.disable(logging.CRITICAL),
     "sys.setrecursionlimit": lambda: sys.setrecursionlimit(sys.getrecursionlimit() + 1),
+    "decimal.getcontext": lambda: setattr(decimal.getcontext(), "prec", 2),
     "socket.setdefaulttimeout": lambda: socket.setdefaulttimeout(0.001),
     **{
         f"resource.setrlimit({name})": partial(lower, getattr(resource, name))
@@ -54,17 +57,34 @@ KEPT = []  # a guard that is deleted ends its mode by itself
 
 @pytest.mark.parametrize(("name", "change"), CHANGES.items(), ids=CHANGES)
 def test_a_change_is_named_and_put_back(name, change):
-    state = ProcessState()
-    change()
-    assert name in state.restore()
-    assert state.restore() == []
+    with kept_process_state() as state:
+        change()
+        assert name in state.restore()
+        assert state.restore() == []
     assert torch.ones(1, requires_grad=True).exp().requires_grad
 
 
 def test_code_that_changes_nothing_is_left_alone():
-    state = ProcessState()
-    np.random.seed(3)
-    torch.manual_seed(3)
-    os.environ["A_VARIABLE_OF_A_TEST"] = "1"
-    assert state.restore() == []
+    with kept_process_state() as state:
+        np.random.seed(3)
+        torch.manual_seed(3)
+        os.environ["A_VARIABLE_OF_A_TEST"] = "1"
+        assert state.restore() == []
     del os.environ["A_VARIABLE_OF_A_TEST"]
+
+
+def test_a_closed_standard_stream_is_opened_again(tmp_path, monkeypatch):
+    with (tmp_path / "out").open("w") as stream, contextlib.ExitStack() as after:
+        monkeypatch.setattr(sys, "stdout", stream)
+        with kept_process_state() as state:
+            sys.stdout.close()
+            assert state.restore() == ["sys.stdout.close"]
+            after.callback(sys.stdout.close)
+            sys.stdout.write("still here\n")
+    assert (tmp_path / "out").read_text() == "still here\n"
+
+
+def test_a_stream_that_is_no_file_has_no_second_descriptor(monkeypatch):
+    monkeypatch.setattr(sys, "stdout", io.StringIO())
+    with kept_process_state() as state:
+        assert state.restore() == []
