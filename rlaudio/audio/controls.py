@@ -21,6 +21,7 @@ import numpy as np
 
 from rlaudio.audio.reading import SAMPLE_RATE_HZ, clip_of
 from rlaudio.types import Clip, Control, Question
+from rlaudio.utils.number_format import of_all
 from rlaudio.utils.randomness import generator
 
 PIECE_SECONDS = 0.5
@@ -194,7 +195,7 @@ def _borrow_across_clips(clips: np.ndarray, generator: np.random.Generator) -> n
     most = int(np.bincount(clips).max())
     if 2 * most > len(clips):
         raise ValueError(
-            f"mismatched audio: {most} of {len(clips)} questions share one clip and cannot all borrow "
+            f"mismatched audio: {of_all(most, len(clips))} questions share one clip and cannot all borrow "
             "another; expected no clip to belong to more than half of the questions"
         )
     shuffled = generator.permutation(len(clips))

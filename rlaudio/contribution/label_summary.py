@@ -22,7 +22,7 @@ from rlaudio.contribution.voting import (
     without_luck,
 )
 from rlaudio.types import Question
-from rlaudio.utils.number_format import percent
+from rlaudio.utils.number_format import percent, thousands
 from rlaudio.utils.stored_keys import as_stored
 from rlaudio.utils.text_table import text_table
 
@@ -114,7 +114,7 @@ class LabelSummary:
     def _groups_table(self) -> str:
         columns = list(self._cells(self.groups[0]))
         rows = [
-            [_title(group), str(group.question_count), *map(percent, self._cells(group).values())]
+            [_title(group), thousands(group.question_count), *map(percent, self._cells(group).values())]
             for group in self.groups
         ]
         return "\n".join(
@@ -167,7 +167,7 @@ class LabelSummary:
             rows = [
                 [
                     f"{percent(each.low)} to {percent(each.high)}",
-                    str(each.question_count),
+                    thousands(each.question_count),
                     percent(each.predicted),
                     percent(each.observed),
                 ]

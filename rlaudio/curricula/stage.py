@@ -12,7 +12,7 @@ import numpy as np
 
 from rlaudio.curricula.selector import Selector, check_drawn
 from rlaudio.types import ContributionLabel, Contributions, Question
-from rlaudio.utils.number_format import counted
+from rlaudio.utils.number_format import counted, of_all, thousands
 from rlaudio.utils.randomness import generator
 
 SFT_EPOCHS = 2.0  # of a curriculum that has SFT and names no other length
@@ -40,7 +40,7 @@ class Stage:
     def __post_init__(self) -> None:
         for name, value in (("epochs", self.epochs), ("steps", self.steps)):
             if value is not None and not 0 <= value <= MOST:
-                expected = f"at most {MOST:,}" if value > MOST else "at least 0"
+                expected = f"at most {thousands(MOST)}" if value > MOST else "at least 0"
                 raise ValueError(f"the {self.kind} stage has {value:g} {name}; expected {expected}")
 
     @property
@@ -81,8 +81,9 @@ def with_contribution(
     unlabelled = [q.id for q in questions if q.id not in contributions]
     if unlabelled:
         raise ValueError(
-            f"{len(unlabelled)} of {len(questions)} questions have no audio-contribution label (first: "
-            f"{unlabelled[0]}); expected weak or strong; name voters in the recipe or run 'rlaudio label'"
+            f"{of_all(len(unlabelled), len(questions))} questions have no audio-contribution label "
+            f"(first: {unlabelled[0]}); expected weak or strong; name voters in the recipe or run "
+            "'rlaudio label'"
         )
     return tuple(q for q in questions if contributions[q.id].label == wanted)
 

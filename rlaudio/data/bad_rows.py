@@ -13,6 +13,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 
 from rlaudio.utils.messages import printable, shown
+from rlaudio.utils.number_format import counted, thousands
 
 EXAMPLES = 5  # bad rows that an error shows
 _MOST_OF_ID = 120  # characters in a message
@@ -54,7 +55,7 @@ def refuse_or_list(rows: Sequence[BadRow], name: str) -> None:
     if listed is not None:
         listed.extend(rows)
     elif rows:
-        number = "1 bad row" if len(rows) == 1 else f"{len(rows)} bad rows"
+        number = counted(len(rows), "bad row")
         raise ValueError(f"{name}: {number}; fix or remove them:{examples(rows)}")
 
 
@@ -62,7 +63,7 @@ def examples(rows: Sequence[BadRow]) -> str:
     """The first few of the rows, each on a line of its own, and how many more there are."""
     lines = [str(row) for row in rows[:EXAMPLES]]
     if len(rows) > EXAMPLES:
-        lines.append(f"and {len(rows) - EXAMPLES} more")
+        lines.append(f"and {thousands(len(rows) - EXAMPLES)} more")
     return "".join(f"\n  {line}" for line in lines)
 
 

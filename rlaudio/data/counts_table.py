@@ -67,7 +67,7 @@ def _options(options: Mapping[int, int]) -> str:
     """`4`, or `2x27 4x948` where their number differs."""
     if len(options) == 1:
         return str(next(iter(options)))
-    return " ".join(f"{number}x{questions}" for number, questions in options.items())
+    return " ".join(f"{number}x{thousands(questions)}" for number, questions in options.items())
 
 
 def _table(header: Sequence[str], groups: Sequence[Counts], cells: _Cells) -> str:

@@ -16,6 +16,7 @@ from typing import Any, cast, get_args
 from rlaudio.data.bad_rows import BadRow
 from rlaudio.data.rows import JsonRow, gather, read_rows, scan_rows
 from rlaudio.types import ContributionLabel, Question
+from rlaudio.utils.number_format import counted, thousands
 
 logger = logging.getLogger(__name__)
 
@@ -56,12 +57,13 @@ class LabelsFile:
     def log_use(self, path: Path) -> None:
         """Say how many labels there are, and how many belong to other questions than those of the data."""
         if self.used:
-            logger.info("%s: audio contribution of %d questions", path, len(self.used))
+            logger.info("%s: audio contribution of %s", path, counted(len(self.used), "question"))
         others = [label.where for question, label in self.by_question.items() if question not in self.used]
         if others:
             of_other_texts = all(digest for _, digest in self.by_question)  # of another file beside it
             report = logger.info if self.used or of_other_texts else logger.warning
-            report("%s: %d labels are of no question that was read; first: %s", path, len(others), others[0])
+            number = thousands(len(others))
+            report("%s: %s labels are of no question that was read; first: %s", path, number, others[0])
 
 
 def read_labels(path: Path) -> LabelsFile:

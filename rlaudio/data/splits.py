@@ -9,6 +9,7 @@ from rlaudio.audio.length_policy import MAX_SECONDS
 from rlaudio.audio.reading import SAMPLE_RATE_HZ
 from rlaudio.data.index import Measured, measure
 from rlaudio.types import Clip, Question
+from rlaudio.utils.number_format import thousands
 
 
 def clip_digests(clips: Iterable[Path | Clip], *, max_seconds: float = MAX_SECONDS) -> dict[Path | Clip, str]:
@@ -56,8 +57,9 @@ def check_disjoint(
     if shared:
         examples = "".join(f"\n  {_name(left)} = {_name(right)}" for left, right in shared[:5])
         raise ValueError(
-            f"{len(shared)} clips of {names[1]} are in {names[0]} too (same decoded audio); remove them from "
-            f"one of the two, or set data.clips_disjoint to false if that is meant:{examples}"
+            f"{thousands(len(shared))} clips of {names[1]} are in {names[0]} too (same decoded audio); "
+            "remove them from one of the two, or set data.clips_disjoint to false if that is meant:"
+            f"{examples}"
         )
 
 

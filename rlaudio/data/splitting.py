@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 
 from rlaudio.types import Clip, Dataset, Question
+from rlaudio.utils.number_format import thousands
 
 By = Literal["source", "clip"]
 
@@ -28,8 +29,8 @@ def split(
     parts = _parts(questions, by)
     if len(parts) < 2:
         raise ValueError(
-            f"all {len(questions)} questions have one {by} in common; expected two or more to divide"
-            + ("; try by clip" if by == "source" else "")
+            f"all {thousands(len(questions))} questions have one {by} in common; expected two or more to "
+            "divide" + ("; try by clip" if by == "source" else "")
         )
     held_out = _chosen(parts, min(round(share * len(questions)), len(questions) - 1), seed)
     rest = frozenset(range(len(questions))) - held_out

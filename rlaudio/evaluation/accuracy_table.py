@@ -10,7 +10,7 @@ from rlaudio.evaluation.baselines import baselines
 from rlaudio.evaluation.scores import GroupScores, Score
 from rlaudio.evaluation.statistics import Interval
 from rlaudio.types import Control
-from rlaudio.utils.number_format import percent
+from rlaudio.utils.number_format import counted, of_all, percent, thousands
 from rlaudio.utils.text_table import text_table
 
 
@@ -41,11 +41,12 @@ def accuracy_table(result: Evaluation) -> str:
 
 def _unscored(result: Evaluation) -> str:
     """What can be said where the right answers are not published."""
+    number = counted(len(result.questions), "question")
     unparsed = {control: percent(result.unparsed(control)) for control in result.controls}
     answered = {control: str(result.predicted_positions(control)) for control in result.controls}
     return "\n".join(
         [
-            f"The answers to the {len(result.questions)} questions are not published: no accuracy.",
+            f"The answers to the {number} are not published: no accuracy.",
             _over_controls("Unparsed", unparsed),
             _over_controls("Answered positions", answered),
         ]
@@ -63,15 +64,15 @@ def _left_out_lines(result: Evaluation) -> Iterator[str]:
         verdicts = [row.verdicts[scorer] for row in result.rows]
         reasons = Counter(verdict.reason for verdict in verdicts if not verdict.counted)
         for reason, count in reasons.most_common(1):
-            share = f"{reasons.total()} of {len(verdicts)} answers"
-            yield f"Left out by {scorer}: {share}, {count} of them since: {reason}"
+            share = f"{of_all(reasons.total(), len(verdicts))} answers"
+            yield f"Left out by {scorer}: {share}, {thousands(count)} of them since: {reason}"
 
 
 def _order_lines(result: Evaluation) -> Iterator[str]:
     stable = result.stable(result.controls[0])
     if stable is not None:
         right, of = result.right_by_order(result.controls[0]), len(result.questions)
-        some = f" ({len(right[0])} of {of} questions, those with enough options)"
+        some = f" ({of_all(len(right[0]), of)} questions, those with enough options)"
         accuracies = ", ".join(map(percent, result.by_order(result.controls[0])))
         title = "Right in every order of the options" + some * (len(right[0]) < of)
         yield f"{title}: {percent(stable)}; by order: {accuracies}."
@@ -88,7 +89,7 @@ def _audio_lines(result: Evaluation) -> Iterator[str]:
 def _tempted_lines(result: Evaluation) -> Iterator[str]:
     for mechanism, of in result.tempted().items():
         shares = {control: percent(share) for control, share in of.shares.items()}
-        what = f"Tempted by {mechanism} ({of.questions} questions, chance {percent(of.chance)})"
+        what = f"Tempted by {mechanism} ({counted(of.questions, 'question')}, chance {percent(of.chance)})"
         yield _over_controls(what, shares)
 
 
@@ -106,7 +107,7 @@ def _table_line(group: GroupScores) -> list[str]:
     title = "all" if group.grouping == "all" else f"{group.grouping}: {group.name}"
     scores = [_with_interval(s.accuracy, Interval(s.low, s.high)) for s in group.scores.values()]
     gains = [_with_interval(g.difference, Interval(g.low, g.high)) for g in group.gains.values()]
-    return [title, str(group.question_count), percent(group.chance), *scores, *gains]
+    return [title, thousands(group.question_count), percent(group.chance), *scores, *gains]
 
 
 def _other_lines(groups: Sequence[GroupScores]) -> Iterator[str]:
@@ -121,7 +122,8 @@ def _other_lines(groups: Sequence[GroupScores]) -> Iterator[str]:
 
 def _of_counted(score: Score, group: GroupScores) -> str:
     left_out = group.question_count - score.counted
-    return percent(score.accuracy) + (f" ({left_out} of {group.question_count} left out)" if left_out else "")
+    note = f" ({of_all(left_out, group.question_count)} left out)" if left_out else ""
+    return percent(score.accuracy) + note
 
 
 def _over_controls(what: str, values: Mapping[Control, str]) -> str:

@@ -13,7 +13,7 @@ from rlaudio.evaluation.statistics import Interval, bootstrap_interval, mcnemar_
 from rlaudio.runs.evaluations import answered_sets, read_answers
 from rlaudio.runs.files import Json
 from rlaudio.types import Control
-from rlaudio.utils.number_format import percent, signed
+from rlaudio.utils.number_format import percent, signed, thousands
 from rlaudio.utils.text_table import text_table
 
 
@@ -62,7 +62,7 @@ def paired_table(pairs: Sequence[PairedDifference], other: str) -> str:
         [
             pair.held_out,
             pair.control,
-            str(pair.question_count) + (f" ({pair.left_out} in one alone)" if pair.left_out else ""),
+            _asked_by_both(pair),
             percent(pair.accuracy),
             percent(pair.other),
             f"{signed(pair.accuracy - pair.other)} [{', '.join(map(signed, pair.interval))}]",
@@ -71,6 +71,11 @@ def paired_table(pairs: Sequence[PairedDifference], other: str) -> str:
         for pair in pairs
     ]
     return text_table(header, rows)
+
+
+def _asked_by_both(pair: PairedDifference) -> str:
+    alone = f" ({thousands(pair.left_out)} in one alone)" if pair.left_out else ""
+    return thousands(pair.question_count) + alone
 
 
 def _pairs(name: str, result: Evaluation, others: Sequence[Json], other: Path) -> list[PairedDifference]:

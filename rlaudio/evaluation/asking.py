@@ -23,6 +23,7 @@ from rlaudio.rollout.worker import RolloutWorker
 from rlaudio.scorers.calling import verdicts_on
 from rlaudio.types import Control, Dataset, Prompt, Question, Scorer, greedy
 from rlaudio.utils.ahead import one_ahead
+from rlaudio.utils.number_format import of_all
 from rlaudio.utils.processes import ALONE, Processes
 from rlaudio.utils.progress import progress
 
@@ -44,8 +45,8 @@ def check_published(questions: Sequence[Question]) -> None:
     hidden = [question.id for question in questions if not question.is_published]
     if hidden and len(hidden) < len(questions):
         raise ValueError(
-            f"the answers to {len(hidden)} of {len(questions)} questions are not published, such as that to "
-            f"{hidden[0]}; expected all or none to be; leave these questions out"
+            f"the answers to {of_all(len(hidden), len(questions))} questions are not published, such as that "
+            f"to {hidden[0]}; expected all or none to be; leave these questions out"
         )
 
 

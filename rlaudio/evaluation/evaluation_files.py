@@ -14,6 +14,7 @@ from rlaudio.runs.evaluations import EvaluatedSet, PredictionFile, write_sets
 from rlaudio.runs.files import Json
 from rlaudio.runs.places import ANSWERS
 from rlaudio.types import Benchmark
+from rlaudio.utils.number_format import of_all
 
 logger = logging.getLogger(__name__)
 
@@ -51,10 +52,9 @@ def _submission(held_out: str, answers: Sequence[AnswerRow]) -> str:
     unread = [answer.question.id for answer in answers if answer.verdict.read is None]
     if unread:
         logger.warning(
-            "%s: %d of %d answers name no option, and a submission needs one: %s are left empty",
+            "%s: %s answers name no option, and a submission needs one: %s are left empty",
             held_out,
-            len(unread),
-            len(answers),
+            of_all(len(unread), len(answers)),
             ", ".join(unread[:5]) + (", ..." if len(unread) > 5 else ""),
         )
     text = io.StringIO()

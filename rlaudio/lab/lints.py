@@ -18,7 +18,7 @@ from rlaudio.lab.lint_silence import pays_silence
 from rlaudio.lab.stored import group_and_sample
 from rlaudio.scoring import RewardStop
 from rlaudio.types import Group
-from rlaudio.utils.number_format import percent_mark
+from rlaudio.utils.number_format import of_all, percent_mark
 
 _NO_GOLD = "no question has options of which the right one is known"
 _HIGHER = 0.05  # share of pairs in which the wrong answer may get more
@@ -199,7 +199,7 @@ def _same(
     group, sample = place
     shown = evidence.example(group, sample, what.format(f"{others[group][sample]:.6g}"))
     count = sum(int(_unequal(first, second).sum()) for first, second in zip(values, others, strict=True))
-    return LintResult(True, f"{count} of {sum(map(len, values))} values differ", (shown,))
+    return LintResult(True, f"{of_all(count, sum(map(len, values)))} values differ", (shown,))
 
 
 def _differing(values: Sequence[np.ndarray], others: Sequence[np.ndarray]) -> tuple[int, int] | None:

@@ -14,7 +14,7 @@ from rlaudio.lab.trial import Trial
 from rlaudio.lab.trial_text import Json, correlation_cells, distribution_cells, weight_and_place
 from rlaudio.runs.run import StoredRun
 from rlaudio.utils.messages import shown
-from rlaudio.utils.number_format import short_number
+from rlaudio.utils.number_format import counted, short_number
 from rlaudio.viewer.kept_clips import kept_clips
 from rlaudio.viewer.records import Column, Viewed, ViewedCompletion, ViewedGroup
 from rlaudio.viewer.viewer_page import PageHead, PageTable, write_viewer_page
@@ -71,7 +71,7 @@ def _notices(result: Json) -> Iterator[tuple[str, str]]:
                 yield f"{tried['name']}: {finding['lint']}", f"{finding['said']}. {examples}"
         if count := tried["failures"]["count"]:
             reason = tried["failures"]["first"][0]["reason"]
-            yield tried["name"], f"gave no value for {count} completions; the first: {reason}"
+            yield tried["name"], f"gave no value for {counted(count, 'completion')}; the first: {reason}"
         if tried["ended"]:
             yield tried["name"], f"lints ended early: {tried['ended']}"
 

@@ -209,7 +209,7 @@ def _stage_time(stage: StagePlan, plan: Plan) -> str:
         return (
             f"the stage: {stage.epochs:g} epochs; each question of one takes {stage.seconds / per_step:.3g} s"
         )
-    return f"the stage: {stage.steps} steps, {_duration(stage.steps * stage.seconds)}"
+    return f"the stage: {counted(stage.steps, 'step')}, {_duration(stage.steps * stage.seconds)}"
 
 
 def _memory(plan: Plan) -> str:

@@ -51,8 +51,13 @@ def p_value(value: float | None) -> str:
 
 
 def thousands(count: int) -> str:
-    """`571118` -> `571 118`."""
-    return f"{count:,}".replace(",", "\u202f")
+    """`571118` -> `571,118`, as all text and pages write it."""
+    return f"{count:,}"
+
+
+def of_all(count: int, total: int) -> str:
+    """`12, 3000` -> `12 of 3,000`."""
+    return f"{thousands(count)} of {thousands(total)}"
 
 
 def counted(count: int, what: str) -> str:

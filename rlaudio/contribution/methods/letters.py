@@ -24,6 +24,7 @@ from rlaudio.contribution.probability_labels import (
 from rlaudio.contribution.voters import LabelSettings, Voter, orders_of
 from rlaudio.rollout.endpoint_worker import EndpointModel
 from rlaudio.types import Prompt, Question
+from rlaudio.utils.number_format import of_all
 from rlaudio.utils.progress import progress
 
 logger = logging.getLogger(__name__)
@@ -107,7 +108,6 @@ def _warn_of_unsure(labels: ProbabilityLabels) -> None:
     ]
     if any(unsure):
         logger.warning(
-            "%d of %d labels depend on probability that the servers did not tell",
-            sum(unsure),
-            len(unsure),
+            "%s labels depend on probability that the servers did not tell",
+            of_all(sum(unsure), len(unsure)),
         )

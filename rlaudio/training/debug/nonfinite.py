@@ -9,6 +9,7 @@ import torch
 
 from rlaudio.training.packing import PackedRow, unlearned_branch
 from rlaudio.types import ScoredGroup
+from rlaudio.utils.number_format import counted
 from rlaudio.utils.processes import Processes
 
 
@@ -58,8 +59,8 @@ def describe(nonfinite: Mapping[str, Sequence[str]]) -> str:
     ids = sorted({question for questions in nonfinite.values() for question in questions})
     named = ", ".join(ids[:3]) + (", ..." if len(ids) > 3 else "")
     return (
-        f"{', '.join(sorted(nonfinite))} came out as NaN or infinite among {len(ids)} questions ({named}); "
-        "the update was not made"
+        f"{', '.join(sorted(nonfinite))} came out as NaN or infinite among {counted(len(ids), 'question')} "
+        f"({named}); the update was not made"
     )
 
 

@@ -35,7 +35,7 @@ function short(value) {
   if (size < 1e-12) return "0"; // what rounding leaves of a mean
   const text =
     size >= 1000 && size < 1e6
-      ? String(Math.round(value)).replace(/\B(?=(\d{3})+$)/g, "\u202f")
+      ? short1000(Math.round(value))
       : String(Number(value.toPrecision(3)));
   return text.replace("-", "\u2212");
 }
@@ -45,7 +45,7 @@ function counted(count, what) {
 }
 
 function short1000(count) {
-  return String(count).replace(/\B(?=(\d{3})+$)/g, "\u202f");
+  return String(count).replace(/\B(?=(\d{3})+$)/g, ",");
 }
 
 // A colour of the style sheet, as it is in light or dark.

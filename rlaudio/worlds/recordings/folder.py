@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rlaudio.data.splits import clip_digests
+from rlaudio.utils.number_format import counted, thousands
 from rlaudio.worlds.recordings.questions import Recording, Rng, number_word, value_of
 
 logger = logging.getLogger(__name__)
@@ -25,7 +26,7 @@ def find_recordings(folder: Path, pattern: str) -> list[Recording]:
     everything = sorted(file for file in folder.rglob(f"*{Path(pattern).suffix}") if file.is_file())
     files = [file for file in everything if not _is_hidden(file.relative_to(folder))]
     if len(files) < len(everything):
-        logger.warning("%s: %d hidden files left out", folder, len(everything) - len(files))
+        logger.warning("%s: %s left out", folder, counted(len(everything) - len(files), "hidden file"))
     recordings = []
     for file in files:
         match = expression.fullmatch(file.relative_to(folder).as_posix())
@@ -38,7 +39,8 @@ def find_recordings(folder: Path, pattern: str) -> list[Recording]:
             f"{folder}: no file is named like {pattern} (there is: {example}); change the pattern"
         )
     if len(recordings) < len(files):
-        logger.warning("%s: %d files are not named like %s", folder, len(files) - len(recordings), pattern)
+        others = thousands(len(files) - len(recordings))
+        logger.warning("%s: %s files are not named like %s", folder, others, pattern)
     return recordings
 
 

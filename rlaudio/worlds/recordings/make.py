@@ -21,7 +21,7 @@ from rlaudio.audio.reading import SAMPLE_RATE_HZ, read_clip
 from rlaudio.audio.writing import write_wav
 from rlaudio.data.audiomcq import write_audiomcq
 from rlaudio.types import Question
-from rlaudio.utils.number_format import counted
+from rlaudio.utils.number_format import counted, thousands
 from rlaudio.utils.progress import progress
 from rlaudio.worlds.recordings.folder import SPLITS, find_recordings, split_recordings, without_copies
 from rlaudio.worlds.recordings.questions import (
@@ -66,7 +66,7 @@ class WrittenQuestions:
         """What was made, and what was asked for and could not be, as text."""
         made = [
             f"{self.folder / split}.jsonl: {counted(self.question_counts[split], 'question')} "
-            f"({', '.join(f'{kind} {count}' for kind, count in kinds.items())}) "
+            f"({', '.join(f'{kind} {thousands(count)}' for kind, count in kinds.items())}) "
             f"on {counted(self.recordings[split], 'recording')}"
             for split, kinds in self.kinds.items()
         ]
