@@ -10,10 +10,11 @@ from functools import partial
 from rlaudio.builder.answering import model_that_answers
 from rlaudio.config.plugins import Bound
 from rlaudio.config.recipe import Recipe
-from rlaudio.data.audit import Audit, load_audited
+from rlaudio.data.audit import Audit, load_audited, odd_lines
 from rlaudio.data.splits import check_disjoint
 from rlaudio.models.family import special_tokens
 from rlaudio.types import Contribution, Dataset, Datasets, Question, Style
+from rlaudio.utils.number_format import of_all
 from rlaudio.worlds.pretraining import blank_model
 
 logger = logging.getLogger(__name__)
@@ -47,33 +48,49 @@ def usable(recipe: Recipe, sets: Mapping[str, Bound], *, trained: str | None = N
     loaded = {}
     for name, load in sets.items():
         logger.info("%s: reading questions and the headers of clips", name)
-        loaded[name] = load_data_set(recipe, load, control_tokens, for_training=name == trained)
+        loaded[name] = load_data_set(recipe, name, load, control_tokens, for_training=name == trained)
     refusals = [audit.refusal(name, drop=drop) for name, (_, audit) in loaded.items()]
     if any(refusals):
         raise ValueError("\n".join(filter(None, refusals)))
     for name, (_, audit) in loaded.items():
         if audit.left_out:
             logger.warning(
-                "%s: %d of %d rows left out: %s; rlaudio check lists them",
+                "%s: %s rows left out: %s; rlaudio check lists them",
                 name,
-                audit.left_out,
-                audit.rows,
+                of_all(audit.left_out, audit.rows),
                 audit.problems(),
             )
-        for oddity in audit.oddities():
-            logger.warning("%s: %s", name, oddity)
+    for line in odd_lines({name: audit for name, (_, audit) in loaded.items()}):
+        logger.warning("%s", line)
     return {name: audit.without_bad_rows(questions) for name, (questions, audit) in loaded.items()}
 
 
 def load_data_set(
     recipe: Recipe,
-    load: Callable[[], Sequence[Question]],
+    name: str,
+    load: Bound,
     special_tokens: Collection[str],
     *,
     for_training: bool,
     decode: bool = False,
 ) -> tuple[Dataset, Audit]:
-    """What a data set of the recipe gives, and its audit under the recipe's rules."""
+    """What a data set of the recipe gives, and its audit under the recipe's rules.
+
+    Raises what the set raises; where files are not there, with the set's `name`, such as data.train.
+    """
+    try:
+        return _load_audited(recipe, load, special_tokens, for_training=for_training, decode=decode)
+    except FileNotFoundError as error:
+        places = [f"name its place: -o {name}.path=..."] * ("path" in load.options)
+        leave_out = [f"leave it out: -o {name}=null"] * name.startswith("data.evaluate.")
+        todo = f"; {', or '.join(places + leave_out)}" if name.startswith("data.") else ""
+        missing = FileNotFoundError(f"{name}: {error}{todo}")
+        raise missing.with_traceback(error.__traceback__) from error  # which tells a plug-in of the user's
+
+
+def _load_audited(
+    recipe: Recipe, load: Bound, special_tokens: Collection[str], *, for_training: bool, decode: bool
+) -> tuple[Dataset, Audit]:
     return load_audited(
         partial(_asked_in, recipe.prompt.style, load),
         max_seconds=recipe.audio.max_seconds,

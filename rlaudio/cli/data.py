@@ -20,7 +20,7 @@ from click.exceptions import Exit
 
 from rlaudio.cli.common_options import FileEndingIn, named_set, path_type, seconds_type
 from rlaudio.cli.output import json_option, print_json
-from rlaudio.utils.number_format import counted
+from rlaudio.utils.number_format import counted, thousands
 
 if TYPE_CHECKING:
     from rlaudio.data.audit import Audit
@@ -365,10 +365,12 @@ def _audited(text: str, roots: Sequence[str], outside_root: bool, **rules: Any) 
 
 
 def _findings(result: Audit) -> list[str]:
-    lines = result.oddities()
+    from rlaudio.data.audit import odd_lines
+
+    lines = odd_lines({"": result})
     lines += [f"bad row {row}" for row in result.bad_rows[:_BAD_ROWS]]
     if len(result.bad_rows) > _BAD_ROWS:
-        lines.append(f"and {len(result.bad_rows) - _BAD_ROWS} more; --json lists all")
+        lines.append(f"and {thousands(len(result.bad_rows) - _BAD_ROWS)} more; --json lists all")
     return [*lines, result.problems() if result.bad_rows else "every row can be used"]
 
 
@@ -379,7 +381,8 @@ def _leaks_table(sets: Mapping[str, Dataset], leaks: Leaks) -> str:
     rows = []
     for name, other in permutations(sets, 2):
         counts = leaks.between(name, other)
-        rows.append([f"{name} in {other}", str(len(sets[name])), *(str(counts[kind]) for kind in SHARED)])
+        numbers = [len(sets[name]), *(counts[kind] for kind in SHARED)]
+        rows.append([f"{name} in {other}", *map(thousands, numbers)])
     return text_table(["questions that stand", "of", *(f"{kind} shared" for kind in SHARED)], rows)
 
 
@@ -394,7 +397,7 @@ def _leak_lines(leaks: Leaks, by: Sequence[Shared]) -> Iterator[str]:
     for (name, other), lines in of_pair.items():
         yield from lines[:_LEAKS]
         if len(lines) > _LEAKS:
-            yield f"and {len(lines) - _LEAKS} more of {name} and {other}; --json lists all"
+            yield f"and {thousands(len(lines) - _LEAKS)} more of {name} and {other}; --json lists all"
     for name, count in leaks.unreadable.items():
         yield f"{name}: {counted(count, 'clip')} could not be compared; rlaudio data audit lists them"
 

@@ -57,13 +57,15 @@ def check(
     quiet_transformers()
     from rlaudio.planning.check import check
 
-    lines = check(resolved, out, decode=decode, processes=processes)
+    checked = check(resolved, out, decode=decode, processes=processes)
+    notes = [f"note: {line}" for line in checked.notes]
     if as_json:
-        print_json({"recipe": resolved.name, "told": list(lines)})
+        checked.refuse()
+        print_json({"recipe": resolved.name, "told": [*notes, *checked.looked_at]})
         return
-    for line in lines:
-        click.echo(line)
-    click.echo("nothing found that would stop a run")
+    for part in filter(None, ([checked.verdict], notes, checked.looked_at)):
+        click.echo("\n".join(part) + "\n")
+    checked.refuse()
 
 
 @click.command()

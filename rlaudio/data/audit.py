@@ -14,13 +14,14 @@ from rlaudio.data.audio_root import check_audio_root
 from rlaudio.data.bad_rows import BadRow, examples, listing_bad_rows
 from rlaudio.data.counts import ALL, Counts, Durations, count
 from rlaudio.data.index import MISSING, UNUSABLE, Measured, measure
-from rlaudio.data.odd_questions import oddities
+from rlaudio.data.odd_questions import MEANINGS, oddities
 from rlaudio.data.question_rules import QuestionRules
 from rlaudio.types import Clip, Dataset, Question
-from rlaudio.utils.number_format import counted
+from rlaudio.utils.number_format import counted, thousands
 from rlaudio.utils.stored_keys import as_stored
 
-_SHOWN = 5  # odd clips or questions of a kind
+_SHOWN, _SHOWN_OF_EACH = 5, 1  # odd clips or questions of a kind: of the only set, of each of several
+HEARD_ALL_THE_SAME = "docs/data.md (What is told of clips) says what is heard"
 
 
 @dataclass(frozen=True)
@@ -107,34 +108,20 @@ class Audit:
     def problems(self) -> str:
         """How many problems of each kind there are, and in how many of the rows, as text."""
         kinds = Counter(row.kind for row in self.bad_rows)
-        by_kind = ", ".join(f"{count} x {kind}" for kind, count in kinds.most_common())
+        by_kind = ", ".join(f"{thousands(count)} x {kind}" for kind, count in kinds.most_common())
         number = counted(len(self.bad_rows), "problem")
-        return f"{number} in {self.left_out} of {counted(self.rows, 'question')} ({by_kind})"
-
-    def oddities(self) -> list[str]:
-        """What is odd about what can be used: how many there are of each kind, and a few of them."""
-        return [
-            f"{what}: {counted(len(names), unit)}, {', '.join(names[:_SHOWN])}"
-            for unit, odd in (("clip", self.odd_clips), ("question", self.odd_questions))
-            for what, names in odd.items()
-        ]
+        return f"{number} in {thousands(self.left_out)} of {counted(self.rows, 'question')} ({by_kind})"
 
     def lines(self) -> list[str]:
-        """The audit as a few lines of text."""
-        gold = " ".join(f"{position}:{count}" for position, count in enumerate(self.gold_positions, start=1))
+        """The counts as a few lines of text."""
+        gold = [f"{place}:{thousands(count)}" for place, count in enumerate(self.gold_positions, start=1)]
+        clips, longer = counted(self.clips, "clip"), self.longer_than_limit
+        cut = f" ({thousands(longer)} longer than the limit)" if longer else ""
         return [
-            f"{counted(self.question_count, 'question')} over {counted(self.clips, 'clip')}, {self._audio()}",
-            f"longer than the limit: {counted(self.longer_than_limit, 'clip')}",
-            *self.oddities(),
-            *(
-                f"{name}: " + ", ".join(f"{key} {count}" for key, count in counts.items())
-                for name, counts in (
-                    *self.by_group.items(),
-                    ("audio contribution", self.by_contribution),
-                )
-            ),
-            f"position of the gold answer: {gold}",
-            *(f"bad row {row}" for row in self.bad_rows),
+            f"{counted(self.question_count, 'question')} over {clips}{cut}, {self._audio()}",
+            *filter(None, ["; ".join(_shares(name, counts) for name, counts in self.by_group.items())]),
+            f"{_shares('audio contribution', self.by_contribution)}; "
+            f"position of the gold answer: {' '.join(gold)}",
         ]
 
     def as_json(self) -> dict[str, Any]:
@@ -158,6 +145,18 @@ class Audit:
         lengths = self.durations
         each = f" ({lengths.shortest:.1f} to {lengths.longest:.1f} s, median {lengths.median:.1f} s)"
         return f"{lengths.hours:.2f} h of audio{each if lengths.clips else ''}"
+
+
+def odd_lines(audits: Mapping[str, Audit]) -> list[str]:
+    """What is odd about what can be used, by set: a line for each kind, with its meaning and a few names."""
+    shown = _SHOWN if len(audits) == 1 else _SHOWN_OF_EACH
+    lines = []
+    for unit, kinds in (("question", "odd_questions"), ("clip", "odd_clips")):
+        odd = {name: getattr(audit, kinds) for name, audit in audits.items()}
+        for what in dict.fromkeys(what for of in odd.values() for what in of):
+            there = [_some(name, of[what], unit, shown) for name, of in odd.items() if what in of]
+            lines.append(f"{what}: {', '.join(there)}; {MEANINGS.get(what, HEARD_ALL_THE_SAME)}")
+    return lines
 
 
 def load_audited(load: Callable[[], Sequence[Question]], **rules: Any) -> tuple[Dataset, Audit]:
@@ -209,6 +208,16 @@ def audit(
         odd_questions=_odd_questions(questions),
         heard=audio,
     )
+
+
+def _some(name: str, odd: Sequence[str], unit: str, shown: int) -> str:
+    """How many of a set are odd, and the first of them."""
+    named = ", ".join([*odd[:shown], *["..."] * (len(odd) > shown)])
+    return f"{counted(len(odd), unit)}{f' of {name}' if name else ''} ({named})"
+
+
+def _shares(name: str, counts: Mapping[str, int]) -> str:
+    return f"{name}: " + ", ".join(f"{key} {thousands(count)}" for key, count in counts.items())
 
 
 def problems_by_group(

@@ -13,6 +13,15 @@ EQUAL, EMPTY = "equal options", "empty option"  # a published benchmark has some
 SAME_WORDS, NESTED = "options of the same words", "nested options"
 NO_CLIP = "no clip, so asked by its text alone"
 WRONG_ARGUMENTS = "a check without an argument that its rule reads, or with one that it does not"
+MEANINGS = {  # what each kind means, and what to do
+    EQUAL: "an answer that names one names the other too; change one, unless the benchmark is published so",
+    EMPTY: "no answer can name it; remove it, unless the benchmark is published so",
+    SAME_WORDS: "only their order or number tells them apart; see whether both are meant",
+    NESTED: "the words of one option stand within another, as dog in a hot dog stand; scorers that ship read "
+    "the longer one where it is named, and a reward of your own that looks for the text finds both",
+    NO_CLIP: "no audio can help there; name its clip, if it has one",
+    WRONG_ARGUMENTS: "what is missing counts as 0 or an empty text; correct check.arguments",
+}
 _WORD = re.compile(r"\w+")
 
 

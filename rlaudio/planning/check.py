@@ -9,8 +9,10 @@ from __future__ import annotations
 import logging
 import os
 import tempfile
-from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
+import textwrap
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,6 +28,7 @@ from rlaudio.builder.stage_checks import check_stages_can_train, labels_to_come
 from rlaudio.config.plugins import Bound
 from rlaudio.config.recipe import Recipe
 from rlaudio.curricula.stage import Stage
+from rlaudio.data.audit import Audit, odd_lines
 from rlaudio.data.splits import check_disjoint
 from rlaudio.models.family import ModelFamily, resolve_model_path
 from rlaudio.models.shared.checkpoint_files import described_folder
@@ -47,30 +50,55 @@ _QUESTION_BYTES = 1024  # of a question in memory, at least
 _TRAINED_BYTES = 16  # of a weight: itself, its gradient and AdamW's two averages
 
 
-def check(
-    recipe: Recipe, out: Path | None = None, *, decode: bool = False, processes: int = 1
-) -> Iterator[str]:
-    """One line for each thing that is looked at; at the end raises what would stop a run into `out`.
+@dataclass(frozen=True)
+class Checked:
+    """What a check found."""
 
-    Without `out`, a run that is already in the recipe's default folder is no problem, only a line.
+    notes: Sequence[str]  # what stops nothing, and is to be known
+    looked_at: Sequence[str]  # a line for each thing
+    problems: Sequence[Exception]  # what would stop a run
+
+    @property
+    def verdict(self) -> str:
+        if not self.problems:
+            return "nothing found that would stop a run"
+        return f"found {counted(len(self.problems), 'problem')} that would stop a run, listed at the end"
+
+    def refuse(self) -> None:
+        """Raise the only problem as a run would raise it, or ValueError with all of them."""
+        _tell(self.problems)
+
+
+def check(recipe: Recipe, out: Path | None = None, *, decode: bool = False, processes: int = 1) -> Checked:
+    """Look at all that a run into `out` would do, and tell what would stop it.
+
+    Without `out`, a run that is already in the recipe's default folder is no problem, only a note.
 
     Plug-ins are imported, tokenizers and audio front ends loaded, of weights only names and shapes are read;
     those of a model of the hub are not downloaded for it.
-    `decode` reads every clip whole instead of its header. Raises ValueError with all problems, or the only
-    problem as a run would raise it.
+    `decode` reads every clip whole instead of its header.
     """
     problems = _Problems()
-    yield from _checked_place(problems, recipe, out)
-    for name, plugin in _plugins(recipe):
-        with problems.collected():
-            yield f"{plugin.kind} {name}: {plugin.function.func.__name__} in {plugin.path}"
-    data, refused = yield from _checked_data(recipe, problems, decode)
-    yield from _labels_to_come(problems, recipe, data)
+    notes = [*_checked_place(problems, recipe, out)]
+    plugins = [*_imported_plugins(problems, recipe)]
+    looked = _look_at_data(recipe, problems, decode)
+    to_come = [*_labels_to_come(problems, recipe, looked.data)]
     with impatient(_TRY_SECONDS):
-        odd = _collect(problems, recipe, data, Processes(0, processes), wait=False, refused=refused)
-    yield from (f"note: {line}" for line in odd)
-    yield "tried: models, scorers, rewards, algorithm, stages, prompts"
-    problems.tell()
+        tried = _collect(
+            problems, recipe, looked.data, Processes(0, processes), wait=False, refused=looked.refused
+        )
+    return Checked(
+        notes=[*notes, *tried, *odd_lines(looked.audits), *looked.left_out],
+        looked_at=[
+            *plugins,
+            *looked.counts(),
+            *to_come,
+            *looked.disjoint,
+            "tried: models, scorers, rewards, algorithm, stages, prompts",
+            *looked.bad_rows(),
+        ],
+        problems=problems.errors,
+    )
 
 
 def refuse_what_would_stop(recipe: Recipe, data: Datasets, processes: Processes) -> None:
@@ -83,12 +111,13 @@ def refuse_what_would_stop(recipe: Recipe, data: Datasets, processes: Processes)
     everywhere = processes.gather([str(error) for error in problems.errors])
     if any(everywhere) and not processes.first:
         raise PeerFailed
-    problems.tell(
+    more = (
         f"process {rank}: {text}"
         for rank, texts in enumerate(everywhere)
         for text in texts
         if text not in everywhere[0]
     )
+    _tell(problems.errors, more)
     for line in odd if processes.first else ():
         logger.warning("%s", line)
 
@@ -108,13 +137,21 @@ class _Problems:
             if str(error) not in map(str, self.errors):
                 self.errors.append(error)
 
-    def tell(self, more: Iterable[str] = ()) -> None:
-        """Raise the only problem as it was raised, or ValueError with all of them, `more` at the end."""
-        texts = [*map(str, self.errors), *more]
-        if len(texts) == len(self.errors) == 1:
-            raise self.errors[0]
-        if texts:
-            raise ValueError("\n".join([f"{len(texts)} problems would stop a run:", *texts]))
+
+def _tell(errors: Sequence[Exception], more: Iterable[str] = ()) -> None:
+    """Raise the only problem as it was raised, or ValueError with all of them, `more` at the end."""
+    texts = [*map(str, errors), *more]
+    if len(texts) == len(errors) == 1:
+        raise errors[0]
+    if texts:
+        listed = [textwrap.indent(text, "  ").replace("  ", "- ", 1) for text in texts]
+        raise ValueError("\n".join([f"{len(texts)} problems would stop a run:", *listed]))
+
+
+def _imported_plugins(problems: _Problems, recipe: Recipe) -> Iterator[str]:
+    for name, plugin in _plugins(recipe):
+        with problems.collected():
+            yield f"{plugin.kind} {name}: {plugin.function.func.__name__} in {plugin.path}"
 
 
 def _checked_place(problems: _Problems, recipe: Recipe, out: Path | None) -> Iterator[str]:
@@ -124,54 +161,77 @@ def _checked_place(problems: _Problems, recipe: Recipe, out: Path | None) -> Ite
         except FileExistsError as error:
             if out:
                 raise
-            yield f"note: {error}"
+            yield str(error)
 
 
 # --- data ----------------------------------------------------------------------------------------
 
 
-def _checked_data(
-    recipe: Recipe, problems: _Problems, decode: bool
-) -> Generator[str, None, tuple[Datasets | None, set[str]]]:
-    """The usable questions, None where those of train cannot be read, and the sets that were refused.
+@dataclass
+class _LookedAt:
+    """The data of a recipe, as a check finds it."""
 
-    Yields a line for each finding.
-    """
+    data: Datasets | None = None  # the usable questions; None where those of train cannot be read
+    audits: dict[str, Audit] = field(default_factory=dict)  # by key of the recipe
+    refused: set[str] = field(default_factory=set)  # names of the sets with rows that stop a run
+    left_out: list[str] = field(default_factory=list)  # what a run leaves out
+    disjoint: list[str] = field(default_factory=list)
+
+    def counts(self) -> Iterator[str]:
+        for name, audit in self.audits.items():
+            yield from (f"{name}: {line}" for line in audit.lines())
+
+    def bad_rows(self) -> Iterator[str]:
+        for name, audit in self.audits.items():
+            yield from (f"{name}: bad row {row}" for row in audit.bad_rows)
+
+
+def _look_at_data(recipe: Recipe, problems: _Problems, decode: bool) -> _LookedAt:
+    looked = _LookedAt()
     sets: dict[str, Dataset] = {}
-    refused: set[str] = set()
     special_tokens: frozenset[str] = frozenset()
     with problems.collected():
         of_models = special_tokens_of(recipe)
         special_tokens = frozenset().union(*of_models.values())
         check_system_prompt(recipe, of_models)
-    for key, load in {_TRAIN: recipe.data.train, **recipe.data.evaluate}.items():
-        name = key or "train"
+    for name, load in {_TRAIN: recipe.data.train, **recipe.data.evaluate}.items():
+        key = f"data.evaluate.{name}" if name else "data.train"
         with problems.collected():
-            questions, result = load_data_set(
-                recipe, load, special_tokens, for_training=key == _TRAIN, decode=decode
+            questions, audit = load_data_set(
+                recipe, key, load, special_tokens, for_training=name == _TRAIN, decode=decode
             )
-            yield from (f"data {name}: {line}" for line in result.lines())
-            sets[key] = result.without_bad_rows(questions)
-            if result.usable:
-                continue
-            if recipe.data.bad_rows == "refuse" or not sets[key]:
-                refused.add(key)
-            if recipe.data.bad_rows == "refuse":
-                raise ValueError(
-                    f"data {name}: {result.problems()}; fix or remove these rows, listed above, or leave "
-                    "them out with data.bad_rows=drop"
-                )
-            if not sets[key]:
-                raise ValueError(f"data {name}: {result.problems()}; none is left without these rows")
-            yield f"data {name}: {result.problems()}; a run leaves these rows out"
+            looked.audits[key] = audit
+            sets[name] = audit.without_bad_rows(questions)
+            refusal = _refusal(recipe, audit, any_left=bool(sets[name]))
+            if refusal:
+                looked.refused.add(name)
+                raise ValueError(f"{key}: {audit.problems()}; {refusal}")
+            if not audit.usable:
+                looked.left_out.append(f"{key}: {audit.problems()}; a run leaves these rows out (see below)")
     train = sets.pop(_TRAIN, None)
     if train is None:
-        return None, refused
-    for name in sets if recipe.data.clips_disjoint else ():
+        return looked
+    looked.data = Datasets(train, sets)
+    if recipe.data.clips_disjoint:
+        looked.disjoint += _disjoint(recipe, problems, looked.data)
+    return looked
+
+
+def _refusal(recipe: Recipe, audit: Audit, *, any_left: bool) -> str | None:
+    """What to do where bad rows of a set stop a run; None where they do not."""
+    if not audit.usable and recipe.data.bad_rows == "refuse":
+        return "fix or remove these rows, listed above, or leave them out with data.bad_rows=drop"
+    return None if audit.usable or any_left else "none is left without these rows"
+
+
+def _disjoint(recipe: Recipe, problems: _Problems, data: Datasets) -> Iterator[str]:
+    apart = []
+    for name, questions in data.held_out.items():
         with problems.collected():
-            check_disjoint(train, sets[name], names=("train", name), max_seconds=recipe.audio.max_seconds)
-            yield f"data {name}: no clip of train"
-    return Datasets(train, sets), refused
+            check_disjoint(data.train, questions, names=("train", name), max_seconds=recipe.audio.max_seconds)
+            apart.append(name)
+    if apart:
+        yield f"no clip of train in {', '.join(apart)}"
 
 
 def _labels_to_come(problems: _Problems, recipe: Recipe, data: Datasets | None) -> Iterator[str]:
@@ -180,7 +240,7 @@ def _labels_to_come(problems: _Problems, recipe: Recipe, data: Datasets | None) 
     with problems.collected():
         if number := labels_to_come(recipe, data.train):
             yield (
-                f"data train: voters will label {thousands(number)} of "
+                f"data.train: voters will label {thousands(number)} of "
                 f"{counted(len(data.train), 'question')}; stages that depend on these labels are tried with "
                 "made-up ones"
             )

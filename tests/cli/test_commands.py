@@ -262,7 +262,7 @@ def test_check_lists_a_bad_row_once_and_counts_it_in_its_error(tmp_path):
     done = rlaudio("check", str(recipe_with_a_bad_row(tmp_path)))
     assert done.exit_code == 1
     assert done.output.count("expected at least two") == 1
-    assert "data train: 1 problem in 1 of 2 questions (1 x too few choices)" in done.output
+    assert "data.train: 1 problem in 1 of 2 questions (1 x too few choices)" in done.output
 
 
 def test_check_lists_the_bad_rows_of_all_sets_and_of_a_set_that_cannot_be_read(tmp_path):
@@ -277,10 +277,10 @@ def test_check_lists_the_bad_rows_of_all_sets_and_of_a_set_that_cannot_be_read(t
     sets = ("utf16", "held")
     held_out = (f"-odata.evaluate.{name}={{use: audiomcq, path: {tmp_path / name}.jsonl}}" for name in sets)
     output = rlaudio("check", recipe, *held_out, "-o", "data.clips_disjoint=false").output
-    assert "data train: 3 problems in 3 of 4 questions (2 x malformed row, 1 x too few choices)" in output
+    assert "data.train: 3 problems in 3 of 4 questions (2 x malformed row, 1 x too few choices)" in output
     assert f"bad row {tmp_path / 'data.jsonl'}:3: not JSON" in output
     assert "utf16.jsonl: is text in UTF-16" in output
-    assert "data held: 1 problem in 1 of 1 question (1 x special token)" in output
+    assert "data.evaluate.held: 1 problem in 1 of 1 question (1 x special token)" in output
 
 
 def test_check_calls_rewards_by_their_names_in_the_recipe(tmp_path):
@@ -292,8 +292,18 @@ def test_check_calls_rewards_by_their_names_in_the_recipe(tmp_path):
 
 def test_check_passes_bad_rows_that_a_run_would_leave_out(tmp_path):
     done = rlaudio("check", str(recipe_with_a_bad_row(tmp_path)), "-o", "data.bad_rows=drop")
-    assert "data train: 1 problem in 1 of 2 questions (1 x too few choices); a run leaves" in done.output
-    assert (done.exit_code, done.output.splitlines()[-1]) == (0, "nothing found that would stop a run")
+    assert "data.train: 1 problem in 1 of 2 questions (1 x too few choices); a run leaves" in done.output
+    assert done.exit_code == 0
+    assert done.stdout.splitlines()[0] == "nothing found that would stop a run"
+
+
+def test_check_says_first_how_many_problems_there_are_and_tells_them_together_at_the_end(tmp_path):
+    done = rlaudio("check", str(recipe_with_a_bad_row(tmp_path)), "-o", "model.device=gpu")
+    assert done.exit_code == 1
+    assert done.stdout.splitlines()[0] == "found 2 problems that would stop a run, listed at the end"
+    first, *problems = done.stderr[done.stderr.index("Error: ") :].splitlines()
+    assert first == "Error: 2 problems would stop a run:"
+    assert [problem[:2] for problem in problems] == ["- ", "- "]
 
 
 # --- the user's own files ------------------------------------------------------------------------

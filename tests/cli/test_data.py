@@ -109,7 +109,7 @@ def test_an_audit_lists_what_is_wrong_and_has_exit_status_1(bad):
         f"{bad}:2: answer 'c' is none of ['a', 'b']",
         f"{bad}:3: 'a' stands more than once in ['a', 'A', 'b']",
         f"{bad}:5: not JSON",
-        "nested options: 1 question, q3",
+        "nested options: 1 question (q3); the words of one option stand within another",
         "4 problems in 4 of 5 questions (",
     ):
         assert said in done.output

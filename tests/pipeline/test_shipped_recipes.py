@@ -155,7 +155,7 @@ def test_a_recipe_is_checked_without_weights_and_runs_to_its_end(name, offline, 
     recipe = small(name)
     hub_id = recipe.model.options["path"]
     described = cached_model(offline, hub_id, models[recipe.model.use], weights=False)
-    assert list(check(recipe, tmp_path / "run"))[-1].startswith("tried: ")
+    assert check(recipe, tmp_path / "run").problems == []
     shutil.rmtree(described)
     cached_model(offline, hub_id, models[recipe.model.use])
     pipeline.run(recipe, tmp_path / "run")

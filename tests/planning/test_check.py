@@ -54,14 +54,15 @@ def recipe_file(tmp_path_factory) -> Path:
 def told(recipe, out: Path, **options) -> str:
     """The error at the end of a check; nothing is left behind."""
     with pytest.raises((ValueError, OSError, ImportError)) as error:
-        list(check(recipe, out, **options))
+        check(recipe, out, **options).refuse()
     assert not out.exists()
     return str(error.value)
 
 
 def test_nothing_is_found_in_a_recipe_that_runs_and_nothing_is_left_behind(recipe_file, tmp_path):
-    lines = list(check(load_recipe(recipe_file), tmp_path / "out"))
-    assert lines[-1].startswith("tried: ")
+    checked = check(load_recipe(recipe_file), tmp_path / "out")
+    assert checked.verdict == "nothing found that would stop a run"
+    assert checked.looked_at[-1].startswith("tried: ")
     assert not (tmp_path / "out").exists()
 
 
@@ -91,7 +92,7 @@ def test_a_control_token_of_a_voter_in_the_system_prompt_is_refused_and_told_wit
     ]
     said = told(load_recipe(recipe_file, overrides), tmp_path / "out")
     assert f"prompt.system holds '<|of_the_voter|>', which the tokenizer of {voter} reads" in said
-    assert "data train: 1 " in said, said
+    assert "data.train: 1 " in said, said
 
 
 def test_the_prompt_of_the_question_with_most_clips_is_tried(recipe_file, tmp_path):
@@ -121,9 +122,9 @@ def test_a_judge_whose_server_is_not_there_is_told_within_seconds(
 
 def test_a_setting_that_changes_nothing_is_told_and_stops_nothing(recipe_file, tmp_path):
     recipe = load_recipe(recipe_file, ["mismatch.cap=3", "optimizer.lr=10"])
-    notes = [line for line in check(recipe, tmp_path / "out") if line.startswith("note: ")]
-    assert notes[0] == "note: mismatch.cap: not used, since mismatch.correct is none"
-    assert notes[1].startswith("note: optimizer.lr is 10: AdamW moves every weight by about as much")
+    notes = check(recipe, tmp_path / "out").notes
+    assert notes[0] == "mismatch.cap: not used, since mismatch.correct is none"
+    assert notes[1].startswith("optimizer.lr is 10: AdamW moves every weight by about as much")
 
 
 def test_what_is_wrong_beside_options_of_the_algorithm_is_told_with_it(recipe_file, tmp_path):
@@ -201,6 +202,37 @@ def test_all_problems_are_told_at_once(recipe_file, tmp_path):
     assert all(part in said for part in ("empty.jsonl", "group_size", "'gpu'"))
 
 
+def test_a_set_that_is_not_there_is_told_with_its_key_and_how_to_leave_it_out(recipe_file, tmp_path):
+    nowhere = "data.evaluate.mmar={path: /nowhere/MMAR}"
+    said = told(load_recipe(recipe_file, [nowhere, "data.train.path=/nowhere/t.jsonl"]), tmp_path / "out")
+    assert "- data.evaluate.mmar: /nowhere/MMAR: no such file or folder; " in said
+    assert (
+        "name its place: -o data.evaluate.mmar.path=..., or leave it out: -o data.evaluate.mmar=null" in said
+    )
+    assert "- data.train: /nowhere/t.jsonl: no such file or folder; " in said
+    assert "data.train=null" not in said
+    recipe = load_recipe(recipe_file, [nowhere, "data.evaluate.mmar=null"])
+    assert check(recipe, tmp_path / "out").problems == []
+
+
+def test_a_run_names_the_key_of_a_set_that_is_not_there(recipe_file):
+    recipe = load_recipe(recipe_file, ["data.evaluate.held_out.path=/nowhere"])
+    with pytest.raises(FileNotFoundError, match=r"^data\.evaluate\.held_out: /nowhere: no such file"):
+        load_data(recipe)
+
+
+def test_what_is_odd_in_several_sets_is_one_note_that_says_what_it_means(recipe_file, tmp_path):
+    rows = [json.loads(line) for line in (recipe_file.parent / "train.jsonl").read_text().splitlines()]
+    nested = recipe_file.parent / "nested.jsonl"
+    nested.write_text(
+        "\n".join(json.dumps(row | {"choices": [*row["choices"], row["answer"] + " far"]}) for row in rows)
+    )
+    recipe = load_recipe(recipe_file, [f"data.train.path={nested}", f"data.evaluate.held_out.path={nested}"])
+    [note] = [note for note in check(recipe, tmp_path / "out").notes if "nested" in note]
+    assert "6 questions of data.train (" in note and "6 questions of data.evaluate.held_out (" in note
+    assert "the words of one option stand within another" in note
+
+
 def test_a_problem_of_the_data_does_not_hide_the_others(recipe_file, tmp_path):
     rows = (recipe_file.parent / "train.jsonl").read_text().splitlines()
     broken = json.loads(rows[0]) | {"answer": "none of these"}
@@ -234,8 +266,8 @@ def test_what_follows_from_bad_data_is_not_told_again(recipe_file, tmp_path, key
 
 
 def test_check_says_that_labels_are_to_come(recipe_file, tmp_path):
-    lines = check(load_recipe(recipe_file), tmp_path / "out")
-    assert any(line.startswith("data train: voters will label 6 of 6 questions") for line in lines)
+    lines = check(load_recipe(recipe_file), tmp_path / "out").looked_at
+    assert any(line.startswith("data.train: voters will label 6 of 6 questions") for line in lines)
 
 
 # --- models --------------------------------------------------------------------------------------
@@ -361,14 +393,17 @@ def test_a_folder_below_a_file_is_told(recipe_file, tmp_path):
 def test_a_folder_that_holds_something_else_is_told(recipe_file, tmp_path):
     (tmp_path / "notes.txt").touch()
     with pytest.raises(FileExistsError, match=r"the folder holds notes.txt; .* choose another with --out"):
-        list(check(load_recipe(recipe_file), tmp_path))
+        check(load_recipe(recipe_file), tmp_path).refuse()
 
 
 def test_a_held_out_set_named_train_is_checked_beside_the_training_set(recipe_file, tmp_path, monkeypatch):
     monkeypatch.chdir(recipe_file.parent)
     overrides = ["data.evaluate.held_out=null", "data.evaluate.train={use: audiomcq, path: held_out.jsonl}"]
-    lines = list(check(load_recipe(recipe_file, overrides), tmp_path / "out"))
-    assert sum("6 questions over" in line for line in lines) == 2
+    lines = check(load_recipe(recipe_file, overrides), tmp_path / "out").looked_at
+    assert [line.partition(": 6 questions over")[0] for line in lines if "6 questions over" in line] == [
+        "data.train",
+        "data.evaluate.train",
+    ]
 
 
 def test_a_run_in_the_folder_that_nobody_asked_for_is_only_noted(recipe_file, tmp_path, monkeypatch):
@@ -376,9 +411,8 @@ def test_a_run_in_the_folder_that_nobody_asked_for_is_only_noted(recipe_file, tm
     there = tmp_path / "runs" / "small"
     there.mkdir(parents=True)
     (there / "summary.json").touch()
-    lines = list(check(load_recipe(recipe_file)))
-    assert [line for line in lines if line.startswith("note: ")] == [
-        "note: runs/small: the folder holds summary.json; a new run needs an empty one; continue the run in "
+    assert check(load_recipe(recipe_file)).notes == [
+        "runs/small: the folder holds summary.json; a new run needs an empty one; continue the run in "
         "it with --resume, or choose another with --out"
     ]
 
