@@ -29,8 +29,8 @@ from rlaudio.algorithms.algorithm import Algorithm, Loss, Need, Tokens
 from rlaudio.algorithms.grpo import GRPO
 from rlaudio.algorithms.ppo import PPO
 from rlaudio.algorithms.sft import SFT
-from rlaudio.models.family import resolve_model_path
 from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
+from rlaudio.models.shared.model_paths import resolve_model_path
 from rlaudio.rollout.target_worker import TargetWorker
 from rlaudio.rollout.transformers import Transformers
 from rlaudio.training.credit import assign_credit

@@ -13,9 +13,10 @@ from rlaudio.config.plugins import Bound
 from rlaudio.config.recipe import Recipe
 from rlaudio.contribution.voters import LabelSettings, Voter, folder_digest
 from rlaudio.evaluation.asking import EvaluationSettings
-from rlaudio.models.family import ModelFamily, resolve_model_path
+from rlaudio.models.family import ModelFamily
 from rlaudio.models.shared import lora
 from rlaudio.models.shared.checkpoint_files import local_folder
+from rlaudio.models.shared.model_paths import resolve_model_path
 from rlaudio.prompts.builder import PromptBuilder, PromptMaker
 from rlaudio.rollout.endpoint_worker import EndpointModel, EndpointWorker
 from rlaudio.rollout.reopening_worker import ReopeningWorker, open_engine

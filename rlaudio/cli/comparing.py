@@ -5,14 +5,18 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from click.exceptions import Exit
 
 from rlaudio.cli.common_options import changed_plugins_option, path_type, recipe_argument, recipe_options
 from rlaudio.cli.errors import INTERRUPTED
-from rlaudio.cli.first_reads import announcement, load_pipeline
+from rlaudio.cli.first_reads import announcement, load_pipeline, refuse_absent_models
 from rlaudio.cli.output import json_option, print_json
+
+if TYPE_CHECKING:
+    from rlaudio.config.recipe import Recipe
 
 
 @click.command()
@@ -46,7 +50,13 @@ def compare(
     """Run every arm of COMPARISON with every seed and write one page about them."""
     from rlaudio.compare.grid import read_comparison
 
-    resolved = read_comparison(comparison, overrides, before_use=announcement()).with_seeds(_seeds(add_seeds))
+    announce = announcement()
+
+    def before_use(recipe: Recipe) -> None:
+        announce(recipe)
+        refuse_absent_models(recipe)
+
+    resolved = read_comparison(comparison, overrides, before_use=before_use).with_seeds(_seeds(add_seeds))
     resume = resume or bool(add_seeds)
     folder = out or Path("runs") / resolved.name
     places = [device.strip() for device in devices.split(",")] if devices is not None else []

@@ -19,7 +19,7 @@ from rlaudio.cli.common_options import (
     path_type,
     recipe_options,
 )
-from rlaudio.cli.first_reads import announce_files, announcement, load_pipeline
+from rlaudio.cli.first_reads import announce_files, announcement, load_pipeline, refuse_absent_models
 from rlaudio.cli.output import json_option, print_json
 from rlaudio.config.data_sets import Spec, existing
 from rlaudio.config.shipped import is_recipe
@@ -116,6 +116,7 @@ def label(
 
     recipe = recipe_to_label(spec, settings, overrides)
     announcement()(recipe)
+    refuse_absent_models(recipe)
     place = out or folder_of(spec)
     pipeline = load_pipeline()
     from rlaudio.contribution.labelling import OtherAsking
@@ -203,6 +204,7 @@ def evaluate(
 
     recipe = recipe_to_evaluate(target, sets, overrides)
     announcement()(recipe)
+    refuse_absent_models(recipe)
     results = load_pipeline().evaluate_recipe(recipe, out, _asking(out, **asked), inspect=inspect)
     _tell_evaluations(results, against, out, as_json)
 

@@ -79,6 +79,18 @@ def refuse_trust(recipe: Recipe) -> None:
         )
 
 
+def refuse_absent_models(recipe: Recipe) -> None:
+    """Refuse models that no folder and no name of the hub can be, before libraries are loaded for them."""
+    from rlaudio.models.shared.model_paths import refuse_absent
+    from rlaudio.models.shared.model_types import MODEL_TYPES
+    from rlaudio.utils.endpoint.address import is_endpoint
+
+    paths = [recipe.model.options.get("path"), *recipe.contribution.voters]
+    for path in filter(None, paths) if recipe.model.use in MODEL_TYPES else ():
+        if not is_endpoint(path):
+            refuse_absent(path)
+
+
 def load_pipeline() -> ModuleType:
     """The pipeline, imported when a command needs it, which takes seconds."""
     say("loading torch and transformers, then data and checks", err=True)

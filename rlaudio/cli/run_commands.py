@@ -12,7 +12,7 @@ from click.exceptions import Exit
 
 from rlaudio.cli.common_options import changed_plugins_option, path_type, recipe_argument, recipe_options
 from rlaudio.cli.errors import INTERRUPTED
-from rlaudio.cli.first_reads import load, load_pipeline, say
+from rlaudio.cli.first_reads import load, load_pipeline, refuse_absent_models, say
 from rlaudio.runs.parts import StopAfter
 from rlaudio.runs.places import RECIPE, REPLAY, check_run, check_run_to_resume, check_step, is_evaluation
 from rlaudio.utils import launcher
@@ -50,7 +50,8 @@ def run(
     folder = out or Path("runs") / resolved.name
     say(f"{resolved.name} into {folder}: {', '.join(phases(resolved))}", err=True)
     if launcher.size() == 1:  # of several processes the first would be seen by the others as it begins
-        _check_folder(folder, resume=resume)
+        _check_folder(folder, resolved if resume else None)
+    refuse_absent_models(resolved)
     pipeline = load_pipeline()
     from rlaudio.rollout.canary import CanaryError
     from rlaudio.rollout.worker import EngineDied
@@ -161,10 +162,13 @@ def export(run: Path, out: Path | None) -> None:
         click.echo(f"{file}  {file.stat().st_size / 1e6:.1f} MB")
 
 
-def _check_folder(folder: Path, *, resume: bool) -> None:
-    """Refuse a folder that no run can begin in, or be resumed in, as the run itself would."""
-    if resume:
+def _check_folder(folder: Path, resumed: Recipe | None) -> None:
+    """Refuse a folder that no run can begin in, or go on in with that recipe, as the run would."""
+    if resumed:
         check_run_to_resume(folder)
+        from rlaudio.config.resumed_recipe import refuse_other_recipe
+
+        refuse_other_recipe(resumed, folder)
         return
     from rlaudio.runs.occupancy import check_place
 

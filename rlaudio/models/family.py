@@ -18,8 +18,6 @@ from rlaudio.models.shared.capped_head import CappedHead
 from rlaudio.prompts.builder import PromptMaker
 from rlaudio.types import Prompt
 
-TINY_FOLDER = Path(__file__).parent / "tiny"
-
 
 @dataclass(frozen=True, eq=False)
 class EnginePrompt:
@@ -137,21 +135,6 @@ def special_tokens(tokenizer: Any) -> frozenset[str]:
     if not isinstance(added, Mapping):  # mistral_common's has a method of that name, which raises
         added = {}
     return frozenset(filter(None, [*named, *(t.content for t in added.values() if t.special)]))
-
-
-def resolve_model_path(path: str | Path) -> str:
-    """The folder of a checkpoint that ships for `tiny/NAME`; any other path is returned unchanged.
-
-    Raises FileNotFoundError for a tiny checkpoint that does not exist.
-    """
-    text = str(path)
-    if not text.startswith("tiny/"):
-        return text
-    folder = TINY_FOLDER / text.removeprefix("tiny/")
-    if not folder.is_dir():
-        shipped = sorted(f"tiny/{p.name}" for p in TINY_FOLDER.iterdir() if (p / "config.json").is_file())
-        raise FileNotFoundError(f"no shipped model {text!r}; there are: {', '.join(shipped) or 'none'}")
-    return str(folder)
 
 
 def additive_mask(allowed: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:

@@ -3,36 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
-
-from pydantic import ValidationError
 
 from rlaudio.builder.stage_setups import learner_of
 from rlaudio.config.recipe import Recipe, load_recipe
-from rlaudio.config.schema import keys_beside_results
 from rlaudio.runs.digests import check_recorded, has_recorded, is_recorded
 from rlaudio.runs.folder import RunFolder
 from rlaudio.runs.places import FINAL, RECIPE, REFERENCE, REPLAY
-from rlaudio.runs.resuming import begun_recipe, check_recipe, check_world
+from rlaudio.runs.resuming import check_world
 from rlaudio.training.checkpoint import remove_unfinished
 from rlaudio.training.debug.replay import replay
 from rlaudio.training.debug.step_dump import StepDump
 from rlaudio.training.learner import Learner
-
-
-def recipe_to_resume(given: Recipe, run: Path) -> Recipe:
-    """The recipe that the run in the folder goes on with: `given`, in whose results it is the one that began.
-
-    Raises ValueError where `given`, or the recipe.yaml in the folder, differs from the latter in a key that
-    enters results.
-    """
-    stored = load_recipe(run / RECIPE).model_dump(mode="json")
-    kept = begun_recipe(run)
-    begun = stored if kept is None else _with_new_keys(kept)
-    free = keys_beside_results() | _options_beside_results(given)
-    check_recipe(run, begun, stored, free=free, edited=run / RECIPE)
-    check_recipe(run, stored, given.model_dump(mode="json"), free=free)
-    return given
 
 
 def check_folder(folder: RunFolder) -> None:
@@ -65,20 +46,3 @@ def replay_step(folder: Path, recipe: Recipe | None = None) -> tuple[StepDump, d
         return learner_of(recipe or load_recipe((folder / RECIPE).resolve()), dump, folder)
 
     return replay(folder, open_learner)
-
-
-# --- helpers -------------------------------------------------------------------------------------
-
-
-def _options_beside_results(recipe: Recipe) -> dict[str, str]:
-    """Options of the rollout worker that enter no results, such as where its servers are."""
-    worker = recipe.rollout.function.func
-    return {f"rollout.{name}": "nothing" for name in getattr(worker, "beside_results", ())}
-
-
-def _with_new_keys(kept: dict[str, Any]) -> dict[str, Any]:
-    """A recipe's values as a run kept them, with the defaults of keys that were added to recipes since."""
-    try:
-        return Recipe.model_validate(kept).model_dump(mode="json")
-    except ValidationError:  # a key was removed since: it is named as a difference
-        return kept

@@ -17,8 +17,9 @@ from rlaudio.builder.built_models import with_built_models
 from rlaudio.builder.stage_setups import training_setup
 from rlaudio.config.plugin_files import with_helpers
 from rlaudio.config.recipe import Recipe
+from rlaudio.config.resumed_recipe import recipe_to_resume
 from rlaudio.curricula.stage import check_stages
-from rlaudio.pipeline.begun_run import check_folder, is_trained, recipe_to_resume
+from rlaudio.pipeline.begun_run import check_folder, is_trained
 from rlaudio.pipeline.labelled_data import labelled_data
 from rlaudio.pipeline.model_evaluations import evaluate_between, evaluate_once
 from rlaudio.pipeline.run_results import keep_samples, keep_shown_clips, write_results

@@ -30,8 +30,9 @@ from rlaudio.config.recipe import Recipe
 from rlaudio.curricula.stage import Stage
 from rlaudio.data.audit import Audit, odd_lines
 from rlaudio.data.splits import check_disjoint
-from rlaudio.models.family import ModelFamily, resolve_model_path
+from rlaudio.models.family import ModelFamily
 from rlaudio.models.shared.checkpoint_files import described_folder
+from rlaudio.models.shared.model_paths import resolve_model_path
 from rlaudio.models.shared.model_types import MODEL_TYPES
 from rlaudio.rollout.endpoint_worker import EndpointModel
 from rlaudio.runs.occupancy import check_place

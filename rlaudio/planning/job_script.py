@@ -16,8 +16,8 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from rlaudio.config.recipe import Recipe
-from rlaudio.models.family import resolve_model_path
 from rlaudio.models.shared import lora
+from rlaudio.models.shared.model_paths import resolve_model_path
 from rlaudio.planning.servers import check_asks_servers, servers_of_node
 from rlaudio.rollout.vllm.server_opening import (
     Place,

@@ -75,6 +75,11 @@ def mistakes(tmp_path) -> Path:
     (tmp_path / "step").mkdir()
     (tmp_path / "step" / "step.pt").touch()
     (tmp_path / "step" / "recipe.yaml").write_text("extends: tiny_weak_to_strong\n", encoding="utf-8")
+    (tmp_path / "begun").mkdir()
+    (tmp_path / "begun" / "recipe.yaml").write_text("extends: tiny_weak_to_strong\n", encoding="utf-8")
+    one = {"base": "tiny_weak_to_strong", "arms": {"a": {"model": {"path": "tiny/bas"}}}}
+    (tmp_path / "one.yaml").write_text(json.dumps(one), encoding="utf-8")
+    (tmp_path / "q.jsonl").write_text('{"id": "q", "question": "?", "answer": "yes"}\n', encoding="utf-8")
     return tmp_path
 
 
@@ -108,13 +113,23 @@ REFUSED = {  # by what is said
     "grpo: unknown option 'nosuch'": [["run", "tiny_weak_to_strong", "-o", "algorithm.nosuch=1"]],
     "full: the folder holds notes.txt": [["run", "tiny_weak_to_strong", "--out", "full"]],
     "there is no run to resume": [["run", "tiny_weak_to_strong", "--resume", "--out", "empty"]],
+    "no shipped model 'tiny/bas'; there are: tiny/base": [
+        ["run", "tiny_weak_to_strong", "-o", "model.path=tiny/bas"],
+        ["evaluate", "tiny/bas", "--benchmark", "jsonl=q.jsonl"],
+        ["label", "jsonl=q.jsonl", "--voter", "tiny/bas", "--threshold", "1"],
+        ["compare", "one.yaml"],
+    ],
+    "model runs/a/finl: no such folder": [["evaluate", "runs/a/finl", "--benchmark", "jsonl=q.jsonl"]],
     "unknown comparison 'gone'": [["compare", "gone"]],
     "unknown key 'lrr'": [["compare", "arms.yaml"]],
     "unknown hardware 'gone'": [["explain", "tiny_weak_to_strong", "--hardware", "gone"]],
 }
 
 
-PLACES = {  # refused with what reads files of audio
+PLACES = {  # refused with what reads files of runs and of audio
+    "begun: the run began with another recipe": [
+        *("run", "tiny_weak_to_strong", "--resume", "--out", "begun", "-o", "optimizer.lr=1")
+    ],
     "empty: no file is named like {label}.wav": [
         *("data", "questions", "--clips", "empty", "--labels", "{label}.wav", "--out", "new")
     ],

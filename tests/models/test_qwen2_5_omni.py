@@ -11,10 +11,11 @@ import torch
 from safetensors.torch import load_file
 
 from rlaudio.audio.writing import write_wav
-from rlaudio.models.family import resolve_model_path, special_tokens
+from rlaudio.models.family import special_tokens
 from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
 from rlaudio.models.shared.checkpoint_files import in_own_memory
 from rlaudio.models.shared.front_ends import clips_of, pooled_tokens
+from rlaudio.models.shared.model_paths import resolve_model_path
 from rlaudio.training.packing import Branch, PackedRow, pack
 from rlaudio.training.policy import token_logprobs
 from rlaudio.types import Absent

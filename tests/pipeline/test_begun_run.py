@@ -5,18 +5,16 @@ import re
 
 import pytest
 
-from rlaudio import pipeline
 from rlaudio.config.recipe import load_recipe
+from rlaudio.config.resumed_recipe import recipe_to_resume
 from rlaudio.config.schema import keys_beside_results
-from rlaudio.runs.resuming import (
-    keep_recipe,
-)
+from rlaudio.runs.resuming import keep_recipe
 
 
 def test_another_recipe_is_refused_with_every_key_and_both_values(begun, recipe_file):
     given = load_recipe(recipe_file, ["optimizer.lr=0.5", "rewards.format=null", "algorithm.clip=0.3"])
     with pytest.raises(ValueError) as error:
-        pipeline.recipe_to_resume(given, begun.path)
+        recipe_to_resume(given, begun.path)
     lines = str(error.value).splitlines()
     assert "  optimizer.lr: it began with 0.001, now it is 0.5" in lines
     assert "  algorithm.clip: it began with 0.2, now it is 0.3" in lines
@@ -26,7 +24,7 @@ def test_another_recipe_is_refused_with_every_key_and_both_values(begun, recipe_
 
 def resumed_with(begun, recipe_file, *overrides: str):
     """The recipe that the run goes on with; and its folder says so."""
-    recipe = pipeline.recipe_to_resume(load_recipe(recipe_file, overrides), begun.path)
+    recipe = recipe_to_resume(load_recipe(recipe_file, overrides), begun.path)
     keep_recipe(begun.path, recipe.model_dump(mode="json"), recipe.to_yaml())
     assert (begun.path / "recipe.yaml").read_text() == recipe.to_yaml()
     return recipe
@@ -56,7 +54,7 @@ def test_every_key_that_is_not_marked_is_refused(begun, recipe_file):
     for change in ("seed=1", "sampling.temperature=0.7", "evaluation.every=1", "model.device=auto"):
         assert change.partition("=")[0] not in free
         with pytest.raises(ValueError, match=re.escape(change.partition("=")[0])):
-            pipeline.recipe_to_resume(load_recipe(recipe_file, [change]), begun.path)
+            recipe_to_resume(load_recipe(recipe_file, [change]), begun.path)
 
 
 def test_a_recipe_that_was_edited_in_the_folder_is_refused_also_where_it_is_the_one_given(begun, recipe_file):
@@ -64,7 +62,7 @@ def test_a_recipe_that_was_edited_in_the_folder_is_refused_also_where_it_is_the_
     file = begun.path / "recipe.yaml"
     file.write_text(file.read_text().replace("lr: 0.001", "lr: 0.002"), encoding="utf-8")
     with pytest.raises(ValueError) as error:
-        pipeline.recipe_to_resume(load_recipe(file), begun.path)
+        recipe_to_resume(load_recipe(file), begun.path)
     assert f"{file} was changed since the run began" in str(error.value)
     assert "  optimizer.lr: it began with 0.001, now it is 0.002\n" in str(error.value)
     assert "put the values back" in str(error.value)

@@ -11,6 +11,7 @@ from rlaudio.builder.answering import evaluation_settings, label_settings
 from rlaudio.builder.stage_checks import check_stages_can_train
 from rlaudio.config import plugins
 from rlaudio.config.recipe import load_recipe
+from rlaudio.config.resumed_recipe import recipe_to_resume
 from rlaudio.runs.folder import RunFolder
 from rlaudio.runs.resuming import accept_plugins
 from rlaudio.scoring import RewardStop
@@ -162,4 +163,4 @@ def test_the_time_limit_of_rewards_may_change_when_a_run_is_resumed(tmp_path):
     file.write_text(RECIPE.format(model=TINY, folder=tmp_path / "data"), encoding="utf-8")
     RunFolder.create(tmp_path / "run", load_recipe(file, ["reward_timeout=2"]).to_yaml()).close()
     given = load_recipe(file, ["reward_timeout=300"])
-    assert pipeline.recipe_to_resume(given, tmp_path / "run").reward_timeout == 300
+    assert recipe_to_resume(given, tmp_path / "run").reward_timeout == 300

@@ -10,7 +10,7 @@ from transformers import Qwen2_5OmniThinkerForConditionalGeneration as Thinker
 
 from rlaudio import pipeline
 from rlaudio.config.recipe import load_recipe
-from rlaudio.models.family import resolve_model_path
+from rlaudio.models.shared.model_paths import resolve_model_path
 from tests.conftest import TINY
 from tests.pipeline.test_training_run import RECIPE as SMALL_RUN
 

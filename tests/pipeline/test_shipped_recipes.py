@@ -14,7 +14,7 @@ import torch
 from rlaudio import pipeline
 from rlaudio.config.recipe import load_recipe
 from rlaudio.config.shipped import shipped_recipes
-from rlaudio.models.family import resolve_model_path
+from rlaudio.models.shared.model_paths import resolve_model_path
 from rlaudio.planning.check import check
 from tests.data.trees import write_audio, write_lines, write_list, write_parquet
 from tests.hub_cache import cached_model

@@ -14,7 +14,7 @@ from rlaudio import pipeline
 from rlaudio.builder.audited_data import load_data
 from rlaudio.config.recipe import load_recipe
 from rlaudio.data.audiomcq import write_audiomcq
-from rlaudio.models.family import resolve_model_path
+from rlaudio.models.shared.model_paths import resolve_model_path
 from rlaudio.planning.check import check, refuse_what_would_stop
 from rlaudio.rollout.vllm import server_opening
 from rlaudio.rollout.vllm.vllm_server import VllmServer

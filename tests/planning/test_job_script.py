@@ -14,7 +14,7 @@ from peft import LoraConfig
 import rlaudio
 from rlaudio.cli import main
 from rlaudio.config.recipe import load_recipe
-from rlaudio.models.family import TINY_FOLDER
+from rlaudio.models.shared.model_paths import TINY_FOLDER
 from rlaudio.planning import job_script
 from rlaudio.planning.job_script import JobLayout, RunCommand
 from rlaudio.runs.run import open_run

@@ -26,7 +26,7 @@ from rlaudio.contribution.methods.vote import vote
 from rlaudio.contribution.voters import Voter
 from rlaudio.data.audiomcq import write_audiomcq
 from rlaudio.evaluation.asking import EvaluationSettings, evaluate
-from rlaudio.models.family import resolve_model_path
+from rlaudio.models.shared.model_paths import resolve_model_path
 from rlaudio.prompts.builder import PromptBuilder
 from rlaudio.rollout.endpoint_worker import EndpointFailed, EndpointModel, EndpointWorker
 from rlaudio.rollout.transformers import Transformers

@@ -16,10 +16,10 @@ from typing import Any
 import torch
 from safetensors import safe_open
 
-from rlaudio.models.family import resolve_model_path
 from rlaudio.models.shared import lora
 from rlaudio.models.shared.architecture import Architecture
 from rlaudio.models.shared.checkpoint_files import cached_config, check_config, fetched_config, hub_name
+from rlaudio.models.shared.model_paths import resolve_model_path
 from rlaudio.models.shared.model_types import MODEL_TYPES
 from rlaudio.models.shared.sizes import ModelPart, ModelSize
 

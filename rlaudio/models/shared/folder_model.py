@@ -13,7 +13,6 @@ from typing import Any, Literal
 import torch
 from huggingface_hub import save_torch_state_dict
 
-from rlaudio.models.family import resolve_model_path
 from rlaudio.models.shared import checkpoint_names, lora
 from rlaudio.models.shared.alignment import aligned
 from rlaudio.models.shared.architecture import Architecture
@@ -29,6 +28,7 @@ from rlaudio.models.shared.checkpoint_files import (
     read_other_files,
 )
 from rlaudio.models.shared.devices import pick_device
+from rlaudio.models.shared.model_paths import resolve_model_path
 from rlaudio.utils.onednn_linear import use_onednn
 
 ModelComponent = Literal["audio_tower", "projector", "language_model", "router", "per_layer_embeddings"]

@@ -12,7 +12,7 @@ world.py           processes and versions
 
 from rlaudio.runs.resuming.changed_files import accept_plugins, changed_plugins, check_models, check_plugins
 from rlaudio.runs.resuming.data import check_data
-from rlaudio.runs.resuming.recipe import begun_recipe, check_recipe, keep_recipe
+from rlaudio.runs.resuming.recipe import begun_recipe, check_recipe, keep_recipe, refuse_another
 from rlaudio.runs.resuming.world import check_world
 
 __all__ = [
@@ -25,4 +25,5 @@ __all__ = [
     "check_recipe",
     "check_world",
     "keep_recipe",
+    "refuse_another",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,11 +42,34 @@ def check_recipe(
     free: Mapping[str, str],
     edited: Path | None = None,
 ) -> None:
+    """Refuse another recipe, as `refuse_another`, and log in which keys of `free` it differs.
+
+    "rounding" are those that change the last digits of results, "nothing" those that enter no results.
+    """
+    for difference in refuse_another(run, begun, given, free=free, edited=edited):
+        if free[difference.key] == "rounding":
+            logger.warning(
+                "%s: resumed with another %s; it changes rounding, so numbers may differ from those of an "
+                "unbroken run in their last digits",
+                run,
+                difference,
+            )
+        else:
+            logger.info("%s: resumed with another %s; it enters no results", run, difference)
+
+
+def refuse_another(
+    run: Path,
+    begun: Mapping[str, Any],
+    given: Mapping[str, Any],
+    *,
+    free: Collection[str],
+    edited: Path | None = None,
+) -> list[_Difference]:
     """Refuse a recipe that says something else than that which the run in the folder began with.
 
-    Both are nested maps of plain values. Keys of `free` may differ and are logged: "rounding" are those that
-    change the last digits of results, "nothing" those that enter no results. `edited` names the file that
-    `given` was read from, if that is the run's own.
+    Both are nested maps of plain values. Keys of `free` may differ, and where they do is returned. `edited`
+    names the file that `given` was read from, if that is the run's own.
     Raises ValueError that names every other key that differs with both values.
     """
     differing = list(_differences(_flat(begun), _flat(given)))
@@ -62,16 +85,7 @@ def check_recipe(
             + f"{advice}; to go on with other settings begin a new run from its weights: another --out and "
             f"-o model.path=CHECKPOINT/model, one of those in {run / CHECKPOINTS}"
         )
-    for difference in differing:
-        if free[difference.key] == "rounding":
-            logger.warning(
-                "%s: resumed with another %s; it changes rounding, so numbers may differ from those of an "
-                "unbroken run in their last digits",
-                run,
-                difference,
-            )
-        else:
-            logger.info("%s: resumed with another %s; it enters no results", run, difference)
+    return differing
 
 
 # --- differences ---------------------------------------------------------------------------------

@@ -21,8 +21,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import PreTrainedTokenizerFast
 
-from rlaudio.models.family import TINY_FOLDER
 from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
+from rlaudio.models.shared.model_paths import TINY_FOLDER
 from rlaudio.worlds.corpus import Example
 from rlaudio.worlds.pretraining.blank_model import Size, train_tokenizer, write_blank_model
 from rlaudio.worlds.pretraining.training import Schedule, encode, train

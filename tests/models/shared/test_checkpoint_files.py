@@ -8,9 +8,9 @@ import huggingface_hub.constants
 import pytest
 
 from rlaudio.config.plugins import load
-from rlaudio.models.family import resolve_model_path
 from rlaudio.models.shared.checkpoint_files import check_config, described_folder, has_weights, local_folder
 from rlaudio.models.shared.describing import describe
+from rlaudio.models.shared.model_paths import resolve_model_path
 from tests.hub_cache import cached_model
 
 NAME = "Somebody/Omni-Tiny"

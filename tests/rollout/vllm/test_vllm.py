@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from rlaudio.models.family import resolve_model_path
 from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
+from rlaudio.models.shared.model_paths import resolve_model_path
 from rlaudio.rollout.canary import CanaryError
 from rlaudio.rollout.transformers import Transformers
 from rlaudio.rollout.vllm import setup as vllm_setup
