@@ -79,6 +79,7 @@ def ask_in_silence(
     with ExitStack() as stack:
         answers = stack.enter_context(journal)
         ask = _Batches(voter, answers, stack, settings.batch_questions, settings.max_new_tokens)
+        label = answers.labelled(label)
         for question in progress(questions, total=len(questions), label=label, unit="question"):
             prompts = (
                 voter.prompts.prompt(variant, "silence", silence_seconds=seconds)

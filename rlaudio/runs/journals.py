@@ -31,6 +31,10 @@ class Journal(Mapping[str, Any]):
         self._file = of_part.open("ab")
         self._file.truncate(_whole_lines(of_part))
 
+    def labelled(self, label: str) -> str:
+        """The label of a progress over questions, which says where answers are read from here."""
+        return f"{label} (answers that are kept are read, not asked again)" if self else label
+
     def add(self, answers: Mapping[str, Any]) -> None:
         """Append the answers and flush them, so that they are kept if this process is killed."""
         lines = [json.dumps({"prompt": key, self._kind: answer}) + "\n" for key, answer in answers.items()]

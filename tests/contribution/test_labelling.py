@@ -264,3 +264,12 @@ def test_another_wording_flips_what_its_voters_answer_otherwise(tmp_path, questi
     others = labelling.asked_otherwise(labels, voters, settings, method, styles)
     assert [(v.style, v.weak, v.flip_rate) for v in others] == [("thinking", 1.0, 1.0), ("letters", 0.0, 0.0)]
     assert "1 of 1: a, prompt style thinking" in summarise(labels, others).table()
+
+
+def test_a_labelling_that_reads_answers_again_says_so(tmp_path, questions, ballot, capsys):
+    label(questions, three_voters(ballot), folder=tmp_path)
+    assert "label: a: 4 questions" in capsys.readouterr().err
+    label(questions, three_voters(ballot), folder=tmp_path)
+    said = capsys.readouterr().err
+    assert "label: a (answers that are kept are read, not asked again): 4 questions" in said
+    assert "label: a:" not in said

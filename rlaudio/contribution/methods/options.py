@@ -71,7 +71,8 @@ def _ask(
         kept = stack.enter_context(Journal(path, "logprobs", settings.part))
         of_options = _KeptAnswers(voter, kept, stack)
         blocks = [questions[start : start + _BLOCK] for start in range(0, len(questions), _BLOCK)]
-        for block in progress(blocks, total=len(blocks), label=f"label: {name}, {control}", unit="block"):
+        label = kept.labelled(f"label: {name}, {control}")
+        for block in progress(blocks, total=len(blocks), label=label, unit="block"):
             measured += ask_options(
                 block,
                 voter.prompts,

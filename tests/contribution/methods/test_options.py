@@ -135,9 +135,11 @@ def test_a_question_without_a_clip_has_a_label_and_no_gain(tmp_path, questions):
     assert summarise(labels).groups[0].gain == pytest.approx((KNOWN - 0.25) / 3)
 
 
-def test_a_finished_labelling_asks_nothing_again(tmp_path, questions):
+def test_a_finished_labelling_asks_nothing_again_and_says_so(tmp_path, questions, capsys):
     first = label(questions, {"a": voter(Sure(knows="q0", hears="q1"))}, tmp_path)
+    assert "label: a, silence: 1 block" in capsys.readouterr().err
     again = label(questions, {"a": voter(Sure())}, tmp_path, weak_from=0.9)
+    assert "label: a, silence (answers that are kept are read, not asked again)" in capsys.readouterr().err
     np.testing.assert_array_equal(first.scores, again.scores)
     asked = Sure()
     label(questions, {"a": voter(asked, digest="2" * 32)}, tmp_path)  # other weights
