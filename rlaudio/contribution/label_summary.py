@@ -24,7 +24,7 @@ from rlaudio.contribution.voting import (
 from rlaudio.types import Question
 from rlaudio.utils.number_format import percent, thousands
 from rlaudio.utils.stored_keys import as_stored
-from rlaudio.utils.text_table import text_table
+from rlaudio.utils.text_table import shown_once, text_table
 
 # Shares that AudioMCQ calls weak, of all questions and of two sources; of its types it states none.
 PAPER_WEAK = {"all": 0.548, "tacos": 1 - 0.733, "compa-r": 0.755}
@@ -113,13 +113,18 @@ class LabelSummary:
 
     def _groups_table(self) -> str:
         columns = list(self._cells(self.groups[0]))
-        rows = [
-            [_title(group), thousands(group.question_count), *map(percent, self._cells(group).values())]
+        lines = [
+            (
+                _title(group) if group.question_count < self.groups[0].question_count else "all",
+                [_title(group), thousands(group.question_count), *map(percent, self._cells(group).values())],
+            )
             for group in self.groups
         ]
+        rows, same = shown_once(lines)
         return "\n".join(
             [
                 text_table(["", "questions", *columns], rows),
+                *same,
                 "by luck: what guessing voters would call weak; without: the weak share corrected for that; "
                 "score: 1 minus right answers in silence; by voter: right in silence.",
                 *(["paper: weak share in arXiv:2509.21060."] if "paper" in columns else []),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from rlaudio.data.counts import Counts
 from rlaudio.utils.number_format import NO_VALUE, thousands
-from rlaudio.utils.text_table import text_table
+from rlaudio.utils.text_table import shown_once, text_table
 
 _MOST = 40  # groups of one grouping
 
@@ -33,7 +33,7 @@ def audit_table(groups: Sequence[Counts], problems: Mapping[tuple[str, str], int
             *map(thousands, gold),
         ]
 
-    return _table(header, groups, cells)
+    return _table(header, groups, cells, apart=1 + len(header) - positions)
 
 
 def stats_table(groups: Sequence[Counts], *, heard: bool) -> str:
@@ -70,15 +70,18 @@ def _options(options: Mapping[int, int]) -> str:
     return " ".join(f"{number}x{thousands(questions)}" for number, questions in options.items())
 
 
-def _table(header: Sequence[str], groups: Sequence[Counts], cells: _Cells) -> str:
-    shown: list[list[str]] = []
+def _table(header: Sequence[str], groups: Sequence[Counts], cells: _Cells, apart: int | None = None) -> str:
+    lines: list[tuple[str, list[str]]] = []
     of_grouping: dict[str, int] = {}
     for counts in groups:
         number = of_grouping[counts.grouping] = of_grouping.get(counts.grouping, 0) + 1
         name = "all" if counts.grouping == "all" else f"{counts.grouping}: {counts.name}"
         if number <= _MOST:
-            shown.append([name, *cells(counts)])
+            about = name if counts.question_count < groups[0].question_count else "all"
+            lines.append((about, [name, *cells(counts)]))
         elif number == _MOST + 1:
             more = sum(other.grouping == counts.grouping for other in groups) - _MOST
-            shown.append([f"{counts.grouping}: and {more} more", *[""] * len(header)])
-    return text_table(["", *header], shown)
+            name = f"{counts.grouping}: and {thousands(more)} more"
+            lines.append((name, [name, *[""] * len(header)]))
+    rows, same = shown_once(lines)
+    return "\n".join([text_table(["", *header], rows, apart=apart), *same])

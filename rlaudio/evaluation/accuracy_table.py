@@ -6,12 +6,13 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from rlaudio.evaluation.accuracy import Evaluation
+from rlaudio.evaluation.answer_rows import grouped
 from rlaudio.evaluation.baselines import baselines
 from rlaudio.evaluation.scores import GroupScores, Score
 from rlaudio.evaluation.statistics import Interval
 from rlaudio.types import Control
 from rlaudio.utils.number_format import counted, of_all, percent, thousands
-from rlaudio.utils.text_table import text_table
+from rlaudio.utils.text_table import shown_once, text_table
 
 
 def accuracy_table(result: Evaluation) -> str:
@@ -20,11 +21,18 @@ def accuracy_table(result: Evaluation) -> str:
         return _unscored(result)
     groups = result.groups()
     header = ["", "questions", "chance", *result.controls]
+    apart = len(header)
     header += [f"audio - {control}" for control in groups[0].gains]
+    ids = [
+        frozenset(row.question.id for of_control in by_control.values() for row in of_control)
+        for _, _, by_control in grouped(result.rows)
+    ]
+    rows, same = shown_once(zip(ids, map(_table_line, groups), strict=True))
     return "\n".join(
         [
-            text_table(header, [_table_line(group) for group in groups]),
+            text_table(header, rows, apart=apart),
             "",
+            *same,
             f"Percent [95 % interval]; scorer: {result.scorers[0]}; an unparsed answer is wrong.",
             *_provenance_lines(result),
             *_other_lines(groups),
@@ -99,7 +107,8 @@ def _baseline_lines(result: Evaluation) -> list[str]:
     return [
         f"Always the first option: {percent(simple.always_first)}; "
         f"always the longest: {percent(simple.longest_option)}.",
-        f"Gold positions: {simple.gold_positions}. {_over_controls('Answered positions', answered)}",
+        f"Gold positions: {simple.gold_positions}.",
+        _over_controls("Answered positions", answered),
     ]
 
 

@@ -10,6 +10,7 @@ from rlaudio.runs.files import Json
 from rlaudio.runs.places import PAGE
 from rlaudio.runs.stored_files import StoredFiles
 from rlaudio.utils.number_format import counted, group_title, percent, signed, thousands
+from rlaudio.utils.text_table import shown_once
 from rlaudio.viewer.kept_clips import kept_clips
 from rlaudio.viewer.records import Viewed, ViewedGroup
 from rlaudio.viewer.stored_answers import FLAGS, answered_question, scorer_columns, viewed_answer
@@ -48,6 +49,16 @@ def _table(name: str, evaluation: Json) -> PageTable:
     tables = evaluation["tables"]
     controls = list(tables["all"]["all"]["scores"])
     others = list(tables["all"]["all"]["other_scores"])
+    rows, same = shown_once(
+        [
+            (
+                (grouping, group) if of["questions"] < tables["all"]["all"]["questions"] else "all",
+                list(_cells(group_title(grouping, group), of, controls, others)),
+            )
+            for grouping, groups in tables.items()
+            for group, of in groups.items()
+        ]
+    )
     return PageTable(
         title=name,
         header=[
@@ -58,12 +69,8 @@ def _table(name: str, evaluation: Json) -> PageTable:
             *(f"audio, by {scorer}" for scorer in others),
             *(f"audio \N{MINUS SIGN} {control}" for control in controls if control != "audio"),
         ],
-        rows=[
-            list(_cells(group_title(grouping, group), of, controls, others))
-            for grouping, groups in tables.items()
-            for group, of in groups.items()
-        ],
-        note=" ".join(_notes(evaluation)),
+        rows=[list(row) for row in rows],
+        note=" ".join([*_notes(evaluation), *same]),
     )
 
 

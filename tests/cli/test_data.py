@@ -93,12 +93,12 @@ def test_an_audit_of_good_data_is_a_table_and_exit_status_0(good):
     done = data("audit", good)
     assert done.exit_code == 0
     assert done.output.splitlines()[-1] == "every row can be used"
-    header, whole, *groups = [line.split("  ") for line in done.output.splitlines()[:5]]
-    assert [line[0] for line in (whole, *groups)] == ["all", "category: sound", "source: s0", "source: s1"]
-    assert [cell.strip() for cell in whole[1:] if cell.strip()] == (
-        ["4", "0", "4", "0.00", "0.10", "0.25", "0.40", *"1111"]
-    )
-    assert header[-1] == "gold 4"
+    counts, gold = [part.splitlines() for part in done.output.split("\n\n")]
+    assert [line.split("  ")[0] for line in counts] == ["", "all", "source: s0", "source: s1"]
+    assert counts[1].split() == ["all", "4", "0", "4", "0.00", "0.10", "0.25", "0.40"]
+    assert gold[0].split() == ["gold", "1", "gold", "2", "gold", "3", "gold", "4"]
+    assert gold[1].split() == ["all", *"1111"]
+    assert "Equal lines, shown once: all = category: sound." in gold
 
 
 def test_an_audit_lists_what_is_wrong_and_has_exit_status_1(bad):
@@ -148,7 +148,8 @@ def test_decoding_finds_what_headers_hide(good):
 def test_stats_are_numbers_of_each_group(good):
     lines = data("stats", good).output.splitlines()
     assert lines[0].split()[:2] == ["questions", "options"] and lines[0].endswith("weak  unlabelled")
-    assert [line.split()[-2:] for line in lines[1:]] == [["1", "3"], ["1", "3"], ["1", "1"], ["0", "2"]]
+    assert [line.split()[-2:] for line in lines[1:-1]] == [["1", "3"], ["1", "1"], ["0", "2"]]
+    assert lines[-1] == "Equal lines, shown once: all = category: sound."
     assert json.loads(data("stats", good, "--json").output)[0]["contribution"] == {"unlabelled": 3, "weak": 1}
 
 

@@ -233,6 +233,21 @@ def test_the_same_seed_gives_the_same_evaluation(questions):
     assert first.rows == second.rows
 
 
+def test_the_table_is_no_wider_than_a_terminal_and_has_every_line_and_number_once(questions):
+    one_source = [
+        replace(question, groups={"half": str(number % 2), "source": "s"})
+        for number, question in enumerate(questions)
+    ]
+    result = evaluate(replace(questions, questions=tuple(one_source)), word_prompts(), listener(questions))
+    scores, gains, *notes = accuracy_table(result).split("\n\n")
+    lines = [line for table in (scores, gains) for line in table.splitlines()]
+    assert all(len(line) <= 100 for line in lines)
+    assert sum(line.startswith("all ") for line in lines) == 2 and "audio - mismatch" in gains
+    assert not any(line.startswith("source: s") for line in lines)
+    assert notes[0].startswith("Equal lines, shown once: all = source: s; ")
+    assert "source" in result.to_dict()["tables"]  # files keep all
+
+
 def test_the_table_has_a_line_for_every_group(questions):
     table = accuracy_table(evaluate(questions, word_prompts(), listener(questions)))
     assert "contribution: strong" in table

@@ -189,7 +189,11 @@ def _held_out(run: StoredRun, name: str) -> AccuracyTable:
         truth=[] if truth_is_label else lines("truth"),
         truth_is_label=truth_is_label,
         types=[
-            line for grouping in latest["tables"] if grouping not in NOT_GROUPS for line in lines(grouping)
+            line
+            for grouping in tables
+            if grouping not in NOT_GROUPS
+            for line in lines(grouping)
+            if line.question_count < tables["all"]["all"]["questions"]  # else all of them, shown above
         ],
         baselines=latest["baselines"],
         positions=_positions(latest),
