@@ -15,6 +15,10 @@ from dataclasses import dataclass
 from rlaudio.utils.messages import printable, shown
 from rlaudio.utils.number_format import counted, thousands
 
+OTHER_FORMAT = (
+    "no row is in this format: a file of another one is read by a few lines of Python, see docs/data.md (A "
+    "format of your own)"
+)
 EXAMPLES = 5  # bad rows that an error shows
 _MOST_OF_ID = 120  # characters in a message
 
@@ -49,14 +53,18 @@ def listing_bad_rows() -> Iterator[list[BadRow]]:
         _listed.reset(token)
 
 
-def refuse_or_list(rows: Sequence[BadRow], name: str) -> None:
-    """Raise ValueError with the number of rows and the first few; within `listing_bad_rows` list them."""
+def refuse_or_list(rows: Sequence[BadRow], name: str, *, any_good: bool = True) -> None:
+    """Raise ValueError with the number of rows and the first few; within `listing_bad_rows` list them.
+
+    Where not `any_good` row stands beside them the file may be of another format, and the error says so.
+    """
     listed = _listed.get()
     if listed is not None:
         listed.extend(rows)
     elif rows:
         number = counted(len(rows), "bad row")
-        raise ValueError(f"{name}: {number}; fix or remove them:{examples(rows)}")
+        other = "" if any_good else f"; {OTHER_FORMAT}"
+        raise ValueError(f"{name}: {number}; fix or remove them{other}:{examples(rows)}")
 
 
 def examples(rows: Sequence[BadRow]) -> str:

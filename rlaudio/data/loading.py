@@ -128,7 +128,7 @@ def load(
             if len(questions) == limit:
                 break
     name = printable(str(path))
-    refuse_or_list(bad_rows, name)
+    refuse_or_list(bad_rows, name, any_good=bool(questions))
     if not found_any:
         raise ValueError(f"{name}: no questions, it is empty; expected rows of questions")
     return Dataset(tuple(questions), contributions)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from pathlib import Path
@@ -14,6 +15,7 @@ from rlaudio.audio.levels import DIGITAL_SILENCE
 from rlaudio.audio.reading import KEPT_CHANNEL
 from rlaudio.data.audit import audit, load_audited, odd_lines
 from rlaudio.data.bad_rows import BadRow, refuse_or_list
+from rlaudio.data.jsonl import jsonl
 from rlaudio.data.splits import check_disjoint, clip_digests, shared_clips
 from rlaudio.types import Dataset
 from tests.factories import make_contributions, make_question
@@ -51,6 +53,21 @@ def test_good_questions_are_counted(tmp_path, clip):
     assert result.by_contribution == {"unlabelled": 1, "weak": 1, "strong": 1}
     assert result.gold_positions == (1, 0, 2)
     assert result.refusal("train") is None
+
+
+def test_a_file_of_another_format_is_told_that_one_can_read_it(tmp_path):
+    row = {"uid": "a", "ask": "What?", "options": ["a", "b"], "right": 0}
+    file = tmp_path / "quiz.jsonl"
+    file.write_text(json.dumps(row) + "\n", encoding="utf-8")
+    own = r"no row is in this format: .* docs/data\.md \(A format of your own\)"
+    with pytest.raises(ValueError, match=own):
+        jsonl(path=file)
+    _, result = load_audited(lambda: jsonl(path=file))
+    assert re.search(own, result.problems()) and re.search(own, result.refusal("data.train"))
+    good = {"id": "b", "question": "What?", "choices": ["a", "b"], "answer": "a", "clips": []}
+    file.write_text(f"{json.dumps(row)}\n{json.dumps(good)}\n", encoding="utf-8")
+    _, result = load_audited(lambda: jsonl(path=file))
+    assert result.left_out == 1 and not re.search(own, result.problems())
 
 
 def test_lines_tell_the_counts(clip):
