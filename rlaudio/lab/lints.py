@@ -18,7 +18,7 @@ from rlaudio.lab.lint_silence import pays_silence
 from rlaudio.lab.stored import group_and_sample
 from rlaudio.scoring import RewardStop
 from rlaudio.types import Group
-from rlaudio.utils.number_format import of_all, percent_mark
+from rlaudio.utils.number_format import of_all, percent_mark, thousands
 
 _NO_GOLD = "no question has options of which the right one is known"
 _HIGHER = 0.05  # share of pairs in which the wrong answer may get more
@@ -130,8 +130,8 @@ def pays_tag_in_thought(evidence: Evidence) -> LintResult:
     )
 
 
-def ignores_completion(evidence: Evidence) -> LintResult:
-    """Do completions of a question all get the same, whatever they say?"""
+def tells_none_apart(evidence: Evidence) -> LintResult:
+    """Do completions to a question that differ all get the same? What no completion says may still count."""
     rows = [
         values
         for values, group in zip(evidence.values, evidence.groups, strict=True)
@@ -142,9 +142,14 @@ def ignores_completion(evidence: Evidence) -> LintResult:
     constant = [bool(row.min() == row.max()) for row in known if len(row) > 1]
     if not constant:
         return LintResult(None, "no group has values of completions that differ")
-    said = f"completions that differ get the same in {percent_mark(float(np.mean(constant)))} of groups"
     if not all(constant):
-        return LintResult(False, said)
+        share = percent_mark(float(np.mean(constant)))
+        return LintResult(False, f"completions that differ get the same in {share} of groups")
+    tried = thousands(sum(map(len, known)))
+    said = (
+        f"it gave one value to a question for all {tried} completions tried; it does not read them, or pays "
+        "for what none of them says"
+    )
     return LintResult(True, said, (evidence.example(0, 0, "any other gets the same"),))
 
 
@@ -168,7 +173,7 @@ LINTS: Mapping[str, Callable[[Evidence], LintResult]] = {
     "pays for listing all options": pays_all_options,
     "grows with length": grows_with_length,
     "pays an answer tag inside the thought": pays_tag_in_thought,
-    "ignores the completion": ignores_completion,
+    "tells no completions apart": tells_none_apart,
     "pays what silence would have answered too": pays_silence,
     "depends on the order of samples": depends_on_order,
     "is not deterministic": is_not_deterministic,

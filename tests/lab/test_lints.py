@@ -90,7 +90,7 @@ def test_nothing_warns_of_a_reward_that_pays_right_answers_alone():
             "pays an answer tag inside the thought",
             ("<think><answer>a dog</answer></think><answer>a cat</answer>", 1.0),
         ),
-        (constant, "ignores the completion", ("<answer>a dog</answer>", 1.0)),
+        (constant, "tells no completions apart", ("<answer>a dog</answer>", 1.0)),
         (text_alone, "pays what silence would have answered too", ("<answer>a cat</answer>", 1.0)),
         (by_place, "depends on the order of samples", ("<answer>a dog</answer>", 1.0)),
         (noisy, "is not deterministic", None),
@@ -101,6 +101,17 @@ def test_a_lint_warns_with_the_completion_that_shows_it(reward, name, shown):
     assert finding.outcome == "warns" and finding.examples
     if shown:
         assert (finding.examples[0].text, finding.examples[0].value) == shown
+
+
+def woodpecker(question, completion):
+    return float("woodpecker" in completion.text)
+
+
+def test_a_reward_that_pays_for_what_no_completion_says_is_not_said_to_ignore_them():
+    (said,) = [finding.said for finding in findings(woodpecker).values() if finding.outcome == "warns"]
+    number = sum(len(group.completions) for group in GROUPS) + 5 * len(GROUPS)
+    assert said.startswith(f"it gave one value to a question for all {number} completions tried; ")
+    assert said.endswith("or pays for what none of them says")
 
 
 def test_added_words_show_a_reward_that_grows_with_length():
