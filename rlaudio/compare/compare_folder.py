@@ -18,7 +18,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypedDict  # pydantic takes typing's own from Python 3.12 on
 
-from rlaudio.compare.grid import Comparison
+from rlaudio.compare.grid import RESERVED, Comparison
 from rlaudio.config.schema import Recipe
 from rlaudio.runs.files import write_text
 from rlaudio.runs.occupancy import take_lock
@@ -40,6 +40,7 @@ def open_folder(path: Path, comparison: Comparison, *, resume: bool) -> Iterator
     process has the lock.
     """
     path.mkdir(parents=True, exist_ok=True)
+    _refuse_links(path, comparison)
     with take_lock(path):
         now = _description(comparison)
         begun = _read(path)
@@ -60,6 +61,17 @@ def open_folder(path: Path, comparison: Comparison, *, resume: bool) -> Iterator
             )
         write_text(path / FILE, plain_yaml(now))
         yield
+
+
+def _refuse_links(path: Path, comparison: Comparison) -> None:
+    """Raise ValueError for a link in place of a folder: what is elsewhere would be written and compared."""
+    names = {*RESERVED, *(arm.name for arm in comparison.arms)}
+    for entry in (*path.glob("*"), *path.glob("*/*")):
+        if entry.is_symlink() and entry.relative_to(path).parts[0] in names:
+            raise ValueError(
+                f"{entry}: is a link to {entry.readlink()}; expected a file or folder of the comparison; "
+                "remove the link, or move what it leads to here"
+            )
 
 
 def _description(comparison: Comparison) -> dict[str, Any]:

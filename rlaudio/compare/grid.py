@@ -17,8 +17,9 @@ every arm may sample as many completions as the baseline plans to.
 from __future__ import annotations
 
 import itertools
+import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,7 +31,7 @@ from rlaudio.config.layers import Keys, Layer, Origin, read_layer, refuse_twice
 from rlaudio.config.names import check_name, plain_name
 from rlaudio.config.plugins import absolute, is_path, no_file, unknown
 from rlaudio.config.recipe import find_recipe, folder_of_paths, load_recipe, name_with_files, validate
-from rlaudio.config.schema import Recipe
+from rlaudio.config.schema import Recipe, keys_beside_results
 from rlaudio.config.sections import MOST, Section, Seed
 from rlaudio.config.shipped import shipped_comparisons
 from rlaudio.runs.places import LOCK
@@ -216,15 +217,35 @@ def _told_at(layer: Layer, keys: Keys) -> Iterator[None]:
 
 
 def _refuse_equal(file: ComparisonFile, layer: Layer, arms: Sequence[Arm]) -> None:
-    recipes: dict[str, str] = {}
+    """Refuse arms that differ in nothing but keys that enter no results, or their rounding alone."""
+    free = keys_beside_results().keys()
+    recipes: dict[str, Arm] = {}
     for arm in arms:
-        same = recipes.setdefault(arm.recipe.to_yaml(), arm.name)
-        if same != arm.name:
-            where = layer.origin(_keys_of_arm(file, arm.name)).where
-            raise ValueError(
-                f"{where}: arms {same!r} and {arm.name!r} come to the same recipe and would give the same "
-                "numbers; change one of them, or add seeds to see the noise"
-            )
+        values = arm.recipe.model_dump(mode="json")
+        same = recipes.setdefault(json.dumps(without_keys(values, free), default=str), arm)
+        if same is arm:
+            continue
+        where = layer.origin(_keys_of_arm(file, arm.name)).where
+        others = same.recipe.model_dump(mode="json")
+        differing = [
+            key
+            for key in sorted(free)
+            if without_keys(values, free - {key}) != without_keys(others, free - {key})
+        ]
+        only = f"differ in {', '.join(differing)} alone" if differing else "come to the same recipe"
+        raise ValueError(
+            f"{where}: arms {same.name!r} and {arm.name!r} {only} and would give the same numbers; change "
+            "one of them, or add seeds to see the noise"
+        )
+
+
+def without_keys(values: Mapping[str, Any], keys: Set[str], prefix: str = "") -> dict[str, Any]:
+    """The plain values of a recipe, nested, without those at dotted keys."""
+    return {
+        name: without_keys(value, keys, f"{prefix}{name}.") if isinstance(value, dict) else value
+        for name, value in values.items()
+        if f"{prefix}{name}" not in keys
+    }
 
 
 def _baseline(file: ComparisonFile, layer: Layer, names: Sequence[str]) -> str:

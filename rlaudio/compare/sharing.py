@@ -13,9 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-from rlaudio.compare.grid import Run
+from rlaudio.compare.grid import Run, without_keys
 from rlaudio.config.names import plain_name
 from rlaudio.config.schema import Recipe
 from rlaudio.runs.copying import begin, go_on_from, is_complete
@@ -88,7 +87,7 @@ def digest(recipe: Recipe, part: StopAfter) -> str:
         not_read.add("seed")  # voters answer greedily; models trained from scratch depend on the seed
     if part == "sft" and recipe.sft.lr is not None:
         not_read.add("optimizer.lr")
-    read = _without(recipe.model_dump(mode="json"), not_read)
+    read = without_keys(recipe.model_dump(mode="json"), not_read)
     evaluates = () if part == "labels" else recipe.evaluation_scorers().values()
     read["scorers"] = [scorer.spec() for scorer in (recipe.voting_scorer(), *evaluates)]
     return hashlib.blake2b(json.dumps(read, default=str).encode(), digest_size=5).hexdigest()
@@ -133,11 +132,3 @@ def _begin(job: Job, folder: Path, path: Path) -> None:
 
 def _place(recipe: Recipe, part: StopAfter) -> str:
     return f"{SHARED}/{part}-{digest(recipe, part)}"
-
-
-def _without(values: dict[str, Any], keys: set[str], prefix: str = "") -> dict[str, Any]:
-    return {
-        name: _without(value, keys, f"{prefix}{name}.") if isinstance(value, dict) else value
-        for name, value in values.items()
-        if f"{prefix}{name}" not in keys
-    }

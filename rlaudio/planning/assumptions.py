@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
+
+from rlaudio.utils.messages import shown
+
+MOST_DEVICES, MOST_NODES = 1024, 100_000  # of a node, of a cluster; above, a number is mistyped
+_MOST_TOKENS = 100_000_000  # of a prompt or completion
+_MOST_NETWORK = 1_000_000  # GB a second
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,14 +25,13 @@ class Assumptions:
     utilisation: float = 0.4  # of the device's peak in matrix products
 
     def __post_init__(self) -> None:
-        if self.devices < 1:
-            raise ValueError(f"{self.devices} devices; expected at least one")
-        if self.nodes < 1 or self.rollout_nodes < 0:
+        _check_count("devices", self.devices, 1, MOST_DEVICES)
+        _check_count("nodes", self.nodes, 1, MOST_NODES)
+        _check_count("rollout nodes", self.rollout_nodes, 0, MOST_NODES)
+        if self.network is not None and not 0 < self.network <= _MOST_NETWORK:
             raise ValueError(
-                f"{self.nodes} nodes and {self.rollout_nodes} rollout nodes; expected at least 1 and 0"
+                f"a network of {self.network:g} GB/s; expected more than 0 and at most {_MOST_NETWORK:,}"
             )
-        if self.network is not None and not 0 < self.network < math.inf:
-            raise ValueError(f"a network of {self.network:g} GB/s; expected more than 0 and finite")
         if not 0 < self.utilisation <= 1:
             raise ValueError(f"a utilisation of {self.utilisation:g}; expected more than 0 and at most 1")
         if self.seconds is not None and not 0.04 <= self.seconds <= 86_400:
@@ -36,10 +40,15 @@ class Assumptions:
                 "at most a day"
             )
         for name, value in (("completion", self.completion), ("text", self.text)):
-            if value is not None and value < 1:
-                raise ValueError(f"{name} of {value} tokens; expected at least 1")
+            if value is not None:
+                _check_count(f"tokens of {name}", value, 1, _MOST_TOKENS)
 
     @property
     def all_devices(self) -> int:
         """Those that train, of all nodes."""
         return self.nodes * self.devices
+
+
+def _check_count(what: str, count: int, least: int, most: int) -> None:
+    if not least <= count <= most:
+        raise ValueError(f"{shown(count, 40)} {what}; expected {least} to {most:,}")

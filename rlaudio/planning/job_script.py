@@ -18,6 +18,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from rlaudio.config.recipe import Recipe
 from rlaudio.models.shared import lora
 from rlaudio.models.shared.model_paths import resolve_model_path
+from rlaudio.planning.assumptions import MOST_DEVICES, MOST_NODES
 from rlaudio.planning.servers import check_asks_servers, servers_of_node
 from rlaudio.rollout.vllm.server_opening import (
     Place,
@@ -30,10 +31,12 @@ from rlaudio.rollout.vllm.server_opening import (
 )
 from rlaudio.rollout.vllm.server_process import SERVE
 from rlaudio.runs.places import RECIPE
+from rlaudio.utils.messages import shown
 from rlaudio.utils.number_format import counted
 
 PORT = 8100  # of a node's first server
 MEETING_PORT = 29500  # where the training processes meet
+MOST_SECONDS_TO_SAVE = 7 * 86_400
 SECONDS_TO_QUEUE = 60  # of those to save the step in, left to queue the job again
 
 
@@ -50,14 +53,14 @@ class JobLayout:
     seconds_to_save: int
 
     def __post_init__(self) -> None:
-        for name, count, least in (
-            ("nodes", self.nodes, 1),
-            ("gpus-per-node", self.gpus_per_node, 0),
-            ("rollout-nodes", self.rollout_nodes, 0),
-            ("seconds-to-save", self.seconds_to_save, SECONDS_TO_QUEUE + 1),
+        for name, count, least, most in (
+            ("nodes", self.nodes, 1, MOST_NODES),
+            ("gpus-per-node", self.gpus_per_node, 0, MOST_DEVICES),
+            ("rollout-nodes", self.rollout_nodes, 0, MOST_NODES),
+            ("seconds-to-save", self.seconds_to_save, SECONDS_TO_QUEUE + 1, MOST_SECONDS_TO_SAVE),
         ):
-            if count < least:
-                raise ValueError(f"--{name} is {count}; expected at least {least}")
+            if not least <= count <= most:
+                raise ValueError(f"--{name} is {shown(count, 40)}; expected {least} to {most:,}")
 
 
 @dataclass(frozen=True, kw_only=True)

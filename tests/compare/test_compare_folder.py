@@ -5,6 +5,8 @@ from dataclasses import replace
 import pytest
 import yaml
 
+from rlaudio import pipeline
+from rlaudio.compare.compare import compare
 from rlaudio.compare.compare_folder import open_folder
 from rlaudio.compare.grid import read_comparison
 
@@ -53,3 +55,14 @@ def test_one_folder_is_held_by_one_comparison(place, tmp_path):
         open_folder(tmp_path / "out", comparison, resume=True),
     ):
         pass
+
+
+def test_a_link_in_place_of_a_folder_of_the_comparison_is_refused(copy, place, tmp_path):
+    arm = min(path.parent for path in copy.glob("*/seed-0"))
+    for folder in (arm / "seed-0", arm):
+        folder.rename(tmp_path / "elsewhere")
+        folder.symlink_to(tmp_path / "elsewhere")
+        with pytest.raises(ValueError, match=f"{folder}: is a link to {tmp_path / 'elsewhere'}; expected"):
+            compare(read_comparison(place / "two.yaml"), copy, pipeline.run, resume=True)
+        folder.unlink()
+        (tmp_path / "elsewhere").rename(folder)

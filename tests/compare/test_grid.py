@@ -1,5 +1,7 @@
 """What a comparison's file comes to: its arms, their seeds and their budget."""
 
+import re
+
 import pytest
 
 from rlaudio.compare.grid import read_comparison
@@ -257,3 +259,20 @@ def test_an_unknown_comparison_is_suggested():
 def test_the_overlong_reward_of_the_comparison_counts_whole_completions():
     dapo = next(arm for arm in read_comparison("compare_strong").arms if arm.name == "dapo")
     assert dapo.recipe.rewards["cot_length"].options["count"] == "completion"
+
+
+@pytest.mark.parametrize(
+    ("arms", "said"),
+    [
+        ("{a: {threads: 1}, b: {threads: 2}}", "arms 'a' and 'b' differ in threads alone and would give the"),
+        (
+            "{a: {}, b: {report: {completions: 3}, training: {keep: 4}}}",
+            "arms 'a' and 'b' differ in report.completions, training.keep alone",
+        ),
+        ("{a: {}, b: {}}", "arms 'a' and 'b' come to the same recipe and would give the same numbers"),
+    ],
+)
+def test_arms_whose_results_cannot_differ_are_refused_by_name(place, write, arms, said):
+    file = write(f"base: {place / 'base.yaml'}\narms: {arms}\n")
+    with pytest.raises(ValueError, match=re.escape(said)):
+        read_comparison(file)

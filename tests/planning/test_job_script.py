@@ -172,8 +172,10 @@ def test_a_script_without_rollout_nodes_starts_no_server(monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--nodes", 0], "--nodes is 0; expected at least 1"),
-        (["--seconds-to-save", 60], "--seconds-to-save is 60; expected at least 61"),
+        (["--nodes", 0], "--nodes is 0; expected 1 to 100,000"),
+        (["--nodes", 10**30], "000; expected 1 to 100,000"),
+        (["--gpus-per-node", 10**30], "000; expected 0 to 1,024"),
+        (["--seconds-to-save", 60], "--seconds-to-save is 60; expected 61 to 604,800"),
         (["--rollout-nodes", 1], "are for vLLM servers, and rollout.use is vllm; set it to vllm_server"),
         (
             ["--rollout-nodes", 1, "-o", 'rollout={use: vllm_server, urls: ["http://a:1"]}'],

@@ -157,7 +157,7 @@ def test_the_command_tells_nodes_network_and_servers():
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--nodes", 0), "0 nodes and 0 rollout nodes; expected at least 1 and 0"),
+        (("--nodes", 0), "0 nodes; expected 1 to 100,000"),
         (("--network", 0), "a network of 0 GB/s; expected more than 0"),
         (("--network", "nan"), "a network of nan GB/s; expected more than 0"),
         (("--network", "inf"), "a network of inf GB/s; expected more than 0"),
