@@ -12,7 +12,7 @@ from rlaudio.report.sections.accuracy_tables import controls_of, held_out
 from rlaudio.report.sections.completions import viewed_completions
 from rlaudio.report.sections.labels import labelled_sets
 from rlaudio.report.sections.metric_curves import curves
-from rlaudio.report.sections.notices import notices, training_notices
+from rlaudio.report.sections.notices import edited_files, notices, training_notices
 from rlaudio.report.sections.provenance import facts, phases, versions
 from rlaudio.report.sections.samples import sample_clips, viewed_samples
 from rlaudio.report.sections.stage_gains import stage_gains
@@ -43,7 +43,7 @@ def write_report(run_folder: Path) -> Path:
         facts=facts(run),
         controls=controls_of(sets),
         held_out=sets,
-        notices=[*notices(sets), *training_notices(run)],
+        notices=[*edited_files(run), *notices(sets), *training_notices(run)],
         labelled=labelled_sets(run),
         stages=stages,
         charts=[chart.drawn for stage in stages for chart in stage.charts],

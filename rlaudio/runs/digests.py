@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,17 +111,27 @@ def check_recorded(run: Path, *places: str) -> None:
 
     A file that is gone is none of them: what it held is computed again.
     """
-    names = {n: d for n, d in _recorded(run).items() if (not places or _within(n, places))}
-    changed = [
-        f"{name} ({short_digest(digest)} when it was written, {short_digest(now)} now)"
-        for name, digest in names.items()
-        if (run / name).is_file() and (now := file_digest(run / name)) != digest
-    ]
-    if changed:
+    if changed := changed_files(run, *places):
         raise ValueError(
             f"{run}: not what the run wrote: {', '.join(changed)}; the run or its page reads it again, so "
             "put it back as it was; tables, answers and models that are deleted whole are computed again"
         )
+
+
+def changed_files(run: Path, *places: str, path_of: Callable[[str], Path] | None = None) -> list[str]:
+    """The files, of these places or of all, that are there and not what the run wrote, with both digests.
+
+    `path_of` gives the path of a file by its name in the run, or raises, where that is not to be trusted.
+    """
+    if path_of:
+        path_of(DIGESTS)
+    named = [(name, digest) for name, digest in _recorded(run).items() if not places or _within(name, places)]
+    paths = [path_of(name) if path_of else run / name for name, _ in named]
+    return [
+        f"{name} ({short_digest(digest)} when it was written, {short_digest(now)} now)"
+        for (name, digest), path in zip(named, paths, strict=True)
+        if path.is_file() and (now := file_digest(path)) != digest
+    ]
 
 
 def _recorded(run: Path) -> dict[str, str]:

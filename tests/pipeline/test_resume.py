@@ -318,6 +318,17 @@ def test_what_the_page_of_a_finished_run_shows_is_refused_where_it_was_edited(
     assert f"not what the run wrote: {name} (digest" in refused(recipe_file, out)
 
 
+def test_an_edited_summary_of_a_finished_run_is_written_again(recipe_file, broken_off, tmp_path):
+    out = shutil.copytree(broken_off, tmp_path / "run")
+    recipe = load_recipe(recipe_file, CASES["sft_then_rl"].overrides)
+    pipeline.run(recipe, out, resume=True)
+    written = json.loads((out / "summary.json").read_text())
+    (out / "summary.json").write_text('{"held_out": 3')
+    pipeline.run(recipe, out, resume=True)
+    again = json.loads((out / "summary.json").read_text())
+    assert again["accuracy"] == written["accuracy"] and again.keys() == written.keys()
+
+
 def test_rows_behind_the_checkpoint_are_dropped_with_a_word(recipe_file, broken_off, tmp_path, caplog):
     out = shutil.copytree(broken_off, tmp_path / "run")
     whole = (out / "metrics.jsonl").read_text()

@@ -22,6 +22,7 @@ from rlaudio.report.page import write_report
 from rlaudio.report.sections.accuracy_tables import held_out
 from rlaudio.report.sections.metric_curves import curves
 from rlaudio.report.sections.notices import notices, training_notices
+from rlaudio.runs.digests import record
 from rlaudio.runs.files import read_rows, write_rows
 from rlaudio.runs.run import open_run
 from rlaudio.runs.summary import build_summary
@@ -357,6 +358,23 @@ def test_an_unfinished_run_gets_a_page_that_says_what_is_missing(tmp_path):
     page = write_report(made_up_run(tmp_path / "run", sft_steps=3, rl_steps=2, finished=False)).read_text()
     assert "Still missing: the evaluation after training, the summary." in page
     assert Outline(page).open == []
+
+
+def test_answers_that_were_edited_are_told_though_they_are_as_many(copy, caplog):
+    record(copy, "evaluation", "rollouts")
+    assert "not what the run wrote" not in write_report(copy).read_text() + caplog.text
+    file = next((copy / "evaluation" / "final").glob("*.jsonl"))
+    file.write_text(file.read_text().replace('"right": true', '"right": false'))
+    page, name = write_report(copy).read_text(), file.relative_to(copy)
+    assert "Some files are not what the run wrote." in page and f"{name} (digest" in page
+    assert f"{copy}: not what the run wrote: {name} (digest" in caplog.text
+
+
+def test_digests_of_files_outside_the_run_are_not_compared(copy, caplog):
+    (copy.parent / "secret").write_text("secret")
+    (copy / "digests.json").write_text(json.dumps({"rollouts/../../secret": "0" * 32}))
+    write_report(copy)
+    assert "outside the run folder" in caplog.text and "digest 0" not in caplog.text
 
 
 def test_a_run_that_has_only_begun_gets_a_page(tmp_path):

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from rlaudio.report.sections.accuracy_tables import AccuracyTable, Line
+from rlaudio.runs.digests import changed_files
+from rlaudio.runs.places import ANSWERS, LABEL_TABLES, LABELS, METRICS, ROLLOUTS, SAMPLES
 from rlaudio.runs.run import StoredRun
 from rlaudio.utils.number_format import counted, percent, short_number, signed
+
+logger = logging.getLogger(__name__)
 
 MANY_UNPARSED = 0.1  # share of the answers from which an accuracy says little about the audio
 STEPS_WITHOUT_SIGNAL = 20  # at the end of a stage, from which it is told; in a shorter stage all of them
@@ -21,6 +26,24 @@ class Notice:
 
     head: str
     text: str
+
+
+def edited_files(run: StoredRun) -> list[Notice]:
+    """A warning where what the page reads is not what the run wrote; it is logged as well."""
+    places = (ANSWERS, METRICS, ROLLOUTS, LABELS, LABEL_TABLES, SAMPLES)
+    nothing: list[str] = []
+    changed = run.files.optional(lambda: changed_files(run.path, *places, path_of=run.files.path_of), nothing)
+    if not changed:
+        return []
+    files = ", ".join(changed)
+    logger.warning("%s: not what the run wrote: %s; the page shows it as it is now", run.path, files)
+    return [
+        Notice(
+            "Some files are not what the run wrote.",
+            f"The page shows them as they are, so numbers may contradict each other: {files}. Put them back "
+            "as they were.",
+        )
+    ]
 
 
 def notices(held_out: Iterable[AccuracyTable]) -> list[Notice]:

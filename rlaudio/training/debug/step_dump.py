@@ -18,13 +18,14 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
-from pydantic import ConfigDict, TypeAdapter
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from rlaudio.runs.places import RECIPE, STEP, check_step
+from rlaudio.runs.places import RECIPE, REPLAY, STEP, check_step
 from rlaudio.training.checkpoint import write_folder
 from rlaudio.training.debug.nonfinite import BrokenStep
 from rlaudio.training.learner import Learner
 from rlaudio.training.packing import PackedRow
+from rlaudio.utils.messages import dotted
 
 _DAMAGE = (pickle.UnpicklingError, RuntimeError, EOFError, LookupError, TypeError, AttributeError)
 MODEL = "model"
@@ -83,12 +84,15 @@ def read_step_dump(folder: Path) -> StepDump:
         saved = torch.load(folder / STEP, map_location="cpu", weights_only=True)
         arrays = _map(saved, lambda leaf: leaf.numpy() if isinstance(leaf, torch.Tensor) else leaf)
         return TypeAdapter(StepDump).validate_python(arrays)
-    except (*_DAMAGE, ValueError) as error:
-        said = str(error).partition("\n")[0]
-        raise ValueError(
-            f"{folder / STEP}: expected a step that a run stored, found {type(error).__name__}: {said}; copy "
-            "it again"
-        ) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        found = f"a file of torch with something else in it ({dotted(first['loc'])}: {first['msg'].lower()})"
+    except (*_DAMAGE, ValueError):
+        found = "a file that torch did not write, or not all of one"
+    raise ValueError(
+        f"{folder / STEP}: found {found}; expected a step that a run stored; copy the folder again from the "
+        f"run's {REPLAY}/"
+    )
 
 
 def _plain(leaf: Any) -> Any:

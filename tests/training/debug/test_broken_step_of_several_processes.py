@@ -107,7 +107,7 @@ def test_all_processes_end_and_one_message_says_what_broke_and_how_to_go_on(brok
     assert message.startswith("Error: step 2 of stage rl: pass 1, mini-batch 1: loss came out as NaN")
     assert f"'rlaudio replay {broken.dump}'" in message and "--resume" in message
     struck = {place.split(", ")[0].removeprefix("question ") for place in struck_by(broken)}
-    assert f"among {len(struck)} questions ({', '.join(sorted(struck)[:3])}" in message
+    assert f"among {len(struck)} question" in message and f" ({', '.join(sorted(struck)[:3])}" in message
 
 
 def test_the_dump_has_the_rows_of_both_and_the_weights_before_the_step(broken, unbroken):

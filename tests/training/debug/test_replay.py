@@ -26,6 +26,7 @@ from rlaudio.training.debug.step_dump import StepDump, read_step_dump, write_ste
 from rlaudio.training.learner import Learner
 from rlaudio.training.packing import PackedRow
 from rlaudio.training.totals import Totals
+from rlaudio.utils.number_format import counted
 from tests.conftest import TINY, make_prompt
 from tests.full_disk import files_of_at_most
 from tests.settings import sampling_params
@@ -154,7 +155,7 @@ def test_a_loss_that_is_infinite_is_named_with_the_completions_that_make_it_so(r
     blamed = places["completions, each alone"]
     assert struck and named(blamed) == struck and all("loss inf" in place for place in blamed)
     questions = {place.split(", ")[0].removeprefix("question ") for place in struck}
-    assert f"{len(questions)} questions ({', '.join(sorted(questions))})" in message
+    assert f"{counted(len(questions), 'question')} ({', '.join(sorted(questions))})" in message
 
 
 def test_a_gradient_that_is_nan_is_named_by_operation_and_line(recipe_file, tmp_path):
@@ -371,7 +372,7 @@ def test_a_signal_that_is_not_finite_stops_the_step_and_names_its_questions(fami
     signals = {"contribution": torch.tensor([0.5, math.nan]), "values": torch.zeros(2, 6, 5)}
     with pytest.raises(BrokenStep, match=r"^contribution came out as NaN") as error:
         refuse_nonfinite_signals(signals, scored, scored[:1])
-    assert f"among 1 questions ({questions[1]})" in str(error.value)
+    assert f"among 1 question ({questions[1]})" in str(error.value)
     assert error.value.mini_batch is None
     assert [row.prompt.question.id for row in error.value.rows] == questions[:1]
 
@@ -386,15 +387,12 @@ def test_an_infinite_log_prob_is_noticed_where_a_clamp_hides_it():
         totals.refuse_nonfinite()
 
 
-@pytest.mark.parametrize("content", [b"", b"no zip", pickle.dumps({"kind": print}, protocol=2)])
+@pytest.mark.parametrize("content", [b"", b"no zip", b"hello", pickle.dumps({"kind": print}, protocol=2)])
 def test_a_stored_step_of_another_kind_is_one_message(tmp_path, content):
     (tmp_path / "step.pt").write_bytes(content)
-    with pytest.raises(
-        ValueError, match=r"step\.pt: expected a step that a run stored, found .*; copy it again"
-    ):
+    expected = r"; expected a step that a run stored; copy the folder again from the run's replay/$"
+    with pytest.raises(ValueError, match=rf"step\.pt: found a file that torch did not write, .*{expected}"):
         read_step_dump(tmp_path)
     torch.save({"kind": "rl", "rows": [1]}, tmp_path / "step.pt")
-    with pytest.raises(
-        ValueError, match=r"step\.pt: expected a step that a run stored, found ValidationError"
-    ):
+    with pytest.raises(ValueError, match=rf"a file of torch with something else in it \(error: .*{expected}"):
         read_step_dump(tmp_path)
