@@ -4,6 +4,7 @@ parsing.py       which choice does a text name?  the layers behind the scorer `r
 tags.py          where does a text think and answer; SFT targets
 reader.py        one answer: a phrase, or its sentences
 frames.py        the words around an answer: "I think the answer is"
+foreign_frames.py  ... in other languages
 labels.py        letters in front of a choice or behind it
 mentions.py      choices and doubts inside running text
 choices.py       the choices of a question, by spelling and by letter

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 
-from rlaudio.answers.labels import ANY_IN_WORDS
+from rlaudio.answers.labels import ANY_ORDINAL
 from rlaudio.answers.layout import without_latex, without_markdown
 from rlaudio.answers.normalising import loosened, normalise, normalise_but_case
 from rlaudio.answers.numbers import NUMBER, UNITS, canonical_numbers
@@ -34,7 +34,7 @@ class Choices:
         self.plain = [loosened(normalise(_without_markup(body))) for body in self.bodies]
         self.longest = max(map(len, choices), default=0)
         self.are_letters = any(len(body) == 1 and body.isascii() and body.isalpha() for body in self.bodies)
-        self.have_numbers = any(map(_has_number, self.bodies))
+        self.have_numbers = any(map(_has_number, self.plain))
         self.are_latin = not any(CYRILLIC_OR_GREEK.search(choice) for choice in choices)
         self._bare = _by_number([canonical_numbers(text) for text in self.plain])
         self._exact = self._by_spelling(map(_exactly, choices))
@@ -131,7 +131,7 @@ def _first(status: Status, spellings: Iterable[tuple[str, dict[str, int | None]]
 
 
 def _has_number(text: str) -> bool:
-    return any(map(str.isdigit, text)) or ANY_IN_WORDS.search(text) is not None
+    return any(map(str.isdigit, canonical_numbers(text))) or ANY_ORDINAL.search(text) is not None
 
 
 def _own_labels(choices: Sequence[str]) -> dict[str, int]:

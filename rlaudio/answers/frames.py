@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from rlaudio.answers import foreign_frames
 from rlaudio.answers.mentions import NEGATION
 
 FILLER = (
@@ -18,8 +19,8 @@ FILLER = (
 )
 # They may answer the question themselves: no frame where an option is one of them.
 ADVERB = (
-    r"(?:yes|yeah|yep|exactly|indeed|obviously|apparently|presumably|undoubtedly|definitely|absolutely"
-    r"|(?:most |very )?(?:probably|likely)|possibly|maybe|perhaps)"
+    r"(?:yes|yeah|yep|exactly|precisely|correct|indeed|obviously|apparently|presumably"
+    r"|undoubtedly|definitely|absolutely|(?:most |very )?(?:probably|likely)|possibly|maybe|perhaps)"
 )
 SOURCE = (
     r"(?:based on|from|given|(?:out )?of|among|according to|judging (?:by|from)"
@@ -29,26 +30,30 @@ SOURCE = (
 )
 OPINION = (
     r"(?:(?:i|we)(?:'d| would| will|'ll| can)?"
-    r" (?:think|believe|guess|suppose|assume|say|choose|pick|select|answer|conclude|go (?:with|for))"
+    r" (?:think|believe|guess|suppose|assume|say|choose|pick|select|answer|conclude|vote for|go (?:with|for))"
     r"|(?:i(?: a|')m|we(?: a|')re) going with"
-    r"|(?:i(?: a|')m|we(?: a|')re) (?:(?:fairly|pretty|quite|very|almost) )?(?:sure|confident|certain))"
+    r"|(?:i(?: a|')m|we(?: a|')re) (?:(?:fairly|pretty|quite|very|almost|\d{1,3} ?%) )?"
+    r"(?:sure|confident|certain)"
+    r"|(?:let'?s go|going) with|in my opinion,?|to (?:me|my ears),?)"
     r"(?: that)?"
 )
 QUALITY = (
-    r"(?:(?:most |more )?(?:correct|right|best|final|likely|probable|appropriate|suitable|fitting|accurate"
-    r"|main|true|primary|dominant))"
+    r"(?:(?:most |more )?(?:correct|right|best|closest|nearest|final|likely|probable|plausible"
+    r"|appropriate|suitable|fitting|accurate|main|true|primary|dominant))"
 )
 NOUN = (
-    r"(?:answer|ans|option|choice|response|conclusion|guess|pick|selection|prediction|solution|result"
+    r"(?:answer|ans|option|choice|match|response|conclusion|guess|pick|selection|prediction|solution|result"
     r"|verdict)"
 )
 THING = (
-    r"(?:sound|audio|clip|recording|noise|instrument|animal|speaker|voice|person|man|woman|boy|girl|child|singer|emotion|mood|tone|genre"
-    r"|style|tempo|key|chord|note|melody|music|song|piece|source|event|scene|place|location|language|accent"
+    r"(?:sound|audio(?: clip)?|clip|recording|noise|instrument|animal|speaker|voice"
+    r"|person|man|woman|boy|girl|child"
+    r"|singer|emotion|mood|tone|genre|style|tempo|key|chord|note|melody|music|song|piece|source|event|scene|place|location|language|accent"
     r"|pitch|gender|number|count|order|object|vehicle|material)"
 )
 PLACE = (
     r"(?: (?:heard|played|here|conveyed|expressed|(?:that )?(?:i|you|we)(?: can)? hear"
+    r"|(?:making|producing|that (?:makes|produces)) (?:the|this|that) (?:sound|noise)"
     r"|(?:in|of) (?:the|this) (?:audio|clip|recording|background|music|song|piece|speaker|voice|singer)))"
 )
 IS = (
@@ -62,36 +67,27 @@ SOUND_OF = (
 )
 SUBJECT = (
     rf"(?:it|this|that|here|they|he|she|(?:the|this) (?:\w{{1,20}}'s )?(?:{QUALITY} )*{THING}{PLACE}?"
-    r"|what (?:i|you|we)(?: can)? hear|the (?:total )?number of \w{1,20}(?: \w{1,20}){0,2}?)"
+    r"|what(?: (?:i|you|we)(?: can)? hear|'s heard| is heard| can be heard)"
+    r"|the (?:total )?number of \w{1,20}(?: \w{1,20}){0,2}?)"
 )
 IT_IS = (
-    rf"(?:{SUBJECT}(?:{IS}(?: th(?:at|ose) of)?| comes? from| belongs? to)"
+    rf"(?:{SUBJECT}(?:{IS}(?: th(?:at|ose) of| (?:a recording )?of)?| comes? from| belongs? to| indicates?)"
     r"|(?:must|has to) be|(?:sounds?|seems?|appears?|looks?) (?:like|to be)|it(?= cannot\b| can't\b))"
 )
-ANSWER = rf"(?:(?:the|my|our) )?(?:{QUALITY} )*{NOUN}(?: {NOUN})?(?: (?:here|to (?:the|this) question))?"
-ANSWER_IS = rf"""["']?{ANSWER}["']?(?:{IS}(?: ?[:=])? |\.?(?: is)? ?(?:[:=]|->|=>|\u2192) ?| - (?!\d))"""
-CHINESE = (
-    r"(?:所以|因此|那么|故|根据[^,.。]{1,20})?,? ?(?:我(?:认为|觉得))?"
-    r"(?:[【\[](?:正确|最终)?答案[】\]]|(?:正确|最终)?的?(?:答案|选项)(?:应该)?(?:[是为选]|:)"
-    r"|我?选择?|[它这那]?(?:应该|听起来)?[是像]):? ?"
-)
-FOREIGN = (
-    r"(?:(?:die |la |a |het )?(?:(?:richtige|korrekte|bonne|правильный|верный|正しい) ?)?"
-    r"(?:antwort|respuesta|réponse|risposta|resposta|antwoord|ответ|정?답|答え|正解|الإجابة|उत्तर)"
-    r"(?: (?:correct[ae]?|corretta|correta|certa|finale?))?"
-    r"(?: (?:es|est|è|é|ist|lautet|is)(?: ?: ?| )"
-    r"(?:(?:la|le|el|il|a|die) (?=\(?[a-z]\)?\.?$))?| ?[은는は] ?:? ?| ?: ?| - (?!\d)))"
-)
+ANSWER = rf"(?:(?:the|my|our) )?(?:{QUALITY}[ _])*{NOUN}(?: {NOUN})?(?: (?:here|to (?:the|this) question))?"
+ANSWER_IS = rf"""["']?{ANSWER}["']?(?:{IS}(?: ?[:=])? |\.?(?: is)? ?(?:=>|->|[:=]|\u2192) ?| - (?!\d))"""
 LEAD_IN = re.compile(
-    rf"(?P<answer>{ANSWER_IS}|{CHINESE}|{FOREIGN})"
+    rf"(?P<answer>{ANSWER_IS}|{foreign_frames.THE_ANSWER_IS})"
     rf"|(?:{FILLER}|(?P<adverb>{ADVERB})|{SOURCE}|{OPINION}|{IT_IS}|{SOUND_OF}|that|(?:final )?answer)[,:]? "
-    rf"|(?P<reason>(?:because|since|given that) [^,;.?!]{{1,80}}), (?={ANSWER_IS}|{IT_IS} |{OPINION} )"
+    rf"|(?P<reason>(?:(?:because|since|as|given that) [^,;.?!]{{1,80}},"
+    rf"|[^,;.?!]{{1,80}}[,;] (?:so|thus|therefore|hence),?)) (?={ANSWER_IS}|{IT_IS} |{OPINION} )"
+    rf"|{foreign_frames.IT_IS}|{foreign_frames.A}"
     r"|(?::|=>?|->|[\u2192\u21d2\u27a1]) ?",
     re.IGNORECASE,
 )
 # What somebody hears is not always what is asked for: these frame an answer only as a whole, not a sentence.
 HEARD = re.compile(
-    r"(?:(?:i|we|you)(?: can| could)?(?: clearly| only| just)? (?:hear|count|counted)"
+    r"(?:(?:i|we|you|one)(?: can| could)?(?: clearly| only| just)? (?:hear|count|counted)"
     r"|the (?:audio|sound|recording|(?:audio )?clip) (?:contains?|features?|has)"
     r"|there(?:'s| is| are| was| were)) ",
     re.IGNORECASE,
@@ -103,10 +99,13 @@ IS_HEARD = re.compile(
 COUNTS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 TIMES = "(?:" + "|".join(["(?<=[0-9)])", *(rf"(?<=\b{count})" for count in COUNTS)]) + ") times"
 TAIL = re.compile(
-    rf"(?:{IS} (?:the |my )?(?:{QUALITY}|(?:{QUALITY} )*{NOUN})"
-    rf"|的(?:声音|叫声)| in total|です|だ|입니다|\*+|{TIMES}|(?<!\bno)(?<!\bno,),? it is"
+    rf"(?:{IS} (?:the |my )?(?:{QUALITY}(?: one)?|(?:{QUALITY} )*{NOUN}|what (?:i|we|you)(?: can)? hear)"
+    rf"|{foreign_frames.TAIL}|{foreign_frames.MEASURES}| in total|\*+|{TIMES}|(?<!\bno)(?<!\bno,),? it is"
+    r"| (?:fits|matches)(?: the)? best| (?:makes|is making) (?:the|this|that) (?:sound|noise)"
     r"|,? (?:i (?:think|believe|guess|suppose|would say)|i'd say|please|for sure"
-    r"|probably|most likely|definitely|certainly)"
+    r"|probably|most likely|definitely|certainly|obviously|clearly|of course)"
+    r"| [(\[](?:confiden(?:ce|t)[:=]? ?)?(?:(?:[5-9]\d|100)(?:\.\d+)? ?%|0?\.[5-9]\d*)"
+    r"(?: (?:sure|confiden(?:t|ce)|certain))?[)\]]"
     r"| \((?:correct|final answer|the answer)\))[.!]?$",
     re.IGNORECASE,
 )
@@ -188,6 +187,12 @@ def contrasts(text: str) -> Iterator[tuple[str, str]]:
 
 
 REASON = re.compile(r",? (?:because|since|as|due to|given)\b", re.IGNORECASE)
+
+
+def without_tail(text: str) -> str:
+    """A text without words that say it is the answer: "Option B" of "Option B is correct"."""
+    tail = TAIL.search(text, max(1, len(text) - LONGEST_TAIL))
+    return text[: tail.start()] if tail else text
 
 
 def without_reason(text: str) -> tuple[str, str]:

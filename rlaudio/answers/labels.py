@@ -6,28 +6,33 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-WORD = r"(?:option|choice|answer|letter|number|选项|選項)"
+WORD = (
+    r"(?:option|choice|answer|letter|number|(?:la |l')?opci[oó]n|antwort|вариант"
+    r"|选项|選項|选择|選擇|选|選|選択肢)"
+)
 MARK = r"(?:[a-z]|\d{1,2})"
 NUMBERS = ("one", "two", "three", "four", "five", "six", "seven", "eight")
+CHINESE = tuple("一二三四五六七八")
 ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth")
 IN_WORDS = re.compile(
     rf"(?:option|choice|answer|number) (?:number |#)?(?P<number>{'|'.join(NUMBERS)}|[1-8])"
+    r"|第(?P<chinese>[一二三四五六七八1-8])[个個]?(?:选项|選項|答案)"
     rf"|(?:the )?(?P<ordinal>{'|'.join(ORDINALS)}|1st|2nd|3rd|[4-8]th) (?:option|choice|answer|one)",
     re.IGNORECASE,
 )
-ANY_IN_WORDS = re.compile(rf"\b(?:{'|'.join(NUMBERS + ORDINALS)})\b", re.IGNORECASE)
+ANY_ORDINAL = re.compile(rf"\b(?:{'|'.join(ORDINALS)})\b", re.IGNORECASE)
 BARE = re.compile(
-    rf"(?P<word>{WORD} ?)?[(\[{{'\"]?(?P<mark>{MARK})[)\]}}'\"]?(?:选项|選項)?[).:!]*", re.IGNORECASE
+    rf"(?P<word>{WORD} ?)?[<(\[{{'\"]?(?P<mark>{MARK})[>)\]}}'\"]?(?:选项|選項|番|번)?[).:!]*", re.IGNORECASE
 )
 BEFORE = re.compile(
     rf"(?P<word>{WORD} ?)?"
     rf"(?:[(\[{{](?:{WORD} )?(?P<inside>{MARK})[)\]}}]|(?P<mark>{MARK})(?!\w)(?!\.(?:\d|[a-z](?![\w ]))))"
-    r"(?P<stop> ?[)\]}.:=|]+| ?-+>?(?= )|/(?= )|,)? ?(?P<text>\S.*)",
+    r"(?P<stop> ?[)\]}.:=|\u2192]+| ?-+>?(?= )| ?/(?= )|, (?:which|that) is(?= ),?|,)? ?(?P<text>\S.*)",
     re.IGNORECASE | re.DOTALL,
 )
 BEHIND = re.compile(
-    rf",? ?(?:- )?(?:which is )?(?:[(\[](?:{WORD} ?)?(?P<inside>{MARK})[)\]]|\b{WORD} (?P<mark>{MARK})"
-    rf"|(?<=- )(?P<last>{MARK}))$",
+    rf"[,:]? ?(?:[-=/] )?(?:which is )?(?:[(\[](?:{WORD} ?)?(?P<inside>{MARK})[)\]]"
+    rf"|\b{WORD} ?(?P<mark>{MARK})|(?<=[-=:/,] )(?P<last>{MARK}))$",
     re.IGNORECASE,
 )
 LONGEST_BEHIND = 30  # characters
@@ -48,9 +53,9 @@ class Label:
 def bare_label(text: str) -> Label | None:
     """The letter that is all of the text, or the number behind the word "option", also in words."""
     if words := IN_WORDS.fullmatch(text):
-        number = (words["number"] or words["ordinal"]).lower()
-        in_words = NUMBERS if number in NUMBERS else ORDINALS
-        return Label(number[0] if number[0].isdigit() else str(1 + in_words.index(number)))
+        number = (words["number"] or words["ordinal"] or words["chinese"]).lower()
+        in_words = next((known for known in (NUMBERS, ORDINALS, CHINESE) if number in known), ())
+        return Label(str(1 + in_words.index(number)) if in_words else number[0])
     bare = BARE.fullmatch(text)
     return Label(bare["mark"]) if bare and (bare["word"] or bare["mark"].isalpha()) else None
 
@@ -82,7 +87,11 @@ def explained(text: str) -> Label | None:
     return label if label and stop and not PREDICATE.match(label.text) else None
 
 
-LETTER = re.compile(r"(?<![\w'])(?:[b-hj-z]\b(?!')|a\b(?=[).,:]|$| (?:and|or)\b))", re.IGNORECASE)
+LATIN = r"\w\u00c0-\u024f"  # with re.ASCII: a letter may stand beside a Chinese word
+LETTER = re.compile(
+    rf"(?<![{LATIN}'])(?<!\w\.)(?:[b-hj-z](?![{LATIN}']|\.\w)|a(?=[).,:]|$| (?:and|or)\b))",
+    re.IGNORECASE | re.ASCII,
+)
 
 
 def letters_in(text: str) -> set[str]:

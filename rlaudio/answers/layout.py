@@ -7,7 +7,8 @@ import re
 from html import unescape
 
 EMOJI = "\u2611\u2705\u2713\u2714\ufe0f\U0001f300-\U0001faff"
-MARKUP = re.compile(rf"[`#*_<>~&{{\u2013\u2014\u2022\u00b7\u25aa{EMOJI}-]")
+REJECTING = "\U0001f44e\U0001f6ab\U0001f645"  # thumbs down, no entry, a person who says no
+MARKUP = re.compile(rf"[`#*_<>~&=|{{\u2013\u2014\u2022\u00b7\u25aa{EMOJI}-]")
 ENTITY = re.compile(r"&(?:#\d{1,7}|#x[\da-f]{1,6}|[a-z]{2,8}\d{0,2});", re.IGNORECASE)
 SPECIAL_TOKENS = re.compile(r"<\|[^|<>\s]{1,40}\|>|</?s>|<(?:eos|pad|end_of_turn)>")
 FENCE = re.compile(r"```(?:[a-z]*\n)?")
@@ -20,7 +21,15 @@ BULLET = re.compile(
 )
 DASH_BEFORE_EMPHASIS = re.compile(r"(?<=:)[ \t]*[\u2013\u2014-] +(?=[*_`<])")
 STRUCK = re.compile(r"~~[^~\n]{1,200}~~|<(?:s|del|strike)>[^<>]{1,200}</(?:s|del|strike)>", re.IGNORECASE)
-EMPHASIS = re.compile(rf"\*\*|__|[{EMOJI}]|</?(?:b|i|u|em|strong|p|br|span|div|code) ?/?>", re.IGNORECASE)
+RULE = re.compile(r"^[ \t]*(?:-{3,}|={3,}|\*{3,}|_{3,}|\|[ \t|:-]+)[ \t]*$", re.MULTILINE)  # also of tables
+TABLE_EDGE = re.compile(r"^[ \t]*\|[ \t]*|[ \t]*\|[ \t]*$", re.MULTILINE)
+CODE = re.compile(r"`([^`\n]{1,200})`")
+EMPHASIS = re.compile(
+    rf"\*\*|__|(?![{REJECTING}])[{EMOJI}]"
+    r"|</?(?:b|i|u|em|strong|p|br|span|div|code|li|ul|ol|h[1-6]|mark|font|pre|center)"
+    r"(?:\s+\w+=(?:(?!through)[^<>]){0,80})? ?/?>",
+    re.IGNORECASE,
+)
 
 
 def without_markdown(text: str) -> str:
@@ -29,8 +38,9 @@ def without_markdown(text: str) -> str:
         return text.strip()
     text = ENTITY.sub(lambda entity: unescape(entity[0]), text)
     text = FENCE.sub("\n", SPECIAL_TOKENS.sub("", STRUCK.sub("", text)))
+    text = TABLE_EDGE.sub("", RULE.sub("", text))
     text = HEADING.sub("", TITLE.sub(r"\1:", text))
-    text = DASH_BEFORE_EMPHASIS.sub(" ", BULLET.sub("", text))
+    text = CODE.sub(r"\1", DASH_BEFORE_EMPHASIS.sub(" ", BULLET.sub("", text)))
     text = EMPHASIS.sub("", BULLET.sub("", EMPHASIS.sub("", text))).strip()
     return _json_answer(text)
 
@@ -69,11 +79,17 @@ def _json_pairs(text: str) -> list[tuple[str, object]]:
         return []
 
 
-FRACTION = re.compile(r"\\[dt]?frac ?\{([^{}]{1,20})\} ?\{([^{}]{1,20})\}")
-SPACE = re.compile(r"\\(?:[ ,;:!]|q?quad\b)|~")
+FRACTION = re.compile(r"\\[dt]?frac ?(?:\{([^{}]{1,20})\} ?\{([^{}]{1,20})\}|(\d) ?(\d))")
+QUANTITY = re.compile(r"\\(?:SI|qty) ?\{([^{}]{1,20})\} ?\{\\?([^{}]{1,20})\}")
+SPACE = re.compile(r"\\(?:[ ,;:!]|q?quad\b|[hv]space\*? ?\{[^{}]{0,20}\})|~")
+LINE_BREAK = re.compile(r"\\\\(?![a-z])|\\(?:begin|end) ?\{[a-z]{1,20}\*?\}|\\item(?![a-z])")
+SIGN = re.compile(r"\\(?:therefore|checkmark)(?![a-z])")
+ARROW = re.compile(r"\\(?:(?:long)?rightarrow|to|implies)(?![a-z])", re.IGNORECASE)
+COLOUR = re.compile(r"\\(?:text)?color(?:box)? ?\{[^{}]{1,20}\}")
 ESCAPED = re.compile(r"\\([%#&_$])")
 COMMAND = re.compile(
-    r"\\(?:boxed|[fm]box|framebox|text[a-z]*|math[a-z]+|emph|underline|operatorname|displaystyle|left|right)"
+    r"\\{1,2}(?:boxed|[fm]box|framebox|text[a-z]*|math[a-z]+|emph|(?:under|over)line|operatorname|displaystyle"
+    r"|left|right|bf|it|rm|sf|tt|sc|bfseries|itshape|boldsymbol|pmb|bm|ensuremath|[Ll]arge|LARGE|[Hh]uge)"
     r"(?![a-z])\s?"
 )
 DELIMITERS = re.compile(r"\\[()\[\]]|(?<!\\)\$")
@@ -83,7 +99,10 @@ def without_latex(text: str) -> str:
     """`text` without LaTeX's boxes, fonts, spaces and delimiters."""
     if "\\" not in text and "$" not in text:
         return text
-    text = SPACE.sub(" ", FRACTION.sub(r"\1/\2", text)).replace("\\times", "\u00d7")
+    text = FRACTION.sub(r"\1\3/\2\4", QUANTITY.sub(r"\1 \2", COLOUR.sub("", text)))
+    text = SIGN.sub("", ARROW.sub("\u2192", SPACE.sub(" ", LINE_BREAK.sub(" ", text)))).replace(
+        "\\times", "\u00d7"
+    )
     text = text.replace("^\\circ", "°").replace("^{\\circ}", "°")
     text, commands = COMMAND.subn("", text)
     if commands:

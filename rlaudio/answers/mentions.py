@@ -5,29 +5,47 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-NEGATION = re.compile(r"\b(?:not|no|never|neither|nor|without|except|cannot)\b|n't\b")
+NEGATION = re.compile(
+    r"\b(?:not|no|never|none|neither|nor|without|except|cannot)\b|n't\b"
+    r"|\b(?:nicht|kein\w*|nein|pas|non|aucun\w*|нет|не|ни)\b|[不没沒非]|아니|아닙|ない|いや|ません"
+)
 DOUBT = re.compile(
     NEGATION.pattern + r"|\b(?:or|either|maybe|perhaps|could|might|may|but|wait|actually|correction|instead"
     r"|rather|wrong|incorrect|false|unlikely|doubt\w*|sorry|unless|however|although|also|both|too|as well"
-    r"|alternatively|exclud\w+|eliminat\w+|reject\w*|rul(?:e|es|ed|ing) out)\b|^(?:and|is|was)\b"
+    r"|alternatively|exclud\w+|eliminat\w+|reject\w*|rul(?:e|es|ed|ing) out"
+    r"|nope|nah|unsure|uncertain|impossible|untrue|contrary|opposite|revers\w+|oops|mistake\w*|err(?:or|ed)\w*"
+    r"|kidding|jok(?:e|ed|ing)|lies?|lied|absurd|disregard|ignor\w+|scratch that|strike that|delete|forget"
+    r"|retract\w*|(?:it|that|this) back|chang\w+ my|my mind|the other|everything|anything"
+    r"|(?:all|any) (?:of|options?)"
+    r"|guess\w*)\b|^(?:and|is|was|all)\b"
     r"|[?{}\u274c\u2717\u2718]"
-    r"|\b(?:nicht|kein\w*|pas|non|нет|не)\b|[不没沒非或错錯]"
+    r"|\b(?:oder|vielleicht|eher|kaum|doch|aber|sondern|falsch\w*|fehler|falso|incorrect[oa]|aunque|sino"
+    r"|mejor dicho|ou|faux|fausse|erreur|plutot|en fait|peut etre|или|либо|возможно|хотя|впрочем|однако)\b"
+    r"|[或错錯但也違违]|其[实實]|等等|抱歉|然而|更正|또는|틀[렸린]"
 )
+WITHOUT_SPACES = "\u0e00-\u0eff\u1100-\u11ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"  # scripts
 
 
 def mentions(text: str, choices: Sequence[str]) -> tuple[set[int], str]:
     """The choices that stand in `text` as whole words, and what is left of the text without them.
 
     Both are normalised already. The longest goes first and takes its words away, so "happy" is not found in
-    "happy and calm". Single letters never count: "a" is an article.
+    "happy and calm". Single letters never count: "a" is an article. In scripts without spaces between words
+    any place counts.
     """
     mentioned = set()
     for index in sorted(range(len(choices)), key=lambda i: -len(choices[i])):
         choice = choices[index]
         if not choice or (len(choice) == 1 and choice.isascii() and choice.isalpha()):
             continue
-        whole_words = rf"(?<![\w#+-])(?<!\w[.,'])(?:{re.escape(choice)})(?![\w#]|[.,'-]\w)"
-        text, count = re.subn(whole_words, "\N{WHITE SQUARE}", text)
+        text, count = re.subn(_as_whole_words(choice), "\N{WHITE SQUARE}", text)
         if count:
             mentioned.add(index)
     return mentioned, text
+
+
+def _as_whole_words(choice: str) -> str:
+    spaced = re.compile(f"[^{WITHOUT_SPACES}]")
+    before = r"(?<![\w#+-])(?<!\w[.,'])" if spaced.match(choice[0]) else ""
+    behind = r"(?![\w#]|[.,'-]\w)" if spaced.match(choice[-1]) else ""
+    return f"{before}(?:{re.escape(choice)}){behind}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from string import ascii_uppercase
 
 # Typographic forms of ASCII signs, by code point: they look alike in an editor too.
 QUOTES = "\u2018\u2019\u201b\u2032\u00b4\u02bc`"
@@ -41,9 +42,10 @@ HYPHEN = re.compile(r"(?<=[^\W\d_])-(?=[^\W\d_])")
 KEY = re.compile(r"\b([a-g])[ -](sharp|flat)\b")
 COMPARISON = re.compile(r" ?([<>=\u2264\u2265]) ?")
 ARTICLE = re.compile(
-    r"^(?:an?|the) (?=\w\w)(?!(?:an?|the|major|minor|flat|sharp|natural|note|string|key|chord|scale)\b)"
+    r"^(?:an?|the|une?|una|el|los|las|les?|eine?|der|die|das) (?=\w\w)"
+    r"(?!(?:an?|the|major|minor|flat|sharp|natural|note|string|key|chord|scale)\b)"
 )
-ACCENTS = dict.fromkeys(range(0x300, 0x333))
+ACCENTS = dict.fromkeys([*range(0x300, 0x333), *range(0x64B, 0x653)])  # and Arabic vowels
 SIGNS = str.maketrans({"\u266f": "#", "\u266d": "b"})
 
 
@@ -55,12 +57,13 @@ def loosened(text: str) -> str:
     """
     if not text.isascii():
         text = unicodedata.normalize("NFD", text.translate(SIGNS)).translate(ACCENTS)
+        text = unicodedata.normalize("NFC", text)
     if "-" in text:
         text = HYPHEN.sub(" ", text)
     if "sharp" in text or "flat" in text:
         text = KEY.sub(lambda key: key[1] + "#b"[key[2] == "flat"], text)
     text = COMPARISON.sub(r"\1", text)
-    text = text.rstrip("!" + STOPS) or text
+    text = text.lstrip("\u00a1").rstrip("!" + STOPS) or text
     return ARTICLE.sub("", text.replace(" and ", " & "))
 
 
@@ -72,10 +75,19 @@ class _PlainCharacters(dict[int, str | None]):
         return plain
 
 
-FORMS = ("<wide>", "<narrow>", "<circle>", "<compat>", "<font>", "<square>")  # not <super>: 10³ is not 103
+FORMS = (  # not <super>: 10³ is not 103
+    *("<wide>", "<narrow>", "<small>", "<circle>", "<compat>", "<font>", "<square>"),
+)
+LETTERS_IN_COLOUR = {  # negative circled, negative squared: no forms of letters to Unicode
+    first + place: letter for first in (0x1F150, 0x1F170) for place, letter in enumerate(ascii_uppercase)
+}
 PLAIN_CHARACTERS = _PlainCharacters(
     str.maketrans(dict.fromkeys(QUOTES, "'") | dict.fromkeys(DOUBLE_QUOTES, '"') | dict.fromkeys(DASHES, "-"))
-    | str.maketrans({"\u3002": ".", "\u3001": ","})
+    | str.maketrans(
+        {"\u3002": ".", "\u0964": ".", "\u3001": ",", "\u066a": "%", "\u2215": "/", "\u20e3": None}
+    )
+    | LETTERS_IN_COLOUR
+    | {first + place: str(1 + place) for first in (0x2776, 0x2780, 0x278A) for place in range(9)}
 )
 
 

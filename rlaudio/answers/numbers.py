@@ -15,6 +15,7 @@ TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "nin
 VALUES = {word: n for n, word in enumerate(("zero", *ONES, *TEENS))}
 VALUES |= {word: 10 * n for n, word in enumerate(TENS, start=2)}
 VALUES |= {numeral: n for n, numeral in enumerate("一二三四五六七八九十", start=1)}
+VALUES |= {"两": 2, "兩": 2, "ii": 2, "iii": 3, "iv": 4, "vi": 6, "vii": 7, "viii": 8, "ix": 9}
 VALUES |= {f"{ten}{dash}{unit}": VALUES[ten] + VALUES[unit] for ten in TENS for unit in ONES for dash in " -"}
 UNITS = {
     "s": "sec secs second seconds",
@@ -35,17 +36,19 @@ SYMBOLS = {spelling: unit for unit, spellings in UNITS.items() for spelling in s
 def canonical_numbers(text: str) -> str:
     """A normalised text, numbers in digits without idle zeros, units by symbol: "21.20sec" is "21.2 s".
 
-    "1,000", "1 000", "1e3" and "a thousand" are "1000", "one point five" is "1.5"; a fraction in lowest terms
-    is its decimal number, "3/4" is "0.75", while "6/8" may be a metre and stays.
+    "1,000", "1 000", "1e3" and "a thousand" are "1000", "one point five" and "1,5" are "1.5"; a fraction in
+    lowest terms is its decimal number, "3/4" is "0.75", while "6/8" may be a metre and stays.
     """
     text = NUMBER_WORD.sub(lambda word: str(VALUES[word[0]]), text.translate(FRACTIONS_AND_POWERS))
     return _canonical_digits(text) if HAS_NUMBER.search(text) else text
 
 
 def _canonical_digits(text: str) -> str:
+    text = HALVES.sub(r"\1.5", text)
     text = HUNDREDS.sub(lambda n: str(100 * int(n[1] or 1) + int(n[2] or 0)), text)
     text = DOZENS.sub(lambda n: str(12 * int(n[1] or 1)), text)
     text = THOUSANDS.sub(lambda n: str(1000 * int(n[1] or 1) + int(n[2] or 0)), text)
+    text = DECIMAL_COMMA.sub(lambda number: number[0].replace(",", "."), text)
     text = GROUPS_OF_THREE.sub(lambda number: re.sub(r"\D", "", number[0]), text)
     for pattern, replacement in REWRITES:
         text = pattern.sub(replacement, text)
@@ -62,6 +65,8 @@ NUMBER_WORD = re.compile(rf"\b(?:{'|'.join(sorted(VALUES, key=len, reverse=True)
 HUNDREDS = re.compile(r"(?:\b([1-9]) )?\bhundred\b(?: (?:(?:and|&) )?(\d{1,2})\b)?")
 DOZENS = re.compile(r"(?:\b(?:a |([1-9]) ))?\bdozen\b(?! or)")
 THOUSANDS = re.compile(r"(?:\b(\d{1,3}) )?\bthousand\b(?: (?:(?:and|&) )?(\d{1,3})\b)?")
+HALVES = re.compile(r"\b(\d+) (?:and|&) (?:a|1) half\b")
+DECIMAL_COMMA = re.compile(r"(?<![\d.,])(?:(\d+),(?!00)(\d{1,2})|0,(\d{3,6}))(?![\d.,])")
 GROUPS_OF_THREE = re.compile(r"(?<![\w.,])\d{1,3}([, '])\d{3}(?:\1\d{3})*(?![\w,'])")
 REWRITES = [
     (re.compile(r"\bper cent\b"), "%"),

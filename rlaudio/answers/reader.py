@@ -6,9 +6,17 @@ import re
 from dataclasses import dataclass
 
 from rlaudio.answers.choices import CYRILLIC_OR_GREEK, Choices
-from rlaudio.answers.frames import SEVERAL_OTHERS, contrasts, cores, rejected, without_reason, yes_or_no
+from rlaudio.answers.frames import (
+    SEVERAL_OTHERS,
+    contrasts,
+    cores,
+    rejected,
+    without_reason,
+    without_tail,
+    yes_or_no,
+)
 from rlaudio.answers.labels import Label, bare_label, explained, label_before, labels, letters_in
-from rlaudio.answers.layout import boxes, without_latex, without_markdown
+from rlaudio.answers.layout import OTHER_KEY, boxes, without_latex, without_markdown
 from rlaudio.answers.mentions import DOUBT, mentions
 from rlaudio.answers.normalising import loosened, normalise, normalise_but_case
 from rlaudio.answers.parsed import CONTRADICTION, NONE, SEVERAL, Parsed
@@ -202,6 +210,8 @@ class Reader:
         """An option before "because", and whether what follows is at odds with it."""
         answer, reason = without_reason(text)
         named = self._named(answer) if reason else NONE
+        if reason and named == NONE:
+            named = self._named(without_tail(answer))
         if named.index is None:
             return NONE, False
         others = self._named_others(rejected(reason))
@@ -264,6 +274,9 @@ class Reader:
         heard = sentence.parsed if sentence.named else self._phrase(sentence.text, whole=True).parsed
         if heard.index is not None:
             return self.choices.same(heard.index, named.index)
+        letters = letters_in(sentence.text) if self._labels_are_shown else set()
+        if {self.choices.lettered(letter) for letter in letters} - {None, named.index}:
+            return False
         return not sentence.says_answer and self._harmless(sentence.text, named)
 
     def _harmless(self, text: str, named: Parsed) -> bool:
@@ -282,7 +295,9 @@ ANSWER_LINE = re.compile(
     re.IGNORECASE,
 )
 END = re.compile(
-    rf"\n[^\S\n]*\n\s*|{ANSWER_LINE.pattern}|(?<=[.!?])\s+|(?<=[\u3002\uff01\uff1f])\s*", re.IGNORECASE
+    rf"\n[^\S\n]*\n\s*|{ANSWER_LINE.pattern}|\n(?=(?:{OTHER_KEY.pattern}) ?:)"
+    r"|(?<=[.!?])\s+|(?<=[\u3002\uff01\uff1f])\s*",
+    re.IGNORECASE,
 )
 
 

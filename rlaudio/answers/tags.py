@@ -10,7 +10,7 @@ from typing import Literal
 
 from rlaudio.types import Choice, Question
 
-THINK_TAG = re.compile(r"< ?/? ?think ?>", re.IGNORECASE)
+THINK_TAG = re.compile(r"< ?/? ?think(?:ing)? ?>", re.IGNORECASE)
 ANSWER_TAG = re.compile(r"< ?/? ?(?:final[_ ]?)?answer ?/?>", re.IGNORECASE)
 ESCAPED_TAG = re.compile(r"&lt;(/?(?:final[_ ]?)?answer)&gt;", re.IGNORECASE)
 CUT_TAG = re.compile(r"<[/a-z]{0,7}\s*$", re.IGNORECASE)  # what may be left of `</answer>` at the end
@@ -66,7 +66,7 @@ def answer_spans(text: str) -> list[Span]:
     """Where the text answers: in each `<answer>` block outside thoughts; of nested ones, the inner.
 
     A block that the end of the text cuts off is not closed, unless its closing tag has begun; one with
-    nothing in it counts only if it is the only one. A second opening tag at the end is a slip for the closing
+    nothing in it counts only if all have nothing. A second opening tag at the end is a slip for the closing
     one.
     """
     visible = blank_thoughts(text)
@@ -79,6 +79,7 @@ def answer_spans(text: str) -> list[Span]:
         elif opened is not None:
             spans.append(Span(opened, tag.start()))
             opened = None
+    spans = [span for span in spans if visible[span.start : span.end].strip()] or spans
     if opened is None:
         return spans
     if visible[opened:].strip():
