@@ -99,8 +99,8 @@ class _Chunk:
 def _chunks(
     file: BinaryIO, at: int, layout: str, *, even: int = 1, size_includes_header: bool = False
 ) -> Iterator[_Chunk]:
-    header = struct.Struct(layout)
-    while True:
+    header, end = struct.Struct(layout), file.seek(0, io.SEEK_END)
+    while at < end:  # a size may be any number, also one that no file could be read at
         file.seek(at)
         head = file.read(header.size)
         if len(head) < header.size:
@@ -109,8 +109,6 @@ def _chunks(
         size -= header.size if size_includes_header and size >= header.size else 0
         yield _Chunk(name, at + header.size, size)
         at += header.size + size + -size % even
-        if at >= 2**62:
-            return
 
 
 def _named(chunks: Iterator[_Chunk], name: bytes) -> AudioBytes | None:
@@ -172,7 +170,8 @@ def _with_rest(
     """The same with what lies behind it that no chunk explains; no `layout` where there are no chunks."""
     if audio is None or audio.size is None:
         return audio
-    size, at = file.seek(0, io.SEEK_END), audio.start + audio.size + -audio.size % even
+    size = file.seek(0, io.SEEK_END)
+    at = min(size, audio.start + audio.size + -audio.size % even)
     chunks = _chunks(file, at, layout, even=even, size_includes_header=size_includes_header)
     for chunk in islice(chunks, _MOST_CHUNKS) if layout else ():
         name = chunk.name[:4]

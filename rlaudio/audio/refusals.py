@@ -33,6 +33,7 @@ _NO_AUDIO = {
     b"PAR1": "a Parquet file",
 }
 _APPLE_DOUBLE = b"\x00\x05\x16\x07"
+_UNKNOWN_TO_LIBSNDFILE = ("Format not recognised", "bad resource fork")  # the latter beside a file "._"
 _AGAIN = "fetch the file again or remove the row"
 
 
@@ -72,7 +73,10 @@ def unreadable(problem: str, head: bytes, clip: NamedClip) -> ValueError:
     elif re.fullmatch(rb"[\t\n\r -~]+", head):
         what, todo = f"it is text that begins with {shown(head[:40].decode())}", _AGAIN
     else:
-        what, todo = problem.rstrip("."), f"{_convert(clip)}, or remove the row"
+        what = problem.rstrip(".").removeprefix("Error : ").removeprefix("Internal error : ")
+        if what in _UNKNOWN_TO_LIBSNDFILE:
+            what = f"it begins with {head[:12]!r}, as no format does that is known"
+        todo = f"{_convert(clip)}, or remove the row"
     return ValueError(f"{clip}: not readable as audio ({what}); expected {FORMATS}; {todo}")
 
 

@@ -76,6 +76,18 @@ def test_a_cut_off_file_of_another_container_is_refused(tmp_path, container):
     assert "promised by its header" in refusal(as_file(tmp_path, data[: len(data) // 2]))
 
 
+@pytest.mark.parametrize("power", [43, 60, 61])
+@pytest.mark.parametrize("container", ["RF64", "W64", "CAF", "NIST"])
+def test_a_size_at_which_no_file_can_be_read_is_refused(tmp_path, container, power):
+    data, huge = encoded(container), 2**power
+    if container == "NIST":
+        data = data.replace(b"-i 32000", f"-i {huge}".encode()).replace(b"\n" * len(str(huge)), b"\n", 1)
+    else:
+        at, layout = {"RF64": (28, "<Q"), "W64": (56, "<Q"), "CAF": (12, ">Q")}[container]
+        data = with_bytes(data, at, struct.pack(layout, huge))
+    assert "expected" in refusal(as_file(tmp_path, data)) or "promised" in refusal(as_file(tmp_path, data))
+
+
 def test_a_cut_off_au_of_small_endian_numbers_is_refused(tmp_path):
     data = encoded("AU", endian="LITTLE")
     assert data.startswith(b"dns.") and seconds(as_file(tmp_path, data)) == 2.0

@@ -113,6 +113,7 @@ def test_the_command_that_converts_a_file_takes_a_name_that_looks_like_an_option
         (b"RIFF\x10\0\0\0AVI LIST" + bytes(100), "avi, which is not read", "convert it: ffmpeg -i"),
         (b"\x89PNG\r\n\x1a\n" + bytes(100), "an image", "remove the row"),
         (b"\x07\x01some other format" + bytes(100), "not readable as audio", "convert it: ffmpeg -i"),
+        (b"\xef\xbb\xbfRIFF" + bytes(100), "begins with b'\\xef\\xbb\\xbfRIFF", "convert it: ffmpeg -i"),
     ],
 )
 def test_what_is_no_audio_is_named_with_what_to_do(tmp_path, data, what, todo):
