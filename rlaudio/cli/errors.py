@@ -10,6 +10,7 @@ from click.exceptions import Exit
 from rlaudio.cli.first_reads import say
 from rlaudio.utils import launcher
 from rlaudio.utils.messages import described, printable
+from rlaudio.utils.threads import tells_of_threads
 
 USER_ERRORS = (ValueError, OSError, ImportError, FloatingPointError)  # any other exception is a bug
 
@@ -22,7 +23,8 @@ class Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            with tells_of_threads(lambda message: say(message, err=True)):
+                return super().invoke(ctx)
         except KeyboardInterrupt as error:  # commands that have something to continue say so themselves
             say("interrupted", err=True)
             raise Exit(INTERRUPTED) from error

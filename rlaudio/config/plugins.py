@@ -241,8 +241,8 @@ def _signature(kind: str, path: Path, style: str | None = None, function: str | 
     signature = read_signature(path)
     if signature is None:
         raise ValueError(
-            f"{path}: nothing named like the file; expected a function or class {path.stem!r} "
-            "(case and underscores do not count)"
+            f"{path}: nothing named like the file is defined by def or class; expected a function or class "
+            f"{path.stem!r} (case and underscores do not count)"
         )
     if signature.given not in GIVEN[kind]:
         expected = " or ".join(f"({', '.join(given)})" for given in GIVEN[kind])

@@ -49,6 +49,7 @@ class RewardStop(RewardError):
 
 
 _save: ContextVar[Callable[[], object] | None] = ContextVar("save", default=None)
+_warned: set[tuple[str, str]] = set()  # who changed what
 
 
 @contextmanager
@@ -92,7 +93,6 @@ class RewardSum:
         self._processes = processes
         self._seconds = seconds
         self._tell_dropped = tell_dropped
-        self._warned: set[tuple[str, str]] = set()
 
     @property
     def hears_silence(self) -> bool:
@@ -140,14 +140,14 @@ class RewardSum:
         return results
 
     def _restore(self, state: ProcessState, rewards: Sequence[Reward]) -> None:
-        """Undo what rewards changed of the process, with one warning about each change."""
+        """Undo what rewards changed of the process, with one warning about each change in a process' life."""
         if not (changed := state.restore()):
             return
         who = ", ".join(map(str, rewards)) or "a reward"
         for setting in changed:
-            if (who, setting) not in self._warned:
+            if (who, setting) not in _warned:
                 logger.warning("%s changed %s, which the run depends on; it is put back", who, setting)
-        self._warned |= {(who, setting) for setting in changed}
+        _warned.update((who, setting) for setting in changed)
 
     def _refuse(self, failed: Sequence[_Failed], groups: Sequence[Group]) -> None:
         """Raise the same in all processes, if too many samples failed or something stops the run."""

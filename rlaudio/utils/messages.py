@@ -15,7 +15,7 @@ CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")  # tab an
 def shown(value: Any, most: int = MOST) -> str:
     """The value as Python writes it, shortened; never raises."""
     try:
-        return shortened(printable(_REPR.repr(value)), most)
+        return printable(shortened(_REPR.repr(value), most))
     except Exception as error:  # noqa: BLE001  a __repr__ may raise anything, as a number of 5,000 digits does
         return f"<a value of type {type(value).__name__} whose repr raises {type(error).__name__}>"
 
@@ -26,7 +26,7 @@ def described(error: BaseException, most: int = 1000) -> str:
         text = str(error)
     except Exception as failure:  # noqa: BLE001  a __str__ may raise anything
         text = f"<its text raises {type(failure).__name__}>"
-    return ": ".join(filter(None, [type(error).__name__, shortened(printable(text), most)]))
+    return ": ".join(filter(None, [type(error).__name__, printable(shortened(text, most))]))
 
 
 def dotted(keys: Iterable[object]) -> str:

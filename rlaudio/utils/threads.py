@@ -1,4 +1,4 @@
-"""How many CPU threads torch computes with, and how they wait.
+"""How many CPU threads torch computes with, and how they wait; threads that outlive a command.
 
 Numbers depend on the number of threads in their last bits, so a run records it.
 """
@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping, MutableMapping
+import threading
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
 from pathlib import Path
 
 # How long OpenMP threads spin for their next work before they sleep. GNU's, which torch's CPU build brings,
@@ -49,6 +51,29 @@ def usable_cores(groups: Path = Path("/sys/fs/cgroup")) -> int:
     """Cores that this process may use: those it is bound to, within its control group's share of time."""
     bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, math.ceil(min(bound, _share_of_time(groups))))
+
+
+@contextmanager
+def tells_of_threads(say: Callable[[str], object], seconds: float = 3.0) -> Iterator[None]:
+    """A block that is a whole command; where the process has not ended `seconds` later, what it waits for.
+
+    Python waits for every thread that is no daemon.
+    """
+    try:
+        yield
+    finally:
+        timer = threading.Timer(seconds, lambda: _tell_of_threads(say))
+        timer.daemon = True
+        timer.start()
+
+
+def _tell_of_threads(say: Callable[[str], object]) -> None:
+    main = threading.main_thread()
+    left = [thread.name for thread in threading.enumerate() if not thread.daemon and thread is not main]
+    if left and not main.is_alive():
+        say(
+            f"the command has ended, but not the threads that it started: {', '.join(left)}; Ctrl-C ends them"
+        )
 
 
 def _share_of_time(groups: Path) -> float:

@@ -147,7 +147,7 @@ def test_an_async_judge_of_a_scorer_is_refused(write):
     [
         (
             "def other(question, answer, text): ...",
-            "nothing named like the file; expected a function or class",
+            "nothing named like the file is defined by def or class; expected a function or class",
         ),
         (
             "def judge(question): ...",

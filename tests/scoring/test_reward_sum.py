@@ -489,11 +489,12 @@ def test_what_a_reward_changes_of_the_process_is_put_back_and_told_once(tmp_path
         return 1.0
 
     before = Path.cwd()
-    RewardSum({"r": (moves, 1.0)}).score([make_group("a", "b")])
+    for _ in range(2):  # a check of a reward makes many sums
+        RewardSum({"mover": (moves, 1.0)}).score([make_group("a", "b")])
     assert Path.cwd() == before and torch.is_grad_enabled()
     said = [record.getMessage() for record in caplog.records]
     assert [
-        f"reward r ({__file__}) changed {what}" in text
+        f"reward mover ({__file__}) changed {what}" in text
         for what, text in zip(["torch.set_grad_enabled", "the working directory"], said, strict=True)
     ] == [True, True]
 

@@ -1,6 +1,8 @@
 """Threads are limited by the machine and the environment, and wait asleep."""
 
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -54,3 +56,25 @@ def test_threads_wait_asleep_unless_the_environment_says_otherwise():
         before = dict(chosen)
         wait_asleep(chosen)
         assert chosen == before
+
+
+LEAVES_A_THREAD = """
+import threading, time
+from rlaudio.utils.threads import tells_of_threads
+
+with tells_of_threads(lambda message: print(message, flush=True), seconds=0.1):
+    threading.Thread(target=time.sleep, args=({seconds},), name="uploader", daemon={daemon}).start()
+"""
+
+
+@pytest.mark.parametrize(("daemon", "told"), [(False, "uploader; Ctrl-C ends them\n"), (True, "")])
+def test_a_thread_that_keeps_a_command_from_ending_is_told(daemon, told):
+    code = LEAVES_A_THREAD.format(seconds=1, daemon=daemon)
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stdout.rpartition(": ")[2] == told
+
+
+def test_a_command_within_a_longer_process_tells_of_no_threads():
+    code = LEAVES_A_THREAD.format(seconds=0.5, daemon=False) + "time.sleep(1)"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stdout == ""
