@@ -253,7 +253,8 @@ def _parse(text: str, where: str, folder: Path, override: Keys = ()) -> Layer:
         if isinstance(error, NotSupported):
             keys = tuple(loader.keys[: DEEPEST // 10])
             raise ValueError(f"{where}: {named(keys)}: {error.problem}") from error
-        raise ValueError(f"{where}: not valid YAML: {error.problem or error.context}") from error
+        tab = "; write spaces" if "'\\t'" in str(error.problem) else ""
+        raise ValueError(f"{where}: not valid YAML: {error.problem or error.context}{tab}") from error
     except yaml.YAMLError as error:
         raise ValueError(f"{where}: not valid YAML: {error}") from error
     finally:

@@ -121,7 +121,7 @@ class Recipe(Section):
             first = next(other for other in held_out if other.casefold() == name.casefold())
             if first != name:
                 files = "would share a file where a disk ignores case; name them apart"
-                yield "data.evaluate", f"{first!r} and {name!r} {files}"
+                yield f"data.evaluate.{name}", f"{first!r} and {name!r} {files}"
         if self.rewards and not any(spec.weight for spec in self.rewards.values()):
             yield "rewards", "every weight is 0, so nothing would be learned; give one another"
         if self.rewards and self.contribution.success != SUCCESS and (problem := self.no_success()):

@@ -53,7 +53,7 @@ def test_bad_yaml_is_told_with_file_and_line(write, text, message):
         ('data: {"\\ud800": 1}', r"data.\?: .*U\+D800, which is no text"),
         ("sft: {<<: {lr: 1}}", "sft.<<: unknown key '<<'"),
         ("---\nseed: 1", "not valid YAML: .*another document"),
-        ("sft:\n\tlr: 1", "not valid YAML: found character"),
+        ("sft:\n\tlr: 1", "not valid YAML: found character .*; write spaces"),
         ("model: {path: ~nobody-is-called-so}", "model.path: no path '~nobody-is-called-so'"),
         ('model: {path: "a\\0b/"}', r"model.path: .*U\+0000, which is no text"),
         ("rewards: {format: {reward: 1}}", "rewards.format.reward: reward format: unknown option 'reward'"),

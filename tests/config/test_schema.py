@@ -68,7 +68,7 @@ def test_a_users_scorer_is_found_beside_the_file_that_names_it(write, parent):
         ("evaluation.controls=[audio, silence, audio]", r"evaluation\.controls: .*audio stands twice"),
         (
             "data.evaluate={a: {use: jsonl, path: a}, A: {use: jsonl, path: a}}",
-            r"'a' and 'A' would share a file",
+            r"data\.evaluate\.A: 'a' and 'A' would share a file",
         ),
         ("contribution.silence=1e9", r"contribution\.silence: .* less than or equal to 3600"),
         (
