@@ -218,7 +218,8 @@ def score_file(
 
 
 def _notes(read: Predictions, questions: Any) -> list[str]:
-    return [f"predictions under {read.key!r}", *read.notes(questions)]
+    others = f"; also there: {', '.join(map(repr, read.other_keys))} (--key)" if read.other_keys else ""
+    return [f"predictions under {read.key!r}{others}", *read.notes(questions)]
 
 
 def _loaded(recipe: Recipe | str | Path, overrides: Sequence[str]) -> Recipe:

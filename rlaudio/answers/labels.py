@@ -32,7 +32,7 @@ BEFORE = re.compile(
 )
 BEHIND = re.compile(
     rf"[,:]? ?(?:[-=/] )?(?:which is )?(?:[(\[](?:{WORD} ?)?(?P<inside>{MARK})[)\]]"
-    rf"|\b{WORD} ?(?P<mark>{MARK})|(?<=[-=:/,] )(?P<last>{MARK}))$",
+    rf"|\b{WORD} ?(?P<mark>{MARK})|(?:(?<=- )|(?<=[=:/,] )(?-i:(?=[A-Z])))(?P<last>{MARK}))$",
     re.IGNORECASE,
 )
 LONGEST_BEHIND = 30  # characters

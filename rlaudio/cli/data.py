@@ -233,6 +233,9 @@ def permute(data: str, roots: Sequence[str], outside_root: bool, drop_bad_rows: 
         raise ValueError(f"{data}: no question has a known gold option; expected one to move")
     written = write_questions(permuted, out)
     click.echo(f"{counted(written.question_count, 'question')}, {written.spec}")
+    asked = {question.id.rpartition("#")[0] for question in permuted}
+    if left_out := len(questions) - len(asked):
+        click.echo(f"{counted(left_out, 'question')} without a known gold option left out", err=True)
 
 
 @data.command()

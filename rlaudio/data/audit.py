@@ -15,7 +15,7 @@ from rlaudio.data.bad_rows import OTHER_FORMAT, BadRow, examples, listing_bad_ro
 from rlaudio.data.counts import ALL, Counts, Durations, count
 from rlaudio.data.index import MISSING, UNUSABLE, Measured, measure
 from rlaudio.data.odd_questions import MEANINGS, oddities
-from rlaudio.data.question_rules import QuestionRules
+from rlaudio.data.question_rules import QuestionRules, repeated_ids
 from rlaudio.types import Clip, Dataset, Question
 from rlaudio.utils.number_format import counted, thousands
 from rlaudio.utils.stored_keys import as_stored
@@ -237,7 +237,7 @@ def _bad_rows(
     questions: Sequence[Question], rules: QuestionRules, clips: Mapping[Path | Clip, _Inspected]
 ) -> list[BadRow]:
     unusable = {clip: inspected.problem for clip, inspected in clips.items() if inspected.problem}
-    repeated = _repeated_ids(questions)
+    repeated = repeated_ids(questions)
     bad_rows = []
     for index, question in enumerate(questions):
         problems = rules.problems(question)
@@ -309,19 +309,6 @@ def _odd_clips(clips: Mapping[Path | Clip, _Inspected]) -> dict[str, list[str]]:
 
 def _name(clip: Path | Clip) -> str:
     return f"samples {clip.digest}" if isinstance(clip, Clip) else str(clip)
-
-
-def _repeated_ids(questions: Sequence[Question]) -> dict[int, tuple[str, str]]:
-    """Kind and reason, by index, of every question whose id an earlier one has."""
-    first_of_id: dict[str, int] = {}
-    repeated = {}
-    for index, question in enumerate(questions):
-        first = first_of_id.setdefault(question.id, index)
-        if first != index:
-            there = questions[first].place
-            both = f"{there} and {question.place}" if there else f"rows {first + 1} and {index + 1}"
-            repeated[index] = ("duplicate id", f"this id stands at {both}; expected different ids")
-    return repeated
 
 
 def _clips(questions: Sequence[Question]) -> list[Path | Clip]:

@@ -8,7 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rlaudio.data.jsonl import write_jsonl
+from rlaudio.data.question_rules import repeated_ids
 from rlaudio.types import Dataset, Question
+from rlaudio.utils.messages import shown
 
 
 @dataclass(frozen=True)
@@ -36,9 +38,12 @@ def with_contribution(data: Dataset, label: str) -> Dataset:
 def write_questions(questions: Sequence[Question], path: Path) -> Written:
     """Write the questions, and contributions that their data states, to a new .jsonl file.
 
-    Raises FileExistsError where there is one, ValueError where the format cannot hold a question.
+    Raises FileExistsError where there is one, ValueError where the format cannot hold a question, or two have
+    one id.
     """
     refuse_existing(path)
+    for index, (_, reason) in repeated_ids(questions).items():
+        raise ValueError(f"{questions[index].place or path}: {reason} (id {shown(questions[index].id)})")
     write_jsonl(questions, path)
     return Written(path, len(questions), _audio_root(questions, path.parent))
 

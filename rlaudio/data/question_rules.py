@@ -72,6 +72,19 @@ class QuestionRules:
         return re.compile("|".join(map(re.escape, longest_first)))
 
 
+def repeated_ids(questions: Sequence[Question]) -> dict[int, Problem]:
+    """Kind and reason, by index, of every question whose id an earlier one has."""
+    first_of_id: dict[str, int] = {}
+    repeated = {}
+    for index, question in enumerate(questions):
+        first = first_of_id.setdefault(question.id, index)
+        if first != index:
+            there = questions[first].place
+            both = f"{there} and {question.place}" if there else f"rows {first + 1} and {index + 1}"
+            repeated[index] = ("duplicate id", f"this id stands at {both}; expected different ids")
+    return repeated
+
+
 def _texts(question: Question) -> Iterator[Named]:
     """The name and text of everything that is asked, or expected as the answer."""
     choices, answer = question.choices, question.answer

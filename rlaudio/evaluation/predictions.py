@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ class Predictions:
     by_id: Mapping[str, str | None]
     nulls: frozenset[str] = frozenset()  # ids of those without a prediction whose row has the key
     repeated: tuple[str, ...] = ()  # ids that stand in several rows, of which the first is taken
+    other_keys: tuple[str, ...] = ()  # that could have been meant, where none was named
 
     def missing(self, questions: Dataset) -> list[str]:
         """Ids of the questions that have no row."""
@@ -73,8 +75,10 @@ def read_predictions(path: Path, key: str | None = None, expected: str | None = 
         rows = [(where, {**row, "id": row_id(n)}) for n, (where, row) in enumerate(rows, start=1)]
         fields.append("id")
     in_csv = ["answer"] if path.suffix == ".csv" else []  # elsewhere that is the right one
-    known = [*filter(None, [expected]), *KEYS, *in_csv]
+    known = list(dict.fromkeys([*filter(None, [expected]), *KEYS, *in_csv]))
+    named = key or (expected if expected in fields else None)
     key = _first(known if key is None else [key], fields, path)
+    others = () if named else tuple(other for other in known if other in fields and other != key)
     id_key = _first(ID_KEYS, fields, path)
     if key == id_key:
         raise ValueError(f"{printable(str(path))}: {key!r} holds the ids; name another key with --key")
@@ -88,7 +92,7 @@ def read_predictions(path: Path, key: str | None = None, expected: str | None = 
         by_id[id] = text
         if text is None and key in row:
             nulls.add(id)
-    return Predictions(path, key, by_id, frozenset(nulls), tuple(dict.fromkeys(repeated)))
+    return Predictions(path, key, by_id, frozenset(nulls), tuple(dict.fromkeys(repeated)), others)
 
 
 def score(questions: Dataset, predictions: Predictions, scorers: Mapping[str, Scorer]) -> Evaluation:
@@ -142,7 +146,7 @@ def _rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
     if path.suffix == ".csv":
         if path.stat().st_size > _LARGEST:
             raise ValueError(f"{path}: larger than {_LARGEST} bytes; expected the predictions of a benchmark")
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        with path.open(encoding="utf-8-sig", newline="") as file, _long_cells():
             rows = csv.DictReader(file, strict=True)  # else a quote that stays open swallows other rows
             try:
                 header = rows.fieldnames or []
@@ -166,6 +170,16 @@ def _rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
         if isinstance(row, BadRow):
             raise ValueError(str(row))
         yield row.where, {name: value for name, value in row.fields.items() if not holds_audio(value)}
+
+
+@contextmanager
+def _long_cells() -> Iterator[None]:
+    """A block in which the module `csv` takes cells of any length: answers of models that think are long."""
+    before = csv.field_size_limit(_LARGEST)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)
 
 
 def _first(wanted: Sequence[str], fields: Sequence[str], path: Path) -> str:

@@ -197,6 +197,15 @@ def test_permuted_data_has_the_gold_option_everywhere(good, tmp_path):
     assert positions == [0, 1, 2, 3] * 4
 
 
+def test_what_permuting_leaves_out_is_counted(tmp_path):
+    rows = [{"id": "q0", "question": "?", "choices": ["a", "b"], "answer": "a"}]
+    rows += [{"id": "q1", "question": "?", "choices": ["a", "b"]}]
+    (tmp_path / "d.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    done = data("permute", f"jsonl={tmp_path / 'd.jsonl'}", "--out", tmp_path / "p.jsonl")
+    assert "2 questions, {use: " in done.output
+    assert "1 question without a known gold option left out" in done.output
+
+
 def test_converted_data_is_the_same(good, tmp_path):
     (spec,) = specs(data("convert", f"audiomcq={good}", "--out", tmp_path / "c.jsonl"))
     before, after = audiomcq(path=good), read(spec)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from rlaudio.config.plugins import bind
@@ -33,6 +35,14 @@ def test_a_file_that_is_there_is_not_replaced(tmp_path):
     with pytest.raises(FileExistsError, match=r"new\.jsonl: is there already"):
         write_questions([], tmp_path / "new.jsonl")
     assert (tmp_path / "new.jsonl").read_text(encoding="utf-8") == "mine"
+
+
+def test_questions_with_one_id_are_refused_with_both_places(tmp_path):
+    first, second = questions_on_disk(tmp_path, 2)
+    twice = [replace(first, place="a:1"), replace(second, id=first.id, place="a:2")]
+    with pytest.raises(ValueError, match=r"a:2: this id stands at a:1 and a:2; .* \(id 'q0'\)"):
+        write_questions(twice, tmp_path / "new.jsonl")
+    assert not (tmp_path / "new.jsonl").exists()
 
 
 def test_a_subset_by_contribution_keeps_order_and_labels(tmp_path):

@@ -60,6 +60,18 @@ def test_known_keys_are_found_and_the_one_asked_for_goes_first(tmp_path, key):
     assert read_predictions(path, "mine").by_id == {"q0": "a cat"}
 
 
+def test_other_keys_that_could_be_meant_are_known_unless_one_is_named(tmp_path):
+    path = written(tmp_path, [row(0, "a dog", "output") | {"response": "a cat"}])
+    assert read_predictions(path).other_keys == ("output",)
+    assert read_predictions(path, "response").other_keys == ()
+    assert read_predictions(path, None, "response").other_keys == ()
+
+
+def test_a_text_in_csv_may_be_as_long_as_a_model_thinks(tmp_path):
+    (tmp_path / "long.csv").write_text(f"id,answer\nq0,{'x' * 200_000}\n", encoding="utf-8")
+    assert len(read_predictions(tmp_path / "long.csv").by_id["q0"]) == 200_000
+
+
 def test_a_submission_in_csv_is_read_and_its_questions_are_ids(tmp_path):
     path = tmp_path / "submission.csv"
     path.write_text('question,answer\nq0,"a dog"\nq1,a cat\n', encoding="utf-8")
