@@ -64,6 +64,13 @@ def named_set(text: str, *, or_path: bool = True) -> NamedSet:
         raise click.UsageError(str(error)) from None
 
 
+def existing_path(context: click.Context, option: click.Parameter, given: str | None) -> str | None:
+    """NAME=PATH as it is; a path alone, refused where nothing is there."""
+    if given is None or ("=" in given and not Path(given).exists()):
+        return given
+    return str(path_type(exists=True).convert(given, option, context))
+
+
 def each_once(context: click.Context, option: click.Parameter, given: Sequence[str]) -> Sequence[str]:
     """The overrides, refused where two are of one key: which of them counts should not be a guess."""
     by_key: dict[str, str] = {}

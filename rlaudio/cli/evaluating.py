@@ -14,6 +14,7 @@ from rlaudio.cli.common_options import (
     FileEndingIn,
     each_once,
     endpoint_options,
+    existing_path,
     named_set,
     no_plugins_option,
     path_type,
@@ -165,7 +166,12 @@ _against = click.option(
 
 @click.command()
 @click.argument("target", metavar="[RECIPE|MODEL]", required=False)
-@click.option("--data", type=path_type(exists=True), help="Questions for a MODEL; a RECIPE names its own.")
+@click.option(
+    "--data",
+    metavar="[NAME=]PATH",
+    callback=existing_path,
+    help="Questions for a MODEL; a RECIPE names its own.",
+)
 @_benchmarks
 @click.option(
     "--endpoint", metavar="URL", help="Instead of MODEL: an OpenAI-compatible server's address, or several."
@@ -179,7 +185,7 @@ _against = click.option(
 @recipe_options
 def evaluate(
     target: str | None,
-    data: Path | None,
+    data: str | None,
     benchmarks: Sequence[str],
     endpoint: str | None,
     model: str | None,
@@ -340,9 +346,12 @@ def _check_voters(threshold: int | None, voters: Sequence[str], overrides: Seque
         )
 
 
-def data_sets(data: Path | None, benchmarks: Sequence[str]) -> dict[str, Spec]:
+def data_sets(data: str | None, benchmarks: Sequence[str]) -> dict[str, Spec]:
     """Data sets of the command line as a recipe would have them, by name."""
-    sets = dict([named_set(str(data))]) if data else {}
+    sets: dict[str, Spec] = {}
+    if data:
+        name, spec = named_set(data)
+        sets[name] = existing(spec)
     for text in benchmarks:
         name, spec = named_set(text, or_path=False)
         if name in sets:

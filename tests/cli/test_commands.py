@@ -450,6 +450,22 @@ def test_a_set_is_named_after_the_file_that_a_model_is_evaluated_on(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("given", "status", "told"),
+    [
+        ("jsonl=q.jsonl", 1, "q.jsonl: no questions"),
+        ("jsonl=gone.jsonl", 1, "gone.jsonl does not exist; expected a file or folder of questions"),
+        ("q.jsonl", 1, "q.jsonl: no questions"),
+        ("gone.jsonl", 2, "'gone.jsonl' does not exist"),
+    ],
+)
+def test_a_model_is_evaluated_on_a_file_in_any_format(tmp_path, monkeypatch, given, status, told):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "q.jsonl").write_text("", encoding="utf-8")
+    done = rlaudio("evaluate", "tiny/base", "--data", given)
+    assert (done.exit_code, told in done.output) == (status, True), done.output
+
+
+@pytest.mark.parametrize(
     "command", [["label", "--voter", "tiny/base", "--threshold", "1"], ["evaluate", "tiny/base"]]
 )
 def test_a_command_says_what_it_does_before_it_is_slow(tmp_path, command):
