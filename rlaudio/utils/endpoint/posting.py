@@ -22,7 +22,7 @@ from rlaudio.utils.messages import printable, shortened
 LARGEST_ANSWER = 8 * 2**20  # bytes
 _LARGEST_REASON = 64 * 2**10  # bytes of an error's body
 _MOST_SAID = 300  # characters of it in a message
-_REPEATABLE = (429, 500, 502, 503, 504)
+_REPEATABLE = (408, 425, 429, 500, 502, 503, 504, *range(520, 525), 529)  # from 520 on: of gateways
 _NO_ACCESS = (401, 403, 404)
 _ADVICE = {
     401: f"; put the server's key into the environment variable {KEY_VARIABLES[0]}",

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.usefixtures("no_keys_and_no_cache_of_this_user")
         fails(429, Retry_After="0"),
         fails(429, Retry_After="Wed, 21 Oct 2015 07:28:00 GMT"),
         fails(429, Retry_After="soon"),
-        *map(fails, (500, 502, 503, 504)),
+        *map(fails, (408, 425, 500, 502, 503, 504, 520, 524, 529)),
         sends(200, b'{"choices', Content_Length="1000"),
         sends(500, b"\xff<html>"),
         hangs_up,
