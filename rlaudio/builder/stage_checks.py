@@ -13,7 +13,7 @@ from rlaudio.builder.answering import within_time
 from rlaudio.builder.rl_settings import contribution_by, reward_sum, rl_algorithm
 from rlaudio.config.recipe import Recipe
 from rlaudio.curricula.selector import Selector
-from rlaudio.curricula.stage import Stage, check_stages
+from rlaudio.curricula.stage import Stage, check_stages, stages_of
 from rlaudio.scorers.calling import try_scorers
 from rlaudio.scoring import RewardError, RewardStop, made_up_group
 from rlaudio.types import (
@@ -42,7 +42,8 @@ def check_stages_can_train(
     stand_ins = {q.id: Contribution(q.id, "strong" if n % 2 else "weak") for n, q in enumerate(questions)}
     to_be_labelled = labels_to_come(recipe, questions)
     contributions = {**stand_ins, **stated} if to_be_labelled else stated
-    stages = recipe.curriculum(questions, contributions, generator(recipe.seed, "curriculum"))
+    given = recipe.curriculum(questions, contributions, generator(recipe.seed, "curriculum"))
+    stages = stages_of(given, recipe.curriculum.use)
     if whole and (not to_be_labelled or all(s.questions for s in stages)):  # votes may fill what is empty now
         check_stages(stages, recipe.curriculum.use)
     for stage in stages:

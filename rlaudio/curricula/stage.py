@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from numbers import Integral
+from typing import Any, Literal
 
 import numpy as np
 
 from rlaudio.curricula.selector import Selector, check_drawn
 from rlaudio.types import ContributionLabel, Contributions, Question
+from rlaudio.utils.messages import shown
 from rlaudio.utils.number_format import counted, of_all, thousands
 from rlaudio.utils.randomness import generator
 
@@ -26,8 +28,8 @@ class Stage:
 
     `shared` states that other stages with `shared` may train on the same questions: RL, then SFT, then RL
     on one set, or easy questions first and then all. A `selector` chooses the questions of each step by what
-    the steps before it showed, and may end the stage early. Raises ValueError for less than none of
-    either, and for more than MOST.
+    the steps before it showed, and may end the stage early. Raises ValueError for another kind, what are no
+    questions, and a length below 0, above MOST or of half a step.
     """
 
     kind: Literal["sft", "rl"]
@@ -38,6 +40,16 @@ class Stage:
     selector: Selector | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
+        if self.kind not in ("sft", "rl"):
+            raise ValueError(f'a stage is of the kind {shown(self.kind)}; expected "sft" or "rl"')
+        object.__setattr__(self, "questions", tuple(self.questions))
+        if others := [question for question in self.questions if not isinstance(question, Question)]:
+            raise ValueError(
+                f"the {self.kind} stage has {shown(others[0])} among its questions; expected questions that "
+                "the curriculum was given"
+            )
+        if not isinstance(self.steps, Integral | None):
+            raise ValueError(f"the {self.kind} stage has {shown(self.steps)} steps; expected a whole number")
         for name, value in (("epochs", self.epochs), ("steps", self.steps)):
             if value is not None and not 0 <= value <= MOST:
                 expected = f"at most {thousands(MOST)}" if value > MOST else "at least 0"
@@ -98,6 +110,14 @@ def random_split(
         tuple(q for q, c in zip(questions, chosen, strict=True) if c),
         tuple(q for q, c in zip(questions, chosen, strict=True) if not c),
     )
+
+
+def stages_of(given: Any, curriculum: str) -> list[Stage]:
+    """What a curriculum returned, as a list. Raises ValueError for anything but stages."""
+    stages = list(given) if isinstance(given, Iterable) else [given]
+    if others := [stage for stage in stages if not isinstance(stage, Stage)]:
+        raise ValueError(f"curriculum {curriculum} gave {shown(others[0])}; expected a list of Stage")
+    return stages
 
 
 def check_stages(stages: Sequence[Stage], curriculum: str) -> None:

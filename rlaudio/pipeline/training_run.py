@@ -18,7 +18,7 @@ from rlaudio.builder.stage_setups import training_setup
 from rlaudio.config.plugin_files import with_helpers
 from rlaudio.config.recipe import Recipe
 from rlaudio.config.resumed_recipe import recipe_to_resume
-from rlaudio.curricula.stage import check_stages
+from rlaudio.curricula.stage import check_stages, stages_of
 from rlaudio.pipeline.begun_run import check_folder, is_trained
 from rlaudio.pipeline.labelled_data import labelled_data
 from rlaudio.pipeline.model_evaluations import evaluate_between, evaluate_once
@@ -72,7 +72,8 @@ def run(recipe: Recipe, out: Path, *, resume: bool = False, until: StopAfter | N
             data = labelled_data(recipe, data, folder, processes)
         if until == "labels":
             return folder.path
-        stages = recipe.curriculum(data.train, data.train.contributions, generator(recipe.seed, "curriculum"))
+        given = recipe.curriculum(data.train, data.train.contributions, generator(recipe.seed, "curriculum"))
+        stages = stages_of(given, recipe.curriculum.use)
         check_stages(stages, recipe.curriculum.use)
         with folder.clock("evaluate_base"):
             evaluate_once(recipe, data, folder, "base", recipe.model.options["path"], processes)

@@ -14,7 +14,7 @@ from typing import Literal
 from rlaudio.algorithms.algorithm import as_critic
 from rlaudio.builder.rl_settings import asked_in_silence
 from rlaudio.config.recipe import Recipe
-from rlaudio.curricula.stage import Stage
+from rlaudio.curricula.stage import Stage, stages_of
 from rlaudio.models.shared.sizes import ModelPart, ModelSize
 from rlaudio.planning import memory
 from rlaudio.planning.assumptions import Assumptions
@@ -156,7 +156,8 @@ def _changes(row: int) -> tuple[tuple[str, ...], ...]:
 def _stages(recipe: Recipe) -> list[Stage]:
     """The curriculum's stages on stand-in questions, half of them weak and half strong."""
     contributions = {q.id: Contribution(q.id, "strong" if n % 2 else "weak") for n, q in enumerate(STAND_INS)}
-    return recipe.curriculum(list(STAND_INS), contributions, generator(recipe.seed, "curriculum"))
+    given = recipe.curriculum(list(STAND_INS), contributions, generator(recipe.seed, "curriculum"))
+    return stages_of(given, recipe.curriculum.use)
 
 
 def _stage_plan(basis: Basis, stage: Stage) -> StagePlan:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rlaudio.curricula.stage import Stage, check_stages
+from rlaudio.curricula.stage import Stage, check_stages, stages_of
 from rlaudio.curricula.weak_to_strong import weak_to_strong
 from tests.curricula.test_curricula import questions, rng, stated
 
@@ -27,6 +27,31 @@ def test_stages_that_state_it_share_questions_with_each_other():
 def test_an_empty_stage_is_refused():
     with pytest.raises(ValueError, match=r"curriculum weak_to_strong: stage 2 \(rl\) has no questions"):
         check_stages(weak_to_strong(questions(strong=0), stated(strong=0), rng()), "weak_to_strong")
+
+
+@pytest.mark.parametrize("given", [None, "rl", ["rl"], 3, iter([None])])
+def test_what_is_no_list_of_stages_is_refused(given):
+    with pytest.raises(ValueError, match=r"curriculum mine gave .*; expected a list of Stage"):
+        stages_of(given, "mine")
+
+
+def test_a_curriculum_may_yield_its_stages():
+    stage = Stage("rl", tuple(questions()), steps=np.int64(1))
+    assert stages_of((each for each in [stage]), "mine") == stages_of(stage, "mine") == [stage]
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"kind": "dpo"}, 'the kind \'dpo\'; expected "sft" or "rl"'),
+        ({"questions": ("q1", "q2")}, "has 'q1' among its questions; expected questions"),
+        ({"steps": 2.5}, "has 2.5 steps; expected a whole number"),
+        ({"steps": "5"}, "has '5' steps; expected a whole number"),
+    ],
+)
+def test_what_makes_no_stage_is_refused(change, told):
+    with pytest.raises(ValueError, match=told):
+        Stage(**{"kind": "rl", "questions": tuple(questions()), "steps": 1} | change)
 
 
 def test_a_curriculum_without_stages_is_refused():
