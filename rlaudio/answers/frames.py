@@ -25,7 +25,7 @@ ADVERB = (
 SOURCE = (
     r"(?:based on|from|given|(?:out )?of|among|according to|judging (?:by|from)"
     r"|(?:after )?(?:listening(?: carefully)?(?: to)?|hearing))"
-    r"(?: (?:the|this|these|what|my)(?: [\w']+){1,5})?,"
+    r"(?: (?:the|this|these|what|my)(?: [\w'-]+){1,5})?,"
     r"|in (?:the|this) (?:audio|sound|clip|recording|music|song|piece)(?: clip)?,"
 )
 OPINION = (
@@ -80,7 +80,8 @@ LEAD_IN = re.compile(
     rf"(?P<answer>{ANSWER_IS}|{foreign_frames.THE_ANSWER_IS})"
     rf"|(?:{FILLER}|(?P<adverb>{ADVERB})|{SOURCE}|{OPINION}|{IT_IS}|{SOUND_OF}|that|(?:final )?answer)[,:]? "
     rf"|(?P<reason>(?:(?:because|since|as|given that) [^,;.?!]{{1,80}},"
-    rf"|[^,;.?!]{{1,80}}[,;] (?:so|thus|therefore|hence),?)) (?={ANSWER_IS}|{IT_IS} |{OPINION} )"
+    rf"|[^,;.?!]{{1,80}}[,;] (?:so|thus|therefore|hence),?) (?={ANSWER_IS}|{IT_IS} |{OPINION} )"
+    r"|[^;.?!]{1,80}[,;] ?(?=所以|因此|因而|故(?:[选選答]|正[确確])))"
     rf"|{foreign_frames.IT_IS}|{foreign_frames.A}"
     r"|(?::|=>?|->|[\u2192\u21d2\u27a1]) ?",
     re.IGNORECASE,

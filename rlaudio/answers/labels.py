@@ -81,8 +81,13 @@ def labels(text: str) -> Iterator[Label]:
 
 
 def explained(text: str) -> Label | None:
-    """A label before words that are not said of it: "B: it meows", but not "B) is wrong"."""
+    """A label before words that are not said of it: "B: it meows", but not "B) is wrong".
+
+    A number before several sentences is the first step of a thought.
+    """
     label = label_before(text)
+    if label and label.mark.isdecimal() and re.search(r"[.!?] ", label.text):
+        return None
     stop = label and label.certain and not re.match(WORD, text, re.IGNORECASE)
     return label if label and stop and not PREDICATE.match(label.text) else None
 

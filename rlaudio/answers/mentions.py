@@ -16,7 +16,7 @@ DOUBT = re.compile(
     r"|nope|nah|unsure|uncertain|impossible|untrue|contrary|opposite|revers\w+|oops|mistake\w*|err(?:or|ed)\w*"
     r"|kidding|jok(?:e|ed|ing)|lies?|lied|absurd|disregard|ignor\w+|scratch that|strike that|delete|forget"
     r"|retract\w*|(?:it|that|this) back|chang\w+ my|my mind|the other|everything|anything"
-    r"|(?:all|any) (?:of|options?)"
+    r"|(?:all|any) (?:of (?:them|these|those|the (?:above|options|choices))|options?)"
     r"|guess\w*)\b|^(?:and|is|was|all)\b"
     r"|[?{}\u274c\u2717\u2718]"
     r"|\b(?:oder|vielleicht|eher|kaum|doch|aber|sondern|falsch\w*|fehler|falso|incorrect[oa]|aunque|sino"
