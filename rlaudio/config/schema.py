@@ -107,35 +107,35 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _goes_together(self) -> Recipe:
-        for key, problem in self._problems():
-            raise SectionError(problem, *key.split("."))
+        for keys, problem in self._problems():
+            raise SectionError(problem, *keys)
         self.scorers()  # raises where two have one name
         return self
 
-    def _problems(self) -> Iterator[tuple[str, str]]:
+    def _problems(self) -> Iterator[tuple[tuple[str, ...], str]]:
         """Keys whose values do not go together with those of other sections, and why."""
         held_out, schedule = [*self.data.evaluate], self.optimizer.schedule
         if self.evaluation.every and not held_out:
-            yield "evaluation.every", "needs a held-out set; name one in data.evaluate or set it to 0"
+            yield ("evaluation", "every"), "needs a held-out set; name one in data.evaluate or set it to 0"
         for name in held_out:
             first = next(other for other in held_out if other.casefold() == name.casefold())
             if first != name:
                 files = "would share a file where a disk ignores case; name them apart"
-                yield f"data.evaluate.{name}", f"{first!r} and {name!r} {files}"
+                yield ("data", "evaluate", name), f"{first!r} and {name!r} {files}"
         if self.rewards and not any(spec.weight for spec in self.rewards.values()):
-            yield "rewards", "every weight is 0, so nothing would be learned; give one another"
+            yield ("rewards",), "every weight is 0, so nothing would be learned; give one another"
         if self.rewards and self.contribution.success != SUCCESS and (problem := self.no_success()):
-            yield "contribution.success", problem
+            yield ("contribution", "success"), problem
         if self.training.run_tokens and schedule != "constant":
             yield (
-                "training.run_tokens",
+                ("training", "run_tokens"),
                 f"the last stage goes on after its steps, where optimizer.schedule {schedule} has a learning "
                 "rate of 0; set optimizer.schedule to constant",
             )
         corrects = self.mismatch.logprobs == "sampled" and self.mismatch.correct != "none"
         if self.sampling.max_lag and not corrects:
             yield (
-                "sampling.max_lag",
+                ("sampling", "max_lag"),
                 "completions of older weights need importance correction; set mismatch.correct to token or "
                 "sequence, and mismatch.logprobs to sampled",
             )

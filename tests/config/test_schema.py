@@ -67,6 +67,10 @@ def test_a_users_scorer_is_found_beside_the_file_that_names_it(write, parent):
         ("rewards={format: {weight: 0}, answer_correctness: {weight: 0}}", r"rewards: every weight is 0"),
         ("evaluation.controls=[audio, silence, audio]", r"evaluation\.controls: .*audio stands twice"),
         (
+            "data.evaluate={a.b: {use: jsonl, path: a}, A.b: {use: jsonl, path: a}}",
+            r"data\.evaluate\.A\.b: 'a\.b' and 'A\.b' would share a file",
+        ),
+        (
             "data.evaluate={a: {use: jsonl, path: a}, A: {use: jsonl, path: a}}",
             r"data\.evaluate\.A: 'a' and 'A' would share a file",
         ),
