@@ -86,11 +86,11 @@ def read_step_dump(folder: Path) -> StepDump:
         return TypeAdapter(StepDump).validate_python(arrays)
     except ValidationError as error:
         first = error.errors()[0]
-        found = f"a file of torch with something else in it ({dotted(first['loc'])}: {first['msg'].lower()})"
+        what = f"a file of torch with something else in it ({dotted(first['loc'])}: {first['msg'].lower()})"
     except (*_DAMAGE, ValueError):
-        found = "a file that torch did not write, or not all of one"
+        what = "a file that torch did not write, or not all of one"
     raise ValueError(
-        f"{folder / STEP}: found {found}; expected a step that a run stored; copy the folder again from the "
+        f"{folder / STEP}: found {what}; expected a step that a run stored; copy the folder again from the "
         f"run's {REPLAY}/"
     )
 
