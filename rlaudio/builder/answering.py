@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from rlaudio.audio.reading import open_clip
-from rlaudio.config import plugins
+from rlaudio.config.finding import is_path
 from rlaudio.config.plugins import Bound
 from rlaudio.config.recipe import Recipe
 from rlaudio.contribution.voters import LabelSettings, Voter, folder_digest
@@ -115,7 +115,7 @@ def within_time(recipe: Recipe, scorers: Mapping[str, Bound]) -> dict[str, Score
     """The scorers, those of the user's files within the recipe's time limit."""
     return {
         name: TimedScorer(name, scorer.function, str(scorer.path), recipe.reward_timeout)
-        if plugins.is_path(scorer.use)
+        if is_path(scorer.use)
         else scorer.function
         for name, scorer in scorers.items()
     }

@@ -128,8 +128,8 @@ def _check_selector(recipe: Recipe, stage: Stage, selector: Selector) -> None:
             f"{name} chooses the questions of a step together, and sampling.rounds is "
             f"{recipe.sampling.rounds}, which would draw some of them again in the same step; expected 1"
         )
-    if stage.kind == "rl" and (problem := recipe.no_success()):
-        raise ValueError(f"contribution.success {problem}")
+    if stage.kind == "rl":
+        _refuse_no_success(recipe)
     try:
         selector.load_state_dict(json.loads(json.dumps(selector.state_dict())))
     except TypeError as error:
@@ -176,5 +176,10 @@ def _dry_run_algorithm(recipe: Recipe) -> None:
     weights = {name: spec.weight for name, spec in recipe.rewards.items()}
     name = recipe.algorithm.use
     dry_run(algorithm, name, group_size=recipe.sampling.group_size, reward_weights=weights)
-    if contribution_by(recipe) == "rollouts" and (problem := recipe.no_success()):
+    if contribution_by(recipe) == "rollouts":
+        _refuse_no_success(recipe)
+
+
+def _refuse_no_success(recipe: Recipe) -> None:
+    if problem := recipe.no_success():
         raise ValueError(f"contribution.success {problem}")

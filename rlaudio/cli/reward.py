@@ -198,7 +198,7 @@ def _shipped(run: StoredRun, kind: str, otherwise: str) -> Any:
 
     A part, such as a judge, may be a file or an address that is sent completions and a key.
     """
-    from rlaudio.config.plugins import is_path
+    from rlaudio.config.finding import is_path
     from rlaudio.config.shipped import NESTED
 
     spec = run.recipe.get(kind)

@@ -19,7 +19,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,11 +27,11 @@ from typing import Any
 
 from pydantic import Field
 
+from rlaudio.config.finding import absolute, is_path, no_file, unknown
 from rlaudio.config.layers import Keys, Layer, Origin, read_layer, refuse_twice
 from rlaudio.config.names import check_name, plain_name
-from rlaudio.config.plugins import absolute, is_path, no_file, unknown
 from rlaudio.config.recipe import find_recipe, folder_of_paths, load_recipe, name_with_files, validate
-from rlaudio.config.schema import Recipe, keys_beside_results
+from rlaudio.config.schema import Recipe, keys_beside_results, without_keys
 from rlaudio.config.sections import MOST, Section, Seed
 from rlaudio.config.shipped import shipped_comparisons
 from rlaudio.runs.places import LOCK
@@ -217,8 +217,8 @@ def _told_at(layer: Layer, keys: Keys) -> Iterator[None]:
 
 
 def _refuse_equal(file: ComparisonFile, layer: Layer, arms: Sequence[Arm]) -> None:
-    """Refuse arms that differ in nothing but keys that enter no results, or their rounding alone."""
-    free = keys_beside_results().keys()
+    """Refuse arms that differ in nothing but keys that enter no results."""
+    free = {key for key, entered in keys_beside_results().items() if entered == "nothing"}
     recipes: dict[str, Arm] = {}
     for arm in arms:
         values = arm.recipe.model_dump(mode="json")
@@ -237,15 +237,6 @@ def _refuse_equal(file: ComparisonFile, layer: Layer, arms: Sequence[Arm]) -> No
             f"{where}: arms {same.name!r} and {arm.name!r} {only} and would give the same numbers; change "
             "one of them, or add seeds to see the noise"
         )
-
-
-def without_keys(values: Mapping[str, Any], keys: Set[str], prefix: str = "") -> dict[str, Any]:
-    """The plain values of a recipe, nested, without those at dotted keys."""
-    return {
-        name: without_keys(value, keys, f"{prefix}{name}.") if isinstance(value, dict) else value
-        for name, value in values.items()
-        if f"{prefix}{name}" not in keys
-    }
 
 
 def _baseline(file: ComparisonFile, layer: Layer, names: Sequence[str]) -> str:

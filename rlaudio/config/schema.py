@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
 from types import UnionType
 from typing import Any, get_args
@@ -222,6 +222,15 @@ def field_table() -> list[tuple[str, str, str, str]]:
 def keys_beside_results() -> dict[str, str]:
     """The keys that enter no results, and what they enter: "nothing" or "rounding"."""
     return dict(_beside_results(Recipe, ""))
+
+
+def without_keys(values: Mapping[str, Any], keys: Set[str], prefix: str = "") -> dict[str, Any]:
+    """The plain values of a recipe, nested, without those at dotted keys."""
+    return {
+        name: without_keys(value, keys, f"{prefix}{name}.") if isinstance(value, dict) else value
+        for name, value in values.items()
+        if f"{prefix}{name}" not in keys
+    }
 
 
 def section_at(keys: Sequence[Hashable], root: type[BaseModel] | None = None) -> type[BaseModel]:

@@ -103,10 +103,14 @@ def parse_source(path: Path) -> ast.Module:
 
 
 def _signature_in(module: ast.Module, stem: str) -> Signature | None:
-    for number, node in reversed([*enumerate(module.body)]):  # a later definition takes an earlier one's name
-        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            continue
-        if _plain(node.name) != _plain(stem) or _is_protocol(node):
+    definitions = {  # of one name the last counts
+        node.name: (number, node)
+        for number, node in enumerate(module.body)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+    }
+    for name in sorted(definitions, key=lambda name: name.startswith("_")):  # helpers come last
+        number, node = definitions[name]
+        if _plain(name) != _plain(stem) or _is_protocol(node):
             continue
         if isinstance(node, ast.ClassDef):
             given, options = _class_parameters(_read_class(module.body, number))

@@ -21,7 +21,7 @@ from rlaudio.utils.number_format import counted, thousands
 from rlaudio.utils.stored_keys import as_stored
 
 _SHOWN, _SHOWN_OF_EACH = 5, 1  # odd clips or questions of a kind: of the only set, of each of several
-HEARD_ALL_THE_SAME = "docs/data.md (What is told of clips) says what is heard"
+_ABOUT_CLIPS = "docs/data.md (What is told of clips) says what is heard"
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,7 @@ def odd_lines(audits: Mapping[str, Audit]) -> list[str]:
         odd = {name: getattr(audit, kinds) for name, audit in audits.items()}
         for what in dict.fromkeys(what for of in odd.values() for what in of):
             there = [_some(name, of[what], unit, shown) for name, of in odd.items() if what in of]
-            lines.append(f"{what}: {', '.join(there)}; {MEANINGS.get(what, HEARD_ALL_THE_SAME)}")
+            lines.append(f"{what}: {', '.join(there)}; {MEANINGS.get(what, _ABOUT_CLIPS)}")
     return lines
 
 

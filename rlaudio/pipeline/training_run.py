@@ -26,7 +26,7 @@ from rlaudio.pipeline.run_results import keep_samples, keep_shown_clips, write_r
 from rlaudio.planning.check import refuse_what_would_stop
 from rlaudio.runs.folder import FollowedFolder, RunFolder
 from rlaudio.runs.parts import StopAfter
-from rlaudio.runs.places import FINAL, MODELS, RECIPE, SUMMARY, is_run
+from rlaudio.runs.places import FINAL, MODELS, RECIPE, is_run
 from rlaudio.runs.resuming import check_data, check_models, check_plugins, keep_recipe
 from rlaudio.training.stages import train_stages
 from rlaudio.utils.processes import Processes, join
@@ -92,7 +92,6 @@ def run(recipe: Recipe, out: Path, *, resume: bool = False, until: StopAfter | N
                 )
         if until == "sft":
             return folder.path
-        processes.from_first(lambda: (folder.path / SUMMARY).unlink(missing_ok=True))  # is made again
         keep_samples(recipe, stages, data, folder)
         processes.from_first(partial(keep_shown_clips, recipe, data.train, folder.path))
         with folder.clock("evaluate_final"):

@@ -49,13 +49,14 @@ class RewardStop(RewardError):
 
 
 _save: ContextVar[Callable[[], object] | None] = ContextVar("save", default=None)
-_warned: set[tuple[str, str]] = set()  # who changed what
+_warned: set[tuple[str, str]] = set()  # who changed what, for the sums of a run or a check
 
 
 @contextmanager
 def saving_when_stopped(save: Callable[[], object]) -> Iterator[None]:
     """Call `save` where rewards stop the run within the block: in every process, in one of its threads."""
     token = _save.set(save)
+    _warned.clear()  # another run's user was told, not this one's
     try:
         yield
     except RewardError:
@@ -140,7 +141,7 @@ class RewardSum:
         return results
 
     def _restore(self, state: ProcessState, rewards: Sequence[Reward]) -> None:
-        """Undo what rewards changed of the process, with one warning about each change in a process' life."""
+        """Undo what rewards changed of the process, with one warning about each change in a run."""
         if not (changed := state.restore()):
             return
         who = ", ".join(map(str, rewards)) or "a reward"

@@ -27,13 +27,13 @@ def text_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, apart: i
 
 
 def shown_once(lines: Iterable[tuple[Hashable, Sequence[str]]]) -> tuple[list[Sequence[str]], list[str]]:
-    """Of rows, given with whom they are about, the first one about each.
+    """Of rows, given with whom they are about, the first of those that say the same about the same.
 
-    Then lines that name the titles, which are first cells, of the rows about the same; none where none are.
+    Then lines that name the titles, which are first cells, of these rows; none where all differ.
     """
     about: dict[Hashable, list[Sequence[str]]] = {}
     for whom, row in lines:
-        about.setdefault(whom, []).append(row)
+        about.setdefault((whom, *row[1:]), []).append(row)
     same = [" = ".join(row[0] for row in rows) for rows in about.values() if len(rows) > 1]
     note = f"Equal lines, shown once: {'; '.join(same)}."
     notes = textwrap.wrap(note, WIDTH, break_on_hyphens=False) if same else []

@@ -264,7 +264,10 @@ def test_the_overlong_reward_of_the_comparison_counts_whole_completions():
 @pytest.mark.parametrize(
     ("arms", "said"),
     [
-        ("{a: {threads: 1}, b: {threads: 2}}", "arms 'a' and 'b' differ in threads alone and would give the"),
+        (
+            "{a: {}, b: {training: {keep: 4}}}",
+            "arms 'a' and 'b' differ in training.keep alone and would give the",
+        ),
         (
             "{a: {}, b: {report: {completions: 3}, training: {keep: 4}}}",
             "arms 'a' and 'b' differ in report.completions, training.keep alone",
@@ -276,3 +279,8 @@ def test_arms_whose_results_cannot_differ_are_refused_by_name(place, write, arms
     file = write(f"base: {place / 'base.yaml'}\narms: {arms}\n")
     with pytest.raises(ValueError, match=re.escape(said)):
         read_comparison(file)
+
+
+def test_arms_that_differ_in_rounding_may_be_compared_by_their_time(place, write):
+    arms = "{a: {threads: 1}, b: {threads: 2}}"
+    assert len(read_comparison(write(f"base: {place / 'base.yaml'}\narms: {arms}\n")).arms) == 2

@@ -4,7 +4,8 @@ import os
 
 import pytest
 
-from rlaudio.config.plugins import bind, find
+from rlaudio.config.finding import find
+from rlaudio.config.plugins import bind
 from rlaudio.config.shipped import PACKAGE
 
 

@@ -4,7 +4,8 @@ import sys
 
 import pytest
 
-from rlaudio.config.plugins import OptionError, bind, describe, load
+from rlaudio.config.option_values import OptionError
+from rlaudio.config.plugins import bind, describe, load
 from tests.factories import make_completion, make_question
 
 REWARD = """

@@ -2,7 +2,8 @@
 
 import pytest
 
-from rlaudio.config.plugins import OptionError, bind
+from rlaudio.config.option_values import OptionError
+from rlaudio.config.plugins import bind
 from rlaudio.config.recipe import load_recipe
 
 SEVERAL = """

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from rlaudio.config.plugins import OptionError, bind, load
+from rlaudio.config.option_values import OptionError
+from rlaudio.config.plugins import bind, load
 from rlaudio.config.signatures import read_signature
 
 REWARD = """
@@ -293,3 +294,13 @@ def test_what_a_file_says_of_its_options_and_nobody_could_follow_is_refused(writ
     path = write("my_reward.py", REWARD + f"\nUSED_WITH = {stated}\n")
     with pytest.raises(ValueError, match=re.escape(said)):
         bind("reward", str(path))
+
+
+def test_a_helper_with_an_underscore_is_not_the_plugin_whose_name_it_has(tmp_path):
+    path = tmp_path / "brevity.py"
+    path.write_text(
+        "def brevity(question, completion, *, most=3): return _brevity(completion.text, most)\n"
+        "def _brevity(text, most): return min(most, len(text))\n",
+        encoding="utf-8",
+    )
+    assert bind("reward", {"use": str(path), "most": 4}).options == {"most": 4}

@@ -9,7 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from rlaudio.cli import main
-from rlaudio.config.plugins import OptionError, bind
+from rlaudio.config.option_values import OptionError
+from rlaudio.config.plugins import bind
 from rlaudio.evaluation.predictions import Predictions, score
 from rlaudio.scorers.calling import verdicts_on
 from rlaudio.scorers.exact import exact

@@ -7,7 +7,8 @@ from click.testing import CliRunner
 
 from rlaudio.cli import main
 from rlaudio.config import plugins
-from rlaudio.config.plugins import OptionError, bind
+from rlaudio.config.option_values import OptionError
+from rlaudio.config.plugins import bind
 from rlaudio.config.recipe import load_recipe
 from rlaudio.scorers.embedding import nearest
 from rlaudio.scorers.mmau_pro import mmau_pro

@@ -38,6 +38,16 @@ def test_a_copy_that_forks_ends_as_well_as_its_copy(capfd):
     assert capfd.readouterr().err.count(TOLD) == 2
 
 
+def test_a_copy_is_gone_from_the_process_table_after_a_later_call(capfd):
+    with one_process("reward x"):
+        copy = os.fork()
+    os.waitid(os.P_PID, copy, os.WEXITED | os.WNOWAIT)  # it has ended, and nobody has asked for its status
+    with one_process("reward y"):
+        pass
+    with pytest.raises(ChildProcessError):
+        os.waitpid(copy, os.WNOHANG)
+
+
 def test_processes_that_end_by_themselves_are_left_alone(capfd):
     with one_process("reward x"):
         if not (copy := os.fork()):

@@ -46,6 +46,11 @@ def test_rows_about_the_same_are_shown_once_and_named():
     assert notes == ["Equal lines, shown once: all = source: clotho; category: music = truth: strong."]
 
 
+def test_rows_about_the_same_that_say_something_else_are_all_shown():
+    lines = [("qa qb", ["all", "2", "54.8"]), ("qa qb", ["source: tacos", "2", "26.7"])]
+    assert shown_once(lines) == ([row for _, row in lines], [])
+
+
 def test_without_equal_rows_nothing_is_said():
     rows = [("q r", ["all", "2"]), ("q", ["a: b", "1"])]
     assert shown_once(rows) == ([row for _, row in rows], [])

@@ -25,8 +25,9 @@ def resolve_model_path(path: str | Path) -> str:
 def refuse_absent(path: str | Path) -> None:
     """Raise FileNotFoundError where no model can be: no folder, and no name that the hub could have."""
     folder = Path(resolve_model_path(path))
-    if not folder.exists() and (len(folder.parts) > 2 or str(path).startswith((".", "~"))):
+    name = Path(str(path).partition("@")[0])  # a revision may have slashes
+    if not folder.exists() and (len(name.parts) > 2 or str(path).startswith((".", "~"))):
         raise FileNotFoundError(
             f"model {path}: no such folder; expected a Hugging Face model folder, tiny/NAME or a name on the "
-            "hub (OWNER/NAME, OWNER/NAME@COMMIT)"
+            "hub (OWNER/NAME, OWNER/NAME@REVISION)"
         )

@@ -87,9 +87,13 @@ def read_step_dump(folder: Path) -> StepDump:
     except ValidationError as error:
         first = error.errors()[0]
         what = f"a file of torch with something else in it ({dotted(first['loc'])}: {first['msg'].lower()})"
-    except (*_DAMAGE, ValueError):
-        what = "a file that torch did not write, or not all of one"
-    raise ValueError(
+        raise _no_step(folder, what) from error
+    except (*_DAMAGE, ValueError) as error:
+        raise _no_step(folder, "a file that torch did not write, or not all of one") from error
+
+
+def _no_step(folder: Path, what: str) -> ValueError:
+    return ValueError(
         f"{folder / STEP}: found {what}; expected a step that a run stored; copy the folder again from the "
         f"run's {REPLAY}/"
     )
