@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from rlaudio.data.audio_paths import AudioRoot, OutsideRootError
 from rlaudio.data.embedded import encode_samples, write_embedded
+from rlaudio.data.labels_file import LabelsFile
 from rlaudio.data.rows import MALFORMED, NO_LINE, FieldError, JsonRow
 from rlaudio.data.stored_texts import StoredTexts
 from rlaudio.types import Choice
@@ -36,6 +37,7 @@ class Sharing:
         self.read: set[str] = set()  # names of fields that a getter was asked for
         self.made: dict[tuple[Any, ...], Mapping[str, str]] = {}  # groups by the values they are made of
         self.large_file: Path | None = None  # that is being read
+        self.labels = LabelsFile()  # beside it
         self._groups: dict[tuple[tuple[str | None, ...], ...], Mapping[str, str]] = {}
 
     def known_clip(self, stated: str) -> tuple[Path] | None:

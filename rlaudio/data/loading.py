@@ -9,7 +9,6 @@ import gc
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from itertools import repeat
 from pathlib import Path
 
 from rlaudio.data import stored_texts
@@ -107,7 +106,7 @@ def load(
     sharing = Sharing(AudioRoot(folder, outside=outside_root))
     found_any = False
     with _no_garbage_collection():
-        for row_or_bad, labels in _scan(files, one_object, sharing):
+        for row_or_bad in _scan(files, one_object, sharing):
             found_any = True
             if isinstance(row_or_bad, BadRow):
                 bad_rows.append(row_or_bad)
@@ -121,8 +120,8 @@ def load(
             if keep is not None and not keep(asked):
                 continue
             questions.append(asked)
-            if labels.by_question:
-                contribution = _measured(asked, contribution, labels)
+            if sharing.labels.by_question:
+                contribution = _measured(asked, contribution, sharing.labels)
             if contribution is not None:
                 contributions[asked.id] = contribution
             if len(questions) == limit:
@@ -142,18 +141,17 @@ def _data_files(folder: Path, pattern: str) -> list[Path]:
     ]
 
 
-def _scan(
-    files: Sequence[Path], one_object: bool, sharing: Sharing
-) -> Iterator[tuple[JsonRow | BadRow, LabelsFile]]:
-    """Every row of the data, and the bad rows of the labels, with the labels beside its file."""
+def _scan(files: Sequence[Path], one_object: bool, sharing: Sharing) -> Iterator[JsonRow | BadRow]:
+    """Every row of the data, and the bad rows of the labels; `sharing` has what goes with the row's file."""
     by_file: dict[Path, LabelsFile] = {}
     for file in files:
         beside = file.parent / LABEL_ROWS
         if beside not in by_file:
             by_file[beside] = read_labels(beside)
-            yield from ((bad, by_file[beside]) for bad in by_file[beside].bad_rows)
+            yield from by_file[beside].bad_rows
+        sharing.labels = by_file[beside]
         sharing.large_file = file if file.stat().st_size >= stored_texts.LARGE else None
-        yield from zip(scan_rows(file, one_object=one_object), repeat(by_file[beside]), strict=False)
+        yield from scan_rows(file, one_object=one_object)
     for beside, labels in by_file.items():
         labels.log_use(beside)
 
