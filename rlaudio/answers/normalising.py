@@ -42,8 +42,9 @@ HYPHEN = re.compile(r"(?<=[^\W\d_])-(?=[^\W\d_])")
 KEY = re.compile(r"\b([a-g])[ -](sharp|flat)\b")
 COMPARISON = re.compile(r" ?([<>=\u2264\u2265]) ?")
 ARTICLE = re.compile(
-    r"^(?:an?|the|une?|una|el|los|las|les?|eine?|der|die|das) (?=\w\w)"
-    r"(?!(?:an?|the|major|minor|flat|sharp|natural|note|string|key|chord|scale)\b)"
+    r"^(?:(?:an?|the|une?|una|el|los|las|la(?! (?:do|re|mi|fa|sol|la|si|ti)\b)|les?|eine?|der|die|das) |l')"
+    r"(?=\w\w)(?!(?:an?|the|major|minor|flat|sharp|natural|note|string|key|chord|scale"
+    r"|mayor|menor|majeur|mineur|maggiore|minore|bemol\w*|sostenid[oa]|diese|diesis)\b)"
 )
 ACCENTS = dict.fromkeys([*range(0x300, 0x333), *range(0x64B, 0x653)])  # and Arabic vowels
 SIGNS = str.maketrans({"\u266f": "#", "\u266d": "b"})
