@@ -24,10 +24,14 @@ STRUCK = re.compile(r"~~[^~\n]{1,200}~~|<(?:s|del|strike)>[^<>]{1,200}</(?:s|del
 RULE = re.compile(r"^[ \t]*(?:-{3,}|={3,}|\*{3,}|_{3,}|\|[ \t|:-]+)[ \t]*$", re.MULTILINE)  # also of tables
 TABLE_EDGE = re.compile(r"^[ \t]*\|[ \t]*|[ \t]*\|[ \t]*$", re.MULTILINE)
 CODE = re.compile(r"`([^`\n]{1,200})`")
+ATTRIBUTES = r"(?:\s+\w+=(?:(?!through)[^<>]){0,80})? ?/?"
+BLOCK_TAGS = re.compile(
+    r"(?<!\s)(\s*)(?:</?(?:p|br|hr|div|li|ul|ol|h[1-6]|pre|center|t[dhr]|table|thead|tbody)"
+    rf"{ATTRIBUTES}>\s*)+",
+    re.IGNORECASE,
+)
 EMPHASIS = re.compile(
-    rf"\*\*|__|(?![{REJECTING}])[{EMOJI}]"
-    r"|</?(?:b|i|u|em|strong|p|br|span|div|code|li|ul|ol|h[1-6]|mark|font|pre|center)"
-    r"(?:\s+\w+=(?:(?!through)[^<>]){0,80})? ?/?>",
+    rf"\*\*|__|(?![{REJECTING}])[{EMOJI}]|</?(?:b|i|u|em|strong|span|code|mark|font){ATTRIBUTES}>",
     re.IGNORECASE,
 )
 
@@ -37,6 +41,7 @@ def without_markdown(text: str) -> str:
     if not MARKUP.search(text):
         return text.strip()
     text = ENTITY.sub(lambda entity: unescape(entity[0]), text)
+    text = BLOCK_TAGS.sub(lambda tags: "\n\n" if tags[1].count("\n") > 1 else "\n", text)
     text = FENCE.sub("\n", SPECIAL_TOKENS.sub("", STRUCK.sub("", text)))
     text = TABLE_EDGE.sub("", RULE.sub("", text))
     text = HEADING.sub("", TITLE.sub(r"\1:", text))

@@ -30,6 +30,7 @@ LOOK_ALIKES = str.maketrans(
 )
 WORD = re.compile(r"\w+")
 LAST_LINE = re.compile(r"(?<=\w)[^\S\n]*\n\s*\(?([A-Za-z])\)?\.?$")  # a letter below the text of its option
+FIRST_LINE = re.compile(r"^\(?([A-Z])\)?[^\S\n]*\n\s*(?=\w)")  # a letter above it
 RESTATED = re.compile(r"([^()]+) \(([^()]+)\)")
 LONGEST_LABEL = 20  # characters
 LONGEST_FRAME = 200  # characters around an option
@@ -69,7 +70,7 @@ class Reader:
             return equal
         if self.choices.are_latin and not answer.isascii():
             answer = WORD.sub(_in_latin_letters, answer)
-        plain = LAST_LINE.sub(r" (\1)", without_markdown(answer))
+        plain = FIRST_LINE.sub(r"(\1) ", LAST_LINE.sub(r" (\1)", without_markdown(answer)))
         plain = self._behind_repeated_options(plain)
         phrase = self._phrase(plain, whole=True, alone=True)
         if phrase.parsed != NONE:
