@@ -15,6 +15,8 @@ from rlaudio.answers.parsed import NONE, SEVERAL, Parsed, Status
 OWN_LABEL = re.compile(r"\(?([A-Z])[).:] ?(?=\S)")  # of choices that carry their labels: "A. 1", "B. 2"
 LAST_LETTER = re.compile(r"(?<!\w)[A-Za-z]$")
 CYRILLIC_OR_GREEK = re.compile("[\u0370-\u03ff\u0400-\u04ff]")
+LIST_OF_NUMBERS = re.compile(r"\d(?:, | & )\d")
+COMMA = re.compile(r"\w,\w")
 LONGER = 40  # characters that a spelling may have more than another: "three thousand", "3000"
 
 
@@ -36,7 +38,9 @@ class Choices:
         self.are_letters = any(len(body) == 1 and body.isascii() and body.isalpha() for body in self.bodies)
         self.have_numbers = any(map(_has_number, self.plain))
         self.are_latin = not any(CYRILLIC_OR_GREEK.search(choice) for choice in choices)
-        self._bare = _by_number([canonical_numbers(text) for text in self.plain])
+        canonical = [canonical_numbers(text) for text in self.plain]
+        self._have_lists = any(map(LIST_OF_NUMBERS.search, canonical))
+        self._bare = _by_number(canonical)
         self._exact = self._by_spelling(map(_exactly, choices))
         texts = (*choices, *self.bodies)
         similar = {text: tuple(_similarly(text, _without_markup(text))) for text in set(texts)}
@@ -50,7 +54,8 @@ class Choices:
         """The choice that equals a text without markup, in the strictest spelling in which one does."""
         if len(text) > 2 * self.longest + LONGER:
             return NONE
-        known = self._similar if numbers else self._similar[:-1]
+        is_list = self._have_lists and COMMA.search(text)  # "1,2" may be 1.2, or 1 and 2
+        known = self._similar if numbers and not is_list else self._similar[:-1]
         return _first("normalised", zip(_similarly(text), known, strict=False))
 
     def by_number(self, text: str) -> Parsed:
