@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 
-from rlaudio.answers.labels import ANY_ORDINAL
+from rlaudio.answers.labels import NUMBER_IN_WORDS
 from rlaudio.answers.layout import without_latex, without_markdown
 from rlaudio.answers.normalising import loosened, normalise, normalise_but_case
 from rlaudio.answers.numbers import NUMBER, UNITS, canonical_numbers
@@ -136,7 +136,7 @@ def _first(status: Status, spellings: Iterable[tuple[str, dict[str, int | None]]
 
 
 def _has_number(text: str) -> bool:
-    return any(map(str.isdigit, canonical_numbers(text))) or ANY_ORDINAL.search(text) is not None
+    return any(map(str.isdigit, canonical_numbers(text))) or NUMBER_IN_WORDS.search(text) is not None
 
 
 def _own_labels(choices: Sequence[str]) -> dict[str, int]:

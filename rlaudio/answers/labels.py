@@ -6,10 +6,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-WORD = (
-    r"(?:option|choice|answer|letter|number|(?:la |l')?opci[oó]n|antwort|вариант"
-    r"|选项|選項|选择|選擇|选|選|選択肢)"
+SPACED = (  # the letter of "options" is none, unlike that of "optionB"
+    r"(?:option|choice|answer|letter|number|(?:la |l')?opci[oó]n|antwort|вариант)"
+    r"(?: |(?=\d)|(?-i:(?<=[a-z])(?=[A-Z])))"
 )
+UNSPACED = "(?:选项|選項|选择|選擇|选|選|選択肢) ?"
+WORD = f"(?:{SPACED}|{UNSPACED})"  # in front of a letter or a number
 MARK = r"(?:[a-z]|\d{1,2})"
 NUMBERS = ("one", "two", "three", "four", "five", "six", "seven", "eight")
 CHINESE = tuple("一二三四五六七八")
@@ -20,25 +22,27 @@ IN_WORDS = re.compile(
     rf"|(?:the )?(?P<ordinal>{'|'.join(ORDINALS)}|1st|2nd|3rd|[4-8]th) (?:option|choice|answer|one)",
     re.IGNORECASE,
 )
-ANY_ORDINAL = re.compile(rf"\b(?:{'|'.join(ORDINALS)})\b", re.IGNORECASE)
+NUMBER_IN_WORDS = re.compile(rf"\b(?:{'|'.join(ORDINALS)})\b|[一二三四五六七八九十两兩]", re.IGNORECASE)
 BARE = re.compile(
-    rf"(?P<word>{WORD} ?)?[<(\[{{'\"]?(?P<mark>{MARK})[>)\]}}'\"]?(?:选项|選項|番|번)?[).:!]*", re.IGNORECASE
+    rf"(?P<word>{WORD})?[<(\[{{'\"]?(?P<mark>{MARK})[>)\]}}'\"]?(?:选项|選項|番|번)?[).:!]*", re.IGNORECASE
 )
 BEFORE = re.compile(
-    rf"(?P<word>{WORD} ?)?"
-    rf"(?:[(\[{{](?:{WORD} )?(?P<inside>{MARK})[)\]}}]|(?P<mark>{MARK})(?!\w)(?!\.(?:\d|[a-z](?![\w ]))))"
-    r"(?P<stop> ?[)\]}.:=|\u2192]+| ?-+>?(?= )| ?/(?= )|, (?:which|that) is(?= ),?|,)? ?(?P<text>\S.*)",
+    rf"(?P<word>{WORD})?"
+    rf"(?:[(\[{{](?:{WORD})?(?P<inside>{MARK})[)\]}}]|(?P<mark>{MARK})(?!\w)(?!\.(?:\d|[a-z](?![\w ]))))"
+    r"(?P<stop> ?[)\]}.:=|\u2192]+| ?-+>?(?= )| ?/(?= )|, (?:which|that) is,?(?= )|,)? ?(?P<text>\S.*)",
     re.IGNORECASE | re.DOTALL,
 )
 BEHIND = re.compile(
-    rf"[,:]? ?(?:[-=/] )?(?:which is )?(?:[(\[](?:{WORD} ?)?(?P<inside>{MARK})[)\]]"
-    rf"|\b{WORD} ?(?P<mark>{MARK})|(?:(?<=- )|(?<=[=:/,] )(?-i:(?=[A-Z])))(?P<last>{MARK}))$",
+    rf"[,:]? ?(?:[-=/] )?(?:which is )?(?:[(\[](?:{WORD})?(?P<inside>{MARK})[)\]]"
+    rf"|(?:\b{SPACED}|{UNSPACED})(?P<mark>{MARK})|(?:(?<=- )|(?<=[=:/,] )(?-i:(?=[A-Z])))(?P<last>{MARK}))$",
     re.IGNORECASE,
 )
 LONGEST_BEHIND = 30  # characters
 PREDICATE = re.compile(
-    r"(?:is|was|are|isn't|has|does|can|could|may|might|would|seems|sounds)\b", re.IGNORECASE
+    r"(?:is|was|are|isn't|has|does|can|could|may|might|would|seems|sounds)\b|(?:low|[\d.]+ ?%?)$",
+    re.IGNORECASE,
 )
+BEFORE_REASON = re.compile(r" ?(?:[)\]}.:]*|-+|,)")  # a stop: a verdict may follow "/", "→" and "which is"
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,7 @@ class Label:
     mark: str
     text: str = ""
     certain: bool = True  # False: an article or a member of a list looks the same, "a dog", "B, ..."
+    stop: str = ""  # what stands between the two
 
 
 def bare_label(text: str) -> Label | None:
@@ -66,8 +71,9 @@ def label_before(text: str) -> Label | None:
     if label is None:
         return None
     mark = label["inside"] or label["mark"]
-    certain = label["inside"] or (label["stop"] or ",") != "," or (label["word"] and mark not in "aA")
-    return Label(mark, label["text"], bool(certain))
+    stop = label["stop"] or ""
+    certain = label["inside"] or stop not in ("", ",") or (label["word"] and mark not in "aA")
+    return Label(mark, label["text"], bool(certain), stop)
 
 
 def label_behind(text: str) -> Label | None:
@@ -81,15 +87,16 @@ def labels(text: str) -> Iterator[Label]:
 
 
 def explained(text: str) -> Label | None:
-    """A label before words that are not said of it: "B: it meows", but not "B) is wrong".
+    """A label before words that are not said of it: "B: it meows"; not "B) is wrong", "B, which is out".
 
     A number before several sentences is the first step of a thought.
     """
     label = label_before(text)
-    if label and label.mark.isdecimal() and re.search(r"[.!?] ", label.text):
+    if label is None or not label.certain or re.match(WORD, text, re.IGNORECASE):
         return None
-    stop = label and label.certain and not re.match(WORD, text, re.IGNORECASE)
-    return label if label and stop and not PREDICATE.match(label.text) else None
+    if label.mark.isdecimal() and re.search(r"[.!?] ", label.text):
+        return None
+    return label if BEFORE_REASON.fullmatch(label.stop) and not PREDICATE.match(label.text) else None
 
 
 LATIN = r"\w\u00c0-\u024f"  # with re.ASCII: a letter may stand beside a Chinese word
@@ -102,3 +109,11 @@ LETTER = re.compile(
 def letters_in(text: str) -> set[str]:
     """Letters that stand alone, in upper case; "a" and "I" are words unless a sign or "or" follows."""
     return {letter.upper() for letter in LETTER.findall(text)}
+
+
+NUMBERED = re.compile(rf"(?:\b{SPACED}|{UNSPACED})(\d{{1,2}})(?!\d)", re.IGNORECASE)
+
+
+def numbers_in(text: str) -> set[str]:
+    """Numbers behind the word "option"."""
+    return set(NUMBERED.findall(text))

@@ -13,6 +13,7 @@ DOUBT = re.compile(
     NEGATION.pattern + r"|\b(?:or|either|maybe|perhaps|could|might|may|but|wait|actually|correction|instead"
     r"|rather|wrong|incorrect|false|unlikely|doubt\w*|sorry|unless|however|although|also|both|too|as well"
     r"|alternatively|exclud\w+|eliminat\w+|reject\w*|rul(?:e|es|ed|ing) out"
+    r"|(?<!at )least|inaccurate|implausible|improbable|inappropriate"
     r"|nope|nah|unsure|uncertain|impossible|untrue|contrary|opposite|revers\w+|oops|mistake\w*|err(?:or|ed)\w*"
     r"|kidding|jok(?:e|ed|ing)|lies?|lied|absurd|disregard|ignor\w+|scratch that|strike that|delete|forget"
     r"|retract\w*|(?:it|that|this) back|chang\w+ my|my mind|the other|everything|anything"

@@ -235,3 +235,8 @@ def test_any_option_names_itself(choices, data):
 )
 def test_a_text_that_names_no_option_says_why(text, reason):
     assert parse(text, ANIMALS, contains=True).reason == reason
+
+
+@pytest.mark.parametrize(("text", "index"), [("two options", 0), ("both answers", 1), ("(all choices)", 2)])
+def test_the_last_letter_of_a_plural_is_no_label(text, index):
+    assert parse(text, ("two", "both", "all"), letters=True, contains=True).index == index
