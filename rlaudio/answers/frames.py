@@ -28,11 +28,12 @@ SOURCE = (
     r"(?: (?:the|this|these|what|my)(?: [\w'-]+){1,5})?,"
     r"|in (?:the|this) (?:audio|sound|clip|recording|music|song|piece)(?: clip)?,"
 )
+PERCENT = r"(?:(?:[5-9]\d|100)(?:\.\d+)? ?%)"  # more likely than not
 OPINION = (
     r"(?:(?:i|we)(?:'d| would| will|'ll| can)?"
     r" (?:think|believe|guess|suppose|assume|say|choose|pick|select|answer|conclude|vote for|go (?:with|for))"
     r"|(?:i(?: a|')m|we(?: a|')re) going with"
-    r"|(?:i(?: a|')m|we(?: a|')re) (?:(?:fairly|pretty|quite|very|almost|\d{1,3} ?%) )?"
+    rf"|(?:i(?: a|')m|we(?: a|')re) (?:(?:fairly|pretty|quite|very|almost|{PERCENT}) )?"
     r"(?:sure|confident|certain)"
     r"|(?:let'?s go|going) with|in my opinion,?|to (?:me|my ears),?)"
     r"(?: that)?"
@@ -105,7 +106,7 @@ TAIL = re.compile(
     r"| (?:fits|matches)(?: the)? best| (?:makes|is making) (?:the|this|that) (?:sound|noise)"
     r"|,? (?:i (?:think|believe|guess|suppose|would say)|i'd say|please|for sure"
     r"|probably|most likely|definitely|certainly|obviously|clearly|of course)"
-    r"| [(\[](?:confiden(?:ce|t)[:=]? ?)?(?:(?:[5-9]\d|100)(?:\.\d+)? ?%|0?\.[5-9]\d*)"
+    rf"| [(\[](?:confiden(?:ce|t)[:=]? ?)?(?:{PERCENT}|0?\.[5-9]\d*)"
     r"(?: (?:sure|confiden(?:t|ce)|certain))?[)\]]"
     r"| \((?:correct|final answer|the answer)\))[.!]?$",
     re.IGNORECASE,
@@ -121,6 +122,7 @@ class Core:
     text: str
     says_answer: bool = False  # they call it the answer
     aside: str = ""  # those of them that may be an answer themselves, "yes", or speak of others
+    reason: str = ""  # a clause that the answer follows from
     framed: bool = False
 
 
@@ -140,8 +142,9 @@ def cores(text: str, *, whole: bool) -> Iterator[Core]:
         heard = HEARD.match(core.text) if whole and lead_in is None else None
         if lead_in:
             says_answer = core.says_answer or bool(lead_in["answer"])
-            aside = f"{core.aside} {lead_in['adverb'] or lead_in['reason'] or ''}"
-            core = Core(core.text[lead_in.end() :].lstrip(), says_answer, aside, True)
+            aside = f"{core.aside} {lead_in['adverb'] or ''}"
+            reason = f"{core.reason} {lead_in['reason'] or ''}".strip()
+            core = Core(core.text[lead_in.end() :].lstrip(), says_answer, aside, reason, True)
         elif heard:
             core = replace(core, text=core.text[heard.end() :].lstrip(), framed=True)
         else:

@@ -15,7 +15,7 @@ from rlaudio.answers.frames import (
     without_tail,
     yes_or_no,
 )
-from rlaudio.answers.labels import Label, bare_label, explained, label_before, labels, letters_in
+from rlaudio.answers.labels import Label, bare_label, explained, label_before, labels, letters_in, numbers_in
 from rlaudio.answers.layout import OTHER_KEY, boxes, without_latex, without_markdown
 from rlaudio.answers.mentions import DOUBT, mentions
 from rlaudio.answers.normalising import loosened, normalise, normalise_but_case
@@ -115,7 +115,8 @@ class Reader:
             if named == NONE and (alone or core.says_answer):
                 named = self._named_by_number(core.text)
             if named != NONE:
-                return Sentence(text, named if self._leaves(core.aside, named) else NONE, says_answer)
+                agrees = self._leaves(core.aside, named) and self._supports(core.reason, named)
+                return Sentence(text, named if agrees else NONE, says_answer)
         return Sentence(text, NONE, says_answer)
 
     def _leaves(self, aside: str, named: Parsed) -> bool:
@@ -170,9 +171,7 @@ class Reader:
         if label is None or index is None:
             return NONE
         named = Parsed("letter", index)
-        letters = {self.choices.lettered(letter) for letter in letters_in(label.text)}
-        others = letters | self._mentions(label.text)[0]
-        if others - {index, None}:
+        if self._labels_another(label.text, named) or self._mentions(label.text)[0] - {index}:
             return CONTRADICTION
         return named if self._harmless(label.text, named) else NONE
 
@@ -216,9 +215,23 @@ class Reader:
         if named.index is None:
             return NONE, False
         others = self._named_others(rejected(reason))
-        if (others and not self._is_among(named.index, others)) or self._harmless(reason, named):
+        if (others and not self._is_among(named.index, others)) or self._supports(reason, named):
             return named, False
         return NONE, True
+
+    def _supports(self, reason: str, named: Parsed) -> bool:
+        """Whether a reason speaks of no option but the named one, and doubts nothing."""
+        return not self._labels_another(reason, named) and self._harmless(reason, named)
+
+    def _labels_another(self, text: str, named: Parsed) -> bool:
+        """Whether a text holds the letter or the number of another option than the named one."""
+        letters = letters_in(text)
+        if self.choices.are_letters and not self.choices.labels:
+            return bool({self._spelled(letter).index for letter in letters} - {None, named.index})
+        if not self._labels_are_shown:
+            return False
+        numbered = {self._position(Label(number)) for number in numbers_in(text)}
+        return bool(({self.choices.lettered(letter) for letter in letters} | numbered) - {None, named.index})
 
     def _named_by_number(self, text: str) -> Parsed:
         """An option by its number without the unit.
@@ -275,10 +288,7 @@ class Reader:
         heard = sentence.parsed if sentence.named else self._phrase(sentence.text, whole=True).parsed
         if heard.index is not None:
             return self.choices.same(heard.index, named.index)
-        letters = letters_in(sentence.text) if self._labels_are_shown else set()
-        if {self.choices.lettered(letter) for letter in letters} - {None, named.index}:
-            return False
-        return not sentence.says_answer and self._harmless(sentence.text, named)
+        return not sentence.says_answer and self._supports(sentence.text, named)
 
     def _harmless(self, text: str, named: Parsed) -> bool:
         """Whether a text mentions no option but the named one, and doubts nothing."""
