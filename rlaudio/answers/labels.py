@@ -17,7 +17,7 @@ NUMBERS = ("one", "two", "three", "four", "five", "six", "seven", "eight")
 CHINESE = tuple("一二三四五六七八")
 ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth")
 IN_WORDS = re.compile(
-    rf"(?:option|choice|answer|number) (?:number |#)?(?P<number>{'|'.join(NUMBERS)}|[1-8])"
+    rf"(?:option|choice|answer|number) (?:number |#)?(?P<number>{'|'.join(NUMBERS)}|[1-8])(?!\w)"
     r"|第(?P<chinese>[一二三四五六七八1-8])[个個]?(?:选项|選項|答案)"
     rf"|(?:the )?(?P<ordinal>{'|'.join(ORDINALS)}|1st|2nd|3rd|[4-8]th) (?:option|choice|answer|one)",
     re.IGNORECASE,
@@ -115,5 +115,6 @@ NUMBERED = re.compile(rf"(?:\b{SPACED}|{UNSPACED})(\d{{1,2}})(?!\d)", re.IGNOREC
 
 
 def numbers_in(text: str) -> set[str]:
-    """Numbers behind the word "option"."""
-    return set(NUMBERED.findall(text))
+    """Numbers behind the word "option", also in words."""
+    in_words = filter(None, (bare_label(words[0]) for words in IN_WORDS.finditer(text)))
+    return {*NUMBERED.findall(text), *(label.mark for label in in_words)}

@@ -30,7 +30,7 @@ LOOK_ALIKES = str.maketrans(
 )
 WORD = re.compile(r"\w+")
 LAST_LINE = re.compile(r"(?<=\w)[^\S\n]*\n\s*\(?([A-Za-z])\)?\.?$")  # a letter below the text of its option
-FIRST_LINE = re.compile(r"^\(?([A-Z])\)?[^\S\n]*\n\s*(?=\w)")  # a letter above it
+FIRST_LINE = re.compile(r"^\(?([A-Z])\)?[^\S\n]*\n\s*(?=\w[^\n.!?:]{0,60}[.!]?$)")  # a letter above it
 RESTATED = re.compile(r"([^()]+) \(([^()]+)\)")
 LONGEST_LABEL = 20  # characters
 LONGEST_FRAME = 200  # characters around an option
