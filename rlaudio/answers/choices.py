@@ -15,7 +15,7 @@ from rlaudio.answers.parsed import NONE, SEVERAL, Parsed, Status
 OWN_LABEL = re.compile(r"\(?([A-Z])[).:] ?(?=\S)")  # of choices that carry their labels: "A. 1", "B. 2"
 LAST_LETTER = re.compile(r"(?<!\w)[A-Za-z]$")
 CYRILLIC_OR_GREEK = re.compile("[\u0370-\u03ff\u0400-\u04ff]")
-LIST_OF_NUMBERS = re.compile(r"\d(?:, | & )\d")
+LIST_OF_NUMBERS = re.compile(r"\d(?:, | & | or |; ?)\d")
 COMMA = re.compile(r"\w,\w")
 LONGER = 40  # characters that a spelling may have more than another: "three thousand", "3000"
 

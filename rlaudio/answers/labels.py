@@ -39,7 +39,8 @@ BEHIND = re.compile(
 )
 LONGEST_BEHIND = 30  # characters
 PREDICATE = re.compile(
-    r"(?:is|was|are|isn't|has|does|can|could|may|might|would|seems|sounds)\b|(?:low|[\d.]+ ?%?)$",
+    r"(?:is|was|are|isn't|has|does|can|could|may|might|would|seems|sounds)\b"
+    r"|(?:, )?(?:which|that) is\b|(?:(?:definitely|clearly|surely) )?(?:low|out|[\d.]+ ?%?)$",
     re.IGNORECASE,
 )
 BEFORE_REASON = re.compile(r" ?(?:[)\]}.:]*|-+|,)")  # a stop: a verdict may follow "/", "→" and "which is"
