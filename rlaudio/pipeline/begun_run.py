@@ -6,11 +6,9 @@ from pathlib import Path
 
 from rlaudio.builder.stage_setups import learner_of
 from rlaudio.config.recipe import Recipe, load_recipe
-from rlaudio.runs import shapes
 from rlaudio.runs.digests import check_recorded, has_recorded, is_recorded
-from rlaudio.runs.files import read_json
 from rlaudio.runs.folder import RunFolder
-from rlaudio.runs.places import FINAL, RECIPE, REFERENCE, REPLAY, SUMMARY
+from rlaudio.runs.places import FINAL, RECIPE, REFERENCE, REPLAY
 from rlaudio.runs.resuming import check_world
 from rlaudio.training.checkpoint import remove_unfinished
 from rlaudio.training.debug.replay import replay
@@ -24,10 +22,7 @@ def check_folder(folder: RunFolder) -> None:
     check_recorded(folder.path)
     for place in (folder.path, folder.path / REFERENCE, folder.path / REPLAY):
         remove_unfinished(place)
-    try:
-        read_json(folder.path / SUMMARY, shapes.SUMMARY)
-    except ValueError:
-        (folder.path / SUMMARY).unlink()  # it is written again at the end, and until then would stop readers
+    folder.remove_damaged_summary()
 
 
 def is_trained(run: Path) -> bool:

@@ -148,6 +148,13 @@ class RunFolder:
         """Write the main numbers: with them the run is finished."""
         self.write_json(SUMMARY, summary)
 
+    def remove_damaged_summary(self) -> None:
+        """Let a summary go that nothing can read: until it is written again it would stop every reader."""
+        try:
+            read_json(self.path / SUMMARY, shapes.SUMMARY)
+        except ValueError:
+            (self.path / SUMMARY).unlink()
+
     @property
     def has_samples(self) -> bool:
         """Whether `write_samples` was called."""
