@@ -12,6 +12,7 @@ layout.py        text without Markdown and LaTeX
 normalising.py   when are two spellings of a choice the same?
 numbers.py       numbers and units in one spelling
 parsed.py        what was read, or why nothing was
+tempting_options.py  the wrong option that the text suggests
 unparsed.py      the warning where most texts name no choice
 """
 

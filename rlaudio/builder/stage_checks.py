@@ -10,10 +10,11 @@ from rlaudio.algorithms.dry_run import dry_run
 from rlaudio.algorithms.sft import SFT
 from rlaudio.answers import sft_target
 from rlaudio.builder.answering import within_time
+from rlaudio.builder.curriculum_stages import curriculum_stages
 from rlaudio.builder.rl_settings import contribution_by, reward_sum, rl_algorithm
 from rlaudio.config.recipe import Recipe
 from rlaudio.curricula.selector import Selector
-from rlaudio.curricula.stage import Stage, check_stages, stages_of
+from rlaudio.curricula.stage import Stage, check_stages
 from rlaudio.scorers.calling import try_scorers
 from rlaudio.scoring import RewardError, RewardStop, made_up_group
 from rlaudio.types import (
@@ -23,7 +24,6 @@ from rlaudio.types import (
 )
 from rlaudio.utils.number_format import counted
 from rlaudio.utils.processes import ALONE, Processes
-from rlaudio.utils.randomness import generator
 
 logger = logging.getLogger(__name__)
 
@@ -42,8 +42,7 @@ def check_stages_can_train(
     stand_ins = {q.id: Contribution(q.id, "strong" if n % 2 else "weak") for n, q in enumerate(questions)}
     to_be_labelled = labels_to_come(recipe, questions)
     contributions = {**stand_ins, **stated} if to_be_labelled else stated
-    given = recipe.curriculum(questions, contributions, generator(recipe.seed, "curriculum"))
-    stages = stages_of(given, recipe.curriculum.use)
+    stages = curriculum_stages(recipe, questions, contributions)
     if whole and (not to_be_labelled or all(s.questions for s in stages)):  # votes may fill what is empty now
         check_stages(stages, recipe.curriculum.use)
     for stage in stages:

@@ -8,5 +8,5 @@ plugins.py       a plug-in with its options, checked; finding.py: its file
 signatures.py    name and options in its source text; annotations.py: their types
 option_values.py values of options as those types; reward_styles.py: rewards of other trainers
 plugin_files.py  imports a user's file; shipped.py: what ships; names.py: what a name may be
-data_sets.py     data sets as commands name them
+data_sets.py     data sets as commands name them; resumed_recipe.py: which recipe a resumed run goes on with
 """

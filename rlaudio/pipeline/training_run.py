@@ -14,11 +14,12 @@ from pathlib import Path
 from rlaudio.builder.answering import model_folders
 from rlaudio.builder.audited_data import load_data
 from rlaudio.builder.built_models import with_built_models
+from rlaudio.builder.curriculum_stages import curriculum_stages
 from rlaudio.builder.stage_setups import training_setup
 from rlaudio.config.plugin_files import with_helpers
 from rlaudio.config.recipe import Recipe
 from rlaudio.config.resumed_recipe import recipe_to_resume
-from rlaudio.curricula.stage import check_stages, stages_of
+from rlaudio.curricula.stage import check_stages
 from rlaudio.pipeline.begun_run import check_folder, is_trained
 from rlaudio.pipeline.labelled_data import labelled_data
 from rlaudio.pipeline.model_evaluations import evaluate_between, evaluate_once
@@ -30,7 +31,6 @@ from rlaudio.runs.places import FINAL, MODELS, RECIPE, is_run
 from rlaudio.runs.resuming import check_data, check_models, check_plugins, keep_recipe
 from rlaudio.training.stages import train_stages
 from rlaudio.utils.processes import Processes, join
-from rlaudio.utils.randomness import generator
 from rlaudio.utils.shared_cores import CORES
 from rlaudio.utils.threads import thread_limit
 
@@ -72,8 +72,7 @@ def run(recipe: Recipe, out: Path, *, resume: bool = False, until: StopAfter | N
             data = labelled_data(recipe, data, folder, processes)
         if until == "labels":
             return folder.path
-        given = recipe.curriculum(data.train, data.train.contributions, generator(recipe.seed, "curriculum"))
-        stages = stages_of(given, recipe.curriculum.use)
+        stages = curriculum_stages(recipe, data.train, data.train.contributions)
         check_stages(stages, recipe.curriculum.use)
         with folder.clock("evaluate_base"):
             evaluate_once(recipe, data, folder, "base", recipe.model.options["path"], processes)

@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from rlaudio.algorithms.algorithm import as_critic
+from rlaudio.builder.curriculum_stages import curriculum_stages
 from rlaudio.builder.rl_settings import asked_in_silence
 from rlaudio.config.recipe import Recipe
-from rlaudio.curricula.stage import Stage, stages_of
+from rlaudio.curricula.stage import Stage
 from rlaudio.models.shared.sizes import ModelPart, ModelSize
 from rlaudio.planning import memory
 from rlaudio.planning.assumptions import Assumptions
@@ -27,7 +28,6 @@ from rlaudio.planning.seconds import Phase
 from rlaudio.planning.servers import RolloutServers
 from rlaudio.planning.tokens import StepTokens
 from rlaudio.types import Contribution
-from rlaudio.utils.randomness import generator
 
 
 @dataclass(frozen=True)
@@ -156,8 +156,7 @@ def _changes(row: int) -> tuple[tuple[str, ...], ...]:
 def _stages(recipe: Recipe) -> list[Stage]:
     """The curriculum's stages on stand-in questions, half of them weak and half strong."""
     contributions = {q.id: Contribution(q.id, "strong" if n % 2 else "weak") for n, q in enumerate(STAND_INS)}
-    given = recipe.curriculum(list(STAND_INS), contributions, generator(recipe.seed, "curriculum"))
-    return stages_of(given, recipe.curriculum.use)
+    return curriculum_stages(recipe, list(STAND_INS), contributions)
 
 
 def _stage_plan(basis: Basis, stage: Stage) -> StagePlan:
