@@ -72,7 +72,7 @@ export SLURM_JOB_ID=7 SLURM_JOB_NODELIST=${SLURM_NODES:-a}
 if [[ -n ${USR1_AT:-} && -z ${SLURM_RESTART_COUNT:-} ]]; then
     bash "$1" &
     script=$!
-    while [[ ! -e $USR1_AT ]] && kill -0 $script; do sleep 0.05; done
+    while [[ ! -s $USR1_AT ]] && kill -0 $script; do sleep 0.05; done
     kill -USR1 $script
     wait $script
 else
@@ -231,7 +231,7 @@ def test_before_its_time_is_over_a_job_lets_its_tasks_save_and_is_queued_again(t
     saves.write_text(
         "#!/bin/bash\n"
         f"trap 'echo saved >>{tmp_path}/calls; exit' TERM\n"
-        f"touch {tmp_path}/started; while true; do sleep 0.1; done\n"
+        f"echo >{tmp_path}/started; while true; do sleep 0.1; done\n"
     )
     saves.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(saves))
@@ -244,7 +244,7 @@ def test_before_its_time_is_over_a_job_lets_its_tasks_save_and_is_queued_again(t
 def test_a_job_whose_time_is_over_while_it_waits_for_servers_is_queued_again(tmp_path, slurm, monkeypatch):
     never_healthy = tmp_path / "never_healthy"  # in place of a server
     never_healthy.write_text(
-        f"#!/bin/bash\ntouch {tmp_path}/started\nuntil grep -q requeue {tmp_path}/calls; do sleep 0.1; done\n"
+        f"#!/bin/bash\necho >{tmp_path}/started\nuntil grep -q requeue {tmp_path}/calls; do sleep 0.1; done\n"
     )
     never_healthy.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(never_healthy))
@@ -269,7 +269,7 @@ def test_a_job_that_slurm_queues_again_resumes_and_ends_as_one_that_was_not(tmp_
     command = ["run", "tiny_weak_to_strong", *SMALL, "--out", whole]
     for ended in two_processes(command_line, *command, said=tmp_path / "said"):
         assert ended.returncode == 0, ended.stderr
-    monkeypatch.setenv("USR1_AT", str(broken / "metrics.jsonl"))  # which begins with the first step
+    monkeypatch.setenv("USR1_AT", str(broken / "metrics.jsonl"))  # empty until the first step ends
     done = submit(*small, "--out", broken)
     assert done.exit_code == 0, done.output
     assert "srun 2" in slurm()
