@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -29,15 +30,15 @@ class Evaluation:
     reordered: tuple[AnswerRow, ...] = ()  # answers to the same questions in other orders of their options
     provenance: Mapping[str, str] = field(default_factory=dict)  # what was asked, see `provenance_of`
 
-    @property
+    @cached_property
     def controls(self) -> tuple[Control, ...]:
         """The controls in the order in which they were run."""
         return tuple(dict.fromkeys(row.control for row in self.rows))
 
-    @property
-    def questions(self) -> list[Question]:
+    @cached_property
+    def questions(self) -> tuple[Question, ...]:
         """The questions, each once."""
-        return [row.question for row in self.rows if row.control == self.controls[0]]
+        return tuple(row.question for row in self.rows if row.control == self.controls[0])
 
     @property
     def scorers(self) -> tuple[str, ...]:

@@ -401,3 +401,24 @@ def test_grades_are_averaged_and_what_a_rule_needs_is_said(questions):
     table = accuracy_table(result)
     assert "Left out by made_up: 1 of 8 answers, 1 of them since: needs a judge: open questions" in table
     assert "By made_up, all: audio 82.9 (1 of 8 left out)." in table
+
+
+class _CountedRows(tuple):
+    """The rows of an evaluation, and how often something went through all of them."""
+
+    passes = 0
+
+    def __iter__(self):
+        self.passes += 1
+        return super().__iter__()
+
+
+def test_the_tables_go_through_the_answers_as_often_whatever_their_number(questions):
+    def passes(size):
+        listened = evaluate(questions[:size], word_prompts(), listener(questions))
+        evaluation = replace(listened, rows=_CountedRows(listened.rows))
+        evaluation.to_dict()
+        accuracy_table(evaluation)
+        return evaluation.rows.passes
+
+    assert passes(2) == passes(8)
