@@ -9,7 +9,6 @@ import numpy as np
 
 from rlaudio.contribution.label_summary import summarise
 from rlaudio.contribution.methods.vote import VoteLabels
-from rlaudio.contribution.voting import Votes
 from rlaudio.evaluation.accuracy import Evaluation
 from rlaudio.evaluation.answer_rows import AnswerRow
 from rlaudio.runs.files import write_rows
@@ -106,9 +105,11 @@ def made_up_labels(questions: Dataset, rng: np.random.Generator) -> VoteLabels:
     """Three voters that read the text well and otherwise guess."""
     truth = np.array([question.text_answerable for question in questions])
     right = rng.random((3, len(questions))) < np.where(truth, 0.88, 0.25)
-    votes = Votes(("voter_a", "voter_b", "voter_c"), right.astype(float), right)
-    answers = {name: [("a dog",)] * len(questions) for name in votes.voters}
-    return VoteLabels(tuple(questions), answers, votes, 2, label_settings(Path()))
+    answers = {name: [("a dog",)] * len(questions) for name in ("voter_a", "voter_b", "voter_c")}
+    by_order = right[:, :, np.newaxis].astype(float)
+    return VoteLabels(
+        tuple(questions), answers, by_order, dict.fromkeys(answers, 0.0), 2, label_settings(Path())
+    )
 
 
 def made_up_group(question: Question, skill: float, rng: np.random.Generator, group_size=8) -> ScoredGroup:

@@ -14,12 +14,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache, cached_property
 from typing import Any
 from unicodedata import normalize
 
 import numpy as np
 from scipy import stats
-from scipy.special import logsumexp
 
 CONFIDENCE = 0.95
 
@@ -38,7 +38,7 @@ class ShareEstimate:
         if len(values) < 2:
             return cls(mean, None)
         error = values.std(ddof=1) / np.sqrt(len(values))
-        reach = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1) * error)
+        reach = _quantile(len(values) - 1) * float(error)
         return cls(mean, (max(low, mean - reach), min(high, mean + reach)))
 
 
@@ -50,18 +50,18 @@ class OptionLogprobs:
     options: tuple[str, ...]  # [O]
     gold: int
 
-    @property
+    @cached_property
     def gold_shares(self) -> np.ndarray:
         """[K] float64 in [0, 1]: the gold option's share of the probability of all options."""
         distinct, gold = self._distinct
-        return np.exp(distinct[:, gold] - logsumexp(distinct, axis=1))
+        return np.exp(distinct[:, gold] - np.logaddexp.reduce(distinct, axis=1))
 
     @property
     def gold_logprobs(self) -> np.ndarray:
         """[K] log-prob of the gold option among all texts, not options alone."""
         return self.logprobs[:, self.gold]
 
-    @property
+    @cached_property
     def margins(self) -> np.ndarray:
         """[K] log-prob of the gold option minus that of the likeliest other; infinite where there is none."""
         distinct, gold = self._distinct
@@ -100,7 +100,7 @@ class OptionLogprobs:
             "pmi": gain.pmi,
         }
 
-    @property
+    @cached_property
     def _distinct(self) -> tuple[np.ndarray, int]:
         """[K, distinct options], and which of these is the gold one."""
         options = [normalize("NFC", option) for option in self.options]  # as tokenizers see them
@@ -128,6 +128,12 @@ class AudioGain:
             margin=float((heard.margins - unheard.margins).mean()) if ahead else None,
             pmi=float((heard.gold_logprobs - unheard.gold_logprobs).mean()),
         )
+
+
+@cache
+def _quantile(freedom: int) -> float:
+    """The t distribution's, by which a 95 % interval reaches to either side."""
+    return float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom))
 
 
 def mean_estimate(per_voter: Sequence[np.ndarray], low: float, high: float) -> ShareEstimate:

@@ -12,7 +12,7 @@ import numpy as np
 from rlaudio.contribution.asking_options import check_options
 from rlaudio.contribution.option_shares import ShareEstimate
 from rlaudio.contribution.voters import LabelSettings, Voter
-from rlaudio.contribution.voting import Variant, Votes
+from rlaudio.contribution.voting import Variant, Votes, by_order
 from rlaudio.types import Contribution, Question
 from rlaudio.utils.number_format import counted
 
@@ -96,7 +96,7 @@ class ProbabilityLabels:
         """The probability from which on a question is weak."""
         return self.weak_from
 
-    @property
+    @cached_property
     def weak(self) -> np.ndarray:
         """[Q] bool."""
         return self.shares() >= self.weak_from
@@ -106,27 +106,23 @@ class ProbabilityLabels:
         """[Q] bool: weak by the options' order in the data alone; None where there is no other."""
         return self.shares(orders=1) >= self.weak_from if self._orders > 1 else None
 
-    @property
+    @cached_property
     def scores(self) -> np.ndarray:
         """[Q] float64 in [0, 1]: 1 - p(gold | silence)."""
         return 1.0 - self.shares()
 
-    @property
+    @cached_property
     def gains(self) -> np.ndarray | None:
         """[Q] float64 in [-1, 1], NaN without audio: p(gold | audio) - p(gold | silence), where measured."""
         if not self.heard:
             return None
-        return np.array([gain.value if (gain := self._gain(n)) else np.nan for n in self._numbers])
+        return np.array([gain.value if gain else np.nan for gain in self._gains])
 
-    @property
+    @cached_property
     def votes(self) -> Votes:
         """Who finds the gold option likeliest in silence."""
-        chosen = [[each.chosen_gold for each in of_voter] for of_voter in self.unheard.values()]
-        return Votes(
-            voters=tuple(self.unheard),
-            success=np.array([[orders.mean() for orders in of_voter] for of_voter in chosen]),
-            first_order=np.array([[orders[0] for orders in of_voter] for of_voter in chosen]),
-        )
+        chosen = by_order([[each.chosen_gold for each in of_voter] for of_voter in self.unheard.values()])
+        return Votes.under_orders(tuple(self.unheard), chosen)
 
     @property
     def contributions(self) -> dict[str, Contribution]:
@@ -142,7 +138,7 @@ class ProbabilityLabels:
                 votes={
                     name: of_voter[n].details(self._heard(name, n)) for name, of_voter in self.unheard.items()
                 },
-                gain=gain.value if (gain := self._gain(n)) else None,
+                gain=gain.value if (gain := self._gains[n]) else None,
                 gain_interval=gain.interval if gain else None,
             )
             for n, (question, weak) in enumerate(zip(self.questions, self.weak, strict=True))
@@ -185,19 +181,28 @@ class ProbabilityLabels:
 
     def shares(self, orders: int | None = None, voters: Sequence[str] | None = None) -> np.ndarray:
         """[Q] float64: p(gold | silence), by some voters and the first orders alone."""
-        some = [self.unheard[name] for name in voters or self.unheard]
-        return np.array(
-            [np.mean([of_voter[n].gold_shares[:orders].mean() for of_voter in some]) for n in self._numbers]
-        )
+        some = [voters is None or name in voters for name in self.unheard]
+        of_voters: np.ndarray = np.nanmean(self._gold_shares[some, :, :orders], axis=2)  # [V, Q]
+        return of_voters.mean(axis=0)
 
     @property
     def _numbers(self) -> range:
         return range(len(self.questions))
 
+    @cached_property
+    def _gold_shares(self) -> np.ndarray:
+        """[V, Q, K] float64, as of `by_order`: the gold option's share in silence."""
+        return by_order([[each.gold_shares for each in of_voter] for of_voter in self.unheard.values()])
+
     @property
     def _orders(self) -> int:
         """The most orders that a question was asked under."""
-        return max(len(each.gold_shares) for each in next(iter(self.unheard.values())))
+        return int(self._gold_shares.shape[2])
+
+    @cached_property
+    def _gains(self) -> list[ShareEstimate | None]:
+        """The audio contribution of each question; None without audio."""
+        return [self._gain(n) for n in self._numbers]
 
     def _heard(self, voter: str, number: int) -> Shares | None:
         return self.heard[voter][number] if voter in self.heard else None

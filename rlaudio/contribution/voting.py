@@ -24,6 +24,11 @@ class Votes:
     success: np.ndarray  # [V, Q] float64, share of the option orders under which the voter was right
     first_order: np.ndarray  # [V, Q] bool, right under the options' order in the data
 
+    @classmethod
+    def under_orders(cls, voters: Sequence[str], right: np.ndarray) -> Votes:
+        """From who was right under each order, [V, Q, K] as of `by_order`."""
+        return cls(tuple(voters), np.nanmean(right, axis=2), right[:, :, 0] == 1.0)
+
     @property
     def right(self) -> np.ndarray:
         """[V, Q] bool: right under more than half of the option orders."""
@@ -40,6 +45,19 @@ class Votes:
     def of(self, questions: np.ndarray) -> Votes:
         """The votes on some of the questions, by bool mask or index."""
         return Votes(self.voters, self.success[:, questions], self.first_order[:, questions])
+
+
+def by_order(measured: Sequence[Sequence[Sequence[float] | np.ndarray]]) -> np.ndarray:
+    """[V, Q, K] float64: what was measured of each voter and question under each of K orders of the options.
+
+    NaN where a question has fewer orders than another.
+    """
+    orders = max(len(of_question) for of_voter in measured for of_question in of_voter)
+    whole = np.full((len(measured), len(measured[0]), orders), np.nan)
+    for voter, of_voter in enumerate(measured):
+        for question, of_question in enumerate(of_voter):
+            whole[voter, question, : len(of_question)] = of_question
+    return whole
 
 
 def is_weak(right: np.ndarray, threshold: int) -> np.ndarray:

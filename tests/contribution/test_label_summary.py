@@ -1,15 +1,19 @@
 """What is said of labels: luck, truth, how sensitive they are."""
 
 import json
+from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from rlaudio.contribution.label_summary import summarise
-from rlaudio.contribution.voting import (
-    luck_ceiling,
-    quality,
-)
+from rlaudio.contribution.labelling import label_rows
+from rlaudio.contribution.option_shares import OptionLogprobs
+from rlaudio.contribution.probability_labels import ProbabilityLabels
+from rlaudio.contribution.voting import Votes, luck_ceiling, quality
 from tests.contribution.ballots import bools, label, three_voters, vote_rule
+from tests.settings import label_settings
 from tests.word_family import questions_on_disk
 
 
@@ -80,3 +84,37 @@ def test_other_questions_do_not(tmp_path, questions, ballot):
     summary = summarise(label(questions, three_voters(ballot), folder=tmp_path))
     assert {group.paper for group in summary.groups} == {None}
     assert "paper" not in summary.table()
+
+
+class _CountedLogprobs(OptionLogprobs):
+    """Log-probs of options that count how often their shares were asked for."""
+
+    asked = 0
+
+    @property
+    def gold_shares(self):
+        type(self).asked += 1
+        return np.array([0.25, 0.75])
+
+
+@pytest.mark.parametrize("groups", [1, 4])
+def test_the_tables_measure_a_question_once_whatever_the_number_of_groups(tmp_path, groups, monkeypatch):
+    monkeypatch.setattr(_CountedLogprobs, "asked", 0)
+    named = [{"source": f"s{number % groups}"} for number in range(8)]
+    questions = questions_on_disk(tmp_path, 8, groups=named)
+    of_voter = [_CountedLogprobs(np.zeros((2, 4)), q.choices, q.answer_index) for q in questions]
+    labels = ProbabilityLabels(
+        tuple(questions), {"a": of_voter}, {}, 0.5, "the options", label_settings(Path())
+    )
+    assert len(summarise(labels).groups) == 1 + groups
+    assert _CountedLogprobs.asked == 8
+
+
+def test_the_rows_of_a_vote_count_it_once_whatever_the_number_of_questions(
+    questions, ballot, tmp_path, monkeypatch
+):
+    labels = label(questions, three_voters(ballot), folder=tmp_path)
+    counted = []
+    score = Votes.contribution_score.fget
+    monkeypatch.setattr(Votes, "contribution_score", property(lambda v: counted.append(1) or score(v)))
+    assert len(list(label_rows(replace(labels)))) == 4 and len(counted) == 1

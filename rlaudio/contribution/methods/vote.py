@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from rlaudio.contribution.voters import LabelSettings, Voter, ask_in_silence, or
 from rlaudio.contribution.voting import (
     Variant,
     Votes,
+    by_order,
     chance_floor,
     is_weak,
     leave_one_out_variants,
@@ -51,8 +53,8 @@ def vote(
         )
         for name, voter in voters.items()
     }
-    votes = _count(questions, answers, settings.scorer)
-    return VoteLabels(tuple(questions), answers, votes, threshold, settings)
+    right, unparsed = _judge(questions, answers, settings.scorer)
+    return VoteLabels(tuple(questions), answers, right, unparsed, threshold, settings)
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,16 +63,22 @@ class VoteLabels:
 
     questions: tuple[Question, ...]
     answers: Mapping[str, Sequence[tuple[str, ...]]]  # voter -> question -> text under each option order
-    votes: Votes
+    right: np.ndarray  # [V, Q, K] float64: 1 right, 0 wrong, NaN for orders that a question does not have
+    unparsed_shares: Mapping[str, float]  # by voter, of all its answers
     threshold: int
     settings: LabelSettings
+
+    @cached_property
+    def votes(self) -> Votes:
+        """Who was right in silence."""
+        return Votes.under_orders(tuple(self.answers), self.right)
 
     @property
     def orders(self) -> int:
         """Cyclic orders of the options."""
         return self.settings.orders or 1
 
-    @property
+    @cached_property
     def weak(self) -> np.ndarray:
         """[Q] bool."""
         return is_weak(self.votes.right, self.threshold)
@@ -80,7 +88,7 @@ class VoteLabels:
         """[Q] bool: weak by the options' order in the data alone; None where there is no other."""
         return is_weak(self.votes.first_order, self.threshold) if self.orders > 1 else None
 
-    @property
+    @cached_property
     def scores(self) -> np.ndarray:
         """[Q] float64 in [0, 1]: one minus the share of trials that were right in silence."""
         return self.votes.contribution_score
@@ -120,9 +128,9 @@ class VoteLabels:
             f"{orders}"
         )
 
-    def unparsed(self) -> dict[str, float]:
+    def unparsed(self) -> Mapping[str, float]:
         """By voter: share of the answers that name no option and count as wrong."""
-        return {name: self._unparsed(name) for name in self.votes.voters}
+        return self.unparsed_shares
 
     def floor(self, questions: Sequence[Question]) -> float:
         """Share of these that guessing voters would call weak."""
@@ -143,36 +151,28 @@ class VoteLabels:
 
     def _under(self, orders: int) -> Variant:
         """The vote on the first few orders alone."""
-        fewer = {name: [texts[:orders] for texts in of_voter] for name, of_voter in self.answers.items()}
-        votes = _count(self.questions, fewer, self.settings.scorer)
+        votes = Votes.under_orders(tuple(self.answers), self.right[:, :, :orders])
         weak = is_weak(votes.right, self.threshold)
         return Variant.of(votes.voters, self.threshold, weak, self.weak, orders=orders)
 
-    def _unparsed(self, voter: str) -> float:
-        verdicts = [
-            self.settings.scorer(variant, text)
-            for question, texts in zip(self.questions, self.answers[voter], strict=True)
-            for text, variant in zip(texts, orders_of(question, len(texts)), strict=True)
-        ]
-        return float(np.mean([verdict.unparsed for verdict in verdicts]))
 
-
-def _count(
+def _judge(
     questions: Sequence[Question], answers: Mapping[str, Sequence[tuple[str, ...]]], scorer: Scorer
-) -> Votes:
-    """Score every answer, each under the option order in which it was given."""
-    right = [
-        [
+) -> tuple[np.ndarray, dict[str, float]]:
+    """Who is right, [V, Q, K] as of `by_order`, each answer judged under the order in which it was given.
+
+    And by voter the share of its answers that name no option.
+    """
+    right: list[list[list[float]]] = []
+    unparsed: dict[str, float] = {}
+    for name, of_voter in answers.items():
+        verdicts = [
             [
-                scorer(variant, text).right
+                scorer(variant, text)
                 for text, variant in zip(texts, orders_of(question, len(texts)), strict=True)
             ]
             for question, texts in zip(questions, of_voter, strict=True)
         ]
-        for of_voter in answers.values()
-    ]
-    return Votes(
-        voters=tuple(answers),
-        success=np.array([[np.mean(trials) for trials in of_voter] for of_voter in right]),
-        first_order=np.array([[trials[0] for trials in of_voter] for of_voter in right]),
-    )
+        right.append([[float(verdict.right) for verdict in of_question] for of_question in verdicts])
+        unparsed[name] = float(np.mean([each.unparsed for of_question in verdicts for each in of_question]))
+    return by_order(right), unparsed
