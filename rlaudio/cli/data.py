@@ -249,10 +249,10 @@ def convert(
     data: str, roots: Sequence[str], outside_root: bool, drop_bad_rows: bool, only: str | None, out: Path
 ) -> None:
     """Write DATA in rlaudio's own format of JSON lines; --only strong gives the ACstrong subset."""
-    from rlaudio.data.converting import with_contribution, write_questions
+    from rlaudio.data.converting import only_labelled, write_questions
 
     questions = _load(data, roots, outside_root, drop_bad_rows)
-    chosen = with_contribution(questions, only) if only else questions
+    chosen = only_labelled(questions, only) if only else questions
     if not chosen:
         raise ValueError(
             f"{data}: no question is labelled {only}; label it first, with rlaudio label, which leaves its "

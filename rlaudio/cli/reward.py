@@ -168,7 +168,7 @@ def _spec(text: str | None, what: str) -> Any:
 
 def _given(text: str, options: Sequence[str]) -> _Given:
     """The reward that the command line names; which of the user's files it runs is told."""
-    from rlaudio.config.plugins import bind, describe
+    from rlaudio.config.plugins import bind, signature_of
     from rlaudio.utils.plain_yaml import parse_plain_yaml
 
     spec = _spec(text, "REWARD")
@@ -183,7 +183,7 @@ def _given(text: str, options: Sequence[str]) -> _Given:
         raise click.UsageError(f"{text}: weight {shown(weight)}; expected a number")
     _check_weight(weight, f"{text}: weight")
     bound = bind("reward", given)
-    if not bound.style and "silent" in describe("reward", bound.use).given:
+    if not bound.style and "silent" in signature_of("reward", bound.use).given:
         raise click.UsageError(
             f"{text}: a reward of (group, silent) is given what the policy answers in silence, which is not "
             "stored; expected (question, completion) or (group); try this one in a short run"

@@ -48,7 +48,7 @@ def run(
     """
     resolved = load(recipe, overrides)
     folder = out or Path("runs") / resolved.name
-    say(f"{resolved.name} into {folder}: {', '.join(phases(resolved))}", err=True)
+    say(f"{resolved.name} into {folder}: {', '.join(announced_phases(resolved))}", err=True)
     if launcher.size() == 1:  # of several processes the first would be seen by the others as it begins
         _check_folder(folder, resolved if resume else None)
     refuse_absent_models(resolved)
@@ -175,7 +175,7 @@ def _check_folder(folder: Path, resumed: Recipe | None) -> None:
     check_place(folder)
 
 
-def phases(recipe: Recipe) -> Iterator[str]:
+def announced_phases(recipe: Recipe) -> Iterator[str]:
     """What a run of the recipe does, in its order, as text."""
     if recipe.pretrain:
         yield f"build a base and {counted(recipe.pretrain.voters, 'voter')}"

@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from rlaudio.compare.answers import viewed_answers
 from rlaudio.runs.files import Json, write_text
-from rlaudio.runs.metrics import describe
+from rlaudio.runs.metrics import metric_of
 from rlaudio.utils.charts import Mark, range_axis, range_chart
 from rlaudio.utils.number_format import percent, signed, thousands
 from rlaudio.viewer.chart_data import PlottedCurve, chart_data
@@ -229,10 +229,10 @@ def _curve_rows(results: Results) -> Iterator[CurveRow]:
             [_plotted(arm, metric, x, arm.name == results.baseline) for arm in arms],
             x,
             axis="completions",
-            is_fraction=describe(metric).unit == "fraction",
+            is_fraction=metric_of(metric).unit == "fraction",
             group="comparison",
         )
-        yield CurveRow(title, describe(metric).meaning, drawn)
+        yield CurveRow(title, metric_of(metric).meaning, drawn)
 
 
 def _title(metric: str) -> str:

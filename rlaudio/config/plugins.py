@@ -205,7 +205,7 @@ def load(kind: str, name: str, relative_to: Path | None = None) -> Callable[...,
     return getattr(_import(kind, path), _signature(kind, path).name)
 
 
-def describe(kind: str, name: str, relative_to: Path | None = None) -> Signature:
+def signature_of(kind: str, name: str, relative_to: Path | None = None) -> Signature:
     """The public name, summary and options of a plug-in; its file is not imported. Raises as `bind`."""
     return _signature(kind, find(kind, name, relative_to))
 
@@ -213,7 +213,7 @@ def describe(kind: str, name: str, relative_to: Path | None = None) -> Signature
 def options_of(kind: str, use: Any) -> dict[str, Option]:
     """The options of a plug-in by name; none where there is no such one, which `bind` tells."""
     try:
-        return {o.name: o for o in describe(kind, use).options} if isinstance(use, str) else {}
+        return {o.name: o for o in signature_of(kind, use).options} if isinstance(use, str) else {}
     except (ValueError, OSError):
         return {}
 

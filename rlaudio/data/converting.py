@@ -28,7 +28,7 @@ class Written:
         return f"{{use: jsonl, path: {self.path}{root}}}"
 
 
-def with_contribution(data: Dataset, label: str) -> Dataset:
+def only_labelled(data: Dataset, label: str) -> Dataset:
     """The questions that are labelled so, in their order, with their contributions."""
     stated = {name: each for name, each in data.contributions.items() if each.label == label}
     chosen = tuple(question for question in data if question.id in stated)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, cast, get_args
 
 from rlaudio.data.bad_rows import BadRow
-from rlaudio.data.rows import JsonRow, gather, read_rows, scan_rows
+from rlaudio.data.rows import JsonRow, gather, read_json_rows, scan_rows
 from rlaudio.types import ContributionLabel, Question
 from rlaudio.utils.number_format import counted, thousands
 
@@ -100,7 +100,7 @@ def rows_of_others(path: Path, questions: Sequence[Question]) -> list[Mapping[st
     Raises ValueError for a damaged row: before voters are asked, whose answers of hours would be lost later.
     """
     texts = {question.id: question.text_digest for question in questions}
-    rows = read_rows(path) if path.exists() else ()
+    rows = read_json_rows(path) if path.exists() else ()
     return [
         row.fields
         for row in rows
@@ -114,7 +114,7 @@ def labels_to_parquet(labels: Path, out: Path) -> None:
     import pyarrow
     from pyarrow.parquet import write_table
 
-    rows = [dict(row.fields) for row in read_rows(labels)]
+    rows = [dict(row.fields) for row in read_json_rows(labels)]
     names = dict.fromkeys(name for row in rows for name in row)
     columns = {name: [_as_cell(row.get(name)) for row in rows] for name in names}
     temporary = out.with_name(f"{out.name}.tmp")

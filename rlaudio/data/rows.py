@@ -130,7 +130,7 @@ def gather(getters: Mapping[str, Callable[[], Any]]) -> tuple[dict[str, Any], li
     return values, errors
 
 
-def read_rows(file: Path) -> Iterator[JsonRow]:
+def read_json_rows(file: Path) -> Iterator[JsonRow]:
     """The rows of a file in which no row may be bad. Raises ValueError at the first that is."""
     for row in scan_rows(file):
         if isinstance(row, BadRow):

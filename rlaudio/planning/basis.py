@@ -15,7 +15,7 @@ from rlaudio.algorithms.algorithm import Algorithm
 from rlaudio.answers import sft_target
 from rlaudio.config.plugins import bind
 from rlaudio.config.recipe import Recipe
-from rlaudio.models.shared.describing import describe
+from rlaudio.models.shared.describing import model_size
 from rlaudio.models.shared.sizes import ModelSize
 from rlaudio.planning.assumptions import Assumptions
 from rlaudio.planning.hardware import Hardware
@@ -139,7 +139,7 @@ def basis_of(recipe: Recipe, hardware: Hardware, assumed: Assumptions) -> Basis:
     """The basis of a recipe's plan. Raises ValueError and FileNotFoundError where it cannot be planned."""
     network = hardware.network if assumed.network is None else 1e9 * assumed.network
     hardware = replace(hardware, network=network)
-    model = describe(recipe.model.use, recipe.model.options)
+    model = model_size(recipe.model.use, recipe.model.options)
     user = render_user_text(replace(STAND_INS[0], style=recipe.prompt.style))
     text = model.prompt_text.format(system=recipe.prompt.system, user=user)
     filled = replace(

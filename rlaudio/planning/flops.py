@@ -110,7 +110,7 @@ def update(
     )
 
 
-def prefill(model: ModelSize, prompts: int, length: int, frames: int) -> Flops:
+def prefill_flops(model: ModelSize, prompts: int, length: int, frames: int) -> Flops:
     """Prompts filling the cache, and the logits of each first new token."""
     tokens, pairs = prompts * length, prompts * length**2
     given = ForwardPass(tokens=tokens, pairs=pairs, targets=prompts, clips=prompts, frames=frames)

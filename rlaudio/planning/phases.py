@@ -91,7 +91,7 @@ def _contribution(basis: Basis, tokens: StepTokens, silent: AskedInSilence) -> I
 
 
 def _sampled(basis: Basis, tokens: StepTokens, group_size: int, where: str) -> Iterator[Phase]:
-    prefill = flops.prefill(basis.model, tokens.question_count, tokens.prompt, tokens.frames)
+    prefill = flops.prefill_flops(basis.model, tokens.question_count, tokens.prompt, tokens.frames)
     yield compute_phase(f"rollout: prefill{where}", prefill, basis.rate)
     if tokens.completion > 1:
         yield seconds.decode_phase(

@@ -90,7 +90,7 @@ def sampling_phases(
     count = math.ceil(tokens.question_count / servers.count)
     whole = replace(device, bandwidth=device.bandwidth * servers.tensor_parallel)
     rate *= servers.tensor_parallel
-    prefill = flops.prefill(model, count, tokens.prompt, tokens.frames)
+    prefill = flops.prefill_flops(model, count, tokens.prompt, tokens.frames)
     phases = [compute_phase("servers: prefill", prefill, rate)]
     if tokens.completion > 1:
         sampled = flops.Decoding(count, tokens.group_size, tokens.prompt, tokens.completion)

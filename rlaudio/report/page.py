@@ -13,7 +13,7 @@ from rlaudio.report.sections.completions import viewed_completions
 from rlaudio.report.sections.labels import labelled_sets
 from rlaudio.report.sections.metric_curves import curves
 from rlaudio.report.sections.notices import edited_files, notices, training_notices
-from rlaudio.report.sections.provenance import facts, phases, versions
+from rlaudio.report.sections.provenance import facts, phases, version_rows
 from rlaudio.report.sections.samples import sample_clips, viewed_samples
 from rlaudio.report.sections.stage_gains import stage_gains
 from rlaudio.runs.files import Json, write_text
@@ -52,7 +52,7 @@ def write_report(run_folder: Path) -> Path:
         viewer_title="Completions",
         version=run.versions.get("rlaudio", ""),
         phases=phases(run),
-        versions=versions(run),
+        versions=version_rows(run),
     )
     path = run.path / PAGE
     write_text(path, page)

@@ -145,7 +145,7 @@ METRICS: tuple[Metric, ...] = (
 
 
 @cache
-def describe(name: str) -> Metric:
+def metric_of(name: str) -> Metric:
     """The table's row for `name`; of several that cover it, the one that spells out most of it.
 
     Raises ValueError if the table has none.
@@ -174,5 +174,5 @@ def split_wall_clock(names: Iterable[str]) -> tuple[list[str], list[str]]:
     reproducible: list[str] = []
     wall_clock: list[str] = []
     for name in names:
-        (wall_clock if describe(name).wall_clock else reproducible).append(name)
+        (wall_clock if metric_of(name).wall_clock else reproducible).append(name)
     return reproducible, wall_clock

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from rlaudio.training.debug.nonfinite import describe
+from rlaudio.training.debug.nonfinite import describe_nonfinite
 
 
 @dataclass
@@ -61,7 +61,7 @@ class Totals:
     def refuse_nonfinite(self) -> None:
         """Raise FloatingPointError if anything watched was NaN or infinite."""
         if self.nonfinite:
-            raise FloatingPointError(describe(self.nonfinite))
+            raise FloatingPointError(describe_nonfinite(self.nonfinite))
 
     def means(self, updates: int) -> dict[str, float]:
         """The metrics of a step with so many updates."""

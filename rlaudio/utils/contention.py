@@ -55,10 +55,10 @@ def reasons() -> list[str]:
 
     cores, load = os.cpu_count() or 1, os.getloadavg()[0]
     swapped, held = _status("VmSwap"), _status("VmRSS")
-    return describe(cores, load, usable_cores(), torch.get_num_threads(), swapped, held)
+    return reasons_of_slowness(cores, load, usable_cores(), torch.get_num_threads(), swapped, held)
 
 
-def describe(
+def reasons_of_slowness(
     cores: int, load: float, usable: int, threads: int, swapped_gb: float, held_gb: float
 ) -> list[str]:
     """The reasons as text, from cores and load of the machine, and what this process has of it."""

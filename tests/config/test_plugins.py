@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from rlaudio.config.option_values import OptionError
-from rlaudio.config.plugins import bind, describe, load
+from rlaudio.config.plugins import bind, load, signature_of
 from tests.factories import make_completion, make_question
 
 REWARD = """
@@ -183,7 +183,7 @@ def test_a_plugin_is_imported_once(write):
 
 
 def test_describe_tells_the_options_of_what_ships():
-    assert "kl" in {option.name for option in describe("algorithm", "grpo").options}
+    assert "kl" in {option.name for option in signature_of("algorithm", "grpo").options}
 
 
 def test_an_option_at_its_default_or_beside_what_it_needs_is_used(write):

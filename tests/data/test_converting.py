@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from rlaudio.config.plugins import bind
-from rlaudio.data.converting import with_contribution, write_questions
+from rlaudio.data.converting import only_labelled, write_questions
 from tests.word_family import questions_on_disk
 
 
@@ -47,10 +47,10 @@ def test_questions_with_one_id_are_refused_with_both_places(tmp_path):
 
 def test_a_subset_by_contribution_keeps_order_and_labels(tmp_path):
     data = questions_on_disk(tmp_path, 4, labels={"q3": "strong", "q1": "weak", "q0": "strong"})
-    strong = with_contribution(data, "strong")
+    strong = only_labelled(data, "strong")
     assert [question.id for question in strong] == ["q0", "q3"]
     assert {name: each.label for name, each in strong.contributions.items()} == {
         "q3": "strong",
         "q0": "strong",
     }
-    assert not with_contribution(questions_on_disk(tmp_path, 2), "strong")
+    assert not only_labelled(questions_on_disk(tmp_path, 2), "strong")

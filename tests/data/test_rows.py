@@ -15,7 +15,7 @@ from pyarrow import parquet
 
 from rlaudio.data import rows
 from rlaudio.data.bad_rows import BadRow
-from rlaudio.data.rows import FieldError, JsonRow, read_rows, scan_rows
+from rlaudio.data.rows import FieldError, JsonRow, read_json_rows, scan_rows
 
 GOOD = b'{"id": "a"}\n'
 
@@ -213,7 +213,7 @@ def test_a_file_name_that_is_not_utf8_can_be_printed(tmp_path):
 
 def test_where_no_row_may_be_bad_the_first_is_an_error(tmp_path):
     with pytest.raises(ValueError, match=r"t\.jsonl:2: not JSON"):
-        list(read_rows(write(tmp_path, GOOD + b"x\ny\n")))
+        list(read_json_rows(write(tmp_path, GOOD + b"x\ny\n")))
 
 
 def test_a_field_of_another_type_is_shown_short_enough_for_a_message():

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 
 from rlaudio.audio.writing import write_wav
 from rlaudio.config.plugins import bind, load
-from rlaudio.models.shared.describing import describe
+from rlaudio.models.shared.describing import model_size
 from rlaudio.models.shared.front_ends import clips_of
 from rlaudio.models.shared.model_types import MODEL_TYPES
 from rlaudio.rollout.transformers import Transformers
@@ -308,7 +308,7 @@ def test_targets_that_match_nothing_are_refused_with_those_there_are(name, folde
 )
 def test_sizes_are_those_of_the_loaded_model(name, folder, given):
     options = bind("model", {"use": name, "path": str(folder), "device": "cpu", **given}).options
-    size, parameters = describe(name, options), list(load("model", name)(**options).model.parameters())
+    size, parameters = model_size(name, options), list(load("model", name)(**options).model.parameters())
     assert size.parameters == sum(p.numel() for p in parameters)
     assert size.trained == sum(p.numel() for p in parameters if p.requires_grad)
     exact = [p for p in parameters if p.dtype == torch.float32]  # positions of Voxtral stay in float32
@@ -320,7 +320,7 @@ def test_sizes_of_a_saved_adapter_are_those_of_the_new_one(name, folder, small, 
     options = {"lora_rank": 4, "lora_targets": ["q_proj", "audio_tower.q_proj", *of_projector]}
     opened(name, folder, lora_rank=4, lora_targets=tuple(options["lora_targets"])).save(tmp_path)
     new, saved = (
-        describe(name, given) for given in ({"path": str(folder)} | options, {"path": str(tmp_path)})
+        model_size(name, given) for given in ({"path": str(folder)} | options, {"path": str(tmp_path)})
     )
     assert saved.decoder_adapter == new.decoder_adapter > 0
     assert saved.tower_adapter == new.tower_adapter > 0 and of_projector
@@ -328,7 +328,7 @@ def test_sizes_of_a_saved_adapter_are_those_of_the_new_one(name, folder, small, 
 
 @pytest.mark.parametrize("seconds", [0.5, 1.0, 12.34, 29.99, 30.0, 30.2, 65.0])
 def test_plans_count_the_audio_tokens_of_prompts(name, small, folder, seconds):
-    tower = describe(name, {"path": str(folder)}).tower
+    tower = model_size(name, {"path": str(folder)}).tower
     prompt = prompt_of(small, tone(seconds, 0))
     assert tower.tokens(round(100 * seconds)) == int((prompt.token_ids == small.audio_token_id).sum())
     assert sum(tower.positions(round(100 * seconds))) >= tower.tokens(round(100 * seconds))
@@ -404,7 +404,7 @@ def test_a_config_without_audio_is_refused(name, folder, tmp_path):
     with pytest.raises(ValueError, match=r"has no audio_config: a model without it does not hear"):
         opened(name, tmp_path)
     with pytest.raises(ValueError, match=r"has no audio_config"):
-        describe(name, {"path": str(tmp_path)})
+        model_size(name, {"path": str(tmp_path)})
 
 
 def test_a_name_of_the_hub_without_a_network_says_what_was_looked_for_and_where(name, monkeypatch):

@@ -4,7 +4,7 @@ import numpy as np
 
 from rlaudio.config.plugins import bind
 from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
-from rlaudio.models.shared.describing import describe
+from rlaudio.models.shared.describing import model_size
 from rlaudio.models.shared.front_ends import pooled_tokens
 from rlaudio.planning import flops
 from rlaudio.planning.tokens import StepTokens
@@ -20,7 +20,7 @@ def options_of(**given):
 
 
 def size_of(**given):
-    return describe("qwen2_5_omni", options_of(**given))
+    return model_size("qwen2_5_omni", options_of(**given))
 
 
 def loaded(**given):

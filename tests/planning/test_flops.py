@@ -92,5 +92,5 @@ def test_operations_of_sampling_are_those_that_torch_counts():
         )
     length, frames = len(prompt.token_ids), prompt.features["input_features"].shape[1]
     sampled = flops.Decoding(question_count=1, group_size=GROUP, prompt=length, completion=9)
-    expected = flops.prefill(size, 1, length, frames) + flops.decode(size, sampled)
+    expected = flops.prefill_flops(size, 1, length, frames) + flops.decode(size, sampled)
     assert expected.total == pytest.approx(counter.get_total_flops(), rel=0.001)

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from rlaudio.cli import main
 from rlaudio.config.plugins import bind
 from rlaudio.config.recipe import load_recipe
-from rlaudio.models.shared.describing import describe
+from rlaudio.models.shared.describing import model_size
 from rlaudio.planning import seconds, servers
 from rlaudio.planning.assumptions import Assumptions
 from rlaudio.planning.hardware import GPUS
@@ -38,7 +38,7 @@ def row_of(planned, begin):
 
 def test_the_exchange_of_several_nodes_is_as_slow_as_their_network_by_hand():
     """Stage 2, 16 devices, one micro-batch of 2 bytes each way: 15/16 of 4 bytes a parameter over 50 GB/s."""
-    size = describe("qwen2_5_omni", {"path": "Qwen/Qwen2.5-Omni-7B", "dtype": "bfloat16"})
+    size = model_size("qwen2_5_omni", {"path": "Qwen/Qwen2.5-Omni-7B", "dtype": "bfloat16"})
     on_one, on_two = (
         seconds.exchange_phase(
             size, Sharding(stage=2, devices=16, nodes=nodes), H100, updates=1, micro_batches=1
@@ -50,7 +50,7 @@ def test_the_exchange_of_several_nodes_is_as_slow_as_their_network_by_hand():
 
 
 def test_a_network_faster_than_the_links_of_a_node_does_not_help():
-    size = describe("qwen2_5_omni", {"path": "Qwen/Qwen2.5-Omni-7B", "dtype": "bfloat16"})
+    size = model_size("qwen2_5_omni", {"path": "Qwen/Qwen2.5-Omni-7B", "dtype": "bfloat16"})
     fast = replace(H100, network=1e15)
     two_nodes = Sharding(stage=2, devices=16, nodes=2)
     phase = seconds.exchange_phase(size, two_nodes, fast, updates=1, micro_batches=1)
@@ -117,7 +117,7 @@ def test_a_server_s_device_holds_its_share_of_the_weights_and_a_cache():
 
 
 def test_a_cache_that_is_full_makes_a_server_sample_in_turns():
-    size = describe("qwen2_5_omni", {"path": "Qwen/Qwen2.5-Omni-7B", "dtype": "bfloat16"})
+    size = model_size("qwen2_5_omni", {"path": "Qwen/Qwen2.5-Omni-7B", "dtype": "bfloat16"})
     tokens = StepTokens(
         question_count=8, group_size=2, prompt=100, audio=1, frames=4, completion=50, packed=True, budget=1
     )

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from rlaudio.cli import main
 from rlaudio.config.recipe import load_recipe
-from rlaudio.models.shared.describing import describe
+from rlaudio.models.shared.describing import model_size
 from rlaudio.planning.assumptions import Assumptions
 from rlaudio.planning.hardware import GPUS, find_hardware
 from rlaudio.planning.plan import plan, savings
@@ -179,7 +179,7 @@ def test_a_folder_of_another_model_is_refused(tmp_path):
 
 def test_a_family_without_sizes_is_refused():
     with pytest.raises(ValueError, match=r"a plan can be made for: audio_flamingo3, gemma4, qwen2_5_omni, "):
-        describe("./mine.py", {"path": "x"})
+        model_size("./mine.py", {"path": "x"})
 
 
 def test_every_device_of_the_table_can_be_asked_for():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rlaudio.runs.metrics import METRICS, describe, split_wall_clock
+from rlaudio.runs.metrics import METRICS, metric_of, split_wall_clock
 
 
 def test_every_metric_is_declared_once_and_explained_in_one_sentence():
@@ -18,24 +18,24 @@ def test_an_undeclared_metric_is_refused_with_the_nearest_name():
     with pytest.raises(
         ValueError, match=r"'optimizer/grad_nrom' is not declared; did you mean 'optimizer/grad_norm'\?"
     ):
-        describe("optimizer/grad_nrom")
+        metric_of("optimizer/grad_nrom")
 
 
 def test_a_pattern_covers_exactly_one_word():
-    assert describe("reward/answer_correctness").name == "reward/<name>"
+    assert metric_of("reward/answer_correctness").name == "reward/<name>"
     with pytest.raises(ValueError, match="not declared"):
-        describe("reward/a/b")
+        metric_of("reward/a/b")
 
 
 def test_an_exact_name_goes_before_a_pattern():
-    assert describe("reward/failures").name == "reward/failures"
-    assert describe("eval/unparsed").name == "eval/unparsed"
-    assert describe("eval/strong_silence").name == "eval/<contribution>_<control>"
+    assert metric_of("reward/failures").name == "reward/failures"
+    assert metric_of("eval/unparsed").name == "eval/unparsed"
+    assert metric_of("eval/strong_silence").name == "eval/<contribution>_<control>"
 
 
 def test_of_two_patterns_the_one_that_spells_out_more_is_meant():
-    assert describe("eval/strong_silence_exact").name == "eval/<contribution>_<control>_<scorer>"
-    assert describe("eval/unparsed_robust_letters").name == "eval/unparsed_<scorer>"
+    assert metric_of("eval/strong_silence_exact").name == "eval/<contribution>_<control>_<scorer>"
+    assert metric_of("eval/unparsed_robust_letters").name == "eval/unparsed_<scorer>"
 
 
 def test_wall_clock_metrics_are_told_apart():

@@ -8,7 +8,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from rlaudio.config.recipe import load_recipe
-from rlaudio.models.shared.describing import describe
+from rlaudio.models.shared.describing import model_size
 from tests.strict_device import DEVICE, strict_device
 from tests.tool_scripts import load_tool
 
@@ -70,14 +70,14 @@ def test_the_table_shows_predictions_beside_what_was_measured(written):
 
 
 def test_the_shape_of_7b_is_that_of_the_published_config(tmp_path):
-    made = describe("qwen2_5_omni", {"path": str(shapes.shape_folder(tmp_path, "7B"))})
-    known = describe("qwen2_5_omni", {"path": "Qwen/Qwen2.5-Omni-7B"})
+    made = model_size("qwen2_5_omni", {"path": str(shapes.shape_folder(tmp_path, "7B"))})
+    known = model_size("qwen2_5_omni", {"path": "Qwen/Qwen2.5-Omni-7B"})
     assert (made.decoder, made.tower) == (known.decoder, known.tower)
 
 
 def test_the_shape_of_3b_has_the_published_number_of_parameters(tmp_path):
     """2.77 billion without embeddings: huggingface.co/Qwen/Qwen2.5-3B, whose shape the thinker has."""
-    made = describe("qwen2_5_omni", {"path": str(shapes.shape_folder(tmp_path, "3B"))})
+    made = model_size("qwen2_5_omni", {"path": str(shapes.shape_folder(tmp_path, "3B"))})
     assert made.parameters_of("language model") == pytest.approx(2.77e9, abs=0.005e9)
 
 

@@ -4,13 +4,13 @@ import logging
 
 import pytest
 
-from rlaudio.utils.contention import SECONDS_BETWEEN_LOOKS, Watch, describe
+from rlaudio.utils.contention import SECONDS_BETWEEN_LOOKS, Watch, reasons_of_slowness
 
 IDLE = {"cores": 2, "load": 2.0, "usable": 2, "threads": 2, "swapped_gb": 0.0, "held_gb": 1.0}
 
 
 def test_a_run_that_has_its_machine_for_itself_has_no_reason_to_be_slow():
-    assert describe(**IDLE) == []
+    assert reasons_of_slowness(**IDLE) == []
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ def test_a_run_that_has_its_machine_for_itself_has_no_reason_to_be_slow():
     ],
 )
 def test_each_reason_is_told_with_its_numbers(changed, said):
-    (reason,) = describe(**IDLE | changed)
+    (reason,) = reasons_of_slowness(**IDLE | changed)
     assert reason.startswith(said)
 
 

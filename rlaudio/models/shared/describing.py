@@ -24,7 +24,7 @@ from rlaudio.models.shared.model_types import MODEL_TYPES
 from rlaudio.models.shared.sizes import ModelPart, ModelSize
 
 
-def describe(use: str, options: Mapping[str, Any]) -> ModelSize:
+def model_size(use: str, options: Mapping[str, Any]) -> ModelSize:
     """The size of the model that a recipe's model section names, by plug-in and options.
 
     Raises ValueError for a family that gives no sizes, FileNotFoundError where there is no config.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 
 from rlaudio.runs.files import Json
-from rlaudio.runs.metrics import describe, is_declared
+from rlaudio.runs.metrics import is_declared, metric_of
 from rlaudio.runs.run import StoredRun
 from rlaudio.viewer.chart_data import PlottedCurve, chart_data
 
@@ -80,7 +80,7 @@ def _logged(run: StoredRun, stage: str) -> list[str]:
 
 def _is_one_of(name: str, metrics: Iterable[str]) -> bool:
     """Whether the name is one of these."""
-    return any(describe(name).name == metric or fnmatch(name, metric) for metric in metrics)
+    return any(metric_of(name).name == metric or fnmatch(name, metric) for metric in metrics)
 
 
 def _chart(run: StoredRun, stage: str, title: str, names: Sequence[str]) -> Chart | None:
@@ -98,7 +98,7 @@ def _chart(run: StoredRun, stage: str, title: str, names: Sequence[str]) -> Char
             [PlottedCurve(_short(name), [of.get(step) for step in steps]) for name, of in series.items()],
             steps,
             axis="step",
-            is_fraction=describe(names[0]).unit == "fraction",
+            is_fraction=metric_of(names[0]).unit == "fraction",
             group=stage,
         ),
     )
@@ -106,7 +106,7 @@ def _chart(run: StoredRun, stage: str, title: str, names: Sequence[str]) -> Char
 
 def _meaning(names: Sequence[str]) -> str:
     """What the curves of a chart mean; what all begin with, up to a colon, is said once."""
-    meanings = [text.replace("`", "") for text in dict.fromkeys(describe(name).meaning for name in names)]
+    meanings = [text.replace("`", "") for text in dict.fromkeys(metric_of(name).meaning for name in names)]
     head, colon, _ = meanings[0].partition(": ")
     if len(meanings) > 1 and colon and all(text.startswith(head + colon) for text in meanings):
         return f"{head}: {'; '.join(text.removeprefix(head + colon).rstrip('.') for text in meanings)}."

@@ -64,7 +64,7 @@ def facts(run: StoredRun) -> list[Fact]:
     return [fact for fact in listed if fact.text]
 
 
-def versions(run: StoredRun) -> list[tuple[str, str]]:
+def version_rows(run: StoredRun) -> list[tuple[str, str]]:
     """What the run was made with, as text."""
     return [
         (name.replace("_", " "), ", ".join(map(str, value)) if isinstance(value, list) else str(value))

@@ -35,7 +35,7 @@ def refuse_nonfinite_rollouts(local: Sequence[ScoredGroup], processes: Processes
     ]
     everywhere = [question for questions in processes.gather(bad) for question in questions]
     if everywhere:
-        raise BrokenStep(describe({"sampled log-probs": everywhere}), _without_credit(local))
+        raise BrokenStep(describe_nonfinite({"sampled log-probs": everywhere}), _without_credit(local))
 
 
 def refuse_nonfinite_signals(
@@ -51,10 +51,10 @@ def refuse_nonfinite_signals(
         if places:
             nonfinite[name] = [learned[place].group.prompt.question.id for place in places]
     if nonfinite:
-        raise BrokenStep(describe(nonfinite), _without_credit(local))
+        raise BrokenStep(describe_nonfinite(nonfinite), _without_credit(local))
 
 
-def describe(nonfinite: Mapping[str, Sequence[str]]) -> str:
+def describe_nonfinite(nonfinite: Mapping[str, Sequence[str]]) -> str:
     """A message that names quantities that are not finite and the questions that may have caused it."""
     ids = sorted({question for questions in nonfinite.values() for question in questions})
     named = ", ".join(ids[:3]) + (", ..." if len(ids) > 3 else "")

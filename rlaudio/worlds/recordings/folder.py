@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rlaudio.data.splits import clip_digests
 from rlaudio.utils.number_format import counted, thousands
-from rlaudio.worlds.recordings.questions import Recording, Rng, number_word, value_of
+from rlaudio.worlds.recordings.questions import Recording, Rng, number_of, number_word
 
 logger = logging.getLogger(__name__)
 
@@ -111,5 +111,5 @@ def _is_hidden(path: Path) -> bool:
 
 
 def _word(label: str) -> str:
-    value = value_of(label)
+    value = number_of(label)
     return label.replace("_", " ") if value is None else number_word(value)

@@ -33,7 +33,7 @@ from rlaudio.worlds.recordings.questions import (
     Pool,
     Recording,
     Rng,
-    value_of,
+    number_of,
 )
 from rlaudio.worlds.recordings.transcripts import (
     clue_examples,
@@ -147,7 +147,7 @@ def make_questions(
 
 
 def _kinds_for(words: Sequence[str]) -> tuple[str, ...]:
-    are_numbers = all(value_of(word) is not None for word in words)
+    are_numbers = all(number_of(word) is not None for word in words)
     return tuple(kind for kind in KINDS if are_numbers or kind not in NUMBER_KINDS)
 
 
@@ -159,7 +159,7 @@ def _check_kinds(kinds: Sequence[str], words: Sequence[str]) -> None:
         raise ValueError(f"unknown kinds {unknown}; expected some of {', '.join(KINDS)}")
     impossible = [kind for kind in kinds if kind not in _kinds_for(words)]
     if impossible:
-        strange = next(word for word in words if value_of(word) is None)
+        strange = next(word for word in words if number_of(word) is None)
         raise ValueError(f"kinds {impossible} need labels that are numbers; found {strange!r}")
 
 

@@ -88,7 +88,7 @@ class Pool:
         return tuple(spoken)
 
 
-def value_of(word: str) -> int | None:
+def number_of(word: str) -> int | None:
     """The number that a word names, or None."""
     if word in NUMBER_WORDS:
         return NUMBER_WORDS.index(word)
@@ -221,7 +221,7 @@ def exclusion(rng: Rng, others: Sequence[str]) -> str:
 
 def neighbour(rng: Rng, subject: str, word: str) -> str:
     """A sentence that gives a number by its neighbour in counting, or "" for a word that is no number."""
-    value = value_of(word)
+    value = number_of(word)
     if value is None:
         return ""
     after = f"{subject} follows {number_word(value - 1)} when counting."
@@ -232,7 +232,7 @@ def neighbour(rng: Rng, subject: str, word: str) -> str:
 def _whole_order(rng: Rng, pool: Pool, mechanism: Giveaway | None) -> Draft:
     words = pool.draw_words(rng, 3)
     known = ""
-    if mechanism == "knowledge" and all(value_of(word) is not None for word in words):
+    if mechanism == "knowledge" and all(number_of(word) is not None for word in words):
         upwards = rng.random() < 0.5
         words = tuple(sorted(words, key=_value, reverse=not upwards))
         known = f"The words are spoken in counting order, {'upwards' if upwards else 'downwards'}."
@@ -265,7 +265,7 @@ def _after_clue(
 
 
 def _value(word: str) -> int:
-    value = value_of(word)
+    value = number_of(word)
     if value is None:
         raise ValueError(f"{word!r} is not a number; expected digits or a word from zero to twenty")
     return value

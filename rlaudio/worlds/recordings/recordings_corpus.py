@@ -13,7 +13,7 @@ from typing import Literal
 
 from rlaudio.audio.controls import silence
 from rlaudio.audio.reading import read_clip
-from rlaudio.data.rows import JsonRow, read_rows
+from rlaudio.data.rows import JsonRow, read_json_rows
 from rlaudio.prompts.wording import SYSTEM
 from rlaudio.types import Question
 from rlaudio.worlds.corpus import Example, Exchange, exam
@@ -39,7 +39,7 @@ def recordings_corpus(
     learns only what can be known without the audio.
     """
     made = made_folder(clips, labels, seed, folder)
-    rows = list(read_rows(made / "pretrain.jsonl"))
+    rows = list(read_json_rows(made / "pretrain.jsonl"))
     spoken = [row for row in rows if row.fields.get("audio_path")]
     written = [row for row in rows if not row.fields.get("audio_path")]
     if role == "voter":

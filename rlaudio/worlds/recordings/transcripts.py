@@ -18,8 +18,8 @@ from rlaudio.worlds.recordings.questions import (
     Pool,
     Recording,
     Rng,
+    number_of,
     number_word,
-    value_of,
 )
 
 _TRANSCRIBE = ("Transcribe the recording.", "Write down what is said.", "Which words are spoken, in order?")
@@ -61,7 +61,7 @@ def clue_examples(rng: Rng, pool: Pool, kinds: Sequence[str], amount: int) -> It
 
 def facts(words: Sequence[str]) -> Iterator[dict[str, Any]]:
     """Facts about numbers, if the words are numbers: amounts, counting, sums and which is larger."""
-    values = sorted(value for value in map(value_of, words) if value is not None)
+    values = sorted(value for value in map(number_of, words) if value is not None)
     for amount, things in AMOUNTS.items():
         for thing in things:
             yield _fact(f"What is the number of {thing}?", number_word(amount))

@@ -153,7 +153,7 @@ def syllables(rng: np.random.Generator, count: str) -> Scene:
     return _finish(rng, canvas, f"{_with_article(speaker)} says {spoken}, {_times(number)}")
 
 
-def repeated(rng: np.random.Generator, name: str, count: str) -> Scene:
+def repeated_sound(rng: np.random.Generator, name: str, count: str) -> Scene:
     """A short sound one to four times."""
     canvas = _canvas(rng, 2.0, 2.4)
     number = NUMBERS.index(count) + 1

@@ -254,7 +254,7 @@ SUBJECTS: tuple[Subject, ...] = (
         category="temporal",
         values=NUMBERS,
         asks=("How many times is the {named} heard?", "How often does the {named} sound?"),
-        compose=lambda rng, draw: scenes.repeated(rng, draw.named, draw.answer),
+        compose=lambda rng, draw: scenes.repeated_sound(rng, draw.named, draw.answer),
         clue="It sounds as often as {}.",
         clues={
             "one": ("a person has noses", "a month has a full moon"),

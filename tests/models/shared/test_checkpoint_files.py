@@ -9,7 +9,7 @@ import pytest
 
 from rlaudio.config.plugins import load
 from rlaudio.models.shared.checkpoint_files import check_config, described_folder, has_weights, local_folder
-from rlaudio.models.shared.describing import describe
+from rlaudio.models.shared.describing import model_size
 from rlaudio.models.shared.model_paths import resolve_model_path
 from tests.hub_cache import cached_model
 
@@ -39,7 +39,7 @@ def test_plans_read_the_config_of_the_pinned_commit(cache):
     config = json.loads((old / "config.json").read_text())
     config["thinker_config"]["text_config"]["intermediate_size"] = 700
     (old / "config.json").write_text(json.dumps(config))
-    named, pinned = (describe("qwen2_5_omni", {"path": path}) for path in (NAME, f"{NAME}@{OLD}"))
+    named, pinned = (model_size("qwen2_5_omni", {"path": path}) for path in (NAME, f"{NAME}@{OLD}"))
     assert (named.decoder.feed_forward, pinned.decoder.feed_forward) == (384, 700)
 
 
@@ -51,7 +51,7 @@ def test_a_commit_that_is_not_here_is_told_with_all_places(cache):
     assert "looked for config.json, tokenizer.json, preprocessor_config.json and weights in " in said
     assert f"{cache}/models--Somebody--Omni-Tiny/snapshots/{OLD}; expected" in said
     with pytest.raises(FileNotFoundError, match=f"looked in .*/snapshots/{OLD}; expected a folder with"):
-        describe("qwen2_5_omni", {"path": f"{NAME}@{OLD}", "dtype": "bfloat16"})  # not described above
+        model_size("qwen2_5_omni", {"path": f"{NAME}@{OLD}", "dtype": "bfloat16"})  # not described above
 
 
 def test_a_family_opens_a_pinned_name(cache):

@@ -3,7 +3,7 @@
 import huggingface_hub.constants
 import pytest
 
-from rlaudio.models.shared.describing import describe
+from rlaudio.models.shared.describing import model_size
 from rlaudio.models.shared.known_shapes import QWEN2_5_OMNI_3B
 
 # Parameters of what is loaded here: without talker and vocoder.
@@ -32,13 +32,13 @@ def offline(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize(("family", "path", "parameters"), PUBLISHED)
 def test_a_published_model_has_the_parameters_of_its_config(family, path, parameters):
-    size = describe(family, {"path": path, "dtype": "bfloat16"})
+    size = model_size(family, {"path": path, "dtype": "bfloat16"})
     assert size.parameters == parameters
     assert size.source.startswith(f"the known shape of {path}:")
 
 
 def test_a_pinned_revision_has_the_shape_of_its_name():
-    pinned = describe("qwen2_audio", {"path": "Qwen/Qwen2-Audio-7B@0123abc"})
+    pinned = model_size("qwen2_audio", {"path": "Qwen/Qwen2-Audio-7B@0123abc"})
     assert pinned.parameters == 8_397_094_912
 
 
@@ -49,20 +49,20 @@ def test_the_counts_of_3b_by_hand():
     kv = d // text["num_attention_heads"] * text["num_key_value_heads"]
     attention = (d * d + d) + 2 * (d * kv + kv) + d * d
     layers = text["num_hidden_layers"] * (attention + 3 * d * f + 2 * d) + d
-    size = describe("qwen2_5_omni", {"path": "Qwen/Qwen2.5-Omni-3B"})
+    size = model_size("qwen2_5_omni", {"path": "Qwen/Qwen2.5-Omni-3B"})
     assert (
         size.parameters_of("language model", "input embeddings") == layers + vocabulary * d == 3_085_938_688
     )
     assert size.parameters_of("output head") == vocabulary * d
     # The tower is Whisper large v3's encoder, with a projection to d.
-    whole = describe("qwen2_5_omni", {"path": "Qwen/Qwen2.5-Omni-7B"})
+    whole = model_size("qwen2_5_omni", {"path": "Qwen/Qwen2.5-Omni-7B"})
     same = "audio tower"
     assert size.parameters_of(same) == whole.parameters_of(same)
 
 
 def test_of_the_experts_of_30b_a3b_a_token_meets_3_billion_parameters():
     """30.5 billion, 3.3 billion of them activated, as Qwen3-30B-A3B (arXiv:2505.09388, table 2)."""
-    size = describe("qwen3_omni", {"path": "Qwen/Qwen3-Omni-30B-A3B-Instruct"})
+    size = model_size("qwen3_omni", {"path": "Qwen/Qwen3-Omni-30B-A3B-Instruct"})
     d = size.decoder
     assert size.parameters_of("language model", "router", "input embeddings", "output head") == 30_532_646_912
     block = 2 * d.width * (d.query_width + d.kv_width) + 3 * d.width * d.feed_forward + d.router
@@ -82,13 +82,13 @@ def test_gemma_4_loads_what_its_layers_use(size, in_files, d, kv_heads, layers, 
     """
     widths = [256] * (sharing - full) + [512] * full
     unused = sum(2 * d * kv_heads * width + width for width in widths)  # two products, and the keys' norm
-    loaded = describe("gemma4", {"path": f"google/gemma-4-{size}-it"})
+    loaded = model_size("gemma4", {"path": f"google/gemma-4-{size}-it"})
     assert loaded.parameters == in_files - unused - layers
 
 
 def test_the_layers_of_gemma_4_by_hand():
     """E2B has 15 layers with keys and values of their own, 3 of them without a window."""
-    size = describe("gemma4", {"path": "google/gemma-4-E2B-it"})
+    size = model_size("gemma4", {"path": "google/gemma-4-E2B-it"})
     attention = 28 * 2 * 1536 * 8 * 256 + 7 * 2 * 1536 * 8 * 512 + 2 * 1536 * (12 * 256 + 3 * 512)
     feed_forward = 3 * 1536 * (15 * 6144 + 20 * 12_288)
     for_layers = 35 * 3 * 1536 * 256

@@ -26,8 +26,8 @@ from rlaudio.worlds.recordings.questions import (
     Draft,
     Pool,
     Recording,
+    number_of,
     number_word,
-    value_of,
 )
 from rlaudio.worlds.recordings.transcripts import clue_examples, facts
 
@@ -80,7 +80,7 @@ def by_reading(question: str, choices: list[str]) -> str:
         (left,) = set(choices) - set(ruled_out)
         return left
     if match := re.search(r"(follows|comes before) ([\w-]+) when counting", clue):
-        return number_word(value_of(match[2]) + (1 if match[1] == "follows" else -1))
+        return number_word(number_of(match[2]) + (1 if match[1] == "follows" else -1))
     if match := re.search(r"is the number of (.+)\.", clue):
         (amount,) = (amount for amount, things in AMOUNTS.items() if match[1] in things)
         return number_word(amount)
@@ -91,7 +91,7 @@ def by_reading(question: str, choices: list[str]) -> str:
     if clue.startswith("Taking the second number from the first leaves zero"):
         return "they are equal"
     if "counting order" in clue:
-        values = sorted((value_of(word) for word in choices[0].split(", ")), reverse="downwards" in clue)
+        values = sorted((number_of(word) for word in choices[0].split(", ")), reverse="downwards" in clue)
         return ", ".join(map(number_word, values))
     if match := re.search(r"The first is (\w+), the last (\w+)", clue):
         (whole,) = (c for c in choices if c.startswith(match[1]) and c.endswith(match[2]))
@@ -148,8 +148,8 @@ def test_the_most_frequent_sum_is_no_better_guess_than_another():
     ways = Counter(first + second for first in range(10) for second in range(10))
     right = 0.0
     for draft in drafts("sum", None, count=8000):
-        most = max(ways[value_of(option)] for option in (draft.answer, *draft.others))
-        best = [option for option in (draft.answer, *draft.others) if ways[value_of(option)] == most]
+        most = max(ways[number_of(option)] for option in (draft.answer, *draft.others))
+        best = [option for option in (draft.answer, *draft.others) if ways[number_of(option)] == most]
         right += (draft.answer in best) / len(best)
     assert abs(right / 8000 - 0.25) < 0.02
 
@@ -174,7 +174,7 @@ def test_numbers_and_words_translate_both_ways():
     assert [number_word(value) for value in (0, 13, 15, 18, 20, 21, -1)] == [
         *("zero", "thirteen", "fifteen", "eighteen", "twenty", "21", "-1")
     ]
-    assert [value_of(word) for word in ("zero", "nineteen", "07", "-3", "dog")] == [0, 19, 7, -3, None]
+    assert [number_of(word) for word in ("zero", "nineteen", "07", "-3", "dog")] == [0, 19, 7, -3, None]
 
 
 def test_facts_about_numbers_are_true():
@@ -183,11 +183,11 @@ def test_facts_about_numbers_are_true():
         row["instruction"]: row["response"] for row in rows
     }.items()
     for row in rows:
-        words = [word for word in re.findall(r"\w+", row["instruction"]) if value_of(word) is not None]
+        words = [word for word in re.findall(r"\w+", row["instruction"]) if number_of(word) is not None]
         if "sum" in row["instruction"]:
-            assert row["response"] == number_word(sum(map(value_of, words)))
+            assert row["response"] == number_word(sum(map(number_of, words)))
         elif "larger" in row["instruction"]:
-            assert row["response"] == max(words, key=value_of)
+            assert row["response"] == max(words, key=number_of)
 
 
 def test_words_that_are_no_numbers_have_only_facts_about_amounts():
