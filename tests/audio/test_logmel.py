@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import math
-import time
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 
 import numpy as np
 import pytest
@@ -88,16 +85,14 @@ def test_silence_is_exact_too():
     np.testing.assert_array_equal(features, reference(EXTRACTORS[128], clip))
 
 
-def test_the_shortcut_is_several_times_cheaper_for_thirty_seconds():
-    clip = noise(30 * 16_000)
-    ways = {"shortcut": LogMel(EXTRACTORS[128]).extract, "slow": partial(reference, EXTRACTORS[128])}
-    fastest = dict.fromkeys(ways, math.inf)  # seconds
-    for _ in range(3):  # alternately, since other processes may come and go
-        for name, extract in ways.items():
-            start = time.perf_counter()
-            extract(clip)
-            fastest[name] = min(fastest[name], time.perf_counter() - start)
-    assert fastest["slow"] > 4 * fastest["shortcut"]  # 18 on an idle machine; the margin is for busy ones
+def test_the_extractor_computes_little_more_than_the_clip(monkeypatch):
+    clip, computed = noise(2 * 16_000), []
+    extracted = LogMel.extracted
+    monkeypatch.setattr(
+        LogMel, "extracted", lambda self, x, **how: computed.append(len(x)) or extracted(self, x, **how)
+    )
+    LogMel(EXTRACTORS[128]).extract(clip)
+    assert len(clip.samples) <= sum(computed) < 1.05 * len(clip.samples)  # padded to its window: 150 times
 
 
 def test_the_cache_returns_the_same_array_and_forgets_the_least_recently_used():
