@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from rlaudio.cli.commands import main
 from rlaudio.report.page import write_report
 from rlaudio.report.sections.accuracy_tables import held_out
+from rlaudio.report.sections.labels import labelled_sets
 from rlaudio.report.sections.metric_curves import curves
 from rlaudio.report.sections.notices import notices, training_notices
 from rlaudio.runs.digests import record
@@ -437,6 +438,40 @@ def test_the_truth_is_not_shown_twice_where_the_labels_are_the_truth(copy):
     test, speakers = held_out(open_run(copy))
     assert test.truth == [] and test.truth_is_label
     assert len(speakers.truth) == 2 and not speakers.truth_is_label
+
+
+def test_questions_that_are_all_strong_are_shown_once(copy):
+    for when in ("base", "final"):
+        path = copy / "evaluation" / f"{when}.json"
+        sets = json.loads(path.read_text())
+        tables = sets["test"]["tables"]
+        tables["contribution"] = {"strong": tables["all"]["all"]}
+        path.write_text(json.dumps(sets))
+    test, _ = held_out(open_run(copy))
+    assert [(line.grouping, test.all_are) for line in test.headline] == [("all", "strong")]
+    assert "All of these questions are strong." in write_report(copy).read_text()
+
+
+def test_a_group_of_all_labelled_questions_is_not_shown_beside_them(copy):
+    labels = json.loads((copy / "labels.json").read_text())
+    tables = labels["train"]["tables"]
+    tables["source"] = {"synthetic": tables["all"]["all"]}
+    (copy / "labels.json").write_text(json.dumps(labels))
+    [train] = labelled_sets(open_run(copy))
+    assert train.whole.grouping == "all" and "source" not in [line.grouping for line in train.lines]
+
+
+def test_two_metrics_of_one_name_are_told_apart_in_a_chart(copy):
+    names = ("rollout/tokens_per_second", "optimizer/tokens_per_second")
+    rows = [
+        {"stage": "rl", "step": step, "reward/total": 1.0, **dict.fromkeys(names, 2.0)} for step in (1, 2)
+    ]
+    write_rows(copy / "metrics.jsonl", rows)
+    write_rows(copy / "timings.jsonl", [])
+    [stage] = curves(open_run(copy))
+    [chart] = [chart for chart in stage.charts if chart.title == "Tokens a second"]
+    drawn = [series["name"] for series in chart.drawn["series"]]
+    assert drawn == ["rollout tokens per second", "optimizer tokens per second"]
 
 
 def test_stages_that_sample_nothing_show_no_curves_of_completions(copy):

@@ -18,7 +18,8 @@ from rlaudio.utils.literals import Control
 from rlaudio.utils.number_format import group_title, percent, signed
 
 CONTROLS = get_args(Control)
-HEADLINE = (("contribution", "strong"), ("contribution", "weak"), ("all", "all"))
+ALL = ("all", "all")
+HEADLINE = (("contribution", "strong"), ("contribution", "weak"), ALL)
 NOT_GROUPS = ("all", "contribution", "truth", "source_truth")  # groupings that are no facts of the data
 TRUTHS = ("audio-only", "text-answerable")  # the groups that strong and weak are meant to be
 
@@ -128,7 +129,8 @@ class AccuracyTable:
     name: str
     scorer: str  # the evaluation's scorer
     other_scorers: list[str]  # scorers whose accuracies with audio are shown beside it
-    headline: list[Line]  # strong, weak, all
+    headline: list[Line]  # strong, weak, all; all alone where all are strong or all weak
+    all_are: str | None  # "strong" or "weak" where all are
     truth: list[Line]  # audio-only, text-answerable, where that is known and not what the labels say
     truth_is_label: bool  # strong and weak are the known truth
     types: list[Line]  # categories, then sources
@@ -166,6 +168,18 @@ def held_out(run: StoredRun) -> list[AccuracyTable]:
     return [_held_out(run, name) for name in run.held_out]
 
 
+def headline_groups(tables: Json) -> list[tuple[str, str]]:
+    """Of strong, weak and all questions those that are in an evaluation's tables; all once."""
+    here = [(grouping, name) for grouping, name in HEADLINE if name in tables.get(grouping, {})]
+    return [ALL] if one_contribution(tables) else here
+
+
+def one_contribution(tables: Json) -> str | None:
+    """The audio contribution that all questions have; None where they differ or some have none."""
+    whole, of = tables["all"]["all"]["questions"], tables.get("contribution", {})
+    return next((name for name, group in of.items() if group["questions"] == whole), None)
+
+
 def _held_out(run: StoredRun, name: str) -> AccuracyTable:
     base, final = run.base.get(name), run.final.get(name)
     latest: Json = final or base or {}
@@ -185,7 +199,8 @@ def _held_out(run: StoredRun, name: str) -> AccuracyTable:
         name=name,
         scorer=latest["scorer"],
         other_scorers=list(tables["all"]["all"]["other_scores"]),
-        headline=[row for grouping, group in HEADLINE if (row := line(grouping, group))],
+        headline=[row for grouping, group in headline_groups(tables) if (row := line(grouping, group))],
+        all_are=one_contribution(tables),
         truth=[] if truth_is_label else lines("truth"),
         truth_is_label=truth_is_label,
         types=[

@@ -49,7 +49,7 @@ class LabelledSet:
 
     name: str
     rule: str
-    lines: list[LabelLine]  # all questions first
+    lines: list[LabelLine]  # all questions first, then groups of fewer
     fleiss_kappa: float | None
     order_gain: Json | None
     variants: list[Json]  # other votes over the same answers: voters, threshold, weak, flip_rate
@@ -81,6 +81,7 @@ def labelled_sets(run: StoredRun) -> list[LabelledSet]:
                 _line(grouping, group, cells)
                 for grouping, table in summary["tables"].items()
                 for group, cells in table.items()
+                if grouping == "all" or cells["questions"] < summary["tables"]["all"]["all"]["questions"]
             ],
             fleiss_kappa=summary["agreement"]["fleiss_kappa"],
             order_gain=summary["order_gain"],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from rlaudio.report.sections.accuracy_tables import HEADLINE, Cell
+from rlaudio.report.sections.accuracy_tables import Cell, headline_groups
 from rlaudio.runs.run import StoredRun
 
 
@@ -14,7 +14,7 @@ class StageGain:
     """Accuracies with audio on a held-out set at one point of the run."""
 
     when: str
-    accuracies: Mapping[str, Cell]  # strong, weak, all; all alone where one of the others is all
+    accuracies: Mapping[str, Cell]  # of strong, weak and all, as in the headline
     gains: Mapping[str, float]  # over the point before; empty at the first
 
 
@@ -33,11 +33,9 @@ def _gains(run: StoredRun, held_out: str) -> list[StageGain]:
         tables = sets[held_out]["tables"]
         accuracies = {
             name: Cell.of(tables[grouping][name]["scores"]["audio"], "accuracy")
-            for grouping, name in HEADLINE
-            if "audio" in tables.get(grouping, {}).get(name, {}).get("scores", {})
+            for grouping, name in headline_groups(tables)
+            if "audio" in tables[grouping][name]["scores"]
         }
-        if len(accuracies) == 2 and "all" in accuracies:
-            accuracies = {"all": accuracies["all"]}
         before = gains[-1].accuracies if gains else {}
         added = {n: cell.value - before[n].value for n, cell in accuracies.items() if n in before}
         gains.append(StageGain(_title(when, run), accuracies, added))
