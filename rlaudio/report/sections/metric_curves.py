@@ -95,7 +95,10 @@ def _chart(run: StoredRun, stage: str, title: str, names: Sequence[str]) -> Char
         title=title,
         meaning=_meaning(names),
         drawn=chart_data(
-            [PlottedCurve(_short(name), [of.get(step) for step in steps]) for name, of in series.items()],
+            [
+                PlottedCurve(_short(name, series), [of.get(step) for step in steps])
+                for name, of in series.items()
+            ],
             steps,
             axis="step",
             is_fraction=metric_of(names[0]).unit == "fraction",
@@ -113,6 +116,8 @@ def _meaning(names: Sequence[str]) -> str:
     return " ".join(meanings)
 
 
-def _short(name: str) -> str:
-    """`reward/answer_correctness` -> `answer correctness`."""
-    return name.partition("/")[2].replace("_", " ")
+def _short(name: str, names: Iterable[str]) -> str:
+    """`reward/answer_correctness` -> `answer correctness`; with its group where the chart has two such."""
+    short = name.partition("/")[2]
+    twice = sum(short == other.partition("/")[2] for other in names) > 1
+    return (name.replace("/", " ") if twice else short).replace("_", " ")
