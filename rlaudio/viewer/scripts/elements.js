@@ -28,7 +28,7 @@ function stored(id) {
   return block ? JSON.parse(block.textContent) : null;
 }
 
-// Three significant digits, a real minus sign, a dash where there is no value.
+// Three significant digits, an exponent below 0.0001, a real minus sign, a dash where there is no value.
 function short(value) {
   if (value === null || value === undefined || !Number.isFinite(value)) return "\u2013";
   const size = Math.abs(value);
@@ -36,7 +36,7 @@ function short(value) {
   const text =
     size >= 1000 && size < 1e6
       ? short1000(Math.round(value))
-      : String(Number(value.toPrecision(3)));
+      : Number(value.toPrecision(3))[size < 1e-4 ? "toExponential" : "toString"]();
   return text.replace("-", "\u2212");
 }
 
