@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from rlaudio.algorithms.algorithm import Algorithm, Need, Samples, Tokens, as_critic
+from rlaudio.algorithms.algorithm import Algorithm, Loss, Need, Samples, Tokens, as_critic
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ def dry_run(algorithm: Algorithm, name: str, *, group_size: int, reward_weights:
     It gets only the signals that its `needs` name. Raises ValueError that names the algorithm and what is
     wrong with its results; a ValueError of the algorithm itself is passed on.
     """
-    needs = _known_needs(algorithm, name)
+    needs = known_needs(algorithm, name)
     critic = as_critic(algorithm)
     count = 3 if group_size != 3 else 4  # not as many as completions: their axes cannot be mistaken
     samples = _samples(count, group_size, reward_weights, needs)
@@ -73,10 +73,8 @@ def check_advantages(advantages: Any, samples: Samples, name: str) -> torch.Tens
     )
 
 
-# --- what is checked -----------------------------------------------------------------------------
-
-
-def _known_needs(algorithm: Algorithm, name: str) -> frozenset[Need]:
+def known_needs(algorithm: Algorithm, name: str) -> frozenset[Need]:
+    """What the algorithm needs. Raises ValueError for anything but members of Need."""
     needs = _call(name, "needs", lambda: list(algorithm.needs))
     if unknown := [need for need in needs if need not in list(Need)]:
         known = ", ".join(f"Need.{need.name}" for need in Need)
@@ -84,9 +82,14 @@ def _known_needs(algorithm: Algorithm, name: str) -> frozenset[Need]:
     return frozenset(map(Need, needs))
 
 
+# --- what is checked -----------------------------------------------------------------------------
+
+
 def _gradient(algorithm: Algorithm, name: str, tokens: Tokens) -> torch.Tensor | None:
     """The gradient of the tokens' loss in their log-probs. Raises ValueError for an invalid loss."""
     loss = _call(name, "loss", lambda: algorithm.loss(tokens))
+    if not isinstance(loss, Loss):
+        raise ValueError(f"algorithm {name}: loss gave {type(loss).__name__}; expected a Loss(total, parts)")
     _check(name, "loss's total", loss.total, torch.Size([]), "a scalar")
     for part, values in loss.parts.items():
         _check(name, f"loss's part {part!r}", values, tokens.logprobs.shape, "a value for every token [N]")
@@ -116,10 +119,14 @@ def _call(name: str, what: str, ask: Callable[[], T]) -> T:
     except ValueError:
         raise
     except Exception as error:  # whatever a researcher's file raises
-        raise ValueError(
-            f"algorithm {name}: {what} raised {type(error).__name__}: {error}; "
-            "rlaudio/algorithms/algorithm.py says what is expected; rloo.py beside it is a short example"
-        ) from error
+        asked = [need.name for need in Need if isinstance(error, KeyError) and error.args == (need.value,)]
+        hint = (
+            f"it is there where `needs` has Need.{asked[0]}"
+            if asked
+            else "rlaudio/algorithms/algorithm.py says what is expected; rloo.py beside it is a short example"
+        )
+        raised = f"{type(error).__name__}: {error}"
+        raise ValueError(f"algorithm {name}: {what} raised {raised}; {hint}") from error
 
 
 # --- a made-up step ------------------------------------------------------------------------------

@@ -6,10 +6,10 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from rlaudio.algorithms.algorithm import Algorithm, TokenLimited
+from rlaudio.algorithms.algorithm import Algorithm, Need, TokenLimited
+from rlaudio.algorithms.dry_run import known_needs
 from rlaudio.config.recipe import Recipe
 from rlaudio.scoring import RewardSum
-from rlaudio.training.providers import asks_for_contribution
 from rlaudio.types import SamplingParams
 from rlaudio.utils.processes import ALONE, Processes
 
@@ -48,7 +48,8 @@ def reward_sum(
 
 def contribution_by(recipe: Recipe) -> Literal["rollouts", "options"] | None:
     """How the audio's contribution is measured on policy; None where the algorithm does not need it."""
-    return recipe.contribution.on_policy if asks_for_contribution(recipe.algorithm()) else None
+    needs = known_needs(recipe.algorithm(), recipe.algorithm.use)
+    return recipe.contribution.on_policy if Need.CONTRIBUTION in needs else None
 
 
 @dataclass(frozen=True)

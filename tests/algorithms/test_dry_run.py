@@ -108,6 +108,19 @@ def test_needs_that_nobody_knows_are_refused_and_those_that_are_known_told(needs
     refused(f"^algorithm mine: {said}", needs=needs)
 
 
+def test_a_signal_that_is_not_asked_for_is_told_with_the_need_that_gives_it():
+    def loss(self, tokens):
+        return Loss((tokens.logprobs - tokens.signals["reference"]).sum(), {})
+
+    refused("loss raised KeyError: 'reference'; it is there where `needs` has Need.REFERENCE", loss=loss)
+
+
+def test_a_loss_that_is_no_loss_is_refused():
+    refused(
+        r"loss gave Tensor; expected a Loss\(total, parts\)", loss=lambda self, tokens: tokens.logprobs.sum()
+    )
+
+
 def test_a_need_may_be_written_as_the_text_that_it_stands_for():
     class Texts(Plain):
         needs = frozenset({"reference", "equal_groups"})
