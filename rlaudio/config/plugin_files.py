@@ -22,7 +22,7 @@ from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
 from types import CodeType, ModuleType
 
-from rlaudio.utils.messages import described
+from rlaudio.utils.messages import described, line_in
 
 logger = logging.getLogger(__name__)
 
@@ -79,14 +79,6 @@ def with_helpers(files: Iterable[Path]) -> list[Path]:
             running |= dict.fromkeys(sorted(new))
             todo += [(file, folder) for file in new]
     return list(running)
-
-
-def line_in(error: BaseException, path: str | Path) -> int | None:
-    """The line of the file at which it raised, or called what raised; None where it is not involved."""
-    if isinstance(error, SyntaxError) and error.filename == str(path):
-        return error.lineno
-    frames = traceback.walk_tb(error.__traceback__)
-    return next((line for f, line in reversed([*frames]) if f.f_code.co_filename == str(path)), None)
 
 
 def innermost(error: BaseException) -> str:

@@ -21,7 +21,7 @@ from rlaudio.scoring.values import NoValue, value_of, values_of_group
 from rlaudio.types import Group
 from rlaudio.utils.forks import one_process
 from rlaudio.utils.interrupts import Interrupts
-from rlaudio.utils.messages import described, printable, shown
+from rlaudio.utils.messages import described, line_in, printable, shown
 from rlaudio.utils.time_limit import TimeLimit, TimeUp, place_of
 
 
@@ -114,18 +114,18 @@ def call_reward(call: RewardCall, limit: TimeLimit, interrupts: Interrupts) -> A
     try:
         result = limit.run(call, call.reward.function, *call.arguments)
     except BaseException as error:  # noqa: BLE001  user code may raise anything; the sample is named and counted
-        result = (
-            no_value_in_time(limit.seconds, limit.place) if isinstance(error, TimeUp) else no_value_of(error)
-        )
+        late, file = isinstance(error, TimeUp), call.reward.file
+        result = no_value_in_time(limit.seconds, limit.place) if late else no_value_of(error, file)
     if interrupts.received:
         raise KeyboardInterrupt
     return result
 
 
-def no_value_of(error: BaseException) -> NoValue:
-    """No value, for an exception. What is no Exception, such as SystemExit, stops the run."""
+def no_value_of(error: BaseException, file: str) -> NoValue:
+    """No value, for an exception in a file. What is no Exception, such as SystemExit, stops the run."""
     counted = isinstance(error, Exception | asyncio.CancelledError)
-    return NoValue(f"raised {described(error)}", error, stops=not counted)
+    line = line_in(error, file)
+    return NoValue(f"raised {described(error)}{f', in line {line}' * bool(line)}", error, stops=not counted)
 
 
 def no_value_in_time(seconds: float | None, place: str) -> NoValue:
@@ -150,7 +150,7 @@ def awaited(calls: Sequence[RewardCall], results: Sequence[Any], seconds: float 
             with one_process(calls[number]):
                 outcomes[number] = await awaitable
         except BaseException as error:  # noqa: BLE001  as in `call_reward`
-            outcomes[number] = no_value_of(error)
+            outcomes[number] = no_value_of(error, calls[number].reward.file)
         latest = time.monotonic()
 
     async def settle_all() -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import reprlib
 import sys
+import traceback
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 MOST = 300  # characters of a value in a message
@@ -27,6 +29,14 @@ def described(error: BaseException, most: int = 1000) -> str:
     except Exception as failure:  # noqa: BLE001  a __str__ may raise anything
         text = f"<its text raises {type(failure).__name__}>"
     return ": ".join(filter(None, [type(error).__name__, printable(shortened(text, most))]))
+
+
+def line_in(error: BaseException, path: str | Path) -> int | None:
+    """The line of the file at which it raised, or called what raised; None where it is not involved."""
+    if isinstance(error, SyntaxError) and error.filename == str(path):
+        return error.lineno
+    frames = traceback.walk_tb(error.__traceback__)
+    return next((line for f, line in reversed([*frames]) if f.f_code.co_filename == str(path)), None)
 
 
 def dotted(keys: Iterable[object]) -> str:

@@ -120,7 +120,8 @@ def test_a_reward_that_exits_stops_the_run_saved_and_mended_it_ends_as_an_unbrok
     reward.write_text(MOODY.format(calls=dry_run + step + 2), encoding="utf-8")
     plugins._import.cache_clear()  # as in a new process
     out = tmp_path / "run"
-    with pytest.raises(RewardStop, match=rf"reward moody \({reward}\) raised SystemExit: 0\nfor question"):
+    raised = r"raised SystemExit: 0, in line \d+\nfor question"
+    with pytest.raises(RewardStop, match=rf"reward moody \({reward}\) {raised}"):
         pipeline.run(recipe, out)
     assert [path.name for path in (out / "checkpoints").iterdir()] == ["0-000001"]
     reward.write_text(PLAIN, encoding="utf-8")

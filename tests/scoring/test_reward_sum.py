@@ -36,6 +36,9 @@ def fails_on_cats(question, completion):
     return 1.0
 
 
+RAISES = fails_on_cats.__code__.co_firstlineno + 2
+
+
 def values(scored, name):
     return [list(s.rewards[name]) for s in scored]
 
@@ -211,7 +214,7 @@ def test_a_reward_that_raises_stops_the_step_with_everything_named():
     with pytest.raises(RewardError) as caught:
         RewardSum({"no_cats": (fails_on_cats, 1.0)}).score([group])
     assert str(caught.value) == (
-        f"reward no_cats ({__file__}) raised KeyError: 'cat'\n"
+        f"reward no_cats ({__file__}) raised KeyError: 'cat', in line {RAISES}\n"
         "for question q17, sample 1, completion 'a cat'\n"
         "1 of 2 samples failed, at most 0 may; fix the reward, or let the recipe's reward_failures drop "
         "such samples"
@@ -355,8 +358,9 @@ def test_a_reward_that_would_end_the_process_is_named_with_the_completion(asynch
     reward = exits_later if asynchronous else exits
     with pytest.raises(RewardStop) as caught:
         RewardSum({"r": (reward, 1.0)}, allowed_failure_rate=1.0).score([group])
+    line = reward.__code__.co_firstlineno + 1
     assert str(caught.value).startswith(
-        f"reward r ({__file__}) raised RefusedEnd: os._exit(0)\n"
+        f"reward r ({__file__}) raised RefusedEnd: os._exit(0), in line {line}\n"
         "for question q17, sample 0, completion 'a dog'"
     )
 
@@ -403,7 +407,7 @@ def test_allowed_failures_are_dropped_not_scored_0():
     assert list(second.total) == [6.0, 7.0]
     [failure] = first.failures
     assert (failure.reward, failure.question_id, failure.sample) == ("no_cats", "q1", 1)
-    assert failure.reason == "raised KeyError: 'cat'"
+    assert failure.reason == f"raised KeyError: 'cat', in line {RAISES}"
     assert second.failures == ()
 
 
