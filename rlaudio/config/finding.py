@@ -46,8 +46,8 @@ def find(kind: str, name: str, relative_to: Path | None = None) -> Path:
     for folder, pattern in places(kind) if is_name else ():
         if (path := folder / pattern.format(name=name)).is_file():
             return path
-    if is_name and relative_to and (relative_to / f"{name}.py").is_file():
-        hint = f"; for the file beside the recipe write ./{name}.py"
+    if is_name and ((relative_to or Path.cwd()) / f"{name}.py").is_file():
+        hint = f"; for the file {name}.py write ./{name}.py"
     if (kind, name) in _FORMER:
         raise UnknownPlugIn(f"{kind} {name} {_FORMER[kind, name]}")
     raise UnknownPlugIn(f"{unknown(kind, name, available(kind))}{hint}")
@@ -79,7 +79,8 @@ def unknown(what: str, name: str, known: Iterable[str]) -> str:
 
 def closest(name: str, known: Iterable[str]) -> str | None:
     """The known name that a misspelt one probably means; None where none is close."""
-    return next(iter(difflib.get_close_matches(name[:100], sorted(known), n=1)), None)
+    close = difflib.get_close_matches(name[:100], sorted(known))
+    return min(close, key=lambda near: sorted(near) != sorted(name), default=None)  # swapped letters first
 
 
 def is_path(name: str) -> bool:

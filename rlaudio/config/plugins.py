@@ -236,6 +236,8 @@ def _signature(kind: str, path: Path, style: str | None = None, function: str | 
         raise ValueError(
             f"{path}: {signature.name} takes ({', '.join(signature.given)}) by position; "
             f"{with_article(kind)} takes {expected}, and its options as keyword-only parameters, after a '*'"
+            + "; one written for TRL or verl is used with style: trl, trl_chat or verl"
+            * bool({"completions", "solution_str"}.intersection(signature.given))
         )
     for option in signature.options:
         if option.name in ("use", *(("weight", *STYLE_KEYS) if kind == "reward" else ())):

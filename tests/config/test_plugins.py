@@ -53,6 +53,23 @@ def test_an_unknown_option_suggests_the_closest_and_lists_all():
         bind("algorithm", {"use": "grpo", "klx": 0.1})
 
 
+def test_of_names_as_close_the_one_of_the_same_letters_is_suggested():
+    with pytest.raises(ValueError, match="did you mean 'grpo'"):
+        bind("algorithm", "gpro")
+
+
+def test_a_file_that_is_named_without_its_ending_is_told_how_to_name_it(write):
+    path = write("my_reward.py", REWARD)
+    with pytest.raises(ValueError, match=r"; for the file my_reward\.py write \./my_reward\.py"):
+        bind("reward", "my_reward", path.parent)
+
+
+def test_a_reward_of_another_trainer_is_told_how_it_is_used(write):
+    path = write("theirs.py", "def theirs(prompts, completions, **columns):\n    return [0.0]\n")
+    with pytest.raises(ValueError, match="one written for TRL or verl is used with style: trl, trl_chat or"):
+        bind("reward", str(path))
+
+
 def test_a_missing_option_is_named():
     with pytest.raises(OptionError, match="option path is missing"):
         bind("data", "audiomcq")
