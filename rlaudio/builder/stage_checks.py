@@ -45,6 +45,13 @@ def check_stages_can_train(
     stages = curriculum_stages(recipe, questions, contributions)
     if whole and (not to_be_labelled or all(s.questions for s in stages)):  # votes may fill what is empty now
         check_stages(stages, recipe.curriculum.use)
+    elif whole:
+        logger.warning(
+            "curriculum %s: stage %d has no questions while half are labelled weak and half strong, made up "
+            "until voters have answered; a run stops after the vote where it still has none",
+            recipe.curriculum.use,
+            next(number for number, stage in enumerate(stages, start=1) if not stage.questions),
+        )
     for stage in stages:
         if stage.selector:
             _check_selector(recipe, stage, stage.selector)

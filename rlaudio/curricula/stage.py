@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from numbers import Integral
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -89,7 +89,9 @@ class Stage:
 def with_contribution(
     questions: Sequence[Question], contributions: Contributions, wanted: ContributionLabel
 ) -> tuple[Question, ...]:
-    """The questions labelled `wanted`. Raises ValueError where a question has no label."""
+    """The questions labelled `wanted`. Raises ValueError for no label, and where a question has none."""
+    if wanted not in get_args(ContributionLabel):
+        raise ValueError(f"{shown(wanted)} is no audio-contribution label; expected weak or strong")
     unlabelled = [q.id for q in questions if q.id not in contributions]
     if unlabelled:
         raise ValueError(

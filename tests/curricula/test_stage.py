@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rlaudio.curricula.stage import Stage, check_stages, stages_of
+from rlaudio.curricula.stage import Stage, check_stages, stages_of, with_contribution
 from rlaudio.curricula.weak_to_strong import weak_to_strong
 from tests.curricula.test_curricula import questions, rng, stated
 
@@ -12,6 +12,11 @@ def stages_on(*parts, shared=()):
     """A stage of RL on each slice of the questions; those with the numbers in `shared` say so."""
     asked = questions()
     return [Stage("rl", tuple(asked[part]), steps=1, shared=n in shared) for n, part in enumerate(parts)]
+
+
+def test_a_label_that_is_none_is_refused():
+    with pytest.raises(ValueError, match="'hard' is no audio-contribution label; expected weak or strong"):
+        with_contribution(questions(), stated(), "hard")
 
 
 def test_stages_that_share_questions_are_refused_with_both_and_the_curriculum():
