@@ -71,6 +71,8 @@ def compare_on(name: str, runs: Mapping[str, Mapping[int, StoredRun]], baseline:
     answers = {arm: arm_answers for arm, of_arm in runs.items() if (arm_answers := _answers(name, of_arm))}
     first = answers[baseline] if baseline in answers else next(iter(answers.values()))
     groups = [group for group in GROUPS if first.where(group).any()]
+    if all(arm_answers.where(groups[0]).all() for arm_answers in answers.values()):
+        groups = ["all"]  # the others would repeat it
     accuracy = {
         arm: {
             group: {

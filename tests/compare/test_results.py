@@ -23,6 +23,11 @@ def test_accuracies_are_means_over_seeds_and_questions(made_up):
     assert held_out.question_counts == {"strong": 4, "weak": 4, "all": 8} and held_out.chance["all"] == 0.25
 
 
+def test_questions_of_one_contribution_are_all_questions_alone(made_up):
+    [held_out] = made_up(a=[[1]], b=[[0]]).held_out
+    assert held_out.question_counts == {"all": 1} and list(held_out.tests["b"]) == ["all"]
+
+
 def test_a_test_is_paired_over_questions_and_seeds(made_up):
     better, worse = [1, 1, 1, 1, 1, 1, 0, 0], [0, 0, 0, 0, 0, 1, 1, 0]
     [held_out] = made_up(a=[worse], b=[better]).held_out
