@@ -83,8 +83,8 @@ def load_data_set(
     except FileNotFoundError as error:
         places = [f"name its place: -o {name}.path=..."] * ("path" in load.options)
         leave_out = [f"leave it out: -o {name}=null"] * name.startswith("data.evaluate.")
-        todo = f"; {', or '.join(places + leave_out)}" if name.startswith("data.") else ""
-        missing = FileNotFoundError(f"{name}: {error}{todo}")
+        todo = ", or ".join(places + leave_out) * name.startswith("data.")
+        missing = FileNotFoundError("; ".join(filter(None, [f"{name}: {error}", todo])))
         raise missing.with_traceback(error.__traceback__) from error  # which tells a plug-in of the user's
 
 

@@ -26,6 +26,12 @@ def test_clips_that_are_heard_in_training_are_refused_in_a_held_out_set(recipe_f
         load_data(leaking)
 
 
+def test_of_a_set_without_a_path_it_is_only_told_what_is_missing(recipe_file, tmp_path):
+    recipe = load_recipe(recipe_file, [f"data.train={{use: recordings, clips: {tmp_path / 'none'}}}"])
+    with pytest.raises(FileNotFoundError, match=r"named like \{label\}_\{speaker\}_\{take\}\.wav$"):
+        load_data(recipe)
+
+
 def test_bad_rows_are_dropped_and_counted_only_where_the_recipe_says_so(recipe_file, tmp_path, caplog):
     questions = load_recipe(recipe_file).data.train()
     bad = replace(questions[0], target=Choice(("one",), 0, "one"))
