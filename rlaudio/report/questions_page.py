@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rlaudio.audio.reading import open_clip
 from rlaudio.types import Clip, Contribution, Dataset, Question
-from rlaudio.utils.number_format import counted
+from rlaudio.utils.number_format import counted, thousands
 from rlaudio.viewer.clips import PageClip, encode
 from rlaudio.viewer.records import ClipToHear, Column, Viewed, ViewedGroup
 from rlaudio.viewer.viewer_page import PageHead, write_viewer_page
@@ -24,7 +24,7 @@ def write_questions_page(path: Path, title: str, questions: Dataset, *, audio: b
             Column("label score", "number", "1 minus the share of right answers in silence", of_group=True),
             Column("options", "number", "to choose from", of_group=True),
         ],
-        selection=f"{counted(len(questions), 'question')}, of which {labelled} are labelled.",
+        selection=f"{counted(len(questions), 'question')}, of which {thousands(labelled)} are labelled.",
     )
     return write_viewer_page(path, PageHead(title, "questions"), viewed)
 
