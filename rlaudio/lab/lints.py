@@ -62,8 +62,8 @@ def pays_wrong_answers(evidence: Evidence) -> LintResult:
     if worst is None:
         return LintResult(None, "no group has right and wrong completions")
     said = (
-        f"of {pairs} pairs of a right and a wrong completion to one question the wrong one gets more in "
-        f"{percent_mark(higher / pairs)}, the same, above the least, in {percent_mark(equal / pairs)}"
+        f"of {thousands(pairs)} pairs of a right and a wrong completion to one question the wrong one gets "
+        f"more in {percent_mark(higher / pairs)}, the same, above the least, in {percent_mark(equal / pairs)}"
     )
     warns = higher / pairs > _HIGHER or equal / pairs > _EQUAL
     _, group, wrong, right_one = worst

@@ -14,7 +14,7 @@ from rlaudio.lab.trial import Trial
 from rlaudio.lab.trial_text import Json, correlation_cells, distribution_cells, weight_and_place
 from rlaudio.runs.run import StoredRun
 from rlaudio.utils.messages import shown
-from rlaudio.utils.number_format import counted, short_number
+from rlaudio.utils.number_format import counted, short_number, thousands
 from rlaudio.viewer.kept_clips import kept_clips
 from rlaudio.viewer.records import Column, Viewed, ViewedCompletion, ViewedGroup
 from rlaudio.viewer.viewer_page import PageHead, PageTable, write_viewer_page
@@ -53,8 +53,8 @@ def _facts(result: Json) -> list[tuple[str, str]]:
         facts.append(
             (
                 f"groups with spread, {tried['name']}",
-                f"{groups['with_spread_before']} before, {groups['with_spread_after']} after, of "
-                f"{groups['count']}",
+                f"{thousands(groups['with_spread_before'])} before, "
+                f"{thousands(groups['with_spread_after'])} after, of {thousands(groups['count'])}",
             )
         )
     return [*facts, ("algorithm", result["algorithm"])]
@@ -89,7 +89,9 @@ def _tables(result: Json) -> list[PageTable]:
         for finding in tried["lints"]
     ]
     return [
-        PageTable("What the rewards paid", header, rows),
+        PageTable(
+            "What the rewards paid", header, [[*row, bars.replace(" ", "\u2007")] for *row, bars in rows]
+        ),
         PageTable("Correlations", others, correlations, "Pearson's, over completions."),
         PageTable("How it could be cheated", ("lint", "outcome"), lints),
     ]

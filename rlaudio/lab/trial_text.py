@@ -13,7 +13,7 @@ from rlaudio.lab.stored import group_and_sample
 from rlaudio.lab.trial import Trial, Tried
 from rlaudio.runs.files import Json
 from rlaudio.utils.messages import printable, shown
-from rlaudio.utils.number_format import NO_VALUE, short_number
+from rlaudio.utils.number_format import NO_VALUE, short_number, thousands
 from rlaudio.utils.text_table import text_table
 
 Cells = tuple[Sequence[str], list[list[str]]]  # header and rows of a table
@@ -213,8 +213,9 @@ def _tried_lines(tried: Json, algorithm: str) -> Iterator[str]:
     yield from _trouble(tried)
     groups = tried["groups"]
     yield (
-        f"  groups with spread: {groups['with_spread_before']} before, {groups['with_spread_after']} after, "
-        f"of {groups['count']}; {len(groups['gain'])} gain it, {len(groups['lose'])} lose it"
+        f"  groups with spread: {thousands(groups['with_spread_before'])} before, "
+        f"{thousands(groups['with_spread_after'])} after, "
+        f"of {thousands(groups['count'])}; {len(groups['gain'])} gain it, {len(groups['lose'])} lose it"
         + _some("gain", groups["gain"])
         + _some("lose", groups["lose"])
     )

@@ -56,6 +56,11 @@ def test_groups_that_change_most_come_first_with_what_each_reward_paid(run):
     assert flags == [["right"], ["turned"], []]  # 2, 0, 0 becomes 4.2, 6.2, 2.2
 
 
+def test_empty_bins_of_a_histogram_keep_their_place(run):
+    bars = re.search(r"<td>([^<]*█[^<]*)</td>", page_of(run, GRPO()))
+    assert bars and len(bars[1]) == 10 and " " not in bars[1] and "\u2007" in bars[1]
+
+
 def test_a_group_that_one_of_two_rewards_leaves_without_spread_is_flagged(run):
     stored = open_run(run)
     setting = Setting(read_rollouts(stored), robust, GRPO(scale="none"), "the algorithm", alone=True)
