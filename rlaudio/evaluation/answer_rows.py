@@ -27,14 +27,7 @@ class AnswerRow:
     @property
     def groups(self) -> dict[str, str]:
         """The name of the row's group in every grouping; a grouping is left out where it is not known."""
-        names = {"all": "all", **self.question.groups}
-        if self.contribution:
-            names["contribution"] = self.contribution
-        if self.question.text_answerable is not None:
-            truth = names["truth"] = TRUTHS[self.question.text_answerable]
-            if "source" in names:
-                names["source_truth"] = f"{names['source']}, {truth}"
-        return names
+        return group_names(self.question.groups, self.contribution, self.question.text_answerable)
 
     @property
     def verdict(self) -> Verdict:
@@ -63,6 +56,20 @@ class AnswerRow:
             "truncated": self.truncated,
             "verdicts": {scorer: asdict(verdict) for scorer, verdict in self.verdicts.items()},
         }
+
+
+def group_names(
+    groups: Mapping[str, str], contribution: str | None, text_answerable: bool | None
+) -> dict[str, str]:
+    """The name of a question's group in every grouping of the tables."""
+    names = {"all": "all", **groups}
+    if contribution:
+        names["contribution"] = contribution
+    if text_answerable is not None:
+        truth = names["truth"] = TRUTHS[text_answerable]
+        if "source" in names:
+            names["source_truth"] = f"{names['source']}, {truth}"
+    return names
 
 
 def grouped(rows: Sequence[AnswerRow]) -> Iterator[tuple[str, str, dict[Control, list[AnswerRow]]]]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from rlaudio.evaluation.answer_rows import group_names
 from rlaudio.runs.evaluations import open_evaluation
 from rlaudio.runs.files import Json
 from rlaudio.runs.places import PAGE
@@ -36,7 +38,7 @@ def write_evaluation_page(folder: Path) -> Path:
         kicker="evaluation",
         facts=[(name, counted(len({row["id"] for row in of}), "question")) for name, of in rows.items()],
         notices=[("Left out, because it is damaged:", damage) for damage in files.left_out],
-        tables=[_table(name, table) for name, table in tables.items()],
+        tables=[_table(name, table, rows[name]) for name, table in tables.items()],
     )
     files.warn_of_damage()
     return write_viewer_page(folder / PAGE, head, viewed)
@@ -45,14 +47,18 @@ def write_evaluation_page(folder: Path) -> Path:
 # --- tables --------------------------------------------------------------------------------------
 
 
-def _table(name: str, evaluation: Json) -> PageTable:
+def _table(name: str, evaluation: Json, answers: Sequence[Json]) -> PageTable:
     tables = evaluation["tables"]
     controls = list(tables["all"]["all"]["scores"])
     others = list(tables["all"]["all"]["other_scores"])
+    asked: defaultdict[tuple[str, str], set[str]] = defaultdict(set)  # ids by group; none if answers are lost
+    for row in answers:
+        for pair in group_names(row["groups"], row["contribution"], row["text_answerable"]).items():
+            asked[pair].add(row["id"])
     rows, same = shown_once(
         [
             (
-                (grouping, group) if of["questions"] < tables["all"]["all"]["questions"] else "all",
+                frozenset(asked[grouping, group]) or (grouping, group),
                 list(_cells(group_title(grouping, group), of, controls, others)),
             )
             for grouping, groups in tables.items()

@@ -105,3 +105,16 @@ def test_a_clip_that_leads_out_of_the_folder_is_not_read(copy, tmp_path):
 def test_a_folder_without_an_evaluation_is_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no evaluation\.json; expected the folder of rlaudio"):
         write_evaluation_page(tmp_path)
+
+
+def test_groups_of_the_same_questions_are_shown_once(copy):
+    tables = json.loads((copy / "evaluation.json").read_text())
+    of = tables["test"]["tables"]
+    path = copy / "evaluation" / "test.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    of["contribution"] = {"strong": of["category"]["speech"]}
+    for row in rows:
+        row["contribution"] = "strong" if row["groups"]["category"] == "speech" else None
+    (copy / "evaluation.json").write_text(json.dumps(tables))
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert "Speech = Strong" in write_evaluation_page(copy).read_text(encoding="utf-8")
