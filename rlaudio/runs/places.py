@@ -104,7 +104,9 @@ def is_finished(folder: Path) -> bool:
 def check_run(folder: Path) -> None:
     """Raise FileNotFoundError where the folder holds no run."""
     if not os.path.lexists(folder / RECIPE):
-        raise FileNotFoundError(f"{folder}: found no {RECIPE}; expected the folder of a run")
+        raise FileNotFoundError(
+            f"{folder}: found no {RECIPE}; expected the folder of a run, in a comparison's that is ARM/seed-N"
+        )
 
 
 def check_run_to_resume(folder: Path) -> None:
