@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ from rlaudio.cli.first_reads import load, load_pipeline, refuse_absent_models, s
 from rlaudio.runs.parts import StopAfter
 from rlaudio.runs.places import RECIPE, REPLAY, check_run, check_run_to_resume, check_step, is_evaluation
 from rlaudio.utils import launcher
-from rlaudio.utils.number_format import counted, percent
+from rlaudio.utils.number_format import counted, percent, thousands
 
 if TYPE_CHECKING:
     from rlaudio.config.recipe import Recipe
@@ -159,7 +160,7 @@ def export(run: Path, out: Path | None) -> None:
 
     folder = out or run / "export"
     for file in export_run(run, folder):
-        click.echo(f"{file}  {file.stat().st_size / 1e6:.1f} MB")
+        click.echo(f"{file}  {thousands(math.ceil(file.stat().st_size / 1e3))} kB")
 
 
 def _check_folder(folder: Path, resumed: Recipe | None) -> None:

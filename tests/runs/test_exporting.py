@@ -85,7 +85,7 @@ def exported(*arguments):
 
 def test_the_command_names_the_files_and_refuses_to_write_them_again(run):
     status, text = exported(run)
-    assert status == 0 and f"{run / 'export' / 'model.safetensors'}  0.0 MB" in text
+    assert status == 0 and f"{run / 'export' / 'model.safetensors'}  1 kB" in text
     status, text = exported(run)
     assert status == 1 and "is there already; expected a new folder; name another with --out" in text
 
