@@ -6,7 +6,6 @@ reads files and audio is imported when a command runs.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -202,7 +201,7 @@ def dedupe(
     named = _named([train, *others])
     _refuse_roots_of_no_set(roots, named)
     if out:
-        refuse_existing(_clean_file(out, next(iter(named))))
+        refuse_existing(*_mask_files(out, list(named)))
     sets = {name: _load(text, roots, outside_root, drop_bad_rows, name) for name, text in named.items()}
     leaks = find_leaks(sets, max_seconds=max_seconds)
     if as_json:
@@ -225,17 +224,24 @@ def dedupe(
 def permute(data: str, roots: Sequence[str], outside_root: bool, drop_bad_rows: bool, out: Path) -> None:
     """Write each question of DATA with its gold option in every position, ids ID#1, ID#2, ..."""
     from rlaudio.data.converting import write_questions
-    from rlaudio.data.permuting import with_gold_everywhere
+    from rlaudio.data.permuting import refers_to_places, with_gold_everywhere
 
     questions = _load(data, roots, outside_root, drop_bad_rows)
     permuted = with_gold_everywhere(questions)
     if not permuted:
-        raise ValueError(f"{data}: no question has a known gold option; expected one to move")
+        raise ValueError(
+            f"{data}: no question has a known gold option and options that stand in any order; expected one "
+            "to move"
+        )
     written = write_questions(permuted, out)
     click.echo(f"{counted(written.question_count, 'question')}, {written.spec}")
+    referring = [question.id for question in questions if refers_to_places(question.choices)]
+    if referring:
+        kind = 'with an option that refers to others by their places, such as "all of the above"'
+        click.echo(f"{counted(len(referring), 'question')} left out, {kind}; first: {referring[0]}", err=True)
     asked = {question.id.rpartition("#")[0] for question in permuted}
-    if left_out := len(questions) - len(asked):
-        click.echo(f"{counted(left_out, 'question')} without a known gold option left out", err=True)
+    if unknown := len(questions) - len(asked) - len(referring):
+        click.echo(f"{counted(unknown, 'question')} without a known gold option left out", err=True)
 
 
 @data.command()
@@ -329,9 +335,14 @@ def _owner_and_folder(text: str) -> tuple[str | None, str]:
 
 
 def _refuse_roots_of_no_set(roots: Sequence[str], names: Collection[str]) -> None:
-    """Refuse audio roots without a folder, and those of sets that the command does not read."""
+    """Refuse audio roots without a folder, of sets that the command does not read, and two of one set."""
+    by_owner: dict[str | None, str] = {}
     for text in roots:
         owner, folder = _owner_and_folder(text)
+        if by_owner.setdefault(owner, folder) != folder:
+            raise click.UsageError(
+                f"--audio-root {by_owner[owner]} and {folder} are of the same sets; leave one out"
+            )
         if not folder:
             raise click.UsageError(f"--audio-root {text!r}: expected a folder, or NAME=FOLDER")
         if owner is not None and owner not in names:
@@ -408,9 +419,10 @@ def _leak_lines(leaks: Leaks, by: Sequence[Shared]) -> Iterator[str]:
 # --- writing -------------------------------------------------------------------------------------
 
 
-def _clean_file(out: Path, name: str) -> Path:
-    """Where the questions of a set that leak nowhere are written."""
-    return out / f"{name}.clean.jsonl"
+def _mask_files(out: Path, names: Sequence[str]) -> list[Path]:
+    """The questions of the first set that leak nowhere, the leaks, and ids to leave out of every set."""
+    leave_out = [f"{name}.leave_out.txt" for name in names]
+    return [out / name for name in (f"{names[0]}.clean.jsonl", "leaks.jsonl", *leave_out)]
 
 
 def _write_masks(
@@ -419,21 +431,20 @@ def _write_masks(
     """Ids to leave out of every set, the leaks, the first set without its own; `quiet` tells on stderr."""
     from rlaudio.data.converting import write_questions
     from rlaudio.data.splitting import without
+    from rlaudio.runs.files import write_rows, write_text
 
     train, *_ = sets
-    out.mkdir(parents=True, exist_ok=True)
+    clean_file, all_leaks, *leave_out = _mask_files(out, list(sets))
     clean = without(sets[train], leaks.left_out(train, by))
     if clean:
-        written = write_questions(clean, _clean_file(out, train))
+        written = write_questions(clean, clean_file)
         click.echo(
             f"{train} without leaks: {counted(written.question_count, 'question')}, {written.spec}", err=quiet
         )
     else:
-        click.echo(f"{train}: every question leaks; {_clean_file(out, train).name} is not written", err=quiet)
-    for name, data in sets.items():
+        click.echo(f"{train}: every question leaks; {clean_file.name} is not written", err=quiet)
+    for (name, data), file in zip(sets.items(), leave_out, strict=True):
         masked = sorted(leaks.left_out(name, by))
-        file = out / f"{name}.leave_out.txt"
-        file.write_text("".join(f"{data[index].id}\n" for index in masked), encoding="utf-8")
+        write_text(file, "".join(f"{data[index].id}\n" for index in masked))
         click.echo(f"{name}: {counted(len(masked), 'id')} to leave out in {file}", err=quiet)
-    rows = [json.dumps(asdict(leak), ensure_ascii=False) + "\n" for leak in leaks.leaks]
-    (out / "leaks.jsonl").write_text("".join(rows), encoding="utf-8")
+    write_rows(all_leaks, map(asdict, leaks.leaks))

@@ -63,6 +63,7 @@ def bad(good) -> Path:
             "no set is called other; expected a folder, or NAME=FOLDER",
         ),
         ("audit", ("--audio-root", ""), "--audio-root '': expected a folder"),
+        ("audit", ("--audio-root", "a", "--audio-root", "b"), "--audio-root a and b are of the same sets"),
         ("audit", ("--audio-root", "audiomcq="), "--audio-root 'audiomcq=': expected a folder"),
         ("split", ("--out", "parts", "--seed", "-1"), "-1 is not in the range x>=0"),
         ("view", ("--out", "good.jsonl"), "expected a file that ends in .html"),
@@ -200,10 +201,13 @@ def test_permuted_data_has_the_gold_option_everywhere(good, tmp_path):
 def test_what_permuting_leaves_out_is_counted(tmp_path):
     rows = [{"id": "q0", "question": "?", "choices": ["a", "b"], "answer": "a"}]
     rows += [{"id": "q1", "question": "?", "choices": ["a", "b"]}]
+    rows += [{"id": "q2", "question": "?", "choices": ["a", "none of the above"], "answer": "a"}]
     (tmp_path / "d.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
     done = data("permute", f"jsonl={tmp_path / 'd.jsonl'}", "--out", tmp_path / "p.jsonl")
     assert "2 questions, {use: " in done.output
     assert "1 question without a known gold option left out" in done.output
+    assert "1 question left out, with an option that refers to others by their places" in done.output
+    assert "first: q2" in done.output
 
 
 def test_converted_data_is_the_same(good, tmp_path):
@@ -284,6 +288,15 @@ def test_data_that_leaks_as_a_whole_is_told_and_an_old_clean_file_is_refused(goo
     (tmp_path / "good.clean.jsonl").touch()
     done = data("dedupe", good, good, "--out", tmp_path)
     assert done.exit_code == 1 and "good.clean.jsonl: is there already" in done.output
+
+
+@pytest.mark.parametrize("name", ["leaks.jsonl", "b.leave_out.txt"])
+def test_what_masking_would_replace_is_refused_before_anything_is_written(good, benchmark, tmp_path, name):
+    (tmp_path / "masks").mkdir()
+    (tmp_path / "masks" / name).write_text("mine", encoding="utf-8")
+    done = data("dedupe", good, benchmark, "--out", tmp_path / "masks")
+    assert done.exit_code == 1 and f"{name}: is there already" in done.output
+    assert [file.read_text(encoding="utf-8") for file in (tmp_path / "masks").iterdir()] == ["mine"]
 
 
 def test_by_audio_shared_text_alone_is_no_leak(good, benchmark, tmp_path):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from rlaudio.data.permuting import with_gold_everywhere
 from rlaudio.types import Choice, Dataset, OpenText
 from tests.factories import make_contributions, make_question
@@ -36,6 +38,39 @@ def test_questions_without_a_known_gold_option_are_left_out():
     unknown = replace(make_question(id="a"), target=Choice(("x", "y"), None))
     text = replace(make_question(id="b"), target=OpenText("x"))
     assert len(with_gold_everywhere([unknown, text])) == 0
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        *("All of the above", "none of the above.", "None of the above options are correct", "all the above"),
+        *("Either of the two above", "both A and B", "A & C", "Neither (A) nor (B)", "Only B", "B only"),
+        *("options a, b", "Both 1 and 2"),
+    ],
+)
+def test_questions_whose_options_refer_to_others_by_place_are_left_out(option):
+    assert not with_gold_everywhere([make_question(choices=("dog", "cat", option), answer="dog")])
+
+
+def test_options_that_carry_the_letters_of_their_places_are_left_out():
+    assert not with_gold_everywhere([make_question(choices=("A. dog", "B. cat"), answer="A. dog")])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        *(("A", "B"), ("A and C", "B and C"), ("1", "2"), ("1 and 2", "3"), ("both", "neither")),
+        *(
+            ("above", "below"),
+            ("a sound above it", "x"),
+            ("None of these", "x"),
+            ("both a dog and a cat", "x"),
+        ),
+        *(("A minor", "B minor"), ("only one", "two")),
+    ],
+)
+def test_options_that_are_what_is_asked_are_moved(options):
+    assert len(with_gold_everywhere([make_question(choices=options, answer=options[0])])) == len(options)
 
 
 def test_a_stated_contribution_goes_with_every_order():
