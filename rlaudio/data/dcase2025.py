@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from rlaudio.data.fields import Fields
-from rlaudio.data.loading import load
+from rlaudio.data.loading import is_hidden, load
 from rlaudio.scorers.dcase2026 import dcase2026
 from rlaudio.types import Benchmark, Choice, Dataset, Question
 from rlaudio.utils.messages import printable
@@ -37,7 +37,11 @@ def dcase2025(
     FileNotFoundError where there is no .json file, and what `rlaudio.data.loading` raises.
     """
     path = Path(path)
-    files = [path] if path.is_file() else sorted(path.rglob("*.json"))
+    files = (
+        [path]
+        if path.is_file()
+        else sorted(file for file in path.rglob("*.json") if not is_hidden(file.relative_to(path)))
+    )
     if split is not None and not path.is_file():
         files = [file for file in files if split in file.relative_to(path).parts[:-1]]
     if not files:
@@ -58,7 +62,7 @@ def dcase2025(
 
 
 def _question(row: Fields) -> Question:
-    file = PurePosixPath(row.where.partition(".json")[0])
+    file = PurePosixPath(row.where.rpartition(".json")[0])
     return Question(
         row.text("id", default=file.name),
         row.text("question"),

@@ -12,9 +12,11 @@ import os
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import numpy as np
 import soundfile
 
 from rlaudio.utils.cache_root import cache_root
+from rlaudio.utils.messages import shown
 
 _SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".opus", ".m4a")
 
@@ -39,7 +41,10 @@ def encode_samples(samples: Any, sample_rate_hz: int) -> bytes:
     """
     encoded = io.BytesIO()
     try:
-        soundfile.write(encoded, samples, sample_rate_hz, format="WAV", subtype="FLOAT")
-    except (TypeError, soundfile.LibsndfileError) as error:
-        raise ValueError(f"no samples at {sample_rate_hz} Hz: {error}") from error
+        waveform = np.asarray(samples)
+        soundfile.write(encoded, waveform, sample_rate_hz, format="WAV", subtype="FLOAT")
+    except (TypeError, ValueError, IndexError, OverflowError, soundfile.LibsndfileError) as error:
+        raise ValueError(
+            f"array {shown(samples, 80)} of sampling_rate {shown(sample_rate_hz, 80)}, which are no samples"
+        ) from error
     return encoded.getvalue()

@@ -242,6 +242,8 @@ class Fields:
         """A path of the row, or audio that the row holds itself, as a file."""
         if isinstance(value, str | int | float) and not isinstance(value, bool):
             return self._path(name, str(value))
+        if isinstance(value, bytes):
+            value = {"bytes": value}
         if not isinstance(value, dict):
             self.wrong(f'"{name}" is {shown(value)}; expected text: the path of an audio file')
             return None
@@ -252,7 +254,8 @@ class Fields:
             try:
                 return write_embedded(encode_samples(value["array"], value.get("sampling_rate") or 0), ".wav")
             except ValueError as error:
-                self.wrong(f'"{name}" holds {error}; expected audio')
+                expected = "numbers by frame, or by frame and channel, and a rate in Hz"
+                self.wrong(f'"{name}" holds {error}; expected {expected}')
                 return None
         if stated:
             return self._path(name, stated)

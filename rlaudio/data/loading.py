@@ -137,8 +137,16 @@ def _data_files(folder: Path, pattern: str) -> list[Path]:
     return [
         file
         for file in sorted(folder.glob(pattern))
-        if file.suffix in SUFFIXES and file.name != LABEL_ROWS and not file.is_dir()
+        if file.suffix in SUFFIXES
+        and file.name != LABEL_ROWS
+        and not file.is_dir()
+        and not is_hidden(file.relative_to(folder))
     ]
+
+
+def is_hidden(path: Path) -> bool:
+    """Whether a system or an editor put a file there: copies of rows, or what belongs to another file."""
+    return any(part.startswith(".") for part in path.parts)
 
 
 def _scan(files: Sequence[Path], one_object: bool, sharing: Sharing) -> Iterator[JsonRow | BadRow]:

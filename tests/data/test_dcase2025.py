@@ -53,6 +53,13 @@ def test_letters_of_all_options_are_taken_off_and_kept_in_extra(tmp_path, option
     assert (question.extra["choice"], question.extra["answer"]) == (options, answer)
 
 
+def test_hidden_files_are_no_questions_and_a_folder_may_be_called_like_a_file(tmp_path):
+    write_2025(tmp_path / "all.json.d", "dev")
+    write_2025(tmp_path / "all.json.d", "dev", id="._d1")
+    (question,) = dcase2025(path=tmp_path)
+    assert question.groups["split"] == "dev"
+
+
 def test_an_answer_is_read_with_and_without_its_letter(tmp_path):
     write_2025(tmp_path, "dev", choice=["A. bark", "B. meow"], answer="B. meow")
     data = dcase2025(path=tmp_path)

@@ -117,6 +117,39 @@ def test_audio_inside_rows_becomes_files_with_their_ending_and_is_not_kept_in_me
     assert data[0].clips[0].read_bytes() == audio_bytes(".flac") and not data[0].extra
 
 
+def test_a_column_of_bytes_is_audio(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    row = {**rows(1)[0], "audio_path": audio_bytes()}
+    data = audiomcq(path=write_parquet(tmp_path / "t.parquet", row))
+    assert data[0].clips[0].read_bytes() == audio_bytes()
+
+
+@pytest.mark.parametrize(
+    "audio",
+    [
+        {"array": [[0.1] * 2000] * 2, "sampling_rate": 16_000},  # channels first
+        {"array": [0.1, None], "sampling_rate": 16_000},
+        {"array": [0.1], "sampling_rate": None},
+        {"array": [0.1], "sampling_rate": "16000"},
+        {"array": [[0.1], [0.2, 0.3]], "sampling_rate": 16_000},
+        {"array": 5, "sampling_rate": "x"},
+    ],
+)
+def test_an_array_that_is_no_samples_is_a_bad_row_that_shows_it(tmp_path, audio):
+    path = write_lines(tmp_path / "t.jsonl", {**rows(1)[0], "audio_path": audio})
+    with pytest.raises(
+        ValueError, match=r't\.jsonl:1: "audio_path" holds array .* expected numbers by frame'
+    ):
+        audiomcq(path=path)
+
+
+def test_hidden_files_and_folders_are_no_data(tmp_path):
+    write_lines(tmp_path / "datasets" / "t.jsonl", *rows(1))
+    write_lines(tmp_path / "datasets" / ".ipynb_checkpoints" / "t-checkpoint.jsonl", *rows(1))
+    (tmp_path / "datasets" / "._t.jsonl").write_bytes(b"\x00\x05\x16\x07\x00\x02")
+    assert len(audiomcq(path=tmp_path)) == 1
+
+
 def test_the_chains_of_thought_of_a_large_file_stay_in_it(tmp_path, monkeypatch):
     path = write_lines(
         tmp_path / "t.jsonl", *rows(3, structured_cot="<stage1>é<stage1>", note="<simple analysis>")

@@ -183,6 +183,18 @@ def test_a_damaged_parquet_file_is_an_error_that_names_it(tmp_path, content):
         list(scan_rows(write(tmp_path, content, "t.parquet")))
 
 
+def test_a_parquet_file_whose_values_cannot_be_read_is_an_error_that_names_it(tmp_path):
+    moment = pyarrow.array([1], pyarrow.timestamp("ns"))  # Python has none below a microsecond
+    names = ["id", "answer", "answer"]
+    for columns, said in (([moment], "Nanosecond"), ([["a"], ["x"], ["y"]], "2 columns are called 'answer'")):
+        table = pyarrow.table(columns, names[: len(columns)])
+        parquet.write_table(table, tmp_path / "t.parquet")
+        with pytest.raises(
+            ValueError, match=rf"t\.parquet: cannot be read as Parquet \({said}.*write it anew"
+        ):
+            list(scan_rows(tmp_path / "t.parquet"))
+
+
 def test_the_first_byte_of_a_line_is_known(tmp_path):
     file = write(tmp_path, "\ufeff{}\n\n".encode() + '{"id": "é"}\r\n'.encode() + GOOD)
     assert [row.offset for row in scan_rows(file)] == [0, 7, 21]
