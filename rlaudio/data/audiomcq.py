@@ -6,7 +6,6 @@ about recordings) is in this format too, so that all data is read by this file.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache, partial
@@ -17,6 +16,7 @@ from rlaudio.data.fields import NOTHING, Fields
 from rlaudio.data.labels_file import contribution_label
 from rlaudio.data.loading import find_files, load, local
 from rlaudio.data.rows import FieldError
+from rlaudio.runs.files import write_rows
 from rlaudio.types import Choice, Contribution, Dataset, Question
 from rlaudio.utils.messages import printable
 from rlaudio.utils.quick_records import maker
@@ -104,15 +104,8 @@ def write_audiomcq(questions: Iterable[Question], path: Path | str) -> None:
     """
     contributions = questions.contributions if isinstance(questions, Dataset) else {}
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    with temporary.open("w", encoding="utf-8") as file:
-        for question in questions:
-            file.write(
-                json.dumps(_fields(question, contributions.get(question.id), path.parent), ensure_ascii=False)
-                + "\n"
-            )
-    temporary.replace(path)
+    rows = (_fields(question, contributions.get(question.id), path.parent) for question in questions)
+    write_rows(path, rows)
 
 
 def relative_path(audio_path: Path, folder: Path) -> str:

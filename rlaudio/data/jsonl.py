@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Collection, Iterable, Mapping
 from difflib import get_close_matches
 from functools import partial
@@ -15,6 +14,7 @@ from rlaudio.data.embedded import encode_samples
 from rlaudio.data.fields import NOTHING, Fields, holds_audio
 from rlaudio.data.labels_file import contribution_interval, contribution_label, contribution_share
 from rlaudio.data.loading import find_files, load, local
+from rlaudio.runs.files import write_bytes, write_rows
 from rlaudio.scorers.instructions import RULES
 from rlaudio.types import (
     Check,
@@ -68,13 +68,8 @@ def write_jsonl(questions: Iterable[Question], path: Path | str) -> None:
     """
     contributions = questions.contributions if isinstance(questions, Dataset) else {}
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    with temporary.open("w", encoding="utf-8") as file:
-        for question in questions:
-            fields = _fields(question, contributions.get(question.id), path.parent)
-            file.write(json.dumps(fields, ensure_ascii=False) + "\n")
-    temporary.replace(path)
+    rows = (_fields(question, contributions.get(question.id), path.parent) for question in questions)
+    write_rows(path, rows)
 
 
 def _question(row: Fields) -> Question:
@@ -227,8 +222,7 @@ def _stated_clip(clip: Path | Clip, folder: Path) -> str:
         return relative_path(clip, folder)
     written = folder / "clips" / f"{clip.digest}.wav"
     if not written.exists():
-        written.parent.mkdir(exist_ok=True)
-        written.write_bytes(encode_samples(clip.samples, clip.sample_rate_hz))
+        write_bytes(written, encode_samples(clip.samples, clip.sample_rate_hz))
     return relative_path(written, folder)
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,7 @@ from typing import Any, cast, get_args
 
 from rlaudio.data.bad_rows import BadRow
 from rlaudio.data.rows import JsonRow, gather, read_json_rows, scan_rows
+from rlaudio.runs.files import write_bytes
 from rlaudio.types import ContributionLabel, Question
 from rlaudio.utils.number_format import counted, thousands
 
@@ -117,9 +119,9 @@ def labels_to_parquet(labels: Path, out: Path) -> None:
     rows = [dict(row.fields) for row in read_json_rows(labels)]
     names = dict.fromkeys(name for row in rows for name in row)
     columns = {name: [_as_cell(row.get(name)) for row in rows] for name in names}
-    temporary = out.with_name(f"{out.name}.tmp")
-    write_table(pyarrow.table(columns), temporary)
-    temporary.replace(out)
+    content = io.BytesIO()
+    write_table(pyarrow.table(columns), content)
+    write_bytes(out, content.getvalue())
 
 
 def contribution_label(row: JsonRow, name: str) -> ContributionLabel | None:

@@ -172,11 +172,18 @@ def _named(path: Path) -> Iterator[None]:
     """What hinders a file from being written is told with the file, and what to do; the type stays."""
     try:
         yield
-    except (IsADirectoryError, NotADirectoryError, FileExistsError, PermissionError) as error:
-        problem = "a folder" if path.is_dir() else str(error.strerror).lower()
-        todo = (
-            "allow it to be written" if isinstance(error, PermissionError) else "move what is there elsewhere"
-        )
+    except OSError as error:
+        if error.strerror is None:  # of another file, and told already
+            raise
+        problem = "a folder" if path.is_dir() else error.strerror.lower()
+        if error.filename == str(path.parent):
+            problem = f"{path.parent}: {problem}"
+        if isinstance(error, IsADirectoryError | NotADirectoryError | FileExistsError):
+            todo = "move what is there elsewhere"
+        elif isinstance(error, PermissionError):
+            todo = "allow it to be written"
+        else:  # a full disk, one that is only read
+            todo = "make room, or name another place,"
         raise type(error)(
             f"{path}: {problem}; expected a file to be written there; {todo} and run the command again"
         ) from error

@@ -8,6 +8,7 @@ import pytest
 
 from rlaudio.config.plugins import bind
 from rlaudio.data.converting import only_labelled, write_questions
+from tests.full_disk import files_of_at_most
 from tests.word_family import questions_on_disk
 
 
@@ -35,6 +36,20 @@ def test_a_file_that_is_there_is_not_replaced(tmp_path):
     with pytest.raises(FileExistsError, match=r"new\.jsonl: is there already"):
         write_questions([], tmp_path / "new.jsonl")
     assert (tmp_path / "new.jsonl").read_text(encoding="utf-8") == "mine"
+
+
+def test_a_full_disk_is_told_with_the_file_and_leaves_nothing(tmp_path):
+    data = questions_on_disk(tmp_path, 3)
+    before = sorted(tmp_path.iterdir())
+    with files_of_at_most(100), pytest.raises(OSError, match=r"new\.jsonl: file too large; .* make room"):
+        write_questions(data, tmp_path / "new.jsonl")
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_file_of_the_users_beside_the_new_one_stays(tmp_path):
+    (tmp_path / "new.jsonl.tmp").write_text("mine", encoding="utf-8")
+    write_questions(questions_on_disk(tmp_path, 1), tmp_path / "new.jsonl")
+    assert (tmp_path / "new.jsonl.tmp").read_text(encoding="utf-8") == "mine"
 
 
 def test_questions_with_one_id_are_refused_with_both_places(tmp_path):
