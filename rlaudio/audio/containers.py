@@ -37,13 +37,16 @@ class AudioBytes:
     unexplained: int = 0  # bytes behind it that are no chunk
     is_joined: bool = False  # another file begins there
     unfilled: _Field | None = None  # where its size must be written for libsndfile to read what is there
+    is_bw64: bool = False  # which libsndfile does not know, and RF64 by another name
 
     def missing(self, file_size: int) -> int:
         """Bytes that lie beyond the end of the file."""
         return 0 if self.size is None else max(0, self.start + self.size - file_size)
 
     def filled_in(self, data: bytes) -> bytes:
-        """The file of these bytes with the size that whoever wrote it did not know."""
+        """The file of these bytes with the size and the name that libsndfile reads it by."""
+        if self.is_bw64:
+            data = data.replace(b"BW64", b"RF64", 1)
         if self.unfilled is None:
             return data
         field, length = struct.Struct(self.unfilled.layout), len(data) - self.start
@@ -65,7 +68,8 @@ def find_audio(file: BinaryIO, start: int) -> AudioBytes | None:
     head = file.read(12)
     kind, form = head[:4], head[8:]
     if kind in (b"RIFF", b"RF64", b"BW64") and form == b"WAVE":
-        return _with_rest(file, _in_riff(file, start, "<"), "<4sI", even=2)
+        audio = _with_rest(file, _in_riff(file, start, "<"), "<4sI", even=2)
+        return replace(audio, is_bw64=kind == b"BW64") if audio else None
     if kind == b"RIFX" and form == b"WAVE":
         return _with_rest(file, _in_riff(file, start, ">"), ">4sI", even=2)
     if kind == b"FORM" and form in (b"AIFF", b"AIFC"):

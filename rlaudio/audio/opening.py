@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import BinaryIO
 
 import numpy as np
@@ -40,6 +41,7 @@ _MPEG_CODECS = (0x50, 0x55)  # in a wav
 _NOT_KNOWN = 2**62  # libsndfile's frames where a header does not say, or more
 _BLOCK = 2**16  # frames decoded at a time, to count them
 _SILENT_DECODERS = (b"RIFF", b"fLaC", b"OggS", b"FORM", b".snd")  # which print nothing
+_BESIDE = ("._", ".AppleDouble")  # where macOS, and servers for it, keep what belongs to files
 _CHECKED = {"WAV", "WAVEX", "RF64", "W64", "AIFF", "AU", "CAF", "NIST"}  # by `find_audio`, for being whole
 
 
@@ -224,7 +226,9 @@ def _open_other(file: BinaryIO, start: int, size: int, clip: NamedClip) -> OpenA
     if audio and audio.codec in _MPEG_CODECS:
         end = None if audio.size is None else audio.start + audio.size
         return _open_mpeg(_whole(file)[audio.start : end], None, clip)
-    source = io.BytesIO(audio.filled_in(_whole(file))) if audio and audio.unfilled else file
+    source = file
+    if audio and (audio.unfilled or audio.is_bw64):
+        source = io.BytesIO(audio.filled_in(_whole(file)))
     sound = _sound(source, clip)
     if sound.format == "MP3":
         sound.close()
@@ -290,10 +294,24 @@ def _sound(source: BinaryIO, clip: NamedClip) -> soundfile.SoundFile:
     source.seek(0)
     try:
         with nullcontext() if head in _SILENT_DECODERS else decoder_output():
+            if head not in _SILENT_DECODERS and any(map(os.path.lexists, _BESIDE)):
+                return _sound_beside_nothing(source)
             return _Sound(source if isinstance(source, io.BytesIO) else source.fileno(), closefd=False)
     except soundfile.LibsndfileError as error:
         source.seek(_after_tags(source))
         raise unreadable(error.error_string, source.read(HEAD), clip) from error
+
+
+def _sound_beside_nothing(source: BinaryIO) -> soundfile.SoundFile:
+    """The stream by a path beside which nothing lies.
+
+    Where libsndfile does not know a format by its first bytes, it looks beside the file for what macOS keeps
+    about it: in the working folder, if the file has no path.
+    """
+    with TemporaryFile() as file:
+        file.write(source.read())
+        file.flush()
+        return _Sound(f"/dev/fd/{file.fileno()}")
 
 
 def _read(sound: soundfile.SoundFile, frames: int, name: str) -> tuple[np.ndarray, bool]:

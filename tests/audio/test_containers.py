@@ -69,6 +69,14 @@ def test_a_wav_of_size_0_behind_which_no_samples_stand_is_empty(tmp_path, behind
     assert "0 frames decoded" in said
 
 
+def test_bw64_is_read_as_rf64_is(tmp_path):
+    data = encoded("RF64").replace(b"RF64", b"BW64", 1)
+    assert seconds(as_file(tmp_path, data)) == 2
+    samples = read_clip(tmp_path / "a.wav").samples
+    assert np.array_equal(samples, read_clip(as_file(tmp_path, encoded("RF64"), "b.wav")).samples)
+    assert "cut off" in refusal(as_file(tmp_path, data[:-100], "c.wav"))
+
+
 @pytest.mark.parametrize("container", ["RF64", "W64", "AIFF", "CAF", "AU", "NIST"])
 def test_a_cut_off_file_of_another_container_is_refused(tmp_path, container):
     data = encoded(container)

@@ -22,6 +22,7 @@ from rlaudio.audio.reading import clip_header, read_clip
 from tests.audio.encoded import (
     as_file,
     encoded,
+    mp3_without_index,
     noise,
     refusal,
     seconds,
@@ -123,6 +124,14 @@ def test_what_is_no_audio_is_named_with_what_to_do(tmp_path, data, what, todo):
 
 def test_what_macos_lays_beside_a_file_is_named(tmp_path):
     assert "macOS" in refusal(as_file(tmp_path, b"\x00\x05\x16\x07" + bytes(100), "._a.wav"))
+
+
+@pytest.mark.parametrize("name", ["._", ".AppleDouble"])
+def test_what_macos_lays_into_the_working_folder_does_no_harm(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / name).mkdir()
+    for stream in (encoded("MP3"), mp3_without_index(noise(2.0)), encoded("WAV")):
+        assert seconds(as_file(tmp_path, stream)) == pytest.approx(2, abs=0.1)
 
 
 def test_a_pipe_a_device_and_a_name_that_is_too_long_do_not_hang_or_crash(tmp_path):
