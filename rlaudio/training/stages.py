@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
+from rlaudio.curricula.selector import stored_state
 from rlaudio.curricula.stage import Stage
 from rlaudio.evaluation.asking import EvaluationSettings, evaluate
 from rlaudio.models.family import ModelFamily
@@ -101,13 +102,17 @@ def train_stages(
     """
     checkpoints = folder.path / CHECKPOINTS
     resumed = processes.from_first(partial(latest_checkpoint, checkpoints))
+    names = stage_names(stages)
+    curriculum = curriculum_digest(names, stages)
+    if resumed:
+        processes.from_first(partial(refuse_changed, checkpoints, resumed, curriculum))
     tidy_up = partial(tidy, checkpoints, setup.keep)
     processes.from_first(tidy_up)
     processes.from_first(partial(forget, folder.path, METRICS))
     cursor = resumed.cursor if resumed else Cursor()
     policy = setup.open_policy(processes, resumed.model if resumed else None)
-    save = _CheckpointWriter(folder.path, policy, setup.keep, opened=resumed.path if resumed else None)
-    names = stage_names(stages)
+    opened = resumed.path if resumed else None
+    save = _CheckpointWriter(folder.path, policy, setup.keep, opened, curriculum)
     if cursor.stage < len(stages):
         folder.truncate_metrics(names[cursor.stage], cursor.step)
     if resumed:
@@ -119,7 +124,6 @@ def train_stages(
             kept = KeptReference(folder.path / REFERENCE / names[number], is_policy=not cursor.step)
             if resumed and cursor.step:
                 save.refuse_changed(resumed, partial(_reference_digest, kept.folder))
-                save.refuse_changed(resumed, partial(questions_digest, names[number], stages[number]))
             stage = setup.open_stage(names[number], stages[number], policy, kept)
             if setup.run_tokens is not None:
                 left = setup.run_tokens - cursor.tokens_before
@@ -210,8 +214,20 @@ def frozen_reference(policy: OpenedPolicy, kept: KeptReference) -> ModelFamily:
     return family.frozen_copy(kept.folder)
 
 
+def curriculum_digest(names: Sequence[str], stages: Sequence[Stage]) -> dict[str, str | None]:
+    """What a checkpoint says of the curriculum: its stages, their lengths, and their questions."""
+    named = zip(names, stages, strict=True)
+    lengths = [[name, stage.kind, str(stage.steps), str(stage.epochs)] for name, stage in named]
+    digests: dict[str, str | None] = {
+        "stages and lengths": hashlib.sha256(json.dumps(lengths).encode()).hexdigest()
+    }
+    for name, stage in zip(names, stages, strict=True):
+        digests |= questions_digest(name, stage)
+    return digests
+
+
 def questions_digest(name: str, stage: Stage) -> dict[str, str | None]:
-    """What a checkpoint says of the curriculum: a stage's questions in their order, and what selects them."""
+    """What a checkpoint says of a stage: its questions in their order, and what selects them."""
     by = type(stage.selector).__name__ if stage.selector else ""
     text = json.dumps([by, *(question.id for question in stage.questions)])
     return {f"questions of {name}": hashlib.sha256(text.encode()).hexdigest()}
@@ -225,6 +241,7 @@ class _CheckpointWriter:
     policy: OpenedPolicy
     keep: int  # checkpoints
     opened: Path | None  # the one that the run was resumed from: engines open its model at any time
+    curriculum: Mapping[str, str | None]  # digests
 
     def __call__(
         self,
@@ -239,17 +256,20 @@ class _CheckpointWriter:
             at,
             self.policy.family,
             state,
-            depends_on={**processes.from_first(partial(_metrics_digest, self.run)), **needed},
+            depends_on={
+                **processes.from_first(partial(_metrics_digest, self.run)),
+                **self.curriculum,
+                **needed,
+            },
             processes=processes,
         )
         processes.from_first(partial(tidy, self.run / CHECKPOINTS, self.keep, spare=self.opened))
 
     def within(self, stage: StageSetup, kept: KeptReference) -> Callable[[Cursor], None]:
-        """What writes the checkpoints amid a stage, which goes on from its reference and questions too."""
+        """What writes the checkpoints amid a stage, which goes on from its reference too."""
         described = partial(_reference_digest, kept.folder)
         reference = self.policy.processes.from_first(described) if stage.learner.reference else {}
-        questions = questions_digest(stage.name, stage.sampler.stage)
-        return lambda at: self(at, _state_of(stage), {**reference, **questions})
+        return lambda at: self(at, _state_of(stage), reference)
 
     def refuse_changed(self, resumed: Checkpoint, describe: Callable[[], Mapping[str, str | None]]) -> None:
         """Raise ValueError, in all processes, where something is not what the checkpoint says of it."""
@@ -279,7 +299,7 @@ def _state_of(stage: StageSetup) -> StageState:
     return StageState(
         stage.learner.strategy.state_dict(),
         stage.ahead.state_dict() if stage.ahead else None,
-        stage.selector.state_dict() if stage.selector else None,
+        stored_state(stage.selector) if stage.selector else None,
     )
 
 

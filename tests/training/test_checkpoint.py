@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from rlaudio.training.checkpoint import (
     tidy,
     write_folder,
 )
-from rlaudio.training.stages import questions_digest
+from rlaudio.training.stages import curriculum_digest, questions_digest
 from tests.factories import make_question
 from tests.full_disk import files_of_at_most
 
@@ -280,6 +281,25 @@ def test_other_questions_another_order_or_another_selector_are_another_curriculu
     ):
         with pytest.raises(ValueError, match=r"questions of rl \(.* when it was written"):
             refuse_changed(tmp_path, checkpoint, questions_digest("rl", stage))
+
+
+def test_another_length_and_another_stage_are_another_curriculum(tmp_path, family):
+    stages = [
+        Stage("sft", (make_question(id="a"),), steps=3),
+        Stage("rl", (make_question(id="b"),), epochs=2),
+    ]
+    written = curriculum_digest(["sft", "rl"], stages)
+    save_checkpoint(tmp_path, Cursor(1), family, StageState(), depends_on=written)
+    checkpoint = latest_checkpoint(tmp_path)
+    refuse_changed(tmp_path, checkpoint, curriculum_digest(["sft", "rl"], list(stages)))
+    for others, name in (
+        ([stages[0], replace(stages[1], epochs=3)], "stages and lengths"),
+        ([replace(stages[0], questions=(make_question(id="c"),)), stages[1]], "questions of sft"),
+        ([*stages, stages[1]], "stages and lengths"),
+    ):
+        names = ["sft", "rl", "rl-2"][: len(others)]
+        with pytest.raises(ValueError, match=rf"{name} \(.* when it was written"):
+            refuse_changed(tmp_path, checkpoint, curriculum_digest(names, others))
 
 
 # --- damaged checkpoints -------------------------------------------------------------------------
