@@ -13,7 +13,7 @@ from rlaudio.builder.answering import within_time
 from rlaudio.builder.curriculum_stages import curriculum_stages
 from rlaudio.builder.rl_settings import contribution_by, reward_sum, rl_algorithm
 from rlaudio.config.recipe import Recipe
-from rlaudio.curricula.selector import Selector
+from rlaudio.curricula.selector import Selector, stored_state
 from rlaudio.curricula.stage import Stage, check_stages
 from rlaudio.scorers.calling import try_scorers
 from rlaudio.scoring import RewardError, RewardStop, made_up_group
@@ -137,11 +137,12 @@ def _check_selector(recipe: Recipe, stage: Stage, selector: Selector) -> None:
     if stage.kind == "rl":
         _refuse_no_success(recipe)
     try:
-        selector.load_state_dict(json.loads(json.dumps(selector.state_dict())))
-    except TypeError as error:
-        raise ValueError(
-            f"{name}: its state_dict is not JSON ({error}); expected numbers and texts"
-        ) from error
+        state = stored_state(selector)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
+    selector.load_state_dict(json.loads(json.dumps(state)))
+    if selector.finished:
+        raise ValueError(f"{name} ends its {stage.kind} stage before its first step; expected some step")
     if stage.questions:
         count = recipe.sampling.questions if stage.kind == "rl" else recipe.sft.questions
         stage.draw(0, count, recipe.seed, "tried")

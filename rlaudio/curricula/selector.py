@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
+from numbers import Integral
 from typing import Any, Protocol
 
 import numpy as np
 
 from rlaudio.types import Question
+from rlaudio.utils.messages import shown
+
+_METHODS = ("select", "observe", "state_dict", "load_state_dict")
+_FLAGS = ("finished", "reads_evaluation")
 
 
 @dataclass(frozen=True)
@@ -154,21 +161,78 @@ def _counts(weights: np.ndarray, count: int, rng: np.random.Generator) -> np.nda
     return np.diff(np.floor(ends + rng.random()), prepend=0.0).astype(int)
 
 
-def check_drawn(drawn: Sequence[Question], count: int, questions: Sequence[Question]) -> list[Question]:
+def check_selector(selector: Any) -> None:
+    """Raise ValueError for what is no selector."""
+    wrong = [name for name in _METHODS if not callable(getattr(selector, name, None))]
+    wrong += [name for name in _FLAGS if not isinstance(getattr(selector, name, None), bool | np.bool_)]
+    every = getattr(selector, "contribution_every", None)
+    if wrong or not isinstance(every, Integral) or every < 0:
+        what = wrong[0] if wrong else "contribution_every"
+        found = shown(getattr(selector, what, None))
+        raise ValueError(
+            f"the selector, of type {type(selector).__name__}, has {found} as {what}; expected the methods "
+            f"{', '.join(_METHODS)}, true or false as {' and '.join(_FLAGS)}, and a number of steps as "
+            "contribution_every; Weighted in rlaudio.curricula.selector has them"
+        )
+
+
+def stored_state(selector: Selector) -> dict[str, Any]:
+    """What a checkpoint keeps of a selector. Raises ValueError where JSON would not give it back as it is."""
+    state: Any = selector.state_dict()
+    try:
+        json.dumps(state)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"its state_dict is not JSON ({error}); expected numbers and texts") from error
+    if not isinstance(state, dict):
+        raise ValueError(f"its state_dict is {shown(state)}; expected a dictionary")
+    for name in _names(state):
+        if not isinstance(name, str):
+            raise ValueError(
+                f"its state_dict has the key {shown(name)}, which JSON makes a text; expected texts"
+            )
+    return state
+
+
+def check_drawn(drawn: Any, count: int, questions: Sequence[Question]) -> list[Question]:
     """The drawn questions, if they are `count` of the stage's. Raises ValueError that says what is wrong."""
-    if not len(drawn):
+    if not isinstance(drawn, Iterable):
+        raise ValueError(f"the curriculum drew {shown(drawn)}; expected {count} questions")
+    drawn = list(islice(drawn, count + 1))  # it may be without end
+    if not drawn:
         raise ValueError(
             f"the curriculum drew no question for a step, of {len(questions)} in the stage; expected "
             f"{count}; leave some question a weight above 0"
         )
-    ids = {question.id for question in questions}
-    strangers = [question.id for question in drawn if question.id not in ids]
-    if strangers or len(drawn) != count:
-        what = f"{strangers[0]}, which is not in the stage" if strangers else f"{len(drawn)} questions"
+    others = not_among(drawn, questions)
+    if others or len(drawn) != count:
+        more = " or more" if len(drawn) > count else ""
+        what = f"{others[0]}, which is not in the stage" if others else f"{len(drawn)}{more} questions"
         raise ValueError(f"the curriculum drew {what}; expected {count} of the stage's {len(questions)}")
-    if count > 1 and len(ids) > 1 and len({question.id for question in drawn}) == 1:
+    only, ids = drawn[0].id, {question.id for question in questions}
+    if count > 1 and len(ids) > 1 and all(question.id == only for question in drawn):
         raise ValueError(
-            f"the curriculum drew question {drawn[0].id} {count} times for one step, of {len(ids)} in the "
-            "stage; expected different ones; leave others a weight above 0"
+            f"the curriculum drew question {only} {count} times for one step, of {len(ids)} in "
+            "the stage; expected different ones; leave others a weight above 0"
         )
-    return list(drawn)
+    return drawn
+
+
+def not_among(chosen: Iterable[Any], questions: Iterable[Question]) -> list[str]:
+    """What of the chosen is none of the questions as they are: other values, and changed questions."""
+    by_id = {question.id: question for question in questions}
+    others = []
+    for each in chosen:
+        given = by_id.get(each.id) if isinstance(each, Question) else None
+        if given is not each and given != each:
+            changed = f"another question with the id {each.id}" if given else None
+            others.append(changed or (each.id if isinstance(each, Question) else shown(each)))
+    return others
+
+
+def _names(value: Any) -> Iterator[Any]:
+    """The keys of all dictionaries in it."""
+    if isinstance(value, dict):
+        yield from value
+        value = list(value.values())
+    for entry in value if isinstance(value, list | tuple) else ():
+        yield from _names(entry)

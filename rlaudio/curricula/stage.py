@@ -6,12 +6,13 @@ import itertools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from numbers import Integral
+from itertools import islice
+from numbers import Integral, Real
 from typing import Any, Literal, get_args
 
 import numpy as np
 
-from rlaudio.curricula.selector import Selector, check_drawn
+from rlaudio.curricula.selector import Selector, check_drawn, check_selector, not_among
 from rlaudio.types import ContributionLabel, Contributions, Question
 from rlaudio.utils.messages import shown
 from rlaudio.utils.number_format import counted, of_all, thousands
@@ -20,6 +21,8 @@ from rlaudio.utils.randomness import generator
 SFT_EPOCHS = 2.0  # of a curriculum that has SFT and names no other length
 RL_STEPS = 1000  # of one that has RL after it
 MOST = 10**9  # steps or epochs of a stage, as of every count of a recipe
+_MOST_QUESTIONS = 10**7  # of a stage, and
+_MOST_STAGES = 1000  # of a curriculum: it may repeat them without end
 
 
 @dataclass(frozen=True)
@@ -42,14 +45,18 @@ class Stage:
     def __post_init__(self) -> None:
         if self.kind not in ("sft", "rl"):
             raise ValueError(f'a stage is of the kind {shown(self.kind)}; expected "sft" or "rl"')
-        object.__setattr__(self, "questions", tuple(self.questions))
+        object.__setattr__(self, "questions", _questions(self.kind, self.questions))
         if others := [question for question in self.questions if not isinstance(question, Question)]:
             raise ValueError(
                 f"the {self.kind} stage has {shown(others[0])} among its questions; expected questions that "
                 "the curriculum was given"
             )
-        if not isinstance(self.steps, Integral | None):
+        if isinstance(self.steps, bool) or not isinstance(self.steps, Integral | None):
             raise ValueError(f"the {self.kind} stage has {shown(self.steps)} steps; expected a whole number")
+        if isinstance(self.epochs, bool) or not isinstance(self.epochs, Real | None):
+            raise ValueError(f"the {self.kind} stage has {shown(self.epochs)} epochs; expected a number")
+        if self.selector is not None:
+            check_selector(self.selector)
         for name, value in (("epochs", self.epochs), ("steps", self.steps)):
             if value is not None and not 0 <= value <= MOST:
                 expected = f"at most {thousands(MOST)}" if value > MOST else "at least 0"
@@ -116,10 +123,32 @@ def random_split(
 
 def stages_of(given: Any, curriculum: str) -> list[Stage]:
     """What a curriculum returned, as a list. Raises ValueError for anything but stages."""
-    stages = list(given) if isinstance(given, Iterable) else [given]
+    stages = list(islice(given, _MOST_STAGES + 1)) if isinstance(given, Iterable) else [given]
+    if len(stages) > _MOST_STAGES:
+        raise ValueError(f"curriculum {curriculum} gave more than {thousands(_MOST_STAGES)} stages")
     if others := [stage for stage in stages if not isinstance(stage, Stage)]:
         raise ValueError(f"curriculum {curriculum} gave {shown(others[0])}; expected a list of Stage")
     return stages
+
+
+def check_given(stages: Sequence[Stage], questions: Sequence[Question], curriculum: str) -> None:
+    """Refuse stages on other questions than the curriculum was given: nobody has looked at those.
+
+    Changed ones are others as well: a run's data says what was trained on. Raises ValueError that names the
+    stage and a question.
+    """
+    for number, stage in enumerate(stages, start=1):
+        where = f"curriculum {curriculum}: stage {number} ({stage.kind})"
+        if others := not_among(stage.questions, questions):
+            raise ValueError(
+                f"{where} has {others[0]}, which it was not given; expected questions as they were given; "
+                "change them in the data, by a data plug-in"
+            )
+        if len(stage.questions) > 1 and len({question.id for question in stage.questions}) == 1:
+            raise ValueError(
+                f"{where} has question {stage.questions[0].id} {len(stage.questions)} times, and no other; "
+                "expected different ones"
+            )
 
 
 def check_stages(stages: Sequence[Stage], curriculum: str) -> None:
@@ -144,6 +173,16 @@ def check_stages(stages: Sequence[Stage], curriculum: str) -> None:
     for (first_name, first), (second_name, second) in itertools.combinations(named, 2):
         if not (first.shared and second.shared):
             _refuse_common(first, second, f"curriculum {curriculum}: {first_name} and {second_name}")
+
+
+def _questions(kind: str, given: Any) -> tuple[Question, ...]:
+    """The questions of a stage of that kind; what they are is not looked at."""
+    if not isinstance(given, Iterable):
+        raise ValueError(f"the {kind} stage has {shown(given)} as questions; expected several")
+    questions = tuple(islice(given, _MOST_QUESTIONS + 1))
+    if len(questions) > _MOST_QUESTIONS:
+        raise ValueError(f"the {kind} stage has more than {thousands(_MOST_QUESTIONS)} questions")
+    return questions
 
 
 def _lengths(stages: Sequence[Stage]) -> str:

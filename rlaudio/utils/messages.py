@@ -35,8 +35,10 @@ def line_in(error: BaseException, path: str | Path) -> int | None:
     """The line of the file at which it raised, or called what raised; None where it is not involved."""
     if isinstance(error, SyntaxError) and error.filename == str(path):
         return error.lineno
-    frames = traceback.walk_tb(error.__traceback__)
-    return next((line for f, line in reversed([*frames]) if f.f_code.co_filename == str(path)), None)
+    frames = [*traceback.walk_tb(error.__traceback__)]
+    if isinstance(error.__cause__, StopIteration):  # in a generator, whose own line Python then drops
+        frames += traceback.walk_tb(error.__cause__.__traceback__)
+    return next((line for f, line in reversed(frames) if f.f_code.co_filename == str(path)), None)
 
 
 def dotted(keys: Iterable[object]) -> str:

@@ -112,6 +112,14 @@ def test_a_curriculum_that_would_draw_one_question_for_ever_is_refused_at_once(
         check_stages_can_train(recipe, recipe.data.train())
 
 
+def test_a_curriculum_that_ends_its_stage_before_a_step_is_refused(recipe_file, tmp_path):
+    file = tmp_path / "stubborn.py"
+    file.write_text(STUBBORN.replace("weigh=weigh", "ends=lambda seen: True"), encoding="utf-8")
+    recipe = load_recipe(recipe_file, [f"curriculum={file}"])
+    with pytest.raises(ValueError, match=r"stubborn\.py ends its rl stage before its first step"):
+        check_stages_can_train(recipe, recipe.data.train())
+
+
 FAILING = "def clumsy(question, completion):\n    return len(completion.tokens)\n"
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from rlaudio.config.plugin_files import with_helpers
+from rlaudio.config.plugin_files import plugin_that_raised, with_helpers
 from rlaudio.config.plugins import bind, import_seconds, load
 
 REWARD = "def {name}(question, completion):\n    return {value}\n"
@@ -52,6 +52,13 @@ def test_whatever_a_file_raises_on_import_is_told_with_kind_file_and_line(tmp_pa
     place = str(caught.value).partition(": ")[0]
     assert place in (f"reward {file}:{line}", f"reward {file}:2")
     assert said in str(caught.value) and "fix the file" in str(caught.value)
+
+
+def test_the_line_of_a_generator_that_ends_by_stop_iteration_is_known(tmp_path):
+    file = write(tmp_path / "mine.py", "def mine(question, completion):\n    yield 1.0\n    next(iter(()))\n")
+    with pytest.raises(RuntimeError, match="generator raised StopIteration") as caught:
+        list(bind("reward", str(file)).function(None, None))
+    assert plugin_that_raised(caught.value).line == 3
 
 
 def test_a_return_outside_a_function_is_told_with_its_line(tmp_path):

@@ -4,6 +4,7 @@ import json
 import re
 from collections import Counter
 from dataclasses import replace
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,14 @@ from rlaudio.curricula.by_both import by_both
 from rlaudio.curricula.by_contribution import by_contribution, contribution_weight
 from rlaudio.curricula.by_trainability import by_trainability
 from rlaudio.curricula.mixture import mixture
-from rlaudio.curricula.selector import Observed, QuestionResult, StepResults, Weighted
+from rlaudio.curricula.selector import (
+    Observed,
+    QuestionResult,
+    StepResults,
+    Weighted,
+    check_drawn,
+    stored_state,
+)
 from rlaudio.curricula.sft_until_format import sft_until_format
 from rlaudio.curricula.stage import Stage, check_stages
 from tests.factories import make_contributions, make_question
@@ -98,6 +106,27 @@ def test_a_selector_that_draws_too_few_or_strangers_is_refused():
         stage.draw(0, 3, 0)
 
 
+@pytest.mark.parametrize(
+    ("drawn", "said"),
+    [
+        (5, "drew 5; expected 3 questions"),
+        (["q0", "q1", "q2"], "drew 'q0', which is not in the stage"),
+        (
+            [replace(q, question="What?") for q in QUESTIONS[:3]],
+            "drew another question with the id q0, which",
+        ),
+        (cycle(QUESTIONS[:4]), "drew 4 or more questions; expected 3 of the stage's 4"),
+    ],
+)
+def test_what_is_no_draw_of_the_stages_questions_is_refused(drawn, said):
+    with pytest.raises(ValueError, match=said):
+        check_drawn(drawn, 3, QUESTIONS[:4])
+
+
+def test_a_draw_may_be_any_collection():
+    assert check_drawn(iter(QUESTIONS[:2]), 2, QUESTIONS) == QUESTIONS[:2]
+
+
 # --- state ---------------------------------------------------------------------------------------
 
 
@@ -111,6 +140,32 @@ def test_the_state_goes_through_json_and_draws_the_same_again():
     assert all(twin.draw(at, 4, 0) == stage.draw(at, 4, 0) for at in range(0, 40, 4))
     _, fresh = by_both(QUESTIONS, STATED, rng())
     assert any(fresh.draw(at, 4, 0) != stage.draw(at, 4, 0) for at in range(0, 40, 4))
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        ({"f": print}, "state_dict is not JSON .*function.*; expected numbers and texts"),
+        ({"a": {"b": [{1: 2}]}}, "has the key 1, which JSON makes a text"),
+        ([1], r"state_dict is \[1\]; expected a dictionary"),
+    ],
+)
+def test_a_state_that_would_not_come_back_is_refused(state, said):
+    selector = Weighted()
+    selector.state_dict = lambda: state
+    with pytest.raises(ValueError, match=said):
+        stored_state(selector)
+
+
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [("observe", None), ("finished", "yes"), ("contribution_every", "x"), ("contribution_every", -1)],
+)
+def test_what_is_no_selector_is_refused(part, value):
+    selector = type("Odd", (Weighted,), {part: value})()
+    setattr(selector, part, value)
+    with pytest.raises(ValueError, match=f"has {value!r} as {part}; expected the methods select, observe"):
+        Stage("rl", tuple(QUESTIONS), steps=1, selector=selector)
 
 
 def test_a_question_without_a_value_keeps_what_was_known_of_it():

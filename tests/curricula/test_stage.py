@@ -1,11 +1,15 @@
 """The order in which a stage draws, and stages that are refused."""
 
+from dataclasses import replace
+from itertools import repeat
+
 import numpy as np
 import pytest
 
-from rlaudio.curricula.stage import Stage, check_stages, stages_of, with_contribution
+from rlaudio.curricula.stage import Stage, check_given, check_stages, stages_of, with_contribution
 from rlaudio.curricula.weak_to_strong import weak_to_strong
 from tests.curricula.test_curricula import questions, rng, stated
+from tests.factories import make_question
 
 
 def stages_on(*parts, shared=()):
@@ -52,11 +56,41 @@ def test_a_curriculum_may_yield_its_stages():
         ({"questions": ("q1", "q2")}, "has 'q1' among its questions; expected questions"),
         ({"steps": 2.5}, "has 2.5 steps; expected a whole number"),
         ({"steps": "5"}, "has '5' steps; expected a whole number"),
+        ({"steps": True}, "has True steps; expected a whole number"),
+        ({"epochs": "2"}, "has '2' epochs; expected a number"),
+        ({"questions": 5}, "has 5 as questions; expected several"),
+        ({"questions": repeat(make_question())}, "has more than 10,000,000 questions"),
+        ({"selector": 5}, "the selector, of type int, has None as select; expected the methods"),
     ],
 )
 def test_what_makes_no_stage_is_refused(change, told):
     with pytest.raises(ValueError, match=told):
         Stage(**{"kind": "rl", "questions": tuple(questions()), "steps": 1} | change)
+
+
+def test_a_curriculum_that_never_ends_is_refused():
+    with pytest.raises(ValueError, match="curriculum mine gave more than 1,000 stages"):
+        stages_of(repeat(Stage("rl", tuple(questions()), steps=1)), "mine")
+
+
+@pytest.mark.parametrize(
+    ("chosen", "told"),
+    [
+        ([make_question(id="other")], "stage 1 .rl. has other, which it was not given"),
+        (
+            [replace(questions()[0], question="What?")],
+            "has another question with the id .*, which it was not",
+        ),
+        ([questions()[0]] * 3, "has question .* 3 times, and no other; expected different ones"),
+    ],
+)
+def test_stages_on_other_questions_than_were_given_are_refused(chosen, told):
+    with pytest.raises(ValueError, match=f"curriculum mine: .*{told}"):
+        check_given([Stage("rl", tuple(chosen), steps=1)], questions(), "mine")
+
+
+def test_equal_questions_that_were_read_again_are_those_that_were_given():
+    check_given([Stage("rl", tuple(questions()), steps=1)], questions(), "mine")
 
 
 def test_a_curriculum_without_stages_is_refused():
