@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import inspect
-import io
+import os
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass, field
-from typing import Any
+from tempfile import TemporaryFile
+from typing import Any, BinaryIO, TextIO
 
 import numpy as np
 
@@ -16,26 +18,72 @@ from rlaudio.scoring import RewardSum
 from rlaudio.types import Group, RewardFailure
 
 _KEPT = 400  # characters of what a reward prints
+_STDOUT, _STDERR = 1, 2  # descriptors
 
 
 @dataclass(eq=False)
-class Printed(io.TextIOBase):
+class Printed:
     """What a reward printed: how many lines, and how they begin."""
 
     lines: int = 0
     beginning: str = ""
 
-    def write(self, text: str) -> int:
-        self.lines += text.count("\n")
-        if len(self.beginning) < _KEPT:
-            self.beginning = (self.beginning + text)[:_KEPT]
-        return len(text)
-
     @contextmanager
     def captured(self) -> Iterator[None]:
-        """Keep what is printed within the block from the terminal."""
-        with redirect_stdout(self), redirect_stderr(self):
-            yield
+        """Keep from the terminal what is printed within the block, or written to stdout in another way."""
+        with TemporaryFile(buffering=0) as file:
+            try:
+                with (
+                    _stdout_in(file),
+                    _text(_STDOUT, closefd=False) as out,
+                    _text(os.dup(file.fileno())) as err,
+                    redirect_stdout(out),
+                    redirect_stderr(err),
+                ):
+                    yield
+            finally:
+                file.seek(0)
+                self._keep(file)
+
+    def _keep(self, file: BinaryIO) -> None:
+        beginning = file.read(4 * _KEPT)
+        self.beginning = (self.beginning + beginning.decode(errors="replace"))[:_KEPT]
+        self.lines += beginning.count(b"\n")
+        while block := file.read(2**20):
+            self.lines += block.count(b"\n")
+
+
+@contextmanager
+def _text(descriptor: int, *, closefd: bool = True) -> Iterator[TextIO]:
+    """A stream to a descriptor, closed behind the block if the code within it has not done so."""
+    stream = os.fdopen(
+        descriptor, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=closefd
+    )
+    try:
+        yield stream
+    finally:
+        with suppress(ValueError):  # its buffer is detached
+            stream.close()
+
+
+@contextmanager
+def _stdout_in(file: BinaryIO) -> Iterator[None]:
+    """Within the block the descriptor of stdout leads to the file; that of stderr stays, for the log.
+
+    After it both lead where they did.
+    """
+    sys.stdout.flush()
+    before = {}
+    for descriptor in (_STDOUT, _STDERR):
+        with suppress(OSError):  # it is closed
+            before[descriptor] = os.dup(descriptor)
+    try:
+        os.dup2(file.fileno(), _STDOUT)
+        yield
+    finally:
+        for descriptor, copy in before.items():
+            os.dup2(copy, descriptor)
+            os.close(copy)
 
 
 @dataclass(frozen=True, eq=False)

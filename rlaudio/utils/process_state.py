@@ -148,7 +148,7 @@ _SIGNALS: Mapping[str, _Setting] = {  # which the main thread alone may set
 class ProcessState:
     """The settings as they are now; about 15 us to compare."""
 
-    def __init__(self, spare: Mapping[str, int]) -> None:
+    def __init__(self, spare: Mapping[str, tuple[int, int]]) -> None:
         in_main = threading.current_thread() is threading.main_thread()
         self._settings = {**_SETTINGS, **(_SIGNALS if in_main else {})}
         self._values = {name: read() for name, (read, _) in self._settings.items()}
@@ -163,24 +163,44 @@ class ProcessState:
         return [*changed, *self._reopen()]
 
     def _reopen(self) -> Iterator[str]:
-        """Open the standard streams that have been closed."""
-        for name, descriptor in self._spare.items():
-            if getattr(sys, name).closed:
-                stream = os.fdopen(os.dup(descriptor), "w", buffering=1, encoding="utf-8", errors="replace")
+        """Open standard streams that have been closed, and their descriptors that have or lead elsewhere."""
+        for name, (descriptor, second) in self._spare.items():
+            is_closed = _is_closed(getattr(sys, name))
+            is_moved = not _is_same_file(descriptor, second)
+            if is_moved:
+                os.dup2(second, descriptor)
+            if is_closed:
+                stream = os.fdopen(os.dup(second), "w", buffering=1, encoding="utf-8", errors="replace")
                 setattr(sys, name, stream)
                 self._values[f"sys.{name}"] = stream
-                yield f"sys.{name}.close"
+            if is_closed or is_moved:
+                yield f"sys.{name}.close" if is_closed else f"the descriptor of sys.{name}"
+
+
+def _is_closed(stream: Any) -> bool:
+    try:
+        return bool(stream.closed)
+    except ValueError:  # its buffer is detached
+        return True
+
+
+def _is_same_file(descriptor: int, other: int) -> bool:
+    try:
+        return os.path.sameopenfile(descriptor, other)
+    except OSError:  # it is closed
+        return False
 
 
 @contextmanager
 def kept_process_state() -> Iterator[ProcessState]:
     """The state at the beginning of the block."""
-    spare: dict[str, int] = {}  # second descriptors of what the standard streams write to
+    spare: dict[str, tuple[int, int]] = {}  # descriptors of the standard streams, and second ones of the same
     for name in ("stdout", "stderr"):
         with suppress(AttributeError, OSError, ValueError):  # a stream that is no file
-            spare[name] = os.dup(getattr(sys, name).fileno())
+            descriptor = getattr(sys, name).fileno()
+            spare[name] = descriptor, os.dup(descriptor)
     try:
         yield ProcessState(spare)
     finally:
-        for descriptor in spare.values():
-            os.close(descriptor)
+        for _, second in spare.values():
+            os.close(second)

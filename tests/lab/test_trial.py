@@ -1,6 +1,8 @@
 """What a reward would have done to the completions of a run, against numbers worked out by hand."""
 
 import json
+import os
+import subprocess
 import sys
 from dataclasses import replace
 
@@ -165,6 +167,42 @@ def test_what_a_reward_prints_is_counted_and_kept_from_the_terminal(rollouts, ca
     assert result["tried"][0]["printed"]["lines"] >= 10_000
     assert len(result["tried"][0]["printed"]["beginning"]) <= 400
     assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda: sys.stdout.buffer.write(b"line\n"),
+        lambda: os.write(1, b"line\n"),
+        lambda: os.write(sys.stdout.fileno(), b"line\n"),
+        lambda: sys.stderr.buffer.write(b"line\n"),
+        lambda: subprocess.run(["echo", "line"], check=True),
+    ],
+    ids=["buffer", "descriptor", "fileno", "stderr", "process"],
+)
+def test_what_a_reward_writes_past_print_is_kept_from_the_terminal(rollouts, capfd, write):
+    def chatty(question, completion):
+        write()
+        return 1.0
+
+    result = trial_to_json(tried(rollouts, chatty))
+    assert not result["tried"][0]["failures"]["count"]
+    assert result["tried"][0]["printed"]["lines"] >= 10
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("how", ["os.close(1)", "sys.stdout.close()", "sys.stdout.detach()"])
+def test_a_reward_that_closes_stdout_is_told_and_the_others_are_heard(rollouts, capfd, caplog, how):
+    def rude(question, completion):
+        {"os.close(1)": lambda: os.close(1)}.get(how, getattr(sys.stdout, how[11:-2], None))()
+        return 1.0
+
+    rude.__name__ = how  # each is told once
+    result = trial_to_json(tried(rollouts, rude))
+    assert not result["tried"][0]["failures"]["count"]
+    assert "sys.stdout, which the run depends on; it is put back" in caplog.text.replace(".close,", ",")
+    os.write(1, b"still here")
+    assert capfd.readouterr().out == "still here"
 
 
 def test_the_object_is_json_and_its_text_names_each_reward(rollouts):

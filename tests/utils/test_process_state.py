@@ -84,6 +84,29 @@ def test_a_closed_standard_stream_is_opened_again(tmp_path, monkeypatch):
     assert (tmp_path / "out").read_text() == "still here\n"
 
 
+@pytest.mark.parametrize(
+    "change", [os.close, lambda number: os.dup2(os.open(os.devnull, os.O_WRONLY), number)]
+)
+def test_a_descriptor_of_a_standard_stream_leads_where_it_did(tmp_path, monkeypatch, change):
+    with (tmp_path / "out").open("w", buffering=1) as stream:
+        monkeypatch.setattr(sys, "stdout", stream)
+        with kept_process_state() as state:
+            change(stream.fileno())
+            assert state.restore() == ["the descriptor of sys.stdout"]
+            sys.stdout.write("still here\n")
+    assert (tmp_path / "out").read_text() == "still here\n"
+
+
+def test_a_stream_whose_buffer_is_detached_is_opened_again(tmp_path, monkeypatch):
+    stream = (tmp_path / "out").open("w")
+    monkeypatch.setattr(sys, "stdout", stream)
+    with kept_process_state() as state, contextlib.closing(stream.detach()):
+        assert state.restore() == ["sys.stdout.close"]
+        with contextlib.closing(sys.stdout) as opened:
+            opened.write("still here\n")
+    assert (tmp_path / "out").read_text() == "still here\n"
+
+
 def test_a_stream_that_is_no_file_has_no_second_descriptor(monkeypatch):
     monkeypatch.setattr(sys, "stdout", io.StringIO())
     with kept_process_state() as state:
