@@ -175,7 +175,7 @@ def _named(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.strerror is None:  # of another file, and told already
             raise
-        problem = "a folder" if path.is_dir() else error.strerror.lower()
+        problem = "a folder" if path.is_dir() else error.strerror
         if error.filename == str(path.parent):
             problem = f"{path.parent}: {problem}"
         if isinstance(error, IsADirectoryError | NotADirectoryError | FileExistsError):

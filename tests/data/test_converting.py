@@ -41,7 +41,7 @@ def test_a_file_that_is_there_is_not_replaced(tmp_path):
 def test_a_full_disk_is_told_with_the_file_and_leaves_nothing(tmp_path):
     data = questions_on_disk(tmp_path, 3)
     before = sorted(tmp_path.iterdir())
-    with files_of_at_most(100), pytest.raises(OSError, match=r"new\.jsonl: file too large; .* make room"):
+    with files_of_at_most(100), pytest.raises(OSError, match=r"new\.jsonl: File too large; .* make room"):
         write_questions(data, tmp_path / "new.jsonl")
     assert sorted(tmp_path.iterdir()) == before
 
