@@ -129,8 +129,10 @@ def open_voters(
     They answer through the recipe's rollout worker, or behind their endpoints. In a run of several processes
     each asks a share when it comes to it, and some engines open only in all processes together; so there the
     transformers worker answers.
+
+    Raises ValueError for one model under two names, by its weights or by its endpoint.
     """
-    voters = {}
+    voters: dict[str, Voter] = {}
     paths = recipe.contribution.voters
     logger.info("opening %s", counted(len(paths), "voter"))
     names = [Path(path.partition("#")[2] if is_endpoint(path) else path).name for path in paths]
@@ -143,7 +145,18 @@ def open_voters(
             if isinstance(family, EndpointModel)
             else folder_digest(Path(resolve_model_path(path))),
         )
+    _refuse_twins({path: voter.digest for path, voter in zip(paths, voters.values(), strict=True)})
     return voters
+
+
+def _refuse_twins(digests: Mapping[str, str]) -> None:
+    first: dict[str, str] = {}
+    for path, digest in digests.items():
+        if first.setdefault(digest, path) != path:
+            raise ValueError(
+                f"voters {first[digest]} and {path} are one model, and the same model twice is one vote; "
+                "leave one out"
+            )
 
 
 def _opens_voter(

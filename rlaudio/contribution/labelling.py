@@ -80,11 +80,12 @@ def label(
     is missing. Labels of other questions in the file are kept.
 
     Raises ValueError for no questions, an id that occurs twice, no orders, a rule that the voters cannot
-    meet, and what `PromptBuilder.prompt` raises.
+    meet, and what `PromptBuilder.prompt` raises; BlockingIOError where another process asks a voter.
     """
     _check(questions, settings)
-    others = rows_of_others(settings.folder / LABEL_ROWS, questions)
+    rows_of_others(settings.folder / LABEL_ROWS, questions)  # damage in it is told before anybody is asked
     labels = method(questions, voters, settings)
+    others = rows_of_others(settings.folder / LABEL_ROWS, questions)  # of another labelling meanwhile, too
     write_rows(settings.folder / LABEL_ROWS, chain(others, label_rows(labels)))
     return labels
 

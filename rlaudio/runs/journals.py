@@ -5,12 +5,16 @@ They lie in the folder of the labels, a file a voter and kind of answer: `labels
 
 from __future__ import annotations
 
+import fcntl
 import glob
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, BinaryIO
+
+from rlaudio.utils.messages import shown
 
 
 class Journal(Mapping[str, Any]):
@@ -18,7 +22,8 @@ class Journal(Mapping[str, Any]):
 
     Answers are texts, or lists of numbers under another `kind`. A last line that a kill cut off is dropped.
     A process with a `part` other than 0 writes to a file of its own, PATH.PART; all parts are read.
-    Raises ValueError for any other line that is not in the format.
+    Raises ValueError for any other line that is not in the format, BlockingIOError while another process has
+    the file open.
     """
 
     def __init__(self, path: Path, kind: str = "text", part: int = 0) -> None:
@@ -26,10 +31,12 @@ class Journal(Mapping[str, Any]):
         path.parent.mkdir(parents=True, exist_ok=True)
         of_part = path.with_name(f"{path.name}.{part}") if part else path
         self._answers: dict[str, Any] = {}
-        for file in sorted({path, of_part, *path.parent.glob(f"{glob.escape(path.name)}.[0-9]*")}):
-            self._answers |= _entries(file, kind)
-        self._file = of_part.open("ab")
-        self._file.truncate(_whole_lines(of_part))
+        with ExitStack() as stack:
+            self._file = stack.enter_context(_locked(of_part))
+            for file in sorted({path, of_part, *path.parent.glob(f"{glob.escape(path.name)}.[0-9]*")}):
+                self._answers |= _entries(file, kind)
+            self._file.truncate(_whole_lines(of_part))
+            stack.pop_all()  # it stays open
 
     def labelled(self, label: str) -> str:
         """The label of a progress over questions, which says where answers are read from here."""
@@ -66,6 +73,19 @@ def journal_path(folder: Path, name: str, digest: str, kind: str = "") -> Path:
     return folder / f"labels.{plain}.{digest[:12]}{kind and '.'}{kind}.journal"
 
 
+def _locked(file: Path) -> BinaryIO:
+    """The file, open to append to, for this process alone. Raises BlockingIOError."""
+    opened = file.open("ab")
+    try:
+        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        opened.close()
+        raise BlockingIOError(
+            f"{file}: another process is asking this voter; wait for it to end, or choose another folder"
+        ) from error
+    return opened
+
+
 def _entries(file: Path, kind: str) -> dict[str, Any]:
     """The answers in whole lines of a file, none where it is missing."""
     if not file.exists():
@@ -84,8 +104,16 @@ def _whole_lines(file: Path) -> int:
 def _entry(line: bytes, kind: str, where: str) -> tuple[str, Any]:
     try:
         entry = json.loads(line)
+        if not _is_answer(entry[kind], kind):
+            raise TypeError(f"found {shown(entry[kind], 80)} as {kind}")
         return entry["prompt"], entry[kind]
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(
             f"{where}: not an answer of a voter ({error}); delete the file to ask this voter again"
         ) from error
+
+
+def _is_answer(value: Any, kind: str) -> bool:
+    if kind == "text":
+        return isinstance(value, str)
+    return isinstance(value, list) and all(isinstance(entry, int | float) for entry in value)

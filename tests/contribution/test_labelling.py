@@ -114,6 +114,16 @@ def test_two_files_in_a_folder_keep_labels_of_their_own_under_the_same_ids(tmp_p
     assert [second.contributions[question.id].label for question in second].count("weak") == 0
 
 
+def test_labels_that_another_process_writes_meanwhile_stay(tmp_path, questions, ballot):
+    def meanwhile(prompt, sample):
+        (tmp_path / "labels.jsonl").write_text('{"id": "other", "contribution": "weak"}\n')
+        return "a cat"
+
+    label(questions, {"a": ballot.voter(answer=meanwhile)}, folder=tmp_path, rule=vote_rule(threshold=1))
+    rows = [json.loads(line) for line in (tmp_path / "labels.jsonl").read_text().splitlines()]
+    assert [row["id"] for row in rows] == ["other", "q0", "q1", "q2", "q3"]
+
+
 def test_damaged_labels_are_refused_before_a_voter_is_asked(tmp_path, questions, ballot):
     (tmp_path / "labels.jsonl").write_text('{"id": "other", "contribution": "weak"}\n{"id": ')
     with pytest.raises(ValueError, match=r"labels\.jsonl:2: not JSON"):

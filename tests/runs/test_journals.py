@@ -1,5 +1,7 @@
 """Journals of voters' answers: what was added before a kill is read back after it."""
 
+import json
+
 import pytest
 
 from rlaudio.runs.journals import Journal, journal_path
@@ -38,6 +40,28 @@ def test_a_journal_with_a_broken_line_in_the_middle_names_it(tmp_path):
     path.write_text('{"prompt": "1", "text": "a"}\nnonsense\n')
     with pytest.raises(ValueError, match=r"a\.journal:2: not an answer of a voter"):
         Journal(path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"), [("text", 5), ("text", None), ("logprobs", "x"), ("logprobs", [None])]
+)
+def test_an_answer_of_another_type_is_named(tmp_path, kind, value):
+    (tmp_path / "a.journal").write_text(json.dumps({"prompt": "1", kind: value}) + "\n")
+    with pytest.raises(ValueError, match=r"a\.journal:1: not an answer of a voter \(found .* as "):
+        Journal(tmp_path / "a.journal", kind)
+
+
+def test_a_journal_that_is_being_written_is_refused_and_stays_as_it_is(tmp_path):
+    path = tmp_path / "a.journal"
+    with Journal(path) as journal:
+        journal.add({"1": "a dog"})
+        with path.open("ab") as file:
+            file.write(b'{"prompt": "2", "te')  # as amid a write
+        with pytest.raises(BlockingIOError, match=r"a\.journal: another process is asking this voter; wait"):
+            Journal(path)
+        assert path.read_bytes().endswith(b'"te')
+    with Journal(path) as journal:
+        assert list(journal) == ["1"]
 
 
 def test_voters_whose_names_are_paths_have_plain_files(tmp_path):
