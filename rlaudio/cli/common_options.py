@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,25 @@ from rlaudio.config.data_sets import NamedSet, data_set
 NO_PLUGINS = "rlaudio.no_plugins"  # key of what click hands on within a command
 
 
+class Command(click.Command):
+    """Refuses two values of an option that has one: which of them counts should not be a guess."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        _, _, given = self.make_parser(ctx).parse_args(list(args))
+        for option, times in Counter(given).items():
+            is_single = isinstance(option, click.Option) and not (option.multiple or option.is_flag)
+            if is_single and times > 1 and not ctx.resilient_parsing:  # not while the shell completes
+                raise click.UsageError(f"{option.opts[0]} is given {times} times; expected once", ctx)
+        return super().parse_args(ctx, args)
+
+
+class Group(click.Group):
+    """Commands that are a `Command` each."""
+
+    command_class = Command
+
+
+command = functools.partial(click.command, cls=Command)
 path_type = functools.partial(click.Path, path_type=Path)
 
 

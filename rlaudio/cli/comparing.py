@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING
 import click
 from click.exceptions import Exit
 
-from rlaudio.cli.common_options import changed_plugins_option, path_type, recipe_argument, recipe_options
+from rlaudio.cli.common_options import (
+    changed_plugins_option,
+    command,
+    path_type,
+    recipe_argument,
+    recipe_options,
+)
 from rlaudio.cli.errors import INTERRUPTED
 from rlaudio.cli.first_reads import announcement, load_pipeline, refuse_absent_models
 from rlaudio.cli.output import json_option, print_json
@@ -19,7 +25,7 @@ if TYPE_CHECKING:
     from rlaudio.config.recipe import Recipe
 
 
-@click.command()
+@command()
 @recipe_argument("comparison")
 @recipe_options
 @click.option("--out", type=path_type(file_okay=False), help="Folder of all runs.  [default: runs/NAME]")

@@ -20,6 +20,7 @@ import click
 from click.exceptions import Exit
 from packaging.requirements import Requirement
 
+from rlaudio.cli.common_options import command
 from rlaudio.cli.output import json_option, print_json
 
 TIMEOUT_S = 600  # vLLM compiles on its first start
@@ -37,7 +38,7 @@ class CheckResult:
     needed: bool = False
 
 
-@click.command()
+@command()
 @click.option("--quick", is_flag=True, help="Leave DeepSpeed and vLLM out, which take a minute.")
 @json_option
 def doctor(quick: bool, as_json: bool) -> None:

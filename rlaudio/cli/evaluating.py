@@ -12,6 +12,7 @@ from click.exceptions import Exit
 from rlaudio.audio.length_policy import MOST_SILENCE_SECONDS, SILENCE_SECONDS
 from rlaudio.cli.common_options import (
     FileEndingIn,
+    command,
     each_once,
     endpoint_options,
     existing_path,
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from rlaudio.utils.endpoint.client import Asking
 
 
-@click.command()
+@command()
 @click.argument("data", metavar="[NAME=]DATA")
 @click.option(
     "--voter",
@@ -164,7 +165,7 @@ _against = click.option(
 )
 
 
-@click.command()
+@command()
 @click.argument("target", metavar="[RECIPE|MODEL]", required=False)
 @click.option(
     "--data",
@@ -215,7 +216,7 @@ def evaluate(
     _tell_evaluations(results, against, out, as_json)
 
 
-@click.command()
+@command()
 @click.argument("predictions", type=path_type(exists=True, dir_okay=False))
 @_benchmarks
 @click.option("--key", help="Key of the predictions.  [default: the benchmark's, or one that is known]")

@@ -10,6 +10,7 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+from rlaudio.cli.common_options import command
 from rlaudio.cli.output import json_option, print_json
 from rlaudio.config.shipped import (
     KINDS,
@@ -64,7 +65,7 @@ def _complete_names(context: click.Context, option: click.Parameter, begun: str)
     return [CompletionItem(entry.name) for entry in entries if entry.name.startswith(begun)]
 
 
-@click.command("list")
+@command("list")
 @click.argument("kind", required=False, type=click.Choice(LISTED), metavar="[KIND]")
 @click.argument("name", required=False, shell_complete=_complete_names)
 @json_option

@@ -8,13 +8,13 @@ from typing import Any
 
 import click
 
-from rlaudio.cli.common_options import path_type, recipe_argument, recipe_options
+from rlaudio.cli.common_options import command, path_type, recipe_argument, recipe_options
 from rlaudio.cli.first_reads import load, read, refuse_plugins, refuse_trust
 from rlaudio.cli.output import json_option, print_json
 from rlaudio.utils.library_output import quiet_transformers
 
 
-@click.command()
+@command()
 @recipe_argument("recipe", required=False)
 @recipe_options
 @click.option("--fields", is_flag=True, help="List every key of a recipe: type, default, meaning.")
@@ -42,7 +42,7 @@ def show(recipe: str | None, overrides: Sequence[str], fields: bool, as_json: bo
             click.echo(resolved.to_yaml(), nl=False)
 
 
-@click.command()
+@command()
 @recipe_argument("recipe")
 @recipe_options
 @click.option("--out", type=path_type(file_okay=False), help="Folder of the run.  [default: runs/NAME]")
@@ -68,7 +68,7 @@ def check(
     checked.refuse()
 
 
-@click.command()
+@command()
 @recipe_argument("recipe")
 @click.option("--hardware", default="h100", show_default=True, help="A device by name; cpu is measured.")
 @click.option(

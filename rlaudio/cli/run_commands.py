@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, get_args
 import click
 from click.exceptions import Exit
 
-from rlaudio.cli.common_options import changed_plugins_option, path_type, recipe_argument, recipe_options
+from rlaudio.cli.common_options import (
+    changed_plugins_option,
+    command,
+    path_type,
+    recipe_argument,
+    recipe_options,
+)
 from rlaudio.cli.errors import INTERRUPTED
 from rlaudio.cli.first_reads import load, load_pipeline, refuse_absent_models, say
 from rlaudio.runs.parts import StopAfter
@@ -23,7 +29,7 @@ if TYPE_CHECKING:
     from rlaudio.config.recipe import Recipe
 
 
-@click.command()
+@command()
 @recipe_argument("recipe")
 @recipe_options
 @click.option("--out", type=path_type(file_okay=False), help="Folder of the run.  [default: runs/NAME]")
@@ -108,7 +114,7 @@ def accuracies(folder: Path) -> Iterator[str]:
             yield f"{name}, per cent right with the clip: {', '.join(known)}"
 
 
-@click.command()
+@command()
 @click.argument("step", type=path_type(exists=True, file_okay=False), metavar=f"RUN/{REPLAY}/STEP")
 @recipe_options
 def replay(step: Path, overrides: Sequence[str]) -> None:
@@ -132,7 +138,7 @@ def replay(step: Path, overrides: Sequence[str]) -> None:
     click.echo("now every number is finite")
 
 
-@click.command()
+@command()
 @click.argument("run", metavar="RUN|EVALUATION", type=path_type(exists=True, file_okay=False))
 def report(run: Path) -> None:
     """Write report.html of the finished or unfinished RUN folder, or of an evaluation's (--out)."""
@@ -147,7 +153,7 @@ def report(run: Path) -> None:
     click.echo(write_report(run))
 
 
-@click.command()
+@command()
 @click.argument("run", type=path_type(exists=True, file_okay=False))
 @click.option("--out", type=path_type(file_okay=False), help="A new folder.  [default: RUN/export]")
 def export(run: Path, out: Path | None) -> None:

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import click
 
-from rlaudio.cli.common_options import path_type, recipe_options
+from rlaudio.cli.common_options import command, path_type, recipe_options
 from rlaudio.cli.first_reads import load
 
 
-@click.command()
+@command()
 @click.argument("recipe")
 @recipe_options
 @click.option("--nodes", type=int, default=1, show_default=True, help="That train.")

@@ -65,6 +65,12 @@ def bad(good) -> Path:
         ("audit", ("--audio-root", ""), "--audio-root '': expected a folder"),
         ("audit", ("--audio-root", "a", "--audio-root", "b"), "--audio-root a and b are of the same sets"),
         ("audit", ("--audio-root", "audiomcq="), "--audio-root 'audiomcq=': expected a folder"),
+        (
+            "split",
+            ("--out", "parts", "--share", "0.1", "--share", "0.2"),
+            "--share is given 2 times; expected",
+        ),
+        ("convert", ("--out", "c.jsonl", "--only", "weak", "--only", "strong"), "--only is given 2 times"),
         ("split", ("--out", "parts", "--seed", "-1"), "-1 is not in the range x>=0"),
         ("view", ("--out", "good.jsonl"), "expected a file that ends in .html"),
         ("permute", ("--out", "permuted.txt"), "expected a file that ends in .jsonl"),
