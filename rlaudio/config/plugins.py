@@ -71,7 +71,12 @@ class Bound:
         return filled
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self.function(*args, **kwargs)
+        given = self.function(*args, **kwargs)
+        if self.kind == "data" and is_path(self.use):
+            from rlaudio.data.given import given_dataset  # imports NumPy
+
+            return given_dataset(given, f"data {self.use}")
+        return given
 
     @property
     def part(self) -> Callable[..., Any]:
