@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -27,10 +28,18 @@ def write_embedded(content: bytes, name: str = "") -> Path:
     suffix = PurePosixPath(name).suffix.lower()
     path = cache_root() / "clips" / digest[:2] / (digest + (suffix if suffix in _SUFFIXES else ""))
     if not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-        unfinished.write_bytes(content)
-        unfinished.replace(path)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            unfinished.write_bytes(content)
+            unfinished.replace(path)
+        except OSError as error:
+            with suppress(OSError):
+                unfinished.unlink()
+            raise OSError(
+                f"{path}: {error.strerror}; expected audio of the data to be kept there; make room, or set "
+                "XDG_CACHE_HOME to another folder"
+            ) from error
     return path
 
 

@@ -15,6 +15,7 @@ from rlaudio.contribution.labelling import Labels, OtherAsking, answer_share, as
 from rlaudio.contribution.voters import Voter
 from rlaudio.runs.digests import check_recorded, record
 from rlaudio.runs.folder import RunFolder
+from rlaudio.runs.occupancy import check_writable
 from rlaudio.runs.places import LABEL_TABLES, LABELS
 from rlaudio.scorers.calling import try_scorers
 from rlaudio.types import Contribution, Dataset, Datasets, Question
@@ -70,6 +71,7 @@ def label_data(
     in the `others` ways as well, for the summary alone. Raises ValueError for rows that cannot be used,
     unless the recipe drops them.
     """
+    check_writable(out)
     questions = usable(recipe, {"data": recipe.data.train})["data"]
     try_scorers(within_time(recipe, recipe.scorers()), questions)
     processes = join()

@@ -27,6 +27,7 @@ from rlaudio.report.evaluation_page import write_evaluation_page
 from rlaudio.rollout.worker import RolloutWorker
 from rlaudio.runs.digests import is_recorded, record
 from rlaudio.runs.folder import RunFolder
+from rlaudio.runs.occupancy import check_writable
 from rlaudio.runs.places import ANSWERS, evaluation_places
 from rlaudio.scorers.calling import try_scorers
 from rlaudio.training.stages import OpenedPolicy
@@ -81,6 +82,8 @@ def evaluate_recipe(
             f"{recipe.name} builds its base in a run, so there is nothing to evaluate yet; run it, or "
             "evaluate the folder 'models/base' or 'final' of a run with --data"
         )
+    if out:
+        check_writable(out)  # before hours of answers
     held_out = load_held_out(recipe)
     if not held_out:
         raise ValueError(

@@ -44,6 +44,11 @@ def check_place(path: Path) -> None:
         if (path / LOCK).exists():
             take_lock(path).close()
         refuse_contents(path)
+    check_writable(path)
+
+
+def check_writable(path: Path) -> None:
+    """Raise OSError where nothing can be written to the folder `path`, and leave nothing there."""
     there = next(place for place in (path, *path.absolute().parents) if place.exists())
     try:
         tempfile.TemporaryFile(dir=there).close()

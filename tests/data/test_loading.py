@@ -15,6 +15,7 @@ from rlaudio.data.mmar import mmar
 from rlaudio.types import Dataset, OpenText, Question
 from rlaudio.utils.cache_root import cache_root
 from tests.data.trees import audio_bytes, write_audio, write_lines, write_parquet
+from tests.full_disk import files_of_at_most
 
 
 def rows(count: int, **changes) -> list[dict]:
@@ -115,6 +116,14 @@ def test_audio_inside_rows_becomes_files_with_their_ending_and_is_not_kept_in_me
     data = audiomcq(path=write_parquet(tmp_path / "t.parquet", row))
     assert data[0].clips[0].suffix == ".flac" and data[0].clips[0].is_relative_to(cache_root())
     assert data[0].clips[0].read_bytes() == audio_bytes(".flac") and not data[0].extra
+
+
+def test_a_cache_that_cannot_keep_the_audio_is_told_and_left_as_it_was(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    path = write_parquet(tmp_path / "t.parquet", {**rows(1)[0], "audio_path": {"bytes": audio_bytes()}})
+    with files_of_at_most(100), pytest.raises(OSError, match=r"cache/.*: File too large; .* XDG_CACHE_HOME"):
+        audiomcq(path=path)
+    assert not [file for file in (tmp_path / "cache").rglob("*") if file.is_file()]
 
 
 def test_a_column_of_bytes_is_audio(tmp_path, monkeypatch):

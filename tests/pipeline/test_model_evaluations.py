@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import pytest
+
 from rlaudio import pipeline
 from rlaudio.builder.answering import prompt_builder
 from rlaudio.config.recipe import load_recipe
@@ -41,3 +43,14 @@ def test_a_warning_after_a_stage_names_the_policy_and_not_its_base(recipe_file, 
         evaluate_between(recipe, Datasets(questions, {"held_out": questions}), folder, "sft", policy)
     (message,) = [record.getMessage() for record in caplog.records if "name no option" in record.getMessage()]
     assert message.startswith("evaluate sft: held_out, the policy after stage sft, with audio: 100%")
+
+
+@pytest.mark.parametrize("command", [pipeline.evaluate_recipe, pipeline.label_data])
+def test_a_place_that_nothing_can_be_written_to_is_refused_before_a_model_answers(
+    recipe_file, tmp_path, command
+):
+    (tmp_path / "file").write_text("mine")
+    recipe = load_recipe(recipe_file, [f"model.path={tmp_path / 'gone'}"])
+    with pytest.raises(OSError, match=r"file/out: cannot be written to .* choose another with --out"):
+        command(recipe, tmp_path / "file" / "out")
+    assert (tmp_path / "file").read_text() == "mine"
