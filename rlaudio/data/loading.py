@@ -158,7 +158,8 @@ def _scan(files: Sequence[Path], one_object: bool, sharing: Sharing) -> Iterator
             by_file[beside] = read_labels(beside)
             yield from by_file[beside].bad_rows
         sharing.labels = by_file[beside]
-        sharing.large_file = file if file.stat().st_size >= stored_texts.LARGE else None
+        is_large = file.is_file() and file.stat().st_size >= stored_texts.LARGE
+        sharing.large_file = file if is_large else None
         yield from scan_rows(file, one_object=one_object)
     for beside, labels in by_file.items():
         labels.log_use(beside)

@@ -182,6 +182,7 @@ def _check_format(file: Path) -> bytes:
     """The first four bytes. Raises ValueError where they are those of a format that is not read."""
     if not file.is_file():
         what = "a folder" if file.is_dir() else "a pipe or a device" if file.exists() else "no such file"
+        what = "a link that leads nowhere" if file.is_symlink() and not file.exists() else what
         raise ValueError(f"{printable(str(file))}: {what}; expected a file of rows")
     with file.open("rb") as content:
         head = content.read(HEAD)
@@ -313,6 +314,9 @@ def _items(file: Path, one_object: bool) -> Iterator[JsonRow | BadRow]:
     except json.JSONDecodeError as error:
         if error.msg == "Extra data" and _begins_with_an_object(file):
             yield from _line_rows(file)
+            return
+        if one_object and not text.lstrip().startswith("[") and "\n{" not in text:  # of the one row
+            yield BadRow(MALFORMED, f"not JSON ({_message(error)}); fetch it again", f"{file}:{error.lineno}")
             return
         raise ValueError(f"{name}:{error.lineno}: not JSON ({_message(error)})") from error
     except RecursionError as error:

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from rlaudio.data.bad_rows import listing_bad_rows
 from rlaudio.data.dcase2025 import dcase2025
 from rlaudio.types import Choice
 from tests.data.trees import write_audio
@@ -51,6 +52,17 @@ def test_letters_of_all_options_are_taken_off_and_kept_in_extra(tmp_path, option
     (question,) = dcase2025(path=tmp_path)
     assert (question.target, question.style) == (target, None)
     assert (question.extra["choice"], question.extra["answer"]) == (options, answer)
+
+
+@pytest.mark.parametrize("content", ['{"id": ', ""])
+def test_a_damaged_file_is_the_bad_row_of_its_question(tmp_path, content):
+    write_2025(tmp_path, "dev")
+    write_2025(tmp_path, "dev", id="d2").write_text(content)
+    with pytest.raises(ValueError, match=r"1 bad row.*\n.*d2\.json:1: not JSON .*; fetch it again"):
+        dcase2025(path=tmp_path)
+    with listing_bad_rows() as bad:
+        assert [question.id for question in dcase2025(path=tmp_path)] == ["d1"]
+    assert len(bad) == 1
 
 
 def test_hidden_files_are_no_questions_and_a_folder_may_be_called_like_a_file(tmp_path):

@@ -152,6 +152,13 @@ def test_an_array_that_is_no_samples_is_a_bad_row_that_shows_it(tmp_path, audio)
         audiomcq(path=path)
 
 
+@pytest.mark.parametrize("target", ["gone.jsonl", "data.jsonl"])
+def test_a_link_that_leads_nowhere_is_told(tmp_path, target):
+    (tmp_path / "data.jsonl").symlink_to(target)
+    with pytest.raises(ValueError, match=r"data\.jsonl: a link that leads nowhere; expected a file of rows"):
+        audiomcq(path=tmp_path)
+
+
 def test_hidden_files_and_folders_are_no_data(tmp_path):
     write_lines(tmp_path / "datasets" / "t.jsonl", *rows(1))
     write_lines(tmp_path / "datasets" / ".ipynb_checkpoints" / "t-checkpoint.jsonl", *rows(1))
