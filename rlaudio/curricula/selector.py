@@ -208,12 +208,14 @@ def check_drawn(drawn: Any, count: int, questions: Sequence[Question]) -> list[Q
         more = " or more" if len(drawn) > count else ""
         what = f"{others[0]}, which is not in the stage" if others else f"{len(drawn)}{more} questions"
         raise ValueError(f"the curriculum drew {what}; expected {count} of the stage's {len(questions)}")
-    only, ids = drawn[0].id, {question.id for question in questions}
-    if count > 1 and len(ids) > 1 and all(question.id == only for question in drawn):
-        raise ValueError(
-            f"the curriculum drew question {only} {count} times for one step, of {len(ids)} in "
-            "the stage; expected different ones; leave others a weight above 0"
-        )
+    only = drawn[0].id
+    if count > 1 and all(question.id == only for question in drawn):
+        there = len({question.id for question in questions})
+        if there > 1:
+            raise ValueError(
+                f"the curriculum drew question {only} {count} times for one step, of {there} in the stage; "
+                "expected different ones; leave others a weight above 0"
+            )
     return drawn
 
 
