@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
@@ -19,7 +19,6 @@ import numpy as np
 
 from rlaudio.utils.literals import Control as Control
 from rlaudio.utils.literals import Style as Style
-from rlaudio.utils.messages import shown
 
 ContributionLabel = Literal["weak", "strong"]
 StopReason = Literal["stop", "length"]
@@ -230,25 +229,8 @@ class Dataset(Sequence[Question]):
 
     @classmethod
     def of(cls, questions: Sequence[Question]) -> Dataset:
-        """What a data plug-in gave: a data set as it is, other questions without contribution.
-
-        Raises ValueError for anything but questions, and for clips that are none.
-        """
-        if isinstance(questions, Dataset):
-            return questions
-        given = tuple(questions) if isinstance(questions, Iterable) else (questions,)
-        for question in given:
-            if not isinstance(question, Question):
-                raise ValueError(
-                    f"a data set has {shown(question)} among its questions; expected a list of Question, or "
-                    "a Dataset, of rlaudio.types"
-                )
-            if isinstance(question.clips, str) or not all(isinstance(c, Path | Clip) for c in question.clips):
-                raise ValueError(
-                    f"question {question.id} has the clips {shown(question.clips)}; expected a tuple of Path "
-                    "or Clip, such as (Path('dog.wav'),)"
-                )
-        return cls(given)
+        """A data set as it is, other questions without contribution."""
+        return questions if isinstance(questions, Dataset) else cls(tuple(questions))
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ from rlaudio.data.audit import load_audited
 from rlaudio.data.hub import is_hub_name
 from rlaudio.data.jsonl import jsonl
 from rlaudio.data.mmar import mmar
-from rlaudio.types import Dataset, OpenText, Question
 from rlaudio.utils.cache_root import cache_root
 from tests.data.trees import audio_bytes, write_audio, write_lines, write_parquet
 from tests.full_disk import files_of_at_most
@@ -21,23 +20,6 @@ from tests.full_disk import files_of_at_most
 def rows(count: int, **changes) -> list[dict]:
     row = {"question": "Q?", "choices": ["x", "y"], "answer": "x"} | changes
     return [row | {"id": f"q{number}", "audio_path": f"clips/{number}.wav"} for number in range(count)]
-
-
-@pytest.mark.parametrize(
-    ("given", "said"),
-    [
-        (None, "a data set has None among its questions; expected a list of Question"),
-        ([{"id": "q1"}], r"a data set has \{'id': 'q1'\} among its questions"),
-        (
-            [Question("q1", "Q?", "a.wav", OpenText())],
-            "question q1 has the clips 'a.wav'; expected a tuple of",
-        ),
-        ([Question("q1", "Q?", ("a.wav",), OpenText())], r"question q1 has the clips \('a.wav',\)"),
-    ],
-)
-def test_what_a_data_plug_in_gives_beside_questions_is_refused(given, said):
-    with pytest.raises(ValueError, match=said):
-        Dataset.of(given)
 
 
 def test_a_wrong_audio_root_stops_with_a_count_of_the_first_hundred_rows(tmp_path):
