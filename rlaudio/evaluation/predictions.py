@@ -7,6 +7,7 @@ official rule stands beside one by which a missing answer is wrong.
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from rlaudio.evaluation.answer_rows import AnswerRow
 from rlaudio.evaluation.asking import check_published, provenance_of
 from rlaudio.scorers.calling import verdicts_on
 from rlaudio.types import Dataset, Scorer, Verdict
+from rlaudio.utils.foreign_formats import HEAD, no_text
 from rlaudio.utils.messages import printable
 from rlaudio.utils.number_format import counted
 
@@ -28,6 +30,8 @@ ID_KEYS = ("id", "question_id", "question")  # the last one is DCASE's submissio
 KEYS = ("model_output", "answer_prediction", "model_prediction", "prediction", "response", "output", "text")
 _SHOWN = 5
 _LARGEST = 256 * 2**20  # bytes of a CSV file
+_LINE_BREAK = re.compile(r"\r\n?|\n")
+_STRAY_BYTE = re.compile("[\udc80-\udcff]")  # as Python decodes a byte that is not UTF-8
 
 
 @dataclass(frozen=True)
@@ -144,25 +148,7 @@ def _official_verdicts(
 def _rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Place and fields of every row."""
     if path.suffix == ".csv":
-        if path.stat().st_size > _LARGEST:
-            raise ValueError(f"{path}: larger than {_LARGEST} bytes; expected the predictions of a benchmark")
-        with path.open(encoding="utf-8-sig", newline="") as file, _long_cells():
-            rows = csv.DictReader(file, strict=True)  # else a quote that stays open swallows other rows
-            try:
-                header = rows.fieldnames or []
-                if twice := [name for name in header if header.count(name) > 1]:
-                    raise ValueError(
-                        f"{path}:1: {twice[0]!r} stands {header.count(twice[0])} times; keep one"
-                    )
-                for number, cells in enumerate(rows, start=2):
-                    if None in cells:
-                        fault = "has more cells than the header; put texts with commas in quotes"
-                        raise ValueError(f"{path}:{number}: {fault}")
-                    yield f"{path}:{number}", cells
-            except (csv.Error, UnicodeDecodeError) as error:
-                is_row = isinstance(error, csv.Error)
-                where = f"{path}:{rows.line_num + 1}" if is_row else path  # the line on which the row begins
-                raise ValueError(f"{where}: not CSV in UTF-8 ({error}); write it anew") from error
+        yield from _csv_rows(path)
         return
     if path.suffix not in (".json", ".jsonl", ".parquet"):
         raise ValueError(f"{path}: ends in {path.suffix!r}; expected .json, .jsonl, .csv or .parquet")
@@ -170,6 +156,41 @@ def _rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
         if isinstance(row, BadRow):
             raise ValueError(str(row))
         yield row.where, {name: value for name, value in row.fields.items() if not holds_audio(value)}
+
+
+def _csv_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Place and cells of every row; the place is the line on which the row begins."""
+    if path.stat().st_size > _LARGEST:
+        raise ValueError(f"{path}: larger than {_LARGEST} bytes; expected the predictions of a benchmark")
+    with path.open("rb") as binary:
+        if foreign := no_text(binary.read(HEAD)):
+            raise ValueError(f"{path}: is {foreign.what}; expected CSV in UTF-8; {foreign.todo}")
+    with (
+        path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file,
+        _long_cells(),
+    ):
+        rows = csv.DictReader(file, strict=True)  # else a quote that stays open swallows other rows
+        try:
+            header = rows.fieldnames or []
+            if twice := [name for name in header if header.count(name) > 1]:
+                raise ValueError(f"{path}:1: {twice[0]!r} stands {header.count(twice[0])} times; keep one")
+            for cells in rows:
+                where = f"{path}:{rows.line_num - _line_breaks(cells)}"
+                if None in cells:
+                    fault = "has more cells than the header; put texts with commas in quotes"
+                    raise ValueError(f"{where}: {fault}")
+                if stray := _STRAY_BYTE.search("".join(filter(None, cells.values()))):
+                    fault = f"byte 0x{ord(stray[0]) - 0xDC00:02x} is not UTF-8"
+                    raise ValueError(f"{where}: {fault}; save the file as UTF-8 (iconv -t UTF-8)")
+                yield where, cells
+        except csv.Error as error:
+            where = f"{path}:{rows.line_num + 1}"  # the line on which the row begins
+            raise ValueError(f"{where}: not CSV in UTF-8 ({error}); write it anew") from error
+
+
+def _line_breaks(cells: Mapping[str, Any]) -> int:
+    texts = [text for text in cells.values() if isinstance(text, str)]
+    return sum(len(_LINE_BREAK.findall(text)) for text in texts)
 
 
 @contextmanager

@@ -151,3 +151,17 @@ def test_a_text_in_csv_that_is_cut_by_its_comma_is_refused_with_its_line(tmp_pat
     path = tmp_path / "submission.csv"
     path.write_text("question,answer\nq0,a dog\nq1,I hear rain, wind\n", encoding="utf-8")
     assert refused(path) == f"{path}:3: has more cells than the header; put texts with commas in quotes"
+
+
+def test_the_line_of_a_row_in_csv_counts_the_lines_of_the_texts_before_it(tmp_path):
+    path = tmp_path / "submission.csv"
+    path.write_text('question,answer\n\nq0,"rain\nand\nwind"\nq1,rain, wind\n', encoding="utf-8")
+    assert refused(path).startswith(f"{path}:6: has more cells than the header")
+
+
+def test_csv_in_another_encoding_is_refused_with_its_line_and_what_to_do(tmp_path):
+    path = tmp_path / "submission.csv"
+    path.write_text("question,answer\nq0,a dog\nq1,caf\u00e9\n", encoding="latin-1")
+    assert refused(path).startswith(f"{path}:3: byte 0xe9 is not UTF-8; save the file as UTF-8")
+    path.write_text("question,answer\nq0,a dog\n", encoding="utf-16")
+    assert "is text in UTF-16; expected CSV in UTF-8; convert it: iconv" in refused(path)
