@@ -5,6 +5,9 @@ tags.py          where does a text think and answer; SFT targets
 reader.py        one answer: a phrase, or its sentences
 frames.py        the words around an answer: "I think the answer is"
 foreign_frames.py  ... in other languages
+reasons.py       clauses beside an answer: "because it meows", "C is wrong"
+afterwords.py    sentences that take an answer back
+weighed.py       lists of options with shares or marks
 labels.py        letters in front of a choice or behind it
 mentions.py      choices and doubts inside running text
 choices.py       the choices of a question, by spelling and by letter

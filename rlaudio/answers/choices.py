@@ -17,6 +17,7 @@ LAST_LETTER = re.compile(r"(?<!\w)[A-Za-z]$")
 CYRILLIC_OR_GREEK = re.compile("[\u0370-\u03ff\u0400-\u04ff]")
 LIST_OF_NUMBERS = re.compile(r"\d(?:, | & | or |; ?)\d")
 COMMA = re.compile(r"\w,\w")
+MAJOR = re.compile(r"[A-G][#b\u266f\u266d]?M7?")  # of chords, unlike "Cm"
 LONGER = 40  # characters that a spelling may have more than another: "three thousand", "3000"
 
 
@@ -48,7 +49,8 @@ class Choices:
 
     def equal(self, text: str) -> Parsed:
         """The choice that equals the text but for case and outer spaces."""
-        return _first("exact", zip(_exactly(text), self._exact, strict=True))
+        known = self._exact[:1] if MAJOR.fullmatch(text.strip()) else self._exact
+        return _first("exact", zip(_exactly(text), known, strict=False))
 
     def spelled(self, text: str, *, numbers: bool) -> Parsed:
         """The choice that equals a text without markup, in the strictest spelling in which one does."""
@@ -56,6 +58,7 @@ class Choices:
             return NONE
         is_list = self._have_lists and COMMA.search(text)  # "1,2" may be 1.2, or 1 and 2
         known = self._similar if numbers and not is_list else self._similar[:-1]
+        known = known[:1] if MAJOR.fullmatch(text) else known
         return _first("normalised", zip(_similarly(text), known, strict=False))
 
     def by_number(self, text: str) -> Parsed:

@@ -15,50 +15,61 @@ from rlaudio.answers.mentions import NEGATION
 
 FILLER = (
     r"(?:so|but|and|then|thus|therefore|hence|finally|overall|clearly|okay|ok|well|hmm|sure|certainly"
-    r"|of course|in conclusion|in summary|only|just|a total of|assistant)"
+    r"|of course|in conclusion|in summary|in short|to conclude|to sum up|to summari[sz]e|all in all"
+    r"|simply put"
+    r"|ultimately|surely|undoubtedly|(?:without (?:a|any)|no) doubt|only|just|a total of|assistant"
+    r"|(?:great|good) question|if i (?:had|have) to (?:choose|guess|pick|say))"
 )
 # They may answer the question themselves: no frame where an option is one of them.
 ADVERB = (
-    r"(?:yes|yeah|yep|exactly|precisely|correct|indeed|obviously|apparently|presumably"
+    r"(?:yes|yeah|yep|right|exactly|precisely|correct|indeed|obviously|apparently|presumably"
     r"|undoubtedly|definitely|absolutely|(?:most |very )?(?:probably|likely)|possibly|maybe|perhaps)"
 )
 SOURCE = (
-    r"(?:based on|from|given|(?:out )?of|among|according to|judging (?:by|from)"
-    r"|(?:after )?(?:listening(?: carefully)?(?: to)?|hearing))"
-    r"(?: (?:the|this|these|what|my)(?: [\w'-]+){1,5})?,"
+    r"(?:based on|from|given|due to|(?:out )?of|among|according to|judging (?:by|from)"
+    r"|(?:after |having )?(?:listen(?:ing|ed)(?: carefully| closely| again)?(?: to)?|hearing|heard"
+    r"|looking at|considering))"
+    r"(?: (?:the|this|these|what|my)(?: [\w'-]+){0,5})?,"
     r"|in (?:the|this) (?:audio|sound|clip|recording|music|song|piece)(?: clip)?,"
 )
 PERCENT = r"(?:(?:[5-9]\d|100)(?:\.\d+)? ?%)"  # more likely than not
 OPINION = (
     r"(?:(?:i|we)(?:'d| would| will|'ll| can)?"
-    r" (?:think|believe|guess|suppose|assume|say|choose|pick|select|answer|conclude|vote for|go (?:with|for))"
+    r" (?:think|believe|guess|suppose|assume|say|ch[o]{1,2}se|pick(?:ed)?|select(?:ed)?|answer|concluded?"
+    r"|can tell|vote(?: for)?|(?:go|went) (?:with|for))"
     r"|(?:i(?: a|')m|we(?: a|')re) going with"
     rf"|(?:i(?: a|')m|we(?: a|')re) (?:(?:fairly|pretty|quite|very|almost|{PERCENT}) )?"
     r"(?:sure|confident|certain)"
-    r"|(?:let'?s go|going) with|in my opinion,?|to (?:me|my ears),?)"
+    r"|(?:let(?:'?s| me) (?:go with|choose|pick|say)|going with)|in my opinion,?|to (?:me|my ears),?)"
     r"(?: that)?"
 )
 QUALITY = (
     r"(?:(?:most |more )?(?:correct|right|best|closest|nearest|final|likely|probable|plausible"
-    r"|appropriate|suitable|fitting|accurate|main|true|primary|dominant))"
+    r"|appropriate|suitable|fitting|accurate|main|true|primary|dominant|selected|chosen|predicted))"
 )
 NOUN = (
     r"(?:answer|ans|option|choice|match|response|conclusion|guess|pick|selection|prediction|solution|result"
-    r"|verdict)"
+    r"|verdict|output|label)"
 )
 THING = (
     r"(?:sound|audio(?: clip)?|clip|recording|noise|instrument|animal|speaker|voice"
     r"|person|man|woman|boy|girl|child"
-    r"|singer|emotion|mood|tone|genre|style|tempo|key|chord|note|melody|music|song|piece|source|event|scene|place|location|language|accent"
-    r"|pitch|gender|number|count|order|object|vehicle|material)"
+    r"|singer|emotion|mood|tone|genre|style|tempo|key|chord|note|melody|music|song|piece|source|event"
+    r"|scene|place|location|language|accent"
+    r"|pitch|gender|number|count|order|object|vehicle|material|vowel|consonant|word|syllable|interval|rhythm"
+    r"|meter|metre|time signature|beat|dynamics?|texture|timbre|environment|setting|weather|relationship"
+    r"|topic"
+    r"|theme|purpose|activity|action|profession|nationality|age|direction|species|bird|insect|statement|claim"
+    r"|(?:source|origin|cause) of (?:the|this) (?:sound|noise|audio))"
 )
 PLACE = (
     r"(?: (?:heard|played|here|conveyed|expressed|(?:that )?(?:i|you|we)(?: can)? hear"
     r"|(?:making|producing|that (?:makes|produces)) (?:the|this|that) (?:sound|noise)"
-    r"|(?:in|of) (?:the|this) (?:audio|clip|recording|background|music|song|piece|speaker|voice|singer)))"
+    r"|(?:in|of) (?:the|this) (?:audio(?: clip)?|clip|recording|background|music|song|piece|speaker"
+    r"|voice|singer)))"
 )
 IS = (
-    r"(?:(?:'s| is| was| are| were| (?:must|would|should|could|might|may|has to|have to) be"
+    r"(?:(?:'s| is| was| are| were|'d be| (?:must|would|should|could|might|may|has to|have to) be"
     r"| (?:sounds?|seems?|appears?|looks?|feels?)(?: like| to be)?)"
     r"(?: (?:most likely|very likely|likely|probably|possibly|definitely|clearly|indeed|therefore))?)"
 )
@@ -75,43 +86,68 @@ IT_IS = (
     rf"(?:{SUBJECT}(?:{IS}(?: th(?:at|ose) of| (?:a recording )?of)?| comes? from| belongs? to| indicates?)"
     r"|(?:must|has to) be|(?:sounds?|seems?|appears?|looks?) (?:like|to be)|it(?= cannot\b| can't\b))"
 )
-ANSWER = rf"(?:(?:the|my|our) )?(?:{QUALITY}[ _])*{NOUN}(?: {NOUN})?(?: (?:here|to (?:the|this) question))?"
+ANSWER = (
+    rf"(?:(?:the|my|our|your|one) )?(?:{QUALITY}[ _])*{NOUN}(?: {NOUN})?"
+    r"(?: (?:here|(?:to|for) (?:the|this) question))?(?:, (?:i (?:think|believe)|then|therefore|thus),)?"
+)
 ANSWER_IS = rf"""["']?{ANSWER}["']?(?:{IS}(?: ?[:=])? |\.?(?: is)? ?(?:=>|->|[:=]|\u2192) ?| - (?!\d))"""
+MEANS = r"(?:suggests?|indicates?|implies|means|tells (?:me|us)|points? to|confirms?)(?: that)?"
+VERB = (  # with which an option may begin: "increases", "first increases, then decreases"
+    r"(?:first )?(?!(?:i|wa|ha|doe|contain|feature|sound|seem|appear|look|feel|come|belong|indicate"
+    r"|suggest)s\b)"
+    r"[a-z]+s\b"
+)
 LEAD_IN = re.compile(
     rf"(?P<answer>{ANSWER_IS}|{foreign_frames.THE_ANSWER_IS})"
-    rf"|(?:{FILLER}|(?P<adverb>{ADVERB})|{SOURCE}|{OPINION}|{IT_IS}|{SOUND_OF}|that|(?:final )?answer)[,:]? "
+    rf"|(?:{FILLER}|(?P<adverb>{ADVERB})|{SOURCE}|{OPINION}|{IT_IS}|{SOUND_OF}|that"
+    rf"|(?:final )?answer(?! ?- ?\d))[,:]? "
     rf"|(?P<reason>(?:(?:because|since|as|given that) [^,;.?!]{{1,80}},"
-    rf"|[^,;.?!]{{1,80}}[,;] (?:so|thus|therefore|hence),?) (?={ANSWER_IS}|{IT_IS} |{OPINION} )"
+    rf"|[^,;.?!]{{1,80}}[,;] (?:so|thus|therefore|hence|which {MEANS}),?) (?={ANSWER_IS}|{IT_IS} |{OPINION} )"
+    rf"|(?:the|this|that|its|such)(?: [\w'-]{{1,20}}){{1,8}}? {MEANS} "
     r"|[^;.?!]{1,80}[,;] ?(?=所以|因此|因而|故(?:[选選答]|正[确確])))"
     rf"|{foreign_frames.IT_IS}|{foreign_frames.A}"
-    r"|(?::|=>?|->|[\u2192\u21d2\u27a1]) ?",
+    rf"|(?:it|he|she|(?:the|this) {THING}) (?={VERB})"
+    r"|(?::|=>?|->|\.{3}(?![.\d])|[\u2192\u21d2\u27a1]) ?",
     re.IGNORECASE,
 )
 # What somebody hears is not always what is asked for: these frame an answer only as a whole, not a sentence.
 HEARD = re.compile(
-    r"(?:(?:i|we|you|one)(?: can| could)?(?: clearly| only| just)? (?:hear|count|counted)"
-    r"|the (?:audio|sound|recording|(?:audio )?clip) (?:contains?|features?|has)"
-    r"|there(?:'s| is| are| was| were)) ",
+    r"(?:(?:i|we|you|one)(?: can| could)?(?: clearly| only| just)? (?:hear|heard|count|counted)"
+    r"|(?:the|this) (?:audio|sound|recording|(?:audio )?clip) (?:contains?|features?|has)"
+    rf"|there(?:'s| is| are| was| were)|{foreign_frames.HEARD}) ",
     re.IGNORECASE,
 )
+IN_CLIP = r" in (?:the|this) (?:audio|recording|clip)(?: clip)?"
 IS_HEARD = re.compile(
-    r" (?:can(?: clearly)? be heard|(?:is|are|was|were)(?: clearly)? (?:heard|audible|present))[.!]?$",
+    r"(?: (?:can(?: clearly)? be heard|(?:is|are|was|were)(?: clearly)? (?:heard|audible|present))"
+    rf"(?:{IN_CLIP})?"
+    rf"|{IN_CLIP})[.!]?$",
     re.IGNORECASE,
 )
 COUNTS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 TIMES = "(?:" + "|".join(["(?<=[0-9)])", *(rf"(?<=\b{count})" for count in COUNTS)]) + ") times"
 TAIL = re.compile(
-    rf"(?:{IS} (?:the |my )?(?:{QUALITY}(?: one)?|(?:{QUALITY} )*{NOUN}|what (?:i|we|you)(?: can)? hear)"
+    rf"(?:{IS} (?:the |my )?(?:{QUALITY}(?: one)?|(?:{QUALITY} )*{NOUN}"
+    r"|what(?:'s heard|(?: i| we| you)(?: can)? hear))"
     rf"|{foreign_frames.TAIL}|{foreign_frames.MEASURES}| in total|\*+|{TIMES}|(?<!\bno)(?<!\bno,),? it is"
-    r"| (?:fits|matches)(?: the)? best| (?:makes|is making) (?:the|this|that) (?:sound|noise)"
-    r"|,? (?:i (?:think|believe|guess|suppose|would say)|i'd say|please|for sure"
-    r"|probably|most likely|definitely|certainly|obviously|clearly|of course)"
+    r"| (?:fits|matches)(?: the)? best"
+    r"| (?:makes|made|produces|produced|is making) (?:the|this|that) (?:sound|noise)"
+    r"|,? (?:i (?:think|believe|guess|suppose|would say)|i'd say|please|for sure|to me|indeed|surely"
+    r"|probably|most likely|definitely|certainly|obviously|clearly|of course|undoubtedly"
+    r"|no doubt|without (?:a|any) doubt)"
     rf"| [(\[](?:confiden(?:ce|t)[:=]? ?)?(?:{PERCENT}|0?\.[5-9]\d*)"
     r"(?: (?:sure|confiden(?:t|ce)|certain))?[)\]]"
+    rf"|(?:[:,]| -| with) {PERCENT}(?: (?:sure|confiden(?:t|ce)|certain(?:ty)?))?"
+    r"| with (?:high|great|full|complete|very high) (?:confidence|certainty)"
     r"| \((?:correct|final answer|the answer)\))[.!]?$",
     re.IGNORECASE,
 )
 LONGEST_TAIL = 60  # characters
+CONNECTIVES = re.compile(
+    r"^(?:because|since|as|given that) "
+    rf"|[,;] ?(?:so|thus|therefore|hence|which {MEANS}|[所因故]\w*)?,? ?$|,? ?{MEANS} ?$",
+    re.IGNORECASE,
+)
 MOST_LEAD_INS = 6  # behind each other
 
 
@@ -143,7 +179,7 @@ def cores(text: str, *, whole: bool) -> Iterator[Core]:
         if lead_in:
             says_answer = core.says_answer or bool(lead_in["answer"])
             aside = f"{core.aside} {lead_in['adverb'] or ''}"
-            reason = f"{core.reason} {lead_in['reason'] or ''}".strip()
+            reason = f"{core.reason} {CONNECTIVES.sub('', lead_in['reason'] or '')}".strip()
             core = Core(core.text[lead_in.end() :].lstrip(), says_answer, aside, reason, True)
         elif heard:
             core = replace(core, text=core.text[heard.end() :].lstrip(), framed=True)
@@ -152,7 +188,10 @@ def cores(text: str, *, whole: bool) -> Iterator[Core]:
     yield core
 
 
-YES_OR_NO = re.compile(r"(?P<answer>yes|(?P<no>no)), (?P<clause>[ -~]+)", re.IGNORECASE)  # all in English
+YES_OR_NO = re.compile(r"(?P<answer>yes|(?P<no>no))[,.] (?P<clause>[ -~]+)", re.IGNORECASE)  # all in English
+UNKNOWN = re.compile(
+    r"\b(?:i|we)\b.*\b(?:say|tell|know|decide|determine|sure|certain|identify|judge)\b", re.IGNORECASE
+)
 BARE_CLAUSE = re.compile(
     r"(?:it|this|that|there|he|she|they|you|i|we) (?:is|are|was|were|does|do|did|has|have|can)",
     re.IGNORECASE,
@@ -162,14 +201,18 @@ BARE_CLAUSE = re.compile(
 def yes_or_no(text: str) -> tuple[str, str]:
     """The first word of "Yes, it is raining", and what follows without what negates it behind "no"."""
     match = YES_OR_NO.fullmatch(text)
-    if match is None or (match["no"] and BARE_CLAUSE.fullmatch(match["clause"])):  # "No, it is" is at odds
+    if match is None or UNKNOWN.search(match["clause"]):
+        return "", ""
+    if match["no"] and BARE_CLAUSE.fullmatch(match["clause"]):  # "No, it is" is at odds
         return "", ""
     clause = match["clause"]
     return match["answer"], NEGATION.sub("", clause) if match["no"] else clause
 
 
 NOT = r"(?:not|rather than|instead of|as opposed to)"
-CONTRAST = re.compile(rf"\b{NOT}\b|n't\b|不是", re.IGNORECASE)
+CONTRAST = re.compile(
+    rf"\b{NOT}\b|n't\b|不[是选選]|而非|[はゃ]なく|아니라|\b(?:no es|nicht|kein\w*|pas|не)\b", re.IGNORECASE
+)
 CONTRASTS = [
     re.compile(rf"(?P<answer>.+?),? (?:and )?{NOT} (?P<other>.+)", re.IGNORECASE),
     re.compile(rf"(?P<answer>.+?),? \((?:and )?{NOT} (?P<other>[^()]+)\)", re.IGNORECASE),
@@ -178,9 +221,9 @@ CONTRASTS = [
         r"(?:,? but(?: rather)?|[,;]? (?:but )?(?:it|this|that)(?:'s| is| was)) (?P<answer>.+)",
         re.IGNORECASE,
     ),
-    re.compile(r"[它这那]?不是(?P<other>.+?),? ?而?(?:应该)?是(?P<answer>.+)"),
+    *(re.compile(contrast, re.IGNORECASE) for contrast in foreign_frames.CONTRASTS),
 ]
-SEVERAL_OTHERS = re.compile(r",? n?or |, ")
+SEVERAL_OTHERS = re.compile(r",? n?or (?:not )?|,? (?:and )?not |, ")
 
 
 def contrasts(text: str) -> Iterator[tuple[str, str]]:
@@ -190,29 +233,21 @@ def contrasts(text: str) -> Iterator[tuple[str, str]]:
             yield match["answer"], match["other"]
 
 
-REASON = re.compile(r",? (?:because|since|as|due to|given)\b", re.IGNORECASE)
-
-
 def without_tail(text: str) -> str:
     """A text without words that say it is the answer: "Option B" of "Option B is correct"."""
     tail = TAIL.search(text, max(1, len(text) - LONGEST_TAIL))
     return text[: tail.start()] if tail else text
 
 
-def without_reason(text: str) -> tuple[str, str]:
-    """A text up to "because", and the reason behind it; empty if there is none."""
-    reason = REASON.search(text)
-    return (text[: reason.start()], text[reason.end() :]) if reason else (text, "")
-
-
-REJECTION = re.compile(
-    r" ?(?P<other>.+?) (?:is|are|was|were) (?:(?:clearly|definitely) )?"
-    r"(?:wrong|incorrect|false|not (?:correct|right|present|heard|there))",
+CORRECTION = re.compile(
+    r"(?:(?:oh|no|wait|hmm+|sorry|actually|correction|on second thought|scratch that|(?:or )?rather|i mean"
+    r"|i meant|my mistake)(?:[,.:!]+|$| ) ?)+",
     re.IGNORECASE,
 )
+FINAL = re.compile(r"\bfinal[ _](?:answer|choice|option)\b", re.IGNORECASE)
 
 
-def rejected(reason: str) -> str:
-    """What a reason says to be wrong, if it says nothing else: "C is wrong"."""
-    rejection = REJECTION.fullmatch(reason)
-    return rejection["other"] if rejection else ""
+def correction(text: str) -> str:
+    """The words with which a sentence takes back what stands before it: "Wait, no, " of "Wait, no, a cat"."""
+    match = CORRECTION.match(text)
+    return match[0] if match else ""

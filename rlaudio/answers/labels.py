@@ -18,13 +18,15 @@ CHINESE = tuple("一二三四五六七八")
 ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth")
 IN_WORDS = re.compile(
     rf"(?:option|choice|answer|number) (?:number |#)?(?P<number>{'|'.join(NUMBERS)}|[1-8])(?!\w)"
-    r"|第(?P<chinese>[一二三四五六七八1-8])[个個]?(?:选项|選項|答案)"
+    r"|第(?P<chinese>[一二三四五六七八1-8])(?:[个個]?(?:选项|選項|答案)|[个個项項])"
     rf"|(?:the )?(?P<ordinal>{'|'.join(ORDINALS)}|1st|2nd|3rd|[4-8]th) (?:option|choice|answer|one)",
     re.IGNORECASE,
 )
 NUMBER_IN_WORDS = re.compile(rf"\b(?:{'|'.join(ORDINALS)})\b|[一二三四五六七八九十两兩]", re.IGNORECASE)
 BARE = re.compile(
-    rf"(?P<word>{WORD})?[<(\[{{'\"]?(?P<mark>{MARK})[>)\]}}'\"]?(?:选项|選項|番|번)?[).:!]*", re.IGNORECASE
+    rf"(?P<word>{WORD})?[<(\[{{'\"]?(?P<mark>{MARK})[>)\]}}'\"]?"
+    r"(?:选项|選項|[项項]|(?P<counted>[番번]))?[).:!]*",
+    re.IGNORECASE,
 )
 BEFORE = re.compile(
     rf"(?P<word>{WORD})?"
@@ -63,7 +65,8 @@ def bare_label(text: str) -> Label | None:
         in_words = next((known for known in (NUMBERS, ORDINALS, CHINESE) if number in known), ())
         return Label(str(1 + in_words.index(number)) if in_words else number[0])
     bare = BARE.fullmatch(text)
-    return Label(bare["mark"]) if bare and (bare["word"] or bare["mark"].isalpha()) else None
+    is_label = bare and (bare["word"] or bare["counted"] or bare["mark"].isalpha())
+    return Label(bare["mark"]) if bare and is_label else None
 
 
 def label_before(text: str) -> Label | None:
@@ -102,7 +105,7 @@ def explained(text: str) -> Label | None:
 
 LATIN = r"\w\u00c0-\u024f"  # with re.ASCII: a letter may stand beside a Chinese word
 LETTER = re.compile(
-    rf"(?<![{LATIN}'])(?<!\w\.)(?:[b-hj-z](?![{LATIN}']|\.\w)|a(?=[).,:]|$| (?:and|or)\b))",
+    rf"(?<![{LATIN}'])(?<!\w\.)(?:[b-hj-z](?![{LATIN}']|\.\w)|a(?=[).,:]|$| ?[(\[]| (?:and|or)\b))",
     re.IGNORECASE | re.ASCII,
 )
 

@@ -7,14 +7,14 @@ import unicodedata
 from string import ascii_uppercase
 
 # Typographic forms of ASCII signs, by code point: they look alike in an editor too.
-QUOTES = "\u2018\u2019\u201b\u2032\u00b4\u02bc`"
+QUOTES = "\u2039\u203a\u2018\u2019\u201b\u2032\u00b4\u02bc`"
 DOUBLE_QUOTES = "\u201c\u201d\u201e\u201f\u2033\u00ab\u00bb"
 DASHES = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212"
 CORNERS = "\u300c\u300d\u300e\u300f\u3010\u3011\u300a\u300b\u3008\u3009\u3014\u3015"  # brackets of Chinese
 WRAPPINGS = [
     *(("'", "'"), ('"', '"'), ("(", ")"), ("[", "]"), ("{", "}")),
     *zip(CORNERS[::2], CORNERS[1::2], strict=True),
-    *(("**", "**"), ("*", "*"), ("__", "__"), ("_", "_")),  # Markdown
+    *(("==", "=="), ("**", "**"), ("*", "*"), ("__", "__"), ("_", "_")),  # Markdown
 ]
 STOPS = ".,;: "
 
@@ -42,7 +42,8 @@ HYPHEN = re.compile(r"(?<=[^\W\d_])-(?=[^\W\d_])")
 KEY = re.compile(r"\b([a-g])[ -](sharp|flat)\b")
 COMPARISON = re.compile(r" ?([<>=\u2264\u2265]) ?")
 ARTICLE = re.compile(
-    r"^(?:(?:an?|the|une?|una|el|los|las|la(?! (?:do|re|mi|fa|sol|la|si|ti)\b)|les?|eine?|der|die|das) |l')"
+    r"^(?:(?:an?|the|un[eo]?|una|uma?|il|gli|el|los|las|la(?! (?:do|re|mi|fa|sol|la|si|ti)\b)|les?"
+    r"|eine?|der|die|das) |l')"
     r"(?=\w\w)(?!(?:an?|the|major|minor|flat|sharp|natural|note|string|key|chord|scale"
     r"|mayor|menor|majeur|mineur|maggiore|minore|bemol\w*|sostenid[oa]|diese|diesis)\b)"
 )
@@ -59,13 +60,14 @@ def loosened(text: str) -> str:
     if not text.isascii():
         text = unicodedata.normalize("NFD", text.translate(SIGNS)).translate(ACCENTS)
         text = unicodedata.normalize("NFC", text)
+    text = text.lstrip("\u00a1").rstrip("!" + STOPS) or text
+    text = ARTICLE.sub("", text)
     if "-" in text:
         text = HYPHEN.sub(" ", text)
     if "sharp" in text or "flat" in text:
         text = KEY.sub(lambda key: key[1] + "#b"[key[2] == "flat"], text)
     text = COMPARISON.sub(r"\1", text)
-    text = text.lstrip("\u00a1").rstrip("!" + STOPS) or text
-    return ARTICLE.sub("", text.replace(" and ", " & "))
+    return text.replace(" and ", " & ")
 
 
 class _PlainCharacters(dict[int, str | None]):

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from rlaudio.answers.afterwords import takes_back
 from rlaudio.answers.choices import CYRILLIC_OR_GREEK, Choices
 from rlaudio.answers.frames import (
+    FINAL,
     SEVERAL_OTHERS,
     contrasts,
     cores,
-    rejected,
-    without_reason,
+    correction,
     without_tail,
     yes_or_no,
 )
@@ -20,6 +21,8 @@ from rlaudio.answers.layout import OTHER_KEY, boxes, without_latex, without_mark
 from rlaudio.answers.mentions import DOUBT, mentions
 from rlaudio.answers.normalising import loosened, normalise, normalise_but_case
 from rlaudio.answers.parsed import CONTRADICTION, NONE, SEVERAL, Parsed
+from rlaudio.answers.reasons import absent, rejected, without_reason
+from rlaudio.answers.weighed import Item, largest_share, marked_items
 
 # Letters that look like Latin ones, by code point: they look alike in an editor too.
 CYRILLIC = "\u0410\u0412\u0415\u0406\u041a\u041c\u041d\u041e\u0420\u0421\u0422\u0425\u0423\u0405\u0408"
@@ -49,6 +52,7 @@ class Sentence:
     text: str
     parsed: Parsed
     says_answer: bool = False  # it calls something the answer
+    corrects: bool = False  # it takes back what stands before it
 
     @property
     def named(self) -> bool:
@@ -72,11 +76,53 @@ class Reader:
             answer = WORD.sub(_in_latin_letters, answer)
         plain = FIRST_LINE.sub(r"(\1) ", LAST_LINE.sub(r" (\1)", without_markdown(answer)))
         plain = self._behind_repeated_options(plain)
+        listed = self._listed(answer, plain)
+        if listed != NONE:
+            return listed
         phrase = self._phrase(plain, whole=True, alone=True)
         if phrase.parsed != NONE:
             return phrase.parsed
-        sentences = split_sentences(plain)
-        return self._read_sentences(sentences) if len(sentences) > 1 or boxes(plain) else NONE
+        sentences = self._behind_the_question(split_sentences(plain))
+        if any(self._is_relabelled(line) for line in [*plain.splitlines(), *sentences]):
+            return CONTRADICTION
+        if len(sentences) > 1 or boxes(plain):
+            return self._read_sentences(sentences)
+        behind = "".join(sentences)
+        return NONE if behind == plain else self._phrase(behind, whole=True, alone=True).parsed
+
+    def _behind_the_question(self, sentences: list[str]) -> list[str]:
+        """The sentences without a repeated question at their beginning that names no option."""
+        is_asked = len(sentences) > 1 and ASKED.fullmatch(sentences[0])
+        if not is_asked or self._mentions(sentences[0])[0] or letters_in(sentences[0]):
+            return sentences
+        return sentences[1:]
+
+    def _listed(self, answer: str, plain: str) -> Parsed:
+        """The option with the largest share, or the only one that is marked, in a list of options."""
+        items = [self._without_own_words(item) for item in marked_items(answer) or marked_items(plain)]
+        chosen = [place for place, item in enumerate(items) if item.chosen]
+        refused = sum(item.refused for item in items)
+        if len(chosen) == 1 and refused in (0, len(items) - 1):
+            return self._one_of([item.text for item in items], chosen[0], all_of_them=not refused)
+        texts, place = largest_share(plain)
+        if not texts or self._spelled(plain) != NONE:
+            return NONE
+        named = NONE if place is None else self._one_of(texts, place)
+        return SEVERAL if named == NONE else named
+
+    def _without_own_words(self, item: Item) -> Item:
+        """The member of a list, unmarked where its mark belongs to an option: "A: True"."""
+        line = normalise_but_case(item.line)
+        own = item.in_words and (self._spelled(line) != NONE or self._labelled(line) != NONE)
+        return Item(item.line, item.line) if own else item
+
+    def _one_of(self, texts: list[str], place: int, *, all_of_them: bool = False) -> Parsed:
+        """What the text at this place names, where each names another option."""
+        named = [self._named(normalise_but_case(without_markdown(text))) for text in texts]
+        kinds = {self.choices.kinds[parsed.index] for parsed in named if parsed.index is not None}
+        if len(kinds) < len(named) or (all_of_them and kinds < set(self.choices.kinds)):
+            return NONE
+        return named[place]
 
     def _behind_repeated_options(self, text: str) -> str:
         """The text from its last line "Answer: ..." on, where the lines before it are the options."""
@@ -90,8 +136,13 @@ class Reader:
         options = [label.text if (label := label_before(line)) and label.certain else line for line in lines]
         indices = {self._spelled(option).index for option in options}
         kinds = {self.choices.kinds[index] for index in indices if index is not None}
-        relabelled = any(self._labelled(line) == CONTRADICTION for line in lines)
+        relabelled = any(map(self._is_relabelled, lines))
         return text[last.end() :] if kinds >= set(self.choices.kinds) and not relabelled else text
+
+    def _is_relabelled(self, line: str) -> bool:
+        """Whether a line is an option with a label that is not its own."""
+        is_short = len(line) <= self.choices.longest + LONGEST_LABEL
+        return is_short and self._labelled(normalise_but_case(line)) == CONTRADICTION
 
     # A phrase: an option or its letter, in a frame or without.
 
@@ -115,7 +166,7 @@ class Reader:
             if named == NONE and (alone or core.says_answer):
                 named = self._named_by_number(core.text)
             if named != NONE:
-                agrees = self._leaves(core.aside, named) and self._supports(core.reason, named)
+                agrees = self._leaves(core.aside, named) and self._supports(core.reason, named, first=True)
                 return Sentence(text, named if agrees else NONE, says_answer)
         return Sentence(text, NONE, says_answer)
 
@@ -172,7 +223,7 @@ class Reader:
             return NONE
         named = Parsed("letter", index)
         if self._labels_another(label.text, named) or self._mentions(label.text)[0] - {index}:
-            return CONTRADICTION
+            return CONTRADICTION if len(split_sentences(label.text)) == 1 else NONE  # one by one
         return named if self._harmless(label.text, named) else NONE
 
     def _named_in_contrast(self, text: str) -> Parsed:
@@ -192,10 +243,10 @@ class Reader:
         return indices if len(indices) == len(parts) else []
 
     def _is_negative_option(self, text: str) -> bool:
-        return any(self._spelled(negated).parsed for negated in (f"not {text}", f"不是{text}"))
+        return any(self._spelled(negated).parsed for negated in (f"not {text}", f"no {text}", f"不是{text}"))
 
-    def _is_among(self, index: int, others: list[int]) -> bool:
-        return any(self.choices.same(index, other) for other in others)
+    def _is_among(self, index: int | None, others: list[int]) -> bool:
+        return index is not None and any(self.choices.same(index, other) for other in others)
 
     def _answered_yes_or_no(self, text: str) -> Parsed:
         """Yes or no, where that is an option, before a clause that leaves it so: "Yes, it is raining"."""
@@ -214,14 +265,30 @@ class Reader:
             named = self._named(without_tail(answer))
         if named.index is None:
             return NONE, False
-        others = self._named_others(rejected(reason))
-        if (others and not self._is_among(named.index, others)) or self._supports(reason, named):
-            return named, False
-        return NONE, True
+        return (named, False) if self._supports(reason, named) else (NONE, True)
 
-    def _supports(self, reason: str, named: Parsed) -> bool:
-        """Whether a reason speaks of no option but the named one, and doubts nothing."""
+    def _supports(self, reason: str, named: Parsed, *, first: bool = False) -> bool:
+        """Whether a clause speaks of no option but the named one, except to reject it, and doubts nothing."""
+        reason = reason.strip(" ,.")
+        if self._rejects_others(rejected(reason), named) or self._is_absent(reason, named, first):
+            return True
         return not self._labels_another(reason, named) and self._harmless(reason, named)
+
+    def _rejects_others(self, other: str, named: Parsed) -> bool:
+        """Whether what is rejected is other options than the named one."""
+        if other == "a" or (self.choices.are_letters and letters_in(other)):
+            return False  # an article without its noun; a letter that may be an option or the place of one
+        others = self._named_others(other) if other else []
+        return (
+            bool(others) and not self._is_among(named.index, others) and not self._is_negative_option(other)
+        )
+
+    def _is_absent(self, clause: str, named: Parsed, first: bool) -> bool:
+        """Whether a clause says that something else than the named option is not heard."""
+        thing = absent(clause, first=first)
+        if not thing or self._labels_another(clause, named) or not self._harmless(thing, named):
+            return False
+        return not self._mentions(clause)[0]
 
     def _labels_another(self, text: str, named: Parsed) -> bool:
         """Whether a text holds the letter or the number of another option than the named one."""
@@ -252,7 +319,7 @@ class Reader:
     # Sentences: those that say the answer count, or else all that name an option.
 
     def _read_sentences(self, texts: list[str]) -> Parsed:
-        sentences = [self._sentence(text) for text in texts]
+        sentences = self._behind_corrections([self._sentence(text) for text in texts])
         says_answer = [i for i, sentence in enumerate(sentences) if sentence.says_answer and sentence.named]
         if says_answer:
             named = self._agreed([sentences[i].parsed for i in says_answer])
@@ -260,10 +327,33 @@ class Reader:
         else:
             named = self._agreed([sentence.parsed for sentence in sentences if sentence.named])
             others = [sentence for sentence in sentences if not sentence.named]
+        if any(takes_back(sentence.text) for sentence in _behind_the_answer(sentences)):
+            return SEVERAL
         return named if all(self._agrees(sentence, named) for sentence in others) else SEVERAL
+
+    def _behind_corrections(self, sentences: list[Sentence]) -> list[Sentence]:
+        """The sentences from the last one on that takes back those before it and names an option."""
+        for place in range(len(sentences) - 1, 0, -1):
+            before, sentence = sentences[place - 1], sentences[place]
+            is_behind = correction(before.text) == before.text and self._leaves(before.text, sentence.parsed)
+            if sentence.named and (sentence.corrects or is_behind):
+                return [replace(sentence, says_answer=True), *sentences[place + 1 :]]
+        return sentences
+
+    def _corrected(self, text: str) -> Sentence:
+        """A sentence that takes back what stands before it and names an option."""
+        words = correction(text)
+        phrase = self._phrase(text[len(words) :]) if words else Sentence(text, NONE)
+        if not phrase.named or HEDGE.search(text) or not self._leaves(words, phrase.parsed):
+            return Sentence(text, NONE)
+        return Sentence(text, phrase.parsed, says_answer=True, corrects=True)
 
     def _sentence(self, text: str) -> Sentence:
         phrase = self._phrase(text)
+        if not phrase.named and (corrected := self._corrected(text)).named:
+            return corrected
+        if phrase.says_answer and FINAL.search(text):
+            return replace(phrase, corrects=True)
         if phrase.named or (spans := boxes(text)) == []:
             return phrase
         named = self._agreed([self._phrase(text[start:end], alone=True).parsed for start, end in spans])
@@ -296,9 +386,18 @@ class Reader:
         return mentioned <= {named.index} and not DOUBT.search(rest)
 
     def _mentions(self, text: str) -> tuple[set[int], str]:
-        return mentions(loosened(normalise(without_latex(text))), self.choices.plain)
+        plain = loosened(normalise(without_latex(text))).replace("'s ", " ")  # "the dog's bark" is of a dog
+        return mentions(plain, self.choices.plain)
 
 
+def _behind_the_answer(sentences: list[Sentence]) -> list[Sentence]:
+    """The sentences behind the last one that names an option."""
+    last = max((i for i, sentence in enumerate(sentences) if sentence.named), default=len(sentences))
+    return sentences[last + 1 :]
+
+
+HEDGE = re.compile(r"\b(?:maybe|perhaps|possibly|could|might|may)\b", re.IGNORECASE)
+ASKED = re.compile(r"(?:question: ?)?(?:what|which|who|where|when|how)\b.*\?", re.IGNORECASE | re.DOTALL)
 CONTINUED = re.compile(r"(?<=[:,\uff1a\uff0c])\s*\n\s*")
 ANSWER_LINE = re.compile(
     r"\n[^\S\n]*(?=(?:(?:so|thus|therefore|hence),? )?(?:the |my )?(?:final |correct |best )?"
@@ -307,7 +406,7 @@ ANSWER_LINE = re.compile(
 )
 END = re.compile(
     rf"\n[^\S\n]*\n\s*|{ANSWER_LINE.pattern}|\n(?=(?:{OTHER_KEY.pattern}) ?:)"
-    r"|(?<=[.!?])\s+|(?<=[\u3002\uff01\uff1f])\s*",
+    r"|(?<=[.!?])(?<!\b[DM]r\.)(?<!\bM[rs]s\.)(?<!\bvs\.)(?<!\bSt\.)\s+|(?<=[\u3002\uff01\uff1f])\s*",
     re.IGNORECASE,
 )
 

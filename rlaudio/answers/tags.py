@@ -13,6 +13,15 @@ from rlaudio.types import Choice, Question
 THINK_TAG = re.compile(r"< ?/? ?think(?:ing)? ?>", re.IGNORECASE)
 ANSWER_TAG = re.compile(r"< ?/? ?(?:final[_ ]?)?answer ?/?>", re.IGNORECASE)
 ESCAPED_TAG = re.compile(r"&lt;(/?(?:final[_ ]?)?answer)&gt;", re.IGNORECASE)
+THOUGHT_TAG = re.compile(
+    r"<(/?)(?:reasoning|thoughts?|analysis|reflection|scratchpad|plan(?:ning)?|rationale|explanation"
+    r"|summary)>"
+    r"|<\|(?:begin|(end))_of_thought\|>",
+    re.IGNORECASE,
+)
+NEXT_TURN = re.compile(
+    r"<\|im_start\|>\s*user\b|<\|user\|>|<start_of_turn>\s*user\b|\n[^\S\n]*(?:Human|User) ?:"
+)
 CUT_TAG = re.compile(r"<[/a-z]{0,7}\s*$", re.IGNORECASE)  # what may be left of `</answer>` at the end
 
 
@@ -90,7 +99,10 @@ def answer_spans(text: str) -> list[Span]:
 
 
 def plain_tags(text: str) -> str:
-    """`text` with the tags of answers that HTML escaped, where it has no others."""
+    """`text` up to the next turn of a user, thoughts in `<think>`, and answers in tags that HTML escaped."""
+    turn = NEXT_TURN.search(text)
+    text = text[: turn.start()] if turn and text[: turn.start()].strip() else text
+    text = THOUGHT_TAG.sub(lambda tag: "</think>" if tag[1] or tag[2] else "<think>", text)
     return text if "&lt;" not in text or ANSWER_TAG.search(text) else ESCAPED_TAG.sub(r"<\1>", text)
 
 

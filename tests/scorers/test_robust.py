@@ -88,6 +88,19 @@ def test_it_agrees_with_a_human_reader(row):
     assert robust(question, row["text"], letters=True, numbers=True).right is row["right"]
 
 
+READINGS = [
+    json.loads(line)
+    for line in Path(__file__).with_name("readings.jsonl").read_text(encoding="utf-8").splitlines()
+]
+
+
+@pytest.mark.parametrize("row", READINGS, ids=lambda row: row["kind"])
+def test_it_reads_the_option_that_a_human_reader_takes(row):
+    question = make_question(choices=tuple(row["choices"]), answer=row["choices"][0])
+    reads = {text: robust(question, text, letters=row["letters"]).read for text in row["reads"]}
+    assert {t: None if n is None else row["choices"][n] for t, n in reads.items()} == row["reads"]
+
+
 # --- several answer blocks ---
 
 
