@@ -52,8 +52,8 @@ OF_THE_ANSWER = re.compile(
 )
 
 
-def takes_back(sentence: str) -> bool:
-    """Whether a sentence behind an answer may take it back."""
+def takes_back(sentence: str, *, few: int = FEW) -> bool:
+    """Whether a sentence behind an answer may take it back, or is one of `few` words that describes nothing."""
     words = WORDS.findall(sentence)
     if not words or not sentence.isascii():
         return False
@@ -63,4 +63,4 @@ def takes_back(sentence: str) -> bool:
     if TAKING_BACK.match(text) or OF_THE_ANSWER.search(text):
         return True
     describes = DESCRIBING.match(text) or any(word.endswith("ing") for word in words)
-    return len(words) <= FEW and not describes
+    return len(words) <= few and not describes

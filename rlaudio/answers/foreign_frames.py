@@ -52,7 +52,7 @@ A = r"一(?:[只個个隻条條头頭匹位])(?=.)"  # "a", "an"
 HEARD = r"(?:ich höre|man hört|se (?:oye|escucha)|on entend|j'entends|si sente|слыш(?:на|ен|но|ны)|ouve-se)"
 CONTRASTS = (
     r"(?:答案)?[它这那]?不是(?P<other>.+?),? ?而?(?:应该)?是(?P<answer>.+)",
-    r"(?P<answer>.+?),? ?(?:而?不[是选選]|而非)(?P<other>.+)",
+    r"(?P<answer>.+?)(?:, ?而?不[是选選]|而(?:不是|非))(?P<other>.+)",
     r"(?P<other>.+?)(?:では|じゃ)なくて?,? ?(?P<answer>.+)",
     r"(?P<other>.+?)[이가]? 아니라,? (?P<answer>.+)",
     r"no es (?P<other>.+?), (?:es|sino) (?P<answer>.+)",

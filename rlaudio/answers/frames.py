@@ -49,7 +49,7 @@ QUALITY = (
 )
 NOUN = (
     r"(?:answer|ans|option|choice|match|response|conclusion|guess|pick|selection|prediction|solution|result"
-    r"|verdict|output|label)"
+    r"|verdict|output|label|letter)"
 )
 THING = (
     r"(?:sound|audio(?: clip)?|clip|recording|noise|instrument|animal|speaker|voice"

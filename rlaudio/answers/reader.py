@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-from rlaudio.answers.afterwords import takes_back
+from rlaudio.answers.afterwords import FEW, takes_back
 from rlaudio.answers.choices import CYRILLIC_OR_GREEK, Choices
 from rlaudio.answers.frames import (
     FINAL,
@@ -224,7 +224,8 @@ class Reader:
         named = Parsed("letter", index)
         if self._labels_another(label.text, named) or self._mentions(label.text)[0] - {index}:
             return CONTRADICTION if len(split_sentences(label.text)) == 1 else NONE  # one by one
-        return named if self._harmless(label.text, named) else NONE
+        taken_back = _take_back(label.text, few=FEW if "." in label.stop else 0)
+        return named if self._harmless(label.text, named) and not taken_back else NONE
 
     def _named_in_contrast(self, text: str) -> Parsed:
         """An option in contrast to another one: "a cat, not a dog"."""
@@ -252,10 +253,10 @@ class Reader:
         """Yes or no, where that is an option, before a clause that leaves it so: "Yes, it is raining"."""
         answer, clause = yes_or_no(text)
         named = self._spelled(answer)
-        if named.index is None or not self._leaves(clause, named):
+        if named.index is None or not self._leaves(text[len(answer) :], named):
             return NONE
         mentioned, rest = self._mentions(clause)
-        return NONE if mentioned or DOUBT.search(rest) else named
+        return NONE if mentioned or DOUBT.search(rest) or _take_back(clause) else named
 
     def _named_with_reason(self, text: str) -> tuple[Parsed, bool]:
         """An option before "because", and whether what follows is at odds with it."""
@@ -265,7 +266,9 @@ class Reader:
             named = self._named(without_tail(answer))
         if named.index is None:
             return NONE, False
-        return (named, False) if self._supports(reason, named) else (NONE, True)
+        with_because = self._mentions(text[len(answer) :])[0] - self._mentions(reason)[0]
+        agrees = with_because <= {named.index} and self._supports(reason, named) and not _take_back(reason)
+        return (named, False) if agrees else (NONE, True)
 
     def _supports(self, reason: str, named: Parsed, *, first: bool = False) -> bool:
         """Whether a clause speaks of no option but the named one, except to reject it, and doubts nothing."""
@@ -286,9 +289,9 @@ class Reader:
     def _is_absent(self, clause: str, named: Parsed, first: bool) -> bool:
         """Whether a clause says that something else than the named option is not heard."""
         thing = absent(clause, first=first)
-        if not thing or self._labels_another(clause, named) or not self._harmless(thing, named):
+        if not thing or self._named(thing) != NONE or self._labels_another(clause, named):
             return False
-        return not self._mentions(clause)[0]
+        return self._harmless(thing, named) and not self._mentions(clause)[0]
 
     def _labels_another(self, text: str, named: Parsed) -> bool:
         """Whether a text holds the letter or the number of another option than the named one."""
@@ -388,6 +391,12 @@ class Reader:
     def _mentions(self, text: str) -> tuple[set[int], str]:
         plain = loosened(normalise(without_latex(text))).replace("'s ", " ")  # "the dog's bark" is of a dog
         return mentions(plain, self.choices.plain)
+
+
+def _take_back(text: str, *, few: int = 0) -> bool:
+    """Whether words behind an answer take it back; `few`: the first of them may be an exclamation."""
+    first, *others = split_sentences(text) or [""]
+    return takes_back(first, few=few) or any(map(takes_back, others))
 
 
 def _behind_the_answer(sentences: list[Sentence]) -> list[Sentence]:

@@ -149,6 +149,10 @@ ROWS = [
     ("the first", "the second", "neither"),
     ("left", "right"),
     ("狗", "猫", "不是狗"),
+    ("It rains", "Because it rains", "rain"),
+    ("50%", "90%", "10%"),
+    ("trio", "duo", "solo"),
+    ("rock", "rock and roll", "hard rock"),
 ]
 REJECTED = [  # {x} is rejected, doubted, or one of several
     *(
@@ -198,6 +202,15 @@ REJECTED = [  # {x} is rejected, doubted, or one of several
     *('{{"answer": "{x}", "option": "{y}"}}', '{{"wrong": "{x}"}}', "Of {x} and {y}, I know none."),
     *("{x}\n{y}\nThe answer is not {x}.", "{x}\n{y}\nAnswer: {x} or {y}", "{x}\n{y}\nAnswer: {y}"),
     *("The answer is {x}. No, that is wrong.", "The answer is {x}. Or {y}.", "The wrong answer is {x}."),
+    *("{x}. Psych!", "{x}. Let me reconsider.", "{x}. Undo that.", "The answer is {x}. I misspoke."),
+    *("The answer is {x}. Just teasing.", "{x} because it is heard. Gotcha!", "\\boxed{{{x}}}. Sike!"),
+    *("The answer is {x}. Wait, the answer is {y}.", "Answer: {x}. Final answer: {y}", "{x}. Sorry, {y}."),
+    *("{y}: 90%, {x}: 10%", "{x}: 10%\n{y}: 90%", "{x} (50%), {y} (50%)", '{{"{x}": 0.2, "{y}": 0.8}}'),
+    *("- [ ] {x}\n- [x] {y}", "{x} \u2717\n{y} \u2713", "{x}: false\n{y}: true", "[x] {x}\n[x] {y}"),
+    *("Because it is not {x}, the answer is {y}.", "The sound of {y} suggests {x}", "{y}. It is not {x}."),
+    *("Because it is not {x}, the answer is {x}.", "{x} because it is not {x}", "{x}. I do not hear {x}."),
+    *("\\cancel{{{x}}}", "\\neq \\boxed{{{x}}}", "\\sout{{{x}}} {y}", "<!-- {x} -->", "{x}? {y}"),
+    *("{y}, nicht {x}", "{x}ではなく{y}", "{y}\uff0c不选{x}", "no es {x}, es {y}", "не {x}, \u0430 {y}"),
 ]
 FRAMES = [
     *("{x}", "{x}!", "**{x}**", "`{x}`", "\\boxed{{\\text{{{x}}}}}", "\u300c{x}\u300d", "Answer: {x}"),
@@ -222,6 +235,9 @@ FRAMES = [
         "【答案】{x}",
         "故选{x}",
     ),
+    *("Because it barks, the answer is {x}", "The answer, I think, is {x}.", "Output: {x}"),
+    *("I chose {x}", "If I had to choose, I'd say {x}.", "Wait, no. The answer is {x}.", "Cevap: {x}"),
+    *("What is it?\nThe answer is {x}.", "- [x] {x}", "{x}\nUser: and now?", "=={x}==", "Jawaban: {x}"),
     *("- **{x}**", "- `{x}`", "\u2013 **{x}**", "* **{x}**"),
 ]
 
@@ -264,6 +280,7 @@ HEARD = [  # frames that an option may begin or end like, as "only a cat" does
         "Of the options, {x}.",
         "It is produced by {x}",
         "Because it meows, it is {x}.",
+        "Because there's no barking, it is {x}.",
     ),
 ]
 
@@ -352,6 +369,8 @@ LONG = 100_000  # a rule that is quadratic in this would not end
             "because a, " * LONG,
         ),
         *("it is not a" * LONG, "不是" * LONG, "a cat (" * LONG, "<think>" * LONG, "{" + "9" * LONG + "}"),
+        *("[x] a\n" * LONG, "a: 1%, " * LONG, "1" * LONG + "%", "Wait. " * (LONG // 8), "\nUser" * LONG),
+        *("\\sout{" * LONG, "<!--" * LONG, "[a](#" * LONG, "a: no. " * (LONG // 8), "i very " * LONG),
         *("a" + " " * LONG + "cat x", "not " * LONG, "the answer is " * LONG, "1," * LONG, "twenty-" * LONG),
     ],
     ids=lambda text: text[:12],
