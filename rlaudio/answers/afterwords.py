@@ -53,7 +53,7 @@ OF_THE_ANSWER = re.compile(
 
 
 def takes_back(sentence: str, *, few: int = FEW) -> bool:
-    """Whether a sentence behind an answer may take it back, or is one of `few` words that describes nothing."""
+    """Whether a sentence behind an answer may take it back; few words must describe something."""
     words = WORDS.findall(sentence)
     if not words or not sentence.isascii():
         return False

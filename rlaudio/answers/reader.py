@@ -389,8 +389,11 @@ class Reader:
         return mentioned <= {named.index} and not DOUBT.search(rest)
 
     def _mentions(self, text: str) -> tuple[set[int], str]:
-        plain = loosened(normalise(without_latex(text))).replace("'s ", " ")  # "the dog's bark" is of a dog
-        return mentions(plain, self.choices.plain)
+        plain = loosened(normalise(without_latex(text)))
+        mentioned, rest = mentions(plain, self.choices.plain)
+        if "'s " in plain:  # "the dog's bark" is of a dog
+            mentioned |= mentions(plain.replace("'s ", " "), self.choices.plain)[0]
+        return mentioned, rest
 
 
 def _take_back(text: str, *, few: int = 0) -> bool:

@@ -100,10 +100,17 @@ def answer_spans(text: str) -> list[Span]:
 
 def plain_tags(text: str) -> str:
     """`text` up to the next turn of a user, thoughts in `<think>`, and answers in tags that HTML escaped."""
-    turn = NEXT_TURN.search(text)
-    text = text[: turn.start()] if turn and text[: turn.start()].strip() else text
     text = THOUGHT_TAG.sub(lambda tag: "</think>" if tag[1] or tag[2] else "<think>", text)
+    text = _before_next_turn(text) if NEXT_TURN.search(text) else text
     return text if "&lt;" not in text or ANSWER_TAG.search(text) else ESCAPED_TAG.sub(r"<\1>", text)
+
+
+def _before_next_turn(text: str) -> str:
+    """`text` up to the next turn; all of it where that may be a dialogue that was heard, before the answer."""
+    turn = NEXT_TURN.search(blank_thoughts(text))
+    before = text[: turn.start()] if turn else text
+    is_heard = not ANSWER_TAG.search(before) and ANSWER_TAG.search(text, len(before))
+    return text if is_heard or not before.strip() else before
 
 
 def without_stray_tags(text: str) -> str:
