@@ -106,7 +106,7 @@ def plain_tags(text: str) -> str:
 
 
 def _before_next_turn(text: str) -> str:
-    """`text` up to the next turn; all of it where that may be a dialogue that was heard, before the answer."""
+    """`text` up to the next turn; all of it where that may be a dialogue before the answer."""
     turn = NEXT_TURN.search(blank_thoughts(text))
     before = text[: turn.start()] if turn else text
     is_heard = not ANSWER_TAG.search(before) and ANSWER_TAG.search(text, len(before))
