@@ -127,7 +127,7 @@ IS_HEARD = re.compile(
 COUNTS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 TIMES = "(?:" + "|".join(["(?<=[0-9)])", *(rf"(?<=\b{count})" for count in COUNTS)]) + ") times"
 TAIL = re.compile(
-    rf"(?:{IS} (?:the |my )?(?:{QUALITY}(?: one)?|(?:{QUALITY} )*{NOUN}"
+    rf"(?:(?!'s (?!the |my |what)){IS} (?:the |my )?(?:{QUALITY}(?: one)?|(?:{QUALITY} )*{NOUN}"
     r"|what(?:'s heard|(?: i| we| you)(?: can)? hear))"
     rf"|{foreign_frames.TAIL}|{foreign_frames.MEASURES}| in total|\*+|{TIMES}|(?<!\bno)(?<!\bno,),? it is"
     r"| (?:fits|matches)(?: the)? best"

@@ -391,8 +391,8 @@ class Reader:
     def _mentions(self, text: str) -> tuple[set[int], str]:
         plain = loosened(normalise(without_latex(text)))
         mentioned, rest = mentions(plain, self.choices.plain)
-        if "'s " in plain:  # "the dog's bark" is of a dog
-            mentioned |= mentions(plain.replace("'s ", " "), self.choices.plain)[0]
+        if "'s" in plain:  # "the dog's bark" is of a dog
+            mentioned |= mentions(OF.sub("", plain), self.choices.plain)[0]
         return mentioned, rest
 
 
@@ -408,6 +408,7 @@ def _behind_the_answer(sentences: list[Sentence]) -> list[Sentence]:
     return sentences[last + 1 :]
 
 
+OF = re.compile(r"'s\b")
 HEDGE = re.compile(r"\b(?:maybe|perhaps|possibly|could|might|may)\b", re.IGNORECASE)
 ASKED = re.compile(r"(?:question: ?)?(?:what|which|who|where|when|how)\b.*\?", re.IGNORECASE | re.DOTALL)
 CONTINUED = re.compile(r"(?<=[:,\uff1a\uff0c])\s*\n\s*")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 CLAUSE = (  # that says what is heard, not what it is
-    r"(?:it|he|she|they|you can|i can) (?!(?:is|was|are|were|seems?|sounds?|would|had)\b)[a-z]"
+    r"(?:it|he|she|they|you can|i can) (?!(?:is|was|are|were|seems?|sounds?|would|had"
+    r"|sa(?:ys?|id)|thinks?|claims?|believes?|told|tells?|asks?|writes?|wrote|guess\w*)\b)[a-z]"
     r"|there (?:is|are) "
 )
 REASON = re.compile(
