@@ -1,6 +1,7 @@
 """Sentences behind an answer that take it back without a word of doubt: "Psych!", "Let me reconsider."
 
-Words that take back have no end, so what may follow is what describes, assures or closes.
+Words that take back have no end: a word alone must describe, assure or close, and so must a few that speak of
+the answer or the reader.
 """
 
 from __future__ import annotations
@@ -51,9 +52,17 @@ OF_THE_ANSWER = re.compile(
     re.IGNORECASE,
 )
 
+OF_ITSELF = re.compile(  # what a few words have that are no description, such as "Strike that", "Nice try"
+    r"\b(?:that|it|this|me|my|you|your|us|them|again|mind|better|other|another|instead|rather|bad|jok\w*|kid\w*"
+    r"|mistake\w*|error|wrong|false|fools?|test\w*|guess\w*|try|over|back|off|on|out|anything|nothing"
+    r"|something|whatever|later|change\w*|swap|switch|correction|answer|option|choice|question|above|if|yeah"
+    r"|fake|they|theory|universe|dreams?|upon|would|je|ich|yo|io|eu)\b",
+    re.IGNORECASE,
+)
+
 
 def takes_back(sentence: str, *, few: int = FEW) -> bool:
-    """Whether a sentence behind an answer may take it back; few words must describe something."""
+    """Whether a sentence behind an answer may take it back; up to `few` words can be an exclamation."""
     words = WORDS.findall(sentence)
     if not words or not sentence.isascii():
         return False
@@ -63,4 +72,5 @@ def takes_back(sentence: str, *, few: int = FEW) -> bool:
     if TAKING_BACK.match(text) or OF_THE_ANSWER.search(text):
         return True
     describes = DESCRIBING.match(text) or any(word.endswith("ing") for word in words)
-    return len(words) <= few and not describes
+    speaks_of_itself = len(words) <= few and (len(words) == 1 or OF_ITSELF.search(text))
+    return bool(speaks_of_itself and not describes)
