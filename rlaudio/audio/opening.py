@@ -311,6 +311,7 @@ def _sound_beside_nothing(source: BinaryIO) -> soundfile.SoundFile:
     with TemporaryFile() as file:
         file.write(source.read())
         file.flush()
+        file.seek(0)  # where a path to a descriptor shares its place
         return _Sound(f"/dev/fd/{file.fileno()}")
 
 

@@ -21,10 +21,12 @@ class Command(click.Command):
     """Refuses two values of an option that has one: which of them counts should not be a guess."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if ctx.resilient_parsing or {"-h", "--help"} & set(args):  # the shell completes, or help is shown
+            return super().parse_args(ctx, args)
         _, _, given = self.make_parser(ctx).parse_args(list(args))
         for option, times in Counter(given).items():
             is_single = isinstance(option, click.Option) and not (option.multiple or option.is_flag)
-            if is_single and times > 1 and not ctx.resilient_parsing:  # not while the shell completes
+            if is_single and times > 1:
                 raise click.UsageError(f"{option.opts[0]} is given {times} times; expected once", ctx)
         return super().parse_args(ctx, args)
 

@@ -96,7 +96,7 @@ class Weighted:
     @property
     def finished(self) -> bool:
         """Whether the stage ends before its steps are used up."""
-        return self.ends(self.seen)
+        return bool(self.ends(self.seen))
 
     def select(
         self, questions: Sequence[Question], count: int, rng: np.random.Generator
@@ -177,7 +177,7 @@ def check_selector(selector: Any) -> None:
 
 
 def stored_state(selector: Selector) -> dict[str, Any]:
-    """What a checkpoint keeps of a selector. Raises ValueError where JSON would not give it back as it is."""
+    """What a checkpoint keeps of a selector. Raises ValueError for what is not JSON, and keys but texts."""
     state: Any = selector.state_dict()
     try:
         json.dumps(state)
@@ -193,8 +193,11 @@ def stored_state(selector: Selector) -> dict[str, Any]:
     return state
 
 
-def check_drawn(drawn: Any, count: int, questions: Sequence[Question]) -> list[Question]:
-    """The drawn questions, if they are `count` of the stage's. Raises ValueError that says what is wrong."""
+def check_drawn(drawn: Any, count: int, questions: Mapping[str, Question]) -> list[Question]:
+    """The drawn questions, if they are `count` of the stage's, which are given by id.
+
+    Raises ValueError that says what is wrong.
+    """
     if not isinstance(drawn, Iterable):
         raise ValueError(f"the curriculum drew {shown(drawn)}; expected {count} questions")
     drawn = list(islice(drawn, count + 1))  # it may be without end
@@ -209,22 +212,19 @@ def check_drawn(drawn: Any, count: int, questions: Sequence[Question]) -> list[Q
         what = f"{others[0]}, which is not in the stage" if others else f"{len(drawn)}{more} questions"
         raise ValueError(f"the curriculum drew {what}; expected {count} of the stage's {len(questions)}")
     only = drawn[0].id
-    if count > 1 and all(question.id == only for question in drawn):
-        there = len({question.id for question in questions})
-        if there > 1:
-            raise ValueError(
-                f"the curriculum drew question {only} {count} times for one step, of {there} in the stage; "
-                "expected different ones; leave others a weight above 0"
-            )
+    if count > 1 and len(questions) > 1 and all(question.id == only for question in drawn):
+        raise ValueError(
+            f"the curriculum drew question {only} {count} times for one step, of {len(questions)} in the "
+            "stage; expected different ones; leave others a weight above 0"
+        )
     return drawn
 
 
-def not_among(chosen: Iterable[Any], questions: Iterable[Question]) -> list[str]:
-    """What of the chosen is none of the questions as they are: other values, and changed questions."""
-    by_id = {question.id: question for question in questions}
+def not_among(chosen: Iterable[Any], questions: Mapping[str, Question]) -> list[str]:
+    """What of the chosen is none of the questions by id as they are: other values, changed questions."""
     others = []
     for each in chosen:
-        given = by_id.get(each.id) if isinstance(each, Question) else None
+        given = questions.get(each.id) if isinstance(each, Question) else None
         if given is not each and given != each:
             changed = f"another question with the id {each.id}" if given else None
             others.append(changed or (each.id if isinstance(each, Question) else shown(each)))

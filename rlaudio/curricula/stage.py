@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import islice
 from numbers import Integral, Real
 from typing import Any, Literal, get_args
@@ -62,6 +63,10 @@ class Stage:
                 expected = f"at most {thousands(MOST)}" if value > MOST else "at least 0"
                 raise ValueError(f"the {self.kind} stage has {value:g} {name}; expected {expected}")
 
+    @cached_property
+    def _by_id(self) -> dict[str, Question]:
+        return {question.id: question for question in self.questions}
+
     @property
     def trains(self) -> bool:
         """Whether it has a step."""
@@ -82,7 +87,7 @@ class Stage:
         if self.selector:
             chosen = self.selector.select(self.questions, count, generator(*key, "select", first))
             if chosen is not None:
-                return check_drawn(chosen, count, self.questions)
+                return check_drawn(chosen, count, self._by_id)
         orders: dict[int, np.ndarray] = {}
         drawn = []
         for position in range(first, first + count):
@@ -137,9 +142,10 @@ def check_given(stages: Sequence[Stage], questions: Sequence[Question], curricul
     Changed ones are others as well: a run's data says what was trained on. Raises ValueError that names the
     stage and a question.
     """
+    by_id = {question.id: question for question in questions}
     for number, stage in enumerate(stages, start=1):
         where = f"curriculum {curriculum}: stage {number} ({stage.kind})"
-        if others := not_among(stage.questions, questions):
+        if others := not_among(stage.questions, by_id):
             raise ValueError(
                 f"{where} has {others[0]}, which it was not given; expected questions as they were given; "
                 "change them in the data, by a data plug-in"

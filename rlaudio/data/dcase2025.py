@@ -62,7 +62,7 @@ def dcase2025(
 
 
 def _question(row: Fields) -> Question:
-    file = PurePosixPath(row.where.rpartition(".json")[0])
+    file = PurePosixPath(row.where.rpartition(".json")[0] or row.where)
     return Question(
         row.text("id", default=file.name),
         row.text("question"),

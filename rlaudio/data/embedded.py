@@ -36,7 +36,7 @@ def write_embedded(content: bytes, name: str = "") -> Path:
         except OSError as error:
             with suppress(OSError):
                 unfinished.unlink()
-            raise OSError(
+            raise type(error)(
                 f"{path}: {error.strerror}; expected audio of the data to be kept there; make room, or set "
                 "XDG_CACHE_HOME to another folder"
             ) from error

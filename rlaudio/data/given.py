@@ -23,8 +23,8 @@ from rlaudio.types import (
 )
 from rlaudio.utils.messages import shown
 
-_MOST = 10**8  # questions; a generator may have no end
-_STYLES = (None, *get_args(Style))
+_MOST = 10**7  # questions; a generator may have no end
+_STYLES = get_args(Style)
 
 
 def given_dataset(given: Any, name: str) -> Dataset:
@@ -107,6 +107,10 @@ def _are_texts(value: Any) -> bool:
     return _has_names(value) and all(map(_is_text, value.values()))
 
 
+def _is_style(value: Any) -> bool:
+    return value is None or (_is_text(value) and value in _STYLES)
+
+
 _FIELDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "id": (_is_text, "a text"),
     "question": (_is_text, "a text"),
@@ -118,7 +122,10 @@ _FIELDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "groups": (_are_texts, "a dictionary of texts"),
     "text_answerable": (lambda value: value is None or isinstance(value, bool), "true, false or None"),
     "cot": (_are_texts, "a dictionary of texts"),
-    "style": (lambda value: value in _STYLES, f"one of {', '.join(get_args(Style))}, or None"),
+    "style": (
+        lambda value: value is None or (_is_text(value) and value in _STYLES),
+        f"one of {', '.join(get_args(Style))}, or None",
+    ),
     "extra": (_has_names, "a dictionary with texts as keys"),
     "place": (_is_text, "a text"),
 }

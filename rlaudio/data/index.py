@@ -29,6 +29,7 @@ from rlaudio.audio.length_policy import MAX_SECONDS
 from rlaudio.audio.reading import clip_header, open_clip
 from rlaudio.types import Clip
 from rlaudio.utils.cache_root import cache_root
+from rlaudio.utils.file_locks import try_lock
 from rlaudio.utils.number_format import counted
 from rlaudio.utils.progress import progress
 from rlaudio.utils.threads import usable_cores
@@ -280,13 +281,9 @@ def _write(descriptor: int, content: bytes) -> None:
 
 
 def _lock(descriptor: int, folder: Path) -> None:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    if not try_lock(descriptor):  # without locks the work may be done twice, and nothing breaks
         logger.info("%s: waiting for another process, which measures its clips", folder)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-    except OSError as error:  # a file system without locks: the work may be done twice, and nothing breaks
-        logger.debug("%s: no lock (%s)", folder, error.strerror)
 
 
 def _entries(file: Path) -> dict[str, dict[str, Any]]:

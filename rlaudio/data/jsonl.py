@@ -222,7 +222,7 @@ def _stated_clip(clip: Path | Clip, folder: Path) -> str:
         return relative_path(clip, folder)
     written = folder / "clips" / f"{clip.digest}.wav"
     if not written.exists():
-        write_bytes(written, encode_samples(clip.samples, clip.sample_rate_hz))
+        write_bytes(written, encode_samples(clip.samples, clip.sample_rate_hz), to_disk=False)
     return relative_path(written, folder)
 
 

@@ -58,7 +58,7 @@ def refers_to_places(options: Sequence[str]) -> bool:
     letters = [chr(ord("a") + place) for place in range(len(options))]
     marks = [match and match.group(1) for match in map(_MARK.match, map(str.lower, options))]
     named = [_names_places(option, letters) for option in options]
-    return marks == letters or any(map(_points, options)) or (any(named) and not all(named))
+    return (bool(marks) and marks == letters) or any(map(_points, options)) or (any(named) and not all(named))
 
 
 def _points(option: str) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -172,6 +172,7 @@ def _csv_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
         rows = csv.DictReader(file, strict=True)  # else a quote that stays open swallows other rows
         try:
             header = rows.fieldnames or []
+            _refuse_stray_bytes(header, f"{path}:1")
             if twice := [name for name in header if header.count(name) > 1]:
                 raise ValueError(f"{path}:1: {twice[0]!r} stands {header.count(twice[0])} times; keep one")
             for cells in rows:
@@ -179,13 +180,17 @@ def _csv_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
                 if None in cells:
                     fault = "has more cells than the header; put texts with commas in quotes"
                     raise ValueError(f"{where}: {fault}")
-                if stray := _STRAY_BYTE.search("".join(filter(None, cells.values()))):
-                    fault = f"byte 0x{ord(stray[0]) - 0xDC00:02x} is not UTF-8"
-                    raise ValueError(f"{where}: {fault}; save the file as UTF-8 (iconv -t UTF-8)")
+                _refuse_stray_bytes(filter(None, cells.values()), where)
                 yield where, cells
         except csv.Error as error:
             where = f"{path}:{rows.line_num + 1}"  # the line on which the row begins
             raise ValueError(f"{where}: not CSV in UTF-8 ({error}); write it anew") from error
+
+
+def _refuse_stray_bytes(texts: Iterable[str], where: str) -> None:
+    if stray := _STRAY_BYTE.search("".join(texts)):
+        fault = f"byte 0x{ord(stray[0]) - 0xDC00:02x} is not UTF-8"
+        raise ValueError(f"{where}: {fault}; save the file as UTF-8 (iconv -t UTF-8)")
 
 
 def _line_breaks(cells: Mapping[str, Any]) -> int:

@@ -72,7 +72,8 @@ def _stdout_in(file: BinaryIO) -> Iterator[None]:
 
     After it both lead where they did.
     """
-    sys.stdout.flush()
+    with suppress(AttributeError, ValueError):  # there is none, or it is closed
+        sys.stdout.flush()
     before = {}
     for descriptor in (_STDOUT, _STDERR):
         with suppress(OSError):  # it is closed
@@ -84,6 +85,8 @@ def _stdout_in(file: BinaryIO) -> Iterator[None]:
         for descriptor, copy in before.items():
             os.dup2(copy, descriptor)
             os.close(copy)
+        if _STDOUT not in before:
+            os.close(_STDOUT)
 
 
 @dataclass(frozen=True, eq=False)

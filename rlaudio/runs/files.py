@@ -34,12 +34,12 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode("utf-8"))
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """As `write_text`, for any content."""
-    _write_pieces(path, (content,))
+def write_bytes(path: Path, content: bytes, *, to_disk: bool = True) -> None:
+    """As `write_text`, for any content; `to_disk` waits until the content outlives a power cut."""
+    _write_pieces(path, (content,), to_disk=to_disk)
 
 
-def _write_pieces(path: Path, pieces: Iterable[bytes]) -> None:
+def _write_pieces(path: Path, pieces: Iterable[bytes], *, to_disk: bool = True) -> None:
     """As `write_text`, the content piece by piece, also where making the next one fails."""
     building = unfinished(path)
     with _named(path):
@@ -51,7 +51,8 @@ def _write_pieces(path: Path, pieces: Iterable[bytes]) -> None:
             with building.open("xb") as file:  # never through a link
                 file.writelines(pieces)
                 file.flush()
-                os.fsync(file.fileno())
+                if to_disk:
+                    os.fsync(file.fileno())
             building.replace(path)
         except BaseException:
             building.unlink(missing_ok=True)
@@ -173,7 +174,8 @@ def _named(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.strerror is None:  # of another file, and told already
+        of_this = (None, str(path), str(path.parent), str(unfinished(path)))
+        if error.strerror is None or error.filename not in of_this:  # of another file, or told already
             raise
         problem = "a folder" if path.is_dir() else error.strerror
         if error.filename == str(path.parent):

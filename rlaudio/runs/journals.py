@@ -5,7 +5,6 @@ They lie in the folder of the labels, a file a voter and kind of answer: `labels
 
 from __future__ import annotations
 
-import fcntl
 import glob
 import json
 from collections.abc import Iterator, Mapping
@@ -14,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
 
+from rlaudio.utils.file_locks import try_lock, unlock
 from rlaudio.utils.messages import shown
 
 
@@ -64,6 +64,7 @@ class Journal(Mapping[str, Any]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        unlock(self._file)
         self._file.close()
 
 
@@ -76,13 +77,11 @@ def journal_path(folder: Path, name: str, digest: str, kind: str = "") -> Path:
 def _locked(file: Path) -> BinaryIO:
     """The file, open to append to, for this process alone. Raises BlockingIOError."""
     opened = file.open("ab")
-    try:
-        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
+    if not try_lock(opened):
         opened.close()
         raise BlockingIOError(
             f"{file}: another process is asking this voter; wait for it to end, or choose another folder"
-        ) from error
+        )
     return opened
 
 

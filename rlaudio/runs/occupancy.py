@@ -5,7 +5,6 @@ A run takes a folder that is empty, or that another run began in before it compu
 
 from __future__ import annotations
 
-import fcntl
 import os
 import stat
 import tempfile
@@ -25,6 +24,7 @@ from rlaudio.runs.places import (
     TIMINGS,
     VERSIONS,
 )
+from rlaudio.utils.file_locks import try_lock
 
 EVENTS = "events.out.tfevents.*"
 # All files of a run that has computed nothing yet:
@@ -62,15 +62,13 @@ def take_lock(path: Path) -> TextIO:
     Raises BlockingIOError while another process holds it, ValueError where something else has its name.
     """
     file = _open_lock(path / LOCK)
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
+    if not try_lock(file):
         file.seek(0)
         holder = file.read().strip() or "another process"
         file.close()
         raise BlockingIOError(
             f"{path}: {holder} is writing to this folder; wait for it to end, or choose another with --out"
-        ) from error
+        )
     file.truncate(0)
     file.write(f"process {os.getpid()} on {os.uname().nodename}\n")
     file.flush()

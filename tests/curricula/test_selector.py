@@ -120,11 +120,12 @@ def test_a_selector_that_draws_too_few_or_strangers_is_refused():
 )
 def test_what_is_no_draw_of_the_stages_questions_is_refused(drawn, said):
     with pytest.raises(ValueError, match=said):
-        check_drawn(drawn, 3, QUESTIONS[:4])
+        check_drawn(drawn, 3, {question.id: question for question in QUESTIONS[:4]})
 
 
 def test_a_draw_may_be_any_collection():
-    assert check_drawn(iter(QUESTIONS[:2]), 2, QUESTIONS) == QUESTIONS[:2]
+    stage = {question.id: question for question in QUESTIONS}
+    assert check_drawn(iter(QUESTIONS[:2]), 2, stage) == QUESTIONS[:2]
 
 
 # --- state ---------------------------------------------------------------------------------------
@@ -278,3 +279,8 @@ def test_the_curriculum_of_the_documentation_draws_what_failed_more_often(tmp_pa
     showed(stage.selector, q0=1.0, q1=0.0)
     drawn = counts(stage, steps=200, count=1)
     assert drawn["q1"] > 5 * drawn["q0"]
+
+
+def test_what_ends_a_stage_may_be_any_truth_value():
+    asleep = Weighted(ends=lambda seen: seen.metrics.get("eval/all_audio"))
+    assert Stage("rl", QUESTIONS, steps=1, selector=asleep).selector.finished is False

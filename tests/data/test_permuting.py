@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from rlaudio.data.permuting import with_gold_everywhere
+from rlaudio.data.permuting import refers_to_places, with_gold_everywhere
 from rlaudio.types import Choice, Dataset, OpenText
 from tests.factories import make_contributions, make_question
 
@@ -78,3 +78,7 @@ def test_a_stated_contribution_goes_with_every_order():
     orders = with_gold_everywhere(data)
     assert {id: c.label for id, c in orders.contributions.items()} == {"q#1": "weak", "q#2": "weak"}
     assert [c.question_id for c in orders.contributions.values()] == ["q#1", "q#2"]
+
+
+def test_a_question_without_options_refers_to_no_places():
+    assert not refers_to_places(())

@@ -160,3 +160,13 @@ def test_many_rows_are_never_in_memory_together(tmp_path):
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert (tmp_path / "x.jsonl").stat().st_size > 20_000_000 > 10 * peak
+
+
+def test_a_file_that_is_missing_while_rows_are_made_is_told_as_itself(tmp_path):
+    def rows():
+        yield {"clip": (tmp_path / "gone.wav").read_bytes()}
+
+    with pytest.raises(FileNotFoundError) as told:
+        write_rows(tmp_path / "rows.jsonl", rows())
+    assert told.value.filename == str(tmp_path / "gone.wav")
+    assert not list(tmp_path.iterdir())

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
+from rlaudio.data.loading import is_hidden
 from rlaudio.data.splits import clip_digests
 from rlaudio.utils.number_format import counted, thousands
 from rlaudio.worlds.recordings.questions import Recording, Rng, number_of, number_word
@@ -24,7 +25,7 @@ def find_recordings(folder: Path, pattern: str) -> list[Recording]:
         raise FileNotFoundError(f"{folder}: no such folder; expected recordings named like {pattern}")
     expression = _expression(pattern)
     everything = sorted(file for file in folder.rglob(f"*{Path(pattern).suffix}") if file.is_file())
-    files = [file for file in everything if not _is_hidden(file.relative_to(folder))]
+    files = [file for file in everything if not is_hidden(file.relative_to(folder))]
     if len(files) < len(everything):
         logger.warning("%s: %s left out", folder, counted(len(everything) - len(files), "hidden file"))
     recordings = []
@@ -103,11 +104,6 @@ def _expression(pattern: str) -> re.Pattern[str]:
     return re.compile(
         "".join(f"(?P<{part}>[^/]+?)" if number % 2 else re.escape(part) for number, part in enumerate(parts))
     )
-
-
-def _is_hidden(path: Path) -> bool:
-    """Whether it or a folder above is hidden: macOS lays `._a.wav` with notes about `a.wav` beside it."""
-    return any(part.startswith(".") for part in path.parts)
 
 
 def _word(label: str) -> str:

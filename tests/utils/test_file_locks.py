@@ -1,0 +1,29 @@
+"""Locks among processes, and file systems that have none."""
+
+import errno
+
+import pytest
+
+from rlaudio.runs.journals import Journal
+from rlaudio.utils import file_locks
+from rlaudio.utils.file_locks import try_lock, unlock
+
+
+def test_a_lock_is_one_processs_until_it_gives_it_back(tmp_path):
+    path = tmp_path / "lock"
+    with path.open("w") as first, path.open("w") as second:
+        assert try_lock(first) and not try_lock(second)
+        unlock(first)
+        assert try_lock(second)
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS])
+def test_a_file_system_without_locks_hinders_nothing(tmp_path, monkeypatch, number):
+    def no_locks(file, how):
+        raise OSError(number, "no locks here")
+
+    monkeypatch.setattr(file_locks.fcntl, "flock", no_locks)
+    with Journal(tmp_path / "labels.a.journal") as kept:
+        kept.add({"q": "a dog"})
+    with Journal(tmp_path / "labels.a.journal") as kept:
+        assert dict(kept) == {"q": "a dog"}
