@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from rlaudio.curricula.selector import Weighted
 from rlaudio.curricula.stage import Stage
 from rlaudio.rollout.one_step_off import OneStepOff
 from rlaudio.rollout.scripted import Scripted
@@ -224,11 +225,8 @@ def test_a_clip_that_is_gone_fails_the_step_that_asks_about_it(questions):
         sample_step(sampler, key, first=4, weights_version=0)
 
 
-class FromTheFirst:
+class FromTheFirst(Weighted):
     """Chooses a stage's first questions, whatever a step showed."""
-
-    contribution_every = 0
-    finished = False
 
     def select(self, questions, count, rng):
         return questions[:count]
