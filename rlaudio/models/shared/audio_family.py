@@ -160,7 +160,7 @@ class AudioFamily(FolderModel):
         Weights that do not train are shared with the policy: with an adapter, those of the whole base.
         """
         twin = copy.copy(self)
-        twin._audio_cache = AudioCache(0)  # a run asks it about few clips more than twice
+        twin._audio_cache = AudioCache(self._audio_cache.limit)
         if folder and not lora.is_adapter(folder):
             twin.path = str(folder)
             twin.__dict__.pop("model", None)  # loaded from there on first use
@@ -189,7 +189,7 @@ class AudioFamily(FolderModel):
 
     def _encode_audio(self, clips: Sequence[ClipFeatures]) -> torch.Tensor:
         """Audio embeddings [audio tokens of all clips, d] in the order of the clips."""
-        if self._audio_trains() or not self._audio_cache.limit:
+        if self._audio_trains():
             return self._run_tower(clips)
         new = {clip.digest: clip for clip in clips if clip.digest not in self._audio_cache}
         with torch.no_grad():  # one by one: a batch changes the last bits, and a resumed run would differ
