@@ -1,76 +1,77 @@
 """Sentences behind an answer that take it back without a word of doubt: "Psych!", "Let me reconsider."
 
-Words that take back have no end: a word alone must describe, assure or close, and so must a few that speak of
-the answer or the reader.
+What describes, assures or closes has no end, so a sentence stands unless it has words that take back.
 """
 
 from __future__ import annotations
 
 import re
 
-from rlaudio.answers.layout import OTHER_KEY
+APOSTROPHES = str.maketrans("\u2018\u2019\u02bc\u00b4`", "'" * 5)
+ALONE = re.compile(  # exclamations that are all of a sentence
+    r"(?:(?:just|only|oh|well|and|so),? )*"
+    r"(?:ha(?:,? ?ha)*|heh|hehe|lol|lmao|rofl|jk|j/k|h+m+|u+h+m*|e+r+m*|huh|eh|meh|ugh|pfft|whoops\w*|d'?oh"
+    r"|oh|damn|darn|yikes|bazinga|surprise|liar|pranked|punked|punk'd|trolled|messing|playing|teasing|sarcasm"
+    r"|irony|almost|nearly|close|whatever|negative|nay|else|otherwise|never ?mind|stop|halt|redo|again|revert"
+    r"|reset|rewind|erase|scratch|strike|scrap|swap|switch|replace|nonsense|rubbish|draft|fake(?: news)?"
+    r"|as if|as though|if only|if so|yeah,? right|dream on|you wish|in your dreams|in theory|in jest|for fun"
+    r"|good one|got (?:you|ya)|had you(?: there)?|made you look|who knows|beats me|try harder|my bad"
+    r"|one (?:moment|second|sec|more time)|start(?:ing)? (?:over|again)|errat(?:um|a)|pending review"
+    r"|subject to change|said nobody(?: ever)?|(?:a )?(?:test|hoax|bluff|prank|trick)"
+    r"|[a-z]+ (?:that|it|this|them))",  # "Undo that"
+    re.IGNORECASE,
+)
+BEGINNING = re.compile(
+    r"(?:(?:please|just|now|so|well|ok|okay|i|then|and|oh|no),? )*"
+    r"(?:scrap|strike|scratch|forget|undo|cancel|drop|revert|erase|remove|discard|dismiss|redo|replace|swap"
+    r"|switch|edit|toss|correct|reverse|flip|invert|change|make|skip|update|ignore|disregard|delete)"
+    r" (?:all )?(?:that|this|it|them|the|my|what)\b"
+    r"|(?:\W*\w+\W+)?let(?:'s| me| us) (?!know|explain)(?:\w+ ){0,3}?"
+    r"(?:again|over|back|answer|choose|pick|think|try|start|see|verify|check|double-check|listen|look|correct"
+    r"|fix|change|wait|pause|stop|re-?(?:consider|think|visit|view|listen|phrase|state|play|start|do)"
+    r"|re-\w+)\b"
+    r"|(?:oh|nor|else|until|till) (?!yes|yeah)|give me a|so (?:they|people) (?:say|claim|think)"
+    r"|as if (?:that|this|i|you)\b|(?:bad|poor|weak|new|updated|better) (?:answer|choice|try)\b",
+    re.IGNORECASE,
+)
+PHRASE = re.compile(
+    r"\b(?:fool(?:s|ed|ing)?|tricked|decoy|bait|naive|psych|sike|syke|gotcha|bluff(?:ed|ing)?|hypothetical\w*"
+    r"|placeholder|typo|misspoke|mis-?(?:read|heard|typed|said|stated|spoken|labell?ed)|withdraw\w*|withdrew"
+    r"|rescind\w*|revok\w*|redact\w*|recant\w*|undo|revis\w*|amend(?:ed|s)?|reconsider\w*|rethink\w*"
+    r"|overrul\w*|overrid\w*|supersed\w*|obsolete|outdated|invalid|void|bogus|flip-flop\w*|proven otherwise"
+    r"|(?:old|previous|earlier|sample|example|fake|dummy) (?:answer|choice|guess)|illustrative"
+    r"|(?:example|illustration) only"
+    r"|(?:trap|trick) (?:answer|question|option)|(?:nice|good) try|(?:try|think|answer|pick|choose) again"
+    r"|hold (?:on|up)|hang on|take (?:two|2)|second thoughts?|on reflection|come to think|april fools?"
+    r"|(?:pulling|yanking) your|your reaction|you (?:fell|squint)|fell for|caught you|test(?:ed|ing)? you"
+    r"|made (?:that|it|this) up|thinking of some\w+|me(?:ant|an) to say|should have (?:said|been)"
+    r"|stand corrected|jumped the gun|mixed (?:\w+ )?up|mess(?:ed|ing) (?:up|with|around)|plot twist"
+    r"|red herring|vice versa|(?:got|had) (?:it|that|them) backwards|other way a?round|far from it"
+    r"|what (?:they|people) (?:say|think|want))\b",
+    re.IGNORECASE,
+)
+WHAT_IT_WAS = re.compile(
+    r"\b(?:this|that|it|which|answer|above)(?:'s| is| was)(?: \w+){0,3}? (?:joke|test|lie|mistake|trick"
+    r"|traps?"
+    r"|prank|bluff|slip|hoax|ruse|experiment|warm-?up|distraction|sarcasm|irony|dummy|fake|example|draft"
+    r"|nonsense|rubbish)$",
+    re.IGNORECASE,
+)
+I_DID = re.compile(
+    r"\b(?:i|we)(?:(?:'m| am|'re| are| was| were| have been|'ve| have)?(?: just| only| simply)*(?: being)?"
+    r" (?:lying|teasing|trolling|pranking|playing|sarcastic|ironic|pretend\w*|changed?|corrected"
+    r"|correct my(?:self)?|disagree|differ|regret|apologi[sz]e|meant|thought(?! about)|kid|jest"
+    r"|(?:got )?confused|used to|now (?:say|think|choose|pick|believe))"
+    r"|(?:'d| would| need to| should| want to| must| have to| will|'ll)(?: like to)?(?: now)?"
+    r" (?:change|correct|fix|re-?(?:do|check|evaluate|examine|listen|visit|start)|think|verify"
+    r"|double-check))\b",
+    re.IGNORECASE,
+)
 
-WORDS = re.compile(r"[^\W_]+(?:['-][^\W_]+)*")
-FEW = 4  # words of an exclamation
-DESCRIBING = re.compile(
-    r"(?:it|its|he|she|they|there|this|that|these|the|an?|both|from"
-    r"|with|in (?:the|this) (?:audio|clip|recording|background|sound)|as(?! if)|based on|you|we)\b"
-    r"|(?:very |quite |so )?(?:loud|soft|quiet|clear|high|low|deep|short|long|typical|distinct\w*|classic"
-    r"|unmistakabl[ey]|strong|faint|obvious)\b"
-    rf"|(?:{OTHER_KEY.pattern}|because|notes?|cues?) ?:",
-    re.IGNORECASE,
-)
-ASSURING = re.compile(
-    r"(?:yes|yep|yeah|ok|okay|definitely|certainly|absolutely|exactly|precisely|indeed|clearly|obviously"
-    r"|surely|sure|correct|right|confident|very (?:sure|clear|confident|likely)"
-    r"|(?:100 ?%|fully|quite) (?:sure|certain|confident)|(?:my )?final answer|final|simple|easy"
-    r"|no doubt|without (?:a )?doubt|for sure|of course"
-    r"|high confidence|confidence:? .*|score:? .*|done|period|end|the end|end of answer|qed|q\.e\.d|amen"
-    r"|thanks?(?: you)?(?: very much)?|thx|cheers|regards|hope (?:this|that|it) helps|good luck|enjoy)",
-    re.IGNORECASE,
-)
-I_ASSURE = re.compile(
-    r"(?:i|we)(?:'m| am|'re| are)?(?: can| could|'d| would|'ve| have| do not| don't| cannot| can't)?"
-    r"(?: \w+ly| also| very| quite| pretty| \d+ ?%| an?| my)*"
-    r" (?:hear|heard|listen\w*|notic\w+|recogni[sz]\w*|detect\w*|identif\w+|know|think|believe|hope"
-    r"|cho{1,2}se|picked|pick|select\w*|go|went|conclud\w+|based?|say|said|feel|sure|certain|confident"
-    r"|am|are|count\w*|perceive\w*|answer|answered|ai|language|model|analy[sz]\w*|used?|explain\w*|did)\b",
-    re.IGNORECASE,
-)
-TAKING_BACK = re.compile(
-    r"(?:(?:i|we)(?:'\w+)?|let(?:'s| me| us)(?! know| explain| justify| describe| summari[sz]e)"
-    r"|if(?! you (?:need|have|want|would))|(?:this|that) was|oh|or|nor|else|otherwise|until|till)\b",
-    re.IGNORECASE,
-)
-OF_THE_ANSWER = re.compile(
-    r"\b(?:fool\w*|trick(?:ed|ing|s)?|traps?|decoy|bait|naive|prank\w*|psych|sike|syke|gotcha|bluff\w*"
-    r"|troll\w*|teas(?:e|ed|ing)|lying|nonsense|rubbish|hypothetical\w*|placeholder|draft|template|typo|misspoke"
-    r"|mis\w*(?:read|heard|typed|said|stated|labell?ed)|withdraw\w*|rescind\w*|revok\w*|redact\w*"
-    r"|cancel\w*|undo|revis\w*|amend\w*|reconsider\w*|rethink\w*|re-?(?:check|evaluate|examine)|double-check|overrule\w*"
-    r"|overrid\w*|supersed\w*|obsolete|outdated|invalid|void|bogus|(?:old|previous|earlier|sample"
-    r"|example) (?:answer|choice|guess)|sarcas\w*|iron(?:y|ic))\b",
-    re.IGNORECASE,
-)
 
-OF_ITSELF = re.compile(  # what a few words have that are no description, such as "Strike that", "Nice try"
-    r"\b(?:that|it|this|me|my|you|your|us|them|again|mind|better|other|another|instead|rather|bad|jok\w*|kid\w*"
-    r"|mistake\w*|error|wrong|false|fools?|test\w*|guess\w*|try|over|back|off|on|out|anything|nothing"
-    r"|something|whatever|later|change\w*|swap|switch|correction|answer|option|choice|question|above|if|yeah"
-    r"|fake|they|theory|universe|dreams?|upon|would|je|ich|yo|io|eu)\b",
-    re.IGNORECASE,
-)
-
-
-def takes_back(sentence: str, *, few: int = FEW) -> bool:
-    """Whether a sentence behind an answer may take it back; up to `few` words can be an exclamation."""
-    words = WORDS.findall(sentence)
-    if not words or not sentence.isascii():
-        return False
-    text = sentence.strip(" .!\"'()[]*")
-    if ASSURING.fullmatch(text) or I_ASSURE.match(text):
-        return False
-    if TAKING_BACK.match(text) or OF_THE_ANSWER.search(text):
+def takes_back(sentence: str) -> bool:
+    """Whether a sentence behind an answer takes it back."""
+    text = sentence.translate(APOSTROPHES).strip(" .!\"'()[]*\n\t")
+    if ALONE.fullmatch(text) or BEGINNING.match(text):
         return True
-    describes = DESCRIBING.match(text) or any(word.endswith("ing") for word in words)
-    speaks_of_itself = len(words) <= few and (len(words) == 1 or OF_ITSELF.search(text))
-    return bool(speaks_of_itself and not describes)
+    return any(words.search(text) for words in (PHRASE, WHAT_IT_WAS, I_DID))

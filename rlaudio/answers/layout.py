@@ -10,10 +10,10 @@ EMOJI = "\u2611\u2705\u2713\u2714\ufe0f\U0001f300-\U0001faff"
 REJECTING = "\U0001f44e\U0001f6ab\U0001f645"  # thumbs down, no entry, a person who says no
 MARKUP = re.compile(rf"[`#*_<>~&=|{{\\\\\[\u2013\u2014\u2022\u00b7\u25aa{EMOJI}-]")
 ENTITY = re.compile(r"&(?:#\d{1,7}|#x[\da-f]{1,6}|[a-z]{2,8}\d{0,2});", re.IGNORECASE)
-SPECIAL_TOKENS = re.compile(r"<\|[^|<>\s]{1,40}\|>|</?s>|<(?:eos|pad|end_of_turn)>|\[EOS\]|#{3,}\s*$")
+SPECIAL_TOKENS = re.compile(r"<\|[^|<>\s]{1,40}\|>|</?s>|<(?:eos|pad|end_of_turn)>|\[EOS\]|(?<!#)#{3,}\s*$")
 FENCE = re.compile(r"```(?:[a-z]*\n)?")
 HEADING = re.compile(r"^[ \t]{0,3}#{1,6} +", re.MULTILINE)
-TITLE = re.compile(r"^[ \t]{0,3}#{1,6} +((?:\w+ )?answer) *:? *$", re.MULTILINE | re.IGNORECASE)
+TITLE = re.compile(r"^[ \t]{0,3}#{1,6} +((?:\w+ )?answer)(?: *:)? *$", re.MULTILINE | re.IGNORECASE)
 # A dash before a number is its sign, unless the number alone is emphasised or stands on the next line.
 BULLET = re.compile(
     r"^[ \t]{0,8}(?:\[[xX]\] +|\u2014(?=[^\W\d])|[*\u2022\u00b7\u25aa>] +"
@@ -31,8 +31,10 @@ LINK = re.compile(r"(?<!!)\[([^\[\]\n]{1,200})\]\((?:https?:|[#/])[^()\s]{0,200}
 BARE_BOX = re.compile(
     r"(?<![\w\\])\x08?(?:boxed|(?<=\x08)oxed)(?= ?\{)"
 )  # \b of "\boxed" may be lost or a backspace
-RULE = re.compile(r"^[ \t]*(?:-{3,}|={3,}|\*{3,}|_{3,}|\|[ \t|:-]+)[ \t]*$", re.MULTILINE)  # also of tables
-TABLE_EDGE = re.compile(r"^[ \t]*\|[ \t]*|[ \t]*\|[ \t]*$", re.MULTILINE)
+RULE = re.compile(
+    r"^[ \t]*(?:(?:-{3,}|={3,}|\*{3,}|_{3,})[ \t]*|\|[ \t|:-]+)$", re.MULTILINE
+)  # also of tables
+TABLE_EDGE = re.compile(r"^[ \t]*\|[ \t]*|(?:(?<![ \t])[ \t]+)?\|[ \t]*$", re.MULTILINE)
 CODE = re.compile(r"`([^`\n]{1,200})`")
 ATTRIBUTES = r"(?:\s+\w+=(?:(?!through)[^<>]){0,80})? ?/?"
 BLOCK_TAGS = re.compile(
@@ -70,9 +72,9 @@ OTHER_KEY = re.compile(
 )
 TEXT_KEY = re.compile(r"(?:answer_|option_|choice_)?text", re.IGNORECASE)
 LIST_OF_ONE = re.compile(r"^\[\s*(\{[^{}]*\})\s*\]$")
+QUOTED = " \t\r\n\"'"
 SIMPLE_JSON = re.compile(
-    r"""^\{\s*["'](?:final[_ ])?(answer|choice|option|response|result)["']\s*:"""
-    r"""\s*["']?([^{}]*?)["']?\s*\}$"""
+    r"""^\{\s*["'](?:final[_ ])?(answer|choice|option|response|result)["']\s*:([^{}]*)\}$"""
 )
 
 
@@ -93,7 +95,7 @@ def _json_answer(text: str) -> str:
         return f"answer: {answers[0]}" + "".join(f") {text}" for text in texts)
     if pairs and not answers and all(isinstance(value, int | float) for _, value in pairs):
         return "\n".join(f"{key}: {json.dumps(value)}" for key, value in pairs)
-    return SIMPLE_JSON.sub(r"\1: \2", text)
+    return SIMPLE_JSON.sub(lambda pair: f"{pair[1]}: {pair[2].strip(QUOTED)}", text)
 
 
 def _json_pairs(text: str) -> list[tuple[str, object]]:

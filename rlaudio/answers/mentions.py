@@ -10,8 +10,10 @@ NEGATION = re.compile(
     r"|\b(?:nicht|kein\w*|nein|pas|non|aucun\w*|нет|не|ни)\b|[不没沒非]|아니|아닙|ない|いや|ません"
 )
 DOUBT = re.compile(
-    NEGATION.pattern + r"|\b(?:or|either|maybe|perhaps|could|might|may|but|wait|actually|correction|instead"
-    r"|rather|wrong|incorrect|false|unlikely|doubt\w*|sorry|unless|however|although|also|both|too|as well"
+    NEGATION.pattern
+    + r"|\b(?:or|either|maybe|perhaps|(?<!glad i )could|might|may|but|(?<!sorry for the )wait"
+    r"|actually|correction|instead|rather|wrong|incorrect|false|unlikely|doubt\w*"
+    r"|sorry(?! for the (?:wait|delay)\b)|unless|however|although|also|both|too|as well"
     r"|alternatively|exclud\w+|eliminat\w+|reject\w*|rul(?:e|es|ed|ing) out"
     r"|(?<!at )least|inaccurate|implausible|improbable|inappropriate|avoid\w*"
     r"|nope|nah|unsure|uncertain|impossible|untrue|contrary|opposite|revers\w+|oops|mistake\w*|err(?:or"
@@ -28,7 +30,7 @@ DOUBT = re.compile(
     r"|mejor dicho|ou|faux|fausse|erreur|plutot|en fait|peut etre|или|либо|возможно|хотя|впрочем|однако"
     r"|quatsch|moment mal|scherz|irrtum|korrektur|verzeihung|entschuldigung"
     r"|broma|bromeo|perdon|espera|equivo\w+|corrijo|correccion|mentira"
-    r"|plaisant\w+|blague|pardon|attendez|suis trompee?|rectific\w+|scusa\w*|scherzo|aspetta|desculp\w+"
+    r"|plaisant\w+|blague|pardon|attendez|suis trompee?|rectifi\w+|scusa\w*|scherzo|aspetta|desculp\w+"
     r"|brincadeira"
     r"|шу[чт]\w*|ошиб\w+|отмен\w+|исправ\w+|простите|подожди\w*|нет)\b"
     r"|[或错錯但也違违骗騙]|其[实實]|等(?:等|一下)|抱歉|然而|更正|[开開]玩笑|改主意|撤[回销銷]|[冗]談"

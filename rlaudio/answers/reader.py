@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-from rlaudio.answers.afterwords import FEW, takes_back
+from rlaudio.answers.afterwords import takes_back
 from rlaudio.answers.choices import CYRILLIC_OR_GREEK, Choices
 from rlaudio.answers.frames import (
     FINAL,
@@ -105,8 +105,9 @@ class Reader:
         if len(chosen) == 1 and refused in (0, len(items) - 1):
             return self._one_of([item.text for item in items], chosen[0], all_of_them=not refused)
         texts, place = largest_share(plain)
-        if not texts or self._spelled(plain) != NONE:
-            return NONE
+        options = [text for text in texts if text.isdecimal() or self._member(text) != NONE]
+        if len(options) < 2 or self._spelled(plain) != NONE:
+            return NONE  # "Barks: 1" and "Answer: 1" are no shares
         named = NONE if place is None else self._one_of(texts, place)
         return SEVERAL if named == NONE else named
 
@@ -118,11 +119,15 @@ class Reader:
 
     def _one_of(self, texts: list[str], place: int, *, all_of_them: bool = False) -> Parsed:
         """What the text at this place names, where each names another option."""
-        named = [self._named(normalise_but_case(without_markdown(text))) for text in texts]
+        named = list(map(self._member, texts))
         kinds = {self.choices.kinds[parsed.index] for parsed in named if parsed.index is not None}
         if len(kinds) < len(named) or (all_of_them and kinds < set(self.choices.kinds)):
             return NONE
         return named[place]
+
+    def _member(self, text: str) -> Parsed:
+        """What a member of a list names."""
+        return self._named(normalise_but_case(without_markdown(text)))
 
     def _behind_repeated_options(self, text: str) -> str:
         """The text from its last line "Answer: ..." on, where the lines before it are the options."""
@@ -224,8 +229,7 @@ class Reader:
         named = Parsed("letter", index)
         if self._labels_another(label.text, named) or self._mentions(label.text)[0] - {index}:
             return CONTRADICTION if len(split_sentences(label.text)) == 1 else NONE  # one by one
-        taken_back = _take_back(label.text, few=FEW if "." in label.stop else 0)
-        return named if self._harmless(label.text, named) and not taken_back else NONE
+        return named if self._harmless(label.text, named) and not _take_back(label.text) else NONE
 
     def _named_in_contrast(self, text: str) -> Parsed:
         """An option in contrast to another one: "a cat, not a dog"."""
@@ -396,10 +400,9 @@ class Reader:
         return mentioned, rest
 
 
-def _take_back(text: str, *, few: int = 0) -> bool:
-    """Whether words behind an answer take it back; `few`: the first of them may be an exclamation."""
-    first, *others = split_sentences(text) or [""]
-    return takes_back(first, few=few) or any(map(takes_back, others))
+def _take_back(text: str) -> bool:
+    """Whether words behind an answer take it back."""
+    return any(map(takes_back, split_sentences(text)))
 
 
 def _behind_the_answer(sentences: list[Sentence]) -> list[Sentence]:
