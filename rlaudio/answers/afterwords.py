@@ -52,8 +52,7 @@ PHRASE = re.compile(
 )
 WHAT_IT_WAS = re.compile(
     r"\b(?:this|that|it|which|answer|above)(?:'s| is| was)(?: \w+){0,3}? (?:joke|test|lie|mistake|trick"
-    r"|traps?"
-    r"|prank|bluff|slip|hoax|ruse|experiment|warm-?up|distraction|sarcasm|irony|dummy|fake|example|draft"
+    r"|traps?|prank|bluff|slip|hoax|ruse|experiment|warm-?up|distraction|sarcasm|irony|dummy|fake|example|draft"
     r"|nonsense|rubbish)$",
     re.IGNORECASE,
 )

@@ -35,7 +35,7 @@ SOURCE = (
 PERCENT = r"(?:(?:[5-9]\d|100)(?:\.\d+)? ?%)"  # more likely than not
 OPINION = (
     r"(?:(?:i|we)(?:'d| would| will|'ll| can)?"
-    r" (?:think|believe|guess|suppose|assume|say|ch[o]{1,2}se|pick(?:ed)?|select(?:ed)?|answer|concluded?"
+    r" (?:think|believe|guess|suppose|assume|say|cho{1,2}se|pick(?:ed)?|select(?:ed)?|answer|concluded?"
     r"|can tell|vote(?: for)?|(?:go|went) (?:with|for))"
     r"|(?:i(?: a|')m|we(?: a|')re) going with"
     rf"|(?:i(?: a|')m|we(?: a|')re) (?:(?:fairly|pretty|quite|very|almost|{PERCENT}) )?"

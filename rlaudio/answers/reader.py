@@ -22,7 +22,7 @@ from rlaudio.answers.mentions import DOUBT, mentions
 from rlaudio.answers.normalising import loosened, normalise, normalise_but_case
 from rlaudio.answers.parsed import CONTRADICTION, NONE, SEVERAL, Parsed
 from rlaudio.answers.reasons import absent, rejected, without_reason
-from rlaudio.answers.weighed import Item, largest_share, marked_items
+from rlaudio.answers.weighed import ListItem, largest_share, marked_items
 
 # Letters that look like Latin ones, by code point: they look alike in an editor too.
 CYRILLIC = "\u0410\u0412\u0415\u0406\u041a\u041c\u041d\u041e\u0420\u0421\u0422\u0425\u0423\u0405\u0408"
@@ -111,11 +111,11 @@ class Reader:
         named = NONE if place is None else self._one_of(texts, place)
         return SEVERAL if named == NONE else named
 
-    def _without_own_words(self, item: Item) -> Item:
+    def _without_own_words(self, item: ListItem) -> ListItem:
         """The member of a list, unmarked where its mark belongs to an option: "A: True"."""
         line = normalise_but_case(item.line)
         own = item.in_words and (self._spelled(line) != NONE or self._labelled(line) != NONE)
-        return Item(item.line, item.line) if own else item
+        return ListItem(item.line, item.line) if own else item
 
     def _one_of(self, texts: list[str], place: int, *, all_of_them: bool = False) -> Parsed:
         """What the text at this place names, where each names another option."""

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 LONGEST_LIST = 20  # items
 LONGEST_TEXT = 4000  # characters
-TITLE = re.compile(r"\s*(?:confidences?|probabilit(?:y|ies)|scores?|likelihoods?)\s*:\s*", re.IGNORECASE)
+TITLE_OF_SHARES = re.compile(
+    r"\s*(?:confidences?|probabilit(?:y|ies)|scores?|likelihoods?)\s*:\s*", re.IGNORECASE
+)
 BETWEEN_SHARES = re.compile(r"\n|(?<=[\d%)])[,;] ?(?:and )?|[,;] ?(?:and )?(?=\d{1,3}(?:\.\d+)? ?%)")
 SHARE = r"(?P<share>\d{1,3}(?:\.\d{1,9})?) ?%"
 SHARES = [
@@ -40,7 +42,7 @@ MARKS = [  # in front of an item, behind it, or around it
 
 
 @dataclass(frozen=True)
-class Item:
+class ListItem:
     """A member of a list; `line` is all of it."""
 
     line: str
@@ -52,7 +54,7 @@ class Item:
 
 def largest_share(text: str) -> tuple[list[str], int | None]:
     """The members of a list of shares and which has the largest; None where it is not most or not alone."""
-    pieces = BETWEEN_SHARES.split(TITLE.sub("", "\n".join(_lines(text)), count=1))
+    pieces = BETWEEN_SHARES.split(TITLE_OF_SHARES.sub("", "\n".join(_lines(text)), count=1))
     matches = list(map(_share, pieces if 2 <= len(pieces) <= LONGEST_LIST else []))
     shares = [
         float(match["share"]) if "share" in match.re.groupindex else 100 * float(match["part"])
@@ -77,16 +79,16 @@ def _share(piece: str) -> re.Match[str] | None:
     return next((match for form in SHARES if (match := form.fullmatch(piece))), None)
 
 
-def marked_items(text: str) -> list[Item]:
+def marked_items(text: str) -> list[ListItem]:
     """The members of a list of which some are marked as chosen or refused; none of any other text."""
     lines = _lines(text)
     pieces = lines if len(lines) > 1 else BETWEEN_MARKS.split("".join(lines))
     return [_marked(piece) for piece in pieces] if 2 <= len(pieces) <= LONGEST_LIST else []
 
 
-def _marked(piece: str) -> Item:
+def _marked(piece: str) -> ListItem:
     match = next((match for form in MARKS if (match := form.fullmatch(piece))), None)
     if match is None:
-        return Item(piece, piece)
+        return ListItem(piece, piece)
     in_words = "words" in match.re.groupindex
-    return Item(piece, match["item"], match["chosen"] is not None, bool(match["refused"]), in_words)
+    return ListItem(piece, match["item"], match["chosen"] is not None, bool(match["refused"]), in_words)

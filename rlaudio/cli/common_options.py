@@ -31,7 +31,7 @@ class Command(click.Command):
         return super().parse_args(ctx, args)
 
 
-class Group(click.Group):
+class CommandGroup(click.Group):
     """Commands that are a `Command` each."""
 
     command_class = Command

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.exceptions import Exit
 
-from rlaudio.cli.common_options import FileEndingIn, Group, named_set, path_type, seconds_type
+from rlaudio.cli.common_options import CommandGroup, FileEndingIn, named_set, path_type, seconds_type
 from rlaudio.cli.output import json_option, print_json
 from rlaudio.utils.number_format import counted, thousands
 
@@ -56,7 +56,7 @@ def _reads_data(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.argument("data")(_root(_outside(command)))
 
 
-@click.group(cls=Group)
+@click.group(cls=CommandGroup)
 def data() -> None:
     """Make data, look at it, and divide, compare and convert it."""
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 from click.exceptions import Exit
 
-from rlaudio.cli.common_options import FileEndingIn, Group, path_type, seconds_type
+from rlaudio.cli.common_options import CommandGroup, FileEndingIn, path_type, seconds_type
 from rlaudio.cli.first_reads import say
 from rlaudio.cli.output import json_option, print_json
 from rlaudio.utils.messages import shown
@@ -39,7 +39,7 @@ _timeout = click.option(
 _scorer = click.option("--scorer", help="Says what is right.  [default: the run's, else robust]")
 
 
-@click.group(cls=Group)
+@click.group(cls=CommandGroup)
 def reward() -> None:
     """Try rewards on a run's completions, check them, begin a new one."""
 

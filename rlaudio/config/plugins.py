@@ -72,7 +72,7 @@ class Bound:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         given = self.function(*args, **kwargs)
-        if self.kind == "data" and is_path(self.use):
+        if self.kind == "data" and is_path(self.use):  # here, since recipes, commands and notebooks call it
             from rlaudio.data.given import given_dataset  # imports NumPy
 
             return given_dataset(given, f"data {self.use}")

@@ -88,7 +88,7 @@ def test_it_agrees_with_a_human_reader(row):
     assert robust(question, row["text"], letters=True, numbers=True).right is row["right"]
 
 
-READINGS = [
+READINGS = [  # by kind, made up: what is read of every text, null where none may be; broken JSON is meant
     json.loads(line)
     for line in Path(__file__).with_name("readings.jsonl").read_text(encoding="utf-8").splitlines()
 ]
