@@ -7,6 +7,7 @@ frames.py        the words around an answer: "I think the answer is"
 foreign_frames.py  ... in other languages
 reasons.py       clauses beside an answer: "because it meows", "C is wrong"
 afterwords.py    sentences that take an answer back
+harmless.py      ... that take nothing back, whatever their words
 weighed.py       lists of options with shares or marks
 labels.py        letters in front of a choice or behind it
 mentions.py      choices and doubts inside running text

@@ -1,13 +1,41 @@
 """Sentences behind an answer that take it back without a word of doubt: "Psych!", "Let me reconsider."
 
-What describes, assures or closes has no end, so a sentence stands unless it has words that take back.
+What a sentence is about decides. What tells of the clip takes nothing back (`harmless`). What is said of the
+answer, the options or the one who answers stands unless it has words that take back. A word alone is said of
+the answer, too, so it stands only if it is known to agree, to close or to describe: "Clear.", not "Cap."
 """
 
 from __future__ import annotations
 
 import re
 
+from rlaudio.answers.harmless import offers, tells_of_the_clip, without_denied_doubts
+
+IT_IS = re.compile(
+    r"(?:that|this)(?:'s| is| was)(?: (?:so|just|such|all|pure|very|quite|really))* ", re.IGNORECASE
+)
+KNOWN_WORDS = re.compile(
+    r"yes|yep|yup|yeah|sure|certain|clear|easy|simple|final|done|perfect|great|good|nice|cool|awesome|period"
+    r"|fact|confident|true|correct|right|thanks?|enjoy|cheers|(?:good)?bye|amen|bingo|voila|tada|yay|hoora?y"
+    r"|please|welcome|okay|ok|end|enough|amazing|loud|soft|faint|quiet|high|low|fast|slow|deep|sharp|short"
+    r"|long|music|speech|rain|wind|thunder|water|fire|traffic|laughter|applause|silence|animal|human|male"
+    r"|female|child|meow|miaow|woof|arf|bark|moo|oink|neigh|purr|hiss|growl|howl|roar|chirp|tweet|caw|coo"
+    r"|cluck|quack|ribbit|buzz|beep|ring|ding|dong|honk|vroom|splash|crash|bang|boom|thud|click|tick|tock"
+    r"|reason|rationale|why|because|context|evidence|note|source|summary|analysis|confidence|feedback|example"
+    r"|confirmed|verified|(?:double-|re-?)?checked|solved|finished|completed|decided|guaranteed"
+    r"|(?:high-)?pitched|it|all|so|what|here|there|noted|unmistaken|typical|expected|interesting|fine|cute|fun|old|new"
+    r"|\w+(?:ing|al|ic|ous|ine|ian|ly|[st]ion|ness|ity|ment|ive|ful|[ai]ble|ish|ant|ent|\w\w[a-rt-z]s)"
+    r"|\w{0,1}|.*[^a-z'-].*",
+    re.IGNORECASE,
+)
+
 APOSTROPHES = str.maketrans("\u2018\u2019\u02bc\u00b4`", "'" * 5)
+OPTION = re.compile(  # "The other one", "Go with the first."
+    r"^(?:(?:the|an?|one of the|it's|it is|make it|go with|choose|pick|try|use|take) )*"
+    r"(?:others?|another|different|next|first|second|third|fourth|last|latter|former|remaining|opposite)"
+    r"(?: (?:one|two|option|choice|answer|candidate|alternative)s?)?(?: (?:instead|is|fits|was)\b.*)?$",
+    re.IGNORECASE,
+)
 ALONE = re.compile(  # exclamations that are all of a sentence
     r"(?:(?:just|only|oh|well|and|so),? )*"
     r"(?:ha(?:,? ?ha)*|heh|hehe|lol|lmao|rofl|jk|j/k|h+m+|u+h+m*|e+r+m*|huh|eh|meh|ugh|pfft|whoops\w*|d'?oh"
@@ -63,14 +91,30 @@ I_DID = re.compile(
     r"|(?:got )?confused|used to|now (?:say|think|choose|pick|believe))"
     r"|(?:'d| would| need to| should| want to| must| have to| will|'ll)(?: like to)?(?: now)?"
     r" (?:change|correct|fix|re-?(?:do|check|evaluate|examine|listen|visit|start)|think|verify"
-    r"|double-check))\b",
+    r"|double-check)"
+    r"|(?:'m| am| was|'re| were) (?:just|only|simply) "
+    r"(?!listen|hear|describ|report|follow|bas|go|answer|explain|summar|giv|stat|say|not)\w+in[g'])\b",
     re.IGNORECASE,
 )
 
 
 def takes_back(sentence: str) -> bool:
     """Whether a sentence behind an answer takes it back."""
-    text = sentence.translate(APOSTROPHES).strip(" .!\"'()[]*\n\t")
-    if ALONE.fullmatch(text) or BEGINNING.match(text):
+    text = _plain(without_denied_doubts(sentence.translate(APOSTROPHES)))
+    if offers(text):
+        return False
+    if ALONE.fullmatch(text) or BEGINNING.match(text) or OPTION.search(text):
         return True
+    if tells_of_the_clip(text):
+        return False
     return any(words.search(text) for words in (PHRASE, WHAT_IT_WAS, I_DID))
+
+
+def exclaims(sentence: str) -> bool:
+    """Whether a sentence is a single word that is not known, also behind "That's": "Cap.", "That's cap."."""
+    text = _plain(sentence.translate(APOSTROPHES))
+    return not KNOWN_WORDS.fullmatch(IT_IS.sub("", text, count=1))
+
+
+def _plain(sentence: str) -> str:
+    return sentence.strip(" .!\"'()[]*\n\t")

@@ -18,6 +18,12 @@ CYRILLIC_OR_GREEK = re.compile("[\u0370-\u03ff\u0400-\u04ff]")
 LIST_OF_NUMBERS = re.compile(r"\d(?:, | & | or |; ?)\d")
 COMMA = re.compile(r"\w,\w")
 MAJOR = re.compile(r"[A-G][#b\u266f\u266d]?M7?")  # of chords, unlike "Cm"
+NUMBER_OR_RANGE = re.compile(rf"{NUMBER.pattern}(?:-{NUMBER.pattern})?")
+COUNTED = re.compile(
+    r"(?P<number>\d+) (?:(?!(?:or|and|to|more|less|fewer|extra|additional|out|of|other|point|half) )[a-z]+ )?"
+    r"(?P<things>(?!(?:times|pass|halves|thirds|quarters|tenths)$)[a-z]{2,}s|people|men|women|children|person"
+    r"|speaker)"
+)
 LONGER = 40  # characters that a spelling may have more than another: "three thousand", "3000"
 
 
@@ -42,6 +48,7 @@ class Choices:
         canonical = [canonical_numbers(text) for text in self.plain]
         self._have_lists = any(map(LIST_OF_NUMBERS.search, canonical))
         self._bare = _by_number(canonical)
+        self._counts = _by_count(canonical)
         self._exact = self._by_spelling(map(_exactly, choices))
         texts = (*choices, *self.bodies)
         similar = {text: tuple(_similarly(text, _without_markup(text))) for text in set(texts)}
@@ -62,8 +69,15 @@ class Choices:
         return _first("normalised", zip(_similarly(text), known, strict=False))
 
     def by_number(self, text: str) -> Parsed:
-        """The choice of this number and a unit, where the number alone tells the choices apart."""
-        index = self._bare.get(canonical_numbers(loosened(normalise(text)))) if self._bare else None
+        """The choice of this number and a unit, where the number alone tells the choices apart; of numbers
+        without one the choice of this number of things: "3 speakers"."""
+        if not self._bare and not self._counts:
+            return NONE
+        number = canonical_numbers(loosened(normalise(text)))
+        index = self._bare.get(number)
+        counted = COUNTED.fullmatch(number) if self._counts and ". " not in text else None
+        if counted and counted["things"] not in UNITS:
+            index = self._counts.get(counted["number"])
         return NONE if index is None else Parsed("normalised", index)
 
     def lettered(self, mark: str) -> int | None:
@@ -107,12 +121,18 @@ def _by_number(texts: Sequence[str]) -> dict[str, int]:
     """Positions by number of choices that are each a number and a unit, such as "5 s", the unit the same in
     all or a measure; none where two have the same number."""
     parts = [text.split(" ", 1) for text in texts]
-    if not all(len(part) == 2 and NUMBER.fullmatch(part[0]) for part in parts):
+    if not all(len(part) == 2 and NUMBER_OR_RANGE.fullmatch(part[0]) for part in parts):
         return {}
     units = {unit.removesuffix("s") or unit for _, unit in parts}
     numbers = {number: index for index, (number, _) in enumerate(parts)}
     alike = len(units) == 1 or all(unit in UNITS for _, unit in parts)
     return numbers if alike and len(numbers) == len(texts) else {}
+
+
+def _by_count(texts: Sequence[str]) -> dict[str, int]:
+    """Positions by number of choices that are numbers and nothing else; none where two are the same."""
+    numbers = {text: index for index, text in enumerate(texts) if text.isdecimal()}
+    return numbers if len(numbers) == len(texts) else {}
 
 
 def _exactly(text: str) -> Iterator[str]:

@@ -19,37 +19,45 @@ CHINESE = (
 )
 JAPANESE = (
     r"(?:(?:したがって|よって|だから|そのため)[,.]? ?)?(?:正しい|最も適切な|最終的な)?"
-    r"(?:答え|正解|解答|回答|選択肢|もの|の|[こそ]れ|(?:この)?[音声])[はが] ?:? ?"
+    r"(?:答え|正解|解答|回答|選択肢|もの|の|[こそ]れ|(?:この)?[音声])[はが] ?:? ?|音声から,? ?"
 )
 NOUN = (
     r"(?:antwort|respuesta|opci[oó]n|r[eé]ponse|risposta|resposta|antwoord|ответ|정?답|答え|正解|解答"
-    r"|الإجابة|उत्तर|l[oö]sung|cevap|yan\u0131t|đáp án|jawaban(?:nya)?|odpowiedź|odpověď|відповідь"
+    r"|الإجابة|الجواب|उत्तर|जवाब|вариант|l[oö]sung|cevap|yan\u0131t|đáp án"
+    r"|jawaban(?:nya)?|odpowiedź|odpověď|відповідь"
     r"|svar(?:et)?"
     r"|răspuns(?:ul)?|válasz|vastaus|απάντηση|התשובה|پاسخ|คำตอบ)"
 )
 ANSWER_IS = (
-    r"(?:(?:따라서|그러므로|그래서) )?"
-    r"(?:(?:die |la |a |het )?"
+    r"(?:(?:따라서|그러므로|그래서|इसका) )?"
+    r"(?:richtig ist |(?:die |la |a |het )?"
     r"(?:(?:richtige|korrekte|bonne|правильный|верный|सही|正しい|doğru|prawidłowa|rätt) ?)?"
     rf"{NOUN}(?: (?:correct[ae]?|corretta|correta|certa|finale?|الصحيحة))?"
-    r"(?: (?:es|est|è|é|ist|lautet|is|هي|है|adalah|là|är|to|היא)(?: ?: ?| )"
+    r"(?: (?:es|est|è|é|ist|lautet|is|هي|هو|है|adalah|là|är|to|היא)(?: ?: ?| )"
     r"(?:(?:la|le|el|il|a|die) (?=\(?[a-z]\)?\.?$))?"
-    r"| ?[은는は] ?:? ?| ?: ?| - (?!\d)|คือ ?|(?<=उत्तर) |(?<=cevap) ))"
+    r"| ?[은는は] ?:? ?| ?: ?| - (?!\d)|คือ ?|(?<=उत्तर) |(?<=जवाब) |(?<=cevap) ))"
 )
 IT_IS = (
-    r"(?:(?:creo|pienso) que |je (?:pense|crois) que |ich (?:glaube|denke),? |я думаю,? (?:что )?)?"
-    r"(?:(?:c'est|es ist|das ist|es|é|è|bestimmt|suena como|это) (?!not\b))"
+    r"(?:(?:creo|pienso) que |je (?:pense|crois) que |ich (?:glaube|denke),? |я думаю,? (?:что )?"
+    r"|скорее всего,? )?"
+    r"(?:(?:el sonido es|das geräusch ist|meiner meinung nach ist es|le son est|звук -|إنه|الصوت هو|هذا صوت"
+    r"|यह|이 소리는|c'est|es ist|das ist|es|é|è|bestimmt|suena como|это) (?!not\b))"
 )
+I_THINK = r"(?:제 생각에는|\u0623\u0639\u062a\u0642\u062f \u0623\u0646)"
 THE_ANSWER_IS = rf"(?:{CHINESE}|{JAPANESE}|{ANSWER_IS})"
 TAIL = (
-    r"(?:的?(?:声音|叫声)| ?是?(?:正[确確]|[对對])(?:的?(?:答案|[选選][项項])|的)?|だ?と思います"
+    r"(?:的?(?:声音|叫声|声)| ?是?(?:正[确確]|[对對])(?:的?(?:答案|[选選][项項])|的)?|だ?と思います"
     r"|(?:の(?:鳴き声|声|音))?(?:です|だ)"
-    r"|が(?:正しい|正解)(?:です)?|(?: ?소리)?(?:입니다|[예에]요)"
+    r"|が(?:正しい|正解)(?:です)?|(?: ?소리)?(?:입니다|[예에]요|인 것 같습니다)"
     r"|번입니다| है)"
 )
 MEASURES = r"(?<=[0-9一二三四五六七八九十两兩])[次个個声聲下回度]"
 A = r"一(?:[只個个隻条條头頭匹位])(?=.)"  # "a", "an"
-HEARD = r"(?:ich höre|man hört|se (?:oye|escucha)|on entend|j'entends|si sente|слыш(?:на|ен|но|ны)|ouve-se)"
+HEARD = (
+    r"(?:ich höre|man hört|se (?:oye|escucha)|on entend|j'entends|si sente"
+    r"|(?:на записи )?слыш(?:на|ен|но|ны)|ouve-se)"
+)
+IS_HEARD = r"が聞こえ(?:ます|る)"
 CONTRASTS = (
     r"(?:答案)?[它这那]?不是(?P<other>.+?),? ?而?(?:应该)?是(?P<answer>.+)",
     r"(?P<answer>.+?)(?:, ?而?不[是选選]|而(?:不是|非))(?P<other>.+)",

@@ -16,9 +16,10 @@ from rlaudio.answers.mentions import NEGATION
 FILLER = (
     r"(?:so|but|and|then|thus|therefore|hence|finally|overall|clearly|okay|ok|well|hmm|sure|certainly"
     r"|of course|in conclusion|in summary|in short|to conclude|to sum up|to summari[sz]e|all in all"
-    r"|simply put"
+    r"|simply put|in total|oh(?=, (?:it|this|that|the)\b)"
     r"|ultimately|surely|undoubtedly|(?:without (?:a|any)|no) doubt|only|just|a total of|assistant"
-    r"|(?:great|good) question|if i (?:had|have) to (?:choose|guess|pick|say))"
+    r"|(?:great|good) question|if i (?:had|have) to (?:choose|guess|pick|say)"
+    rf"|{foreign_frames.I_THINK})"
 )
 # They may answer the question themselves: no frame where an option is one of them.
 ADVERB = (
@@ -37,14 +38,15 @@ OPINION = (
     r"(?:(?:i|we)(?:'d| would| will|'ll| can)?"
     r" (?:think|believe|guess|suppose|assume|say|cho{1,2}se|pick(?:ed)?|select(?:ed)?|answer|concluded?"
     r"|can tell|vote(?: for)?|(?:go|went) (?:with|for))"
-    r"|(?:i(?: a|')m|we(?: a|')re) going with"
+    r"|(?:i(?: a|')m|we(?: a|')re) (?:going (?:with|to (?:say|go with))|choosing)"
     rf"|(?:i(?: a|')m|we(?: a|')re) (?:(?:fairly|pretty|quite|very|almost|{PERCENT}) )?"
     r"(?:sure|confident|certain)"
     r"|(?:let(?:'?s| me) (?:go with|choose|pick|say)|going with)|in my opinion,?|to (?:me|my ears),?)"
     r"(?: that)?"
 )
 QUALITY = (
-    r"(?:(?:most |more )?(?:correct|right|best|closest|nearest|final|likely|probable|plausible"
+    r"(?:(?:most |more )?(?:background|lead|leading|solo|featured|prominent|overall|correct"
+    r"|right|best|closest|nearest|final|likely|probable|plausible"
     r"|appropriate|suitable|fitting|accurate|main|true|primary|dominant|selected|chosen|predicted))"
 )
 NOUN = (
@@ -52,7 +54,8 @@ NOUN = (
     r"|verdict|output|label|letter)"
 )
 THING = (
-    r"(?:sound|audio(?: clip)?|clip|recording|noise|instrument|animal|speaker|voice"
+    r"(?:sound(?: event| source)?|audio(?: clip)?|total|duration|length|tonality|clip"
+    r"|recording|noise|instrument|animal|speaker|voice"
     r"|person|man|woman|boy|girl|child"
     r"|singer|emotion|mood|tone|genre|style|tempo|key|chord|note|melody|music|song|piece|source|event"
     r"|scene|place|location|language|accent"
@@ -63,27 +66,33 @@ THING = (
     r"|(?:source|origin|cause) of (?:the|this) (?:sound|noise|audio))"
 )
 PLACE = (
-    r"(?: (?:heard|played|here|conveyed|expressed|(?:that )?(?:i|you|we)(?: can)? hear"
+    r"(?: (?:heard|played|playing|featured|here|conveyed|expressed"
+    r"|(?:that )?(?:i|you|we)(?: can| are|'re)? hear(?:ing)?"
     r"|(?:making|producing|that (?:makes|produces)) (?:the|this|that) (?:sound|noise)"
     r"|(?:in|of) (?:the|this) (?:audio(?: clip)?|clip|recording|background|music|song|piece|speaker"
     r"|voice|singer)))"
 )
 IS = (
-    r"(?:(?:'s| is| was| are| were|'d be| (?:must|would|should|could|might|may|has to|have to) be"
+    r"(?:(?: (?:is|can be) best described as|'s| is| was| are| were|'d be"
+    r"| (?:must|would|should|could|might|may|has to|have to) be"
     r"| (?:sounds?|seems?|appears?|looks?|feels?)(?: like| to be)?)"
-    r"(?: (?:most likely|very likely|likely|probably|possibly|definitely|clearly|indeed|therefore))?)"
+    r"(?: (?:most likely|very likely|likely|probably|possibly|definitely|clearly|indeed|therefore"
+    r"|very|quite|really))?)"
 )
 SOUND_OF = (
     r"(?:(?:the )?(?:sound|noise|voice|call|cry)s? of"
-    r"|(?:coming )?from|(?:being )?(?:produced|made|caused|generated|created|emitted) by)"
+    r"|(?:coming )?from|(?:being )?(?:produced|made|caused|generated|created|emitted|played|performed"
+    r"|sung|spoken) by|played on)"
 )
 SUBJECT = (
-    rf"(?:it|this|that|here|they|he|she|(?:the|this) (?:\w{{1,20}}'s )?(?:{QUALITY} )*{THING}{PLACE}?"
+    rf"(?:it|this|that|here|they|he|she|(?:the|this) (?:\w{{1,20}}'s )?(?:{QUALITY} )*{THING}{PLACE}{{0,2}}"
     r"|what(?: (?:i|you|we)(?: can)? hear|'s heard| is heard| can be heard)"
     r"|the (?:total )?number of \w{1,20}(?: \w{1,20}){0,2}?)"
 )
 IT_IS = (
-    rf"(?:{SUBJECT}(?:{IS}(?: th(?:at|ose) of| (?:a recording )?of)?| comes? from| belongs? to| indicates?)"
+    rf"(?:{SUBJECT}(?:{IS}(?: th(?:at|ose) of| (?:a recording )?of)?| comes? from| belongs? to| indicates?"
+    r"| lasts(?: for)?"
+    r"| (?:occurs|starts|begins|happens|is heard)(?= at )| is (?:played|performed|sung|spoken) (?:by|on))"
     r"|(?:must|has to) be|(?:sounds?|seems?|appears?|looks?) (?:like|to be)|it(?= cannot\b| can't\b))"
 )
 ANSWER = (
@@ -100,7 +109,9 @@ VERB = (  # with which an option may begin: "increases", "first increases, then 
 LEAD_IN = re.compile(
     rf"(?P<answer>{ANSWER_IS}|{foreign_frames.THE_ANSWER_IS})"
     rf"|(?:{FILLER}|(?P<adverb>{ADVERB})|{SOURCE}|{OPINION}|{IT_IS}|{SOUND_OF}|that"
-    rf"|(?:final )?answer(?! ?- ?\d))[,:]? "
+    rf"|(?:final )?answer(?! ?- ?\d)|(?:final|selected|chosen)(?=: )"
+    r"|(?:about|approximately|around|roughly|for|at|at the)(?= (?:\d|one|two|three|four|five|six|ten)\b)"
+    r"|in(?= \d{1,2}/\d)|the (?:correct|best) (?:one|fit) is)[,:]? "
     rf"|(?P<reason>(?:(?:because|since|as|given that) [^,;.?!]{{1,80}},"
     rf"|[^,;.?!]{{1,80}}[,;] (?:so|thus|therefore|hence|which {MEANS}),?) (?={ANSWER_IS}|{IT_IS} |{OPINION} )"
     rf"|(?:the|this|that|its|such)(?: [\w'-]{{1,20}}){{1,8}}? {MEANS} "
@@ -117,18 +128,21 @@ HEARD = re.compile(
     rf"|there(?:'s| is| are| was| were)|{foreign_frames.HEARD}) ",
     re.IGNORECASE,
 )
-IN_CLIP = r" in (?:the|this) (?:audio|recording|clip)(?: clip)?"
+IN_CLIP = r" in the background| in (?:the|this) (?:audio|recording|clip)(?: clip)?"
 IS_HEARD = re.compile(
-    r"(?: (?:can(?: clearly)? be heard|(?:is|are|was|were)(?: clearly)? (?:heard|audible|present))"
+    r"(?: (?:can(?: clearly)? be heard|(?:is|are|was|were)(?: clearly)? (?:heard|audible|present"
+    r"|playing|played)|playing)"
     rf"(?:{IN_CLIP})?"
-    rf"|{IN_CLIP})[.!]?$",
+    rf"|{IN_CLIP}|{foreign_frames.IS_HEARD})[.!]?$",
     re.IGNORECASE,
 )
 COUNTS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 TIMES = "(?:" + "|".join(["(?<=[0-9)])", *(rf"(?<=\b{count})" for count in COUNTS)]) + ") times"
 TAIL = re.compile(
     rf"(?:(?!'s (?!the |my |what)){IS} (?:the |my )?(?:{QUALITY}(?: one)?|(?:{QUALITY} )*{NOUN}"
-    r"|what(?:'s heard|(?: i| we| you)(?: can)? hear))"
+    rf"|what(?:'s heard|(?: i| we| you)(?: can)? hear)|(?<= the )sound{PLACE})"
+    r"|(?<=\d/\d) (?:time(?: signature)?|met(?:er|re))|(?<=major|minor) (?:chord|key)"
+    r"|(?<!\bno) (?:emotion|mood)|(?<=:\d\d) mark"
     rf"|{foreign_frames.TAIL}|{foreign_frames.MEASURES}| in total|\*+|{TIMES}|(?<!\bno)(?<!\bno,),? it is"
     r"| (?:fits|matches)(?: the)? best"
     r"| (?:makes|made|produces|produced|is making) (?:the|this|that) (?:sound|noise)"
@@ -171,7 +185,7 @@ def cores(text: str, *, whole: bool) -> Iterator[Core]:
     for _ in range(MOST_LEAD_INS):
         yield core
         end = max(1, len(core.text) - LONGEST_TAIL)
-        if tail := TAIL.search(core.text, end) or (whole and IS_HEARD.search(core.text, end)):
+        for tail in _tails(core.text, end, whole=whole):
             aside = f"{core.aside} {tail[0].strip()}"
             yield replace(core, text=core.text[: tail.start()], aside=aside, framed=True)
         lead_in = LEAD_IN.match(core.text)
@@ -188,7 +202,17 @@ def cores(text: str, *, whole: bool) -> Iterator[Core]:
     yield core
 
 
-YES_OR_NO = re.compile(r"(?P<answer>yes|(?P<no>no))[,.] (?P<clause>[ -~]+)", re.IGNORECASE)  # all in English
+def _tails(text: str, start: int, *, whole: bool) -> Iterator[re.Match[str]]:
+    """The words at the end that say it is the answer, and the last part of them: "の音です", "です"."""
+    tail = TAIL.search(text, start) or (IS_HEARD.search(text, start) if whole else None)
+    if tail:
+        yield tail
+        yield from filter(None, [tail.re.search(text, tail.start() + 1)])
+
+
+YES_OR_NO = re.compile(
+    r"(?P<answer>yes|(?P<no>no))(?:[,.]| -) (?P<clause>[ -~]+)", re.IGNORECASE
+)  # all in English
 UNKNOWN = re.compile(
     r"\b(?:i|we)\b.*\b(?:say|tell|know|decide|determine|sure|certain|identify|judge)\b", re.IGNORECASE
 )

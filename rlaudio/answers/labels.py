@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 SPACED = (  # the letter of "options" is none, unlike that of "optionB"
-    r"(?:(?:the )?(?:option|choice|letter)|answer|number|(?:la |l')?opci[oó]n|antwort|вариант)"
+    r"(?:(?:the )?(?:option|choice|letter)|answer|number|(?:la |l')?opci[oó]n|antwort|вариант|الخيار|विकल्प)"
     r"(?: |(?=\d)|(?-i:(?<=[a-z])(?=[A-Z])))"
 )
 UNSPACED = "(?:选项|選項|选择|選擇|选|選|選択肢) ?"

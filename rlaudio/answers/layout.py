@@ -64,7 +64,11 @@ def without_markdown(text: str) -> str:
     return _json_answer(text)
 
 
-ANSWER_KEY = re.compile(r"(?:final[_ ]?)?(?:answer|choice|option|response|result)", re.IGNORECASE)
+ANSWER_KEY = re.compile(
+    r"(?:(?:final|selected|chosen|correct|predicted|best|my)[_ ]?)?"
+    r"(?:answer|choice|option|response|result|prediction|selection|letter|label)",
+    re.IGNORECASE,
+)
 OTHER_KEY = re.compile(
     r"confidence|score|probability|reason(?:ing)?|rationale|explanation|justification|analysis|thoughts?"
     r"|evidence|question|id|task|model|language",
@@ -86,7 +90,7 @@ def _json_answer(text: str) -> str:
     text = LIST_OF_ONE.sub(r"\1", text)
     if not text.startswith("{"):
         return text
-    pairs = _json_pairs(text if text.endswith("}") else text + "}")  # its end may be cut off
+    pairs = _unnested(_json_pairs(text if text.endswith("}") else text + "}"))  # its end may be cut off
     answers = [value for key, value in pairs if ANSWER_KEY.fullmatch(key)]
     texts = [value for key, value in pairs if TEXT_KEY.fullmatch(key)]
     others = [key for key, _ in pairs if OTHER_KEY.fullmatch(key)]
@@ -99,13 +103,21 @@ def _json_answer(text: str) -> str:
 
 
 def _json_pairs(text: str) -> list[tuple[str, object]]:
-    """The keys and values of a flat JSON object; none of any other text."""
-    if text.count("{") > 1 or text.count("[") > 1:
+    """The keys and values of a JSON object, flat or with one object inside; none of any other text."""
+    if text.count("{") > 2 or text.count("[") > 1:
         return []
     try:
         return json.loads(text, object_pairs_hook=list)
     except ValueError:
         return []
+
+
+def _unnested(pairs: list[tuple[str, object]]) -> list[tuple[str, object]]:
+    """The pairs, of an answer that is an object its own: {"answer": {"letter": "B"}}."""
+    inner = [value for key, value in pairs if isinstance(value, list) and ANSWER_KEY.fullmatch(key)]
+    if len(inner) != 1 or not all(isinstance(pair, tuple) for pair in inner[0]):
+        return pairs
+    return [*inner[0], *((key, value) for key, value in pairs if value is not inner[0])]
 
 
 FRACTION = re.compile(r"\\[dt]?frac ?(?:\{([^{}]{1,20})\} ?\{([^{}]{1,20})\}|(\d) ?(\d))")

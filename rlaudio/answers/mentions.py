@@ -7,23 +7,17 @@ from collections.abc import Sequence
 
 NEGATION = re.compile(
     r"\b(?:not|no|never|none|neither|nor|without|except|cannot)\b|n't\b"
-    r"|\b(?:nicht|kein\w*|nein|pas|non|aucun\w*|нет|не|ни)\b|[不没沒非]|아니|아닙|ない|いや|ません"
+    r"|(?:ليس|लेकिन|नहीं)|\b(?:nicht|kein\w*|nein|pas|non|aucun\w*|нет|не|ни)\b|[不没沒非]|아니|아닙|ない|いや|ません"
 )
-DOUBT = re.compile(
-    NEGATION.pattern
-    + r"|\b(?:or|either|maybe|perhaps|(?<!glad i )could|might|may|but|(?<!sorry for the )wait"
-    r"|actually|correction|instead|rather|wrong|incorrect|false|unlikely|doubt\w*"
-    r"|sorry(?! for the (?:wait|delay)\b)|unless|however|although|also|both|too|as well"
-    r"|alternatively|exclud\w+|eliminat\w+|reject\w*|rul(?:e|es|ed|ing) out"
-    r"|(?<!at )least|inaccurate|implausible|improbable|inappropriate|avoid\w*"
-    r"|nope|nah|unsure|uncertain|impossible|untrue|contrary|opposite|revers\w+|oops|mistake\w*|err(?:or"
-    r"|ed)\w*"
-    r"|kidding|jok(?:e|ed|ing)|lies?|lied|absurd|disregard|ignor\w+|scratch that|strike that|delete|forget"
-    r"|retract\w*|(?:it|that|this) back|chang\w+ my|my mind|the other|everything|anything|nothing"
+# What doubts an answer even where it is said of the clip: "It may be something else."
+OTHER_POSSIBILITY = re.compile(
+    NEGATION.pattern + r"|\b(?:or|either|instead|wrong|incorrect|false|unlikely"
+    r"|(?:maybe|perhaps|could|might|may)\b(?=.*\b(?:be|come|belong|match|fit)\b)"
+    r"|unless|alternatively|exclud\w+|eliminat\w+|reject\w*|rul(?:e|es|ed|ing) out"
+    r"|inaccurate|implausible|improbable|inappropriate|avoid\w*|impossible|untrue|contrary|opposite"
     r"|(?:all|any) (?:of (?:them|these|those|the (?:above|options|choices))|options?)"
-    r"|guess\w*|hardly|barely|scarcely|rarely|seldom|falsely|wrongly|lack\w*|absence|devoid|supposedly"
-    r"|allegedly"
-    r"|e\.g|for (?:example|instance)|such as)\b|^(?:and|is|was|all)\b|^moment$"
+    r"|falsely|wrongly|devoid|supposedly|allegedly|the other|e\.g|for (?:example|instance)|such as)\b"
+    r"|^(?:and|is|was|all)\b"
     r"|[?{}\u274c\u2717\u2718\u2260\u00ac]|\\(?:n(?:eq?|ot|eg)|lnot|[bx]?cancel|sout|st)(?![a-z])"
     r"|\bconfidence:? 0(?:\.0*)? ?%?$"
     r"|\b(?:oder|vielleicht|eher|kaum|doch|aber|sondern|falsch\w*|fehler|falso|incorrect[oa]|aunque|sino"
@@ -36,6 +30,16 @@ DOUBT = re.compile(
     r"|[或错錯但也違违骗騙]|其[实實]|等(?:等|一下)|抱歉|然而|更正|[开開]玩笑|改主意|撤[回销銷]|[冗]談"
     r"|間違|訂正|やっぱり"
     r"|또는|틀[렸린]|농담|취소|정정"
+)
+DOUBT = re.compile(
+    OTHER_POSSIBILITY.pattern
+    + r"|\b(?:maybe|perhaps|(?<!glad i )could|might|may|but|(?<!sorry for the )wait|actually|correction"
+    r"|rather|doubt\w*"
+    r"|sorry(?! for the (?:wait|delay)\b)|however|although|also|both|too|as well|(?<!at )least"
+    r"|nope|nah|unsure|uncertain|revers\w+|oops|mistake\w*|err(?:or|ed)\w*"
+    r"|kidding|jok(?:e|ed|ing)|lies?|lied|absurd|disregard|ignor\w+|scratch that|strike that|delete|forget"
+    r"|retract\w*|(?:it|that|this) back|chang\w+ my|my mind|everything|anything|nothing"
+    r"|guess\w*|hardly|barely|scarcely|rarely|seldom|lack\w*|absence)\b|^moment$"
 )
 WITHOUT_SPACES = "\u0e00-\u0eff\u1100-\u11ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"  # scripts
 

@@ -44,24 +44,35 @@ COMPARISON = re.compile(r" ?([<>=\u2264\u2265]) ?")
 ARTICLE = re.compile(
     r"^(?:(?:an?|the|un[eo]?|una|uma?|il|gli|el|los|las|la(?! (?:do|re|mi|fa|sol|la|si|ti)\b)|les?"
     r"|eine?|der|die|das) |l')"
-    r"(?=\w\w)(?!(?:an?|the|major|minor|flat|sharp|natural|note|string|key|chord|scale"
+    r"(?=\w\w)(?!(?:note|string|key|chord|scale)$)(?!(?:an?|the|major|minor|flat|sharp|natural"
     r"|mayor|menor|majeur|mineur|maggiore|minore|bemol\w*|sostenid[oa]|diese|diesis)\b)"
 )
 ACCENTS = dict.fromkeys([*range(0x300, 0x333), *range(0x64B, 0x653)])  # and Arabic vowels
 SIGNS = str.maketrans({"\u266f": "#", "\u266d": "b"})
 
 
+CONTRACTED_IS = re.compile(r"\b(it|that|this|there|here|he|she|what|who)'s\b")
+CONTRACTED_NOT = re.compile(r"\b(is|are|was|were|do|does|did|has|have|had)n't\b")
+QUOTED = re.compile(r'"([^"]*)"')
+OF_BOTH = re.compile(r"^(both|neither)(?: one| of (?:them|these|those|the two))$")
+
+
 def loosened(text: str) -> str:
     """A normalised text without what seldom carries meaning: for options that this leaves different.
 
-    An article at the beginning, accents, an exclamation mark, hyphens in words, spaces around "<"; "C sharp"
-    is "C#".
+    An article at the beginning, accents, an exclamation mark, hyphens in words, quotes, spaces around "<";
+    "C sharp" is "C#", "it's" is "it is", "both of them" is "both".
     """
     if not text.isascii():
         text = unicodedata.normalize("NFD", text.translate(SIGNS)).translate(ACCENTS)
         text = unicodedata.normalize("NFC", text)
     text = text.lstrip("\u00a1").rstrip("!" + STOPS) or text
     text = ARTICLE.sub("", text)
+    if "'" in text:
+        text = CONTRACTED_NOT.sub(r"\1 not", CONTRACTED_IS.sub(r"\1 is", text))
+    if '"' in text:
+        text = QUOTED.sub(r"\1", text)
+    text = OF_BOTH.sub(r"\1", text)
     if "-" in text:
         text = HYPHEN.sub(" ", text)
     if "sharp" in text or "flat" in text:

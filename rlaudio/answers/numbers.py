@@ -70,6 +70,8 @@ DECIMAL_COMMA = re.compile(r"(?<![\d.,])(?:(\d+),(?!00)(\d{1,2})|0,(\d{3,6}))(?!
 GROUPS_OF_THREE = re.compile(r"(?<![\w.,])\d{1,3}([, '])\d{3}(?:\1\d{3})*(?![\w,'])")
 REWRITES = [
     (re.compile(r"\bper cent\b"), "%"),
+    (re.compile(r"\bbetween (\d[\d.]*) ?(?:and|&|to|-) ?(?=\d)"), r"\1-"),
+    (re.compile(r"(?<=\d)(?: to | ?~ ?)(?=\d)"), "-"),
     (re.compile(r"\bbeats per minute\b"), "bpm"),
     (re.compile(r"\b(?:minus|negative) (?=[\d.])"), "-"),
     (re.compile(r"\bplus (?=[\d.])|^\+ ?(?=[\d.])"), "+"),

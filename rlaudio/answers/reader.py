@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-from rlaudio.answers.afterwords import takes_back
+from rlaudio.answers.afterwords import exclaims, takes_back
 from rlaudio.answers.choices import CYRILLIC_OR_GREEK, Choices
 from rlaudio.answers.frames import (
     FINAL,
@@ -16,6 +16,7 @@ from rlaudio.answers.frames import (
     without_tail,
     yes_or_no,
 )
+from rlaudio.answers.harmless import doubts
 from rlaudio.answers.labels import Label, bare_label, explained, label_before, labels, letters_in, numbers_in
 from rlaudio.answers.layout import OTHER_KEY, boxes, without_latex, without_markdown
 from rlaudio.answers.mentions import DOUBT, mentions
@@ -34,6 +35,7 @@ LOOK_ALIKES = str.maketrans(
 WORD = re.compile(r"\w+")
 LAST_LINE = re.compile(r"(?<=\w)[^\S\n]*\n\s*\(?([A-Za-z])\)?\.?$")  # a letter below the text of its option
 FIRST_LINE = re.compile(r"^\(?([A-Z])\)?[^\S\n]*\n\s*(?=\w[^\n.!?:]{0,60}[.!]?$)")  # a letter above it
+BOTH_OR_NEITHER = re.compile(r"(both|neither) ([^,;.]+?) (?:and|&|nor) ([^,;.]+)", re.IGNORECASE)
 RESTATED = re.compile(r"([^()]+) \(([^()]+)\)")
 LONGEST_LABEL = 20  # characters
 LONGEST_FRAME = 200  # characters around an option
@@ -183,7 +185,14 @@ class Reader:
         return not letters and self._mentions(aside)[0] <= {named.index}
 
     def _named(self, text: str) -> Parsed:
-        for read in (self._spelled, self._restated, self._labelled, self._lettered, self._explained):
+        for read in (
+            self._spelled,
+            self._restated,
+            self._both_or_neither,
+            self._labelled,
+            self._lettered,
+            self._explained,
+        ):
             parsed = read(text)
             if parsed != NONE:
                 return parsed
@@ -201,6 +210,14 @@ class Reader:
         if first.index is None or second.index is None:
             return NONE
         return first if self.choices.same(first.index, second.index) else CONTRADICTION
+
+    def _both_or_neither(self, text: str) -> Parsed:
+        """Both or neither, where that is an option, of two others: "both the piano and the violin"."""
+        several = BOTH_OR_NEITHER.fullmatch(text)
+        if several is None:
+            return NONE
+        word, *others = map(self._spelled, several.groups())
+        return word if all(other.parsed and other != word for other in others) else NONE
 
     def _labelled(self, text: str) -> Parsed:
         """An option's text with a label, which must be its own."""
@@ -229,7 +246,9 @@ class Reader:
         named = Parsed("letter", index)
         if self._labels_another(label.text, named) or self._mentions(label.text)[0] - {index}:
             return CONTRADICTION if len(split_sentences(label.text)) == 1 else NONE  # one by one
-        return named if self._harmless(label.text, named) and not _take_back(label.text) else NONE
+        is_known = not exclaims(label.text) or label.text.lower() in self.choices.plain[index].split()
+        stands = is_known and self._harmless(label.text, named) and not _take_back(label.text)
+        return named if stands else NONE
 
     def _named_in_contrast(self, text: str) -> Parsed:
         """An option in contrast to another one: "a cat, not a dog"."""
@@ -334,7 +353,8 @@ class Reader:
         else:
             named = self._agreed([sentence.parsed for sentence in sentences if sentence.named])
             others = [sentence for sentence in sentences if not sentence.named]
-        if any(takes_back(sentence.text) for sentence in _behind_the_answer(sentences)):
+        behind = [sentence.text for sentence in _behind_the_answer(sentences)]
+        if any(takes_back(text) or exclaims(text) for text in behind):
             return SEVERAL
         return named if all(self._agrees(sentence, named) for sentence in others) else SEVERAL
 
@@ -389,8 +409,11 @@ class Reader:
 
     def _harmless(self, text: str, named: Parsed) -> bool:
         """Whether a text mentions no option but the named one, and doubts nothing."""
-        mentioned, rest = self._mentions(text)
-        return mentioned <= {named.index} and not DOUBT.search(rest)
+        return all(self._is_harmless(sentence, named) for sentence in split_sentences(text))
+
+    def _is_harmless(self, sentence: str, named: Parsed) -> bool:
+        mentioned, rest = self._mentions(sentence)
+        return mentioned <= {named.index} and not doubts(sentence, rest, names_options=bool(mentioned))
 
     def _mentions(self, text: str) -> tuple[set[int], str]:
         plain = loosened(normalise(without_latex(text)))
@@ -402,7 +425,7 @@ class Reader:
 
 def _take_back(text: str) -> bool:
     """Whether words behind an answer take it back."""
-    return any(map(takes_back, split_sentences(text)))
+    return any(takes_back(sentence) or exclaims(sentence) for sentence in split_sentences(text))
 
 
 def _behind_the_answer(sentences: list[Sentence]) -> list[Sentence]:

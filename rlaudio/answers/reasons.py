@@ -10,7 +10,9 @@ CLAUSE = (  # that says what is heard, not what it is
     r"|there (?:is|are) "
 )
 REASON = re.compile(
-    r",? (?:because|since|due to|given|as(?= (?:it|there|the|i|we|you|he|she|they|no|an?)\b))\b"
+    r",? ?(?:因[为為]|由于)|, (?:da|denn)\b"
+    r"|,? (?:weil|porque|ya que|parce que|puisque|потому что|так как|поскольку)\b"
+    r"|,? (?:because|since|due to|given|as(?= (?:it|there|the|i|we|you|he|she|they|no|an?)\b))\b"
     rf"|(?:[,;:] | [-(] ?|\()(?={CLAUSE})",
     re.IGNORECASE,
 )
@@ -58,6 +60,11 @@ ABSENCES = [
         rf" ?(?:there(?:'s| {IS}) no|(?:i|we|you)(?: can)? hear no|it has no|without(?: any)?"
         r"|(?:the )?(?:lack|absence) of"
         rf"|(?:i|we|you) (?:can't|cannot|don't|do not) hear(?: any)?) {THING}",
+        re.IGNORECASE,
+    ),
+    re.compile(
+        r" ?(?:the|this) (?:audio|sound|clip|recording) (?:does not|doesn't) (?:contain|have|include|feature)"
+        rf"(?: any)? {THING}",
         re.IGNORECASE,
     ),
     re.compile(rf" ?no {THING} (?:{IS}|can be) (?:heard|present|audible)", re.IGNORECASE),

@@ -203,6 +203,7 @@ REJECTED = [  # {x} is rejected, doubted, or one of several
     *("{x}\n{y}\nThe answer is not {x}.", "{x}\n{y}\nAnswer: {x} or {y}", "{x}\n{y}\nAnswer: {y}"),
     *("The answer is {x}. No, that is wrong.", "The answer is {x}. Or {y}.", "The wrong answer is {x}."),
     *("{x}. Psych!", "{x}. Let me reconsider.", "{x}. Undo that.", "The answer is {x}. I misspoke."),
+    *("{x}. Cap.", "{x}. Pass.", "{x}. The other one.", "{x}. Go with the first.", "{x}. That's cap."),
     *("The answer is {x}. Just teasing.", "{x} because it is heard. Gotcha!", "\\boxed{{{x}}}. Sike!"),
     *("The answer is {x}. Wait, the answer is {y}.", "Answer: {x}. Final answer: {y}", "{x}. Sorry, {y}."),
     *("{y}: 90%, {x}: 10%", "{x}: 10%\n{y}: 90%", "{x} (50%), {y} (50%)", '{{"{x}": 0.2, "{y}": 0.8}}'),
@@ -238,7 +239,9 @@ FRAMES = [
     *("Because it barks, the answer is {x}", "The answer, I think, is {x}.", "Output: {x}"),
     *("I chose {x}", "If I had to choose, I'd say {x}.", "Wait, no. The answer is {x}.", "Cevap: {x}"),
     *("What is it?\nThe answer is {x}.", "- [x] {x}", "{x}\nUser: and now?", "=={x}==", "Jawaban: {x}"),
-    *("- **{x}**", "- `{x}`", "\u2013 **{x}**", "* **{x}**"),
+    *("- **{x}**", "- `{x}`", "\u2013 **{x}**", "* **{x}**", "{x}. All good."),
+    *("The answer is {x}. The man is joking.", "{x}. If you have any other questions, just ask."),
+    *("{x}. She says it is a lie.", "{x}. There is also music."),
 ]
 
 
