@@ -224,7 +224,8 @@ def dedupe(
 def permute(data: str, roots: Sequence[str], outside_root: bool, drop_bad_rows: bool, out: Path) -> None:
     """Write each question of DATA with its gold option in every position, ids ID#1, ID#2, ..."""
     from rlaudio.data.converting import write_questions
-    from rlaudio.data.permuting import refers_to_places, with_gold_everywhere
+    from rlaudio.data.option_orders import refers_to_places
+    from rlaudio.data.permuting import with_gold_everywhere
 
     questions = _load(data, roots, outside_root, drop_bad_rows)
     permuted = with_gold_everywhere(questions)

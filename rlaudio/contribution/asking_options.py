@@ -20,7 +20,8 @@ import numpy as np
 
 from rlaudio.answers import option_answer
 from rlaudio.contribution.option_shares import OptionLogprobs
-from rlaudio.contribution.voters import Silence, orders_of
+from rlaudio.contribution.voters import Silence
+from rlaudio.data.option_orders import orders_of
 from rlaudio.models.family import PromptFamily
 from rlaudio.prompts.builder import PromptBuilder
 from rlaudio.rollout.worker import LogprobWorker

@@ -13,6 +13,7 @@ import numpy as np
 from rlaudio.contribution.voters import LabelSettings, Silence, Voter
 from rlaudio.contribution.voting import Variant, Votes
 from rlaudio.data.labels_file import rows_of_others
+from rlaudio.data.option_orders import tell_of_one_order
 from rlaudio.rollout.endpoint_worker import EndpointModel
 from rlaudio.runs.files import write_rows
 from rlaudio.runs.places import LABEL_ROWS
@@ -85,6 +86,8 @@ def label(
     _check(questions, settings)
     rows_of_others(settings.folder / LABEL_ROWS, questions)  # damage in it is told before anybody is asked
     labels = method(questions, voters, settings)
+    if labels.weak_by_first_order is not None:
+        tell_of_one_order(questions, "labels")
     others = rows_of_others(settings.folder / LABEL_ROWS, questions)  # of another labelling meanwhile, too
     write_rows(settings.folder / LABEL_ROWS, chain(others, label_rows(labels)))
     return labels

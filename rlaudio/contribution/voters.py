@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 from typing import Literal
 
+from rlaudio.data.option_orders import orders_of
 from rlaudio.prompts.builder import PromptBuilder
 from rlaudio.rollout.worker import RolloutWorker
 from rlaudio.runs.journals import Journal
@@ -53,12 +54,6 @@ def folder_digest(folder: Path) -> str:
             while block := content.read(1 << 20):
                 digest.update(block)
     return digest.hexdigest()
-
-
-def orders_of(question: Question, orders: int) -> Iterator[Question]:
-    """The question under its first `orders` cyclic option orders (no more than it has options)."""
-    for shift in range(min(orders, len(question.choices))):
-        yield question.rotated(shift)
 
 
 def ask_in_silence(

@@ -74,16 +74,20 @@ def is_weak(right: np.ndarray, threshold: int) -> np.ndarray:
 # --- chance -------------------------------------------------------------------------------------------
 
 
-def chance_floor(choices: Sequence[int], *, voters: int, threshold: int, orders: int = 1) -> float:
+def chance_floor(
+    choices: Sequence[int], *, voters: int, threshold: int, orders: int | Sequence[int] = 1
+) -> float:
     """Probability that an item is called weak although every voter guesses, mean over items.
 
-    `choices` [Q] is the number of options of each item. The guesses are taken to be uniform and
-    independent over voters and orders, so this is a floor: voters with a common bias ("the longest one")
-    agree more often, and more orders do not change a guess that depends on an option's wording alone.
+    `choices` [Q] is the number of options of each item, `orders` in how many orders each is tried. The
+    guesses are taken to be uniform and independent over voters and orders, so this is a floor: voters with
+    a common bias ("the longest one") agree more often, and more orders do not change a guess that depends
+    on an option's wording alone.
     4 options, 2 of 3 voters: 0.156.
     """
-    counts, items = np.unique(np.asarray(choices), return_counts=True)
-    floors = [_luck(int(count), voters, threshold, orders) for count in counts]
+    kinds = np.stack(np.broadcast_arrays(np.asarray(choices), np.asarray(orders)))  # [2, Q]
+    counts, items = np.unique(kinds, axis=1, return_counts=True)
+    floors = [_luck(int(count), voters, threshold, int(tried)) for count, tried in counts.T]
     return float(np.average(floors, weights=items))
 
 

@@ -80,7 +80,7 @@ def _order_lines(result: Evaluation) -> Iterator[str]:
     stable = result.stable(result.controls[0])
     if stable is not None:
         right, of = result.right_by_order(result.controls[0]), len(result.questions)
-        some = f" ({of_all(len(right[0]), of)} questions, those with enough options)"
+        some = f" ({of_all(len(right[0]), of)} questions, those asked in every order)"
         accuracies = ", ".join(map(percent, result.by_order(result.controls[0])))
         title = "Right in every order of the options" + some * (len(right[0]) < of)
         yield f"{title}: {percent(stable)}; by order: {accuracies}."

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rlaudio.audio.controls import lenders
+from rlaudio.data.option_orders import orders_of, tell_of_one_order
 from rlaudio.evaluation.accuracy import Evaluation
 from rlaudio.evaluation.answer_rows import AnswerRow
 from rlaudio.prompts.builder import PromptBuilder
@@ -88,6 +89,8 @@ def evaluate(
     check_published(questions)
     for control in controls:  # refused before anything is asked
         lenders(questions, control, settings.seed)
+    if settings.orders > 1 and processes.rank == 0:
+        tell_of_one_order(questions, label)
     answered = _answers(questions, prompts, worker, settings, processes)
     share = len(processes.share(questions))
     local = list(progress(answered, total=share * len(controls), label=label, unit="prompt"))
@@ -122,8 +125,7 @@ def _batch(
     """The questions with their partners, each in its orders one after another."""
     asked = []
     for number, (question, partner) in enumerate(pairs):
-        for order in range(min(orders, max(1, len(question.choices)))):
-            rotated = question.rotated(order) if order else question
+        for order, rotated in enumerate(orders_of(question, orders)):
             prompt = prompts.prompt(rotated, control, partner=partner)
             asked.append(_Asked(number, order, rotated, partner, prompt))
     return _Batch(control, asked)

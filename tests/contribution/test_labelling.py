@@ -13,6 +13,7 @@ from rlaudio.contribution.asking_options import is_answerable
 from rlaudio.contribution.label_summary import summarise
 from rlaudio.contribution.labelling import OtherAsking
 from rlaudio.contribution.methods.vote import vote
+from rlaudio.contribution.voting import chance_floor
 from rlaudio.data.audiomcq import audiomcq, write_audiomcq
 from rlaudio.scorers.exact import exact
 from rlaudio.scorers.robust import robust
@@ -199,6 +200,18 @@ def test_a_position_habit_fools_one_order_but_not_all_of_them(tmp_path, question
     np.testing.assert_array_equal(plain.weak, [True, False, False, False])
     assert not debiased.weak.any()
     np.testing.assert_array_equal(debiased.votes.contribution_score, [0.75] * 4)
+
+
+def test_options_that_refer_to_others_by_their_places_are_asked_in_their_one_order(
+    tmp_path, questions, ballot, caplog
+):
+    above = replace(questions[1].target, options=(*questions[1].choices[:-1], "none of the above"))
+    asked = [questions[0], replace(questions[1], target=above), *questions[2:]]
+    labels = label(asked, {"a": ballot.voter()}, folder=tmp_path, rule=vote_rule(threshold=1, orders=4))
+    assert [len(of_question) for of_question in labels.answers["a"]] == [4, 1, 4, 4]
+    assert "labels: 1 of 4 questions keep their one order of options" in caplog.text
+    one, four = (chance_floor([4], voters=1, threshold=1, orders=n) for n in (1, 4))
+    assert labels.floor(labels.questions) == pytest.approx((one + 3 * four) / 4)
 
 
 def test_the_scorer_of_the_rule_says_which_voters_are_right(tmp_path, questions, ballot):

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from rlaudio.data.permuting import refers_to_places, with_gold_everywhere
+from rlaudio.data.option_orders import refers_to_places
+from rlaudio.data.permuting import with_gold_everywhere
 from rlaudio.types import Choice, Dataset, OpenText
 from tests.factories import make_contributions, make_question
 

@@ -348,7 +348,16 @@ def test_orders_are_compared_on_the_questions_that_were_asked_in_all(questions):
     known = {q.id for q in questions[3:]}
     result = evaluate([*few, *questions[3:]], word_prompts(), prefers(1, known), controls=["audio"], orders=4)
     assert result.by_order("audio") == [1.0] * 4 and result.stable("audio") == 1.0
-    assert "(5 of 8 questions, those with enough options): 100.0" in accuracy_table(result)
+    assert "(5 of 8 questions, those asked in every order): 100.0" in accuracy_table(result)
+
+
+def test_options_that_refer_to_others_by_their_places_keep_their_order(questions, caplog):
+    above = replace(questions[0].target, options=(*questions[0].choices[:-1], "all of the above"))
+    asked = [replace(questions[0], target=above), *questions[1:]]
+    result = evaluate(asked, word_prompts(), prefers(0, set()), controls=["audio"], orders=4)
+    assert {row.question.id for row in result.reordered} == {question.id for question in questions[1:]}
+    assert "1 of 8 questions keep their one order of options" in caplog.text and "first: q0" in caplog.text
+    assert "(7 of 8 questions, those asked in every order)" in accuracy_table(result)
 
 
 def test_a_set_of_which_some_answers_are_published_is_refused(questions):

@@ -21,7 +21,8 @@ from rlaudio.contribution.probability_labels import (
     ask_in_silence_and_heard,
     check_probability,
 )
-from rlaudio.contribution.voters import LabelSettings, Voter, orders_of
+from rlaudio.contribution.voters import LabelSettings, Voter
+from rlaudio.data.option_orders import orders_of
 from rlaudio.rollout.endpoint_worker import EndpointModel
 from rlaudio.types import Prompt, Question
 from rlaudio.utils.number_format import of_all

@@ -10,7 +10,7 @@ import numpy as np
 
 from rlaudio.contribution import THRESHOLD
 from rlaudio.contribution.asking_options import check_options
-from rlaudio.contribution.voters import LabelSettings, Voter, ask_in_silence, orders_of
+from rlaudio.contribution.voters import LabelSettings, Voter, ask_in_silence
 from rlaudio.contribution.voting import (
     Variant,
     Votes,
@@ -20,6 +20,7 @@ from rlaudio.contribution.voting import (
     leave_one_out_variants,
     threshold_variants,
 )
+from rlaudio.data.option_orders import orders_of
 from rlaudio.runs.journals import Journal, journal_path
 from rlaudio.types import Contribution, Question, Scorer
 
@@ -138,7 +139,7 @@ class VoteLabels:
             [len(question.choices) for question in questions],
             voters=len(self.votes.voters),
             threshold=self.threshold,
-            orders=self.orders,
+            orders=[sum(1 for _ in orders_of(question, self.orders)) for question in questions],
         )
 
     def variants(self) -> dict[str, list[Variant]]:
