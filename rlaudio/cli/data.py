@@ -6,8 +6,7 @@ reads files and audio is imported when a command runs.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from itertools import permutations
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.exceptions import Exit
 
+from rlaudio.cli.audio_roots import audio_root_options, refuse_roots_of_no_set, with_root
 from rlaudio.cli.common_options import CommandGroup, FileEndingIn, named_set, path_type, seconds_type
 from rlaudio.cli.output import json_option, print_json
 from rlaudio.utils.number_format import counted, thousands
@@ -35,14 +35,6 @@ _BY: Mapping[str, tuple[Shared, ...]] = {
 }
 
 _at_least_1 = click.IntRange(min=1)
-_root = click.option(
-    "--audio-root",
-    "roots",
-    multiple=True,
-    metavar="[NAME=]FOLDER",
-    help="What audio paths are relative to, of all sets or of one.  [default: the folder of the data]",
-)
-_outside = click.option("--outside-root", is_flag=True, help="Trust paths that leave the audio root.")
 _drop = click.option("--drop-bad-rows", is_flag=True, help="Leave out rows that cannot be read.")
 _max_seconds = click.option("--max-seconds", type=seconds_type, default=30.0, show_default=True)
 _no_audio = click.option("--no-audio", is_flag=True, help="Look at no audio file.")
@@ -53,7 +45,7 @@ _folder = partial(click.option, "--out", type=path_type(file_okay=False))
 
 def _reads_data(command: Callable[..., Any]) -> Callable[..., Any]:
     """Argument and options of a command that reads one set."""
-    return click.argument("data")(_root(_outside(command)))
+    return click.argument("data")(audio_root_options(command))
 
 
 @click.group(cls=CommandGroup)
@@ -165,8 +157,7 @@ def split(
 @data.command()
 @click.argument("train", metavar="TRAIN")
 @click.argument("others", metavar="BENCHMARK...", nargs=-1, required=True)
-@_root
-@_outside
+@audio_root_options
 @_drop
 @_max_seconds
 @click.option(
@@ -199,7 +190,7 @@ def dedupe(
     from rlaudio.data.leakage import find_leaks
 
     named = _named([train, *others])
-    _refuse_roots_of_no_set(roots, named)
+    refuse_roots_of_no_set(roots, named)
     if out:
         refuse_existing(*_mask_files(out, list(named)))
     sets = {name: _load(text, roots, outside_root, drop_bad_rows, name) for name, text in named.items()}
@@ -306,51 +297,10 @@ def _loader(text: str, roots: Sequence[str], outside_root: bool, name: str | Non
     """The data plug-in with its options, bound."""
     from rlaudio.config.plugins import bind
 
-    spec = dict(named_set(text).spec)
+    spec = named_set(text).spec
     if name is None:
-        _refuse_roots_of_no_set(roots, [spec["use"]])
-    if root := _root_of(name or spec["use"], roots):
-        spec["audio_root"] = root
-    if outside_root:
-        spec["outside_root"] = True
-    return bind("data", spec)
-
-
-def _root_of(name: str, roots: Sequence[str]) -> str | None:
-    """The audio root of a set: the one that names it, else the one that names none."""
-    for_all = None
-    for text in roots:
-        owner, folder = _owner_and_folder(text)
-        if owner is None:
-            for_all = folder
-        elif owner == name:
-            return folder
-    return for_all
-
-
-def _owner_and_folder(text: str) -> tuple[str | None, str]:
-    owner, sign, folder = text.partition("=")
-    if not sign or os.path.exists(text):  # noqa: PTH110  Path raises where a name is too long
-        return None, text
-    return owner, folder
-
-
-def _refuse_roots_of_no_set(roots: Sequence[str], names: Collection[str]) -> None:
-    """Refuse audio roots without a folder, of sets that the command does not read, and two of one set."""
-    by_owner: dict[str | None, str] = {}
-    for text in roots:
-        owner, folder = _owner_and_folder(text)
-        if by_owner.setdefault(owner, folder) != folder:
-            raise click.UsageError(
-                f"--audio-root {by_owner[owner]} and {folder} are of the same sets; leave one out"
-            )
-        if not folder:
-            raise click.UsageError(f"--audio-root {text!r}: expected a folder, or NAME=FOLDER")
-        if owner is not None and owner not in names:
-            raise click.UsageError(
-                f"--audio-root {text}: no such folder, and no set is called {owner}; expected a folder, or "
-                f"NAME=FOLDER with NAME one of {', '.join(names)}"
-            )
+        refuse_roots_of_no_set(roots, [spec["use"]])
+    return bind("data", with_root(spec, name or spec["use"], roots, outside_root=outside_root))
 
 
 def _load(

@@ -10,6 +10,7 @@ import click
 from click.exceptions import Exit
 
 from rlaudio.audio.length_policy import MOST_SILENCE_SECONDS, SILENCE_SECONDS
+from rlaudio.cli.audio_roots import audio_root_options, refuse_roots_of_no_set, with_root
 from rlaudio.cli.common_options import (
     FileEndingIn,
     command,
@@ -78,6 +79,7 @@ if TYPE_CHECKING:
     help="Ask in this prompt.style too, and say how many labels it flips.",
 )
 @click.option("--parquet", type=FileEndingIn(".parquet"), help="Write the labels as Parquet as well.")
+@audio_root_options
 @click.option("--out", type=path_type(file_okay=False), help="Folder of the labels.  [default: beside DATA]")
 @json_option
 @endpoint_options
@@ -92,6 +94,8 @@ def label(
     other_silences: Sequence[str],
     other_styles: Sequence[Style],
     parquet: Path | None,
+    roots: Sequence[str],
+    outside_root: bool,
     out: Path | None,
     as_json: bool,
     overrides: Sequence[str],
@@ -114,6 +118,8 @@ def label(
         "orders": orders,
     }
     spec = existing(named_set(data).spec)
+    refuse_roots_of_no_set(roots, [spec["use"]])
+    spec = with_root(spec, spec["use"], roots, outside_root=outside_root)
     from rlaudio.interface import folder_of, recipe_to_label
 
     recipe = recipe_to_label(spec, settings, overrides)
@@ -174,6 +180,7 @@ _against = click.option(
     help="Questions for a MODEL; a RECIPE names its own.",
 )
 @_benchmarks
+@audio_root_options
 @click.option(
     "--endpoint", metavar="URL", help="Instead of MODEL: an OpenAI-compatible server's address, or several."
 )
@@ -188,6 +195,8 @@ def evaluate(
     target: str | None,
     data: str | None,
     benchmarks: Sequence[str],
+    roots: Sequence[str],
+    outside_root: bool,
     endpoint: str | None,
     model: str | None,
     out: Path | None,
@@ -207,6 +216,10 @@ def evaluate(
         raise click.UsageError("--data goes with a MODEL; a RECIPE has data.evaluate")
     if not is_recipe(target) and not sets:
         raise click.UsageError(f"{target} is no recipe; to evaluate a model add --data FILE or --benchmark")
+    if not sets and (roots or outside_root):
+        raise click.UsageError("--audio-root goes with --data or --benchmark; a RECIPE's sets have their own")
+    refuse_roots_of_no_set(roots, sets)
+    sets = {name: with_root(spec, name, roots, outside_root=outside_root) for name, spec in sets.items()}
     from rlaudio.interface import recipe_to_evaluate
 
     recipe = recipe_to_evaluate(target, sets, overrides)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -52,7 +53,8 @@ def check_published(questions: Sequence[Question]) -> None:
 
 
 def provenance_of(questions: Sequence[Question]) -> dict[str, str]:
-    """Benchmark and version, style of the prompts, digest of all texts with their ids and names of clips."""
+    """Benchmark and version, style of the prompts, digest of all texts with their ids and names of clips, and
+    what says which questions are strong: the known truth, which a model's evaluation takes, or labels."""
     data = Dataset.of(questions)
     styles = sorted({question.style or STYLE for question in questions})
     digest = hashlib.blake2b(digest_size=6)
@@ -60,7 +62,10 @@ def provenance_of(questions: Sequence[Question]) -> dict[str, str]:
         names = [Path(name).name for name in question.clip_names]
         digest.update(json.dumps([question.id, question.text_digest, names]).encode())
     known = {"benchmark": f"{data.benchmark.name} {data.benchmark.version}"} if data.benchmark else {}
-    return known | {"style": ", ".join(styles), "data": digest.hexdigest()}
+    known |= {"style": ", ".join(styles), "data": digest.hexdigest()}
+    kinds = Counter("truth" if c.method == "truth" else "labels" for c in data.contributions.values())
+    several = [f"the {kind} ({count})" if len(kinds) > 1 else f"the {kind}" for kind, count in kinds.items()]
+    return known | ({"strong and weak": f"by {' and '.join(several)}"} if several else {})
 
 
 def evaluate(

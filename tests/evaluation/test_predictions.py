@@ -11,7 +11,7 @@ from rlaudio.evaluation.accuracy_table import accuracy_table
 from rlaudio.evaluation.predictions import read_predictions, score
 from rlaudio.scorers.mmau import mmau
 from rlaudio.scorers.robust import robust
-from rlaudio.types import Benchmark, Dataset
+from rlaudio.types import Benchmark, Contribution, Dataset
 from tests.data.trees import write_parquet
 from tests.factories import make_question
 
@@ -36,6 +36,18 @@ def test_a_missing_answer_is_wrong_by_the_strict_rule_and_left_out_by_the_offici
     assert result.accuracy("audio") == 1 / 4
     assert result.accuracy("audio", scorer="made_up") == 1 / 2
     assert "By made_up, all: audio 50.0 (2 of 4 left out)." in accuracy_table(result)
+
+
+def test_it_is_told_whether_the_truth_or_labels_say_what_is_strong(tmp_path):
+    truth, label = Contribution("q0", "strong", method="truth"), Contribution("q1", "weak", method="2 of 3")
+    path = written(tmp_path, [row(0, "a dog")])
+    for known, told in (
+        ({"q0": truth}, "by the truth"),
+        ({"q1": label}, "by the labels"),
+        ({"q0": truth, "q1": label}, "by the truth (1) and the labels (1)"),
+    ):
+        result = score(replace(QUESTIONS, contributions=known), read_predictions(path), {"robust": robust})
+        assert f"strong and weak {told}" in accuracy_table(result)
 
 
 def test_an_official_rule_may_call_a_row_without_the_key_wrong_and_drop_a_null(tmp_path):
