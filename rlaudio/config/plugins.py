@@ -237,10 +237,12 @@ def _signature(kind: str, path: Path, style: str | None = None, function: str | 
             f"{path.stem!r} (case and underscores do not count)"
         )
     if signature.given not in GIVEN[kind]:
-        expected = " or ".join(f"({', '.join(given)})" for given in GIVEN[kind])
+        expected = " or ".join(f"({', '.join(given)})" if given else "nothing" for given in GIVEN[kind])
+        one = with_article("data plug-in" if kind == "data" else kind)
+        taken = f"({', '.join(signature.given)})" if signature.given else "nothing"
         raise ValueError(
-            f"{path}: {signature.name} takes ({', '.join(signature.given)}) by position; "
-            f"{with_article(kind)} takes {expected}, and its options as keyword-only parameters, after a '*'"
+            f"{path}: {signature.name} takes {taken} by position; "
+            f"{one} takes {expected}, and its options as keyword-only parameters, after a '*'"
             + "; one written for TRL or verl is used with style: trl, trl_chat or verl"
             * bool({"completions", "solution_str"}.intersection(signature.given))
         )

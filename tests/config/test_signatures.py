@@ -172,6 +172,12 @@ def test_a_reward_with_other_positional_parameters_is_refused(write):
         bind("reward", str(path))
 
 
+def test_data_with_positional_parameters_is_refused(write):
+    path = write("mine.py", "def mine(path): ...")
+    with pytest.raises(ValueError, match=r"takes \(path\) by position; a data plug-in takes nothing, and"):
+        bind("data", str(path))
+
+
 @pytest.mark.parametrize("name", ["use", "weight"])
 def test_an_option_that_a_recipe_could_not_give_is_refused(write, name):
     path = write("mine.py", f"def mine(question, completion, *, {name}=1): ...")

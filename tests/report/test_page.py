@@ -21,7 +21,7 @@ from rlaudio.cli.commands import main
 from rlaudio.report.page import write_report
 from rlaudio.report.sections.accuracy_tables import held_out
 from rlaudio.report.sections.labels import labelled_sets
-from rlaudio.report.sections.metric_curves import curves
+from rlaudio.report.sections.metric_curves import STEP_TIME, curves
 from rlaudio.report.sections.notices import notices, training_notices
 from rlaudio.runs.digests import record
 from rlaudio.runs.files import read_rows, write_rows
@@ -482,6 +482,15 @@ def test_stages_that_sample_nothing_show_no_curves_of_completions(copy):
     assert [chart.title for chart in stage.charts] == ["Loss"]
 
 
+def test_the_times_of_sft_leave_out_what_it_never_does(copy):
+    times = {"time/rollout": 0.0, "time/reward": 0.0, "time/update": 0.5}
+    write_rows(copy / "metrics.jsonl", [{"stage": "sft", "step": step, "loss/total": 1.0} for step in (1, 2)])
+    write_rows(copy / "timings.jsonl", [{"stage": "sft", "step": step, **times} for step in (1, 2)])
+    [stage] = curves(open_run(copy))
+    [chart] = [chart for chart in stage.charts if chart.title == STEP_TIME]
+    assert [series["name"] for series in chart.drawn["series"]] == ["update"]
+
+
 def test_the_change_of_all_questions_is_the_difference_of_the_accuracies(finished):
     run = open_run(finished)
     every = next(line for line in held_out(run)[0].headline if line.name == "all")
@@ -548,7 +557,7 @@ def test_a_run_that_made_the_model_worse_says_so_at_the_top(copy):
     swap_before_and_after(copy)
     line = held_out(open_run(copy))[0].headline[-1]
     top = top_of(copy)
-    assert "<b>This run made the model worse.</b> On test: Accuracy fell: strong questions" in top
+    assert "<b>This run made the model worse.</b> On test, accuracy fell: strong questions" in top
     change = f"{percent(line.base.accuracy['audio'].value)} → {percent(line.final.accuracy['audio'].value)} %"
     assert f"all questions {change} ({signed(line.change.value)} points, 95 % interval" in top
 
@@ -567,7 +576,7 @@ def test_a_run_that_changed_nothing_says_so_at_the_top(copy):
     value = percent(held_out(open_run(copy))[0].headline[-1].base.accuracy["audio"].value)
     top = top_of(copy)
     assert "This run did not make the model better." in top
-    assert f"Accuracy is what it was: all questions {value} → {value} %." in top
+    assert f"accuracy is what it was: all questions {value} → {value} %." in top
     change = held_out(open_run(copy))[0].headline[-1].change
     assert change.value == 0.0 and change.p_value is None
     assert (change.low, change.high) == pytest.approx((-0.0069, 0.0069), abs=1e-4)  # 1.96 sqrt(2) / 402

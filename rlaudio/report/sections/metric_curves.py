@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 
@@ -12,6 +12,7 @@ from rlaudio.runs.run import StoredRun
 from rlaudio.viewer.chart_data import PlottedCurve, chart_data
 
 GROUPS = ("strong", "weak", "all")
+STEP_TIME = "Where a step's time goes, in seconds"
 STEP_PARTS = ("data_wait", "rollout", "reward", "signals", "update", "sync", "write")
 # Title of a chart and its metrics: names of the metric table, or globs over the names that a run logged.
 CHARTS: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -30,7 +31,7 @@ CHARTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Clipped tokens", ("loss/clip_fraction",)),
     ("Sampler against trainer", ("rollout/mismatch_mean", "rollout/mismatch_max")),
     ("Learning rate", ("optimizer/lr",)),
-    ("Where a step's time goes, in seconds", tuple(f"time/{part}" for part in STEP_PARTS)),
+    (STEP_TIME, tuple(f"time/{part}" for part in STEP_PARTS)),
     ("Tokens a second", ("rollout/tokens_per_second", "optimizer/tokens_per_second")),
     ("Use of the device by updates", ("optimizer/mfu",)),
 )
@@ -86,14 +87,16 @@ def _is_one_of(name: str, metrics: Iterable[str]) -> bool:
 def _chart(run: StoredRun, stage: str, title: str, names: Sequence[str]) -> Chart | None:
     series = {name: dict(run.series(stage, name)) for name in names}
     series = {
-        name: values for name, values in series.items() if sum(v is not None for v in values.values()) >= 2
+        name: values
+        for name, values in series.items()
+        if sum(v is not None for v in values.values()) >= 2 and (_takes_time(values) or title != STEP_TIME)
     }
     if not series:
         return None
     steps = sorted({step for values in series.values() for step in values})
     return Chart(
         title=title,
-        meaning=_meaning(names),
+        meaning=_meaning(list(series)),
         drawn=chart_data(
             [
                 PlottedCurve(_short(name, series), [of.get(step) for step in steps])
@@ -105,6 +108,11 @@ def _chart(run: StoredRun, stage: str, title: str, names: Sequence[str]) -> Char
             group=stage,
         ),
     )
+
+
+def _takes_time(values: Mapping[float, float | None]) -> bool:
+    """Whether a part of a step ever took time: SFT samples nothing and has no rewards."""
+    return any(values.values())
 
 
 def _meaning(names: Sequence[str]) -> str:

@@ -50,10 +50,15 @@ def notices(held_out: Iterable[AccuracyTable]) -> list[Notice]:
     """The warnings of a run that was evaluated before and after training; none where all went well."""
     sets = list(held_out)
     return [
-        Notice(notice.head, f"On {table.name}: {notice.text}" if len(sets) > 1 else notice.text)
+        Notice(notice.head, _on(table.name, notice.text) if len(sets) > 1 else notice.text)
         for table in sets
         for notice in (*_no_gain(table), *_unparsed(table))
     ]
+
+
+def _on(held_out: str, sentence: str) -> str:
+    """A sentence about one held-out set: "On shifted, they count as wrong."."""
+    return f"On {held_out}, {sentence[:1].lower()}{sentence[1:]}"
 
 
 def training_notices(run: StoredRun) -> list[Notice]:
