@@ -28,7 +28,7 @@ def consistency(
 
 def conclusion(text: str, choices: tuple[str, ...]) -> int | None:
     """Position of the option on which the thought ends; None where it names none, several or denies one."""
-    thought = " ".join(text[span.start : span.end] for span in think_spans(text))
+    thought = "\n".join(text[span.start : span.end] for span in think_spans(text))
     spellings = [normalise(choice) for choice in choices]
     for sentence in reversed(re.split(r"[.!?;]+(?:\s|$)|\n", re.sub(r"</?\w+>", "\n", thought))):
         plain = normalise(sentence)

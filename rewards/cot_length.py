@@ -75,7 +75,7 @@ def cot_length(
 
 def count_thought(completion: Completion) -> int:
     """Tokens of the policy between `<think>` and `</think>`."""
-    return sum(completion.count_tokens(span.start, span.end) for span in think_spans(completion.text))
+    return completion.count_tokens([(span.start, span.end) for span in think_spans(completion.text)])
 
 
 def count_completion(completion: Completion) -> int:

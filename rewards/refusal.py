@@ -9,7 +9,8 @@ not. The rule is ours, not the benchmark's.
 
 import re
 
-from rlaudio.answers import answer_spans, think_spans
+from rlaudio.answers import answer_spans
+from rlaudio.answers.tags import blank_thoughts
 from rlaudio.types import Completion, Question
 
 DECLINES = re.compile(
@@ -25,14 +26,12 @@ def refusal(
     question: Question, completion: Completion, *, penalty: float = 1.0, field: str = "unanswerable"
 ) -> float:
     declined = declines(completion.text)
-    return float(declined) if question.extra.get(field) is True else -penalty * declined
+    if question.extra.get(field) is True:
+        return float(declined)
+    return -penalty if declined else 0.0
 
 
 def declines(text: str) -> bool:
     """Whether the text gives no answer and says so."""
-    answers = [text[span.start : span.end] for span in answer_spans(text)]
-    if not answers:
-        for span in reversed(list(think_spans(text))):
-            text = text[: span.start] + text[span.end :]
-        answers = [text]
+    answers = [text[span.start : span.end] for span in answer_spans(text)] or [blank_thoughts(text)]
     return any(DECLINES.search(answer.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")) for answer in answers)

@@ -15,4 +15,4 @@ def repetition(question: Question, completion: Completion, *, n: int = 3, penalt
         raise ValueError(f"repetition: n is {n}; expected at least 1")
     words = completion.text.lower().split()
     grams = [tuple(words[i : i + n]) for i in range(len(words) - n + 1)]
-    return -penalty * (1.0 - len(set(grams)) / len(grams)) if grams else 0.0
+    return penalty * (len(set(grams)) / len(grams) - 1.0) if grams else 0.0

@@ -377,11 +377,16 @@ class Completion:
         """The piece of text behind each sampled token [S]."""
         return tuple(piece for segment in self.segments if segment.sampled for piece in segment.token_texts)
 
-    def count_tokens(self, start: int, end: int) -> int:
-        """Tokens of the policy that lie in `text[start:end]`, by the end of their piece of text."""
-        ends = np.cumsum([len(piece) for piece in self.token_texts])
-        starts = ends - [len(piece) for piece in self.token_texts]
-        return int(((ends > start) & (starts < end) & (ends > starts)).sum())
+    def count_tokens(self, spans: Sequence[tuple[int, int]]) -> int:
+        """Tokens of the policy that lie in one of these stretches of the text, `(start, end)` in order."""
+        if not spans:
+            return 0
+        lengths = np.array([len(piece) for piece in self.token_texts], dtype=np.int64)  # [S]
+        ends = np.cumsum(lengths)
+        starts, (opened, closed) = ends - lengths, np.array(spans).T
+        first = np.searchsorted(closed, starts, side="right")  # span that ends behind the start
+        inside = (first < len(spans)) & (opened[np.minimum(first, len(spans) - 1)] < ends)
+        return int((inside & (lengths > 0)).sum())
 
 
 @dataclass(frozen=True, eq=False)

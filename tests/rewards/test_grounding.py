@@ -47,6 +47,15 @@ def test_single_words_are_counted_where_n_is_1_and_the_penalty_scales():
         score(repetition, "a", n=0)
 
 
+@pytest.mark.parametrize("reward", [repetition, refusal])
+def test_no_penalty_is_0_and_not_minus_0(reward):
+    assert str(score(reward, f"<think>I hear barking.</think>{RIGHT}")) == "0.0"
+
+
+def test_declining_behind_very_many_thoughts_is_seen_in_time_in_proportion():
+    assert score(refusal, "<think>x</think>" * 100_000) == 0.0  # quadratic time would not end
+
+
 # --- consistency ---------------------------------------------------------------------------------
 
 
@@ -70,6 +79,10 @@ def test_single_words_are_counted_where_n_is_1_and_the_penalty_scales():
 def test_the_conclusion_of_the_thought_is_compared_with_the_answer(thought, value):
     text = f"<think>{thought}</think>{RIGHT}"
     assert score(consistency, text, scorer=exact, undecided=0.5) == value
+
+
+def test_a_second_thought_begins_another_sentence():
+    assert score(consistency, f"<think>a cat</think><think>a dog</think>{RIGHT}", scorer=exact) == 1.0
 
 
 def test_a_wrong_answer_is_consistent_with_a_wrong_thought_and_no_thought_earns_nothing():

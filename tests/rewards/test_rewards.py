@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from rlaudio.answers import sft_target
+from rlaudio.answers import sft_target, think_spans
 from rlaudio.config.plugins import bind, load
 from rlaudio.scorers.exact import exact
 from rlaudio.scorers.robust import robust
@@ -171,6 +171,22 @@ def test_the_sft_targets_have_the_format_that_is_rewarded():
 )
 def test_the_tokens_of_the_thought_are_counted(text, tokens):
     assert lengths_scored(text, shape="window", low=tokens, high=tokens) == [1.0]
+
+
+@given(st.lists(st.sampled_from(["<think>", "</think>", "a ", "dog", "."]), max_size=30).map("".join))
+def test_tokens_of_all_thoughts_are_counted_together(text):
+    completion = make_completion(text)
+    ends = [sum(map(len, completion.token_texts[: n + 1])) for n in range(len(completion.token_texts))]
+    lengths = list(map(len, completion.token_texts))
+    inside = [
+        any(span.start < end and end - length < span.end for span in think_spans(text)) and length > 0
+        for end, length in zip(ends, lengths, strict=True)
+    ]
+    assert completion.count_tokens([(s.start, s.end) for s in think_spans(text)]) == sum(inside)
+
+
+def test_very_many_thoughts_are_counted_in_time_in_proportion():
+    assert lengths_scored("<think>x</think>" * 30_000, low=30_000, high=30_000) == [1.0]
 
 
 def test_a_truncated_completion_is_counted_to_its_last_token():
