@@ -81,9 +81,9 @@ def read_predictions(path: Path, key: str | None = None, expected: str | None = 
     in_csv = ["answer"] if path.suffix == ".csv" else []  # elsewhere that is the right one
     known = list(dict.fromkeys([*filter(None, [expected]), *KEYS, *in_csv]))
     named = key or (expected if expected in fields else None)
-    key = _first(known if key is None else [key], fields, path)
+    key = _first(known if key is None else [key], fields, path, "name the key of the predictions with --key")
     others = () if named else tuple(other for other in known if other in fields and other != key)
-    id_key = _first(ID_KEYS, fields, path)
+    id_key = _first(ID_KEYS, fields, path, "add the ids of the questions")
     if key == id_key:
         raise ValueError(f"{printable(str(path))}: {key!r} holds the ids; name another key with --key")
     by_id: dict[str, str | None] = {}
@@ -208,15 +208,14 @@ def _long_cells() -> Iterator[None]:
         csv.field_size_limit(before)
 
 
-def _first(wanted: Sequence[str], fields: Sequence[str], path: Path) -> str:
+def _first(wanted: Sequence[str], fields: Sequence[str], path: Path, todo: str) -> str:
     """The first of the names that rows have. Raises ValueError where they have none."""
     for name in wanted:
         if name in fields:
             return name
     there = ", ".join(map(printable, fields[:20])) or "no rows"
     raise ValueError(
-        f"{printable(str(path))}: expected rows with {' or '.join(map(repr, wanted))}; found {there}; name "
-        "the key of the predictions with --key"
+        f"{printable(str(path))}: expected rows with {' or '.join(map(repr, wanted))}; found {there}; {todo}"
     )
 
 

@@ -65,6 +65,12 @@ def test_where_the_rules_disagree_is_listed(tmp_path):
     assert disagreements == [("made_up", "q1", False), ("made_up", "q2", True)]
 
 
+def test_rows_without_ids_are_told_to_need_them(tmp_path):
+    path = written(tmp_path, [{"audio_id": "q0.wav", "model_output": "a dog"}])
+    with pytest.raises(ValueError, match="found audio_id, model_output; add the ids of the questions"):
+        read_predictions(path)
+
+
 @pytest.mark.parametrize("key", ["answer_prediction", "model_prediction", "response"])
 def test_known_keys_are_found_and_the_one_asked_for_goes_first(tmp_path, key):
     path = written(tmp_path, [row(0, "a dog", key) | {"mine": "a cat"}], "predictions.jsonl")
