@@ -23,7 +23,8 @@ KNOWN_WORDS = re.compile(
     r"|cluck|quack|ribbit|buzz|beep|ring|ding|dong|honk|vroom|splash|crash|bang|boom|thud|click|tick|tock"
     r"|reason|rationale|why|because|context|evidence|note|source|summary|analysis|confidence|feedback|example"
     r"|confirmed|verified|(?:double-|re-?)?checked|solved|finished|completed|decided|guaranteed"
-    r"|(?:high-)?pitched|it|all|so|what|here|there|noted|unmistaken|typical|expected|interesting|fine|cute|fun|old|new"
+    r"|(?:high-)?pitched|it|all|so|what|here|there|noted|unmistaken|typical|expected|interesting|fine|cute"
+    r"|fun|old|new"
     r"|\w+(?:ing|al|ic|ous|ine|ian|ly|[st]ion|ness|ity|ment|ive|ful|[ai]ble|ish|ant|ent|\w\w[a-rt-z]s)"
     r"|\w{0,1}|.*[^a-z'-].*",
     re.IGNORECASE,
@@ -33,7 +34,11 @@ APOSTROPHES = str.maketrans("\u2018\u2019\u02bc\u00b4`", "'" * 5)
 OPTION = re.compile(  # "The other one", "Go with the first."
     r"^(?:(?:the|an?|one of the|it's|it is|make it|go with|choose|pick|try|use|take) )*"
     r"(?:others?|another|different|next|first|second|third|fourth|last|latter|former|remaining|opposite)"
-    r"(?: (?:one|two|option|choice|answer|candidate|alternative)s?)?(?: (?:instead|is|fits|was)\b.*)?$",
+    r"(?: (?:one|two|option|choice|answer|candidate|alternative)s?)?(?: (?:instead|is|fits|was)\b.*)?$"
+    r"|(?:,|\b(?:pick|choose|take|prefer|want|hear|with|for|be)) (?:the )?"
+    r"(?:others?|first|second|third|fourth|last|latter|former)(?: one)?$"
+    r"|\b(?:something|someone|somebody) else(?:'s)?$"
+    r"|^(?:any|each|either)(?: one)? (?:is|would|could|works)\b",
     re.IGNORECASE,
 )
 ALONE = re.compile(  # exclamations that are all of a sentence
@@ -117,4 +122,4 @@ def exclaims(sentence: str) -> bool:
 
 
 def _plain(sentence: str) -> str:
-    return sentence.strip(" .!\"'()[]*\n\t")
+    return sentence.strip(" .!?\"'()[]*\n\t")

@@ -11,8 +11,9 @@ import re
 from rlaudio.answers.mentions import DOUBT, OTHER_POSSIBILITY
 
 PERSON = (
-    r"(?:some(?:one|body)|every(?:one|body)|m[ae]n|wom[ae]n|boys?|girls?|child(?:ren)?|kids?|persons?"
-    r"|people|speakers?|singers?|callers?|hosts?|narrators?|audience|crowd|actors?|actress|comedian|teacher|students?|customers?|guests?|reporter"
+    r"(?:m[ae]n|wom[ae]n|boys?|girls?|child(?:ren)?|kids?|persons?"
+    r"|people|speakers?|singers?|callers?|hosts?|narrators?|audience|crowd"
+    r"|actors?|actress|comedian|teacher|students?|customers?|guests?|reporter"
     r"|voices?|friends?|mother|father|lady|gentleman|guy|couple|presenter|interviewer|speech|dialog(?:ue)?"
     r"|conversation|tone)"
 )
@@ -20,21 +21,22 @@ OF_ANSWERS = (
     r"(?:answers?|options?|choices?|guess|picks?|selections?|responses?|statements?|claims?|conclusions?"
     r"|labels?|letters?|replies|reply|solutions?|predictions?|reasoning|ones?|above|previous|other|others"
     r"|another|alternatives?|first|second|third|fourth|last|latter|former|next|opposite|reverse|truth|real"
-    r"|correct|true|right|wrong|false|contrary|fact|model|ai|user|question|quiz|whole|thing|idea)"
+    r"|correct|true|right|wrong|false|contrary|fact|model|ai|user|question|quiz|whole|thing|idea"
+    r"|jokes?|pranks?|tricks?|bluff|mistakes?|errors?|author|writer)"
 )
 THE = r"(?:the|a|an|its|his|her|their|these|those|some|both|each|two|three|four|several|many|one)"
 VERB = r"(?:is|are|was|were|has|have|had|sounds?|seems?|can|\w+(?:s|ed)(?= \w))"
 OF_THE_CLIP = re.compile(
     r"\W*(?:(?:however|but|although|though|and|also|actually),? )?"
-    r"(?:(?:(?:in|at|over|during|throughout|from) )?[\w '-]{1,40}, )?"
+    r"(?:(?:in|at|over|during|throughout|from|although|though|while|when|as) [\w '-]{1,40}, )?"
     rf"(?:(?:he|she|they|(?:{THE} (?:[\w'-]+ ){{0,2}}?)?{PERSON})\b(?!,) \w"
     rf"|(?:{THE}|this|that) (?!{OF_ANSWERS}\b)[\w'-]+(?: (?!{OF_ANSWERS}\b|{VERB} )[\w'-]+){{0,4}}? {VERB}\b"
-    r"|it (?!is\b|was\b|has\b|does\b|lies\b)\w+s\b"
+    r"|it (?!is\b|was\b|has\b|does\b|(?:lie|seem|appear|look|joke)s\b)\w+s\b"
     r"|it(?:'s| (?:is|was))(?: also| both| rather)? (?:\w+ly |quite |very |so |too )*"
     r"(?:audible|loud|soft|faint|quiet|high|low|fast|slow|clear|deep|sharp|short|long|young|old"
     r"|calm|male|female)\b"
     r"|there(?: is| are|'s) (?!another\b)"
-    r"|(?:i|we|you)(?: can)?(?: also| clearly)? (?:hear|heard)\b)",
+    r"|(?:i|we|you)(?: can)?(?: also| clearly)? (?:hear|heard) (?!it\b|that\b|this\b|so\b|you\b))",
     re.IGNORECASE,
 )
 DENIED_DOUBT = re.compile(
@@ -44,29 +46,38 @@ DENIED_DOUBT = re.compile(
     r"|\b(?:nothing|no ?one|nobody) else(?: (?:is|was|can be) (?:heard|audible|present|there|said|played))?$"
     r"|\bn(?:'t|ot) hear any(?:thing|one|body) else$|\bnothing suggests otherwise$"
     r"|\bnot (?:ambiguous|difficult|hard|uncertain|unclear|unusual)\b"
-    r"|\bno (?:further|other|additional) (?:sounds?|noises?|voices?|instruments?|animals?|speakers?)\b"
+    r"|\bno (?:further|other|additional) (?:sounds?|noises?|voices?|instruments?|animals?|speakers?"
+    r"|explanation)\b"
     r"|\bno (?:problem|problemo|worries|question|surprise|brainer|need to thank me|cap|sweat|issues?)\b"
     r"|\ball (?:good|done|set|right|clear|yours|the best)\b",
     re.IGNORECASE,
 )
 OFFER = re.compile(
     r"(?:(?:so|and|but|well),? )?"
-    r"(?:(?:what do|how about|do|have|would) (?:you|we) (?!sure|really|believe|agree)[^.?!]*\?"
+    r"(?:(?:what do you think|how about you|(?:do|have) you (?:have|want|need|know|heard|ever)|would you like"
+    r"|what else would you|(?:can|may|shall|should) i (?:help|explain|do|assist))\b[^.?!]*\?"
     r"|(?:please |do |feel free|if you|let me know|would you like|do you|is there anything|anything else"
     r"|any (?:other|more|further)|just ask|ask|happy to|glad to|i'?m here)(?!\w)[^.?!]*"
     r"\b(?:questions?|help|ask|know|assist\w*|details?|explain\w*|clarif\w+|need|like|better|context)\b)",
+    re.IGNORECASE,
+)
+# With these a sentence is about the answer or the options, whatever its subject.
+OF_THE_ANSWER = re.compile(
+    r"\b(?:answers?|options?|choices?|alternatives?|above|my|mine|typos?|fits?|wrong"
+    r"|rethink\w*|mistaken|don't know)\b"
+    r"|(?<!each )\b(?:other|others|first|second|third|fourth|last|latter|former)(?: ones?)?\W*$",
     re.IGNORECASE,
 )
 
 
 def tells_of_the_clip(sentence: str) -> bool:
     """Whether a sentence is about somebody or something in the clip."""
-    return OF_THE_CLIP.match(sentence) is not None
+    return OF_THE_CLIP.match(sentence) is not None and not OF_THE_ANSWER.search(sentence)
 
 
 def offers(sentence: str) -> bool:
     """Whether a sentence offers or asks the reader something."""
-    return OFFER.match(sentence) is not None
+    return OFFER.match(sentence) is not None and not OF_THE_ANSWER.search(sentence)
 
 
 def without_denied_doubts(sentence: str) -> str:
