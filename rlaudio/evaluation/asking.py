@@ -29,6 +29,8 @@ from rlaudio.utils.number_format import of_all
 from rlaudio.utils.processes import ALONE, Processes
 from rlaudio.utils.progress import progress
 
+STRONG_AND_WEAK = "strong and weak"  # key of what says so, in an evaluation's provenance
+
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationSettings:
@@ -65,7 +67,7 @@ def provenance_of(questions: Sequence[Question]) -> dict[str, str]:
     known |= {"style": ", ".join(styles), "data": digest.hexdigest()}
     kinds = Counter("truth" if c.method == "truth" else "labels" for c in data.contributions.values())
     several = [f"the {kind} ({count})" if len(kinds) > 1 else f"the {kind}" for kind, count in kinds.items()]
-    return known | ({"strong and weak": f"by {' and '.join(several)}"} if several else {})
+    return known | ({STRONG_AND_WEAK: f"by {' and '.join(several)}"} if several else {})
 
 
 def evaluate(

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from rlaudio.evaluation.answer_rows import group_names
+from rlaudio.evaluation.asking import STRONG_AND_WEAK
 from rlaudio.runs.evaluations import open_evaluation
 from rlaudio.runs.files import Json
 from rlaudio.runs.places import PAGE
@@ -83,8 +84,10 @@ def _table(name: str, evaluation: Json, answers: Sequence[Json]) -> PageTable:
 def _notes(evaluation: Json) -> Iterator[str]:
     yield f"Percent with 95 % intervals, by the scorer {evaluation['scorer']}; differences in points."
     scores = evaluation["tables"]["all"]["all"]["scores"]
-    unparsed = ", ".join(f"{control} {percent(of.get('unparsed'))}" for control, of in scores.items())
+    unparsed = ", ".join(f"{control} {percent(of.get('unparsed'))} %" for control, of in scores.items())
     yield f"Answers that name no option are wrong: {unparsed}."
+    if known := evaluation.get("provenance", {}).get(STRONG_AND_WEAK):
+        yield f"{STRONG_AND_WEAK[:1].upper()}{STRONG_AND_WEAK[1:]} {known}."
     if evaluation.get("s_audio") is not None:
         yield f"S_audio, audio minus the mean of silence and mismatch: {signed(evaluation['s_audio'])}."
 

@@ -116,6 +116,7 @@ class _Evaluation(TypedDict):
     baselines: _Baselines
     predicted_positions: dict[str, list[WholeNumber]]
     tables: Annotated[dict[str, dict[str, _GroupScores]], AfterValidator(_has_all)]
+    provenance: NotRequired[dict[str, str]]
 
 
 class _Verdict(TypedDict):

@@ -59,6 +59,15 @@ def test_flags_and_points_are_those_of_the_answers(folder):
             assert ("right in silence too" in flags) == too
 
 
+def test_the_table_says_whether_truth_or_labels_make_a_question_strong(copy):
+    path = copy / "evaluation.json"
+    sets = json.loads(path.read_text())
+    sets["test"]["provenance"] = {"style": "tagged", "strong and weak": "by the labels"}
+    path.write_text(json.dumps(sets))
+    write_evaluation_page(copy)
+    assert "Strong and weak by the labels." in (copy / "report.html").read_text(encoding="utf-8")
+
+
 def test_the_table_has_the_accuracies(folder):
     score = json.loads((folder / "evaluation.json").read_text())["test"]["tables"]["all"]["all"]["scores"][
         "audio"
