@@ -39,8 +39,12 @@ def padded(question: Question) -> tuple[str, ...]:
 
 
 def different(question: Question) -> tuple[str, ...]:
-    """Completions that no reward of what is said should pay alike."""
-    return (*answers(question), "", "I hear nothing.", "well " * 50)
+    """Completions that no reward of what is said should pay alike: a reward may read the thought alone, its
+    length or its last words, or whether an answer is declined."""
+    right, wrong = answers(question)
+    thought = f"<think>{'well ' * 50}It is {question.choices[question.answer_index]}.</think>"
+    declined = _block("I cannot tell.")
+    return right, wrong, thought + right, thought + wrong, declined, "", "I hear nothing.", "well " * 50
 
 
 def has_probes(question: Question) -> bool:

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from rlaudio.answers import think_spans
+from rlaudio.config.plugins import load
 from rlaudio.lab.evidence import Evidence
 from rlaudio.lab.lints import LINTS, lint
+from rlaudio.lab.probes import different
 from rlaudio.lab.rescoring import Candidate
 from rlaudio.lab.stored import InSilence
 from rlaudio.scorers.robust import robust
@@ -109,9 +111,24 @@ def woodpecker(question, completion):
 
 def test_a_reward_that_pays_for_what_no_completion_says_is_not_said_to_ignore_them():
     (said,) = [finding.said for finding in findings(woodpecker).values() if finding.outcome == "warns"]
-    number = sum(len(group.completions) for group in GROUPS) + 5 * len(GROUPS)
+    number = sum(len(group.completions) for group in GROUPS) + len(GROUPS) * len(
+        different(GROUPS[0].prompt.question)
+    )
     assert said.startswith(f"it gave one value to a question for all {number} completions tried; ")
     assert said.endswith("or pays for what none of them says")
+
+
+def consistent(question, completion):
+    return load("reward", "consistency")(question, completion, scorer=robust)
+
+
+def thoughtful(group):
+    return load("reward", "cot_length")(group, scorer=robust)
+
+
+@pytest.mark.parametrize("reward", [consistent, thoughtful, load("reward", "refusal")])
+def test_a_reward_of_the_thought_or_of_declining_is_not_said_to_ignore_completions(reward):
+    assert findings(reward)["tells no completions apart"].outcome == "passes"
 
 
 def test_added_words_show_a_reward_that_grows_with_length():
