@@ -50,6 +50,7 @@ ALONE = re.compile(  # exclamations that are all of a sentence
     r"|as if|as though|if only|if so|yeah,? right|dream on|you wish|in your dreams|in theory|in jest|for fun"
     r"|good one|got (?:you|ya)|had you(?: there)?|made you look|who knows|beats me|try harder|my bad"
     r"|one (?:moment|second|sec|more time)|start(?:ing)? (?:over|again)|errat(?:um|a)|pending review"
+    r"|pass|no?cap|cap|bruh|nah|not|rekt|yeet|got ?em|jebait(?:ed)?|bamboozled"
     r"|subject to change|said nobody(?: ever)?|(?:a )?(?:test|hoax|bluff|prank|trick)"
     r"|[a-z]+ (?:that|it|this|them))",  # "Undo that"
     re.IGNORECASE,
@@ -108,7 +109,7 @@ def takes_back(sentence: str) -> bool:
     text = _plain(without_denied_doubts(sentence.translate(APOSTROPHES)))
     if offers(text):
         return False
-    if ALONE.fullmatch(text) or BEGINNING.match(text) or OPTION.search(text):
+    if ALONE.fullmatch(IT_IS.sub("", text, count=1)) or BEGINNING.match(text) or OPTION.search(text):
         return True
     if tells_of_the_clip(text):
         return False

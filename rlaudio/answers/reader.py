@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from rlaudio.answers.afterwords import exclaims, takes_back
@@ -246,8 +247,10 @@ class Reader:
         named = Parsed("letter", index)
         if self._labels_another(label.text, named) or self._mentions(label.text)[0] - {index}:
             return CONTRADICTION if len(split_sentences(label.text)) == 1 else NONE  # one by one
-        is_known = not exclaims(label.text) or label.text.lower() in self.choices.plain[index].split()
-        stands = is_known and self._harmless(label.text, named) and not _take_back(label.text)
+        first, *others = split_sentences(
+            label.text
+        )  # the first may be the option in other words: "B. Kitten"
+        stands = self._harmless(label.text, named) and not takes_back(first) and not _take_back(others)
         return named if stands else NONE
 
     def _named_in_contrast(self, text: str) -> Parsed:
@@ -279,7 +282,7 @@ class Reader:
         if named.index is None or not self._leaves(text[len(answer) :], named):
             return NONE
         mentioned, rest = self._mentions(clause)
-        return NONE if mentioned or DOUBT.search(rest) or _take_back(clause) else named
+        return NONE if mentioned or DOUBT.search(rest) or _take_back(split_sentences(clause)) else named
 
     def _named_with_reason(self, text: str) -> tuple[Parsed, bool]:
         """An option before "because", and whether what follows is at odds with it."""
@@ -290,7 +293,11 @@ class Reader:
         if named.index is None:
             return NONE, False
         with_because = self._mentions(text[len(answer) :])[0] - self._mentions(reason)[0]
-        agrees = with_because <= {named.index} and self._supports(reason, named) and not _take_back(reason)
+        agrees = (
+            with_because <= {named.index}
+            and self._supports(reason, named)
+            and not _take_back(split_sentences(reason))
+        )
         return (named, False) if agrees else (NONE, True)
 
     def _supports(self, reason: str, named: Parsed, *, first: bool = False) -> bool:
@@ -354,7 +361,7 @@ class Reader:
             named = self._agreed([sentence.parsed for sentence in sentences if sentence.named])
             others = [sentence for sentence in sentences if not sentence.named]
         behind = [sentence.text for sentence in _behind_the_answer(sentences)]
-        if any(takes_back(text) or exclaims(text) for text in behind):
+        if _take_back(behind):
             return SEVERAL
         return named if all(self._agrees(sentence, named) for sentence in others) else SEVERAL
 
@@ -423,9 +430,9 @@ class Reader:
         return mentioned, rest
 
 
-def _take_back(text: str) -> bool:
-    """Whether words behind an answer take it back."""
-    return any(takes_back(sentence) or exclaims(sentence) for sentence in split_sentences(text))
+def _take_back(sentences: Iterable[str]) -> bool:
+    """Whether one of the sentences behind an answer takes it back."""
+    return any(takes_back(sentence) or exclaims(sentence) for sentence in sentences)
 
 
 def _behind_the_answer(sentences: list[Sentence]) -> list[Sentence]:
