@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from numbers import Integral
 from pathlib import Path
@@ -47,16 +49,17 @@ def given_dataset(given: Any, name: str) -> Dataset:
             raise ValueError(
                 f"{name} gave {shown(stated)} for {shown(id)}; expected a Contribution, weak or strong"
             )
-    faults = [next(_faults(question), "") for question in data.questions]
+    questions = tuple(map(_with_tuples, data.questions))
+    faults = [next(_faults(question), "") for question in questions]
     bad = [
         BadRow(MALFORMED, fault, f"{name}, question {number}")
         for number, fault in enumerate(faults, start=1)
         if fault
     ]
     refuse_or_list(bad, name)
-    if not bad:
+    if not bad and all(map(operator.is_, questions, data.questions)):
         return data
-    good = (question for question, fault in zip(data.questions, faults, strict=True) if not fault)
+    good = (question for question, fault in zip(questions, faults, strict=True) if not fault)
     return Dataset(tuple(good), data.contributions, data.benchmark)
 
 
@@ -67,6 +70,19 @@ def _collected(given: Any, name: str) -> tuple[Any, ...]:
     if len(questions) > _MOST:
         raise ValueError(f"{name} gave more than {_MOST:,} questions; does it end?")
     return questions
+
+
+def _with_tuples(question: Any) -> Any:
+    """The question with tuples where it has lists: of clips, and of options."""
+    if not isinstance(question, Question):
+        return question
+    clips, target = question.clips, question.target
+    if isinstance(target, Choice) and isinstance(target.options, list):
+        target = replace(target, options=tuple(target.options))
+    if isinstance(clips, list):
+        clips = tuple(clips)
+    is_same = clips is question.clips and target is question.target
+    return question if is_same else replace(question, clips=clips, target=target)
 
 
 def _faults(question: Any) -> Iterator[str]:
@@ -122,10 +138,7 @@ _FIELDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "groups": (_are_texts, "a dictionary of texts"),
     "text_answerable": (lambda value: value is None or isinstance(value, bool), "true, false or None"),
     "cot": (_are_texts, "a dictionary of texts"),
-    "style": (
-        lambda value: value is None or (_is_text(value) and value in _STYLES),
-        f"one of {', '.join(get_args(Style))}, or None",
-    ),
+    "style": (_is_style, f"one of {', '.join(_STYLES)}, or None"),
     "extra": (_has_names, "a dictionary with texts as keys"),
     "place": (_is_text, "a text"),
 }

@@ -30,6 +30,18 @@ def test_questions_in_any_collection_are_a_data_set(targets):
 
 
 @pytest.mark.parametrize(
+    "listed",
+    [replace(QUESTION, clips=[Path("a.wav")]), replace(QUESTION, target=Choice(["a", "b"], 0, "a"))],
+)
+@pytest.mark.parametrize("collect", [list, Dataset])
+def test_lists_of_clips_and_of_options_are_taken_as_tuples(listed, collect):
+    (question,) = given_dataset(collect((listed,)), "data x").questions
+    assert question == replace(
+        listed, clips=tuple(listed.clips), target=replace(listed.target, options=tuple(listed.choices))
+    )
+
+
+@pytest.mark.parametrize(
     ("value", "said"),
     [
         (None, "gave None; expected a Dataset, or a list of Question"),
