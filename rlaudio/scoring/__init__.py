@@ -7,6 +7,6 @@ values.py       what it returned, as numbers
 """
 
 from rlaudio.scoring.made_up import made_up_group
-from rlaudio.scoring.reward_sum import RewardError, RewardStop, RewardSum, saving_when_stopped
+from rlaudio.scoring.reward_sum import RewardError, RewardStop, RewardSum, saving_when_stopped, warn_anew
 
-__all__ = ["RewardError", "RewardStop", "RewardSum", "made_up_group", "saving_when_stopped"]
+__all__ = ["RewardError", "RewardStop", "RewardSum", "made_up_group", "saving_when_stopped", "warn_anew"]

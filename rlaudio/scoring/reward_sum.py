@@ -49,14 +49,13 @@ class RewardStop(RewardError):
 
 
 _save: ContextVar[Callable[[], object] | None] = ContextVar("save", default=None)
-_warned: set[tuple[str, str]] = set()  # who changed what, for the sums of a run or a check
+_warned: set[tuple[str, str]] = set()  # who changed what, since `warn_anew`
 
 
 @contextmanager
 def saving_when_stopped(save: Callable[[], object]) -> Iterator[None]:
     """Call `save` where rewards stop the run within the block: in every process, in one of its threads."""
     token = _save.set(save)
-    _warned.clear()  # another run's user was told, not this one's
     try:
         yield
     except RewardError:
@@ -64,6 +63,11 @@ def saving_when_stopped(save: Callable[[], object]) -> Iterator[None]:
         raise
     finally:
         _save.reset(token)
+
+
+def warn_anew() -> None:
+    """Warn again of what rewards change of the process: another stage's, or another run's, user reads it."""
+    _warned.clear()
 
 
 class RewardSum:

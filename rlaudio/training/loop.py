@@ -12,7 +12,7 @@ from rlaudio.curricula.selector import QuestionResult, Selector, StepResults
 from rlaudio.rollout.one_step_off import OneStepOff
 from rlaudio.rollout.worker import RolloutWorker, SeedKey
 from rlaudio.runs.rollouts import LearnedGroup
-from rlaudio.scoring import saving_when_stopped
+from rlaudio.scoring import saving_when_stopped, warn_anew
 from rlaudio.training.alarms import Alarms
 from rlaudio.training.checkpoint import Cursor
 from rlaudio.training.credit import assign_credit, describe_groups, learned_groups
@@ -146,6 +146,7 @@ def train(setup: StageSetup, recorder: Recorder, callbacks: Callbacks, *, start:
     clock, throughput, step_numbers = setup.clock, Throughput(learner), StepNumbers()
     setup.worker.load_weights(learner.weights(), cursor.weights_version)
     clock.take()
+    warn_anew()
     steps = range(start.step, setup.steps)
     for step in progress(steps, setup.steps, setup.name, "step", done=start.step, numbers=step_numbers.take):
         if setup.has_ended(cursor):

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rlaudio.config.plugins import bind
-from rlaudio.scoring import RewardError, RewardStop, RewardSum, made_up_group, saving_when_stopped
+from rlaudio.scoring import RewardError, RewardStop, RewardSum, made_up_group, saving_when_stopped, warn_anew
 from rlaudio.utils.processes import Processes
 from tests.factories import make_group, make_question
 
@@ -395,6 +395,21 @@ def test_a_step_that_a_reward_stops_is_saved_before_the_error_goes_on():
     with pytest.raises(RewardStop), saving_when_stopped(lambda: saved.append("saved")):
         RewardSum({"r": (leaves, 1.0)}).score([make_group("a")])
     assert saved == ["saved"]
+
+
+def test_what_a_reward_changes_of_the_process_is_told_once_a_stage_and_not_at_every_step(caplog):
+    def leaves_numpy_strict(question, completion):
+        np.seterr(all="raise")
+        return 1.0
+
+    scorer = RewardSum({"r": (leaves_numpy_strict, 1.0)})
+    for _ in range(2):
+        warn_anew()
+        for _ in range(3):
+            with saving_when_stopped(lambda: None):  # as a step does
+                scorer.score([make_group("a")])
+    told = [record.getMessage().partition(", which")[0] for record in caplog.records]
+    assert told == [f"reward r ({__file__}) changed numpy.seterr"] * 2
 
 
 def test_allowed_failures_are_dropped_not_scored_0():
