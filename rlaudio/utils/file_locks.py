@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import fcntl
 import logging
+import os
 from contextlib import suppress
 from typing import IO, Any
+from weakref import WeakSet
 
 logger = logging.getLogger(__name__)
+
+_locked: WeakSet[IO[Any]] = WeakSet()  # files whose locks this process has or had
 
 
 def try_lock(file: IO[Any] | int) -> bool:
     """Whether no other process has the file's lock; this one then has it until it closes the file.
 
-    Also true on a file system without locks, as of some networks: what they guard then is not guarded.
+    Processes that it forks have no part in it. Also true on a file system without locks, as of some networks:
+    what they guard then is not guarded.
     """
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -21,10 +26,24 @@ def try_lock(file: IO[Any] | int) -> bool:
         return False
     except OSError as error:
         logger.debug("%s: no lock (%s)", getattr(file, "name", file), error.strerror)
+    if not isinstance(file, int):
+        _locked.add(file)
     return True
 
 
 def unlock(file: IO[Any]) -> None:
-    """Give the lock back, which processes that were forked meanwhile would keep."""
+    """Give the lock back."""
     with suppress(OSError):
         fcntl.flock(file, fcntl.LOCK_UN)
+
+
+def _let_go() -> None:
+    """In a forked process, which may outlive the other: have none of its open files be one with a lock."""
+    nowhere = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    for file in _locked:
+        if not file.closed:
+            os.dup2(nowhere, file.fileno(), inheritable=False)
+    os.close(nowhere)
+
+
+os.register_at_fork(after_in_child=_let_go)

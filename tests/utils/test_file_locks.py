@@ -1,6 +1,8 @@
 """Locks among processes, and file systems that have none."""
 
 import errno
+import os
+import socket
 
 import pytest
 
@@ -15,6 +17,22 @@ def test_a_lock_is_one_processs_until_it_gives_it_back(tmp_path):
         assert try_lock(first) and not try_lock(second)
         unlock(first)
         assert try_lock(second)
+
+
+def test_a_forked_process_keeps_no_lock_of_one_that_has_ended(tmp_path):
+    ours, theirs = socket.socketpair()
+    with (tmp_path / "lock").open("w") as file, ours, theirs:
+        assert try_lock(file)
+        if not (copy := os.fork()):
+            theirs.send(b"begun")
+            theirs.recv(5)
+            os._exit(0)
+        ours.recv(5)
+        file.close()
+        with (tmp_path / "lock").open("w") as again:
+            assert try_lock(again)
+        ours.send(b"end")
+        os.waitpid(copy, 0)
 
 
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS])
