@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -23,7 +22,7 @@ SFT_EPOCHS = 2.0  # of a curriculum that has SFT and names no other length
 RL_STEPS = 1000  # of one that has RL after it
 MOST = 10**9  # steps or epochs of a stage, as of every count of a recipe
 _MOST_QUESTIONS = 10**7  # of a stage, and
-_MOST_STAGES = 1000  # of a curriculum: it may repeat them without end
+_MOST_STAGES = 10_000  # of a curriculum; a generator may have no end
 
 
 @dataclass(frozen=True)
@@ -130,7 +129,10 @@ def stages_of(given: Any, curriculum: str) -> list[Stage]:
     """What a curriculum returned, as a list. Raises ValueError for anything but stages."""
     stages = list(islice(given, _MOST_STAGES + 1)) if isinstance(given, Iterable) else [given]
     if len(stages) > _MOST_STAGES:
-        raise ValueError(f"curriculum {curriculum} gave more than {thousands(_MOST_STAGES)} stages")
+        raise ValueError(
+            f"curriculum {curriculum} gave more than {thousands(_MOST_STAGES)} stages; does it end? Each is "
+            "followed by a checkpoint; to choose the questions of every step give a Stage a selector"
+        )
     if others := [stage for stage in stages if not isinstance(stage, Stage)]:
         raise ValueError(f"curriculum {curriculum} gave {shown(others[0])}; expected a list of Stage")
     return stages
@@ -175,10 +177,7 @@ def check_stages(stages: Sequence[Stage], curriculum: str) -> None:
             f"curriculum {curriculum}: {_lengths(stages)}, so nothing would be trained; expected at least "
             "one stage with a step, such as rl_steps: 100; to measure without training run 'rlaudio evaluate'"
         )
-    named = [(f"stage {number} ({stage.kind})", stage) for number, stage in enumerate(stages, start=1)]
-    for (first_name, first), (second_name, second) in itertools.combinations(named, 2):
-        if not (first.shared and second.shared):
-            _refuse_common(first, second, f"curriculum {curriculum}: {first_name} and {second_name}")
+    _refuse_common(stages, curriculum)
 
 
 def _questions(kind: str, given: Any) -> tuple[Question, ...]:
@@ -201,12 +200,21 @@ def _lengths(stages: Sequence[Stage]) -> str:
     )
 
 
-def _refuse_common(first: Stage, second: Stage, names: str) -> None:
-    ids = {question.id for question in first.questions}
-    common = [question.id for question in second.questions if question.id in ids]
-    if common:
-        raise ValueError(
-            f"{names} have {counted(len(common), 'question')} in common, such as {common[0]}; "
-            "expected different ones, as in the paper: what SFT has shown RL cannot find out; "
-            "divide the questions, or give both stages shared=True if it is meant"
-        )
+def _refuse_common(stages: Sequence[Stage], curriculum: str) -> None:
+    seen: dict[str, int] = {}  # the first stage with a question
+    seen_alone: dict[str, int] = {}  # the first that does not share its questions
+    for number, stage in enumerate(stages, start=1):
+        forbidden = seen_alone if stage.shared else seen
+        if first := next((forbidden[q.id] for q in stage.questions if q.id in forbidden), None):
+            ids = {question.id for question in stages[first - 1].questions}
+            common = [question.id for question in stage.questions if question.id in ids]
+            raise ValueError(
+                f"curriculum {curriculum}: stage {first} ({stages[first - 1].kind}) and stage {number} "
+                f"({stage.kind}) have {counted(len(common), 'question')} in common, such as {common[0]}; "
+                "expected different ones, as in the paper: what SFT has shown RL cannot find out; "
+                "divide the questions, or give both stages shared=True if it is meant"
+            )
+        for question in stage.questions:
+            seen.setdefault(question.id, number)
+            if not stage.shared:
+                seen_alone.setdefault(question.id, number)
