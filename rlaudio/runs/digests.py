@@ -83,8 +83,17 @@ def record(run: Path, *places: str, written_as: Path | None = None) -> None:
     """
     digests = {name: digest for name, digest in _recorded(run).items() if not _within(name, places)}
     for place in places:
-        digests |= _digests(written_as or run / place, place)
+        digests |= {name: file_digest(file) for name, file in _files(written_as or run / place, place)}
     write_json(run / DIGESTS, dict(sorted(digests.items())))
+
+
+def record_new(run: Path, *places: str) -> None:
+    """Keep the digests of those files in places of a run that have none yet."""
+    recorded = _recorded(run)
+    files = (file for place in places for file in _files(run / place, place))
+    new = {name: file_digest(path) for name, path in files if name not in recorded}
+    if new:
+        write_json(run / DIGESTS, dict(sorted((recorded | new).items())))
 
 
 def has_recorded(run: Path) -> bool:
@@ -142,9 +151,10 @@ def _within(name: str, places: Iterable[str]) -> bool:
     return any(name == place or name.startswith(f"{place}/") for place in places)
 
 
-def _digests(path: Path, place: str) -> Iterable[tuple[str, str]]:
+def _files(path: Path, place: str) -> Iterable[tuple[str, Path]]:
+    """The file at `path`, or all below it, each after its name in the run."""
     if path.is_file():
-        yield place, file_digest(path)
+        yield place, path
     for file in sorted(path.rglob("*")) if path.is_dir() else ():
         if file.is_file():
-            yield f"{place}/{file.relative_to(path).as_posix()}", file_digest(file)
+            yield f"{place}/{file.relative_to(path).as_posix()}", file

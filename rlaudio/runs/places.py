@@ -8,6 +8,7 @@ and final weights, steps that stopped a run, and traces.
 from __future__ import annotations
 
 import os
+from glob import escape
 from pathlib import Path
 
 # --- a run ---------------------------------------------------------------------------------------
@@ -70,6 +71,14 @@ def evaluation_places(when: str) -> tuple[str, str]:
 def rollouts_file(stage: str, step: int | str) -> str:
     """The file of the groups that a step of a run sampled."""
     return f"{ROLLOUTS}/{stage}-{step}.jsonl"
+
+
+def rollouts_of(run: Path, stage: str) -> list[tuple[int, str]]:
+    """The steps of a stage whose groups are stored, and the file of each, in their order."""
+    prefix = f"{stage}-"
+    files = (run / ROLLOUTS).glob(f"{escape(prefix)}*.jsonl")
+    numbers = (file.stem.removeprefix(prefix) for file in files)
+    return [(step, rollouts_file(stage, step)) for step in sorted(int(n) for n in numbers if n.isdecimal())]
 
 
 def trace_file(run: Path, stage: str, step: int) -> Path:

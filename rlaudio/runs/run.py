@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from glob import escape
 from pathlib import Path
 
 from rlaudio.runs import shapes
@@ -24,6 +23,7 @@ from rlaudio.runs.places import (
     answers_file,
     check_run,
     rollouts_file,
+    rollouts_of,
     tables_file,
 )
 from rlaudio.runs.rollouts import LearnedGroup, ReadClip, from_json
@@ -92,9 +92,7 @@ class StoredRun:
 
     def steps(self, stage: str) -> list[int]:
         """The steps of a stage whose rollouts are stored, in their order."""
-        files = self.path.glob(rollouts_file(escape(stage), "*"))
-        numbers = (path.stem.removeprefix(f"{stage}-") for path in files)
-        return sorted(int(number) for number in numbers if number.isdigit())
+        return [step for step, _ in rollouts_of(self.path, stage)]
 
     def rollouts(self, stage: str, step: int, *, samples: bool = True) -> list[LearnedGroup]:
         """The groups that a step sampled, as records.

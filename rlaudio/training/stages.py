@@ -22,9 +22,18 @@ from rlaudio.evaluation.asking import EvaluationSettings, evaluate
 from rlaudio.models.family import ModelFamily
 from rlaudio.prompts.builder import PromptBuilder
 from rlaudio.rollout.transformers import Transformers
-from rlaudio.runs.digests import forget, history_digest, record
+from rlaudio.runs.digests import forget, history_digest, record, record_new
 from rlaudio.runs.folder import RunFolder
-from rlaudio.runs.places import CHECKPOINTS, FINAL, METRICS, REFERENCE, ROLLOUTS, broken_step
+from rlaudio.runs.places import (
+    CHECKPOINTS,
+    FINAL,
+    METRICS,
+    REFERENCE,
+    ROLLOUT_CLIPS,
+    ROLLOUTS,
+    broken_step,
+    rollouts_of,
+)
 from rlaudio.training.checkpoint import (
     Checkpoint,
     Cursor,
@@ -108,11 +117,12 @@ def train_stages(
         processes.from_first(partial(refuse_changed, checkpoints, resumed, curriculum))
     tidy_up = partial(tidy, checkpoints, setup.keep)
     processes.from_first(tidy_up)
-    processes.from_first(partial(forget, folder.path, METRICS))
     cursor = resumed.cursor if resumed else Cursor()
+    processes.from_first(partial(forget, folder.path, METRICS, ROLLOUTS))
+    processes.from_first(partial(_record_rollouts, folder.path, names, cursor))
     policy = setup.open_policy(processes, resumed.model if resumed else None)
     opened = resumed.path if resumed else None
-    save = _CheckpointWriter(folder.path, policy, setup.keep, opened, curriculum)
+    save = _CheckpointWriter(folder.path, policy, setup.keep, opened, names, curriculum)
     if cursor.stage < len(stages):
         folder.truncate_metrics(names[cursor.stage], cursor.step)
     if resumed:
@@ -241,6 +251,7 @@ class _CheckpointWriter:
     policy: OpenedPolicy
     keep: int  # checkpoints
     opened: Path | None  # the one that the run was resumed from: engines open its model at any time
+    stages: Sequence[str]  # their names
     curriculum: Mapping[str, str | None]  # digests
 
     def __call__(
@@ -249,7 +260,7 @@ class _CheckpointWriter:
         state: StageState = StageState(),
         needed: Mapping[str, str | None] = MappingProxyType({}),
     ) -> None:
-        """Write a checkpoint and remove old ones; all processes must call."""
+        """Write a checkpoint, keep what led to it and remove old ones; all processes must call."""
         processes = self.policy.processes
         save_checkpoint(
             self.run / CHECKPOINTS,
@@ -263,6 +274,7 @@ class _CheckpointWriter:
             },
             processes=processes,
         )
+        processes.from_first(partial(_record_rollouts, self.run, self.stages, at))
         processes.from_first(partial(tidy, self.run / CHECKPOINTS, self.keep, spare=self.opened))
 
     def within(self, stage: StageSetup, kept: KeptReference) -> Callable[[Cursor], None]:
@@ -286,6 +298,17 @@ def _reference_digest(reference: Path) -> dict[str, str | None]:
 def _metrics_digest(run: Path) -> dict[str, str | None]:
     """What a checkpoint says of the metrics logged so far, which tell one run from another."""
     return {HISTORY: history_digest(run)}
+
+
+def _record_rollouts(run: Path, stages: Sequence[str], until: Cursor) -> None:
+    """Keep what the steps until there sampled; what follows is sampled again where the run is cut off."""
+    steps = [
+        file
+        for number, stage in enumerate(stages[: until.stage + 1])
+        for step, file in rollouts_of(run, stage)
+        if number < until.stage or step <= until.step
+    ]
+    record_new(run, *steps, ROLLOUT_CLIPS)
 
 
 def _record_final(run: Path, content: Path) -> None:

@@ -268,7 +268,8 @@ def refused(recipe_file, out) -> str:
 
 
 @pytest.mark.parametrize(
-    "pattern", ["labels/train/labels.jsonl", "labels/train/*.journal", "evaluation/base.json"]
+    "pattern",
+    ["labels/train/labels.jsonl", "labels/train/*.journal", "evaluation/base.json", "rollouts/rl-1.jsonl"],
 )
 def test_a_result_that_was_edited_is_refused_before_it_is_read(recipe_file, broken_off, tmp_path, pattern):
     out = shutil.copytree(broken_off, tmp_path / "run")
@@ -329,14 +330,19 @@ def test_an_edited_summary_of_a_finished_run_is_written_again(recipe_file, broke
     assert again["accuracy"] == written["accuracy"] and again.keys() == written.keys()
 
 
-def test_rows_behind_the_checkpoint_are_dropped_with_a_word(recipe_file, broken_off, tmp_path, caplog):
+def test_rows_behind_the_checkpoint_are_dropped_with_a_word_and_rollouts_written_again(
+    recipe_file, broken_off, tmp_path, caplog
+):
     out = shutil.copytree(broken_off, tmp_path / "run")
     whole = (out / "metrics.jsonl").read_text()
     (out / "metrics.jsonl").write_text(whole + ROW)
+    rollouts = out / "rollouts" / "rl-3.jsonl"
+    rollouts.write_text("{}\n")
     with caplog.at_level("INFO"):
         pipeline.run(load_recipe(recipe_file, CASES["sft_then_rl"].overrides), out, resume=True)
     assert "metrics.jsonl: 1 row behind step 2 of stage rl dropped" in caplog.text
     assert '"step": 99' not in (out / "metrics.jsonl").read_text()
+    assert rollouts.read_text() != "{}\n"
 
 
 def test_a_final_model_that_the_run_did_not_write_is_not_taken_for_its_result(

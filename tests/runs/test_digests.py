@@ -2,7 +2,7 @@
 
 import pytest
 
-from rlaudio.runs.digests import check_recorded, is_recorded, record
+from rlaudio.runs.digests import check_recorded, is_recorded, record, record_new
 from rlaudio.runs.files import read_json
 
 
@@ -39,6 +39,14 @@ def test_a_changed_file_is_named_with_both_digests(run, name):
         check_recorded(run)
     (run / name).write_bytes(content)
     check_recorded(run)
+
+
+def test_what_is_recorded_stays_so_where_new_files_are(run):
+    (run / "evaluation" / "base.json").write_text("edited")
+    record_new(run, "evaluation/base.json", "evaluation/final.json")
+    assert is_recorded(run, "evaluation/final.json")
+    with pytest.raises(ValueError, match=r"base\.json"):
+        check_recorded(run)
 
 
 def test_other_places_may_change(run):
