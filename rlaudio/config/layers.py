@@ -125,7 +125,7 @@ def lay_over(
     is true, null removes the entry; ValueError if there is none. Where `empties(keys of a map)` is true, null
     removes all of its entries.
     """
-    origins = dict(below.origins)
+    origins, of_below, of_above = dict(below.origins), _by_prefix(below), _by_prefix(above)
 
     def merge(keys: Keys, low: dict[str, Any], high: dict[str, Any]) -> dict[str, Any]:
         merged = dict(low)
@@ -151,13 +151,13 @@ def lay_over(
                 merged[key] = merge(here, kept, value)
             else:
                 _forget(here)
-                origins.update({k: o for k, o in above.origins.items() if k[: len(here)] == here})
+                origins.update({entry: above.origins[entry] for entry in of_above.get(here, ())})
                 merged[key] = value
         return merged
 
     def _forget(keys: Keys) -> None:
-        for known in [k for k in origins if k[: len(keys)] == keys]:
-            del origins[known]
+        for entry in of_below.get(keys, ()):
+            origins.pop(entry, None)
 
     return Layer(merge((), below.values, above.values), origins)
 
@@ -178,6 +178,15 @@ def refuse_twice(layers: Iterable[Layer]) -> None:
 
 
 # --- helpers -------------------------------------------------------------------------------------
+
+
+def _by_prefix(layer: Layer) -> dict[Keys, list[Keys]]:
+    """The keys of all entries within an entry and of itself, by its own."""
+    within: dict[Keys, list[Keys]] = {}
+    for entry in layer.origins:
+        for depth in range(len(entry) + 1):
+            within.setdefault(entry[:depth], []).append(entry)
+    return within
 
 
 def _leaves(values: Mapping[Any, Any], above: Keys = ()) -> Iterator[tuple[Keys, Any]]:

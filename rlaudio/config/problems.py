@@ -25,6 +25,7 @@ _FORMER_KEYS = {  # what became of keys that once were; {} stands for the value 
     "answer_correctness.numbers": "is now an option of its scorer, {{use: robust, numbers: true}}",
     "cot_length.mode": "is now scorer: {{use: {}}}",
 }
+_FORMER_NAMES = {key.rpartition(".")[2] for key in _FORMER_KEYS}
 
 
 def problems(error: ValidationError, layer: Layer, root: type[Section]) -> Iterator[str]:
@@ -63,7 +64,7 @@ def problems(error: ValidationError, layer: Layer, root: type[Section]) -> Itera
 
 def _former(keys: Keys, layer: Layer) -> str | None:
     """What became of a key, or of a reward's option, that there is no longer."""
-    if not keys or keys not in layer.origins:
+    if keys not in layer.origins or dotted(keys[-1:]) not in _FORMER_NAMES:
         return None
     holder = layer.at(*keys[:-1]).values
     use = holder.get("use", keys[-2]) if keys[0] == "rewards" and len(keys) == 3 else None

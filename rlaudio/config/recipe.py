@@ -38,10 +38,12 @@ from rlaudio.config.sections import ContributionSection, Section
 from rlaudio.config.shipped import available, recipe_files, shipped_recipes
 from rlaudio.contribution import VOTE
 from rlaudio.utils.messages import dotted, shown
+from rlaudio.utils.number_format import thousands
 
 __all__ = ["Recipe", "find_recipe", "folder_of_paths", "load_recipe", "name_with_files", "validate"]
 
 S = TypeVar("S", bound=Section)
+_MOST_TOLD = 30  # problems at once
 
 
 def load_recipe(
@@ -92,7 +94,9 @@ def validate(section: type[S], values: dict[str, Any], layer: Layer) -> S:
     try:
         return section.model_validate(values)
     except ValidationError as error:
-        raise ValueError("\n".join(problems(error, layer, section))) from error
+        told = [*problems(error, layer, section)]
+        more = [f"and {thousands(len(told) - _MOST_TOLD)} more"] * (len(told) > _MOST_TOLD)
+        raise ValueError("\n".join(told[:_MOST_TOLD] + more)) from error
 
 
 def find_recipe(path_or_name: str | Path, relative_to: Path | None = None) -> Path:
@@ -105,8 +109,9 @@ def find_recipe(path_or_name: str | Path, relative_to: Path | None = None) -> Pa
         path = absolute(name, relative_to or Path.cwd())
         if path.is_file():
             return path
-        shipped = Path(name).stem in shipped_recipes()
-        hint = f"; {Path(name).stem} (without .yaml) is one that ships" if shipped else ""
+        stem = Path(name).stem
+        ships = next((n for n in (stem, f"base/{stem}") if n in shipped_recipes()), None)
+        hint = f"; {ships} (without .yaml) is one that ships" if ships else ""
         raise FileNotFoundError(f"{no_file(path, 'recipe')}{hint}")
     files = dict(recipe_files())
     if name not in files:

@@ -16,6 +16,7 @@ from typing import Any, TypeGuard
 
 from rlaudio.config.annotations import read_aliases, read_annotation
 from rlaudio.utils.bounded_reading import read_bytes
+from rlaudio.utils.foreign_formats import HEAD, no_text
 from rlaudio.utils.messages import shown
 
 MAX_BYTES = 4_000_000  # of a plug-in's file; nobody writes more, and parsing takes 100 times the memory
@@ -88,15 +89,25 @@ def read_signature(path: Path) -> Signature | None:
 
 
 def parse_source(path: Path) -> ast.Module:
-    """The parsed source text of a plug-in. Raises ValueError with file and line on a syntax error."""
+    """The parsed source text of a plug-in. Raises ValueError with file and line for what is none."""
     content = read_bytes(path, MAX_BYTES, "Python source", "is it the path of a plug-in?")
     try:  # bytes, since Python reads a file's mark and encoding itself, as when it imports the file
         return ast.parse(content, filename=str(path))
-    except SyntaxError as error:
-        line = f":{error.lineno}" if error.lineno else ""
-        raise ValueError(f"{path}{line}: syntax error: {error.msg}; fix the file") from error
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}; expected Python source") from error
+    except (SyntaxError, ValueError) as error:
+        raise ValueError(_not_parsed(path, content, error)) from error
+
+
+def _not_parsed(path: Path, content: bytes, error: SyntaxError | ValueError) -> str:
+    """What makes a file no Python source, and where."""
+    if foreign := no_text(content[:HEAD]):
+        return f"{path}: is {foreign.what}; expected Python source in UTF-8; {foreign.todo}"
+    if (at := content.find(b"\0")) >= 0:
+        line = content.count(b"\n", 0, at) + 1
+        return f"{path}:{line}: holds a null byte; expected Python source; fix the file"
+    if not isinstance(error, SyntaxError):
+        return f"{path}: {error}; expected Python source"
+    line_of_it = f":{error.lineno}" if error.lineno else ""
+    return f"{path}{line_of_it}: syntax error: {error.msg}; fix the file"
 
 
 # --- helpers -------------------------------------------------------------------------------------

@@ -24,6 +24,15 @@ def test_a_misspelt_key_comes_first_and_is_not_told_as_missing_as_well(write):
     assert sorted(line.split(": ")[1] for line in others) == ["data", "seed"]
 
 
+def test_of_very_many_problems_the_first_are_told(write, parent):
+    keys = "".join(f"k{number}: {{a: 1, b: 2}}\n" for number in range(1000))
+    path = write("child.yaml", f"extends: parent.yaml\n{keys}")
+    with pytest.raises(ValueError) as error:
+        load_recipe(path)
+    first, *_, last = str(error.value).splitlines()
+    assert first.startswith(f"{path}:2: k0: unknown key") and last == "and 970 more"
+
+
 def test_an_unknown_option_is_told_with_its_own_line(write, parent):
     path = write("child.yaml", "extends: parent.yaml\nalgorithm:\n  use: grpo\n  klx: 0.1\n")
     with pytest.raises(ValueError, match=rf"{path}:4: algorithm\.klx: .*did you mean 'kl'\?"):

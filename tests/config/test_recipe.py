@@ -196,6 +196,7 @@ def test_voters_beside_the_recipe_become_absolute(write, parent):
         ("./folder", "is a folder; expected a file"),
         ("pipe.yaml", "is a pipe or device; expected a file"),
         ("/dev/zero", "is a pipe or device; expected a file"),
+        ("base/tiny.yaml", r"no recipe .*; base/tiny \(without .yaml\) is one that ships"),
         ("base/../../other", "unknown recipe 'base/../../other'"),
         ("x" * 300 + ".yaml", "File name too long"),
         ("[a]", "expected one recipe's name or path"),

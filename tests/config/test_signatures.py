@@ -273,7 +273,8 @@ def test_a_byte_order_mark_and_an_encoding_are_read_as_python_reads_them(tmp_pat
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("def mine(question, completion):\0 ...", r"mine\.py.*null bytes"),
+        ("\ndef mine(question, completion):\0 ...", r"mine\.py:2: holds a null byte; expected Python source"),
+        ("d\0e\0f\0 \0m\0", r"mine\.py: is text in UTF-16; expected Python source in UTF-8; convert it"),
         ("def mine(question, completion, *, x=" + "(" * 500 + ")" * 500 + "): ...", r"mine\.py:1: .*nested"),
         ("def mine(question, completion, *, x=" + "-" * 100_000 + "1): ...", r"mine\.py: nested too deeply"),
         ("#" * 5_000_000, r"mine\.py: 5,000,000 bytes; expected Python source of at most"),
