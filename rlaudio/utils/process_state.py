@@ -7,6 +7,7 @@ In the table stands what changes the numbers of a run or breaks it. Not in it: s
 from __future__ import annotations
 
 import decimal
+import gc
 import logging
 import os
 import resource
@@ -39,6 +40,13 @@ def _folder() -> str | None:
 
 def _handler(number: int) -> _Setting:
     return lambda: signal.getsignal(number), lambda handler: signal.signal(number, handler)
+
+
+def _umask() -> int:
+    """The mode that new files do not get; there is no call that only reads it."""
+    now = os.umask(0o077)
+    os.umask(now)
+    return now
 
 
 def _flag(owner: Any, name: str) -> _Setting:
@@ -126,6 +134,7 @@ _SETTINGS: Mapping[str, _Setting] = {
     "numpy.seterr": (np.geterr, lambda errors: np.seterr(**errors)),
     # where a run writes and what it says
     "the working directory": (_folder, lambda folder: None if folder is None else os.chdir(folder)),
+    "os.umask": (_umask, os.umask),
     "sys.stdout": _stream("stdout"),
     "sys.stderr": _stream("stderr"),
     "logging.disable": (lambda: logging.root.manager.disable, logging.disable),
@@ -133,6 +142,7 @@ _SETTINGS: Mapping[str, _Setting] = {
     "socket.setdefaulttimeout": (socket.getdefaulttimeout, socket.setdefaulttimeout),
     # what ends it
     **{f"resource.setrlimit({name})": _limit(getattr(resource, name)) for name in _LIMITS},
+    "gc.disable": (gc.isenabled, lambda on: gc.enable() if on else gc.disable()),
     "sys.setrecursionlimit": (sys.getrecursionlimit, sys.setrecursionlimit),
 }
 _SIGNALS: Mapping[str, _Setting] = {  # which the main thread alone may set

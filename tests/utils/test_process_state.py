@@ -2,6 +2,7 @@
 
 import contextlib
 import decimal
+import gc
 import io
 import logging
 import os
@@ -41,6 +42,8 @@ CHANGES = {
     "sys.stdout": lambda: setattr(sys, "stdout", io.StringIO()),
     "sys.stderr": lambda: setattr(sys, "stderr", io.StringIO()),
     "logging.disable": lambda: logging.disable(logging.CRITICAL),
+    "os.umask": lambda: os.umask(0o777),
+    "gc.disable": gc.disable,
     "sys.setrecursionlimit": lambda: sys.setrecursionlimit(sys.getrecursionlimit() + 1),
     "decimal.getcontext": lambda: setattr(decimal.getcontext(), "prec", 2),
     "socket.setdefaulttimeout": lambda: socket.setdefaulttimeout(0.001),
