@@ -76,7 +76,8 @@ def load_data_set(
 ) -> tuple[Dataset, Audit]:
     """What a data set of the recipe gives, and its audit under the recipe's rules.
 
-    Raises what the set raises; where files are not there, with the set's `name`, such as data.train.
+    Raises what the set raises; where files are not there or a value is wrong, with the set's `name`, such as
+    data.train.
     """
     try:
         return _load_audited(recipe, load, special_tokens, for_training=for_training, decode=decode)
@@ -86,6 +87,8 @@ def load_data_set(
         todo = ", or ".join(places + leave_out) * name.startswith("data.")
         missing = FileNotFoundError("; ".join(filter(None, [f"{name}: {error}", todo])))
         raise missing.with_traceback(error.__traceback__) from error  # which tells a plug-in of the user's
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}").with_traceback(error.__traceback__) from error
 
 
 def _load_audited(
