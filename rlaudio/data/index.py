@@ -28,6 +28,7 @@ import soxr
 from rlaudio.audio.length_policy import MAX_SECONDS
 from rlaudio.audio.reading import clip_header, open_clip
 from rlaudio.types import Clip
+from rlaudio.utils.bounded_reading import open_to_append, read_bytes
 from rlaudio.utils.cache_root import cache_root
 from rlaudio.utils.file_locks import try_lock
 from rlaudio.utils.number_format import counted
@@ -41,6 +42,7 @@ MISSING, UNUSABLE = "missing audio", "unusable audio"  # kinds of bad rows
 _WORTH = 20_000  # headers to read, some seconds, from which on worker processes and a file pay
 _DECODED = 50  # headers that are read in the time that one clip is decoded
 _BATCH = 512  # clips that are written at a time
+_LARGEST = 4 * 2**30  # bytes of an index that is read
 # Before every batch stands by what it was measured: other versions may give other samples.
 _MEASURED_BY = {
     "rlaudio clips": 4,
@@ -261,15 +263,14 @@ class _Index:
             try:
                 if file is self._files[-1]:
                     file.parent.mkdir(parents=True, exist_ok=True)
-                flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
-                descriptor = os.open(file, flags, 0o644)
+                descriptor = open_to_append(file)
                 try:
                     act(descriptor)
                     return
                 finally:
                     os.close(descriptor)
-            except OSError as error:
-                logger.debug("%s: not written (%s)", file, error.strerror)
+            except (OSError, ValueError) as error:
+                logger.debug("%s: not written (%s)", file, error)
         logger.warning(
             "%s: what is measured of its clips is kept nowhere; no place is writable", self._folder
         )
@@ -289,8 +290,8 @@ def _lock(descriptor: int, folder: Path) -> None:
 def _entries(file: Path) -> dict[str, dict[str, Any]]:
     """The lines of an index by path, of those that were measured as it is done here; later ones win."""
     try:
-        content = file.read_bytes()
-    except OSError:  # there is none, or it cannot be read
+        content = read_bytes(file, _LARGEST)
+    except (OSError, ValueError):  # there is none, or it cannot be read
         return {}
     entries, current = {}, False
     for line in content.splitlines():

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import glob
 import json
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
 
+from rlaudio.runs.files import LARGEST_ROWS
+from rlaudio.utils.bounded_reading import open_to_append, read_bytes
 from rlaudio.utils.file_locks import try_lock, unlock
 from rlaudio.utils.messages import shown
 
@@ -75,8 +78,11 @@ def journal_path(folder: Path, name: str, digest: str, kind: str = "") -> Path:
 
 
 def _locked(file: Path) -> BinaryIO:
-    """The file, open to append to, for this process alone. Raises BlockingIOError."""
-    opened = file.open("ab")
+    """The file, open to append to, for this process alone.
+
+    Raises BlockingIOError where another has it, and as `open_to_append`.
+    """
+    opened = os.fdopen(open_to_append(file), "ab")
     if not try_lock(opened):
         opened.close()
         raise BlockingIOError(
@@ -89,7 +95,8 @@ def _entries(file: Path, kind: str) -> dict[str, Any]:
     """The answers in whole lines of a file, none where it is missing."""
     if not file.exists():
         return {}
-    whole = file.read_bytes()[: _whole_lines(file)]
+    content = read_bytes(file, LARGEST_ROWS)
+    whole = content[: content.rfind(b"\n") + 1]
     return dict(
         _entry(line, kind, f"{file}:{number}") for number, line in enumerate(whole.splitlines(), start=1)
     )

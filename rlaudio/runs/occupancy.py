@@ -6,7 +6,6 @@ A run takes a folder that is empty, or that another run began in before it compu
 from __future__ import annotations
 
 import os
-import stat
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,6 +23,7 @@ from rlaudio.runs.places import (
     TIMINGS,
     VERSIONS,
 )
+from rlaudio.utils.bounded_reading import open_to_append
 from rlaudio.utils.file_locks import try_lock
 
 EVENTS = "events.out.tfevents.*"
@@ -61,7 +61,7 @@ def take_lock(path: Path) -> TextIO:
 
     Raises BlockingIOError while another process holds it, ValueError where something else has its name.
     """
-    file = _open_lock(path / LOCK)
+    file = os.fdopen(open_to_append(path / LOCK), "a+", encoding="utf-8")
     if not try_lock(file):
         file.seek(0)
         holder = file.read().strip() or "another process"
@@ -73,14 +73,6 @@ def take_lock(path: Path) -> TextIO:
     file.write(f"process {os.getpid()} on {os.uname().nodename}\n")
     file.flush()
     return file
-
-
-def _open_lock(path: Path) -> TextIO:
-    """Never through a link, whose file would be emptied. Raises ValueError for what is no ordinary file."""
-    if os.path.lexists(path) and not stat.S_ISREG(path.lstat().st_mode):
-        raise ValueError(f"{path}: expected an ordinary file; delete it")
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
-    return os.fdopen(descriptor, "a+", encoding="utf-8")
 
 
 def computed_nothing(path: Path) -> bool:

@@ -24,6 +24,8 @@ from safetensors import SafetensorError
 
 from rlaudio.models.family import ModelFamily
 from rlaudio.runs.digests import short_digest
+from rlaudio.runs.files import read_json
+from rlaudio.runs.shapes import MAP
 from rlaudio.utils.processes import ALONE, Processes
 
 logger = logging.getLogger(__name__)
@@ -328,10 +330,10 @@ def _refuse_in_the_way(folder: Path, newest: Path | None) -> None:
 def _read_manifest(file: Path) -> dict[str, Any] | None:
     """The manifest, None if it is not what was written."""
     try:
-        manifest = json.loads(file.read_text(encoding="utf-8"))
-        digest = manifest.pop("digest")
-    except (OSError, ValueError, KeyError, AttributeError, TypeError):
+        manifest: dict[str, Any] = read_json(file, MAP) or {}
+    except (OSError, ValueError):
         return None
+    digest = manifest.pop("digest", None)
     return manifest if digest == _digest(manifest) else None
 
 

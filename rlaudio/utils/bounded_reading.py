@@ -34,6 +34,17 @@ def open_file(path: Path, largest: int, expected: str = _FILE, todo: str = _ADVI
     return file
 
 
+def open_to_append(path: Path) -> int:
+    """A descriptor of an ordinary file, made where there is none, to read and to append to.
+
+    Never through a link, whose file would be changed. Raises ValueError for anything else of that name.
+    """
+    if os.path.lexists(path) and not stat.S_ISREG(path.lstat().st_mode):
+        raise ValueError(f"{path}: expected an ordinary file; delete it")
+    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    return os.open(path, flags, 0o666)
+
+
 def _kind(mode: int) -> str:
     kinds = {"a folder": stat.S_ISDIR, "a pipe": stat.S_ISFIFO, "a socket": stat.S_ISSOCK}
     return next((name for name, holds in kinds.items() if holds(mode)), "a device")

@@ -68,6 +68,15 @@ def test_what_was_measured_is_not_measured_again(clips, never):
     assert measure(clips) == before
 
 
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("elsewhere"), Path.mkdir])
+def test_an_index_that_is_no_ordinary_file_is_neither_read_nor_written_through(clips, make):
+    beside = index_file(clips)
+    (beside.parent / "elsewhere").write_text("mine")
+    make(beside)
+    assert len(measure(clips, decode=30.0)) == len(clips)
+    assert (beside.parent / "elsewhere").read_text() == "mine"
+
+
 def test_what_a_shorter_limit_did_not_cut_is_known_for_a_longer_one(clips, never):
     first = measure(clips[:1], decode=0.2)[clips[0]]
     measure(clips, decode=0.2)

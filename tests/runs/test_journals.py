@@ -1,6 +1,8 @@
 """Journals of voters' answers: what was added before a kill is read back after it."""
 
 import json
+import os
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +19,17 @@ def test_a_journal_forgets_only_the_line_that_was_torn(tmp_path):
         journal.add({"4": "a cat"})
     with Journal(path) as journal:
         assert list(journal) == ["1", "2", "4"]
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("elsewhere"), Path.mkdir])
+@pytest.mark.parametrize("part", [0, 1])  # that is asked; of another part a link is read
+def test_a_journal_that_is_no_ordinary_file_is_refused_and_a_link_not_written_through(tmp_path, part, make):
+    (tmp_path / "elsewhere").write_text("mine")
+    name = "a.journal.1" if part else "a.journal"
+    make(tmp_path / name)
+    with pytest.raises(ValueError, match=f"{name}: expected an ordinary file"):
+        Journal(tmp_path / "a.journal", part=part)
+    assert (tmp_path / "elsewhere").read_text() == "mine"
 
 
 def test_parts_of_a_journal_are_read_together_and_written_apart(tmp_path):

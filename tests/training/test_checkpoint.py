@@ -1,6 +1,7 @@
 """Checkpoints are whole or absent, and a damaged one is noticed."""
 
 import json
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -109,6 +110,15 @@ def test_the_manifest_names_every_file(tmp_path, family):
     folder = save(tmp_path, family, 0, 1)
     named = set(json.loads((folder / "manifest.json").read_text())["sha256"])
     assert named == {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()} - {"manifest.json"}
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.write_text("[" * 100_000), Path.mkdir])
+def test_a_manifest_that_is_no_ordinary_file_or_nested_deeply_is_damage(tmp_path, family, make):
+    manifest = save(tmp_path, family, 0, 1) / "manifest.json"
+    manifest.unlink()
+    make(manifest)
+    with pytest.raises(ValueError, match=r"manifest\.json is damaged; expected what was written"):
+        latest_checkpoint(tmp_path)
 
 
 # --- what is not rlaudio's stays -----------------------------------------------------------------
