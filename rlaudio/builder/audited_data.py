@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 from rlaudio.builder.answering import model_that_answers
 from rlaudio.config.plugins import Bound
@@ -14,6 +15,7 @@ from rlaudio.data.audit import Audit, load_audited, odd_lines
 from rlaudio.data.splits import check_disjoint
 from rlaudio.models.family import special_tokens
 from rlaudio.types import Contribution, Dataset, Datasets, Question, Style
+from rlaudio.utils.cache_root import cache_root
 from rlaudio.utils.number_format import of_all
 from rlaudio.worlds.pretraining import blank_model
 
@@ -87,6 +89,11 @@ def load_data_set(
         todo = ", or ".join(places + leave_out) * name.startswith("data.")
         missing = FileNotFoundError("; ".join(filter(None, [f"{name}: {error}", todo])))
         raise missing.with_traceback(error.__traceback__) from error  # which tells a plug-in of the user's
+    except OSError as error:
+        if not Path(str(error.filename)).is_relative_to(cache_root()):
+            raise
+        text = f"{name}: {error}; generated data is kept there; name a folder for it in XDG_CACHE_HOME"
+        raise OSError(text).with_traceback(error.__traceback__) from error
     except ValueError as error:
         raise ValueError(f"{name}: {error}").with_traceback(error.__traceback__) from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import click
@@ -54,10 +55,22 @@ def _message(error: BaseException) -> str | None:
     plugin = plugin_that_raised(error)
     if isinstance(error, FileExistsError) and error.strerror:  # of a folder that was to be made
         return f"{error.filename}: {error.strerror.lower()}; expected a folder; name another, or move it away"
+    if isinstance(error, FileNotFoundError) and _working_folder_is_gone():
+        return "the working folder is gone; change to one that is there"
     if isinstance(error, USER_ERRORS):
         return f"{plugin}: {error}" if plugin and str(plugin.path) not in str(error) else str(error)
     if plugin:
         return f"{plugin} raised {described(error)}; fix the file, or see more with rlaudio --debug"
+    if isinstance(error, MemoryError):
+        return f"not enough memory, at {innermost(error)}; rlaudio explain says what a recipe needs"
     if isinstance(error, SystemExit):  # commands end by click's Exit
         return f"a library ended the command by SystemExit({error.code!r}), at {innermost(error)}"
     return None
+
+
+def _working_folder_is_gone() -> bool:
+    try:
+        os.getcwd()  # noqa: PTH109  without an import
+    except FileNotFoundError:
+        return True
+    return False

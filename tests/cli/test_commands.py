@@ -408,6 +408,27 @@ def test_a_file_where_a_folder_is_to_be_made_is_named(tmp_path):
     )
 
 
+def test_a_working_folder_that_is_gone_is_told(tmp_path, monkeypatch):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    done = rlaudio("show", "tiny_weak_to_strong", "-o", "data.common.clips=clips")
+    assert (done.exit_code, done.output) == (
+        1,
+        "Error: the working folder is gone; change to one that is there\n",
+    )
+
+
+def test_too_little_memory_is_one_message(monkeypatch):
+    def fails(*arguments):
+        raise MemoryError
+
+    monkeypatch.setattr("rlaudio.config.recipe.load_recipe", fails)
+    done = rlaudio("show", "tiny_weak_to_strong")
+    assert done.exit_code == 1
+    assert done.output.startswith("Error: not enough memory, at ") and "rlaudio explain" in done.output
+
+
 def test_an_override_given_twice_is_refused():
     done = rlaudio("show", "tiny_weak_to_strong", "-o", "seed=1", "-o", "seed=2")
     assert (done.exit_code, "-o seed=1 and -o seed=2 set the same key" in done.output) == (2, True)

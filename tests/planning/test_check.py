@@ -202,6 +202,22 @@ def test_all_problems_are_told_at_once(recipe_file, tmp_path):
     assert all(part in said for part in ("empty.jsonl", "group_size", "'gpu'"))
 
 
+def test_a_wrong_value_of_a_set_is_told_with_its_key(recipe_file, tmp_path):
+    synthetic = "data.evaluate.made={use: synthetic, split: ../made}"
+    said = told(load_recipe(recipe_file, [synthetic]), tmp_path / "out")
+    assert said.startswith("data.evaluate.made: split is '../made'; expected a name")
+
+
+def test_a_place_for_generated_data_that_cannot_be_written_to_is_told_with_its_variable(
+    recipe_file, tmp_path, monkeypatch
+):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    recipe = load_recipe(recipe_file, ["data.evaluate.made={use: synthetic, split: made-1, count: 1}"])
+    said = told(recipe, tmp_path / "out")
+    assert "data.evaluate.made: [Errno" in said and "name a folder for it in XDG_CACHE_HOME" in said
+
+
 def test_a_set_that_is_not_there_is_told_with_its_key_and_how_to_leave_it_out(recipe_file, tmp_path):
     nowhere = "data.evaluate.mmar={path: /nowhere/MMAR}"
     said = told(load_recipe(recipe_file, [nowhere, "data.train.path=/nowhere/t.jsonl"]), tmp_path / "out")
