@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from rlaudio.data.question_rules import MAX_CHOICES
 from rlaudio.scorers.instructions import ARGUMENTS, OPTIONAL
 from rlaudio.types import Check, Question
 
@@ -48,7 +49,7 @@ def odd_options(question: Question) -> list[str]:
     words = list({" ".join(_WORD.findall(text)): None for text in plain})  # what differs only by signs, once
     if len(set(map(frozenset, map(str.split, words)))) < len(words):
         odd.append(SAME_WORDS)
-    if _nested([f" {text} " for text in words if text]):
+    if len(words) <= MAX_CHOICES and _nested([f" {text} " for text in words if text]):
         odd.append(NESTED)
     return odd
 

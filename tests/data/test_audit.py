@@ -55,6 +55,14 @@ def test_good_questions_are_counted(tmp_path, clip):
     assert result.refusal("train") is None
 
 
+def test_more_choices_than_a_question_may_have_are_not_compared_pair_by_pair():
+    many = make_question(id="many", choices=tuple(f" {number} " for number in range(100_000)))  # 1e10 pairs
+    nested = make_question(id="nested", choices=("a dog", "a dog barks"))
+    result = audit([many, nested], audio=False)
+    assert kinds(result) == ["too many choices", "too long"]
+    assert result.odd_questions == {"nested options": ["nested"]}
+
+
 def test_a_file_of_another_format_is_told_that_one_can_read_it(tmp_path):
     row = {"uid": "a", "ask": "What?", "options": ["a", "b"], "right": 0}
     file = tmp_path / "quiz.jsonl"
