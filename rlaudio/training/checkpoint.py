@@ -24,8 +24,7 @@ from safetensors import SafetensorError
 
 from rlaudio.models.family import ModelFamily
 from rlaudio.runs.digests import short_digest
-from rlaudio.runs.files import read_json
-from rlaudio.runs.shapes import MAP
+from rlaudio.utils.bounded_reading import read_bytes
 from rlaudio.utils.processes import ALONE, Processes
 
 logger = logging.getLogger(__name__)
@@ -35,6 +34,7 @@ MARKER = "unfinished"  # in a folder that is being written, until it has its man
 LEARNER = "learner-{rank}.pt"
 AHEAD = "ahead-{rank}.pt"
 OBSERVED = "observed.json"
+_LARGEST_MANIFEST = 2**28  # bytes
 
 
 @dataclass(frozen=True, order=True)
@@ -330,10 +330,10 @@ def _refuse_in_the_way(folder: Path, newest: Path | None) -> None:
 def _read_manifest(file: Path) -> dict[str, Any] | None:
     """The manifest, None if it is not what was written."""
     try:
-        manifest: dict[str, Any] = read_json(file, MAP) or {}
-    except (OSError, ValueError):
+        manifest = json.loads(read_bytes(file, _LARGEST_MANIFEST))
+        digest = manifest.pop("digest")
+    except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError):
         return None
-    digest = manifest.pop("digest", None)
     return manifest if digest == _digest(manifest) else None
 
 
