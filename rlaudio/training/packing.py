@@ -134,15 +134,20 @@ def repeated(rows: Sequence[PackedRow]) -> list[PackedRow]:
     return [replace(row, branches=(branch,)) for row in rows for branch in row.branches]
 
 
-def micro_batches(rows: Sequence[PackedRow], max_tokens: int) -> Iterator[list[PackedRow]]:
-    """Lists of rows of similar length that together have at most `max_tokens` tokens.
+def micro_batches(rows: Sequence[PackedRow], max_tokens: int, at_once: int = 1) -> Iterator[list[PackedRow]]:
+    """Lists of rows of similar length; as many as are computed at once have at most `max_tokens` tokens.
 
     A row longer than that goes alone. Weights sum over all batches to what they sum to over the rows,
-    so gradients do not depend on `max_tokens`.
+    so gradients depend on neither number.
     """
+    for some in _up_to(max_tokens, sorted(rows, key=lambda row: row.length)):
+        yield from filter(None, (some[lane::at_once] for lane in range(at_once)))
+
+
+def _up_to(max_tokens: int, rows: Sequence[PackedRow]) -> Iterator[list[PackedRow]]:
     chosen: list[PackedRow] = []
     tokens = 0
-    for row in sorted(rows, key=lambda r: r.length):
+    for row in rows:
         if chosen and tokens + row.length > max_tokens:
             yield chosen
             chosen, tokens = [], 0

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
 import torch.distributed as dist
 
 from rlaudio.training.strategies.strategy import (
+    Item,
     OptimizerSettings,
+    Result,
     is_head,
     refuse_nonfinite_norm,
     trained_parameters,
 )
+from rlaudio.utils.lanes import side_by_side
 from rlaudio.utils.processes import Processes
 
 
@@ -55,15 +58,28 @@ class Plain:
         """The module's output for a micro-batch."""
         return self.module(batch)
 
-    def backward(self, loss: torch.Tensor, *, last: bool) -> None:
-        """Add the gradients of one micro-batch, in float32."""
-        loss.backward()
-        for name, parameter in self._parameters.items():
-            master = self._masters[name]
-            if master is not parameter and parameter.grad is not None:
-                gradient = parameter.grad.float()
-                master.grad = gradient if master.grad is None else master.grad + gradient
-                parameter.grad = None
+    def compute(self, function: Callable[[Item], Result], micro_batches: Sequence[Item]) -> Iterator[Result]:
+        """The function's results in the order of the micro-batches, on a CPU side by side."""
+        on_cpu = next(self.module.parameters()).device.type == "cpu"
+        return side_by_side(function, micro_batches) if on_cpu else map(function, micro_batches)
+
+    def accumulate(
+        self, loss_of: Callable[[Item], tuple[torch.Tensor, Result]], micro_batches: Sequence[Item]
+    ) -> Iterator[Result]:
+        """Add the gradients of every loss, in float32 and in the order of the micro-batches."""
+        parameters = list(self._parameters.values())
+
+        def gradients(micro_batch: Item) -> tuple[list[torch.Tensor | None], Result]:
+            loss, result = loss_of(micro_batch)
+            return list(torch.autograd.grad(loss, parameters, allow_unused=True)), result
+
+        for of_parameters, result in self.compute(gradients, micro_batches):
+            for master in reversed(self._masters.values()):
+                gradient = of_parameters.pop()  # freed as they are added
+                if gradient is not None:
+                    master.grad = torch.zeros_like(master) if master.grad is None else master.grad
+                    master.grad.add_(gradient)
+            yield result
 
     def update(self, factor: float) -> float:
         """One AdamW step at `factor` times the peak learning rates; the gradient's norm before clipping."""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
 import torch
 
 from rlaudio.utils.processes import Processes
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +49,7 @@ class OptimizerSettings:
 class Strategy(Protocol):
     """Owns a policy's optimizer and computes with it, in one process or in many.
 
-    One update is `forward` and `backward` for every micro-batch, as many in each process, then `update`.
+    One update is `accumulate` over the micro-batches, as many in each process, then `update`.
     Losses are shares of one loss over all processes: gradients are summed, not averaged. The trained part
     is called `module`: a torch module with parameters `model.*` and perhaps `value_head.*`.
     """
@@ -64,8 +67,16 @@ class Strategy(Protocol):
     def forward(self, batch: Any) -> Any:
         """The module's output for a micro-batch."""
 
-    def backward(self, loss: torch.Tensor, *, last: bool) -> None:
-        """Add the gradients of one micro-batch; `last` says that the update comes next."""
+    def compute(self, function: Callable[[Item], Result], micro_batches: Sequence[Item]) -> Iterator[Result]:
+        """The function's results in the order of the micro-batches; it may run for several at a time."""
+
+    def accumulate(
+        self, loss_of: Callable[[Item], tuple[torch.Tensor, Result]], micro_batches: Sequence[Item]
+    ) -> Iterator[Result]:
+        """Add the gradients of every micro-batch's loss; what `loss_of` gave beside each, in their order.
+
+        An `update` follows. `loss_of` may run for several micro-batches at a time.
+        """
 
     def update(self, factor: float) -> float:
         """One optimizer step at `factor` times the peak learning rates; the norm of the whole gradient.

@@ -7,7 +7,7 @@ import gc
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stdout
 from typing import Any, Literal
 
@@ -16,7 +16,9 @@ import torch
 import torch.distributed as dist
 
 from rlaudio.training.strategies.strategy import (
+    Item,
     OptimizerSettings,
+    Result,
     is_head,
     refuse_nonfinite_norm,
     trained_parameters,
@@ -84,10 +86,19 @@ class Zero:
         """The module's output for a micro-batch."""
         return self.engine(batch)
 
-    def backward(self, loss: torch.Tensor, *, last: bool) -> None:
-        """Add the gradients of one micro-batch."""
-        self.engine.set_gradient_accumulation_boundary(last)
-        self.engine.backward(loss * self.processes.size)  # DeepSpeed averages over processes
+    def compute(self, function: Callable[[Item], Result], micro_batches: Sequence[Item]) -> Iterator[Result]:
+        """The function's results, one after another: sharded weights are gathered in one order everywhere."""
+        return map(function, micro_batches)
+
+    def accumulate(
+        self, loss_of: Callable[[Item], tuple[torch.Tensor, Result]], micro_batches: Sequence[Item]
+    ) -> Iterator[Result]:
+        """Add the gradients of the loss of every micro-batch, one after another."""
+        for number, micro_batch in enumerate(micro_batches, start=1):
+            loss, result = loss_of(micro_batch)
+            self.engine.set_gradient_accumulation_boundary(number == len(micro_batches))
+            self.engine.backward(loss * self.processes.size)  # DeepSpeed averages over processes
+            yield result
 
     def update(self, factor: float) -> float:
         """One AdamW step at `factor` times the peak learning rates; the gradient's norm before clipping.
