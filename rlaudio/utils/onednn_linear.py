@@ -19,7 +19,7 @@ from torch.utils.flop_counter import flop_registry, register_flop_formula
 CPUS = Path("/proc/cpuinfo")
 # Products whose code oneDNN keeps, and torch beside it. Code is for one shape, and a step has about 100; the
 # 1,024 that each keeps by default hold a gigabyte.
-_KEPT = {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "256", "LRU_CACHE_CAPACITY": "256"}
+_KEPT = {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "512", "LRU_CACHE_CAPACITY": "512"}
 
 
 @cache
@@ -79,12 +79,14 @@ class _Linear(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Any) -> Any:
         input, weight = ctx.saved_tensors
-        rows = gradient.flatten(0, -2)  # [M, out]
+        rows = _rounded_up(gradient.flatten(0, -2))  # [M, out]
         of_input = of_weight = of_bias = None
         if ctx.needs_input_grad[0]:
-            of_input = _onednn(gradient, weight.t(), None)
+            of_input = _product()(rows, weight.t(), None, "none", [], "")[: input.shape[:-1].numel()].view_as(
+                input
+            )
         if ctx.needs_input_grad[1]:
-            of_weight = _over_rows(rows, input.flatten(0, -2))
+            of_weight = _over_rows(rows, _rounded_up(input.flatten(0, -2)))
         if ctx.needs_input_grad[2]:
             of_bias = rows.sum(0)
         return of_input, of_weight, of_bias
@@ -93,17 +95,25 @@ class _Linear(torch.autograd.Function):
 def _over_rows(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
     """`left.t() @ right`, [N, K] of [M, N] and [M, K]; oneDNN copies what comes first: the narrower one."""
     if left.shape[1] <= right.shape[1]:
-        return _onednn(left.t(), right.t(), None)
-    return _onednn(right.t(), left.t(), None).t()
+        return _product()(left.t(), right.t(), None, "none", [], "")
+    return _product()(right.t(), left.t(), None, "none", [], "").t()
 
 
 def _is_for_onednn(input: torch.Tensor, weight: torch.Tensor) -> bool:
     in_float32 = input.dtype == weight.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
-    return in_float32 and input.device.type == "cpu" and input.dim() > 1 and input.numel() > 0
+    return in_float32 and input.device.type == "cpu" and input.shape[:-1].numel() >= 32
 
 
 def _onednn(input: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
-    return _product()(input, weight, bias, "none", [], "")
+    rows = input.flatten(0, -2)
+    product = _product()(_rounded_up(rows), weight, bias, "none", [], "")
+    return product[: len(rows)].view(*input.shape[:-1], len(weight))
+
+
+def _rounded_up(rows: torch.Tensor) -> torch.Tensor:
+    """The rows [M, K], and zeros up to one of few numbers of rows, for each of which oneDNN makes code once."""
+    missing = -len(rows) % max(64, 2 ** (len(rows).bit_length() - 4))
+    return torch.nn.functional.pad(rows, (0, 0, 0, missing)) if missing else rows
 
 
 def _is_of_amd(cpus: Path) -> bool:
