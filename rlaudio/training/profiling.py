@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+from torch.profiler import _ExperimentalConfig
 
 from rlaudio.runs.places import trace_file
 
@@ -17,6 +18,6 @@ def profiled(steps: Collection[int], run: Path, stage: str, step: int) -> Iterat
     if step not in steps:
         yield
         return
-    with torch.profiler.profile() as profile:
+    with torch.profiler.profile(experimental_config=_ExperimentalConfig(profile_all_threads=True)) as profile:
         yield
     profile.export_chrome_trace(str(trace_file(run, stage, step)))

@@ -15,6 +15,8 @@ from typing import TypeVar
 
 import torch
 
+from rlaudio.utils.shared_cores import CORES
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -22,12 +24,12 @@ LANES = 2  # measured on two cores; more threads would wait for Python's lock
 
 
 def side_by_side(function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
-    """The function's results in the order of the items, `LANES` at a time where torch has so many threads.
+    """The function's results in the order of the items, `LANES` at a time where so many threads may be used.
 
-    Gradients are recorded in every lane as they are by the thread that calls. No lane computes any more when
-    an error is raised.
+    Also while other processes use the cores, for a lane waits for no other. Gradients are recorded in every
+    lane as they are by the thread that calls. No lane computes any more when an error is raised.
     """
-    threads = torch.get_num_threads()
+    threads = max(torch.get_num_threads(), CORES.most)
     if threads < LANES or len(items) < LANES:
         yield from map(function, items)
         return

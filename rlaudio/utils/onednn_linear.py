@@ -17,9 +17,12 @@ from torch.autograd.function import once_differentiable
 from torch.utils.flop_counter import flop_registry, register_flop_formula
 
 CPUS = Path("/proc/cpuinfo")
-# Products whose code oneDNN keeps, and torch beside it. Code is for one shape, and a step has about 100; the
-# 1,024 that each keeps by default hold a gigabyte.
+# Products whose code oneDNN keeps, and torch beside it. Code is for one shape and one number of threads, and
+# a step has about 300; the 1,024 that each keeps by default hold a gigabyte.
 _KEPT = {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "512", "LRU_CACHE_CAPACITY": "512"}
+# Making the code of a product takes 0.3 ms, as long as a thousand rows. So rows are padded to the next of few
+# numbers: multiples of 64, from 1,024 rows on of a sixteenth to an eighth.
+_FEWEST_ROWS, _ROW_STEP = 32, 64  # fewer are left to torch
 
 
 @cache
@@ -82,9 +85,7 @@ class _Linear(torch.autograd.Function):
         rows = _rounded_up(gradient.flatten(0, -2))  # [M, out]
         of_input = of_weight = of_bias = None
         if ctx.needs_input_grad[0]:
-            of_input = _product()(rows, weight.t(), None, "none", [], "")[: input.shape[:-1].numel()].view_as(
-                input
-            )
+            of_input = _multiply(rows, weight.t())[: input.shape[:-1].numel()].view(input.shape)
         if ctx.needs_input_grad[1]:
             of_weight = _over_rows(rows, _rounded_up(input.flatten(0, -2)))
         if ctx.needs_input_grad[2]:
@@ -95,24 +96,29 @@ class _Linear(torch.autograd.Function):
 def _over_rows(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
     """`left.t() @ right`, [N, K] of [M, N] and [M, K]; oneDNN copies what comes first: the narrower one."""
     if left.shape[1] <= right.shape[1]:
-        return _product()(left.t(), right.t(), None, "none", [], "")
-    return _product()(right.t(), left.t(), None, "none", [], "").t()
+        return _multiply(left.t(), right.t())
+    return _multiply(right.t(), left.t()).t()
 
 
 def _is_for_onednn(input: torch.Tensor, weight: torch.Tensor) -> bool:
     in_float32 = input.dtype == weight.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
-    return in_float32 and input.device.type == "cpu" and input.shape[:-1].numel() >= 32
+    return in_float32 and input.device.type == "cpu" and input.shape[:-1].numel() >= _FEWEST_ROWS
 
 
 def _onednn(input: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
     rows = input.flatten(0, -2)
-    product = _product()(_rounded_up(rows), weight, bias, "none", [], "")
+    product = _multiply(_rounded_up(rows), weight, bias)
     return product[: len(rows)].view(*input.shape[:-1], len(weight))
 
 
+def _multiply(rows: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
+    """Products [M, N] of `rows` [M, K] and `weight` [N, K], all in code that is made for their shape."""
+    return _product()(rows, weight, bias, "none", [], "")
+
+
 def _rounded_up(rows: torch.Tensor) -> torch.Tensor:
-    """The rows [M, K], and zeros up to one of few numbers of rows, for each of which oneDNN makes code once."""
-    missing = -len(rows) % max(64, 2 ** (len(rows).bit_length() - 4))
+    """The rows [M, K], and rows of zeros up to the next number of rows that oneDNN makes code for."""
+    missing = -len(rows) % max(_ROW_STEP, 2 ** (len(rows).bit_length() - 4))
     return torch.nn.functional.pad(rows, (0, 0, 0, missing)) if missing else rows
 
 

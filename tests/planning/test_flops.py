@@ -23,6 +23,12 @@ from tests.planning.small_model import (
 from tests.settings import sampling_params
 
 
+@pytest.fixture(autouse=True)
+def without_onednn(monkeypatch):
+    """Its layers pad rows, and compute the last product of a checkpointed block once more."""
+    monkeypatch.setattr(onednn_linear, "onednn_is_faster", lambda: False)
+
+
 @pytest.mark.parametrize(
     ("given", "tolerance"),
     [
@@ -35,10 +41,8 @@ from tests.settings import sampling_params
         ({"lora_rank": 8, "gradient_checkpointing": True}, 0.02),
     ],
 )
-def test_operations_of_an_update_are_those_that_torch_counts(given, tolerance, monkeypatch):
+def test_operations_of_an_update_are_those_that_torch_counts(given, tolerance):
     """Eager attention, of which torch counts every product; fused kernels of a CPU it does not count."""
-    if given.get("gradient_checkpointing"):  # there a oneDNN layer that ends a block is computed once more
-        monkeypatch.setattr(onednn_linear, "onednn_is_faster", lambda: False)
     size, family = size_of(**given), loaded(attention="eager", **given)
     batch, tokens = pack(rows_of(family)), tokens_of(family)
     if not size.audio_trains:

@@ -25,6 +25,7 @@ from rlaudio.training.sampling import Sampled
 from rlaudio.training.signals import measure_signals
 from rlaudio.training.totals import Totals
 from rlaudio.types import RewardFailure, ScoredGroup
+from rlaudio.utils.shared_cores import CORES
 from tests.conftest import TINY, make_prompt
 from tests.settings import learner_settings, make_batching, optimizer_settings, sampling_params
 
@@ -399,3 +400,29 @@ def test_the_correlation_of_sampler_and_trainer_is_pearsons(family):
     sampler = np.concatenate([b.logprobs for row in noisy for b in row.branches])
     actual = Learner(family, GRPO(kl=0.0), SETTINGS).step(noisy, 0)["rollout/mismatch_pearson"]
     assert actual == pytest.approx(np.corrcoef(trainer, sampler)[0, 1], abs=1e-4)
+
+
+@pytest.mark.parametrize("algorithm", [GRPO(kl=0.1), PPO(), PAPO()])
+def test_micro_batches_side_by_side_train_as_one_after_another(family, monkeypatch, algorithm):
+    """Bit for bit: gradients are added in the order of the micro-batches, whichever ended first."""
+    batching = make_batching(lanes=2, micro_batch_tokens=150)
+    scored = sampled(family, count=6)
+    results = []
+    for most in (1, 2):
+        monkeypatch.setattr(CORES, "most", most)
+        twin = fresh()
+        learner = Learner(
+            twin,
+            algorithm,
+            replace(SETTINGS, batching=batching),
+            reference=twin.frozen_copy(),
+            silent_prompt=lambda prompt: prompt,
+        )
+        drawn = Sampled(scored, list(range(6)), dict(enumerate(scored)), drawn=6)
+        rows = assign_credit(scored, algorithm, signals=measure_signals(drawn, learner, None, ()))
+        assert len(list(learner.micro_batches(rows, 0))) > 2
+        metrics = learner.step(rows, 0)
+        results.append((metrics, weights_of(twin)))
+    (one_by_one, expected), (metrics, weights) = results
+    assert metrics == one_by_one
+    assert torch.equal(weights, expected) and not torch.equal(weights, weights_of(family))

@@ -135,6 +135,15 @@ def test_gradients_do_not_depend_on_the_micro_batch_size(family):
     assert_same_gradients(one_gradients, many_gradients, 1e-5)
 
 
+@pytest.mark.parametrize("max_tokens", [1, 80, 10**6])
+def test_rows_of_micro_batches_that_are_computed_at_once_keep_within_the_tokens_of_one(family, max_tokens):
+    rows = make_rows(family)
+    in_turn = list(micro_batches(rows, max_tokens))
+    at_once = list(micro_batches(rows, max_tokens, 2))
+    halves = [[some[0::2], some[1::2]] for some in in_turn]
+    assert at_once == [half for both in halves for half in both if half]
+
+
 def test_chunked_logprobs_equal_those_in_one_piece(family):
     rows = make_rows(family)
     whole, whole_gradients = forward_backward(family, [pack(rows)], chunk=10**6)

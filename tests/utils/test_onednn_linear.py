@@ -28,7 +28,7 @@ def _layers(bias: bool, width: int = 40) -> tuple[torch.nn.Linear, OneDnnLinear]
 
 
 @pytest.mark.parametrize("bias", [True, False])
-@pytest.mark.parametrize("shape", [(7, 24), (2, 5, 24), (1, 1, 24), (2, 1, 3, 24)])
+@pytest.mark.parametrize("shape", [(7, 24), (64, 24), (2, 45, 24), (1, 1, 24), (2, 1, 33, 24)])
 @pytest.mark.parametrize("strided", [False, True])
 @pytest.mark.parametrize("width", [8, 40])
 def test_values_and_gradients_are_those_of_torch(bias, shape, strided, width):
@@ -52,7 +52,7 @@ def test_values_and_gradients_are_those_of_torch(bias, shape, strided, width):
 def test_oneDNN_computes_it():
     _, layer = _layers(bias=True)
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
-        layer(torch.randn(3, 24)).sum().backward()
+        layer(torch.randn(40, 24)).sum().backward()
     names = {event.key for event in profile.key_averages()}
     assert "mkldnn::_linear_pointwise" in names
     assert not names & {"aten::mm", "aten::addmm"}
@@ -61,29 +61,29 @@ def test_oneDNN_computes_it():
 def test_frozen_weights_get_no_gradient():
     _, layer = _layers(bias=True)
     layer.requires_grad_(False)
-    inputs = torch.randn(3, 24, requires_grad=True)
+    inputs = torch.randn(40, 24, requires_grad=True)
     layer(inputs).sum().backward()
     assert layer.weight.grad is None and layer.bias.grad is None
-    torch.testing.assert_close(inputs.grad, layer.weight.sum(0).expand(3, -1))
+    torch.testing.assert_close(inputs.grad, layer.weight.sum(0).expand(40, -1))
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
 def test_other_types_are_left_to_torch(dtype):
     reference, layer = (module.to(dtype) for module in _layers(bias=True))
-    inputs = torch.randn(3, 24, dtype=dtype)
+    inputs = torch.randn(40, 24, dtype=dtype)
     assert torch.equal(layer(inputs), reference(inputs))
 
 
-def test_inputs_without_rows_and_single_vectors_are_left_to_torch():
+def test_inputs_of_few_rows_and_single_vectors_are_left_to_torch():
     reference, layer = _layers(bias=True)
-    for inputs in (torch.randn(0, 24), torch.randn(24)):
+    for inputs in (torch.randn(0, 24), torch.randn(24), torch.randn(31, 24)):
         assert torch.equal(layer(inputs), reference(inputs))
 
 
 def test_autocast_still_casts():
     _, layer = _layers(bias=True)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        assert layer(torch.randn(3, 24)).dtype == torch.bfloat16
+        assert layer(torch.randn(40, 24)).dtype == torch.bfloat16
 
 
 def test_a_model_keeps_its_names_and_other_layers(monkeypatch):
@@ -146,11 +146,11 @@ def test_it_keeps_few_products_unless_the_environment_says_otherwise(tmp_path, m
         if given is None:
             monkeypatch.delenv(variable)
     onednn_is_faster.__wrapped__(cpus)
-    assert {os.environ[variable] for variable in onednn_linear._KEPT} == {given or "256"}
+    assert {os.environ[variable] for variable in onednn_linear._KEPT} == {given or "512"}
 
 
 def test_products_by_either_library_agree(monkeypatch):
-    inputs, weight = torch.randn(5, 24), torch.randn(40, 24)
+    inputs, weight = torch.randn(50, 24), torch.randn(40, 24)
     results = []
     for faster in (True, False):
         monkeypatch.setattr(onednn_linear, "onednn_is_faster", lambda faster=faster: faster)
@@ -163,6 +163,14 @@ def test_flops_are_counted_as_torch_counts_its_own():
     counts = []
     for module in (reference, layer):
         with FlopCounterMode(display=False) as counter:
-            module(torch.randn(2, 5, 24, requires_grad=True)).sum().backward()
+            module(torch.randn(2, 32, 24, requires_grad=True)).sum().backward()
         counts.append(counter.get_total_flops())
     assert counts[0] == counts[1] > 0
+
+
+def test_products_have_few_numbers_of_rows_and_little_padding():
+    rows = range(1, 8193)
+    padded = [len(onednn_linear._rounded_up(torch.empty(count, 1))) for count in rows]
+    assert all(has >= count for count, has in zip(rows, padded, strict=True))
+    assert all(has - count < max(64, count / 8) for count, has in zip(rows, padded, strict=True))
+    assert len(set(padded)) <= 40

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from transformers import Qwen2_5OmniThinkerForConditionalGeneration as Thinker
 from transformers.models.qwen2_5_omni.configuration_qwen2_5_omni import Qwen2_5OmniThinkerConfig
 
 from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
-from rlaudio.training.strategies.strategy import OptimizerSettings
+from rlaudio.training.strategies.strategy import Item, OptimizerSettings, Result
 from rlaudio.utils.processes import Processes
 from rlaudio.worlds.pretraining.blank_model import Size
 
@@ -123,9 +123,18 @@ class GradientsOnly:
         """The module's output for a micro-batch."""
         return self.module(batch)
 
-    def backward(self, loss: torch.Tensor, *, last: bool) -> None:
-        """Add the gradients of one micro-batch."""
-        loss.backward()
+    def compute(self, function: Callable[[Item], Result], micro_batches: Sequence[Item]) -> Iterator[Result]:
+        """The function's results, one after another."""
+        return map(function, micro_batches)
+
+    def accumulate(
+        self, loss_of: Callable[[Item], tuple[torch.Tensor, Result]], micro_batches: Sequence[Item]
+    ) -> Iterator[Result]:
+        """Add the gradients of every micro-batch's loss."""
+        for micro_batch in micro_batches:
+            loss, result = loss_of(micro_batch)
+            loss.backward()
+            yield result
 
     def update(self, factor: float) -> float:
         """Drop the gradients; no norm is taken."""

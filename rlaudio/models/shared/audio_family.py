@@ -191,12 +191,13 @@ class AudioFamily(FolderModel):
         """Audio embeddings [audio tokens of all clips, d] in the order of the clips."""
         if self._audio_trains():
             return self._run_tower(clips)
-        new = {clip.digest: clip for clip in clips if clip.digest not in self._audio_cache}
+        audio = self._audio_cache.of(clip.digest for clip in clips)
+        new = {clip.digest: clip for clip in clips if clip.digest not in audio}
         with torch.no_grad():  # one by one: a batch changes the last bits, and a resumed run would differ
-            self._audio_cache.update({digest: self._run_tower([clip]) for digest, clip in new.items()})
-        audio = torch.cat([self._audio_cache[clip.digest] for clip in clips])
-        self._audio_cache.trim()
-        return audio
+            encoded = {digest: self._run_tower([clip]) for digest, clip in new.items()}
+        self._audio_cache.add(encoded)
+        audio |= encoded
+        return torch.cat([audio[clip.digest] for clip in clips])
 
     def _run_tower(self, clips: Sequence[ClipFeatures]) -> torch.Tensor:
         self._set_checkpointing(self._audio_modules(), True)

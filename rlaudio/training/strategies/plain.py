@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import accumulate
 from typing import Any
 
 import torch
@@ -19,6 +20,8 @@ from rlaudio.training.strategies.strategy import (
 from rlaudio.utils.lanes import side_by_side
 from rlaudio.utils.processes import Processes
 
+MESSAGE_NUMBERS = 2**23  # 32 MB of float32
+
 
 class Plain:
     """AdamW on the module's own parameters; bfloat16 ones are trained through float32 master copies.
@@ -32,6 +35,7 @@ class Plain:
         self.processes = processes
         self.check(module)
         self._parameters = trained_parameters(module)
+        self._on_cpu = all(p.device.type == "cpu" for p in self._parameters.values())
         self._masters = {name: _master(p) for name, p in self._parameters.items()}
         groups = [
             {"params": [m for name, m in self._masters.items() if is_head(name) == head], "peak": peak}
@@ -60,34 +64,21 @@ class Plain:
 
     def compute(self, function: Callable[[Item], Result], micro_batches: Sequence[Item]) -> Iterator[Result]:
         """The function's results in the order of the micro-batches, on a CPU side by side."""
-        on_cpu = next(self.module.parameters()).device.type == "cpu"
-        return side_by_side(function, micro_batches) if on_cpu else map(function, micro_batches)
+        return side_by_side(function, micro_batches) if self._on_cpu else map(function, micro_batches)
 
     def accumulate(
         self, loss_of: Callable[[Item], tuple[torch.Tensor, Result]], micro_batches: Sequence[Item]
     ) -> Iterator[Result]:
         """Add the gradients of every loss, in float32 and in the order of the micro-batches."""
-        parameters = list(self._parameters.values())
-
-        def gradients(micro_batch: Item) -> tuple[list[torch.Tensor | None], Result]:
-            loss, result = loss_of(micro_batch)
-            return list(torch.autograd.grad(loss, parameters, allow_unused=True)), result
-
-        for of_parameters, result in self.compute(gradients, micro_batches):
-            for master in reversed(self._masters.values()):
-                gradient = of_parameters.pop()  # freed as they are added
-                if gradient is not None:
-                    master.grad = torch.zeros_like(master) if master.grad is None else master.grad
-                    master.grad.add_(gradient)
-            yield result
+        if self._on_cpu:
+            return self._accumulate_side_by_side(loss_of, micro_batches)
+        return self._accumulate_in_turn(loss_of, micro_batches)
 
     def update(self, factor: float) -> float:
         """One AdamW step at `factor` times the peak learning rates; the gradient's norm before clipping."""
         masters = list(self._masters.values())
         if self.processes.size > 1:
-            for master in masters:
-                master.grad = torch.zeros_like(master) if master.grad is None else master.grad
-                dist.all_reduce(master.grad)
+            _sum_over_processes([_gradient(master) for master in masters])
         norm = float(torch.nn.utils.clip_grad_norm_(masters, self.settings.max_grad_norm))
         try:
             refuse_nonfinite_norm(norm, "the update was not made")
@@ -127,6 +118,56 @@ class Plain:
 
     def close(self) -> None:
         """Nothing to free."""
+
+    # --- gradients -----------------------------------------------------------------------------
+
+    def _accumulate_in_turn(
+        self, loss_of: Callable[[Item], tuple[torch.Tensor, Result]], micro_batches: Sequence[Item]
+    ) -> Iterator[Result]:
+        """A gradient grows where it is, without memory for another; one in bfloat16 moves to its master."""
+        for micro_batch in micro_batches:
+            loss, result = loss_of(micro_batch)
+            loss.backward()
+            for name, parameter in self._parameters.items():
+                if self._masters[name] is not parameter and parameter.grad is not None:
+                    _gradient(self._masters[name]).add_(parameter.grad)
+                    parameter.grad = None
+            yield result
+
+    def _accumulate_side_by_side(
+        self, loss_of: Callable[[Item], tuple[torch.Tensor, Result]], micro_batches: Sequence[Item]
+    ) -> Iterator[Result]:
+        """Every micro-batch has gradients of its own, so that the order in which they are added is one."""
+        parameters = list(self._parameters.values())
+
+        def gradients_of(micro_batch: Item) -> tuple[list[torch.Tensor | None], Result]:
+            loss, result = loss_of(micro_batch)
+            return list(torch.autograd.grad(loss, parameters, allow_unused=True)), result
+
+        for gradients, result in side_by_side(gradients_of, micro_batches):
+            for master in reversed(self._masters.values()):
+                if (gradient := gradients.pop()) is not None:  # freed as soon as it is added
+                    _gradient(master).add_(gradient)
+            yield result
+
+
+def _gradient(master: torch.Tensor) -> torch.Tensor:
+    """The master's gradient, zeros where it has none yet."""
+    if master.grad is None:
+        master.grad = torch.zeros_like(master)
+    return master.grad
+
+
+def _sum_over_processes(tensors: Sequence[torch.Tensor]) -> None:
+    """Sum each tensor over all processes, several in one message: small ones cost as much as large ones."""
+    while tensors:
+        sizes = accumulate(tensor.numel() for tensor in tensors)
+        count = max(1, sum(size <= MESSAGE_NUMBERS for size in sizes))
+        some, tensors = tensors[:count], tensors[count:]
+        message = torch.cat([tensor.flatten() for tensor in some])
+        dist.all_reduce(message)
+        for tensor, part in zip(some, message.split([tensor.numel() for tensor in some]), strict=True):
+            tensor.copy_(part.view_as(tensor))
 
 
 def _master(parameter: torch.nn.Parameter) -> torch.Tensor:
