@@ -18,7 +18,7 @@ _PLACES: Mapping[str, tuple[str, ...]] = {
     "data": ("data/{name}.py", "worlds/{name}/__init__.py"),
     "corpus": ("worlds/{name}/{name}_corpus.py",),
     "strategy": ("training/strategies/{name}.py",),
-    "scorer": ("scorers/{name}.py",),
+    "scorer": ("scorers/{name}.py", "scorers/benchmarks/{name}_rule.py"),
     "judge": ("scorers/judges/{name}.py",),
     "embedder": ("scorers/embedders/{name}.py",),
     "contribution": ("contribution/methods/{name}.py",),
@@ -97,9 +97,9 @@ def plugin_files(kind: str) -> dict[str, Path]:
     """The file of every plug-in of a kind that ships, by name; files that hold no plug-in are among them."""
     files = {}
     for folder, pattern in places(kind):
-        depth = next(i for i, part in enumerate(pattern.split("/")) if "{name}" in part)
+        depth, part = next((i, p) for i, p in enumerate(pattern.split("/")) if "{name}" in p)
         for path in folder.glob(pattern.format(name="*")):
-            name = path.relative_to(folder).parts[depth].removesuffix(".py")
+            name = path.relative_to(folder).parts[depth].removesuffix(part.removeprefix("{name}"))
             if path == folder / pattern.format(name=name):
                 files[name] = path
     return files

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from rlaudio.data.fields import Fields
 from rlaudio.data.loading import is_hidden, load
-from rlaudio.scorers.dcase2026 import dcase2026
+from rlaudio.scorers.benchmarks.dcase2026_rule import dcase2026_rule
 from rlaudio.types import Benchmark, Choice, Dataset, Question
 from rlaudio.utils.messages import printable
 
@@ -58,7 +58,9 @@ def dcase2025(
         limit=limit,
         one_object=True,
     )
-    return replace(data, benchmark=Benchmark("dcase2025", "2025", dcase2026, "answer", predictions="csv"))
+    return replace(
+        data, benchmark=Benchmark("dcase2025", "2025", dcase2026_rule, "answer", predictions="csv")
+    )
 
 
 def _question(row: Fields) -> Question:

@@ -12,7 +12,7 @@ from typing import Literal
 from rlaudio.data.audiomcq import audiomcq
 from rlaudio.data.fields import Fields
 from rlaudio.data.loading import find_files, load, local
-from rlaudio.scorers.dcase2026 import dcase2026 as scorer
+from rlaudio.scorers.benchmarks.dcase2026_rule import dcase2026_rule
 from rlaudio.types import Benchmark, Dataset, Question
 
 _FILES = {  # of a split; the hub's data sets are kept as Parquet
@@ -49,7 +49,7 @@ def dcase2026(
         outside_root=outside_root,
         limit=limit,
     )
-    benchmark = Benchmark("dcase2026", f"2026 {split}", scorer, "answer", predictions="csv")
+    benchmark = Benchmark("dcase2026", f"2026 {split}", dcase2026_rule, "answer", predictions="csv")
     return replace(data, benchmark=benchmark)
 
 

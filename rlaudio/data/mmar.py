@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rlaudio.data.fields import Fields
 from rlaudio.data.loading import find_files, load, local
-from rlaudio.scorers.mmau import mmau
+from rlaudio.scorers.benchmarks.mmau_rule import mmau_rule
 from rlaudio.types import Benchmark, Dataset, Question
 
 
@@ -35,7 +35,7 @@ def mmar(
     )
     rubrics = any("rubric" in question.extra for question in data)
     version = "2025, with rubrics" if rubrics else "2025"
-    return replace(data, benchmark=Benchmark("mmar", version, mmau, "answer_prediction"))
+    return replace(data, benchmark=Benchmark("mmar", version, mmau_rule, "answer_prediction"))
 
 
 def _question(row: Fields) -> Question:

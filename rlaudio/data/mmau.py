@@ -16,7 +16,7 @@ from typing import Any, Literal
 from rlaudio.data.fields import NOTHING, Fields
 from rlaudio.data.loading import find_files, load, local
 from rlaudio.data.mmau_versions import version_of
-from rlaudio.scorers.mmau import mmau as scorer
+from rlaudio.scorers.benchmarks.mmau_rule import mmau_rule
 from rlaudio.types import Benchmark, Dataset, Question
 from rlaudio.utils.messages import printable
 
@@ -59,7 +59,7 @@ def mmau(
 
 
 def _benchmark(data: Dataset, version: str | None, path: Path) -> Benchmark:
-    return Benchmark("mmau", _version(data, version, path), scorer, "model_output", predictions="json")
+    return Benchmark("mmau", _version(data, version, path), mmau_rule, "model_output", predictions="json")
 
 
 def _question(row: Fields, *, hidden: bool) -> Question:

@@ -14,9 +14,9 @@ from typing import Any
 from rlaudio.data.fields import NOTHING, Fields
 from rlaudio.data.loading import find_files, load, local
 from rlaudio.data.rows import row_id
+from rlaudio.scorers.benchmarks.mmau_pro_rule import mmau_pro_rule
 from rlaudio.scorers.embedding import Embedder
 from rlaudio.scorers.judging import Judge
-from rlaudio.scorers.mmau_pro import mmau_pro as scorer
 from rlaudio.types import Benchmark, Check, Dataset, OpenText, Question, Target
 from rlaudio.utils.messages import printable
 
@@ -57,7 +57,7 @@ def mmau_pro(
         limit=limit,
     )
     logger.info("%s: %s", printable(str(files[0])), _found(columns))
-    bound = partial(scorer, embedder=embedder, judge=judge)
+    bound = partial(mmau_pro_rule, embedder=embedder, judge=judge)
     return replace(data, benchmark=Benchmark("mmau_pro", "2025", bound, "model_output"))
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rlaudio.data.fields import Fields
 from rlaudio.data.loading import find_files, load, local
-from rlaudio.scorers.mmsu import mmsu as scorer
+from rlaudio.scorers.benchmarks.mmsu_rule import mmsu_rule
 from rlaudio.types import Benchmark, Dataset, Question
 
 _CHOICES = ("choice_a", "choice_b", "choice_c", "choice_d")
@@ -37,7 +37,7 @@ def mmsu(
         outside_root=outside_root,
         limit=limit,
     )
-    return replace(data, benchmark=Benchmark("mmsu", "2025", scorer, "response", counts_missing=True))
+    return replace(data, benchmark=Benchmark("mmsu", "2025", mmsu_rule, "response", counts_missing=True))
 
 
 def _question(row: Fields) -> Question:

@@ -10,12 +10,12 @@ import pytest
 
 from rlaudio.evaluation.evaluation_files import write_evaluations
 from rlaudio.evaluation.predictions import Predictions, read_predictions, score
-from rlaudio.scorers.mmau import mmau
+from rlaudio.scorers.benchmarks.mmau_rule import mmau_rule
 from rlaudio.scorers.robust import robust
 from rlaudio.types import Benchmark, Dataset
 from tests.factories import make_question
 
-BENCHMARK = Benchmark("made_up", "1", mmau, "model_output", predictions="json")
+BENCHMARK = Benchmark("made_up", "1", mmau_rule, "model_output", predictions="json")
 FIELDS = {"task": "sound", "answer": "a dog"}
 QUESTIONS = Dataset(tuple(make_question(id=f"q{n}", extra=FIELDS) for n in range(2)), benchmark=BENCHMARK)
 

@@ -9,13 +9,13 @@ import pytest
 
 from rlaudio.evaluation.accuracy_table import accuracy_table
 from rlaudio.evaluation.predictions import read_predictions, score
-from rlaudio.scorers.mmau import mmau
+from rlaudio.scorers.benchmarks.mmau_rule import mmau_rule
 from rlaudio.scorers.robust import robust
 from rlaudio.types import Benchmark, Contribution, Dataset
 from tests.data.trees import write_parquet
 from tests.factories import make_question
 
-BENCHMARK = Benchmark("made_up", "1", mmau, "model_output", predictions="json")
+BENCHMARK = Benchmark("made_up", "1", mmau_rule, "model_output", predictions="json")
 QUESTIONS = Dataset(tuple(make_question(id=f"q{n}") for n in range(4)), benchmark=BENCHMARK)
 
 

@@ -10,8 +10,8 @@ from rlaudio.config import plugins
 from rlaudio.config.option_values import OptionError
 from rlaudio.config.plugins import bind
 from rlaudio.config.recipe import load_recipe
+from rlaudio.scorers.benchmarks.mmau_pro_rule import mmau_pro_rule
 from rlaudio.scorers.embedding import nearest
-from rlaudio.scorers.mmau_pro import mmau_pro
 from rlaudio.scoring import RewardStop, RewardSum
 from rlaudio.types import OpenText, Question
 from tests.data.trees import write_lines, write_parquet
@@ -65,7 +65,7 @@ class Reply:
 def _ask(text):
     return Reply(POINTS).score
 """
-    assert mmau_pro(OPEN, "Food.", judge=judge("return _ask(text)", before)).score == 0.8
+    assert mmau_pro_rule(OPEN, "Food.", judge=judge("return _ask(text)", before)).score == 0.8
 
 
 def test_a_judge_may_be_a_class_with_options_that_is_opened_at_the_first_call(write):
@@ -109,7 +109,7 @@ def test_a_judge_that_never_returns_is_stopped(half_a_second, judge, body, said)
     slow = judge(body, "import time\n")
     began = time.monotonic()
     with pytest.raises(TimeoutError, match=said):
-        mmau_pro(OPEN, "Food.", judge=slow)
+        mmau_pro_rule(OPEN, "Food.", judge=slow)
     assert time.monotonic() - began < 300
 
 
@@ -134,13 +134,13 @@ def test_an_import_that_never_ends_is_stopped(half_a_second, write):
 )
 def test_a_judge_that_gives_no_score_is_refused(judge, gives):
     with pytest.raises(ValueError, match=r"judge .*/judge.py: .*expected scores from 1 to 5"):
-        mmau_pro(OPEN, "Food.", judge=judge(f"return {gives}"))
+        mmau_pro_rule(OPEN, "Food.", judge=judge(f"return {gives}"))
 
 
 def test_an_async_judge_of_a_scorer_is_refused(write):
     path = write("judge.py", "async def judge(question, answer, text):\n    return 4\n")
     with pytest.raises(ValueError, match=r"coroutine.*expected scores from 1 to 5"):
-        mmau_pro(OPEN, "Food.", judge=bind("judge", str(path)).part)
+        mmau_pro_rule(OPEN, "Food.", judge=bind("judge", str(path)).part)
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from rlaudio.types import Question, Verdict
 _LABELLED = re.compile(r"[(\[]?\s*([A-Za-z])\s*[)\].:-]\s+(.*)", re.DOTALL)
 
 
-def dcase2026(question: Question, text: str) -> Verdict:
+def dcase2026_rule(question: Question, text: str) -> Verdict:
     read, status = _resolve(text, question.choices)
     if read is None:
         return Verdict(False, None, "none", "no option" if text.strip() else "no answer")

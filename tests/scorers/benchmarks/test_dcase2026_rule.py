@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlaudio.scorers.dcase2026 import dcase2026
+from rlaudio.scorers.benchmarks.dcase2026_rule import dcase2026_rule
 from rlaudio.types import Verdict
 from tests.factories import make_question
 from tests.scorers.made_up import ANY_TEXT, ODD_QUESTIONS, QUESTIONS, answers
@@ -58,14 +58,14 @@ def official(question, text):
 def test_it_agrees_with_a_second_writing_on_20_000_made_up_answers():
     agreed = []
     for question, text in answers(20_000):
-        agreed.append(dcase2026(question, text).right)
+        agreed.append(dcase2026_rule(question, text).right)
         assert agreed[-1] == (official(question, text) == question.answer), (question.id, text)
     assert 2_000 < sum(agreed) < 18_000
 
 
 @given(ODD_QUESTIONS, ANY_TEXT | st.text(alphabet="([aBe)].:- \nx", max_size=8))
 def test_it_agrees_with_a_second_writing_on_any_text(question, text):
-    verdict = dcase2026(question, text)
+    verdict = dcase2026_rule(question, text)
     assert (None if verdict.read is None else question.choices[verdict.read]) == official(question, text)
     assert verdict.right == (official(question, text) == question.answer) and verdict.counted
 
@@ -99,7 +99,7 @@ def test_it_agrees_with_a_second_writing_on_any_text(question, text):
     ],
 )
 def test_it_keeps_the_odd_cases_of_the_rule(text, verdict):
-    assert dcase2026(SOUNDS, text) == verdict
+    assert dcase2026_rule(SOUNDS, text) == verdict
 
 
 @pytest.mark.parametrize(
@@ -122,21 +122,21 @@ def test_it_keeps_the_odd_cases_of_the_rule(text, verdict):
     ],
 )
 def test_it_reads_the_odd_questions_by_the_same_rule(odd, text, right):
-    assert dcase2026(QUESTIONS[odd], text).right is right
+    assert dcase2026_rule(QUESTIONS[odd], text).right is right
 
 
 def test_of_options_that_differ_in_case_the_last_is_read():
     question = make_question(choices=("C", "c", "D", "E"), answer="C")
-    assert dcase2026(question, "C") == Verdict(False, 1, "equal")
+    assert dcase2026_rule(question, "C") == Verdict(False, 1, "equal")
 
 
 @given(ODD_QUESTIONS, st.data())
 def test_naming_all_options_is_right_only_where_one_alone_is_held(question, data):
     text = "; ".join(data.draw(st.permutations(question.choices)))
-    assert dcase2026(question, text).right <= (official(question, text) == question.answer)
+    assert dcase2026_rule(question, text).right <= (official(question, text) == question.answer)
 
 
 @given(ANY_TEXT)
 def test_case_does_not_matter(text):
     if text.upper().casefold() == text.casefold():
-        assert dcase2026(SOUNDS, text.upper()).read == dcase2026(SOUNDS, text).read
+        assert dcase2026_rule(SOUNDS, text.upper()).read == dcase2026_rule(SOUNDS, text).read

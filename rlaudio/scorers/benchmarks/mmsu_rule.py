@@ -11,7 +11,7 @@ from rlaudio.types import Question, Verdict
 _LETTERS = ("A", "B", "C", "D")
 
 
-def mmsu(question: Question, text: str) -> Verdict:
+def mmsu_rule(question: Question, text: str) -> Verdict:
     answer = text.strip().replace("\n", "")
     if answer in ("", "None"):
         return Verdict(False, None, "none", "no answer")

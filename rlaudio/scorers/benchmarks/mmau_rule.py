@@ -13,7 +13,7 @@ from rlaudio.types import Question, Verdict
 _WORD = re.compile(r"\b\w+\b")
 
 
-def mmau(question: Question, text: str) -> Verdict:
+def mmau_rule(question: Question, text: str) -> Verdict:
     words = _words(text)
     if not words:
         return Verdict(False, None, "none", "no answer")

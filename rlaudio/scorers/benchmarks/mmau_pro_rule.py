@@ -28,7 +28,7 @@ def _shown_to_judge(question: Question, text: str) -> str | None:
 
 
 @asks_judge(_shown_to_judge)
-def mmau_pro(
+def mmau_pro_rule(
     question: Question,
     text: str,
     *,
