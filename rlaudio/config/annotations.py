@@ -7,31 +7,25 @@ is checked when the plug-in is imported to be called.
 from __future__ import annotations
 
 import ast
-import functools
-import operator
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import EllipsisType
 from typing import Any
 
 _MODULES = ("typing", "collections.abc", "pathlib")  # written before a name, as in `typing.Literal`
-_TYPES: Mapping[str, Any] = {
+_NAMES: Mapping[str, Any] = {
     **{t.__name__: t for t in (bool, bytes, dict, float, frozenset, int, list, object, set, str, tuple)},
-    **{name: getattr(typing, name) for name in ("Annotated", "Any", "Literal", "Optional", "Union")},
-    "Callable": Callable,
-    "Mapping": Mapping,
-    "Path": Path,
-    "Sequence": Sequence,
+    **{"Any": Any, "Callable": Callable, "Mapping": Mapping, "Path": Path, "Sequence": Sequence},
 }
-_COUNTS: Mapping[str, int | None] = {  # of types in brackets after a name; None: any number
-    "Optional": 1, "Union": None, "dict": 2, "Mapping": 2, "list": 1, "Sequence": 1, "set": 1, "frozenset": 1,
-}  # fmt: skip
+_FORMS: Mapping[str, Any] = {"Optional": typing.Optional, "Union": typing.Union}  # with brackets only
+_COUNTS = {"dict": 2, "Mapping": 2, "list": 1, "Sequence": 1, "set": 1, "frozenset": 1}  # types in brackets
 
 
 def read_annotation(annotation: ast.expr | None, aliases: Mapping[str, Any]) -> Any:
     """The type that an annotation means, `Any` where the table and `aliases` do not tell."""
     try:
-        return Any if annotation is None else _type(annotation, aliases)
+        return Any if annotation is None else _type(annotation, {**_NAMES, **aliases})
     except (LookupError, TypeError, ValueError, SyntaxError):
         return Any
 
@@ -48,30 +42,20 @@ def read_aliases(body: Sequence[ast.stmt]) -> Mapping[str, Any]:
     return aliases
 
 
-# --- helpers -------------------------------------------------------------------------------------
-
-
-# Types are made at run time here, so unions are written as calls: `|` and `X | None` are for annotations.
-# ruff: noqa: UP007, UP045
-
-
-def _type(node: ast.expr, aliases: Mapping[str, Any]) -> Any:
-    """The type of an annotation. Raises LookupError for what the table does not know."""
+def _type(node: ast.expr, names: Mapping[str, Any]) -> Any:
+    """The type of an annotation. Raises LookupError for what the names do not tell."""
     match node:
-        case ast.Constant(value=None):
-            return None
+        case ast.Constant(value=None | EllipsisType() as value):
+            return value
         case ast.Constant(value=str(text)):
-            return _type(ast.parse(text, mode="eval").body, aliases)
+            return _type(ast.parse(text, mode="eval").body, names)
         case ast.BinOp(left=left, op=ast.BitOr(), right=right):
-            return typing.Union[_type(left, aliases), _type(right, aliases)]
+            return typing.Union[_type(left, names), _type(right, names)]  # noqa: UP007  made at run time
         case ast.Subscript(value=base, slice=inside):
-            return _with_brackets(_name(base), inside, aliases)
-        case ast.Name(id=name) if name in aliases:
-            return aliases[name]
-    name = _name(node)
-    if name in ("Annotated", "Literal", "Optional", "Union"):
-        raise LookupError(f"{name} without brackets")
-    return _TYPES[name]
+            return _with_brackets(
+                _name(base), inside.elts if isinstance(inside, ast.Tuple) else [inside], names
+            )
+    return names[_name(node)]
 
 
 def _name(node: ast.expr) -> str:
@@ -83,37 +67,24 @@ def _name(node: ast.expr) -> str:
     raise LookupError(ast.unparse(node))
 
 
-def _with_brackets(name: str, inside: ast.expr, aliases: Mapping[str, Any]) -> Any:
-    parts = inside.elts if isinstance(inside, ast.Tuple) else [inside]
+def _with_brackets(name: str, parts: Sequence[ast.expr], names: Mapping[str, Any]) -> Any:
     if name == "Literal" and parts:
-        return typing.Literal[tuple(_constant(part) for part in parts)]
+        return typing.Literal[tuple(map(_constant, parts))]
     if name == "Annotated":
         for part in parts[1:]:
             _constant(part)  # a bound that only an import could tell leaves the whole to the import
-        return _type(parts[0], aliases)
+        return _type(parts[0], names)
     if name == "Callable":
-        return Callable
-    if name == "tuple":
-        return tuple[tuple(_item(part, aliases) for part in parts)]  # type: ignore[misc]  # a type made at run time
-    count = _COUNTS[name]
-    if count not in (None, len(parts)):
+        return names[name]
+    if _COUNTS.get(name, len(parts)) != len(parts):
         raise LookupError(f"{name} of {len(parts)}")
-    types = tuple(_type(part, aliases) for part in parts)
-    if name == "Optional":
-        return typing.Optional[types[0]]
-    if name == "Union":
-        return functools.reduce(lambda left, right: typing.Union[left, right], types)
-    return _TYPES[name][types if count == 2 else types[0]]
-
-
-def _item(node: ast.expr, aliases: Mapping[str, Any]) -> Any:
-    return ... if isinstance(node, ast.Constant) and node.value is ... else _type(node, aliases)
+    types = tuple(_type(part, names) for part in parts)
+    return {**names, **_FORMS}[name][types if len(types) != 1 else types[0]]
 
 
 def _constant(node: ast.expr) -> Any:
-    """The text, number, bool or None that a node is. Raises LookupError."""
-    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-        return operator.neg(_constant(node.operand))
-    if isinstance(node, ast.Constant) and isinstance(node.value, str | bytes | int | float | None):
-        return node.value
-    raise LookupError(ast.unparse(node))
+    """The text, number, bool or None that a node is. Raises ValueError."""
+    value = ast.literal_eval(node)
+    if isinstance(value, str | bytes | int | float | None):
+        return value
+    raise ValueError(ast.unparse(node))

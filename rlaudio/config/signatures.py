@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import ast
 import functools
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
 
 from rlaudio.config.annotations import read_aliases, read_annotation
 from rlaudio.utils.bounded_reading import read_bytes
@@ -24,8 +26,10 @@ _PACKAGE = Path(__file__).parents[1]
 _USED_WITH = "USED_WITH"  # name of a literal in a plug-in's file
 _NO_LITERAL = (ValueError, SyntaxError, TypeError, RecursionError, MemoryError)
 
-UsedWith = Mapping[str, Mapping[str, Sequence[Any]]]
+UsedWith = Mapping[str, Mapping[str, list[Any] | tuple[Any, ...]]]
 """By option: the values that others must have one of, else it changes nothing."""
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 @dataclass(frozen=True)
@@ -80,12 +84,18 @@ def read_signature(path: Path) -> Signature | None:
     """
     try:
         module = parse_source(path)
-        signature = _signature_in(module, path.parent.name if path.stem == "__init__" else path.stem)
+        definition = _named(path.parent.name if path.stem == "__init__" else path.stem, module.body)
+        if definition is None:
+            return None
+        given, options = _parameters(definition)
+        names = _names_after(module.body, {}, definition.aliases)
+        used_with = _used_with(path, names[_USED_WITH], options) if _USED_WITH in names else {}
     except (RecursionError, MemoryError) as error:
         raise ValueError(f"{path}: nested too deeply to be parsed; expected Python source") from error
-    if signature is None or not any(_USED_WITH in _bound_by(node) for node in module.body):
-        return signature
-    return replace(signature, used_with=_used_with(path, module, {o.name for o in signature.options}))
+    node = definition.node
+    assert isinstance(node, Function | ast.ClassDef)
+    summary = ast.get_docstring(module) or ast.get_docstring(node) or ""
+    return Signature(node.name, summary.partition("\n")[0], given, tuple(options), used_with)
 
 
 def parse_source(path: Path) -> ast.Module:
@@ -110,229 +120,205 @@ def _not_parsed(path: Path, content: bytes, error: SyntaxError | ValueError) -> 
     return f"{path}{line_of_it}: syntax error: {error.msg}; fix the file"
 
 
-# --- helpers -------------------------------------------------------------------------------------
-
-
-def _signature_in(module: ast.Module, stem: str) -> Signature | None:
-    definitions = {  # of one name the last counts
-        node.name: (number, node)
-        for number, node in enumerate(module.body)
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
-    }
-    for name in sorted(definitions, key=lambda name: name.startswith("_")):  # helpers come last
-        number, node = definitions[name]
-        if _plain(name) != _plain(stem) or _is_protocol(node):
-            continue
-        if isinstance(node, ast.ClassDef):
-            given, options = _class_parameters(_read_class(module.body, number))
-        else:
-            given, options = _parameters(node, _scope(module.body, number))
-        summary = ast.get_docstring(module) or ast.get_docstring(node) or ""
-        return Signature(node.name, summary.partition("\n")[0], given, tuple(options))
-    return None
-
-
-def _used_with(path: Path, module: ast.Module, options: Collection[str]) -> UsedWith:
-    literal = _literal(_USED_WITH, module.body)
-    needs = None if literal is None else ast.literal_eval(literal)
-    if not _is_used_with(needs):
-        raise ValueError(
-            f'{path}: {_USED_WITH} is {shown(needs)}; expected a literal such as {{"low": {{"shape": '
-            '["window"]}}: by option the values that another must have'
-        )
-    named = {*needs, *(other for others in needs.values() for other in others)}
-    if unknown := sorted(named - set(options)):
-        raise ValueError(
-            f"{path}: {_USED_WITH} names the option {shown(unknown[0])}; expected one of "
-            f"{', '.join(sorted(options))}"
-        )
-    return needs
-
-
-def _is_used_with(value: Any) -> TypeGuard[UsedWith]:
-    maps = [value, *value.values()] if isinstance(value, dict) else [value]
-    lists = (values for needed in maps[1:] if isinstance(needed, dict) for values in needed.values())
-    named = all(isinstance(entry, dict) and all(isinstance(key, str) for key in entry) for entry in maps)
-    return named and all(isinstance(v, list | tuple) for v in lists)
-
-
-def _plain(name: str) -> str:
-    return name.replace("_", "").lower()
-
-
-def _text(node: ast.expr | None) -> str:
+def text_of(node: ast.expr | None) -> str:
+    """The source text of an expression; "" for none."""
     try:
         return "" if node is None else ast.unparse(node)
     except ValueError:  # a number that is too long for Python to print, as no option is
         return "<number>"
 
 
-def _is_protocol(node: ast.stmt) -> bool:
-    return isinstance(node, ast.ClassDef) and any(_text(b).startswith("Protocol") for b in node.bases)
+# --- what names mean -----------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class _Scope:
-    """What names mean where a plug-in is defined, as far as text can tell."""
+class _Statement:
+    """A statement of a file, or of a class in it, and what text tells of the names before it."""
 
-    aliases: Mapping[str, Any]  # of types, in its file
-    before: Sequence[ast.stmt]  # statements that come before, those of the class last
+    node: ast.stmt
+    before: Mapping[str, Any]
+    aliases: Mapping[str, Any]  # of types, in the file
 
-
-def _scope(body: Sequence[ast.stmt], number: int) -> _Scope:
-    return _Scope(read_aliases(body), body[:number])
-
-
-def _parameters(
-    node: ast.FunctionDef | ast.AsyncFunctionDef, scope: _Scope, skip: int = 0
-) -> tuple[tuple[str, ...], list[Option]]:
-    given = tuple(a.arg for a in (*node.args.posonlyargs, *node.args.args))[skip:]
-    pairs = zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
-    return given, [_option(a.arg, a.annotation, default, scope) for a, default in pairs]
+    @property
+    def inner(self) -> Iterator[_Statement]:
+        """The statements of a class."""
+        body = self.node.body if isinstance(self.node, ast.ClassDef) else []
+        for number, node in enumerate(body):
+            yield _Statement(node, _names_after(body[:number], self.before, self.aliases), self.aliases)
 
 
-def _option(name: str, annotation: ast.expr | None, default: ast.expr | None, scope: _Scope) -> Option:
-    if isinstance(default, ast.Name):
-        default = _literal(default.id, scope.before) or default
-    text = _text(default) if default else None
-    return Option(name, _text(annotation), text, read_annotation(annotation, scope.aliases))
+@dataclass(frozen=True)
+class _Imported:
+    """A name of another module of this package."""
+
+    module: str
+    name: str
 
 
-def _literal(name: str, body: Sequence[ast.stmt]) -> ast.expr | None:
-    """The literal that a name is bound to after these statements; None where text cannot tell."""
-    for number, node in reversed(list(enumerate(body))):
-        if isinstance(node, ast.ImportFrom):
+def _names_after(
+    body: Sequence[ast.stmt], before: Mapping[str, Any], aliases: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What each name means after these statements: _Statement, _Imported, expression, None if unknown."""
+    names = dict(before)
+    for node in body:
+        if isinstance(node, Function | ast.ClassDef):
+            names[node.name] = _Statement(node, dict(names), aliases)
+        elif isinstance(node, ast.Import):
+            names |= dict.fromkeys(alias.asname or alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            ours = not node.level and (node.module or "").startswith("rlaudio.")
             for alias in node.names:
-                if name == (alias.asname or alias.name):
-                    return _literal(alias.name, _statements(node))
-                if alias.name == "*":
-                    return None
-        elif name in _bound_by(node):
-            value = _assigned(node, name)
-            if isinstance(value, ast.Name):
-                return _literal(value.id, body[:number])
-            return value if value and _is_literal(value) else None
-    return None
+                meaning = _Imported(node.module or "", alias.name) if ours else None
+                names |= dict.fromkeys(names) if alias.name == "*" else {alias.asname or alias.name: meaning}
+        else:
+            values = {name: names.get(v.id) if isinstance(v, ast.Name) else v for name, v in _assigned(node)}
+            stored = (
+                n.id for n in ast.walk(node) if isinstance(n, ast.Name) and not isinstance(n.ctx, ast.Load)
+            )
+            names |= {name: values.get(name) for name in stored}
+    return names
 
 
-def _assigned(node: ast.stmt, name: str) -> ast.expr | None:
-    """What a statement gives the name, as in `a = b = 1` and `a, b = 1, 2`; None where it is not plain."""
-    if isinstance(node, ast.AnnAssign):
-        return node.value
+def _assigned(node: ast.stmt) -> Iterator[tuple[str, ast.expr | None]]:
+    """Names and values of `a: int = 1`, `a = b = 1` and `a, b = 1, 2`; not of what is less plain."""
+    if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+        yield node.target.id, node.value
     if not isinstance(node, ast.Assign):
-        return None
+        return
     for target in node.targets:
-        if isinstance(target, ast.Name) and target.id == name:
-            return node.value
-        if isinstance(target, ast.Tuple | ast.List) and isinstance(node.value, ast.Tuple | ast.List):
-            names = [part.id if isinstance(part, ast.Name) else None for part in target.elts]
-            if None not in names and name in names and len(names) == len(node.value.elts):
-                return node.value.elts[names.index(name)]
-    return None
+        if isinstance(target, ast.Name):
+            yield target.id, node.value
+        elif isinstance(target, ast.Tuple | ast.List) and isinstance(node.value, ast.Tuple | ast.List):
+            parts = [part.id for part in target.elts if isinstance(part, ast.Name)]
+            if len(parts) == len(target.elts) == len(node.value.elts):
+                yield from zip(parts, node.value.elts, strict=True)
 
 
-def _bound_by(node: ast.stmt) -> set[str]:
-    """The names that a statement of a file binds, those inside of functions aside."""
-    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-        return {node.name}
-    if isinstance(node, ast.Import):
-        return {alias.asname or alias.name for alias in node.names}
-    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and not isinstance(n.ctx, ast.Load)}
-
-
-def _is_literal(node: ast.expr) -> bool:
-    try:
-        ast.literal_eval(node)
-    except _NO_LITERAL:
-        return False
-    return True
-
-
-@dataclass(frozen=True)
-class _Class:
-    """A class in the text of a file."""
-
-    node: ast.ClassDef
-    scope: _Scope
-    bases: tuple[_Class, ...]  # those that text can tell
-
-    def scope_of(self, number: int) -> _Scope:
-        """What names mean in statement `number` of the class."""
-        return _Scope(self.scope.aliases, [*self.scope.before, *self.node.body[:number]])
-
-
-def _read_class(body: Sequence[ast.stmt], number: int) -> _Class:
-    """The class that is statement `number` of a file."""
-    node = body[number]
-    assert isinstance(node, ast.ClassDef)
-    bases = (_find_class(_text(base), body[:number]) for base in node.bases)
-    return _Class(node, _scope(body, number), tuple(base for base in bases if base))
-
-
-def _find_class(name: str, body: Sequence[ast.stmt]) -> _Class | None:
-    """The class that a name means after these statements; None where only an import could tell."""
-    for number, node in reversed(list(enumerate(body))):
-        if isinstance(node, ast.ClassDef) and node.name == name:
-            return _read_class(body, number)
-        if isinstance(node, ast.ImportFrom):
-            for alias in node.names:
-                if name == (alias.asname or alias.name):
-                    return _find_class(alias.name, _statements(node))
-    return None
-
-
-def _statements(imported: ast.ImportFrom) -> Sequence[ast.stmt]:
-    """The source of the module of this package that is imported from; nothing for other modules."""
-    module = imported.module or ""
-    return _shipped_statements(module) if module.startswith("rlaudio.") and not imported.level else ()
+def _followed(meaning: Any) -> Any:
+    """What a name means that may come from another module of this package."""
+    while isinstance(meaning, _Imported):
+        meaning = _shipped_names(meaning.module).get(meaning.name)
+    return meaning
 
 
 @functools.lru_cache
-def _shipped_statements(module: str) -> Sequence[ast.stmt]:
+def _shipped_names(module: str) -> Mapping[str, Any]:
     path = _PACKAGE.joinpath(*module.split(".")[1:])
     file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-    return parse_source(file).body if file.is_file() else ()
+    body = parse_source(file).body if file.is_file() else []
+    return _names_after(body, {}, read_aliases(body))
 
 
-def _class_parameters(cls: _Class) -> tuple[tuple[str, ...], list[Option]]:
-    """What a class takes: as its `__init__` has it, as a dataclass, or as the first base that says so."""
-    for number, item in enumerate(cls.node.body):
-        if isinstance(item, ast.FunctionDef) and item.name == "__init__":
-            return _parameters(item, cls.scope_of(number), skip=1)
-    if not _is_dataclass(cls):
-        return next(filter(any, map(_class_parameters, cls.bases)), ((), []))
-    fields = _fields(cls).values()
+# --- parameters ----------------------------------------------------------------------------------
+
+
+def _named(stem: str, body: Sequence[ast.stmt]) -> _Statement | None:
+    """The function or class that is named like the file."""
+    numbers = {node.name: n for n, node in enumerate(body) if isinstance(node, Function | ast.ClassDef)}
+    for name in sorted(numbers, key=lambda name: name.startswith("_")):  # helpers come last
+        node, aliases = body[numbers[name]], read_aliases(body)  # of one name the last counts
+        bases = node.bases if isinstance(node, ast.ClassDef) else ()
+        protocol = any(text_of(base).startswith("Protocol") for base in bases)
+        if _plain(name) == _plain(stem) and not protocol:
+            return _Statement(node, _names_after(body[: numbers[name]], {}, aliases), aliases)
+    return None
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", "").lower()
+
+
+def _parameters(defined: _Statement) -> tuple[tuple[str, ...], list[Option]]:
+    """What a function or class takes by position, and its options.
+
+    A class takes what its `__init__` has, or a dataclass's fields, or what the first base does.
+    """
+    if isinstance(defined.node, Function):
+        args = defined.node.args
+        pairs = zip(args.kwonlyargs, args.kw_defaults, strict=True)
+        given = tuple(a.arg for a in (*args.posonlyargs, *args.args))
+        return given, [_option(a.arg, a.annotation, default, defined) for a, default in pairs]
+    for inner in defined.inner:
+        if isinstance(inner.node, ast.FunctionDef) and inner.node.name == "__init__":
+            given, options = _parameters(inner)
+            return given[1:], options
+    if not _is_dataclass(defined):
+        return next(filter(any, map(_parameters, _bases(defined))), ((), []))
+    fields = _fields(defined).values()
     given = tuple(option.name for option, by_keyword in fields if not by_keyword)
     return given, [option for option, by_keyword in fields if by_keyword]
 
 
-def _is_dataclass(cls: _Class, *, argument: str = "") -> bool:
-    decorators = [_text(decorator) for decorator in cls.node.decorator_list]
-    return any("dataclass" in decorator and argument in decorator for decorator in decorators)
+def _option(name: str, annotation: ast.expr | None, default: ast.expr | None, stated: _Statement) -> Option:
+    if isinstance(default, ast.Name):
+        default = _literal(stated.before.get(default.id)) or default
+    text = text_of(default) if default else None
+    return Option(name, text_of(annotation), text, read_annotation(annotation, stated.aliases))
 
 
-def _fields(cls: _Class) -> dict[str, tuple[Option, bool]]:
+def _literal(meaning: Any) -> ast.expr | None:
+    """The literal that a name means; None where it means another thing, or text cannot tell."""
+    node = _followed(meaning)
+    try:
+        ast.literal_eval(node)
+    except _NO_LITERAL:
+        return None
+    return node
+
+
+def _bases(cls: _Statement) -> list[_Statement]:
+    """The bases of a class that text can tell."""
+    bases = cls.node.bases if isinstance(cls.node, ast.ClassDef) else ()
+    meanings = (_followed(cls.before.get(text_of(base))) for base in bases)
+    return [m for m in meanings if isinstance(m, _Statement) and isinstance(m.node, ast.ClassDef)]
+
+
+def _is_dataclass(cls: _Statement, *, argument: str = "") -> bool:
+    listed = cls.node.decorator_list if isinstance(cls.node, ast.ClassDef) else ()
+    return any("dataclass" in text and argument in text for text in map(text_of, listed))
+
+
+def _fields(cls: _Statement) -> dict[str, tuple[Option, bool]]:
     """Fields by name, those of bases first, and whether they are given by keyword only."""
     fields: dict[str, tuple[Option, bool]] = {}
-    for base in reversed(cls.bases):
+    for base in reversed(_bases(cls)):
         fields |= _fields(base)
     if _is_dataclass(cls):  # a field that is defined again keeps its place
         by_keyword = _is_dataclass(cls, argument="kw_only=True")
-        fields |= {option.name: (option, by_keyword) for option in _fields_added(cls)}
+        fields |= {option.name: (option, by_keyword) for option in map(_field, cls.inner) if option}
     return fields
 
 
-def _fields_added(cls: _Class) -> Iterator[Option]:
-    for number, item in enumerate(cls.node.body):
-        if not isinstance(item, ast.AnnAssign) or not isinstance(item.target, ast.Name):
-            continue
-        if _text(item.annotation).startswith("ClassVar"):
-            continue
-        default = item.value
-        if isinstance(default, ast.Call) and _text(default.func) == "field":
-            arguments = {k.arg: k.value for k in default.keywords}
-            if "init" in arguments and _text(arguments["init"]) == "False":
-                continue
-            factory = arguments.get("default_factory")
-            default = arguments.get("default") or (ast.Call(factory, [], []) if factory else None)
-        yield _option(item.target.id, item.annotation, default, cls.scope_of(number))
+def _field(stated: _Statement) -> Option | None:
+    """The field that a statement of a dataclass adds, if it adds one."""
+    item = stated.node
+    if not isinstance(item, ast.AnnAssign) or not isinstance(item.target, ast.Name):
+        return None
+    default, arguments = item.value, {}
+    if isinstance(default, ast.Call) and text_of(default.func) == "field":
+        arguments = {k.arg: k.value for k in default.keywords}
+        factory = arguments.get("default_factory")
+        default = arguments.get("default") or (ast.Call(factory, [], []) if factory else None)
+    if text_of(item.annotation).startswith("ClassVar") or text_of(arguments.get("init")) == "False":
+        return None
+    return _option(item.target.id, item.annotation, default, stated)
+
+
+def _used_with(path: Path, stated: Any, options: Sequence[Option]) -> UsedWith:
+    """What a file says in USED_WITH. Raises ValueError."""
+    literal = _literal(stated)
+    needs: Any = None if literal is None else ast.literal_eval(literal)
+    try:
+        needs = TypeAdapter(UsedWith).validate_python(needs, strict=True)
+    except ValidationError as error:
+        raise ValueError(
+            f'{path}: {_USED_WITH} is {shown(needs)}; expected a literal such as {{"low": {{"shape": '
+            '["window"]}}: by option the values that another must have'
+        ) from error
+    known = sorted(option.name for option in options)
+    for name in sorted({*needs, *(other for others in needs.values() for other in others)}):
+        if name not in known:
+            raise ValueError(
+                f"{path}: {_USED_WITH} names the option {shown(name)}; expected one of {', '.join(known)}"
+            )
+    return needs
