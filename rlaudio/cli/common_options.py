@@ -102,7 +102,7 @@ def each_once(context: click.Context, option: click.Parameter, given: Sequence[s
             raise click.UsageError(f"-o {by_key[key]} and -o {text} set the same key; leave one out")
         by_key[key] = text
     if len(given) > 1:
-        from rlaudio.config.layers import read_override, refuse_twice  # imports YAML
+        from rlaudio.utils.yaml_layers import read_override, refuse_twice  # imports YAML
 
         try:
             refuse_twice(read_override(text, Path.cwd()) for text in given if "=" in text)

@@ -376,9 +376,10 @@ def data_sets(data: str | None, benchmarks: Sequence[str]) -> dict[str, Spec]:
 
 def _options(given: Sequence[str]) -> dict[str, Any]:
     """Options of a plug-in that were given as KEY=VALUE, the values read as those of a recipe."""
-    from rlaudio.config.layers import Layer, Origin, lay_over, read_override
+    from rlaudio.config.layers import lay_over
+    from rlaudio.utils.yaml_layers import Layer, Origin, read_override
 
     layer = Layer({}, {(): Origin("the command line", Path.cwd())})
     for text in sorted(given, key=lambda text: text.partition("=")[0].count(".")):  # wide keys first
-        layer = lay_over(layer, read_override(text, Path.cwd()), removes=lambda keys: False)
+        layer = lay_over(layer, read_override(text, Path.cwd()))
     return layer.values

@@ -20,7 +20,6 @@ import itertools
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -28,13 +27,13 @@ from typing import Any
 from pydantic import Field
 
 from rlaudio.config.finding import absolute, is_path, no_file, unknown
-from rlaudio.config.layers import Keys, Layer, Origin, read_layer, refuse_twice
 from rlaudio.config.names import check_name, plain_name
 from rlaudio.config.recipe import find_recipe, folder_of_paths, load_recipe, name_with_files, validate
 from rlaudio.config.schema import Recipe, keys_beside_results, without_keys
 from rlaudio.config.sections import MOST, Section, Seed
 from rlaudio.config.shipped import shipped_comparisons
 from rlaudio.runs.places import LOCK
+from rlaudio.utils.yaml_layers import Keys, Layer, Origin, read_layer, refuse_twice
 
 RESERVED = ("logs", "shared", "comparison.yaml", "comparison.json", "comparison.html", LOCK)
 MOST_ARMS = 1000
@@ -191,7 +190,7 @@ def _check_names(file: ComparisonFile, layer: Layer, names: Sequence[str]) -> No
     """Refuse names that cannot be folders in the same place. Raises ValueError."""
     seen: dict[str, str] = {}
     for name in names:
-        with _told_at(layer, _keys_of_arm(file, name)):
+        with layer.telling(_keys_of_arm(file, name)):
             if name.casefold() in RESERVED:
                 raise ValueError(f"an arm cannot be called {name!r}, which stands beside the folders of arms")
             check_name(name)
@@ -205,15 +204,6 @@ def _keys_of_arm(file: ComparisonFile, name: str) -> Keys:
     """Where the file gives an arm its name: among its arms, or by values of its grid."""
     arm = next((arm for arm in file.arms if name == arm or name.startswith(f"{arm},")), None)
     return ("grid",) if arm is None else ("arms", arm)
-
-
-@contextmanager
-def _told_at(layer: Layer, keys: Keys) -> Iterator[None]:
-    """Put the place of an entry before what is raised about it."""
-    try:
-        yield
-    except (ValueError, FileNotFoundError) as error:
-        raise ValueError(f"{layer.origin(keys).where}: {'.'.join(map(str, keys))}: {error}") from error
 
 
 def _refuse_equal(file: ComparisonFile, layer: Layer, arms: Sequence[Arm]) -> None:
@@ -268,7 +258,7 @@ def _recipes(
     recipes = _loaded(base, overrides, {name: [*shared, *above] for name, above in variants})
     for recipe in recipes.values():
         before_use(recipe)
-    with _told_at(layer, _keys_of_arm(file, baseline)):
+    with layer.telling(_keys_of_arm(file, baseline)):
         budget = _default_budget(recipes[baseline], Origin(str(path), path.parent))
     if budget:
         recipes = _loaded(base, overrides, {name: [budget, *shared, *above] for name, above in variants})
@@ -290,7 +280,7 @@ def _loaded(base: str, overrides: Sequence[str], layers: Mapping[str, Sequence[L
 
 
 def _base(file: ComparisonFile, layer: Layer, path: Path) -> str:
-    with _told_at(layer, ("base",)):
+    with layer.telling(("base",)):
         base = str(absolute(file.base, path.parent)) if is_path(file.base) else file.base
         find_recipe(base)
     return base

@@ -1,8 +1,8 @@
 """Recipes: their keys, how files are laid over each other, and the plug-ins that they name.
 
 recipe.py        reads a recipe: its file, those that it extends, what is laid over it
-layers.py        YAML files laid over each other, with the place of every value
-common_data.py   `data.common`; plugin_places.py: where a recipe names plug-ins
+layers.py        one layer of a recipe laid over another; where they name plug-ins
+common_data.py   `data.common`
 schema.py        every key; sections.py: those of each section; problems.py: what is wrong, as text
 plugins.py       a plug-in with its options, checked; finding.py: its file
 signatures.py    name and options in its source text; annotations.py: their types

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from rlaudio.config.layers import Keys, Layer, lay_over
-from rlaudio.config.plugin_places import PLUGIN_MAPS
+from rlaudio.config.layers import PLUGIN_MAPS, lay_over
 from rlaudio.config.shipped import available
 from rlaudio.utils.messages import dotted, shown
+from rlaudio.utils.yaml_layers import Keys, Layer
 
 
 def with_common_data(layer: Layer) -> Layer:
@@ -44,7 +44,7 @@ def with_common_data(layer: Layer) -> Layer:
             )
     for keys, spec in takes.items():
         below = layer.at("data", "common").with_value("use", spec.get("use"))
-        merged = lay_over(below.below(*keys), above, lambda keys: False)
+        merged = lay_over(below.below(*keys), above)
         above = Layer(merged.values, {**merged.origins, **above.origins})
     return above
 

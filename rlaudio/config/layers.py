@@ -1,303 +1,97 @@
-"""YAML files laid over each other, with the place of every value kept for messages and relative paths.
-
-Maps merge, everything else replaces. The caller says where null removes an entry; nothing here is about
-recipes.
-"""
+"""Layers of a recipe: where they name plug-ins, and what one laid over another gives."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator, Set
 from typing import Any
 
-import yaml
+from rlaudio.config.sections import ContributionSection
+from rlaudio.config.shipped import NESTED
+from rlaudio.utils.messages import dotted
+from rlaudio.utils.yaml_layers import Keys, Layer
 
-from rlaudio.utils.bounded_reading import read_bytes
-from rlaudio.utils.foreign_formats import HEAD, no_text
-from rlaudio.utils.messages import dotted, shortened, shown
-from rlaudio.utils.plain_yaml import DEEPEST, NotSupported, PlainLoader
+PLUGINS: dict[Keys, str] = {
+    ("model",): "model",
+    ("data", "common"): "data",
+    ("data", "train"): "data",
+    ("data", "pretrain"): "corpus",
+    ("curriculum",): "curriculum",
+    ("algorithm",): "algorithm",
+    ("rollout",): "rollout",
+    ("scorer",): "scorer",
+    ("evaluation", "scorer"): "scorer",
+    ("contribution",): "contribution",
+    ("contribution", "scorer"): "scorer",
+}
+PLUGIN_MAPS: dict[Keys, str] = {("data", "evaluate"): "data", ("rewards",): "reward"}
 
-MAX_BYTES = 1_000_000  # of a file; the largest recipe that ships has 2,000
-_WHOLE_NUMBERS = range(-(2**63), 2**63)  # what numpy, torch and safetensors can hold
-Keys = tuple[Hashable, ...]
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Where a value was written."""
-
-    where: str  # "recipes/mine.yaml:12" or "-o optimizer.lr=1e-6"
-    folder: Path  # what relative paths in the value are relative to
-
-
-@dataclass(frozen=True)
-class Layer:
-    """A map of maps and the origin of every entry by its keys; `()` is the whole."""
-
-    values: dict[str, Any]
-    origins: dict[Keys, Origin]
-
-    def origin(self, keys: Keys) -> Origin:
-        """The origin of an entry, or of the closest entry around it."""
-        while keys not in self.origins:
-            keys = keys[:-1]
-        return self.origins[keys]
-
-    def at(self, *keys: Hashable) -> Layer:
-        """The map at these keys as a layer; empty where the value is null."""
-        values: Any = self.values
-        for key in keys:
-            values = values[key]
-        depth = len(keys)
-        inside = {entry[depth:]: origin for entry, origin in self.origins.items() if entry[:depth] == keys}
-        return Layer(values or {}, {(): self.origin(keys), **inside})
-
-    def below(self, *keys: Hashable) -> Layer:
-        """The layer as the value of a nested map's keys."""
-        values: Any = self.values
-        origins = {(*keys, *entry): origin for entry, origin in self.origins.items()}
-        for depth in range(len(keys)):
-            origins[keys[:depth]] = self.origin(())
-        for key in reversed(keys):
-            values = {key: values}
-        return Layer(values, origins)
-
-    def without(self, key: str) -> Layer:
-        """The layer without one entry of the outermost map."""
-        return Layer({k: v for k, v in self.values.items() if k != key}, self.origins)
-
-    def with_value(self, key: str, value: Any) -> Layer:
-        """The layer with an entry of the outermost map, unless the value is None."""
-        return self if value is None else Layer({**self.values, key: value}, self.origins)
-
-    def renamed(self, keys: Keys, name: str) -> Layer:
-        """The layer with another last key of an entry, which keeps its place."""
-        if keys[-1] == name:
-            return self
-        *outer, old = keys
-
-        def moved(entry: Keys) -> Keys:
-            return (*outer, name, *entry[len(keys) :]) if entry[: len(keys)] == keys else entry
-
-        holder = {name if key == old else key: value for key, value in self.at(*outer).values.items()}
-        values = _with_value_at(self.values, outer, holder)
-        return Layer(values, {moved(entry): origin for entry, origin in self.origins.items()})
+OF_NO_PLUGIN: dict[Keys, Set[str]] = {("contribution",): ContributionSection.model_fields.keys() - {"use"}}
+"""Keys that stand beside `use` and are no options, so that they hold whatever it names."""
 
 
-def read_layer(path: Path, folder: Path) -> Layer:
-    """The map in a YAML file whose relative paths are relative to `folder`.
-
-    Raises ValueError with file and line, OSError.
-    """
-    return _parse(_text_of(path), str(path), folder)
-
-
-def read_override(text: str, folder: Path) -> Layer:
-    """The layer of one `a.b=value`, the value read as YAML. Raises ValueError."""
-    name, equals, value = text.partition("=")
-    keys = tuple(name.strip().split("."))
-    where = f"-o {shortened(' '.join(text.split()), most=160)}"
-    if not equals or not all(keys):
-        raise ValueError(f"{where}: expected KEY=VALUE, such as -o optimizer.lr=2e-6")
-    if len(keys) > DEEPEST:
-        raise ValueError(f"{where}: {len(keys)} keys in each other; expected at most {DEEPEST}")
-    inner = _parse(f"value: {value}", where, folder, keys)
-    if len(inner.values) > 1:
-        raise ValueError(f"{where}: the value has several lines; expected a single value")
-    *outer, last = keys
-    origins = {(last, *entry[1:]) if entry else (): origin for entry, origin in inner.origins.items()}
-    return Layer({last: inner.values["value"]}, origins).below(*outer)
-
-
-def lay_over(
-    below: Layer,
-    above: Layer,
-    removes: Callable[[Keys], bool],
-    empties: Callable[[Keys], bool] = lambda keys: False,
-    keeps: Callable[[Keys], Collection[str]] = lambda keys: (),
-) -> Layer:
+def lay_over(below: Layer, above: Layer) -> Layer:
     """`above` laid over `below`: maps merge, all else replaces; no argument changes.
 
     A map with another `use` than the one below replaces it: one plug-in's options do not apply to another.
-    Entries named in `keeps(keys of the map)` are no options, and stay. Where `removes(keys of an entry)`
-    is true, null removes the entry; ValueError if there is none. Where `empties(keys of a map)` is true, null
-    removes all of its entries.
+    In a map of plug-ins null removes an entry, ValueError if there is none; for such a map, all of them.
     """
-    origins, of_below, of_above = dict(below.origins), _by_prefix(below), _by_prefix(above)
+    origins = dict(below.origins)
+
+    def forget(keys: Keys) -> None:
+        for known in [k for k in origins if k[: len(keys)] == keys]:
+            del origins[known]
 
     def merge(keys: Keys, low: dict[str, Any], high: dict[str, Any]) -> dict[str, Any]:
         merged = dict(low)
         origins[keys] = above.origin(keys) if not low else origins.get(keys, above.origin(keys))
         for key, value in high.items():
-            here = (*keys, key)
-            old = low.get(key)
-            if value is None and removes(here):
+            here, old = (*keys, key), low.get(key)
+            if isinstance(value, dict) and isinstance(old, dict):
+                same = "use" not in value or value["use"] == old.get("use", key)
+                kept = {k: v for k, v in old.items() if same or k in OF_NO_PLUGIN.get(here, ())}
+                for name in old.keys() - kept.keys():
+                    forget((*here, name))
+                merged[key] = merge(here, kept, value)
+                continue
+            forget(here)
+            if value is None and keys in PLUGIN_MAPS:
                 if key not in low:
                     where = above.origin(here).where
                     raise ValueError(f"{where}: {dotted(here)} is not there, so null cannot remove it")
                 del merged[key]
-                _forget(here)
-            elif value is None and empties(here):
-                _forget(here)
-                merged[key] = {}
-            elif isinstance(value, dict) and isinstance(old, dict) and _same_plugin(key, old, value):
-                merged[key] = merge(here, old, value)
-            elif isinstance(value, dict) and isinstance(old, dict) and keeps(here):
-                kept = {name: entry for name, entry in old.items() if name in keeps(here)}
-                for name in old.keys() - kept.keys():
-                    _forget((*here, name))
-                merged[key] = merge(here, kept, value)
-            else:
-                _forget(here)
-                origins.update({entry: above.origins[entry] for entry in of_above.get(here, ())})
-                merged[key] = value
+                continue
+            origins.update({k: o for k, o in above.origins.items() if k[: len(here)] == here})
+            merged[key] = {} if value is None and here in PLUGIN_MAPS else value
         return merged
-
-    def _forget(keys: Keys) -> None:
-        for entry in of_below.get(keys, ()):
-            origins.pop(entry, None)
 
     return Layer(merge((), below.values, above.values), origins)
 
 
-def refuse_twice(layers: Iterable[Layer]) -> None:
-    """Raise ValueError where two of the layers, none of which is to lie over another, set one key."""
-    leaves = [(*leaf, layer.origin(leaf[0]).where) for layer in layers for leaf in _leaves(layer.values)]
-    known: dict[Keys, tuple[Any, str]] = {}
-    for keys, value, where in sorted(leaves, key=lambda leaf: len(leaf[0])):
-        for depth in range(1, len(keys) + 1):
-            outer, at = known.get(keys[:depth], (None, ""))
-            if at and (depth == len(keys) or not _may_go_on(outer, keys[depth])):
-                raise ValueError(
-                    f"{where}: {dotted(keys[:depth])} is set here and at {at}, so one of both values would "
-                    "be dropped; delete one"
-                )
-        known[keys] = (value, where)
+def plugin_places(values: dict[str, Any]) -> Iterator[tuple[Keys, dict[Any, Any], str]]:
+    """Keys of every plug-in in the values, the map that holds it, and its kind."""
+    for keys in (*PLUGINS, *PLUGIN_MAPS):
+        owner = value_at(values, keys[:-1])
+        if not isinstance(owner, dict) or keys[-1] not in owner:
+            continue
+        if keys in PLUGINS:
+            yield from _with_nested(keys, owner, PLUGINS[keys])
+        elif isinstance(owner[keys[-1]], dict):
+            for name in owner[keys[-1]]:
+                yield from _with_nested((*keys, name), owner[keys[-1]], PLUGIN_MAPS[keys])
 
 
-# --- helpers -------------------------------------------------------------------------------------
-
-
-def _by_prefix(layer: Layer) -> dict[Keys, list[Keys]]:
-    """The keys of all entries within an entry and of itself, by its own."""
-    within: dict[Keys, list[Keys]] = {}
-    for entry in layer.origins:
-        for depth in range(len(entry) + 1):
-            within.setdefault(entry[:depth], []).append(entry)
-    return within
-
-
-def _leaves(values: Mapping[Any, Any], above: Keys = ()) -> Iterator[tuple[Keys, Any]]:
-    for key, value in values.items():
-        if isinstance(value, dict) and value:
-            yield from _leaves(value, (*above, key))
-        else:
-            yield (*above, key), value
-
-
-def _may_go_on(value: Any, key: Hashable) -> bool:
-    """Whether a key may follow a value: options the name of a plug-in, anything what null has emptied."""
-    return value is None or isinstance(value, dict) or (isinstance(value, str) and key != "use")
-
-
-def _text_of(path: Path) -> str:
-    content = read_bytes(path, MAX_BYTES, "YAML", "is it the path of a recipe?")
-    if foreign := no_text(content[:HEAD]):
-        raise ValueError(f"{path}: is {foreign.what}; expected YAML in UTF-8; {foreign.todo}")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        raise ValueError(f"{path}:{line}: not UTF-8 text; expected YAML; save the file as UTF-8") from error
-
-
-def _parse(text: str, where: str, folder: Path, override: Keys = ()) -> Layer:
-    """The layer in a file's text, or that in `value: ...` given for the keys of an override."""
-
-    def place(mark: Any) -> str:
-        return where if override else f"{where}:{mark.line + 1 if mark else 1}"
-
-    def named(keys: Keys) -> str:
-        return dotted((*override, *keys[1:]) if override else keys)
-
-    origins: dict[Keys, Origin] = {}
-
-    def build(keys: Keys, node: yaml.Node) -> Any:
-        origins.setdefault(keys, Origin(place(node.start_mark), folder))
-        if isinstance(node, yaml.MappingNode):
-            values: dict[str, Any] = {}
-            for key_node, value_node in node.value:
-                key = key_node.value
-                if problem := "a key must be a word" if not isinstance(key, str) else _no_text(key):
-                    raise ValueError(f"{place(key_node.start_mark)}: {named((*keys, '?'))}: {problem}")
-                here = (*keys, key)
-                if key in values:
-                    raise ValueError(f"{place(key_node.start_mark)}: {named(here)} is given twice")
-                origins[here] = Origin(place(key_node.start_mark), folder)
-                values[key] = build(here, value_node)
-            return values
-        if isinstance(node, yaml.SequenceNode):
-            return [build((*keys, i), item) for i, item in enumerate(node.value)]
-        try:
-            return _scalar(loader, node)
-        except ValueError as error:
-            raise ValueError(f"{place(node.start_mark)}: {named(keys)}: {error}") from error
-
-    try:
-        loader = PlainLoader(text)
-    except yaml.reader.ReaderError as error:
-        at = where if override else f"{where}:{text[: error.position].count(chr(10)) + 1}"
-        sign = f"the sign U+{ord(text[error.position]):04X}"
-        raise ValueError(f"{at}: not valid YAML: {sign} cannot stand in text; delete it") from error
-    try:
-        root = loader.get_single_node()
-        if not isinstance(root, yaml.MappingNode):
-            mark = root.start_mark if root else None
-            raise ValueError(f"{place(mark)}: expected a map of KEY: VALUE lines")
-        return Layer(build((), root), origins)
-    except yaml.MarkedYAMLError as error:
-        where = place(error.problem_mark or error.context_mark)
-        if isinstance(error, NotSupported):
-            keys = tuple(loader.keys[: DEEPEST // 10])
-            raise ValueError(f"{where}: {named(keys)}: {error.problem}") from error
-        tab = "; write spaces" if "'\\t'" in str(error.problem) else ""
-        raise ValueError(f"{where}: not valid YAML: {error.problem or error.context}{tab}") from error
-    except yaml.YAMLError as error:
-        raise ValueError(f"{where}: not valid YAML: {error}") from error
-    finally:
-        loader.dispose()
-
-
-def _scalar(loader: yaml.SafeLoader, node: yaml.Node) -> Any:
-    """The text, number, bool or None of a node. Raises ValueError."""
-    kind, text = node.tag.rpartition(":")[2], node.value
-    if kind in ("int", "float") and (":" in text or re.fullmatch(r"[-+]?0[0-7_]+", text)):
-        raise ValueError(f"{text} is to YAML a number to base 60 or 8; write it decimal, or in quotes")
-    if kind == "int" and len(text) > 100:
-        raise ValueError(f"a number of {len(text):,} digits; expected one of 64 bits")
-    value = loader.construct_object(node)
-    if kind == "int" and value not in _WHOLE_NUMBERS:
-        raise ValueError(f"{value} does not fit into 64 bits; expected a smaller number")
-    if isinstance(value, str) and (problem := _no_text(value)):
-        raise ValueError(problem)
+def value_at(values: Any, keys: Keys) -> Any:
+    """The value at these keys; None where there is none."""
+    value = values
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
     return value
 
 
-def _no_text(value: str) -> str | None:
-    """What is wrong with a string that no file could hold as text."""
-    odd = re.search("[\0\ud800-\udfff]", value)
-    return f"{shown(value)} holds U+{ord(odd.group()):04X}, which is no text" if odd else None
-
-
-def _with_value_at(values: Mapping[Any, Any], keys: Sequence[Hashable], value: Any) -> Any:
-    """The values with another one at these keys; the argument does not change."""
-    if not keys:
-        return value
-    first, *others = keys
-    return {**values, first: _with_value_at(values[first], others, value)}
-
-
-def _same_plugin(key: str, below: dict[str, Any], above: dict[str, Any]) -> bool:
-    return "use" not in above or above["use"] == below.get("use", key)
+def _with_nested(keys: Keys, owner: dict[Any, Any], kind: str) -> Iterator[tuple[Keys, dict[Any, Any], str]]:
+    """A plug-in's place, then those of its options that are plug-ins."""
+    yield keys, owner, kind
+    spec = owner[keys[-1]]  # now: whoever got the place may have put another value there
+    for option, of_kind in NESTED.get(kind, {}).items():
+        if isinstance(spec, dict) and spec.get(option) is not None:
+            yield from _with_nested((*keys, option), spec, of_kind)

@@ -12,7 +12,7 @@ the working folder.
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -29,16 +29,16 @@ from rlaudio.config.finding import (
     no_file,
     unknown,
 )
-from rlaudio.config.layers import Keys, Layer, Origin, lay_over, read_layer, read_override
+from rlaudio.config.layers import OF_NO_PLUGIN, PLUGIN_MAPS, lay_over, plugin_places, value_at
 from rlaudio.config.names import plain_name
-from rlaudio.config.plugin_places import PLUGIN_MAPS, plugin_places, told_at, value_at
 from rlaudio.config.problems import problems
 from rlaudio.config.schema import Recipe
-from rlaudio.config.sections import ContributionSection, Section
+from rlaudio.config.sections import Section
 from rlaudio.config.shipped import available, recipe_files, shipped_recipes
 from rlaudio.contribution import VOTE
 from rlaudio.utils.messages import dotted, shown
 from rlaudio.utils.number_format import thousands
+from rlaudio.utils.yaml_layers import Layer, Origin, read_layer, read_override
 
 __all__ = ["Recipe", "find_recipe", "folder_of_paths", "load_recipe", "name_with_files", "validate"]
 
@@ -62,19 +62,19 @@ def load_recipe(
     defaults = Layer({"name": plain_name(path.stem), **_DEFAULTS}, {(): Origin(f"{path}:1", path.parent)})
     with_parents = _read_with_parents(path, folder_of_paths(path_or_name, path), ())
     of_parents = {o for o in with_parents.origins.values() if not o.where.startswith(f"{path}:")}
-    layer = lay_over(defaults, with_parents, _removes, _empties, _keeps)
+    layer = lay_over(defaults, with_parents)
     for key in {"arms", "grid"} & set(layer.values):
         where = layer.origin((key,)).where
         raise ValueError(f"{where}: {key}: this is a comparison, not a recipe; run it with 'rlaudio compare'")
     for above in [*layers, *_overlays(overrides)]:
-        layer = lay_over(layer, _with_explicit_plugins(above), _removes, _empties, _keeps)
+        layer = lay_over(layer, _with_explicit_plugins(above))
     if isinstance(name := layer.values["name"], str):
         layer = layer.with_value("name", name_with_files(name, overrides))
     for text in sorted(filter(_is_key, overrides), key=_override_order):
         override = _with_explicit_plugins(read_override(text, Path.cwd()))
         _refuse_lost_options(layer, override)
         _refuse_options_of_nothing(layer, override, text)
-        layer = lay_over(layer, override, _removes, _empties, _keeps)
+        layer = lay_over(layer, override)
     layer = _named_like_files(with_common_data(layer))
     recipe = validate(Recipe, _resolved(layer), layer)
     plugins.import_seconds.set(recipe.reward_timeout)
@@ -134,21 +134,6 @@ _DEFAULTS = {
 _MAX_PARENTS = 30  # recipes that extend each other
 
 
-def _removes(keys: Keys) -> bool:
-    """Whether null takes away what stands at these keys: one of a map of plug-ins."""
-    return keys[:-1] in PLUGIN_MAPS
-
-
-def _empties(keys: Keys) -> bool:
-    """Whether null takes away all plug-ins of the map at these keys."""
-    return keys in PLUGIN_MAPS
-
-
-def _keeps(keys: Keys) -> Collection[str]:
-    """Keys of a map with `use` that are no options of it, and hold whatever it names."""
-    return ContributionSection.model_fields.keys() - {"use"} if keys == ("contribution",) else ()
-
-
 def _read_with_parents(path: Path, folder: Path, children: tuple[Path, ...]) -> Layer:
     whole = _with_explicit_plugins(read_layer(path, folder))
     layer = whole.without("extends")
@@ -169,7 +154,7 @@ def _read_with_parents(path: Path, folder: Path, children: tuple[Path, ...]) -> 
     if len(line) > _MAX_PARENTS:
         raise ValueError(f"{where}: extends: more than {_MAX_PARENTS} recipes extend each other")
     below = _read_with_parents(parent_path, folder_of_paths(parent, parent_path), line)
-    return lay_over(below.without("name"), layer, _removes, _empties, _keeps)  # a name is not inherited
+    return lay_over(below.without("name"), layer)  # a name is not inherited
 
 
 def _is_key(override: str) -> bool:
@@ -203,13 +188,13 @@ def _with_explicit_plugins(layer: Layer) -> Layer:
     for keys, owner, kind in plugin_places(values):
         spec, name = owner[keys[-1]], str(keys[-1])
         if isinstance(spec, str):
-            with told_at(layer, keys):
+            with layer.telling(keys):
                 spec = owner[keys[-1]] = explicit(kind, spec)
             origins[(*keys, "use")] = layer.origin(keys)
         if isinstance(spec, dict) and keys[:-1] in PLUGIN_MAPS and is_path(name):
             spec.setdefault("use", name)
         if isinstance(spec, dict) and isinstance(spec.get("use"), str) and is_path(spec["use"]):
-            with told_at(layer, (*keys, "use")) as origin:
+            with layer.telling((*keys, "use")) as origin:
                 spec["use"] = str(absolute(spec["use"], origin.folder))
     return Layer(values, origins)
 
@@ -222,7 +207,7 @@ def _refuse_lost_options(layer: Layer, override: Layer) -> None:
         alone = isinstance(spec, dict) and f"{dotted(keys)}.use" == _key_of(where)
         if not alone or not isinstance(before, dict) or before.get("use", keys[-1]) == spec["use"]:
             continue
-        options = [name for name in before if name != "use" and name not in _keeps(keys)]
+        options = [name for name in before if name != "use" and name not in OF_NO_PLUGIN.get(keys, ())]
         if lost := [f"{name} ({layer.origin((*keys, name)).where})" for name in options]:
             raise ValueError(
                 f"{where}: would drop options of {before.get('use', keys[-1])}: {', '.join(lost)}; to begin "
@@ -283,12 +268,12 @@ def _resolved(layer: Layer) -> dict[str, Any]:
             spec.setdefault("use", str(keys[-1]))
         for name, option in plugins.options_of(kind, spec.get("use")).items():
             if name in spec:
-                with told_at(layer, (*keys, name)) as origin:
+                with layer.telling((*keys, name)) as origin:
                     spec[name] = absolute_option(kind, option, spec[name], origin.folder)
     voters = value_at(layer.values, ("contribution", "voters"))
     for number, voter in enumerate(voters if isinstance(voters, list) else ()):
         if isinstance(voter, str):
-            with told_at(layer, ("contribution", "voters", number)) as origin:
+            with layer.telling(("contribution", "voters", number)) as origin:
                 values["contribution"]["voters"][number] = absolute_model(voter, origin.folder)
     return values
 
