@@ -83,3 +83,44 @@ def test_a_key_that_had_another_name_is_told_by_its_new_one(write, parent, text,
 def test_an_override_that_had_another_name_is_told_by_its_new_one(parent):
     with pytest.raises(ValueError, match=r"^-o evaluation\.matcher=exact: evaluation\.matcher is now "):
         load_recipe(parent, ["evaluation.matcher=exact"])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("data: {train: 3}\n", r"r\.yaml:1: data\.train: expected a data plug-in"),
+        ("rewards: [format]\n", r"r\.yaml:1: rewards: "),
+        ("sampling: 3\n", r"r\.yaml:1: sampling: expected a map"),
+    ],
+)
+def test_another_kind_of_value_is_told_with_file_and_line(write, text, message):
+    with pytest.raises(ValueError, match=message):
+        load_recipe(write("r.yaml", text))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("seed: 2020-13-45", "seed: .*valid integer.*'2020-13-45'"),
+        ("seed: 2020-10-10", "seed: .*valid integer.*'2020-10-10'"),
+        ("seed: true", "seed: expected a number; found a bool"),
+        ("optimizer: {lr: .inf}", "optimizer.lr: .*finite number; found inf"),
+        ("algorithm: {kl: .nan}", "algorithm.kl: .*finite number; found nan"),
+        ("algorithm: {kl: inf}", "algorithm.kl: .*finite number; found 'inf'"),
+        ("algorithm: {kl: yes}", "algorithm.kl: .*expected a number; found True"),
+        ('prompt: {system: "a\\eb"}', r"prompt.system: .*holds the character U\+001B; expected text"),
+        ("prompt: {system: " + "a" * 100_001 + "}", "prompt.system: .*at most 100000 characters"),
+        ("sft: {<<: {lr: 1}}", "sft.<<: unknown key '<<'"),
+        ("model: {path: ~nobody-is-called-so}", "model.path: no path '~nobody-is-called-so'"),
+        ("rewards: {format: {reward: 1}}", "rewards.format.reward: reward format: unknown option 'reward'"),
+        ("name: ../../x", "name: expected a name, not a path"),
+        ("data: {evaluate: {../x: {use: synthetic}}}", r"data.evaluate.\.\./x: expected a name, not a path"),
+        ("data: {evaluate: {/abs: synthetic}}", "data.evaluate./abs: expected a name, not a path"),
+        ("rewards: {a/b: {use: format}}", "rewards.a/b: expected a name, not a path"),
+        ("sampling: {max_lag: 1}", "sampling.max_lag: completions of older weights need"),
+    ],
+)
+def test_a_value_that_no_recipe_can_mean_is_told_with_line_and_key(write, parent, text, said):
+    path = write("odd.yaml", f"extends: parent.yaml\n{text}\n")
+    with pytest.raises(ValueError, match=rf"^{path}:[234]: {said}"):
+        load_recipe(path)
