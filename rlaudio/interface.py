@@ -18,15 +18,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rlaudio.config.data_sets import Spec as DataSet
-from rlaudio.config.data_sets import data_set, existing
 from rlaudio.config.finding import is_path
-from rlaudio.config.names import plain_name
 from rlaudio.config.plugins import Bound, bind
 from rlaudio.config.recipe import Recipe, load_recipe
 from rlaudio.config.shipped import is_recipe
+from rlaudio.data.named_sets import Spec as DataSet
+from rlaudio.data.named_sets import data_set, existing
 from rlaudio.runs.parts import StopAfter
 from rlaudio.utils.library_output import quiet_transformers
+from rlaudio.utils.names import plain_name
 from rlaudio.utils.yaml_layers import read_override, refuse_twice
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from rlaudio.config.data_sets import NamedSet, data_set
+from rlaudio.data.named_sets import NamedSet, data_set
 
 NO_PLUGINS = "rlaudio.no_plugins"  # key of what click hands on within a command
 
@@ -79,7 +79,7 @@ recipe_argument = functools.partial(click.argument, shell_complete=complete_reci
 
 
 def named_set(text: str, *, or_path: bool = True) -> NamedSet:
-    """As `rlaudio.config.data_sets.data_set`, with errors of the command line."""
+    """As `rlaudio.data.named_sets.data_set`, with errors of the command line."""
     try:
         return data_set(text, or_path=or_path)
     except ValueError as error:

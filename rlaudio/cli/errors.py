@@ -10,7 +10,7 @@ from click.exceptions import Exit
 
 from rlaudio.cli.first_reads import say
 from rlaudio.utils import launcher
-from rlaudio.utils.messages import described, printable
+from rlaudio.utils.messages import described, innermost, printable
 from rlaudio.utils.threads import tells_of_threads
 
 USER_ERRORS = (ValueError, OSError, ImportError, FloatingPointError)  # any other exception is a bug
@@ -43,14 +43,14 @@ class Commands(click.Group):
 
 def _is_of_a_command(error: BaseException) -> bool:
     """Whether a command ends itself so, and no plug-in ends it by what click offers."""
-    from rlaudio.config.plugin_files import plugin_that_raised
+    from rlaudio.config.importing import plugin_that_raised
 
     return isinstance(error, click.ClickException | Exit | click.Abort) and plugin_that_raised(error) is None
 
 
 def _message(error: BaseException) -> str | None:
     """What to tell the user of an error in data, recipe or plug-ins; None of other ones, which are bugs."""
-    from rlaudio.config.plugin_files import innermost, plugin_that_raised
+    from rlaudio.config.importing import plugin_that_raised
 
     plugin = plugin_that_raised(error)
     if isinstance(error, FileExistsError) and error.strerror:  # of a folder that was to be made

@@ -24,9 +24,9 @@ from rlaudio.cli.common_options import (
 )
 from rlaudio.cli.first_reads import announce_files, announcement, load_pipeline, refuse_absent_models
 from rlaudio.cli.output import json_option, print_json
-from rlaudio.config.data_sets import Spec, existing
 from rlaudio.config.shipped import is_recipe
 from rlaudio.contribution import THRESHOLD
+from rlaudio.data.named_sets import Spec, existing
 from rlaudio.runs.places import PAGE
 from rlaudio.utils import launcher
 from rlaudio.utils.literals import Style

@@ -112,7 +112,8 @@ def _named(kind: str, name: str, entries: list[Entry]) -> Entry:
     for entry in entries:
         if entry.name == name:
             return entry
-    from rlaudio.config.finding import is_path, unknown
+    from rlaudio.config.finding import is_path
+    from rlaudio.utils.names import unknown
 
     if kind not in KINDS or not is_path(name):
         raise ValueError(unknown(kind, name, [entry.name for entry in entries]))

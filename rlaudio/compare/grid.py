@@ -26,13 +26,13 @@ from typing import Any
 
 from pydantic import Field
 
-from rlaudio.config.finding import absolute, is_path, no_file, unknown
-from rlaudio.config.names import check_name, plain_name
+from rlaudio.config.finding import absolute, is_path, no_file
 from rlaudio.config.recipe import find_recipe, folder_of_paths, load_recipe, name_with_files, validate
 from rlaudio.config.schema import Recipe, keys_beside_results, without_keys
 from rlaudio.config.sections import MOST, Section, Seed
 from rlaudio.config.shipped import shipped_comparisons
 from rlaudio.runs.places import LOCK
+from rlaudio.utils.names import check_name, plain_name, unknown
 from rlaudio.utils.yaml_layers import Keys, Layer, Origin, read_layer, refuse_twice
 
 RESERVED = ("logs", "shared", "comparison.yaml", "comparison.json", "comparison.html", LOCK)

@@ -15,12 +15,12 @@ from functools import partial
 from pathlib import Path
 
 from rlaudio.compare.grid import Run
-from rlaudio.config.names import plain_name
 from rlaudio.config.schema import Recipe, without_keys
 from rlaudio.runs.copying import begin, go_on_from, is_complete
 from rlaudio.runs.parts import StopAfter
 from rlaudio.runs.places import is_run
 from rlaudio.training.checkpoint import write_folder
+from rlaudio.utils.names import plain_name
 
 SHARED = "shared"
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, get_args
 
-from rlaudio.config.names import MAX_BYTES
 from rlaudio.config.shipped import available, places
 from rlaudio.config.signatures import Option
 from rlaudio.data.hub import is_hub_name
 from rlaudio.utils.endpoint.address import Address, is_endpoint
 from rlaudio.utils.messages import shown
+from rlaudio.utils.names import MAX_BYTES, unknown
 
 _FORMER = {  # what became of plug-ins that once were
     ("algorithm", "dr_grpo"): "is now {use: grpo, scale: none, aggregate: constant}",
@@ -67,20 +65,6 @@ def explicit(kind: str, spec: Any) -> Any:
     if kind == "embedder" and is_path(spec) and not spec.endswith(".py"):
         return {"use": "sentence_model", "path": spec}
     return {"use": spec}
-
-
-def unknown(what: str, name: str, known: Iterable[str]) -> str:
-    """A message such as `unknown option 'kk'; did you mean 'kl'? Known: clip, kl`."""
-    names = sorted(known)
-    close = closest(name, names)
-    hint = f"; did you mean {close!r}?" if close else "."
-    return f"unknown {what} {shown(name)}{hint} Known: {', '.join(names) or 'none'}"
-
-
-def closest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that a misspelt one probably means; None where none is close."""
-    close = difflib.get_close_matches(name[:100], sorted(known))
-    return min(close, key=lambda near: sorted(near) != sorted(name), default=None)  # swapped letters first
 
 
 def is_path(name: str) -> bool:

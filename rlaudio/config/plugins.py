@@ -18,15 +18,15 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from rlaudio.config.finding import absolute_option, explicit, find, is_path, unknown
-from rlaudio.config.names import plain_name
+from rlaudio.config.finding import absolute_option, explicit, find, is_path
+from rlaudio.config.importing import import_plugin
 from rlaudio.config.option_values import OptionError, coerce, coerce_late, names_in_annotations
-from rlaudio.config.plugin_files import import_plugin
 from rlaudio.config.reward_styles import KEYS as STYLE_KEYS
 from rlaudio.config.reward_styles import pop_style, read_reward
 from rlaudio.config.shipped import GIVEN, NESTED, PACKAGE
 from rlaudio.config.signatures import Option, Signature, read_signature
 from rlaudio.utils.messages import shown, with_article
+from rlaudio.utils.names import plain_name, unknown
 
 SCORER = "scorer"  # the option of a reward that is the recipe's scorer where it names none
 CALL_SECONDS = 60.0  # in which a user's code must return, where a recipe does not say

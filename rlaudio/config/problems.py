@@ -8,12 +8,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from rlaudio.config.finding import UnknownPlugIn, closest, unknown
+from rlaudio.config.finding import UnknownPlugIn
 from rlaudio.config.option_values import OptionError
 from rlaudio.config.schema import Recipe, section_at
 from rlaudio.config.sections import Section, SectionError
 from rlaudio.config.shipped import shipped_folder
 from rlaudio.utils.messages import dotted, shown
+from rlaudio.utils.names import closest, unknown
 from rlaudio.utils.yaml_layers import Keys, Layer
 
 _FORMER_KEYS = {  # what became of keys that once were; {} stands for the value that was found

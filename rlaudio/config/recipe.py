@@ -20,23 +20,15 @@ from pydantic import ValidationError
 
 from rlaudio.config import plugins
 from rlaudio.config.common_data import with_common_data
-from rlaudio.config.finding import (
-    absolute,
-    absolute_model,
-    absolute_option,
-    explicit,
-    is_path,
-    no_file,
-    unknown,
-)
+from rlaudio.config.finding import absolute, absolute_model, absolute_option, explicit, is_path, no_file
 from rlaudio.config.layers import OF_NO_PLUGIN, PLUGIN_MAPS, lay_over, plugin_places, value_at
-from rlaudio.config.names import plain_name
 from rlaudio.config.problems import problems
 from rlaudio.config.schema import Recipe
 from rlaudio.config.sections import Section
 from rlaudio.config.shipped import available, recipe_files, shipped_recipes
 from rlaudio.contribution import VOTE
 from rlaudio.utils.messages import dotted, shown
+from rlaudio.utils.names import plain_name, unknown
 from rlaudio.utils.number_format import thousands
 from rlaudio.utils.yaml_layers import Layer, Origin, read_layer, read_override
 

@@ -7,12 +7,8 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, get_args
 
-from pydantic import (
-    BaseModel,
-    Field,
-    PrivateAttr,
-    model_validator,
-)
+from pydantic import BaseModel, Field, PrivateAttr, model_validator
+from pydantic.fields import FieldInfo
 
 from rlaudio.config import plugins
 from rlaudio.config.plugins import Bound
@@ -216,12 +212,18 @@ def _by_label(scorers: Sequence[Bound]) -> dict[str, Bound]:
 
 def field_table() -> list[tuple[str, str, str, str]]:
     """Key, type, default and meaning of every field of a recipe, in its order."""
-    return list(_field_rows(Recipe, ""))
+    rows = []
+    for key, field, annotation in _fields(Recipe):
+        default = field.default.use if isinstance(field.default, Bound) else field.default
+        text = "" if field.is_required() else str(default)
+        rows.append((key, annotation, text, field.description or ""))
+    return rows
 
 
 def keys_beside_results() -> dict[str, str]:
     """The keys that enter no results, and what they enter: "nothing" or "rounding"."""
-    return dict(_beside_results(Recipe, ""))
+    stated = {key: field.json_schema_extra for key, field, _ in _fields(Recipe)}
+    return {key: str(extra["enters"]) for key, extra in stated.items() if isinstance(extra, dict)}
 
 
 def without_keys(values: Mapping[str, Any], keys: Set[str], prefix: str = "") -> dict[str, Any]:
@@ -241,26 +243,16 @@ def section_at(keys: Sequence[Hashable], root: type[BaseModel] | None = None) ->
     return section
 
 
-def _beside_results(section: type[BaseModel], prefix: str) -> Iterator[tuple[str, str]]:
+def _fields(section: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, FieldInfo, str]]:
+    """Dotted key, field and annotation of every value in a section and those within it."""
     for name, field in section.model_fields.items():
         if inner := _section_in(field.annotation):
-            yield from _beside_results(inner, f"{prefix}{name}.")
-        elif isinstance(field.json_schema_extra, dict) and "enters" in field.json_schema_extra:
-            yield f"{prefix}{name}", str(field.json_schema_extra["enters"])
+            yield from _fields(inner, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", field, section.__annotations__[name]
 
 
 def _section_in(annotation: Any) -> type[Section] | None:
     """The section that is, or may be, a field's value; None for other fields."""
     options = get_args(annotation) if isinstance(annotation, UnionType) else (annotation,)
     return next((o for o in options if isinstance(o, type) and issubclass(o, Section)), None)
-
-
-def _field_rows(section: type[BaseModel], prefix: str) -> Iterator[tuple[str, str, str, str]]:
-    for name, field in section.model_fields.items():
-        inner = _section_in(field.annotation)
-        if inner:
-            yield from _field_rows(inner, f"{prefix}{name}.")
-        else:
-            default = field.default.use if isinstance(field.default, Bound) else field.default
-            text = "" if field.is_required() else str(default)
-            yield f"{prefix}{name}", section.__annotations__[name], text, field.description or ""

@@ -22,14 +22,13 @@ from pydantic import (
 
 from rlaudio.audio.length_policy import MAX_SECONDS, MOST_SILENCE_SECONDS, SILENCE_SECONDS, TOO_LONG
 from rlaudio.config import plugins
-from rlaudio.config.finding import closest
-from rlaudio.config.names import check_name
 from rlaudio.config.plugins import Bound
 from rlaudio.contribution import VOTE
 from rlaudio.prompts.wording import SYSTEM
 from rlaudio.utils.endpoint.address import Address, is_endpoint
 from rlaudio.utils.literals import Control, Style
 from rlaudio.utils.messages import CONTROL
+from rlaudio.utils.names import check_name, closest
 from rlaudio.utils.number_format import counted
 
 

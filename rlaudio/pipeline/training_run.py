@@ -16,7 +16,6 @@ from rlaudio.builder.audited_data import load_data
 from rlaudio.builder.built_models import with_built_models
 from rlaudio.builder.curriculum_stages import curriculum_stages
 from rlaudio.builder.stage_setups import training_setup
-from rlaudio.config.plugin_files import with_helpers
 from rlaudio.config.recipe import Recipe
 from rlaudio.config.resumed_recipe import recipe_to_resume
 from rlaudio.curricula.stage import check_stages
@@ -33,6 +32,7 @@ from rlaudio.training.stages import train_stages
 from rlaudio.utils.processes import Processes, join
 from rlaudio.utils.shared_cores import CORES
 from rlaudio.utils.threads import thread_limit
+from rlaudio.utils.user_modules import with_helpers
 
 logger = logging.getLogger(__name__)
 

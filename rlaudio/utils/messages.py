@@ -41,6 +41,13 @@ def line_in(error: BaseException, path: str | Path) -> int | None:
     return next((line for f, line in reversed(frames) if f.f_code.co_filename == str(path)), None)
 
 
+def innermost(error: BaseException) -> str:
+    """File and line at which an exception was raised; empty where Python itself raised it."""
+    *_, (frame, line) = [(None, 0), *traceback.walk_tb(error.__traceback__)]
+    file = frame.f_code.co_filename if frame else "<"
+    return "" if file.startswith("<") else f"{file}:{line}"
+
+
 def dotted(keys: Iterable[object]) -> str:
     """Keys within each other, such as `optimizer.lr`."""
     return ".".join(_on_one_line(str(key)) for key in keys)

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from rlaudio.config.plugin_files import with_helpers
+from rlaudio.config.importing import with_helpers
 from rlaudio.config.recipe import load_recipe
 from rlaudio.runs.resuming import (
     accept_plugins,

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlaudio.config.names import MAX_BYTES, check_name, plain_name
+from rlaudio.utils.names import MAX_BYTES, check_name, plain_name
 
 
 @pytest.mark.parametrize(

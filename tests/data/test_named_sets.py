@@ -2,7 +2,7 @@
 
 import pytest
 
-from rlaudio.config.data_sets import data_set, existing
+from rlaudio.data.named_sets import data_set, existing
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rlaudio.config.names import plain_name
 from rlaudio.data.hub import is_hub_name
 from rlaudio.utils.messages import MOST, printable, shortened
+from rlaudio.utils.names import plain_name
 
 Spec = Mapping[str, Any]  # {"use": "mmau", "path": FOLDER}
 _DEFAULT = "audiomcq"  # reads a path that is named alone

@@ -1,8 +1,10 @@
-"""Names that a recipe gives: each becomes the name of a file or folder, or a part of a metric's name."""
+"""Names that users give: what one may be, since it becomes a file or metric; which known one is meant."""
 
 from __future__ import annotations
 
+import difflib
 import re
+from collections.abc import Iterable
 
 from rlaudio.utils.messages import shown
 
@@ -24,3 +26,17 @@ def plain_name(text: str) -> str:
     """A name made of any text: other signs become a hyphen, too much is cut."""
     name = re.sub(r"[^\w.=+,-]+", "-", text).lstrip(".=+,-").rstrip("-")
     return name.encode()[:MAX_BYTES].decode(errors="ignore") or "unnamed"
+
+
+def unknown(what: str, name: str, known: Iterable[str]) -> str:
+    """A message such as `unknown option 'kk'; did you mean 'kl'? Known: clip, kl`."""
+    names = sorted(known)
+    close = closest(name, names)
+    hint = f"; did you mean {close!r}?" if close else "."
+    return f"unknown {what} {shown(name)}{hint} Known: {', '.join(names) or 'none'}"
+
+
+def closest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that a misspelt one probably means; None where none is close."""
+    close = difflib.get_close_matches(name[:100], sorted(known))
+    return min(close, key=lambda near: sorted(near) != sorted(name), default=None)  # swapped letters first

@@ -1,4 +1,4 @@
-"""Importing a user's plug-in: one file, and the modules beside it.
+"""A user's file as a module, and the modules beside it.
 
 `from helper import k` in a plug-in means helper.py in its folder, as in a script. The folder becomes a
 package under a name made from its path, and the import, when the file is compiled, one of
@@ -12,57 +12,31 @@ from __future__ import annotations
 import ast
 import hashlib
 import importlib.util
-import logging
 import os
 import sys
-import traceback
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
 from types import CodeType, ModuleType
 
-from rlaudio.utils.messages import described, line_in
-
-logger = logging.getLogger(__name__)
-
 PREFIX = "rlaudio_plugins_"
-_imported: dict[Path, str] = {}  # the kinds of the plug-ins that this process imported
 
 
-def import_plugin(kind: str, path: Path, seconds: float | None) -> ModuleType:
-    """The module of a plug-in of that kind. What the file changes of the process is put back.
-
-    Raises ImportError that names file, line and error, whatever the file raises, be it SystemExit, and one
-    that names the place where it was after so many `seconds`; None: no limit.
-    """
-    from rlaudio.utils.time_limit import in_time  # imports torch
-
-    _imported[path] = kind
-    call = _ImportCall(kind, path)
+def import_file(path: Path) -> ModuleType:
+    """The module of a file. Raises whatever the file raises."""
+    if _Finder not in sys.meta_path:
+        sys.meta_path.insert(0, _Finder)
+    name = f"{_package(path.parent)}.{path.stem.replace('.', '_')}"
+    spec = importlib.util.spec_from_file_location(name, path, loader=_Loader(name, str(path)))
+    assert spec is not None and spec.loader is not None, path
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look their module up
     try:
-        module: ModuleType = in_time(call, seconds, _import_told, call)
-    except TimeoutError as error:
-        raise ImportError(str(error)) from error
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
     return module
-
-
-@dataclass(frozen=True)
-class PlugInLine:
-    """A line of a plug-in's file."""
-
-    kind: str
-    path: Path
-    line: int
-
-    def __str__(self) -> str:
-        return f"{self.kind} {self.path.stem} ({self.path}:{self.line})"
-
-
-def plugin_that_raised(error: BaseException) -> PlugInLine | None:
-    """Where an exception came out of a user's plug-in; None where it did not."""
-    lines = ((kind, path, line_in(error, path)) for path, kind in _imported.items())
-    return next((PlugInLine(kind, path, line) for kind, path, line in lines if line), None)
 
 
 def with_helpers(files: Iterable[Path]) -> list[Path]:
@@ -81,72 +55,7 @@ def with_helpers(files: Iterable[Path]) -> list[Path]:
     return list(running)
 
 
-def innermost(error: BaseException) -> str:
-    """File and line at which an exception was raised; empty where Python itself raised it."""
-    *_, (frame, line) = [(None, 0), *traceback.walk_tb(error.__traceback__)]
-    file = frame.f_code.co_filename if frame else "<"
-    return "" if file.startswith("<") else f"{file}:{line}"
-
-
 # --- helpers -------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _ImportCall:
-    kind: str
-    path: Path
-
-    @property
-    def file(self) -> str:
-        return str(self.path)
-
-    def __str__(self) -> str:
-        return f"{self.kind} {self.path}: its import"
-
-
-def _import_told(call: _ImportCall) -> ModuleType:
-    from rlaudio.utils.process_state import kept_process_state  # imports torch
-
-    kind, path = call.kind, call.path
-    with kept_process_state() as state:
-        try:
-            return _import(path)
-        except BaseException as error:
-            raise ImportError(f"{kind} {_what_failed(path, error)}") from error
-        finally:
-            for setting in state.restore():
-                logger.warning(
-                    "%s %s changed %s on import, which a run depends on; it is put back", kind, path, setting
-                )
-
-
-def _what_failed(path: Path, error: BaseException) -> str:
-    """File and line of the plug-in, the error, and where else it came from."""
-    line = line_in(error, path)
-    here = f"{path}:{line}" if line else str(path)
-    if isinstance(error, ModuleNotFoundError):
-        beside = path.parent / f"{(error.name or '').partition('.')[0]}.py"
-        return f"{here}: {error}; install the package to use this plug-in, or put {beside.name} beside it"
-    there = f"{error.filename}:{error.lineno}" if isinstance(error, SyntaxError) else innermost(error)
-    elsewhere = "" if there in ("", here) else f" ({there})"
-    text = f"SyntaxError: {error.msg}" if isinstance(error, SyntaxError) else described(error)
-    return f"{here}: {text}{elsewhere}; fix the file"
-
-
-def _import(path: Path) -> ModuleType:
-    if _Finder not in sys.meta_path:
-        sys.meta_path.insert(0, _Finder)
-    name = f"{_package(path.parent)}.{path.stem.replace('.', '_')}"
-    spec = importlib.util.spec_from_file_location(name, path, loader=_Loader(name, str(path)))
-    assert spec is not None and spec.loader is not None, path
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses look their module up
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return module
 
 
 def _imported_names(path: Path) -> set[str]:
