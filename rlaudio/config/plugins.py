@@ -131,7 +131,7 @@ class Bound:
     @property
     def defaults(self) -> Mapping[str, Any]:
         """The defaults of its options that are literals in its file."""
-        return {o.name: o.default_value() for o in self._signature.options if o.has_literal_default}
+        return self._signature.defaults
 
     def unused(self) -> Iterator[tuple[str, str]]:
         """The options that are not at their defaults and change nothing, as its file says, and why."""
@@ -182,7 +182,8 @@ def bind(kind: str, spec: str | Mapping[str, Any] | Bound, relative_to: Path | N
         )
     path, label, folder = find(kind, use, relative_to), f"{kind} {use}", relative_to or Path.cwd()
     style = pop_style(use, options) if kind == "reward" else {}
-    known = {o.name: o for o in _signature(kind, path, *(style.get(key) for key in STYLE_KEYS)).options}
+    signature = _signature(kind, path, *(style.get(key) for key in STYLE_KEYS))
+    known, defaults = {o.name: o for o in signature.options}, signature.defaults
     for name in options:
         if name not in known:
             raise OptionError(f"{label}: {unknown('option', name, known)}", name)
@@ -197,8 +198,8 @@ def bind(kind: str, spec: str | Mapping[str, Any] | Bound, relative_to: Path | N
             values[name] = coerce(label, option, given, option.type)
         elif option.required:
             raise OptionError(f"{label}: option {name} is missing; it has no default", name)
-        elif option.has_literal_default:
-            default = option.default_value()
+        elif name in defaults:
+            default = defaults[name]
             is_tuple = isinstance(default, tuple)  # as a file's list comes out
             values[name] = coerce(label, option, list(default), option.type) if is_tuple else default
     return Bound(kind, str(path) if is_path(use) else use, path, values, style)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import functools
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -46,19 +47,6 @@ class Option:
         """Whether the option has no default."""
         return self.default is None
 
-    @property
-    def has_literal_default(self) -> bool:
-        """Whether the default is a literal in the source text."""
-        try:
-            self.default_value()
-        except _NO_LITERAL:
-            return False
-        return True
-
-    def default_value(self) -> Any:
-        """The default, a literal in the source. Raises ValueError if it is not one, SyntaxError if none."""
-        return ast.literal_eval(self.default or "")
-
     def __str__(self) -> str:
         annotation = f": {self.annotation}" if self.annotation else ""
         return f"{self.name}{annotation}" + ("" if self.default is None else f" = {self.default}")
@@ -73,6 +61,15 @@ class Signature:
     given: tuple[str, ...]  # positional parameters
     options: tuple[Option, ...]
     used_with: UsedWith = field(default_factory=dict)
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """The defaults that are literals in the source text, by option."""
+        defaults = {}
+        for option in self.options:
+            with suppress(*_NO_LITERAL):
+                defaults[option.name] = ast.literal_eval(option.default or "")
+        return defaults
 
 
 def read_signature(path: Path) -> Signature | None:

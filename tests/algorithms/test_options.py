@@ -75,4 +75,4 @@ def test_every_algorithm_is_made_from_a_recipes_entry(name):
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_options_and_defaults_are_read_from_the_source_text(algorithm):
     signature = next(s for s in available("algorithm").values() if s.name == algorithm.__name__)
-    assert {o.name: o.default_value() for o in signature.options} == vars(algorithm())
+    assert signature.defaults == vars(algorithm())
