@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Mapping
 
 import torch
 
 from rlaudio.algorithms.algorithm import Algorithm, Loss, Need, Samples, Tokens, as_critic
+from rlaudio.algorithms.checks import asked, check_tensor, checked_advantages, checked_needs
 
 logger = logging.getLogger(__name__)
 
-T = TypeVar("T")
 LONGEST = 5  # tokens of a completion
 
 
@@ -27,30 +26,30 @@ def dry_run(algorithm: Algorithm, name: str, *, group_size: int, reward_weights:
     It gets only the signals that its `needs` name. Raises ValueError that names the algorithm and what is
     wrong with its results; a ValueError of the algorithm itself is passed on.
     """
-    needs = known_needs(algorithm, name)
+    needs = checked_needs(algorithm, name)
     critic = as_critic(algorithm)
     count = 3 if group_size != 3 else 4  # not as many as completions: their axes cannot be mistaken
     samples = _samples(count, group_size, reward_weights, needs)
-    advantages = _call(name, "advantages", lambda: algorithm.advantages(samples))
-    advantages = check_advantages(advantages, samples, name)
+    advantages = asked(name, "advantages", lambda: algorithm.advantages(samples))
+    advantages = checked_advantages(advantages, samples, name)
     by_token = advantages if advantages.dim() == 3 else advantages.unsqueeze(-1).expand(samples.mask.shape)
     kept = ~by_token[..., 0].isnan()  # [Q, G]
     lengths = samples.lengths[kept]  # [S]
-    weights = _call(name, "weights", lambda: algorithm.weights(lengths))
-    _check(name, "weights", weights, lengths.shape, "one weight for each of the lengths [S]")
+    weights = asked(name, "weights", lambda: algorithm.weights(lengths))
+    check_tensor(name, "weights", weights, lengths.shape, "one weight for each of the lengths [S]")
     exists = samples.mask & kept.unsqueeze(-1)  # [Q, G, C]
     returns = torch.zeros(exists.shape)
     if critic:
-        _call(name, "value_lr", lambda: critic.value_lr)
-        returns = _call(name, "returns", lambda: critic.returns(samples))
-        _check(name, "returns", returns, exists.shape, "a return for every token [Q, G, C]", exists)
+        asked(name, "value_lr", lambda: critic.value_lr)
+        returns = asked(name, "returns", lambda: critic.returns(samples))
+        check_tensor(name, "returns", returns, exists.shape, "a return for every token [Q, G, C]", exists)
 
     def gradient(advantages: torch.Tensor) -> torch.Tensor | None:
         tokens = _tokens(advantages[exists], weights, lengths, returns[exists], needs)
         return _gradient(algorithm, name, tokens)
 
     size = torch.Size([int(exists.sum())])
-    _check(name, "the loss's gradient", gradient(by_token), size, "one for every log-prob")
+    check_tensor(name, "the loss's gradient", gradient(by_token), size, "one for every log-prob")
     of_equal_groups = gradient(torch.zeros_like(by_token))
     learned = of_equal_groups is not None and bool(of_equal_groups.any())
     if learned and Need.EQUAL_GROUPS not in needs:
@@ -61,72 +60,19 @@ def dry_run(algorithm: Algorithm, name: str, *, group_size: int, reward_weights:
         )
 
 
-def check_advantages(advantages: Any, samples: Samples, name: str) -> torch.Tensor:
-    """The advantages, if they are [Q, G] or [Q, G, C]. Raises ValueError."""
-    shapes = (samples.rewards.shape, samples.mask.shape)
-    shape = tuple(advantages.shape) if isinstance(advantages, torch.Tensor) else type(advantages).__name__
-    if shape in [tuple(allowed) for allowed in shapes]:
-        return advantages
-    raise ValueError(
-        f"algorithm {name}: advantages gave {shape}; expected a tensor [Q, G], {tuple(shapes[0])}, or "
-        f"[Q, G, C], {tuple(shapes[1])}"
-    )
-
-
-def known_needs(algorithm: Algorithm, name: str) -> frozenset[Need]:
-    """What the algorithm needs. Raises ValueError for anything but members of Need."""
-    needs = _call(name, "needs", lambda: list(algorithm.needs))
-    if unknown := [need for need in needs if need not in list(Need)]:
-        known = ", ".join(f"Need.{need.name}" for need in Need)
-        raise ValueError(f"algorithm {name}: needs has {unknown[0]!r}; expected none but {known}")
-    return frozenset(map(Need, needs))
-
-
-# --- what is checked -----------------------------------------------------------------------------
-
-
 def _gradient(algorithm: Algorithm, name: str, tokens: Tokens) -> torch.Tensor | None:
     """The gradient of the tokens' loss in their log-probs. Raises ValueError for an invalid loss."""
-    loss = _call(name, "loss", lambda: algorithm.loss(tokens))
+    loss = asked(name, "loss", lambda: algorithm.loss(tokens))
     if not isinstance(loss, Loss):
         raise ValueError(f"algorithm {name}: loss gave {type(loss).__name__}; expected a Loss(total, parts)")
-    _check(name, "loss's total", loss.total, torch.Size([]), "a scalar")
+    check_tensor(name, "loss's total", loss.total, torch.Size([]), "a scalar")
     for part, values in loss.parts.items():
-        _check(name, f"loss's part {part!r}", values, tokens.logprobs.shape, "a value for every token [N]")
+        what = f"loss's part {part!r}"
+        check_tensor(name, what, values, tokens.logprobs.shape, "a value for every token [N]")
         if not re.fullmatch("loss/[^/]+", part):
-            raise ValueError(
-                f"algorithm {name}: loss's part {part!r} needs a name as it is logged: 'loss/...'"
-            )
-    _call(name, "the loss's gradient", loss.total.backward)
+            raise ValueError(f"algorithm {name}: {what} needs a name as it is logged: 'loss/...'")
+    asked(name, "the loss's gradient", loss.total.backward)
     return tokens.logprobs.grad
-
-
-def _check(
-    name: str, what: str, value: Any, shape: torch.Size, wanted: str, where: torch.Tensor | None = None
-) -> None:
-    """Refuse anything but a tensor of the shape that is finite, or finite at `where`. Raises ValueError."""
-    if not isinstance(value, torch.Tensor) or value.shape != shape:
-        given = tuple(value.shape) if isinstance(value, torch.Tensor) else type(value).__name__
-        raise ValueError(f"algorithm {name}: {what} is {given}; expected {wanted}, {tuple(shape)}")
-    if not (value if where is None else value[where]).isfinite().all():
-        raise ValueError(f"algorithm {name}: {what} is not finite on a made-up step of ordinary numbers")
-
-
-def _call(name: str, what: str, ask: Callable[[], T]) -> T:
-    """The result of `ask`. Raises ValueError with the algorithm's name for any exception."""
-    try:
-        return ask()
-    except ValueError:
-        raise
-    except Exception as error:  # whatever a researcher's file raises
-        asked = [need.name for need in Need if isinstance(error, KeyError) and error.args == (need.value,)]
-        hint = (
-            f"it is there where `needs` has Need.{asked[0]}"
-            if asked
-            else "rlaudio/algorithms/algorithm.py says what is expected; rloo.py beside it is a short example"
-        )
-        raised = f"{type(error).__name__}: {error}"
-        raise ValueError(f"algorithm {name}: {what} raised {raised}; {hint}") from error
 
 
 # --- a made-up step ------------------------------------------------------------------------------

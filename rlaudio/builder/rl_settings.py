@@ -6,17 +6,19 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from rlaudio.algorithms.algorithm import Algorithm, Need, TokenLimited
-from rlaudio.algorithms.dry_run import known_needs
+from rlaudio.algorithms.algorithm import Algorithm, TokenLimited
+from rlaudio.algorithms.checks import checked_needs
 from rlaudio.config.recipe import Recipe
 from rlaudio.scoring import RewardSum
+from rlaudio.training.providers import asks_for_contribution
 from rlaudio.types import SamplingParams
 from rlaudio.utils.processes import ALONE, Processes
 
 
 def rl_algorithm(recipe: Recipe) -> Algorithm:
-    """The recipe's algorithm, with the recipe's token limit."""
+    """The recipe's algorithm, with the recipe's token limit. Raises ValueError for unknown needs."""
     algorithm: Algorithm = recipe.algorithm()
+    checked_needs(algorithm, recipe.algorithm.use)
     if isinstance(algorithm, TokenLimited):
         return algorithm.with_token_limit(recipe.sampling.max_new_tokens)
     return algorithm
@@ -48,8 +50,7 @@ def reward_sum(
 
 def contribution_by(recipe: Recipe) -> Literal["rollouts", "options"] | None:
     """How the audio's contribution is measured on policy; None where the algorithm does not need it."""
-    needs = known_needs(recipe.algorithm(), recipe.algorithm.use)
-    return recipe.contribution.on_policy if Need.CONTRIBUTION in needs else None
+    return recipe.contribution.on_policy if asks_for_contribution(rl_algorithm(recipe)) else None
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from rlaudio.algorithms.algorithm import Algorithm, Samples, as_critic
-from rlaudio.algorithms.dry_run import check_advantages
+from rlaudio.algorithms.checks import checked_advantages
 from rlaudio.runs.rollouts import LearnedGroup
 from rlaudio.training.packing import Branch, PackedRow, branch_of
 from rlaudio.training.sampling import Sampled, has_spread
@@ -46,7 +46,7 @@ def assign_credit(
     normalisations go over all of them. They are split over `mini_batches` updates in their order.
     """
     samples = samples_of(scored, signals)
-    advantages = check_advantages(algorithm.advantages(samples), samples, type(algorithm).__name__)
+    advantages = checked_advantages(algorithm.advantages(samples), samples, type(algorithm).__name__)
     # [Q, G] or [Q, G, C] -> [Q, G, C]
     by_token = advantages if advantages.dim() == 3 else advantages.unsqueeze(-1).expand(*samples.mask.shape)
     kept = ~by_token[..., 0].isnan() & ~samples.rewards.isnan()  # [Q, G]

@@ -1,12 +1,11 @@
 """An algorithm that does not do what it must is refused before a run has computed anything."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pytest
-import torch
 
-from rlaudio.algorithms.algorithm import Loss, Need, Samples, sequence_mean
-from rlaudio.algorithms.dry_run import check_advantages, dry_run
+from rlaudio.algorithms.algorithm import Loss, Need, sequence_mean
+from rlaudio.algorithms.dry_run import dry_run
 from rlaudio.config.recipe import load_recipe
 
 REWARDS = {"correct": 2.0, "format": 0.5}
@@ -174,10 +173,3 @@ def test_a_signal_that_was_not_asked_for_is_not_there():
         "loss raised KeyError: 'reference'",
         loss=lambda self, t: Loss((t.logprobs - t.signals["reference"]).sum(), {}),
     )
-
-
-def test_advantages_are_checked_in_every_step_too():
-    samples = Samples(rewards=torch.zeros(2, 2), lengths=torch.ones(2, 2, dtype=torch.int64))
-    assert check_advantages(samples.rewards, samples, "mine") is samples.rewards
-    with pytest.raises(ValueError, match=r"mine: advantages gave \(2,\)"):
-        check_advantages(replace(samples, rewards=torch.zeros(2)).rewards, samples, "mine")
