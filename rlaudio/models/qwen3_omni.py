@@ -11,7 +11,7 @@ import torch
 from transformers import Qwen3OmniMoeThinkerForConditionalGeneration as Thinker
 from transformers.models.qwen3_omni_moe.modeling_qwen3_omni_moe import Qwen3OmniMoeThinkerTextTopKRouter
 
-from rlaudio.models.shared.architecture import Modules
+from rlaudio.models.shared.architecture import WITHOUT_TALKER, Modules
 from rlaudio.models.shared.audio_family import AudioFamily
 from rlaudio.models.shared.cards import processor_card
 from rlaudio.models.shared.front_ends import ClipFeatures, Frames, UnpaddedLogMel, frames_for_vllm
@@ -82,7 +82,7 @@ class Qwen3Omni(AudioFamily):
     card = processor_card("A thinker of Qwen3-Omni", "Qwen3OmniMoeThinkerForConditionalGeneration")
     prefix = "thinker."
     unused_name = "visual tower (unused)"
-    exported: ClassVar = {"enable_audio_output": False}  # the talker is left out
+    exported = WITHOUT_TALKER
     known: ClassVar = dict.fromkeys(
         ("Qwen/Qwen3-Omni-30B-A3B-Instruct", "Qwen/Qwen3-Omni-30B-A3B-Thinking"), QWEN3_OMNI_30B_A3B
     )

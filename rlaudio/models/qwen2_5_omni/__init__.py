@@ -15,7 +15,7 @@ from transformers import Qwen2_5OmniThinkerForConditionalGeneration as Thinker
 
 from rlaudio.models.qwen2_5_omni.card import CARD
 from rlaudio.models.qwen2_5_omni.prompts import Qwen2_5OmniPrompts
-from rlaudio.models.shared.architecture import Modules
+from rlaudio.models.shared.architecture import WITHOUT_TALKER, Modules
 from rlaudio.models.shared.audio_family import AudioFamily
 from rlaudio.models.shared.front_ends import ClipFeatures, frames_for_vllm, pooled_tokens
 from rlaudio.models.shared.known_shapes import QWEN2_5_OMNI_3B, QWEN2_5_OMNI_7B
@@ -36,7 +36,7 @@ class Qwen2_5Omni(AudioFamily):
     card = CARD
     prefix = "thinker."
     unused_name = "visual tower (unused)"
-    exported: ClassVar = {"enable_audio_output": False}  # the talker is left out
+    exported = WITHOUT_TALKER
     known: ClassVar = {"Qwen/Qwen2.5-Omni-7B": QWEN2_5_OMNI_7B, "Qwen/Qwen2.5-Omni-3B": QWEN2_5_OMNI_3B}
 
     @staticmethod

@@ -16,6 +16,7 @@ from rlaudio.models.shared.sizes import AudioTower, Decoder
 from rlaudio.types import Prompt
 
 Modules = Sequence[torch.nn.Module]
+WITHOUT_TALKER: Mapping[str, Any] = {"enable_audio_output": False}  # of a config.json of Qwen's Omni models
 
 
 class Architecture(ABC):

@@ -90,6 +90,7 @@ class FolderModel(Architecture):
 
     @property
     def has_adapter(self) -> bool:
+        """Whether an adapter is trained, or lies in the folder that was opened."""
         return bool(self.adapter or self.adapter_folder)
 
     def named_weights(self) -> Iterable[tuple[str, torch.Tensor]]:
