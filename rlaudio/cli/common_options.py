@@ -21,6 +21,7 @@ class Command(click.Command):
     """Refuses two values of an option that has one: which of them counts should not be a guess."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click does. Raises UsageError for an option that is given twice."""
         if ctx.resilient_parsing or {"-h", "--help"} & set(args):  # the shell completes, or help is shown
             return super().parse_args(ctx, args)
         _, _, given = self.make_parser(ctx).parse_args(list(args))
@@ -60,6 +61,7 @@ class FileEndingIn(click.Path):
         self._suffix = suffix
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path. Fails where it has another ending."""
         path: Any = super().convert(value, param, ctx)
         if path.suffix != self._suffix:
             self.fail(f"found {value!r}; expected a file that ends in {self._suffix}", param, ctx)
@@ -111,6 +113,10 @@ def each_once(context: click.Context, option: click.Parameter, given: Sequence[s
     return given
 
 
+decode_option = click.option("--decode", is_flag=True, help="Decode every clip, which finds damaged audio.")
+tables_option = click.option(
+    "--out", type=path_type(file_okay=False), help="Folder of the tables.  [default: print only]"
+)
 no_plugins_option = click.option(
     "--no-plugins",
     is_flag=True,

@@ -17,7 +17,14 @@ import click
 from click.exceptions import Exit
 
 from rlaudio.cli.audio_roots import audio_root_options, refuse_roots_of_no_set, with_root
-from rlaudio.cli.common_options import CommandGroup, FileEndingIn, named_set, path_type, seconds_type
+from rlaudio.cli.common_options import (
+    CommandGroup,
+    FileEndingIn,
+    decode_option,
+    named_set,
+    path_type,
+    seconds_type,
+)
 from rlaudio.cli.output import json_option, print_json
 from rlaudio.utils.number_format import counted, thousands
 
@@ -56,7 +63,7 @@ def data() -> None:
 @data.command()
 @_reads_data
 @_no_audio
-@click.option("--decode", is_flag=True, help="Decode every clip, which finds damaged audio.")
+@decode_option
 @_max_seconds
 @json_option
 def audit(

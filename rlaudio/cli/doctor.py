@@ -88,6 +88,7 @@ def requirements(extra: str = "") -> list[Requirement]:
 
 
 def package(asked: Requirement, fix: str = "") -> CheckResult:
+    """Whether a package is installed in a version that rlaudio works with."""
     fix = fix or _pip("install", asked)
     version = _version(asked.name)
     if version is None:
@@ -107,17 +108,20 @@ def media() -> Iterator[CheckResult]:
 
 
 def gpu() -> CheckResult:
+    """Which GPUs torch sees."""
     (torch,) = (r for r in requirements() if r.name == "torch")
     return _tried("gpu", "doctor.try_gpu()", f"{_pip('install', torch)} --force-reinstall")
 
 
 def model() -> CheckResult:
+    """Whether the model that ships loads and samples."""
     more = f"{sys.executable} -c 'from rlaudio.cli import doctor; doctor.try_model()'"
     result = _tried("model", "doctor.try_model()", f"what is broken above; if nothing is, see {more}")
     return replace(result, needed=True)
 
 
 def deepspeed() -> CheckResult:
+    """Whether DeepSpeed starts."""
     return _engine("deepspeed", _pip("install", *requirements("deepspeed")))
 
 
@@ -175,6 +179,7 @@ def _pip(what: str, *packages: Requirement | str) -> str:
 
 
 def try_gpu() -> str:
+    """The GPUs, as text. Raises RuntimeError where torch sees none beside a driver."""
     import torch
 
     if not torch.cuda.is_available() and _has_driver():
@@ -186,6 +191,7 @@ def try_gpu() -> str:
 
 
 def try_model() -> str:
+    """What a model that ships gave, as text. Raises whatever it raises."""
     import rlaudio.pipeline  # noqa: F401 - whatever a run imports
     from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
     from rlaudio.rollout.canary import Canary
@@ -197,6 +203,7 @@ def try_model() -> str:
 
 
 def try_deepspeed() -> str:
+    """What DeepSpeed did, as text. Raises whatever it raises."""
     import torch
 
     from rlaudio.training.strategies.strategy import OptimizerSettings
@@ -218,6 +225,7 @@ def try_deepspeed() -> str:
 
 
 def try_vllm() -> str:
+    """What vLLM did, as text. Raises whatever it raises."""
     from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
     from rlaudio.rollout.vllm.vllm import Vllm
 

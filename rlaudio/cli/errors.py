@@ -23,6 +23,7 @@ class Commands(click.Group):
     """Commands whose errors about the user's input are one message; `--debug` shows the traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
+        """As click does; errors of the user's become one message."""
         try:
             with tells_of_threads(lambda message: say(message, err=True)):
                 return super().invoke(ctx)

@@ -21,6 +21,7 @@ from rlaudio.cli.common_options import (
     no_plugins_option,
     path_type,
     recipe_options,
+    tables_option,
 )
 from rlaudio.cli.first_reads import announce_files, announcement, load_pipeline, refuse_absent_models
 from rlaudio.cli.output import json_option, print_json
@@ -185,7 +186,7 @@ _against = click.option(
     "--endpoint", metavar="URL", help="Instead of MODEL: an OpenAI-compatible server's address, or several."
 )
 @click.option("--model", metavar="NAME", help="What the server calls the model.")
-@click.option("--out", type=path_type(file_okay=False), help="Folder of the tables.  [default: print only]")
+@tables_option
 @click.option("--inspect", is_flag=True, help="Also write logs of Inspect (.eval), with clips, into --out.")
 @_against
 @json_option
@@ -245,7 +246,7 @@ def evaluate(
     help="An option of the benchmark: judge=endpoint:http://localhost:8000#NAME, embedder=./mine.py.",
 )
 @no_plugins_option
-@click.option("--out", type=path_type(file_okay=False), help="Folder of the tables.  [default: print only]")
+@tables_option
 @_against
 @json_option
 def score(

@@ -26,6 +26,7 @@ def load(recipe: str | Path, overrides: Sequence[str]) -> Recipe:
 
 
 def read(recipe: str | Path, overrides: Sequence[str]) -> Recipe:
+    """The recipe, of which no plug-in is run."""
     from rlaudio.config.recipe import load_recipe
 
     return load_recipe(recipe, overrides)

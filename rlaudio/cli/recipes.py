@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from rlaudio.cli.common_options import command, path_type, recipe_argument, recipe_options
+from rlaudio.cli.common_options import command, decode_option, path_type, recipe_argument, recipe_options
 from rlaudio.cli.first_reads import load, read, refuse_plugins, refuse_trust
 from rlaudio.cli.output import json_option, print_json
 from rlaudio.utils.library_output import quiet_transformers
@@ -47,7 +47,7 @@ def show(recipe: str | None, overrides: Sequence[str], fields: bool, as_json: bo
 @recipe_options
 @click.option("--out", type=path_type(file_okay=False), help="Folder of the run.  [default: runs/NAME]")
 @click.option("--processes", type=click.IntRange(min=1), default=1, help="How many the run will have.")
-@click.option("--decode", is_flag=True, help="Decode every clip, which finds damaged audio.")
+@decode_option
 @json_option
 def check(
     recipe: str, overrides: Sequence[str], out: Path | None, processes: int, decode: bool, as_json: bool

@@ -77,8 +77,8 @@ def mistakes(tmp_path) -> Path:
     (tmp_path / "step" / "recipe.yaml").write_text("extends: tiny_weak_to_strong\n", encoding="utf-8")
     (tmp_path / "begun").mkdir()
     (tmp_path / "begun" / "recipe.yaml").write_text("extends: tiny_weak_to_strong\n", encoding="utf-8")
-    one = {"base": "tiny_weak_to_strong", "arms": {"a": {"model": {"path": "tiny/bas"}}}}
-    (tmp_path / "one.yaml").write_text(json.dumps(one), encoding="utf-8")
+    comparison = {"base": "tiny_weak_to_strong", "arms": {"a": {"model": {"path": "tiny/bas"}}}}
+    (tmp_path / "one.yaml").write_text(json.dumps(comparison), encoding="utf-8")
     (tmp_path / "q.jsonl").write_text('{"id": "q", "question": "?", "answer": "yes"}\n', encoding="utf-8")
     return tmp_path
 
