@@ -8,4 +8,5 @@ from rlaudio.types import Completion, Question, Scorer
 
 
 def answer_correctness(question: Question, completion: Completion, *, scorer: Scorer) -> float:
+    """1.0 where the scorer finds the answer right, else 0.0; the accuracy reward of arXiv:2509.21060."""
     return float(scorer(question, completion.text).right)

@@ -18,6 +18,10 @@ from rlaudio.types import Completion, Question, Scorer
 def consistency(
     question: Question, completion: Completion, *, scorer: Scorer, undecided: float = 0.0
 ) -> float:
+    """1.0 where thought and answer name one option, 0.0 where two; `undecided` where the thought names none.
+
+    Ours, after the consistency judges of Audio-Thinker and MAPO (arXiv:2605.27741).
+    """
     concluded = conclusion(completion.text, question.choices)
     if concluded is None:
         return undecided

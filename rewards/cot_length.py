@@ -54,6 +54,10 @@ def cot_length(
     alpha: float = 0.0003,
     delta: float = 0.5,
 ) -> list[float]:
+    """The reward [G] for each completion's length n, by the formula of `shape`: see the functions below.
+
+    Sources: see the file's head. Raises ValueError for bounds that no length could meet.
+    """
     count_tokens = count_thought if count == "thought" else count_completion
     lengths = [count_tokens(completion) for completion in group.completions]
     correct = [scorer(group.prompt.question, completion.text).right for completion in group.completions]
@@ -84,6 +88,7 @@ def count_completion(completion: Completion) -> int:
 
 
 def window(n: int, low: int, high: int) -> float:
+    """1.0 where low <= n <= high, else 0.0. Raises ValueError where low is above high."""
     if low > high:
         raise ValueError(f"cot_length: low {low} is above high {high}; no length would be rewarded")
     return float(low <= n <= high)

@@ -12,6 +12,7 @@ from rlaudio.types import Group, Scorer
 
 
 def counterfactual(group: Group, silent: Group, *, scorer: Scorer) -> list[float]:
+    """right * (1 - right answers in silence / answers in silence) of each completion, [G]. Ours."""
     question = group.prompt.question
     in_silence = [scorer(question, completion.text).right for completion in silent.completions]
     wrong = 1.0 - sum(in_silence) / len(in_silence)

@@ -30,6 +30,10 @@ def format(
     mode: Literal["answer_only", "think_answer", "structured"] = "answer_only",
     partial: bool = False,
 ) -> float:
+    """1.0 for a completion of exactly this layout, else 0.0; the format reward of arXiv:2509.21060.
+
+    With `partial` 0.25 for the thought and 0.75 for the answer block, as in NeMo-RL.
+    """
     text, thought = completion.text.strip(), THOUGHT[mode]
     if partial and not thought:
         return float(_holds(ANSWER, text))

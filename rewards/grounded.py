@@ -20,6 +20,10 @@ def grounded(
     elsewhere: float = 0.0,
     field: str = "tempting",
 ) -> float:
+    """1.0 if right, -`penalty` if the answer is the tempting option, else 0.0; `elsewhere` where none tempts.
+
+    Not from a paper. Raises ValueError where the field names no option of the question.
+    """
     if not tempting_options(question, field):
         _refuse_unknown(question, field)
         return elsewhere

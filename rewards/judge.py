@@ -11,6 +11,7 @@ from rlaudio.types import Completion, Question
 
 
 async def judge(question: Question, completion: Completion, *, judge: Judge) -> float:
+    """(score - 1) / 4 for the judge's overall score from 1 to 5."""
     with naming(question):
         score = overall(await awaited(judge, asked(question, answer_text(completion.text))), judge)
     return (score - LOWEST) / (HIGHEST - LOWEST)

@@ -25,6 +25,7 @@ DECLINES = re.compile(
 def refusal(
     question: Question, completion: Completion, *, penalty: float = 1.0, field: str = "unanswerable"
 ) -> float:
+    """1.0 for declining what cannot be answered, -`penalty` for declining what can, 0.0 for an answer."""
     declined = declines(completion.text)
     if question.extra.get(field) is True:
         return float(declined)

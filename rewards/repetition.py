@@ -11,6 +11,7 @@ from rlaudio.types import Completion, Question
 
 
 def repetition(question: Question, completion: Completion, *, n: int = 3, penalty: float = 1.0) -> float:
+    """-penalty * (1 - different n-grams / n-grams), arXiv:2502.03373, C.2. Raises ValueError for n < 1."""
     if n < 1:
         raise ValueError(f"repetition: n is {n}; expected at least 1")
     words = completion.text.lower().split()

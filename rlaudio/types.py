@@ -36,6 +36,7 @@ class Clip:
 
     @property
     def seconds(self) -> float:
+        """How long it lasts."""
         return len(self.samples) / self.sample_rate_hz
 
 

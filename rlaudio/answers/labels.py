@@ -87,6 +87,7 @@ def label_behind(text: str) -> Label | None:
 
 
 def labels(text: str) -> Iterator[Label]:
+    """The label with which the text begins, then that with which it ends, as far as there are any."""
     yield from filter(None, (label_before(text), label_behind(text)))
 
 

@@ -18,6 +18,7 @@ class Parsed:
 
     @property
     def parsed(self) -> bool:
+        """Whether an option was read."""
         return self.index is not None
 
 

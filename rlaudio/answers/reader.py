@@ -59,6 +59,7 @@ class Sentence:
 
     @property
     def named(self) -> bool:
+        """Whether the sentence names one option."""
         return self.parsed.index is not None
 
 
@@ -117,8 +118,8 @@ class Reader:
     def _without_own_words(self, item: ListItem) -> ListItem:
         """The member of a list, unmarked where its mark belongs to an option: "A: True"."""
         line = normalise_but_case(item.line)
-        own = item.in_words and (self._spelled(line) != NONE or self._labelled(line) != NONE)
-        return ListItem(item.line, item.line) if own else item
+        of_option = item.in_words and (self._spelled(line) != NONE or self._labelled(line) != NONE)
+        return ListItem(item.line, item.line) if of_option else item
 
     def _one_of(self, texts: list[str], place: int, *, all_of_them: bool = False) -> Parsed:
         """What the text at this place names, where each names another option."""

@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from rlaudio.config.annotations import read_aliases, read_annotation
-from rlaudio.config.signatures import Option, Signature, parse_source
+from rlaudio.config.signatures import FunctionNode, Option, Signature, parse_source, text_of
 from rlaudio.utils.messages import shown
 
 RewardStyle = Literal["trl", "trl_chat", "verl"]  # completions as texts, as lists of messages; one at a time
 KEYS = ("style", "function")  # of a reward in a recipe, which say how it is called and where it stands
 
-_Function = ast.FunctionDef | ast.AsyncFunctionDef
 _TRL = ("prompts", "completions", "completion_ids")
 _VERL = ("data_source", "solution_str", "ground_truth", "extra_info")
 _GIVEN: Mapping[str, tuple[str, ...]] = {"trl": _TRL, "trl_chat": _TRL, "verl": _VERL}
@@ -55,7 +54,7 @@ def read_reward(path: Path, style: str, function: str | None) -> Signature:
     that takes completions. Raises ValueError where there is none, or no telling which.
     """
     module = parse_source(path)
-    functions = {node.name: node for node in module.body if isinstance(node, _Function)}
+    functions = {node.name: node for node in module.body if isinstance(node, FunctionNode)}
     suited = [name for name, node in functions.items() if _KNOWN_BY[style] in _parameters(node)]
     public = [name for name in suited if not name.startswith("_")]
     usual = [name for name in (path.stem, _USUAL) if name in suited]
@@ -73,11 +72,11 @@ def read_reward(path: Path, style: str, function: str | None) -> Signature:
     return Signature(node.name, summary.partition("\n")[0], given, tuple(_options(module, node, style)))
 
 
-def _parameters(node: _Function) -> list[str]:
+def _parameters(node: FunctionNode) -> list[str]:
     return [a.arg for a in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)]
 
 
-def _options(module: ast.Module, node: _Function, style: str) -> list[Option]:
+def _options(module: ast.Module, node: FunctionNode, style: str) -> list[Option]:
     """Parameters with a default that the trainer does not fill in."""
     aliases = read_aliases(module.body)
     by_place = [*node.args.posonlyargs, *node.args.args]
@@ -87,7 +86,7 @@ def _options(module: ast.Module, node: _Function, style: str) -> list[Option]:
     return [
         Option(
             argument.arg,
-            ast.unparse(argument.annotation) if argument.annotation else "",
+            text_of(argument.annotation),
             ast.unparse(default),
             read_annotation(argument.annotation, aliases),
         )

@@ -110,6 +110,8 @@ class Section(BaseModel):
 
 
 class PromptSection(Section):
+    """What stands around a question."""
+
     style: Style | None = Field(
         default=None,
         description="ask for the answer alone, for <think> and <answer>, or for a letter; null: as the data "
@@ -122,6 +124,8 @@ class PromptSection(Section):
 
 
 class AudioSection(Section):
+    """How long clips may be."""
+
     max_seconds: Positive = Field(default=MAX_SECONDS, description="longest clip that a prompt may hold")
     too_long: Literal["truncate", "refuse"] = Field(
         default=TOO_LONG, description="what happens to longer clips; truncated ones are counted"
@@ -129,6 +133,8 @@ class AudioSection(Section):
 
 
 class DataSection(Section):
+    """Which questions there are, and what happens to those that cannot be used."""
+
     train: DataPlugin = Field(description="questions to train on")
     evaluate: dict[Name, DataPlugin] = Field(default={}, description="held-out sets by name")
     pretrain: CorpusPlugin | None = Field(
@@ -265,6 +271,8 @@ class RewardSpec(Section):
 
 
 class SamplingSection(Section):
+    """How many completions of how many questions a step of RL has, and how they are drawn."""
+
     questions: Count = Field(default=_STEP, description="questions per step")
     group_size: Count = Field(default=8, description="completions per question")
     temperature: Positive = Field(default=1.0, ge=0.01, le=100, description="divides the logits")
@@ -285,6 +293,8 @@ class SamplingSection(Section):
 
 
 class OptimizerSection(Section):
+    """AdamW and its schedule."""
+
     lr: Rate = Field(default=1e-6, description="peak learning rate of AdamW")
     warmup: Share = Field(default=0.01, description="fraction of the stage's steps")
     schedule: Literal["cosine", "constant", "linear"] = Field(default="cosine", description="after warm-up")
@@ -294,6 +304,8 @@ class OptimizerSection(Section):
 
 
 class MismatchSection(Section):
+    """What is done about log-probs of sampler and trainer that differ."""
+
     logprobs: Literal["sampled", "paper"] = Field(
         default="sampled",
         description="sampled: of the distribution that completions were drawn from, its top-k/top-p support "
@@ -319,6 +331,8 @@ class MismatchSection(Section):
 
 
 class SFTSection(Section):
+    """Supervised fine-tuning, where it differs from RL."""
+
     questions: Count = Field(default=_STEP, description="questions per step")
     lr: Rate | None = Field(default=None, description="none: optimizer.lr")
     warmup: Share = Field(default=0.05, description="fraction of the stage's steps")
@@ -328,6 +342,8 @@ class SFTSection(Section):
 
 
 class TrainingSection(Section):
+    """How a step is computed, what is kept of it, and when RL ends."""
+
     micro_batch_tokens: Count = Field(
         default=16384, description="packed tokens in one forward pass", json_schema_extra=ROUNDING
     )
@@ -359,6 +375,8 @@ class TrainingSection(Section):
 
 
 class ProfileSection(Section):
+    """Which steps are profiled."""
+
     steps: list[Count] = Field(
         default=[],
         description="steps of every stage, from 1, whose trace by torch's profiler is written to the run "
@@ -368,6 +386,8 @@ class ProfileSection(Section):
 
 
 class EvaluationSection(Section):
+    """What held-out questions are asked, and when."""
+
     scorer: ScorerPlugin | None = Field(
         default=None,
         description="says whether an answer is right; none: the recipe's scorer. Accuracies by a reward's "
@@ -402,6 +422,8 @@ class EvaluationSection(Section):
 
 
 class ReportSection(Section):
+    """What the page of a run shows."""
+
     completions: CountOrZero = Field(
         default=2_000,
         le=10_000,

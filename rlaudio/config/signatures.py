@@ -13,9 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-from pydantic import TypeAdapter, ValidationError
+from typing import Any, TypeGuard
 
 from rlaudio.config.annotations import read_aliases, read_annotation
 from rlaudio.utils.bounded_reading import read_bytes
@@ -27,10 +25,10 @@ _PACKAGE = Path(__file__).parents[1]
 _USED_WITH = "USED_WITH"  # name of a literal in a plug-in's file
 _NO_LITERAL = (ValueError, SyntaxError, TypeError, RecursionError, MemoryError)
 
-UsedWith = Mapping[str, Mapping[str, list[Any] | tuple[Any, ...]]]
+UsedWith = Mapping[str, Mapping[str, Sequence[Any]]]
 """By option: the values that others must have one of, else it changes nothing."""
 
-Function = ast.FunctionDef | ast.AsyncFunctionDef
+FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 @dataclass(frozen=True)
@@ -90,7 +88,7 @@ def read_signature(path: Path) -> Signature | None:
     except (RecursionError, MemoryError) as error:
         raise ValueError(f"{path}: nested too deeply to be parsed; expected Python source") from error
     node = definition.node
-    assert isinstance(node, Function | ast.ClassDef)
+    assert isinstance(node, FunctionNode | ast.ClassDef)
     summary = ast.get_docstring(module) or ast.get_docstring(node) or ""
     return Signature(node.name, summary.partition("\n")[0], given, tuple(options), used_with)
 
@@ -158,7 +156,7 @@ def _names_after(
     """What each name means after these statements: _Statement, _Imported, expression, None if unknown."""
     names = dict(before)
     for node in body:
-        if isinstance(node, Function | ast.ClassDef):
+        if isinstance(node, FunctionNode | ast.ClassDef):
             names[node.name] = _Statement(node, dict(names), aliases)
         elif isinstance(node, ast.Import):
             names |= dict.fromkeys(alias.asname or alias.name for alias in node.names)
@@ -211,7 +209,7 @@ def _shipped_names(module: str) -> Mapping[str, Any]:
 
 def _named(stem: str, body: Sequence[ast.stmt]) -> _Statement | None:
     """The function or class that is named like the file."""
-    numbers = {node.name: n for n, node in enumerate(body) if isinstance(node, Function | ast.ClassDef)}
+    numbers = {node.name: n for n, node in enumerate(body) if isinstance(node, FunctionNode | ast.ClassDef)}
     for name in sorted(numbers, key=lambda name: name.startswith("_")):  # helpers come last
         node, aliases = body[numbers[name]], read_aliases(body)  # of one name the last counts
         bases = node.bases if isinstance(node, ast.ClassDef) else ()
@@ -230,7 +228,7 @@ def _parameters(defined: _Statement) -> tuple[tuple[str, ...], list[Option]]:
 
     A class takes what its `__init__` has, or a dataclass's fields, or what the first base does.
     """
-    if isinstance(defined.node, Function):
+    if isinstance(defined.node, FunctionNode):
         args = defined.node.args
         pairs = zip(args.kwonlyargs, args.kw_defaults, strict=True)
         given = tuple(a.arg for a in (*args.posonlyargs, *args.args))
@@ -304,14 +302,12 @@ def _field(stated: _Statement) -> Option | None:
 def _used_with(path: Path, stated: Any, options: Sequence[Option]) -> UsedWith:
     """What a file says in USED_WITH. Raises ValueError."""
     literal = _literal(stated)
-    needs: Any = None if literal is None else ast.literal_eval(literal)
-    try:
-        needs = TypeAdapter(UsedWith).validate_python(needs, strict=True)
-    except ValidationError as error:
+    needs = None if literal is None else ast.literal_eval(literal)
+    if not _is_used_with(needs):
         raise ValueError(
             f'{path}: {_USED_WITH} is {shown(needs)}; expected a literal such as {{"low": {{"shape": '
             '["window"]}}: by option the values that another must have'
-        ) from error
+        )
     known = sorted(option.name for option in options)
     for name in sorted({*needs, *(other for others in needs.values() for other in others)}):
         if name not in known:
@@ -319,3 +315,10 @@ def _used_with(path: Path, stated: Any, options: Sequence[Option]) -> UsedWith:
                 f"{path}: {_USED_WITH} names the option {shown(name)}; expected one of {', '.join(known)}"
             )
     return needs
+
+
+def _is_used_with(value: Any) -> TypeGuard[UsedWith]:
+    maps = [value, *value.values()] if isinstance(value, dict) else [value]
+    lists = (values for needed in maps[1:] if isinstance(needed, dict) for values in needed.values())
+    named = all(isinstance(entry, dict) and all(isinstance(key, str) for key in entry) for entry in maps)
+    return named and all(isinstance(v, list | tuple) for v in lists)

@@ -168,9 +168,9 @@ def check_selector(selector: Any) -> None:
     every = getattr(selector, "contribution_every", None)
     if wrong or not isinstance(every, Integral) or every < 0:
         what = wrong[0] if wrong else "contribution_every"
-        found = shown(getattr(selector, what, None))
+        given = shown(getattr(selector, what, None))
         raise ValueError(
-            f"the selector, of type {type(selector).__name__}, has {found} as {what}; expected the methods "
+            f"the selector, of type {type(selector).__name__}, has {given} as {what}; expected the methods "
             f"{', '.join(_METHODS)}, true or false as {' and '.join(_FLAGS)}, and a number of steps as "
             "contribution_every; Weighted in rlaudio.curricula.selector has them"
         )

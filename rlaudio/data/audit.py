@@ -38,6 +38,7 @@ class Audit:
 
     @property
     def question_count(self) -> int:
+        """How many questions can be used."""
         return self.counts[0].question_count
 
     @property
@@ -70,6 +71,7 @@ class Audit:
 
     @property
     def usable(self) -> bool:
+        """Whether every row can be used."""
         return not self.bad_rows
 
     @property

@@ -35,6 +35,7 @@ class Durations:
 
     @property
     def hours(self) -> float:
+        """All of them together."""
         return self.total / 3600
 
 

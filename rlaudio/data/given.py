@@ -37,9 +37,9 @@ def given_dataset(given: Any, name: str) -> Dataset:
     """
     data = given if isinstance(given, Dataset) else Dataset(_collected(given, name))
     if not isinstance(data.questions, Sequence) or not isinstance(data.contributions, Mapping):
-        found = f"{shown(data.questions, 80)} and {shown(data.contributions, 80)}"
+        held = f"{shown(data.questions, 80)} and {shown(data.contributions, 80)}"
         raise ValueError(
-            f"{name} gave a Dataset of {found}; expected questions, and a dictionary of contributions by "
+            f"{name} gave a Dataset of {held}; expected questions, and a dictionary of contributions by "
             "question id"
         )
     if not data.questions:

@@ -68,12 +68,14 @@ class JsonRow(NamedTuple):
         return tuple(str(value) for value in values)
 
     def number(self, name: str) -> float | None:
+        """The field as a number; None where it is absent. Raises ValueError for anything else."""
         value = self.fields.get(name)
         if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
             raise self.wrong(name, value, "a number")
         return None if value is None else float(value)
 
     def flag(self, name: str) -> bool | None:
+        """The field as true or false; None where it is absent. Raises ValueError for anything else."""
         value = self.fields.get(name)
         if value is not None and not isinstance(value, bool):
             raise self.wrong(name, value, "true or false")

@@ -61,6 +61,7 @@ class Checked:
 
     @property
     def verdict(self) -> str:
+        """How many problems there are, as text."""
         if not self.problems:
             return "nothing found that would stop a run"
         return f"found {counted(len(self.problems), 'problem')} that would stop a run, listed at the end"

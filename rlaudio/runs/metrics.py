@@ -23,6 +23,7 @@ class Metric:
 
     @property
     def group(self) -> str:
+        """What stands before the slash of its name."""
         return self.name.partition("/")[0]
 
     @cached_property

@@ -14,6 +14,7 @@ CLOSING = re.compile("</answer>", re.IGNORECASE)
 
 
 def exact(question: Question, text: str) -> Verdict:
+    """Right where first answer block and gold answer are equal, arXiv:2509.21060."""
     answer = _first_answer(text)
     right = answer == _first_answer(question.answer)
     equal = (index for index, choice in enumerate(question.choices) if answer == _first_answer(choice))

@@ -31,6 +31,7 @@ def judge(
     right_from: float = GOOD,  # overall score from which an answer is called right
     unjudged: Literal["stop", "leave_out"] = "stop",
 ) -> Verdict:
+    """Right from a score of `right_from` on; `score` is (score - 1) / 4."""
     try:
         with naming(question):
             score = overall(judge(*asked(question, answer_text(text))), judge)

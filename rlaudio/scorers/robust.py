@@ -19,6 +19,7 @@ def robust(
     letters: bool | None = None,  # a letter alone is an answer; None: where the data set labels its options
     numbers: bool = True,  # "three" is "3", "21.2s" is "21.2 sec"
 ) -> Verdict:
+    """Right where the option that `parse` reads is the gold one."""
     if not question.choices:
         return Verdict(False, None, "none", "no options")
     labelled = question.style == "letters" if letters is None else letters

@@ -95,9 +95,11 @@ class StageSetup:
 class Recorder(Protocol):
     """Where metrics and rollouts of a run are written."""
 
-    def log_metrics(self, stage: str, step: int, values: Mapping[str, float]) -> None: ...
+    def log_metrics(self, stage: str, step: int, values: Mapping[str, float]) -> None:
+        """Write the metrics of a step."""
 
-    def write_rollouts(self, stage: str, step: int, groups: Iterable[LearnedGroup]) -> object: ...
+    def write_rollouts(self, stage: str, step: int, groups: Iterable[LearnedGroup]) -> object:
+        """Write what was sampled in a step."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,7 +27,8 @@ class Scores(Protocol):
     def hears_silence(self) -> bool:
         """Whether scores depend on answers to the same questions in silence."""
 
-    def score(self, groups: Sequence[Group], silent: Sequence[Group] | None = None) -> list[ScoredGroup]: ...
+    def score(self, groups: Sequence[Group], silent: Sequence[Group] | None = None) -> list[ScoredGroup]:
+        """The groups with their rewards; `silent` are the answers to the same questions in silence."""
 
 
 class PromptRequest(NamedTuple):

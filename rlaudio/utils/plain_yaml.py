@@ -30,6 +30,7 @@ class PlainLoader(yaml.SafeLoader):
         self.keys: list[Hashable] = []  # of the value that is being read
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """As in YAML 1.1; what is not supported is an error with its place."""
         if parent is not None:
             self.keys.append("?" if index is None else getattr(index, "value", index))
         self._refuse(self.peek_event())

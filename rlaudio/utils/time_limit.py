@@ -41,7 +41,8 @@ class Call(Protocol):
     """What is called, as messages name it."""
 
     @property
-    def file(self) -> str: ...
+    def file(self) -> str:
+        """The file of the user's that it runs."""
 
 
 def in_time(call: Call, seconds: float | None, function: Callable[..., Any], *arguments: Any) -> Any:

@@ -67,15 +67,15 @@ def test_a_file_of_another_format_is_told_that_one_can_read_it(tmp_path):
     row = {"uid": "a", "ask": "What?", "options": ["a", "b"], "right": 0}
     file = tmp_path / "quiz.jsonl"
     file.write_text(json.dumps(row) + "\n", encoding="utf-8")
-    own = r"no row is in this format: .* docs/data\.md \(A format of your own\)"
-    with pytest.raises(ValueError, match=own):
+    said = r"no row is in this format: .* docs/data\.md \(A format of your own\)"
+    with pytest.raises(ValueError, match=said):
         jsonl(path=file)
     _, result = load_audited(lambda: jsonl(path=file))
-    assert re.search(own, result.problems()) and re.search(own, result.refusal("data.train"))
+    assert re.search(said, result.problems()) and re.search(said, result.refusal("data.train"))
     good = {"id": "b", "question": "What?", "choices": ["a", "b"], "answer": "a", "clips": []}
     file.write_text(f"{json.dumps(row)}\n{json.dumps(good)}\n", encoding="utf-8")
     _, result = load_audited(lambda: jsonl(path=file))
-    assert result.left_out == 1 and not re.search(own, result.problems())
+    assert result.left_out == 1 and not re.search(said, result.problems())
 
 
 def test_lines_tell_the_counts(clip):

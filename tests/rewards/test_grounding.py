@@ -1,4 +1,4 @@
-"""The rewards for listening and honest answers, with values worked out by hand."""
+"""The rewards for hearing and for honest answers, with values worked out by hand."""
 
 import pytest
 

@@ -52,7 +52,7 @@ class WantedServer:
 
     def command(self, url: str) -> str:
         """The command that starts one at this address."""
-        flags = [*map(_quoted, self.flags), *_listening(url)]
+        flags = [*map(_quoted, self.flags), *_address_flags(url)]
         return " ".join([self.environment_words, "python -m", SERVE, *flags])
 
     @property
@@ -61,7 +61,7 @@ class WantedServer:
         return " ".join(f"{name}={value}" for name, value in (SERVER | self.environment).items())
 
 
-def _listening(url: str) -> list[str]:
+def _address_flags(url: str) -> list[str]:
     """The flags of a server at this address."""
     if url.startswith(UNIX):
         return ["--uds", url.removeprefix(UNIX)]

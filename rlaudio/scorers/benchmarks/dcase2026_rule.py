@@ -22,6 +22,7 @@ _LABELLED = re.compile(r"[(\[]?\s*([A-Za-z])\s*[)\].:-]\s+(.*)", re.DOTALL)
 
 
 def dcase2026_rule(question: Question, text: str) -> Verdict:
+    """Right where the option that the text leads to is the gold one."""
     read, status = _resolve(text, question.choices)
     if read is None:
         return Verdict(False, None, "none", "no option" if text.strip() else "no answer")

@@ -35,6 +35,7 @@ def mmau_pro_rule(
     embedder: Embedder | None = None,  # a file of yours that opens NV-Embed-v2, or the folder of a model
     judge: Judge | None = None,  # endpoint:URL#MODEL, {use: endpoint, ...}, or a file of yours
 ) -> Verdict:
+    """Right by the rule of the question's kind, arXiv:2508.13992; not counted where that cannot tell."""
     try:
         if isinstance(question.target, Check):
             return _checked(question.target, question, text)

@@ -14,6 +14,7 @@ _WORD = re.compile(r"\b\w+\b")
 
 
 def mmau_rule(question: Question, text: str) -> Verdict:
+    """Right by the words of the text, arXiv:2410.19168; what it names is read."""
     words = _words(text)
     if not words:
         return Verdict(False, None, "none", "no answer")

@@ -12,6 +12,7 @@ _LETTERS = ("A", "B", "C", "D")
 
 
 def mmsu_rule(question: Question, text: str) -> Verdict:
+    """Right by a letter in one of two places, arXiv:2506.04779; not counted where there is none."""
     answer = text.strip().replace("\n", "")
     if answer in ("", "None"):
         return Verdict(False, None, "none", "no answer")

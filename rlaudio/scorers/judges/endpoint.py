@@ -40,6 +40,8 @@ _PLACES = re.compile(r"\{(question|answer|text)\}")
 
 @dataclass(frozen=True, kw_only=True)
 class Endpoint:
+    """Asks the model; the object is called with question, reference answer and text."""
+
     url: str  # in front of /v1; commas between several servers
     model: str  # as the server calls it
     prompt: Path | None = None  # file with {question}, {answer} (the reference) and {text}; none: rlaudio's

@@ -62,6 +62,7 @@ class NoRedirection(urllib.request.HTTPRedirectHandler):
     """Makes an error of a redirection, which would take the key to another address."""
 
     def redirect_request(self, *_: Any) -> None:
+        """No other request: the redirection stays an error."""
         return None
 
 

@@ -70,6 +70,7 @@ class Pool:
 
     @property
     def words(self) -> tuple[str, ...]:
+        """Its different words."""
         return tuple(self.by_word)
 
     def draw_words(self, rng: Rng, count: int) -> tuple[str, ...]:

@@ -8,12 +8,12 @@ from rlaudio.rollout.vllm.http import UNIX, Service
 
 def test_a_server_that_answers_by_the_head_alone_and_closes_has_answered(tmp_path):
     path = str(tmp_path / "socket")
-    listening = socket.socket(socket.AF_UNIX)
-    listening.bind(path)
-    listening.listen()
+    server_socket = socket.socket(socket.AF_UNIX)
+    server_socket.bind(path)
+    server_socket.listen()
 
     def answer():
-        connection, _ = listening.accept()
+        connection, _ = server_socket.accept()
         with connection:
             connection.recv(65_536)
             connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")
@@ -23,4 +23,4 @@ def test_a_server_that_answers_by_the_head_alone_and_closes_has_answered(tmp_pat
     body = {"text": "x" * 5_000_000}  # more than the socket takes before the server closes
     assert Service(f"{UNIX}{path}").post("reset_encoder_cache", body) == {}
     thread.join()
-    listening.close()
+    server_socket.close()
