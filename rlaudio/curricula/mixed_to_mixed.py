@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rlaudio.curricula.stage import RL_STEPS, SFT_EPOCHS, Stage, random_split, with_contribution
+from rlaudio.curricula.stage import RL_STEPS, SFT_EPOCHS, Stage, random_mixture
 from rlaudio.types import Contributions, Question
 
 
@@ -19,7 +19,5 @@ def mixed_to_mixed(
     rl_steps: int = RL_STEPS,
 ) -> list[Stage]:
     """SFT on `sft_questions` drawn at random (default: as many as there are weak ones), RL on the rest."""
-    if sft_questions is None:
-        sft_questions = len(with_contribution(questions, contributions, "weak"))
-    mixed, rest = random_split(questions, sft_questions, rng)
+    mixed, rest = random_mixture(questions, contributions, sft_questions, rng)
     return [Stage("sft", mixed, epochs=sft_epochs, steps=sft_steps), Stage("rl", rest, steps=rl_steps)]

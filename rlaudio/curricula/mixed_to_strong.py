@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rlaudio.curricula.stage import RL_STEPS, SFT_EPOCHS, Stage, random_split, with_contribution
+from rlaudio.curricula.stage import RL_STEPS, SFT_EPOCHS, Stage, random_mixture, with_contribution
 from rlaudio.types import Contributions, Question
 
 
@@ -22,9 +22,7 @@ def mixed_to_strong(
 
     By default the SFT set is as large as the set of weak questions, which is the paper's fixed SFT size.
     """
-    if sft_questions is None:
-        sft_questions = len(with_contribution(questions, contributions, "weak"))
-    mixed, rest = random_split(questions, sft_questions, rng)
+    mixed, rest = random_mixture(questions, contributions, sft_questions, rng)
     return [
         Stage("sft", mixed, epochs=sft_epochs, steps=sft_steps),
         Stage("rl", with_contribution(rest, contributions, "strong"), steps=rl_steps),

@@ -125,6 +125,15 @@ def random_split(
     )
 
 
+def random_mixture(
+    questions: Sequence[Question], contributions: Contributions, count: int | None, rng: np.random.Generator
+) -> tuple[tuple[Question, ...], tuple[Question, ...]]:
+    """`random_split` with `count` questions first; None: as many as weak ones, the paper's fixed SFT size."""
+    if count is None:
+        count = len(with_contribution(questions, contributions, "weak"))
+    return random_split(questions, count, rng)
+
+
 def stages_of(given: Any, curriculum: str) -> list[Stage]:
     """What a curriculum returned, as a list. Raises ValueError for anything but stages."""
     stages = list(islice(given, _MOST_STAGES + 1)) if isinstance(given, Iterable) else [given]
