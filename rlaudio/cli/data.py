@@ -279,9 +279,9 @@ def convert(
 @click.option("--kind", "kinds", multiple=True, help="One or more of identify, order, count, sum, compare.")
 def questions(clips: Path, labels: str, out: Path, **asked: Any) -> None:
     """Turn a folder of labelled recordings into multiple-choice questions."""
-    from rlaudio.worlds.recordings import make_questions
+    from rlaudio.worlds.recordings import Wanted, make_questions
 
-    for line in make_questions(clips, labels, out, **asked).lines():
+    for line in make_questions(clips, labels, out, Wanted(**asked)).lines():
         click.echo(line)
 
 

@@ -13,9 +13,9 @@ from rlaudio.data.audiomcq import audiomcq
 from rlaudio.types import Dataset
 from rlaudio.worlds.cache import cache_folder, digest_of, source_digest
 from rlaudio.worlds.recordings.folder import PATTERN
-from rlaudio.worlds.recordings.make import WrittenQuestions, make_questions
+from rlaudio.worlds.recordings.make import Wanted, WrittenQuestions, make_questions
 
-__all__ = ["WrittenQuestions", "made_folder", "make_questions", "recordings"]
+__all__ = ["Wanted", "WrittenQuestions", "made_folder", "make_questions", "recordings"]
 
 
 def recordings(
@@ -48,5 +48,5 @@ def made_folder(clips: Path, labels: str, seed: int, folder: Path | None = None)
         / f"{name}-seed{seed}-{source_digest(Path(__file__).parent)}"
     )
     if not made.is_dir():
-        make_questions(clips, labels, made, seed=seed)
+        make_questions(clips, labels, made, Wanted(seed=seed))
     return made

@@ -78,28 +78,29 @@ class WrittenQuestions:
         return [*made, *none, f"{self.folder / 'pretrain.jsonl'}: {counted(self.pretrain, 'example')}"]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What `make_questions` is to write: questions of each split, clips of examples, and of what kind."""
+
+    seed: int = 0
+    train: int = 4000
+    test: int = 800
+    new_speakers: int = 800
+    pretrain: int = 4000  # composed clips, from training recordings only; each of those is also a clip alone
+    test_share: float = 0.1  # of the recordings
+    held_out_speakers: int = 1
+    text_share: float = 0.5  # of the questions: can be answered without the audio, and are marked so
+    kinds: Sequence[str] = ()  # none: identify, order and count, and for numbers sum and compare
+
+
 def make_questions(
-    clips_folder: Path,
-    labels_pattern: str,
-    out_folder: Path,
-    *,
-    seed: int = 0,
-    train: int = 4000,
-    test: int = 800,
-    new_speakers: int = 800,
-    pretrain: int = 4000,
-    test_share: float = 0.1,
-    held_out_speakers: int = 1,
-    text_share: float = 0.5,
-    kinds: Sequence[str] = (),
+    clips_folder: Path, labels_pattern: str, out_folder: Path, wanted: Wanted = Wanted()
 ) -> WrittenQuestions:
     """Write `train.jsonl`, `test.jsonl`, `new_speakers.jsonl` and `pretrain.jsonl` with their clips.
 
     `labels_pattern` says how files are named below the folder: `{label}_{speaker}_{take}.wav`; only
     `{label}` is needed, and without `{speaker}` there are no new speakers. Labels that are numbers are
-    written in words. A `text_share` of the questions can be answered without the audio, and is marked so.
-    Kinds default to identify, order and count, and for numbers sum and compare. `pretrain` counts composed
-    clips of `pretrain.jsonl`, from training recordings only; each of those is also a clip alone.
+    written in words.
 
     The result is the same for the same folder and seed. Raises FileNotFoundError and FileExistsError,
     ValueError for a pattern that matches no file, and for too few words, takes or speakers.
@@ -108,42 +109,56 @@ def make_questions(
     if out_folder.exists() and any(out_folder.iterdir()):
         raise FileExistsError(f"{out_folder}: exists and is not empty; name a new folder or remove this one")
     recordings = without_copies(find_recordings(Path(clips_folder), labels_pattern))
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(wanted.seed)
     splits, held_out = split_recordings(
-        recordings, rng, test_share=test_share, held_out_speakers=held_out_speakers
+        recordings, rng, test_share=wanted.test_share, held_out_speakers=wanted.held_out_speakers
     )
     words = tuple(sorted({recording.word for recording in recordings}))
-    kinds = tuple(kinds) or _kinds_for(words)
+    kinds = tuple(wanted.kinds) or _kinds_for(words)
     _check_kinds(kinds, words)
 
     unfinished = out_folder.with_name(out_folder.name + ".unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
-    by_kind: dict[str, dict[str, int]] = {}
-    for split, amount in zip(SPLITS, (train, test, new_speakers), strict=True):
-        if splits[split]:
-            writer = _ClipWriter(unfinished, split, rng)
-            asked = _questions(_pool(splits[split]), kinds, amount, text_share, writer, rng)
-            questions = list(progress(asked, amount, f"questions of {split}", "question"))
-            write_audiomcq(questions, unfinished / f"{split}.jsonl")
-            asked_for = Counter(question.groups["source"] for question in questions)
-            by_kind[split] = {kind: asked_for[_source(kind)] for kind in kinds if asked_for[_source(kind)]}
-    writer = _ClipWriter(unfinished, "pretrain", rng)
-    taught = _examples(_pool(splits["train"]), splits["train"], kinds, pretrain, writer, rng)
-    rows = list(progress(taught, None, "examples", "example"))
-    _write_rows(rows, unfinished / "pretrain.jsonl")
     made = WrittenQuestions(
         folder=out_folder,
         words=words,
         held_out_speakers=held_out,
         recordings={split: len(splits[split]) for split in SPLITS},
-        kinds=by_kind,
-        pretrain=len(rows),
+        kinds=_write_questions(splits, kinds, wanted, unfinished, rng),
+        pretrain=_write_examples(splits["train"], kinds, wanted.pretrain, unfinished, rng),
     )
-    _write_about(made, splits, labels_pattern, seed, unfinished / "about.json")
+    _write_about(made, splits, labels_pattern, wanted.seed, unfinished / "about.json")
     if out_folder.exists():
         out_folder.rmdir()
     unfinished.replace(out_folder)
     return made
+
+
+def _write_questions(
+    splits: Mapping[str, Sequence[Recording]], kinds: Sequence[str], wanted: Wanted, folder: Path, rng: Rng
+) -> dict[str, dict[str, int]]:
+    """Write the questions of every split that has recordings; how many of each kind there are."""
+    by_kind = {}
+    for split, amount in zip(SPLITS, (wanted.train, wanted.test, wanted.new_speakers), strict=True):
+        if splits[split]:
+            writer = _ClipWriter(folder, split, rng)
+            asked = _questions(_pool(splits[split]), kinds, amount, wanted.text_share, writer, rng)
+            questions = list(progress(asked, amount, f"questions of {split}", "question"))
+            write_audiomcq(questions, folder / f"{split}.jsonl")
+            asked_for = Counter(question.groups["source"] for question in questions)
+            by_kind[split] = {kind: asked_for[_source(kind)] for kind in kinds if asked_for[_source(kind)]}
+    return by_kind
+
+
+def _write_examples(
+    recordings: Sequence[Recording], kinds: Sequence[str], amount: int, folder: Path, rng: Rng
+) -> int:
+    """Write examples to pretrain on; how many there are."""
+    writer = _ClipWriter(folder, "pretrain", rng)
+    taught = _examples(_pool(recordings), recordings, kinds, amount, writer, rng)
+    rows = list(progress(taught, None, "examples", "example"))
+    _write_rows(rows, folder / "pretrain.jsonl")
+    return len(rows)
 
 
 def _kinds_for(words: Sequence[str]) -> tuple[str, ...]:

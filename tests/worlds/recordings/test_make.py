@@ -18,7 +18,7 @@ from rlaudio.cli import main
 from rlaudio.data.audiomcq import audiomcq
 from rlaudio.data.audit import audit
 from rlaudio.data.splits import check_disjoint
-from rlaudio.worlds.recordings import make_questions
+from rlaudio.worlds.recordings import Wanted, make_questions
 from rlaudio.worlds.recordings.folder import find_recordings, split_recordings, without_copies
 from rlaudio.worlds.recordings.questions import (
     AMOUNTS,
@@ -223,7 +223,9 @@ SPLITS = ("train", "test", "new_speakers")
 
 @pytest.fixture(scope="module")
 def made(folder, tmp_path_factory):
-    return make_questions(folder, PATTERN, tmp_path_factory.mktemp("made") / "digits", seed=1, **AMOUNT)
+    return make_questions(
+        folder, PATTERN, tmp_path_factory.mktemp("made") / "digits", Wanted(seed=1, **AMOUNT)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -358,8 +360,8 @@ def test_half_of_the_questions_of_each_kind_are_text_answerable(questions):
 
 
 def test_the_same_seed_makes_the_same_files_and_another_seed_others(folder, made, tmp_path):
-    again = make_questions(folder, PATTERN, tmp_path / "again", seed=1, **AMOUNT).folder
-    other = make_questions(folder, PATTERN, tmp_path / "other", seed=2, **AMOUNT).folder
+    again = make_questions(folder, PATTERN, tmp_path / "again", Wanted(seed=1, **AMOUNT)).folder
+    other = make_questions(folder, PATTERN, tmp_path / "other", Wanted(seed=2, **AMOUNT)).folder
     files = sorted(path.relative_to(made.folder) for path in made.folder.rglob("*") if path.is_file())
     assert files == sorted(path.relative_to(again) for path in again.rglob("*") if path.is_file())
     assert all((made.folder / file).read_bytes() == (again / file).read_bytes() for file in files)
@@ -367,7 +369,7 @@ def test_the_same_seed_makes_the_same_files_and_another_seed_others(folder, made
 
 
 def test_no_speakers_in_the_names_means_no_new_speakers(folder, tmp_path):
-    made = make_questions(folder, "{label}_{take}.wav", tmp_path / "out", **AMOUNT)
+    made = make_questions(folder, "{label}_{take}.wav", tmp_path / "out", Wanted(**AMOUNT))
     assert made.held_out_speakers == ()
     assert not (tmp_path / "out" / "new_speakers.jsonl").exists()
 
@@ -379,7 +381,7 @@ def test_labels_can_be_folders(tmp_path):
             noise = np.random.default_rng(take).normal(0, 0.1, 800 + 10 * len(word))
             soundfile.write(tmp_path / word / f"{take}.wav", noise, 16_000)
     made = make_questions(
-        tmp_path, "{label}/{take}.wav", tmp_path.with_name("out"), train=12, test=12, pretrain=4
+        tmp_path, "{label}/{take}.wav", tmp_path.with_name("out"), Wanted(train=12, test=12, pretrain=4)
     )
     assert made.words == ("turn left", "turn right")
 
@@ -401,7 +403,7 @@ def test_a_folder_that_exists_is_not_overwritten(folder, made):
 def test_what_a_killed_attempt_left_is_replaced(folder, tmp_path):
     (tmp_path / "out.unfinished").mkdir()
     (tmp_path / "out.unfinished" / "old").touch()
-    make_questions(folder, PATTERN, tmp_path / "out", **AMOUNT)
+    make_questions(folder, PATTERN, tmp_path / "out", Wanted(**AMOUNT))
     assert not (tmp_path / "out" / "old").exists()
     assert not (tmp_path / "out.unfinished").exists()
 
@@ -445,7 +447,7 @@ def test_a_single_label_is_an_error(folder, tmp_path):
         name = f"0_ann_{take}.wav"
         (tmp_path / name).write_bytes((folder / name).read_bytes())
     with pytest.raises(ValueError, match="one label, 'zero'; expected at least two"):
-        make_questions(tmp_path, PATTERN, tmp_path / "out", held_out_speakers=0)
+        make_questions(tmp_path, PATTERN, tmp_path / "out", Wanted(held_out_speakers=0))
 
 
 def test_holding_out_every_speaker_is_an_error(folder):
@@ -473,7 +475,7 @@ def test_kinds_that_cannot_be_made_are_errors(tmp_path, kinds, message):
     for seed, name in enumerate(("left_0", "left_1", "right_0", "right_1")):
         soundfile.write(clips / f"{name}.wav", np.random.default_rng(seed).normal(0, 0.1, 800), 16_000)
     with pytest.raises(ValueError, match=message):
-        make_questions(clips, "{label}_{take}.wav", tmp_path / "out", kinds=kinds)
+        make_questions(clips, "{label}_{take}.wav", tmp_path / "out", Wanted(kinds=kinds))
 
 
 def test_all_orders_of_three_words_are_possible_answers():
