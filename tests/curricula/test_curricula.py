@@ -51,6 +51,11 @@ def test_mixed_to_mixed_uses_every_question_once():
     assert sorted(q.id for s in (sft, rl) for q in s.questions) == sorted(q.id for q in questions())
 
 
+def test_a_mixture_of_a_given_size_needs_no_labels():
+    sft, rl = mixed_to_mixed(questions(), {}, rng(), sft_questions=5)
+    assert (len(sft.questions), len(rl.questions)) == (5, 11)
+
+
 def test_rl_only_and_sft_only_need_no_labels():
     bare = [make_question(id="a")]
     assert rl_only(bare, {}, rng())[0].questions == sft_only(bare, {}, rng())[0].questions == tuple(bare)
