@@ -7,8 +7,6 @@ import torch
 
 from rlaudio.algorithms.algorithm import completion_mean, completion_sum, sequence_mean, token_mean
 from rlaudio.algorithms.grpo import GRPO
-from rlaudio.algorithms.kl import kl_estimate
-from rlaudio.algorithms.sft import SFT
 from tests.algorithms.batches import NAN, doubles, samples, tokens
 
 
@@ -84,26 +82,6 @@ def test_the_kl_term_pulls_towards_the_reference():
     assert float(batch.logprobs.grad) == pytest.approx(1.0 - math.exp(-1.0))  # descent lowers the log-prob
 
 
-@pytest.mark.parametrize(("kind", "expected"), [("k1", 1.0), ("k2", 0.5), ("k3", math.exp(-1.0))])
-def test_kl_estimates_by_hand(kind, expected):
-    estimate = kl_estimate(doubles([-1.0, -1.0]), doubles([-2.0, -1.0]), kind)
-    assert estimate.tolist() == pytest.approx([expected, 0.0])
-
-
-def test_k2_as_a_loss_has_the_log_ratio_as_its_gradient():
-    logprobs = doubles([-1.0, -3.0]).requires_grad_()
-    kl_estimate(logprobs, doubles([-2.0, -1.0]), "k2").sum().backward()
-    assert logprobs.grad.tolist() == [1.0, -2.0]
-
-
-@pytest.mark.parametrize("reference", [0.0, -1000.0])
-def test_k3_of_a_token_that_one_side_rules_out_is_limited_and_keeps_gradients_finite(reference):
-    logprobs = doubles([-500.0]).requires_grad_()
-    estimate = kl_estimate(logprobs, doubles([reference]), "k3")
-    estimate.backward()
-    assert float(estimate.detach()) == 10.0 and float(logprobs.grad) == 0.0
-
-
 def test_logged_parts_carry_no_gradient():
     parts = GRPO(kl=0.1).loss(tokens([-1.0], [-1.0], [1.0], [1.0], reference=[-2.0])).parts
     assert parts.keys() == {"loss/policy", "loss/ratio_mean", "loss/clip_fraction", "loss/kl"}
@@ -151,12 +129,3 @@ def test_sums_and_means_over_completions_come_back_to_every_token():
     values, completions = doubles([1.0, 3.0, 10.0]), torch.tensor([0, 0, 1])
     assert completion_sum(values, completions).tolist() == [4.0, 4.0, 10.0]
     assert completion_mean(values, completions).tolist() == [2.0, 2.0, 10.0]
-
-
-def test_sft_is_the_weighted_cross_entropy():
-    result = SFT().loss(tokens([-1.0, -3.0], [0.0, 0.0], [1.0, 1.0], [0.5, 0.5]))
-    assert float(result.total.detach()) == 2.0
-
-
-def test_sft_counts_every_target_alike():
-    assert SFT().advantages(samples([[0.0, 3.0]])).tolist() == [[1.0, 1.0]]

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from rlaudio.builder.rl_settings import contribution_by, rl_algorithm
+from rlaudio.builder.rl_settings import rl_algorithm
 from rlaudio.builder.stage_checks import check_stages_can_train
 from rlaudio.config.recipe import load_recipe
 from rlaudio.config.shipped import available
@@ -132,13 +132,6 @@ def test_rewards_are_tried_on_a_made_up_completion(recipe_file, tmp_path, caplog
     forgiving = load_recipe(recipe_file, [*given, "reward_failures=0.5"])
     check_stages_can_train(forgiving, forgiving.data.train())
     assert "tried on a made-up completion, reward clumsy" in caplog.text
-
-
-def test_needs_that_are_a_method_are_told_before_anything_asks_for_them(recipe_file, tmp_path):
-    (tmp_path / "mine.py").write_text("class Mine:\n    def needs(self):\n        return set()\n")
-    recipe = load_recipe(recipe_file, [f"algorithm={tmp_path / 'mine.py'}"])
-    with pytest.raises(ValueError, match="needs raised TypeError: 'method' object is not iterable"):
-        contribution_by(recipe)
 
 
 def test_a_stage_that_made_up_labels_leave_empty_is_told(recipe_file, tmp_path, caplog):

@@ -2,10 +2,8 @@
 
 import json
 import os
-import re
 import subprocess
 import sys
-from pathlib import Path
 
 import click
 import pytest
@@ -13,7 +11,6 @@ from click.testing import CliRunner
 
 from rlaudio.cli import main
 from rlaudio.cli.doctor import CheckResult
-from rlaudio.cli.errors import INTERRUPTED
 from rlaudio.cli.output import print_json
 from rlaudio.data.audiomcq import write_audiomcq
 from tests.settings import ONE_HELD_OUT_SET
@@ -88,12 +85,6 @@ def test_doctor(monkeypatch, state, status):
     result = CheckResult("torch", state, "2.13.0", needed=True)
     monkeypatch.setattr("rlaudio.cli.doctor.examine", lambda engines: [result])
     assert told("doctor", "--json", status=status)[0]["state"] == state
-
-
-def test_the_documented_exit_statuses_are_those_of_the_code():
-    page = (Path(__file__).parents[2] / "docs" / "command_line.md").read_text(encoding="utf-8")
-    statuses = [int(number) for number in re.findall(r"^\| (\d+) \|", page, re.MULTILINE)]
-    assert statuses == [0, click.ClickException.exit_code, click.UsageError.exit_code, INTERRUPTED]
 
 
 @pytest.mark.parametrize(

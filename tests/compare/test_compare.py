@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -17,8 +16,7 @@ from rlaudio.compare.compare import compare
 from rlaudio.compare.compare_folder import open_folder
 from rlaudio.compare.grid import read_comparison
 from rlaudio.compare.results import read_results
-from rlaudio.compare.running import run_jobs
-from rlaudio.compare.sharing import Job, jobs, prepare
+from rlaudio.compare.sharing import Job, prepare
 from rlaudio.config.recipe import load_recipe
 from rlaudio.runs.files import read_rows
 from rlaudio.runs.places import VERSIONS
@@ -125,34 +123,6 @@ def test_an_arm_may_be_added_and_an_arm_that_fails_costs_no_other(place, copy, c
     page = done.page.read_text()
     assert "<b>broken/seed-0 failed.</b>" in page and "<i>no" not in page
     assert "Still missing: broken/seed-0, broken/seed-1." in page
-
-
-@pytest.mark.slow
-def test_runs_on_devices_give_the_same_numbers_and_one_that_fails_takes_only_those_after_it_along(
-    place, finished, copy
-):
-    todo = jobs(read_comparison(place / "two.yaml").runs(), "two")
-    shared = next(job.after for job in todo if job.place == "grpo/seed-0")
-    for folder in ("grpo/seed-0", "other/seed-0", shared):
-        shutil.rmtree(copy / folder)
-    gone = load_recipe(place / "base.yaml", ["model.path=./gone"])
-    bad = [Job("bad/seed-0", gone), Job("worse/seed-0", gone, None, "bad/seed-0")]
-    two_at_a_time = ["0", "0"]
-    failed = run_jobs([*bad, *todo], copy, pipeline.run, two_at_a_time)
-    failures = {failure.place: failure for failure in failed}
-    for arm in ("grpo", "other"):
-        assert_same_numbers(finished / arm / "seed-0", copy / arm / "seed-0")
-    assert json.loads((copy / shared / "complete.json").read_text()) == {"until": "sft"}
-    assert not (copy / shared / "final").exists()
-    assert list(failures) == ["bad/seed-0", "worse/seed-0"]
-    assert "gone" in failures["bad/seed-0"].reason and failures["bad/seed-0"].log.exists()
-    assert failures["worse/seed-0"].reason == "not run: it starts from bad/seed-0, which failed"
-
-
-def test_a_launcher_is_refused(place, tmp_path, monkeypatch):
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(ValueError, match="start it without a launcher"):
-        run_jobs(jobs(read_comparison(place / "two.yaml").runs(), "two"), tmp_path, pipeline.run)
 
 
 @pytest.mark.slow

@@ -9,7 +9,6 @@ import pytest
 from rlaudio.data import stored_texts
 from rlaudio.data.audiomcq import audiomcq
 from rlaudio.data.audit import load_audited
-from rlaudio.data.hub import is_hub_name
 from rlaudio.data.jsonl import jsonl
 from rlaudio.data.mmar import mmar
 from rlaudio.utils.cache_root import cache_root
@@ -167,20 +166,6 @@ def test_a_large_file_that_has_changed_is_noticed(tmp_path, monkeypatch):
     write_lines(path, *rows(2, gemini_cot="Well, hm."))
     with pytest.raises(ValueError, match=r"question q1 no longer stands at byte \d+; the file has changed"):
         dict(data[1].cot)
-
-
-@pytest.mark.parametrize(
-    ("text", "is_one"),
-    [
-        ("owner/name-1.0", True),
-        ("data.jsonl", False),
-        ("data/train.jsonl", False),
-        ("/a/b", False),
-        ("a/b/c", False),
-    ],
-)
-def test_names_of_the_hub_are_told_from_paths(text, is_one):
-    assert is_hub_name(text) == is_one
 
 
 def test_a_name_of_the_hub_without_the_library_is_an_error_that_says_what_to_do(monkeypatch, tmp_path):

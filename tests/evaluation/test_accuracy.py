@@ -10,12 +10,10 @@ from rlaudio.audio.reading import read_clip
 from rlaudio.evaluation import asking
 from rlaudio.evaluation.accuracy_table import accuracy_table
 from rlaudio.evaluation.asking import EvaluationSettings
-from rlaudio.evaluation.baselines import baselines, position_histogram
 from rlaudio.rollout.scripted import Scripted
 from rlaudio.scorers.exact import exact
 from rlaudio.scorers.robust import robust
 from rlaudio.types import Benchmark, Choice, Verdict
-from tests.factories import make_question
 from tests.word_family import questions_on_disk, word_prompts
 
 
@@ -277,37 +275,6 @@ def test_equal_and_empty_options_are_evaluated_and_texts_equal_to_the_gold_are_r
     assert evaluation.accuracy("audio") == 1.0 and accuracy_table(evaluation)
     silent = Scripted(lambda prompt, sample: "<answer></answer>")
     assert evaluate(odd, word_prompts(), silent, scorers={"scorer": scorer}).accuracy("audio") == 0.0
-
-
-# --- baselines --------------------------------------------------------------------------------------
-
-
-def test_guessing_is_right_with_every_option_that_equals_the_gold():
-    twice = make_question(choices=("a", "b", "a"), answer="a")
-    assert baselines([twice]).chance == pytest.approx(2 / 3)
-
-
-def test_baselines_match_hand_numbers():
-    actual = baselines(
-        [
-            make_question(choices=("yes", "no"), answer="yes"),
-            make_question(choices=("a", "bb", "ccc", "dddd"), answer="dddd"),
-            make_question(choices=("aa", "bb", "c", "d"), answer="bb"),  # one of two longest
-        ]
-    )
-    assert actual.chance == pytest.approx((1 / 2 + 1 / 4 + 1 / 4) / 3)
-    assert actual.always_first == pytest.approx(1 / 3)
-    assert actual.longest_option == pytest.approx((1 + 1 + 1 / 2) / 3)
-    assert actual.gold_positions == (1, 1, 0, 1)
-
-
-def test_baselines_of_no_questions_are_refused():
-    with pytest.raises(ValueError, match="at least one question"):
-        baselines([])
-
-
-def test_the_position_histogram_of_nothing_is_empty():
-    assert position_histogram([]) == ()
 
 
 # --- orders of the options, other controls, official rules ---------------------------------------

@@ -13,7 +13,6 @@ from rlaudio.algorithms.contribution_weighted import ContributionWeighted
 from rlaudio.algorithms.grpo import GRPO
 from rlaudio.algorithms.ppo import PPO
 from rlaudio.algorithms.reinforce_pp import ReinforcePP
-from rlaudio.lab.correlation import pearson, spearman
 from rlaudio.lab.rescoring import Candidate
 from rlaudio.lab.stored import read_rollouts
 from rlaudio.lab.trial import Setting, try_rewards
@@ -218,11 +217,3 @@ def test_the_object_is_json_and_its_text_names_each_reward(rollouts):
         "60.0 % right",
     ):
         assert part in text
-
-
-def test_correlations_are_those_of_the_textbook():
-    first, second = np.array([1.0, 2.0, 3.0, np.nan]), np.array([2.0, 4.0, 3.0, 9.0])
-    assert pearson(first, second) == pytest.approx(0.5)
-    assert spearman(np.array([1.0, 2.0, 100.0]), np.array([1.0, 5.0, 6.0])) == pytest.approx(1.0)
-    assert spearman(np.array([1.0, 1.0, 2.0]), np.array([1.0, 2.0, 3.0])) == pytest.approx(0.8660254)
-    assert np.isnan(pearson(np.ones(5), np.arange(5.0)))

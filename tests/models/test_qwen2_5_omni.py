@@ -11,7 +11,6 @@ import torch
 from safetensors.torch import load_file
 
 from rlaudio.audio.writing import write_wav
-from rlaudio.models.family import special_tokens
 from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
 from rlaudio.models.shared.checkpoint_files import in_own_memory
 from rlaudio.models.shared.front_ends import clips_of, pooled_tokens
@@ -19,7 +18,6 @@ from rlaudio.models.shared.model_paths import resolve_model_path
 from rlaudio.training.packing import Branch, PackedRow, pack
 from rlaudio.training.policy import token_logprobs
 from rlaudio.types import Absent
-from rlaudio.worlds.pretraining import blank_model
 from tests.conftest import TINY, make_prompt, tone
 from tests.factories import make_question
 
@@ -86,15 +84,6 @@ def test_text_with_a_special_token_is_refused(shared_family):
     question = dataclasses.replace(make_prompt(shared_family, 0).question, id="sly")
     with pytest.raises(ValueError, match=r"question sly: its text holds the special token '<\|AUDIO\|>'"):
         shared_family.encode_prompt(question, "", "Is it <|AUDIO|>?", [tone(1.0, 0)])
-
-
-def test_every_token_of_the_chat_format_is_special_and_no_tag_is(shared_family):
-    special = special_tokens(shared_family.tokenizer)
-    assert {*blank_model.SPECIAL_TOKENS.values(), blank_model.STOP, blank_model.PADDING} == special
-
-
-def test_a_tokenizer_that_names_no_special_tokens_has_none():
-    assert special_tokens(object()) == frozenset()
 
 
 def test_a_clip_too_short_for_one_audio_token_is_refused(shared_family):

@@ -13,7 +13,7 @@ from rlaudio.cli import main
 from rlaudio.config.recipe import load_recipe
 from rlaudio.models.shared.describing import model_size
 from rlaudio.planning.assumptions import Assumptions
-from rlaudio.planning.hardware import GPUS, find_hardware
+from rlaudio.planning.hardware import GPUS
 from rlaudio.planning.plan import plan, savings
 from rlaudio.planning.tables import changes_table, lines, rows
 from tests.planning.small_model import SEVEN_B, size_of
@@ -180,7 +180,3 @@ def test_a_folder_of_another_model_is_refused(tmp_path):
 def test_a_family_without_sizes_is_refused():
     with pytest.raises(ValueError, match=r"a plan can be made for: audio_flamingo3, gemma4, qwen2_5_omni, "):
         model_size("./mine.py", {"path": "x"})
-
-
-def test_every_device_of_the_table_can_be_asked_for():
-    assert all(find_hardware(name, "bfloat16") is device for name, device in GPUS.items())

@@ -322,17 +322,6 @@ def test_a_damaged_row_is_named_with_file_and_line(tmp_path):
         read_rows(path)
 
 
-def test_a_lock_that_is_a_link_or_a_pipe_is_refused_and_its_file_stays(tmp_path):
-    (tmp_path / "mine").write_text("mine")
-    for number, plant in enumerate((lambda path: path.symlink_to(tmp_path / "mine"), os.mkfifo)):
-        run = tmp_path / f"run-{number}"
-        run.mkdir()
-        plant(run / "run.lock")
-        with pytest.raises(ValueError, match=r"run\.lock: expected an ordinary file; delete it"):
-            take_lock(run)
-    assert (tmp_path / "mine").read_text() == "mine"
-
-
 def test_rows_that_name_a_path_as_their_stage_remove_no_folder_elsewhere(tmp_path):
     (tmp_path / "mine").mkdir()
     with RunFolder.create(tmp_path / "run", "name: x\n") as folder:

@@ -23,7 +23,6 @@ from rlaudio.training.packing import pack
 from rlaudio.training.policy import Distribution, token_logprobs
 from rlaudio.training.sampling import Sampled
 from rlaudio.training.signals import measure_signals
-from rlaudio.training.totals import Totals
 from rlaudio.types import RewardFailure, ScoredGroup
 from rlaudio.utils.shared_cores import CORES
 from tests.conftest import TINY, make_prompt
@@ -370,16 +369,6 @@ def test_the_papers_log_probs_ignore_the_sampling_support_and_the_mismatch_does_
         learned[on_support] = Seen.tokens[0].logprobs
     assert float((learned[True] - learned[False]).detach().abs().mean()) > 0.05
     assert max(mismatch.values()) < 1e-4
-
-
-def test_the_logged_loss_is_the_mean_over_updates_and_its_parts_the_mean_over_tokens():
-    totals = Totals()
-    for loss, parts, weights in ((1.0, [1.0, 4.0], [0.75, 0.25]), (3.0, [2.0, 8.0], [0.5, 0.5])):
-        totals.count(torch.tensor(loss), {"loss/kl": torch.tensor(parts)}, torch.tensor(weights), 3)
-    actual = totals.means(updates=2)
-    assert actual["loss/total"] == 2.0
-    assert actual["loss/kl"] == (1.0 * 0.75 + 4.0 * 0.25 + 2.0 * 0.5 + 8.0 * 0.5) / 2
-    assert actual["optimizer/tokens"] == 4.0
 
 
 def test_the_correlation_of_sampler_and_trainer_is_pearsons(family):

@@ -29,7 +29,6 @@ from rlaudio.worlds.recordings.questions import (
     number_of,
     number_word,
 )
-from rlaudio.worlds.recordings.transcripts import clue_examples, facts
 
 DIGITS = [number_word(value) for value in range(10)]
 PATTERN = "{label}_{speaker}_{take}.wav"
@@ -175,29 +174,6 @@ def test_numbers_and_words_translate_both_ways():
         *("zero", "thirteen", "fifteen", "eighteen", "twenty", "21", "-1")
     ]
     assert [number_of(word) for word in ("zero", "nineteen", "07", "-3", "dog")] == [0, 19, 7, -3, None]
-
-
-def test_facts_about_numbers_are_true():
-    rows = list(facts(DIGITS))
-    assert {"What is the sum of four and nine?": "thirteen"}.items() <= {
-        row["instruction"]: row["response"] for row in rows
-    }.items()
-    for row in rows:
-        words = [word for word in re.findall(r"\w+", row["instruction"]) if number_of(word) is not None]
-        if "sum" in row["instruction"]:
-            assert row["response"] == number_word(sum(map(number_of, words)))
-        elif "larger" in row["instruction"]:
-            assert row["response"] == max(words, key=number_of)
-
-
-def test_words_that_are_no_numbers_have_only_facts_about_amounts():
-    assert all("number of" in row["instruction"] for row in facts(["dog", "cat"]))
-
-
-def test_clue_examples_are_text_alone_and_not_in_the_papers_format():
-    for row in clue_examples(np.random.default_rng(0), pool_of(DIGITS), list(KINDS), 20):
-        assert row["audio_path"] is None
-        assert "<answer>" not in row["instruction"] + row["response"]
 
 
 # The files. Every recording is noise of its own, so that it can be found again in a clip.

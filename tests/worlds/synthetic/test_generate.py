@@ -11,11 +11,9 @@ import pytest
 from rlaudio.worlds.synthetic import synthetic
 from rlaudio.worlds.synthetic.generate import Split, items
 from rlaudio.worlds.synthetic.kinds import KindShares
-from rlaudio.worlds.synthetic.scenes import NUMBERS, Scene
-from rlaudio.worlds.synthetic.shifted import shifted
 from rlaudio.worlds.synthetic.signal import SAMPLE_RATE_HZ
 from rlaudio.worlds.synthetic.sources import SOURCES
-from rlaudio.worlds.synthetic.subjects import CATEGORIES, NONE_OF_THESE, SUBJECTS, SUGGESTIONS, make_item
+from rlaudio.worlds.synthetic.subjects import CATEGORIES, NONE_OF_THESE, SUBJECTS, make_item
 
 
 @pytest.fixture(scope="module")
@@ -46,11 +44,6 @@ def test_splits_and_seeds_share_no_clip():
 def test_types_and_the_share_of_text_answerable_items_are_exact(world):
     counts = collections.Counter((item.subject.category, item.text_answerable) for item in world)
     assert counts == {(category, answerable): 300 for category in CATEGORIES for answerable in (True, False)}
-
-
-def test_every_type_is_given_away_by_knowledge_and_by_logic(world):
-    mechanisms = {(item.subject.category, item.mechanism) for item in world if item.mechanism}
-    assert mechanisms == {(c, m) for c in CATEGORIES for m in ("knowledge", "logic")}
 
 
 def test_the_gold_position_is_uniform(world):
@@ -91,45 +84,6 @@ def test_the_length_of_a_clip_tells_nothing_about_the_answer(subject):
     for answer, seconds in lengths.items():
         error = (everything.std() + 1.0) / np.sqrt(len(seconds))
         assert abs(np.mean(seconds) - everything.mean()) < 4.5 * error, answer
-
-
-@pytest.mark.parametrize("subject", SUBJECTS, ids=lambda s: s.name)
-def test_knowledge_names_one_option_only(subject):
-    assert set(subject.values) <= set(subject.clues)
-    pieces = [piece for value in subject.values for piece in subject.clues[value]]
-    assert len(pieces) == len(set(pieces))
-    rng = np.random.default_rng(4)
-    for _ in range(30):
-        item = make_item(rng, subject, "knowledge")
-        told = [
-            c for c in item.choices if any(subject.clue.format(p) in item.question for p in subject.clues[c])
-        ]
-        assert told == [item.answer]
-
-
-@pytest.mark.parametrize("subject", [s for s in SUBJECTS if not s.logic], ids=lambda s: s.name)
-def test_logic_leaves_one_option(subject):
-    """Either all other options are ruled out, or one of two alternatives is no option."""
-    rng = np.random.default_rng(5)
-    for _ in range(20):
-        item = make_item(rng, subject, "logic")
-        sentence = item.question.split(".")[0]
-        named = {c for c in item.choices if f"'{c}'" in sentence}
-        assert named == (set(item.choices) - {item.answer} if "not" in sentence else {item.answer})
-
-
-@pytest.mark.parametrize("subject", [s for s in SUBJECTS if s.logic], ids=lambda s: s.name)
-def test_small_sums_come_out_right(subject):
-    rng = np.random.default_rng(5)
-    seen = 0
-    for _ in range(40):
-        item = make_item(rng, subject, "logic")
-        match = re.match(r"It is (\w+) (and|less) (\w+)", item.question)
-        if match:
-            a, b = (NUMBERS.index(match[k]) + 1 for k in (1, 3))
-            assert NUMBERS[a + b - 1 if match[2] == "and" else a - b - 1] == item.answer
-            seen += 1
-    assert seen >= 10
 
 
 def test_clips_last_one_to_three_seconds_and_can_be_heard(world):
@@ -245,21 +199,6 @@ def test_after_any_number_of_questions_the_counts_are_within_one_of_the_shares(s
             assert abs(counts[kind] - share * (number + 1)) < 2.0, (number, kind)
 
 
-def test_a_misleading_text_speaks_for_one_wrong_option(tempting):
-    for item in (item for item in tempting if item.kind == "misleading"):
-        assert item.tempting in item.choices
-        assert item.tempting != item.answer
-        if item.mechanism == "suggestion":
-            sentence = item.question.split(". ")[0] + "."
-            assert sentence in {suggestion.format(item.tempting) for suggestion in SUGGESTIONS}
-        else:
-            sentence = item.question.removeprefix("Usually ")
-            clues = item.subject.clues
-            pieces = [item.subject.clue.format(piece)[1:] for piece in clues[item.tempting]]
-            assert item.question.startswith("Usually ")
-            assert any(sentence[1:].startswith(piece) for piece in pieces)
-
-
 def test_a_misleading_text_speaks_for_each_wrong_position_equally(tempting):
     places = [
         (item.choices.index(item.tempting) - item.choices.index(item.answer)) % 4
@@ -309,18 +248,6 @@ def test_shifted_clips_differ_in_sound_and_not_in_question():
         assert 0.8 - 0.16 * 3.0 < longer < 2.0 + 0.19 * 3.0
         assert other.scene.samples.dtype == np.float32
         assert np.abs(other.scene.samples).max() <= 1.0
-
-
-def test_a_shifted_tone_has_another_pitch_and_more_noise():
-    tone = np.sin(2 * np.pi * 440.0 * np.arange(16_000) / SAMPLE_RATE_HZ).astype(np.float32) * 0.5
-    for seed in range(8):
-        samples = shifted(np.random.default_rng(seed), Scene(tone, "a tone")).samples
-        spectrum = np.abs(np.fft.rfft(samples))
-        pitch = np.fft.rfftfreq(len(samples), 1 / SAMPLE_RATE_HZ)[spectrum.argmax()]
-        assert 1 / 1.19 - 0.01 < pitch / 440.0 < 1 / 0.84 + 0.01
-        assert abs(pitch / 440.0 - 1.0) > 0.07
-        noise = np.sqrt(np.mean(samples[:6000] ** 2))  # the pause before
-        assert 10 ** (-20 / 20) * 0.9 < noise / np.sqrt(np.mean(tone**2)) < 10 ** (-12 / 20) * 1.1
 
 
 def test_the_truth_of_every_kind_is_on_disk(tmp_path):
