@@ -19,7 +19,6 @@ from rlaudio.data.audiomcq import audiomcq
 from rlaudio.data.audit import audit
 from rlaudio.data.splits import check_disjoint
 from rlaudio.worlds.recordings import Wanted, make_questions
-from rlaudio.worlds.recordings.folder import find_recordings, split_recordings, without_copies
 from rlaudio.worlds.recordings.questions import (
     AMOUNTS,
     KINDS,
@@ -177,20 +176,6 @@ def test_numbers_and_words_translate_both_ways():
 
 
 # The files. Every recording is noise of its own, so that it can be found again in a clip.
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
-    """Five digits by three speakers, six takes each, at 8 kHz."""
-    folder = tmp_path_factory.mktemp("recordings")
-    rng = np.random.default_rng(0)
-    for label in range(5):
-        for speaker in ("ann", "bob", "eve"):
-            for take in range(6):
-                samples = rng.integers(-9000, 9000, int(rng.integers(600, 1200)), dtype=np.int16)
-                soundfile.write(folder / f"{label}_{speaker}_{take}.wav", samples, 8_000)
-    (folder / "README.md").write_text("five digits")
-    return folder
 
 
 AMOUNT = {"train": 200, "test": 100, "new_speakers": 100, "pretrain": 60, "test_share": 0.34}
@@ -362,15 +347,6 @@ def test_labels_can_be_folders(tmp_path):
     assert made.words == ("turn left", "turn right")
 
 
-def test_hidden_files_are_no_recordings(tmp_path, caplog):
-    for name in ("yes_1.wav", "._yes_1.wav", "no_1.wav", ".trash/no_2.wav"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
-    recordings = find_recordings(tmp_path, "{label}_{take}.wav")
-    assert [recording.path.name for recording in recordings] == ["no_1.wav", "yes_1.wav"]
-    assert "2 hidden files left out" in caplog.text
-
-
 def test_a_folder_that_exists_is_not_overwritten(folder, made):
     with pytest.raises(FileExistsError, match="exists and is not empty"):
         make_questions(folder, PATTERN, made.folder)
@@ -384,61 +360,12 @@ def test_what_a_killed_attempt_left_is_replaced(folder, tmp_path):
     assert not (tmp_path / "out.unfinished").exists()
 
 
-def test_a_copy_under_another_name_is_left_out(folder, tmp_path, caplog):
-    for name in ("0_ann_0.wav", "1_ann_1.wav"):
-        (tmp_path / name).write_bytes((folder / name).read_bytes())
-    (tmp_path / "0_ann_9.wav").write_bytes((folder / "0_ann_0.wav").read_bytes())
-    left = without_copies(find_recordings(tmp_path, PATTERN))
-    assert [recording.path.name for recording in left] == ["0_ann_0.wav", "1_ann_1.wav"]
-    assert "0_ann_9.wav: the same audio as" in caplog.text
-
-
-def test_a_pattern_that_fits_no_file_shows_one(folder):
-    with pytest.raises(
-        ValueError, match=r"no file is named like \{speaker\}-\{label\}\.wav \(there is: 0_ann_0\.wav\)"
-    ):
-        find_recordings(folder, "{speaker}-{label}.wav")
-
-
-def test_files_that_do_not_fit_are_counted(folder, tmp_path, caplog):
-    (tmp_path / "0_ann_0.wav").write_bytes((folder / "0_ann_0.wav").read_bytes())
-    (tmp_path / "noise.wav").touch()
-    assert len(find_recordings(tmp_path, PATTERN)) == 1
-    assert "1 files are not named like" in caplog.text
-
-
-@pytest.mark.parametrize("pattern", ["{speaker}.wav", "{label}_{label}.wav", "digits.wav"])
-def test_a_pattern_without_one_label_is_an_error(folder, pattern):
-    with pytest.raises(ValueError, match=r"expected \{label\} once"):
-        find_recordings(folder, pattern)
-
-
-def test_a_missing_folder_is_an_error(tmp_path):
-    with pytest.raises(FileNotFoundError, match="gone: no such folder"):
-        find_recordings(tmp_path / "gone", PATTERN)
-
-
 def test_a_single_label_is_an_error(folder, tmp_path):
     for take in range(6):
         name = f"0_ann_{take}.wav"
         (tmp_path / name).write_bytes((folder / name).read_bytes())
     with pytest.raises(ValueError, match="one label, 'zero'; expected at least two"):
         make_questions(tmp_path, PATTERN, tmp_path / "out", Wanted(held_out_speakers=0))
-
-
-def test_holding_out_every_speaker_is_an_error(folder):
-    with pytest.raises(ValueError, match=r"3 speakers \(ann, bob, eve\).*left for training"):
-        split_recordings(
-            find_recordings(folder, PATTERN), np.random.default_rng(0), test_share=0.1, held_out_speakers=3
-        )
-
-
-def test_words_with_one_take_cannot_be_split(folder):
-    one_take = [
-        recording for recording in find_recordings(folder, PATTERN) if recording.path.stem.endswith("0")
-    ]
-    with pytest.raises(ValueError, match=r"the split test has no recording of four, one"):
-        split_recordings(one_take, np.random.default_rng(0), test_share=0.1, held_out_speakers=1)
 
 
 @pytest.mark.parametrize(
