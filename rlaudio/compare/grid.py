@@ -19,7 +19,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from pydantic import Field
 
 from rlaudio.config.finding import absolute, is_path, no_file
 from rlaudio.config.recipe import find_recipe, folder_of_paths, load_recipe, name_with_files, validate
-from rlaudio.config.schema import Recipe, keys_beside_results, without_keys
+from rlaudio.config.schema import Recipe, keys_beside_results
 from rlaudio.config.sections import MOST, Section, Seed
 from rlaudio.config.shipped import shipped_comparisons
 from rlaudio.runs.places import LOCK
@@ -150,6 +150,15 @@ def find_comparison(path_or_name: str | Path) -> Path:
     if not path.is_file():
         raise FileNotFoundError(no_file(path))
     return path
+
+
+def without_keys(values: Mapping[str, Any], keys: Set[str], prefix: str = "") -> dict[str, Any]:
+    """The plain values of a recipe, nested, without those at dotted keys."""
+    return {
+        name: without_keys(value, keys, f"{prefix}{name}.") if isinstance(value, dict) else value
+        for name, value in values.items()
+        if f"{prefix}{name}" not in keys
+    }
 
 
 # --- checks --------------------------------------------------------------------------------------

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from rlaudio.compare.grid import Run
-from rlaudio.config.schema import Recipe, without_keys
+from rlaudio.compare.grid import Run, without_keys
+from rlaudio.config.schema import Recipe
 from rlaudio.runs.copying import begin, go_on_from, is_complete
 from rlaudio.runs.parts import StopAfter
 from rlaudio.runs.places import is_run

@@ -30,7 +30,7 @@ from rlaudio.contribution import VOTE
 from rlaudio.utils.messages import dotted, shown
 from rlaudio.utils.names import plain_name, unknown
 from rlaudio.utils.number_format import thousands
-from rlaudio.utils.yaml_layers import Layer, Origin, read_layer, read_override
+from rlaudio.utils.yaml_layers import Keys, Layer, Origin, read_layer, read_override
 
 __all__ = ["Recipe", "find_recipe", "folder_of_paths", "load_recipe", "name_with_files", "validate"]
 
@@ -62,10 +62,12 @@ def load_recipe(
         layer = lay_over(layer, _with_explicit_plugins(above))
     if isinstance(name := layer.values["name"], str):
         layer = layer.with_value("name", name_with_files(name, overrides))
-    for text in sorted(filter(_is_key, overrides), key=_override_order):
+    keyed = [(_keys_of(text), text) for text in overrides if "=" in text]
+    # Wide keys before narrow ones and `use` before options, so that the order typed does not matter.
+    for keys, text in sorted(keyed, key=lambda entry: (len(entry[0]), entry[0][-1] != "use")):
         override = _with_explicit_plugins(read_override(text, Path.cwd()))
-        _refuse_lost_options(layer, override)
-        _refuse_options_of_nothing(layer, override, text)
+        _refuse_lost_options(layer, override, keys)
+        _refuse_options_of_nothing(layer, override, keys)
         layer = lay_over(layer, override)
     layer = _named_like_files(with_common_data(layer))
     recipe = validate(Recipe, _resolved(layer), layer)
@@ -75,7 +77,7 @@ def load_recipe(
 
 def name_with_files(name: str, overrides: Sequence[str]) -> str:
     """A recipe's name with those of the files laid over it, so that the run has a folder of its own."""
-    return "+".join([name, *(plain_name(Path(text).stem) for text in overrides if not _is_key(text))])
+    return "+".join([name, *(plain_name(Path(text).stem) for text in overrides if "=" not in text)])
 
 
 def validate(section: type[S], values: dict[str, Any], layer: Layer) -> S:
@@ -149,15 +151,9 @@ def _read_with_parents(path: Path, folder: Path, children: tuple[Path, ...]) -> 
     return lay_over(below.without("name"), layer)  # a name is not inherited
 
 
-def _is_key(override: str) -> bool:
-    return "=" in override
-
-
 def _overlays(overrides: Sequence[str]) -> Iterator[Layer]:
     """The files among the overrides, each with its parents. Raises ValueError where one is no such file."""
-    for text in overrides:
-        if _is_key(text):
-            continue
+    for text in (text for text in overrides if "=" not in text):
         try:
             path = find_recipe(text)
         except (FileNotFoundError, ValueError) as error:
@@ -168,10 +164,8 @@ def _overlays(overrides: Sequence[str]) -> Iterator[Layer]:
         yield _read_with_parents(path, folder_of_paths(text, path), ()).without("name")
 
 
-def _override_order(text: str) -> tuple[int, bool]:
-    """Wide keys before narrow ones and `use` before options, so that the order typed does not matter."""
-    keys = text.partition("=")[0].split(".")
-    return len(keys), keys[-1].strip() != "use"
+def _keys_of(override: str) -> tuple[str, ...]:
+    return tuple(key.strip() for key in override.partition("=")[0].split("."))
 
 
 def _with_explicit_plugins(layer: Layer) -> Layer:
@@ -191,12 +185,12 @@ def _with_explicit_plugins(layer: Layer) -> Layer:
     return Layer(values, origins)
 
 
-def _refuse_lost_options(layer: Layer, override: Layer) -> None:
+def _refuse_lost_options(layer: Layer, override: Layer, given: Keys) -> None:
     """Refuse `-o algorithm.use=dapo` where the recipe has options of another. Raises ValueError."""
     for keys, owner, _ in plugin_places(override.values):
         before, spec = value_at(layer.values, keys), owner[keys[-1]]
         where = override.origin((*keys, "use")).where
-        alone = isinstance(spec, dict) and f"{dotted(keys)}.use" == _key_of(where)
+        alone = isinstance(spec, dict) and given == (*keys, "use")
         if not alone or not isinstance(before, dict) or before.get("use", keys[-1]) == spec["use"]:
             continue
         options = [name for name in before if name != "use" and name not in OF_NO_PLUGIN.get(keys, ())]
@@ -207,9 +201,8 @@ def _refuse_lost_options(layer: Layer, override: Layer) -> None:
             )
 
 
-def _refuse_options_of_nothing(layer: Layer, override: Layer, text: str) -> None:
+def _refuse_options_of_nothing(layer: Layer, override: Layer, keys: tuple[str, ...]) -> None:
     """Refuse `-o data.evaluate.tset.count=5` where no set has that name. Raises ValueError."""
-    keys = tuple(key.strip() for key in text.partition("=")[0].split("."))
     for place, kind in PLUGIN_MAPS.items():
         if keys[: len(place)] != place or len(keys) < len(place) + 2 or keys[-1] == "use":
             continue
@@ -268,8 +261,3 @@ def _resolved(layer: Layer) -> dict[str, Any]:
             with layer.telling(("contribution", "voters", number)) as origin:
                 values["contribution"]["voters"][number] = absolute_model(voter, origin.folder)
     return values
-
-
-def _key_of(where: str) -> str:
-    """The key of an override by its origin's text."""
-    return where.removeprefix("-o ").partition("=")[0].strip()

@@ -20,11 +20,7 @@ KEYS = ("style", "function")  # of a reward in a recipe, which say how it is cal
 _TRL = ("prompts", "completions", "completion_ids")
 _VERL = ("data_source", "solution_str", "ground_truth", "extra_info")
 _GIVEN: Mapping[str, tuple[str, ...]] = {"trl": _TRL, "trl_chat": _TRL, "verl": _VERL}
-_KNOWN_BY: Mapping[str, str] = {
-    "trl": "completions",
-    "trl_chat": "completions",
-    "verl": "solution_str",
-}
+_KNOWN_BY = {style: given[1] for style, given in _GIVEN.items()}  # what such a function cannot do without
 _USUAL = "compute_score"  # verl's own name for it
 
 

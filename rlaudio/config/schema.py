@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import UnionType
 from typing import Any, get_args
@@ -224,15 +224,6 @@ def keys_beside_results() -> dict[str, str]:
     """The keys that enter no results, and what they enter: "nothing" or "rounding"."""
     stated = {key: field.json_schema_extra for key, field, _ in _fields(Recipe)}
     return {key: str(extra["enters"]) for key, extra in stated.items() if isinstance(extra, dict)}
-
-
-def without_keys(values: Mapping[str, Any], keys: Set[str], prefix: str = "") -> dict[str, Any]:
-    """The plain values of a recipe, nested, without those at dotted keys."""
-    return {
-        name: without_keys(value, keys, f"{prefix}{name}.") if isinstance(value, dict) else value
-        for name, value in values.items()
-        if f"{prefix}{name}" not in keys
-    }
 
 
 def section_at(keys: Sequence[Hashable], root: type[BaseModel] | None = None) -> type[BaseModel]:
