@@ -35,11 +35,11 @@ def lay_over(below: Layer, above: Layer) -> Layer:
     A map with another `use` than the one below replaces it: one plug-in's options do not apply to another.
     In a map of plug-ins null removes an entry, ValueError if there is none; for such a map, all of them.
     """
-    origins = dict(below.origins)
+    origins, of_below, of_above = dict(below.origins), below.by_prefix(), above.by_prefix()
 
     def forget(keys: Keys) -> None:
-        for known in [k for k in origins if k[: len(keys)] == keys]:
-            del origins[known]
+        for entry in of_below.get(keys, ()):
+            origins.pop(entry, None)
 
     def merge(keys: Keys, low: dict[str, Any], high: dict[str, Any]) -> dict[str, Any]:
         merged = dict(low)
@@ -60,7 +60,7 @@ def lay_over(below: Layer, above: Layer) -> Layer:
                     raise ValueError(f"{where}: {dotted(here)} is not there, so null cannot remove it")
                 del merged[key]
                 continue
-            origins.update({k: o for k, o in above.origins.items() if k[: len(here)] == here})
+            origins.update({entry: above.origins[entry] for entry in of_above.get(here, ())})
             merged[key] = {} if value is None and here in PLUGIN_MAPS else value
         return merged
 

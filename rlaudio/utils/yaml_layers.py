@@ -51,6 +51,14 @@ class Layer:
         except (ValueError, OSError) as error:
             raise ValueError(f"{origin.where}: {dotted(keys)}: {error}") from error
 
+    def by_prefix(self) -> dict[Keys, list[Keys]]:
+        """Of every entry the keys of those within it and its own; linear, where one look for each is not."""
+        within: dict[Keys, list[Keys]] = {}
+        for entry in self.origins:
+            for depth in range(len(entry) + 1):
+                within.setdefault(entry[:depth], []).append(entry)
+        return within
+
     def at(self, *keys: Hashable) -> Layer:
         """The map at these keys as a layer; empty where the value is null."""
         values: Any = self.values
