@@ -4,7 +4,6 @@ import re
 
 import pytest
 
-from rlaudio.config.importing import with_helpers
 from rlaudio.config.recipe import load_recipe
 from rlaudio.runs.resuming import (
     accept_plugins,
@@ -12,6 +11,7 @@ from rlaudio.runs.resuming import (
     check_models,
     check_plugins,
 )
+from rlaudio.utils.user_modules import with_helpers
 from tests.config.test_schema import JUDGED
 from tests.runs.resuming.test_data import rewritten_in_place
 
