@@ -81,6 +81,7 @@ def offers(sentence: str) -> bool:
 
 
 def without_denied_doubts(sentence: str) -> str:
+    """The sentence without the doubts that it denies: "no mistake"."""
     return DENIED_DOUBT.sub("", sentence)
 
 

@@ -19,6 +19,7 @@ _outside = click.option("--outside-root", is_flag=True, help="Trust paths that l
 
 
 def audio_root_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds --audio-root, as `roots`, and --outside-root."""
     return _root(_outside(command))
 
 

@@ -53,7 +53,7 @@ def test_no_penalty_is_0_and_not_minus_0(reward):
 
 
 def test_declining_behind_very_many_thoughts_is_seen_in_time_in_proportion():
-    assert score(refusal, "<think>x</think>" * 100_000) == 0.0  # quadratic time would not end
+    assert score(refusal, "<think>x</think>" * 20_000) == 0.0  # quadratic time would not end
 
 
 # --- consistency ---------------------------------------------------------------------------------

@@ -348,36 +348,57 @@ def test_a_list_in_another_order_is_another_answer(asked):
 
 # --- time ---
 
-LONG = 100_000  # a rule that is quadratic in this would not end
+LONG = 100_000  # characters; a rule that is quadratic in this would not end
+
+
+def filled(piece: str) -> str:
+    return piece * (LONG // len(piece))
 
 
 @pytest.mark.parametrize(
     "text",
     [
-        *("(" * LONG + "a cat" + ")" * LONG, "(" * LONG, "\\boxed{" * LONG, "\\text{" * LONG + "}" * LONG),
-        *("<answer>" * LONG, "</answer>" * LONG, "<think></think>" * LONG, "<answer>a cat" + "<" * LONG),
+        *("(" * LONG + "a cat" + ")" * LONG, "(" * LONG, filled("\\boxed{"), filled("\\text{") + "}" * LONG),
+        *(filled("<answer>"), filled("</answer>"), filled("<think></think>"), "<answer>a cat" + "<" * LONG),
         *(
             "\n" * LONG + "x",
-            "x\nAnswer: " * LONG,
-            "- " * LONG,
-            "-\n" * LONG,
-            "\u2013\n1" * LONG,
-            "&lt;" * LONG,
+            filled("x\nAnswer: "),
+            filled("- "),
+            filled("-\n"),
+            filled("\u2013\n1"),
+            filled("&lt;"),
         ),
         *(
-            "~~a" * LONG,
-            "<s>" * LONG,
-            '{"answer":' * LONG,
+            filled("~~a"),
+            filled("<s>"),
+            filled('{"answer":'),
             '{"answer": [' + "[" * LONG + "}",
-            "because a, " * LONG,
+            filled("because a, "),
         ),
-        *("it is not a" * LONG, "不是" * LONG, "a cat (" * LONG, "<think>" * LONG, "{" + "9" * LONG + "}"),
-        *("[x] a\n" * LONG, "a: 1%, " * LONG, "1" * LONG + "%", "Wait. " * (LONG // 8), "\nUser" * LONG),
-        *("\\sout{" * LONG, "<!--" * LONG, "[a](#" * LONG, "a: no. " * (LONG // 8), "i very " * LONG),
+        *(
+            filled("it is not a"),
+            filled("不是"),
+            filled("a cat ("),
+            filled("<think>"),
+            "{" + "9" * LONG + "}",
+        ),
+        *(filled("[x] a\n"), filled("a: 1%, "), "1" * LONG + "%", filled("Wait. "), filled("\nUser")),
+        *(filled("\\sout{"), filled("<!--"), filled("[a](#"), filled("a: no. "), filled("i very ")),
         *(sign * LONG + "x" for sign in "#=-_*~|<>&\\/.!?"),
-        *("*" + " " * LONG + "x", "# answer" + " " * LONG + "x", "|" + " " * LONG + "x", "ha, " * LONG + "x"),
+        *(
+            "*" + " " * LONG + "x",
+            "# answer" + " " * LONG + "x",
+            "|" + " " * LONG + "x",
+            filled("ha, ") + "x",
+        ),
         *("-" + "\t" * LONG + "x", '{"answer":' + " " * LONG + "x}}", '{"answer": a' + " " * LONG + "}x"),
-        *("a" + " " * LONG + "cat x", "not " * LONG, "the answer is " * LONG, "1," * LONG, "twenty-" * LONG),
+        *(
+            "a" + " " * LONG + "cat x",
+            filled("not "),
+            filled("the answer is "),
+            filled("1,"),
+            filled("twenty-"),
+        ),
     ],
     ids=lambda text: text[:12],
 )
@@ -390,10 +411,10 @@ def test_long_answers_take_time_in_proportion_to_their_length(text):
 )
 def test_long_options_let_no_phrase_take_longer(piece):
     long_option = make_question(choices=("x" * LONG, "a cat"), answer="a cat")
-    assert not robust(long_option, piece * (LONG // 8), letters=True).right
+    assert not robust(long_option, filled(piece), letters=True).right
 
 
-@pytest.mark.parametrize("text", ["<answer>" * LONG, "<answer>a cat</answer" * LONG])
+@pytest.mark.parametrize("text", [filled("<answer>"), filled("<answer>a cat</answer")])
 def test_the_papers_rule_takes_time_in_proportion_too(text):
     assert not exact(CAT, text).right
 
