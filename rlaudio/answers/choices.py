@@ -20,7 +20,8 @@ COMMA = re.compile(r"\w,\w")
 MAJOR = re.compile(r"[A-G][#b\u266f\u266d]?M7?")  # of chords, unlike "Cm"
 NUMBER_OR_RANGE = re.compile(rf"{NUMBER.pattern}(?:-{NUMBER.pattern})?")
 COUNTED = re.compile(
-    r"(?P<number>\d+) (?:(?!(?:or|and|to|more|less|fewer|extra|additional|out|of|other|point|half) )[a-z]+ )?"
+    r"(?P<number>\d+)"
+    r" (?:(?!(?:or|and|to|more|less|fewer|extra|additional|out|of|other|point|half|plus|minus) )[a-z]+ )?"
     r"(?P<things>(?!(?:times|pass|halves|thirds|quarters|tenths)$)[a-z]{2,}s|people|men|women|children|person"
     r"|speaker)"
 )

@@ -76,8 +76,7 @@ IS = (
     r"(?:(?: (?:is|can be) best described as|'s| is| was| are| were|'d be"
     r"| (?:must|would|should|could|might|may|has to|have to) be"
     r"| (?:sounds?|seems?|appears?|looks?|feels?)(?: like| to be)?)"
-    r"(?: (?:most likely|very likely|likely|probably|possibly|definitely|clearly|indeed|therefore"
-    r"|very|quite|really))?)"
+    r"(?: (?:most likely|very likely|likely|probably|possibly|definitely|clearly|indeed|therefore))?)"
 )
 SOUND_OF = (
     r"(?:(?:the )?(?:sound|noise|voice|call|cry)s? of"

@@ -22,7 +22,9 @@ OF_ANSWERS = (
     r"|labels?|letters?|replies|reply|solutions?|predictions?|reasoning|ones?|above|previous|other|others"
     r"|another|alternatives?|first|second|third|fourth|last|latter|former|next|opposite|reverse|truth|real"
     r"|correct|true|right|wrong|false|contrary|fact|model|ai|user|question|quiz|whole|thing|idea"
-    r"|jokes?|pranks?|tricks?|bluff|mistakes?|errors?|author|writer)"
+    r"|jokes?|pranks?|tricks?|bluff|mistakes?|errors?|author|writer|verdicts?|results?|outputs?|decisions?"
+    r"|interpretations?|assumptions?|judge?ments?|words?|texts?|sentences?|lines?|evidence|certainty"
+    r"|confidence)"
 )
 THE = r"(?:the|a|an|its|his|her|their|these|those|some|both|each|two|three|four|several|many|one)"
 VERB = r"(?:is|are|was|were|has|have|had|sounds?|seems?|can|\w+(?:s|ed)(?= \w))"
@@ -35,8 +37,10 @@ OF_THE_CLIP = re.compile(
     r"|it(?:'s| (?:is|was))(?: also| both| rather)? (?:\w+ly |quite |very |so |too )*"
     r"(?:audible|loud|soft|faint|quiet|high|low|fast|slow|clear|deep|sharp|short|long|young|old"
     r"|calm|male|female)\b"
-    r"|there(?: is| are|'s) (?!another\b)"
-    r"|(?:i|we|you)(?: can)?(?: also| clearly)? (?:hear|heard) (?!it\b|that\b|this\b|so\b|you\b))",
+    r"|there(?: is| are|'s) (?!another\b|nothing(?: at all)?\W*$|too (?:little|much)\b"
+    r"|(?:an? |some |much )*(?:doubt|mistake|error)\b)"
+    r"|(?:i|we|you)(?: can)?(?: also| clearly)? (?:hear|heard)"
+    r" (?!it\b|that\b|this\b|so\b|you\b|nothing(?: at all)?\W*$|too (?:little|much)\b))",
     re.IGNORECASE,
 )
 DENIED_DOUBT = re.compile(
@@ -64,7 +68,11 @@ OFFER = re.compile(
 # With these a sentence is about the answer or the options, whatever its subject.
 OF_THE_ANSWER = re.compile(
     r"\b(?:answers?|options?|choices?|alternatives?|above|my|mine|typos?|fits?|wrong"
-    r"|rethink\w*|mistaken|don't know)\b"
+    r"|rethink\w*|mistaken|don't know|mis-?(?:heard|read|led|labell?ed)|void|invalid|revoked|placeholder"
+    r"|something (?:different|else)|(?:fool|trick)(?:s|ed)? (?:me|us|you)|just kidding"
+    r"|(?:too \w+|enough) to (?:tell|know|say|decide|judge)"
+    r")\b|^\W*(?:this|that|the) [\w '-]{1,60}? (?:is|was)(?: just)? an?"
+    r" (?:lie|joke|trick|prank|mistake|error)\b"
     r"|(?<!each )\b(?:other|others|first|second|third|fourth|last|latter|former)(?: ones?)?\W*$",
     re.IGNORECASE,
 )

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from rlaudio.answers.afterwords import exclaims, takes_back
+from rlaudio.answers.afterwords import takes_back
 from rlaudio.answers.choices import CYRILLIC_OR_GREEK, Choices
 from rlaudio.answers.frames import (
     FINAL,
@@ -248,10 +248,7 @@ class Reader:
         named = Parsed("letter", index)
         if self._labels_another(label.text, named) or self._mentions(label.text)[0] - {index}:
             return CONTRADICTION if len(split_sentences(label.text)) == 1 else NONE  # one by one
-        first, *others = split_sentences(
-            label.text
-        )  # the first may be the option in other words: "B. Kitten"
-        stands = self._harmless(label.text, named) and not takes_back(first) and not _take_back(others)
+        stands = self._harmless(label.text, named) and not _take_back(split_sentences(label.text))
         return named if stands else NONE
 
     def _named_in_contrast(self, text: str) -> Parsed:
@@ -433,7 +430,7 @@ class Reader:
 
 def _take_back(sentences: Iterable[str]) -> bool:
     """Whether one of the sentences behind an answer takes it back."""
-    return any(takes_back(sentence) or exclaims(sentence) for sentence in sentences)
+    return any(takes_back(sentence) for sentence in sentences)
 
 
 def _behind_the_answer(sentences: list[Sentence]) -> list[Sentence]:
