@@ -80,7 +80,10 @@ class Algorithm(Protocol):
         """Weight [S] of every token of each completion of an update, given their lengths [S] in tokens."""
 
     def loss(self, tokens: Tokens) -> Loss:
-        """The loss of a micro-batch; summed over the micro-batches of an update it is the update's loss."""
+        """The loss of a micro-batch; summed over the micro-batches of an update it is the update's loss.
+
+        Two threads may call it at a time, in any order: what it keeps in `self` must not change.
+        """
 
 
 class ActorCritic(Algorithm, Protocol):

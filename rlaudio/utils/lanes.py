@@ -23,14 +23,18 @@ Result = TypeVar("Result")
 LANES = 2  # measured on two cores; more threads would wait for Python's lock
 
 
+def at_once(items: Sequence[Item]) -> int:
+    """How many of the items are computed at a time."""
+    return LANES if min(len(items), _threads()) >= LANES else 1
+
+
 def side_by_side(function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
     """The function's results in the order of the items, `LANES` at a time where so many threads may be used.
 
-    Also while other processes use the cores, for a lane waits for no other. Gradients are recorded in every
-    lane as they are by the thread that calls. No lane computes any more when an error is raised.
+    Gradients are recorded in every lane as they are by the thread that calls. No lane computes any more when
+    an error is raised.
     """
-    threads = max(torch.get_num_threads(), CORES.most)
-    if threads < LANES or len(items) < LANES:
+    if at_once(items) == 1:
         yield from map(function, items)
         return
     records = torch.is_grad_enabled()
@@ -39,7 +43,7 @@ def side_by_side(function: Callable[[Item], Result], items: Sequence[Item]) -> I
         with torch.set_grad_enabled(records):
             return function(item)
 
-    lanes = _lanes(threads // LANES)
+    lanes = _lanes(_threads() // LANES)
     ahead: deque[Future[Result]] = deque()
     try:
         for item in items:
@@ -50,6 +54,11 @@ def side_by_side(function: Callable[[Item], Result], items: Sequence[Item]) -> I
             yield ahead.popleft().result()
     finally:
         wait(ahead)
+
+
+def _threads() -> int:
+    """Threads that may be used, also while other processes use the cores: a lane waits for no other."""
+    return max(torch.get_num_threads(), CORES.most)
 
 
 @cache

@@ -106,9 +106,8 @@ def _is_for_onednn(input: torch.Tensor, weight: torch.Tensor) -> bool:
 
 
 def _onednn(input: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
-    rows = input.flatten(0, -2)
-    product = _multiply(_rounded_up(rows), weight, bias)
-    return product[: len(rows)].view(*input.shape[:-1], len(weight))
+    product = _multiply(_rounded_up(input.flatten(0, -2)), weight, bias)
+    return product.resize_(*input.shape[:-1], len(weight))  # without the padding; a view could not be changed
 
 
 def _multiply(rows: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:

@@ -17,6 +17,7 @@ from rlaudio.algorithms.sft import SFT
 from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
 from rlaudio.rollout.target_worker import TargetWorker
 from rlaudio.rollout.transformers import Transformers
+from rlaudio.training import packing
 from rlaudio.training.credit import assign_credit, describe_groups
 from rlaudio.training.learner import Correction, Learner
 from rlaudio.training.packing import pack
@@ -394,6 +395,7 @@ def test_the_correlation_of_sampler_and_trainer_is_pearsons(family):
 @pytest.mark.parametrize("algorithm", [GRPO(kl=0.1), PPO(), PAPO()])
 def test_micro_batches_side_by_side_train_as_one_after_another(family, monkeypatch, algorithm):
     """Bit for bit: gradients are added in the order of the micro-batches, whichever ended first."""
+    monkeypatch.setattr(packing, "LANE_TOKENS", 1)
     batching = make_batching(lanes=2, micro_batch_tokens=150)
     scored = sampled(family, count=6)
     results = []

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
+from rlaudio.training import packing
 from rlaudio.training.packing import (
     Branch,
     PackedRow,
@@ -136,8 +137,13 @@ def test_gradients_do_not_depend_on_the_micro_batch_size(family):
 
 
 @pytest.mark.parametrize("max_tokens", [1, 80, 10**6])
-def test_rows_of_micro_batches_that_are_computed_at_once_keep_within_the_tokens_of_one(family, max_tokens):
+def test_rows_of_micro_batches_that_are_computed_at_once_keep_within_the_tokens_of_one(
+    family, max_tokens, monkeypatch
+):
     rows = make_rows(family)
+    if max_tokens > 1:
+        assert list(micro_batches(rows, max_tokens, 2)) == list(micro_batches(rows, max_tokens))  # so few
+    monkeypatch.setattr(packing, "LANE_TOKENS", 1)
     in_turn = list(micro_batches(rows, max_tokens))
     at_once = list(micro_batches(rows, max_tokens, 2))
     halves = [[some[0::2], some[1::2]] for some in in_turn]

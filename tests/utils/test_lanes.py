@@ -46,19 +46,24 @@ def test_lanes_record_gradients_as_the_caller_does(two_threads, records):
     assert [result.requires_grad for result in doubled] == [records] * 3
 
 
-def test_no_lane_computes_any_more_when_an_error_is_raised(two_threads):
-    begun, ended = threading.Event(), threading.Event()
+def test_no_lane_computes_any_more_when_an_error_is_raised(two_threads, monkeypatch):
+    begun, raising = threading.Event(), threading.Event()
+    computing = []
 
     def compute(item: int) -> None:
         if item == 0:
             assert begun.wait(60)
+            raising.set()
             raise FloatingPointError("item 0")
+        computing.append(item)
         begun.set()
-        ended.set()
+        assert raising.wait(60)
+        torch.ones(2_000, 2_000) @ torch.ones(2_000, 2_000)  # longer than an exception takes
+        computing.remove(item)
 
     with pytest.raises(FloatingPointError, match="item 0"):
         list(side_by_side(compute, range(4)))
-    assert ended.is_set()
+    assert not computing
 
 
 def test_each_lane_has_its_share_of_the_threads(two_threads, monkeypatch):

@@ -58,6 +58,17 @@ def test_oneDNN_computes_it():
     assert not names & {"aten::mm", "aten::addmm"}
 
 
+@pytest.mark.parametrize("shape", [(40, 24), (64, 24), (2, 45, 24)])
+def test_an_output_may_be_changed_in_place(shape):
+    reference, layer = _layers(bias=True)
+    inputs = torch.randn(*shape)
+    changed = [module(inputs).mul_(2.0) for module in (reference, layer)]
+    for output in changed:
+        output.sum().backward()
+    torch.testing.assert_close(changed[1], changed[0], rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(layer.weight.grad, reference.weight.grad, rtol=1e-5, atol=1e-5)
+
+
 def test_frozen_weights_get_no_gradient():
     _, layer = _layers(bias=True)
     layer.requires_grad_(False)

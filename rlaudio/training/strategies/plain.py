@@ -17,7 +17,7 @@ from rlaudio.training.strategies.strategy import (
     refuse_nonfinite_norm,
     trained_parameters,
 )
-from rlaudio.utils.lanes import side_by_side
+from rlaudio.utils.lanes import at_once, side_by_side
 from rlaudio.utils.processes import Processes
 
 MESSAGE_NUMBERS = 2**23  # 32 MB of float32
@@ -70,7 +70,7 @@ class Plain:
         self, loss_of: Callable[[Item], tuple[torch.Tensor, Result]], micro_batches: Sequence[Item]
     ) -> Iterator[Result]:
         """Add the gradients of every loss, in float32 and in the order of the micro-batches."""
-        if self._on_cpu:
+        if self._on_cpu and at_once(micro_batches) > 1:
             return self._accumulate_side_by_side(loss_of, micro_batches)
         return self._accumulate_in_turn(loss_of, micro_batches)
 
