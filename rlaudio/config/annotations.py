@@ -7,10 +7,10 @@ is checked when the plug-in is imported to be called.
 from __future__ import annotations
 
 import ast
+import operator
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import EllipsisType
 from typing import Any
 
 _MODULES = ("typing", "collections.abc", "pathlib")  # written before a name, as in `typing.Literal`
@@ -25,7 +25,7 @@ _COUNTS = {"dict": 2, "Mapping": 2, "list": 1, "Sequence": 1, "set": 1, "frozens
 def read_annotation(annotation: ast.expr | None, aliases: Mapping[str, Any]) -> Any:
     """The type that an annotation means, `Any` where the table and `aliases` do not tell."""
     try:
-        return Any if annotation is None else _type(annotation, {**_NAMES, **aliases})
+        return Any if annotation is None else _type(annotation, aliases)
     except (LookupError, TypeError, ValueError, SyntaxError):
         return Any
 
@@ -42,20 +42,24 @@ def read_aliases(body: Sequence[ast.stmt]) -> Mapping[str, Any]:
     return aliases
 
 
-def _type(node: ast.expr, names: Mapping[str, Any]) -> Any:
-    """The type of an annotation. Raises LookupError for what the names do not tell."""
+def _type(node: ast.expr, aliases: Mapping[str, Any]) -> Any:
+    """The type of an annotation. Raises LookupError for what nothing here tells."""
     match node:
-        case ast.Constant(value=None | EllipsisType() as value):
-            return value
+        case ast.Constant(value=None):
+            return None
         case ast.Constant(value=str(text)):
-            return _type(ast.parse(text, mode="eval").body, names)
+            return _type(ast.parse(text, mode="eval").body, aliases)
         case ast.BinOp(left=left, op=ast.BitOr(), right=right):
-            return typing.Union[_type(left, names), _type(right, names)]  # noqa: UP007  made at run time
+            return typing.Union[_type(left, aliases), _type(right, aliases)]  # noqa: UP007  made at run time
         case ast.Subscript(value=base, slice=inside):
-            return _with_brackets(
-                _name(base), inside.elts if isinstance(inside, ast.Tuple) else [inside], names
-            )
-    return names[_name(node)]
+            parts = inside.elts if isinstance(inside, ast.Tuple) else [inside]
+            return _with_brackets(_name(base), parts, aliases)
+    return _named(_name(node), aliases)
+
+
+def _named(name: str, aliases: Mapping[str, Any]) -> Any:
+    """What a name means without brackets. Raises LookupError."""
+    return aliases[name] if name in aliases else _NAMES[name]
 
 
 def _name(node: ast.expr) -> str:
@@ -67,24 +71,31 @@ def _name(node: ast.expr) -> str:
     raise LookupError(ast.unparse(node))
 
 
-def _with_brackets(name: str, parts: Sequence[ast.expr], names: Mapping[str, Any]) -> Any:
+def _with_brackets(name: str, parts: Sequence[ast.expr], aliases: Mapping[str, Any]) -> Any:
     if name == "Literal" and parts:
         return typing.Literal[tuple(map(_constant, parts))]
     if name == "Annotated":
         for part in parts[1:]:
             _constant(part)  # a bound that only an import could tell leaves the whole to the import
-        return _type(parts[0], names)
+        return _type(parts[0], aliases)
     if name == "Callable":
-        return names[name]
+        return Callable
     if _COUNTS.get(name, len(parts)) != len(parts):
         raise LookupError(f"{name} of {len(parts)}")
-    types = tuple(_type(part, names) for part in parts)
-    return {**names, **_FORMS}[name][types if len(types) != 1 else types[0]]
+    read = _item if name == "tuple" else _type
+    types = tuple(read(part, aliases) for part in parts)
+    generic = _FORMS[name] if name in _FORMS else _named(name, aliases)
+    return generic[types if len(types) != 1 else types[0]]
+
+
+def _item(node: ast.expr, aliases: Mapping[str, Any]) -> Any:
+    return ... if isinstance(node, ast.Constant) and node.value is ... else _type(node, aliases)
 
 
 def _constant(node: ast.expr) -> Any:
-    """The text, number, bool or None that a node is. Raises ValueError."""
-    value = ast.literal_eval(node)
-    if isinstance(value, str | bytes | int | float | None):
-        return value
-    raise ValueError(ast.unparse(node))
+    """The text, number, bool or None that a node is. Raises LookupError."""
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        return operator.neg(_constant(node.operand))
+    if isinstance(node, ast.Constant) and isinstance(node.value, str | bytes | int | float | None):
+        return node.value
+    raise LookupError(ast.unparse(node))

@@ -2,6 +2,7 @@
 
 import ast
 import typing
+from collections import UserDict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -29,6 +30,7 @@ def read(text: str, file: str = "") -> Any:
         ("collections.abc.Sequence[float]", Sequence[float]),
         ("Mapping[str, list[int]]", Mapping[str, list[int]]),
         ("tuple[int, ...]", tuple[int, ...]),
+        ("Literal[-True]", Literal[-1]),
         ("Annotated[int, 'tokens']", int),
         ("Callable[[int], str]", Callable),
         ("'list[int]'", list[int]),
@@ -48,6 +50,15 @@ def test_a_type_of_known_names_is_that_type(text, meant):
         "Annotated[int, Field(ge=1)]",
         "Literal[mode]",
         "Literal",
+        "...",
+        "list[...]",
+        "dict[str, ...]",
+        "int | ...",
+        "Union[int, ...]",
+        "Literal[...]",
+        "Annotated[..., 'unit']",
+        "tuple[list[...], int]",
+        "tuple[int, '...']",
         "dict[int]",
         "9**9**9",
         "[c for c in ().__class__.__base__.__subclasses__()]",
@@ -68,3 +79,13 @@ def test_an_alias_of_the_file_is_its_type_also_within_another():
     file = 'Mode = Literal["exact", "robust"]\nModes = list[Mode]\nOther = print(1)\n'
     assert read("Modes | None", file) == typing.Optional[list[Literal["exact", "robust"]]]  # noqa: UP045
     assert read("Other", file) is Any
+
+
+class _LookedUp(UserDict[str, Any]):
+    def __iter__(self) -> typing.Never:
+        raise AssertionError("an annotation takes time by the number of aliases")
+
+
+def test_aliases_are_looked_up_by_name_and_never_gone_through():
+    annotation = ast.parse("list[Mode] | dict[str, Mode]", mode="eval").body
+    assert read_annotation(annotation, _LookedUp(Mode=int)) == list[int] | dict[str, int]
