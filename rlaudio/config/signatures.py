@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import ast
 import functools
+import math
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -83,8 +86,8 @@ def read_signature(path: Path) -> Signature | None:
         if definition is None:
             return None
         given, options = _parameters(definition)
-        names = _names_after(module.body, {}, definition.aliases)
-        used_with = _used_with(path, names[_USED_WITH], options) if _USED_WITH in names else {}
+        names = definition.names
+        used_with = _used_with(path, names.get(_USED_WITH), options) if _USED_WITH in names else {}
     except (RecursionError, MemoryError) as error:
         raise ValueError(f"{path}: nested too deeply to be parsed; expected Python source") from error
     node = definition.node
@@ -128,18 +131,22 @@ def text_of(node: ast.expr | None) -> str:
 
 @dataclass(frozen=True)
 class _Statement:
-    """A statement of a file, or of a class in it, and what text tells of the names before it."""
+    """A statement of a file, or of a class in it."""
 
     node: ast.stmt
-    before: Mapping[str, Any]
-    aliases: Mapping[str, Any]  # of types, in the file
+    number: int
+    names: _Names  # of all statements beside it
+
+    def before(self, name: str) -> Any:
+        """What a name means where the statement begins."""
+        return self.names.get(name, self.number)
 
     @property
     def inner(self) -> Iterator[_Statement]:
         """The statements of a class."""
         body = self.node.body if isinstance(self.node, ast.ClassDef) else []
-        for number, node in enumerate(body):
-            yield _Statement(node, _names_after(body[:number], self.before, self.aliases), self.aliases)
+        names = _Names(body, self.names.aliases, self)
+        return (_Statement(node, number, names) for number, node in enumerate(body))
 
 
 @dataclass(frozen=True)
@@ -150,28 +157,50 @@ class _Imported:
     name: str
 
 
-def _names_after(
-    body: Sequence[ast.stmt], before: Mapping[str, Any], aliases: Mapping[str, Any]
-) -> dict[str, Any]:
-    """What each name means after these statements: _Statement, _Imported, expression, None if unknown."""
-    names = dict(before)
-    for node in body:
-        if isinstance(node, FunctionNode | ast.ClassDef):
-            names[node.name] = _Statement(node, dict(names), aliases)
-        elif isinstance(node, ast.Import):
-            names |= dict.fromkeys(alias.asname or alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            ours = not node.level and (node.module or "").startswith("rlaudio.")
-            for alias in node.names:
-                meaning = _Imported(node.module or "", alias.name) if ours else None
-                names |= dict.fromkeys(names) if alias.name == "*" else {alias.asname or alias.name: meaning}
-        else:
-            values = {name: names.get(v.id) if isinstance(v, ast.Name) else v for name, v in _assigned(node)}
-            stored = (
-                n.id for n in ast.walk(node) if isinstance(n, ast.Name) and not isinstance(n.ctx, ast.Load)
-            )
-            names |= {name: values.get(name) for name in stored}
-    return names
+class _Names:
+    """What each name means before each statement of a file, or of the class `outer`, read in one pass.
+
+    A meaning is a _Statement, an _Imported, an expression, or None where text cannot tell.
+    """
+
+    def __init__(
+        self, body: Sequence[ast.stmt], aliases: Mapping[str, Any], outer: _Statement | None = None
+    ) -> None:
+        self.aliases = aliases  # of types, in the file
+        self._outer = outer
+        self._bound: dict[str, list[tuple[int, Any]]] = {}  # meanings by name, from statement number on
+        for number, node in enumerate(body):
+            for name, meaning in _bound_by(node, number, self).items():
+                self._bound.setdefault(name, []).append((number, meaning))
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._bound
+
+    def get(self, name: str, before: float = math.inf) -> Any:
+        """What a name means before the statement of that number."""
+        either = (self._bound.get(key, []) for key in (name, "*"))  # * may bind any name
+        last = [bound[at - 1] for bound in either if (at := bisect_left(bound, before, key=itemgetter(0)))]
+        if last:
+            return max(last, key=itemgetter(0))[1]
+        return self._outer.before(name) if self._outer else None
+
+
+def _bound_by(node: ast.stmt, number: int, names: _Names) -> Mapping[str, Any]:
+    """What the names mean that a statement binds; those of the statements before it are in `names`."""
+    if isinstance(node, FunctionNode | ast.ClassDef):
+        return {node.name: _Statement(node, number, names)}
+    if isinstance(node, ast.Import):
+        return dict.fromkeys(alias.asname or alias.name for alias in node.names)
+    if isinstance(node, ast.ImportFrom):
+        module = node.module or ""
+        ours = not node.level and module.startswith("rlaudio.")
+        return {
+            alias.asname or alias.name: _Imported(module, alias.name) if ours and alias.name != "*" else None
+            for alias in node.names
+        }
+    values = {name: names.get(v.id) if isinstance(v, ast.Name) else v for name, v in _assigned(node)}
+    stored = (n.id for n in ast.walk(node) if isinstance(n, ast.Name) and not isinstance(n.ctx, ast.Load))
+    return {name: values.get(name) for name in stored}
 
 
 def _assigned(node: ast.stmt) -> Iterator[tuple[str, ast.expr | None]]:
@@ -197,11 +226,11 @@ def _followed(meaning: Any) -> Any:
 
 
 @functools.lru_cache
-def _shipped_names(module: str) -> Mapping[str, Any]:
+def _shipped_names(module: str) -> _Names:
     path = _PACKAGE.joinpath(*module.split(".")[1:])
     file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
     body = parse_source(file).body if file.is_file() else []
-    return _names_after(body, {}, read_aliases(body))
+    return _Names(body, read_aliases(body))
 
 
 # --- parameters ----------------------------------------------------------------------------------
@@ -211,11 +240,11 @@ def _named(stem: str, body: Sequence[ast.stmt]) -> _Statement | None:
     """The function or class that is named like the file."""
     numbers = {node.name: n for n, node in enumerate(body) if isinstance(node, FunctionNode | ast.ClassDef)}
     for name in sorted(numbers, key=lambda name: name.startswith("_")):  # helpers come last
-        node, aliases = body[numbers[name]], read_aliases(body)  # of one name the last counts
+        node = body[numbers[name]]  # of one name the last counts
         bases = node.bases if isinstance(node, ast.ClassDef) else ()
         protocol = any(text_of(base).startswith("Protocol") for base in bases)
         if _plain(name) == _plain(stem) and not protocol:
-            return _Statement(node, _names_after(body[: numbers[name]], {}, aliases), aliases)
+            return _Statement(node, numbers[name], _Names(body, read_aliases(body)))
     return None
 
 
@@ -246,9 +275,9 @@ def _parameters(defined: _Statement) -> tuple[tuple[str, ...], list[Option]]:
 
 def _option(name: str, annotation: ast.expr | None, default: ast.expr | None, stated: _Statement) -> Option:
     if isinstance(default, ast.Name):
-        default = _literal(stated.before.get(default.id)) or default
+        default = _literal(stated.before(default.id)) or default
     text = text_of(default) if default else None
-    return Option(name, text_of(annotation), text, read_annotation(annotation, stated.aliases))
+    return Option(name, text_of(annotation), text, read_annotation(annotation, stated.names.aliases))
 
 
 def _literal(meaning: Any) -> ast.expr | None:
@@ -264,7 +293,7 @@ def _literal(meaning: Any) -> ast.expr | None:
 def _bases(cls: _Statement) -> list[_Statement]:
     """The bases of a class that text can tell."""
     bases = cls.node.bases if isinstance(cls.node, ast.ClassDef) else ()
-    meanings = (_followed(cls.before.get(text_of(base))) for base in bases)
+    meanings = (_followed(cls.before(text_of(base))) for base in bases)
     return [m for m in meanings if isinstance(m, _Statement) and isinstance(m.node, ast.ClassDef)]
 
 

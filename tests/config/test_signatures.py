@@ -1,6 +1,8 @@
 """What the source text of a plug-in says of its name and options."""
 
 import re
+import sys
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -311,3 +313,44 @@ def test_a_helper_with_an_underscore_is_not_the_plugin_whose_name_it_has(tmp_pat
         encoding="utf-8",
     )
     assert bind("reward", {"use": str(path), "most": 4}).options == {"most": 4}
+
+
+def cost_of_reading(path: Path) -> tuple[int, int]:
+    """Calls of functions while a file is read, and bytes held at most."""
+    calls = 0
+
+    def count(*_: object) -> None:
+        nonlocal calls
+        calls += 1
+
+    profiler = sys.getprofile()
+    tracemalloc.start()
+    sys.setprofile(count)
+    try:
+        assert read_signature(path) is not None
+        return calls, tracemalloc.get_traced_memory()[1]
+    finally:
+        sys.setprofile(profiler)
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    ("first", "each", "last"),
+    [
+        ("", "def f{n}(): ...", "def mine(): ..."),
+        ("", "class C{n}: ...", "def mine(): ..."),
+        ("", "A{n} = B{n} = 1", "def mine(*, a=A0): ..."),
+        ("", "Mode{n} = list[int]", "def mine(*, a: Mode0): ..."),
+        ("", "from os import *; A{n} = 1", "def mine(): ..."),
+        ("@dataclass\nclass mine:", "  a{n}: int = 1", ""),
+        ("class mine:", "  def f{n}(self): ...", ""),
+        ("A = 1\ndef mine(*,", "a{n}: int = A,", "): ..."),
+    ],
+)
+def test_twice_as_many_statements_or_options_take_twice_the_work_and_memory(write, first, each, last):
+    def cost(number: int) -> tuple[int, int]:
+        lines = [first, *(each.format(n=n) for n in range(number)), last]
+        return cost_of_reading(write("mine.py", "\n".join(lines)))
+
+    (calls, held), (calls_of_more, held_by_more) = cost(150), cost(300)
+    assert calls_of_more < 2.3 * calls and held_by_more < 2.5 * held
