@@ -36,9 +36,11 @@ class Journal(Mapping[str, Any]):
         self._answers: dict[str, Any] = {}
         with ExitStack() as stack:
             self._file = stack.enter_context(_locked(of_part))
-            for file in sorted({path, of_part, *path.parent.glob(f"{glob.escape(path.name)}.[0-9]*")}):
-                self._answers |= _entries(file, kind)
-            self._file.truncate(_whole_lines(of_part))
+            parts = sorted({path, of_part, *path.parent.glob(f"{glob.escape(path.name)}.[0-9]*")})
+            lines = {file: _whole_lines(read_bytes(file, LARGEST_ROWS)) for file in parts if file.exists()}
+            for file in lines:
+                self._answers |= _entries(file, lines[file], kind)
+            self._file.truncate(len(lines[of_part]))
             stack.pop_all()  # it stays open
 
     def labelled(self, label: str) -> str:
@@ -91,20 +93,16 @@ def _locked(file: Path) -> BinaryIO:
     return opened
 
 
-def _entries(file: Path, kind: str) -> dict[str, Any]:
-    """The answers in whole lines of a file, none where it is missing."""
-    if not file.exists():
-        return {}
-    content = read_bytes(file, LARGEST_ROWS)
-    whole = content[: content.rfind(b"\n") + 1]
+def _whole_lines(content: bytes) -> bytes:
+    """All but a last line that was cut off."""
+    return content[: content.rfind(b"\n") + 1]
+
+
+def _entries(file: Path, lines: bytes, kind: str) -> dict[str, Any]:
+    """The answers in the whole lines of a file."""
     return dict(
-        _entry(line, kind, f"{file}:{number}") for number, line in enumerate(whole.splitlines(), start=1)
+        _entry(line, kind, f"{file}:{number}") for number, line in enumerate(lines.splitlines(), start=1)
     )
-
-
-def _whole_lines(file: Path) -> int:
-    """Bytes up to the end of the last whole line."""
-    return file.read_bytes().rfind(b"\n") + 1
 
 
 def _entry(line: bytes, kind: str, where: str) -> tuple[str, Any]:

@@ -48,6 +48,20 @@ def test_parts_of_a_journal_are_read_together_and_written_apart(tmp_path):
         assert sorted(journal) == ["asked by 0", "asked by 3", "more"]
 
 
+def test_no_part_of_a_journal_is_read_without_a_limit_or_cut_while_another_is_broken(tmp_path, monkeypatch):
+    path, torn = tmp_path / "a.journal", b'{"prompt": "1", "text": "a"}\n{"prompt": "torn'
+    path.write_bytes(torn)
+    (tmp_path / "a.journal.1").write_text("nonsense\n")
+    with pytest.raises(ValueError, match=r"a\.journal\.1:1: not an answer of a voter"):
+        Journal(path)
+    assert path.read_bytes() == torn
+    (tmp_path / "a.journal.1").unlink()
+    monkeypatch.delattr(Path, "read_bytes")
+    with Journal(path) as journal:
+        assert dict(journal) == {"1": "a"}
+    assert path.read_text() == '{"prompt": "1", "text": "a"}\n'
+
+
 def test_a_journal_with_a_broken_line_in_the_middle_names_it(tmp_path):
     path = tmp_path / "a.journal"
     path.write_text('{"prompt": "1", "text": "a"}\nnonsense\n')
