@@ -1,5 +1,6 @@
 """The data of a recipe: what cannot be used is refused or left out, and clips do not leak."""
 
+import json
 import logging
 from dataclasses import replace
 
@@ -83,6 +84,13 @@ def test_bad_rows_that_a_users_data_set_reads_are_refused_or_dropped_too(recipe_
     with pytest.raises(ValueError, match=r"data\.jsonl:4: not JSON"):
         load_data(load_recipe(recipe_file, [given]))
     assert len(load_data(load_recipe(recipe_file, [given, "data.bad_rows=drop"])).train) == 3
+
+
+def test_an_error_of_any_type_in_a_users_data_set_names_its_key_and_stays_the_cause(recipe_file, tmp_path):
+    (tmp_path / "torn.py").write_text("import json\ndef torn(): return json.loads('[')\n")
+    with pytest.raises(ValueError, match=r"^data\.train: Expecting value: line 1") as told:
+        load_data(load_recipe(recipe_file, [f"data.train={{use: {tmp_path / 'torn.py'}}}"]))
+    assert isinstance(told.value.__cause__, json.JSONDecodeError)
 
 
 def test_equal_options_are_left_out_of_training_and_evaluated(recipe_file, tmp_path):
