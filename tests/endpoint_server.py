@@ -29,7 +29,7 @@ class Server:
         self.headers: list[dict[str, str]] = []
         self.text_for: Callable[[dict[str, Any]], str] = lambda body: "fine"
         self.most_at_once = 0
-        self._at_once = 0
+        self._under_way: set[BaseHTTPRequestHandler] = set()
         self._lock = threading.Lock()
         server = self
 
@@ -40,15 +40,22 @@ class Server:
                     server.bodies.append(body)
                     server.headers.append({"path": self.path, **dict(self.headers)})
                     behave = server.script.pop(0) if server.script else says(server.text_for(body))
-                    server._at_once += 1
-                    server.most_at_once = max(server.most_at_once, server._at_once)
+                    server._under_way.add(self)
+                    server.most_at_once = max(server.most_at_once, len(server._under_way))
                 try:
                     behave(self)
                 finally:
-                    with server._lock:
-                        server._at_once -= 1
+                    self._answers()
 
             do_GET = do_POST
+
+            def send_response(self, *given: Any) -> None:
+                self._answers()  # before the client, which may ask again at once, can know
+                super().send_response(*given)
+
+            def _answers(self) -> None:
+                with server._lock:
+                    server._under_way.discard(self)
 
             def log_message(self, *_: Any) -> None:
                 pass
