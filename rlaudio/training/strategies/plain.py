@@ -164,6 +164,9 @@ def _sum_over_processes(tensors: Sequence[torch.Tensor]) -> None:
         sizes = accumulate(tensor.numel() for tensor in tensors)
         count = max(1, sum(size <= MESSAGE_NUMBERS for size in sizes))
         some, tensors = tensors[:count], tensors[count:]
+        if count == 1:  # it may be large
+            dist.all_reduce(some[0])
+            continue
         message = torch.cat([tensor.flatten() for tensor in some])
         dist.all_reduce(message)
         for tensor, part in zip(some, message.split([tensor.numel() for tensor in some]), strict=True):

@@ -11,6 +11,7 @@ from rlaudio.training.credit import assign_credit
 from rlaudio.training.learner import Learner, LearnerSettings
 from rlaudio.training.packing import pack
 from rlaudio.training.policy import token_logprobs
+from rlaudio.training.strategies import plain as plain_strategy
 from rlaudio.training.strategies.plain import Plain
 from rlaudio.utils.processes import ALONE
 from tests.conftest import TINY, make_prompt
@@ -95,3 +96,19 @@ def test_a_bfloat16_model_learns_at_a_rate_that_its_own_precision_would_lose():
     large = before.abs() > 2**-4  # there a single step of the learning rate rounds to nothing
     assert torch.equal((before - SMALL.lr)[large], before[large])
     assert (family.head.weight != before)[large].float().mean() > 0.2
+
+
+def test_small_gradients_share_a_message_and_large_ones_are_not_copied(monkeypatch):
+    messages = []
+
+    def all_reduce(tensor):
+        messages.append((tensor.numel(), tensor.data_ptr()))
+        tensor.mul_(2)  # as with another process of the same gradients
+
+    monkeypatch.setattr(plain_strategy.dist, "all_reduce", all_reduce)
+    monkeypatch.setattr(plain_strategy, "MESSAGE_NUMBERS", 6)
+    tensors = [torch.ones(shape) for shape in [(2,), (2, 2), (3, 3), (1,), (5,), (1, 7)]]
+    plain_strategy._sum_over_processes(tensors)
+    assert [count for count, _ in messages] == [6, 9, 6, 7]
+    assert {messages[1][1], messages[3][1]} == {tensors[2].data_ptr(), tensors[5].data_ptr()}
+    assert all(torch.equal(tensor, torch.full_like(tensor, 2.0)) for tensor in tensors)
