@@ -141,6 +141,16 @@ class _Statement:
         """What a name means where the statement begins."""
         return self.names.get(name, self.number)
 
+    @functools.cached_property
+    def parameters(self) -> tuple[tuple[str, ...], list[Option]]:
+        """See `_parameters`; kept, since a base may be one of many classes."""
+        return _parameters(self)
+
+    @functools.cached_property
+    def fields(self) -> dict[str, tuple[Option, bool]]:
+        """See `_fields`."""
+        return _fields(self)
+
     @property
     def inner(self) -> Iterator[_Statement]:
         """The statements of a class."""
@@ -267,8 +277,8 @@ def _parameters(defined: _Statement) -> tuple[tuple[str, ...], list[Option]]:
             given, options = _parameters(inner)
             return given[1:], options
     if not _is_dataclass(defined):
-        return next(filter(any, map(_parameters, _bases(defined))), ((), []))
-    fields = _fields(defined).values()
+        return next((base.parameters for base in _bases(defined) if any(base.parameters)), ((), []))
+    fields = defined.fields.values()
     given = tuple(option.name for option, by_keyword in fields if not by_keyword)
     return given, [option for option, by_keyword in fields if by_keyword]
 
@@ -306,7 +316,7 @@ def _fields(cls: _Statement) -> dict[str, tuple[Option, bool]]:
     """Fields by name, those of bases first, and whether they are given by keyword only."""
     fields: dict[str, tuple[Option, bool]] = {}
     for base in reversed(_bases(cls)):
-        fields |= _fields(base)
+        fields |= base.fields
     if _is_dataclass(cls):  # a field that is defined again keeps its place
         by_keyword = _is_dataclass(cls, argument="kw_only=True")
         fields |= {option.name: (option, by_keyword) for option in map(_field, cls.inner) if option}

@@ -354,3 +354,21 @@ def test_twice_as_many_statements_or_options_take_twice_the_work_and_memory(writ
 
     (calls, held), (calls_of_more, held_by_more) = cost(150), cost(300)
     assert calls_of_more < 2.3 * calls and held_by_more < 2.5 * held
+
+
+def test_bases_that_many_classes_share_are_read_once(tmp_path):
+    """Each of 40 levels has two classes of both of the level below: 2 to the power of 40 ways up."""
+    levels = ["@dataclass\nclass A0:\n    first: int = 1", "class B0:\n    pass"]
+    for n in range(1, 40):
+        levels += [f"class {own}{n}(A{n - 1}, B{n - 1}):\n    pass" for own in "AB"]
+    (tmp_path / "plain.py").write_text(
+        "\n".join([*levels[1:], "class A0: pass", "class plain(A39, B39): pass"])
+    )
+    fields = [
+        "from dataclasses import dataclass",
+        *levels,
+        "@dataclass\nclass data(A39, B39):\n    last: int = 2",
+    ]
+    (tmp_path / "data.py").write_text("\n".join(fields))
+    assert read_signature(tmp_path / "plain.py").options == ()
+    assert "first" in read_signature(tmp_path / "data.py").given
