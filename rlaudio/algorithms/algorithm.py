@@ -82,7 +82,7 @@ class Algorithm(Protocol):
     def loss(self, tokens: Tokens) -> Loss:
         """The loss of a micro-batch; summed over the micro-batches of an update it is the update's loss.
 
-        Two threads may call it at a time, in any order: what it keeps in `self` must not change.
+        Called for one micro-batch after the other. What it keeps in `self` is in no checkpoint.
         """
 
 

@@ -28,6 +28,7 @@ from rlaudio.training.strategies.plain import Plain
 from rlaudio.training.strategies.strategy import OptimizerSettings, Strategy
 from rlaudio.training.totals import Totals
 from rlaudio.types import Prompt
+from rlaudio.utils.lanes import in_turn
 from rlaudio.utils.processes import ALONE, Processes
 
 OpenStrategy = Callable[[torch.nn.Module, OptimizerSettings, Processes], Strategy]
@@ -191,7 +192,8 @@ class Learner:
         batch = self.pack(micro.rows, micro.chunks)
         policy: PolicyOutput = self.strategy.forward(batch)
         tokens = self.tokens(micro.rows, batch, policy)
-        loss = self.algorithm.loss(tokens)
+        with in_turn():  # an algorithm may keep what it has seen
+            loss = self.algorithm.loss(tokens)
         counted = Totals()
         if micro.dummy:
             return loss.total, counted

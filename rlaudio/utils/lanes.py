@@ -7,9 +7,12 @@ thousands of short ones. Two halves of its rows, each computed by one thread, ta
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from typing import TypeVar
 
@@ -31,29 +34,81 @@ def at_once(items: Sequence[Item]) -> int:
 def side_by_side(function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
     """The function's results in the order of the items, `LANES` at a time where so many threads may be used.
 
-    Gradients are recorded in every lane as they are by the thread that calls. No lane computes any more when
-    an error is raised.
+    Gradients are recorded in every lane as they are by the thread that calls. What the function does
+    `in_turn`, it does in the order of the items. No lane computes any more when an error is raised.
     """
     if at_once(items) == 1:
         yield from map(function, items)
         return
-    records = torch.is_grad_enabled()
+    records, turns = torch.is_grad_enabled(), _Turns()
 
-    def compute(item: Item) -> Result:
-        with torch.set_grad_enabled(records):
+    def compute(number: int, item: Item) -> Result:
+        with torch.set_grad_enabled(records), turns.of(number):
             return function(item)
 
     lanes = _lanes(_threads() // LANES)
     ahead: deque[Future[Result]] = deque()
     try:
-        for item in items:
+        for number, item in enumerate(items):
             if len(ahead) == LANES:
                 yield ahead.popleft().result()
-            ahead.append(lanes.submit(compute, item))
+            ahead.append(lanes.submit(compute, number, item))
         while ahead:
             yield ahead.popleft().result()
     finally:
         wait(ahead)
+
+
+@contextmanager
+def in_turn() -> Iterator[None]:
+    """An item's turn: a block that begins when those of all items before have ended, one at a time.
+
+    Outside of lanes there is nothing to wait for.
+    """
+    if (turn := _turn.get()) is None:
+        yield
+        return
+    turns, number = turn
+    turns.wait_for(number)
+    try:
+        yield
+    finally:
+        turns.end(number)
+
+
+class _Turns:
+    """Whose turn it is: the first item's that has not had its own and goes on."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._ended: set[int] = set()
+        self._next = 0
+
+    @contextmanager
+    def of(self, number: int) -> Iterator[None]:
+        """An item computes within the block; after it, it needs no turn."""
+        token = _turn.set((self, number))
+        try:
+            yield
+        finally:
+            _turn.reset(token)
+            self.end(number)
+
+    def wait_for(self, number: int) -> None:
+        """Wait until it is that item's turn; those before have begun already."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._next >= number)
+
+    def end(self, number: int) -> None:
+        """That item's turn is over."""
+        with self._changed:
+            self._ended.add(number)
+            while self._next in self._ended:
+                self._next += 1
+            self._changed.notify_all()
+
+
+_turn: ContextVar[tuple[_Turns, int] | None] = ContextVar("turn", default=None)  # of this lane
 
 
 def _threads() -> int:

@@ -1,9 +1,11 @@
 """The optimizer step: what it learns, what it refuses, and that batching changes nothing."""
 
+import copy
 import gc
 import math
+import time
 import weakref
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import numpy as np
@@ -392,8 +394,22 @@ def test_the_correlation_of_sampler_and_trainer_is_pearsons(family):
     assert actual == pytest.approx(np.corrcoef(trainer, sampler)[0, 1], abs=1e-4)
 
 
-@pytest.mark.parametrize("algorithm", [GRPO(kl=0.1), PPO(), PAPO()])
-def test_micro_batches_side_by_side_train_as_one_after_another(family, monkeypatch, algorithm):
+@dataclass(frozen=True)
+class WeighedBySeen(GRPO):
+    """Weighs a micro-batch by how many tokens came before it in the update."""
+
+    seen: list[int] = field(default_factory=list)
+
+    def loss(self, tokens):
+        loss = super().loss(tokens)
+        before, own = sum(self.seen), len(tokens.logprobs)
+        time.sleep(0.002 * (before == 0))  # the next one would be first
+        self.seen.append(own)
+        return replace(loss, total=loss.total * (1 + before))
+
+
+@pytest.mark.parametrize("given", [GRPO(kl=0.1), PPO(), PAPO(), WeighedBySeen(kl=0.1)])
+def test_micro_batches_side_by_side_train_as_one_after_another(family, monkeypatch, given):
     """Bit for bit: gradients are added in the order of the micro-batches, whichever ended first."""
     monkeypatch.setattr(packing, "LANE_TOKENS", 1)
     batching = make_batching(lanes=2, micro_batch_tokens=150)
@@ -401,7 +417,7 @@ def test_micro_batches_side_by_side_train_as_one_after_another(family, monkeypat
     results = []
     for most in (1, 2):
         monkeypatch.setattr(CORES, "most", most)
-        twin = fresh()
+        twin, algorithm = fresh(), copy.deepcopy(given)
         learner = Learner(
             twin,
             algorithm,

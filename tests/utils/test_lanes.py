@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from rlaudio.utils import lanes
-from rlaudio.utils.lanes import LANES, side_by_side
+from rlaudio.utils.lanes import LANES, in_turn, side_by_side
 from rlaudio.utils.shared_cores import CORES
 
 
@@ -64,6 +64,45 @@ def test_no_lane_computes_any_more_when_an_error_is_raised(two_threads, monkeypa
     with pytest.raises(FloatingPointError, match="item 0"):
         list(side_by_side(compute, range(4)))
     assert not computing
+
+
+def test_turns_are_taken_in_the_order_of_the_items(two_threads):
+    later_waits = threading.Event()
+    taken = []
+
+    def compute(item: int) -> None:
+        if item % 2 == 0:  # the lane beside it is the first to ask
+            assert later_waits.wait(60)
+            later_waits.clear()
+        else:
+            later_waits.set()
+        with in_turn():
+            taken.append(item)
+
+    list(side_by_side(compute, range(4 * LANES)))
+    assert taken == list(range(4 * LANES))
+
+
+@pytest.mark.parametrize("without_turn", ["none", "failed"])
+def test_an_item_without_a_turn_holds_no_other_one_up(two_threads, without_turn):
+    def compute(item: int) -> int:
+        if item == 0:
+            if without_turn == "failed":
+                raise FloatingPointError("item 0")
+            return item
+        with in_turn():
+            return item
+
+    if without_turn == "failed":
+        with pytest.raises(FloatingPointError, match="item 0"):
+            list(side_by_side(compute, range(4)))
+    else:
+        assert list(side_by_side(compute, range(4))) == [0, 1, 2, 3]
+
+
+def test_outside_of_lanes_every_turn_comes_at_once():
+    with in_turn(), in_turn():
+        pass
 
 
 def test_each_lane_has_its_share_of_the_threads(two_threads, monkeypatch):
