@@ -33,7 +33,7 @@ from rlaudio.training.signals import ContributionEstimator, SilentRollouts, opti
 from rlaudio.training.stages import KeptReference, OpenedPolicy, TrainingSetup, frozen_reference
 from rlaudio.training.strategies.strategy import OptimizerSettings
 from rlaudio.types import Contributions, Datasets, Group, ScoredGroup, greedy
-from rlaudio.utils.lanes import LANES
+from rlaudio.utils.lanes import lanes_of
 from rlaudio.utils.processes import ALONE, Processes
 
 
@@ -198,7 +198,7 @@ def _batching(recipe: Recipe, epochs: int, mini_batches: int) -> Batching:
         prompt_once=recipe.training.prompt_once,
         epochs=epochs,
         mini_batches=mini_batches,
-        lanes=1 if recipe.threads == 1 else LANES,
+        lanes=lanes_of(recipe.threads),
     )
 
 

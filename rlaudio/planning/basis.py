@@ -25,6 +25,7 @@ from rlaudio.planning.tokens import Attention, StepTokens
 from rlaudio.prompts.wording import render_user_text
 from rlaudio.training.policy import NARROW_SUPPORT
 from rlaudio.types import Question
+from rlaudio.utils.lanes import lanes_of
 
 CHARACTERS_PER_TOKEN = 4  # of English, where there is no tokenizer to ask
 FRAMES_PER_SECOND = 100
@@ -169,7 +170,8 @@ def _sharding(recipe: Recipe, hardware: Hardware, assumed: Assumptions) -> Shard
     devices, nodes, on_gpu = assumed.all_devices, assumed.nodes, hardware.name != "cpu"
     options = recipe.strategy.options
     if recipe.strategy.use == "plain":
-        return Sharding(devices=devices, nodes=nodes, on_gpu=on_gpu)
+        lanes = 1 if on_gpu else lanes_of(recipe.threads)
+        return Sharding(devices=devices, nodes=nodes, on_gpu=on_gpu, lanes=lanes)
     if recipe.strategy.use == "zero":
         stage, offload = int(options["stage"]), options["offload"] == "cpu"
         return Sharding(stage=stage, offload=offload, devices=devices, nodes=nodes, on_gpu=on_gpu)

@@ -4,8 +4,9 @@ P parameters that train, N devices, b bytes of a number of the model, s tokens o
 other letters as in flops.py.
 
     weights          b each, adapters 4
-    gradients        4 P of earlier micro-batches, and b P of one in half precision; ZeRO: from stage 2 on
-                     4 P / N, and DeepSpeed's bucket of 5e8 elements, once more in float32 where it is summed
+    gradients        4 P of earlier micro-batches, and b P of one in half precision, or of each where a CPU
+                     computes two side by side; ZeRO: from stage 2 on 4 P / N, and DeepSpeed's bucket of
+                     5e8 elements, once more in float32 where it is summed
     optimizer        AdamW's averages 8 P, float32 master weights of half-precision ones 4 P; ZeRO: 12 P / N
                      from stage 1 on (arXiv:1910.02054, section 3.1)
     activations      what autograd keeps of a block of the language model, counted from its modules:
@@ -28,6 +29,7 @@ from dataclasses import dataclass
 
 from rlaudio.models.shared.sizes import ModelSize
 from rlaudio.planning.tokens import Attention, StepTokens
+from rlaudio.training.packing import LANE_TOKENS
 
 LOGIT_BYTES = 20
 ENDING = "end of update"
@@ -45,6 +47,7 @@ class Sharding:
     devices: int = 1  # of all nodes
     nodes: int = 1
     on_gpu: bool = True
+    lanes: int = 1  # micro-batches that a CPU computes side by side
 
     @property
     def shares(self) -> int:
@@ -77,9 +80,11 @@ class Gradients:
     step: float  # while the optimizer steps
 
 
-def gradient_bytes(model: ModelSize, sharding: Sharding, micro_batches: int) -> Gradients:
-    """Bytes of gradients: sums in float32, and those of one micro-batch in the weights' precision."""
+def gradient_bytes(model: ModelSize, sharding: Sharding, micro_batches: int, at_once: int = 1) -> Gradients:
+    """Bytes of gradients: sums in float32, and those of micro-batches in the weights' precision."""
     whole, batch = 4.0 * model.trained, float(model.trained_bytes)
+    if at_once > 1:  # each has gradients of its own until they are added up
+        return Gradients(held=whole, last=whole + at_once * batch, step=whole)
     half = batch if batch < whole else 0.0
     before = 1.0 if micro_batches > 1 else 0.0
     match sharding.stage:
@@ -202,7 +207,8 @@ def update_rows(
     At the end all gradients exist; the last block's backward pass runs, then AdamW.
     """
     t, d, b = update.tokens, model.decoder, model.precision
-    rows, tokens, eager = t.rows_together, t.rows_together * t.row, update.attention == "eager"
+    at_once, rows = _side_by_side(t, sharding.lanes)
+    tokens, eager = rows * t.row, update.attention == "eager"
     branches = t.targets // t.rows
     masked = {"cpu": 0, "gpu": rows * branches * t.row, "eager": tokens**2}[update.attention]
     kept = decoder_bytes(model, tokens, masked, update.attention, checkpointing=update.checkpointing)
@@ -216,7 +222,7 @@ def update_rows(
         logits += 2.0 * b * targets * update.head_rows * d.width  # the head's rows, and their gradient
     gathered = b * min(LIVE, model.parameters) if sharding.stage == 3 else 0.0
     mask = float((b + 1) * masked)  # with the bool mask that it is made from
-    gradients = gradient_bytes(model, sharding, t.micro_batches)
+    gradients = gradient_bytes(model, sharding, t.micro_batches, at_once)
     ended = max(gradients.last + block + mask, gradients.step)  # fused AdamW updates in place
     sizes = {
         "gradients": (gradients.held, gradients.step),
@@ -230,6 +236,15 @@ def update_rows(
         for name, (during, after) in sizes.items()
         if during or after
     ]
+
+
+def _side_by_side(tokens: StepTokens, lanes: int) -> tuple[int, int]:
+    """Micro-batches that are computed at a time, and the rows of all of them."""
+    rows = tokens.rows_together
+    if lanes > 1 and rows > 1 and rows * tokens.row >= lanes * LANE_TOKENS:
+        return lanes, rows  # parts of what would be one
+    at_once = min(lanes, tokens.micro_batches)
+    return at_once, at_once * rows
 
 
 def rollout_rows(model: ModelSize, sampling: RolloutShape, phase: str) -> list[MemoryRow]:

@@ -26,6 +26,11 @@ Result = TypeVar("Result")
 LANES = 2  # measured on two cores; more threads would wait for Python's lock
 
 
+def lanes_of(threads: int | None) -> int:
+    """The lanes of a recipe that allows so many threads; None: as many as there are."""
+    return 1 if threads == 1 else LANES
+
+
 def at_once(items: Sequence[Item]) -> int:
     """How many of the items are computed at a time."""
     return LANES if min(len(items), _threads()) >= LANES else 1

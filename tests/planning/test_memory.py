@@ -12,6 +12,7 @@ from rlaudio.models.shared.branching import _in_two_passes
 from rlaudio.planning import memory
 from rlaudio.planning.memory import Sharding, UpdateShape
 from rlaudio.rollout.transformers import Transformers
+from rlaudio.training import packing
 from rlaudio.training.learner import Learner
 from rlaudio.training.packing import pack
 from rlaudio.training.strategies.plain import Plain
@@ -150,6 +151,34 @@ def peak_of(work):
         work()
     events = [e for e in profile.profiler.kineto_results.events() if e.name() == "[memory]"]
     return max(itertools.accumulate(e.nbytes() for e in sorted(events, key=lambda e: e.start_ns())))
+
+
+@pytest.mark.parametrize(
+    ("lane_tokens", "budget", "at_once", "rows"),
+    [(1, 10_000, 2, 2), (10_000, 10_000, 1, 2), (1, 1, 2, 2), (10_000, 1, 2, 2)],
+    ids=["halves of one", "too few to halve", "longer than a half", "few tokens in each of several"],
+)
+def test_lanes_hold_what_they_compute_side_by_side(monkeypatch, lane_tokens, budget, at_once, rows):
+    """As `packing.micro_batches` parts the rows, and `Plain` adds up the gradients."""
+    for module in (packing, memory):
+        monkeypatch.setattr(module, "LANE_TOKENS", lane_tokens)
+    family, size = loaded(), size_of()
+    together = list(packing.micro_batches(rows_of(family), budget, at_once=2))[:2]
+    assert (len(together), sum(map(len, together))) == (at_once, rows)
+    update = UpdateShape(
+        tokens=tokens_of(family, budget), head_rows=1024, chunk=1024, checkpointing=False, attention="cpu"
+    )
+    sharding = Sharding(on_gpu=False, lanes=2)
+    planned = {row.name: row.phases for row in memory.update_rows(size, sharding, update, "update", "end")}
+    whole = 4.0 * size.trained
+    assert planned["gradients"] == {"update": whole if at_once > 1 else 0.0, "end": whole}
+    kept = update.tokens.row * rows
+    expected = memory.decoder_bytes(size, kept, 0, "cpu", checkpointing=False)
+    expected += memory.tower_bytes(size, rows, update.tokens.frames, checkpointing=False, eager=False)
+    assert planned["activations kept for backward"]["update"] == expected
+    block = 3.0 * 4 * kept * size.decoder.feed_forward
+    extra = whole * (at_once if at_once > 1 else 0)  # each lane's own
+    assert planned["at work: a block or logits"]["end"] == extra + block
 
 
 @pytest.mark.parametrize("checkpointing", [False, True])
