@@ -44,6 +44,7 @@ def synthetic(
     unanswerable_share: float = 0.0,
     shifted: bool = False,
     gold_cues: Sequence[str] = (),
+    cued: Sequence[str] = ("text_answerable",),
     by_subject: bool = False,
 ) -> Dataset:
     """The first `count` questions of a split, generated on the first call and read from disk afterwards.
@@ -52,12 +53,12 @@ def synthetic(
     The shares hold in each type; the rest is audio-only. Where there are unanswerable questions, "none of
     these" is an option of the audio-only ones too. `misleading_by` says which mechanisms mislead; where all
     four do, of 20 questions 6 by prior, 4 by suggestion, 5 by length and 5 by position. `gold_cues` are
-    `length` and `position`: in three of four text-answerable questions the right option is by far the
-    longest, or the first, in the others a wrong one is. `shifted` plays every clip slower or faster, in
-    noise, with longer pauses around it. `by_subject` groups the questions by what they ask for (source,
-    contour, first, ...), so that tables have a line for each. Files lie below `folder`, by default in the
-    user's cache. The caption of a clip is in the question's `extra`, as are `tempting` and `unanswerable`,
-    which the rewards `grounded` and `refusal` read.
+    `length` and `position`: in three of four questions of the kinds `cued` (text_answerable, audio_only) the
+    right option is by far the longest, or the first, in the others a wrong one is. `shifted` plays every clip
+    slower or faster, in noise, with longer pauses around it. `by_subject` groups the questions by what they
+    ask for (source, contour, first, ...), so that tables have a line for each. Files lie below `folder`, by
+    default in the user's cache. The caption of a clip is in the question's `extra`, as are `tempting` and
+    `unanswerable`, which the rewards `grounded` and `refusal` read.
 
     Raises ValueError for a count outside 1 to MOST, shares outside 0 to 1 or above 1 together, mechanisms and
     cues that there are none of, misleading questions without a mechanism, and a split that is no name or
@@ -67,7 +68,7 @@ def synthetic(
     if not 1 <= count <= MOST:
         raise ValueError(f"count is {count}; expected 1 to {MOST:,} questions")
     shares = KindShares(text_answerable_share, misleading_share, unanswerable_share)
-    made = Split(split, seed, shares, shifted, misleading_by, gold_cues)
+    made = Split(split, seed, shares, shifted, misleading_by, gold_cues, cued)
     data = audiomcq(path=write_split(Path(folder or cache_folder("synthetic")), made, count))
     return replace(data, questions=tuple(map(_by_subject, data))) if by_subject else data
 

@@ -2,7 +2,7 @@
 
 The cues are those that writers of questions leave without meaning to: they qualify the right option until
 nobody can object, and put it where they put it last time. Alone a cue says nothing about the answer; in the
-text-answerable questions of a data set with `gold_cues` it is right in three of four.
+questions of a data set with `gold_cues` it is right in three of four.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from rlaudio.worlds.synthetic.subjects import Item
 
 Cue = Literal["length", "position"]
 CUES: tuple[Cue, ...] = ("length", "position")
-GOLD_SHARE = 0.75  # of the text-answerable questions with a cue, those where it speaks for the answer
+GOLD_SHARE = 0.75  # of the questions with a cue of the gold option, those where it speaks for the answer
 # Fits every option and is longer than any, so that the longest is half longer again than all others.
 QUALIFICATION = ", as heard in this clip"
 

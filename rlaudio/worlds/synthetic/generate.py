@@ -26,14 +26,15 @@ from rlaudio.worlds.synthetic.subjects import CATEGORIES, SUBJECTS, Item, make_i
 TEXT_ANSWERABLE: Mapping[Mechanism, float] = {"knowledge": 0.6, "logic": 0.4}
 MISLEADING: Mapping[Mechanism, float] = {"prior": 0.6, "suggestion": 0.4, "length": 0.5, "position": 0.5}
 BY_TEXT = ("prior", "suggestion")
+CUED: tuple[Kind, ...] = ("text_answerable", "audio_only")  # kinds whose options may have a cue
 
 
 @dataclass(frozen=True)
 class Split:
     """A split's name, seed and shares; names and seeds share no clip. `is_shifted`: see `shifted`.
 
-    `misleading_by` are mechanisms of MISLEADING, `gold_cues` the cues that speak for the answer of most
-    text-answerable items. Raises ValueError for others, and for misleading items by no mechanism.
+    `misleading_by` are mechanisms of MISLEADING, `gold_cues` the cues that speak for the answer of most items
+    of the kinds `cued`. Raises ValueError for others, and for misleading items by no mechanism.
     """
 
     name: str
@@ -42,10 +43,12 @@ class Split:
     is_shifted: bool = False
     misleading_by: Sequence[str] = BY_TEXT
     gold_cues: Sequence[str] = ()
+    cued: Sequence[str] = ("text_answerable",)
 
     def __post_init__(self) -> None:
         _check_names("misleading_by", self.misleading_by, tuple(MISLEADING))
         _check_names("gold_cues", self.gold_cues, CUES)
+        _check_names("cued", self.cued, CUED)
         if self.shares.misleading and not self.misleading_by:
             raise ValueError(
                 f"misleading_share is {self.shares.misleading} and misleading_by names no mechanism; "
@@ -86,7 +89,7 @@ def items(split: Split, count: int) -> Iterator[Item]:
         for cue in CUES:
             if item.mechanism == cue:
                 item = misled(rng, item, cue)
-            elif kind == "text_answerable" and cue in split.gold_cues:
+            elif kind in split.cued and cue in split.gold_cues:
                 item = helped(rng, item, cue)
         yield replace(item, scene=shifted(rng, item.scene)) if split.is_shifted else item
 
@@ -140,9 +143,11 @@ def _shares_name(split: Split) -> str:
     """Such as text0.5-misleading0.2-by-length-shifted."""
     shares = split.shares
     by = [m for m in MISLEADING if m in split.misleading_by]
+    cued = [kind for kind in CUED if kind in split.cued]
     return (
         f"text{shares.text_answerable:g}"
         + "".join(f"-{cue}" for cue in CUES if cue in split.gold_cues)
+        + (f"-in-{'-'.join(cued)}" if split.gold_cues and cued != ["text_answerable"] else "")
         + (f"-misleading{shares.misleading:g}" if shares.misleading else "")
         + (f"-by-{'-'.join(by)}" if shares.misleading and by != list(BY_TEXT) else "")
         + (f"-unanswerable{shares.unanswerable:g}" if shares.unanswerable else "")

@@ -183,6 +183,15 @@ def test_cues_of_gold_options_leave_all_other_questions_as_they_are():
     assert all(texts([a]) == texts([b]) for a, b in pairs if a.kind != "text_answerable")
 
 
+def test_audio_only_questions_may_have_the_cue_and_the_others_not():
+    shares = KindShares(text_answerable=0.25)
+    items = made(1200, shares, gold_cues=("position",), cued=("audio_only",))
+    cued = [item.choices[0] == item.answer for item in items if item.kind == "audio_only"]
+    assert abs(sum(cued) - 675) < 4 * np.sqrt(900 * 0.75 * 0.25)
+    pairs = zip(items, made(1200, shares), strict=True)
+    assert all(texts([a]) == texts([b]) for a, b in pairs if a.kind == "text_answerable")
+
+
 # --- bad input -------------------------------------------------------------------------------------------
 
 REFUSED = {
@@ -199,6 +208,10 @@ REFUSED = {
     "an unknown cue": (
         {"gold_cues": ["colour"]},
         r"gold_cues names 'colour'; expected some of length, position",
+    ),
+    "a cue of a kind that has none": (
+        {"cued": ["misleading"]},
+        "cued names 'misleading'; expected some of text_answerable, audio_only",
     ),
     "a cue twice": ({"gold_cues": ["length", "length"]}, "gold_cues names 'length' twice"),
 }
@@ -226,6 +239,8 @@ def test_splits_by_other_mechanisms_and_cues_lie_in_other_folders(tmp_path):
         {"misleading_share": 0.5, "misleading_by": ["length", "position"]},
         {"gold_cues": ["length"]},
         {"gold_cues": ["position"]},
+        {"gold_cues": ["position"], "cued": ["audio_only"]},
+        {"gold_cues": ["position"], "cued": ["audio_only", "text_answerable"]},
     ]
     folders = [synthetic(folder=tmp_path, count=4, **given)[0].clips[0].parent for given in options]
     assert len(set(folders)) == len(options)
