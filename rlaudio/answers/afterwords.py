@@ -11,7 +11,7 @@ import re
 from rlaudio.answers.harmless import offers, tells_of_the_clip, without_denied_doubts
 
 IT_IS = re.compile(
-    r"(?:that|this)(?:'s| is| was)(?: (?:so|just|such|all|pure|very|quite|really))* ", re.IGNORECASE
+    r"(?:that|this|it)(?:'s| is| was)(?: (?:so|just|such|all|pure|very|quite|really))* ", re.IGNORECASE
 )
 APOSTROPHES = str.maketrans("\u2018\u2019\u02bc\u00b4`", "'" * 5)
 OPTION = re.compile(  # "The other one", "Go with the first."
@@ -35,7 +35,14 @@ ALONE = re.compile(  # exclamations that are all of a sentence
     r"|one (?:moment|second|sec|more time)|start(?:ing)? (?:over|again)|errat(?:um|a)|pending review"
     r"|kek\w*|lulz|w?oops\w*|swerve|pass|no?cap|cap|bruh|nah|nuh-?uh|b+z+t+|not|rekt|yeet|got ?em"
     r"|jebait(?:ed)?|bamboozled"
-    r"|subject to change|said nobody(?: ever)?|(?:a )?(?:test|hoax|bluff|prank|trick)"
+    r"|subject to change|said nobody(?: ever)?|(?:a )?(?:test|hoax|bluff|prank|trick|myth|hunch)"
+    r"|(?:i(?:'ll| will)? )?(?:(?:hard|big|firm) )?pass(?: on (?:that|this|it)(?: one)?)?"
+    r"|denied|refuted|debunked|busted|cancelled|annulled|expired|deprecated|invented|made up"
+    r"|(?:crossed|struck) out|veto(?:ed)?|objection|negatory|(?:two )?thumbs down|(?:pure )?fiction"
+    r"|(?:fairy|tall) tale|(?:nice|cool) story|bad call|fat chance|when pigs fly|moving on|stay tuned"
+    r"|still thinking|more on that later|theoretically|so-called|quote unquote|if you say so|tbd"
+    r"|to be (?:confirmed|determined|decided|verified|checked)|at first glance|for argument's sake"
+    r"|in (?:another|an alternate|a parallel) (?:world|universe)|once upon a time|read it backwards"
     r"|[a-z]+ (?:that|it|this|them))",  # "Undo that"
     re.IGNORECASE,
 )
@@ -52,8 +59,17 @@ BEGINNING = re.compile(
     r"|as if (?:that|this|i|you)\b|(?:bad|poor|weak|new|updated|better) (?:answer|choice|try)\b",
     re.IGNORECASE,
 )
+DIFFERS = re.compile(  # "The truth is different": of the clip only where more follows
+    r"(?:(?:but|yet|and|however|though),? )?(?:the )?(?:(?:actual|real|true|whole) )?"
+    r"(?:it|truth|reality|facts?|evidence|answer|sound|audio|clip|recording)"
+    r"(?: differs?| disagrees?|(?:'s| is| are| was| were| lies| says?| points?| tells?| suggests?| shows?)"
+    r" (?:different(?:ly)?|otherwise|elsewhere|another|a different (?:one|thing|story)|something else))"
+    r"(?:,? though)?",
+    re.IGNORECASE,
+)
 PHRASE = re.compile(
-    r"\b(?:fool(?:s|ed|ing)?|tricked|decoy|bait|naive|psych|sike|syke|gotcha|bluff(?:ed|ing)?|hypothetical\w*"
+    r"\b(?:beg to differ|refuse|decline to|grain of salt|i invented"
+    r"|fool(?:s|ed|ing)?|tricked|decoy|bait|naive|psych|sike|syke|gotcha|bluff(?:ed|ing)?|hypothetical\w*"
     r"|placeholder|typo|misspoke|mis-?(?:read|heard|typed|said|stated|spoken|labell?ed)|withdraw\w*|withdrew"
     r"|rescind\w*|revok\w*|redact\w*|recant\w*|undo|revis\w*|amend(?:ed|s)?|reconsider\w*|rethink\w*"
     r"|overrul\w*|overrid\w*|supersed\w*|obsolete|outdated|invalid|void|bogus|flip-flop\w*|proven otherwise"
@@ -93,7 +109,9 @@ def takes_back(sentence: str) -> bool:
     text = _plain(without_denied_doubts(sentence.translate(APOSTROPHES)))
     if offers(text):
         return False
-    if ALONE.fullmatch(IT_IS.sub("", text, count=1)) or BEGINNING.match(text) or OPTION.search(text):
+    if ALONE.fullmatch(IT_IS.sub("", text, count=1)) or DIFFERS.fullmatch(text):
+        return True
+    if BEGINNING.match(text) or OPTION.search(text):
         return True
     if tells_of_the_clip(text):
         return False

@@ -25,6 +25,15 @@ COUNTED = re.compile(
     r"(?P<things>(?!(?:times|pass|halves|thirds|quarters|tenths)$)[a-z]{2,}s|people|men|women|children|person"
     r"|speaker)"
 )
+KIN = {  # answers in other words than those of the option, where that is the only one that they can mean
+    "none of the above": "neither",
+    "none": "none of the above",
+    "neither": "none of the above",
+    "all of the above": "both",
+    "all": "all of the above",
+    "both": "all of the above",
+}
+OF_TWO = {"both", "neither"}
 LONGER = 40  # characters that a spelling may have more than another: "three thousand", "3000"
 
 
@@ -54,6 +63,7 @@ class Choices:
         texts = (*choices, *self.bodies)
         similar = {text: tuple(_similarly(text, _without_markup(text))) for text in set(texts)}
         self._similar = self._by_spelling(similar[text] for text in texts)
+        self._kin = _by_kin(self.plain)
 
     def equal(self, text: str) -> Parsed:
         """The choice that equals the text but for case and outer spaces."""
@@ -67,7 +77,11 @@ class Choices:
         is_list = self._have_lists and COMMA.search(text)  # "1,2" may be 1.2, or 1 and 2
         known = self._similar if numbers and not is_list else self._similar[:-1]
         known = known[:1] if MAJOR.fullmatch(text) else known
-        return _first("normalised", zip(_similarly(text), known, strict=False))
+        named = _first("normalised", zip(_similarly(text), known, strict=False))
+        if named != NONE or not self._kin:
+            return named
+        index = self._kin.get(loosened(normalise(text)))
+        return NONE if index is None else Parsed("normalised", index)
 
     def by_number(self, text: str) -> Parsed:
         """The choice of this number and a unit, where the number alone tells the choices apart; of numbers
@@ -128,6 +142,16 @@ def _by_number(texts: Sequence[str]) -> dict[str, int]:
     numbers = {number: index for index, (number, _) in enumerate(parts)}
     alike = len(units) == 1 or all(unit in UNITS for _, unit in parts)
     return numbers if alike and len(numbers) == len(texts) else {}
+
+
+def _by_kin(texts: Sequence[str]) -> dict[str, int]:
+    """Positions by other words for none or all of the options; both and neither are of two others."""
+    of_two = sum(text not in KIN for text in texts) == 2
+    return {
+        said: texts.index(option)
+        for said, option in KIN.items()
+        if texts.count(option) == 1 and said not in texts and (of_two or {said, option}.isdisjoint(OF_TWO))
+    }
 
 
 def _by_count(texts: Sequence[str]) -> dict[str, int]:

@@ -72,11 +72,16 @@ PLACE = (
     r"|(?:in|of) (?:the|this) (?:audio(?: clip)?|clip|recording|background|music|song|piece|speaker"
     r"|voice|singer)))"
 )
+MODAL = (
+    r"(?:must|would|should|could|might|may|can|has to|have to|ought to)"
+    r"(?: (?:very )?(?:well|only|possibly|easily))?"
+)
 IS = (
     r"(?:(?: (?:is|can be) best described as|'s| is| was| are| were|'d be"
-    r"| (?:must|would|should|could|might|may|has to|have to) be"
-    r"| (?:sounds?|seems?|appears?|looks?|feels?)(?: like| to be)?)"
-    r"(?: (?:most likely|very likely|likely|probably|possibly|definitely|clearly|indeed|therefore))?)"
+    rf"| {MODAL} be| must have been"
+    r"| (?:sounds?|seems?|appears?|looks?|feels?)(?: like| to be| as (?:if|though))?)"
+    r"(?: (?:most likely|very likely|likely|probably|possibly|definitely|clearly|indeed|therefore)"
+    r"(?: to be)?)?)"
 )
 SOUND_OF = (
     r"(?:(?:the )?(?:sound|noise|voice|call|cry)s? of"
@@ -92,7 +97,7 @@ IT_IS = (
     rf"(?:{SUBJECT}(?:{IS}(?: th(?:at|ose) of| (?:a recording )?of)?| comes? from| belongs? to| indicates?"
     r"| lasts(?: for)?"
     r"| (?:occurs|starts|begins|happens|is heard)(?= at )| is (?:played|performed|sung|spoken) (?:by|on))"
-    r"|(?:must|has to) be|(?:sounds?|seems?|appears?|looks?) (?:like|to be)|it(?= cannot\b| can't\b))"
+    rf"|{MODAL} be|(?:sounds?|seems?|appears?|looks?) (?:like|to be)|it(?= cannot\b| can't\b))"
 )
 ANSWER = (
     rf"(?:(?:the|my|our|your|one) )?(?:{QUALITY}[ _])*{NOUN}(?: {NOUN})?"
@@ -110,9 +115,12 @@ LEAD_IN = re.compile(
     rf"|(?:{FILLER}|(?P<adverb>{ADVERB})|{SOURCE}|{OPINION}|{IT_IS}|{SOUND_OF}|that"
     rf"|(?:final )?answer(?! ?- ?\d)|(?:final|selected|chosen)(?=: )"
     r"|(?:about|approximately|around|roughly|for|at|at the)(?= (?:\d|one|two|three|four|five|six|ten)\b)"
+    r"|(?:about|approximately|around|roughly)(?= (?:half an?|a quarter|1/2|1/4)\b)"
     r"|in(?= \d{1,2}/\d)|the (?:correct|best) (?:one|fit) is)[,:]? "
     rf"|(?P<reason>(?:(?:because|since|as|given that) [^,;.?!]{{1,80}},"
     rf"|[^,;.?!]{{1,80}}[,;] (?:so|thus|therefore|hence|which {MEANS}),?) (?={ANSWER_IS}|{IT_IS} |{OPINION} )"
+    r"|(?=[^,;.?!]{0,60}?(?:n't|\b(?:no|not|cannot))\b)[^,;.?!]{1,80}[,;] (?:but |so |and )?"
+    rf"(?={ANSWER_IS}|{IT_IS} |{OPINION} |(?:i|we)(?: can)? hear |there(?:'s| is) )"
     rf"|(?:the|this|that|its|such)(?: [\w'-]{{1,20}}){{1,8}}? {MEANS} "
     r"|[^;.?!]{1,80}[,;] ?(?=所以|因此|因而|故(?:[选選答]|正[确確])))"
     rf"|{foreign_frames.IT_IS}|{foreign_frames.A}"
@@ -145,6 +153,7 @@ TAIL = re.compile(
     rf"|{foreign_frames.TAIL}|{foreign_frames.MEASURES}| in total|\*+|{TIMES}|(?<!\bno)(?<!\bno,),? it is"
     r"| (?:fits|matches)(?: the)? best"
     r"| (?:makes|made|produces|produced|is making) (?:the|this|that) (?:sound|noise)"
+    r"|,? (?:only|alone|exclusively|(?:and )?nothing else)| \(only\)"
     r"|,? (?:i (?:think|believe|guess|suppose|would say)|i'd say|please|for sure|to me|indeed|surely"
     r"|probably|most likely|definitely|certainly|obviously|clearly|of course|undoubtedly"
     r"|no doubt|without (?:a|any) doubt)"
@@ -234,7 +243,8 @@ def yes_or_no(text: str) -> tuple[str, str]:
 
 NOT = r"(?:not|rather than|instead of|as opposed to)"
 CONTRAST = re.compile(
-    rf"\b{NOT}\b|n't\b|不[是选選]|而非|[はゃ]なく|아니라|\b(?:no es|nicht|kein\w*|pas|не)\b", re.IGNORECASE
+    rf"\b{NOT}\b|^more like |n't\b|不[是选選]|而非|[はゃ]なく|아니라|\b(?:no es|nicht|kein\w*|pas|не)\b",
+    re.IGNORECASE,
 )
 CONTRASTS = [
     re.compile(rf"(?P<answer>.+?),? (?:and )?{NOT} (?P<other>.+)", re.IGNORECASE),
@@ -244,6 +254,8 @@ CONTRASTS = [
         r"(?:,? but(?: rather)?|[,;]? (?:but )?(?:it|this|that)(?:'s| is| was)) (?P<answer>.+)",
         re.IGNORECASE,
     ),
+    re.compile(r"more like (?P<answer>.+?) than (?:like )?(?P<other>.+)", re.IGNORECASE),
+    re.compile(r"(?P<answer>.+?),? not like (?P<other>.+)", re.IGNORECASE),
     *(re.compile(contrast, re.IGNORECASE) for contrast in foreign_frames.CONTRASTS),
 ]
 SEVERAL_OTHERS = re.compile(r",? n?or (?:not )?|,? (?:and )?not |, ")

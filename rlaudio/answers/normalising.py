@@ -54,25 +54,33 @@ SIGNS = str.maketrans({"\u266f": "#", "\u266d": "b"})
 CONTRACTED_IS = re.compile(r"\b(it|that|this|there|here|he|she|what|who)'s\b")
 CONTRACTED_NOT = re.compile(r"\b(is|are|was|were|do|does|did|has|have|had)n't\b")
 QUOTED = re.compile(r'"([^"]*)"')
-OF_BOTH = re.compile(r"^(both|neither)(?: one| of (?:them|these|those|the two))$")
+OF_BOTH = re.compile(r"^(both|neither)(?: one| of (?:them|these|those|the two|the above))$")
+OF_ALL = re.compile(
+    r"^(none|all) (?:of )?(?:them|(?:the |these |those )?(?:given |listed |above )?"
+    r"(?:above|these|those|options|choices|answers))$"
+)
+ONLY_BEFORE = re.compile(r"^(?:only|just|solely|nothing but) ")
+ONLY_BEHIND = re.compile(r",? (?:only|alone|exclusively|(?:(?:and|&) )?nothing else)$")
 
 
 def loosened(text: str) -> str:
     """A normalised text without what seldom carries meaning: for options that this leaves different.
 
     An article at the beginning, accents, an exclamation mark, hyphens in words, quotes, spaces around "<";
-    "C sharp" is "C#", "it's" is "it is", "both of them" is "both".
+    "C sharp" is "C#", "it's" is "it is", "both of them" is "both", "none of these" is "none of the above",
+    "just the piano" is "piano only".
     """
     if not text.isascii():
         text = unicodedata.normalize("NFD", text.translate(SIGNS)).translate(ACCENTS)
         text = unicodedata.normalize("NFC", text)
     text = text.lstrip("\u00a1").rstrip("!" + STOPS) or text
-    text = ARTICLE.sub("", text)
+    alone = ONLY_BEHIND.sub("", ONLY_BEFORE.sub("", text, count=1), count=1)
+    text = ARTICLE.sub("", alone) + " only" * (alone != text)
     if "'" in text:
         text = CONTRACTED_NOT.sub(r"\1 not", CONTRACTED_IS.sub(r"\1 is", text))
     if '"' in text:
         text = QUOTED.sub(r"\1", text)
-    text = OF_BOTH.sub(r"\1", text)
+    text = OF_ALL.sub(r"\1 of the above", OF_BOTH.sub(r"\1", text))
     if "-" in text:
         text = HYPHEN.sub(" ", text)
     if "sharp" in text or "flat" in text:

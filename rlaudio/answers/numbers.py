@@ -36,8 +36,9 @@ SYMBOLS = {spelling: unit for unit, spellings in UNITS.items() for spelling in s
 def canonical_numbers(text: str) -> str:
     """A normalised text, numbers in digits without idle zeros, units by symbol: "21.20sec" is "21.2 s".
 
-    "1,000", "1 000", "1e3" and "a thousand" are "1000", "one point five" and "1,5" are "1.5"; a fraction in
-    lowest terms is its decimal number, "3/4" is "0.75", while "6/8" may be a metre and stays.
+    "1,000", "1 000", "1e3" and "a thousand" are "1000", "one point five" and "1,5" are "1.5", "half a second"
+    is "0.5 s"; a fraction in lowest terms is its decimal number, "3/4" is "0.75", while "6/8" may be a metre
+    and stays.
     """
     text = NUMBER_WORD.sub(lambda word: str(VALUES[word[0]]), text.translate(FRACTIONS_AND_POWERS))
     return _canonical_digits(text) if HAS_NUMBER.search(text) else text
@@ -45,6 +46,8 @@ def canonical_numbers(text: str) -> str:
 
 def _canonical_digits(text: str) -> str:
     text = HALVES.sub(r"\1.5", text)
+    text = UNIT_AND_A_HALF.sub(lambda n: f"{n[1] or 1}.5 {n[2]}", text)
+    text = PART_OF_UNIT.sub(lambda n: "0.5 " if n[1] else f"0.{25 * int(n[2] or 1)} ", text)
     text = HUNDREDS.sub(lambda n: str(100 * int(n[1] or 1) + int(n[2] or 0)), text)
     text = DOZENS.sub(lambda n: str(12 * int(n[1] or 1)), text)
     text = THOUSANDS.sub(lambda n: str(1000 * int(n[1] or 1) + int(n[2] or 0)), text)
@@ -60,15 +63,21 @@ FRACTIONS_AND_POWERS = str.maketrans(
     {"\u2044": "/", "½": " 1/2", "⅓": " 1/3", "⅔": " 2/3", "¼": " 1/4", "¾": " 3/4", "⅕": " 1/5", "⅛": " 1/8"}
     | {power: f"^{n}" for n, power in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")}
 )
-HAS_NUMBER = re.compile(r"\d|\b(?:dozen|hundred|thousand)\b")
+HAS_NUMBER = re.compile(r"\d|\b(?:dozen|hundred|thousand|half|quarter)\b")
 NUMBER_WORD = re.compile(rf"\b(?:{'|'.join(sorted(VALUES, key=len, reverse=True))})\b")
 HUNDREDS = re.compile(r"(?:\b([1-9]) )?\bhundred\b(?: (?:(?:and|&) )?(\d{1,2})\b)?")
 DOZENS = re.compile(r"(?:\b(?:a |([1-9]) ))?\bdozen\b(?! or)")
 THOUSANDS = re.compile(r"(?:\b(\d{1,3}) )?\bthousand\b(?: (?:(?:and|&) )?(\d{1,3})\b)?")
 HALVES = re.compile(r"\b(\d+) (?:and|&) (?:a|1) half\b")
+UNIT = r"(?:(?:milli)?seconds?|minutes?|hours?|(?:kilo)?met(?:er|re)s?|sec|min|ms|s|h|km)"
+UNIT_AND_A_HALF = re.compile(rf"(?:\b(?:(\d+)|an?) )?\b({UNIT}) (?:and|&) (?:a|1) half\b")
+PART_OF_UNIT = re.compile(
+    rf"(?:\b(?:an?|1) )?\b(?:(half)|(?:([23]) )?quarters?)(?: of)?(?: an?)? (?={UNIT}\b)"
+)
 DECIMAL_COMMA = re.compile(r"(?<![\d.,])(?:(\d+),(?!00)(\d{1,2})|0,(\d{3,6}))(?![\d.,])")
 GROUPS_OF_THREE = re.compile(r"(?<![\w.,])\d{1,3}([, '])\d{3}(?:\1\d{3})*(?![\w,'])")
 REWRITES = [
+    (re.compile(rf"(?<=\d/\d)(?: of)? an? (?={UNIT}\b)"), " "),
     (re.compile(r"\bper cent\b"), "%"),
     (re.compile(r"\bbetween (\d[\d.]*) ?(?:and|&|to|-) ?(?=\d)"), r"\1-"),
     (re.compile(r"(?<=\d)(?: to | ?~ ?)(?=\d)"), "-"),
@@ -78,6 +87,7 @@ REWRITES = [
     (re.compile(r"^- (?=[\d.])"), "-"),
     (re.compile(r"(?<=\d) ?[x\u00d7*] ?10 ?\^ ?\{?([+-]?\d{1,2})\b\}?"), r"e\1"),
     (re.compile(r"(?<![\w.^])10 ?\^ ?\{?([+-]?\d{1,2})\b\}?"), r"1e\1"),
+    (re.compile(r"^point (?=\d\b(?!\.))"), "0."),
     (re.compile(r"(?<=\d) point (?=\d\b(?!\.))"), "."),
     (re.compile(r"(?<=\d) ?([-:/]) ?(?=\d)"), r"\1"),
     (re.compile(r"(?<=\d)(?=[^\W\d_]|[%°])(?!e[+-]?\d)"), " "),

@@ -37,7 +37,11 @@ REJECTIONS = [
     re.compile(
         r" ?(?:(?:so|and|but|then),? )?"
         rf"(?:(?:it|this|that|the sound|the answer) {SURELY}"
-        r"(?:is not|isn't|was not|wasn't|can't be|cannot be)|it's not|that's not|not) (?P<other>.+)",
+        r"(?:is not|isn't|was not|wasn't|can't be|cannot be"
+        r"|(?:does not|doesn't|did not|didn't) (?:sound|seem|look|appear)(?: like| to be)?)"
+        r"|(?:i|we) (?:do not|don't) (?:think|believe) (?:that )?(?:it is|it's)"
+        r"|(?:does not|doesn't) (?:sound|seem|look)(?: like| to be)?"
+        r"|it's not|that's not|not?|can't be|cannot be) (?P<other>.+)",
         re.IGNORECASE,
     ),
     re.compile(

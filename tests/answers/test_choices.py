@@ -30,6 +30,28 @@ def test_an_empty_option_is_never_spelled():
     assert spelled("", "", "a dog") == NONE
 
 
+@pytest.mark.parametrize("text", ["None of these", "none", "neither", "none of the options"])
+def test_none_of_two_options_is_named_in_other_words(text):
+    assert spelled(text, "piano", "violin", "None of the above") == Parsed("normalised", 2)
+
+
+@pytest.mark.parametrize(
+    ("text", "choices"),
+    [
+        ("None of these", ("0", "1", "None")),  # here "None" answers how many
+        ("neither", ("piano", "violin", "flute", "None of the above")),
+        ("none of them", ("None of the above", "None of these", "piano")),
+    ],
+)
+def test_none_of_the_options_is_read_only_where_it_means_one_of_them(text, choices):
+    assert spelled(text, *choices) in (NONE, SEVERAL)
+
+
+def test_only_one_thing_is_the_option_that_says_so():
+    assert spelled("just the piano", "Piano", "Piano only") == Parsed("normalised", 1)
+    assert spelled("piano and nothing else", "Piano only", "Both") == Parsed("normalised", 0)
+
+
 def test_letters_stand_for_positions():
     choices = choices_of(tuple(f"option {n}" for n in range(30)))
     assert (choices.lettered("a"), choices.lettered("Z"), choices.lettered("30")) == (0, 25, 29)

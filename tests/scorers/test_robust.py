@@ -211,6 +211,15 @@ REJECTED = [  # {x} is rejected, doubted, or one of several
     *("Because it is not {x}, the answer is {y}.", "The sound of {y} suggests {x}", "{y}. It is not {x}."),
     *("Because it is not {x}, the answer is {x}.", "{x} because it is not {x}", "{x}. I do not hear {x}."),
     *("\\cancel{{{x}}}", "\\neq \\boxed{{{x}}}", "\\sout{{{x}}} {y}", "<!-- {x} -->", "{x}? {y}"),
+    *(
+        "{x}. Hard pass.",
+        "{x}. The truth is different.",
+        "{x}. The facts say otherwise.",
+        "{x}. Crossed out.",
+    ),
+    *("It does not sound like {x}, it sounds like {y}.", "It does not sound like {x}.", "Not only {x}."),
+    *("It is more like {y} than {x}.", "It could be {x}, it could be {y}.", "There is no {x}, there is {y}."),
+    *("It can't be {x}, so it is {y}.", "{y}, not like {x}", "not {x} alone", "{x} only, {y} only"),
     *("{y}, nicht {x}", "{x}ではなく{y}", "{y}\uff0c不选{x}", "no es {x}, es {y}", "не {x}, \u0430 {y}"),
 ]
 FRAMES = [
@@ -240,6 +249,8 @@ FRAMES = [
     *("I chose {x}", "If I had to choose, I'd say {x}.", "Wait, no. The answer is {x}.", "Cevap: {x}"),
     *("What is it?\nThe answer is {x}.", "- [x] {x}", "{x}\nUser: and now?", "=={x}==", "Jawaban: {x}"),
     *("- **{x}**", "- `{x}`", "\u2013 **{x}**", "* **{x}**", "{x}. All good."),
+    *("It may well be {x}.", "It can only be {x}.", "Could be {x}.", "It is most likely to be {x}."),
+    *("{x} only", "{x} alone", "{x} and nothing else", "It must have been {x}."),
     *("The answer is {x}. The man is joking.", "{x}. If you have any other questions, just ask."),
     *("{x}. She says it is a lie.", "{x}. There is also music."),
 ]
