@@ -1,8 +1,12 @@
-"""Errors of the user's become one message; any other exception is a bug and shows its traceback."""
+"""Errors of the user's become one message; any other exception is a bug and shows its traceback.
+
+Below the traceback stand the user's plug-ins that ran in the process, which may have damaged it.
+"""
 
 from __future__ import annotations
 
 import os
+import traceback
 from typing import Any
 
 import click
@@ -36,6 +40,9 @@ class Commands(click.Group):
             message = _message(error)
             if isinstance(error, SystemExit) and ctx.params["debug"]:
                 raise RuntimeError(message) from error  # shows the traceback
+            if message is None and (plugins := _plugins_that_ran()):
+                traceback.print_exception(error)
+                raise click.ClickException(f"{described(error)}, at {innermost(error)}; {plugins}") from error
             if message is None or ctx.params["debug"]:
                 raise
             where = f"process {launcher.rank()}: " if launcher.rank() else ""
@@ -67,6 +74,17 @@ def _message(error: BaseException) -> str | None:
     if isinstance(error, SystemExit):  # commands end by click's Exit
         return f"a library ended the command by SystemExit({error.code!r}), at {innermost(error)}"
     return None
+
+
+def _plugins_that_ran() -> str:
+    """Who else than rlaudio may be at fault where a library fails; empty where no code of the user's ran."""
+    from rlaudio.config.importing import plugins_that_ran
+
+    plugins = ", ".join(plugins_that_ran())
+    return plugins and (
+        f"the process has run {plugins}: where that replaces parts of a library, mend it; else this is a "
+        "fault of rlaudio"
+    )
 
 
 def _working_folder_is_gone() -> bool:

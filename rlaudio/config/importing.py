@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
+from rlaudio.config.shipped import shipped_folder
 from rlaudio.utils.messages import described, innermost, line_in
 from rlaudio.utils.user_modules import import_file
 
@@ -48,6 +49,12 @@ def plugin_that_raised(error: BaseException) -> PlugInLine | None:
     """Where an exception came out of a user's plug-in; None where it did not."""
     lines = ((kind, path, line_in(error, path)) for path, kind in _imported.items())
     return next((PlugInLine(kind, path, line) for kind, path, line in lines if line), None)
+
+
+def plugins_that_ran() -> list[str]:
+    """The user's plug-ins that this process imported, as messages name them."""
+    shipped = shipped_folder("rewards")
+    return [f"{kind} {path}" for path, kind in _imported.items() if not path.is_relative_to(shipped)]
 
 
 # --- helpers -------------------------------------------------------------------------------------

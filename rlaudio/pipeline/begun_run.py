@@ -6,14 +6,22 @@ from pathlib import Path
 
 from rlaudio.builder.stage_setups import learner_of
 from rlaudio.config.recipe import Recipe, load_recipe
-from rlaudio.runs.digests import check_recorded, has_recorded, is_recorded
+from rlaudio.runs.digests import check_recorded, is_recorded
 from rlaudio.runs.folder import RunFolder
-from rlaudio.runs.places import FINAL, RECIPE, REFERENCE, REPLAY
+from rlaudio.runs.occupancy import refuse_without_records
+from rlaudio.runs.places import FINAL, RECIPE, REFERENCE, REPLAY, check_run_to_resume
 from rlaudio.runs.resuming import check_world
 from rlaudio.training.checkpoint import remove_unfinished
 from rlaudio.training.debug.replay import replay
 from rlaudio.training.debug.step_dump import StepDump
 from rlaudio.training.learner import Learner
+
+
+def reopened(path: Path) -> RunFolder:
+    """The run that the folder holds, to continue it. Raises ValueError where it cannot be compared."""
+    check_run_to_resume(path)
+    refuse_without_records(path)
+    return RunFolder.reopen(path)
 
 
 def check_folder(folder: RunFolder) -> None:
@@ -28,7 +36,7 @@ def check_folder(folder: RunFolder) -> None:
 def is_trained(run: Path) -> bool:
     """Whether the final model is there. Raises ValueError for one that the run did not write."""
     done = is_recorded(run, FINAL)
-    if not done and (run / FINAL).exists() and has_recorded(run):
+    if not done and (run / FINAL).exists():
         raise ValueError(
             f"{run / FINAL} is not the model that the run wrote, or not all of it; move it elsewhere to have "
             "it written again"

@@ -19,7 +19,7 @@ from rlaudio.builder.stage_setups import training_setup
 from rlaudio.config.recipe import Recipe
 from rlaudio.config.resumed_recipe import recipe_to_resume
 from rlaudio.curricula.stage import check_stages
-from rlaudio.pipeline.begun_run import check_folder, is_trained
+from rlaudio.pipeline.begun_run import check_folder, is_trained, reopened
 from rlaudio.pipeline.labelled_data import labelled_data
 from rlaudio.pipeline.model_evaluations import evaluate_between, evaluate_once
 from rlaudio.pipeline.run_results import keep_samples, keep_shown_clips, write_results
@@ -105,7 +105,7 @@ def _open_folder(recipe: Recipe, out: Path, resume: bool, processes: Processes) 
     """The run's folder: the first process writes it, the others follow it."""
     if not processes.first:
         return FollowedFolder(out)
-    return RunFolder.reopen(out) if resume else RunFolder.create(out, recipe.to_yaml())
+    return reopened(out) if resume else RunFolder.create(out, recipe.to_yaml())
 
 
 def _set_threads(recipe: Recipe) -> None:

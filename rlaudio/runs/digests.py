@@ -96,11 +96,6 @@ def record_new(run: Path, *places: str) -> None:
         write_json(run / DIGESTS, dict(sorted((recorded | new).items())))
 
 
-def has_recorded(run: Path) -> bool:
-    """Whether the run has kept digests of anything."""
-    return (run / DIGESTS).exists()
-
-
 def forget(run: Path, *places: str) -> None:
     """Keep no digests of places that are about to be written again."""
     recorded = _recorded(run)

@@ -47,8 +47,14 @@ from rlaudio.runs.files import (
     write_text,
 )
 from rlaudio.runs.metrics import split_wall_clock
-from rlaudio.runs.occupancy import refuse_contents, remove_beginning, remove_events, take_lock
+from rlaudio.runs.occupancy import (
+    refuse_contents,
+    remove_beginning,
+    remove_events,
+    take_lock,
+)
 from rlaudio.runs.places import (
+    DIGESTS,
     LABEL_TABLES,
     LOCK,
     METRICS,
@@ -105,6 +111,7 @@ class RunFolder:
             raise
         write_text(path / RECIPE, recipe_yaml)  # first: from here on the run can be resumed
         folder.write_json(VERSIONS, versions())
+        folder.write_json(DIGESTS, {})
         return folder
 
     @classmethod

@@ -14,6 +14,7 @@ from typing import TextIO
 from rlaudio.runs.files import read_json, read_rows, unfinished
 from rlaudio.runs.places import (
     DATA,
+    DIGESTS,
     INPUTS,
     LOCK,
     PLUGINS,
@@ -28,11 +29,14 @@ from rlaudio.utils.file_locks import try_lock
 
 EVENTS = "events.out.tfevents.*"
 # All files of a run that has computed nothing yet:
-_BEGINNING = frozenset({RECIPE, VERSIONS, DATA, PLUGINS, INPUTS, STAMPS, TIMINGS, TENSORBOARD})
+_BEGINNING = frozenset({RECIPE, VERSIONS, DIGESTS, DATA, PLUGINS, INPUTS, STAMPS, TIMINGS, TENSORBOARD})
+# Without these nothing tells whether what a resume goes on from is what the run began with and wrote:
+_TO_COMPARE = (VERSIONS, INPUTS, DATA, DIGESTS)
 # The keys by which those of them are known that a new run removes:
 _FIRST_KEYS: Mapping[str, set[str]] = {
     TIMINGS: {"stage", "step"},
     DATA: {"train"},
+    DIGESTS: set(),
     PLUGINS: set(),
     INPUTS: {"recipe"},
 }
@@ -81,6 +85,16 @@ def computed_nothing(path: Path) -> bool:
     return not path.is_dir() or beginning.issuperset(entry.name for entry in path.iterdir())
 
 
+def refuse_without_records(path: Path) -> None:
+    """Raise ValueError for a run that lacks a file by which a resume compares what it goes on from."""
+    missing = [name for name in _TO_COMPARE if not (path / name).exists()]
+    if missing and not computed_nothing(path):
+        raise ValueError(
+            f"{path}: {', '.join(missing)} missing, without which nothing tells whether the run, its recipe "
+            "and its data are as they were; put that back, or begin a new run with another --out"
+        )
+
+
 def refuse_contents(path: Path) -> None:
     """Raise FileExistsError unless a new run may be written to `path`."""
     names = sorted(e.name for e in path.iterdir() if e.name not in (LOCK, unfinished(path / RECIPE).name))
@@ -124,7 +138,7 @@ def remove_beginning(path: Path) -> None:
         remove_events(stage)
     if (path / TENSORBOARD).is_dir():
         (path / TENSORBOARD).rmdir()
-    for name in (TIMINGS, DATA, PLUGINS, INPUTS, STAMPS):
+    for name in (TIMINGS, DATA, DIGESTS, PLUGINS, INPUTS, STAMPS):
         (path / name).unlink(missing_ok=True)
 
 

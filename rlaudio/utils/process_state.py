@@ -9,6 +9,7 @@ from __future__ import annotations
 import decimal
 import gc
 import logging
+import operator
 import os
 import resource
 import signal
@@ -18,6 +19,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -145,6 +147,23 @@ _SETTINGS: Mapping[str, _Setting] = {
     "gc.disable": (gc.isenabled, lambda on: gc.enable() if on else gc.disable()),
     "sys.setrecursionlimit": (sys.getrecursionlimit, sys.setrecursionlimit),
 }
+_FUNCTIONS = (  # modules and classes whose functions may be called, but not replaced
+    *(
+        "builtins",
+        "copy",
+        "functools",
+        "hashlib",
+        "json",
+        "math",
+        "os",
+        "posixpath",
+        "random",
+        "re",
+        "shutil",
+    ),
+    *("struct", "tempfile", "time", "numpy", "torch", "torch.nn.functional", "yaml", "safetensors.torch"),
+    *("soundfile", torch.Tensor, torch.nn.Module, Path),
+)
 _SIGNALS: Mapping[str, _Setting] = {  # which the main thread alone may set
     "the handler of SIGINT": _handler(signal.SIGINT),
     "the handler of SIGTERM": _handler(signal.SIGTERM),
@@ -156,12 +175,13 @@ _SIGNALS: Mapping[str, _Setting] = {  # which the main thread alone may set
 
 
 class ProcessState:
-    """The settings as they are now; about 15 us to compare."""
+    """The settings and functions as they are now; about 60 us to compare."""
 
     def __init__(self, spare: Mapping[str, tuple[int, int]]) -> None:
         in_main = threading.current_thread() is threading.main_thread()
         self._settings = {**_SETTINGS, **(_SIGNALS if in_main else {})}
         self._values = {name: read() for name, (read, _) in self._settings.items()}
+        self._functions = list(_functions())
         self._spare = spare
 
     def restore(self) -> list[str]:
@@ -170,7 +190,17 @@ class ProcessState:
         for name in changed:
             _, write = self._settings[name]
             write(self._values[name])
-        return [*changed, *self._reopen()]
+        return [*changed, *self._functions_again(), *self._reopen()]
+
+    def _functions_again(self) -> Iterator[str]:
+        """Put back functions of modules that have been replaced or deleted."""
+        for owner, functions in self._functions:
+            if all(map(operator.is_, functions.values(), map(vars(owner).get, functions))):
+                continue
+            for name, function in functions.items():
+                if vars(owner).get(name) is not function:
+                    setattr(owner, name, function)
+                    yield f"{owner.__name__}.{name}"
 
     def _reopen(self) -> Iterator[str]:
         """Open standard streams that have been closed, and their descriptors that have or lead elsewhere."""
@@ -185,6 +215,14 @@ class ProcessState:
                 self._values[f"sys.{name}"] = stream
             if is_closed or is_moved:
                 yield f"sys.{name}.close" if is_closed else f"the descriptor of sys.{name}"
+
+
+def _functions() -> Iterator[tuple[Any, dict[str, Any]]]:
+    """Modules that are imported and classes, and their functions."""
+    for name in _FUNCTIONS:
+        owner = sys.modules.get(name) if isinstance(name, str) else name
+        if owner is not None:
+            yield owner, {name: value for name, value in vars(owner).items() if callable(value)}
 
 
 def _is_closed(stream: Any) -> bool:

@@ -13,6 +13,7 @@ import yaml
 from click.testing import CliRunner, Result
 
 from rlaudio.cli import main
+from rlaudio.config.plugins import bind
 from rlaudio.data.audiomcq import write_audiomcq
 from rlaudio.scoring import RewardError
 from rlaudio.types import Choice
@@ -566,6 +567,25 @@ def test_an_error_in_the_constructor_of_a_plug_in_is_one_message_with_its_line(t
     done = rlaudio("check", str(recipe), *given, "-o", "sampling.questions=1", "-o", f"algorithm={file}")
     assert done.exit_code == 1
     assert f"Error: algorithm broken ({file}:3) raised TypeError: unsupported operand" in done.output
+
+
+def test_a_plug_in_that_breaks_a_library_is_named_below_the_traceback(tmp_path, monkeypatch):
+    file = tmp_path / "breaking.py"
+    file.write_text(
+        "import fractions\nfractions.broken = None\ndef breaking(question, completion):\n    return 0\n",
+        encoding="utf-8",
+    )
+
+    def checked(*arguments, **options):
+        import fractions
+
+        bind("reward", {"use": str(file)}).function(None, None)
+        return fractions.broken()
+
+    monkeypatch.setattr("rlaudio.planning.check.check", checked)
+    done = rlaudio("check", str(recipe_with_a_bad_row(tmp_path)))
+    assert done.exit_code == 1
+    assert f"reward {file}: where that replaces parts of a library, mend it" in done.stderr
 
 
 def test_under_debug_a_plug_in_that_exits_with_0_still_fails(tmp_path):

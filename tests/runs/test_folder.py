@@ -89,7 +89,12 @@ def begun(path: Path) -> Path:
 def test_a_run_that_computed_nothing_gives_way_to_a_new_one(tmp_path):
     with RunFolder.create(begun(tmp_path / "run"), RECIPE) as folder:
         assert (folder.path / "recipe.yaml").read_text() == RECIPE
-        assert {path.name for path in folder.path.iterdir()} == {"recipe.yaml", "versions.json", "run.lock"}
+        assert {path.name for path in folder.path.iterdir()} == {
+            "recipe.yaml",
+            "versions.json",
+            "digests.json",
+            "run.lock",
+        }
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,11 @@
-"""The lock of a run folder."""
+"""The lock of a run folder, and what a folder must hold to be resumed."""
 
 import os
 
 import pytest
 
-from rlaudio.runs.occupancy import take_lock
+from rlaudio.runs.folder import RunFolder
+from rlaudio.runs.occupancy import refuse_without_records, take_lock
 
 
 def test_a_lock_that_is_a_link_or_a_pipe_is_refused_and_its_file_stays(tmp_path):
@@ -16,3 +17,29 @@ def test_a_lock_that_is_a_link_or_a_pipe_is_refused_and_its_file_stays(tmp_path)
         with pytest.raises(ValueError, match=r"run\.lock: expected an ordinary file; delete it"):
             take_lock(run)
     assert (tmp_path / "mine").read_text() == "mine"
+
+
+TO_COMPARE = ("versions.json", "inputs.json", "data.json", "digests.json")
+
+
+@pytest.fixture
+def labelled(tmp_path):
+    """The folder of a run that has computed something."""
+    with RunFolder.create(tmp_path / "run", "name: made_up\n") as folder:
+        for name in ("inputs.json", "data.json", "labels.json"):
+            folder.write_json(name, {})
+    return tmp_path / "run"
+
+
+@pytest.mark.parametrize("name", TO_COMPARE)
+def test_a_run_without_a_file_that_a_resume_compares_with_is_refused(labelled, name):
+    refuse_without_records(labelled)
+    (labelled / name).unlink()
+    with pytest.raises(ValueError, match=f"{name} missing, without which nothing tells whether the run"):
+        refuse_without_records(labelled)
+
+
+def test_a_run_that_was_killed_before_it_computed_anything_lacks_nothing(labelled):
+    for name in (*TO_COMPARE, "labels.json"):
+        (labelled / name).unlink()
+    refuse_without_records(labelled)

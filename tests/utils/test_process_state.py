@@ -1,9 +1,11 @@
 """What code leaves changed in the process is named and put back."""
 
+import builtins
 import contextlib
 import decimal
 import gc
 import io
+import json
 import logging
 import os
 import resource
@@ -11,6 +13,7 @@ import signal
 import socket
 import sys
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -55,6 +58,17 @@ CHANGES = {
     "the handler of SIGTERM": lambda: signal.signal(signal.SIGTERM, signal.SIG_IGN),
     "signal.alarm": lambda: signal.setitimer(signal.ITIMER_REAL, 1000),
 }
+FUNCTIONS = {
+    "json.dumps": lambda: setattr(json, "dumps", None),
+    "json.loads": lambda: delattr(json, "loads"),
+    "builtins.len": lambda: setattr(builtins, "len", lambda _: 0),
+    "posixpath.join": lambda: setattr(os.path, "join", "".join),
+    "torch.no_grad": lambda: setattr(torch, "no_grad", None),
+    "torch.nn.functional.softmax": lambda: setattr(torch.nn.functional, "softmax", None),
+    "Tensor.backward": lambda: setattr(torch.Tensor, "backward", None),
+    "Path.write_text": lambda: setattr(Path, "write_text", None),
+}
+CHANGES |= FUNCTIONS
 KEPT = []  # a guard that is deleted ends its mode by itself
 
 
@@ -74,6 +88,12 @@ def test_code_that_changes_nothing_is_left_alone():
         os.environ["A_VARIABLE_OF_A_TEST"] = "1"
         assert state.restore() == []
     del os.environ["A_VARIABLE_OF_A_TEST"]
+
+
+def test_functions_may_be_added(monkeypatch):
+    with kept_process_state() as state:
+        monkeypatch.setattr(json, "another", print, raising=False)
+        assert state.restore() == []
 
 
 def test_a_closed_standard_stream_is_opened_again(tmp_path, monkeypatch):

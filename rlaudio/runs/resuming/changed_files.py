@@ -70,9 +70,15 @@ def check_plugins(folder: RunFolder, files: Sequence[Path]) -> None:
     Those that were accepted are warned of. A run that has computed nothing begins with the files as they are.
     Raises ValueError with each file.
     """
-    run, begun = folder.path, read_json(folder.path / PLUGINS, shapes.PLUGINS) or {}
+    run, begun = folder.path, read_json(folder.path / PLUGINS, shapes.PLUGINS)
     if computed_nothing(run):
         begun = {}
+    elif begun is None and files:
+        raise ValueError(
+            f"{run}: {PLUGINS} missing, without which nothing tells whether plug-ins are as they were; put "
+            "it back, or begin a new run with another --out"
+        )
+    begun = begun or {}
     digests = {file: _file_digest(Path(file)) for file in begun}
     accepted = (read_json(run / INPUTS, shapes.INPUTS) or {}).get("plugins", {})
     changed = [file for file, digest in digests.items() if digest != begun[file]]

@@ -128,9 +128,6 @@ class _Described:
 _NO_ROWS = _KnownRows("", "")
 
 
-_NO_ROWS = _KnownRows("", "")
-
-
 def _describe(questions: Sequence[Question], known: _KnownRows) -> _Described:
     contributions = Dataset.of(questions).contributions
     stated = (contributions.get(question.id) for question in questions)

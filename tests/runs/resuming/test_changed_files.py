@@ -70,6 +70,7 @@ def shy(recipe_file, tmp_path):
 @pytest.fixture
 def labelled(begun):
     """The folder of a run that has computed something."""
+    begun.write_json("plugins.json", {})
     begun.write_json("labels.json", {})
     return begun
 
@@ -88,6 +89,15 @@ def test_a_plugin_that_changed_since_the_run_began_is_refused_by_its_file(labell
     file.unlink()
     with pytest.raises(ValueError, match=r"now it is nothing\nput the files back .* add --changed-plugins"):
         check_plugins(labelled, recipe.user_files())
+
+
+def test_plugins_of_a_run_that_lost_their_digests_are_refused(labelled, shy):
+    _, recipe = shy
+    check_plugins(labelled, recipe.user_files())
+    (labelled.path / "plugins.json").unlink()
+    with pytest.raises(ValueError, match=r"plugins\.json missing, without which nothing tells"):
+        check_plugins(labelled, recipe.user_files())
+    check_plugins(labelled, [])  # a run without any keeps none
 
 
 def test_a_changed_file_beside_a_plugin_that_imports_it_is_refused_too(labelled, shy):

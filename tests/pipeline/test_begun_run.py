@@ -1,0 +1,16 @@
+"""What a resumed run goes on from."""
+
+import pytest
+
+from rlaudio.pipeline.begun_run import reopened
+from rlaudio.runs.folder import RunFolder
+
+
+def test_a_run_whose_digests_were_removed_is_not_resumed(tmp_path):
+    with RunFolder.create(tmp_path, "name: made_up\n") as folder:
+        for name in ("inputs.json", "data.json", "labels.json"):
+            folder.write_json(name, {})
+    reopened(tmp_path).close()
+    (tmp_path / "digests.json").unlink()
+    with pytest.raises(ValueError, match=r"digests\.json missing"):
+        reopened(tmp_path)
