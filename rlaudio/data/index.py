@@ -294,7 +294,7 @@ def _entries(file: Path) -> dict[str, dict[str, Any]]:
     except (OSError, ValueError):  # there is none, or it cannot be read
         return {}
     entries, current = {}, False
-    for line in content.splitlines():
+    for line in content.split(b"\n"):
         try:
             entry = json.loads(line) if line else None
         except ValueError:  # cut off or damaged

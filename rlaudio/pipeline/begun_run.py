@@ -9,7 +9,7 @@ from rlaudio.config.recipe import Recipe, load_recipe
 from rlaudio.runs.digests import check_recorded, is_recorded
 from rlaudio.runs.folder import RunFolder
 from rlaudio.runs.occupancy import refuse_without_records
-from rlaudio.runs.places import FINAL, RECIPE, REFERENCE, REPLAY, check_run_to_resume
+from rlaudio.runs.places import DIGESTS, FINAL, RECIPE, REFERENCE, REPLAY, check_run_to_resume
 from rlaudio.runs.resuming import check_world
 from rlaudio.training.checkpoint import remove_unfinished
 from rlaudio.training.debug.replay import replay
@@ -21,7 +21,10 @@ def reopened(path: Path) -> RunFolder:
     """The run that the folder holds, to continue it. Raises ValueError where it cannot be compared."""
     check_run_to_resume(path)
     refuse_without_records(path)
-    return RunFolder.reopen(path)
+    folder = RunFolder.reopen(path)
+    if not (path / DIGESTS).exists():  # the run was killed before it wrote the file
+        folder.write_json(DIGESTS, {})
+    return folder
 
 
 def check_folder(folder: RunFolder) -> None:

@@ -100,9 +100,8 @@ def _whole_lines(content: bytes) -> bytes:
 
 def _entries(file: Path, lines: bytes, kind: str) -> dict[str, Any]:
     """The answers in the whole lines of a file."""
-    return dict(
-        _entry(line, kind, f"{file}:{number}") for number, line in enumerate(lines.splitlines(), start=1)
-    )
+    numbered = enumerate(lines.split(b"\n")[:-1], start=1)
+    return dict(_entry(line, kind, f"{file}:{number}") for number, line in numbered)
 
 
 def _entry(line: bytes, kind: str, where: str) -> tuple[str, Any]:

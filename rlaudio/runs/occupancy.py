@@ -81,7 +81,7 @@ def take_lock(path: Path) -> TextIO:
 
 def computed_nothing(path: Path) -> bool:
     """Whether the folder holds no more than a run that has just begun: nothing to be resumed."""
-    beginning = {*_BEGINNING, LOCK, unfinished(path / RECIPE).name}
+    beginning = {*_BEGINNING, LOCK, *(unfinished(path / name).name for name in _BEGINNING)}
     return not path.is_dir() or beginning.issuperset(entry.name for entry in path.iterdir())
 
 

@@ -6,18 +6,20 @@ lines stand for gigabytes, no tags, dates or objects, and no nesting deeper than
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable
 from typing import Any
 
 import yaml
 
+LINE_BREAK = re.compile("[\u0085\u2028\u2029]")  # to YAML, while editors and people see one line
 DEEPEST = 50  # maps and lists in each other; Python ends at about 1000 calls, and writers recurse
 
 
 class PlainLoader(yaml.SafeLoader):
     """Safe YAML of plain values: no aliases, tags, dates or deep nesting.
 
-    Raises yaml.MarkedYAMLError with the place.
+    Raises yaml.MarkedYAMLError with the place, yaml.reader.ReaderError for a sign that cannot stand in text.
     """
 
     yaml_implicit_resolvers = {  # noqa: RUF012
@@ -26,6 +28,8 @@ class PlainLoader(yaml.SafeLoader):
     }
 
     def __init__(self, text: str):
+        if sign := LINE_BREAK.search(text):
+            raise yaml.reader.ReaderError(None, sign.start(), ord(sign[0]), "utf-8", "a line break to YAML")
         super().__init__(text)
         self.keys: list[Hashable] = []  # of the value that is being read
 
@@ -81,8 +85,21 @@ def parse_plain_yaml(text: str, where: str) -> Any:
         mark = error.problem_mark or error.context_mark
         line = f", line {mark.line + 1}" if mark else ""
         raise ValueError(f"{where}{line}: not valid YAML: {error.problem or error.context}") from error
+    except yaml.reader.ReaderError as error:
+        raise ValueError(f"{where}, line {line_of(text, error)}: not valid YAML: {told(error)}") from error
     except yaml.YAMLError as error:
         raise ValueError(f"{where}: not valid YAML: {error}") from error
+
+
+def line_of(text: str, error: yaml.reader.ReaderError) -> int:
+    """The line, from 1, of a sign that cannot stand in YAML."""
+    return 1 + text.count("\n", 0, error.position)
+
+
+def told(error: yaml.reader.ReaderError) -> str:
+    """Which sign cannot stand in YAML, and what to do."""
+    code = ord(error.character) if isinstance(error.character, str) else error.character
+    return f"the sign U+{code:04X} cannot stand in text; delete it"
 
 
 def plain_yaml(value: Any) -> str:
@@ -93,3 +110,11 @@ def plain_yaml(value: Any) -> str:
 class _PlainDumper(yaml.SafeDumper):
     def ignore_aliases(self, data: Any) -> bool:
         return True
+
+    def represent_str(self, data: str) -> yaml.ScalarNode:
+        """As in YAML 1.1; what it takes for line breaks is written by escapes."""
+        style = '"' if LINE_BREAK.search(data) else None
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style=style)
+
+
+_PlainDumper.add_representer(str, _PlainDumper.represent_str)

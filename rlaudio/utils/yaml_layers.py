@@ -14,10 +14,11 @@ import yaml
 from rlaudio.utils.bounded_reading import read_bytes
 from rlaudio.utils.foreign_formats import HEAD, no_text
 from rlaudio.utils.messages import dotted, shortened, shown
-from rlaudio.utils.plain_yaml import DEEPEST, NotSupported, PlainLoader
+from rlaudio.utils.plain_yaml import DEEPEST, NotSupported, PlainLoader, line_of, told
 
 MAX_BYTES = 1_000_000  # of a file; the largest recipe that ships has 2,000
 _WHOLE_NUMBERS = range(-(2**63), 2**63)  # what numpy, torch and safetensors can hold
+_NO_SPACE = re.compile("[^\\S \\t\\n\\r]|[\u200b\ufeff]")
 Keys = tuple[Hashable, ...]
 
 
@@ -202,9 +203,8 @@ def _parse(text: str, where: str, folder: Path, override: Keys = ()) -> Layer:
     try:
         loader = PlainLoader(text)
     except yaml.reader.ReaderError as error:
-        at = where if override else f"{where}:{text[: error.position].count(chr(10)) + 1}"
-        sign = f"the sign U+{ord(text[error.position]):04X}"
-        raise ValueError(f"{at}: not valid YAML: {sign} cannot stand in text; delete it") from error
+        at = where if override else f"{where}:{line_of(text, error)}"
+        raise ValueError(f"{at}: not valid YAML: {told(error)}") from error
     try:
         root = loader.get_single_node()
         if not isinstance(root, yaml.MappingNode):
@@ -216,12 +216,22 @@ def _parse(text: str, where: str, folder: Path, override: Keys = ()) -> Layer:
         if isinstance(error, NotSupported):
             keys = tuple(loader.keys[: DEEPEST // 10])
             raise ValueError(f"{where}: {named(keys)}: {error.problem}") from error
-        tab = "; write spaces" if "'\\t'" in str(error.problem) else ""
-        raise ValueError(f"{where}: not valid YAML: {error.problem or error.context}{tab}") from error
+        advice = _about_spaces(text, str(error.problem))
+        raise ValueError(f"{where}: not valid YAML: {error.problem or error.context}{advice}") from error
     except yaml.YAMLError as error:
         raise ValueError(f"{where}: not valid YAML: {error}") from error
     finally:
         loader.dispose()
+
+
+def _about_spaces(text: str, problem: str) -> str:
+    """What to do about a tab, or a space that is none to YAML; empty where there is neither."""
+    if "'\\t'" in problem:
+        return "; write spaces"
+    if sign := _NO_SPACE.search(text):
+        line = 1 + text.count("\n", 0, sign.start())
+        return f"; U+{ord(sign[0]):04X} in line {line} is no space to YAML; write a space"
+    return ""
 
 
 def _scalar(loader: yaml.SafeLoader, node: yaml.Node) -> Any:

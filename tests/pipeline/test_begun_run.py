@@ -14,3 +14,10 @@ def test_a_run_whose_digests_were_removed_is_not_resumed(tmp_path):
     (tmp_path / "digests.json").unlink()
     with pytest.raises(ValueError, match=r"digests\.json missing"):
         reopened(tmp_path)
+
+
+def test_a_run_that_was_killed_as_it_began_keeps_digests_from_its_resume_on(tmp_path):
+    RunFolder.create(tmp_path, "name: made_up\n").close()
+    (tmp_path / "digests.json").unlink()
+    reopened(tmp_path).close()
+    assert (tmp_path / "digests.json").read_text() == "{}\n"

@@ -42,4 +42,5 @@ def test_a_run_without_a_file_that_a_resume_compares_with_is_refused(labelled, n
 def test_a_run_that_was_killed_before_it_computed_anything_lacks_nothing(labelled):
     for name in (*TO_COMPARE, "labels.json"):
         (labelled / name).unlink()
+    (labelled / ".digests.json.unfinished").touch()
     refuse_without_records(labelled)
