@@ -6,7 +6,9 @@ Below the traceback stand the user's plug-ins that ran in the process, which may
 from __future__ import annotations
 
 import os
+import sys
 import traceback
+from contextlib import suppress
 from typing import Any
 
 import click
@@ -26,6 +28,17 @@ INTERRUPTED = 130  # the shell's exit status for Ctrl-C
 class Commands(click.Group):
     """Commands whose errors about the user's input are one message; `--debug` shows the traceback."""
 
+    def main(self, *arguments: Any, **options: Any) -> Any:
+        """As click does; where the help cannot be printed, that is one message."""
+        _open_standard_descriptors()
+        try:
+            return super().main(*arguments, **options)
+        except OSError as error:
+            if not (failure := _failure_of_output(error)):
+                raise
+            click.echo(f"Error: {failure}", err=True)
+            sys.exit(1)
+
     def invoke(self, ctx: click.Context) -> Any:
         """As click does; errors of the user's become one message."""
         try:
@@ -37,7 +50,7 @@ class Commands(click.Group):
         except BaseException as error:
             if isinstance(error, BrokenPipeError) or _is_of_a_command(error):
                 raise
-            message = _message(error)
+            message = _failure_of_output(error) or _message(error)
             if isinstance(error, SystemExit) and ctx.params["debug"]:
                 raise RuntimeError(message) from error  # shows the traceback
             if message is None and (plugins := _plugins_that_ran()):
@@ -74,6 +87,26 @@ def _message(error: BaseException) -> str | None:
     if isinstance(error, SystemExit):  # commands end by click's Exit
         return f"a library ended the command by SystemExit({error.code!r}), at {innermost(error)}"
     return None
+
+
+def _open_standard_descriptors() -> None:
+    """Lead those that are closed to nowhere: a file that takes such a number would get what is printed."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+
+
+def _failure_of_output(error: BaseException) -> str | None:
+    """What hindered standard output from being written; None where something else failed."""
+    frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__))
+    printing = [frame for frame in frames if frame.f_code is click.echo.__code__]
+    if not isinstance(error, OSError) or not printing or printing[-1].f_locals.get("file") is sys.stderr:
+        return None
+    with suppress(OSError, ValueError):  # what is left of the output, which is written at the end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return f"standard output: {error.strerror}; what was printed is not all; make room, or print elsewhere"
 
 
 def _plugins_that_ran() -> str:

@@ -16,6 +16,7 @@ from rlaudio.config.shipped import (
     KINDS,
     PACKAGE,
     available,
+    kinds_of,
     plugin_files,
     shipped_comparisons,
     shipped_recipes,
@@ -29,6 +30,19 @@ _FILES = {
 }
 _CHECKPOINT = "checkpoint"
 LISTED = (*_FILES, *KINDS, _CHECKPOINT)
+
+
+class _Kind(click.Choice):
+    """One of `LISTED`; what is none is told with the kind, or the list, that may be meant."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """As click does."""
+        if value in LISTED:
+            return value
+        from rlaudio.utils.names import unknown
+
+        hints = [f"; for the {kind} of that name: rlaudio list {kind} {value}" for kind in kinds_of(value)]
+        self.fail(f"{unknown('kind', value, LISTED)}{''.join(hints)}", param, ctx)
 
 
 @dataclass(frozen=True)
@@ -66,7 +80,7 @@ def _complete_names(context: click.Context, option: click.Parameter, begun: str)
 
 
 @command("list")
-@click.argument("kind", required=False, type=click.Choice(LISTED), metavar="[KIND]")
+@click.argument("kind", required=False, type=_Kind(LISTED), metavar="[KIND]")
 @click.argument("name", required=False, shell_complete=_complete_names)
 @json_option
 def list_shipped(kind: str | None, name: str | None, as_json: bool) -> None:
@@ -112,12 +126,14 @@ def _named(kind: str, name: str, entries: list[Entry]) -> Entry:
     for entry in entries:
         if entry.name == name:
             return entry
-    from rlaudio.config.finding import is_path
+    from rlaudio.config.finding import is_path, no_file
     from rlaudio.utils.names import unknown
 
     if kind not in KINDS or not is_path(name):
         raise ValueError(unknown(kind, name, [entry.name for entry in entries]))
     path = Path(name).resolve()
+    if not path.is_file():
+        raise FileNotFoundError(f"{kind} {name}: {no_file(path)}")
     signature = read_signature(path)
     if signature is None:
         raise ValueError(f"{path}: no function or class named like the file; expected {path.stem}")

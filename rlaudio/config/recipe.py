@@ -25,7 +25,7 @@ from rlaudio.config.layers import OF_NO_PLUGIN, PLUGIN_MAPS, lay_over, plugin_pl
 from rlaudio.config.problems import problems
 from rlaudio.config.schema import Recipe
 from rlaudio.config.sections import Section
-from rlaudio.config.shipped import available, recipe_files, shipped_recipes
+from rlaudio.config.shipped import KINDS, available, kinds_of, recipe_files, shipped_recipes
 from rlaudio.contribution import VOTE
 from rlaudio.utils.messages import dotted, shown
 from rlaudio.utils.names import plain_name, unknown
@@ -109,8 +109,19 @@ def find_recipe(path_or_name: str | Path, relative_to: Path | None = None) -> Pa
         raise FileNotFoundError(f"{no_file(path, 'recipe')}{hint}")
     files = dict(recipe_files())
     if name not in files:
-        raise FileNotFoundError(f"{unknown('recipe', name, shipped_recipes())}; a path ends in .yaml")
+        hint = "".join(_plugin_hints(name)) or "; a path ends in .yaml"
+        raise FileNotFoundError(f"{unknown('recipe', name, shipped_recipes())}{hint}")
     return files[name]
+
+
+def _plugin_hints(name: str) -> Iterator[str]:
+    """Which command shows a plug-in that was named for a recipe: "format", "reward:format", "rewards"."""
+    first, _, plugin = name.partition(":")
+    stated = next((kind for kind in KINDS if first in (kind, f"{kind}s")), None)
+    if stated:
+        yield f"; for plug-ins: rlaudio list {stated}{f' {plugin}' * bool(plugin)}"
+    else:
+        yield from (f"; for the {kind} of that name: rlaudio list {kind} {name}" for kind in kinds_of(name))
 
 
 def folder_of_paths(path_or_name: str | Path, path: Path) -> Path:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from rlaudio.config.signatures import Signature, read_signature
 
@@ -75,14 +77,20 @@ def recipe_files() -> Iterator[tuple[str, Path]]:
         yield path.relative_to(folder).with_suffix("").as_posix(), path
 
 
-def available(kind: str) -> dict[str, Signature]:
+@functools.cache
+def available(kind: str) -> Mapping[str, Signature]:
     """Every plug-in of a kind that ships, by name."""
     signatures = {}
     for name, path in sorted(plugin_files(kind).items()):
         signature = None if name.startswith("_") else read_signature(path)
         if signature and signature.given in GIVEN[kind]:
             signatures[name] = signature
-    return signatures
+    return MappingProxyType(signatures)
+
+
+def kinds_of(name: str) -> list[str]:
+    """The kinds of which a plug-in of this name ships."""
+    return [kind for kind in KINDS if name in available(kind)]
 
 
 def places(kind: str) -> Iterator[tuple[Path, str]]:

@@ -80,8 +80,14 @@ def read_signature(path: Path) -> Signature | None:
     `__init__.py` is named by the folder. Raises ValueError with file and line on a syntax error, with the
     file where its USED_WITH is no literal of such a shape or names an option that it has not.
     """
+    return _signature(path, _content(path))
+
+
+@functools.lru_cache(maxsize=256)
+def _signature(path: Path, content: bytes) -> Signature | None:
+    """The same of a file with this content: a recipe may name it thousands of times."""
     try:
-        module = parse_source(path)
+        module = _parsed(path, content)
         definition = _named(path.parent.name if path.stem == "__init__" else path.stem, module.body)
         if definition is None:
             return None
@@ -98,7 +104,14 @@ def read_signature(path: Path) -> Signature | None:
 
 def parse_source(path: Path) -> ast.Module:
     """The parsed source text of a plug-in. Raises ValueError with file and line for what is none."""
-    content = read_bytes(path, MAX_BYTES, "Python source", "is it the path of a plug-in?")
+    return _parsed(path, _content(path))
+
+
+def _content(path: Path) -> bytes:
+    return read_bytes(path, MAX_BYTES, "Python source", "is it the path of a plug-in?")
+
+
+def _parsed(path: Path, content: bytes) -> ast.Module:
     try:  # bytes, since Python reads a file's mark and encoding itself, as when it imports the file
         return ast.parse(content, filename=str(path))
     except (SyntaxError, ValueError) as error:

@@ -49,7 +49,10 @@ def test_a_file_of_the_users_is_shown_without_being_run(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "status", "said"),
     [
-        (["rewards"], 2, "'rewards' is not one of 'recipe'"),
+        (["rewards"], 2, "unknown kind 'rewards'; did you mean 'reward'?"),
+        (["rewardz"], 2, "unknown kind 'rewardz'; did you mean 'reward'?"),
+        (["grpo"], 2, "; for the algorithm of that name: rlaudio list algorithm grpo"),
+        (["reward", "./absent.py"], 1, ": no file /"),
         (["algorithm", "grppo"], 1, "unknown algorithm 'grppo'; did you mean 'grpo'"),
         (["recipe", "./mine.yaml"], 1, "unknown recipe './mine.yaml'"),
     ],

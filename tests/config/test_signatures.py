@@ -372,3 +372,11 @@ def test_bases_that_many_classes_share_are_read_once(tmp_path):
     (tmp_path / "data.py").write_text("\n".join(fields))
     assert read_signature(tmp_path / "plain.py").options == ()
     assert "first" in read_signature(tmp_path / "data.py").given
+
+
+def test_a_file_is_parsed_once_as_long_as_it_stays_as_it_is(write):
+    path = write("my_reward.py", REWARD)
+    first = read_signature(path)
+    assert read_signature(path) is first
+    path.write_text(path.read_text(encoding="utf-8").replace("my_reward", "MyReward"), encoding="utf-8")
+    assert read_signature(path).name == "MyReward"
