@@ -5,6 +5,7 @@ Below the traceback stand the user's plug-ins that ran in the process, which may
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import traceback
@@ -16,7 +17,7 @@ from click.exceptions import Exit
 
 from rlaudio.cli.first_reads import say
 from rlaudio.utils import launcher
-from rlaudio.utils.messages import described, innermost, printable
+from rlaudio.utils.messages import described, innermost, printable, shown
 from rlaudio.utils.threads import tells_of_threads
 
 USER_ERRORS = (ValueError, OSError, ImportError, FloatingPointError)  # any other exception is a bug
@@ -31,6 +32,7 @@ class Commands(click.Group):
     def main(self, *arguments: Any, **options: Any) -> Any:
         """As click does; where the help cannot be printed, that is one message."""
         _open_standard_descriptors()
+        _write_any_sign()
         try:
             return super().main(*arguments, **options)
         except OSError as error:
@@ -59,7 +61,7 @@ class Commands(click.Group):
             if message is None or ctx.params["debug"]:
                 raise
             where = f"process {launcher.rank()}: " if launcher.rank() else ""
-            raise click.ClickException(f"{where}{printable(message)}") from error
+            raise click.ClickException(f"{where}{printable(message)}{_about_names(message)}") from error
 
 
 def _is_of_a_command(error: BaseException) -> bool:
@@ -78,6 +80,8 @@ def _message(error: BaseException) -> str | None:
         return f"{error.filename}: {error.strerror.lower()}; expected a folder; name another, or move it away"
     if isinstance(error, FileNotFoundError) and _working_folder_is_gone():
         return "the working folder is gone; change to one that is there"
+    if isinstance(error, UnicodeEncodeError) and not plugin:
+        return f"{shown(error.object)}: {error}"
     if isinstance(error, USER_ERRORS):
         return f"{plugin}: {error}" if plugin and str(plugin.path) not in str(error) else str(error)
     if plugin:
@@ -96,6 +100,21 @@ def _open_standard_descriptors() -> None:
             os.fstat(number)
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+
+
+def _write_any_sign() -> None:
+    """Have escapes written for what the encoding of a standard stream lacks, also by plug-ins that print."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _about_names(message: str) -> str:
+    """What to do where a message names a file and Python cannot: in no UTF-8, most names have no bytes."""
+    encoding = sys.getfilesystemencoding()
+    if message.isascii() or encoding == "utf-8":
+        return ""
+    return f"\nnames of files are read as {encoding} here, others are not found; set PYTHONUTF8=1"
 
 
 def _failure_of_output(error: BaseException) -> str | None:

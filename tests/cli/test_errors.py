@@ -1,5 +1,6 @@
 """Errors of the user's become one message."""
 
+import os
 import re
 import subprocess
 import sys
@@ -39,3 +40,35 @@ def test_a_file_does_not_take_the_place_of_a_closed_output(tmp_path):
     )
     subprocess.run(["sh", "-c", '"$1" -c "$2" >&-', "sh", sys.executable, program], check=True)
     assert (tmp_path / "file").read_text() == "its own"
+
+
+SAYING = """
+import click
+from rlaudio.cli.errors import Commands
+main = Commands("main", params=[click.Option(["--debug"], is_flag=True)])
+main.command("say")(lambda: print("\\u00e9"))
+main.command("open")(lambda: open("\\u00e9"))
+main()
+"""
+
+
+def answer(command: str, **environment: str) -> str:
+    """What a command of `SAYING` prints, in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-c", SAYING, command],
+        env=os.environ | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    return done.stdout
+
+
+def test_signs_that_the_output_lacks_are_escaped():
+    assert answer("say", PYTHONIOENCODING="ascii") == "\\xe9\n"
+
+
+def test_a_name_that_the_locale_cannot_write_is_told_with_what_to_set():
+    said = answer("open", LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
+    assert said.startswith("Error: ") and "'ascii' codec can't encode character" in said
+    assert said.endswith("names of files are read as ascii here, others are not found; set PYTHONUTF8=1\n")
