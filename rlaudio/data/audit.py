@@ -119,6 +119,8 @@ class Audit:
 
     def lines(self) -> list[str]:
         """The counts as a few lines of text."""
+        if not self.question_count:
+            return ["no questions"]
         gold = [f"{place}:{thousands(count)}" for place, count in enumerate(self.gold_positions, start=1)]
         clips, longer = counted(self.clips, "clip"), self.longer_than_limit
         cut = f" ({thousands(longer)} longer than the limit)" if longer else ""
@@ -126,7 +128,7 @@ class Audit:
             f"{counted(self.question_count, 'question')} over {clips}{cut}, {self._audio()}",
             *filter(None, ["; ".join(_shares(name, counts) for name, counts in self.by_group.items())]),
             f"{_shares('audio contribution', self.by_contribution)}; "
-            f"position of the gold answer: {' '.join(gold)}",
+            f"position of the gold answer: {' '.join(gold) or 'none is known'}",
         ]
 
     def as_json(self) -> dict[str, Any]:

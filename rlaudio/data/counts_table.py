@@ -14,7 +14,7 @@ _Cells = Callable[[Counts], list[str]]
 
 
 def audit_table(groups: Sequence[Counts], problems: Mapping[tuple[str, str], int], *, heard: bool) -> str:
-    """A line for each group: questions, those with a problem, audio, and positions of the gold answer."""
+    """A line for each group: questions, those with a problem, audio, and shares of the positions of the gold answer."""
     positions = max(len(counts.gold_positions) for counts in groups)
     header = [
         "questions",
@@ -30,10 +30,14 @@ def audit_table(groups: Sequence[Counts], problems: Mapping[tuple[str, str], int
             thousands(counts.question_count),
             thousands(with_problem),
             *(_audio(counts) if heard else ()),
-            *map(thousands, gold),
+            *(_with_share(count, sum(gold)) for count in gold),
         ]
 
     return _table(header, groups, cells, apart=1 + len(header) - positions)
+
+
+def _with_share(count: int, of: int) -> str:
+    return f"{thousands(count)} ({count / of:.0%})" if of else NO_VALUE
 
 
 def stats_table(groups: Sequence[Counts], *, heard: bool) -> str:

@@ -17,7 +17,7 @@ from rlaudio.data.audit import audit, load_audited, odd_lines
 from rlaudio.data.bad_rows import BadRow, refuse_or_list
 from rlaudio.data.jsonl import jsonl
 from rlaudio.data.splits import check_disjoint, clip_digests, shared_clips
-from rlaudio.types import Dataset
+from rlaudio.types import Dataset, OpenText, Question
 from tests.factories import make_contributions, make_question
 
 
@@ -82,6 +82,12 @@ def test_lines_tell_the_counts(clip):
     text = "\n".join(audit([make_question(clip=clip, answer="a cat")]).lines())
     assert "1 question over 1 clip, " in text
     assert "position of the gold answer: 1:0 2:1" in text
+
+
+def test_a_set_without_questions_and_one_without_known_answers_are_told_in_words(clip):
+    assert audit([]).lines() == ["no questions"]
+    text = "\n".join(audit([Question("q", "What is heard?", (clip,), OpenText("rain"))]).lines())
+    assert "position of the gold answer: none is known" in text
 
 
 @pytest.mark.parametrize(
