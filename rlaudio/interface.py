@@ -206,6 +206,7 @@ def score_file(
     from rlaudio.evaluation.predictions import read_predictions
     from rlaudio.evaluation.predictions import score as score_predictions
     from rlaudio.report.evaluation_page import write_evaluation_page
+    from rlaudio.runs.occupancy import held
     from rlaudio.types import Dataset
 
     questions = Dataset.of(data())
@@ -213,8 +214,9 @@ def score_file(
     read = read_predictions(path, key, benchmark.prediction_key if benchmark else None)
     result = score_predictions(questions, read, {scorer.label: scorer.function})
     if out is not None:
-        write_evaluations({name: result}, Path(out), benchmarks={name: benchmark})
-        write_evaluation_page(Path(out))
+        with held(Path(out)):
+            write_evaluations({name: result}, Path(out), benchmarks={name: benchmark})
+            write_evaluation_page(Path(out))
     return _notes(read, questions), result
 
 

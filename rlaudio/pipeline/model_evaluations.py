@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import closing, nullcontext
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -27,7 +27,7 @@ from rlaudio.report.evaluation_page import write_evaluation_page
 from rlaudio.rollout.worker import RolloutWorker
 from rlaudio.runs.digests import is_recorded, record
 from rlaudio.runs.folder import RunFolder
-from rlaudio.runs.occupancy import check_writable
+from rlaudio.runs.occupancy import held
 from rlaudio.runs.places import ANSWERS, evaluation_places
 from rlaudio.scorers.calling import try_scorers
 from rlaudio.training.stages import OpenedPolicy
@@ -75,15 +75,24 @@ def evaluate_recipe(
 ) -> dict[str, Evaluation]:
     """Evaluate the recipe's model on each of its held-out sets; tables and single answers go into `out`.
 
-    `asking` says how an endpoint is asked. With `inspect` logs of Inspect are written, too.
+    `asking` says how an endpoint is asked. With `inspect` logs of Inspect are written, too. Raises
+    BlockingIOError while another process writes to `out`.
     """
     if recipe.pretrain is not None:
         raise ValueError(
             f"{recipe.name} builds its base in a run, so there is nothing to evaluate yet; run it, or "
             "evaluate the folder 'models/base' or 'final' of a run with --data"
         )
-    if out:
-        check_writable(out)  # before hours of answers
+    with held(out) if out else nullcontext():  # before hours of answers
+        return _evaluate_recipe(recipe, out, asking, inspect=inspect)
+
+
+# --- helpers -------------------------------------------------------------------------------------
+
+
+def _evaluate_recipe(
+    recipe: Recipe, out: Path | None, asking: Asking | None, *, inspect: bool
+) -> dict[str, Evaluation]:
     held_out = load_held_out(recipe)
     if not held_out:
         raise ValueError(
@@ -103,9 +112,6 @@ def evaluate_recipe(
         created = datetime.now(UTC)
         write_inspect_logs(results, out, prompts=prompts, model=str(family.path), created=created)
     return results
-
-
-# --- helpers -------------------------------------------------------------------------------------
 
 
 def _evaluate_sets(

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
@@ -77,6 +78,25 @@ def take_lock(path: Path) -> TextIO:
     file.write(f"process {os.getpid()} on {os.uname().nodename}\n")
     file.flush()
     return file
+
+
+@contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Lock a folder, made where there is none, while the block writes to it; no lock file is left.
+
+    Raises OSError where it cannot be written, BlockingIOError while another process holds it.
+    """
+    check_writable(path)
+    is_new, is_of_run = not path.exists(), (path / LOCK).exists()
+    path.mkdir(parents=True, exist_ok=True)
+    with take_lock(path):
+        try:
+            yield
+        finally:
+            if not is_of_run:
+                (path / LOCK).unlink(missing_ok=True)
+            if is_new and not any(path.iterdir()):
+                path.rmdir()
 
 
 def computed_nothing(path: Path) -> bool:

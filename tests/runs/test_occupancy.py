@@ -5,7 +5,7 @@ import os
 import pytest
 
 from rlaudio.runs.folder import RunFolder
-from rlaudio.runs.occupancy import refuse_without_records, take_lock
+from rlaudio.runs.occupancy import held, refuse_without_records, take_lock
 
 
 def test_a_lock_that_is_a_link_or_a_pipe_is_refused_and_its_file_stays(tmp_path):
@@ -44,3 +44,21 @@ def test_a_run_that_was_killed_before_it_computed_anything_lacks_nothing(labelle
         (labelled / name).unlink()
     (labelled / ".digests.json.unfinished").touch()
     refuse_without_records(labelled)
+
+
+def test_a_folder_that_is_held_is_refused_to_another_and_keeps_no_lock_file(tmp_path):
+    with held(tmp_path / "out"):
+        with pytest.raises(BlockingIOError, match=rf"process {os.getpid()} on .* is writing to this folder"):
+            take_lock(tmp_path / "out")
+        (tmp_path / "out" / "labels.jsonl").touch()
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["labels.jsonl"]
+
+
+def test_a_folder_that_got_nothing_is_not_left_and_a_runs_lock_file_stays(tmp_path):
+    with pytest.raises(ValueError, match="nothing came"), held(tmp_path / "out"):
+        raise ValueError("nothing came")
+    assert not (tmp_path / "out").exists()
+    RunFolder.create(tmp_path / "run", "name: made_up\n").close()
+    with held(tmp_path / "run"):
+        pass
+    assert (tmp_path / "run" / "run.lock").exists()
