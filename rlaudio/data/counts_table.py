@@ -14,7 +14,7 @@ _Cells = Callable[[Counts], list[str]]
 
 
 def audit_table(groups: Sequence[Counts], problems: Mapping[tuple[str, str], int], *, heard: bool) -> str:
-    """A line for each group: questions, those with a problem, audio, and shares of the positions of the gold answer."""
+    """A line for each group: questions, those with a problem, audio, and shares of gold positions."""
     positions = max(len(counts.gold_positions) for counts in groups)
     header = [
         "questions",

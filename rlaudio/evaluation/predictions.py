@@ -20,6 +20,7 @@ from rlaudio.data.rows import row_id, scan_rows
 from rlaudio.evaluation.accuracy import Evaluation
 from rlaudio.evaluation.answer_rows import AnswerRow
 from rlaudio.evaluation.asking import check_published, provenance_of
+from rlaudio.evaluation.harness_rows import RESPONSES, plain_rows
 from rlaudio.scorers.calling import verdicts_on
 from rlaudio.types import Dataset, Scorer, Verdict
 from rlaudio.utils.foreign_formats import HEAD, no_text
@@ -27,7 +28,10 @@ from rlaudio.utils.messages import printable
 from rlaudio.utils.number_format import counted
 
 ID_KEYS = ("id", "question_id", "question")  # the last one is DCASE's submission, whose questions are ids
-KEYS = ("model_output", "answer_prediction", "model_prediction", "prediction", "response", "output", "text")
+KEYS = (
+    *("model_output", "answer_prediction", "model_prediction", "prediction", "response", "output", "text"),
+    *RESPONSES,
+)
 _SHOWN = 5
 _LARGEST = 256 * 2**20  # bytes of a CSV file
 _LINE_BREAK = re.compile(r"\r\n?|\n")
@@ -67,7 +71,7 @@ class Predictions:
 
 
 def read_predictions(path: Path, key: str | None = None, expected: str | None = None) -> Predictions:
-    """The predictions of a .json, .jsonl, .csv or .parquet file.
+    """The predictions of a .json, .jsonl, .csv or .parquet file, also as lm-eval and Inspect write them.
 
     They stand under `key`; where none is given under the benchmark's `expected` one, or another that is known
     (`KEYS`). Rows of a Parquet file without ids have those of MMAU-Pro, by their number. Raises ValueError
@@ -150,12 +154,15 @@ def _rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
     if path.suffix == ".csv":
         yield from _csv_rows(path)
         return
+    if path.suffix == ".eval":
+        raise ValueError(f"{path}: a log of Inspect; write it as JSON: inspect log convert --to json")
     if path.suffix not in (".json", ".jsonl", ".parquet"):
         raise ValueError(f"{path}: ends in {path.suffix!r}; expected .json, .jsonl, .csv or .parquet")
-    for row in scan_rows(path):
+    for row in scan_rows(path, one_object=True):
         if isinstance(row, BadRow):
             raise ValueError(str(row))
-        yield row.where, {name: value for name, value in row.fields.items() if not holds_audio(value)}
+        for where, fields in plain_rows(row.where, row.fields):
+            yield where, {name: value for name, value in fields.items() if not holds_audio(value)}
 
 
 def _csv_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
