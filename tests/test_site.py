@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.browser import browser
 from tests.tool_scripts import load_tool
 
 ROOT = Path(__file__).parent.parent
@@ -69,6 +70,23 @@ def test_the_reference_has_every_public_name(site):
 def test_a_bar_inside_of_code_in_a_table_is_a_bar(site):
     page = (site / "recipe.html").read_text(encoding="utf-8")
     assert "<code>Name</code>" in page and r"\|" not in page
+
+
+def test_on_a_phone_tables_scroll_with_a_shadow_and_break_no_name(site, tmp_path):
+    broken = (
+        "[...document.querySelectorAll('td code')].filter(node => "
+        "/^[\\w.]+$/.test(node.textContent) && node.getClientRects().length > 1)"
+        ".map(node => node.textContent)"
+    )
+    boxes = "[...document.querySelectorAll('.md-typeset__scrollwrap')]"
+    with browser(tmp_path) as tab:
+        for name in ("recipe", "scoring"):
+            tab.open(site / f"{name}.html", width=360)
+            assert tab.run("document.documentElement.scrollWidth") <= 360
+            assert tab.run(f"{boxes}.some(box => box.scrollWidth > box.clientWidth)")
+            shadow = "getComputedStyle(box).backgroundImage.includes('gradient')"
+            assert tab.run(f"{boxes}.every(box => {shadow})")
+            assert tab.run(broken) == []
 
 
 def test_the_navigation_is_that_of_the_start_page():
