@@ -38,7 +38,7 @@ def test_a_key_that_enters_no_result_is_taken_and_one_that_changes_rounding_with
     assert (recipe.threads, recipe.name, recipe.training.save_every) == (7, "other", 3)
     assert [record.levelname for record in caplog.records] == ["INFO", "WARNING", "INFO"]
     assert "name: it began with" in caplog.text and "save_every: it began with 50, now it is 3" in caplog.text
-    assert "threads: it began with 1, now it is 7; it changes rounding" in caplog.text
+    assert "another value of threads: it began with 1, now it is 7; it changes rounding" in caplog.text
 
 
 def test_what_a_resume_took_is_what_the_next_one_compares_with(begun, recipe_file, caplog):

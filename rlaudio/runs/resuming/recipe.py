@@ -49,13 +49,13 @@ def check_recipe(
     for difference in refuse_another(run, begun, given, free=free, edited=edited):
         if free[difference.key] == "rounding":
             logger.warning(
-                "%s: resumed with another %s; it changes rounding, so numbers may differ from those of an "
-                "unbroken run in their last digits",
+                "%s: resumed with another value of %s; it changes rounding, so numbers may differ from those "
+                "of an unbroken run in their last digits",
                 run,
                 difference,
             )
         else:
-            logger.info("%s: resumed with another %s; it enters no results", run, difference)
+            logger.info("%s: resumed with another value of %s; it enters no results", run, difference)
 
 
 def refuse_another(
