@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from rlaudio.compare.estimates import HeldOutComparison
 from rlaudio.compare.learning_curves import ArmResult
+from rlaudio.runs.metrics import is_stuck_reward
 
-FEWEST_STEPS = 3  # in which a reward must have had one value to be called stuck
-NOT_REWARDS = ("reward/total", "reward/failures")
 UNEQUAL = 0.05  # relative difference of budgets above which there is a warning
 
 
@@ -32,7 +32,7 @@ def _of_the_base(every: Sequence[HeldOutComparison]) -> list[str]:
         for group in held_out.question_counts:
             before = held_out.base.get(group, {}).get("audio")
             after = [of[group]["audio"].value for of in held_out.accuracy.values() if "audio" in of[group]]
-            if before is not None and after and max(after) < before:
+            if before is not None and after and max(after) < before and not math.isclose(max(after), before):
                 who = "The arm" if len(after) == 1 else f"All {len(after)} arms"
                 sentences.append(
                     f"{who} fell below the base on {_questions(group)}: {100 * before:.1f} % before "
@@ -51,8 +51,7 @@ def _of_learning(arms: Sequence[ArmResult]) -> list[str]:
                 f"{arm.name} had no learning signal: in every step all completions of a group had one reward."
             )
         for name, band in arm.curves.items():
-            stuck = len(band.mean) >= FEWEST_STEPS and min(band.low) == max(band.high)
-            if name.startswith("reward/") and name not in NOT_REWARDS and stuck:
+            if is_stuck_reward(name, band.low, band.high):
                 reward = name.removeprefix("reward/")
                 sentences.append(f"{arm.name}: reward {reward} was {band.mean[0]:.3g} in every step.")
     return sentences

@@ -6,10 +6,14 @@ A run may log only what is listed here, so every curve on the page or in TensorB
 from __future__ import annotations
 
 import difflib
+import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
+
+FEWEST_STEPS = 3  # in which a reward must have had one value to be called stuck
+NOT_REWARDS = ("reward/total", "reward/failures")
 
 
 @dataclass(frozen=True)
@@ -165,6 +169,16 @@ def metric_of(name: str) -> Metric:
 def is_declared(name: str) -> bool:
     """Whether the table covers the name; a run of another rlaudio may have logged others."""
     return any(metric.covers(name) for metric in METRICS)
+
+
+def is_stuck_reward(name: str, low: Sequence[float], high: Sequence[float]) -> bool:
+    """Whether the metric is one of the recipe's rewards and never moved, in enough steps to say so.
+
+    `low` and `high` are its range over runs in every step. Means of equal values differ in their last digits.
+    """
+    if not name.startswith("reward/") or name in NOT_REWARDS or len(low) < FEWEST_STEPS:
+        return False
+    return math.isclose(min(low), max(high), rel_tol=1e-9, abs_tol=1e-12)
 
 
 def split_wall_clock(names: Iterable[str]) -> tuple[list[str], list[str]]:

@@ -159,6 +159,12 @@ def test_arms_that_all_fell_below_the_base_are_told(made_up):
     )
 
 
+def test_an_arm_that_equals_the_base_but_for_rounding_did_not_fall_below_it(made_up):
+    line = NO_SCORES | {"scores": {"audio": {"accuracy": 0.5000000000000001, "low": 0.2, "high": 0.8}}}
+    base = TABLES | {"tables": {"all": {"all": line}}}
+    assert not any("below the base" in text for text in made_up((), a=([HALF], {"base": base})).warnings)
+
+
 def test_an_arm_without_a_learning_signal_or_with_a_reward_that_never_moves_is_told(made_up):
     stuck = {"metrics": {"group/no_spread": 1.0, "reward/format": 0.0}}
     told = made_up((), a=[HALF], b=([HALF], stuck)).warnings

@@ -1,8 +1,9 @@
 """The metric table: names are declared once, and nothing else may be logged."""
 
+import numpy as np
 import pytest
 
-from rlaudio.runs.metrics import METRICS, metric_of, split_wall_clock
+from rlaudio.runs.metrics import METRICS, is_stuck_reward, metric_of, split_wall_clock
 
 
 def test_every_metric_is_declared_once_and_explained_in_one_sentence():
@@ -43,3 +44,12 @@ def test_wall_clock_metrics_are_told_apart():
         ["loss/total", "rollout/length"],
         ["time/rollout"],
     )
+
+
+def test_a_reward_is_stuck_where_it_had_one_value_but_for_rounding():
+    means = [np.mean([0.1] * count) for count in (3, 10, 16)]
+    assert len(set(means)) > 1
+    assert is_stuck_reward("reward/format", means, means)
+    assert not is_stuck_reward("reward/format", means[:2], means[:2])  # too few steps to say so
+    assert not is_stuck_reward("reward/format", means, [0.1, 0.1, 0.2])  # one run of several moved
+    assert not is_stuck_reward("reward/total", means, means)

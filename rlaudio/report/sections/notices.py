@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from rlaudio.report.sections.accuracy_tables import AccuracyTable, Line
 from rlaudio.runs.digests import changed_files
+from rlaudio.runs.metrics import is_stuck_reward
 from rlaudio.runs.places import ANSWERS, LABEL_TABLES, LABELS, METRICS, ROLLOUTS, SAMPLES
 from rlaudio.runs.run import StoredRun
 from rlaudio.utils.number_format import counted, percent, short_number, signed
@@ -16,8 +17,6 @@ logger = logging.getLogger(__name__)
 
 MANY_UNPARSED = 0.1  # share of the answers from which an accuracy says little about the audio
 STEPS_WITHOUT_SIGNAL = 20  # at the end of a stage, from which it is told; in a shorter stage all of them
-FEWEST_STEPS = 3  # in which a reward must have had one value to be called stuck
-NOT_REWARDS = ("reward/total", "reward/failures")
 
 
 @dataclass(frozen=True)
@@ -89,18 +88,13 @@ def _stuck_rewards(run: StoredRun, stage: str) -> Iterator[Notice]:
     """Rewards whose mean had one value in all steps of a stage."""
     names = dict.fromkeys(name for row in run.metrics if row["stage"] == stage for name in row)
     for name in names:
-        values = [value for _, value in run.series(stage, name)]
-        if name.startswith("reward/") and name not in NOT_REWARDS and is_stuck(values):
+        values = [value for _, value in run.series(stage, name) if value is not None]
+        if is_stuck_reward(name, values, values):
             yield Notice(
                 f"Reward {name.removeprefix('reward/')} was {short_number(values[0])} in every step of "
                 f"{stage.upper()}.",
                 "It taught nothing; look at the completions, change its options or leave it out.",
             )
-
-
-def is_stuck(values: Sequence[float | None]) -> bool:
-    """Whether a metric never moved, in enough steps to say so."""
-    return len(values) >= FEWEST_STEPS and len(set(values)) == 1
 
 
 def _no_gain(held_out: AccuracyTable) -> Iterator[Notice]:
