@@ -243,7 +243,8 @@ def _signature(kind: str, path: Path, style: str | None = None, function: str | 
         taken = f"({', '.join(signature.given)})" if signature.given else "nothing"
         raise ValueError(
             f"{path}: {signature.name} takes {taken} by position; "
-            f"{one} takes {expected}, and its options as keyword-only parameters, after a '*'"
+            f"{one} takes {expected}, and its options as keyword-only parameters, after a '*', "
+            "of a dataclass by kw_only=True"
             + "; one written for TRL or verl is used with style: trl, trl_chat or verl"
             * bool({"completions", "solution_str"}.intersection(signature.given))
         )

@@ -174,6 +174,16 @@ def test_a_reward_with_other_positional_parameters_is_refused(write):
         bind("reward", str(path))
 
 
+def test_a_dataclass_whose_fields_are_positional_is_told_what_makes_them_options(write):
+    path = write(
+        "mine.py", "from dataclasses import dataclass\n@dataclass\nclass Mine:\n    beta: float = 1.0\n"
+    )
+    with pytest.raises(
+        ValueError, match=r"Mine takes \(beta\) by position; .* of a dataclass by kw_only=True"
+    ):
+        bind("algorithm", str(path))
+
+
 def test_data_with_positional_parameters_is_refused(write):
     path = write("mine.py", "def mine(path): ...")
     with pytest.raises(ValueError, match=r"takes \(path\) by position; a data plug-in takes nothing, and"):
