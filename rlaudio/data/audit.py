@@ -11,7 +11,7 @@ from typing import Any
 from rlaudio.audio.length_policy import MAX_SECONDS, TOO_LONG, TooLong
 from rlaudio.audio.reading import SAMPLE_RATE_HZ, open_clip
 from rlaudio.data.audio_root import check_audio_root
-from rlaudio.data.bad_rows import OTHER_FORMAT, BadRow, examples, listing_bad_rows
+from rlaudio.data.bad_rows import BadRow, examples, listing_bad_rows, other_format
 from rlaudio.data.counts import ALL, Counts, Durations, count
 from rlaudio.data.index import MISSING, UNUSABLE, Measured, measure
 from rlaudio.data.odd_questions import MEANINGS, oddities
@@ -112,7 +112,7 @@ class Audit:
         kinds = Counter(row.kind for row in self.bad_rows)
         by_kind = ", ".join(f"{thousands(count)} x {kind}" for kind, count in kinds.most_common())
         number = counted(len(self.bad_rows), "problem")
-        other = "" if self.question_count else f"; {OTHER_FORMAT}"
+        other = other_format(self.bad_rows, any_good=bool(self.question_count))
         return (
             f"{number} in {thousands(self.left_out)} of {counted(self.rows, 'question')} ({by_kind}){other}"
         )

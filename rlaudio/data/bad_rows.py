@@ -7,7 +7,7 @@ and a recipe may drop them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from rlaudio.utils.messages import printable, shown
 from rlaudio.utils.number_format import counted, thousands
 
-OTHER_FORMAT = (
-    "no row is in this format: a file of another one is read by a few lines of Python, see docs/data.md (A "
-    "format of your own)"
+MALFORMED = "malformed row"  # kind of a row whose fields are not those of the format
+_OTHER_FORMAT = (
+    "no row is in this format: name the one it is in (as mmau=PATH or use: mmau; rlaudio list data has all), "
+    "or read it by a few lines of Python, see docs/data.md (A format of your own)"
 )
 EXAMPLES = 5  # bad rows that an error shows
 _MOST_OF_ID = 120  # characters in a message
@@ -29,7 +30,7 @@ _listed: ContextVar[list[BadRow] | None] = ContextVar("bad rows", default=None)
 class BadRow:
     """One row that cannot be used, and one reason."""
 
-    kind: str  # "malformed row", "answer not among the choices", "missing audio", ...
+    kind: str  # MALFORMED, "answer not among the choices", "missing audio", ...
     reason: str
     place: str = ""  # file and line; empty: not known
     id: str = ""  # of the question; empty: not known
@@ -63,8 +64,13 @@ def refuse_or_list(rows: Sequence[BadRow], name: str, *, any_good: bool = True) 
         listed.extend(rows)
     elif rows:
         number = counted(len(rows), "bad row")
-        other = "" if any_good else f"; {OTHER_FORMAT}"
+        other = other_format(rows, any_good=any_good)
         raise ValueError(f"{name}: {number}; fix or remove them{other}:{examples(rows)}")
+
+
+def other_format(rows: Iterable[BadRow], *, any_good: bool) -> str:
+    """What to do with a file in which no row has the format's fields, behind a message; else nothing."""
+    return "" if any_good or any(row.kind != MALFORMED for row in rows) else f"; {_OTHER_FORMAT}"
 
 
 def examples(rows: Sequence[BadRow]) -> str:

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from rlaudio.data.audio_paths import AudioRoot, OutsideRootError
+from rlaudio.data.bad_rows import MALFORMED
 from rlaudio.data.embedded import encode_samples, write_embedded
 from rlaudio.data.labels_file import LabelsFile
-from rlaudio.data.rows import MALFORMED, NO_LINE, FieldError, JsonRow
+from rlaudio.data.rows import NO_LINE, FieldError, JsonRow
 from rlaudio.data.stored_texts import StoredTexts
 from rlaudio.types import Choice
 from rlaudio.utils.messages import shown

@@ -10,8 +10,7 @@ from numbers import Integral
 from pathlib import Path
 from typing import Any, get_args
 
-from rlaudio.data.bad_rows import BadRow, refuse_or_list
-from rlaudio.data.rows import MALFORMED
+from rlaudio.data.bad_rows import MALFORMED, BadRow, refuse_or_list
 from rlaudio.types import (
     Check,
     Choice,

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 from pydantic_core import from_json
 
-from rlaudio.data.bad_rows import BadRow
+from rlaudio.data.bad_rows import MALFORMED, BadRow
 from rlaudio.utils.foreign_formats import HEAD, no_text
 from rlaudio.utils.messages import printable, shown
 from rlaudio.utils.plain_yaml import DEEPEST
@@ -26,8 +26,6 @@ _BUFFER = 2**20  # bytes that are read at a time
 MAX_DIGITS = 300  # of a whole number: what a float can hold
 
 _PARQUET = b"PAR1"
-
-MALFORMED = "malformed row"  # kind of a bad row
 
 
 class FieldError(ValueError):

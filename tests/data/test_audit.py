@@ -63,11 +63,21 @@ def test_more_choices_than_a_question_may_have_are_not_compared_pair_by_pair():
     assert result.odd_questions == {"nested options": ["nested"]}
 
 
+def test_a_file_of_this_format_is_not_called_another_one_where_all_its_clips_are_outside(tmp_path):
+    row = {"id": "a", "question": "What?", "choices": ["a", "b"], "answer": "a", "clips": ["/tmp/a.wav"]}
+    file = tmp_path / "data.jsonl"
+    file.write_text(json.dumps(row) + "\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="outside_root") as error:
+        jsonl(path=file)
+    _, result = load_audited(lambda: jsonl(path=file))
+    assert "in this format" not in str(error.value) + result.problems()
+
+
 def test_a_file_of_another_format_is_told_that_one_can_read_it(tmp_path):
     row = {"uid": "a", "ask": "What?", "options": ["a", "b"], "right": 0}
     file = tmp_path / "quiz.jsonl"
     file.write_text(json.dumps(row) + "\n", encoding="utf-8")
-    said = r"no row is in this format: .* docs/data\.md \(A format of your own\)"
+    said = r"no row is in this format: .* mmau=PATH .* docs/data\.md \(A format of your own\)"
     with pytest.raises(ValueError, match=said):
         jsonl(path=file)
     _, result = load_audited(lambda: jsonl(path=file))
