@@ -33,7 +33,7 @@ def _of_the_base(every: Sequence[HeldOutComparison]) -> list[str]:
             before = held_out.base.get(group, {}).get("audio")
             after = [of[group]["audio"].value for of in held_out.accuracy.values() if "audio" in of[group]]
             if before is not None and after and max(after) < before and not math.isclose(max(after), before):
-                who = "The arm" if len(after) == 1 else f"All {len(after)} arms"
+                who = {1: "The arm", 2: "Both arms"}.get(len(after), f"All {len(after)} arms")
                 sentences.append(
                     f"{who} fell below the base on {_questions(group)}: {100 * before:.1f} % before "
                     f"training, at best {100 * max(after):.1f} % after it."

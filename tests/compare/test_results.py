@@ -154,7 +154,7 @@ def test_arms_that_all_fell_below_the_base_are_told(made_up):
     assert not any("below the base" in text for text in made_up((), a=[HALF], b=[HALF]).warnings)
     told = made_up((), a=([HALF], {"base": base}), b=([HALF], {"base": base})).warnings
     assert (
-        "All 2 arms fell below the base on all questions: 90.0 % before training, at best 50.0 % after it."
+        "Both arms fell below the base on all questions: 90.0 % before training, at best 50.0 % after it."
         in told
     )
 
