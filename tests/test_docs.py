@@ -6,6 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import click
+import numpy as np
 import pytest
 import yaml
 from click.testing import CliRunner
@@ -16,6 +17,8 @@ from rlaudio.config.plugins import bind
 from rlaudio.config.recipe import load_recipe
 from rlaudio.config.schema import Recipe, field_table, keys_beside_results
 from rlaudio.config.shipped import available
+from rlaudio.curricula.stage import check_stages
+from tests.factories import make_contributions, make_question
 from tests.tool_scripts import load_tool
 
 ROOT = Path(__file__).parent.parent
@@ -161,6 +164,22 @@ def test_the_keys_that_a_resume_takes_are_those_that_the_schema_marks():
 def test_the_table_of_algorithms_names_all_that_ship():
     named = table("docs/algorithms.md", "`algorithm: {use: ...}`")
     assert {*named, "sft"} == set(available("algorithm")) and len(named) == 15
+
+
+def test_every_curriculum_that_ships_has_an_example_that_gives_its_stages():
+    shown = [yaml.safe_load(text) for text in table("docs/tutorials/first_curriculum.md", "`curriculum:`")]
+    assert sorted(spec["use"] for spec in shown) == sorted(available("curriculum"))
+    questions = [
+        make_question(id=f"{category} {number}", groups={"category": category})
+        for category in ("music", "speech")
+        for number in range(6)
+    ]
+    labels = make_contributions(**{q.id: ("weak", "strong")[n % 2] for n, q in enumerate(questions)})
+    for spec in shown:
+        stages = bind("curriculum", spec)(questions, labels, np.random.default_rng(0))
+        check_stages(stages, spec["use"])
+        steps = {"sft": spec.get("sft_steps"), "rl": spec.get("rl_steps")}
+        assert {stage.kind: stage.steps for stage in stages} == {k: n for k, n in steps.items() if n}
 
 
 def test_every_worker_in_the_table_takes_the_options_shown():
