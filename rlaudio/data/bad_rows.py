@@ -54,6 +54,11 @@ def listing_bad_rows() -> Iterator[list[BadRow]]:
         _listed.reset(token)
 
 
+def any_listed() -> bool:
+    """Whether bad rows were listed in this context already."""
+    return bool(_listed.get())
+
+
 def refuse_or_list(rows: Sequence[BadRow], name: str, *, any_good: bool = True) -> None:
     """Raise ValueError with the number of rows and the first few; within `listing_bad_rows` list them.
 

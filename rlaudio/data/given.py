@@ -10,7 +10,7 @@ from numbers import Integral
 from pathlib import Path
 from typing import Any, get_args
 
-from rlaudio.data.bad_rows import MALFORMED, BadRow, refuse_or_list
+from rlaudio.data.bad_rows import MALFORMED, BadRow, any_listed, refuse_or_list
 from rlaudio.types import (
     Check,
     Choice,
@@ -31,8 +31,8 @@ _STYLES = get_args(Style)
 def given_dataset(given: Any, name: str) -> Dataset:
     """The data set, with those of its questions whose fields are what the records say.
 
-    Raises ValueError for what is no collection of questions. Each other question is a bad row, which raises
-    too or is listed, as in `rlaudio.data.bad_rows`.
+    Raises ValueError for what is no collection of questions, or none where no bad row is listed. Each other
+    question is a bad row, which raises too or is listed, as in `rlaudio.data.bad_rows`.
     """
     data = given if isinstance(given, Dataset) else Dataset(_collected(given, name))
     if not isinstance(data.questions, Sequence) or not isinstance(data.contributions, Mapping):
@@ -41,7 +41,7 @@ def given_dataset(given: Any, name: str) -> Dataset:
             f"{name} gave a Dataset of {held}; expected questions, and a dictionary of contributions by "
             "question id"
         )
-    if not data.questions:
+    if not data.questions and not any_listed():  # bad rows say more
         raise ValueError(f"{name} gave no questions; expected at least one")
     for id, stated in data.contributions.items():
         if not isinstance(stated, Contribution) or stated.label not in get_args(ContributionLabel):

@@ -11,7 +11,7 @@ import pytest
 
 from rlaudio.config.plugins import bind
 from rlaudio.data import given
-from rlaudio.data.bad_rows import listing_bad_rows
+from rlaudio.data.bad_rows import BadRow, listing_bad_rows, refuse_or_list
 from rlaudio.data.given import given_dataset
 from rlaudio.types import Check, Choice, Dataset, OpenText
 from tests.factories import make_contributions, make_question
@@ -99,3 +99,10 @@ def test_what_a_users_file_gives_is_looked_at(tmp_path):
     file.write_text("def mine():\n    return [5]\n", encoding="utf-8")
     with pytest.raises(ValueError, match=r"data .*mine\.py, question 1: is 5; expected a Question"):
         bind("data", str(file))()
+
+
+def test_a_data_set_whose_rows_are_all_bad_is_told_by_them():
+    with listing_bad_rows() as rows:
+        refuse_or_list([BadRow("malformed row", "no field 'wav'", "quiz.jsonl:1")], "quiz")
+        assert given_dataset([], "data x").questions == ()
+    assert [str(row) for row in rows] == ["quiz.jsonl:1: no field 'wav'"]
