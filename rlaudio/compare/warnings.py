@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from rlaudio.compare.estimates import HeldOutComparison
 from rlaudio.compare.learning_curves import ArmResult
@@ -42,19 +42,21 @@ def _of_the_base(every: Sequence[HeldOutComparison]) -> list[str]:
 
 
 def _of_learning(arms: Sequence[ArmResult]) -> list[str]:
-    """Arms whose groups, or one of whose rewards, had no differences in any step."""
-    sentences = []
+    """Arms whose groups, or one of whose rewards, had no differences in any step, by what they lacked."""
+    arms_by_fault: dict[str, list[str]] = {}
     for arm in arms:
-        spread = arm.curves.get("group/no_spread")
-        if spread is not None and min(spread.low) == 1.0:
-            sentences.append(
-                f"{arm.name} had no learning signal: in every step all completions of a group had one reward."
-            )
-        for name, band in arm.curves.items():
-            if is_stuck_reward(name, band.low, band.high):
-                reward = name.removeprefix("reward/")
-                sentences.append(f"{arm.name}: reward {reward} was {band.mean[0]:.3g} in every step.")
-    return sentences
+        for fault in _taught_nothing(arm):
+            arms_by_fault.setdefault(fault, []).append(arm.name)
+    return [f"{_listed(names)}{fault}" for fault, names in arms_by_fault.items()]
+
+
+def _taught_nothing(arm: ArmResult) -> Iterator[str]:
+    spread = arm.curves.get("group/no_spread")
+    if spread is not None and min(spread.low) == 1.0:
+        yield " had no learning signal: in every step all completions of a group had one reward."
+    for name, band in arm.curves.items():
+        if is_stuck_reward(name, band.low, band.high):
+            yield f": reward {name.removeprefix('reward/')} was {band.mean[0]:.3g} in every step."
 
 
 def _of_noise(every: Sequence[HeldOutComparison], baseline: str) -> list[str]:

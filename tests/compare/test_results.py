@@ -167,9 +167,9 @@ def test_an_arm_that_equals_the_base_but_for_rounding_did_not_fall_below_it(made
 
 def test_an_arm_without_a_learning_signal_or_with_a_reward_that_never_moves_is_told(made_up):
     stuck = {"metrics": {"group/no_spread": 1.0, "reward/format": 0.0}}
-    told = made_up((), a=[HALF], b=([HALF], stuck)).warnings
-    assert "b: reward format was 0 in every step." in told
-    assert "b had no learning signal: in every step all completions of a group had one reward." in told
+    told = made_up((), a=[HALF], b=([HALF], stuck), c=([HALF], stuck)).warnings
+    assert "b, c: reward format was 0 in every step." in told
+    assert "b, c had no learning signal: in every step all completions of a group had one reward." in told
     assert not any(text.startswith(("a:", "a had")) for text in told)
 
 

@@ -550,7 +550,7 @@ def test_a_reward_with_one_value_in_every_step_is_told_at_the_top(copy):
 
 def test_a_run_without_a_learning_signal_says_so_at_the_top(copy):
     edit_metrics(copy, {"group/no_spread": 1.0})
-    assert "RL had no learning signal in every step." in top_of(copy)
+    assert "RL had no learning signal in any step." in top_of(copy)
 
 
 def test_a_run_that_made_the_model_worse_says_so_at_the_top(copy):

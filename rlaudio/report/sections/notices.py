@@ -76,7 +76,7 @@ def _no_signal(run: StoredRun, stage: str) -> Iterator[Notice]:
     silent = next((n for n, share in enumerate(reversed(shares)) if share != 1.0), len(shares))
     if not silent or silent < min(STEPS_WITHOUT_SIGNAL, len(shares)):
         return
-    when = "every step" if silent == len(shares) else f"the last {counted(silent, 'step')}"
+    when = "any step" if silent == len(shares) else f"the last {counted(silent, 'step')}"
     yield Notice(
         f"{stage.upper()} had no learning signal in {when}.",
         "All completions of every group had the same reward, so nothing was learned from them; look at the "
