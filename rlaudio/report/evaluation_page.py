@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rlaudio.evaluation.answer_rows import group_names
 from rlaudio.evaluation.asking import STRONG_AND_WEAK
+from rlaudio.report.sections.notices import MANY_UNPARSED
 from rlaudio.runs.evaluations import open_evaluation
 from rlaudio.runs.files import Json
 from rlaudio.runs.places import PAGE
@@ -38,11 +39,26 @@ def write_evaluation_page(folder: Path) -> Path:
         title=folder.name or "evaluation",
         kicker="evaluation",
         facts=[(name, counted(len({row["id"] for row in of}), "question")) for name, of in rows.items()],
-        notices=[("Left out, because it is damaged:", damage) for damage in files.left_out],
+        notices=[
+            *(notice for name, table in tables.items() for notice in _unparsed(name, table)),
+            *(("Left out, because it is damaged:", damage) for damage in files.left_out),
+        ],
         tables=[_table(name, table, rows[name]) for name, table in tables.items()],
     )
     files.warn_of_damage()
     return write_viewer_page(folder / PAGE, head, viewed)
+
+
+def _unparsed(name: str, evaluation: Json) -> Iterator[tuple[str, str]]:
+    """Where many answers of a set, to the clip if it was heard, name no choice."""
+    scores = evaluation["tables"]["all"]["all"]["scores"]
+    control = "audio" if "audio" in scores else next(iter(scores), "")
+    share = scores.get(control, {}).get("unparsed")
+    if share is not None and share >= MANY_UNPARSED:
+        yield (
+            f"{percent(share)} % of the answers to {name} name no choice ({control}).",
+            "They count as wrong, so accuracies say little; try the other prompt.style or another model.",
+        )
 
 
 # --- tables --------------------------------------------------------------------------------------

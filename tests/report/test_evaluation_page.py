@@ -78,6 +78,17 @@ def test_the_table_has_the_accuracies(folder):
     assert f"<td>{shown}</td>" in (folder / "report.html").read_text(encoding="utf-8")
 
 
+def test_many_answers_that_name_no_choice_are_told_at_the_top(copy):
+    path = copy / "evaluation.json"
+    sets = json.loads(path.read_text())
+    scores = sets["test"]["tables"]["all"]["all"]["scores"]
+    for share, is_told in ((0.05, False), (0.6, True)):
+        scores["audio"]["unparsed"] = share
+        path.write_text(json.dumps(sets))
+        page = write_evaluation_page(copy).read_text(encoding="utf-8")
+        assert ("60.0 % of the answers to test name no choice (audio)." in page) is is_told
+
+
 def test_the_command_writes_the_page_again_and_without_clips_it_says_so(copy):
     shutil.rmtree(copy / "clips")
     done = CliRunner().invoke(main, ["report", str(copy)], catch_exceptions=False)
