@@ -1,4 +1,4 @@
-"""A warning where most answers cannot be read: then their scores say little about the model."""
+"""A warning where answers cannot be read: then their scores say little about the model."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ logger = logging.getLogger(__name__)
 
 ANOTHER = "try the other prompt.style or another model (the tiny ones know only the embedded world)"
 IN_A_RUN = "SFT and a reward for the layout teach the form; the page has the share of every set"
+MANY_UNPARSED = 0.1  # from this share on a page tells it at its top: an accuracy says little about the audio
 MOST = 0.5  # a model that can answer names an option more often than not, even if it guesses
 
 

@@ -60,6 +60,9 @@ class HeldOutComparison:
     accuracy: Mapping[str, Mapping[str, Mapping[str, Estimate]]]  # arm -> group -> control
     tests: Mapping[str, Mapping[str, Against]]  # arm -> group; none for the baseline
     seed_noise: Mapping[str, float | None]  # group -> least difference of two arms beyond the noise of seeds
+    unparsed: Mapping[
+        str, float
+    ]  # arm -> share of its answers to the clip that name no choice, mean over runs
     unpaired: tuple[str, ...]  # arms that were asked other questions than the baseline
 
 
@@ -106,6 +109,9 @@ def compare_on(name: str, runs: Mapping[str, Mapping[int, StoredRun]], baseline:
         accuracy=accuracy,
         tests={arm: of_arm for arm, of_arm in tests.items() if of_arm},
         seed_noise=noise,
+        unparsed={
+            arm: share for arm, of_arm in runs.items() if (share := _unparsed(name, of_arm)) is not None
+        },
         unpaired=tuple(arm for arm in answers if arm not in paired),
     )
 
@@ -226,3 +232,12 @@ def _before(
             for control, score in scores_of(tables, group).items():
                 accuracies[group].setdefault(control, []).append(score["accuracy"])
     return {group: {c: float(np.mean(v)) for c, v in of.items()} for group, of in accuracies.items() if of}
+
+
+def _unparsed(name: str, runs: Mapping[int, StoredRun]) -> float | None:
+    """Share of the final answers of an arm, to the clip, that name no choice; None where it is not known."""
+    scores = [
+        scores_of(run.final.get(name, {}).get("tables", {}), "all").get("audio", {}) for run in runs.values()
+    ]
+    shares = [score["unparsed"] for score in scores if score.get("unparsed") is not None]
+    return float(np.mean(shares)) if shares else None

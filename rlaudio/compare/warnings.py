@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
+from rlaudio.answers.unparsed import MANY_UNPARSED
 from rlaudio.compare.estimates import HeldOutComparison
 from rlaudio.compare.learning_curves import ArmResult
 from rlaudio.runs.metrics import is_stuck_reward
@@ -18,6 +19,7 @@ def comparison_warnings(
     """One sentence each; tests and noise are those of the first held-out set."""
     return (
         *_of_the_base(held_out),
+        *_of_unparsed(held_out),
         *_of_learning(arms),
         *_of_noise(held_out, baseline),
         *_of_budgets(arms, baseline),
@@ -39,6 +41,16 @@ def _of_the_base(every: Sequence[HeldOutComparison]) -> list[str]:
                     f"training, at best {100 * max(after):.1f} % after it."
                 )
     return sentences
+
+
+def _of_unparsed(every: Sequence[HeldOutComparison]) -> list[str]:
+    """Arms many of whose answers name no choice."""
+    many = (
+        [f"{arm} {100 * share:.1f} %" for arm, share in every[0].unparsed.items() if share >= MANY_UNPARSED]
+        if every
+        else []
+    )
+    return [f"Answers that name no choice count as wrong: {_listed(many)}."] if many else []
 
 
 def _of_learning(arms: Sequence[ArmResult]) -> list[str]:

@@ -6,9 +6,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from rlaudio.answers.unparsed import MANY_UNPARSED
 from rlaudio.evaluation.answer_rows import group_names
 from rlaudio.evaluation.asking import STRONG_AND_WEAK
-from rlaudio.report.sections.notices import MANY_UNPARSED
 from rlaudio.runs.evaluations import open_evaluation
 from rlaudio.runs.files import Json
 from rlaudio.runs.places import PAGE

@@ -26,6 +26,7 @@ def made_up_arm(
     controls=("audio", "silence"),
     base=None,
     metrics=None,
+    final=TABLES,
 ) -> None:
     """Run folders seed-0, ... without runs: answers [S, Q] with audio (none right in silence), RL steps."""
     for seed, answers in enumerate(right):
@@ -45,7 +46,7 @@ def made_up_arm(
         ]
         write_text(run / "recipe.yaml", "name: made_up\n")
         write_rows(run / "evaluation" / "final" / "test.jsonl", rows)
-        write_json(run / "evaluation" / "final.json", {"test": TABLES})
+        write_json(run / "evaluation" / "final.json", {"test": final})
         append_row(run / "metrics.jsonl", {"stage": "sft", "step": 1, "optimizer/tokens": 50.0})
         for step in range(1, (steps if isinstance(steps, int) else steps[seed]) + 1):
             row = {"rollout/completions": completions, "optimizer/tokens": tokens, "rollout/length": 7.0}

@@ -165,6 +165,13 @@ def test_an_arm_that_equals_the_base_but_for_rounding_did_not_fall_below_it(made
     assert not any("below the base" in text for text in made_up((), a=([HALF], {"base": base})).warnings)
 
 
+def test_an_arm_many_of_whose_answers_name_no_choice_is_told(made_up):
+    unread = NO_SCORES | {"scores": {"audio": {"accuracy": 0.5, "low": 0.2, "high": 0.8, "unparsed": 0.6}}}
+    final = TABLES | {"tables": {"all": {"all": unread}}}
+    told = made_up((), a=[HALF], b=([HALF], {"final": final})).warnings
+    assert "Answers that name no choice count as wrong: b 60.0 %." in told
+
+
 def test_an_arm_without_a_learning_signal_or_with_a_reward_that_never_moves_is_told(made_up):
     stuck = {"metrics": {"group/no_spread": 1.0, "reward/format": 0.0}}
     told = made_up((), a=[HALF], b=([HALF], stuck), c=([HALF], stuck)).warnings

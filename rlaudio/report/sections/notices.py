@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from rlaudio.answers.unparsed import MANY_UNPARSED
 from rlaudio.report.sections.accuracy_tables import AccuracyTable, Line
 from rlaudio.runs.digests import changed_files
 from rlaudio.runs.metrics import is_stuck_reward
@@ -15,7 +16,6 @@ from rlaudio.utils.number_format import counted, percent, short_number, signed
 
 logger = logging.getLogger(__name__)
 
-MANY_UNPARSED = 0.1  # share of the answers from which an accuracy says little about the audio
 STEPS_WITHOUT_SIGNAL = 20  # at the end of a stage, from which it is told; in a shorter stage all of them
 
 
