@@ -275,7 +275,13 @@ def convert(
 @click.option("--train", type=_at_least_1, default=4000, show_default=True, help="Questions to train on.")
 @click.option("--test", type=_at_least_1, default=800, show_default=True, help="On other recordings.")
 @click.option("--new-speakers", type=_at_least_1, default=800, show_default=True, help="On another speaker.")
-@click.option("--pretrain", type=_at_least_1, default=4000, show_default=True, help="Clips of examples.")
+@click.option(
+    "--pretrain",
+    type=_at_least_1,
+    default=4000,
+    show_default=True,
+    help="Composed clips of examples; every recording alone, facts and clues come beside them.",
+)
 @click.option("--kind", "kinds", multiple=True, help="One or more of identify, order, count, sum, compare.")
 def questions(clips: Path, labels: str, out: Path, **asked: Any) -> None:
     """Turn a folder of labelled recordings into multiple-choice questions."""

@@ -55,7 +55,7 @@ class WrittenQuestions:
     held_out_speakers: tuple[str, ...]
     recordings: Mapping[str, int]  # by split
     kinds: Mapping[str, Mapping[str, int]]  # by split: how many questions of each kind
-    pretrain: int
+    pretrain: Mapping[str, int]  # how many examples of each kind
 
     @property
     def question_counts(self) -> dict[str, int]:
@@ -66,8 +66,7 @@ class WrittenQuestions:
         """What was made, and what was asked for and could not be, as text."""
         made = [
             f"{self.folder / split}.jsonl: {counted(self.question_counts[split], 'question')} "
-            f"({', '.join(f'{kind} {thousands(count)}' for kind, count in kinds.items())}) "
-            f"on {counted(self.recordings[split], 'recording')}"
+            f"({_listed(kinds)}) on {counted(self.recordings[split], 'recording')}"
             for split, kinds in self.kinds.items()
         ]
         none = [
@@ -75,7 +74,8 @@ class WrittenQuestions:
             for split in SPLITS
             if split not in self.kinds
         ]
-        return [*made, *none, f"{self.folder / 'pretrain.jsonl'}: {counted(self.pretrain, 'example')}"]
+        examples = f"{counted(sum(self.pretrain.values()), 'example')} ({_listed(self.pretrain)})"
+        return [*made, *none, f"{self.folder / 'pretrain.jsonl'}: {examples}"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,6 +134,10 @@ def make_questions(
     return made
 
 
+def _listed(kinds: Mapping[str, int]) -> str:
+    return ", ".join(f"{kind} {thousands(count)}" for kind, count in kinds.items())
+
+
 def _write_questions(
     splits: Mapping[str, Sequence[Recording]], kinds: Sequence[str], wanted: Wanted, folder: Path, rng: Rng
 ) -> dict[str, dict[str, int]]:
@@ -152,13 +156,13 @@ def _write_questions(
 
 def _write_examples(
     recordings: Sequence[Recording], kinds: Sequence[str], amount: int, folder: Path, rng: Rng
-) -> int:
-    """Write examples to pretrain on; how many there are."""
+) -> dict[str, int]:
+    """Write examples to pretrain on; how many of each kind there are."""
     writer = _ClipWriter(folder, "pretrain", rng)
     taught = _examples(_pool(recordings), recordings, kinds, amount, writer, rng)
     rows = list(progress(taught, None, "examples", "example"))
     _write_rows(rows, folder / "pretrain.jsonl")
-    return len(rows)
+    return dict(Counter(row["kind"] for row in rows))
 
 
 def _kinds_for(words: Sequence[str]) -> tuple[str, ...]:
@@ -307,6 +311,6 @@ def _write_about(
         "held_out_speakers": made.held_out_speakers,
         "recordings": {split: sorted(r.path.name for r in members) for split, members in splits.items()},
         "questions": made.question_counts,
-        "pretrain": made.pretrain,
+        "pretrain": sum(made.pretrain.values()),
     }
     path.write_text(json.dumps(about, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")

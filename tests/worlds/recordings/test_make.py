@@ -199,7 +199,7 @@ def test_the_numbers_of_everything_are_reported(made, questions):
     assert made.recordings == {"train": 40, "test": 20, "new_speakers": 30}
     assert made.question_counts == {split: len(questions[split]) for split in SPLITS}
     assert made.question_counts == {split: AMOUNT[split] for split in SPLITS}
-    assert len((made.folder / "pretrain.jsonl").read_text().splitlines()) == made.pretrain
+    assert len((made.folder / "pretrain.jsonl").read_text().splitlines()) == sum(made.pretrain.values())
     assert json.loads((made.folder / "about.json").read_text())["seed"] == 1
 
 
@@ -215,7 +215,9 @@ def test_what_was_made_is_told_by_kind(made):
         f"{made.folder / 'test'}.jsonl: 100 questions (identify 20, order 20, count 20, sum 20, compare 20) "
         in (lines[1])
     )
-    assert lines[-1].endswith(f"pretrain.jsonl: {made.pretrain} examples")
+    by_kind = Counter(json.loads(row)["kind"] for row in (made.folder / "pretrain.jsonl").open())
+    told = ", ".join(f"{kind} {count}" for kind, count in by_kind.items())
+    assert lines[-1].endswith(f"pretrain.jsonl: {by_kind.total()} examples ({told})")
 
 
 def test_the_command_makes_as_many_questions_of_those_kinds_as_it_is_asked_for(folder, tmp_path):
