@@ -209,7 +209,10 @@ def _look_at_data(recipe: Recipe, problems: _Problems, decode: bool) -> _LookedA
                 looked.refused.add(name)
                 raise ValueError(f"{key}: {audit.problems()}; {refusal}")
             if not audit.usable:
-                looked.left_out.append(f"{key}: {audit.problems()}; a run leaves these rows out (see below)")
+                rest = counted(len(sets[name]), "question")
+                looked.left_out.append(
+                    f"{key}: {audit.problems()}; a run leaves these rows out (see below) and has {rest}"
+                )
     train = sets.pop(_TRAIN, None)
     if train is None:
         return looked

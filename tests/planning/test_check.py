@@ -281,6 +281,17 @@ def test_what_follows_from_bad_data_is_not_told_again(recipe_file, tmp_path, key
     assert "/nowhere" in said[1] and "6 x answer not among the choices" in said[2]
 
 
+def test_check_says_how_many_questions_stay_where_bad_rows_are_dropped(recipe_file, tmp_path):
+    rows = (recipe_file.parent / "train.jsonl").read_text().splitlines()
+    bad = recipe_file.parent / "bad.jsonl"
+    bad.write_text("\n".join([json.dumps(json.loads(rows[0]) | {"answer": "none"}), "{", *rows[1:]]))
+    recipe = load_recipe(recipe_file, [f"data.train.path={bad}", "data.bad_rows=drop"])
+    [note] = [
+        note for note in check(recipe, tmp_path / "out").notes if note.startswith("data.train: 2 problems")
+    ]
+    assert note.endswith("a run leaves these rows out (see below) and has 5 questions")
+
+
 def test_check_says_that_labels_are_to_come(recipe_file, tmp_path):
     lines = check(load_recipe(recipe_file), tmp_path / "out").looked_at
     assert any(line.startswith("data.train: voters will label 6 of 6 questions") for line in lines)
