@@ -1,21 +1,29 @@
-"""Fixtures that several test files share."""
+"""Fixtures that several test files share.
+
+Fixtures import torch and transformers themselves: the process that hands tests out reads this file too, and
+starts no worker before.
+"""
+
+from __future__ import annotations
 
 import os
 import signal
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-import torch
 
 from rlaudio.config.recipe import load_recipe
-from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
 from rlaudio.runs.folder import RunFolder
 from rlaudio.types import Clip, Prompt, Question
 from rlaudio.utils.endpoint.address import Address
 from rlaudio.utils.endpoint.client import Client
 from tests.endpoint_server import Server, patient
+
+if TYPE_CHECKING:
+    from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
 
 TINY = os.environ.get("RLAUDIO_TEST_MODEL", "tiny/base")
 
@@ -70,18 +78,24 @@ def ctrl_c_interrupts():
 
 @pytest.fixture(autouse=True, scope="session")
 def one_thread():
+    import torch
+
     torch.set_num_threads(1)
 
 
 @pytest.fixture
 def family() -> Qwen2_5Omni:
     """A fresh copy of the shipped base model, so that a test may train it."""
+    from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
+
     return Qwen2_5Omni(path=TINY, device="cpu")
 
 
 @pytest.fixture(scope="session")
 def shared_family() -> Qwen2_5Omni:
     """The shipped base model, for tests that only read it."""
+    from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
+
     return Qwen2_5Omni(path=TINY, device="cpu")
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 from click.shell_completion import CompletionItem
@@ -40,6 +41,27 @@ class CommandGroup(click.Group):
 
 command = functools.partial(click.command, cls=Command)
 path_type = functools.partial(click.Path, path_type=Path)
+
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def gathered(name: str, make: Callable[..., Any], *options: Decorator) -> Decorator:
+    """Options that a command takes as the one parameter `name`: what `make` gives for all their values."""
+    keys = inspect.signature(make).parameters
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(command)
+        def gathering(**given: Any) -> Any:
+            value = make(**{key: given.pop(key) for key in keys})
+            return command(**{name: value}, **given)
+
+        gatherer: Callable[..., Any] = gathering
+        for option in reversed(options):
+            gatherer = option(gatherer)
+        return gatherer
+
+    return decorate
 
 
 class _Seconds(click.FloatRange):
@@ -152,32 +174,38 @@ def _price(context: click.Context, option: click.Parameter, given: str | None) -
     raise click.BadParameter(f"found {given!r}; expected two prices such as 2.5,10")
 
 
-def endpoint_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Options of every command that may ask a model behind an endpoint."""
-    for option in (
-        click.option(
-            "--price",
-            metavar="IN,OUT",
-            callback=_price,
-            help="Of an endpoint: money per million prompt and completion tokens, for the table of costs.",
-        ),
-        click.option(
-            "--timeout",
-            type=seconds_type,
-            default=120,
-            show_default=True,
-            help="Of an endpoint: seconds in which a request must be answered.",
-        ),
-        click.option(
-            "--concurrency",
-            type=click.IntRange(1, 1000),
-            default=8,
-            show_default=True,
-            help="Of an endpoint: requests at a time.",
-        ),
-    ):
-        command = option(command)
-    return command
+class EndpointOptions(NamedTuple):
+    """How a command asks models behind endpoints."""
+
+    concurrency: int
+    timeout: float  # seconds
+    price: tuple[float, float] | None
+
+
+endpoint_options = gathered(
+    "asked",
+    EndpointOptions,
+    click.option(
+        "--concurrency",
+        type=click.IntRange(1, 1000),
+        default=8,
+        show_default=True,
+        help="Of an endpoint: requests at a time.",
+    ),
+    click.option(
+        "--timeout",
+        type=seconds_type,
+        default=120,
+        show_default=True,
+        help="Of an endpoint: seconds in which a request must be answered.",
+    ),
+    click.option(
+        "--price",
+        metavar="IN,OUT",
+        callback=_price,
+        help="Of an endpoint: money per million prompt and completion tokens, for the table of costs.",
+    ),
+)
 
 
 changed_plugins_option = click.option(

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.exceptions import Exit
 
-from rlaudio.cli.audio_roots import audio_root_options, refuse_roots_of_no_set, with_root
+from rlaudio.cli.audio_roots import AudioRoots, audio_root_options
 from rlaudio.cli.common_options import (
     CommandGroup,
     FileEndingIn,
@@ -68,8 +68,7 @@ def data() -> None:
 @json_option
 def audit(
     data: str,
-    roots: Sequence[str],
-    outside_root: bool,
+    audio_roots: AudioRoots,
     no_audio: bool,
     decode: bool,
     max_seconds: float,
@@ -86,7 +85,7 @@ def audit(
     if no_audio and decode:
         raise click.UsageError("--no-audio and --decode exclude each other; leave one out")
     questions, result = _audited(
-        data, roots, outside_root, audio=not no_audio, decode=decode, max_seconds=max_seconds
+        data, audio_roots, audio=not no_audio, decode=decode, max_seconds=max_seconds
     )
     if as_json:
         print_json(result.as_json())
@@ -103,12 +102,12 @@ def audit(
 @_reads_data
 @_no_audio
 @json_option
-def stats(data: str, roots: Sequence[str], outside_root: bool, no_audio: bool, as_json: bool) -> None:
+def stats(data: str, audio_roots: AudioRoots, no_audio: bool, as_json: bool) -> None:
     """Numbers of DATA by group: questions, options, lengths of clips, audio contribution."""
     from rlaudio.data.counts_table import stats_table
     from rlaudio.utils.stored_keys import as_stored
 
-    _, result = _audited(data, roots, outside_root, audio=not no_audio)
+    _, result = _audited(data, audio_roots, audio=not no_audio)
     if as_json:
         print_json([as_stored(counts) for counts in result.counts])
     else:
@@ -120,14 +119,12 @@ def stats(data: str, roots: Sequence[str], outside_root: bool, no_audio: bool, a
 @_drop
 @_no_audio
 @click.option("--out", type=FileEndingIn(".html"), help="The page.  [default: NAME.html in this folder]")
-def view(
-    data: str, roots: Sequence[str], outside_root: bool, drop_bad_rows: bool, no_audio: bool, out: Path | None
-) -> None:
+def view(data: str, audio_roots: AudioRoots, drop_bad_rows: bool, no_audio: bool, out: Path | None) -> None:
     """Write a page of DATA to look through and listen to: questions, answers, labels, clips."""
     from rlaudio.report.questions_page import write_questions_page
 
     [name] = _named([data])
-    questions = _load(data, roots, outside_root, drop_bad_rows)
+    questions = _load(data, audio_roots, drop_bad_rows)
     click.echo(write_questions_page(out or Path(f"{name}.html"), name, questions, audio=not no_audio))
 
 
@@ -140,8 +137,7 @@ def view(
 @_folder(required=True, help="Folder of train.jsonl and held_out.jsonl.")
 def split(
     data: str,
-    roots: Sequence[str],
-    outside_root: bool,
+    audio_roots: AudioRoots,
     drop_bad_rows: bool,
     by: Any,
     share: float,
@@ -154,7 +150,7 @@ def split(
 
     files = {name: out / f"{name}.jsonl" for name in ("train", "held_out")}
     refuse_existing(*files.values())
-    questions = _load(data, roots, outside_root, drop_bad_rows)
+    questions = _load(data, audio_roots, drop_bad_rows)
     parts = split_questions(questions, by=by, share=share, seed=seed)
     for (name, file), part in zip(files.items(), parts, strict=True):
         written = write_questions(part, file)
@@ -179,8 +175,7 @@ def split(
 def dedupe(
     train: str,
     others: Sequence[str],
-    roots: Sequence[str],
-    outside_root: bool,
+    audio_roots: AudioRoots,
     drop_bad_rows: bool,
     max_seconds: float,
     by: str,
@@ -197,10 +192,10 @@ def dedupe(
     from rlaudio.data.leakage import find_leaks
 
     named = _named([train, *others])
-    refuse_roots_of_no_set(roots, named)
+    audio_roots.refuse_others(named)
     if out:
         refuse_existing(*_mask_files(out, list(named)))
-    sets = {name: _load(text, roots, outside_root, drop_bad_rows, name) for name, text in named.items()}
+    sets = {name: _load(text, audio_roots, drop_bad_rows, name) for name, text in named.items()}
     leaks = find_leaks(sets, max_seconds=max_seconds)
     if as_json:
         shared = [asdict(leak) for leak in leaks.leaks if leak.shared in _BY[by]]
@@ -219,13 +214,13 @@ def dedupe(
 @_reads_data
 @_drop
 @_file
-def permute(data: str, roots: Sequence[str], outside_root: bool, drop_bad_rows: bool, out: Path) -> None:
+def permute(data: str, audio_roots: AudioRoots, drop_bad_rows: bool, out: Path) -> None:
     """Write each question of DATA with its gold option in every position, ids ID#1, ID#2, ..."""
     from rlaudio.data.converting import write_questions
     from rlaudio.data.option_orders import refers_to_places
     from rlaudio.data.permuting import with_gold_everywhere
 
-    questions = _load(data, roots, outside_root, drop_bad_rows)
+    questions = _load(data, audio_roots, drop_bad_rows)
     permuted = with_gold_everywhere(questions)
     if not permuted:
         raise ValueError(
@@ -250,13 +245,11 @@ def permute(data: str, roots: Sequence[str], outside_root: bool, drop_bad_rows: 
     "--only", type=click.Choice(["strong", "weak"]), help="The questions with this audio contribution alone."
 )
 @_file
-def convert(
-    data: str, roots: Sequence[str], outside_root: bool, drop_bad_rows: bool, only: str | None, out: Path
-) -> None:
+def convert(data: str, audio_roots: AudioRoots, drop_bad_rows: bool, only: str | None, out: Path) -> None:
     """Write DATA in rlaudio's own format of JSON lines; --only strong gives the ACstrong subset."""
     from rlaudio.data.converting import only_labelled, write_questions
 
-    questions = _load(data, roots, outside_root, drop_bad_rows)
+    questions = _load(data, audio_roots, drop_bad_rows)
     chosen = only_labelled(questions, only) if only else questions
     if not chosen:
         raise ValueError(
@@ -306,23 +299,21 @@ def _named(given: Sequence[str]) -> dict[str, str]:
     return named
 
 
-def _loader(text: str, roots: Sequence[str], outside_root: bool, name: str | None = None) -> Any:
+def _loader(text: str, audio_roots: AudioRoots, name: str | None = None) -> Any:
     """The data plug-in with its options, bound."""
     from rlaudio.config.plugins import bind
 
     spec = named_set(text).spec
     if name is None:
-        refuse_roots_of_no_set(roots, [spec["use"]])
-    return bind("data", with_root(spec, name or spec["use"], roots, outside_root=outside_root))
+        audio_roots.refuse_others([spec["use"]])
+    return bind("data", audio_roots.laid_over(spec, name or spec["use"]))
 
 
-def _load(
-    text: str, roots: Sequence[str], outside_root: bool, drop_bad_rows: bool, name: str | None = None
-) -> Dataset:
+def _load(text: str, audio_roots: AudioRoots, drop_bad_rows: bool, name: str | None = None) -> Dataset:
     from rlaudio.data.bad_rows import examples, listing_bad_rows
     from rlaudio.types import Dataset
 
-    load = _loader(text, roots, outside_root, name)
+    load = _loader(text, audio_roots, name)
     if not drop_bad_rows:
         return Dataset.of(load())
     with listing_bad_rows() as bad:
@@ -332,11 +323,11 @@ def _load(
     return data
 
 
-def _audited(text: str, roots: Sequence[str], outside_root: bool, **rules: Any) -> tuple[Dataset, Audit]:
+def _audited(text: str, audio_roots: AudioRoots, **rules: Any) -> tuple[Dataset, Audit]:
     """A set and its audit: by the rules of training, or of evaluation where it is a benchmark."""
     from rlaudio.data.audit import load_audited
 
-    return load_audited(_loader(text, roots, outside_root), for_training=None, **rules)
+    return load_audited(_loader(text, audio_roots), for_training=None, **rules)
 
 
 # --- printing ------------------------------------------------------------------------------------

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 import click
 from click.exceptions import Exit
 
 from rlaudio.audio.length_policy import MOST_SILENCE_SECONDS, SILENCE_SECONDS
-from rlaudio.cli.audio_roots import audio_root_options, refuse_roots_of_no_set, with_root
+from rlaudio.cli.audio_roots import AudioRoots, audio_root_options
 from rlaudio.cli.common_options import (
+    EndpointOptions,
     FileEndingIn,
     command,
     each_once,
     endpoint_options,
     existing_path,
+    gathered,
     named_set,
     no_plugins_option,
     path_type,
@@ -34,51 +36,103 @@ from rlaudio.utils.literals import Style
 from rlaudio.utils.number_format import counted
 
 if TYPE_CHECKING:
+    from rlaudio.config.recipe import Recipe
+    from rlaudio.contribution.label_summary import LabelSummary
+    from rlaudio.contribution.labelling import OtherAsking
+    from rlaudio.contribution.voters import Silence
     from rlaudio.evaluation.accuracy import Evaluation
     from rlaudio.utils.endpoint.client import Asking
 
 
+class _OtherAskings(NamedTuple):
+    """How the voters are asked besides, to say how many labels that flips."""
+
+    other_silences: Sequence[Silence]
+    other_styles: Sequence[Style]
+
+    def each(self) -> list[OtherAsking]:
+        """One after the other."""
+        from rlaudio.contribution.labelling import OtherAsking
+
+        silences = [OtherAsking(silence=silence) for silence in self.other_silences]
+        return [*silences, *(OtherAsking(style=style) for style in self.other_styles)]
+
+
+def _silences(context: click.Context, option: click.Parameter, given: Sequence[str]) -> list[Any]:
+    """Each as `clip`, or as seconds."""
+    return [_silence(text) for text in given]
+
+
+def _settings(
+    use: str | None, voters: Sequence[str], threshold: int | None, silence: str | None, orders: int | None
+) -> dict[str, Any]:
+    """Keys of a recipe's section `contribution`; None: as there."""
+    return {
+        "use": use,
+        "voters": list(voters),
+        "threshold": threshold,
+        "silence": silence,
+        "orders": orders,
+    }
+
+
+_contribution_options = gathered(
+    "settings",
+    _settings,
+    click.option(
+        "--voter",
+        "voters",
+        multiple=True,
+        required=True,
+        metavar="MODEL",
+        help="One or more; endpoint:URL#NAME is a model behind an OpenAI-compatible server.",
+    ),
+    click.option(
+        "--threshold",
+        type=click.IntRange(min=1),
+        help=f"Voters right in silence that make it weak.  [default: {THRESHOLD}]",
+    ),
+    click.option(
+        "--silence",
+        help=f"Seconds of silence, or clip for the clip's length.  [default: {SILENCE_SECONDS:g}]",
+    ),
+    click.option(
+        "--use",
+        type=click.Choice(["vote", "options", "letters"]),
+        help="Greedy answers, probabilities of the options with their audio gain, or letters of endpoints "
+        "that tell log-probs.  [default: vote]",
+    ),
+    click.option(
+        "--orders",
+        type=click.IntRange(min=1),
+        help="Option orders.  [default: 1 for vote, else all cyclic ones]",
+    ),
+)
+
+_other_askings_options = gathered(
+    "others",
+    _OtherAskings,
+    click.option(
+        "--also-silence",
+        "other_silences",
+        multiple=True,
+        callback=_silences,
+        help="Ask on this silence too, and say how many labels it flips.",
+    ),
+    click.option(
+        "--also-style",
+        "other_styles",
+        multiple=True,
+        type=click.Choice(get_args(Style)),
+        help="Ask in this prompt.style too, and say how many labels it flips.",
+    ),
+)
+
+
 @command()
 @click.argument("data", metavar="[NAME=]DATA")
-@click.option(
-    "--voter",
-    "voters",
-    multiple=True,
-    required=True,
-    metavar="MODEL",
-    help="One or more; endpoint:URL#NAME is a model behind an OpenAI-compatible server.",
-)
-@click.option(
-    "--threshold",
-    type=click.IntRange(min=1),
-    help=f"Voters right in silence that make it weak.  [default: {THRESHOLD}]",
-)
-@click.option(
-    "--silence",
-    help=f"Seconds of silence, or clip for the clip's length.  [default: {SILENCE_SECONDS:g}]",
-)
-@click.option(
-    "--use",
-    type=click.Choice(["vote", "options", "letters"]),
-    help="Greedy answers, probabilities of the options with their audio gain, or letters of endpoints that "
-    "tell log-probs.  [default: vote]",
-)
-@click.option(
-    "--orders", type=click.IntRange(min=1), help="Option orders.  [default: 1 for vote, else all cyclic ones]"
-)
-@click.option(
-    "--also-silence",
-    "other_silences",
-    multiple=True,
-    help="Ask on this silence too, and say how many labels it flips.",
-)
-@click.option(
-    "--also-style",
-    "other_styles",
-    multiple=True,
-    type=click.Choice(get_args(Style)),
-    help="Ask in this prompt.style too, and say how many labels it flips.",
-)
+@_contribution_options
+@_other_askings_options
 @click.option("--parquet", type=FileEndingIn(".parquet"), help="Write the labels as Parquet as well.")
 @audio_root_options
 @click.option("--out", type=path_type(file_okay=False), help="Folder of the labels.  [default: beside DATA]")
@@ -87,20 +141,14 @@ if TYPE_CHECKING:
 @recipe_options
 def label(
     data: str,
-    voters: Sequence[str],
-    threshold: int | None,
-    silence: str | None,
-    use: str | None,
-    orders: int | None,
-    other_silences: Sequence[str],
-    other_styles: Sequence[Style],
+    settings: Mapping[str, Any],
+    others: _OtherAskings,
     parquet: Path | None,
-    roots: Sequence[str],
-    outside_root: bool,
+    audio_roots: AudioRoots,
     out: Path | None,
     as_json: bool,
     overrides: Sequence[str],
-    **asked: Any,
+    asked: EndpointOptions,
 ) -> None:
     """Measure the audio contribution of DATA: questions that voters answer without audio are weak.
 
@@ -108,42 +156,19 @@ def label(
     the data finds them. In several processes, on one machine or on some that share the folder: torchrun
     --nproc_per_node 8 -m rlaudio label DATA ...
     """
-    silences = [_silence(text) for text in other_silences]
-    if use in (None, "vote"):
-        _check_voters(threshold, voters, overrides)
-    settings = {
-        "use": use,
-        "voters": list(voters),
-        "threshold": threshold,
-        "silence": silence,
-        "orders": orders,
-    }
+    if settings["use"] in (None, "vote"):
+        _check_voters(settings["threshold"], settings["voters"], overrides)
     spec = existing(named_set(data).spec)
-    refuse_roots_of_no_set(roots, [spec["use"]])
-    spec = with_root(spec, spec["use"], roots, outside_root=outside_root)
+    audio_roots.refuse_others([spec["use"]])
+    spec = audio_roots.laid_over(spec, spec["use"])
     from rlaudio.interface import folder_of, recipe_to_label
 
     recipe = recipe_to_label(spec, settings, overrides)
     announcement()(recipe)
     refuse_absent_models(recipe)
     place = out or folder_of(spec)
-    pipeline = load_pipeline()
-    from rlaudio.contribution.labelling import OtherAsking
-    from rlaudio.utils.processes import PeerFailed, leave, outlast_first
-
-    try:
-        others = [
-            *(OtherAsking(silence=silence) for silence in silences),
-            *(OtherAsking(style=style) for style in other_styles),
-        ]
-        summary = pipeline.label_data(recipe, place, _asking(out, **asked), others)
-        leave()
-    except PeerFailed as error:
-        if launcher.rank():  # the first tells what happened
-            outlast_first()
-            raise Exit(1) from error
-        raise
-    if launcher.rank():
+    summary = _labelled(recipe, place, _asking(out, asked), others)
+    if launcher.rank():  # the first tells
         return
     if as_json:
         print_json(summary.to_dict())
@@ -154,6 +179,22 @@ def label(
         from rlaudio.runs.places import LABEL_ROWS
 
         labels_to_parquet(place / LABEL_ROWS, parquet)
+
+
+def _labelled(recipe: Recipe, place: Path, asking: Asking, others: _OtherAskings) -> LabelSummary:
+    """The labels of a recipe's data, written to `place` by as many processes as there are."""
+    pipeline = load_pipeline()
+    from rlaudio.utils.processes import PeerFailed, leave, outlast_first
+
+    try:
+        summary = pipeline.label_data(recipe, place, asking, others.each())
+        leave()
+    except PeerFailed as error:
+        if launcher.rank():  # the first tells what happened
+            outlast_first()
+            raise Exit(1) from error
+        raise
+    return summary
 
 
 _benchmarks = click.option(
@@ -196,8 +237,7 @@ def evaluate(
     target: str | None,
     data: str | None,
     benchmarks: Sequence[str],
-    roots: Sequence[str],
-    outside_root: bool,
+    audio_roots: AudioRoots,
     endpoint: str | None,
     model: str | None,
     out: Path | None,
@@ -205,7 +245,7 @@ def evaluate(
     against: Path | None,
     as_json: bool,
     overrides: Sequence[str],
-    **asked: Any,
+    asked: EndpointOptions,
 ) -> None:
     """Accuracy with audio, in silence and with other audio, of a RECIPE's model or of a MODEL."""
     target = _target(target, endpoint, model)
@@ -217,16 +257,16 @@ def evaluate(
         raise click.UsageError("--data goes with a MODEL; a RECIPE has data.evaluate")
     if not is_recipe(target) and not sets:
         raise click.UsageError(f"{target} is no recipe; to evaluate a model add --data FILE or --benchmark")
-    if not sets and (roots or outside_root):
+    if not sets and audio_roots:
         raise click.UsageError("--audio-root goes with --data or --benchmark; a RECIPE's sets have their own")
-    refuse_roots_of_no_set(roots, sets)
-    sets = {name: with_root(spec, name, roots, outside_root=outside_root) for name, spec in sets.items()}
+    audio_roots.refuse_others(sets)
+    sets = {name: audio_roots.laid_over(spec, name) for name, spec in sets.items()}
     from rlaudio.interface import recipe_to_evaluate
 
     recipe = recipe_to_evaluate(target, sets, overrides)
     announcement()(recipe)
     refuse_absent_models(recipe)
-    results = load_pipeline().evaluate_recipe(recipe, out, _asking(out, **asked), inspect=inspect)
+    results = load_pipeline().evaluate_recipe(recipe, out, _asking(out, asked), inspect=inspect)
     _tell_evaluations(results, against, out, as_json)
 
 
@@ -319,17 +359,15 @@ def _target(target: str | None, endpoint: str | None, model: str | None) -> str:
     return Address.of(endpoint, model).name
 
 
-def _asking(
-    out: Path | None, *, concurrency: int, timeout: float, price: tuple[float, float] | None
-) -> Asking:
+def _asking(out: Path | None, asked: EndpointOptions) -> Asking:
     """How endpoints are asked; their answers are kept in the folder that the user names, if any."""
     from rlaudio.utils.endpoint.client import Asking
     from rlaudio.utils.endpoint.costs import Price
 
     return Asking(
-        concurrency=concurrency,
-        timeout_seconds=timeout,
-        price=Price(*price) if price else None,
+        concurrency=asked.concurrency,
+        timeout_seconds=asked.timeout,
+        price=Price(*asked.price) if asked.price else None,
         folder=out / "endpoint_answers" if out else None,
     )
 

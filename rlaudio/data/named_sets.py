@@ -22,13 +22,21 @@ class NamedSet(NamedTuple):
     spec: Spec
 
 
+def name_and_path(text: str) -> tuple[str | None, str]:
+    """The parts of `NAME=PATH`; None and the text where it is a path alone, be it one with a "=" in it."""
+    name, sign, path = text.partition("=")
+    if not sign or os.path.exists(text):  # noqa: PTH110  Path raises where a name is too long
+        return None, text
+    return name, path
+
+
 def data_set(text: str, *, or_path: bool = True) -> NamedSet:
     """The set of `NAME=PATH`, where NAME is a data plug-in, or with `or_path` of the path of a file.
 
     Raises ValueError for any other text.
     """
-    use, sign, path = text.partition("=")
-    if or_path and (not sign or os.path.exists(text)):  # noqa: PTH110  Path raises where a name is too long
+    use, path = name_and_path(text) if or_path else text.partition("=")[::2]
+    if use is None:
         return NamedSet(plain_name(Path(text).stem), {"use": _DEFAULT, "path": text})
     if not use or not path:
         otherwise = ", or a path" if or_path else ""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rlaudio.data.named_sets import data_set, existing
+from rlaudio.data.named_sets import data_set, existing, name_and_path
 
 
 @pytest.mark.parametrize(
@@ -26,6 +26,13 @@ def test_a_file_with_an_equals_sign_in_its_name_is_a_path(tmp_path):
     file = tmp_path / "lr=3.jsonl"
     file.touch()
     assert data_set(str(file)) == ("lr=3", {"use": "audiomcq", "path": str(file)})
+
+
+def test_a_path_that_exists_is_one_though_it_has_an_equals_sign(tmp_path):
+    (tmp_path / "a=b").mkdir()
+    assert name_and_path(f"{tmp_path}/a=b") == (None, f"{tmp_path}/a=b")
+    assert name_and_path(f"{tmp_path}/a=c") == (f"{tmp_path}/a", "c")
+    assert name_and_path("clips") == (None, "clips")
 
 
 @pytest.mark.parametrize("text", ["=x", "mmau=", "="])
