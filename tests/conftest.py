@@ -6,8 +6,10 @@ starts no worker before.
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -81,6 +83,22 @@ def one_thread():
     import torch
 
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def what_is_imported_is_no_garbage():
+    """Libraries have a million objects, which each full collection would look through in half a second."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def configs_are_not_formatted():
+    """transformers formats each config for a log that nobody sees, in most of the time of reading it."""
+    if (transformers := sys.modules.get("transformers")) is not None:
+        transformers.PreTrainedConfig.__repr__ = object.__repr__
 
 
 @pytest.fixture

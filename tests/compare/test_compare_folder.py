@@ -5,8 +5,6 @@ from dataclasses import replace
 import pytest
 import yaml
 
-from rlaudio import pipeline
-from rlaudio.compare.compare import compare
 from rlaudio.compare.compare_folder import open_folder
 from rlaudio.compare.grid import read_comparison
 
@@ -57,12 +55,19 @@ def test_one_folder_is_held_by_one_comparison(place, tmp_path):
         pass
 
 
-def test_a_link_in_place_of_a_folder_of_the_comparison_is_refused(copy, place, tmp_path):
-    arm = min(path.parent for path in copy.glob("*/seed-0"))
+def test_a_link_in_place_of_a_folder_of_the_comparison_is_refused(place, tmp_path):
+    comparison, out = read_comparison(place / "two.yaml"), tmp_path / "out"
+    with open_folder(out, comparison, resume=False):
+        pass
+    arm = out / "grpo"
+    (arm / "seed-0").mkdir(parents=True)
     for folder in (arm / "seed-0", arm):
         folder.rename(tmp_path / "elsewhere")
         folder.symlink_to(tmp_path / "elsewhere")
-        with pytest.raises(ValueError, match=f"{folder}: is a link to {tmp_path / 'elsewhere'}; expected"):
-            compare(read_comparison(place / "two.yaml"), copy, pipeline.run, resume=True)
+        with (
+            pytest.raises(ValueError, match=f"{folder}: is a link to {tmp_path / 'elsewhere'}; expected"),
+            open_folder(out, comparison, resume=True),
+        ):
+            pass
         folder.unlink()
         (tmp_path / "elsewhere").rename(folder)

@@ -1,6 +1,7 @@
 """What a family's own processor makes of a chat: the oracle of its prompts."""
 
 import base64
+import functools
 import io
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -14,6 +15,8 @@ from rlaudio.types import Clip
 from tests.models.small_models import skip_without
 
 Encoded = dict[str, Any]  # input_ids [1, P], and features
+
+_processor = functools.cache(AutoProcessor.from_pretrained)  # of a folder; it keeps nothing of a chat
 
 
 def _chat(system: str, user: str, audio: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -29,24 +32,29 @@ def _by_text(processor: Any, system: str, user: str, clips: Sequence[Clip], **op
 
 
 def qwen2_audio(folder: Path, system: str, user: str, clips: Sequence[Clip]) -> Encoded:
-    processor = AutoProcessor.from_pretrained(folder)
+    processor = _processor(folder)
     return _by_text(processor, system, user, clips, audio_kwargs={"sampling_rate": 16_000})
 
 
 def audio_flamingo3(folder: Path, system: str, user: str, clips: Sequence[Clip]) -> Encoded:
-    return _by_text(AutoProcessor.from_pretrained(folder), system, user, clips)
+    return _by_text(_processor(folder), system, user, clips)
 
 
 def voxtral(folder: Path, system: str, user: str, clips: Sequence[Clip]) -> Encoded:
     """Without a system turn, which mistral_common refuses beside audio."""
     audio = [{"type": "audio", "base64": _wav(clip.samples)} for clip in clips]
     chat = _chat("", f"{system}\n\n{user}", audio)[1:]
-    return dict(AutoProcessor.from_pretrained(folder).apply_chat_template(chat))
+    return dict(_processor(folder).apply_chat_template(chat))
 
 
 def qwen3_omni(folder: Path, system: str, user: str, clips: Sequence[Clip]) -> Encoded:
     """By a processor with parts for images and video, which torchvision has to be there for."""
     skip_without("qwen3_omni", "torchvision")
+    return _by_text(_omni_processor(folder), system, user, clips)
+
+
+@functools.cache
+def _omni_processor(folder: Path) -> Any:
     from transformers import (
         AutoTokenizer,
         Qwen2VLImageProcessor,
@@ -56,19 +64,18 @@ def qwen3_omni(folder: Path, system: str, user: str, clips: Sequence[Clip]) -> E
     )
 
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    processor = Qwen3OmniMoeProcessor(
+    return Qwen3OmniMoeProcessor(
         Qwen2VLImageProcessor(),
         Qwen2VLVideoProcessor(),
         WhisperFeatureExtractor.from_pretrained(folder),
         tokenizer,
         chat_template=tokenizer.chat_template,
     )
-    return _by_text(processor, system, user, clips)
 
 
 def gemma4(folder: Path, system: str, user: str, clips: Sequence[Clip]) -> Encoded:
     """Its clips behind the text."""
-    processor = AutoProcessor.from_pretrained(folder)
+    processor = _processor(folder)
     asked = [{"type": "text", "text": user}, *({"type": "audio"} for _ in clips)]
     chat = [{"role": "system", "content": system}, {"role": "user", "content": asked}]
     text = processor.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)

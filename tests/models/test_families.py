@@ -56,6 +56,12 @@ def small(name, folder) -> Any:
     return opened(name, folder)
 
 
+@pytest.fixture(scope="module")
+def public(small, folder) -> Any:
+    """The model in transformers' own class, for tests that only read it."""
+    return type(small).model_class.from_pretrained(folder)
+
+
 def prompt_of(family: Any, *clips: Clip) -> Prompt:
     return family.encode_prompt(QUESTION, "You listen.", QUESTION.question, clips)
 
@@ -158,19 +164,17 @@ def public_inputs(name: str, folder: Any, clip: Clip) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("seconds", [1.0, 30.1])
-def test_logits_are_those_of_the_public_class(name, folder, small, seconds):
-    model = type(small).model_class.from_pretrained(folder)
+def test_logits_are_those_of_the_public_class(name, folder, small, public, seconds):
     clip = tone(seconds, 2)
     with torch.no_grad():
-        expected = model(**public_inputs(name, folder, clip)).logits
+        expected = public(**public_inputs(name, folder, clip)).logits
     torch.testing.assert_close(logits_of(small, prompt_of(small, clip)), expected, atol=2e-5, rtol=0)
 
 
-def test_greedy_tokens_are_those_of_generate(name, folder, small):
-    model = type(small).model_class.from_pretrained(folder)
+def test_greedy_tokens_are_those_of_generate(name, folder, small, public):
     clip = tone(1.7, 3)
     inputs = public_inputs(name, folder, clip)
-    tokens = model.generate(
+    tokens = public.generate(
         **inputs,
         max_new_tokens=8,
         do_sample=False,
@@ -207,14 +211,13 @@ def test_packed_rows_give_the_logprobs_and_gradients_of_repeated_prompts(name, f
 
 
 @pytest.mark.parametrize("attention", ["sdpa", "eager"])
-def test_packed_rows_give_the_logprobs_of_the_public_class(name, folder, attention):
+def test_packed_rows_give_the_logprobs_of_the_public_class(name, folder, public, attention):
     """Which reads every prompt and completion as a text of its own."""
     family = opened(name, folder, attention=attention)
     clips = [tone(seconds, seed) for seed, seconds in enumerate((0.5, 1.1, 2.6))]
     rows = [
         replace(row, prompt=prompt_of(family, c)) for row, c in zip(make_rows(family), clips, strict=True)
     ]
-    model = type(family).model_class.from_pretrained(folder)
     expected = []
     for row, clip in zip(rows, clips, strict=True):
         inputs = public_inputs(name, folder, clip)
@@ -223,7 +226,7 @@ def test_packed_rows_give_the_logprobs_of_the_public_class(name, folder, attenti
             text = torch.cat([inputs["input_ids"], ids], dim=1)
             with torch.no_grad():
                 given = inputs | {"input_ids": text, "attention_mask": torch.ones_like(text)}
-                logits = model(**given).logits[:, -ids.shape[1] - 1 : -1]
+                logits = public(**given).logits[:, -ids.shape[1] - 1 : -1]
             logits[..., list(family.forbidden_token_ids)] = -torch.inf
             expected.append(logits.log_softmax(-1).gather(-1, ids[..., None]).flatten())
     with torch.no_grad():
