@@ -38,8 +38,8 @@ def pool_of(words, takes: int = 3) -> Pool:
 
 
 def drafts(kind: str, mechanism, count: int = 300, words=DIGITS) -> list[Draft]:
-    rng = np.random.default_rng(0)
-    return [KINDS[kind](rng, pool_of(words), mechanism) for _ in range(count)]
+    rng, pool = np.random.default_rng(0), pool_of(words)
+    return [KINDS[kind](rng, pool, mechanism) for _ in range(count)]
 
 
 # Solvers, written from the English of the questions alone.

@@ -15,7 +15,7 @@ from rlaudio.worlds.synthetic.subjects import CATEGORIES, SUBJECTS, SUGGESTIONS,
 
 @pytest.fixture(scope="module")
 def world():
-    return list(items(Split("test-of-the-world"), 2400))
+    return list(items(Split("test-of-the-world"), 400))
 
 
 def test_every_type_is_given_away_by_knowledge_and_by_logic(world):
@@ -65,7 +65,7 @@ def test_small_sums_come_out_right(subject):
 @pytest.fixture(scope="module")
 def tempting():
     shares = KindShares(text_answerable=0.4, misleading=0.3, unanswerable=0.1)
-    return list(items(Split("test-of-temptation", shares=shares), 1600))
+    return list(items(Split("test-of-temptation", shares=shares), 400))
 
 
 def test_a_misleading_text_speaks_for_one_wrong_option(tempting):
