@@ -36,7 +36,9 @@ VOID = {"meta", "br", "line", "circle", "path", "img", "input"}
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    return made_up_run(tmp_path_factory.mktemp("runs") / "finished", sft_steps=12, rl_steps=40)
+    return made_up_run(
+        tmp_path_factory.mktemp("runs") / "finished", sft_steps=12, rl_steps=40, questions=(120, 80, 24)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -356,7 +358,9 @@ def test_a_run_without_rollouts_shows_the_samples_that_it_kept(copy):
 
 
 def test_an_unfinished_run_gets_a_page_that_says_what_is_missing(tmp_path):
-    page = write_report(made_up_run(tmp_path / "run", sft_steps=3, rl_steps=2, finished=False)).read_text()
+    page = write_report(
+        made_up_run(tmp_path / "run", sft_steps=3, rl_steps=2, questions=(20, 20, 8), finished=False)
+    ).read_text()
     assert "Still missing: the evaluation after training, the summary." in page
     assert Outline(page).open == []
 
@@ -579,7 +583,7 @@ def test_a_run_that_changed_nothing_says_so_at_the_top(copy):
     assert f"accuracy is what it was: all questions {value} → {value} %." in top
     change = held_out(open_run(copy))[0].headline[-1].change
     assert change.value == 0.0 and change.p_value is None
-    assert (change.low, change.high) == pytest.approx((-0.0069, 0.0069), abs=1e-4)  # 1.96 sqrt(2) / 402
+    assert (change.low, change.high) == pytest.approx((-0.0338, 0.0338), abs=1e-4)  # 1.96 sqrt(2) / 82
 
 
 def test_answers_that_name_no_choice_are_counted_at_the_top_and_under_the_baselines(copy):

@@ -230,7 +230,7 @@ def test_rollouts_that_were_cut_off_are_damage_since_they_are_written_whole(fold
 @pytest.mark.parametrize("kept", [0.5, "a whole line", "no line"])
 @pytest.mark.parametrize("when", ["base", "final"])
 def test_answers_that_were_cut_off_are_damage_even_between_two_lines(tmp_path, when, kept):
-    path = made_up_run(tmp_path / "run", sft_steps=2, rl_steps=2)
+    path = made_up_run(tmp_path / "run", sft_steps=2, rl_steps=2, questions=(20, 20, 8))
     file = path / "evaluation" / when / "test.jsonl"
     lines = file.read_bytes().splitlines(keepends=True)
     whole = len(open_run(path).answers(when, "test"))
@@ -293,7 +293,7 @@ def test_a_list_of_another_length_than_what_it_is_about_is_named(folder, keys):
 
 @pytest.mark.parametrize("read", [open_run, RunFolder.reopen])
 def test_a_folder_of_another_format_is_refused_with_what_to_do(tmp_path, read):
-    run = made_up_run(tmp_path / "run", sft_steps=1, rl_steps=1)
+    run = made_up_run(tmp_path / "run", sft_steps=1, rl_steps=1, questions=(20, 20, 8))
     versions = json.loads((run / "versions.json").read_text())
     del versions["format"]  # as before there were formats
     (run / "versions.json").write_text(json.dumps(versions))

@@ -1,6 +1,7 @@
 """The robust rule: what counts as the gold option, and what never does."""
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -359,7 +360,15 @@ def test_a_list_in_another_order_is_another_answer(asked):
 
 # --- time ---
 
-LONG = 100_000  # characters; a rule that is quadratic in this would not end
+LONG = 50_000  # characters; a rule that is quadratic in this takes minutes
+
+
+@pytest.fixture
+def soon():
+    """Ten times what the slowest text takes."""
+    begun = time.thread_time()
+    yield
+    assert time.thread_time() - begun < 8.0
 
 
 def filled(piece: str) -> str:
@@ -413,20 +422,20 @@ def filled(piece: str) -> str:
     ],
     ids=lambda text: text[:12],
 )
-def test_long_answers_take_time_in_proportion_to_their_length(text):
+def test_long_answers_take_time_in_proportion_to_their_length(text, soon):
     assert not robust(CAT, text, letters=True).right
 
 
 @pytest.mark.parametrize(
     "piece", ["a (not ", "not a, it is ", "number of a ", "because a, ", "the sound of ", "a or "]
 )
-def test_long_options_let_no_phrase_take_longer(piece):
+def test_long_options_let_no_phrase_take_longer(piece, soon):
     long_option = make_question(choices=("x" * LONG, "a cat"), answer="a cat")
     assert not robust(long_option, filled(piece), letters=True).right
 
 
 @pytest.mark.parametrize("text", [filled("<answer>"), filled("<answer>a cat</answer")])
-def test_the_papers_rule_takes_time_in_proportion_too(text):
+def test_the_papers_rule_takes_time_in_proportion_too(text, soon):
     assert not exact(CAT, text).right
 
 
