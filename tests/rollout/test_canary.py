@@ -10,13 +10,13 @@ import torch
 from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
 from rlaudio.rollout.canary import SAMPLING, Canary, CanaryError, canary_prompts, plain_logprobs
 from rlaudio.rollout.transformers import Transformers
-from tests.conftest import TINY
+from tests.conftest import TINY, fresh
 from tests.rollout.conftest import nudge
 
 
 @pytest.fixture(scope="module")
 def sampling_family():
-    return Qwen2_5Omni(path=TINY, device="cpu")
+    return fresh()
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def test_the_tolerance_is_what_is_asked_for(changeable, engine):
 
 def test_half_precision_has_a_wider_tolerance():
     coarse = Qwen2_5Omni(path=TINY, device="cpu", dtype="bfloat16")
-    fine = Qwen2_5Omni(path=TINY, device="cpu")
+    fine = fresh()
     assert Canary(coarse).tolerance > 50 * Canary(fine).tolerance
 
 

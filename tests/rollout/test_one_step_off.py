@@ -9,14 +9,13 @@ import torch
 
 from rlaudio.algorithms.grpo import GRPO
 from rlaudio.config.recipe import load_recipe
-from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
 from rlaudio.rollout.one_step_off import OneStepOff
 from rlaudio.rollout.scripted import Scripted
 from rlaudio.rollout.transformers import Transformers
 from rlaudio.training.learner import Correction, Learner
 from rlaudio.training.packing import Branch, PackedRow, pack
 from rlaudio.training.policy import token_logprobs
-from tests.conftest import TINY, make_prompt
+from tests.conftest import fresh, make_prompt
 from tests.factories import make_prompt as made_up_prompt
 from tests.rollout.conftest import KEY, WARM, nudge, prompts_of
 from tests.rollout.test_worker import largest_gap, tokens
@@ -84,7 +83,7 @@ def test_new_weights_wait_until_the_old_ones_have_sampled(gate):
 
 
 def test_what_was_sampled_ahead_is_what_the_old_weights_would_have_answered():
-    family = Qwen2_5Omni(path=TINY, device="cpu")
+    family = fresh()
     ahead, prompts = OneStepOff(Transformers(family)), prompts_of(family)
     expected = tokens(Transformers(family).generate(prompts, WARM, LATER))
     ahead.begin([(prompts, LATER)], WARM)

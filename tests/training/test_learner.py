@@ -28,7 +28,7 @@ from rlaudio.training.sampling import Sampled
 from rlaudio.training.signals import measure_signals
 from rlaudio.types import RewardFailure, ScoredGroup
 from rlaudio.utils.shared_cores import CORES
-from tests.conftest import TINY, make_prompt
+from tests.conftest import TINY, fresh, make_prompt
 from tests.settings import learner_settings, make_batching, optimizer_settings, sampling_params
 
 SETTINGS = learner_settings(lr=3e-3, steps=20, schedule="constant")
@@ -222,11 +222,6 @@ def test_the_learning_rate_warms_up_and_follows_the_cosine_to_zero():
     assert rates[:3] == [0.5, 1.0, 1.0]
     assert rates[6] == pytest.approx(0.5) and rates[10] == pytest.approx(0.0)
     assert rates[4] == pytest.approx(0.5 * (1 + math.cos(math.pi / 4)))
-
-
-def fresh():
-    """The model that `family` was before it learned."""
-    return Qwen2_5Omni(path=TINY, device="cpu")
 
 
 def test_a_step_is_taken_at_the_learning_rate_of_its_number(family):

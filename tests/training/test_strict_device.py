@@ -15,7 +15,7 @@ from rlaudio.rollout.transformers import Transformers
 from rlaudio.training.credit import assign_credit
 from rlaudio.training.learner import Learner
 from tests.algorithms.test_training import sampled, signals
-from tests.conftest import TINY
+from tests.conftest import TINY, fresh
 from tests.rollout.conftest import KEY, prompts_of
 from tests.rollout.test_worker import DISTRIBUTIONS, largest_gap, tokens
 from tests.settings import learner_settings, make_batching
@@ -29,7 +29,7 @@ FAMILIES = [{"lora_rank": 4}, {"freeze": ("audio_tower", "projector")}, {"gradie
 
 @pytest.fixture
 def on_cpu():
-    return Qwen2_5Omni(path=TINY, device="cpu")
+    return fresh()
 
 
 @pytest.fixture
