@@ -43,7 +43,10 @@ class KindShares:
             )
 
     def kind(self, number: int) -> Kind:
-        """The kind of a type's question of this number, from 0; counts are within 1 of exact at any."""
+        """The kind of a type's question of this number, from 0; counts are near exact at any.
+
+        Within 1 of one kind beside audio-only, within 3 of several: each is rounded among what is left.
+        """
         left = 1.0  # share of those that are of no kind so far
         kinds: tuple[Kind, ...] = ("text_answerable", "misleading", "unanswerable")
         for kind, share in zip(kinds, asdict(self).values(), strict=True):
