@@ -16,6 +16,7 @@ from rlaudio.answers.mentions import mentions
         ("it is 5", ("5", "15"), {0}),
         ("it is 15", ("5", "15"), {1}),
         ("1.5 seconds", ("5 seconds", "1.5 seconds"), {1}),
+        ("1.5 seconds", ("5 seconds",), set()),
         ("in c# minor", ("c#", "c# minor"), {1}),
         ("in c# now", ("c", "c#"), {1}),
         ("well-known song", ("known", "song"), {1}),

@@ -28,7 +28,12 @@ def test_texts_are_read_from_their_line_when_they_are_asked_for(file):
 
 @pytest.mark.parametrize(
     "change",
-    [lambda text: "\n" + text, lambda text: text.replace('"cot": "second"', '"c": 1'), lambda text: ""],
+    [
+        lambda text: "\n" + text,
+        lambda text: text.replace('"id": 2', '"id": 3'),
+        lambda text: text.replace('"cot": "second"', '"c": 1'),
+        lambda text: "",
+    ],
 )
 def test_a_file_that_changed_is_an_error_and_never_another_rows_text(file, change):
     texts = of_the_second_row(file)
