@@ -202,9 +202,14 @@ def _segment_from_json(row: Json, read: ReadClip | None) -> Segment:
         logprobs=None if row["logprobs"] is None else np.array(row["logprobs"], dtype=np.float32),
         text=row["text"],
         token_texts=tuple(row["token_texts"]),
-        support=None if row["support"] is None else np.array(row["support"], dtype=np.int64),
+        support=None if row["support"] is None else _support(row["support"]),
         clips=_clips_from_json(row.get("clips", ()), read),  # few have any
     )
+
+
+def _support(rows: Sequence[Sequence[int]]) -> np.ndarray:
+    """Support [C, K] int64, of no token [0, 0]."""
+    return np.array(rows, dtype=np.int64).reshape(len(rows), len(rows[0]) if rows else 0)
 
 
 def _floats(values: Sequence[float | None]) -> np.ndarray:
