@@ -22,6 +22,7 @@ from rlaudio.cli.first_reads import announcement, load_pipeline, refuse_absent_m
 from rlaudio.cli.output import json_option, print_json
 
 if TYPE_CHECKING:
+    from rlaudio.compare.compare import ComparisonOutcome
     from rlaudio.config.recipe import Recipe
 
 
@@ -71,19 +72,32 @@ def compare(
     pipeline = load_pipeline()
     from rlaudio.compare.compare import accept_changed_plugins, compare
     from rlaudio.compare.running import Interrupted
-    from rlaudio.compare.table import markdown_table
 
     try:
         if changed_plugins and resume:
             accept_changed_plugins(resolved, folder)
         done = compare(resolved, folder, pipeline.run, resume=resume, devices=places)
     except (Interrupted, KeyboardInterrupt) as stop:
-        words = ["rlaudio", "compare", comparison, *(word for text in overrides for word in ("-o", text))]
-        words += ["--out", str(folder), "--resume", *(["--devices", devices] if devices else [])]
-        words += ["--add-seeds", add_seeds] if add_seeds else []
-        again = shlex.join(words)
+        again = _again(comparison, overrides, folder, devices, add_seeds)
         click.echo(f"{stop or 'interrupted'}; what is done is kept; continue with: {again}", err=True)
         raise Exit(INTERRUPTED) from stop
+    _tell(done, as_json)
+    if done.results.failures:
+        raise Exit(1)
+
+
+def _again(
+    comparison: str, overrides: Sequence[str], folder: Path, devices: str | None, add_seeds: str
+) -> str:
+    """The command that continues an interrupted comparison."""
+    words = ["rlaudio", "compare", comparison, *(word for text in overrides for word in ("-o", text))]
+    words += ["--out", str(folder), "--resume", *(["--devices", devices] if devices else [])]
+    return shlex.join([*words, *(["--add-seeds", add_seeds] if add_seeds else [])])
+
+
+def _tell(done: ComparisonOutcome, as_json: bool) -> None:
+    from rlaudio.compare.table import markdown_table
+
     if as_json:
         print_json(done.results.to_dict() | {"page": done.page})
     else:
@@ -94,8 +108,6 @@ def compare(
     for failure in done.results.failures:
         log = f" ({failure.log})" if failure.log else ""
         click.echo(f"{failure.place} failed: {failure.reason}{log}", err=True)
-    if done.results.failures:
-        raise Exit(1)
 
 
 def _seeds(text: str) -> list[int]:
