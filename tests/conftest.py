@@ -57,10 +57,14 @@ LONGEST = (
     "planning/test_job_script.py",
     "rollout/vllm/test_replicas.py",
     "rollout/vllm/test_vllm.py",
+    "models/test_families.py",
     "compare/test_compare.py",
+    "planning/test_memory.py",
     "pipeline/test_several_processes_run.py",
     "rollout/test_worker.py",
     "rollout/test_endpoint_worker.py",
+    "worlds/synthetic/test_generate.py",
+    "worlds/synthetic/test_cues.py",
 )
 
 

@@ -14,7 +14,10 @@ from rlaudio.worlds.synthetic.kinds import KindShares
         (KindShares(), 1),
         (KindShares(1.0), 1),
         (KindShares(0.0, 0.0, 0.37), 1),
-        (KindShares(0.5, 0.2, 0.1), 3),
+        (KindShares(0.0, 1.0, 0.0), 1),
+        (KindShares(0.0, 0.0, 0.5), 1),
+        (KindShares(1 / 3, 1 / 3, 1 / 3), 2),
+        (KindShares(0.5, 0.2, 0.1), 2),
         (KindShares(0.61, 0.13, 0.07), 3),
         (KindShares(0.3, 0.7), 3),
     ],
@@ -22,7 +25,7 @@ from rlaudio.worlds.synthetic.kinds import KindShares
 def test_counts_are_near_exact_at_any_number(shares, most):
     exact = {**asdict(shares), "audio_only": 1.0 - sum(asdict(shares).values())}
     counts = Counter()
-    for number in range(200):
+    for number in range(300):
         counts[shares.kind(number)] += 1
         for kind, share in exact.items():
             assert abs(counts[kind] - share * (number + 1)) <= most + 1e-6
