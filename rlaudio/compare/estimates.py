@@ -8,6 +8,7 @@ from typing import get_args
 
 import numpy as np
 
+from rlaudio.evaluation.baselines import right_share
 from rlaudio.evaluation.statistics import (
     Interval,
     accuracy_interval,
@@ -174,7 +175,7 @@ def _answers(name: str, runs: Mapping[int, StoredRun]) -> _Answers | None:
         ids=ids,
         seeds=tuple(by_seed),
         contribution=np.array([row["contribution"] or "" for row in asked]),
-        chance=np.array([1 / max(1, len(row["choices"])) for row in asked]),
+        chance=np.array([right_share(row["choices"], row.get("answer", "")) for row in asked]),
         right={control: np.array(rows, dtype=bool) for control, rows in right.items()},
     )
 

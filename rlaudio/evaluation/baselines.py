@@ -33,9 +33,16 @@ def baselines(questions: Sequence[Question]) -> Baselines:
 
 
 def chance(questions: Sequence[Question]) -> float:
-    """Expected accuracy of uniform guessing: the mean share of options that are right, equal texts alike."""
-    shares = [_right_options(q) / len(q.choices) if q.choices else 0.0 for q in questions]
-    return float(np.mean(shares))
+    """Expected accuracy of uniform guessing: the mean of `right_share`."""
+    return float(np.mean([right_share(question.choices, question.answer) for question in questions]))
+
+
+def right_share(choices: Sequence[str], answer: str) -> float:
+    """Share of a question's options that are right, equal texts alike; 0 where it has no options.
+
+    Where the answer is none of them, or not known, one is taken to be right.
+    """
+    return max(1, choices.count(answer)) / len(choices) if choices else 0.0
 
 
 def position_histogram(positions: Sequence[int]) -> tuple[int, ...]:
@@ -45,10 +52,6 @@ def position_histogram(positions: Sequence[int]) -> tuple[int, ...]:
 
 def _has_gold(question: Question) -> bool:
     return isinstance(question.target, Choice) and question.target.gold is not None
-
-
-def _right_options(question: Question) -> int:
-    return max(1, question.choices.count(question.answer))  # where the answer is not known, one is right
 
 
 def _longest_option_gain(question: Question) -> float:

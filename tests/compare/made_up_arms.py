@@ -24,6 +24,7 @@ def made_up_arm(
     completions=10.0,
     tokens=100.0,
     controls=("audio", "silence"),
+    choices=("a", "b", "c", "d"),
     base=None,
     metrics=None,
     final=TABLES,
@@ -37,7 +38,7 @@ def made_up_arm(
                 "control": control,
                 "right": bool(is_right) and control == "audio",
                 "contribution": "strong" if number % 2 else "weak",
-                "choices": ["a", "b", "c", "d"],
+                "choices": list(choices),
                 "text_answerable": None,
                 "groups": {},
             }

@@ -184,3 +184,8 @@ def test_nothing_finished_is_nothing_to_compare(place, tmp_path):
     with pytest.raises(ValueError, match=r"no run is finished \(a/seed-0: out of luck\)"):
         comparison = read_comparison(place / "two.yaml")
         read_results(comparison, tmp_path, [Failure("a/seed-0", "out of luck")])
+
+
+def test_guessing_answers_no_question_without_options(made_up):
+    [held_out] = made_up(a=([RIGHT], {"choices": ()})).held_out
+    assert held_out.chance["all"] == 0.0

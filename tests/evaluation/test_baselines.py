@@ -2,7 +2,7 @@
 
 import pytest
 
-from rlaudio.evaluation.baselines import baselines, position_histogram
+from rlaudio.evaluation.baselines import baselines, position_histogram, right_share
 from tests.factories import make_question
 
 
@@ -32,3 +32,8 @@ def test_baselines_of_no_questions_are_refused():
 
 def test_the_position_histogram_of_nothing_is_empty():
     assert position_histogram([]) == ()
+
+
+def test_guessing_is_never_right_without_options():
+    assert right_share((), "a dog") == 0.0
+    assert right_share(("a dog", "a cat", "a dog"), "a dog") == 2 / 3
