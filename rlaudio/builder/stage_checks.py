@@ -11,8 +11,9 @@ from rlaudio.algorithms.sft import SFT
 from rlaudio.answers import sft_target
 from rlaudio.builder.answering import within_time
 from rlaudio.builder.curriculum_stages import curriculum_stages
-from rlaudio.builder.rl_settings import contribution_by, reward_sum, rl_algorithm
+from rlaudio.builder.rl_settings import asked_in_silence, contribution_by, reward_sum, rl_algorithm
 from rlaudio.config.recipe import Recipe
+from rlaudio.contribution.asking_options import check_options
 from rlaudio.curricula.selector import Selector, stored_state
 from rlaudio.curricula.stage import Stage, check_stages
 from rlaudio.scorers.calling import try_scorers
@@ -66,6 +67,7 @@ def check_stages_can_train(
             if whole:
                 _check_step(recipe, len(questions))
             _check_lag(recipe)
+            _check_asked_options(recipe, stage)
             if processes.first:
                 _dry_run_rewards(recipe, stage.questions[:1])
             _dry_run_algorithm(recipe)
@@ -155,6 +157,18 @@ def _check_lag(recipe: Recipe) -> None:
             f"sampling.max_lag is {recipe.sampling.max_lag} and a reward compares with answers in silence, "
             "which would come from newer weights than the completions; expected 0, or rewards that hear none"
         )
+
+
+def _check_asked_options(recipe: Recipe, stage: Stage) -> None:
+    """Refuse questions whose options training would ask about and that have none. Raises ValueError."""
+    every = stage.selector.contribution_every if stage.selector else 0
+    if asked_in_silence(recipe, every).contribution != "options":
+        return
+    for question in stage.questions:
+        try:
+            check_options(question)
+        except ValueError as error:
+            raise ValueError(f"contribution.on_policy is options: {error}, or set rollouts") from error
 
 
 def _dry_run_rewards(recipe: Recipe, questions: Sequence[Question]) -> None:

@@ -1,5 +1,7 @@
 """What would stop a stage, or train nothing, is refused before a run."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -7,6 +9,7 @@ from rlaudio.builder.rl_settings import rl_algorithm
 from rlaudio.builder.stage_checks import check_stages_can_train
 from rlaudio.config.recipe import load_recipe
 from rlaudio.config.shipped import available
+from rlaudio.types import OpenText
 from rlaudio.utils.processes import Processes
 from tests.pipeline.test_training_run import RECIPE as SMALL_RUN
 
@@ -143,3 +146,13 @@ def test_a_stage_that_made_up_labels_leave_empty_is_told(recipe_file, tmp_path, 
     recipe = load_recipe(recipe_file, [f"curriculum={tmp_path / 'none.py'}"])
     check_stages_can_train(recipe, recipe.data.train())
     assert "stage 1 has no questions" in caplog.text
+
+
+def test_a_question_without_options_cannot_be_asked_about_them_in_training(recipe_file):
+    overrides = ["algorithm=contribution_weighted", "contribution.on_policy=options"]
+    recipe = load_recipe(recipe_file, overrides)
+    data = recipe.data.train()
+    opened = replace(data, questions=tuple(replace(q, target=OpenText(q.answer)) for q in data))
+    with pytest.raises(ValueError, match=r"contribution\.on_policy is options: question .*no options"):
+        check_stages_can_train(recipe, opened)
+    check_stages_can_train(recipe, data)
