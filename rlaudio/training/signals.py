@@ -74,7 +74,7 @@ def describe_signals(
 
 @dataclass(frozen=True, eq=False)
 class SilentRollouts:
-    """Success rate with audio minus that of a few completions with silence.
+    """Success rate with audio minus that of a few completions with silence; 0 for a question without a clip.
 
     A completion succeeds where the reward named `success` is positive.
     """
@@ -94,6 +94,8 @@ class SilentRollouts:
         in_silence = self.rewards.score(answered, answered)
         return [
             success_rate(heard, self.success) - success_rate(unheard, self.success)
+            if heard.group.prompt.clips
+            else 0.0  # both are asked the same: what differs is chance
             for heard, unheard in zip(scored, in_silence, strict=True)
         ]
 

@@ -119,6 +119,11 @@ def test_contribution_by_rollouts_is_the_gap_between_success_rates(family):
     )
     assert measure(heard, (0, "rl", 7)) == pytest.approx([2 / 3 - 0.0, 1 / 2 - 1 / 2])
     assert FirstWordOnly.asked == [(2, 4, (0, "rl", 7, "silence"))]
+    without_clip = [
+        replace(each, group=replace(each.group, prompt=replace(each.group.prompt, clips=(), features={})))
+        for each in heard
+    ]
+    assert measure(without_clip, (0, "rl", 8)) == [0.0, 0.0]
 
 
 @pytest.mark.parametrize(
