@@ -358,7 +358,8 @@ class Completion:
     @cached_property
     def logprobs(self) -> np.ndarray:
         """Log-probs of the sampled tokens [S] float32, in their order."""
-        return _joined([s.logprobs for s in self.segments if s.logprobs is not None])
+        given = [s.logprobs for s in self.segments if s.logprobs is not None]
+        return _joined(given) if given else np.zeros(0, dtype=np.float32)
 
     @cached_property
     def support(self) -> np.ndarray | None:

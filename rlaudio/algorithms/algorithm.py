@@ -42,8 +42,8 @@ class Samples:
 
     @property
     def mask(self) -> torch.Tensor:
-        """Which tokens exist: bool [Q, G, C]."""
-        return torch.arange(int(self.lengths.max())) < self.lengths.unsqueeze(-1)
+        """Which tokens exist: bool [Q, G, C], C at least 1."""
+        return torch.arange(max(1, int(self.lengths.max()))) < self.lengths.unsqueeze(-1)
 
 
 @dataclass(frozen=True, eq=False)

@@ -40,8 +40,9 @@ def assign_credit(
     signals: Mapping[str, torch.Tensor] | None = None,
     mini_batches: int = 1,
 ) -> list[PackedRow]:
-    """One row per group with the algorithm's advantages and token weights; dropped samples stay out.
+    """One row per group with the algorithm's advantages and token weights.
 
+    Dropped samples stay out, and those in which nothing was sampled: they have no log-prob to learn from.
     `scored` are all groups of the step, whichever process holds them, because means, weights and
     normalisations go over all of them. They are split over `mini_batches` updates in their order.
     """
@@ -49,7 +50,7 @@ def assign_credit(
     advantages = checked_advantages(algorithm.advantages(samples), samples, type(algorithm).__name__)
     # [Q, G] or [Q, G, C] -> [Q, G, C]
     by_token = advantages if advantages.dim() == 3 else advantages.unsqueeze(-1).expand(*samples.mask.shape)
-    kept = ~by_token[..., 0].isnan() & ~samples.rewards.isnan()  # [Q, G]
+    kept = ~by_token[..., 0].isnan() & ~samples.rewards.isnan() & (samples.lengths > 0)  # [Q, G]
     sizes = [len(part) for part in np.array_split(np.arange(len(scored)), mini_batches)]
     update_of = np.repeat(np.arange(mini_batches), sizes)  # [Q]
     weights = _weights(algorithm, samples.lengths, kept, torch.from_numpy(update_of))  # [Q, G]

@@ -262,10 +262,11 @@ def _check_support(branches: Sequence[Branch]) -> None:
 
 def _stack_support(branches: Sequence[Branch]) -> torch.Tensor | None:
     """Supports [N, K] padded to the widest; None where tokens were drawn from the whole vocabulary."""
-    given = [b.support for b in branches if b.support is not None]
+    drawn = [branch for branch in branches if len(branch.targets)]
+    given = [b.support for b in drawn if b.support is not None]
     if not given:
         return None
-    if len(given) < len(branches):
+    if len(given) < len(drawn):
         raise ValueError("some completions carry a sampling support and some do not; expected all or none")
     width = max(s.shape[1] for s in given)
     padded = [np.pad(s, ((0, 0), (0, width - s.shape[1])), constant_values=-1) for s in given]

@@ -106,7 +106,7 @@ def token_logprobs(
     predicting = hidden[0, batch.predictor]  # [N, d]
     pieces = []
     chunk = chunk or max(1, len(predicting))
-    chunks = max(batch.chunks, -(-len(predicting) // chunk))
+    chunks = max(1, batch.chunks, -(-len(predicting) // chunk))
     for start in range(0, chunks * chunk, chunk):
         part = slice(start, start + chunk)
         support = None if batch.support is None else batch.support[part]

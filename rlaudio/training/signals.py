@@ -150,10 +150,10 @@ def _unlearned(token_ids: np.ndarray) -> Branch:
 
 
 def _by_place(local: dict[int, list[np.ndarray]], processes: Processes) -> torch.Tensor:
-    """The values of all processes in the order of the groups, padded with 0: [Q, G, C]."""
+    """The values of all processes in the order of the groups, padded with 0: [Q, G, C], C at least 1."""
     everywhere = _merged(processes.gather(local))
     groups = [everywhere[place] for place in range(len(everywhere))]
-    longest = max(len(values) for group in groups for values in group)
+    longest = max([1, *(len(values) for group in groups for values in group)])
     padded = [[np.pad(values, (0, longest - len(values))) for values in group] for group in groups]
     return torch.from_numpy(np.array(padded, dtype=np.float64))
 

@@ -1,5 +1,7 @@
 """From scored groups to rows: who is learned from, with which advantages and weights."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -68,3 +70,13 @@ def test_token_level_advantages_and_returns_are_cut_to_each_completion():
         assert branch.advantages.shape == (length,) and np.isfinite(branch.advantages).all()
         assert branch.signals["old_values"].tolist() == values[0, g, :length].tolist()
         assert branch.signals["returns"].tolist() == pytest.approx([reward] * length)
+
+
+def test_a_completion_in_which_nothing_was_sampled_is_left_out():
+    (group,) = scored([1.0, 0.0, 0.5])
+    first, *others = group.group.completions
+    given = [replace(segment, logprobs=None) for segment in first.segments]  # an environment inserted it
+    group = replace(group, group=replace(group.group, completions=(replace(first, segments=given), *others)))
+    (row,) = assign_credit([group], GRPO(scale="none"))
+    assert [branch.advantages[0] for branch in row.branches] == [-0.5, 0.0]
+    assert sum(b.weight * len(b.targets) for b in row.branches) == pytest.approx(1.0)

@@ -26,7 +26,7 @@ from rlaudio.training.packing import pack
 from rlaudio.training.policy import Distribution, token_logprobs
 from rlaudio.training.sampling import Sampled
 from rlaudio.training.signals import measure_signals
-from rlaudio.types import RewardFailure, ScoredGroup
+from rlaudio.types import Completion, Group, RewardFailure, ScoredGroup
 from rlaudio.utils.shared_cores import CORES
 from tests.conftest import TINY, fresh, make_prompt
 from tests.settings import learner_settings, make_batching, optimizer_settings, sampling_params
@@ -134,6 +134,23 @@ def test_dropped_samples_stay_out_of_the_batch(family):
     assert (
         describe_groups([ScoredGroup(scored.group, {"r": total}, total, failures)])["reward/failures"] == 1.0
     )
+
+
+@pytest.mark.parametrize("empty", [1, 6])
+def test_completions_without_tokens_change_nothing_and_are_measured_with_the_others(family, empty):
+    (group,) = sampled(family, count=1)
+    completions = [
+        Completion.single_turn(c.token_ids[:0], c.logprobs[:0], "", (), "stop", 0) if n < empty else c
+        for n, c in enumerate(group.group.completions)
+    ]
+    with_empty = replace(group, group=Group(group.group.prompt, tuple(completions)))
+    step = Sampled([with_empty], [0], {0: with_empty}, drawn=1)
+    learner = Learner(family, PPO(kl=0.0), SETTINGS)
+    values = measure_signals(step, learner, None, (0,))
+    rows = assign_credit([with_empty], learner.algorithm, signals=values)
+    metrics = learner.step(step.local_rows(rows), 0)
+    assert metrics["optimizer/tokens"] == sum(c.length for c in completions)
+    assert metrics["optimizer/updates"] == (1.0 if empty < 6 else 0.0)
 
 
 def test_an_update_that_would_not_be_finite_is_not_made(family):

@@ -8,8 +8,11 @@ import numpy as np
 
 
 def common_start(sequences: Sequence[np.ndarray]) -> int:
-    """Entries that all of several sequences [T] begin with, or all but the last of the shortest one."""
-    shortest = min(map(len, sequences)) - 1
+    """Entries that all of several sequences [T] begin with, or all but the last of the shortest one.
+
+    None where one of them is empty.
+    """
+    shortest = max(0, min(map(len, sequences)) - 1)
     heads = np.stack([sequence[:shortest] for sequence in sequences])
     differs = np.flatnonzero((heads != heads[0]).any(axis=0))
     return int(differs[0]) if len(differs) else shortest
