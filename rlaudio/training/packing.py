@@ -40,18 +40,23 @@ class Branch:
     sample: int = 0  # number of the completion in its group
 
     @property
+    def places(self) -> np.ndarray:
+        """Where the sampled tokens stand among all of them, [S]."""
+        return np.arange(len(self.token_ids)) if self.mask is None else np.flatnonzero(self.mask)
+
+    @property
     def targets(self) -> np.ndarray:
         """The sampled tokens [S]."""
         return self.token_ids if self.mask is None else self.token_ids[self.mask]
 
 
-def unlearned_branch(completion: Completion, *, with_support: bool = True) -> Branch:
+def unlearned_branch(completion: Completion, *, with_support: bool = True, sample: int = 0) -> Branch:
     """A completion that is measured and not learned from: no advantages, no weight.
 
     Raises ValueError for a completion with clips of its own: a packed row holds those of its prompt alone.
     """
     nothing = np.zeros(completion.length, dtype=np.float32)
-    return branch_of(completion, nothing, 0.0, with_support=with_support)
+    return branch_of(completion, nothing, 0.0, with_support=with_support, sample=sample)
 
 
 def branch_of(

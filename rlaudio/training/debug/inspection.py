@@ -113,21 +113,21 @@ def _anomalies(batches: Sequence[Sequence[PackedRow]], learner: Learner) -> Iter
 def _alone(rows: Sequence[PackedRow], learner: Learner) -> Iterator[str]:
     """Completions whose loss or gradient, computed alone, is not finite."""
     for row in rows:
-        for number, single in enumerate(repeated([row])):
+        for branch, single in zip(row.branches, repeated([row]), strict=True):
             learner.policy.zero_grad(set_to_none=True)
             loss = _compute([single], learner)[1]
             loss.backward()
             if bad := _in_update(loss.item(), learner.policy):
-                yield f"question {row.prompt.question.id}, completion {number}: {', '.join(bad)}"
+                yield f"question {row.prompt.question.id}, completion {branch.sample}: {', '.join(bad)}"
 
 
 def _in_tokens(values: torch.Tensor, rows: Sequence[PackedRow], family: ModelFamily) -> Iterator[str]:
     """Which of the numbers [N] of packed rows are not finite."""
     tokens = (
-        (f"question {row.prompt.question.id}, completion {number}, token {place}", token)
+        (f"question {row.prompt.question.id}, completion {branch.sample}, token {place}", token)
         for row in rows
-        for number, branch in enumerate(row.branches)
-        for place, token in enumerate(branch.token_ids)
+        for branch in row.branches
+        for place, token in zip(branch.places, branch.targets, strict=True)
     )
     for (place, token), value in zip(tokens, values.tolist(), strict=True):
         if not math.isfinite(value):

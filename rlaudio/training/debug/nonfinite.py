@@ -69,7 +69,10 @@ def _without_credit(groups: Sequence[ScoredGroup]) -> list[PackedRow]:
     return [
         PackedRow(
             scored.group.prompt,
-            tuple(unlearned_branch(c, with_support=False) for c in scored.group.completions),
+            tuple(
+                unlearned_branch(completion, with_support=False, sample=number)
+                for number, completion in enumerate(scored.group.completions)
+            ),
         )
         for scored in groups
     ]
