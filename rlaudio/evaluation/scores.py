@@ -17,6 +17,7 @@ from rlaudio.evaluation.baselines import chance
 from rlaudio.evaluation.statistics import (
     accuracy_interval,
     difference_interval,
+    grade_difference,
     mcnemar_p_value,
     mean_interval,
 )
@@ -28,7 +29,7 @@ class Score:
     """Results of one group of questions under one control; fractions."""
 
     accuracy: float
-    low: float  # 95 % interval of this model's accuracy, by Wilson
+    low: float  # 95 % interval of this model's accuracy, by Wilson; of a mean of grades by Student's t
     high: float
     unparsed: float
     truncated: float
@@ -40,9 +41,9 @@ class Difference:
     """Accuracy minus another accuracy on the same questions."""
 
     difference: float
-    low: float  # 95 % interval over the questions, by Bonett and Price
+    low: float  # 95 % interval over the questions, by Bonett and Price; of grades by Student's t
     high: float
-    p_value: float | None  # McNemar's exact test; None where both are right on the very same questions
+    p_value: float | None  # McNemar's exact test, of grades Student's t; None where no question differs
 
 
 @dataclass(frozen=True)
@@ -110,9 +111,8 @@ def score_of(rows: Sequence[AnswerRow], scorer: str, *, count_all: bool) -> Scor
     counted = counted_verdicts(verdicts, count_all=count_all)
     if not counted:
         return None
-    points = np.array([verdict.points for verdict in counted])  # [N]
-    graded = any(verdict.score is not None for verdict in counted)
-    interval = mean_interval(points) if graded else accuracy_interval(points.astype(bool))
+    points = _points(counted)
+    interval = mean_interval(points) if _graded(counted) else accuracy_interval(points.astype(bool))
     return Score(
         accuracy=float(points.mean()),
         low=interval.low,
@@ -129,11 +129,22 @@ def counted_verdicts(verdicts: Sequence[Verdict], *, count_all: bool) -> list[Ve
 
 
 def _difference(after: Sequence[AnswerRow], before: Sequence[AnswerRow]) -> Difference:
-    right, other = _right(after), _right(before)
-    p_value = None if (right == other).all() else mcnemar_p_value(right, other)
-    return Difference(float(right.mean() - other.mean()), *difference_interval(right, other), p_value)
+    """By the evaluation's own scorer."""
+    verdicts, others = [row.verdict for row in after], [row.verdict for row in before]
+    points, other = _points(verdicts), _points(others)
+    if _graded(verdicts) or _graded(others):
+        interval, p_value = grade_difference(points, other)
+    else:
+        right, right_before = points.astype(bool), other.astype(bool)
+        interval = difference_interval(right, right_before)
+        p_value = None if (right == right_before).all() else mcnemar_p_value(right, right_before)
+    return Difference(float(points.mean() - other.mean()), *interval, p_value)
 
 
-def _right(rows: Sequence[AnswerRow]) -> np.ndarray:
-    """[N] bool, by the evaluation's own scorer."""
-    return np.array([row.verdict.right for row in rows], dtype=bool)
+def _points(verdicts: Sequence[Verdict]) -> np.ndarray:
+    """[N] float64."""
+    return np.array([verdict.points for verdict in verdicts])
+
+
+def _graded(verdicts: Sequence[Verdict]) -> bool:
+    return any(verdict.score is not None for verdict in verdicts)

@@ -379,6 +379,19 @@ def test_grades_are_averaged_and_what_a_rule_needs_is_said(questions):
     assert "By made_up, all: audio 82.9 (1 of 8 left out)." in table
 
 
+def test_what_the_audio_adds_to_grades_is_the_difference_of_their_means(questions):
+    def graded(question, text):  # every answer is good enough to be called right
+        return Verdict(True, None, "graded", score=1.0 if question.answer in text else 0.5)
+
+    result = evaluate(questions, word_prompts(), listener(questions, knows={"q0"}), scorers={"mine": graded})
+    [everything, *_] = result.groups()
+    audio, silence = everything.scores["audio"], everything.scores["silence"]
+    assert (audio.accuracy, silence.accuracy) == (1.0, pytest.approx(4.5 / 8))
+    gain = everything.gains["silence"]
+    assert gain.difference == pytest.approx(audio.accuracy - silence.accuracy)
+    assert gain.low < gain.difference < gain.high and gain.p_value < 0.05
+
+
 class _CountedRows(tuple):
     """The rows of an evaluation, and how often something went through all of them."""
 

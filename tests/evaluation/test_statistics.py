@@ -12,6 +12,7 @@ from rlaudio.evaluation.statistics import (
     accuracy_interval,
     difference_interval,
     difference_p_value,
+    grade_difference,
     holm,
     mcnemar_p_value,
     mean_interval,
@@ -288,3 +289,18 @@ def test_the_interval_of_grades_is_that_of_students_t():
     assert mean_interval([0.3]) == (0.3, 0.3)
     with pytest.raises(ValueError, match="found none"):
         mean_interval([])
+
+
+def test_the_difference_of_grades_is_tested_by_students_t_on_pairs():
+    after, before = [0.5, 1.0, 0.75, 0.25], [0.25, 0.25, 0.75, 0.25]
+    interval, p_value = grade_difference(after, before)
+    expected = stats.ttest_rel(after, before)
+    assert interval == pytest.approx(expected.confidence_interval(0.95))
+    assert p_value == pytest.approx(expected.pvalue)
+
+
+def test_equal_differences_of_grades_have_no_width_and_no_p_value():
+    assert grade_difference([0.75, 0.75], [0.5, 0.5]) == ((0.25, 0.25), None)
+    assert grade_difference([0.75], [0.5]) == ((0.25, 0.25), None)
+    with pytest.raises(ValueError, match="grades"):
+        grade_difference([0.5], [0.5, 0.5])
