@@ -21,15 +21,17 @@ def checked_needs(algorithm: Algorithm, name: str) -> frozenset[Need]:
     return frozenset(map(Need, needs))
 
 
-def checked_advantages(advantages: Any, samples: Samples, name: str) -> torch.Tensor:
-    """The advantages, if they are [Q, G] or [Q, G, C]. Raises ValueError."""
-    shapes = (samples.rewards.shape, samples.mask.shape)
+def advantages_by_token(advantages: Any, samples: Samples, name: str) -> torch.Tensor:
+    """What an algorithm gave as advantages, [Q, G] or [Q, G, C], as [Q, G, C]. Raises ValueError."""
+    of_samples, of_tokens = tuple(samples.rewards.shape), tuple(samples.mask.shape)
     shape = tuple(advantages.shape) if isinstance(advantages, torch.Tensor) else type(advantages).__name__
-    if shape in [tuple(allowed) for allowed in shapes]:
+    if shape == of_samples:
+        return advantages.unsqueeze(-1).expand(of_tokens)
+    if shape == of_tokens:
         return advantages
     raise ValueError(
-        f"algorithm {name}: advantages gave {shape}; expected a tensor [Q, G], {tuple(shapes[0])}, or "
-        f"[Q, G, C], {tuple(shapes[1])}"
+        f"algorithm {name}: advantages gave {shape}; expected a tensor [Q, G], {of_samples}, or [Q, G, C], "
+        f"{of_tokens}"
     )
 
 

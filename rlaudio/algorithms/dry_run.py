@@ -13,7 +13,7 @@ from collections.abc import Mapping
 import torch
 
 from rlaudio.algorithms.algorithm import Algorithm, Loss, Need, Samples, Tokens, as_critic
-from rlaudio.algorithms.checks import asked, check_tensor, checked_advantages, checked_needs
+from rlaudio.algorithms.checks import advantages_by_token, asked, check_tensor, checked_needs
 
 logger = logging.getLogger(__name__)
 
@@ -31,8 +31,7 @@ def dry_run(algorithm: Algorithm, name: str, *, group_size: int, reward_weights:
     count = 3 if group_size != 3 else 4  # not as many as completions: their axes cannot be mistaken
     samples = _samples(count, group_size, reward_weights, needs)
     advantages = asked(name, "advantages", lambda: algorithm.advantages(samples))
-    advantages = checked_advantages(advantages, samples, name)
-    by_token = advantages if advantages.dim() == 3 else advantages.unsqueeze(-1).expand(samples.mask.shape)
+    by_token = advantages_by_token(advantages, samples, name)
     kept = ~by_token[..., 0].isnan()  # [Q, G]
     lengths = samples.lengths[kept]  # [S]
     weights = asked(name, "weights", lambda: algorithm.weights(lengths))

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from rlaudio.algorithms.algorithm import Algorithm, Samples, as_critic
-from rlaudio.algorithms.checks import checked_advantages
+from rlaudio.algorithms.checks import advantages_by_token
 from rlaudio.runs.rollouts import LearnedGroup
 from rlaudio.training.packing import Branch, PackedRow, branch_of
 from rlaudio.training.sampling import Sampled, has_spread
@@ -47,9 +47,7 @@ def assign_credit(
     normalisations go over all of them. They are split over `mini_batches` updates in their order.
     """
     samples = samples_of(scored, signals)
-    advantages = checked_advantages(algorithm.advantages(samples), samples, type(algorithm).__name__)
-    # [Q, G] or [Q, G, C] -> [Q, G, C]
-    by_token = advantages if advantages.dim() == 3 else advantages.unsqueeze(-1).expand(*samples.mask.shape)
+    by_token = advantages_by_token(algorithm.advantages(samples), samples, type(algorithm).__name__)
     kept = ~by_token[..., 0].isnan() & ~samples.rewards.isnan() & (samples.lengths > 0)  # [Q, G]
     sizes = [len(part) for part in np.array_split(np.arange(len(scored)), mini_batches)]
     update_of = np.repeat(np.arange(mini_batches), sizes)  # [Q]

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from rlaudio.algorithms.algorithm import Need, Samples
-from rlaudio.algorithms.checks import checked_advantages, checked_needs
+from rlaudio.algorithms.checks import advantages_by_token, checked_needs
 from rlaudio.algorithms.grpo import GRPO
 
 
@@ -20,7 +20,9 @@ def with_needs(needs):
 
 
 def test_advantages_are_checked_in_every_step_too():
-    samples = Samples(rewards=torch.zeros(2, 2), lengths=torch.ones(2, 2, dtype=torch.int64))
-    assert checked_advantages(samples.rewards, samples, "mine") is samples.rewards
+    samples = Samples(rewards=torch.eye(2), lengths=torch.full((2, 2), 3))
+    given = advantages_by_token(samples.rewards, samples, "mine")
+    assert given.tolist() == [[[1.0] * 3, [0.0] * 3], [[0.0] * 3, [1.0] * 3]]
+    assert advantages_by_token(given, samples, "mine") is given
     with pytest.raises(ValueError, match=r"mine: advantages gave \(2,\)"):
-        checked_advantages(replace(samples, rewards=torch.zeros(2)).rewards, samples, "mine")
+        advantages_by_token(replace(samples, rewards=torch.zeros(2)).rewards, samples, "mine")
