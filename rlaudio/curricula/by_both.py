@@ -7,7 +7,7 @@ import numpy as np
 from rlaudio.curricula.by_contribution import MIDDLE, REFRESH_EVERY, WIDTH, contribution_weight
 from rlaudio.curricula.by_trainability import SOLVED, UNSOLVED, trainability_weight
 from rlaudio.curricula.selector import Observed, Weighted
-from rlaudio.curricula.stage import RL_STEPS, SFT_EPOCHS, Stage, random_split, with_contribution
+from rlaudio.curricula.stage import RL_STEPS, SFT_EPOCHS, Stage, check_labelled, random_mixture
 from rlaudio.types import Contributions, Question
 
 
@@ -27,8 +27,8 @@ def by_both(
     unsolved: float = UNSOLVED,
 ) -> list[Stage]:
     """The stages of `by_contribution`; weights are the product of its own and those of `by_trainability`."""
-    weak = with_contribution(questions, contributions, "weak")
-    mixed, rest = random_split(questions, len(weak) if sft_questions is None else sft_questions, rng)
+    check_labelled(questions, contributions)
+    mixed, rest = random_mixture(questions, contributions, sft_questions, rng)
     gain = contribution_weight(contributions, middle, width)
 
     def weigh(rest: Sequence[Question], seen: Observed) -> list[float]:

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.special import expit
 
 from rlaudio.curricula.selector import Observed, Weighted
-from rlaudio.curricula.stage import RL_STEPS, SFT_EPOCHS, Stage, random_split, with_contribution
+from rlaudio.curricula.stage import RL_STEPS, SFT_EPOCHS, Stage, check_labelled, random_mixture
 from rlaudio.types import Contributions, Question
 
 REFRESH_EVERY = 10  # steps
@@ -34,8 +34,8 @@ def by_contribution(
     is only an upper bound of the gain; without that 1 for strong and 0 for weak. Give labels a gain, with
     `contribution.use: options`, where both must be one quantity. Raises ValueError for a width of 0 or less.
     """
-    weak = with_contribution(questions, contributions, "weak")
-    mixed, rest = random_split(questions, len(weak) if sft_questions is None else sft_questions, rng)
+    check_labelled(questions, contributions)
+    mixed, rest = random_mixture(questions, contributions, sft_questions, rng)
     weight = contribution_weight(contributions, middle, width)
 
     def weigh(rest: Sequence[Question], seen: Observed) -> list[float]:

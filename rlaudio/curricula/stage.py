@@ -103,6 +103,12 @@ def with_contribution(
     """The questions labelled `wanted`. Raises ValueError for no label, and where a question has none."""
     if wanted not in get_args(ContributionLabel):
         raise ValueError(f"{shown(wanted)} is no audio-contribution label; expected weak or strong")
+    check_labelled(questions, contributions)
+    return tuple(q for q in questions if contributions[q.id].label == wanted)
+
+
+def check_labelled(questions: Sequence[Question], contributions: Contributions) -> None:
+    """Raise ValueError where a question has no label."""
     unlabelled = [q.id for q in questions if q.id not in contributions]
     if unlabelled:
         raise ValueError(
@@ -110,7 +116,6 @@ def with_contribution(
             f"(first: {unlabelled[0]}); expected weak or strong; name voters in the recipe or run "
             "'rlaudio label'"
         )
-    return tuple(q for q in questions if contributions[q.id].label == wanted)
 
 
 def random_split(
