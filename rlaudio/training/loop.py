@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Protocol
 
 from rlaudio.curricula.selector import QuestionResult, Selector, StepResults
@@ -161,8 +160,7 @@ def train(setup: StageSetup, recorder: Recorder, callbacks: Callbacks, *, start:
             )
             prepare_next(setup, cursor, sampled, key)
             try:
-                release_worker = partial(sample_ahead_or_sleep, setup, cursor, sampled, key)
-                learned, metrics = learn(setup, sampled, key, step, release_worker)
+                learned, metrics = learn(setup, cursor, sampled, key)
             except BrokenStep as broken:
                 raise BrokenTraining(callbacks.dump_broken_step(broken, cursor)) from broken
         if setup.ahead:
@@ -170,7 +168,6 @@ def train(setup: StageSetup, recorder: Recorder, callbacks: Callbacks, *, start:
         cursor = advance(cursor, sampled, metrics)
         with clock.part("sync"):
             setup.worker.load_weights(learner.weights(), cursor.weights_version)
-
         with clock.part("write"):
             recorder.write_rollouts(setup.name, cursor.step, learned)
         epoch = cursor.drawn / len(setup.sampler.stage.questions)
@@ -178,10 +175,7 @@ def train(setup: StageSetup, recorder: Recorder, callbacks: Callbacks, *, start:
         recorder.log_metrics(setup.name, cursor.step, logged)
         step_numbers.add(metrics)
         alarms.check(metrics, sampled.groups)
-        evaluated: Mapping[str, float] = {}
-        if callbacks.evaluate_every and cursor.step % callbacks.evaluate_every == 0:
-            evaluated = callbacks.evaluate()
-            recorder.log_metrics(setup.name, cursor.step, evaluated)
+        evaluated = evaluate_if_due(setup, cursor, recorder, callbacks)
         if setup.selector:
             setup.selector.observe(step_results(learned, setup.success, {**metrics, **evaluated}))
         if callbacks.stop_requested():
@@ -214,23 +208,16 @@ def sample_ahead_or_sleep(setup: StageSetup, cursor: Cursor, sampled: Sampled, k
 
 
 def learn(
-    setup: StageSetup,
-    sampled: Sampled,
-    key: SeedKey,
-    step: int,
-    release_worker: Callable[[], None] = lambda: None,
+    setup: StageSetup, cursor: Cursor, sampled: Sampled, key: SeedKey
 ) -> tuple[list[LearnedGroup], dict[str, float]]:
-    """Take one step on the sampled groups; returns the learned groups and the metrics. Raises BrokenStep.
-
-    `release_worker` is called after the last request to the worker before the weights change.
-    """
+    """Take one step on the sampled groups; returns the learned groups and the metrics. Raises BrokenStep."""
     learner, clock = setup.learner, setup.clock
     refuse_nonfinite_rollouts(list(sampled.local.values()), learner.strategy.processes)
     with clock.part("signals"):
-        estimator = setup.estimator_at(step)
+        estimator = setup.estimator_at(cursor.step)
         measured = measure_signals(sampled, learner, estimator, key)
         signals = with_unknown_filled(measured)
-    release_worker()
+    sample_ahead_or_sleep(setup, cursor, sampled, key)  # nothing more is asked of the old weights
     refuse_nonfinite_signals(signals, sampled.learned, list(sampled.local_learned.values()))
     rows = assign_credit(
         sampled.learned, learner.algorithm, signals=signals, mini_batches=learner.batching.mini_batches
@@ -243,8 +230,19 @@ def learn(
         before = metrics.get("rollout/silent_completions", 0.0)
         metrics["rollout/silent_completions"] = before + sampled.silent_completions
     with clock.part("update"):
-        metrics |= learner.update(prepared, step)
+        metrics |= learner.update(prepared, cursor.step)
     return learned_groups(sampled, rows, prepared, measured, learner.strategy.processes), metrics
+
+
+def evaluate_if_due(
+    setup: StageSetup, cursor: Cursor, recorder: Recorder, callbacks: Callbacks
+) -> Mapping[str, float]:
+    """The metrics of a held-out evaluation, logged; none where this step has no evaluation."""
+    if not callbacks.evaluate_every or cursor.step % callbacks.evaluate_every:
+        return {}
+    evaluated = callbacks.evaluate()
+    recorder.log_metrics(setup.name, cursor.step, evaluated)
+    return evaluated
 
 
 def step_results(learned: Sequence[LearnedGroup], success: str, metrics: Mapping[str, float]) -> StepResults:

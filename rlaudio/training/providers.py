@@ -53,7 +53,7 @@ class Provider:
     """How a need is met."""
 
     need: Need
-    signal: MeasuredSignal | OutputSignal | None = None  # None: the loss reads none
+    signal: MeasuredSignal | OutputSignal | None = None  # None: the learner measures none for it
     forward: str = ""  # the pass over a step's tokens that it takes before the first update, in words
 
 

@@ -112,14 +112,9 @@ def sample_step(sampler: Sampler, key: SeedKey, *, first: int, weights_version: 
             scored = sampler.rewards.score(answered, silent)
         local |= {len(groups) + processes.rank + i * processes.size: group for i, group in enumerate(scored)}
         groups += processes.unshare([_without_features(group) for group in scored])
-        with_spread = [i for i, group in enumerate(groups) if has_spread(group.total)]
-        if len(with_spread) >= wanted:
+        if sum(has_spread(group.total) for group in groups) >= wanted:
             break
-    if sampler.rounds == 1:
-        chosen = list(range(wanted))
-    else:
-        without = [i for i in range(len(groups)) if i not in set(with_spread)]
-        chosen = sorted((with_spread + without)[:wanted])
+    chosen = list(range(wanted)) if sampler.rounds == 1 else _first_with_spread(groups, wanted)
     in_silence = len(groups) * sampler.silent_samples if sampler.rewards.hears_silence else 0
     return Sampled(groups, chosen, local, drawn=len(groups), silent_completions=in_silence)
 
@@ -172,6 +167,12 @@ def check_versions(groups: Sequence[Group], current: int, max_lag: int = 0) -> N
 def mean_lag(groups: Sequence[ScoredGroup], current: int) -> float:
     """By how many steps the weights that sampled are older than the current ones, on average."""
     return float(np.mean([current - c.weights_version for group in groups for c in group.group.completions]))
+
+
+def _first_with_spread(groups: Sequence[ScoredGroup], wanted: int) -> list[int]:
+    """Places of so many groups in their order: the first with spread, then others where these are fewer."""
+    without_spread = [not has_spread(group.total) for group in groups]
+    return sorted(sorted(range(len(groups)), key=without_spread.__getitem__)[:wanted])
 
 
 def _times_before(drawn: Sequence[Question]) -> list[int]:
