@@ -186,7 +186,8 @@ def bind(kind: str, spec: str | Mapping[str, Any] | Bound, relative_to: Path | N
     known, defaults = {o.name: o for o in signature.options}, signature.defaults
     for name in options:
         if name not in known:
-            raise OptionError(f"{label}: {unknown('option', name, known)}", name)
+            beside = ["weight"] if kind == "reward" and name != "weight" else []  # a reward's, not an option
+            raise OptionError(f"{label}: {unknown('option', name, [*known, *beside])}", name)
     if kind == "reward" and options.get(SCORER) is None:
         known.pop(SCORER, None)  # it is the recipe's
     values: dict[str, Any] = {}

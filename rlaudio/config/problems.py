@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from rlaudio.config.finding import UnknownPlugIn
 from rlaudio.config.option_values import OptionError
-from rlaudio.config.schema import Recipe, section_at
+from rlaudio.config.schema import Recipe, field_table, section_at
 from rlaudio.config.sections import Section, SectionError
 from rlaudio.config.shipped import shipped_folder
 from rlaudio.utils.messages import dotted, shown
@@ -77,7 +77,9 @@ def _message(problem: Any, keys: Keys, root: type[Section]) -> str:
     if problem["type"] == "extra_forbidden" and root is Recipe and keys == ("extends",):
         return "is a key of a recipe's file alone, and cannot be laid over one"
     if problem["type"] == "extra_forbidden":
-        return unknown("key", str(keys[-1]), _keys_at(keys[:-1], root))
+        elsewhere = _keys_named(str(keys[-1])) if root is Recipe else []
+        there = f"; there is {', '.join(elsewhere)}" if elsewhere else ""
+        return unknown("key", str(keys[-1]), _keys_at(keys[:-1], root)) + there
     if problem["type"] == "missing":
         field = section_at(keys[:-1], root).model_fields.get(str(keys[-1]))
         return f"is missing; expected: {field.description if field else 'a value'}"
@@ -86,6 +88,11 @@ def _message(problem: Any, keys: Keys, root: type[Section]) -> str:
     if problem["type"] == "model_type":
         return f"expected a map of KEY: VALUE; found {shown(problem['input'])}"
     return f"{problem['msg']}; found {shown(problem['input'])}"
+
+
+def _keys_named(name: str) -> list[str]:
+    """Keys of a recipe's sections that end in this name, such as optimizer.lr for lr."""
+    return [key for key, *_ in field_table() if key.endswith(f".{name}")]
 
 
 def _keys_at(keys: Keys, root: type[Section]) -> list[str]:
