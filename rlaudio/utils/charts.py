@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from markupsafe import Markup
 
@@ -37,55 +38,15 @@ def range_chart(
     Drawn in percent of the width it is given, so it neither shrinks its strokes nor overflows.
     `reference` (chance, or zero) is a dashed line across, `shade` a part of the scale with a tinted ground.
     """
-    low, high = bounds
-
-    def across(value: float) -> str:
-        return f"{100 * min(1.0, max(0.0, (value - low) / (high - low))):.2f}%"
-
+    scale = _Scale(*bounds)
     kinds = list(dict.fromkeys(mark.kind for mark in marks))
     paired = len({mark.hollow for mark in marks}) == 2
     pitch, lane = (32, 6) if paired else (18, 0)  # from kind to kind; from a kind's rail to its marks
     height = 12 + pitch * len(kinds)
-    parts = []
-    if shade is not None:
-        left, right = (100 * min(1.0, max(0.0, (end - low) / (high - low))) for end in shade)
-        parts.append(
-            Markup('<rect class="shade" x="{:.2f}%" width="{:.2f}%" y="0" height="{}"/>').format(
-                left, right - left, height
-            )
-        )
-    if reference is not None:
-        parts.append(
-            Markup('<line class="reference" x1="{0}" x2="{0}" y1="0" y2="{1}"/>').format(
-                across(reference), height
-            )
-        )
+    parts = [*_ground(scale, height, reference, shade)]
     for row, kind in enumerate(kinds):
-        y = 6 + pitch // 2 + pitch * row
         of_kind = [mark for mark in marks if mark.kind == kind]
-        parts.append(Markup('<line class="rail" x1="0%" x2="100%" y1="{0}" y2="{0}"/>').format(y))
-        if len(of_kind) == 2:
-            parts.append(
-                Markup('<line class="path {}" x1="{}" x2="{}" y1="{}" y2="{}"/>').format(
-                    kind, across(of_kind[0].value), across(of_kind[1].value), y - lane, y + lane
-                )
-            )
-        for mark in of_kind:
-            parts.append(
-                Markup(
-                    '<g class="mark {kind} {state}"><title>{title}</title>'
-                    '<line class="interval" x1="{low}" x2="{high}" y1="{y}" y2="{y}"/>'
-                    '<circle cx="{value}" cy="{y}" r="5"/></g>'
-                ).format(
-                    kind=kind,
-                    state="hollow" if mark.hollow else "filled",
-                    title=mark.title,
-                    low=across(mark.low),
-                    high=across(mark.high),
-                    value=across(mark.value),
-                    y=y - lane if mark.hollow else y + lane,
-                )
-            )
+        parts += _row(scale, of_kind, 6 + pitch // 2 + pitch * row, lane)
     return Markup('<svg class="range" width="100%" height="{}" aria-hidden="true">{}</svg>').format(
         height, Markup("").join(parts)
     )
@@ -94,13 +55,9 @@ def range_chart(
 def range_axis(bounds: tuple[float, float], *, number: Callable[[float], str]) -> Markup:
     """The scale under a column of `range_chart`s."""
     low, high = bounds
+    label = Markup('<text x="{}" y="11" text-anchor="middle">{}</text>')
     ticks = [tick for tick in nice_ticks(low, high) if low <= tick <= high]
-    labels = [
-        Markup('<text x="{:.2f}%" y="11" text-anchor="middle">{}</text>').format(
-            100 * (tick - low) / (high - low), number(tick)
-        )
-        for tick in ticks
-    ]
+    labels = [label.format(_Scale(low, high).at(tick), number(tick)) for tick in ticks]
     return Markup('<svg class="range" width="100%" height="14" aria-hidden="true">{}</svg>').format(
         Markup("").join(labels)
     )
@@ -126,3 +83,60 @@ def nice_ticks(low: float, high: float, most: int = 4) -> list[float]:
     step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * (1 - 1e-9))
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
     return [index * step for index in range(first, last + 1)]
+
+
+# --- helpers -------------------------------------------------------------------------------------
+
+
+class _Scale(NamedTuple):
+    """From the left edge of a drawing to its right one."""
+
+    low: float
+    high: float
+
+    def percent(self, value: float) -> float:
+        """How far a value stands across; what is outside stands at the edge."""
+        return 100 * min(1.0, max(0.0, (value - self.low) / (self.high - self.low)))
+
+    def at(self, value: float) -> str:
+        """The same as an SVG length."""
+        return f"{self.percent(value):.2f}%"
+
+
+def _ground(
+    scale: _Scale, height: int, reference: float | None, shade: tuple[float, float] | None
+) -> Iterator[Markup]:
+    """What lies under the marks."""
+    if shade is not None:
+        left, right = map(scale.percent, shade)
+        yield Markup('<rect class="shade" x="{:.2f}%" width="{:.2f}%" y="0" height="{}"/>').format(
+            left, right - left, height
+        )
+    if reference is not None:
+        yield Markup('<line class="reference" x1="{0}" x2="{0}" y1="0" y2="{1}"/>').format(
+            scale.at(reference), height
+        )
+
+
+def _row(scale: _Scale, marks: Sequence[Mark], y: int, lane: int) -> Iterator[Markup]:
+    """The marks of one kind, `lane` above and below their rail."""
+    yield Markup('<line class="rail" x1="0%" x2="100%" y1="{0}" y2="{0}"/>').format(y)
+    if len(marks) == 2:
+        first, second = marks
+        yield Markup('<line class="path {}" x1="{}" x2="{}" y1="{}" y2="{}"/>').format(
+            first.kind, scale.at(first.value), scale.at(second.value), y - lane, y + lane
+        )
+    for mark in marks:
+        yield Markup(
+            '<g class="mark {kind} {state}"><title>{title}</title>'
+            '<line class="interval" x1="{low}" x2="{high}" y1="{y}" y2="{y}"/>'
+            '<circle cx="{value}" cy="{y}" r="5"/></g>'
+        ).format(
+            kind=mark.kind,
+            state="hollow" if mark.hollow else "filled",
+            title=mark.title,
+            low=scale.at(mark.low),
+            high=scale.at(mark.high),
+            value=scale.at(mark.value),
+            y=y - lane if mark.hollow else y + lane,
+        )

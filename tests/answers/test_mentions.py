@@ -6,7 +6,7 @@ from rlaudio.answers.mentions import mentions
 
 
 @pytest.mark.parametrize(
-    ("text", "choices", "found"),
+    ("text", "choices", "named"),
     [
         ("it is a dog", ("a dog", "a cat"), {0}),
         ("a hotdog", ("dog", "cat"), set()),
@@ -24,8 +24,8 @@ from rlaudio.answers.mentions import mentions
         ("a dog.", ("", "dog"), {1}),
     ],
 )
-def test_choices_are_found_as_whole_words_the_longest_first(text, choices, found):
-    assert mentions(text, choices)[0] == found
+def test_choices_are_found_as_whole_words_the_longest_first(text, choices, named):
+    assert mentions(text, choices)[0] == named
 
 
 def test_what_is_left_has_a_mark_in_place_of_each():

@@ -34,11 +34,11 @@ def test_a_question_is_in_the_groups_that_are_known_of_it(groups, contribution, 
 
 def test_rows_come_by_group_and_control_names_in_order():
     rows = [row("1", category="b"), row("1", "silence", category="b"), row("2", category="a"), row("3")]
-    found = [
+    listed = [
         (grouping, name, {control: [r.question.id for r in of] for control, of in by_control.items()})
         for grouping, name, by_control in grouped(rows)
     ]
-    assert found == [
+    assert listed == [
         ("all", "all", {"audio": ["1", "2", "3"], "silence": ["1"]}),
         ("category", "a", {"audio": ["2"]}),
         ("category", "b", {"audio": ["1"], "silence": ["1"]}),

@@ -25,10 +25,10 @@ def rows(right, *, counted=None, score=None, truncated=()):
 
 def test_the_own_scorer_counts_every_answer_and_another_those_that_it_counts():
     answers = rows([True, False, False, False], counted=[True, True, False, False])
-    own = score_of(answers, "official", count_all=True)
+    strict = score_of(answers, "official", count_all=True)
     other = score_of(answers, "official", count_all=False)
-    assert (own.accuracy, own.counted) == (0.25, 4) and (other.accuracy, other.counted) == (0.5, 2)
-    assert own.low < 0.25 < own.high
+    assert (strict.accuracy, strict.counted) == (0.25, 4) and (other.accuracy, other.counted) == (0.5, 2)
+    assert strict.low < 0.25 < strict.high
 
 
 def test_shares_of_unparsed_and_truncated_answers_are_of_all():
