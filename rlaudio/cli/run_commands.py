@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
@@ -62,22 +63,12 @@ def run(
     pipeline = load_pipeline()
     from rlaudio.rollout.canary import CanaryError
     from rlaudio.rollout.worker import EngineDied
-    from rlaudio.runs.occupancy import computed_nothing
     from rlaudio.runs.resuming import accept_plugins
     from rlaudio.scoring import RewardError
     from rlaudio.training.loop import BrokenTraining, StopRequested
     from rlaudio.utils.processes import PeerFailed, leave, outlast_first
 
-    def again(*more: str) -> str:
-        """The command that goes on with the run."""
-        nothing = computed_nothing(folder)
-        words = ["rlaudio", "run", f"{folder / RECIPE}", "--out", f"{folder}"]
-        words += [] if nothing else ["--resume", *more]
-        words += ["--until", until] if until else []
-        by = f" (by the launcher, in {launcher.size()} processes)" if launcher.size() > 1 else ""
-        what = "start again, since nothing is computed yet, with" if nothing else "continue with"
-        return f"{what}: {shlex.join(words)}{by}"
-
+    again = partial(_again, folder, until)
     try:
         if changed_plugins and resume and launcher.rank() == 0:
             accept_plugins(folder)
@@ -102,6 +93,19 @@ def run(
         if isinstance(error, RewardError):
             raise type(error)(f"{error}; then {again('--changed-plugins')}") from error
         raise
+
+
+def _again(folder: Path, until: StopAfter | None, *more: str) -> str:
+    """The command that goes on with the run in a folder, with `more` words where something is computed."""
+    from rlaudio.runs.occupancy import computed_nothing
+
+    nothing = computed_nothing(folder)
+    words = ["rlaudio", "run", f"{folder / RECIPE}", "--out", f"{folder}"]
+    words += [] if nothing else ["--resume", *more]
+    words += ["--until", until] if until else []
+    by = f" (by the launcher, in {launcher.size()} processes)" if launcher.size() > 1 else ""
+    what = "start again, since nothing is computed yet, with" if nothing else "continue with"
+    return f"{what}: {shlex.join(words)}{by}"
 
 
 def accuracies(folder: Path) -> Iterator[str]:
