@@ -77,38 +77,24 @@ def compare_on(name: str, runs: Mapping[str, Mapping[int, StoredRun]], baseline:
     groups = [group for group in GROUPS if first.where(group).any()]
     if all(arm_answers.where(groups[0]).all() for arm_answers in answers.values()):
         groups = ["all"]  # the others would repeat it
-    accuracy = {
-        arm: {
-            group: {
-                control: _accuracy(right[:, arm_answers.where(group)])
-                for control, right in arm_answers.right.items()
-            }
-            for group in groups
-            if arm_answers.where(group).any()
-        }
-        for arm, arm_answers in answers.items()
-    }
     paired = {
         arm: arm_answers
         for arm, arm_answers in answers.items()
         if arm_answers.ids == first.ids and "audio" in arm_answers.right
     }
     noise = {group: _noise(paired, group) for group in groups}
-    tests: dict[str, dict[str, Against]] = {arm: {} for arm in paired if arm != baseline}
-    if baseline in paired:
-        for group in groups:
-            of_group = {arm: _test(paired[arm], first, group, noise[group]) for arm in tests}
-            known = {arm: test for arm, test in of_group.items() if test is not None}
-            adjusted = holm([1.0 if test.p_value is None else test.p_value for test in known.values()])
-            for (arm, test), p_value in zip(known.items(), adjusted, strict=True):
-                tests[arm][group] = replace(test, holm=p_value)
+    by_group = {group: _tests(paired, baseline, group, noise[group]) for group in groups}
+    tested = [arm for arm in paired if any(arm in of_group for of_group in by_group.values())]
     return HeldOutComparison(
         name=name,
         question_counts={group: int(first.where(group).sum()) for group in groups},
         chance={group: float(first.chance[first.where(group)].mean()) for group in groups},
         base=_before(name, runs, groups),
-        accuracy=accuracy,
-        tests={arm: of_arm for arm, of_arm in tests.items() if of_arm},
+        accuracy={arm: _accuracies(arm_answers, groups) for arm, arm_answers in answers.items()},
+        tests={
+            arm: {group: of_group[arm] for group, of_group in by_group.items() if arm in of_group}
+            for arm in tested
+        },
         seed_noise=noise,
         unparsed={
             arm: share for arm, of_arm in runs.items() if (share := _unparsed(name, of_arm)) is not None
@@ -180,9 +166,16 @@ def _answers(name: str, runs: Mapping[int, StoredRun]) -> _Answers | None:
     )
 
 
-def _accuracy(right: np.ndarray) -> Estimate:
-    """Of bool [S, Q]."""
-    return _estimate(right, accuracy_interval(right))
+def _accuracies(answers: _Answers, groups: Iterable[str]) -> dict[str, dict[str, Estimate]]:
+    """By group and control; a group of which the arm was asked nothing is left out."""
+    asked = {group: where for group in groups if (where := answers.where(group)).any()}
+    return {
+        group: {
+            control: _estimate(right[:, where], accuracy_interval(right[:, where]))
+            for control, right in answers.right.items()
+        }
+        for group, where in asked.items()
+    }
 
 
 def _estimate(values: np.ndarray, interval: Interval) -> Estimate:
@@ -197,6 +190,21 @@ def _noise(answers: Mapping[str, _Answers], group: str) -> float | None:
     return seed_noise(
         np.array([a.of_seeds(seeds, "audio")[:, a.where(group)].mean(axis=1) for a in answers.values()])
     )
+
+
+def _tests(
+    paired: Mapping[str, _Answers], baseline: str, group: str, noise: float | None
+) -> dict[str, Against]:
+    """Every other arm against the baseline, all taken together; none where the baseline is not among them."""
+    if baseline not in paired:
+        return {}
+    tests = {
+        arm: test
+        for arm, answers in paired.items()
+        if arm != baseline and (test := _test(answers, paired[baseline], group, noise)) is not None
+    }
+    adjusted = holm([1.0 if test.p_value is None else test.p_value for test in tests.values()])
+    return {arm: replace(test, holm=p) for (arm, test), p in zip(tests.items(), adjusted, strict=True)}
 
 
 def _test(arm: _Answers, baseline: _Answers, group: str, noise: float | None) -> Against | None:
