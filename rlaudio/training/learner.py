@@ -152,7 +152,7 @@ class Learner:
     def measure(
         self, rows: Sequence[PackedRow], names: Sequence[str], *, temperature: float | None = None
     ) -> list[PackedRow]:
-        """The rows, each branch with the named signals added: old, values, silence, reference.
+        """The rows, each branch with the named signals added: `old`, `values`, and those of its algorithm.
 
         `temperature` is that of `old` alone; None: the one that the policy trains at. All processes must
         call, also those without rows.
