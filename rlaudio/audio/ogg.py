@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -11,6 +12,7 @@ from typing import BinaryIO
 _HEADER = 27
 _LARGEST_PAGE = _HEADER + 255 + 255 * 255
 _CONTINUED, _LAST = 1, 4
+_MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 _FIRST_PAGE = re.compile(rb"OggS\0[\2\6]\0{8}")  # of a stream: marked so, and before any sample
 _VORBIS_HEAD = 30  # bytes of its first packet
 _OPEN_END = 2**40  # samples: more than any stream has
@@ -56,6 +58,11 @@ class Pages:
         return numbers != list(range(numbers[0], numbers[0] + len(numbers)))
 
     @property
+    def are_damaged(self) -> bool:
+        """Whether the checksum of a page is wrong: its packets are left out when it is decoded."""
+        return any(not self._is_sound(page.start) for page in self.pages)
+
+    @property
     def states_odd_end(self) -> bool:
         """Whether the last page states fewer samples than the one before it, or more than it can hold.
 
@@ -76,6 +83,10 @@ class Pages:
         page[6:14], page[22:26] = struct.pack("<q", _OPEN_END), bytes(4)
         page[22:26] = struct.pack("<I", _checksum(bytes(page[: _length(page, 0)])))
         return self.data[:last] + bytes(page)
+
+    def _is_sound(self, start: int) -> bool:
+        page = self.data[start : start + _length(self.data, start)]
+        return int.from_bytes(page[22:26], "little") == _checksum(page[:22] + bytes(4) + page[26:])
 
     def _most_samples(self, page: Page) -> int | None:
         """How many samples the packets that end in a page add at most, where that is known."""
@@ -146,11 +157,6 @@ def _length(data: bytes | bytearray, at: int) -> int:
 
 
 def _checksum(page: bytes) -> int:
-    """Ogg's CRC-32: not reflected, from 0, and not inverted (RFC 3533, section 6)."""
-    rest = 0
-    for byte in page:
-        rest ^= byte << 24
-        for _ in range(8):
-            rest = (rest << 1) ^ 0x04C11DB7 if rest & 0x80000000 else rest << 1
-        rest &= 0xFFFFFFFF
-    return rest
+    """Ogg's CRC-32 (RFC 3533, section 6): that of zlib over mirrored bits, from 0, and not inverted."""
+    mirrored = zlib.crc32(page.translate(_MIRRORED), 0xFFFFFFFF) ^ 0xFFFFFFFF
+    return int.from_bytes(mirrored.to_bytes(4, "little").translate(_MIRRORED), "big")

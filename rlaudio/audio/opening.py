@@ -32,6 +32,7 @@ NOT_MARKED_AS_ENDED = "not marked as ended, perhaps cut off"
 MORE_BEHIND = "more bytes behind the audio than its header explains"
 INTERRUPTED = "bytes between its frames that are none of them; perhaps damaged, and parts of it lost"
 PAGES_LOST = "pages missing between others; parts of it lost"
+PAGES_DAMAGED = "pages whose checksum is wrong; damaged, and parts of it lost"
 ODD_END = "another length stated at its end than its pages have: read to its end"
 DAMAGED_FRAMES = "frames that its decoder could not read; damaged, and what is heard there is no recording"
 FRAME_FEWER = "one frame fewer than its header states; perhaps cut off"
@@ -206,6 +207,7 @@ def _open_ogg(file: BinaryIO, start: int, size: int, clip: NamedClip) -> OpenAud
         NOT_MARKED_AS_ENDED: not page.is_marked,
         MORE_BEHIND: page.bytes_behind > _MOST_UNEXPLAINED,
         PAGES_LOST: pages.are_missing,
+        PAGES_DAMAGED: pages.are_damaged,
         ODD_END: pages.states_odd_end,
     }
     notes = tuple(note for note, is_so in odd.items() if is_so)

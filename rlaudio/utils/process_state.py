@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -146,6 +147,10 @@ _SETTINGS: Mapping[str, _Setting] = {
     **{f"resource.setrlimit({name})": _limit(getattr(resource, name)) for name in _LIMITS},
     "gc.disable": (gc.isenabled, lambda on: gc.enable() if on else gc.disable()),
     "sys.setrecursionlimit": (sys.getrecursionlimit, sys.setrecursionlimit),
+    "sys.excepthook": _flag(sys, "excepthook"),
+    "threading.excepthook": _flag(threading, "excepthook"),
+    "sys.settrace": (sys.gettrace, sys.settrace),
+    "sys.setprofile": (sys.getprofile, sys.setprofile),
 }
 _FUNCTIONS = (  # modules and classes whose functions may be called, but not replaced
     *(
@@ -193,8 +198,11 @@ class ProcessState:
         return [*changed, *self._functions_again(), *self._reopen()]
 
     def _functions_again(self) -> Iterator[str]:
-        """Put back functions of modules that have been replaced or deleted."""
+        """Put back functions of modules, and modules, that have been replaced or deleted."""
         for owner, functions in self._functions:
+            if isinstance(owner, ModuleType) and sys.modules.get(owner.__name__) is not owner:
+                sys.modules[owner.__name__] = owner
+                yield f"sys.modules[{owner.__name__!r}]"
             if all(map(operator.is_, functions.values(), map(vars(owner).get, functions))):
                 continue
             for name, function in functions.items():

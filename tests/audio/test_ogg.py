@@ -12,6 +12,7 @@ from rlaudio.audio.opening import (
     MORE_BEHIND,
     NOT_MARKED_AS_ENDED,
     ODD_END,
+    PAGES_DAMAGED,
     PAGES_LOST,
 )
 from rlaudio.audio.reading import clip_header, read_clip
@@ -118,3 +119,12 @@ def test_an_ogg_from_which_a_page_was_lost_is_told(tmp_path):
     pages = Pages.of(data, 0).pages
     lost = as_file(tmp_path, data[: pages[4].start] + data[pages[5].start :], "lost.ogg")
     assert PAGES_LOST in clip_header(lost).notes
+
+
+@pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
+def test_an_ogg_with_a_damaged_page_is_told(tmp_path, subtype):
+    data = encoded("OGG", noise(9.0), subtype=subtype)
+    assert not Pages.of(data, 0).are_damaged
+    damaged = bytearray(data)
+    damaged[Pages.of(data, 0).pages[3].start + 500] ^= 1
+    assert PAGES_DAMAGED in clip_header(as_file(tmp_path, bytes(damaged), "damaged.ogg")).notes

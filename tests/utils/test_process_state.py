@@ -56,6 +56,10 @@ CHANGES = {
     },
     "the handler of SIGINT": lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
     "the handler of SIGTERM": lambda: signal.signal(signal.SIGTERM, signal.SIG_IGN),
+    "sys.excepthook": lambda: setattr(sys, "excepthook", None),
+    "sys.setprofile": lambda: sys.setprofile(lambda *_: None),
+    "sys.modules['json']": lambda: sys.modules.pop("json"),
+    "sys.modules['shutil']": lambda: sys.modules.update(shutil=None),
     "signal.alarm": lambda: signal.setitimer(signal.ITIMER_REAL, 1000),
 }
 FUNCTIONS = {
