@@ -152,7 +152,12 @@ def _target(row: Fields) -> Target:
     if not isinstance(gold, int) or isinstance(gold, bool) or not 0 <= gold < len(choice.options):
         row.wrong_field("gold", f"the position of a choice, 0 to {len(choice.options) - 1}")
         return choice
-    return Choice(choice.options, gold, choice.options[gold] if answer is None else answer)
+    right = choice.options[gold]
+    if answer in choice.options and right.strip() != answer.strip():
+        row.wrong(
+            f'"gold" is {gold}, choice {shown(right, 80)}, and "answer" is {shown(answer, 80)}; correct one'
+        )
+    return Choice(choice.options, gold, right if answer is None else answer)
 
 
 def _contribution(row: Fields, question: Question) -> Contribution | None:

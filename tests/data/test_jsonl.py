@@ -128,6 +128,7 @@ def test_audio_elsewhere_is_written_with_its_whole_path(tmp_path):
             "\"style\" is 'loud'; expected one of answer_only, thinking, letters, or nothing",
         ),
         ({"gold": 2}, '"gold" is 2; expected the position of a choice, 0 to 1'),
+        ({"gold": 0}, "\"gold\" is 0, choice 'x', and \"answer\" is 'y'; correct one"),
         ({"check": {"arguments": {}}, "choices": None}, '"check" is '),
         ({"groups": {"a": 1}}, '"groups" is '),
         ({"groups": {"category": ["x"]}}, '"groups" is '),
