@@ -31,8 +31,14 @@ from rlaudio.utils.file_locks import try_lock
 EVENTS = "events.out.tfevents.*"
 # All files of a run that has computed nothing yet:
 _BEGINNING = frozenset({RECIPE, VERSIONS, DIGESTS, DATA, PLUGINS, INPUTS, STAMPS, TIMINGS, TENSORBOARD})
-# Without these nothing tells whether what a resume goes on from is what the run began with and wrote:
-_TO_COMPARE = (VERSIONS, INPUTS, DATA, DIGESTS)
+# A resume compares what it goes on from with these; and keys that each of them has
+# in any run:
+_TO_COMPARE: Mapping[str, set[str]] = {
+    VERSIONS: {"rlaudio"},
+    INPUTS: {"recipe"},
+    DATA: {"train"},
+    DIGESTS: set(),
+}
 # The keys by which those of them are known that a new run removes:
 _FIRST_KEYS: Mapping[str, set[str]] = {
     TIMINGS: {"stage", "step"},
@@ -107,11 +113,11 @@ def computed_nothing(path: Path) -> bool:
 
 def refuse_without_records(path: Path) -> None:
     """Raise ValueError for a run that lacks a file by which a resume compares what it goes on from."""
-    missing = [name for name in _TO_COMPARE if not (path / name).exists()]
+    missing = [name for name, keys in _TO_COMPARE.items() if _lacks(path / name, keys)]
     if missing and not computed_nothing(path):
         raise ValueError(
-            f"{path}: {', '.join(missing)} missing, without which nothing tells whether the run, its recipe "
-            "and its data are as they were; put that back, or begin a new run with another --out"
+            f"{path}: {', '.join(missing)} missing or emptied, without which nothing tells whether the "
+            "run, its recipe and its data are as they were; put that back, or begin anew with another --out"
         )
 
 
@@ -127,6 +133,17 @@ def refuse_contents(path: Path) -> None:
         f"{path}: the folder holds {some}; a new run needs an empty one; "
         "continue the run in it with --resume, or choose another with --out"
     )
+
+
+def _lacks(file: Path, keys: set[str]) -> bool:
+    """Whether the file is not there, or holds a JSON object without these keys; damage is told elsewhere."""
+    if not file.exists():
+        return True
+    try:
+        value = read_json(file)
+    except (ValueError, OSError):
+        return False
+    return isinstance(value, dict) and not keys <= value.keys()
 
 
 def _not_of_a_beginning(path: Path) -> list[str]:

@@ -8,11 +8,15 @@ from rlaudio.runs.folder import RunFolder
 
 def test_a_run_whose_digests_were_removed_is_not_resumed(tmp_path):
     with RunFolder.create(tmp_path, "name: made_up\n") as folder:
-        for name in ("inputs.json", "data.json", "labels.json"):
-            folder.write_json(name, {})
+        for name, content in (
+            ("inputs.json", {"recipe": {}}),
+            ("data.json", {"train": {}}),
+            ("labels.json", {}),
+        ):
+            folder.write_json(name, content)
     reopened(tmp_path).close()
     (tmp_path / "digests.json").unlink()
-    with pytest.raises(ValueError, match=r"digests\.json missing"):
+    with pytest.raises(ValueError, match=r"digests\.json missing or emptied"):
         reopened(tmp_path)
 
 

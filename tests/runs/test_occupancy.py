@@ -26,8 +26,12 @@ TO_COMPARE = ("versions.json", "inputs.json", "data.json", "digests.json")
 def labelled(tmp_path):
     """The folder of a run that has computed something."""
     with RunFolder.create(tmp_path / "run", "name: made_up\n") as folder:
-        for name in ("inputs.json", "data.json", "labels.json"):
-            folder.write_json(name, {})
+        for name, content in (
+            ("inputs.json", {"recipe": {}}),
+            ("data.json", {"train": {}}),
+            ("labels.json", {}),
+        ):
+            folder.write_json(name, content)
     return tmp_path / "run"
 
 
@@ -35,7 +39,16 @@ def labelled(tmp_path):
 def test_a_run_without_a_file_that_a_resume_compares_with_is_refused(labelled, name):
     refuse_without_records(labelled)
     (labelled / name).unlink()
-    with pytest.raises(ValueError, match=f"{name} missing, without which nothing tells whether the run"):
+    with pytest.raises(
+        ValueError, match=f"{name} missing or emptied, without which nothing tells whether the run"
+    ):
+        refuse_without_records(labelled)
+
+
+@pytest.mark.parametrize("name", ["versions.json", "inputs.json", "data.json"])
+def test_a_run_with_such_a_file_emptied_is_refused(labelled, name):
+    (labelled / name).write_text("{}")
+    with pytest.raises(ValueError, match=f"{name} missing or emptied"):
         refuse_without_records(labelled)
 
 

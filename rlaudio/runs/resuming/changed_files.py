@@ -73,10 +73,10 @@ def check_plugins(folder: RunFolder, files: Sequence[Path]) -> None:
     run, begun = folder.path, read_json(folder.path / PLUGINS, shapes.PLUGINS)
     if computed_nothing(run):
         begun = {}
-    elif begun is None and files:
+    elif not begun and files:
         raise ValueError(
-            f"{run}: {PLUGINS} missing, without which nothing tells whether plug-ins are as they were; put "
-            "it back, or begin a new run with another --out"
+            f"{run}: {PLUGINS} missing or emptied, without which nothing tells whether plug-ins are as they "
+            "were; put it back, or begin a new run with another --out"
         )
     begun = begun or {}
     digests = {file: _file_digest(Path(file)) for file in begun}

@@ -1,6 +1,7 @@
 """A resumed run has the models and plug-ins that it began with."""
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -70,7 +71,7 @@ def shy(recipe_file, tmp_path):
 @pytest.fixture
 def labelled(begun):
     """The folder of a run that has computed something."""
-    begun.write_json("plugins.json", {})
+    begun.write_json("plugins.json", {"/of_another_time.py": None})
     begun.write_json("labels.json", {})
     return begun
 
@@ -94,9 +95,12 @@ def test_a_plugin_that_changed_since_the_run_began_is_refused_by_its_file(labell
 def test_plugins_of_a_run_that_lost_their_digests_are_refused(labelled, shy):
     _, recipe = shy
     check_plugins(labelled, recipe.user_files())
-    (labelled.path / "plugins.json").unlink()
-    with pytest.raises(ValueError, match=r"plugins\.json missing, without which nothing tells"):
-        check_plugins(labelled, recipe.user_files())
+    for lose in (lambda file: file.write_text("{}"), Path.unlink):
+        lose(labelled.path / "plugins.json")
+        with pytest.raises(
+            ValueError, match=r"plugins\.json missing or emptied, without which nothing tells"
+        ):
+            check_plugins(labelled, recipe.user_files())
     check_plugins(labelled, [])  # a run without any keeps none
 
 
