@@ -31,8 +31,7 @@ from rlaudio.utils.file_locks import try_lock
 EVENTS = "events.out.tfevents.*"
 # All files of a run that has computed nothing yet:
 _BEGINNING = frozenset({RECIPE, VERSIONS, DIGESTS, DATA, PLUGINS, INPUTS, STAMPS, TIMINGS, TENSORBOARD})
-# A resume compares what it goes on from with these; and keys that each of them has
-# in any run:
+# What a resume compares with, and keys that each of these files has in any run:
 _TO_COMPARE: Mapping[str, set[str]] = {
     VERSIONS: {"rlaudio"},
     INPUTS: {"recipe"},
