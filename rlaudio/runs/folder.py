@@ -156,10 +156,15 @@ class RunFolder:
         self.write_json(SUMMARY, summary)
 
     def remove_damaged_summary(self) -> None:
-        """Let a summary go that nothing can read: until it is written again it would stop every reader."""
+        """Let a summary go that nothing can read: until it is written again it would stop every reader.
+
+        Raises ValueError where a folder has its name.
+        """
         try:
             read_json(self.path / SUMMARY, shapes.SUMMARY)
         except ValueError:
+            if (self.path / SUMMARY).is_dir():
+                raise
             (self.path / SUMMARY).unlink()
 
     @property

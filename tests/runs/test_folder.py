@@ -342,3 +342,12 @@ def test_the_clock_logs_how_long_a_phase_took_also_where_it_is_interrupted(folde
         raise KeyboardInterrupt
     [row] = read_rows(folder.path / "timings.jsonl")
     assert (row["stage"], row["step"]) == ("run", 0) and row["time/label"] >= 0.0
+
+
+def test_a_damaged_summary_goes_and_a_folder_of_its_name_is_refused(folder):
+    (folder.path / "summary.json").write_text("{")
+    folder.remove_damaged_summary()
+    assert not (folder.path / "summary.json").exists()
+    (folder.path / "summary.json").mkdir()
+    with pytest.raises(ValueError, match=r"summary\.json: expected an ordinary file, found a folder"):
+        folder.remove_damaged_summary()
