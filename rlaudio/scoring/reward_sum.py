@@ -135,18 +135,23 @@ class RewardSum:
             kept_process_state() as state,
         ):
             with limit.watching():
-                for call in calls:
+                for number, call in enumerate(calls, start=1):
                     results.append(call_reward(call, limit, interrupts))
-                    self._restore(state, [call.reward])
-                    if _stops(results[-1]):
+                    stops = _stops(results[-1])
+                    is_last = number == len(calls) or calls[number].reward is not call.reward
+                    self._restore(state, [call.reward], functions=stops or is_last)
+                    if stops:
                         return [_closed(result) for result in results]
             results = awaited(calls, results, self._seconds)
             self._restore(state, [r for r in self._rewards if inspect.iscoroutinefunction(r.function)])
         return results
 
-    def _restore(self, state: ProcessState, rewards: Sequence[Reward]) -> None:
-        """Undo what rewards changed of the process, with one warning about each change in a run."""
-        if not (changed := state.restore()):
+    def _restore(self, state: ProcessState, rewards: Sequence[Reward], *, functions: bool = True) -> None:
+        """Undo what rewards changed of the process, with one warning about each change in a run.
+
+        Functions of modules are many: they are looked at after the last call of a reward.
+        """
+        if not (changed := state.restore(functions=functions)):
             return
         who = ", ".join(map(str, rewards)) or "a reward"
         for setting in changed:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import math
 import os
 import signal
@@ -516,6 +517,24 @@ def test_what_a_reward_changes_of_the_process_is_put_back_and_told_once(tmp_path
         f"reward mover ({__file__}) changed {what}" in text
         for what, text in zip(["torch.set_grad_enabled", "the working directory"], said, strict=True)
     ] == [True, True]
+
+
+def test_a_function_that_a_reward_replaces_is_back_before_the_next_reward_and_the_reward_named(caplog):
+    dumps, seen = json.dumps, []
+
+    def replaces(question, completion):
+        json.dumps = None
+        return 1.0
+
+    def looks(question, completion):
+        seen.append(json.dumps)
+        return 1.0
+
+    warn_anew()
+    RewardSum({"replaces": (replaces, 1.0), "looks": (looks, 1.0)}).score([make_group("a dog", "a cat")])
+    assert seen == [dumps, dumps] and json.dumps is dumps
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert said.startswith(f"reward replaces ({__file__}) changed json.dumps, which the run depends on")
 
 
 def test_what_an_async_reward_changes_of_the_process_is_put_back(caplog):
