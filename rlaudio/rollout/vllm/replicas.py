@@ -121,9 +121,7 @@ class Replicas:
         gone = frozenset(urls)
         with self._lock:
             self.live = tuple(server for server in self.live if server.url not in gone)
-        if not self.live:
-            many = f"all {len(self._servers)} servers are gone; the last: " if len(self._servers) > 1 else ""
-            raise EngineDied(f"{many}{self._last_death}") from self._last_death
+        self._refuse_none_left()
 
     @contextmanager
     def unless_it_dies(self, server: ServerClient) -> Iterator[None]:
@@ -185,11 +183,17 @@ class Replicas:
     def _bury(self, server: ServerClient, death: EngineDied) -> None:
         """Leave a dead server out, and say so once. Raises EngineDied where none is left."""
         with self._lock:
-            known = server not in self.live
             self._last_death = death
+            left = tuple(other for other in self.live if other is not server)
+            known, self.live = left == self.live, left
         if len(self._servers) > 1 and not known:
             logger.warning("%s is left out, and its work repeated by other servers: %s", server.url, death)
-        self.leave_out([server.url])
+        self._refuse_none_left()
+
+    def _refuse_none_left(self) -> None:
+        if not self.live:
+            many = f"all {len(self._servers)} servers are gone; the last: " if len(self._servers) > 1 else ""
+            raise EngineDied(f"{many}{self._last_death}") from self._last_death
 
     def _counted(self) -> tuple[int, int]:
         """Both counts of all servers, as a dead one last told them."""
