@@ -48,13 +48,21 @@ def dry_run(algorithm: Algorithm, name: str, *, group_size: int, reward_weights:
         return _gradient(algorithm, name, tokens)
 
     size = torch.Size([int(exists.sum())])
-    check_tensor(name, "the loss's gradient", gradient(by_token), size, "one for every log-prob")
+    first = gradient(by_token)
+    check_tensor(name, "the loss's gradient", first, size, "one for every log-prob")
     of_equal_groups = gradient(torch.zeros_like(by_token))
     learned = of_equal_groups is not None and bool(of_equal_groups.any())
     if learned and Need.EQUAL_GROUPS not in needs:
         logger.warning(
             "algorithm %s learns from groups whose advantages are all 0 too, and they are left out unless "
             "its `needs` have Need.EQUAL_GROUPS",
+            name,
+        )
+    again = gradient(by_token)
+    if first is not None and again is not None and not torch.equal(first, again):
+        logger.warning(
+            "algorithm %s gives another loss when it is asked for the same tokens again; what it keeps, or "
+            "draws, is in no checkpoint: a resumed run would give other numbers than one that went on",
             name,
         )
 

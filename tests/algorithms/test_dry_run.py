@@ -39,13 +39,27 @@ class Plain:
 
 @pytest.mark.parametrize("group_size", [2, 3, 8])
 @pytest.mark.parametrize("name", SHIPPED)
-def test_every_algorithm_that_ships_passes(name, group_size):
+def test_every_algorithm_that_ships_passes(name, group_size, caplog):
     algorithm = load_recipe("tiny_weak_to_strong", [f"algorithm={name}"]).algorithm()
     dry_run(algorithm, name, group_size=group_size, reward_weights=REWARDS)
+    assert not caplog.records
 
 
 def test_the_shortest_algorithm_passes():
     dry_run(Plain(), "plain", group_size=1, reward_weights=REWARDS)
+
+
+def test_a_loss_that_keeps_what_it_has_seen_is_told_that_no_checkpoint_holds_it(caplog):
+    seen = []
+
+    class Adaptive(Plain):
+        def loss(self, tokens):
+            seen.append(len(tokens.logprobs))
+            loss = super().loss(tokens)
+            return Loss(len(seen) * loss.total, {})
+
+    dry_run(Adaptive(), "adaptive", group_size=4, reward_weights=REWARDS)
+    assert "algorithm adaptive gives another loss when it is asked for the same tokens again" in caplog.text
 
 
 class Nameless(Plain):
