@@ -29,7 +29,7 @@ from dataclasses import dataclass
 
 from rlaudio.models.shared.sizes import ModelSize
 from rlaudio.planning.tokens import Attention, StepTokens
-from rlaudio.training.packing import LANE_TOKENS
+from rlaudio.training.packing import parts_of
 
 LOGIT_BYTES = 20
 ENDING = "end of update"
@@ -241,7 +241,7 @@ def update_rows(
 def _side_by_side(tokens: StepTokens, lanes: int) -> tuple[int, int]:
     """Micro-batches that are computed at a time, and the rows of all of them."""
     rows = tokens.rows_together
-    if lanes > 1 and rows > 1 and rows * tokens.row >= lanes * LANE_TOKENS:
+    if rows > 1 and parts_of(rows * tokens.row, lanes) > 1:
         return lanes, rows  # parts of what would be one
     at_once = min(lanes, tokens.micro_batches)
     return at_once, at_once * rows

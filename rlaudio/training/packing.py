@@ -148,8 +148,13 @@ def micro_batches(rows: Sequence[PackedRow], max_tokens: int, at_once: int = 1) 
     what they sum to over the rows, so gradients depend on neither number.
     """
     for some in _up_to(max_tokens, sorted(rows, key=lambda row: row.length)):
-        parts = at_once if sum(row.length for row in some) >= at_once * LANE_TOKENS else 1
+        parts = parts_of(sum(row.length for row in some), at_once)
         yield from filter(None, (some[part::parts] for part in range(parts)))
+
+
+def parts_of(tokens: int, at_once: int) -> int:
+    """Into how many micro-batches so many tokens are parted where as many may be computed at a time."""
+    return at_once if tokens >= at_once * LANE_TOKENS else 1
 
 
 def _up_to(max_tokens: int, rows: Sequence[PackedRow]) -> Iterator[list[PackedRow]]:

@@ -160,8 +160,7 @@ def peak_of(work):
 )
 def test_lanes_hold_what_they_compute_side_by_side(monkeypatch, lane_tokens, budget, at_once, rows):
     """As `packing.micro_batches` parts the rows, and `Plain` adds up the gradients."""
-    for module in (packing, memory):
-        monkeypatch.setattr(module, "LANE_TOKENS", lane_tokens)
+    monkeypatch.setattr(packing, "LANE_TOKENS", lane_tokens)
     family, size = loaded(), size_of()
     together = list(packing.micro_batches(rows_of(family), budget, at_once=2))[:2]
     assert (len(together), sum(map(len, together))) == (at_once, rows)
