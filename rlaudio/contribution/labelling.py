@@ -18,6 +18,7 @@ from rlaudio.rollout.endpoint_worker import EndpointModel
 from rlaudio.runs.files import write_rows
 from rlaudio.runs.places import LABEL_ROWS
 from rlaudio.types import Contribution, Question, Style
+from rlaudio.utils.file_locks import locked_folder
 from rlaudio.utils.processes import Processes
 
 
@@ -88,8 +89,9 @@ def label(
     labels = method(questions, voters, settings)
     if labels.weak_by_first_order is not None:
         tell_of_one_order(questions, "labels")
-    others = rows_of_others(settings.folder / LABEL_ROWS, questions)  # of another labelling meanwhile, too
-    write_rows(settings.folder / LABEL_ROWS, chain(others, label_rows(labels)))
+    with locked_folder(settings.folder):
+        others = rows_of_others(settings.folder / LABEL_ROWS, questions)  # of a labelling meanwhile, too
+        write_rows(settings.folder / LABEL_ROWS, chain(others, label_rows(labels)))
     return labels
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from rlaudio.contribution.labelling import Labels, OtherAsking, answer_share, as
 from rlaudio.contribution.voters import Voter
 from rlaudio.runs.digests import check_recorded, record
 from rlaudio.runs.folder import RunFolder
-from rlaudio.runs.occupancy import held
+from rlaudio.runs.occupancy import check_writable
 from rlaudio.runs.places import LABEL_TABLES, LABELS
 from rlaudio.scorers.calling import try_scorers
 from rlaudio.types import Contribution, Dataset, Datasets, Question
@@ -70,29 +69,12 @@ def label_data(
 
     Under `torchrun` every process asks a share. `asking` says how endpoints are asked; voters are asked
     in the `others` ways as well, for the summary alone. Raises ValueError for rows that cannot be used,
-    unless the recipe drops them, BlockingIOError while another process writes to `out`.
+    unless the recipe drops them.
     """
-    processes = join()
-    with ExitStack() as stack:
-        processes.from_first(lambda: stack.enter_context(held(out)))
-        return _label_data(recipe, out, asking, others, processes)
-
-
-def ask_voters(
-    recipe: Recipe, questions: Sequence[Question], place: Path, asking: Asking | None = None
-) -> Labels:
-    """The recipe's voters' answers and votes; `labels.jsonl` and the answers go into the folder `place`."""
-    return _vote(recipe, open_voters(recipe, asking=asking), questions, place)
-
-
-# --- helpers -------------------------------------------------------------------------------------
-
-
-def _label_data(
-    recipe: Recipe, out: Path, asking: Asking | None, others: Sequence[OtherAsking], processes: Processes
-) -> LabelSummary:
+    check_writable(out)
     questions = usable(recipe, {"data": recipe.data.train})["data"]
     try_scorers(within_time(recipe, recipe.scorers()), questions)
+    processes = join()
     voters = open_voters(recipe, processes, asking)
     settings, method = label_settings(recipe, out), recipe.contribution.use
     for way in (OtherAsking(), *others):
@@ -104,6 +86,16 @@ def _label_data(
         return summarise(labels, asked_otherwise(labels, voters, settings, method, others))
 
     return processes.from_first(measured)
+
+
+def ask_voters(
+    recipe: Recipe, questions: Sequence[Question], place: Path, asking: Asking | None = None
+) -> Labels:
+    """The recipe's voters' answers and votes; `labels.jsonl` and the answers go into the folder `place`."""
+    return _vote(recipe, open_voters(recipe, asking=asking), questions, place)
+
+
+# --- helpers -------------------------------------------------------------------------------------
 
 
 def _unlabelled(recipe: Recipe, name: str, dataset: Dataset) -> list[Question]:

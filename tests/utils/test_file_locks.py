@@ -8,7 +8,7 @@ import pytest
 
 from rlaudio.runs.journals import Journal
 from rlaudio.utils import file_locks
-from rlaudio.utils.file_locks import try_lock, unlock
+from rlaudio.utils.file_locks import locked_folder, try_lock, unlock
 
 
 def test_a_lock_is_one_processs_until_it_gives_it_back(tmp_path):
@@ -45,3 +45,12 @@ def test_a_file_system_without_locks_hinders_nothing(tmp_path, monkeypatch, numb
         kept.add({"q": "a dog"})
     with Journal(tmp_path / "labels.a.journal") as kept:
         assert dict(kept) == {"q": "a dog"}
+
+
+def test_a_folder_is_locked_while_the_block_runs_and_gets_no_file(tmp_path):
+    other = os.open(tmp_path, os.O_RDONLY)
+    with pytest.raises(KeyboardInterrupt), locked_folder(tmp_path):
+        assert not try_lock(other)
+        raise KeyboardInterrupt
+    assert try_lock(other) and not list(tmp_path.iterdir())
+    os.close(other)
