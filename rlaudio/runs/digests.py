@@ -104,6 +104,11 @@ def forget(run: Path, *places: str) -> None:
         write_json(run / DIGESTS, left)
 
 
+def has_digest(run: Path, file: str) -> bool:
+    """Whether the file was recorded, be it there or not."""
+    return file in _recorded(run)
+
+
 def is_recorded(run: Path, *places: str) -> bool:
     """Whether each place was recorded, and no file is missing from it."""
     names = [[name for name in _recorded(run) if _within(name, [place])] for place in places]

@@ -3,7 +3,7 @@
     recipe.yaml            the resolved recipe, itself a valid recipe
     versions.json          what the run was made with
     data.json              digests of the questions and audio files that the run began with
-    plugins.json           digests of the user's plug-ins, by file, when it began
+    plugins.json           digests of the user's plug-ins, by file, when it began; empty where it has none
     inputs.json            the recipe that the run goes by, digests of its models' files
     stamps.json            when digested files were last changed: a resume reads those that were touched
     digests.json           digests of what the run wrote and reads again, see rlaudio.runs.digests

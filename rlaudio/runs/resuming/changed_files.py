@@ -9,7 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from rlaudio.runs import shapes
-from rlaudio.runs.digests import NO_STAMP, Known, digests_of, short_digest
+from rlaudio.runs.digests import (
+    NO_STAMP,
+    Known,
+    changed_files,
+    digests_of,
+    forget,
+    has_digest,
+    is_recorded,
+    record,
+    short_digest,
+)
 from rlaudio.runs.files import read_json, write_json
 from rlaudio.runs.folder import RunFolder
 from rlaudio.runs.occupancy import computed_nothing
@@ -70,15 +80,7 @@ def check_plugins(folder: RunFolder, files: Sequence[Path]) -> None:
     Those that were accepted are warned of. A run that has computed nothing begins with the files as they are.
     Raises ValueError with each file.
     """
-    run, begun = folder.path, read_json(folder.path / PLUGINS, shapes.PLUGINS)
-    if computed_nothing(run):
-        begun = {}
-    elif not begun and files:
-        raise ValueError(
-            f"{run}: {PLUGINS} missing or emptied, without which nothing tells whether plug-ins are as they "
-            "were; put it back, or begin a new run with another --out"
-        )
-    begun = begun or {}
+    run, begun = folder.path, _begun_plugins(folder.path)
     digests = {file: _file_digest(Path(file)) for file in begun}
     accepted = (read_json(run / INPUTS, shapes.INPUTS) or {}).get("plugins", {})
     changed = [file for file, digest in digests.items() if digest != begun[file]]
@@ -98,8 +100,10 @@ def check_plugins(folder: RunFolder, files: Sequence[Path]) -> None:
             ", ".join(changed),
         )
     now = begun | {str(file): _file_digest(file) for file in files if str(file) not in begun}
-    if now != begun:
+    if now != begun or not is_recorded(run, PLUGINS):
+        forget(run, PLUGINS)  # first: killed before the last line, the file is one that was not recorded yet
         folder.write_json(PLUGINS, now)
+        record(run, PLUGINS)
 
 
 def accept_plugins(run: Path) -> None:
@@ -113,6 +117,19 @@ def changed_plugins(run: Path) -> list[str]:
     """The user's plug-ins that are not what they were when the run in the folder began."""
     begun = read_json(run / PLUGINS, shapes.PLUGINS) or {}
     return [file for file, digest in begun.items() if _file_digest(Path(file)) != digest]
+
+
+def _begun_plugins(run: Path) -> dict[str, str | None]:
+    """Digests of the plug-ins that the run began with. Raises ValueError where it wrote others."""
+    if computed_nothing(run):
+        return {}
+    if changed_files(run, PLUGINS) or (has_digest(run, PLUGINS) and not is_recorded(run, PLUGINS)):
+        raise ValueError(
+            f"{run}: {PLUGINS} missing or not what the run wrote, so nothing tells whether plug-ins are as "
+            "they were; put it back, or begin a new run with another --out"
+        )
+    begun: dict[str, str | None] | None = read_json(run / PLUGINS, shapes.PLUGINS)
+    return begun or {}
 
 
 def _file_digest(file: Path) -> str | None:

@@ -1,13 +1,18 @@
 """A resumed run has the models and plug-ins that it began with."""
 
+import json
 import re
+from functools import partial
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
 from rlaudio.config.recipe import load_recipe
+from rlaudio.runs.digests import check_recorded, is_recorded
 from rlaudio.runs.resuming import (
     accept_plugins,
+    changed_files,
     changed_plugins,
     check_models,
     check_plugins,
@@ -95,13 +100,47 @@ def test_a_plugin_that_changed_since_the_run_began_is_refused_by_its_file(labell
 def test_plugins_of_a_run_that_lost_their_digests_are_refused(labelled, shy):
     _, recipe = shy
     check_plugins(labelled, recipe.user_files())
-    for lose in (lambda file: file.write_text("{}"), Path.unlink):
+    one_less = json.dumps({"/of_another_time.py": None})
+    for lose in (partial(Path.write_text, data=one_less), partial(Path.write_text, data="{}"), Path.unlink):
         lose(labelled.path / "plugins.json")
         with pytest.raises(
-            ValueError, match=r"plugins\.json missing or emptied, without which nothing tells"
+            ValueError, match=r"plugins\.json missing or not what the run wrote, so nothing tells"
         ):
             check_plugins(labelled, recipe.user_files())
-    check_plugins(labelled, [])  # a run without any keeps none
+
+
+def test_a_run_without_plugins_keeps_that_it_has_none(begun):
+    check_plugins(begun, [])
+    assert (begun.path / "plugins.json").read_text() == "{}\n"
+    begun.write_json("labels.json", {})
+    check_plugins(begun, [])
+    (begun.path / "plugins.json").unlink()
+    with pytest.raises(ValueError, match=r"plugins\.json missing"):
+        check_plugins(begun, [])
+
+
+def test_plugins_that_a_copied_run_adds_are_those_of_its_beginning(begun, shy):
+    file, recipe = shy
+    check_plugins(begun, [])
+    begun.write_json("labels.json", {})  # computed by a recipe without the plug-in
+    check_plugins(begun, recipe.user_files())
+    file.write_text(SHY.format(value=0.5), encoding="utf-8")
+    with pytest.raises(ValueError, match=REFUSED.format(file=file)):
+        check_plugins(begun, recipe.user_files())
+
+
+@pytest.mark.parametrize("killed_in", ["write_json", "record"])
+def test_a_run_that_is_killed_as_it_keeps_its_plugins_can_be_resumed(begun, shy, monkeypatch, killed_in):
+    _, recipe = shy
+    check_plugins(begun, [])
+    begun.write_json("labels.json", {})
+    owner = begun if killed_in == "write_json" else changed_files
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(owner, killed_in, Mock(side_effect=KeyboardInterrupt))
+        check_plugins(begun, recipe.user_files())
+    check_recorded(begun.path)
+    check_plugins(begun, recipe.user_files())
+    assert is_recorded(begun.path, "plugins.json")
 
 
 def test_a_changed_file_beside_a_plugin_that_imports_it_is_refused_too(labelled, shy):
