@@ -97,9 +97,9 @@ def run(
 
 def _again(folder: Path, until: StopAfter | None, *more: str) -> str:
     """The command that goes on with the run in a folder, with `more` words where something is computed."""
-    from rlaudio.runs.occupancy import computed_nothing
+    from rlaudio.runs.occupancy import gives_way
 
-    nothing = computed_nothing(folder)
+    nothing = gives_way(folder)
     words = ["rlaudio", "run", f"{folder / RECIPE}", "--out", f"{folder}"]
     words += [] if nothing else ["--resume", *more]
     words += ["--until", until] if until else []

@@ -8,22 +8,39 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
 from rlaudio.runs.files import read_json, read_rows, unfinished
 from rlaudio.runs.places import (
+    ANSWERS,
+    CHECKPOINTS,
+    CLIPS,
     DATA,
     DIGESTS,
+    FINAL,
     INPUTS,
+    LABEL_TABLES,
+    LABELS,
     LOCK,
+    METRICS,
+    MODELS,
+    PAGE,
     PLUGINS,
+    PROFILE,
     RECIPE,
+    REFERENCE,
+    REPLAY,
+    ROLLOUTS,
+    SAMPLES,
+    SAMPLES_INDEX,
     STAMPS,
+    SUMMARY,
     TENSORBOARD,
     TIMINGS,
     VERSIONS,
+    is_run,
 )
 from rlaudio.utils.bounded_reading import open_to_append
 from rlaudio.utils.file_locks import try_lock
@@ -31,12 +48,18 @@ from rlaudio.utils.file_locks import try_lock
 EVENTS = "events.out.tfevents.*"
 # All files of a run that has computed nothing yet:
 _BEGINNING = frozenset({RECIPE, VERSIONS, DIGESTS, DATA, PLUGINS, INPUTS, STAMPS, TIMINGS, TENSORBOARD})
+# What a run computes, whole or in part:
+_COMPUTED = (
+    *(MODELS, LABELS, LABEL_TABLES, ANSWERS, CHECKPOINTS, REFERENCE, METRICS, ROLLOUTS, REPLAY, PROFILE),
+    *(FINAL, SAMPLES, CLIPS, SUMMARY, PAGE),
+)
+# Of that, what is there no longer than an instant before digests.json has its digests:
+_DIGESTED = (LABEL_TABLES, f"{ANSWERS}/*.json", FINAL, SAMPLES_INDEX)
 # What a resume compares with, and keys that each of these files has in any run:
 _TO_COMPARE: Mapping[str, set[str]] = {
     VERSIONS: {"rlaudio"},
     INPUTS: {"recipe"},
     DATA: {"train"},
-    DIGESTS: set(),
 }
 # The keys by which those of them are known that a new run removes:
 _FIRST_KEYS: Mapping[str, set[str]] = {
@@ -71,14 +94,10 @@ def take_lock(path: Path) -> TextIO:
 
     Raises BlockingIOError while another process holds it, ValueError where something else has its name.
     """
-    file = os.fdopen(open_to_append(path / LOCK), "a+", encoding="utf-8")
-    if not try_lock(file):
-        file.seek(0)
-        holder = file.read().strip() or "another process"
+    file = _open_lock(path)
+    while not _is_at(file, path / LOCK):  # `held` removed it after it was opened: its lock guards nothing
         file.close()
-        raise BlockingIOError(
-            f"{path}: {holder} is writing to this folder; wait for it to end, or choose another with --out"
-        )
+        file = _open_lock(path)
     file.truncate(0)
     file.write(f"process {os.getpid()} on {os.uname().nodename}\n")
     file.flush()
@@ -92,28 +111,38 @@ def held(path: Path) -> Iterator[None]:
     Raises OSError where it cannot be written, BlockingIOError while another process holds it.
     """
     check_writable(path)
-    is_new, is_of_run = not path.exists(), (path / LOCK).exists()
+    is_new = not path.exists()
     path.mkdir(parents=True, exist_ok=True)
     with take_lock(path):
         try:
             yield
         finally:
-            if not is_of_run:
+            if not is_run(path):
                 (path / LOCK).unlink(missing_ok=True)
-            if is_new and not any(path.iterdir()):
-                path.rmdir()
+            if is_new:
+                with suppress(OSError):  # something is in it
+                    path.rmdir()
 
 
 def computed_nothing(path: Path) -> bool:
-    """Whether the folder holds no more than a run that has just begun: nothing to be resumed."""
+    """Whether the folder holds nothing that a run computes, whatever else is in it."""
+    return not any((path / name).exists() for name in _COMPUTED)
+
+
+def gives_way(path: Path) -> bool:
+    """Whether the folder holds no more than the files of a run that has just begun, and nothing foreign."""
     beginning = {*_BEGINNING, LOCK, *(unfinished(path / name).name for name in _BEGINNING)}
     return not path.is_dir() or beginning.issuperset(entry.name for entry in path.iterdir())
 
 
 def refuse_without_records(path: Path) -> None:
     """Raise ValueError for a run that lacks a file by which a resume compares what it goes on from."""
+    if computed_nothing(path):
+        return
     missing = [name for name, keys in _TO_COMPARE.items() if _lacks(path / name, keys)]
-    if missing and not computed_nothing(path):
+    if not (path / DIGESTS).exists() and _has_digested(path):
+        missing.append(DIGESTS)
+    if missing:
         raise ValueError(
             f"{path}: {', '.join(missing)} missing or emptied, without which nothing tells whether the "
             "run, its recipe and its data are as they were; put that back, or begin anew with another --out"
@@ -123,7 +152,7 @@ def refuse_without_records(path: Path) -> None:
 def refuse_contents(path: Path) -> None:
     """Raise FileExistsError unless a new run may be written to `path`."""
     names = sorted(e.name for e in path.iterdir() if e.name not in (LOCK, unfinished(path / RECIPE).name))
-    begun = VERSIONS in names and (path / LOCK).exists() and computed_nothing(path)
+    begun = VERSIONS in names and (path / LOCK).exists() and gives_way(path)
     others = _not_of_a_beginning(path) if begun else []
     if not names or (begun and not others):
         return
@@ -132,6 +161,34 @@ def refuse_contents(path: Path) -> None:
         f"{path}: the folder holds {some}; a new run needs an empty one; "
         "continue the run in it with --resume, or choose another with --out"
     )
+
+
+def _open_lock(path: Path) -> TextIO:
+    """The lock file of `path`, made where there is none, locked. Raises as `take_lock`."""
+    file = os.fdopen(open_to_append(path / LOCK), "a+", encoding="utf-8")
+    if try_lock(file):
+        return file
+    file.seek(0)
+    holder = file.read().strip() or "another process"
+    file.close()
+    raise BlockingIOError(
+        f"{path}: {holder} is writing to this folder; wait for it to end, or choose another with --out"
+    )
+
+
+def _is_at(file: TextIO, path: Path) -> bool:
+    """Whether the open file is the one of that name."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _has_digested(path: Path) -> bool:
+    """Whether the folder holds something of which its run has kept digests."""
+    steps = [checkpoint.name.rpartition("-")[2] for checkpoint in (path / CHECKPOINTS).glob("*-*")]
+    sampled = [f"{ROLLOUTS}/*-{int(step)}.jsonl" for step in steps if step.isdecimal()]  # up to a checkpoint
+    return any(next(path.glob(place), None) for place in (*_DIGESTED, *sampled))
 
 
 def _lacks(file: Path, keys: set[str]) -> bool:

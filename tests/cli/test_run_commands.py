@@ -2,7 +2,8 @@
 
 import json
 
-from rlaudio.cli.run_commands import accuracies
+from rlaudio.cli.run_commands import _again, accuracies
+from rlaudio.runs.folder import RunFolder
 from tests.made_up_run import made_up_run
 
 
@@ -18,3 +19,10 @@ def test_a_run_that_is_not_finished_ends_without(tmp_path):
     run = made_up_run(tmp_path / "run", sft_steps=1, rl_steps=2, questions=(4, 4, 4))
     (run / "summary.json").unlink()
     assert list(accuracies(run)) == []
+
+
+def test_a_run_in_a_folder_that_a_new_one_may_not_take_is_continued(tmp_path):
+    RunFolder.create(tmp_path, "name: made_up\n").close()
+    assert "start again, since nothing is computed yet" in _again(tmp_path, None)
+    (tmp_path / "slurm-1.out").touch()
+    assert _again(tmp_path, None).startswith("continue with: ") and "--resume" in _again(tmp_path, None)

@@ -4,8 +4,10 @@ import os
 
 import pytest
 
+from rlaudio.runs import occupancy
 from rlaudio.runs.folder import RunFolder
-from rlaudio.runs.occupancy import held, refuse_without_records, take_lock
+from rlaudio.runs.occupancy import computed_nothing, gives_way, held, refuse_without_records, take_lock
+from rlaudio.utils.bounded_reading import open_to_append
 
 
 def test_a_lock_that_is_a_link_or_a_pipe_is_refused_and_its_file_stays(tmp_path):
@@ -75,3 +77,73 @@ def test_a_folder_that_got_nothing_is_not_left_and_a_runs_lock_file_stays(tmp_pa
     with held(tmp_path / "run"):
         pass
     assert (tmp_path / "run" / "run.lock").exists()
+
+
+def test_a_lock_file_that_a_kill_left_in_a_users_folder_is_removed_by_the_next_holder(tmp_path):
+    (tmp_path / "run.lock").write_text("process 1 on a machine that was killed\n")
+    with held(tmp_path):
+        pass
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_lock_file_that_was_removed_after_it_was_opened_is_no_lock(tmp_path, monkeypatch):
+    opened = []
+
+    def open_then_lose(path):
+        opened.append(open_to_append(path))
+        if len(opened) == 1:
+            path.unlink()  # by a holder that has just ended
+        return opened[-1]
+
+    monkeypatch.setattr(occupancy, "open_to_append", open_then_lose)
+    with take_lock(tmp_path), pytest.raises(BlockingIOError):
+        take_lock(tmp_path)
+    assert len(opened) == 3
+
+
+FOREIGN = (".DS_Store", ".nfs0000000000000001", "slurm-1.out")
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_a_foreign_file_does_not_make_a_run_that_computed_nothing_unresumable(tmp_path, name):
+    RunFolder.create(tmp_path, "name: made_up\n").close()
+    (tmp_path / name).touch()
+    assert computed_nothing(tmp_path) and not gives_way(tmp_path)
+    refuse_without_records(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["labels/train/base.jsonl", "models/base/config.json", "metrics.jsonl"])
+def test_a_run_of_a_version_that_began_its_digests_later_is_resumed(labelled, name):
+    for file in ("labels.json", "digests.json"):
+        (labelled / file).unlink()
+    (labelled / name).parent.mkdir(parents=True, exist_ok=True)
+    (labelled / name).touch()
+    refuse_without_records(labelled)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("evaluation/base.json",),
+        ("final/config.json",),
+        ("samples/samples.json",),
+        ("checkpoints/1-000010", "rollouts/rl-10.jsonl"),
+    ],
+)
+def test_what_digests_cover_is_not_taken_without_them(labelled, names):
+    for file in ("labels.json", "digests.json"):
+        (labelled / file).unlink()
+    for name in names:
+        (labelled / name).parent.mkdir(parents=True)
+        (labelled / name).touch()
+    with pytest.raises(ValueError, match=r"digests\.json missing"):
+        refuse_without_records(labelled)
+
+
+def test_groups_that_were_sampled_after_the_last_checkpoint_have_no_digests_yet(labelled):
+    for file in ("labels.json", "digests.json"):
+        (labelled / file).unlink()
+    for name in ("checkpoints/0-000010", "rollouts/rl-1.jsonl"):
+        (labelled / name).parent.mkdir()
+        (labelled / name).touch()
+    refuse_without_records(labelled)
