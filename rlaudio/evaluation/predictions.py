@@ -158,11 +158,20 @@ def _rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
         raise ValueError(f"{path}: a log of Inspect; write it as JSON: inspect log convert --to json")
     if path.suffix not in (".json", ".jsonl", ".parquet"):
         raise ValueError(f"{path}: ends in {path.suffix!r}; expected .json, .jsonl, .csv or .parquet")
+    for where, fields in plain_rows(path, _good_rows(path)):
+        if where == str(path) and not any(key in fields for key in ID_KEYS):  # all of a .json file
+            raise ValueError(
+                f"{printable(where)}: holds one object without an id, perhaps a map of ids to answers; "
+                'expected a list of objects, such as [{"id": "q1", "model_output": "a dog"}]'
+            )
+        yield where, {name: value for name, value in fields.items() if not holds_audio(value)}
+
+
+def _good_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
     for row in scan_rows(path, one_object=True):
         if isinstance(row, BadRow):
             raise ValueError(str(row))
-        for where, fields in plain_rows(row.where, row.fields):
-            yield where, {name: value for name, value in fields.items() if not holds_audio(value)}
+        yield row.where, row.fields
 
 
 def _csv_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -183,3 +183,13 @@ def test_csv_in_another_encoding_is_refused_with_its_line_and_what_to_do(tmp_pat
     assert refused(path).startswith(f"{path}:3: byte 0xe9 is not UTF-8; save the file as UTF-8")
     path.write_text("question,answer\nq0,a dog\n", encoding="utf-16")
     assert "is text in UTF-16; expected CSV in UTF-8; convert it: iconv" in refused(path)
+
+
+@pytest.mark.parametrize("content", [{"q0": "a dog", "q1": "a cat"}, {"predictions": [row(0, "a dog")]}, {}])
+def test_one_object_that_is_no_row_is_told_with_what_is_expected(tmp_path, content):
+    message = refused(written(tmp_path, content))
+    assert "holds one object without an id, perhaps a map of ids to answers; expected a list of" in message
+
+
+def test_one_object_may_be_the_only_row(tmp_path):
+    assert read_predictions(written(tmp_path, row(0, "a dog"))).by_id == {"q0": "a dog"}
