@@ -86,7 +86,9 @@ def parse_plain_yaml(text: str, where: str) -> Any:
         line = f", line {mark.line + 1}" if mark else ""
         raise ValueError(f"{where}{line}: not valid YAML: {error.problem or error.context}") from error
     except yaml.reader.ReaderError as error:
-        raise ValueError(f"{where}, line {line_of(text, error)}: not valid YAML: {told(error)}") from error
+        raise ValueError(
+            f"{where}, line {line_of(text, error)}: not valid YAML: {reader_error_text(error)}"
+        ) from error
     except yaml.YAMLError as error:
         raise ValueError(f"{where}: not valid YAML: {error}") from error
 
@@ -96,7 +98,7 @@ def line_of(text: str, error: yaml.reader.ReaderError) -> int:
     return 1 + text.count("\n", 0, error.position)
 
 
-def told(error: yaml.reader.ReaderError) -> str:
+def reader_error_text(error: yaml.reader.ReaderError) -> str:
     """Which sign cannot stand in YAML, and what to do."""
     code = ord(error.character) if isinstance(error.character, str) else error.character
     return f"the sign U+{code:04X} cannot stand in text; delete it"

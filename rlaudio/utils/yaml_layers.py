@@ -14,11 +14,12 @@ import yaml
 from rlaudio.utils.bounded_reading import read_bytes
 from rlaudio.utils.foreign_formats import HEAD, no_text
 from rlaudio.utils.messages import dotted, shortened, shown
-from rlaudio.utils.plain_yaml import DEEPEST, NotSupported, PlainLoader, line_of, told
+from rlaudio.utils.plain_yaml import DEEPEST, NotSupported, PlainLoader, line_of, reader_error_text
 
 MAX_BYTES = 1_000_000  # of a file; the largest recipe that ships has 2,000
 _WHOLE_NUMBERS = range(-(2**63), 2**63)  # what numpy, torch and safetensors can hold
-_NO_SPACE = re.compile("[^\\S \\t\\n\\r]|[\u200b\ufeff]")
+_NO_SPACE = re.compile("(?:^[ ?-]*|: *)([^\\S \\t\\n\\r]|[\u200b\ufeff])")  # where YAML needs a space
+_QUOTED_OR_COMMENT = re.compile(r"""(?:^|[ \t])#.*|"(?:[^"\\]|\\.)*"|'[^']*'""")
 Keys = tuple[Hashable, ...]
 
 
@@ -204,7 +205,7 @@ def _parse(text: str, where: str, folder: Path, override: Keys = ()) -> Layer:
         loader = PlainLoader(text)
     except yaml.reader.ReaderError as error:
         at = where if override else f"{where}:{line_of(text, error)}"
-        raise ValueError(f"{at}: not valid YAML: {told(error)}") from error
+        raise ValueError(f"{at}: not valid YAML: {reader_error_text(error)}") from error
     try:
         root = loader.get_single_node()
         if not isinstance(root, yaml.MappingNode):
@@ -216,7 +217,7 @@ def _parse(text: str, where: str, folder: Path, override: Keys = ()) -> Layer:
         if isinstance(error, NotSupported):
             keys = tuple(loader.keys[: DEEPEST // 10])
             raise ValueError(f"{where}: {named(keys)}: {error.problem}") from error
-        advice = _about_spaces(text, str(error.problem))
+        advice = _about_spaces(text, error)
         raise ValueError(f"{where}: not valid YAML: {error.problem or error.context}{advice}") from error
     except yaml.YAMLError as error:
         raise ValueError(f"{where}: not valid YAML: {error}") from error
@@ -224,13 +225,15 @@ def _parse(text: str, where: str, folder: Path, override: Keys = ()) -> Layer:
         loader.dispose()
 
 
-def _about_spaces(text: str, problem: str) -> str:
-    """What to do about a tab, or a space that is none to YAML; empty where there is neither."""
-    if "'\\t'" in problem:
+def _about_spaces(text: str, error: yaml.MarkedYAMLError) -> str:
+    """What to do about a tab, or a space that is none to YAML, in a line of the error; empty without one."""
+    if "'\\t'" in str(error.problem):
         return "; write spaces"
-    if sign := _NO_SPACE.search(text):
-        line = 1 + text.count("\n", 0, sign.start())
-        return f"; U+{ord(sign[0]):04X} in line {line} is no space to YAML; write a space"
+    lines = re.split(r"\r\n?|\n", text)
+    for number in sorted({mark.line for mark in (error.context_mark, error.problem_mark) if mark}):
+        line = lines[number] if number < len(lines) else ""  # the end of a file has a place too
+        if sign := _NO_SPACE.search(_QUOTED_OR_COMMENT.sub("''", line)):
+            return f"; U+{ord(sign[1]):04X} in line {number + 1} is no space to YAML; write a space"
     return ""
 
 

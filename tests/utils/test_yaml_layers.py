@@ -65,6 +65,7 @@ def test_bad_yaml_is_told_with_file_and_line(read, text, message):
         ('data: {"\\ud800": 1}', r"data.\?: .*U\+D800, which is no text"),
         ("---\nseed: 1", "not valid YAML: .*another document"),
         ("name:\xa0x\nseed: 1", "not valid YAML: .*; U.00A0 in line 2 is no space to YAML; write a space"),
+        ("sft:\n  lr: 1\n \u200bx: 1", r"not valid YAML: .*; U\+200B in line 4 is no space to YAML; write"),
         ("sft:\n\tlr: 1", "not valid YAML: found character .*; write spaces"),
         ('model: {path: "a\\0b/"}', r"model.path: .*U\+0000, which is no text"),
     ],
@@ -116,3 +117,19 @@ def test_a_file_too_large_for_a_recipe_is_not_read(tmp_path):
         ValueError, match=r"r\.yaml: 2,147,483,648 bytes; expected YAML .*; is it the path of a recipe\?$"
     ):
         read_layer(tmp_path / "r.yaml", tmp_path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'note: "a\xa0b"\nseed: 1\ndata: [x\n',
+        "note:\xa0a\nseed: 1\ndata: [x\n",
+        'data: [x, "a:\xa0b\\"", \'-\xa0c\'  # d:\xa0e\n',
+        "data: [x\xa0y\n",
+        "note: a\xa0b\r\rdata: [x\n",
+    ],
+)
+def test_a_space_that_is_not_at_fault_is_not_told(read, text):
+    with pytest.raises(ValueError, match="not valid YAML: ") as refusal:
+        read(text)
+    assert "no space" not in str(refusal.value)
