@@ -56,15 +56,18 @@ def mean_interval(values: ArrayLike) -> Interval:
 def grade_difference(after: ArrayLike, before: ArrayLike) -> tuple[Interval, float | None]:
     """Interval of the mean of after - before, grades [Q] of the same questions, and its two-sided p-value.
 
-    Both by Student's t over the questions. Of a single question, or of equal differences, the interval has no
-    width and there is no p-value. Raises ValueError where the two are not grades of the same questions.
+    Both by Student's t over the questions. Of a single question, or where all differ alike but for rounding,
+    the interval has no width and there is no p-value.
+
+    Raises ValueError where the two are not grades of the same questions.
     """
     after, before = np.asarray(after, dtype=float), np.asarray(before, dtype=float)
     if after.shape != before.shape or after.ndim != 1 or not after.size:
         raise ValueError(f"expected grades [Q] of the same questions; found {after.shape}, {before.shape}")
     differences = after - before
     mean, count = float(differences.mean()), differences.size
-    error = float(stats.sem(differences)) if np.ptp(differences) else 0.0
+    alike = np.allclose(differences, mean, rtol=0, atol=1e-12)
+    error = 0.0 if alike else float(stats.sem(differences))
     half = error * float(stats.t.ppf(0.5 + LEVEL / 2, max(1, count - 1)))
     p_value = float(2 * stats.t.sf(abs(mean) / error, count - 1)) if error else None
     return Interval(max(-1.0, mean - half), min(1.0, mean + half)), p_value

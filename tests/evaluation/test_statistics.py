@@ -302,5 +302,8 @@ def test_the_difference_of_grades_is_tested_by_students_t_on_pairs():
 def test_equal_differences_of_grades_have_no_width_and_no_p_value():
     assert grade_difference([0.75, 0.75], [0.5, 0.5]) == ((0.25, 0.25), None)
     assert grade_difference([0.75], [0.5]) == ((0.25, 0.25), None)
+    interval, p_value = grade_difference([0.3, 0.4, 0.5, 0.9], [0.1, 0.2, 0.3, 0.7])  # but for rounding
+    assert interval == pytest.approx((0.2, 0.2)) and p_value is None
+    assert interval.low == interval.high
     with pytest.raises(ValueError, match="grades"):
         grade_difference([0.5], [0.5, 0.5])
