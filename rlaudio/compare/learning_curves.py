@@ -11,7 +11,7 @@ import numpy as np
 from rlaudio.compare.estimates import GROUPS, other_scores_of, scores_of
 from rlaudio.compare.grid import Arm
 from rlaudio.runs.files import Json
-from rlaudio.runs.metrics import is_declared
+from rlaudio.runs.metrics import is_declared, known_values
 from rlaudio.runs.run import StoredRun
 
 LAST_SHARE = 0.1  # of the RL steps: what rewards and lengths were in the end
@@ -125,17 +125,15 @@ def _points(name: str, rows: Sequence[Json]) -> list[tuple[float, float]]:
     """(completions sampled so far, value) wherever the metric has one."""
     sampled = np.cumsum([_sampled(row) for row in rows])
     points = zip(sampled.tolist(), (row.get(name) for row in rows), strict=True)
-    return [(x, float(value)) for x, value in points if value is not None]
+    return [(x, known) for x, value in points for known in known_values([value])]
 
 
 def _last(name: str, seeds: Sequence[Sequence[Json]]) -> float | None:
     """Mean over the last tenth of the RL steps of every seed."""
     means = []
     for rows in seeds:
-        values = [
-            row[name] for row in rows[-max(1, round(LAST_SHARE * len(rows))) :] if row.get(name) is not None
-        ]
-        if values:
+        last = rows[-max(1, round(LAST_SHARE * len(rows))) :]
+        if values := known_values(row.get(name) for row in last):
             means.append(float(np.mean(values)))
     return float(np.mean(means)) if means else None
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from rlaudio.answers.unparsed import MANY_UNPARSED
 from rlaudio.compare.estimates import HeldOutComparison
-from rlaudio.compare.learning_curves import ArmResult
+from rlaudio.compare.learning_curves import ArmResult, Band
 from rlaudio.runs.metrics import is_stuck_reward
 
 UNEQUAL = 0.05  # relative difference of budgets above which there is a warning
@@ -65,10 +65,16 @@ def _of_learning(arms: Sequence[ArmResult]) -> list[str]:
 def _taught_nothing(arm: ArmResult) -> Iterator[str]:
     spread = arm.curves.get("group/no_spread")
     if spread is not None and min(spread.low) == 1.0:
-        yield " had no learning signal: in every step all completions of a group had one reward."
+        steps = _steps(arm, spread)
+        yield f" had no learning signal: in {steps} all completions of a group had one reward."
     for name, band in arm.curves.items():
         if is_stuck_reward(name, band.low, band.high):
-            yield f": reward {name.removeprefix('reward/')} was {band.mean[0]:.3g} in every step."
+            yield f": reward {name.removeprefix('reward/')} was {band.mean[0]:.3g} in {_steps(arm, band)}."
+
+
+def _steps(arm: ArmResult, band: Band) -> str:
+    every = arm.curves.get("optimizer/tokens", band)  # which each step of RL has
+    return "every step" if len(band.low) == len(every.low) else "every step that had a value"
 
 
 def _of_noise(every: Sequence[HeldOutComparison], baseline: str) -> list[str]:

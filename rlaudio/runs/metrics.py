@@ -171,14 +171,23 @@ def is_declared(name: str) -> bool:
     return any(metric.covers(name) for metric in METRICS)
 
 
-def is_stuck_reward(name: str, low: Sequence[float], high: Sequence[float]) -> bool:
+def known_values(values: Iterable[float | None]) -> list[float]:
+    """The values that are there: a step may have none, which is None or NaN."""
+    return [float(value) for value in values if value is not None and not math.isnan(value)]
+
+
+def is_stuck_reward(name: str, low: Sequence[float | None], high: Sequence[float | None]) -> bool:
     """Whether the metric is one of the recipe's rewards and never moved, in enough steps to say so.
 
-    `low` and `high` are its range over runs in every step. Means of equal values differ in their last digits.
+    `low` and `high` are its range over runs in every step; steps without a value do not count. Means of equal
+    values differ in their last digits.
     """
-    if not name.startswith("reward/") or name in NOT_REWARDS or len(low) < FEWEST_STEPS:
+    if not name.startswith("reward/") or name in NOT_REWARDS:
         return False
-    return math.isclose(min(low), max(high), rel_tol=1e-9, abs_tol=1e-12)
+    lowest, highest = known_values(low), known_values(high)
+    if len(lowest) < FEWEST_STEPS:
+        return False
+    return math.isclose(min(lowest), max(highest), rel_tol=1e-9, abs_tol=1e-12)
 
 
 def split_wall_clock(names: Iterable[str]) -> tuple[list[str], list[str]]:

@@ -11,6 +11,7 @@ from rlaudio.compare.results import read_results
 from rlaudio.compare.running import Failure
 from rlaudio.compare.table import markdown_table
 from rlaudio.evaluation.statistics import mcnemar_p_value
+from rlaudio.runs.files import read_rows, write_rows
 from tests.compare.made_up_arms import HALF, NO_SCORES, RIGHT, TABLES, arm_of
 
 
@@ -178,6 +179,16 @@ def test_an_arm_without_a_learning_signal_or_with_a_reward_that_never_moves_is_t
     assert "b, c: reward format was 0 in every step." in told
     assert "b, c had no learning signal: in every step all completions of a group had one reward." in told
     assert not any(text.startswith(("a:", "a had")) for text in told)
+
+
+def test_a_reward_that_never_moves_in_the_steps_that_had_a_value_is_told_so(made_up, tmp_path):
+    made_up((), a=[HALF], b=([HALF], {"metrics": {"reward/format": 0.0}}))
+    metrics = tmp_path / "out" / "b" / "seed-0" / "metrics.jsonl"
+    rows = read_rows(metrics)
+    rows[2]["reward/format"] = None
+    write_rows(metrics, rows)
+    told = read_results(read_comparison(tmp_path / "compare.yaml"), tmp_path / "out").warnings
+    assert "b: reward format was 0 in every step that had a value." in told
 
 
 def test_nothing_finished_is_nothing_to_compare(place, tmp_path):

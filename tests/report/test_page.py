@@ -550,6 +550,15 @@ def test_a_reward_with_one_value_in_every_step_is_told_at_the_top(copy):
         "Reward format was 0 in every step of RL."
     ]
     assert "Reward format was 0 in every step of RL." in top_of(copy)
+    rows = read_rows(copy / "metrics.jsonl")
+    [first, *_] = [row for row in rows if "reward/format" in row]
+    for change in ({"reward/format": None}, {}):
+        del first["reward/format"]
+        first.update(change)
+        write_rows(copy / "metrics.jsonl", rows)
+        assert [notice.head for notice in training_notices(open_run(copy))] == [
+            "Reward format was 0 in every step of RL that had a value."
+        ]
 
 
 def test_a_run_without_a_learning_signal_says_so_at_the_top(copy):

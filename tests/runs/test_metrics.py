@@ -1,5 +1,7 @@
 """The metric table: names are declared once, and nothing else may be logged."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -53,3 +55,15 @@ def test_a_reward_is_stuck_where_it_had_one_value_but_for_rounding():
     assert not is_stuck_reward("reward/format", means[:2], means[:2])  # too few steps to say so
     assert not is_stuck_reward("reward/format", means, [0.1, 0.1, 0.2])  # one run of several moved
     assert not is_stuck_reward("reward/total", means, means)
+
+
+@pytest.mark.parametrize("missing", [None, math.nan])
+@pytest.mark.parametrize("at", range(4))
+def test_whether_a_reward_is_stuck_is_judged_over_the_steps_that_had_a_value(missing, at):
+    stuck, moved = [0.0, 0.0, 0.0], [0.0, 0.0, 0.5]
+    stuck.insert(at, missing)
+    moved.insert(at, missing)
+    assert is_stuck_reward("reward/format", stuck, stuck)
+    assert not is_stuck_reward("reward/format", moved, moved)
+    few = [0.0, missing, 0.0]
+    assert not is_stuck_reward("reward/format", few, few)

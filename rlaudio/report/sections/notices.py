@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from rlaudio.answers.unparsed import MANY_UNPARSED
 from rlaudio.report.sections.accuracy_tables import AccuracyTable, Line
 from rlaudio.runs.digests import changed_files
-from rlaudio.runs.metrics import is_stuck_reward
+from rlaudio.runs.metrics import NOT_REWARDS, is_stuck_reward, known_values
 from rlaudio.runs.places import ANSWERS, LABEL_TABLES, LABELS, METRICS, ROLLOUTS, SAMPLES
 from rlaudio.runs.run import StoredRun
 from rlaudio.utils.number_format import counted, percent, short_number, signed
@@ -85,14 +85,15 @@ def _no_signal(run: StoredRun, stage: str) -> Iterator[Notice]:
 
 
 def _stuck_rewards(run: StoredRun, stage: str) -> Iterator[Notice]:
-    """Rewards whose mean had one value in all steps of a stage."""
-    names = dict.fromkeys(name for row in run.metrics if row["stage"] == stage for name in row)
-    for name in names:
-        values = [value for _, value in run.series(stage, name) if value is not None]
-        if is_stuck_reward(name, values, values):
+    """Rewards whose mean had one value in all steps of a stage that had any."""
+    steps = [row for row in run.metrics if row["stage"] == stage and any(key in row for key in NOT_REWARDS)]
+    for name in dict.fromkeys(name for row in steps for name in row):
+        if is_stuck_reward(name, means := [row.get(name) for row in steps], means):
+            known = known_values(means)
+            which = "" if len(known) == len(means) else " that had a value"
             yield Notice(
-                f"Reward {name.removeprefix('reward/')} was {short_number(values[0])} in every step of "
-                f"{stage.upper()}.",
+                f"Reward {name.removeprefix('reward/')} was {short_number(known[0])} in every step of "
+                f"{stage.upper()}{which}.",
                 "It taught nothing; look at the completions, change its options or leave it out.",
             )
 
