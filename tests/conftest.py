@@ -92,20 +92,29 @@ def one_thread():
 
 @pytest.fixture(autouse=True, scope="session")
 def what_is_imported_is_no_garbage():
-    """A full collection would look through half a million objects of libraries, for a quarter of a second."""
+    """A full collection would look through half a million objects of libraries, for a quarter of a second.
+
+    Reading data counts them, which takes 50 ms, to leave them as they are: here it is told that they are
+    there. The fixture is Python's own function, for the test of what is done where there are none.
+    """
     gc.collect()
     gc.freeze()
-    count, gc.get_freeze_count = gc.get_freeze_count, lambda: 1  # reading data asks, and counting takes 50 ms
-    yield
+    count, gc.get_freeze_count = gc.get_freeze_count, lambda: 1
+    yield count
     gc.get_freeze_count = count
     gc.unfreeze()
 
 
 @pytest.fixture(autouse=True, scope="session")
 def configs_are_not_formatted():
-    """transformers formats each config for a log that nobody sees, in most of the time of reading it."""
-    if (transformers := sys.modules.get("transformers")) is not None:
-        transformers.PreTrainedConfig.__repr__ = object.__repr__
+    """transformers formats each config for a log that nobody sees, in most of the time of reading it.
+
+    So to a test a config's text is that of any object, as to nothing in rlaudio; at the end it is put back.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        if (transformers := sys.modules.get("transformers")) is not None:
+            patch.setattr(transformers.PreTrainedConfig, "__repr__", object.__repr__)
+        yield
 
 
 @functools.cache

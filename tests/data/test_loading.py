@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import pickle
 
 import pytest
@@ -189,3 +190,18 @@ def test_what_was_fetched_at_a_commit_is_read_without_library_and_network(monkey
 def test_a_revision_of_data_that_is_here_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"is here and has no revisions; delete revision \('v1'\)"):
         mmar(path=tmp_path, revision="v1")
+
+
+def test_what_was_read_goes_to_the_oldest_generation_and_stays_collectable(
+    tmp_path, monkeypatch, what_is_imported_is_no_garbage
+):
+    path = write_lines(tmp_path / "data.jsonl", *rows(1))
+    write_audio(tmp_path / "clips" / "0.wav")
+    monkeypatch.setattr(gc, "get_freeze_count", what_is_imported_is_no_garbage)
+    gc.unfreeze()
+    try:
+        read = jsonl(path=path)
+        assert any(known is read[0] for known in gc.get_objects(generation=2))
+        assert gc.get_freeze_count() == 0
+    finally:
+        gc.freeze()  # for the other tests
