@@ -183,7 +183,7 @@ class EndpointOptions(NamedTuple):
 
 
 endpoint_options = gathered(
-    "asked",
+    "endpoint_settings",
     EndpointOptions,
     click.option(
         "--concurrency",

@@ -148,7 +148,7 @@ def label(
     out: Path | None,
     as_json: bool,
     overrides: Sequence[str],
-    asked: EndpointOptions,
+    endpoint_settings: EndpointOptions,
 ) -> None:
     """Measure the audio contribution of DATA: questions that voters answer without audio are weak.
 
@@ -167,7 +167,7 @@ def label(
     announcement()(recipe)
     refuse_absent_models(recipe)
     place = out or folder_of(spec)
-    summary = _labelled(recipe, place, _asking(out, asked), others)
+    summary = _labelled(recipe, place, _asking(out, endpoint_settings), others)
     if launcher.rank():  # the first tells
         return
     if as_json:
@@ -245,7 +245,7 @@ def evaluate(
     against: Path | None,
     as_json: bool,
     overrides: Sequence[str],
-    asked: EndpointOptions,
+    endpoint_settings: EndpointOptions,
 ) -> None:
     """Accuracy with audio, in silence and with other audio, of a RECIPE's model or of a MODEL."""
     target = _target(target, endpoint, model)
@@ -266,7 +266,7 @@ def evaluate(
     recipe = recipe_to_evaluate(target, sets, overrides)
     announcement()(recipe)
     refuse_absent_models(recipe)
-    results = load_pipeline().evaluate_recipe(recipe, out, _asking(out, asked), inspect=inspect)
+    results = load_pipeline().evaluate_recipe(recipe, out, _asking(out, endpoint_settings), inspect=inspect)
     _tell_evaluations(results, against, out, as_json)
 
 
@@ -359,15 +359,15 @@ def _target(target: str | None, endpoint: str | None, model: str | None) -> str:
     return Address.of(endpoint, model).name
 
 
-def _asking(out: Path | None, asked: EndpointOptions) -> Asking:
+def _asking(out: Path | None, endpoint_settings: EndpointOptions) -> Asking:
     """How endpoints are asked; their answers are kept in the folder that the user names, if any."""
     from rlaudio.utils.endpoint.client import Asking
     from rlaudio.utils.endpoint.costs import Price
 
     return Asking(
-        concurrency=asked.concurrency,
-        timeout_seconds=asked.timeout,
-        price=Price(*asked.price) if asked.price else None,
+        concurrency=endpoint_settings.concurrency,
+        timeout_seconds=endpoint_settings.timeout,
+        price=Price(*endpoint_settings.price) if endpoint_settings.price else None,
         folder=out / "endpoint_answers" if out else None,
     )
 
@@ -391,10 +391,10 @@ def _check_voters(threshold: int | None, voters: Sequence[str], overrides: Seque
         raise click.UsageError(
             f"--voter {twice[0]} is named twice, and the same model twice is one vote; leave one out"
         )
-    asked = THRESHOLD if threshold is None else threshold
-    if asked > len(voters) and not any(text.startswith("contribution") for text in overrides):
+    needed = THRESHOLD if threshold is None else threshold
+    if needed > len(voters) and not any(text.startswith("contribution") for text in overrides):
         raise click.UsageError(
-            f"a question is weak if {asked} voters are right, of {counted(len(voters), 'voter')} named; add "
+            f"a question is weak if {needed} voters are right, of {counted(len(voters), 'voter')} named; add "
             f"--voter MODEL, or --threshold {len(voters)}"
         )
 
