@@ -11,7 +11,13 @@ import re
 from rlaudio.answers.harmless import offers, tells_of_the_clip, without_denied_doubts
 
 IT_IS = re.compile(
-    r"(?:that|this|it)(?:'s| is| was)(?: (?:so|just|such|all|pure|very|quite|really))* ", re.IGNORECASE
+    r"(?:that|this)(?:'s| is| was)(?: (?:so|just|such|all|pure|very|quite|really))* ", re.IGNORECASE
+)
+IT_IS_REFUTED = re.compile(  # what no sound, mood or place can be, unlike "It is close."
+    r"it(?:'s| is| was)(?: (?:so|just|all|only|really))* (?:a (?:hoax|bluff|myth|hunch)|denied|refuted"
+    r"|debunked|annulled|deprecated|crossed out|struck out|vetoed|theoretical|tbd"
+    r"|to be (?:confirmed|determined|decided|verified|checked))",
+    re.IGNORECASE,
 )
 APOSTROPHES = str.maketrans("\u2018\u2019\u02bc\u00b4`", "'" * 5)
 OPTION = re.compile(  # "The other one", "Go with the first."
@@ -37,13 +43,18 @@ ALONE = re.compile(  # exclamations that are all of a sentence
     r"|jebait(?:ed)?|bamboozled"
     r"|subject to change|said nobody(?: ever)?|(?:a )?(?:test|hoax|bluff|prank|trick|myth|hunch)"
     r"|(?:i(?:'ll| will)? )?(?:(?:hard|big|firm) )?pass(?: on (?:that|this|it)(?: one)?)?"
-    r"|denied|refuted|debunked|busted|cancelled|annulled|expired|deprecated|invented|made up"
-    r"|(?:crossed|struck) out|veto(?:ed)?|objection|negatory|(?:two )?thumbs down|(?:pure )?fiction"
-    r"|(?:fairy|tall) tale|(?:nice|cool) story|bad call|fat chance|when pigs fly|moving on|stay tuned"
+    r"|denied|refuted|debunked|busted|cancelled|annulled|expired|deprecated"
+    r"|(?:crossed|struck) out|veto(?:ed)?|objection|negatory|(?:two )?thumbs down|bad call|fat chance"
+    r"|when pigs fly|moving on|stay tuned"
     r"|still thinking|more on that later|theoretically|so-called|quote unquote|if you say so|tbd"
     r"|to be (?:confirmed|determined|decided|verified|checked)|at first glance|for argument's sake"
-    r"|in (?:another|an alternate|a parallel) (?:world|universe)|once upon a time|read it backwards"
+    r"|in (?:another|an alternate|a parallel) (?:world|universe)|read it backwards"
     r"|[a-z]+ (?:that|it|this|them))",  # "Undo that"
+    re.IGNORECASE,
+)
+MADE_UP = re.compile(
+    r"(?:(?:just|only|all|so),? )*(?:a )?"
+    r"(?:(?:pure )?fiction|(?:fairy|tall) tale|(?:nice|cool) story|once upon a time|invented|made up)",
     re.IGNORECASE,
 )
 BEGINNING = re.compile(
@@ -59,16 +70,22 @@ BEGINNING = re.compile(
     r"|as if (?:that|this|i|you)\b|(?:bad|poor|weak|new|updated|better) (?:answer|choice|try)\b",
     re.IGNORECASE,
 )
-DIFFERS = re.compile(  # "The truth is different": of the clip only where more follows
-    r"(?:(?:but|yet|and|however|though),? )?(?:the )?(?:(?:actual|real|true|whole) )?"
-    r"(?:it|truth|reality|facts?|evidence|answer|sound|audio|clip|recording)"
-    r"(?: differs?| disagrees?|(?:'s| is| are| was| were| lies| says?| points?| tells?| suggests?| shows?)"
+SAYS_OTHERWISE = (
+    r"(?: disagrees?|(?: says?| points?| tells?| suggests?| shows?)"
     r" (?:different(?:ly)?|otherwise|elsewhere|another|a different (?:one|thing|story)|something else))"
-    r"(?:,? though)?",
+)
+IS_OTHERWISE = (
+    r"(?: differs?|(?:'s| is| are| was| were| lies)"
+    r" (?:different|otherwise|elsewhere|another|a different (?:one|thing|story)|something else))"
+)
+DIFFERS = re.compile(  # a sound that is different is heard, a truth is not
+    r"(?:(?:but|yet|and|however|though),? )?(?:(?:the )?(?:(?:actual|real|true|whole) )?"
+    rf"(?:(?:truth|reality|facts?|evidence|answer)(?:{SAYS_OTHERWISE}|{IS_OTHERWISE})"
+    rf"|(?:sound|audio|clip|recording){SAYS_OTHERWISE})(?:,? though)?|it(?:'s| is| was) different,? though)",
     re.IGNORECASE,
 )
 PHRASE = re.compile(
-    r"\b(?:beg to differ|refuse|decline to|grain of salt|i invented"
+    r"\b(?:beg to differ|grain of salt|i invented (?:that|this|it|them|the answer)$"
     r"|fool(?:s|ed|ing)?|tricked|decoy|bait|naive|psych|sike|syke|gotcha|bluff(?:ed|ing)?|hypothetical\w*"
     r"|placeholder|typo|misspoke|mis-?(?:read|heard|typed|said|stated|spoken|labell?ed)|withdraw\w*|withdrew"
     r"|rescind\w*|revok\w*|redact\w*|recant\w*|undo|revis\w*|amend(?:ed|s)?|reconsider\w*|rethink\w*"
@@ -102,19 +119,34 @@ I_DID = re.compile(
     r"(?!listen|hear|describ|report|follow|bas|go|answer|explain|summar|giv|stat|say|not)\w+in[g'])\b",
     re.IGNORECASE,
 )
+REFUSES = re.compile(
+    r"\b(?:i|we)(?: must| have to| will|'ll|'d| would)?(?: rather| simply| just)? (?:refuse|decline)"
+    r"(?:$| to (?:answer|choose|pick|decide|say|tell)\b)",
+    re.IGNORECASE,
+)
+QUOTES = re.compile(r"[\"\u201c\u201d]")
 
 
-def takes_back(sentence: str) -> bool:
-    """Whether a sentence behind an answer takes it back."""
+def takes_back(sentence: str, *, asked: bool = False) -> bool:
+    """Whether a sentence behind an answer takes it back.
+
+    `asked` says that the options are yes and no, or tell what is different or made up: then "It is a myth"
+    and "The truth is different" tell of what is asked for.
+    """
     text = _plain(without_denied_doubts(sentence.translate(APOSTROPHES)))
     if offers(text):
         return False
-    if ALONE.fullmatch(IT_IS.sub("", text, count=1)) or DIFFERS.fullmatch(text):
+    bare = IT_IS.sub("", text, count=1)
+    if ALONE.fullmatch(bare):
+        return True
+    if not asked and (MADE_UP.fullmatch(bare) or IT_IS_REFUTED.fullmatch(text) or DIFFERS.fullmatch(text)):
         return True
     if BEGINNING.match(text) or OPTION.search(text):
         return True
     if tells_of_the_clip(text):
         return False
+    if REFUSES.search(text) and not QUOTES.search(sentence):
+        return True
     return any(words.search(text) for words in (PHRASE, WHAT_IT_WAS, I_DID))
 
 

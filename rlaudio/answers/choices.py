@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from decimal import Decimal
 from functools import lru_cache
 
 from rlaudio.answers.labels import NUMBER_IN_WORDS
 from rlaudio.answers.layout import without_latex, without_markdown
 from rlaudio.answers.normalising import loosened, normalise, normalise_but_case
-from rlaudio.answers.numbers import NUMBER, UNITS, canonical_numbers
+from rlaudio.answers.numbers import NUMBER, UNITS, canonical_numbers, seconds
 from rlaudio.answers.parsed import NONE, SEVERAL, Parsed, Status
 
 OWN_LABEL = re.compile(r"\(?([A-Z])[).:] ?(?=\S)")  # of choices that carry their labels: "A. 1", "B. 2"
@@ -25,15 +26,17 @@ COUNTED = re.compile(
     r"(?P<things>(?!(?:times|pass|halves|thirds|quarters|tenths)$)[a-z]{2,}s|people|men|women|children|person"
     r"|speaker)"
 )
-KIN = {  # answers in other words than those of the option, where that is the only one that they can mean
-    "none of the above": "neither",
-    "none": "none of the above",
-    "neither": "none of the above",
-    "all of the above": "both",
-    "all": "all of the above",
-    "both": "all of the above",
+OTHER_WORDS = {  # by option: what an answer may say instead, unless that is an option too
+    "neither": ("none of the above", "none"),
+    "none of the above": ("none", "neither"),
+    "both": ("all of the above", "all"),
+    "all of the above": ("all", "both"),
 }
 OF_TWO = {"both", "neither"}
+OF_TRUTH = re.compile(  # of options by which a question asks what is true, different or made up
+    r"^(?:yes|no)(?:$|,)|\b(?:true|false|same|alike|similar|identical|differ\w*|other\w*|another|else\w*|fiction\w*"
+    r"|story|stories|storytelling|tales?|myths?|hoax|invented|made up)\b"
+)
 LONGER = 40  # characters that a spelling may have more than another: "three thousand", "3000"
 
 
@@ -63,7 +66,9 @@ class Choices:
         texts = (*choices, *self.bodies)
         similar = {text: tuple(_similarly(text, _without_markup(text))) for text in set(texts)}
         self._similar = self._by_spelling(similar[text] for text in texts)
-        self._kin = _by_kin(self.plain)
+        self._in_other_words = _by_other_words(self.plain)
+        self._seconds = _by_seconds(canonical)
+        self.ask_of_truth = any(map(OF_TRUTH.search, self.plain))
 
     def equal(self, text: str) -> Parsed:
         """The choice that equals the text but for case and outer spaces."""
@@ -78,9 +83,12 @@ class Choices:
         known = self._similar if numbers and not is_list else self._similar[:-1]
         known = known[:1] if MAJOR.fullmatch(text) else known
         named = _first("normalised", zip(_similarly(text), known, strict=False))
-        if named != NONE or not self._kin:
+        if named != NONE or not (self._in_other_words or self._seconds):
             return named
-        index = self._kin.get(loosened(normalise(text)))
+        plain = loosened(normalise(text))
+        index = self._in_other_words.get(plain)
+        if index is None and numbers and self._seconds:
+            index = self._seconds.get(seconds(canonical_numbers(plain)))
         return NONE if index is None else Parsed("normalised", index)
 
     def by_number(self, text: str) -> Parsed:
@@ -144,14 +152,22 @@ def _by_number(texts: Sequence[str]) -> dict[str, int]:
     return numbers if alike and len(numbers) == len(texts) else {}
 
 
-def _by_kin(texts: Sequence[str]) -> dict[str, int]:
+def _by_other_words(texts: Sequence[str]) -> dict[str, int]:
     """Positions by other words for none or all of the options; both and neither are of two others."""
-    of_two = sum(text not in KIN for text in texts) == 2
+    known = {"none", "all", *OTHER_WORDS}
+    of_two = sum(text not in known for text in texts) == 2
     return {
         said: texts.index(option)
-        for said, option in KIN.items()
+        for option, others in OTHER_WORDS.items()
+        for said in others
         if texts.count(option) == 1 and said not in texts and (of_two or {said, option}.isdisjoint(OF_TWO))
     }
+
+
+def _by_seconds(texts: Sequence[str]) -> dict[Decimal | None, int]:
+    """Positions by length of choices that are all (milli)seconds; none where two are equally long."""
+    lengths = {seconds(text): index for index, text in enumerate(texts)}
+    return lengths if len(lengths) == len(texts) and None not in lengths else {}
 
 
 def _by_count(texts: Sequence[str]) -> dict[str, int]:

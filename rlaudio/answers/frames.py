@@ -17,7 +17,8 @@ FILLER = (
     r"(?:so|but|and|then|thus|therefore|hence|finally|overall|clearly|okay|ok|well|hmm|sure|certainly"
     r"|of course|in conclusion|in summary|in short|to conclude|to sum up|to summari[sz]e|all in all"
     r"|simply put|in total|oh(?=, (?:it|this|that|the)\b)"
-    r"|ultimately|surely|undoubtedly|(?:without (?:a|any)|no) doubt|only|just|a total of|assistant"
+    r"|ultimately|surely|undoubtedly|(?:without (?:a|any)|no) doubt|only|just|nothing but"
+    r"|a total of|assistant"
     r"|(?:great|good) question|if i (?:had|have) to (?:choose|guess|pick|say)"
     rf"|{foreign_frames.I_THINK})"
 )
@@ -97,7 +98,8 @@ IT_IS = (
     rf"(?:{SUBJECT}(?:{IS}(?: th(?:at|ose) of| (?:a recording )?of)?| comes? from| belongs? to| indicates?"
     r"| lasts(?: for)?"
     r"| (?:occurs|starts|begins|happens|is heard)(?= at )| is (?:played|performed|sung|spoken) (?:by|on))"
-    rf"|{MODAL} be|(?:sounds?|seems?|appears?|looks?) (?:like|to be)|it(?= cannot\b| can't\b))"
+    rf"|{MODAL} be|must have been"
+    r"|(?:sounds?|seems?|appears?|looks?) (?:like|to be)|it(?= cannot\b| can't\b))"
 )
 ANSWER = (
     rf"(?:(?:the|my|our|your|one) )?(?:{QUALITY}[ _])*{NOUN}(?: {NOUN})?"
@@ -112,7 +114,7 @@ VERB = (  # with which an option may begin: "increases", "first increases, then 
 )
 LEAD_IN = re.compile(
     rf"(?P<answer>{ANSWER_IS}|{foreign_frames.THE_ANSWER_IS})"
-    rf"|(?:{FILLER}|(?P<adverb>{ADVERB})|{SOURCE}|{OPINION}|{IT_IS}|{SOUND_OF}|that"
+    rf"|(?:{FILLER}|(?P<adverb>{ADVERB}|may be)|{SOURCE}|{OPINION}|{IT_IS}|{SOUND_OF}|that"
     rf"|(?:final )?answer(?! ?- ?\d)|(?:final|selected|chosen)(?=: )"
     r"|(?:about|approximately|around|roughly|for|at|at the)(?= (?:\d|one|two|three|four|five|six|ten)\b)"
     r"|(?:about|approximately|around|roughly)(?= (?:half an?|a quarter|1/2|1/4)\b)"
@@ -167,7 +169,7 @@ TAIL = re.compile(
 LONGEST_TAIL = 60  # characters
 CONNECTIVES = re.compile(
     r"^(?:because|since|as|given that) "
-    rf"|[,;] ?(?:so|thus|therefore|hence|which {MEANS}|[所因故]\w*)?,? ?$|,? ?{MEANS} ?$",
+    rf"|[,;] ?(?:so|but|thus|therefore|hence|which {MEANS}|[所因故]\w*)?,? ?$|,? ?{MEANS} ?$",
     re.IGNORECASE,
 )
 MOST_LEAD_INS = 6  # behind each other
@@ -200,7 +202,8 @@ def cores(text: str, *, whole: bool) -> Iterator[Core]:
         heard = HEARD.match(core.text) if whole and lead_in is None else None
         if lead_in:
             says_answer = core.says_answer or bool(lead_in["answer"])
-            aside = f"{core.aside} {lead_in['adverb'] or ''}"
+            adverb = re.sub("may be", "maybe", lead_in["adverb"] or "", flags=re.IGNORECASE)
+            aside = f"{core.aside} {adverb}"
             reason = f"{core.reason} {CONNECTIVES.sub('', lead_in['reason'] or '')}".strip()
             core = Core(core.text[lead_in.end() :].lstrip(), says_answer, aside, reason, True)
         elif heard:
@@ -254,6 +257,7 @@ CONTRASTS = [
         r"(?:,? but(?: rather)?|[,;]? (?:but )?(?:it|this|that)(?:'s| is| was)) (?P<answer>.+)",
         re.IGNORECASE,
     ),
+    re.compile(r"not (?P<other>[^,]+), (?P<answer>[^,]+)", re.IGNORECASE),
     re.compile(r"more like (?P<answer>.+?) than (?:like )?(?P<other>.+)", re.IGNORECASE),
     re.compile(r"(?P<answer>.+?),? not like (?P<other>.+)", re.IGNORECASE),
     *(re.compile(contrast, re.IGNORECASE) for contrast in foreign_frames.CONTRASTS),

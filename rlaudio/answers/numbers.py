@@ -30,6 +30,7 @@ UNITS = {
     "m": "meter meters metre metres",
     "km": "kilometer kilometers kilometre kilometres",
 }
+SECONDS = {"ms": Decimal("0.001"), "s": Decimal(1)}
 SYMBOLS = {spelling: unit for unit, spellings in UNITS.items() for spelling in spellings.split()}
 
 
@@ -57,6 +58,14 @@ def _canonical_digits(text: str) -> str:
         text = pattern.sub(replacement, text)
     text = MIXED_FRACTION.sub(lambda n: f"{n[1]}.{_decimals(n[2])}" if _decimals(n[2]) else n[0], text)
     return " ".join(_canonical_word(word) for word in text.split())
+
+
+def seconds(text: str) -> Decimal | None:
+    """The length in seconds of "500 ms" or "0.5 s", a text in canonical numbers; None of any other."""
+    number, _, unit = text.partition(" ")
+    if unit not in SECONDS or len(number) > LONGEST_NUMBER or not NUMBER.fullmatch(number):
+        return None
+    return (Decimal(number) * SECONDS[unit]).normalize()
 
 
 FRACTIONS_AND_POWERS = str.maketrans(

@@ -248,7 +248,7 @@ class Reader:
         named = Parsed("letter", index)
         if self._labels_another(label.text, named) or self._mentions(label.text)[0] - {index}:
             return CONTRADICTION if len(split_sentences(label.text)) == 1 else NONE  # one by one
-        stands = self._harmless(label.text, named) and not _take_back(split_sentences(label.text))
+        stands = self._harmless(label.text, named) and not self._take_back(split_sentences(label.text))
         return named if stands else NONE
 
     def _named_in_contrast(self, text: str) -> Parsed:
@@ -280,7 +280,7 @@ class Reader:
         if named.index is None or not self._leaves(text[len(answer) :], named):
             return NONE
         mentioned, rest = self._mentions(clause)
-        return NONE if mentioned or DOUBT.search(rest) or _take_back(split_sentences(clause)) else named
+        return NONE if mentioned or DOUBT.search(rest) or self._take_back(split_sentences(clause)) else named
 
     def _named_with_reason(self, text: str) -> tuple[Parsed, bool]:
         """An option before "because", and whether what follows is at odds with it."""
@@ -294,7 +294,7 @@ class Reader:
         agrees = (
             with_because <= {named.index}
             and self._supports(reason, named)
-            and not _take_back(split_sentences(reason))
+            and not self._take_back(split_sentences(reason))
         )
         return (named, False) if agrees else (NONE, True)
 
@@ -359,7 +359,7 @@ class Reader:
             named = self._agreed([sentence.parsed for sentence in sentences if sentence.named])
             others = [sentence for sentence in sentences if not sentence.named]
         behind = [sentence.text for sentence in _behind_the_answer(sentences)]
-        if _take_back(behind):
+        if self._take_back(behind):
             return SEVERAL
         return named if all(self._agrees(sentence, named) for sentence in others) else SEVERAL
 
@@ -412,6 +412,10 @@ class Reader:
             return self.choices.same(heard.index, named.index)
         return not sentence.says_answer and self._supports(sentence.text, named)
 
+    def _take_back(self, sentences: Iterable[str]) -> bool:
+        """Whether one of the sentences behind an answer takes it back."""
+        return any(takes_back(sentence, asked=self.choices.ask_of_truth) for sentence in sentences)
+
     def _harmless(self, text: str, named: Parsed) -> bool:
         """Whether a text mentions no option but the named one, and doubts nothing."""
         return all(self._is_harmless(sentence, named) for sentence in split_sentences(text))
@@ -426,11 +430,6 @@ class Reader:
         if "'s" in plain:  # "the dog's bark" is of a dog
             mentioned |= mentions(OF.sub("", plain), self.choices.plain)[0]
         return mentioned, rest
-
-
-def _take_back(sentences: Iterable[str]) -> bool:
-    """Whether one of the sentences behind an answer takes it back."""
-    return any(takes_back(sentence) for sentence in sentences)
 
 
 def _behind_the_answer(sentences: list[Sentence]) -> list[Sentence]:

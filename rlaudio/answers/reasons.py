@@ -45,7 +45,8 @@ REJECTIONS = [
         re.IGNORECASE,
     ),
     re.compile(
-        rf" ?(?:there(?:'s| {IS}) no|(?:i|we|you)(?: can)? hear no|i (?:can't|cannot|don't|do not) hear)"
+        rf" ?(?:there(?:'s| {IS}) no|(?:i|we|you)(?: can)? hear no"
+        r"|(?:i|we|you) (?:can't|cannot|don't|do not) hear)"
         r" (?P<other>.+)",
         re.IGNORECASE,
     ),

@@ -212,12 +212,7 @@ REJECTED = [  # {x} is rejected, doubted, or one of several
     *("Because it is not {x}, the answer is {y}.", "The sound of {y} suggests {x}", "{y}. It is not {x}."),
     *("Because it is not {x}, the answer is {x}.", "{x} because it is not {x}", "{x}. I do not hear {x}."),
     *("\\cancel{{{x}}}", "\\neq \\boxed{{{x}}}", "\\sout{{{x}}} {y}", "<!-- {x} -->", "{x}? {y}"),
-    *(
-        "{x}. Hard pass.",
-        "{x}. The truth is different.",
-        "{x}. The facts say otherwise.",
-        "{x}. Crossed out.",
-    ),
+    *("{x}. Hard pass.", "{x}. Crossed out."),
     *("It does not sound like {x}, it sounds like {y}.", "It does not sound like {x}.", "Not only {x}."),
     *("It is more like {y} than {x}.", "It could be {x}, it could be {y}.", "There is no {x}, there is {y}."),
     *("It can't be {x}, so it is {y}.", "{y}, not like {x}", "not {x} alone", "{x} only, {y} only"),
@@ -269,6 +264,14 @@ def test_an_option_that_is_rejected_or_one_of_several_is_not_right(drawn, templa
         return  # the text is an option
     question = make_question(choices=choices, answer=x)
     assert not robust(question, f"<answer>{text}</answer>" if tagged else text, letters=True).right
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if row != ("Yes", "No")], ids="-".join)
+@pytest.mark.parametrize("words", ["The truth is different.", "The facts say otherwise.", "It's a myth."])
+def test_a_truth_that_differs_takes_an_answer_back_that_is_not_yes_or_no(row, words):
+    for option in row:
+        question = make_question(choices=row, answer=option)
+        assert not robust(question, f"{option}. {words}", letters=True).right
 
 
 @given(options(), st.sampled_from(FRAMES))
