@@ -263,9 +263,15 @@ class Reader:
     def _named_others(self, text: str) -> list[int]:
         """The options of "a dog or a cow"; none where a part of it is no option."""
         whole = self._named(text)
-        parts = [whole] if whole.parsed else [self._named(part) for part in SEVERAL_OTHERS.split(text)]
-        indices = [parsed.index for parsed in parts if parsed.index is not None]
-        return indices if len(indices) == len(parts) else []
+        if whole.index is not None:
+            return [whole.index]
+        indices = []
+        for part in SEVERAL_OTHERS.split(text):
+            index = self._named(part).index
+            if index is None:
+                return []
+            indices.append(index)
+        return indices
 
     def _is_negative_option(self, text: str) -> bool:
         return any(self._spelled(negated).parsed for negated in (f"not {text}", f"no {text}", f"不是{text}"))
