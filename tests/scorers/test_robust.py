@@ -363,83 +363,111 @@ def test_a_list_in_another_order_is_another_answer(asked):
 
 # --- time ---
 
-LONG = 50_000  # characters; a rule that is quadratic in this takes minutes
+SHORT, LONG = 2_000, 16_000  # characters
+MOST = 24  # times longer, by a text that is 8 times longer; a quadratic rule takes 64 times longer
+TOO_SHORT = 0.02  # seconds; a growth within them is the noise of the clock
 
 
-@pytest.fixture
-def soon():
-    """Ten times what the slowest text takes."""
-    begun = time.thread_time()
-    yield
-    assert time.thread_time() - begun < 8.0
+def takes_time_in_proportion(read, short, long):
+    """Whether `read` spends on `long` no more CPU time per character than on `short`, in the best of three
+    tries: a busy machine may slow one of them down."""
+    for _ in range(3):
+        begun = time.thread_time()
+        read(short)
+        between = time.thread_time()
+        read(long)
+        if time.thread_time() - between < TOO_SHORT + MOST * (between - begun):
+            return True
+    return False
 
 
-def filled(piece: str) -> str:
-    return piece * (LONG // len(piece))
+def filled(piece, length):
+    return piece * (length // len(piece))
+
+
+def long_texts(length):
+    def fill(piece):
+        return filled(piece, length)
+
+    return [
+        *(
+            "(" * length + "a cat" + ")" * length,
+            "(" * length,
+            fill("\\boxed{"),
+            fill("\\text{") + "}" * length,
+        ),
+        *(fill("<answer>"), fill("</answer>"), fill("<think></think>"), "<answer>a cat" + "<" * length),
+        *(
+            "\n" * length + "x",
+            fill("x\nAnswer: "),
+            fill("- "),
+            fill("-\n"),
+            fill("\u2013\n1"),
+            fill("&lt;"),
+        ),
+        *(
+            fill("~~a"),
+            fill("<s>"),
+            fill('{"answer":'),
+            '{"answer": [' + "[" * length + "}",
+            fill("because a, "),
+        ),
+        *(
+            fill("it is not a"),
+            fill("不是"),
+            fill("a cat ("),
+            fill("<think>"),
+            "{" + "9" * length + "}",
+        ),
+        *(fill("[x] a\n"), fill("a: 1%, "), "1" * length + "%", fill("Wait. "), fill("\nUser")),
+        *(fill("\\sout{"), fill("<!--"), fill("[a](#"), fill("a: no. "), fill("i very ")),
+        *(sign * length + "x" for sign in "#=-_*~|<>&\\/.!?"),
+        *(
+            "*" + " " * length + "x",
+            "# answer" + " " * length + "x",
+            "|" + " " * length + "x",
+            fill("ha, ") + "x",
+        ),
+        *(
+            "-" + "\t" * length + "x",
+            '{"answer":' + " " * length + "x}}",
+            '{"answer": a' + " " * length + "}x",
+        ),
+        *(
+            "a" + " " * length + "cat x",
+            fill("not "),
+            fill("the answer is "),
+            fill("1,"),
+            fill("twenty-"),
+        ),
+    ]
 
 
 @pytest.mark.parametrize(
-    "text",
-    [
-        *("(" * LONG + "a cat" + ")" * LONG, "(" * LONG, filled("\\boxed{"), filled("\\text{") + "}" * LONG),
-        *(filled("<answer>"), filled("</answer>"), filled("<think></think>"), "<answer>a cat" + "<" * LONG),
-        *(
-            "\n" * LONG + "x",
-            filled("x\nAnswer: "),
-            filled("- "),
-            filled("-\n"),
-            filled("\u2013\n1"),
-            filled("&lt;"),
-        ),
-        *(
-            filled("~~a"),
-            filled("<s>"),
-            filled('{"answer":'),
-            '{"answer": [' + "[" * LONG + "}",
-            filled("because a, "),
-        ),
-        *(
-            filled("it is not a"),
-            filled("不是"),
-            filled("a cat ("),
-            filled("<think>"),
-            "{" + "9" * LONG + "}",
-        ),
-        *(filled("[x] a\n"), filled("a: 1%, "), "1" * LONG + "%", filled("Wait. "), filled("\nUser")),
-        *(filled("\\sout{"), filled("<!--"), filled("[a](#"), filled("a: no. "), filled("i very ")),
-        *(sign * LONG + "x" for sign in "#=-_*~|<>&\\/.!?"),
-        *(
-            "*" + " " * LONG + "x",
-            "# answer" + " " * LONG + "x",
-            "|" + " " * LONG + "x",
-            filled("ha, ") + "x",
-        ),
-        *("-" + "\t" * LONG + "x", '{"answer":' + " " * LONG + "x}}", '{"answer": a' + " " * LONG + "}x"),
-        *(
-            "a" + " " * LONG + "cat x",
-            filled("not "),
-            filled("the answer is "),
-            filled("1,"),
-            filled("twenty-"),
-        ),
-    ],
-    ids=lambda text: text[:12],
+    ("short", "long"), zip(long_texts(SHORT), long_texts(LONG), strict=True), ids=lambda text: text[:12]
 )
-def test_long_answers_take_time_in_proportion_to_their_length(text, soon):
-    assert not robust(CAT, text, letters=True).right
+def test_long_answers_take_time_in_proportion_to_their_length(short, long):
+    assert not robust(CAT, long, letters=True).right
+    assert takes_time_in_proportion(lambda text: robust(CAT, text, letters=True), short, long)
 
 
 @pytest.mark.parametrize(
     "piece", ["a (not ", "not a, it is ", "number of a ", "because a, ", "the sound of ", "a or "]
 )
-def test_long_options_let_no_phrase_take_longer(piece, soon):
-    long_option = make_question(choices=("x" * LONG, "a cat"), answer="a cat")
-    assert not robust(long_option, filled(piece), letters=True).right
+def test_long_options_let_no_phrase_take_longer(piece):
+    def read(length):
+        long_option = make_question(choices=("x" * length, "a cat"), answer="a cat")
+        return robust(long_option, filled(piece, length), letters=True)
+
+    assert not read(LONG).right
+    assert takes_time_in_proportion(read, SHORT, LONG)
 
 
-@pytest.mark.parametrize("text", [filled("<answer>"), filled("<answer>a cat</answer")])
-def test_the_papers_rule_takes_time_in_proportion_too(text, soon):
-    assert not exact(CAT, text).right
+@pytest.mark.parametrize("piece", ["<answer>", "<answer>a cat</answer"])
+def test_the_papers_rule_takes_time_in_proportion_too(piece):
+    assert not exact(CAT, filled(piece, LONG)).right
+    short, long = filled(piece, SHORT), filled(piece, LONG)
+    assert takes_time_in_proportion(lambda text: exact(CAT, text), short, long)
 
 
 def test_a_question_without_options_has_none_to_be_read():
