@@ -52,9 +52,10 @@ ALONE = re.compile(  # exclamations that are all of a sentence
     r"|[a-z]+ (?:that|it|this|them))",  # "Undo that"
     re.IGNORECASE,
 )
-MADE_UP = re.compile(
-    r"(?:(?:just|only|all|so),? )*(?:a )?"
-    r"(?:(?:pure )?fiction|(?:fairy|tall) tale|(?:nice|cool) story|once upon a time|invented|made up)",
+MADE_UP = re.compile(  # "This is a nice story" tells of the clip
+    r"(?:(?:just|only|all|so),? )*"
+    r"(?:(?:pure )?fiction|(?:fairy|tall) tale|(?:nice|cool) story|once upon a time)"
+    r"|(?:(?:that|this)(?:'s| is| was) )?(?:(?:just|only|all|so),? )*(?:invented|made up)",
     re.IGNORECASE,
 )
 BEGINNING = re.compile(
@@ -136,10 +137,9 @@ def takes_back(sentence: str, *, asked: bool = False) -> bool:
     text = _plain(without_denied_doubts(sentence.translate(APOSTROPHES)))
     if offers(text):
         return False
-    bare = IT_IS.sub("", text, count=1)
-    if ALONE.fullmatch(bare):
+    if ALONE.fullmatch(IT_IS.sub("", text, count=1)):
         return True
-    if not asked and (MADE_UP.fullmatch(bare) or IT_IS_REFUTED.fullmatch(text) or DIFFERS.fullmatch(text)):
+    if not asked and any(words.fullmatch(text) for words in (MADE_UP, IT_IS_REFUTED, DIFFERS)):
         return True
     if BEGINNING.match(text) or OPTION.search(text):
         return True
