@@ -257,7 +257,7 @@ CONTRASTS = [
         r"(?:,? but(?: rather)?|[,;]? (?:but )?(?:it|this|that)(?:'s| is| was)) (?P<answer>.+)",
         re.IGNORECASE,
     ),
-    re.compile(r"not (?P<other>[^,]+), (?P<answer>[^,]+)", re.IGNORECASE),
+    re.compile(r"not (?P<other>[^,]+), (?P<answer>(?!not\b)[^,]+)", re.IGNORECASE),
     re.compile(r"more like (?P<answer>.+?) than (?:like )?(?P<other>.+)", re.IGNORECASE),
     re.compile(r"(?P<answer>.+?),? not like (?P<other>.+)", re.IGNORECASE),
     *(re.compile(contrast, re.IGNORECASE) for contrast in foreign_frames.CONTRASTS),

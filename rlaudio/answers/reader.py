@@ -253,6 +253,8 @@ class Reader:
 
     def _named_in_contrast(self, text: str) -> Parsed:
         """An option in contrast to another one: "a cat, not a dog"."""
+        if self._spelled(text.removeprefix("not ").removeprefix("Not ")).parsed:
+            return NONE  # the list "a cat, a dog" is an option
         for answer, other in contrasts(text):
             named, others = self._named(answer), self._named_others(other)
             if named.index is None or not others or self._is_negative_option(other):
