@@ -23,7 +23,7 @@ from rlaudio.data.audiomcq import audiomcq
 from rlaudio.types import Dataset, Question
 from rlaudio.utils.messages import shown
 from rlaudio.worlds.cache import cache_folder
-from rlaudio.worlds.synthetic.generate import BY_TEXT, Split, write_split
+from rlaudio.worlds.synthetic.generate import BY_TEXT, CUED, Split, write_split
 from rlaudio.worlds.synthetic.kinds import KindShares
 
 SPLITS = ("train", "test", "misleading", "shifted", "none")  # of the recipes that ship
@@ -44,7 +44,7 @@ def synthetic(
     unanswerable_share: float = 0.0,
     shifted: bool = False,
     gold_cues: Sequence[str] = (),
-    cued: Sequence[str] = ("text_answerable",),
+    cued: Sequence[str] = CUED,
     by_subject: bool = False,
 ) -> Dataset:
     """The first `count` questions of a split, generated on the first call and read from disk afterwards.

@@ -26,7 +26,8 @@ from rlaudio.worlds.synthetic.subjects import CATEGORIES, SUBJECTS, Item, make_i
 TEXT_ANSWERABLE: Mapping[Mechanism, float] = {"knowledge": 0.6, "logic": 0.4}
 MISLEADING: Mapping[Mechanism, float] = {"prior": 0.6, "suggestion": 0.4, "length": 0.5, "position": 0.5}
 BY_TEXT = ("prior", "suggestion")
-CUED: tuple[Kind, ...] = ("text_answerable", "audio_only")  # kinds whose options may have a cue
+MAY_BE_CUED: tuple[Kind, ...] = ("text_answerable", "audio_only")  # kinds whose options may have a cue
+CUED: tuple[Kind, ...] = ("text_answerable",)  # those that have one unless a data set says otherwise
 
 
 @dataclass(frozen=True)
@@ -43,12 +44,12 @@ class Split:
     is_shifted: bool = False
     misleading_by: Sequence[str] = BY_TEXT
     gold_cues: Sequence[str] = ()
-    cued: Sequence[str] = ("text_answerable",)
+    cued: Sequence[str] = CUED
 
     def __post_init__(self) -> None:
         _check_names("misleading_by", self.misleading_by, tuple(MISLEADING))
         _check_names("gold_cues", self.gold_cues, CUES)
-        _check_names("cued", self.cued, CUED)
+        _check_names("cued", self.cued, MAY_BE_CUED)
         if self.shares.misleading and not self.misleading_by:
             raise ValueError(
                 f"misleading_share is {self.shares.misleading} and misleading_by names no mechanism; "
@@ -143,11 +144,11 @@ def _shares_name(split: Split) -> str:
     """Such as text0.5-misleading0.2-by-length-shifted."""
     shares = split.shares
     by = [m for m in MISLEADING if m in split.misleading_by]
-    cued = [kind for kind in CUED if kind in split.cued]
+    cued = tuple(kind for kind in MAY_BE_CUED if kind in split.cued)
     return (
         f"text{shares.text_answerable:g}"
         + "".join(f"-{cue}" for cue in CUES if cue in split.gold_cues)
-        + (f"-in-{'-'.join(cued)}" if split.gold_cues and cued != ["text_answerable"] else "")
+        + (f"-in-{'-'.join(cued)}" if split.gold_cues and cued != CUED else "")
         + (f"-misleading{shares.misleading:g}" if shares.misleading else "")
         + (f"-by-{'-'.join(by)}" if shares.misleading and by != list(BY_TEXT) else "")
         + (f"-unanswerable{shares.unanswerable:g}" if shares.unanswerable else "")
