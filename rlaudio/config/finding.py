@@ -80,7 +80,8 @@ def absolute(path: str | Path, folder: Path) -> Path:
     except PermissionError:
         return whole
     except (RuntimeError, OSError, ValueError) as error:  # ~nobody, a name too long, a circle of links, NUL
-        why = error.strerror if isinstance(error, OSError) else error  # its text holds the whole path
+        # the text of an OSError holds the whole path
+        why = str(error.strerror if isinstance(error, OSError) else error).rstrip(".")
         raise ValueError(f"no path {shown(str(path))}: {why}; correct the path") from error
     return whole
 

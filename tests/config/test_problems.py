@@ -111,7 +111,10 @@ def test_another_kind_of_value_is_told_with_file_and_line(write, text, message):
         ('prompt: {system: "a\\eb"}', r"prompt.system: .*holds the character U\+001B; expected text"),
         ("prompt: {system: " + "a" * 100_001 + "}", "prompt.system: .*at most 100000 characters"),
         ("sft: {<<: {lr: 1}}", "sft.<<: unknown key '<<'"),
-        ("model: {path: ~nobody-is-called-so}", "model.path: no path '~nobody-is-called-so'"),
+        (
+            "model: {path: ~nobody-is-called-so}",
+            "model.path: no path '~nobody-is.*': Could not determine home directory; correct the path",
+        ),
         ("rewards: {format: {reward: 1}}", "rewards.format.reward: reward format: unknown option 'reward'"),
         ("rewards: {format: {wieght: 1}}", "rewards.format.wieght: .* did you mean 'weight'"),
         ("temperature: 1", "temperature: unknown key .*; there is sampling.temperature$"),
