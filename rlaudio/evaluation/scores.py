@@ -43,8 +43,7 @@ class Difference:
     difference: float
     low: float  # 95 % interval over the questions, by Bonett and Price; of grades by Student's t
     high: float
-    p_value: float | None  # McNemar's exact test; None where no question differs
-    # Of grades Student's t; None where all differ alike too, or there is a single one.
+    p_value: float | None  # McNemar's exact test; of grades Student's t; None as `grade_difference` says
 
 
 @dataclass(frozen=True)

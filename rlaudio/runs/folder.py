@@ -47,12 +47,7 @@ from rlaudio.runs.files import (
     write_text,
 )
 from rlaudio.runs.metrics import split_wall_clock
-from rlaudio.runs.occupancy import (
-    refuse_contents,
-    remove_beginning,
-    remove_events,
-    take_lock,
-)
+from rlaudio.runs.occupancy import refuse_contents, remove_beginning, remove_events, take_lock
 from rlaudio.runs.places import (
     DIGESTS,
     LABEL_TABLES,

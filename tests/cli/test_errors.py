@@ -42,6 +42,7 @@ def test_a_file_does_not_take_the_place_of_a_closed_output(tmp_path):
     assert (tmp_path / "file").read_text() == "its own"
 
 
+# A program of commands that print, as a user's plug-in does, and name a file, in other signs than ASCII's.
 SAYING = """
 import click
 from rlaudio.cli.errors import Commands
