@@ -120,18 +120,18 @@ class Branching:
         return self._seen[device]
 
     @cached_property
-    def alone(self) -> list[_Spans]:
+    def alone(self) -> _Pieces:
         """The spans that attend to themselves, causally: the shared text, prompts, branches."""
-        prompts = [(row.start, row.fork) for row in self.rows]
+        prompts = [(row.start, row.fork) for row in self.rows if row.prompt]
         branches = [span for row in self.rows for span in row.branch_spans()]
         shared = [(0, self.shared)] * bool(self.shared)
-        return [_Spans(some) for spans in (shared, prompts, branches) for some in _alike(spans)]
+        return _Pieces([_Spans(some) for spans in (shared, prompts, branches) for some in _alike(spans)])
 
     @cached_property
     def across(self) -> list[tuple[slice, slice]]:
         """Which tokens attend to all of which others: rows to the shared text, branches to their prompt."""
         to_shared = [(slice(self.shared, self.tokens), slice(0, self.shared))] * bool(self.shared)
-        forked = [row for row in self.rows if row.fork < row.end]
+        forked = [row for row in self.rows if row.start < row.fork < row.end]
         return to_shared + [(slice(row.fork, row.end), slice(row.start, row.fork)) for row in forked]
 
     @cached_property
@@ -210,51 +210,60 @@ class _CpuAttention(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, query: Any, key: Any, value: Any, branching: Branching, scale: float) -> Any:
-        out = torch.empty_like(
-            query.transpose(1, 2), dtype=torch.float32, memory_format=torch.contiguous_format
-        )
-        by_head = out.transpose(1, 2)  # [1, heads, T, width]
-        log_sums = query.new_empty(query.shape[:3], dtype=torch.float32)  # [1, heads, T]
-        for spans in branching.alone:
-            within, within_sums = _flash(*map(spans.split, (query, key, value)), 0.0, True, scale=scale)
-            spans.write(by_head, within)
-            spans.write(log_sums.unsqueeze(-1), within_sums.unsqueeze(-1))
+        known = [_by_token(x) for x in (query, key, value)]  # [T, heads, width]
+        alone = branching.alone
+        within = [_flash(*map(spans.split, known), 0.0, True, scale=scale) for spans in alone.spans]
+        out = alone.join([part[0] for part in within], query.shape[2]).float()  # [T, heads, width]
+        log_sums = alone.join([part[1].unsqueeze(-1) for part in within], query.shape[2])  # [T, heads, 1]
         for queries, keys in branching.across:
-            known = query[:, :, queries], key[:, :, keys], value[:, :, keys]
-            there, there_sums = _flash(*known, 0.0, False, scale=scale)
-            here, here_sums = by_head[:, :, queries], log_sums[:, :, queries]
-            share = torch.sigmoid(there_sums - here_sums).unsqueeze(-1)  # of those keys in the whole softmax
+            places = zip(known, (queries, keys, keys), strict=True)
+            there, there_sums = _flash(*(_by_head(x[place]) for x, place in places), 0.0, False, scale=scale)
+            there, there_sums = _by_token(there), _by_token(there_sums.unsqueeze(-1))
+            here, here_sums = out[queries], log_sums[queries]
+            share = torch.sigmoid(there_sums - here_sums)  # of those keys in the whole softmax
             here.lerp_(there.float(), share)
             torch.logaddexp(here_sums, there_sums, out=here_sums)
         out = out.to(query.dtype)
         ctx.save_for_backward(query, key, value, out, log_sums)
         ctx.branching, ctx.scale = branching, scale
-        return out
+        return out.unsqueeze(0)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, gradient: Any) -> Any:
         query, key, value, out, log_sums = ctx.saved_tensors
-        known = (gradient.transpose(1, 2), query, key, value, out.transpose(1, 2), log_sums.unsqueeze(-1))
-        gradients = [torch.empty_like(x.transpose(1, 2)).transpose(1, 2) for x in (query, key, value)]
-        for spans in ctx.branching.alone:
-            for whole, part in zip(
-                gradients, _backward(map(spans.split, known), True, ctx.scale), strict=True
-            ):
-                spans.write(whole, part)
+        known = [*map(_by_token, (query, key, value)), out, log_sums]  # [T, heads, width]
+        gradient, alone = gradient[0], ctx.branching.alone
+        of_spans = [
+            _backward(spans.split_gradient(gradient), map(spans.split, known), True, ctx.scale)
+            for spans in alone.spans
+        ]
+        gradients = [alone.join(parts, len(gradient)) for parts in zip(*of_spans, strict=True)]
         for queries, keys in ctx.branching.across:
-            places = (queries, queries, keys, keys, queries, queries)
-            parts = [x[:, :, place] for x, place in zip(known, places, strict=True)]
-            of_parts = _backward(parts, False, ctx.scale)
+            places = zip(known, (queries, keys, keys, queries, queries), strict=True)
+            parts = [_by_head(x[place]) for x, place in places]
+            of_parts = _backward(_by_head(gradient[queries]), parts, False, ctx.scale)
             for whole, place, part in zip(gradients, (queries, keys, keys), of_parts, strict=True):
-                whole[:, :, place].add_(part)
-        return *gradients, None, None
+                whole[place] += _by_token(part)
+        return *map(_by_head, gradients), None, None
 
 
-def _backward(known: Iterable[torch.Tensor], causal: bool, scale: float) -> list[torch.Tensor]:
+def _backward(
+    gradient: torch.Tensor, known: Iterable[torch.Tensor], causal: bool, scale: float
+) -> list[torch.Tensor]:
     """Gradients of query, key and value."""
     *tensors, log_sums = known
-    return list(_flash_backward(*tensors, log_sums.squeeze(-1), 0.0, causal, scale=scale))
+    return list(_flash_backward(gradient, *tensors, log_sums.squeeze(-1), 0.0, causal, scale=scale))
+
+
+def _by_token(x: torch.Tensor) -> torch.Tensor:
+    """[1, heads, T, width] as [T, heads, width]."""
+    return x[0].transpose(0, 1)
+
+
+def _by_head(x: torch.Tensor) -> torch.Tensor:
+    """[T, heads, width] as [1, heads, T, width]."""
+    return x.transpose(0, 1).unsqueeze(0)
 
 
 def _alike(spans: Sequence[tuple[int, int]]) -> Iterator[list[tuple[int, int]]]:
@@ -272,31 +281,49 @@ def _alike(spans: Sequence[tuple[int, int]]) -> Iterator[list[tuple[int, int]]]:
 
 
 class _Spans:
-    """Spans of a sequence as a batch, shorter ones padded; they may not overlap, and stand in their order."""
+    """Spans of a sequence as a batch, shorter ones padded; they may not overlap, and stand in their order.
+
+    A span's last token is repeated: a causal attention shows the repetitions to no token before them.
+    """
 
     def __init__(self, spans: Sequence[tuple[int, int]]):
-        lengths = [end - start for start, end in spans]
-        self.count, self.longest = len(spans), max(lengths)
-        self.whole = slice(spans[0][0], spans[-1][1])
-        dense = min(lengths) == self.longest and sum(lengths) == self.whole.stop - self.whole.start
-        self.dense = dense  # the spans fill that slice, and none is padded
-        padded = [span * self.longest + torch.arange(length) for span, length in enumerate(lengths)]
-        self.slots = torch.cat(padded)  # [tokens], each token's index among all padded spans
-        self.tokens = torch.cat([torch.arange(start, end) for start, end in spans])
+        ends = torch.tensor([end for _, end in spans]).unsqueeze(1)
+        starts = torch.tensor([start for start, _ in spans]).unsqueeze(1)
+        tokens = starts + torch.arange(int((ends - starts).max()))  # [spans, longest]
+        self.shape = tokens.shape
+        self.held = (tokens < ends).flatten()  # [slots], which of them hold a token and no repetition
+        self.padding = (~self.held).nonzero().squeeze(-1)
+        self.tokens = torch.minimum(tokens, ends - 1).flatten()  # [slots], the token that each holds
 
     def split(self, x: torch.Tensor) -> torch.Tensor:
-        """[1, heads, T, width] to [spans, heads, longest, width], shorter ones padded with zeros."""
-        if self.dense:
-            x = x[0, :, self.whole]
-        else:
-            padded = x.new_zeros(x.shape[1], self.count * self.longest, x.shape[-1])
-            x = padded.index_copy_(1, self.slots, x[0].index_select(1, self.tokens))
-        return x.unflatten(1, (self.count, self.longest)).transpose(0, 1)
+        """[T, heads, width] to [spans, heads, longest, width]."""
+        return self._batch(x.index_select(0, self.tokens))
 
-    def write(self, whole: torch.Tensor, x: torch.Tensor) -> None:
-        """The inverse of `split`, into the spans of a tensor [1, heads, T, width]."""
-        x = x.transpose(0, 1).flatten(1, 2)
-        if self.dense:
-            whole[0, :, self.whole] = x
-        else:
-            whole[0].index_copy_(1, self.tokens, x.index_select(1, self.slots).to(whole.dtype))
+    def split_gradient(self, x: torch.Tensor) -> torch.Tensor:
+        """The same of a gradient, which is zero for repetitions."""
+        return self._batch(x.index_select(0, self.tokens).index_fill_(0, self.padding, 0.0))
+
+    def _batch(self, rows: torch.Tensor) -> torch.Tensor:
+        return rows.unflatten(0, self.shape).transpose(1, 2)
+
+
+class _Pieces:
+    """A whole sequence in batches of spans."""
+
+    def __init__(self, spans: Sequence[_Spans]):
+        self.spans = spans
+        held = torch.cat([some.held for some in spans])
+        tokens = torch.cat([some.tokens for some in spans])[held]
+        self._slots = held.nonzero().squeeze(-1)[tokens.argsort()]  # [tokens], each one's among all slots
+
+    def join(self, parts: Sequence[torch.Tensor], total: int) -> torch.Tensor:
+        """The inverse of splitting: [spans, heads, longest, width] of each batch to [total, heads, width].
+
+        What stands behind the last span's tokens is zero.
+        """
+        rows = torch.cat([part.transpose(1, 2).flatten(0, 1) for part in parts])  # [slots, heads, width]
+        if total == len(self._slots):
+            return rows.index_select(0, self._slots)
+        joined = rows.new_zeros(total, *rows.shape[1:])
+        torch.index_select(rows, 0, self._slots, out=joined[: len(self._slots)])
+        return joined

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from torch.nn.functional import scaled_dot_product_attention
+from torch.nn.functional import pad, scaled_dot_product_attention
 
 from rlaudio.models.shared.branching import Branching, _in_two_passes, attend, attend_without_gradient
 
@@ -42,6 +42,21 @@ def test_outputs_and_gradients_are_those_of_the_masked_form(way, shared, lengths
     torch.testing.assert_close(out.double(), expected, atol=2e-5, rtol=0)
     for x, y in zip(inputs, exact, strict=True):
         assert (x.grad - y.grad).abs().max() < 1e-5 * y.grad.abs().max()
+
+
+@pytest.mark.parametrize("padding", [1, 40])
+def test_tokens_behind_the_rows_change_nothing(padding):
+    branching = Branching(LAYOUTS["completions of different lengths"], 9)
+    inputs = random_inputs(branching, torch.float32)
+    longer = [pad(x.detach(), (0, 0, 0, padding), value=3.0).requires_grad_() for x in inputs]
+    outs = [attend(*given, branching, SCALE) for given in (inputs, longer)]
+    for out in outs:
+        (out * torch.arange(out.numel()).view(out.shape).cos()).sum().backward()
+    assert torch.equal(outs[1][:, : branching.tokens], outs[0])
+    assert not outs[1][:, branching.tokens :].any()
+    for x, y in zip(inputs, longer, strict=True):
+        assert torch.equal(y.grad[:, :, : branching.tokens], x.grad)
+        assert not y.grad[:, :, branching.tokens :].any()
 
 
 @pytest.mark.parametrize("shared", [0, 9])
