@@ -85,6 +85,10 @@ class TrainableFamily(Protocol):
         token attends to itself and the tokens before it, and the cache is empty.
         """
 
+    @property
+    def packs_prompts(self) -> bool:
+        """Whether `hidden` takes a `Branching` together with an empty cache, and makes no mask of it."""
+
     def new_cache(self) -> Any:
         """An empty key-value cache for `hidden`."""
 

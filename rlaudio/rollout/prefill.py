@@ -15,6 +15,8 @@ import numpy as np
 import torch
 
 from rlaudio.models.family import ModelFamily, additive_mask
+from rlaudio.models.shared.branching import Branching
+from rlaudio.models.shared.growing_cache import part_rows
 from rlaudio.models.shared.prefixes import before_media, common_start
 from rlaudio.types import Prompt
 
@@ -72,6 +74,35 @@ class Prefixes:
 
 def prefill(family: ModelFamily, prefixes: Prefixes) -> tuple[Any, torch.Tensor]:
     """A cache that holds every prompt, and the logits [B, V] of the first token behind it."""
+    return _packed(family, prefixes) if family.packs_prompts else _in_rows(family, prefixes)
+
+
+def _packed(family: ModelFamily, prefixes: Prefixes) -> tuple[Any, torch.Tensor]:
+    """Prefixes and what follows on them one behind another, as in training; then the cache is parted."""
+    owned = [np.flatnonzero(prefixes.owner == number) for number in range(len(prefixes.starts))]
+    lengths = tuple(
+        (int(length), tuple(prefixes.rest[prompts].tolist()))
+        for length, prompts in zip(prefixes.lengths, owned, strict=True)
+    )
+    branching, tokens = Branching(lengths), []
+    slots = torch.zeros(len(prefixes.prompts), prefixes.width + int(prefixes.rest.max()), dtype=torch.long)
+    for start, row, prompts in zip(prefixes.starts, branching.rows, owned, strict=True):
+        tokens.append(start.token_ids[: row.prompt])
+        slots[prompts, : row.prompt] = torch.arange(row.start, row.fork)
+        for prompt, (begin, end) in zip(prompts, row.branch_spans(), strict=True):
+            tokens.append(prefixes.prompts[prompt].token_ids[row.prompt :])
+            slots[prompt, prefixes.width : prefixes.width + end - begin] = torch.arange(begin, end)
+    heard = prefixes.starts if prefixes.with_audio else prefixes.prompts
+    cache, device = family.new_cache(), family.device
+    embeddings = family.embed(torch.from_numpy(np.concatenate(tokens))[None].to(device), heard)
+    hidden = family.hidden(embeddings, branching.positions[None].to(device), branching, cache)
+    last = slots[torch.arange(len(slots)), prefixes.width + torch.from_numpy(prefixes.rest) - 1]
+    part_rows(cache, slots.to(device))
+    return cache, family.head(hidden[0, last.to(device)])
+
+
+def _in_rows(family: ModelFamily, prefixes: Prefixes) -> tuple[Any, torch.Tensor]:
+    """Prefixes in rows, then what follows on them in rows, under masks."""
     cache, device = family.new_cache(), family.device
     rest, positions = prefixes.rest_tokens().to(device), prefixes.rest_positions().to(device)
     mask = None  # nothing attends to the padding behind a prompt

@@ -1,4 +1,4 @@
-"""Linear layers by oneDNN, on CPUs where it is the faster library.
+"""Linear layers by oneDNN on CPUs where it is the faster library, and GELU without it.
 
 torch multiplies float32 matrices with MKL, which leaves AVX-512 unused on AMD's processors. oneDNN, which
 every torch for x86 brings too, uses it and takes half the time there; see "Against an older version" in
@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch.autograd.function import once_differentiable
 from torch.utils.flop_counter import flop_registry, register_flop_formula
+from transformers.activations import GELUActivation
 
 CPUS = Path("/proc/cpuinfo")
 # Products whose code oneDNN keeps, and torch beside it. Code is for one shape and one number of threads, and
@@ -36,12 +37,14 @@ def onednn_is_faster(cpus: Path = CPUS) -> bool:
 
 
 def use_onednn(model: torch.nn.Module) -> None:
-    """Have a model's linear layers compute by oneDNN where that is faster; names and weights stay."""
+    """Have a model's linear layers compute by oneDNN where that is faster, and GELU not; names stay."""
     if not onednn_is_faster():
         return
     for module in model.modules():
         if type(module) is torch.nn.Linear:
             module.__class__ = OneDnnLinear
+        elif type(module) is GELUActivation:
+            module.__class__ = Gelu
 
 
 def is_plain_linear(module: torch.nn.Module) -> bool:
@@ -63,6 +66,21 @@ class OneDnnLinear(torch.nn.Linear):
         if torch.is_grad_enabled():
             return _Linear.apply(input, self.weight, self.bias)
         return _onednn(input, self.weight, self.bias)
+
+
+class Gelu(GELUActivation):
+    """GELU by torch itself, to which it leaves what is not contiguous: oneDNN makes code for every shape."""
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        """Values of `input`, in its shape."""
+        return super().forward(input.mT).mT if input.dim() > 1 else super().forward(input)
+
+
+def missing_rows(input: torch.Tensor) -> int:
+    """Rows that each layer would add to `input` [..., M, K]; a model adds them once."""
+    if not (onednn_is_faster() and _is_for_onednn(input, input)):
+        return 0
+    return _missing(input.shape[:-1].numel())
 
 
 def linear(input: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
@@ -117,8 +135,13 @@ def _multiply(rows: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | Non
 
 def _rounded_up(rows: torch.Tensor) -> torch.Tensor:
     """The rows [M, K], and rows of zeros up to the next number of rows that oneDNN makes code for."""
-    missing = -len(rows) % max(_ROW_STEP, 2 ** (len(rows).bit_length() - 4))
+    missing = _missing(len(rows))
     return torch.nn.functional.pad(rows, (0, 0, 0, missing)) if missing else rows
+
+
+def _missing(rows: int) -> int:
+    """How many to the next number that oneDNN makes code for."""
+    return -rows % max(_ROW_STEP, 2 ** (rows.bit_length() - 4))
 
 
 def _is_of_amd(cpus: Path) -> bool:

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
+from rlaudio.models.shared import audio_family
 from rlaudio.training import packing
 from rlaudio.training.packing import (
     Branch,
@@ -119,6 +120,19 @@ def test_equal_prompts_share_their_text_alone(family):
     assert 0 < batch.branching.shared < row.prompt.token_ids.tolist().index(family.audio_token_id)
     both = token_logprobs(family, batch).logprobs.view(2, -1)
     torch.testing.assert_close(both[0], both[1], atol=1e-5, rtol=0)
+
+
+def test_rows_that_a_model_adds_for_its_layers_change_nothing(family, monkeypatch):
+    batch = pack(make_rows(family), media=family.forbidden_token_ids)
+    results = []
+    for missing in (0, 5):
+        monkeypatch.setattr(audio_family, "missing_rows", lambda embeddings, missing=missing: missing)
+        hidden = family.hidden(family.embed(batch.token_ids), batch.positions, batch.branching)
+        assert hidden.shape[1] == batch.tokens
+        results.append(forward_backward(family, [batch]))
+    (plain, plain_gradients), (padded, gradients) = results
+    torch.testing.assert_close(padded, plain, atol=1e-5, rtol=0)
+    assert_same_gradients(gradients, plain_gradients, 1e-5)
 
 
 def test_gradients_reach_the_audio_tower_and_the_language_model(family):

@@ -8,10 +8,18 @@ from pathlib import Path
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
+from transformers.activations import GELUActivation
 
 from rlaudio.models.qwen2_5_omni import Qwen2_5Omni
 from rlaudio.utils import onednn_linear
-from rlaudio.utils.onednn_linear import OneDnnLinear, linear, onednn_is_faster, use_onednn
+from rlaudio.utils.onednn_linear import (
+    Gelu,
+    OneDnnLinear,
+    linear,
+    missing_rows,
+    onednn_is_faster,
+    use_onednn,
+)
 from tests.conftest import TINY
 
 pytestmark = pytest.mark.skipif(
@@ -115,6 +123,34 @@ def test_a_model_that_is_opened_computes_by_it(lora_rank, monkeypatch):
     model = Qwen2_5Omni(path=str(TINY), device="cpu", lora_rank=lora_rank).model
     layers = [module for module in model.modules() if isinstance(module, torch.nn.Linear)]
     assert len(layers) > 40 and {type(layer) for layer in layers} == {OneDnnLinear}
+    assert {type(m) for m in model.modules() if isinstance(m, GELUActivation)} == {Gelu}
+
+
+@pytest.mark.parametrize("shape", [(7, 24), (2, 45, 24), (0, 24), (24,)])
+def test_gelu_is_the_same_without_code_for_each_shape(shape):
+    inputs = torch.randn(*shape, requires_grad=True)
+    gelu = GELUActivation()
+    expected = gelu(inputs)
+    gelu.__class__ = Gelu
+    output = gelu(inputs)
+    weights = torch.randn(*shape)
+    gradients = [torch.autograd.grad(out, inputs, weights)[0] for out in (expected, output)]
+    torch.testing.assert_close(output, expected)
+    torch.testing.assert_close(*gradients)
+
+
+def test_a_layer_pads_nothing_that_a_model_has_padded(monkeypatch):
+    monkeypatch.setattr(onednn_linear, "onednn_is_faster", lambda: True)
+    _, layer = _layers(bias=True)
+    for rows in (31, 40, 64, 1030, 1152):
+        inputs = torch.randn(1, rows, 24)
+        missing = missing_rows(inputs)
+        assert missing == (len(onednn_linear._rounded_up(inputs[0])) - rows if rows >= 32 else 0)
+        padded = torch.nn.functional.pad(inputs, (0, 0, 0, missing))
+        assert torch.equal(layer(padded)[:, :rows], layer(inputs))
+    assert missing_rows(inputs.double()) == 0
+    monkeypatch.setattr(onednn_linear, "onednn_is_faster", lambda: False)
+    assert missing_rows(torch.randn(1, 40, 24)) == 0
 
 
 def test_a_torch_whose_operator_takes_other_arguments_is_left_alone(monkeypatch):

@@ -12,6 +12,7 @@ from typing import Any, Literal, Self
 
 import numpy as np
 import torch
+from torch.nn.functional import pad
 from transformers.cache_utils import Cache
 
 from rlaudio.models.family import EnginePrompt, additive_mask
@@ -24,6 +25,7 @@ from rlaudio.models.shared.folder_model import FolderModel, ModelComponent, Open
 from rlaudio.models.shared.front_ends import ClipFeatures, clips_of
 from rlaudio.models.shared.growing_cache import new_cache
 from rlaudio.types import Clip, Prompt, Question
+from rlaudio.utils.onednn_linear import missing_rows
 
 
 class AudioFamily(FolderModel):
@@ -135,13 +137,26 @@ class AudioFamily(FolderModel):
         """
         decoder = self.model.get_decoder()
         self._set_checkpointing([decoder], cache is None)
-        return decoder(
+        tokens = embeddings.shape[1]
+        attending = self._attending(mask, tokens)
+        missing = missing_rows(embeddings) if attending.get("branching") else 0
+        if missing:  # once, and not in every linear layer
+            embeddings, positions = pad(embeddings, (0, 0, 0, missing)), pad(positions, (0, missing))
+        hidden: torch.Tensor = decoder(
             inputs_embeds=embeddings,
             position_ids=positions,
-            **self._attending(mask, embeddings.shape[1]),
+            **attending,
             past_key_values=cache,
             use_cache=cache is not None,
         ).last_hidden_state
+        return hidden[:, :tokens]
+
+    @property
+    def packs_prompts(self) -> bool:
+        """Whether prompts are computed without padding; GPU kernels would need a mask of all their tokens."""
+        kind = type(self)  # a family with another cache, or its own way to the states, goes the general way
+        own = kind.hidden is AudioFamily.hidden and kind.new_cache is AudioFamily.new_cache
+        return own and self.device.type == "cpu" and self.attention == "sdpa"
 
     def new_cache(self) -> Cache:
         """An empty key-value cache for `hidden`."""

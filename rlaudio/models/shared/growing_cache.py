@@ -46,6 +46,16 @@ def new_cache() -> Cache:
     return Cache(layer_class_to_replicate=GrowingLayer)
 
 
+def part_rows(cache: Cache, slots: torch.Tensor) -> None:
+    """Make rows of a cache of one: slot s of row b gets what stands at `slots[b, s]`, int64 [B, S]."""
+    layer: Any
+    for layer in cache.layers:
+        layer.keys, layer.values = (
+            held[0].index_select(1, slots.flatten()).unflatten(1, slots.shape).transpose(0, 1)
+            for held in (layer.keys, layer.values)
+        )
+
+
 class PlacedCache(Cache):
     """A growing cache that also knows where its tokens stand: layers with a sliding window need that."""
 

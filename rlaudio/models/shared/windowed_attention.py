@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch.nn.functional import scaled_dot_product_attention
+from torch.nn.functional import pad, scaled_dot_product_attention
 
 from rlaudio.models.shared.branching import Branching, attend
 
@@ -31,4 +31,5 @@ def attend_near(
         pieces.append(
             scaled_dot_product_attention(query[:, :, part], keys, values, attn_mask=near, scale=scale)
         )
-    return torch.cat(pieces, dim=2).transpose(1, 2)
+    padding = query.shape[2] - branching.tokens
+    return pad(torch.cat(pieces, dim=2), (0, 0, 0, padding)).transpose(1, 2)

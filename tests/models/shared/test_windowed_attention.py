@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from torch.nn.functional import scaled_dot_product_attention
+from torch.nn.functional import pad, scaled_dot_product_attention
 
 from rlaudio.models.shared.branching import Branching
 from rlaudio.models.shared.windowed_attention import attend_near
@@ -34,6 +34,15 @@ def test_outputs_and_gradients_are_those_of_the_masked_form(lengths, shared, win
     torch.testing.assert_close(out.double(), expected, atol=2e-5, rtol=0)
     for x, y in zip(inputs, exact, strict=True):
         assert (x.grad - y.grad).abs().max() < 1e-5 * y.grad.abs().max().clamp(min=1)
+
+
+@pytest.mark.parametrize("window", [4, 1000])
+def test_tokens_behind_the_rows_change_nothing(window):
+    branching = Branching(LAYOUTS["completions of different lengths"], 9)
+    inputs = random_inputs(branching, torch.float32)
+    longer = [pad(x, (0, 0, 0, 7), value=3.0) for x in inputs]
+    expected, out = (attend_near(*given, branching, SCALE, window) for given in (inputs, longer))
+    torch.testing.assert_close(out, pad(expected, (0, 0, 0, 0, 0, 7)))
 
 
 def test_branches_stand_where_their_prompt_ends():
