@@ -138,16 +138,17 @@ class Plain:
         self, loss_of: Callable[[Item], tuple[torch.Tensor, Result]], micro_batches: Sequence[Item]
     ) -> Iterator[Result]:
         """Every micro-batch has gradients of its own, so that the order in which they are added is one."""
-        parameters = list(self._parameters.values())
+        parameters, masters = list(self._parameters.values()), list(self._masters.values())
 
         def gradients_of(micro_batch: Item) -> tuple[list[torch.Tensor | None], Result]:
             loss, result = loss_of(micro_batch)
             return list(torch.autograd.grad(loss, parameters, allow_unused=True)), result
 
         for gradients, result in side_by_side(gradients_of, micro_batches):
-            for master in reversed(self._masters.values()):
-                if (gradient := gradients.pop()) is not None:  # freed as soon as it is added
-                    _gradient(master).add_(gradient)
+            given = [(m, g) for m, g in zip(masters, gradients, strict=True) if g is not None]
+            if given:
+                torch._foreach_add_([_gradient(master) for master, _ in given], [g for _, g in given])
+            del gradients, given  # while the next ones are computed
             yield result
 
 
