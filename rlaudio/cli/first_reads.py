@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -95,9 +96,14 @@ def refuse_absent_models(recipe: Recipe) -> None:
 def load_pipeline() -> ModuleType:
     """The pipeline, imported when a command needs it, which takes seconds."""
     say("loading torch and transformers, then data and checks", err=True)
-    quiet_transformers()
-    from rlaudio import pipeline
-
+    collects = gc.isenabled()
+    gc.disable()  # nothing of an import is garbage, and looking for it takes a quarter of the time
+    try:
+        quiet_transformers()
+        from rlaudio import pipeline
+    finally:
+        if collects:
+            gc.enable()
     return pipeline
 
 
