@@ -27,6 +27,7 @@ class VESPO(KLOptions):
     W is not normalised by length. phi is 1 at W = 1, has its peak at W = k / l and falls off to both sides,
     so that completions far from the policy fade out instead of being clipped. `power` (k) and `decay` (l)
     hold for advantages above 0, the `_negative` ones for others; defaults are those of the authors' scripts.
+    With `mismatch.correct: none` q is the sampler itself, as in TRL, whose correction is a factor of W.
     """
 
     power: float = 2.0

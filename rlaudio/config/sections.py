@@ -312,7 +312,8 @@ class MismatchSection(Section):
         "included; paper: of the whole vocabulary, ratio to the trainer's own, as ms-swift does",
     )
     correct: Literal["none", "token", "sequence"] = Field(
-        default="none", description="truncated importance sampling from sampler to trainer"
+        default="none",
+        description="truncated importance sampling from sampler to trainer, of the policy term alone",
     )
     cap: Positive = Field(default=2.0, description="largest importance weight")
     alarm: Positive = Field(

@@ -77,7 +77,7 @@ METRICS: tuple[Metric, ...] = (
         "fraction",
     ),
     Metric("loss/total", "What the optimizer minimised: all terms with their weights.", "nats"),
-    Metric("loss/policy", "The policy-gradient term alone.", "nats"),
+    Metric("loss/policy", "The policy-gradient term alone, with the weights of mismatch.correct.", "nats"),
     Metric("loss/kl", "Mean estimate of KL(policy || reference) per token, before its weight.", "nats"),
     Metric("loss/entropy", "Mean entropy of the policy's next-token distribution.", "nats"),
     Metric("loss/perception", "Mean KL estimate between the policy with audio and in silence.", "nats"),

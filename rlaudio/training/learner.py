@@ -52,9 +52,10 @@ class Correction:
     """Truncated importance sampling where the log-probs of sampler and trainer differ.
 
     `none`: the ratio is taken to the sampler's log-probs. `token`, `sequence`: it is taken to the trainer's
-    own at the start of the step, and every token counts min(cap, trainer / sampler) times, the quotient of
-    the token or of its whole completion. Source: F. Yao et al., Your Efficient RL Framework Secretly
-    Brings You Off-Policy RL Training, 2025. `off` takes the ratio to the trainer's own and corrects nothing.
+    own at the start of the step, and the policy term is multiplied by min(cap, trainer / sampler), the
+    quotient of the token or of its whole completion. Advantages carry that factor, so that a KL, an entropy
+    or a critic's error has none. Source: F. Yao et al., Your Efficient RL Framework Secretly Brings You
+    Off-Policy RL Training, 2025. `off` takes the ratio to the trainer's own and corrects nothing.
     """
 
     by: Literal["none", "token", "sequence", "off"]
@@ -216,20 +217,24 @@ class Learner:
                 signals[signal.name] = signal.read(policy)
             elif signal.with_gradient:
                 signals[signal.name] = signal.measure(self, rows, batch.chunks)
-        old, weights = self._old(policy, batch)
-        return Tokens(policy.logprobs, old, batch.advantages, weights, batch.completions, signals)
+        old = self._old(policy, batch)
+        advantages = self._corrected_advantages(old, batch)
+        return Tokens(policy.logprobs, old, advantages, batch.weights, batch.completions, signals)
 
-    def _old(self, policy: PolicyOutput, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-        """Log-probs [N] that the ratio is taken to, and the weight [N] of every token."""
+    def _old(self, policy: PolicyOutput, batch: Batch) -> torch.Tensor:
+        """Log-probs [N] that the ratio is taken to."""
         if self.correction.by == "none":
-            return batch.behaviour_logprobs, batch.weights
-        old = batch.signals["old"] if "old" in batch.signals else policy.logprobs.detach()
-        if self.correction.by == "off":
-            return old, batch.weights
+            return batch.behaviour_logprobs
+        return batch.signals["old"] if "old" in batch.signals else policy.logprobs.detach()
+
+    def _corrected_advantages(self, old: torch.Tensor, batch: Batch) -> torch.Tensor:
+        """Advantages [N] times the importance weights: all policy terms are proportional to them."""
+        if self.correction.by in ("none", "off"):
+            return batch.advantages
         gap = old - batch.behaviour_logprobs  # [N]
         if self.correction.by == "sequence":
             gap = completion_sum(gap, batch.completions)
-        return old, batch.weights * gap.exp().clamp(max=self.correction.cap)
+        return batch.advantages * gap.exp().clamp(max=self.correction.cap)
 
     def micro_batches(self, rows: Sequence[PackedRow], mini_batch: int) -> Iterator[list[PackedRow]]:
         """The micro-batches of one update: of the rows those of that mini-batch."""

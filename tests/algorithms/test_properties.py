@@ -182,6 +182,23 @@ def test_at_ratio_one_the_gradient_is_minus_weight_times_advantage(algorithm):
 
 
 @pytest.mark.parametrize("algorithm_class", ALGORITHMS)
+def test_an_importance_weight_on_the_advantages_weighs_the_policy_term_and_nothing_else(algorithm_class):
+    algorithm = algorithm_class(kl=0.1)
+    tokens = packed(random_completions(3), algorithm)
+    factors = torch.from_numpy(np.random.default_rng(3).uniform(0.5, 2.0, len(tokens.weights)))
+    plain = algorithm.loss(tokens)
+    corrected = algorithm.loss(dataclasses.replace(tokens, advantages=factors * tokens.advantages))
+    policy = plain.parts.pop("loss/policy")
+    torch.testing.assert_close(corrected.parts.pop("loss/policy"), factors * policy)
+    torch.testing.assert_close(corrected.parts, plain.parts)
+
+    def total(factor):
+        return algorithm.loss(dataclasses.replace(tokens, advantages=factor * tokens.advantages)).total
+
+    torch.testing.assert_close(total(3.0) - total(0.0), 3.0 * (plain.total - total(0.0)))
+
+
+@pytest.mark.parametrize("algorithm_class", ALGORITHMS)
 def test_one_batch_loses_what_its_micro_batches_lose_together(algorithm_class):
     algorithm = algorithm_class(kl=0.1)
     whole = packed(random_completions(0), algorithm)

@@ -335,26 +335,53 @@ class Seen(GRPO):
         return super().loss(tokens)
 
 
-@pytest.mark.parametrize(
-    ("by", "factor"),
-    [
-        ("none", lambda length: 1.0),
-        ("off", lambda length: 1.0),
-        ("token", lambda length: math.exp(0.3)),
-        ("sequence", lambda length: min(1.5, math.exp(0.3 * length))),
-    ],
-)
-def test_importance_correction_weighs_tokens_by_trainer_over_sampler(family, by, factor):
+CORRECTED = [  # by, and what a token of a completion of a length counts where the sampler is off by -0.3
+    ("token", lambda length: math.exp(0.3)),
+    ("sequence", lambda length: min(1.5, math.exp(0.3 * length))),
+]
+UNCORRECTED = [("none", lambda length: 1.0), ("off", lambda length: 1.0)]
+
+
+@pytest.mark.parametrize(("by", "factor"), UNCORRECTED + CORRECTED)
+def test_importance_correction_multiplies_advantages_by_trainer_over_sampler(family, by, factor):
     rows = assign_credit(sampled(family, count=1), GRPO())
     Seen.tokens.clear()
     learner = Learner(family, Seen(kl=0.0), replace(SETTINGS, correction=Correction(by=by, cap=1.5)))
     metrics = learner.step(shifted(rows, -0.3), 0)
     assert metrics["rollout/mismatch_mean"] == pytest.approx(0.3, abs=1e-4)
     (tokens,) = Seen.tokens
-    expected = [b.weight * factor(len(b.token_ids)) for b in rows[0].branches for _ in b.token_ids]
-    assert tokens.weights.tolist() == pytest.approx(expected, rel=1e-3)
+    expected = [a * factor(len(b.token_ids)) for b in rows[0].branches for a in b.advantages]
+    assert tokens.advantages.tolist() == pytest.approx(expected, rel=1e-3)
+    assert tokens.weights.tolist() == pytest.approx([b.weight for b in rows[0].branches for _ in b.token_ids])
     ratio = (tokens.logprobs - tokens.old_logprobs).exp().detach()
     assert ratio.tolist() == pytest.approx([math.exp(0.3) if by == "none" else 1.0] * len(ratio), rel=1e-3)
+
+
+@pytest.mark.parametrize(("by", "factor"), CORRECTED)
+def test_importance_correction_weighs_the_policy_term_and_neither_kl_nor_value_error(family, by, factor):
+    scored = sampled(family, count=2)
+    step = Sampled(scored, [0, 1], dict(enumerate(scored)), drawn=2)
+    reference = family.frozen_copy()
+    with torch.no_grad():
+        reference.head.weight.mul_(0.5)
+    settings = replace(SETTINGS, correction=Correction(by=by, cap=1.5))
+    learner = Learner(family, PPO(kl=0.1, value_weight=2.0), settings, reference=reference)
+    signals = measure_signals(step, learner, None, (0,))
+    rows = learner.prepare(shifted(assign_credit(scored, learner.algorithm, signals=signals), -0.3))
+    batch = pack(rows)
+    tokens = learner.tokens(rows, batch, learner.strategy.forward(batch))
+    loss = learner.algorithm.loss(tokens)
+
+    branches = [b for row in rows for b in row.branches]
+    weights = torch.cat([torch.full((len(b.token_ids),), b.weight) for b in branches])
+    policy = torch.cat([-torch.from_numpy(b.advantages) * factor(len(b.token_ids)) for b in branches])
+    gap = tokens.signals["reference"] - tokens.logprobs
+    kl = gap.exp() - gap - 1.0
+    value = 0.5 * (tokens.signals["values"] - tokens.signals["returns"]).square()
+    expected = weights * (policy + 0.1 * kl + 2.0 * value)  # at ratio 1, before any value has moved
+    assert (weights * kl).sum() > 0.01 and (weights * value).sum() > 0.01
+    torch.testing.assert_close(tokens.weights, weights)
+    torch.testing.assert_close(loss.total, expected.sum().float(), atol=1e-4, rtol=1e-4)
 
 
 def test_with_several_updates_the_ratio_is_taken_to_the_policy_at_the_start_of_the_step(family):
