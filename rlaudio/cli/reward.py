@@ -17,12 +17,13 @@ from click.exceptions import Exit
 from rlaudio.cli.common_options import CommandGroup, FileEndingIn, path_type, seconds_type
 from rlaudio.cli.first_reads import say
 from rlaudio.cli.output import json_option, print_json
-from rlaudio.utils.messages import shown
+from rlaudio.utils.messages import printable, shown
 from rlaudio.utils.number_format import counted
 
 if TYPE_CHECKING:
     from rlaudio.config.plugins import Bound
     from rlaudio.lab.rescoring import Candidate
+    from rlaudio.lab.trial import Trial
     from rlaudio.runs.run import StoredRun
 
 _SECONDS = 60.0
@@ -71,7 +72,7 @@ def try_(
     """Score the stored completions of a run again by REWARD: no model is loaded, nothing is trained.
 
     Tells how its values are distributed and go with being right, which groups it gives something to learn
-    from, how advantages change, and how it could be cheated.
+    from, how advantages change, and how it could be cheated. Exit status 1 where no completion gets a value.
     """
     _check_weight(weight, "--weight")
     given = [_given(tried, options), *([_given(against, ())] if against else [])]
@@ -105,6 +106,7 @@ def try_(
         from rlaudio.lab.trial_page import write_trial_page
 
         say(write_trial_page(asked["page"], stored, trial, result), err=True)
+    _refuse_without_value(trial)
 
 
 @reward.command()
@@ -239,6 +241,17 @@ def _candidate(name: str, given: _Given, scorer: Bound, weight: float, seconds: 
     with printed.captured():
         function = given.bound.with_scorer(scorer).function
     return Candidate(name, function, weight if given.weight is None else given.weight, seconds, printed)
+
+
+def _refuse_without_value(trial: Trial) -> None:
+    """Raise where a reward was no reward: no completion got a value."""
+    for tried in trial.tried:
+        if tried.without_value:
+            some = counted(len(tried.values), "completion")
+            raise click.ClickException(
+                f"reward {printable(tried.name)} gave a value for none of {some}; the first: "
+                f"{tried.without_value}; fix the reward"
+            )
 
 
 def _tell_printed(candidate: Candidate) -> None:

@@ -53,6 +53,11 @@ class Tried:
         """What it paid for each completion; NaN where it gave no value."""
         return self.rescored.values
 
+    @property
+    def without_value(self) -> str:
+        """Why no completion got a value, the first time; empty where one did."""
+        return self.rescored.failures[0].reason if np.isnan(self.values).all() else ""
+
 
 @dataclass(frozen=True, eq=False)
 class Trial:

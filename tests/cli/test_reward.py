@@ -36,6 +36,28 @@ def test_a_reward_is_tried_as_text_and_as_json(run):
     assert "runs " in done.stderr and "shout.py" in done.stderr
 
 
+@pytest.mark.parametrize("against", [False, True])
+def test_try_ends_with_status_1_where_no_completion_gets_a_value(run, tmp_path, against):
+    (tmp_path / "lost.py").write_text(
+        "def lost(question, completion):\n    raise KeyError('label')\n", encoding="utf-8"
+    )
+    tried = ("./shout.py", "--against", "./lost.py") if against else ("./lost.py",)
+    done = call("try", *tried, "--run", run, "--json")
+    assert done.exit_code == 1 and json.loads(done.stdout)["tried"][-1]["failures"]["count"] == 12
+    assert (
+        "Error: reward lost gave a value for none of 12 completions; the first: raised KeyError: 'label', "
+        "in line 2; fix the reward" in done.stderr
+    )
+
+
+def test_try_goes_on_where_some_completions_get_no_value(run, tmp_path):
+    (tmp_path / "partly.py").write_text(
+        "def partly(question, completion):\n    return 1 / completion.text.count('<')\n", encoding="utf-8"
+    )
+    done = call("try", "./partly.py", "--run", run)
+    assert done.exit_code == 0 and "gave no value for 3 completions" in done.stdout
+
+
 def test_two_rewards_are_tried_side_by_side_one_of_them_written_for_trl(run, tmp_path):
     (tmp_path / "theirs.py").write_text(
         "def theirs(completions, **kwargs):\n    return [float(len(c)) for c in completions]\n",
