@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ from rlaudio.cli.common_options import (
 from rlaudio.cli.errors import INTERRUPTED
 from rlaudio.cli.first_reads import announcement, load_pipeline, refuse_absent_models
 from rlaudio.cli.output import json_option, print_json
+from rlaudio.utils.number_format import counted
 
 if TYPE_CHECKING:
     from rlaudio.compare.compare import ComparisonOutcome
@@ -40,7 +42,8 @@ if TYPE_CHECKING:
 @click.option(
     "--devices",
     metavar="0,1",
-    help="A run at a time on each, in processes of their own (CUDA_VISIBLE_DEVICES); 0,0: two on one.",
+    help="A run at a time on each, in processes of their own (CUDA_VISIBLE_DEVICES); 0,0: two on one. "
+    "Without a GPU: numbers of cores.",
 )
 @changed_plugins_option
 @json_option
@@ -67,8 +70,8 @@ def compare(
     resume = resume or bool(add_seeds)
     folder = out or Path("runs") / resolved.name
     places = [device.strip() for device in devices.split(",")] if devices is not None else []
-    if not all(places):
-        raise click.UsageError(f"--devices {devices} names an empty device; expected numbers: 0,1")
+    if devices is not None:
+        _check_devices(devices, places)
     pipeline = load_pipeline()
     from rlaudio.compare.compare import accept_changed_plugins, compare
     from rlaudio.compare.running import Interrupted
@@ -84,6 +87,25 @@ def compare(
     _tell(done, as_json)
     if done.results.failures:
         raise Exit(1)
+
+
+def _check_devices(text: str, places: Sequence[str]) -> None:
+    """Refuse devices that this machine does not have; which numbers exist is told where no GPU is hidden."""
+    if not all(places):
+        raise click.UsageError(f"--devices {text} names an empty device; expected numbers: 0,1")
+    import torch
+
+    gpus = torch.cuda.device_count()
+    count, kind = (gpus, "GPU") if gpus else (os.cpu_count() or 1, "CPU core")
+    for place in places:
+        is_number = place.isascii() and place.isdecimal()
+        if not is_number and place != "-1" and not (gpus and place.startswith(("GPU-", "MIG-"))):
+            raise click.UsageError(f"--devices {text}: found {place!r}; expected numbers: 0,1")
+        if is_number and int(place) >= count and not os.environ.get("CUDA_VISIBLE_DEVICES"):
+            raise click.UsageError(
+                f"--devices {text}: found {place}; this machine has {counted(count, kind)}, so expected "
+                f"numbers below {count}; one may be named twice"
+            )
 
 
 def _again(

@@ -8,10 +8,12 @@ import sys
 from dataclasses import replace
 
 import pytest
+import torch
 from click.testing import CliRunner
 
 from rlaudio import pipeline
 from rlaudio.cli import main
+from rlaudio.cli.comparing import _check_devices
 from rlaudio.compare.compare import compare
 from rlaudio.compare.compare_folder import open_folder
 from rlaudio.compare.grid import read_comparison
@@ -235,3 +237,37 @@ def test_a_device_without_a_name_is_refused(place, tmp_path, devices):
         main, ["compare", str(place / "two.yaml"), "--out", str(tmp_path), "--devices", devices]
     )
     assert done.exit_code == 2 and f"--devices {devices} names an empty device" in done.output
+
+
+@pytest.mark.parametrize(
+    ("gpus", "devices", "found"),
+    [
+        (0, "0,9", "found 9; this machine has 2 CPU cores, so expected numbers below 2"),
+        (0, "0,2", "found 2; this machine has 2 CPU cores"),
+        (0, "GPU-1a2b", "found 'GPU-1a2b'; expected numbers"),
+        (4, "3,4", "found 4; this machine has 4 GPUs, so expected numbers below 4"),
+        (4, "0,cuda:1", "found 'cuda:1'; expected numbers"),
+    ],
+)
+def test_a_device_that_the_machine_lacks_is_refused_before_anything_runs(
+    place, tmp_path, monkeypatch, gpus, devices, found
+):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")  # which hides nothing that a number could name
+    out = tmp_path / "out"
+    done = CliRunner().invoke(
+        main, ["compare", str(place / "two.yaml"), "--out", str(out), "--devices", devices]
+    )
+    assert done.exit_code == 2 and found in " ".join(done.output.split()) and not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("hidden", "devices"), [(None, "0,1"), (None, "0,0"), (None, "GPU-1a2b"), (None, "-1"), ("6,7", "6,7")]
+)
+def test_devices_of_the_machine_are_taken(monkeypatch, hidden, devices):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if hidden:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", hidden)
+    _check_devices(devices, devices.split(","))
