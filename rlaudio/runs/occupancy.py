@@ -140,7 +140,7 @@ def refuse_without_records(path: Path) -> None:
     if computed_nothing(path):
         return
     missing = [name for name, keys in _TO_COMPARE.items() if _lacks(path / name, keys)]
-    if not (path / DIGESTS).exists() and _has_digested(path):
+    if _lacks_digests(path):
         missing.append(DIGESTS)
     if missing:
         raise ValueError(
@@ -184,6 +184,18 @@ def _is_at(file: TextIO, path: Path) -> bool:
         return False
 
 
+def _lacks_digests(path: Path) -> bool:
+    """Whether digests.json is gone or emptied, or lacks those of the labels, which precede all training.
+
+    Those of plugins.json precede everything, so the file is empty only as long as there is no plugins.json.
+    """
+    digests = path / DIGESTS
+    if _lacks(digests, set()) or ((path / PLUGINS).exists() and read_json(digests) == {}):
+        return _has_digested(path)
+    has_trained_on_labels = (path / METRICS).exists() and (path / LABEL_TABLES).exists()
+    return has_trained_on_labels and _lacks(digests, {LABEL_TABLES})
+
+
 def _has_digested(path: Path) -> bool:
     """Whether the folder holds something of which its run has kept digests."""
     steps = [checkpoint.name.rpartition("-")[2] for checkpoint in (path / CHECKPOINTS).glob("*-*")]
@@ -192,14 +204,14 @@ def _has_digested(path: Path) -> bool:
 
 
 def _lacks(file: Path, keys: set[str]) -> bool:
-    """Whether the file is not there, or holds a JSON object without these keys; damage is told elsewhere."""
+    """Whether the file is not there, or its JSON no object with these keys; damage is told elsewhere."""
     if not file.exists():
         return True
     try:
         value = read_json(file)
     except (ValueError, OSError):
         return False
-    return isinstance(value, dict) and not keys <= value.keys()
+    return not isinstance(value, dict) or not keys <= value.keys()
 
 
 def _not_of_a_beginning(path: Path) -> list[str]:

@@ -54,6 +54,23 @@ def test_a_run_with_such_a_file_emptied_is_refused(labelled, name):
         refuse_without_records(labelled)
 
 
+def test_a_run_whose_digests_were_emptied_is_refused(labelled):
+    (labelled / "plugins.json").write_text("{}")
+    for text in ("{}", "{\n}\n", "null", "[]"):
+        (labelled / "digests.json").write_text(text)
+        with pytest.raises(ValueError, match=r"digests\.json missing or emptied, without which"):
+            refuse_without_records(labelled)
+
+
+def test_a_run_that_trained_without_digests_of_its_labels_is_refused(labelled):
+    (labelled / "plugins.json").write_text("{}")
+    (labelled / "digests.json").write_text('{"plugins.json": "0"}')
+    refuse_without_records(labelled)  # killed just before the digests of the labels were kept
+    (labelled / "metrics.jsonl").touch()
+    with pytest.raises(ValueError, match=r"digests\.json missing or emptied"):
+        refuse_without_records(labelled)
+
+
 def test_a_run_that_was_killed_before_it_computed_anything_lacks_nothing(labelled):
     for name in (*TO_COMPARE, "labels.json"):
         (labelled / name).unlink()
