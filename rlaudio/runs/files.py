@@ -27,6 +27,7 @@ LARGEST_FILE = 256 * 2**20  # bytes that are read at once
 LARGEST_LINE = 64 * 2**20  # bytes of a row; a group of rollouts may be larger
 LARGEST_ROWS = 4 * 2**30  # bytes of a file with rows
 ANYTHING: TypeAdapter[Any] = TypeAdapter(Any)
+_PLAIN = frozenset({str, int, bool, type(None)})  # most values, so they are asked for first
 
 
 def write_text(path: Path, text: str) -> None:
@@ -196,6 +197,8 @@ def plain(value: Any) -> Any:
 
     What JSON has nothing for, such as a path, or a date of a data file, is its text.
     """
+    if type(value) in _PLAIN:
+        return value
     if isinstance(value, Mapping):
         return {str(key): plain(entry) for key, entry in value.items()}
     if hasattr(value, "tolist"):  # an array or a number of NumPy, which is not imported for this alone
@@ -204,7 +207,7 @@ def plain(value: Any) -> Any:
         return value if math.isfinite(value) else None
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):
         return [plain(entry) for entry in value]
-    return value if value is None or isinstance(value, str | int) else str(value)
+    return value if isinstance(value, str | int) else str(value)
 
 
 def _line(row: Mapping[str, Any]) -> str:
