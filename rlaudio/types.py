@@ -348,7 +348,7 @@ class Completion:
     @cached_property
     def mask(self) -> np.ndarray:
         """Which tokens were sampled [C] bool; the others were inserted."""
-        return _joined([np.full(len(s.token_ids), s.sampled) for s in self.segments])
+        return _unchanging(_joined([np.full(len(s.token_ids), s.sampled) for s in self.segments]))
 
     @property
     def length(self) -> int:
@@ -367,7 +367,7 @@ class Completion:
         given = [s.support for s in self.segments if s.support is not None]
         width = max((array.shape[1] for array in given), default=0)
         padded = [np.pad(a, ((0, 0), (0, width - a.shape[1])), constant_values=-1) for a in given]
-        return np.concatenate(padded) if padded else None
+        return _unchanging(np.concatenate(padded)) if padded else None
 
     @property
     def text(self) -> str:
@@ -438,4 +438,10 @@ def greedy(max_new_tokens: int) -> SamplingParams:
 
 def _joined(arrays: Sequence[np.ndarray]) -> np.ndarray:
     """The arrays one after the other; a single one, as most completions have, is not copied."""
-    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
+    return arrays[0] if len(arrays) == 1 else _unchanging(np.concatenate(arrays))
+
+
+def _unchanging(array: np.ndarray) -> np.ndarray:
+    """The array, kept by a record that has computed it once for all who ask: they cannot write into it."""
+    array.setflags(write=False)
+    return array.view()  # which cannot be made writable again

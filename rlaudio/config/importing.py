@@ -79,7 +79,7 @@ def _import_told(call: _ImportCall) -> ModuleType:
     kind, path = call.kind, call.path
     with kept_process_state() as state:
         try:
-            return import_file(path)
+            return state.call(import_file, path)
         except BaseException as error:
             raise ImportError(f"{kind} {_what_failed(path, error)}") from error
         finally:

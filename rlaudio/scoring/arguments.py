@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from typing import Any, NoReturn, TypeVar
 
@@ -73,15 +72,12 @@ def _entries(value: tuple[Any, ...]) -> tuple[Any, ...]:
 def _read_only_record(record: Any) -> Any:
     kind: Any = type(record)
     twin = object.__new__(kind)
-    for name in _values(kind):
-        with suppress(ValueError):  # where there is nothing to concatenate, the reward that asks sees it
-            value = getattr(record, name)
-            object.__setattr__(twin, name, value if type(value) in _UNCHANGING else read_only(value))
+    for name in _fields(kind):
+        value = getattr(record, name)
+        object.__setattr__(twin, name, value if type(value) in _UNCHANGING else read_only(value))
     return twin
 
 
 @functools.cache
-def _values(kind: Any) -> tuple[str, ...]:
-    """Names of a record's fields, and of properties that it computes once: they hold arrays, too."""
-    cached = (n for n, value in vars(kind).items() if isinstance(value, functools.cached_property))
-    return (*(field.name for field in fields(kind)), *cached)
+def _fields(kind: Any) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind))

@@ -11,7 +11,7 @@ import functools
 import inspect
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Iterator, Sequence
 from concurrent.futures import wait
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,6 +22,7 @@ from rlaudio.types import Group
 from rlaudio.utils.forks import one_process
 from rlaudio.utils.interrupts import Interrupts
 from rlaudio.utils.messages import described, line_in, printable, shown
+from rlaudio.utils.process_state import ProcessState
 from rlaudio.utils.time_limit import TimeLimit, TimeUp, place_of
 
 
@@ -106,13 +107,13 @@ def calls_of(
             yield from (RewardCall(reward, group, index, samples[i : i + 1]) for i in samples)
 
 
-def call_reward(call: RewardCall, limit: TimeLimit, interrupts: Interrupts) -> Any:
-    """What the reward returned, perhaps an awaitable, or NoValue for what it raised.
+def call_reward(call: RewardCall, limit: TimeLimit, interrupts: Interrupts, state: ProcessState) -> Any:
+    """What the reward returned, perhaps an awaitable, or NoValue for what it raised; builtins are as before.
 
     Raises KeyboardInterrupt where the user pressed Ctrl-C, not where the reward raises it.
     """
     try:
-        result = limit.run(call, call.reward.function, *call.arguments)
+        result = limit.run(call, state.call, call.reward.function, *call.arguments)
     except BaseException as error:  # noqa: BLE001  user code may raise anything; the sample is named and counted
         late, file = isinstance(error, TimeUp), call.reward.file
         result = no_value_in_time(limit.seconds, limit.place) if late else no_value_of(error, file)
@@ -133,7 +134,9 @@ def no_value_in_time(seconds: float | None, place: str) -> NoValue:
     return NoValue(f"gave no value within {seconds:g} s (reward_timeout); it was at {place}", stops=True)
 
 
-def awaited(calls: Sequence[RewardCall], results: Sequence[Any], seconds: float | None) -> list[Any]:
+def awaited(
+    calls: Sequence[RewardCall], results: Sequence[Any], seconds: float | None, state: ProcessState
+) -> list[Any]:
     """`results` with every awaitable replaced by its result, or by NoValue.
 
     The limit is the time since the latest of them came: a server may answer one after the other.
@@ -148,7 +151,7 @@ def awaited(calls: Sequence[RewardCall], results: Sequence[Any], seconds: float 
         nonlocal latest
         try:
             with one_process(calls[number]):
-                outcomes[number] = await awaitable
+                outcomes[number] = await _Steps(awaitable, state)
         except BaseException as error:  # noqa: BLE001  as in `call_reward`
             outcomes[number] = no_value_of(error, calls[number].reward.file)
         latest = time.monotonic()
@@ -175,6 +178,27 @@ def values_of_call(call: RewardCall, result: Any) -> list[float | NoValue]:
     if isinstance(result, NoValue):
         return [result] * len(call.samples)
     return values_of_group(result, len(call.samples)) if call.reward.per_group else [value_of(result)]
+
+
+class _Steps(Generator[Any, Any, Any]):
+    """What an awaitable does, each step a call of `state`: between two of them runs the event loop."""
+
+    def __init__(self, awaitable: Awaitable[Any], state: ProcessState) -> None:
+        self._steps = _result(awaitable).__await__()
+        self._state = state
+
+    def __await__(self) -> _Steps:
+        return self
+
+    def send(self, value: Any) -> Any:
+        return self._state.call(self._steps.send, value)
+
+    def throw(self, *error: Any) -> Any:
+        return self._state.call(self._steps.throw, *error)
+
+
+async def _result(awaitable: Awaitable[Any]) -> Any:
+    return await awaitable
 
 
 def _file(function: Callable[..., Any]) -> str:

@@ -136,13 +136,13 @@ class RewardSum:
         ):
             with limit.watching():
                 for number, call in enumerate(calls, start=1):
-                    results.append(call_reward(call, limit, interrupts))
+                    results.append(call_reward(call, limit, interrupts, state))
                     stops = _stops(results[-1])
                     is_last = number == len(calls) or calls[number].reward is not call.reward
                     self._restore(state, [call.reward], functions=stops or is_last)
                     if stops:
                         return [_closed(result) for result in results]
-            results = awaited(calls, results, self._seconds)
+            results = awaited(calls, results, self._seconds, state)
             self._restore(state, [r for r in self._rewards if inspect.iscoroutinefunction(r.function)])
         return results
 

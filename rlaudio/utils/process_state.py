@@ -6,6 +6,7 @@ In the table stands what changes the numbers of a run or breaks it. Not in it: s
 
 from __future__ import annotations
 
+import builtins
 import decimal
 import gc
 import logging
@@ -27,6 +28,8 @@ import numpy as np
 import torch
 
 _Setting = tuple[Callable[[], Any], Callable[[Any], object]]  # read it, write it
+_BUILTINS = vars(builtins)  # what names mean that no module defines
+_all, _map = all, map  # as they are before any plug-in runs
 _guards: list[Any] = []  # an inference mode ends when its guard is deleted
 
 
@@ -154,7 +157,6 @@ _SETTINGS: Mapping[str, _Setting] = {
 }
 _FUNCTIONS = (  # modules and classes whose functions may be called, but not replaced
     *(
-        "builtins",
         "copy",
         "functools",
         "hashlib",
@@ -180,23 +182,45 @@ _SIGNALS: Mapping[str, _Setting] = {  # which the main thread alone may set
 
 
 class ProcessState:
-    """The settings and functions as they are now; about 15 us to compare, with functions about 100."""
+    """The settings and functions as they are now; about 15 us to compare, with functions about 120."""
 
     def __init__(self, spare: Mapping[str, tuple[int, int]]) -> None:
         in_main = threading.current_thread() is threading.main_thread()
         self._settings = {**_SETTINGS, **(_SIGNALS if in_main else {})}
         self._values = {name: read() for name, (read, _) in self._settings.items()}
+        self._builtins = dict(_BUILTINS)
+        self._replaced: dict[str, None] = {}  # names of those that were put back
         self._functions = list(_functions())
         self._spare = spare
+        self._files = {name: os.fstat(second) for name, (_, second) in spare.items()}
+
+    def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """What the function returns. Builtins that it replaced are back at once: any line may need them."""
+        try:
+            return function(*arguments)
+        finally:
+            self._put_builtins_back()
 
     def restore(self, *, functions: bool = True) -> list[str]:
-        """Put back what has changed, of functions too if asked for; returns its names."""
+        """Put back what has changed, of functions other than builtins if asked for; returns its names."""
+        if functions:  # else `call` has just done it
+            self._put_builtins_back()
+        replaced, self._replaced = [*self._replaced], {}
         changed = [name for name, (read, _) in self._settings.items() if read() != self._values[name]]
         for name in changed:
             _, write = self._settings[name]
             write(self._values[name])
-        replaced = self._functions_again() if functions else ()
+        replaced += self._functions_again() if functions else ()
         return [*changed, *replaced, *self._reopen()]
+
+    def _put_builtins_back(self) -> None:
+        """Put builtins back that have been replaced, without calling any by its name."""
+        if _all(_map(operator.is_, self._builtins.values(), _map(_BUILTINS.get, self._builtins))):
+            return
+        for name, value in self._builtins.items():
+            if _BUILTINS.get(name) is not value:
+                _BUILTINS[name] = value
+                self._replaced[f"builtins.{name}"] = None
 
     def _functions_again(self) -> Iterator[str]:
         """Put back functions of modules, and modules, that have been replaced or deleted."""
@@ -215,7 +239,7 @@ class ProcessState:
         """Open standard streams that have been closed, and their descriptors that have or lead elsewhere."""
         for name, (descriptor, second) in self._spare.items():
             is_closed = _is_closed(getattr(sys, name))
-            is_moved = not _is_same_file(descriptor, second)
+            is_moved = not _leads_to(descriptor, self._files[name])
             if is_moved:
                 os.dup2(second, descriptor)
             if is_closed:
@@ -241,9 +265,9 @@ def _is_closed(stream: Any) -> bool:
         return True
 
 
-def _is_same_file(descriptor: int, other: int) -> bool:
+def _leads_to(descriptor: int, file: os.stat_result) -> bool:
     try:
-        return os.path.sameopenfile(descriptor, other)
+        return os.path.samestat(os.fstat(descriptor), file)
     except OSError:  # it is closed
         return False
 

@@ -111,6 +111,19 @@ def test_what_an_import_changes_of_the_process_is_put_back_and_told(tmp_path, ca
     assert f"reward {file} changed torch.set_grad_enabled on import" in caplog.text
 
 
+@pytest.mark.parametrize("name", ["isinstance", "map", "BaseException"])
+def test_an_import_that_replaces_a_builtin_is_told_and_goes_on(tmp_path, caplog, name):
+    file = reward(tmp_path / "mine.py", f"import builtins\nbuiltins.{name} = None")
+    assert load("reward", str(file))(None, None) == 1.0
+    assert f"reward {file} changed builtins.{name} on import" in caplog.text
+
+
+def test_an_import_that_replaces_a_builtin_and_raises_is_told_with_its_file(tmp_path):
+    file = reward(tmp_path / "mine.py", "import builtins\nbuiltins.isinstance = builtins.open = None\n1 / 0")
+    with pytest.raises(ImportError, match=rf"reward {file}:3: ZeroDivisionError: division by zero; fix"):
+        load("reward", str(file))
+
+
 # --- decorators ----------------------------------------------------------------------------------
 
 WRAPPED = """

@@ -1,6 +1,7 @@
 """Scoring: weighted sums, both ways of calling, async rewards, and what happens when a reward fails."""
 
 import asyncio
+import builtins
 import contextlib
 import json
 import math
@@ -411,6 +412,25 @@ def test_what_a_reward_changes_of_the_process_is_told_once_a_stage_and_not_at_ev
                 scorer.score([make_group("a")])
     told = [record.getMessage().partition(", which")[0] for record in caplog.records]
     assert told == [f"reward r ({__file__}) changed numpy.seterr"] * 2
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_a_reward_that_replaces_a_builtin_is_named_and_scored(caplog, asynchronous):
+    def replaces(question, completion):
+        builtins.len = builtins.isinstance = None
+        return 1.0
+
+    async def replaces_twice(question, completion):
+        builtins.len = None
+        await asyncio.sleep(0)  # the event loop, which needs it, goes round
+        return replaces(question, completion)
+
+    warn_anew()
+    scorer = RewardSum({"r": (replaces_twice if asynchronous else replaces, 1.0)}, seconds=5.0)
+    [scored] = scorer.score([make_group("a", "b")])
+    assert list(scored.total) == [1.0, 1.0]
+    told = sorted(record.getMessage().partition(", which")[0] for record in caplog.records)
+    assert told == [f"reward r ({__file__}) changed builtins.{name}" for name in ("isinstance", "len")]
 
 
 def test_allowed_failures_are_dropped_not_scored_0():

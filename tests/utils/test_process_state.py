@@ -85,6 +85,28 @@ def test_a_change_is_named_and_put_back(name, change):
     assert torch.ones(1, requires_grad=True).exp().requires_grad
 
 
+# Without these nothing runs, neither what puts back what else has changed nor the test:
+@pytest.mark.parametrize("name", ["isinstance", "getattr", "map", "setattr", "BaseException", "__import__"])
+@pytest.mark.parametrize("raises", [False, True])
+def test_a_builtin_is_back_before_the_next_line_runs(name, raises):
+    def replace():
+        vars(builtins)[name] = None
+        return 1 / (0 if raises else 1)
+
+    with kept_process_state() as state:
+        with contextlib.suppress(ZeroDivisionError):
+            state.call(replace)
+        assert vars(builtins)[name] is not None
+        assert state.restore() == [f"builtins.{name}"]
+        assert state.restore() == []
+
+
+def test_a_builtin_that_is_deleted_is_put_back():
+    with kept_process_state() as state:
+        state.call(vars(builtins).pop, "isinstance")
+        assert state.restore() == ["builtins.isinstance"]
+
+
 def test_code_that_changes_nothing_is_left_alone():
     with kept_process_state() as state:
         np.random.seed(3)
