@@ -2,6 +2,7 @@
 
 Questions about the same clip share the clip and the text before and behind it, as far as they are equal:
 several questions, option orders, a whole labelling in silence. Other prompts share the text before the audio.
+A CPU computes them one behind another, without padding or masks; a GPU in padded rows.
 """
 
 from __future__ import annotations

@@ -57,6 +57,6 @@ def test_a_family_with_a_cache_of_its_own_goes_the_general_way(shared_family):
         def new_cache(self):
             """A cache that somebody else made."""
 
-    own = copy.copy(shared_family)
-    own.__class__ = Own
-    assert shared_family.packs_prompts and not own.packs_prompts
+    other = copy.copy(shared_family)
+    other.__class__ = Own
+    assert shared_family.packs_prompts and not other.packs_prompts

@@ -155,8 +155,8 @@ class AudioFamily(FolderModel):
     def packs_prompts(self) -> bool:
         """Whether prompts are computed without padding; GPU kernels would need a mask of all their tokens."""
         kind = type(self)  # a family with another cache, or its own way to the states, goes the general way
-        own = kind.hidden is AudioFamily.hidden and kind.new_cache is AudioFamily.new_cache
-        return own and self.device.type == "cpu" and self.attention == "sdpa"
+        inherited = kind.hidden is AudioFamily.hidden and kind.new_cache is AudioFamily.new_cache
+        return inherited and self.device.type == "cpu" and self.attention == "sdpa"
 
     def new_cache(self) -> Cache:
         """An empty key-value cache for `hidden`."""
