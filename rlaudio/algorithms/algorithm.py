@@ -52,7 +52,7 @@ class Tokens:
 
     logprobs: torch.Tensor  # [N] under the policy that is trained; carries the gradient
     old_logprobs: torch.Tensor  # [N] under the policy that the ratio is taken to
-    advantages: torch.Tensor  # [N] times the weights of `mismatch.correct`, which the policy term so carries
+    advantages: torch.Tensor  # [N] times the weights of `mismatch.correct`, which belong to the policy term
     weights: torch.Tensor  # [N] sum to 1 over the whole update, not over the micro-batch
     completions: torch.Tensor  # [N] int64, number of the completion that the token belongs to, from 0
     signals: Mapping[str, torch.Tensor] = field(default_factory=dict)  # what `needs` names, each [N]

@@ -181,7 +181,7 @@ def values_of_call(call: RewardCall, result: Any) -> list[float | NoValue]:
 
 
 class _Steps(Generator[Any, Any, Any]):
-    """What an awaitable does, each step a call of `state`: between two of them runs the event loop."""
+    """The steps of an awaitable, each a call of `state`; the event loop runs between them."""
 
     def __init__(self, awaitable: Awaitable[Any], state: ProcessState) -> None:
         self._steps = _result(awaitable).__await__()
