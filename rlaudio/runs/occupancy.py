@@ -204,8 +204,8 @@ def _has_digested(path: Path) -> bool:
 
 
 def _lacks(file: Path, keys: set[str]) -> bool:
-    """Whether the file is not there, or its JSON no object with these keys; damage is told elsewhere."""
-    if not file.exists():
+    """Whether the file is absent or empty, or no JSON object with these keys; other damage is told later."""
+    if not file.exists() or not file.stat().st_size:
         return True
     try:
         value = read_json(file)

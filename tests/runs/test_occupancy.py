@@ -56,7 +56,7 @@ def test_a_run_with_such_a_file_emptied_is_refused(labelled, name):
 
 def test_a_run_whose_digests_were_emptied_is_refused(labelled):
     (labelled / "plugins.json").write_text("{}")
-    for text in ("{}", "{\n}\n", "null", "[]"):
+    for text in ("{}", "{\n}\n", "null", "[]", ""):
         (labelled / "digests.json").write_text(text)
         with pytest.raises(ValueError, match=r"digests\.json missing or emptied, without which"):
             refuse_without_records(labelled)
