@@ -254,7 +254,7 @@ def test_a_device_that_the_machine_lacks_is_refused_before_anything_runs(
 ):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")  # which hides nothing that a number could name
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")  # as where GPUs are hidden
     out = tmp_path / "out"
     done = CliRunner().invoke(
         main, ["compare", str(place / "two.yaml"), "--out", str(out), "--devices", devices]
