@@ -56,7 +56,8 @@ class Tried:
     @property
     def without_value(self) -> str:
         """Why no completion got a value, the first time; empty where one did."""
-        return self.rescored.failures[0].reason if np.isnan(self.values).all() else ""
+        failures = self.rescored.failures
+        return failures[0].reason if failures and np.isnan(self.values).all() else ""
 
 
 @dataclass(frozen=True, eq=False)
